@@ -1,0 +1,1 @@
+//! DICOM: attributes, pixel data, geometry, UIDs.

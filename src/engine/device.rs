@@ -1,0 +1,173 @@
+//! Choosing and opening the device, and the only functions that move data to and from it.
+
+use super::{Direction, EngineError, Ledger, Move, Stage};
+use candle_core::{DType, Device, Tensor};
+use std::{fmt, str::FromStr, sync::Arc};
+
+/// What `--device` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceSpec {
+    /// CUDA device 0 where the build and the machine have one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of this ordinal, or an error: never another device.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceSpec {
+    type Err = EngineError;
+
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => {
+                text.strip_prefix("cuda:").and_then(|n| n.parse().ok()).map(Self::Cuda).ok_or_else(|| EngineError::BadSpec(text.to_owned()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for DeviceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(n) => write!(f, "cuda:{n}"),
+        }
+    }
+}
+
+/// An open device with the ledger of what was moved to and from it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    device: Device,
+    ledger: Arc<Ledger>,
+}
+
+impl Engine {
+    /// Opens the device that `spec` names.
+    ///
+    /// # Errors
+    /// [`EngineError::NoCudaBuild`] or [`EngineError::NoDevice`] where CUDA was named and is not there. `auto` opens
+    /// the CPU only where the build has no CUDA or the machine no CUDA device; a device that is there but fails to open is an error.
+    pub fn open(spec: DeviceSpec) -> Result<Self, EngineError> {
+        let device = match spec {
+            DeviceSpec::Cpu => Device::Cpu,
+            DeviceSpec::Auto if !candle_core::utils::cuda_is_available() => Device::Cpu,
+            DeviceSpec::Auto => open_cuda(spec, 0)?,
+            DeviceSpec::Cuda(ordinal) => open_cuda(spec, ordinal)?,
+        };
+        Ok(Self { device, ledger: Arc::new(Ledger::default()) })
+    }
+
+    /// The CPU.
+    pub fn cpu() -> Self {
+        Self { device: Device::Cpu, ledger: Arc::new(Ledger::default()) }
+    }
+
+    /// Candle's device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Whether tensors live in host memory.
+    pub fn is_cpu(&self) -> bool {
+        self.device.is_cpu()
+    }
+
+    /// `cpu` or `cuda:N`.
+    pub fn name(&self) -> String {
+        match self.device.location() {
+            candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
+            candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+            candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+        }
+    }
+
+    /// What was moved so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Brings bytes to the device as a u8 tensor of `shape`, for instance a frame `[H, W, C]`.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if the length does not fit the shape or memory ran out.
+    pub fn upload_u8(&self, stage: Stage, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
+        self.record(stage, Direction::HostToDevice, bytes.len());
+        Tensor::from_slice(bytes, shape, &self.device).map_err(tensor_error("upload of bytes"))
+    }
+
+    /// Brings numbers to the device as an f32 tensor of `shape`.
+    ///
+    /// # Errors
+    /// As [`Engine::upload_u8`].
+    pub fn upload_f32(&self, stage: Stage, values: &[f32], shape: &[usize]) -> Result<Tensor, EngineError> {
+        self.record(stage, Direction::HostToDevice, values.len() * 4);
+        Tensor::from_slice(values, shape, &self.device).map_err(tensor_error("upload of numbers"))
+    }
+
+    /// Brings a host tensor (a weight, a reference) to the device in its own type.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if memory ran out.
+    pub fn upload_tensor(&self, stage: Stage, tensor: &Tensor) -> Result<Tensor, EngineError> {
+        self.record(stage, Direction::HostToDevice, tensor.elem_count() * tensor.dtype().size_in_bytes());
+        tensor.to_device(&self.device).map_err(tensor_error("upload of a tensor"))
+    }
+
+    /// Brings a tensor of any float type to the host as f32, row-major.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if the device failed.
+    pub fn download_f32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
+        self.record(stage, Direction::DeviceToHost, tensor.elem_count() * tensor.dtype().size_in_bytes());
+        let read = || tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
+        read().map_err(tensor_error("download of numbers"))
+    }
+
+    fn record(&self, stage: Stage, direction: Direction, bytes: usize) {
+        if !self.is_cpu() {
+            self.ledger.record(Move { stage, direction, bytes: bytes as u64 });
+        }
+    }
+}
+
+fn tensor_error(what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {
+    move |source| EngineError::Tensor { what, source: Box::new(source) }
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(spec: DeviceSpec, ordinal: usize) -> Result<Device, EngineError> {
+    Device::new_cuda_with_stream(ordinal).map_err(|e| EngineError::NoDevice { spec: spec.to_string(), reason: e.to_string() })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(spec: DeviceSpec, _ordinal: usize) -> Result<Device, EngineError> {
+    Err(EngineError::NoCudaBuild(spec.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_names_parse_and_nonsense_is_refused() {
+        assert_eq!("cuda:3".parse::<DeviceSpec>().unwrap(), DeviceSpec::Cuda(3));
+        assert_eq!("cuda".parse::<DeviceSpec>().unwrap(), DeviceSpec::Cuda(0));
+        for bad in ["gpu", "cuda:", "cuda:x", ""] {
+            assert!(matches!(bad.parse::<DeviceSpec>(), Err(EngineError::BadSpec(_))), "{bad}");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn cuda_without_cuda_is_an_error_not_a_fallback() {
+        let error = Engine::open(DeviceSpec::Cuda(1)).unwrap_err().to_string();
+        assert!(error.starts_with("cuda:1: this build has no CUDA"), "{error}");
+        assert!(Engine::open(DeviceSpec::Auto).unwrap().is_cpu());
+    }
+}

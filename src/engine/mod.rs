@@ -1,0 +1,38 @@
+//! The device: opening it, every move between host and device, and the ledger of those moves.
+//!
+//! Nothing else in the crate moves data between host and device.
+
+mod device;
+mod ledger;
+mod params;
+
+pub use device::{DeviceSpec, Engine};
+pub use ledger::{Direction, Ledger, Move, Stage};
+pub use params::{Params, ParamsError};
+
+/// What can go wrong between the program and its device.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// `--device` was not understood.
+    #[error("{0}: not a device; use auto, cpu, cuda or cuda:N")]
+    BadSpec(String),
+    /// A CUDA device was asked for in a build without CUDA.
+    #[error("{0}: this build has no CUDA support; use --device cpu, or build with `cargo build --release --features cuda`")]
+    NoCudaBuild(String),
+    /// A CUDA device was asked for and could not be opened.
+    #[error("{spec}: cannot be opened: {reason}; `ultramotion doctor` shows driver and devices, --device cpu does without")]
+    NoDevice {
+        /// What the user asked for.
+        spec: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// Candle refused an operation.
+    #[error("{what}: {source}")]
+    Tensor {
+        /// What was being moved or made.
+        what: &'static str,
+        /// Candle's own error.
+        source: Box<candle_core::Error>,
+    },
+}

@@ -1,0 +1,158 @@
+//! The named tensors a model is built from, with strict accounting: what is missing, misshapen or left over is an error.
+
+use candle_core::{DType, Device, Tensor};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+/// Named f32 tensors on one device, read by [`Params::get`] and accounted for by [`Params::finish`].
+/// Clones and scopes share the accounting.
+#[derive(Debug, Clone)]
+pub struct Params {
+    shared: Arc<Shared>,
+    prefix: String,
+}
+
+#[derive(Debug)]
+struct Shared {
+    origin: String,
+    tensors: BTreeMap<String, Tensor>,
+    used: Mutex<BTreeSet<String>>,
+    device: Device,
+}
+
+/// A checkpoint that does not fit the model.
+#[derive(Debug, thiserror::Error)]
+pub enum ParamsError {
+    /// A tensor the model needs is not there.
+    #[error("{origin}: tensor {name} of shape {shape:?} is missing; the checkpoint is of another model or incomplete")]
+    Missing {
+        /// The checkpoint.
+        origin: String,
+        /// Full name of the tensor.
+        name: String,
+        /// Shape the model needs.
+        shape: Vec<usize>,
+    },
+    /// A tensor has another shape than the model needs.
+    #[error(
+        "{origin}: tensor {name} has shape {found:?}, the model needs {expected:?}; the config and the checkpoint are of different models"
+    )]
+    Shape {
+        /// The checkpoint.
+        origin: String,
+        /// Full name of the tensor.
+        name: String,
+        /// Shape in the checkpoint.
+        found: Vec<usize>,
+        /// Shape the model needs.
+        expected: Vec<usize>,
+    },
+    /// Tensors that no part of the model read.
+    #[error("{origin}: {} tensors are not part of the model: {}; the checkpoint is of another model", names.len(), shorten(names))]
+    Unknown {
+        /// The checkpoint.
+        origin: String,
+        /// Their names, sorted.
+        names: Vec<String>,
+    },
+    /// Candle refused an operation.
+    #[error("{origin}: tensor {name}: {source}")]
+    Tensor {
+        /// The checkpoint.
+        origin: String,
+        /// Full name of the tensor.
+        name: String,
+        /// Candle's own error.
+        source: Box<candle_core::Error>,
+    },
+}
+
+fn shorten(names: &[String]) -> String {
+    let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 8 { format!("{shown}, … ({} more)", names.len() - 8) } else { shown }
+}
+
+impl Params {
+    /// Parameters from `tensors` (already on `device`); `origin` names the checkpoint in errors.
+    pub fn new(origin: impl Into<String>, tensors: BTreeMap<String, Tensor>, device: &Device) -> Self {
+        let shared = Shared { origin: origin.into(), tensors, used: Mutex::default(), device: device.clone() };
+        Self { shared: Arc::new(shared), prefix: String::new() }
+    }
+
+    /// The same parameters below `prefix.` (dots within are allowed).
+    pub fn scope(&self, prefix: impl std::fmt::Display) -> Self {
+        Self { shared: self.shared.clone(), prefix: format!("{}{prefix}.", self.prefix) }
+    }
+
+    /// Full name of `name` in this scope.
+    pub fn full_name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Where tensors live.
+    pub fn device(&self) -> &Device {
+        &self.shared.device
+    }
+
+    /// Whether the checkpoint has `name` in this scope.
+    pub fn contains(&self, name: &str) -> bool {
+        self.shared.tensors.contains_key(&self.full_name(name))
+    }
+
+    /// Shape of `name` in this scope, where it is there; does not count as reading it.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.shared.tensors.get(&self.full_name(name)).map(|t| t.dims().to_vec())
+    }
+
+    /// The tensor `name` in this scope as contiguous f32.
+    ///
+    /// # Errors
+    /// [`ParamsError::Missing`] or [`ParamsError::Shape`].
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, ParamsError> {
+        let name = self.full_name(name);
+        let origin = || self.shared.origin.clone();
+        let Some(tensor) = self.shared.tensors.get(&name) else {
+            return Err(ParamsError::Missing { origin: origin(), name, shape: shape.to_vec() });
+        };
+        if tensor.dims() != shape {
+            return Err(ParamsError::Shape { origin: origin(), name, found: tensor.dims().to_vec(), expected: shape.to_vec() });
+        }
+        self.shared.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name.clone());
+        let ready = tensor.to_dtype(DType::F32).and_then(|t| t.contiguous());
+        ready.map_err(|source| ParamsError::Tensor { origin: origin(), name, source: Box::new(source) })
+    }
+
+    /// Ends the loading: every tensor must have been read, except those for which `ignorable` says true.
+    ///
+    /// # Errors
+    /// [`ParamsError::Unknown`] with the names of all others.
+    pub fn finish(&self, ignorable: impl Fn(&str) -> bool) -> Result<(), ParamsError> {
+        let used = self.shared.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let names: Vec<String> = self.shared.tensors.keys().filter(|name| !used.contains(*name) && !ignorable(name)).cloned().collect();
+        if names.is_empty() { Ok(()) } else { Err(ParamsError::Unknown { origin: self.shared.origin.clone(), names }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params() -> Params {
+        let t = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        let tensors = [("a.weight", t(&[2, 3])), ("a.extra", t(&[1]))].map(|(n, t)| (n.to_owned(), t));
+        Params::new("some.safetensors", tensors.into(), &Device::Cpu)
+    }
+
+    #[test]
+    fn missing_misshapen_and_unknown_tensors_are_named() {
+        let p = params();
+        let a = p.scope("a");
+        assert!(a.get("bias", &[2]).unwrap_err().to_string().contains("tensor a.bias of shape [2] is missing"));
+        assert!(a.get("weight", &[3, 2]).unwrap_err().to_string().contains("has shape [2, 3], the model needs [3, 2]"));
+        a.get("weight", &[2, 3]).unwrap();
+        assert!(p.finish(|_| false).unwrap_err().to_string().contains("1 tensors are not part of the model: a.extra"));
+        p.finish(|name| name.ends_with("extra")).unwrap();
+    }
+}

@@ -1,0 +1,115 @@
+//! Binary masks as COCO run lengths.
+
+use crate::geometry::{BoxXyxy, Size};
+
+/// A binary mask at a frame's own resolution, as COCO stores it: run lengths in column-major order, starting with the
+/// run of zeros (which may be 0 long), alternating.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mask {
+    size: Size,
+    counts: Vec<u32>,
+}
+
+impl Mask {
+    /// A mask over run lengths; none if they do not add up to width × height.
+    pub fn from_counts(size: Size, counts: Vec<u32>) -> Option<Self> {
+        let total: u64 = counts.iter().map(|&c| u64::from(c)).sum();
+        (total == size.pixels()).then_some(Self { size, counts })
+    }
+
+    /// A mask from row-major pixels, non-zero being inside; none if the length is not width × height.
+    pub fn from_row_major(size: Size, pixels: &[u8]) -> Option<Self> {
+        if pixels.len() as u64 != size.pixels() {
+            return None;
+        }
+        let (w, h) = (size.width as usize, size.height as usize);
+        let (mut counts, mut run, mut inside) = (Vec::new(), 0u32, false);
+        for x in 0..w {
+            for y in 0..h {
+                if (pixels[y * w + x] != 0) != inside {
+                    counts.push(run);
+                    (run, inside) = (0, !inside);
+                }
+                run += 1;
+            }
+        }
+        counts.push(run);
+        Some(Self { size, counts })
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Run lengths, column-major, zeros first.
+    pub fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    /// Number of pixels inside.
+    pub fn area(&self) -> u64 {
+        self.counts.iter().skip(1).step_by(2).map(|&c| u64::from(c)).sum()
+    }
+
+    /// Calls `paint(x, y0, y1)` for each vertical run inside, `y1` exclusive, columns left to right.
+    pub fn for_each_run(&self, mut paint: impl FnMut(u32, u32, u32)) {
+        let h = u64::from(self.size.height.max(1));
+        let mut at = 0u64;
+        for (i, &count) in self.counts.iter().enumerate() {
+            let end = at + u64::from(count);
+            while i % 2 == 1 && at < end {
+                let column_end = (at / h + 1) * h;
+                let stop = end.min(column_end);
+                paint((at / h) as u32, (at % h) as u32, (stop - 1 - at / h * h) as u32 + 1);
+                at = stop;
+            }
+            at = end;
+        }
+    }
+
+    /// The tight box around the pixels inside; none for an empty mask.
+    pub fn bounds(&self) -> Option<BoxXyxy> {
+        let mut found: Option<(u32, u32, u32, u32)> = None;
+        self.for_each_run(|x, y0, y1| {
+            let (a, b, c, d) = found.unwrap_or((x, y0, x + 1, y1));
+            found = Some((a.min(x), b.min(y0), c.max(x + 1), d.max(y1)));
+        });
+        found.map(|(x0, y0, x1, y1)| BoxXyxy::new(x0 as f32, y0 as f32, x1 as f32, y1 as f32))
+    }
+
+    /// Row-major pixels, 1 inside and 0 outside.
+    pub fn to_row_major(&self) -> Vec<u8> {
+        let w = self.size.width as usize;
+        let mut pixels = vec![0u8; self.size.pixels() as usize];
+        self.for_each_run(|x, y0, y1| {
+            for y in y0..y1 {
+                pixels[y as usize * w + x as usize] = 1;
+            }
+        });
+        pixels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_column_major_and_round_trip() {
+        let size = Size::new(3, 2);
+        let pixels = [1, 0, 1, 1, 0, 0];
+        let mask = Mask::from_row_major(size, &pixels).unwrap();
+        assert_eq!(mask.counts(), [0, 2, 2, 1, 1]);
+        assert_eq!(mask.area(), 3);
+        assert_eq!(mask.to_row_major(), pixels);
+        assert_eq!(mask.bounds(), Some(BoxXyxy::new(0., 0., 3., 2.)));
+    }
+
+    #[test]
+    fn an_empty_mask_has_no_bounds_and_wrong_totals_are_refused() {
+        let size = Size::new(4, 4);
+        assert_eq!(Mask::from_row_major(size, &[0; 16]).unwrap().bounds(), None);
+        assert!(Mask::from_counts(size, vec![3, 4]).is_none());
+    }
+}

@@ -1,0 +1,1 @@
+//! MobileSAM: segment anything with a TinyViT encoder (Zhang et al., 2023).

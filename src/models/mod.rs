@@ -1,0 +1,4 @@
+//! The models, each defined once, readable beside its paper.
+
+pub mod dfine;
+pub mod mobile_sam;

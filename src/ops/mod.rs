@@ -1,0 +1,33 @@
+//! The operations models are written in, one function or layer each.
+//!
+//! Activations are `[batch, height, width, channels]` ("NHWC") or `[batch, tokens, channels]`, contiguous, f32 on the
+//! CPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
+//! inputs and moves nothing between host and device. [`composed`] has each operation written plainly in candle's own
+//! ones, for any device: the reference that the fast code is tested against.
+//!
+//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out.
+
+mod activation;
+mod attention;
+pub mod composed;
+mod conv2d;
+mod deformable_attention;
+mod linear;
+mod masks;
+mod norm;
+mod pool;
+mod resize;
+
+pub use crate::engine::{Params, ParamsError};
+pub use activation::Activation;
+pub use attention::attention;
+pub use conv2d::{Conv2d, Conv2dOptions, Padding};
+pub use deformable_attention::deformable_attention;
+pub use linear::Linear;
+pub use masks::{PackedMask, masks_to_runs};
+pub use norm::LayerNorm;
+pub use pool::{max_pool2d, upsample_nearest2x};
+pub use resize::{Normalisation, resize_normalise};
+
+/// Result of an operation.
+pub type Result<T> = candle_core::Result<T>;

@@ -1,0 +1,1 @@
+//! Sources, models and sinks composed into a plan, and the plan run.
