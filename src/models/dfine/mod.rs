@@ -1,1 +1,182 @@
 //! D-FINE: object detection by fine-grained distribution refinement (Peng et al., 2024).
+//!
+//! Files and blocks are named as in the paper's code; tensors as in the checkpoints on the hub (see [`keys`]).
+//! The model is built in its deploy form: normalisation and parallel convolutions folded into one, only the
+//! last decoder layer's class head and quality estimator.
+
+mod compare;
+mod config;
+mod config_infer;
+mod config_json;
+mod decoder;
+mod detector;
+mod distribution;
+mod grid;
+mod hgnetv2;
+mod hybrid_encoder;
+pub mod keys;
+mod labels;
+mod layers;
+pub mod postprocess;
+mod query_selection;
+
+pub use compare::match_queries;
+pub use config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig};
+pub use detector::{Checkpoint, Detector};
+pub use labels::{Labels, LabelsError};
+
+use crate::ops::{self, Activation, Conv2d, Params, ParamsError};
+use candle_core::Tensor;
+use decoder::Decoder;
+use grid::Grid;
+use hgnetv2::{HgNetV2, OUTPUT_STRIDE};
+use hybrid_encoder::HybridEncoder;
+use layers::ConvSpec;
+use query_selection::QuerySelection;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What can go wrong with a D-FINE.
+#[derive(Debug, thiserror::Error)]
+pub enum DFineError {
+    /// The checkpoint does not fit.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The configuration makes no model.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Tensor names of neither known kind.
+    #[error(transparent)]
+    Keys(#[from] keys::KeysError),
+    /// Classes without names, or names that do not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// A number in the checkpoint that no D-FINE has.
+    #[error("tensor {what}: {value}: {reason}; the checkpoint is damaged or of another model")]
+    Value {
+        /// Name of the tensor.
+        what: String,
+        /// What it holds.
+        value: String,
+        /// What it should.
+        reason: &'static str,
+    },
+    /// An input that the model cannot take.
+    #[error("input of shape {shape:?}: {reason}")]
+    Input {
+        /// Shape of the input.
+        shape: Vec<usize>,
+        /// What it should be.
+        reason: String,
+    },
+    /// Candle refused an operation.
+    #[error("D-FINE: {0}")]
+    Tensor(Box<candle_core::Error>),
+}
+
+impl From<candle_core::Error> for DFineError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(Box::new(error))
+    }
+}
+
+/// What the model says of a batch of images.
+#[derive(Debug, Clone)]
+pub struct DFineOutput {
+    /// Class logits `[B, Q, K]`; their sigmoids are the scores.
+    pub logits: Tensor,
+    /// Boxes `[B, Q, 4]`: cx, cy, w, h in 0..1 of the input.
+    pub pred_boxes: Tensor,
+}
+
+/// A D-FINE ready to run.
+#[derive(Debug)]
+pub struct DFine {
+    config: DFineConfig,
+    backbone: HgNetV2,
+    encoder: HybridEncoder,
+    decoder_projections: Vec<Conv2d>,
+    selection: QuerySelection,
+    decoder: Decoder,
+    grid: Mutex<Arc<Grid>>,
+}
+
+impl DFine {
+    /// Builds the model of `config` from tensors with canonical names, and checks that none is left over.
+    ///
+    /// # Errors
+    /// [`DFineError::Config`] for a configuration that makes no model, [`DFineError::Params`] for a missing,
+    /// misshapen or unknown tensor, [`DFineError::Value`] for a number no D-FINE has.
+    pub fn load(params: &Params, config: &DFineConfig) -> Result<Self, DFineError> {
+        config.validate()?;
+        let model = params.scope("model");
+        let (hidden, d) = (config.encoder.hidden_dim, config.decoder.d_model);
+        let project = |i: usize| {
+            let spec = ConvSpec::encoder(hidden, d, 1, config.batch_norm_eps, Activation::Identity);
+            ConvSpec { conv: "0", norm: "1", ..spec }.load(&model.scope("decoder_input_proj").scope(i))
+        };
+        // Where the channels agree already, the original has no projection.
+        let projected = if hidden == d { 0 } else { config.levels() };
+        let input = (config.input_size.height as usize, config.input_size.width as usize);
+        let loaded = Self {
+            backbone: HgNetV2::load(&model.scope("backbone").scope("model"), &config.backbone)?,
+            encoder: HybridEncoder::load(&model, config)?,
+            decoder_projections: (0..projected).map(project).collect::<Result<_, _>>()?,
+            selection: QuerySelection::load(&model, config)?,
+            decoder: Decoder::load(&model.scope("decoder"), config)?,
+            grid: Mutex::new(Arc::new(Grid::new(input, config, params.device())?)),
+            config: config.clone(),
+        };
+        params.finish(|name| keys::is_training_only(name, config.decoder.layers))?;
+        Ok(loaded)
+    }
+
+    /// What the model is made of.
+    pub fn config(&self) -> &DFineConfig {
+        &self.config
+    }
+
+    /// Runs the model on images `[B, H, W, C]`, f32 in 0..1 (or normalised as the configuration says).
+    ///
+    /// Any size will do whose sides are multiples of 32 and that gives at least as many tokens as the model has
+    /// queries; the model was trained for one size. Constants of the latest size are kept.
+    ///
+    /// # Errors
+    /// [`DFineError::Input`] for another shape, [`DFineError::Tensor`] if memory ran out.
+    pub fn forward(&self, pixel_values: &Tensor) -> Result<DFineOutput, DFineError> {
+        let grid = self.grid_for(pixel_values)?;
+        let (logits, pred_boxes) = self.run(pixel_values, &grid)?;
+        Ok(DFineOutput { logits, pred_boxes })
+    }
+
+    fn run(&self, pixel_values: &Tensor, grid: &Grid) -> ops::Result<(Tensor, Tensor)> {
+        let mut maps = self.encoder.forward(&self.backbone.forward(pixel_values)?, grid)?;
+        for (map, projection) in maps.iter_mut().zip(&self.decoder_projections) {
+            *map = projection.forward(map)?;
+        }
+        let tokens = maps.iter().map(|map| map.flatten(1, 2)).collect::<ops::Result<Vec<_>>>()?;
+        let tokens = Tensor::cat(&tokens, 1)?;
+        let queries = self.selection.forward(&tokens, grid)?;
+        self.decoder.forward(queries, &tokens, grid.levels())
+    }
+
+    fn grid_for(&self, pixel_values: &Tensor) -> Result<Arc<Grid>, DFineError> {
+        let wrong = |reason: String| DFineError::Input { shape: pixel_values.dims().to_vec(), reason };
+        let channels = self.config.channels();
+        let &[batch, h, w, c] = pixel_values.dims() else { return Err(wrong("expected [batch, height, width, channels]".into())) };
+        if batch == 0 || c != channels {
+            return Err(wrong(format!("expected at least one image of {channels} channels in the last dimension")));
+        }
+        if h == 0 || w == 0 || h % OUTPUT_STRIDE != 0 || w % OUTPUT_STRIDE != 0 {
+            return Err(wrong(format!("height and width must be multiples of {OUTPUT_STRIDE}")));
+        }
+        let mut latest = self.grid.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.input() != (h, w) {
+            *latest = Arc::new(Grid::new((h, w), &self.config, pixel_values.device())?);
+        }
+        let tokens: usize = latest.levels().iter().map(|(h, w)| h * w).sum();
+        if tokens < self.config.decoder.num_queries {
+            return Err(wrong(format!("gives {tokens} tokens, the model takes {} queries from them", self.config.decoder.num_queries)));
+        }
+        Ok(latest.clone())
+    }
+}

@@ -1,0 +1,294 @@
+//! What a D-FINE is made of: sizes, counts and switches, whatever the checkpoint's format says them in.
+
+use super::hgnetv2::OUTPUT_STRIDE;
+use crate::{
+    geometry::Size,
+    ops::{Activation, Normalisation},
+};
+
+/// A whole detector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DFineConfig {
+    /// The convolutional backbone.
+    pub backbone: HgNetV2Config,
+    /// Between backbone and decoder.
+    pub encoder: HybridEncoderConfig,
+    /// From encoder maps to boxes.
+    pub decoder: DecoderConfig,
+    /// Number of classes.
+    pub num_labels: usize,
+    /// Names of the classes, where the checkpoint has them.
+    pub label_names: Option<Vec<String>>,
+    /// Size that images are stretched to.
+    pub input_size: Size,
+    /// Brings pixels in 0..255 to what the model was trained on.
+    pub normalisation: Normalisation,
+    /// Added to the variance in encoder and decoder batch normalisation.
+    pub batch_norm_eps: f64,
+    /// Added to the variance in layer normalisation.
+    pub layer_norm_eps: f64,
+}
+
+/// HGNetv2 (B0 to B6 are settings of it).
+#[derive(Debug, Clone, PartialEq)]
+pub struct HgNetV2Config {
+    /// Image channels, channels within the stem, channels after it.
+    pub stem_channels: [usize; 3],
+    /// The stages, first to last.
+    pub stages: Vec<StageConfig>,
+    /// Whether a learnable scale and shift follow each activation.
+    pub learnable_affine: bool,
+    /// Positions in `stages` whose maps are given out, ascending.
+    pub outputs: Vec<usize>,
+}
+
+/// One stage of [`HgNetV2Config`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageConfig {
+    /// Channels coming in.
+    pub in_channels: usize,
+    /// Channels of the layers within a block.
+    pub mid_channels: usize,
+    /// Channels going out.
+    pub out_channels: usize,
+    /// Blocks, the first without a shortcut.
+    pub blocks: usize,
+    /// Convolution layers in a block.
+    pub layers: usize,
+    /// Whether a strided depthwise convolution halves the map first.
+    pub downsample: bool,
+    /// Whether layers are a 1×1 and a depthwise convolution instead of a full one.
+    pub light: bool,
+    /// Kernel of the layers.
+    pub kernel_size: usize,
+}
+
+/// The hybrid encoder: self-attention within the coarsest level, convolution across levels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HybridEncoderConfig {
+    /// Channels of every level within and after the encoder.
+    pub hidden_dim: usize,
+    /// Channels within the attention layer's perceptron.
+    pub ffn_dim: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Attention layers at each level of `attention_levels`.
+    pub attention_layers: usize,
+    /// Levels (0 the finest) that go through self-attention.
+    pub attention_levels: Vec<usize>,
+    /// Base of the position embedding's wavelengths.
+    pub temperature: f64,
+    /// How the position embedding counts the tokens of a map that is not square.
+    pub position_order: PositionOrder,
+    /// Activation of the perceptron.
+    pub ffn_activation: Activation,
+    /// Activation of the re-parameterised blocks.
+    pub block_activation: Activation,
+    /// Channels within a RepNCSPELAN4 block.
+    pub block_channels: usize,
+    /// Re-parameterised convolutions in each half of such a block.
+    pub block_depth: usize,
+}
+
+/// The order in which the position embedding's rows are laid over a map's tokens. On square maps both are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PositionOrder {
+    /// Token i lies at row i / width, column i % width, as it does in the map (transformers).
+    RowMajor,
+    /// Token i gets the embedding of i / height and i % height (the authors' code).
+    Authors,
+}
+
+/// The decoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecoderConfig {
+    /// Channels of a query.
+    pub d_model: usize,
+    /// Channels within a layer's perceptron.
+    pub ffn_dim: usize,
+    /// Activation of that perceptron.
+    pub ffn_activation: Activation,
+    /// Attention heads.
+    pub heads: usize,
+    /// Layers that run, the last of which gives boxes and classes.
+    pub layers: usize,
+    /// Sampling points a head has on each level.
+    pub points: Vec<usize>,
+    /// Sampling offsets are in units of the box's extent times this.
+    pub offset_scale: f64,
+    /// Queries taken from the encoder.
+    pub num_queries: usize,
+    /// Bins of an edge's distribution, less one.
+    pub max_num_bins: usize,
+    /// Probabilities of a distribution that the location quality estimator sees.
+    pub top_prob_values: usize,
+    /// Channels within the location quality estimator.
+    pub lqe_hidden_dim: usize,
+    /// Layers of the location quality estimator.
+    pub lqe_layers: usize,
+}
+
+/// A configuration that cannot be read or makes no model.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not JSON, or a field of the wrong kind.
+    #[error("{file}: {reason}; expected the {file} that transformers writes for a D-FINE")]
+    Json {
+        /// `config.json` or `preprocessor_config.json`.
+        file: &'static str,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A value that the model cannot have or that is not supported.
+    #[error("{field}: {value} is not supported: {reason}")]
+    Value {
+        /// Name of the setting.
+        field: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may be.
+        reason: String,
+    },
+    /// Without a `config.json` the sizes are read from the tensors, and those do not tell.
+    #[error("the configuration cannot be read from the tensors: {0}; give a directory with config.json, or a checkpoint of D-FINE")]
+    NotInferable(String),
+}
+
+impl ConfigError {
+    pub(super) fn value(field: &'static str, value: impl std::fmt::Debug, reason: impl Into<String>) -> Self {
+        Self::Value { field, value: format!("{value:?}"), reason: reason.into() }
+    }
+}
+
+/// Largest input side, so that a hostile configuration cannot ask for all memory.
+const LARGEST_SIDE: u32 = 8192;
+/// Most channels or bins of any part.
+const MOST_CHANNELS: usize = 1 << 14;
+
+impl DFineConfig {
+    /// Number of levels that go through encoder and decoder.
+    pub fn levels(&self) -> usize {
+        self.backbone.outputs.len()
+    }
+
+    /// Image channels.
+    pub fn channels(&self) -> usize {
+        self.backbone.stem_channels[0]
+    }
+
+    /// Checks what the parts must have in common.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] naming the setting.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.backbone.validate()?;
+        self.encoder.validate(self.levels())?;
+        self.decoder.validate(self.levels())?;
+        in_range("number of classes", self.num_labels, 1, MOST_CHANNELS)?;
+        if let Some(names) = &self.label_names
+            && names.len() != self.num_labels
+        {
+            let reason = format!("the class head has {} classes", self.num_labels);
+            return Err(ConfigError::value("id2label", names.len(), reason));
+        }
+        for side in [self.input_size.width, self.input_size.height] {
+            if side == 0 || side % OUTPUT_STRIDE as u32 != 0 || side > LARGEST_SIDE {
+                let reason = format!("both sides must be multiples of {OUTPUT_STRIDE} up to {LARGEST_SIDE}");
+                return Err(ConfigError::value("input size", self.input_size.to_string(), reason));
+            }
+        }
+        for (name, eps) in [("batch_norm_eps", self.batch_norm_eps), ("layer_norm_eps", self.layer_norm_eps)] {
+            if !(eps > 0.0 && eps < 1.0) {
+                return Err(ConfigError::value(name, eps, "it must be above 0 and below 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HgNetV2Config {
+    fn validate(&self) -> Result<(), ConfigError> {
+        if !matches!(self.stem_channels[0], 1 | 3) {
+            return Err(ConfigError::value("image channels", self.stem_channels[0], "images have 1 (grey) or 3 (RGB) channels"));
+        }
+        in_range("stem_channels", self.stem_channels[1], 2, MOST_CHANNELS)?;
+        in_range("stem_channels", self.stem_channels[2], 1, MOST_CHANNELS)?;
+        let downsampled: Vec<bool> = self.stages.iter().map(|s| s.downsample).collect();
+        if downsampled != [false, true, true, true] {
+            return Err(ConfigError::value("stage_downsample", downsampled, "four stages, all but the first halving the map"));
+        }
+        for stage in &self.stages {
+            for channels in [stage.in_channels, stage.mid_channels, stage.out_channels] {
+                in_range("stage channels", channels, 1, MOST_CHANNELS)?;
+            }
+            in_range("stage_num_blocks", stage.blocks, 1, 64)?;
+            in_range("stage_numb_of_layers", stage.layers, 1, 64)?;
+            if !matches!(stage.kernel_size, 1 | 3 | 5 | 7) {
+                return Err(ConfigError::value("stage_kernel_size", stage.kernel_size, "1, 3, 5 or 7"));
+            }
+        }
+        let last = self.stages.len();
+        let first = last.saturating_sub(self.outputs.len());
+        if self.outputs.len() < 2 || self.outputs.len() > 3 || !self.outputs.iter().copied().eq(first..last) {
+            return Err(ConfigError::value("backbone outputs", &self.outputs, "the last two or three stages must be given out"));
+        }
+        Ok(())
+    }
+}
+
+impl HybridEncoderConfig {
+    fn validate(&self, levels: usize) -> Result<(), ConfigError> {
+        in_range("encoder_hidden_dim", self.hidden_dim, 4, MOST_CHANNELS)?;
+        in_range("encoder_ffn_dim", self.ffn_dim, 1, MOST_CHANNELS)?;
+        in_range("hidden_expansion (channels of a block)", self.block_channels, 1, MOST_CHANNELS)?;
+        in_range("depth_mult (convolutions in a block)", self.block_depth, 0, 64)?;
+        in_range("encoder_layers", self.attention_layers, 0, 64)?;
+        heads_divide("encoder_attention_heads", self.heads, self.hidden_dim)?;
+        if !self.hidden_dim.is_multiple_of(4) {
+            return Err(ConfigError::value("encoder_hidden_dim", self.hidden_dim, "a multiple of 4, for the position embedding"));
+        }
+        if self.attention_levels.len() > levels || self.attention_levels.iter().any(|&level| level >= levels) {
+            return Err(ConfigError::value("encode_proj_layers", &self.attention_levels, format!("there are {levels} levels, from 0")));
+        }
+        if !(self.temperature > 1.0 && self.temperature.is_finite()) {
+            return Err(ConfigError::value("positional_encoding_temperature", self.temperature, "it must be above 1"));
+        }
+        Ok(())
+    }
+}
+
+impl DecoderConfig {
+    fn validate(&self, levels: usize) -> Result<(), ConfigError> {
+        in_range("d_model", self.d_model, 1, MOST_CHANNELS)?;
+        in_range("decoder_ffn_dim", self.ffn_dim, 1, MOST_CHANNELS)?;
+        in_range("decoder_layers", self.layers, 1, 64)?;
+        in_range("num_queries", self.num_queries, 1, MOST_CHANNELS)?;
+        in_range("lqe_hidden_dim", self.lqe_hidden_dim, 1, MOST_CHANNELS)?;
+        in_range("lqe_layers", self.lqe_layers, 1, 16)?;
+        heads_divide("decoder_attention_heads", self.heads, self.d_model)?;
+        if self.points.len() != levels || self.points.iter().any(|&n| n == 0 || n > 64) {
+            return Err(ConfigError::value("decoder_n_points", &self.points, format!("1 to 64 points for each of {levels} levels")));
+        }
+        in_range("max_num_bins", self.max_num_bins, 4, 1024)?;
+        if !self.max_num_bins.is_multiple_of(2) {
+            return Err(ConfigError::value("max_num_bins", self.max_num_bins, "an even number"));
+        }
+        in_range("top_prob_values", self.top_prob_values, 1, self.max_num_bins + 1)?;
+        if !(self.offset_scale.is_finite() && self.offset_scale > 0.0) {
+            return Err(ConfigError::value("decoder_offset_scale", self.offset_scale, "it must be above 0"));
+        }
+        Ok(())
+    }
+}
+
+fn in_range(field: &'static str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {
+    if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError::value(field, value, format!("{low} to {high}"))) }
+}
+
+fn heads_divide(field: &'static str, heads: usize, channels: usize) -> Result<(), ConfigError> {
+    if heads > 0 && channels.is_multiple_of(heads) {
+        Ok(())
+    } else {
+        Err(ConfigError::value(field, heads, format!("it must divide the {channels} channels")))
+    }
+}

@@ -1,0 +1,461 @@
+//! Reading `config.json` and `preprocessor_config.json` as transformers writes them. Fields left out have transformers' defaults.
+
+use super::config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig};
+use crate::{
+    geometry::Size,
+    ops::{Activation, Normalisation},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+
+const CONFIG: &str = "config.json";
+const PREPROCESSOR: &str = "preprocessor_config.json";
+
+/// The fields of `config.json` that shape inference.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Config {
+    model_type: String,
+    backbone_config: Option<Backbone>,
+    batch_norm_eps: f64,
+    layer_norm_eps: f64,
+    encoder_hidden_dim: usize,
+    encoder_layers: usize,
+    encoder_ffn_dim: usize,
+    encoder_attention_heads: usize,
+    encode_proj_layers: Vec<usize>,
+    positional_encoding_temperature: f64,
+    encoder_activation_function: String,
+    activation_function: String,
+    eval_size: Option<serde_json::Value>,
+    normalize_before: bool,
+    hidden_expansion: f64,
+    depth_mult: f64,
+    d_model: usize,
+    num_queries: usize,
+    decoder_in_channels: Vec<usize>,
+    decoder_ffn_dim: usize,
+    num_feature_levels: usize,
+    decoder_n_points: Points,
+    decoder_layers: usize,
+    decoder_attention_heads: usize,
+    decoder_activation_function: String,
+    decoder_method: String,
+    decoder_offset_scale: f64,
+    learn_initial_query: bool,
+    anchor_image_size: Option<[u32; 2]>,
+    eval_idx: i64,
+    max_num_bins: usize,
+    top_prob_values: usize,
+    lqe_hidden_dim: usize,
+    lqe_layers: usize,
+    id2label: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Points {
+    Every(usize),
+    Each(Vec<usize>),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model_type: "d_fine".into(),
+            backbone_config: None,
+            batch_norm_eps: 1e-5,
+            layer_norm_eps: 1e-5,
+            encoder_hidden_dim: 256,
+            encoder_layers: 1,
+            encoder_ffn_dim: 1024,
+            encoder_attention_heads: 8,
+            encode_proj_layers: vec![2],
+            positional_encoding_temperature: 10000.0,
+            encoder_activation_function: "gelu".into(),
+            activation_function: "silu".into(),
+            eval_size: None,
+            normalize_before: false,
+            hidden_expansion: 1.0,
+            depth_mult: 1.0,
+            d_model: 256,
+            num_queries: 300,
+            decoder_in_channels: vec![256; 3],
+            decoder_ffn_dim: 1024,
+            num_feature_levels: 3,
+            decoder_n_points: Points::Every(4),
+            decoder_layers: 6,
+            decoder_attention_heads: 8,
+            decoder_activation_function: "relu".into(),
+            decoder_method: "default".into(),
+            decoder_offset_scale: 0.5,
+            learn_initial_query: false,
+            anchor_image_size: None,
+            eval_idx: -1,
+            max_num_bins: 32,
+            top_prob_values: 4,
+            lqe_hidden_dim: 64,
+            lqe_layers: 2,
+            id2label: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct Backbone {
+    model_type: String,
+    num_channels: Option<usize>,
+    hidden_act: String,
+    stem_channels: [usize; 3],
+    stem_strides: Vec<usize>,
+    stage_in_channels: Vec<usize>,
+    stage_mid_channels: Vec<usize>,
+    stage_out_channels: Vec<usize>,
+    stage_num_blocks: Vec<usize>,
+    stage_downsample: Vec<bool>,
+    stage_downsample_strides: Vec<usize>,
+    stage_light_block: Vec<bool>,
+    stage_kernel_size: Vec<usize>,
+    stage_numb_of_layers: Vec<usize>,
+    use_learnable_affine_block: bool,
+    out_indices: Option<Vec<i64>>,
+    out_features: Option<Vec<String>>,
+}
+
+impl Default for Backbone {
+    fn default() -> Self {
+        Self {
+            model_type: "hgnet_v2".into(),
+            num_channels: None,
+            hidden_act: "relu".into(),
+            stem_channels: [3, 32, 48],
+            stem_strides: vec![2, 1, 1, 2, 1],
+            stage_in_channels: vec![48, 128, 512, 1024],
+            stage_mid_channels: vec![48, 96, 192, 384],
+            stage_out_channels: vec![128, 512, 1024, 2048],
+            stage_num_blocks: vec![1, 1, 3, 1],
+            stage_downsample: vec![false, true, true, true],
+            stage_downsample_strides: vec![2; 4],
+            stage_light_block: vec![false, false, true, true],
+            stage_kernel_size: vec![3, 3, 5, 5],
+            stage_numb_of_layers: vec![6; 4],
+            use_learnable_affine_block: false,
+            out_indices: None,
+            out_features: None,
+        }
+    }
+}
+
+/// The fields of `preprocessor_config.json` that shape a model's input.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Preprocessor {
+    do_resize: bool,
+    size: Option<BTreeMap<String, Option<u32>>>,
+    resample: u32,
+    do_rescale: bool,
+    rescale_factor: f64,
+    do_normalize: bool,
+    image_mean: Option<Vec<f32>>,
+    image_std: Option<Vec<f32>>,
+    do_pad: Option<bool>,
+}
+
+impl Default for Preprocessor {
+    fn default() -> Self {
+        Self {
+            do_resize: true,
+            size: None,
+            resample: 2,
+            do_rescale: true,
+            rescale_factor: 1.0 / 255.0,
+            do_normalize: false,
+            image_mean: None,
+            image_std: None,
+            do_pad: None,
+        }
+    }
+}
+
+impl DFineConfig {
+    /// Reads `config.json` and, where there is one, `preprocessor_config.json`.
+    ///
+    /// `num_labels` is the number of rows of the class head (`model.enc_score_head.weight`), which `id2label` must match.
+    ///
+    /// # Errors
+    /// [`ConfigError::Json`] if one cannot be parsed, [`ConfigError::Value`] for a setting that is not supported.
+    pub fn from_json(config: &str, preprocessor: Option<&str>, num_labels: usize) -> Result<Self, ConfigError> {
+        let config: Config = parse(CONFIG, config)?;
+        config.refuse_unsupported()?;
+        let (backbone, decoder) = (config.backbone()?, config.decoder()?);
+        let mut read = Self {
+            encoder: config.encoder()?,
+            backbone,
+            decoder,
+            num_labels,
+            label_names: label_names(config.id2label)?,
+            input_size: config.anchor_image_size.map_or(Size::new(640, 640), |[height, width]| Size::new(width, height)),
+            normalisation: Normalisation::UNIT,
+            batch_norm_eps: config.batch_norm_eps,
+            layer_norm_eps: config.layer_norm_eps,
+        };
+        if let Some(text) = preprocessor {
+            let preprocessor: Preprocessor = parse(PREPROCESSOR, text)?;
+            read.input_size = preprocessor.input_size(read.input_size)?;
+            read.normalisation = preprocessor.normalisation()?;
+        }
+        read.validate()?;
+        Ok(read)
+    }
+}
+
+impl Config {
+    fn refuse_unsupported(&self) -> Result<(), ConfigError> {
+        let is = |field, value: &dyn std::fmt::Debug, supported: bool, reason: &str| {
+            if supported { Ok(()) } else { Err(ConfigError::value(field, value, reason)) }
+        };
+        is("model_type", &self.model_type, self.model_type == "d_fine", "only d_fine is")?;
+        is("eval_size", &self.eval_size, self.eval_size.is_none(), "it switches position embeddings off; null is expected")?;
+        is("normalize_before", &self.normalize_before, !self.normalize_before, "no D-FINE was published with it")?;
+        is("decoder_method", &self.decoder_method, self.decoder_method == "default", "only default is")?;
+        is("learn_initial_query", &self.learn_initial_query, !self.learn_initial_query, "no D-FINE was published with it")?;
+        let levels = self.decoder_in_channels.len();
+        is("num_feature_levels", &self.num_feature_levels, self.num_feature_levels == levels, "as many as decoder_in_channels are")?;
+        let hidden = self.encoder_hidden_dim;
+        let agree = self.decoder_in_channels.iter().all(|&c| c == hidden);
+        is("decoder_in_channels", &self.decoder_in_channels, agree, "all must be encoder_hidden_dim")
+    }
+
+    fn backbone(&self) -> Result<HgNetV2Config, ConfigError> {
+        let default = Backbone { out_indices: Some(vec![2, 3, 4]), ..Backbone::default() };
+        let backbone = self.backbone_config.as_ref().unwrap_or(&default).to_config()?;
+        if backbone.outputs.len() == self.decoder_in_channels.len() {
+            Ok(backbone)
+        } else {
+            let reason = format!("decoder_in_channels has {} levels", self.decoder_in_channels.len());
+            Err(ConfigError::value("out_indices", &backbone.outputs, reason))
+        }
+    }
+
+    fn encoder(&self) -> Result<HybridEncoderConfig, ConfigError> {
+        let scale = |field, factor: f64, whole: f64| {
+            if factor.is_finite() && factor >= 0.0 && factor * whole < 1e6 {
+                Ok(factor * whole)
+            } else {
+                Err(ConfigError::value(field, factor, "a small factor, not negative"))
+            }
+        };
+        Ok(HybridEncoderConfig {
+            hidden_dim: self.encoder_hidden_dim,
+            ffn_dim: self.encoder_ffn_dim,
+            heads: self.encoder_attention_heads,
+            attention_layers: self.encoder_layers,
+            attention_levels: self.encode_proj_layers.clone(),
+            temperature: self.positional_encoding_temperature,
+            position_order: PositionOrder::RowMajor,
+            ffn_activation: activation("encoder_activation_function", &self.encoder_activation_function)?,
+            block_activation: activation("activation_function", &self.activation_function)?,
+            // Python's `round(expansion * hidden // 2)` and `round(3 * depth)`, the latter to even.
+            block_channels: (scale("hidden_expansion", self.hidden_expansion, self.encoder_hidden_dim as f64)? / 2.0).floor() as usize,
+            block_depth: scale("depth_mult", self.depth_mult, 3.0)?.round_ties_even() as usize,
+        })
+    }
+
+    fn decoder(&self) -> Result<DecoderConfig, ConfigError> {
+        let layers = self.decoder_layers as i64;
+        let eval = if self.eval_idx < 0 { layers.checked_add(self.eval_idx) } else { Some(self.eval_idx) };
+        let Some(eval) = eval.filter(|i| (0..layers).contains(i)) else {
+            return Err(ConfigError::value("eval_idx", self.eval_idx, format!("there are {layers} decoder layers")));
+        };
+        let points = match &self.decoder_n_points {
+            Points::Every(n) => vec![*n; self.decoder_in_channels.len()],
+            Points::Each(points) => points.clone(),
+        };
+        Ok(DecoderConfig {
+            d_model: self.d_model,
+            ffn_dim: self.decoder_ffn_dim,
+            ffn_activation: activation("decoder_activation_function", &self.decoder_activation_function)?,
+            heads: self.decoder_attention_heads,
+            layers: eval as usize + 1,
+            points,
+            offset_scale: self.decoder_offset_scale,
+            num_queries: self.num_queries,
+            max_num_bins: self.max_num_bins,
+            top_prob_values: self.top_prob_values,
+            lqe_hidden_dim: self.lqe_hidden_dim,
+            lqe_layers: self.lqe_layers,
+        })
+    }
+}
+
+impl Backbone {
+    fn to_config(&self) -> Result<HgNetV2Config, ConfigError> {
+        let count = self.stage_in_channels.len();
+        let lengths = [
+            self.stage_mid_channels.len(),
+            self.stage_out_channels.len(),
+            self.stage_num_blocks.len(),
+            self.stage_downsample.len(),
+            self.stage_light_block.len(),
+            self.stage_kernel_size.len(),
+            self.stage_numb_of_layers.len(),
+        ];
+        if lengths.iter().any(|&n| n != count) {
+            return Err(ConfigError::value("backbone_config", lengths, format!("all stage_… lists must have {count} entries")));
+        }
+        if self.model_type != "hgnet_v2" || self.hidden_act != "relu" {
+            let value = (&self.model_type, &self.hidden_act);
+            return Err(ConfigError::value("backbone_config", value, "only hgnet_v2 with relu is"));
+        }
+        if self.stem_strides != [2, 1, 1, 2, 1] || self.stage_downsample_strides.iter().any(|&s| s != 2) {
+            let value = (&self.stem_strides, &self.stage_downsample_strides);
+            return Err(ConfigError::value("stem_strides, stage_downsample_strides", value, "2, 1, 1, 2, 1 and 2 are expected"));
+        }
+        if self.num_channels.is_some_and(|n| n != self.stem_channels[0]) {
+            return Err(ConfigError::value("num_channels", self.num_channels, format!("the stem takes {}", self.stem_channels[0])));
+        }
+        let stage = |i: usize| StageConfig {
+            in_channels: self.stage_in_channels[i],
+            mid_channels: self.stage_mid_channels[i],
+            out_channels: self.stage_out_channels[i],
+            blocks: self.stage_num_blocks[i],
+            layers: self.stage_numb_of_layers[i],
+            downsample: self.stage_downsample[i],
+            light: self.stage_light_block[i],
+            kernel_size: self.stage_kernel_size[i],
+        };
+        Ok(HgNetV2Config {
+            stem_channels: self.stem_channels,
+            stages: (0..count).map(stage).collect(),
+            learnable_affine: self.use_learnable_affine_block,
+            outputs: self.outputs(count)?,
+        })
+    }
+
+    /// Positions among the stages, from positions or names among stem and stages.
+    fn outputs(&self, count: usize) -> Result<Vec<usize>, ConfigError> {
+        let from_index = |&i: &i64| {
+            let i = if i < 0 { i.checked_add(count as i64 + 1)? } else { i };
+            usize::try_from(i.checked_sub(1)?).ok()
+        };
+        let from_name = |name: &String| name.strip_prefix("stage")?.parse::<usize>().ok()?.checked_sub(1);
+        let outputs = match (&self.out_indices, &self.out_features) {
+            (Some(indices), _) => indices.iter().map(from_index).collect::<Option<Vec<_>>>(),
+            (None, Some(names)) => names.iter().map(from_name).collect(),
+            (None, None) => count.checked_sub(1).map(|last| vec![last]),
+        };
+        outputs.ok_or_else(|| ConfigError::value("out_indices, out_features", (&self.out_indices, &self.out_features), "stages only"))
+    }
+}
+
+impl Preprocessor {
+    fn input_size(&self, otherwise: Size) -> Result<Size, ConfigError> {
+        if !self.do_resize || self.do_pad == Some(true) || self.resample != 2 {
+            let value = format!("do_resize {}, do_pad {:?}, resample {}", self.do_resize, self.do_pad, self.resample);
+            return Err(ConfigError::value("resizing", value, "images are stretched to one size, bilinearly (2), without padding"));
+        }
+        let Some(size) = &self.size else { return Ok(otherwise) };
+        let side = |name: &str| size.get(name).copied().flatten();
+        match (side("height"), side("width")) {
+            (Some(height), Some(width)) => Ok(Size::new(width, height)),
+            _ => Err(ConfigError::value("size", size, "height and width are expected")),
+        }
+    }
+
+    fn normalisation(&self) -> Result<Normalisation, ConfigError> {
+        if !self.do_rescale || (self.rescale_factor * 255.0 - 1.0).abs() > 1e-4 {
+            let value = (self.do_rescale, self.rescale_factor);
+            return Err(ConfigError::value("do_rescale, rescale_factor", value, "pixels are divided by 255"));
+        }
+        if !self.do_normalize {
+            return Ok(Normalisation::UNIT);
+        }
+        let of = |field, values: &Option<Vec<f32>>, default: [f32; 3], valid: fn(f32) -> bool| {
+            let three = match values.as_deref() {
+                None => Some(default),
+                Some(&[grey]) => Some([grey; 3]),
+                Some(values) => <[f32; 3]>::try_from(values).ok(),
+            };
+            let usable = three.filter(|v| v.iter().all(|&v| valid(v)));
+            usable.map(|v| v.map(|v| v * 255.0)).ok_or_else(|| ConfigError::value(field, values, "three numbers are expected"))
+        };
+        Ok(Normalisation {
+            mean: of("image_mean", &self.image_mean, [0.485, 0.456, 0.406], f32::is_finite)?,
+            std: of("image_std", &self.image_std, [0.229, 0.224, 0.225], |v| v.is_finite() && v > 0.0)?,
+        })
+    }
+}
+
+fn parse<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, ConfigError> {
+    serde_json::from_str(text).map_err(|e| ConfigError::Json { file, reason: e.to_string() })
+}
+
+fn activation(field: &'static str, name: &str) -> Result<Activation, ConfigError> {
+    match name {
+        "relu" => Ok(Activation::Relu),
+        "gelu" => Ok(Activation::Gelu),
+        "silu" | "swish" => Ok(Activation::Silu),
+        _ => Err(ConfigError::value(field, name, "relu, gelu or silu")),
+    }
+}
+
+/// Names in order, or none where transformers made them up (`LABEL_0`, …).
+fn label_names(id2label: Option<BTreeMap<String, String>>) -> Result<Option<Vec<String>>, ConfigError> {
+    let Some(id2label) = id2label else { return Ok(None) };
+    let mut names = BTreeMap::new();
+    for (id, name) in &id2label {
+        let Ok(id) = id.parse::<usize>() else {
+            return Err(ConfigError::value("id2label", id, "class numbers from 0 are expected as keys"));
+        };
+        names.insert(id, name.clone());
+    }
+    if !names.keys().copied().eq(0..id2label.len()) {
+        return Err(ConfigError::value("id2label", names.keys().collect::<Vec<_>>(), "every class from 0 on must have one name"));
+    }
+    let made_up = names.iter().all(|(id, name)| name == &format!("LABEL_{id}"));
+    Ok((!made_up).then(|| names.into_values().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: &str = r#"{"model_type": "d_fine", "unknown": 1, "decoder_layers": 3, "hidden_expansion": 0.5, "depth_mult": 0.34,
+        "decoder_n_points": [3, 6, 3], "id2label": {"0": "a", "1": "b", "2": "c"},
+        "backbone_config": {"model_type": "hgnet_v2", "stem_channels": [1, 16, 16], "num_channels": 1,
+        "stage_in_channels": [16, 64, 256, 512], "stage_mid_channels": [16, 32, 64, 128], "stage_out_channels": [64, 256, 512, 1024],
+        "stage_num_blocks": [1, 1, 2, 1], "stage_numb_of_layers": [3, 3, 3, 3], "use_learnable_affine_block": true,
+        "out_features": ["stage2", "stage3", "stage4"]}}"#;
+
+    #[test]
+    fn sizes_are_read_and_defaults_filled_in() {
+        let preprocessor = r#"{"size": {"height": 512, "width": 768}, "do_normalize": false, "rescale_factor": 0.00392156862745098}"#;
+        let config = DFineConfig::from_json(S, Some(preprocessor), 3).unwrap();
+        assert_eq!(config.input_size, Size::new(768, 512));
+        assert_eq!((config.encoder.block_channels, config.encoder.block_depth), (64 - 0, 1));
+        assert_eq!((config.decoder.layers, config.decoder.d_model, config.channels()), (3, 256, 1));
+        assert_eq!(config.backbone.outputs, [1, 2, 3]);
+        assert_eq!(config.label_names.unwrap(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn impossible_settings_are_named() {
+        let error = |text: &str| DFineConfig::from_json(text, None, 3).unwrap_err().to_string();
+        assert!(error("{").starts_with("config.json: "));
+        assert!(error(r#"{"d_model": "x"}"#).starts_with("config.json: "));
+        assert!(error(r#"{"decoder_attention_heads": 7}"#).contains("decoder_attention_heads: 7"));
+        assert!(error(r#"{"decoder_n_points": [3, 6]}"#).contains("decoder_n_points: [3, 6]"));
+        assert!(error(r#"{"eval_idx": 6}"#).contains("eval_idx: 6"));
+        assert!(error(r#"{"model_type": "rt_detr"}"#).contains("model_type"));
+        assert!(error(r#"{"id2label": {"0": "a"}}"#).contains("the class head has 3 classes"));
+        let size = DFineConfig::from_json(S, Some(r#"{"size": {"height": 500, "width": 500}}"#), 3).unwrap_err();
+        assert!(size.to_string().contains("500×500"), "{size}");
+    }
+
+    #[test]
+    fn made_up_labels_are_none() {
+        let config = DFineConfig::from_json(r#"{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}"#, None, 2).unwrap();
+        assert_eq!(config.label_names, None);
+    }
+}

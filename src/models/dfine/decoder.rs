@@ -1,0 +1,178 @@
+//! The decoder: queries refined layer by layer, boxes as distributions that each layer corrects.
+
+use super::{
+    DFineError,
+    config::{DFineConfig, DecoderConfig},
+    distribution::{Integral, Lqe},
+    hybrid_encoder::SelfAttention,
+    layers::{Mlp, inverse_sigmoid, layer_norm, linear, sigmoid, softmax},
+    query_selection::Queries,
+};
+use crate::ops::{self, Activation, LayerNorm, Linear, Params, deformable_attention};
+use candle_core::{D, DType, Tensor};
+
+/// The gate's normalisation has PyTorch's default.
+const GATE_EPS: f64 = 1e-5;
+/// Queries are held to what half precision can hold, as in training.
+const HALF_MAX: f32 = 65504.0;
+
+/// Decoder layers with the heads that run.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    layers: Vec<DecoderLayer>,
+    box_heads: Vec<Mlp>,
+    query_position: Mlp,
+    first_box_head: Mlp,
+    integral: Integral,
+    score_head: Linear,
+    quality: Lqe,
+}
+
+impl Decoder {
+    /// `params`: `layers.…`, `bbox_embed.…`, `class_embed.…`, `lqe_layers.…`, `query_pos_head.…`, `pre_bbox_head.…`, `up`, `reg_scale`.
+    pub(super) fn load(params: &Params, config: &DFineConfig) -> Result<Self, DFineError> {
+        let decoder = &config.decoder;
+        let (d, count) = (decoder.d_model, decoder.layers);
+        let last = count - 1;
+        let edges = 4 * (decoder.max_num_bins + 1);
+        let layer = |i| DecoderLayer::load(&params.scope("layers").scope(i), config);
+        let box_head = |i| Mlp::load(&params.scope("bbox_embed").scope(i), &[d, d, d, edges]);
+        let score_head = params.scope("class_embed").scope(last);
+        Ok(Self {
+            layers: (0..count).map(layer).collect::<Result<_, _>>()?,
+            box_heads: (0..count).map(box_head).collect::<Result<_, _>>()?,
+            query_position: Mlp::load(&params.scope("query_pos_head"), &[4, 2 * d, d])?,
+            first_box_head: Mlp::load(&params.scope("pre_bbox_head"), &[d, d, d, 4])?,
+            integral: Integral::load(params, decoder)?,
+            score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?,
+            quality: Lqe::load(&params.scope("lqe_layers").scope(last), decoder)?,
+        })
+    }
+
+    /// Logits `[B, Q, K]` and boxes `[B, Q, 4]` from tokens `[B, N, d_model]` of `levels`.
+    pub(super) fn forward(&self, queries: Queries, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<(Tensor, Tensor)> {
+        let Queries { content: mut x, mut boxes } = queries;
+        let (mut reference, mut corners, mut previous) = (None::<Tensor>, None::<Tensor>, None::<Tensor>);
+        let mut distribution = None::<Tensor>;
+        for (layer, box_head) in self.layers.iter().zip(&self.box_heads) {
+            let position = self.query_position.forward(&boxes)?.clamp(-10f32, 10f32)?;
+            x = layer.forward(&x, &position, &boxes, tokens, levels)?;
+            let reference = match &reference {
+                Some(reference) => reference,
+                None => reference.insert(sigmoid(&self.first_box_head.forward_add(&x, &inverse_sigmoid(&boxes)?)?)?),
+            };
+            let input = match &previous {
+                Some(previous) => (&x + previous)?,
+                None => x.clone(),
+            };
+            let refined = match &corners {
+                Some(corners) => box_head.forward_add(&input, corners)?,
+                None => box_head.forward(&input)?,
+            };
+            let now = self.integral.distribution(&refined)?;
+            boxes = self.integral.boxes(reference, &now)?;
+            (corners, previous, distribution) = (Some(refined), Some(x.clone()), Some(now));
+        }
+        let logits = self.score_head.forward(&x)?;
+        let Some(distribution) = distribution else { candle_core::bail!("decoder without layers") };
+        Ok((self.quality.forward(&logits, &distribution)?, boxes))
+    }
+}
+
+#[derive(Debug)]
+struct DecoderLayer {
+    self_attention: SelfAttention,
+    self_attention_norm: LayerNorm,
+    cross_attention: CrossAttention,
+    gate: Gate,
+    fc1: Linear,
+    fc2: Linear,
+    final_norm: LayerNorm,
+}
+
+impl DecoderLayer {
+    fn load(params: &Params, config: &DFineConfig) -> Result<Self, DFineError> {
+        let decoder = &config.decoder;
+        let d = decoder.d_model;
+        let norm = |name: &str| layer_norm(&params.scope(name), d, config.layer_norm_eps);
+        Ok(Self {
+            self_attention: SelfAttention::load(&params.scope("self_attn"), d, decoder.heads)?,
+            self_attention_norm: norm("self_attn_layer_norm")?,
+            cross_attention: CrossAttention::load(&params.scope("encoder_attn"), decoder)?,
+            gate: Gate::load(&params.scope("gateway"), d)?,
+            fc1: linear(&params.scope("fc1"), d, decoder.ffn_dim, decoder.ffn_activation)?,
+            fc2: linear(&params.scope("fc2"), decoder.ffn_dim, d, Activation::Identity)?,
+            final_norm: norm("final_layer_norm")?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, position: &Tensor, boxes: &Tensor, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<Tensor> {
+        let x = self.self_attention_norm.forward(&self.self_attention.forward_add(x, position, x)?)?;
+        let seen = self.cross_attention.forward(&(&x + position)?, boxes, tokens, levels)?;
+        let x = self.gate.forward(&x, &seen)?;
+        let y = self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?;
+        self.final_norm.forward(&y.clamp(-HALF_MAX, HALF_MAX)?)
+    }
+}
+
+/// Deformable attention to the encoder's tokens around each query's box.
+#[derive(Debug)]
+struct CrossAttention {
+    /// Gives offsets in units of the box's extent: the model's scales are folded in.
+    offsets: Linear,
+    weights: Linear,
+    heads: usize,
+    points: Vec<usize>,
+}
+
+impl CrossAttention {
+    fn load(params: &Params, config: &DecoderConfig) -> Result<Self, DFineError> {
+        let (d, heads, total) = (config.d_model, config.heads, config.points.iter().sum::<usize>());
+        let scale = (params.get("num_points_scale", &[total])?.to_dtype(DType::F64)? * config.offset_scale)?;
+        let offsets = params.scope("sampling_offsets");
+        let weight = offsets.get("weight", &[heads * total * 2, d])?.to_dtype(DType::F64)?;
+        let weight = weight.reshape((heads, total, 2 * d))?.broadcast_mul(&scale.reshape((1, total, 1))?)?;
+        let bias = offsets.get("bias", &[heads * total * 2])?.to_dtype(DType::F64)?;
+        let bias = bias.reshape((heads, total, 2))?.broadcast_mul(&scale.reshape((1, total, 1))?)?;
+        let weight = weight.reshape((heads * total * 2, d))?.to_dtype(DType::F32)?;
+        let bias = bias.flatten_all()?.to_dtype(DType::F32)?;
+        Ok(Self {
+            offsets: Linear::new(&weight, Some(&bias), Activation::Identity)?,
+            weights: linear(&params.scope("attention_weights"), d, heads * total, Activation::Identity)?,
+            heads,
+            points: config.points.clone(),
+        })
+    }
+
+    fn forward(&self, x: &Tensor, boxes: &Tensor, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<Tensor> {
+        let (b, q, _) = x.dims3()?;
+        let total: usize = self.points.iter().sum();
+        let boxes = boxes.reshape((b, q, 1, 1, 4))?;
+        let offsets = self.offsets.forward(x)?.reshape((b, q, self.heads, total, 2))?;
+        let offsets = offsets.broadcast_mul(&boxes.narrow(D::Minus1, 2, 2)?)?;
+        let locations = offsets.broadcast_add(&boxes.narrow(D::Minus1, 0, 2)?)?;
+        let weights = softmax(&self.weights.forward(x)?.reshape((b, q, self.heads, total))?)?;
+        deformable_attention(tokens, levels, &self.points, &locations, &weights)
+    }
+}
+
+/// Weighs the query against what attention brought, both ways learnt.
+#[derive(Debug)]
+struct Gate {
+    gate: Linear,
+    norm: LayerNorm,
+}
+
+impl Gate {
+    fn load(params: &Params, d: usize) -> Result<Self, DFineError> {
+        let gate = linear(&params.scope("gate"), 2 * d, 2 * d, Activation::Sigmoid)?;
+        Ok(Self { gate, norm: layer_norm(&params.scope("norm"), d, GATE_EPS)? })
+    }
+
+    fn forward(&self, x: &Tensor, seen: &Tensor) -> ops::Result<Tensor> {
+        let both = Tensor::cat(&[x, seen], D::Minus1)?;
+        let weighed = (self.gate.forward(&both)? * both)?;
+        let d = x.dim(D::Minus1)?;
+        self.norm.forward(&(weighed.narrow(D::Minus1, 0, d)? + weighed.narrow(D::Minus1, d, d)?)?)
+    }
+}

@@ -1,0 +1,108 @@
+//! A checkpoint made into a detector: names, configuration, labels and model together.
+
+use super::{
+    DFine, DFineConfig, DFineError, DFineOutput, Labels,
+    keys::{self, Layout},
+    postprocess::{self, Candidate, SelectError, Selection},
+};
+use crate::{
+    geometry::Size,
+    ops::{Params, resize_normalise},
+};
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+
+/// What was read of a checkpoint.
+#[derive(Debug)]
+pub struct Checkpoint<'a> {
+    /// Names the checkpoint in errors: its path or hub id.
+    pub origin: &'a str,
+    /// The tensors under the names they have in the file, on the device the model is to run on.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Contents of `config.json`, where there is one; without it the configuration is read from the tensors.
+    pub config: Option<&'a str>,
+    /// Contents of `preprocessor_config.json`, where there is one.
+    pub preprocessor: Option<&'a str>,
+}
+
+/// A D-FINE with its labels.
+#[derive(Debug)]
+pub struct Detector {
+    model: DFine,
+    labels: Labels,
+    layout: Layout,
+}
+
+impl Detector {
+    /// Builds a detector from a checkpoint of either layout. `labels` are the user's: the file's name and its names.
+    ///
+    /// # Errors
+    /// See [`DFineError`]: nothing of the checkpoint is ignored silently but tensors of training alone
+    /// ([`keys::is_training_only`]).
+    pub fn load(checkpoint: Checkpoint<'_>, labels: Option<(&str, Labels)>, device: &Device) -> Result<Self, DFineError> {
+        let Checkpoint { origin, tensors, config, preprocessor } = checkpoint;
+        let (tensors, layout) = keys::canonical(origin, tensors)?;
+        let params = Params::new(origin, tensors, device);
+        let config = match config {
+            Some(text) => {
+                let head = params.shape("model.enc_score_head.weight").unwrap_or_default();
+                // A missing head is reported with its name when the model is built.
+                DFineConfig::from_json(text, preprocessor, head.first().copied().unwrap_or(1))?
+            }
+            None => DFineConfig::infer(&params, layout)?,
+        };
+        let labels = Labels::resolve(origin, config.num_labels, labels, config.label_names.as_deref())?;
+        Ok(Self { model: DFine::load(&params, &config)?, labels, layout })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &DFine {
+        &self.model
+    }
+
+    /// What the model is made of.
+    pub fn config(&self) -> &DFineConfig {
+        self.model.config()
+    }
+
+    /// Names of the classes.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Whose names the checkpoint had.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Size that frames are stretched to.
+    pub fn input_size(&self) -> Size {
+        self.config().input_size
+    }
+
+    /// A decoded frame `[H, W, 1 or 3]` u8 as the model's input `[1, height, width, channels]`: stretched, not letterboxed.
+    ///
+    /// # Errors
+    /// [`DFineError::Tensor`] for a frame of another type or shape.
+    pub fn preprocess(&self, frame: &Tensor) -> Result<Tensor, DFineError> {
+        let config = self.config();
+        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        Ok(resize_normalise(frame, size, size, config.channels(), &config.normalisation)?)
+    }
+
+    /// Runs the model; see [`DFine::forward`].
+    ///
+    /// # Errors
+    /// As [`DFine::forward`].
+    pub fn forward(&self, pixel_values: &Tensor) -> Result<DFineOutput, DFineError> {
+        self.model.forward(pixel_values)
+    }
+
+    /// Chooses objects of one image from its logits `[Q, K]` and boxes `[Q, 4]`; see [`postprocess::select`].
+    ///
+    /// # Errors
+    /// As [`postprocess::select`].
+    pub fn select(&self, logits: &[f32], boxes: &[f32], selection: &Selection) -> Result<Vec<Candidate>, SelectError> {
+        postprocess::select(logits, boxes, self.config().num_labels, selection)
+    }
+}

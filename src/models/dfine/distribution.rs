@@ -1,0 +1,102 @@
+//! Fine-grained distribution refinement: an edge's offset as a distribution over bins, and what it says of the box's quality.
+
+use super::{
+    DFineError,
+    config::DecoderConfig,
+    layers::{Mlp, constant, softmax, top_k},
+};
+use crate::ops::{self, Activation, Linear, Params};
+use candle_core::{D, Tensor};
+
+/// Turns distributions over bins into edge offsets and boxes.
+#[derive(Debug)]
+pub(super) struct Integral {
+    project: Linear,
+    bins: usize,
+    reg_scale: f64,
+}
+
+impl Integral {
+    /// `params`: `up`, `reg_scale`.
+    pub(super) fn load(params: &Params, config: &DecoderConfig) -> Result<Self, DFineError> {
+        let scalar = |name: &str| -> Result<f64, DFineError> { Ok(f64::from(params.get(name, &[1])?.to_vec1::<f32>()?[0].abs())) };
+        let (up, reg_scale) = (scalar("up")?, scalar("reg_scale")?);
+        if !(up > 0.0 && up.is_finite() && reg_scale > 0.0 && reg_scale.is_finite()) {
+            let what = format!("{} and reg_scale", params.full_name("up"));
+            return Err(DFineError::Value { what, value: format!("{up} and {reg_scale}"), reason: "both must be finite and not 0" });
+        }
+        let weights = weighting_function(config.max_num_bins, up, reg_scale);
+        let bins = weights.len();
+        let project = Linear::new(&constant(weights, (1, bins), params.device())?, None, Activation::Identity)?;
+        Ok(Self { project, bins, reg_scale })
+    }
+
+    /// Probabilities `[B, Q, 4, bins]` from logits `[B, Q, 4·bins]`.
+    pub(super) fn distribution(&self, corners: &Tensor) -> ops::Result<Tensor> {
+        let (b, q, _) = corners.dims3()?;
+        softmax(&corners.reshape((b, q, 4, self.bins))?)
+    }
+
+    /// Boxes (cx, cy, w, h) `[B, Q, 4]`: the reference boxes with each edge moved by its distribution's mean.
+    pub(super) fn boxes(&self, reference: &Tensor, distribution: &Tensor) -> ops::Result<Tensor> {
+        let moved = (self.project.forward(distribution)?.squeeze(3)? + 0.5 * self.reg_scale)?;
+        let (centre, extent) = (reference.narrow(D::Minus1, 0, 2)?, reference.narrow(D::Minus1, 2, 2)?);
+        let unit = (extent / self.reg_scale)?;
+        let near = (&centre - (moved.narrow(D::Minus1, 0, 2)? * &unit)?)?;
+        let far = (&centre + (moved.narrow(D::Minus1, 2, 2)? * &unit)?)?;
+        Tensor::cat(&[((&near + &far)? * 0.5)?, (far - near)?], D::Minus1)
+    }
+}
+
+/// W(n) of the paper: the offset, in units of extent / reg_scale, that each of `max_num_bins + 1` bins stands for.
+///
+/// Fine near 0 and coarse outwards; the outermost bins stand for twice the range.
+fn weighting_function(max_num_bins: usize, up: f64, reg_scale: f64) -> Vec<f32> {
+    let bound = up * reg_scale;
+    let step = (bound + 1.0).powf(2.0 / (max_num_bins as f64 - 2.0));
+    let half = max_num_bins / 2;
+    let inner = |i: usize| step.powi(i as i32) - 1.0;
+    let left = (1..half).rev().map(|i| -inner(i));
+    let right = (1..half).map(inner);
+    let values = std::iter::once(-2.0 * bound).chain(left).chain([0.0]).chain(right).chain([2.0 * bound]);
+    values.map(|v| v as f32).collect()
+}
+
+/// Location quality estimator: corrects class logits by how peaked the box's distributions are.
+#[derive(Debug)]
+pub(super) struct Lqe {
+    reg_conf: Mlp,
+    top: usize,
+}
+
+impl Lqe {
+    /// `params`: `reg_conf.…`.
+    pub(super) fn load(params: &Params, config: &DecoderConfig) -> Result<Self, DFineError> {
+        let mut dims = vec![4 * (config.top_prob_values + 1)];
+        dims.extend(std::iter::repeat_n(config.lqe_hidden_dim, config.lqe_layers - 1));
+        dims.push(1);
+        Ok(Self { reg_conf: Mlp::load(&params.scope("reg_conf"), &dims)?, top: config.top_prob_values })
+    }
+
+    /// Logits `[B, Q, K]` plus each query's quality.
+    pub(super) fn forward(&self, logits: &Tensor, distribution: &Tensor) -> ops::Result<Tensor> {
+        let (b, q, _, _) = distribution.dims4()?;
+        let best = distribution.gather(&top_k(distribution, self.top)?, D::Minus1)?;
+        let statistics = Tensor::cat(&[&best, &best.mean_keepdim(D::Minus1)?], D::Minus1)?;
+        logits.broadcast_add(&self.reg_conf.forward(&statistics.reshape((b, q, ()))?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_odd_and_reach_twice_the_bound() {
+        let w = weighting_function(32, 0.5, 4.0);
+        assert_eq!((w.len(), w[16]), (33, 0.0));
+        assert!(w.iter().zip(w.iter().rev()).all(|(a, b)| a == &-b));
+        assert_eq!((w[0], w[32]), (-4.0, 4.0));
+        assert!((w[31] - 2.0).abs() < 1e-6, "(1 + bound)^(2·15/30) - 1 = bound: {}", w[31]);
+    }
+}

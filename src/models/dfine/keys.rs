@@ -1,0 +1,341 @@
+//! Names of tensors in checkpoints, brought to the ones the model is built from.
+//!
+//! Canonical names are those of the checkpoints on the hub, as transformers writes them (`model.backbone.model.…`).
+//! The authors' own checkpoints and transformers' names in memory are mapped to them by the tables here.
+
+use candle_core::Tensor;
+use std::collections::BTreeMap;
+
+/// Where a state dict may lie in a pickled checkpoint, in the order to look: the averaged weights first.
+pub const STATE_DICT_PATHS: &[&[&str]] = &[&["ema", "module"], &["model"], &["state_dict"], &[]];
+
+/// Whose names a checkpoint has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// transformers', on disk or in memory.
+    HuggingFace,
+    /// The authors' and those of trainers derived from their code.
+    Authors,
+}
+
+/// Names that cannot be brought to the model's.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// Neither transformers' nor the authors' names.
+    #[error("{origin}: not a D-FINE checkpoint (tensors such as {examples}); expected names as in the authors' or the hub's checkpoints")]
+    Unrecognised {
+        /// The checkpoint.
+        origin: String,
+        /// A few of its names.
+        examples: String,
+    },
+    /// The authors' names with others among them.
+    #[error("{origin}: {} tensors have no place in a D-FINE: {}; the checkpoint is of another model", names.len(), names.join(", "))]
+    Unknown {
+        /// The checkpoint.
+        origin: String,
+        /// All names without a place.
+        names: Vec<String>,
+    },
+    /// A detector trained with a segmentation head of its own.
+    #[error("{origin}: has a segmentation head, which is not supported: {}; use a checkpoint trained for detection", names.join(", "))]
+    SegmentationHead {
+        /// The checkpoint.
+        origin: String,
+        /// The head's tensors.
+        names: Vec<String>,
+    },
+    /// Two names for one tensor, with different contents.
+    #[error("{origin}: {name} is there twice with different values; the checkpoint is damaged")]
+    Conflict {
+        /// The checkpoint.
+        origin: String,
+        /// The canonical name.
+        name: String,
+    },
+    /// Candle refused an operation.
+    #[error("{origin}: tensor {name}: {source}")]
+    Tensor {
+        /// The checkpoint.
+        origin: String,
+        /// Name in the checkpoint.
+        name: String,
+        /// Candle's own error.
+        source: Box<candle_core::Error>,
+    },
+}
+
+/// What wrappers put before every name.
+const WRAPPERS: &[&str] = &["module.", "_orig_mod."];
+
+/// transformers' names that differ from those it writes: in memory, and heads under both of their names.
+/// `*` stands for one part of a name; what follows the pattern is kept. The first match counts.
+const HUGGING_FACE: &[(&str, &str)] = &[
+    ("class_embed", "model.decoder.class_embed"),
+    ("bbox_embed", "model.decoder.bbox_embed"),
+    ("model.encoder.aifi.*.layers.*.self_attn.o_proj", "model.encoder.encoder.*.layers.*.self_attn.out_proj"),
+    ("model.encoder.aifi.*.layers.*.mlp.layers.0", "model.encoder.encoder.*.layers.*.fc1"),
+    ("model.encoder.aifi.*.layers.*.mlp.layers.1", "model.encoder.encoder.*.layers.*.fc2"),
+    ("model.encoder.aifi", "model.encoder.encoder"),
+    ("model.decoder.layers.*.self_attn.o_proj", "model.decoder.layers.*.self_attn.out_proj"),
+    ("model.decoder.layers.*.mlp.layers.0", "model.decoder.layers.*.fc1"),
+    ("model.decoder.layers.*.mlp.layers.1", "model.decoder.layers.*.fc2"),
+];
+
+/// The authors' names, as in [`HUGGING_FACE`]'s form.
+const AUTHORS: &[(&str, &str)] = &[
+    ("backbone.stem.*.conv", "model.backbone.model.embedder.*.convolution"),
+    ("backbone.stem.*.bn", "model.backbone.model.embedder.*.normalization"),
+    ("backbone.stem.*.lab", "model.backbone.model.embedder.*.lab"),
+    ("backbone.stages.*.downsample.conv", "model.backbone.model.encoder.stages.*.downsample.convolution"),
+    ("backbone.stages.*.downsample.bn", "model.backbone.model.encoder.stages.*.downsample.normalization"),
+    ("backbone.stages.*.blocks.*.aggregation.*.conv", "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.convolution"),
+    ("backbone.stages.*.blocks.*.aggregation.*.bn", "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.normalization"),
+    ("backbone.stages.*.blocks.*.aggregation.*.lab", "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.lab"),
+    ("backbone.stages.*.blocks.*.layers.*.conv", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.convolution"),
+    ("backbone.stages.*.blocks.*.layers.*.bn", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.normalization"),
+    ("backbone.stages.*.blocks.*.layers.*.lab", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.lab"),
+    ("backbone.stages.*.blocks.*.layers.*.*.conv", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.convolution"),
+    ("backbone.stages.*.blocks.*.layers.*.*.bn", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.normalization"),
+    ("backbone.stages.*.blocks.*.layers.*.*.lab", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.lab"),
+    ("encoder.input_proj.*.conv", "model.encoder_input_proj.*.0"),
+    ("encoder.input_proj.*.norm", "model.encoder_input_proj.*.1"),
+    ("encoder.encoder.*.layers.*.self_attn", "model.encoder.encoder.*.layers.*.self_attn"),
+    ("encoder.encoder.*.layers.*.linear1", "model.encoder.encoder.*.layers.*.fc1"),
+    ("encoder.encoder.*.layers.*.linear2", "model.encoder.encoder.*.layers.*.fc2"),
+    ("encoder.encoder.*.layers.*.norm1", "model.encoder.encoder.*.layers.*.self_attn_layer_norm"),
+    ("encoder.encoder.*.layers.*.norm2", "model.encoder.encoder.*.layers.*.final_layer_norm"),
+    ("encoder.lateral_convs", "model.encoder.lateral_convs"),
+    ("encoder.downsample_convs.*.0.cv1", "model.encoder.downsample_convs.*.conv1"),
+    ("encoder.downsample_convs.*.0.cv2", "model.encoder.downsample_convs.*.conv2"),
+    ("encoder.fpn_blocks.*.cv1", "model.encoder.fpn_blocks.*.conv1"),
+    ("encoder.fpn_blocks.*.cv2.0", "model.encoder.fpn_blocks.*.csp_rep1"),
+    ("encoder.fpn_blocks.*.cv2.1", "model.encoder.fpn_blocks.*.conv2"),
+    ("encoder.fpn_blocks.*.cv3.0", "model.encoder.fpn_blocks.*.csp_rep2"),
+    ("encoder.fpn_blocks.*.cv3.1", "model.encoder.fpn_blocks.*.conv3"),
+    ("encoder.fpn_blocks.*.cv4", "model.encoder.fpn_blocks.*.conv4"),
+    ("encoder.pan_blocks.*.cv1", "model.encoder.pan_blocks.*.conv1"),
+    ("encoder.pan_blocks.*.cv2.0", "model.encoder.pan_blocks.*.csp_rep1"),
+    ("encoder.pan_blocks.*.cv2.1", "model.encoder.pan_blocks.*.conv2"),
+    ("encoder.pan_blocks.*.cv3.0", "model.encoder.pan_blocks.*.csp_rep2"),
+    ("encoder.pan_blocks.*.cv3.1", "model.encoder.pan_blocks.*.conv3"),
+    ("encoder.pan_blocks.*.cv4", "model.encoder.pan_blocks.*.conv4"),
+    ("decoder.input_proj.*.conv", "model.decoder_input_proj.*.0"),
+    ("decoder.input_proj.*.norm", "model.decoder_input_proj.*.1"),
+    ("decoder.decoder.layers.*.self_attn", "model.decoder.layers.*.self_attn"),
+    ("decoder.decoder.layers.*.cross_attn", "model.decoder.layers.*.encoder_attn"),
+    ("decoder.decoder.layers.*.gateway", "model.decoder.layers.*.gateway"),
+    ("decoder.decoder.layers.*.linear1", "model.decoder.layers.*.fc1"),
+    ("decoder.decoder.layers.*.linear2", "model.decoder.layers.*.fc2"),
+    ("decoder.decoder.layers.*.norm1", "model.decoder.layers.*.self_attn_layer_norm"),
+    ("decoder.decoder.layers.*.norm3", "model.decoder.layers.*.final_layer_norm"),
+    ("decoder.decoder.lqe_layers", "model.decoder.lqe_layers"),
+    ("decoder.decoder.up", "model.decoder.up"),
+    ("decoder.decoder.reg_scale", "model.decoder.reg_scale"),
+    ("decoder.up", "model.decoder.up"),
+    ("decoder.reg_scale", "model.decoder.reg_scale"),
+    ("decoder.anchors", "model.decoder.anchors"),
+    ("decoder.valid_mask", "model.decoder.valid_mask"),
+    ("decoder.dec_score_head", "model.decoder.class_embed"),
+    ("decoder.dec_bbox_head", "model.decoder.bbox_embed"),
+    ("decoder.pre_bbox_head", "model.decoder.pre_bbox_head"),
+    ("decoder.query_pos_head", "model.decoder.query_pos_head"),
+    ("decoder.enc_output.proj", "model.enc_output.0"),
+    ("decoder.enc_output.norm", "model.enc_output.1"),
+    ("decoder.enc_score_head", "model.enc_score_head"),
+    ("decoder.enc_bbox_head", "model.enc_bbox_head"),
+    ("decoder.denoising_class_embed", "model.denoising_class_embed"),
+];
+
+/// Names of a segmentation head that a trainer adds to the authors' detector.
+const SEGMENTATION_HEAD: &[&str] = &["decoder.mask_decoder.", "decoder.mask_head."];
+
+/// Query, key and value projections that PyTorch keeps as one, in this order.
+const JOINED: &[(&str, &str)] = &[(".in_proj_weight", "weight"), (".in_proj_bias", "bias")];
+
+/// Tensors of training alone: denoising queries, and anchors stored for one input size.
+const TRAINING_ONLY: &[&str] =
+    &["model.denoising_class_embed.weight", "model.decoder.anchors", "model.decoder.valid_mask", "model.anchors", "model.valid_mask"];
+
+/// Whether the model in its deploy form, of `layers` decoder layers, leaves a tensor of this canonical name unread.
+///
+/// That is so for what [`TRAINING_ONLY`] names, counters of batch normalisation, class heads and quality estimators
+/// of all but the last layer, and whatever belongs to layers after it.
+pub fn is_training_only(name: &str, layers: usize) -> bool {
+    if name.ends_with(".num_batches_tracked") || TRAINING_ONLY.contains(&name) {
+        return true;
+    }
+    let index = |prefix: &str| -> Option<usize> { name.strip_prefix(prefix)?.split('.').next()?.parse().ok() };
+    let only_last = ["model.decoder.class_embed.", "model.decoder.lqe_layers."];
+    let up_to_last = ["model.decoder.layers.", "model.decoder.bbox_embed."];
+    only_last.iter().filter_map(|p| index(p)).any(|i| i + 1 != layers) || up_to_last.iter().filter_map(|p| index(p)).any(|i| i >= layers)
+}
+
+/// The canonical name of `name` by a table, or none where no pattern matches.
+fn renamed(name: &str, table: &[(&str, &str)]) -> Option<String> {
+    table.iter().find_map(|(from, to)| {
+        let mut rest = name.split('.');
+        let mut captured = Vec::new();
+        for part in from.split('.') {
+            let found = rest.next()?;
+            match part {
+                "*" => captured.push(found),
+                _ if part == found => {}
+                _ => return None,
+            }
+        }
+        let mut captured = captured.into_iter();
+        let parts = to.split('.').map(|part| if part == "*" { captured.next().unwrap_or_default() } else { part });
+        Some(parts.chain(rest).collect::<Vec<_>>().join("."))
+    })
+}
+
+/// Gives every tensor of a checkpoint its canonical name.
+///
+/// `origin` names the checkpoint in errors.
+///
+/// # Errors
+/// See [`KeysError`].
+pub fn canonical(origin: &str, tensors: BTreeMap<String, Tensor>) -> Result<(BTreeMap<String, Tensor>, Layout), KeysError> {
+    let wrapper = WRAPPERS.iter().find(|w| tensors.keys().all(|name| name.starts_with(**w))).copied().unwrap_or("");
+    let has = |prefix: &str| tensors.keys().any(|name| name[wrapper.len()..].starts_with(prefix));
+    let layout = match (has("model.backbone."), has("backbone.stem.")) {
+        (true, _) => Layout::HuggingFace,
+        (false, true) => Layout::Authors,
+        (false, false) => {
+            let examples = tensors.keys().take(3).cloned().collect::<Vec<_>>().join(", ");
+            let examples = if examples.is_empty() { "none at all".to_owned() } else { examples };
+            return Err(KeysError::Unrecognised { origin: origin.to_owned(), examples });
+        }
+    };
+    let mut named = Named { origin, tensors: BTreeMap::new(), unknown: Vec::new() };
+    for (name, tensor) in tensors {
+        let name = &name[wrapper.len()..];
+        match layout {
+            Layout::HuggingFace => named.insert(renamed(name, HUGGING_FACE).unwrap_or_else(|| name.to_owned()), tensor)?,
+            Layout::Authors => named.insert_from_authors(name, &tensor)?,
+        }
+    }
+    let (origin, names) = (origin.to_owned(), named.unknown);
+    if names.is_empty() {
+        return Ok((named.tensors, layout));
+    }
+    if names.iter().all(|name| SEGMENTATION_HEAD.iter().any(|prefix| name.starts_with(prefix))) {
+        return Err(KeysError::SegmentationHead { origin, names });
+    }
+    Err(KeysError::Unknown { origin, names })
+}
+
+struct Named<'a> {
+    origin: &'a str,
+    tensors: BTreeMap<String, Tensor>,
+    unknown: Vec<String>,
+}
+
+impl Named<'_> {
+    fn insert_from_authors(&mut self, name: &str, tensor: &Tensor) -> Result<(), KeysError> {
+        let Some(canonical) = renamed(name, AUTHORS) else {
+            self.unknown.push(name.to_owned());
+            return Ok(());
+        };
+        for (suffix, kind) in JOINED {
+            if let Some(scope) = canonical.strip_suffix(suffix) {
+                let parts = tensor.chunk(3, 0).map_err(|source| self.tensor_error(name, source))?;
+                return ["q_proj", "k_proj", "v_proj"]
+                    .iter()
+                    .zip(parts)
+                    .try_for_each(|(projection, part)| self.insert(format!("{scope}.{projection}.{kind}"), part));
+            }
+        }
+        self.insert(canonical, tensor.clone())
+    }
+
+    fn insert(&mut self, name: String, tensor: Tensor) -> Result<(), KeysError> {
+        match self.tensors.get(&name) {
+            None => {
+                self.tensors.insert(name, tensor);
+                Ok(())
+            }
+            Some(first) => match same(first, &tensor) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(KeysError::Conflict { origin: self.origin.to_owned(), name }),
+                Err(source) => Err(self.tensor_error(&name, source)),
+            },
+        }
+    }
+
+    fn tensor_error(&self, name: &str, source: candle_core::Error) -> KeysError {
+        KeysError::Tensor { origin: self.origin.to_owned(), name: name.to_owned(), source: Box::new(source) }
+    }
+}
+
+fn same(a: &Tensor, b: &Tensor) -> candle_core::Result<bool> {
+    if a.dims() != b.dims() || a.dtype() != b.dtype() {
+        return Ok(false);
+    }
+    Ok(a.ne(b)?.flatten_all()?.to_dtype(candle_core::DType::U32)?.sum_all()?.to_scalar::<u32>()? == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn tensors(names: &[&str]) -> BTreeMap<String, Tensor> {
+        let t = |n: &&str| ((*n).to_owned(), Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap());
+        names.iter().map(t).collect()
+    }
+
+    #[test]
+    fn patterns_keep_numbers_and_what_follows() {
+        let of = |name| renamed(name, AUTHORS).unwrap();
+        assert_eq!(
+            of("backbone.stages.2.blocks.1.layers.0.conv.weight"),
+            "model.backbone.model.encoder.stages.2.blocks.1.layers.0.convolution.weight"
+        );
+        assert_eq!(
+            of("backbone.stages.2.blocks.1.layers.0.conv2.bn.bias"),
+            "model.backbone.model.encoder.stages.2.blocks.1.layers.0.conv2.normalization.bias"
+        );
+        assert_eq!(
+            of("encoder.pan_blocks.1.cv3.0.bottlenecks.2.conv1.norm.bias"),
+            "model.encoder.pan_blocks.1.csp_rep2.bottlenecks.2.conv1.norm.bias"
+        );
+        assert_eq!(of("decoder.up"), "model.decoder.up");
+        assert_eq!(renamed("decoder.upper", AUTHORS), None);
+    }
+
+    #[test]
+    fn joined_projections_are_split_in_order() {
+        let names = ["module.backbone.stem.stem1.conv.weight", "module.decoder.decoder.layers.1.self_attn.in_proj_bias"];
+        let (named, layout) = canonical("x.pth", tensors(&names)).unwrap();
+        assert_eq!(layout, Layout::Authors);
+        let k = named["model.decoder.layers.1.self_attn.k_proj.bias"].to_vec1::<f32>().unwrap();
+        assert_eq!(k, [2.0, 3.0]);
+    }
+
+    #[test]
+    fn foreign_names_and_segmentation_heads_are_refused_by_name() {
+        let error = |names: &[&str]| canonical("x.pth", tensors(names)).unwrap_err().to_string();
+        assert!(error(&["image_encoder.x"]).contains("not a D-FINE checkpoint (tensors such as image_encoder.x)"));
+        assert!(error(&[]).contains("none at all"));
+        assert!(error(&["backbone.stem.stem1.conv.weight", "decoder.foo"]).contains("1 tensors have no place in a D-FINE: decoder.foo"));
+        assert!(error(&["backbone.stem.stem1.conv.weight", "decoder.mask_head.layers.0.bias"]).contains("segmentation head"));
+    }
+
+    #[test]
+    fn a_tensor_under_two_names_must_be_one() {
+        let mut twice = tensors(&["model.backbone.x", "class_embed.0.bias", "model.decoder.class_embed.0.bias"]);
+        assert_eq!(canonical("x", twice.clone()).unwrap().0.len(), 2);
+        twice.insert("class_embed.0.bias".into(), Tensor::zeros(6, candle_core::DType::F32, &Device::Cpu).unwrap());
+        assert!(matches!(canonical("x", twice), Err(KeysError::Conflict { .. })));
+    }
+
+    #[test]
+    fn only_the_last_layers_heads_are_needed() {
+        assert!(is_training_only("model.decoder.class_embed.1.weight", 3));
+        assert!(!is_training_only("model.decoder.class_embed.2.weight", 3));
+        assert!(!is_training_only("model.decoder.bbox_embed.0.layers.0.weight", 3));
+        assert!(is_training_only("model.decoder.layers.3.fc1.weight", 3));
+    }
+}

@@ -1,0 +1,150 @@
+//! From logits and boxes to objects: the best of all queries and classes, without non-maximum suppression.
+
+use crate::geometry::BoxCxCyWh;
+
+/// Pairs of query and class that the authors keep.
+pub const TOP: usize = 300;
+
+/// Which pairs of query and class become objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// Scores must be above this, in 0..1.
+    pub threshold: f32,
+    /// At most this many, and at most [`TOP`].
+    pub max_objects: usize,
+    /// For each class whether it may be chosen; all may if none.
+    pub classes: Option<Vec<bool>>,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { threshold: 0.5, max_objects: TOP, classes: None }
+    }
+}
+
+/// A chosen pair of query and class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Class, from 0.
+    pub class: u32,
+    /// Sigmoid of the logit.
+    pub score: f32,
+    /// Box in 0..1 of the image.
+    pub bbox: BoxCxCyWh,
+    /// The query it came from.
+    pub query: u32,
+}
+
+/// Outputs that no selection can be made from.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectError {
+    /// The slices' lengths do not belong together.
+    #[error("{logits} logits and {boxes} box coordinates for {classes} classes do not belong together")]
+    Lengths {
+        /// Logits given.
+        logits: usize,
+        /// Coordinates given.
+        boxes: usize,
+        /// Classes.
+        classes: usize,
+    },
+    /// The model computed nonsense.
+    #[error(
+        "{0} of the detector's outputs are not finite; the checkpoint is damaged, or its numbers are too large for the chosen precision"
+    )]
+    NotFinite(usize),
+}
+
+/// Chooses the best pairs of query and class of one image: best score first, equal scores by query, then by class.
+///
+/// `logits` is `[Q, K]` row-major with `classes` = K, `boxes` `[Q, 4]`. As the authors do, the sigmoid of every
+/// logit is a score of its own, and one query may give several objects. Classes that are ruled out take no place.
+///
+/// # Errors
+/// [`SelectError`] if lengths disagree or a number is not finite.
+pub fn select(logits: &[f32], boxes: &[f32], classes: usize, selection: &Selection) -> Result<Vec<Candidate>, SelectError> {
+    let queries = boxes.len() / 4;
+    let filter = selection.classes.as_deref();
+    if classes == 0
+        || !boxes.len().is_multiple_of(4)
+        || queries.checked_mul(classes) != Some(logits.len())
+        || filter.is_some_and(|f| f.len() != classes)
+    {
+        return Err(SelectError::Lengths { logits: logits.len(), boxes: boxes.len(), classes });
+    }
+    let broken = logits.iter().chain(boxes).filter(|v| !v.is_finite()).count();
+    if broken > 0 {
+        return Err(SelectError::NotFinite(broken));
+    }
+    let chosen = |i: usize| sigmoid(logits[i]) > selection.threshold && filter.is_none_or(|f| f[i % classes]);
+    let mut order: Vec<usize> = (0..logits.len()).filter(|&i| chosen(i)).collect();
+    // By logit: its order is the score's, and it still tells apart what the sigmoid rounds to the same number.
+    let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
+    let count = selection.max_objects.min(TOP);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if count < order.len() {
+        order.select_nth_unstable_by(count - 1, better);
+        order.truncate(count);
+    }
+    order.sort_unstable_by(better);
+    let candidate = |i: usize| {
+        let (query, class) = (i / classes, i % classes);
+        let b = &boxes[4 * query..4 * query + 4];
+        let bbox = BoxCxCyWh { cx: b[0], cy: b[1], w: b[2], h: b[3] };
+        Candidate { class: class as u32, score: sigmoid(logits[i]), bbox, query: query as u32 }
+    };
+    Ok(order.into_iter().map(candidate).collect())
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxes(n: usize) -> Vec<f32> {
+        (0..n).flat_map(|i| [i as f32, 0.5, 0.1, 0.2]).collect()
+    }
+
+    fn pairs(logits: &[f32], classes: usize, selection: &Selection) -> Vec<(u32, u32)> {
+        let found = select(logits, &boxes(logits.len() / classes), classes, selection).unwrap();
+        found.iter().map(|c| (c.query, c.class)).collect()
+    }
+
+    #[test]
+    fn best_first_ties_by_query_then_class_one_query_may_give_two() {
+        let logits = [1.0, 2.0, 2.0, 1.0, -1.0, 3.0];
+        assert_eq!(pairs(&logits, 2, &Selection::default()), [(2, 1), (0, 1), (1, 0), (0, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn threshold_limit_and_classes_apply() {
+        let logits = [1.0, 2.0, 2.0, 1.0, -1.0, 3.0];
+        let all = Selection { threshold: 0.0, max_objects: 2, classes: None };
+        assert_eq!(pairs(&logits, 2, &all), [(2, 1), (0, 1)]);
+        let first = Selection { threshold: 0.0, max_objects: 2, classes: Some(vec![true, false]) };
+        assert_eq!(pairs(&logits, 2, &first), [(1, 0), (0, 0)]);
+        // sigmoid(0) = 0.5 is not above 0.5.
+        assert!(pairs(&[0.0], 1, &Selection::default()).is_empty());
+        assert!(pairs(&logits, 2, &Selection { max_objects: 0, ..all }).is_empty());
+    }
+
+    #[test]
+    fn never_more_than_the_authors_keep() {
+        let logits: Vec<f32> = (0..400).map(|i| (i % 7) as f32 + 1.0).collect();
+        let all = Selection { threshold: 0.0, max_objects: 1000, classes: None };
+        assert_eq!(pairs(&logits, 1, &all).len(), TOP);
+    }
+
+    #[test]
+    fn nonsense_is_an_error() {
+        let s = Selection::default();
+        assert!(matches!(select(&[f32::NAN, 1.0], &boxes(1), 2, &s), Err(SelectError::NotFinite(1))));
+        assert!(matches!(select(&[1.0, 1.0], &boxes(1), 3, &s), Err(SelectError::Lengths { .. })));
+        assert!(matches!(select(&[1.0], &boxes(1)[..3], 1, &s), Err(SelectError::Lengths { .. })));
+    }
+}

@@ -1,0 +1,64 @@
+//! The two-stage start of the decoder: the encoder's best tokens become queries.
+
+use super::{
+    DFineError,
+    config::DFineConfig,
+    grid::Grid,
+    layers::{Mlp, constant, gather_rows, layer_norm, linear, sigmoid, top_k},
+};
+use crate::ops::{self, Activation, LayerNorm, Linear, Params};
+use candle_core::{D, Tensor};
+
+/// Queries chosen from the encoder's tokens.
+#[derive(Debug)]
+pub(super) struct Queries {
+    /// Content `[B, Q, d_model]`.
+    pub(super) content: Tensor,
+    /// Boxes (cx, cy, w, h) in 0..1, `[B, Q, 4]`.
+    pub(super) boxes: Tensor,
+}
+
+/// The encoder's heads.
+#[derive(Debug)]
+pub(super) struct QuerySelection {
+    projection: Linear,
+    norm: LayerNorm,
+    score_head: Linear,
+    box_head: Mlp,
+    /// Content `[1, 1, d_model]` and score `[1, 1]` of a token without a valid anchor, which the model sees as zeros.
+    blank: (Tensor, Tensor),
+    num_queries: usize,
+}
+
+impl QuerySelection {
+    /// `params`: `enc_output.…`, `enc_score_head.…`, `enc_bbox_head.…`.
+    pub(super) fn load(params: &Params, config: &DFineConfig) -> Result<Self, DFineError> {
+        let d = config.decoder.d_model;
+        let output = params.scope("enc_output");
+        let projection = linear(&output.scope(0), d, d, Activation::Identity)?;
+        let norm = layer_norm(&output.scope(1), d, config.layer_norm_eps)?;
+        let score_head = linear(&params.scope("enc_score_head"), d, config.num_labels, Activation::Identity)?;
+        let content = norm.forward(&projection.forward(&constant(vec![0.0; d], (1, 1, d), params.device())?)?)?;
+        let score = score_head.forward(&content)?.max(D::Minus1)?;
+        let box_head = Mlp::load(&params.scope("enc_bbox_head"), &[d, d, d, 4])?;
+        Ok(Self { projection, norm, score_head, box_head, blank: (content, score), num_queries: config.decoder.num_queries })
+    }
+
+    /// Queries from tokens `[B, N, d_model]`, those of the best class score first, equal scores by position.
+    pub(super) fn forward(&self, tokens: &Tensor, grid: &Grid) -> ops::Result<Queries> {
+        let output = self.norm.forward(&self.projection.forward(tokens)?)?;
+        let scores = self.score_head.forward(&output)?.max(D::Minus1)?;
+        let index = top_k(&blend(&scores, &self.blank.1, grid.valid())?, self.num_queries)?;
+        let (b, n) = scores.dims2()?;
+        let valid = grid.valid().broadcast_as((b, n))?.contiguous()?.gather(&index, 1)?.unsqueeze(2)?;
+        let content = blend(&gather_rows(&output, &index)?, &self.blank.0, &valid)?;
+        let anchors = gather_rows(&grid.anchors().broadcast_as((b, n, 4))?.contiguous()?, &index)?;
+        let boxes = sigmoid(&self.box_head.forward_add(&content, &anchors)?)?;
+        Ok(Queries { content, boxes })
+    }
+}
+
+/// `x` where `valid` is 1, `blank` where it is 0.
+fn blend(x: &Tensor, blank: &Tensor, valid: &Tensor) -> ops::Result<Tensor> {
+    x.broadcast_mul(valid)? + valid.affine(-1.0, 1.0)?.broadcast_mul(blank)?.broadcast_as(x.shape())?
+}
