@@ -1,7 +1,7 @@
 //! The named tensors a model is built from, with strict accounting: what is missing, misshapen or left over is an error.
 //! They come from a checkpoint, or from a generator for models that are yet to be trained.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, WithDType};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
@@ -162,6 +162,18 @@ impl Params {
         lock(&self.shared.used).insert(name.clone());
         let ready = tensor.to_dtype(DType::F32).and_then(|t| t.contiguous());
         ready.map_err(|source| ParamsError::Tensor { origin: origin(), name, source: Box::new(source) })
+    }
+
+    /// Numbers that follow from the model's structure (index tables, grids) as a tensor beside the parameters.
+    ///
+    /// # Errors
+    /// [`ParamsError::Tensor`] if their count does not fit `shape` or memory ran out.
+    pub fn constant<T: WithDType>(&self, values: &[T], shape: &[usize]) -> Result<Tensor, ParamsError> {
+        Tensor::from_slice(values, shape, self.device()).map_err(|source| ParamsError::Tensor {
+            origin: self.shared.origin.clone(),
+            name: self.full_name("(constant)"),
+            source: Box::new(source),
+        })
     }
 
     /// Ends the loading: every tensor must have been read, except those for which `ignorable` says true.
