@@ -11,6 +11,7 @@ mod activation;
 mod attention;
 pub mod composed;
 mod conv2d;
+mod cpu;
 mod deformable_attention;
 mod linear;
 mod masks;
