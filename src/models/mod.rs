@@ -2,3 +2,4 @@
 
 pub mod dfine;
 pub mod mobile_sam;
+pub mod verify;

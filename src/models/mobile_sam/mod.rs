@@ -36,7 +36,7 @@ pub const MASK_SIDE: usize = 256;
 pub const MULTIMASK_OUTPUTS: usize = 3;
 
 /// Objects decoded in one pass: more are decoded in several, so that memory stays bounded (about 30 MB an object).
-const OBJECTS_A_PASS: usize = 32;
+const OBJECTS_A_PASS: usize = 16;
 
 /// What can go wrong with MobileSAM.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +148,11 @@ impl MobileSam {
             ious.push(output.iou_predictions);
         }
         match (&masks[..], &ious[..]) {
+            ([], _) => {
+                let m = if multimask { MULTIMASK_OUTPUTS } else { 1 };
+                let zeros = |shape: &[usize]| Tensor::zeros(shape, embedding.dtype(), embedding.device());
+                Ok(MaskOutput { low_res_masks: zeros(&[0, m, MASK_SIDE, MASK_SIDE])?, iou_predictions: zeros(&[0, m])? })
+            }
             ([low_res_masks], [iou_predictions]) => {
                 Ok(MaskOutput { low_res_masks: low_res_masks.clone(), iou_predictions: iou_predictions.clone() })
             }

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod attention;
 mod conv2d;
 mod depthwise;
 mod gemm;
@@ -10,8 +11,10 @@ mod math;
 mod memory;
 mod packed;
 mod simd;
+mod softmax;
 mod tile;
 
+pub(super) use attention::{attention, window_attention};
 pub(super) use conv2d::Conv2d;
 pub(super) use linear::Linear;
 pub(super) use memory::is_cpu;

@@ -1,5 +1,6 @@
 //! Every operation on every instruction set of the processor against its composed twin.
 
+mod attention;
 mod bench;
 mod layers;
 mod math;
