@@ -1,5 +1,7 @@
 //! Where frames come from: images, folders, videos, DICOM.
 
+pub mod dicom;
+
 use crate::frame::{Frame, SourceInfo};
 use std::{path::PathBuf, sync::Arc};
 
