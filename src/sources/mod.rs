@@ -2,6 +2,7 @@
 //!
 //! [`expand`] turns what the user gave into [`SourceSpec`]s, [`open`] makes a [`Source`] of one.
 
+pub mod dicom;
 mod image;
 mod inputs;
 mod selection;
