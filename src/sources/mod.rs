@@ -2,20 +2,26 @@
 //!
 //! [`expand`] turns what the user gave into [`SourceSpec`]s, [`open`] makes a [`Source`] of one.
 
-pub mod dicom;
+mod dicom;
 mod image;
 mod inputs;
 mod selection;
 mod sequence;
 mod video;
 
-pub use self::image::ImageSource;
+pub use self::{
+    dicom::{DicomSeries, DicomSource, group_dicom},
+    image::ImageSource,
+};
 pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
 pub use video::{VideoOptions, VideoSource};
 
-use crate::frame::{Frame, SourceInfo, SourceKind};
+use crate::{
+    dicom::DicomOptions,
+    frame::{Frame, SourceInfo, SourceKind},
+};
 use std::{path::PathBuf, sync::Arc};
 
 /// A decoded stream of frames. Frames come in order, each once.
@@ -63,19 +69,16 @@ pub struct SourceOptions {
     pub decode_threads: usize,
     /// Largest picture that is decoded, in pixels; one frame of it takes up to 8 bytes a pixel while being decoded.
     pub max_pixels: u64,
-    /// What opens DICOM sources.
-    pub open_dicom: Option<OpenDicom>,
+    /// How DICOM is read.
+    pub dicom: DicomOptions,
 }
-
-/// Opens a DICOM source: the specification, its ordinal and the options as [`open`] got them. Selection is applied by the caller.
-pub type OpenDicom = fn(&SourceSpec, usize, &SourceOptions) -> Result<Box<dyn Source>, SourceError>;
 
 /// Default of [`SourceOptions::max_pixels`]: 16,384 × 8,192.
 pub const DEFAULT_MAX_PIXELS: u64 = 16_384 * 8_192;
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self { selection: FrameSelection::default(), decode_threads: 0, max_pixels: DEFAULT_MAX_PIXELS, open_dicom: None }
+        Self { selection: FrameSelection::default(), decode_threads: 0, max_pixels: DEFAULT_MAX_PIXELS, dicom: DicomOptions::default() }
     }
 }
 
@@ -89,10 +92,7 @@ pub fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Resul
         SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, options.max_pixels)?),
         SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, options.max_pixels)),
         SourceKind::Video => Box::new(VideoSource::open(spec, ordinal, &VideoOptions::from(options))?),
-        SourceKind::Dicom => match options.open_dicom {
-            Some(open) => open(spec, ordinal, options)?,
-            None => return Err(SourceError::new(&spec.path, "is DICOM, which the caller gave no reader for")),
-        },
+        SourceKind::Dicom => dicom::open(spec, ordinal, options)?,
     };
     Ok(if options.selection.is_everything() { source } else { Box::new(Selected::new(source, options.selection.clone())) })
 }

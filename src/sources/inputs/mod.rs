@@ -61,7 +61,7 @@ pub struct ExpandOptions<'a> {
 
 impl Default for ExpandOptions<'_> {
     fn default() -> Self {
-        Self { as_images: false, group_dicom: &each_file_alone }
+        Self { as_images: false, group_dicom: &crate::sources::group_dicom }
     }
 }
 

@@ -1,6 +1,6 @@
 //! DICOM files and series as sources of frames.
 
-use super::{Source, SourceError};
+use crate::sources::{Source, SourceError};
 use crate::{
     dicom::{DicomError, DicomFile, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
     frame::{Channels, Frame, Image, Physical, SourceInfo, SourceKind, UltrasoundRegion},
@@ -188,18 +188,30 @@ fn to_image(shown: ShownFrame) -> Result<Image, DicomError> {
 }
 
 fn physical(image: &DicomImage, frame: u64) -> Option<Arc<Physical>> {
-    let regions = image.file().regions().into_iter().map(|r| UltrasoundRegion {
+    kept(Physical { pixel_spacing_mm: image.pixel_spacing_mm(frame), ultrasound_regions: regions(image.file()) })
+}
+
+/// What a file says of all its frames alike, where they are a video stream.
+pub(super) fn physical_of_file(file: &DicomFile) -> Option<Arc<Physical>> {
+    kept(Physical { pixel_spacing_mm: None, ultrasound_regions: regions(file) })
+}
+
+fn kept(physical: Physical) -> Option<Arc<Physical>> {
+    (physical != Physical::default()).then(|| Arc::new(physical))
+}
+
+fn regions(file: &DicomFile) -> Vec<UltrasoundRegion> {
+    let region = |r: crate::dicom::Region| UltrasoundRegion {
         bounds: r.bounds,
         spatial_format: r.spatial_format,
         data_type: r.data_type,
         physical_delta: r.physical_delta,
         physical_units: r.physical_units,
-    });
-    let physical = Physical { pixel_spacing_mm: image.pixel_spacing_mm(frame), ultrasound_regions: regions.collect() };
-    (physical != Physical::default()).then(|| Arc::new(physical))
+    };
+    file.regions().into_iter().map(region).collect()
 }
 
-fn source_error(path: &Path, frame: Option<u64>, error: DicomError) -> SourceError {
+pub(super) fn source_error(path: &Path, frame: Option<u64>, error: DicomError) -> SourceError {
     let remedy = match &error {
         DicomError::NoPixelData => Some("give files of an image, not of a report, structure set or plan"),
         DicomError::Truncated { .. } | DicomError::Structure { .. } => Some("fetch the file again, it may be cut off"),
