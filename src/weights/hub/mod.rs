@@ -153,6 +153,9 @@ impl Hub {
         };
         let url = repo.url(&self.config.endpoint, "");
         let odd = |reason: &str| HubError::Protocol { url: url.clone(), reason: reason.to_owned() };
+        if repo.is_pinned() && !commit.eq_ignore_ascii_case(repo.revision()) {
+            return Err(odd(&format!("the server answered with commit {commit}")));
+        }
         let fixed = repo.at(&commit).filter(HubRepo::is_pinned).ok_or_else(|| odd("the server named no commit"))?;
         let mut files = Vec::new();
         for name in names {
@@ -238,11 +241,11 @@ impl Hub {
     fn by_hand(&self, repo: &HubRepo, files: &[String]) -> String {
         let urls: Vec<String> = files.iter().map(|file| repo.url(&self.config.endpoint, file)).collect();
         let place = match self.cached_commit(repo) {
-            Some(commit) => format!("put it into {}, or ", self.snapshot_dir(repo, &commit).display()),
+            Some(commit) => format!("put them into {}, or ", self.snapshot_dir(repo, &commit).display()),
             None => String::new(),
         };
         format!(
-            "fetch {} on another machine and {place}put all files of the model into a folder and give its path instead",
+            "fetch {} on another machine and {place}put all files of the model into a folder and give its path instead of the name",
             urls.join(" and ")
         )
     }

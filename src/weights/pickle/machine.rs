@@ -1,7 +1,7 @@
 //! The stack machine of pickles, with every effect outside its own arena left out.
 
 use super::super::error::Flaw;
-use super::reader::{Reader, decode, decode_raw_unicode_escape};
+use super::reader::{Reader, decimal, decode, decode_raw_unicode_escape, long, unquote};
 use super::{Global, Graph, Id, MAX_STEPS, Node, Object};
 use std::collections::HashMap;
 
@@ -409,42 +409,6 @@ fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, Flaw> {
         return Err(Flaw::new("its pickle has a dictionary key without a value"));
     }
     Ok(chunks.iter().map(|[key, value]| (*key, *value)).collect())
-}
-
-/// An integer in two's complement, little-endian.
-fn long(bytes: &[u8]) -> Node {
-    if bytes.len() > 8 {
-        return Node::Long(bytes.into());
-    }
-    let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
-    let mut wide = [fill; 8];
-    wide.iter_mut().zip(bytes).for_each(|(w, b)| *w = *b);
-    Node::Int(i64::from_le_bytes(wide))
-}
-
-/// A decimal integer; `00` and `01` are booleans in protocols 0 and 1.
-fn decimal(line: &[u8], booleans: bool) -> Result<Node, Flaw> {
-    match line {
-        b"00" if booleans => return Ok(Node::Bool(false)),
-        b"01" if booleans => return Ok(Node::Bool(true)),
-        _ => {}
-    }
-    let text = std::str::from_utf8(line).unwrap_or_default().trim();
-    let digits = text.strip_suffix('L').unwrap_or(text);
-    match digits.parse() {
-        Ok(value) => Ok(Node::Int(value)),
-        Err(error) if matches!(error.kind(), std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow) => {
-            Ok(Node::Long(Box::default()))
-        }
-        Err(_) => Err(Flaw::new("its pickle has a malformed integer")),
-    }
-}
-
-fn unquote(line: &[u8]) -> &[u8] {
-    match line {
-        [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
-        other => other,
-    }
 }
 
 #[cfg(test)]

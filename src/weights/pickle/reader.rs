@@ -1,6 +1,7 @@
-//! Bytes of a pickle, read with bounds.
+//! Bytes of a pickle, read with bounds, and the numbers and texts in them.
 
 use super::super::error::Flaw;
+use super::Node;
 
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -88,6 +89,42 @@ pub(super) fn decode_raw_unicode_escape(bytes: &[u8]) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// An integer in two's complement, little-endian.
+pub(super) fn long(bytes: &[u8]) -> Node {
+    if bytes.len() > 8 {
+        return Node::Long(bytes.into());
+    }
+    let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
+    let mut wide = [fill; 8];
+    wide.iter_mut().zip(bytes).for_each(|(w, b)| *w = *b);
+    Node::Int(i64::from_le_bytes(wide))
+}
+
+/// A decimal integer; `00` and `01` are booleans in protocols 0 and 1.
+pub(super) fn decimal(line: &[u8], booleans: bool) -> Result<Node, Flaw> {
+    match line {
+        b"00" if booleans => return Ok(Node::Bool(false)),
+        b"01" if booleans => return Ok(Node::Bool(true)),
+        _ => {}
+    }
+    let text = std::str::from_utf8(line).unwrap_or_default().trim();
+    let digits = text.strip_suffix('L').unwrap_or(text);
+    match digits.parse() {
+        Ok(value) => Ok(Node::Int(value)),
+        Err(error) if matches!(error.kind(), std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow) => {
+            Ok(Node::Long(Box::default()))
+        }
+        Err(_) => Err(Flaw::new("its pickle has a malformed integer")),
+    }
+}
+
+pub(super) fn unquote(line: &[u8]) -> &[u8] {
+    match line {
+        [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
+        other => other,
+    }
 }
 
 #[cfg(test)]
