@@ -1,12 +1,13 @@
 //! Lenient, panic-free access to the attributes of a data set or an item of a sequence.
 
+use super::error::{DicomError, Result};
 use dicom_core::{Tag, value::PrimitiveValue};
 use dicom_object::InMemDicomObject;
 
 /// A view of a data set or of one item of a sequence.
 ///
 /// A value that cannot be read as what is asked for counts as absent: writers leave blanks, pads and stray text in
-/// attributes that nobody needs, and whoever needs one reports [`DicomError::Missing`](super::DicomError::Missing).
+/// attributes. Those that decide over pixels are read by checks that report such values.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes<'a>(pub(super) &'a InMemDicomObject);
 
@@ -52,6 +53,24 @@ impl<'a> Attributes<'a> {
     /// The first value as a floating-point number.
     pub fn float(self, tag: Tag) -> Option<f64> {
         self.floats(tag)?.first().copied()
+    }
+
+    /// As [`Self::int`] for an attribute that must be right if it is there.
+    pub(super) fn checked_int(self, tag: Tag, name: &'static str) -> Result<Option<i64>> {
+        self.checked(tag, name, self.int(tag))
+    }
+
+    /// As [`Self::float`] for an attribute that must be right if it is there.
+    pub(super) fn checked_float(self, tag: Tag, name: &'static str) -> Result<Option<f64>> {
+        self.checked(tag, name, self.float(tag))
+    }
+
+    fn checked<T>(self, tag: Tag, name: &'static str, value: Option<T>) -> Result<Option<T>> {
+        if value.is_none() && self.text(tag).is_some() {
+            let text: String = self.text(tag).unwrap_or_default().chars().take(64).collect();
+            return Err(DicomError::invalid(name, format!("{text:?}"), "it is not a number"));
+        }
+        Ok(value)
     }
 
     /// 16-bit values as bit patterns, whatever of US, SS, OW or OB they are written as.

@@ -244,8 +244,8 @@ fn modality(a: FrameAttributes<'_>, signed: bool) -> Result<Modality> {
         return Ok(Modality::Table(Lut::from_item(item, signed)?));
     }
     let place = a.place(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_SLOPE);
-    let slope = place.float(tags::RESCALE_SLOPE);
-    let intercept = place.float(tags::RESCALE_INTERCEPT);
+    let slope = place.checked_float(tags::RESCALE_SLOPE, "RescaleSlope")?;
+    let intercept = place.checked_float(tags::RESCALE_INTERCEPT, "RescaleIntercept")?;
     Ok(match (slope, intercept) {
         (Some(0.0), Some(_)) => return Err(DicomError::invalid("RescaleSlope", 0, "every value would become the same")),
         (Some(slope), Some(intercept)) => Modality::Rescale { slope, intercept },
@@ -262,7 +262,8 @@ fn voi(a: FrameAttributes<'_>, layout: &Layout, modality: &Modality, window: Win
         return Ok(Some(Voi::Table(Lut::from_item(item, signed)?)));
     }
     let place = a.place(tags::FRAME_VOILUT_SEQUENCE, tags::WINDOW_CENTER);
-    if let (Some(center), Some(width)) = (place.float(tags::WINDOW_CENTER), place.float(tags::WINDOW_WIDTH)) {
+    let center = place.checked_float(tags::WINDOW_CENTER, "WindowCenter")?;
+    if let (Some(center), Some(width)) = (center, place.checked_float(tags::WINDOW_WIDTH, "WindowWidth")?) {
         return window_function(place, center, width).map(Some);
     }
     let (Modality::Rescale { slope, intercept }, SampleKind::Integer, ..=8) = (modality, layout.kind, layout.bits_stored) else {

@@ -7,7 +7,7 @@ use super::{
     syntax::{self, Syntax},
     walk::{self, Encoding, Span},
 };
-use dicom_core::{DataDictionary, Tag, VR};
+use dicom_core::{DataDictionary, DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::{TransferSyntax, entries};
@@ -181,7 +181,7 @@ impl DicomFile {
         }
     }
 
-    /// Parses one element with dicom-rs. An element it cannot parse counts as absent (see [`Attributes`]).
+    /// Parses one element with dicom-rs. An element it cannot parse is kept as bytes, so that it shows as there but unreadable.
     fn put(&mut self, span: &Span, raw: &[u8], charset: &[u8]) {
         let value = (span.value - span.start) as usize;
         let parsed = if span.vr == VR::UN && self.encoding.explicit && !self.encoding.big_endian {
@@ -195,11 +195,11 @@ impl DicomFile {
             let element = if span.tag == tags::SPECIFIC_CHARACTER_SET { raw.to_vec() } else { [charset, raw].concat() };
             InMemDicomObject::read_dataset_with_ts(&element[..], &dicom_rs_syntax(self.encoding, implicit))
         };
-        if let Ok(parsed) = parsed
-            && let Some(element) = parsed.get(span.tag)
-        {
-            self.data_set.put(element.clone());
-        }
+        let element = parsed
+            .ok()
+            .and_then(|mut data_set| data_set.take(span.tag))
+            .unwrap_or_else(|| DataElement::new(span.tag, VR::UN, PrimitiveValue::from(raw.get(value..).unwrap_or_default())));
+        self.data_set.put(element);
     }
 }
 

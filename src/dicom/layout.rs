@@ -98,7 +98,9 @@ impl Layout {
     /// [`DicomError::Missing`] and [`DicomError::Invalid`] with the attribute's keyword; [`DicomError::TooLarge`].
     pub fn read(a: Attributes<'_>, kind: SampleKind) -> Result<Self> {
         let u16_of = |tag, name| -> Result<Option<u16>> {
-            a.int(tag).map(|v| u16::try_from(v).map_err(|_| DicomError::invalid(name, v, "it does not fit 16 bits"))).transpose()
+            a.checked_int(tag, name)?
+                .map(|v| u16::try_from(v).map_err(|_| DicomError::invalid(name, v, "it does not fit 16 bits")))
+                .transpose()
         };
         let needed = |tag, name| u16_of(tag, name)?.ok_or(DicomError::Missing(name));
         let rows = needed(tags::ROWS, "Rows")?;
@@ -143,7 +145,7 @@ impl Layout {
             let problem = "it has more than 268,435,456 pixels";
             return Err(DicomError::TooLarge { columns: size.width, rows: size.height, samples, problem });
         }
-        let frames = match a.int(tags::NUMBER_OF_FRAMES) {
+        let frames = match a.checked_int(tags::NUMBER_OF_FRAMES, "NumberOfFrames")? {
             None | Some(0) => 1,
             Some(n) => u64::try_from(n).map_err(|_| DicomError::invalid("NumberOfFrames", n, "it cannot be negative"))?,
         };

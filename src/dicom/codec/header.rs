@@ -16,6 +16,8 @@ pub(super) struct FrameHeader {
     pub(super) component_ids: Vec<u8>,
     /// Components of the first scan.
     pub(super) scan_components: u8,
+    /// First and last coefficient of the first scan: 0 and 63 if it is sequential. The predictor and 0 if it is lossless.
+    pub(super) spectral: (u8, u8),
     /// Interleave mode of a JPEG-LS scan: 0 plane by plane, 1 by line, 2 by sample.
     pub(super) interleave: u8,
     /// Colour transform of the Adobe APP14 marker.
@@ -26,6 +28,11 @@ pub(super) struct FrameHeader {
 impl FrameHeader {
     /// Reads the markers from SOI to the first SOS.
     pub(super) fn read(codec: &'static str, data: &[u8]) -> Result<Self> {
+        Self::read_copying(codec, data, None)
+    }
+
+    /// As [`Self::read`]; also copies the stream without application and comment segments to `bare`.
+    pub(super) fn read_copying(codec: &'static str, data: &[u8], mut bare: Option<&mut Vec<u8>>) -> Result<Self> {
         let cut = || DicomError::codec(codec, "the stream ends before its first scan");
         if !data.starts_with(&[0xFF, 0xD8]) {
             return Err(DicomError::codec(codec, "the frame does not start with an SOI marker"));
@@ -48,6 +55,15 @@ impl FrameHeader {
             let len = usize::from(u16::from_be_bytes(len));
             let segment = rest.get(2..len).ok_or_else(cut)?;
             header.segment(code, segment);
+            if let Some(bare) = bare.as_deref_mut()
+                && !matches!(code, 0xE0..=0xEF | 0xFE)
+            {
+                if bare.is_empty() {
+                    bare.extend([0xFF, 0xD8]);
+                }
+                bare.extend([0xFF, code]);
+                bare.extend_from_slice(rest.get(..if code == 0xDA { rest.len() } else { len }).unwrap_or_default());
+            }
             if code == 0xDA {
                 return if header.process == 0 { Err(DicomError::codec(codec, "a scan before the frame header")) } else { Ok(header) };
             }
@@ -67,6 +83,9 @@ impl FrameHeader {
             }
             0xDA => {
                 self.scan_components = segment.first().copied().unwrap_or_default();
+                let end = segment.len().saturating_sub(3);
+                let at = |i| segment.get(i).copied().unwrap_or_default();
+                self.spectral = (at(end), at(end + 1));
                 self.interleave = segment.len().checked_sub(2).and_then(|i| segment.get(i)).copied().unwrap_or_default();
             }
             0xE0 if segment.starts_with(b"JFIF\0") => self.jfif = true,

@@ -12,11 +12,12 @@ use zune_core::{bytestream::ZCursor, options::DecoderOptions};
 const NAME: &str = "JPEG";
 
 pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
-    let header = FrameHeader::read(NAME, encoded)?;
+    let mut bare = Vec::new();
+    let header = FrameHeader::read_copying(NAME, encoded, Some(&mut bare))?;
     header.check(NAME, layout)?;
     let colour = colour(&header);
     match (header.process, header.precision) {
-        (0xC0..=0xC2, 8) => Ok(Decoded { samples: Samples::U8(decode_8(encoded)?), precision: 8, colour }),
+        (0xC0..=0xC2, 8) => Ok(Decoded { samples: Samples::U8(decode_8(&bare)?), precision: 8, colour }),
         (0xC1, 12) => decode_12(encoded, &header, colour),
         (0xC3, 2..=16) => decode_lossless(encoded, &header, colour),
         (process, bits) => Err(DicomError::codec(NAME, format!("process FF{process:02X} with {bits} bits is not supported"))),
@@ -34,7 +35,8 @@ pub(super) fn colour(header: &FrameHeader) -> Colour {
     }
 }
 
-/// Components as they are stored, chroma at full width; the colour conversion is ours.
+/// Components as they are stored, chroma at full width; the colour conversion is ours. `encoded` is free of application
+/// segments, which would make the library guess at colours and reject some Adobe markers.
 fn decode_8(encoded: &[u8]) -> Result<Vec<u8>> {
     let fail = |e: zune_jpeg::errors::DecodeErrors| DicomError::codec(NAME, format!("{e:?}"));
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
@@ -48,6 +50,9 @@ fn decode_8(encoded: &[u8]) -> Result<Vec<u8>> {
 fn decode_12(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Decoded> {
     if usize::from(header.scan_components) != header.component_ids.len() {
         return Err(DicomError::codec(NAME, "12-bit colour in a scan for each component is not supported"));
+    }
+    if header.spectral != (0, 63) {
+        return Err(DicomError::codec(NAME, "a sequential scan of fewer than all 64 coefficients"));
     }
     let image = precision::decompress_12bit(encoded).map_err(|e| DicomError::codec(NAME, e))?;
     let samples = Samples::U16(image.data.into_iter().map(|x| x.max(0) as u16).collect());
