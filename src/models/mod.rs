@@ -2,4 +2,3 @@
 
 pub mod dfine;
 pub mod mobile_sam;
-pub mod verify;
