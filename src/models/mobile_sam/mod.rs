@@ -6,7 +6,7 @@
 //!
 //! Logits become masks at the image's resolution through [`crate::ops::masks_to_runs`].
 //!
-//! Files follow the authors' modules: [`tiny_vit`], [`prompt_encoder`], [`mask_decoder`], [`transformer`].
+//! Files follow the authors' modules: `tiny_vit`, `prompt_encoder`, `mask_decoder`, `transformer`.
 
 mod layers;
 mod mask_decoder;

@@ -4,7 +4,7 @@ use super::{
     Loaded, MobileSamError,
     layers::{EPS, layer_norm, linear},
 };
-use crate::ops::{Activation, LayerNorm, Linear, Params, Result, attention};
+use crate::ops::{Activation, LayerNorm, Linear, Params, Result, window_attention};
 use candle_core::Tensor;
 
 /// `x + proj(attention(norm(x)))` within windows of `window`×`window` tokens.
@@ -14,16 +14,11 @@ pub(super) struct WindowAttention {
     /// Rows in the order q of all heads, k of all heads, v of all heads.
     qkv: Linear,
     proj: Linear,
-    windows: Windows,
-}
-
-/// How a map falls into windows, and what their attention adds.
-#[derive(Debug, Clone)]
-struct Windows {
-    /// Tokens a side.
-    side: usize,
+    /// Tokens a side of a window.
+    window: usize,
     heads: usize,
-    /// `[heads, side², side²]`.
+    scale: f32,
+    /// `[heads, window², window²]`.
     bias: Tensor,
     /// q, k, v `[3·channels]` of a token of padding. The reference pads with zeros before its normalisation, so that
     /// padding enters the attention as the normalisation's bias does.
@@ -31,13 +26,13 @@ struct Windows {
 }
 
 impl WindowAttention {
-    pub(super) fn load(params: &Params, channels: usize, heads: usize, side: usize) -> Loaded<Self> {
+    pub(super) fn load(params: &Params, channels: usize, heads: usize, window: usize) -> Loaded<Self> {
         let norm = params.scope("norm");
         let qkv = params.scope("qkv");
         let weight = qkv.get("weight", &[3 * channels, channels])?;
         let bias = qkv.get("bias", &[3 * channels])?;
         let norm_bias = norm.get("bias", &[channels])?;
-        let position = position_bias(params, heads, side)?;
+        let position = position_bias(params, heads, window)?;
         let build = || -> Result<(Linear, Tensor)> {
             let d = channels / heads;
             // The checkpoint has q, k, v of a head beside each other.
@@ -52,44 +47,19 @@ impl WindowAttention {
             norm: layer_norm(&norm, channels, EPS)?,
             qkv,
             proj: linear(&params.scope("proj"), channels, channels, Activation::Identity)?,
-            windows: Windows { side, heads, bias: position, padding },
+            window,
+            heads,
+            scale: 1.0 / ((channels / heads) as f32).sqrt(),
+            bias: position,
+            padding,
         })
     }
 
     /// x `[B, H, W, C]` to the same shape, x itself added.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
-        self.proj.forward_add(&self.windows.attend(&qkv)?, x)
-    }
-}
-
-impl Windows {
-    /// Attention of `qkv` `[B, H, W, 3·C]` within windows: `[B, H, W, C]`. The map is padded at right and bottom to a
-    /// multiple of the window.
-    fn attend(&self, qkv: &Tensor) -> Result<Tensor> {
-        let (b, h, w, c3) = qkv.dims4()?;
-        let (c, side) = (c3 / 3, self.side);
-        let (rows, columns) = (h.div_ceil(side), w.div_ceil(side));
-        let qkv = self.pad(qkv, 1, rows * side - h)?;
-        let qkv = self.pad(&qkv, 2, columns * side - w)?;
-        let qkv = qkv.reshape(&[b, rows, side, columns, side, 3, c][..])?.permute(vec![5, 0, 1, 3, 2, 4, 6])?;
-        let qkv = qkv.contiguous()?.reshape((3, b * rows * columns, side * side, c))?;
-        let [q, k, v] = [qkv.get(0)?, qkv.get(1)?, qkv.get(2)?];
-        let scale = 1.0 / ((c / self.heads) as f32).sqrt();
-        let x = attention(&q, &k, &v, self.heads, scale, Some(&self.bias))?;
-        let x = x.reshape((b, rows, columns, side, side, c))?.transpose(2, 3)?;
-        let x = x.contiguous()?.reshape((b, rows * side, columns * side, c))?;
-        x.narrow(1, 0, h)?.narrow(2, 0, w)?.contiguous()
-    }
-
-    /// `n` rows or columns of padding behind those of `qkv`.
-    fn pad(&self, qkv: &Tensor, dim: usize, n: usize) -> Result<Tensor> {
-        if n == 0 {
-            return Ok(qkv.clone());
-        }
-        let mut shape = qkv.dims().to_vec();
-        shape[dim] = n;
-        Tensor::cat(&[qkv, &self.padding.broadcast_as(shape)?], dim)
+        let attended = window_attention(&qkv, &self.padding, self.window, self.heads, self.scale, Some(&self.bias))?;
+        self.proj.forward_add(&attended, x)
     }
 }
 
