@@ -32,3 +32,8 @@ pub use resize::{Normalisation, resize_normalise};
 
 /// Result of an operation.
 pub type Result<T> = candle_core::Result<T>;
+
+/// The vector instructions that operations on the CPU use on this machine.
+pub fn instruction_set() -> &'static str {
+    cpu::instruction_set()
+}

@@ -16,7 +16,7 @@ pub use self::{
 pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
-pub use video::{VideoOptions, VideoSource};
+pub use video::{VideoOptions, VideoSource, VideoSupport, video_support};
 
 use crate::{
     dicom::DicomOptions,

@@ -79,6 +79,44 @@ impl Terminal {
             .with_style(style("{prefix:>24!} {bar:30} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"));
         self.bars.add(bar.with_prefix(name.to_owned()))
     }
+
+    /// A bar of sources: how much of the whole set is done.
+    pub fn source_bar(&self, length: u64) -> ProgressBar {
+        let bar = ProgressBar::new(length).with_style(style("{prefix:>24!} {bar:30} {human_pos}/{human_len} sources, {eta} left"));
+        self.bars.add(bar.with_prefix("all"))
+    }
+}
+
+/// Shows downloads of models.
+pub struct Downloads<'a> {
+    terminal: &'a Terminal,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Downloads<'a> {
+    /// Shows them on `terminal`.
+    pub fn new(terminal: &'a Terminal) -> Self {
+        Self { terminal, bar: None }
+    }
+}
+
+impl ultramotion::weights::DownloadProgress for Downloads<'_> {
+    fn start(&mut self, file: &str, bytes: u64) {
+        self.terminal.detail(&format!("fetching {file}, {bytes} bytes"));
+        self.bar = Some(self.terminal.byte_bar(file, bytes));
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -32,3 +32,8 @@ fn residual(r: &Tensor, shape: &[usize]) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests;
+
+/// The vector instructions in use.
+pub(crate) fn instruction_set() -> &'static str {
+    simd::Isa::best().name()
+}

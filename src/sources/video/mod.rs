@@ -10,6 +10,9 @@ mod ending;
 mod ffmpeg;
 mod input;
 mod pixels;
+mod support;
+
+pub use support::{VideoSupport, video_support};
 
 pub(super) use ffmpeg::{Probe, probe};
 

@@ -97,6 +97,17 @@ impl Isa {
         *BEST.get_or_init(|| Self::available().first().copied().unwrap_or(Self::Portable))
     }
 
+    /// Its name, for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            Self::Portable => "portable vectors",
+        }
+    }
+
     /// Lanes of its vectors.
     pub(crate) fn lanes(self) -> usize {
         match self {
