@@ -32,6 +32,11 @@ impl AtomicFile {
         Ok(Self { file, temporary, path: path.to_path_buf(), committed: false })
     }
 
+    /// Where it is written, for a library that opens files by itself.
+    pub(super) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
     /// Gives the file its final name, replacing one that is there.
     pub(super) fn commit(mut self) -> Result<(), SinkError> {
         fs::rename(&self.temporary, &self.path).map_err(|e| SinkError::io(&self.path, "give the finished file its name", &e))?;

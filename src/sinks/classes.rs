@@ -104,6 +104,6 @@ mod tests {
         assert_eq!((own.category_id(0), own.category_id(7)), (1, 8));
         assert_eq!(own.class_of(8), Some(7));
         assert_eq!(Classes::new(COCO_NAMES.iter().map(|n| n.to_uppercase().replace(' ', "_"))).category_id(79), 90);
-        assert_eq!(Classes::new(&COCO_NAMES[..79]).category_id(78), 79);
+        assert_eq!(Classes::new(COCO_NAMES[..79].iter().copied()).category_id(78), 79);
     }
 }

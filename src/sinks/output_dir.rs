@@ -77,20 +77,11 @@ impl OutputDir {
 }
 
 /// Folders of outputs and the extensions of the files in them.
-const FOLDERS: [(&str, &[&str]); 4] =
-    [("masks", &["png"]), ("overlay", &["png", "mp4"]), ("labels", &["txt"]), ("frames", &["png"])];
+const FOLDERS: [(&str, &[&str]); 4] = [("masks", &["png"]), ("overlay", &["png", "mp4"]), ("labels", &["txt"]), ("frames", &["png"])];
 
 /// Single files of outputs.
 fn files(layout: &Layout) -> [std::path::PathBuf; 7] {
-    [
-        layout.record(),
-        layout.state(),
-        layout.coco(),
-        layout.coco_results(),
-        layout.yolo_classes(),
-        layout.yolo_data(),
-        layout.run_report(),
-    ]
+    [layout.record(), layout.state(), layout.coco(), layout.coco_results(), layout.yolo_classes(), layout.yolo_data(), layout.run_report()]
 }
 
 fn is_temporary(name: &OsStr) -> bool {

@@ -1,7 +1,7 @@
 //! All sinks of a run as one.
 
 use super::{
-    Classes, CocoSink, FramesSink, ImageWriter, Layout, MasksSink, OutputKind, OutputSet, Sink, SinkError, Stills, YoloSink,
+    Classes, CocoSink, FramesSink, ImageWriter, Layout, MasksSink, OutputKind, OutputSet, OverlaySink, Sink, SinkError, Stills, YoloSink,
 };
 use crate::frame::{Frame, FrameResult, SourceInfo};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl SinkSet {
                 OutputKind::Jsonl => return None,
                 OutputKind::Coco => Box::new(CocoSink::new(layout, classes)),
                 OutputKind::Masks => Box::new(MasksSink::new(layout, writer)),
-                OutputKind::Overlay => return None,
+                OutputKind::Overlay => Box::new(OverlaySink::new(layout, writer)),
                 OutputKind::Yolo => Box::new(YoloSink::new(layout, classes)),
                 OutputKind::Frames => Box::new(FramesSink::new(layout, writer, options.stills)),
             })

@@ -111,9 +111,7 @@ impl CocoSink {
             for object in &line.objects {
                 id += 1;
                 let category = self.classes.category_id(object.class);
-                if !categories.contains_key(&category) {
-                    categories.insert(category, object.label.to_string());
-                }
+                categories.entry(category).or_insert_with(|| object.label.to_string());
                 out.item(&Annotation::new(id, image, category, object).map_err(|p| lines.broken(&p))?)?;
             }
         }

@@ -157,10 +157,7 @@ impl<'a> ObjectLine<'a> {
             class: object.class,
             label: Cow::Borrowed(&object.label),
             area: mask.map_or_else(|| box_area(object.bbox.to_coco()), |m| m.area() as f64),
-            mask: mask.map(|m| RleLine {
-                size: [m.size().height, m.size().width],
-                counts: Cow::Owned(rle::encode_counts(m.counts())),
-            }),
+            mask: mask.map(|m| RleLine { size: [m.size().height, m.size().width], counts: Cow::Owned(rle::encode_counts(m.counts())) }),
             mask_score: object.mask_score,
         })
     }

@@ -2,11 +2,7 @@
 
 mod polygon;
 
-use super::{
-    Classes, Layout, Sink, SinkError,
-    atomic_file::write_atomic,
-    record::Lines,
-};
+use super::{Classes, Layout, Sink, SinkError, atomic_file::write_atomic, record::Lines};
 use crate::{
     frame::{Frame, FrameResult, Object, SourceInfo},
     geometry::{BoxXyxy, Size},

@@ -175,7 +175,10 @@ mod tests {
     const SIZE: Size = Size::new(120, 90);
 
     fn mask(inside: impl Fn(i32, i32) -> bool) -> Mask {
-        let pixels: Vec<u8> = (0..SIZE.height as i32).flat_map(|y| (0..SIZE.width as i32).map(move |x| (x, y))).map(|(x, y)| u8::from(inside(x, y))).collect();
+        let pixels: Vec<u8> = (0..SIZE.height as i32)
+            .flat_map(|y| (0..SIZE.width as i32).map(move |x| (x, y)))
+            .map(|(x, y)| u8::from(inside(x, y)))
+            .collect();
         Mask::from_row_major(SIZE, &pixels).unwrap()
     }
 
