@@ -24,6 +24,8 @@ pub struct DicomOptions {
     pub window: Window,
     /// Whether attributes that identify a patient are given out.
     pub keep_patient_data: bool,
+    /// Whether frames carry the values as stored besides the picture for display.
+    pub stored_values: bool,
 }
 
 /// One frame for display.

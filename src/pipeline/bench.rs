@@ -1,15 +1,15 @@
 //! How long each stage of the models takes on this machine, on a real frame.
 
-use super::{Detector, ModelError, Segmenter};
+use super::{Detector, ModelError, Segmenter, prompts::Prompted};
 use crate::{
     engine::{Engine, Stage},
-    frame::Frame,
-    geometry::BoxXyxy,
+    frame::{Channels, Frame, Image, SourceInfo, SourceKind},
+    geometry::{BoxXyxy, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
     ops,
 };
 use serde::Serialize;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// Times of one stage over the timed repetitions, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -86,6 +86,20 @@ impl Bench {
         ])
     }
 
+    /// Times whole frames through detector and segmenter, one of `frames` after the other.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn frames(&self, detector: &Detector, segmenter: &Segmenter, frames: &[Frame]) -> Result<StageTiming, ModelError> {
+        let times = super::StageTimes::default();
+        let mut turn = frames.iter().cycle();
+        self.time("pipeline (frame to masks)", || {
+            let Some(frame) = turn.next() else { return Ok(Vec::new()) };
+            let found = detector.detect(frame, &times)?;
+            segmenter.segment(frame, found.into_iter().map(Prompted::from_object).collect(), &times)
+        })
+    }
+
     /// Times the stages of a segmenter on `frame`: encoder, decoder with one and with eight boxes, masks to the frame's size.
     ///
     /// # Errors
@@ -126,8 +140,30 @@ fn wait(engine: &Engine, tensor: &candle_core::Tensor) -> Result<Vec<f32>, Model
     Ok(engine.download_f32(Stage::Pack, &first)?)
 }
 
-fn boxes_in(size: crate::geometry::Size, count: usize) -> Vec<ObjectPrompt> {
+fn boxes_in(size: Size, count: usize) -> Vec<ObjectPrompt> {
     let (w, h) = (size.width as f32, size.height as f32);
     let shifted = |i: usize| i as f32 / count as f32 * 0.5;
     (0..count).map(|i| ObjectPrompt::from_box(BoxXyxy::new(shifted(i) * w, shifted(i) * h, (shifted(i) + 0.4) * w, (shifted(i) + 0.4) * h))).collect()
+}
+
+/// A frame of 1920×1080 colour pixels with edges and gradients, for timing without an input.
+pub fn test_frame() -> Frame {
+    let size = Size::new(1920, 1080);
+    let pixel = |i: usize| {
+        let (x, y) = (i % 1920, i / 1920);
+        [(x * 255 / 1919) as u8, (y * 255 / 1079) as u8, if (x / 60 + y / 60) % 2 == 0 { 40 } else { 200 }]
+    };
+    let data: Vec<u8> = (0..size.pixels() as usize).flat_map(pixel).collect();
+    let info = SourceInfo {
+        ordinal: 0,
+        path: "test frame".into(),
+        name: "test-frame".into(),
+        kind: SourceKind::Image,
+        frame_count: Some(1),
+        frame_rate: None,
+        attributes: Default::default(),
+    };
+    // The length is that of the size by construction.
+    let image = Image::new(size, Channels::Rgb, data).unwrap_or_else(|| unreachable!("three bytes a pixel"));
+    Frame { source: Arc::new(info), index: 0, timestamp: None, file: None, image: Arc::new(image), physical: None, stored: None }
 }

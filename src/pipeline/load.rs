@@ -55,25 +55,59 @@ pub fn load_detector(
     progress: &mut dyn DownloadProgress,
 ) -> Result<Detector, ModelError> {
     let files = ModelRef::parse(name, Some(Role::Detector))?.resolve(hub, progress)?;
-    let given = labels.map(read_labels).transpose()?;
-    let checkpoint = Checkpoint::open(&files.weights.path)?;
-    let own = class_names(&checkpoint);
+    let names = labels.map(read_labels).transpose()?.map_or(Names::Needed, Names::Given);
+    let loaded = build_detector(engine, &files, &Checkpoint::open(&files.weights.path)?, names)?;
+    Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
+}
+
+/// As [`load_detector`], where names of the classes do not matter: without any, classes are called by their numbers.
+///
+/// # Errors
+/// As [`load_detector`].
+pub fn load_detector_unnamed(
+    engine: &Engine,
+    name: &str,
+    hub: &Hub,
+    progress: &mut dyn DownloadProgress,
+) -> Result<Detector, ModelError> {
+    let files = ModelRef::parse(name, Some(Role::Detector))?.resolve(hub, progress)?;
+    let loaded = build_detector(engine, &files, &Checkpoint::open(&files.weights.path)?, Names::OrNumbers)?;
+    Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
+}
+
+/// Where a detector's class names come from.
+enum Names {
+    /// The user's file.
+    Given((String, Labels)),
+    /// The checkpoint, which must have them.
+    Needed,
+    /// The checkpoint, or numbers where it has none.
+    OrNumbers,
+}
+
+fn build_detector(engine: &Engine, files: &ModelFiles, checkpoint: &Checkpoint, names: Names) -> Result<dfine::Detector, ModelError> {
     let read = |file: &Option<ModelFile>| file.as_ref().map(|f| read_text(&f.path)).transpose();
     let (config, preprocessor) = (read(&files.config)?, read(&files.preprocessor)?);
     let origin = files.weights.path.display().to_string();
     // Names in the checkpoint count where nothing else names the classes.
-    let labels = given.or_else(|| own.filter(|_| config.is_none()).map(|names| (origin.clone(), Labels::new(names))));
-    let loaded = dfine::Detector::load(
-        dfine::Checkpoint {
-            origin: &origin,
-            tensors: upload(engine, &checkpoint)?,
-            config: config.as_deref(),
-            preprocessor: preprocessor.as_deref(),
-        },
-        labels.as_ref().map(|(file, labels)| (file.as_str(), labels.clone())),
-        engine.device(),
-    )?;
-    Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
+    let own = || class_names(checkpoint).filter(|_| config.is_none()).map(|names| (origin.clone(), Labels::new(names)));
+    let (labels, numbers) = match names {
+        Names::Given(labels) => (Some(labels), false),
+        Names::Needed => (own(), false),
+        Names::OrNumbers => (own(), true),
+    };
+    let load = |labels: Option<&(String, Labels)>| -> Result<dfine::Detector, ModelError> {
+        let tensors = upload(engine, checkpoint)?;
+        let (config, preprocessor) = (config.as_deref(), preprocessor.as_deref());
+        let parts = dfine::Checkpoint { origin: &origin, tensors, config, preprocessor };
+        Ok(dfine::Detector::load(parts, labels.map(|(file, labels)| (file.as_str(), labels.clone())), engine.device())?)
+    };
+    match load(labels.as_ref()) {
+        Err(ModelError::DFine(dfine::DFineError::Labels(dfine::LabelsError::Missing { classes, .. }))) if numbers => {
+            load(Some(&(origin.clone(), Labels::new((0..classes).map(|class| class.to_string())))))
+        }
+        loaded => loaded,
+    }
 }
 
 /// Loads a segmenter, as [`load_detector`] does a detector.
@@ -85,6 +119,32 @@ pub fn load_segmenter(engine: &Engine, name: &str, hub: &Hub, progress: &mut dyn
     let unchanged = |name: String, tensor: Tensor| Ok::<_, Infallible>(vec![(name, tensor)]);
     let params: Params = Checkpoint::open(&files.weights.path)?.into_params(engine, unchanged)?;
     Ok(Segmenter::new(engine, MobileSam::load(&params)?, ModelOrigin::from(&files)))
+}
+
+/// What a model's files hold, in words: model, size, classes.
+///
+/// # Errors
+/// [`ModelError`] of the detector if they make neither a D-FINE nor a MobileSAM.
+pub fn describe(files: &ModelFiles) -> Result<String, ModelError> {
+    let engine = Engine::cpu();
+    let checkpoint = Checkpoint::open(&files.weights.path)?;
+    if checkpoint.names().any(|name| name.starts_with("image_encoder.")) {
+        let unchanged = |name: String, tensor: Tensor| Ok::<_, Infallible>(vec![(name, tensor)]);
+        MobileSam::load(&checkpoint.into_params(&engine, unchanged)?)?;
+        return Ok("MobileSAM (TinyViT)".to_owned());
+    }
+    let detector = build_detector(&engine, files, &checkpoint, Names::OrNumbers)?;
+    let config = detector.config();
+    let names: Vec<&str> = detector.labels().iter().map(|name| &**name).collect();
+    let size = dfine::DFineSize::of(config).map_or_else(|| "of no published size".to_owned(), |size| format!("-{}", size.to_string().to_uppercase()));
+    Ok(format!(
+        "D-FINE{size}, {} classes ({}), input {}x{} with {} channels",
+        config.num_labels,
+        names.join(", "),
+        config.input_size.width,
+        config.input_size.height,
+        config.channels()
+    ))
 }
 
 fn upload(engine: &Engine, checkpoint: &Checkpoint) -> Result<BTreeMap<String, Tensor>, ModelError> {

@@ -17,12 +17,12 @@ mod verify_file;
 mod write;
 
 pub use crate::sinks::{StageSummary, StageTimes};
-pub use bench::{Bench, StageTiming};
+pub use bench::{Bench, StageTiming, test_frame};
 pub use detector::Detector;
 pub use doctor::{Finding, examine};
 pub use error::{ModelError, PipelineError};
 pub use init::{NewDetector, init_detector, init_segmenter};
-pub use load::{ModelOrigin, load_detector, load_segmenter};
+pub use load::{ModelOrigin, describe, load_detector, load_detector_unnamed, load_segmenter};
 pub use observer::{Cancel, Event, Observer};
 pub use plan::{OnError, Plan, Summary, Task};
 pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};

@@ -12,7 +12,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 #[derive(Debug)]
 pub enum Task {
     /// Nothing but writing it.
-    Extract,
+    Extract {
+        /// Whether DICOM values are written as stored.
+        stored_values: bool,
+    },
     /// Boxes.
     Detect(Detector),
     /// Masks of what the user points at.
@@ -25,7 +28,7 @@ impl Task {
     /// The subcommand that does it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Extract => "extract",
+            Self::Extract { .. } => "extract",
             Self::Detect(..) => "detect",
             Self::Segment(..) => "segment",
             Self::Pipeline(..) => "pipeline",
@@ -35,7 +38,7 @@ impl Task {
     /// Where its models came from, with their roles.
     pub fn models(&self) -> Vec<(&'static str, &ModelOrigin)> {
         match self {
-            Self::Extract => Vec::new(),
+            Self::Extract { .. } => Vec::new(),
             Self::Detect(d) => vec![("detector", d.origin())],
             Self::Segment(s, _) => vec![("segmenter", s.origin())],
             Self::Pipeline(d, s) => vec![("detector", d.origin()), ("segmenter", s.origin())],
@@ -45,10 +48,10 @@ impl Task {
     /// Names of the classes its objects can have.
     pub fn classes(&self) -> Classes {
         match self {
-            Self::Extract => Classes::default(),
+            Self::Extract { .. } => Classes::default(),
             Self::Detect(d) | Self::Pipeline(d, _) => Classes::new(d.labels().iter().cloned()),
             Self::Segment(_, prompts) => match &prompts.of_frames {
-                Some(file) => file.classes().clone(),
+                Some(file) => file.classes(),
                 None => Classes::new(["object"]),
             },
         }
@@ -57,7 +60,7 @@ impl Task {
     /// The outputs that are written where the user names none.
     pub fn default_outputs(&self) -> OutputSet {
         match self {
-            Self::Extract => OutputSet::new([crate::sinks::OutputKind::Frames]),
+            Self::Extract { .. } => OutputSet::new([crate::sinks::OutputKind::Frames]),
             Self::Detect(_) => OutputSet::default_for(false),
             Self::Segment(..) | Self::Pipeline(..) => OutputSet::default_for(true),
         }

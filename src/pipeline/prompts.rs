@@ -20,7 +20,7 @@ pub enum PromptTextError {
 }
 
 /// Where the segmenter's prompts come from when there is no detector.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct UserPrompts {
     /// Boxes for every frame, an object each.
     pub boxes: Vec<BoxXyxy>,
@@ -112,7 +112,7 @@ impl UserPrompts {
     fn from_file(&self, frame: &Frame) -> Vec<Prompted> {
         let Some(prompts) = &self.of_frames else { return Vec::new() };
         let size = frame.size();
-        let found = prompts.of(frame).iter().filter(|p| p.score >= self.confidence).filter_map(|p| {
+        let found = prompts.of(frame).unwrap_or_default().iter().filter(|p| p.score >= self.confidence).filter_map(|p| {
             let bbox = Some(p.bbox.clamped(size)).filter(BoxXyxy::is_valid)?;
             Some(Object { bbox, score: p.score, class: p.class, label: p.label.clone(), mask: None, mask_score: None })
         });

@@ -216,7 +216,7 @@ impl Plan {
 
     fn objects(&self, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
         match &self.task {
-            Task::Extract => Ok(Vec::new()),
+            Task::Extract { .. } => Ok(Vec::new()),
             Task::Detect(detector) => detector.detect(frame, times),
             Task::Segment(segmenter, prompts) => segmenter.segment(frame, prompts.of(frame), times),
             Task::Pipeline(detector, segmenter) => {

@@ -1,6 +1,6 @@
 //! `frames/`: decoded frames, one PNG each.
 
-use super::{ImageWriter, Layout, Sink, SinkError, png_file::write_image};
+use super::{ImageWriter, Layout, Sink, SinkError, png_file::{write_image, write_stored}};
 use crate::frame::{Frame, FrameResult, SourceInfo, SourceKind};
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ pub enum Stills {
     Skip,
 }
 
-/// Decoded frames, upright, 8 bits a channel: grey PNG for grey ones, RGB for colour.
+/// Decoded frames, upright, 8 bits a channel: grey PNG for grey ones, RGB for colour. Frames that carry the values as
+/// stored are written from those, with 16 bits.
 #[derive(Debug)]
 pub struct FramesSink {
     layout: Layout,
@@ -39,6 +40,9 @@ impl Sink for FramesSink {
             return Ok(());
         }
         let path = self.layout.frame(&frame.source, frame.index, frame.file.as_deref());
+        if let Some(stored) = frame.stored.clone() {
+            return self.writer.submit(move || write_stored(&path, &stored));
+        }
         let image = Arc::clone(&frame.image);
         self.writer.submit(move || write_image(&path, &image))
     }

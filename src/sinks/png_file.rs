@@ -2,7 +2,7 @@
 
 use super::{SinkError, atomic_file::write_atomic};
 use crate::{
-    frame::{Channels, Image},
+    frame::{Channels, Image, StoredImage},
     geometry::Size,
 };
 use png::{BitDepth, ColorType, Compression, Encoder, Filter};
@@ -17,12 +17,23 @@ pub(super) enum Samples<'a> {
     Gray16(&'a [u16]),
     /// 8-bit red, green, blue.
     Rgb(&'a [u8]),
+    /// 16-bit red, green, blue.
+    Rgb16(&'a [u16]),
 }
 
 /// Writes `samples` of an image of `size` to `path`.
 pub(super) fn write_png(path: &Path, size: Size, samples: Samples<'_>) -> Result<(), SinkError> {
     let bytes = encode(size, samples).map_err(|e| SinkError::new(path, format!("cannot encode {size} pixels as PNG: {e}")))?;
     write_atomic(path, &bytes)
+}
+
+/// Writes a frame's values as they were stored, 16 bits a channel.
+pub(super) fn write_stored(path: &Path, image: &StoredImage) -> Result<(), SinkError> {
+    let samples = match image.channels {
+        Channels::Gray => Samples::Gray16(&image.values),
+        Channels::Rgb => Samples::Rgb16(&image.values),
+    };
+    write_png(path, image.size, samples)
 }
 
 /// Writes a frame's pixels, grey as grey and colour as RGB.
@@ -39,9 +50,10 @@ fn encode(size: Size, samples: Samples<'_>) -> Result<Vec<u8>, png::EncodingErro
     let (color, depth, data) = match samples {
         Samples::Gray(data) => (ColorType::Grayscale, BitDepth::Eight, data),
         Samples::Rgb(data) => (ColorType::Rgb, BitDepth::Eight, data),
-        Samples::Gray16(data) => {
+        Samples::Gray16(data) | Samples::Rgb16(data) => {
             big_endian = data.iter().flat_map(|v| v.to_be_bytes()).collect();
-            (ColorType::Grayscale, BitDepth::Sixteen, big_endian.as_slice())
+            let color = if matches!(samples, Samples::Rgb16(_)) { ColorType::Rgb } else { ColorType::Grayscale };
+            (color, BitDepth::Sixteen, big_endian.as_slice())
         }
     };
     let mut bytes = Vec::with_capacity(data.len() / 4 + 1024);

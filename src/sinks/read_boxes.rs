@@ -8,7 +8,7 @@ use crate::{
 use serde::Deserialize;
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -48,6 +48,9 @@ pub struct BoxPrompts {
 struct Image {
     prompts: Vec<BoxPrompt>,
 }
+
+/// Highest class number that names are listed up to.
+const MOST_CLASSES: u32 = 100_000;
 
 impl BoxPrompts {
     /// Reads the file at `path`; `classes` names the categories of a file that does not.
@@ -91,6 +94,17 @@ impl BoxPrompts {
             let file = frame.file.as_deref().or_else(|| still.then_some(&*frame.source.path))?;
             self.of_file(file)
         })
+    }
+
+    /// The classes of the boxes by the names the file gives them; a class that no box has is called by its number.
+    pub fn classes(&self) -> Classes {
+        let mut names: BTreeMap<u32, Arc<str>> = BTreeMap::new();
+        let images = self.images.values().map(|image| &image.prompts);
+        for prompt in self.frames.values().chain(images).flatten() {
+            names.entry(prompt.class).or_insert_with(|| Arc::clone(&prompt.label));
+        }
+        let count = names.last_key_value().map_or(0, |(last, _)| (*last).min(MOST_CLASSES) + 1);
+        Classes::new((0..count).map(|class| names.get(&class).cloned().unwrap_or_else(|| Arc::from(class.to_string()))))
     }
 
     /// Number of frames and images that the file knows.

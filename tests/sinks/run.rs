@@ -87,6 +87,7 @@ impl TestSource {
                 file: file.clone(),
                 image: Arc::new(self.image(index)),
                 physical: self.physical.clone(),
+                stored: None,
             };
             let objects = self.objects(index);
             let result = FrameResult { source: self.info.ordinal, index, timestamp: frame.timestamp, file, size: self.size, objects };

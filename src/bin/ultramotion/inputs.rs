@@ -33,7 +33,7 @@ pub fn sources(args: &InputArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, 
 }
 
 /// How the sources are read.
-pub fn source_options(args: &InputArgs) -> anyhow::Result<SourceOptions> {
+pub fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<SourceOptions> {
     let selection = match &args.frames {
         Some(text) => text.parse::<FrameSelection>().map_err(|e| usage("--frames", e))?,
         None => FrameSelection::default(),
@@ -42,7 +42,7 @@ pub fn source_options(args: &InputArgs) -> anyhow::Result<SourceOptions> {
     Ok(SourceOptions {
         selection: selection.with_stride(args.stride),
         max_pixels: args.max_megapixels.saturating_mul(1_000_000),
-        dicom: DicomOptions { window, keep_patient_data: args.keep_patient_data },
+        dicom: DicomOptions { window, keep_patient_data: args.keep_patient_data, stored_values },
         ..SourceOptions::default()
     })
 }

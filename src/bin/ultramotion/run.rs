@@ -11,14 +11,13 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use ultramotion::{
     pipeline::{Cancel, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
-    sinks::BoxPrompts,
+    sinks::{BoxPrompts, Classes},
 };
 
 /// `extract`.
 pub fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let more = [("stored-values", json!(args.stored_values))];
-    let task = if args.stored_values { Task::ExtractStored } else { Task::Extract };
-    run(task, &args.input, &args.output, "cpu".to_owned(), &more, terminal)
+    run(Task::Extract { stored_values: args.stored_values }, &args.input, &args.output, "cpu".to_owned(), &more, terminal)
 }
 
 /// `detect`.
@@ -42,7 +41,7 @@ pub fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     let prompts = UserPrompts {
         boxes: args.boxes.iter().map(|b| parse_box(b)).collect::<Result<_, _>>().map_err(|e| usage("--box", e))?,
         points: args.points.iter().map(|p| parse_point(p)).collect::<Result<_, _>>().map_err(|e| usage("--point", e))?,
-        of_frames: args.boxes_file.as_deref().map(BoxPrompts::read).transpose()?,
+        of_frames: args.boxes_file.as_deref().map(|path| BoxPrompts::read(path, &Classes::default())).transpose()?,
         confidence: args.confidence,
     };
     if prompts.is_empty() {
@@ -77,10 +76,10 @@ fn run(
     on_interrupt(&cancel, terminal);
     let report = Arc::new(Report::new(terminal.clone()));
     let plan = Plan {
-        stills: matches!(task, Task::Extract | Task::ExtractStored),
+        stills: matches!(task, Task::Extract { .. }),
         settings: inputs::settings(task.name(), input, &outputs, more),
         sources: inputs::sources(input, terminal),
-        source_options: inputs::source_options(input)?,
+        source_options: inputs::source_options(input, matches!(task, Task::Extract { stored_values: true }))?,
         on_error: inputs::on_error(input),
         output: output.output.clone(),
         output_mode,

@@ -1,5 +1,6 @@
 //! The published sizes, as the `config.json` that transformers writes for them.
 
+use super::DFineConfig;
 use crate::geometry::Size;
 use serde_json::{Value, json};
 use std::{fmt, str::FromStr};
@@ -54,6 +55,22 @@ impl fmt::Display for DFineSize {
 impl DFineSize {
     /// All sizes, smallest first.
     pub const ALL: [Self; 5] = [Self::N, Self::S, Self::M, Self::L, Self::X];
+
+    /// The size that a configuration is of; none for one of no published size.
+    pub fn of(config: &DFineConfig) -> Option<Self> {
+        let stages = |config: &DFineConfig| -> Vec<(usize, usize, usize)> {
+            config.backbone.stages.iter().map(|s| (s.out_channels, s.mid_channels, s.blocks)).collect()
+        };
+        let same = |size: &Self| {
+            let text = size.config_json(&["object".to_owned()], 3, Size::new(640, 640)).to_string();
+            let Ok(published) = DFineConfig::from_json(&text, None, 1) else { return false };
+            stages(&published) == stages(config)
+                && published.levels() == config.levels()
+                && published.encoder.hidden_dim == config.encoder.hidden_dim
+                && published.decoder.layers == config.decoder.layers
+        };
+        Self::ALL.into_iter().find(same)
+    }
 
     /// The `config.json` of this size for `classes`, `channels` of input (1 or 3) and `input`, width and height multiples of 32.
     pub fn config_json(self, classes: &[String], channels: usize, input: Size) -> Value {

@@ -3,7 +3,7 @@
 use crate::sources::{Source, SourceError};
 use crate::{
     dicom::{DicomError, DicomFile, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
-    frame::{Channels, Frame, Image, Physical, SourceInfo, SourceKind, UltrasoundRegion},
+    frame::{Channels, Frame, Image, Physical, SourceInfo, SourceKind, StoredImage, UltrasoundRegion},
 };
 use std::{
     path::{Path, PathBuf},
@@ -18,6 +18,7 @@ use std::{
 pub struct DicomSource {
     info: Arc<SourceInfo>,
     image: DicomImage,
+    with_stored: bool,
     timing: Timing,
     next: u64,
     ended: bool,
@@ -55,7 +56,7 @@ impl DicomSource {
             frame_rate: timing.frame_rate(),
             attributes: image.file().output_attributes(options.keep_patient_data),
         };
-        Ok(Self { info: Arc::new(info), image, timing, next: 0, ended: false })
+        Ok(Self { info: Arc::new(info), image, with_stored: options.stored_values, timing, next: 0, ended: false })
     }
 
     /// The stored values of a frame (from 0), for `extract --stored-values`.
@@ -86,7 +87,9 @@ impl Source for DicomSource {
             source_error(&self.info.path, Some(index), e)
         })?;
         let timestamp = self.timing.timestamp(index);
-        Ok(Some(frame(&self.info, index, timestamp, None, shown, physical)))
+        let stored = if self.with_stored { Some(self.stored_values(index)?) } else { None };
+        let frame = frame(&self.info, index, timestamp, None, shown, physical);
+        with_stored(frame, stored)
     }
 }
 
@@ -165,7 +168,8 @@ impl Source for DicomSeries {
         self.next += 1;
         let shown = self.show(&file).and_then(|(shown, physical)| Ok((to_image(shown)?, physical)));
         let (shown, physical) = shown.map_err(|e| source_error(&file, None, e))?;
-        Ok(Some(frame(&self.info, index as u64, None, Some(file), shown, physical)))
+        let stored = if self.options.stored_values { Some(self.stored_values(index as u64)?) } else { None };
+        with_stored(frame(&self.info, index as u64, None, Some(file), shown, physical), stored)
     }
 }
 
@@ -177,8 +181,23 @@ fn frame(
     image: Image,
     physical: Option<Arc<Physical>>,
 ) -> Frame {
-    Frame { source: Arc::clone(info), index, timestamp, file, image: Arc::new(image), physical }
+    Frame { source: Arc::clone(info), index, timestamp, file, image: Arc::new(image), physical, stored: None }
 }
+
+fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame>, SourceError> {
+    let Some(stored) = stored else { return Ok(Some(frame)) };
+    let path = frame.file.as_deref().unwrap_or(&frame.source.path);
+    let wide = || SourceError {
+        path: path.to_owned(),
+        frame: Some(frame.index),
+        problem: "holds values of more than 16 bits or floats, which a PNG cannot keep".to_owned(),
+        remedy: Some("leave --stored-values out".to_owned()),
+    };
+    let values = stored.samples.to_u16(stored.signed).ok_or_else(wide)?;
+    let channels = if stored.samples_per_pixel == 3 { Channels::Rgb } else { Channels::Gray };
+    Ok(Some(Frame { stored: Some(Arc::new(StoredImage { size: stored.size, channels, values })), ..frame }))
+}
+
 
 fn to_image(shown: ShownFrame) -> Result<Image, DicomError> {
     let channels = if shown.colour { Channels::Rgb } else { Channels::Gray };

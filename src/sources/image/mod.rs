@@ -98,7 +98,7 @@ impl Source for ImageSource {
         self.next += 1;
         match self.decode(index) {
             Ok((image, timestamp)) => {
-                Ok(Some(Frame { source: self.info.clone(), index, timestamp, file: None, image: Arc::new(image), physical: None }))
+                Ok(Some(Frame { source: self.info.clone(), index, timestamp, file: None, image: Arc::new(image), physical: None, stored: None }))
             }
             Err(error) => {
                 // An animation builds each frame on the one before.

@@ -118,6 +118,7 @@ impl Source for VideoSource {
             file: None,
             image: Arc::new(image),
             physical: self.physical.clone(),
+            stored: None,
         }))
     }
 
