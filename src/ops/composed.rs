@@ -1,7 +1,7 @@
 //! Every operation written plainly in candle's own, for any device: the reference for the fast code.
 
-use super::{Activation, Conv2dOptions, Normalisation, PackedMask, Padding, Result};
-use candle_core::{D, DType, Tensor};
+use super::{Activation, Conv2dOptions, Normalisation, PackedMask, Padding, Result, resize::Coefficients};
+use candle_core::{D, DType, Device, Tensor};
 
 /// A pointwise function.
 ///
@@ -203,22 +203,23 @@ fn grid_sample(map: &Tensor, (h, w): (usize, usize), at: &Tensor) -> Result<Tens
     Ok(sum)
 }
 
-/// Rows of weights `[out, in]` of Pillow's antialiased bilinear filter, each normalised to sum 1.
-fn antialias_matrix(from: usize, to: usize) -> Vec<f32> {
-    let scale = from as f64 / to as f64;
-    let support = scale.max(1.0);
-    let mut matrix = vec![0f32; from * to];
+/// The matrix `[out, in]` of Pillow's integer coefficients. In f64 all sums of products with pixels are exact.
+fn antialias_matrix(from: usize, to: usize, device: &Device) -> Result<Tensor> {
+    let coefficients = Coefficients::new(from, to);
+    let mut matrix = vec![0f64; from * to];
     for (i, row) in matrix.chunks_exact_mut(from).enumerate() {
-        let centre = (i as f64 + 0.5) * scale;
-        let first = ((centre - support + 0.5) as i64).max(0) as usize;
-        let last = ((centre + support + 0.5) as i64).min(from as i64) as usize;
-        let taps: Vec<f64> = (first..last).map(|x| (1.0 - ((x as f64 - centre + 0.5) / support).abs()).max(0.0)).collect();
-        let total: f64 = taps.iter().sum();
-        for (x, tap) in (first..last).zip(taps) {
-            row[x] = (tap / total) as f32;
+        let (first, taps) = coefficients.of(i);
+        for (to, &tap) in row[first..].iter_mut().zip(taps) {
+            *to = f64::from(tap);
         }
     }
-    matrix
+    Tensor::from_vec(matrix, (to, from), device)
+}
+
+/// Sums of coefficients and pixels rounded to 8 bits.
+fn round_to_pixels(sums: &Tensor) -> Result<Tensor> {
+    let one = f64::from(1 << Coefficients::BITS);
+    sums.affine(1.0 / one, f64::from(Coefficients::HALF) / one)?.floor()?.clamp(0.0, 255.0)
 }
 
 /// See [`super::resize_normalise`].
@@ -234,21 +235,22 @@ pub fn resize_normalise(
 ) -> Result<Tensor> {
     let (h, w, c) = image.dims3()?;
     let device = image.device();
-    let mut x = image.to_dtype(DType::F32)?;
+    let mut x = image.to_dtype(DType::F64)?;
     if c == 3 && channels == 1 {
-        let luma = Tensor::new(&[19595f32, 38470.0, 7471.0], device)?.reshape((3, 1))?;
+        let luma = Tensor::new(&[19595f64, 38470.0, 7471.0], device)?.reshape((3, 1))?;
         x = x.reshape((h * w, 3))?.matmul(&luma)?.affine(1.0 / 65536.0, 0.5)?.floor()?.reshape((h, w, 1))?;
     }
     let c = x.dim(2)?;
     if size.1 != w {
-        let across = Tensor::from_vec(antialias_matrix(w, size.1), (size.1, w), device)?;
-        x = across.broadcast_left(h)?.matmul(&x)?.affine(1.0, 0.5)?.floor()?.clamp(0.0, 255.0)?;
+        // [W, H·C], so that one product does all rows.
+        let columns = x.transpose(0, 1)?.contiguous()?.reshape((w, h * c))?;
+        let across = round_to_pixels(&antialias_matrix(w, size.1, device)?.matmul(&columns)?)?;
+        x = across.reshape((size.1, h, c))?.transpose(0, 1)?.contiguous()?;
     }
     if size.0 != h {
-        let down = Tensor::from_vec(antialias_matrix(h, size.0), (size.0, h), device)?;
-        x = down.matmul(&x.reshape((h, size.1 * c))?)?.affine(1.0, 0.5)?.floor()?.clamp(0.0, 255.0)?;
+        x = round_to_pixels(&antialias_matrix(h, size.0, device)?.matmul(&x.reshape((h, size.1 * c))?)?)?;
     }
-    x = x.reshape((size.0, size.1, c))?.broadcast_as((size.0, size.1, channels))?;
+    x = x.reshape((size.0, size.1, c))?.to_dtype(DType::F32)?.broadcast_as((size.0, size.1, channels))?;
     let mean = Tensor::new(&normalisation.mean[..channels], device)?;
     let std = Tensor::new(&normalisation.std[..channels], device)?;
     let x = x.broadcast_sub(&mean)?.broadcast_div(&std)?;

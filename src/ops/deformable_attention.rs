@@ -1,6 +1,6 @@
 //! Multi-scale deformable attention (Zhu et al., 2021), with D-FINE's number of points a level.
 
-use super::{Result, composed};
+use super::{Result, composed, cpu};
 use candle_core::Tensor;
 
 /// Samples `value` bilinearly at `locations` on each level and adds the samples up by `weights`.
@@ -22,5 +22,9 @@ pub fn deformable_attention(
     locations: &Tensor,
     weights: &Tensor,
 ) -> Result<Tensor> {
-    composed::deformable_attention(value, levels, points, locations, weights)
+    if cpu::is_cpu(value) {
+        cpu::deformable_attention(value, levels, points, locations, weights)
+    } else {
+        composed::deformable_attention(value, levels, points, locations, weights)
+    }
 }

@@ -1,6 +1,6 @@
 //! From mask logits to run lengths at the frame's resolution.
 
-use super::{Result, composed};
+use super::{Result, composed, cpu};
 use candle_core::Tensor;
 
 /// One mask at the frame's resolution.
@@ -18,5 +18,68 @@ pub struct PackedMask {
 /// # Errors
 /// If `logits` has not three dimensions or a size is 0.
 pub fn masks_to_runs(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<Vec<PackedMask>> {
-    composed::masks_to_runs(logits, side, scaled, frame)
+    let (_, h, w) = logits.dims3()?;
+    let sizes = [h, w, side, scaled.0, scaled.1, frame.0, frame.1];
+    if sizes.contains(&0) || scaled.0 > side || scaled.1 > side || frame.0.checked_mul(frame.1).is_none_or(|n| n > u32::MAX as usize) {
+        candle_core::bail!("masks_to_runs: {:?} by {side} and {scaled:?} to {frame:?}", logits.shape());
+    }
+    if cpu::is_cpu(logits) { cpu::masks_to_runs(logits, side, scaled, frame) } else { composed::masks_to_runs(logits, side, scaled, frame) }
+}
+
+/// The numbers that one output number of linear interpolation is the weighted mean of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taps {
+    from: [usize; 4],
+    weight: [f32; 4],
+    count: usize,
+}
+
+impl Taps {
+    /// The two neighbours of output `i` where `from` numbers are brought to `to`, `align_corners=False`.
+    fn linear(i: usize, from: usize, to: usize) -> [(usize, f32); 2] {
+        let at = ((i as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0);
+        let first = (at as usize).min(from - 1);
+        let share = at - first as f32;
+        [(first, 1.0 - share), ((first + 1).min(from - 1), share)]
+    }
+
+    /// For each of `frame` numbers: `from` interpolated to `side`, the first `scaled` of these interpolated to `frame`.
+    pub(super) fn of_both_steps(from: usize, side: usize, scaled: usize, frame: usize) -> Vec<Self> {
+        let one = |i| {
+            let mut taps = Self { from: [0; 4], weight: [0.0; 4], count: 0 };
+            for (middle, outer) in Self::linear(i, scaled, frame) {
+                for (source, inner) in Self::linear(middle, from, side) {
+                    taps.add(source, outer * inner);
+                }
+            }
+            taps
+        };
+        (0..frame).map(one).collect()
+    }
+
+    fn add(&mut self, from: usize, weight: f32) {
+        if weight == 0.0 {
+            return;
+        }
+        let known = self.from[..self.count].iter().position(|&f| f == from);
+        let at = known.unwrap_or(self.count);
+        self.from[at] = from;
+        self.weight[at] += weight;
+        self.count = self.count.max(at + 1);
+    }
+
+    /// Sources and their weights, which add up to 1.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, f32)> {
+        self.from.into_iter().zip(self.weight).take(self.count)
+    }
+
+    /// The first source.
+    pub(super) fn least(&self) -> usize {
+        self.iter().map(|(from, _)| from).min().unwrap_or(0)
+    }
+
+    /// The last source.
+    pub(super) fn greatest(&self) -> usize {
+        self.iter().map(|(from, _)| from).max().unwrap_or(0)
+    }
 }

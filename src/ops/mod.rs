@@ -20,7 +20,7 @@ mod pool;
 mod resize;
 
 pub use crate::engine::{Params, ParamsError};
-pub use activation::Activation;
+pub use activation::{Activation, activate, add, concat_channels, softmax};
 pub use attention::{attention, window_attention};
 pub use conv2d::{Conv2d, Conv2dOptions, Padding};
 pub use deformable_attention::deformable_attention;

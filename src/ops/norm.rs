@@ -1,6 +1,6 @@
 //! Layer normalisation over the channels.
 
-use super::{Result, composed};
+use super::{Result, composed, cpu};
 use candle_core::Tensor;
 
 /// Layer normalisation over the last dimension. In NHWC this is also SAM's `LayerNorm2d`.
@@ -22,6 +22,7 @@ impl LayerNorm {
     /// # Errors
     /// If x has another last dimension.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        composed::layer_norm(x, &self.weight, &self.bias, self.eps)
+        let Self { weight, bias, eps } = self;
+        if cpu::is_cpu(x) { cpu::layer_norm(x, weight, bias, *eps) } else { composed::layer_norm(x, weight, bias, *eps) }
     }
 }

@@ -1,7 +1,7 @@
 //! From a decoded frame to a model's input.
 
-use super::{Result, composed};
-use candle_core::Tensor;
+use super::{Result, composed, cpu};
+use candle_core::{DType, Tensor};
 
 /// `(pixel - mean) / std` for each channel, pixels in 0..255.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,5 +33,68 @@ pub fn resize_normalise(
     channels: usize,
     normalisation: &Normalisation,
 ) -> Result<Tensor> {
-    composed::resize_normalise(image, size, padded, channels, normalisation)
+    let (h, w, c) = image.dims3()?;
+    if !matches!(c, 1 | 3) || !matches!(channels, 1 | 3) || h == 0 || w == 0 || size.0 == 0 || size.1 == 0 {
+        candle_core::bail!("resize_normalise: an image {:?} to {size:?} with {channels} channels", image.shape());
+    }
+    if image.dtype() != DType::U8 {
+        candle_core::bail!("resize_normalise: an image of {:?}, not of bytes", image.dtype());
+    }
+    if padded.0 < size.0 || padded.1 < size.1 {
+        candle_core::bail!("resize_normalise: {size:?} does not fit into {padded:?}");
+    }
+    if cpu::is_cpu(image) {
+        cpu::resize_normalise(image, size, padded, channels, normalisation)
+    } else {
+        composed::resize_normalise(image, size, padded, channels, normalisation)
+    }
+}
+
+/// Pillow's coefficients of antialiased bilinear resampling along one side, as integers of [`Coefficients::BITS`] fractional bits.
+#[derive(Debug)]
+pub(super) struct Coefficients {
+    /// For each output pixel, the first input pixel and the number of input pixels.
+    spans: Vec<(usize, usize)>,
+    /// `most` for each output pixel.
+    taps: Vec<i32>,
+    most: usize,
+}
+
+impl Coefficients {
+    /// Fractional bits: 32 less the 8 of a pixel and 2 of head room.
+    pub(super) const BITS: u32 = 32 - 8 - 2;
+
+    /// One half.
+    pub(super) const HALF: i32 = 1 << (Self::BITS - 1);
+
+    /// For a side of `from` pixels brought to `to`.
+    pub(super) fn new(from: usize, to: usize) -> Self {
+        let scale = from as f64 / to as f64;
+        let support = scale.max(1.0);
+        let most = support.ceil() as usize * 2 + 1;
+        let (mut spans, mut all) = (Vec::with_capacity(to), vec![0; to * most]);
+        for (i, taps) in all.chunks_exact_mut(most).enumerate() {
+            let centre = (i as f64 + 0.5) * scale;
+            let first = ((centre - support + 0.5) as i64).max(0) as usize;
+            let end = ((centre + support + 0.5) as i64).min(from as i64) as usize;
+            let share = |x: usize| (1.0 - ((x as f64 - centre + 0.5) * (1.0 / support)).abs()).max(0.0);
+            let total: f64 = (first..end).map(share).sum();
+            for (x, tap) in (first..end).zip(taps) {
+                *tap = (share(x) / total * f64::from(1 << Self::BITS) + 0.5) as i32;
+            }
+            spans.push((first, end - first));
+        }
+        Self { spans, taps: all, most }
+    }
+
+    /// The first input pixel of output pixel `i`, and the factors of that and the next ones.
+    pub(super) fn of(&self, i: usize) -> (usize, &[i32]) {
+        let (first, count) = self.spans[i];
+        (first, &self.taps[i * self.most..][..count])
+    }
+
+    /// Most input pixels of an output pixel.
+    pub(super) fn most_taps(&self) -> usize {
+        self.most
+    }
 }

@@ -17,11 +17,11 @@ pub enum Task {
         stored_values: bool,
     },
     /// Boxes.
-    Detect(Detector),
+    Detect(Box<Detector>),
     /// Masks of what the user points at.
-    Segment(Segmenter, UserPrompts),
+    Segment(Box<Segmenter>, UserPrompts),
     /// Boxes, and masks prompted by them.
-    Pipeline(Detector, Segmenter),
+    Pipeline(Box<Detector>, Box<Segmenter>),
 }
 
 impl Task {

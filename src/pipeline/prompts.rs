@@ -89,7 +89,7 @@ impl UserPrompts {
     pub(super) fn of(&self, frame: &Frame) -> Vec<Prompted> {
         let size = frame.size();
         let inside = |b: &BoxXyxy| Some(b.clamped(size)).filter(BoxXyxy::is_valid);
-        let mut prompted: Vec<Prompted> = self.from_file(frame);
+        let mut prompted: Vec<Prompted> = self.prompts_of_file(frame);
         let boxes: Vec<BoxXyxy> = self.boxes.iter().filter_map(inside).collect();
         let prompts = match (&boxes[..], self.points.is_empty()) {
             ([], true) => Vec::new(),
@@ -109,7 +109,7 @@ impl UserPrompts {
         prompted
     }
 
-    fn from_file(&self, frame: &Frame) -> Vec<Prompted> {
+    fn prompts_of_file(&self, frame: &Frame) -> Vec<Prompted> {
         let Some(prompts) = &self.of_frames else { return Vec::new() };
         let size = frame.size();
         let found = prompts.of(frame).unwrap_or_default().iter().filter(|p| p.score >= self.confidence).filter_map(|p| {

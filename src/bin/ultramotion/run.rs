@@ -24,7 +24,7 @@ pub fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
 pub fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
-    run(Task::Detect(detector), &args.input, &args.output, engine.name(), &selection_settings(&args.selection), terminal)
+    run(Task::Detect(Box::new(detector)), &args.input, &args.output, engine.name(), &selection_settings(&args.selection), terminal)
 }
 
 /// `pipeline`.
@@ -32,7 +32,7 @@ pub fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result
     let engine = inputs::engine(&args.device)?;
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
     let segmenter = inputs::segmenter(&args.segmenter, &engine, terminal)?;
-    let task = Task::Pipeline(detector, segmenter);
+    let task = Task::Pipeline(Box::new(detector), Box::new(segmenter));
     run(task, &args.input, &args.output, engine.name(), &selection_settings(&args.selection), terminal)
 }
 
@@ -56,7 +56,7 @@ pub fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
         ("confidence", json!(args.confidence)),
         ("multimask", json!(args.multimask)),
     ];
-    run(Task::Segment(segmenter, prompts), &args.input, &args.output, engine.name(), &more, terminal)
+    run(Task::Segment(Box::new(segmenter), prompts), &args.input, &args.output, engine.name(), &more, terminal)
 }
 
 fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {

@@ -2,15 +2,14 @@
 //! of queries pass through scores, softmax and weighted sum without leaving the core.
 
 use super::{
-    gemm::part,
     memory::{Input, Output, Shared, even},
+    parallel::{self, part},
     simd::{Isa, Kernel, Simd},
     softmax::{Exponentials, ScaleRows},
     tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
 };
 use crate::ops::Result;
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 /// Where tokens lie. `set` counts batch entries or windows.
 trait Tokens: Sync {
@@ -201,7 +200,7 @@ unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
         return;
     }
     let work = items * queries * shape.keys * (shape.d.0 + shape.d.1);
-    let tasks = (work / 400_000).clamp(1, 4 * rayon::current_num_threads());
+    let tasks = parallel::tasks(work);
     // Heads are whole where there are enough of them: each part of a head packs its keys again.
     let parts = (tasks / items).clamp(1, queries.div_ceil(4 * tile_rows));
     let tasks = tasks.min(items * parts);
@@ -214,7 +213,7 @@ unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
             unsafe { head.attend(tokens, set, number, range) };
         }
     };
-    if tasks == 1 { task(0) } else { (0..tasks).into_par_iter().with_max_len(1).for_each(task) }
+    parallel::each(tasks, task);
 }
 
 /// Memory to work on one head.

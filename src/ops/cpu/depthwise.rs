@@ -2,13 +2,12 @@
 
 use super::{
     conv2d::Map,
-    gemm::part,
     math::Activate,
     memory::Shared,
+    parallel,
     simd::{Isa, Kernel, Simd},
 };
 use crate::ops::Activation;
-use rayon::prelude::*;
 
 /// Weights `[kh, kw, channels]` and bias.
 #[derive(Debug)]
@@ -34,10 +33,9 @@ impl Depthwise {
         let (oh, ow) = map.out;
         let rows = batch * oh;
         let work = rows * ow * self.weights.len();
-        let tasks = (work / 200_000).clamp(1, 4 * rayon::current_num_threads()).min(rows.max(1));
         let (isa, shared) = (Isa::best(), Shared::new((out, residual)));
-        let task = |index: usize| {
-            for row in part(rows, tasks, index) {
+        parallel::over(rows, work, |range| {
+            for row in range {
                 let (image, y) = (row / oh, row % oh);
                 let at = row * ow * self.channels;
                 let (out, residual) = shared.get();
@@ -53,8 +51,7 @@ impl Depthwise {
                 // SAFETY: the caller vouched for the memory; each row of the output is written by one task.
                 unsafe { isa.run(line) };
             }
-        };
-        if tasks == 1 { task(0) } else { (0..tasks).into_par_iter().with_max_len(1).for_each(task) }
+        });
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{
     math::Activate,
     packed::Packed,
+    parallel::{self, part},
     simd::Isa,
     tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
 };
 use crate::ops::Activation;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// The left factor: rows that lie in `positions` pieces of `inner` numbers each.
@@ -67,9 +67,6 @@ unsafe impl Sync for Gemm<'_> {}
 /// Packed weights that stay in a core's second-level cache while rows pass, in floats.
 const CACHED_WEIGHTS: usize = 96 * 1024;
 
-/// Multiplications that are worth a task of their own.
-const TASK: usize = 400_000;
-
 impl Gemm<'_> {
     /// Computes the product.
     ///
@@ -81,9 +78,8 @@ impl Gemm<'_> {
         if panels == 0 || tiles == 0 {
             return;
         }
-        let threads = rayon::current_num_threads();
         let work = self.rows * self.weights.inner.max(1) * panels * PANEL;
-        let tasks = if threads == 1 { 1 } else { (work / TASK).clamp(1, threads * 4) };
+        let tasks = parallel::tasks(work);
         let row_tasks = tasks.min(tiles);
         let groups = panels.div_ceil(tile_panels);
         let column_tasks = (tasks / row_tasks).clamp(1, groups);
@@ -95,11 +91,7 @@ impl Gemm<'_> {
             // SAFETY: the caller vouched for the pointers; tasks share no output.
             unsafe { self.block(rows, rows_of, panels_of) }
         };
-        if row_tasks * column_tasks == 1 {
-            task(0);
-        } else {
-            (0..row_tasks * column_tasks).into_par_iter().with_max_len(1).for_each(task);
-        }
+        parallel::each(row_tasks * column_tasks, task);
     }
 
     /// The rows and panels of one task.
@@ -160,11 +152,4 @@ impl Gemm<'_> {
             }
         }
     }
-}
-
-/// The `index`th of `parts` nearly equal parts of `0..total`.
-pub(super) fn part(total: usize, parts: usize, index: usize) -> Range<usize> {
-    let (size, longer) = (total / parts, total % parts);
-    let start = index * size + index.min(longer);
-    start..start + size + usize::from(index < longer)
 }

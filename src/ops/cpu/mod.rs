@@ -4,20 +4,33 @@
 
 mod attention;
 mod conv2d;
+mod deformable_attention;
 mod depthwise;
 mod gemm;
 mod linear;
+mod masks;
 mod math;
 mod memory;
+mod norm;
 mod packed;
+mod parallel;
+mod pointwise;
+mod pool;
+mod resize;
 mod simd;
 mod softmax;
 mod tile;
 
 pub(super) use attention::{attention, window_attention};
 pub(super) use conv2d::Conv2d;
+pub(super) use deformable_attention::deformable_attention;
 pub(super) use linear::Linear;
+pub(super) use masks::masks_to_runs;
 pub(super) use memory::is_cpu;
+pub(super) use norm::layer_norm;
+pub(super) use pointwise::{activate, add, concat_channels, softmax};
+pub(super) use pool::{max_pool2d, upsample_nearest2x};
+pub(super) use resize::resize_normalise;
 
 use super::Result;
 use candle_core::Tensor;

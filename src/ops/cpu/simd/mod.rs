@@ -108,15 +108,6 @@ impl Isa {
         }
     }
 
-    /// Lanes of its vectors.
-    pub(crate) fn lanes(self) -> usize {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 16,
-            _ => 8,
-        }
-    }
-
     /// Runs `kernel` compiled for this instruction set.
     ///
     /// # Safety

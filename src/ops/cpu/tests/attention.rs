@@ -60,7 +60,8 @@ fn window_attention_agrees() {
             let expected = composed::window_attention(&qkv, &padding, window, heads, 0.2, bias).unwrap();
             for_each_isa(|isa| {
                 let found = window_attention(&qkv, &padding, window, heads, 0.2, bias).unwrap();
-                assert_close(&found, &expected, 2e-6, &format!("{isa:?} {b}×{h}×{w} window {window} heads {heads}"));
+                // Where most keys are padding, equal terms add up and so do their rounding errors, in either code.
+                assert_close(&found, &expected, 5e-6, &format!("{isa:?} {b}×{h}×{w} window {window} heads {heads}"));
             });
         }
     }

@@ -3,7 +3,10 @@
 mod attention;
 mod bench;
 mod layers;
+mod maps;
 mod math;
+mod pixels;
+mod tokens;
 
 use candle_core::{Device, Tensor};
 
