@@ -307,7 +307,7 @@ fn the_catalogue_says_what_is_cached_and_known_weights_are_checked() {
     let entry = |setup: &Setup| catalogue(&setup.hub()).into_iter().find(|e| e.name == "mobile-sam").unwrap();
     assert!(!entry(&setup).cached);
     let error = setup.error("mobile-sam");
-    assert!(error.contains("expected SHA-256 6dbb90523a35330f"), "{error}");
+    assert!(error.contains("the published weights have 6dbb90523a35330f") && error.contains("give dhkim2810/MobileSAM@main"), "{error}");
     // At another revision nothing is known of it.
     setup.resolve("mobile-sam@v2").unwrap();
     assert!(!entry(&setup).cached);

@@ -135,7 +135,7 @@ impl Hub {
         if !names.iter().all(|name| dir.join(name).is_file()) {
             return Ok(None);
         }
-        let files = names.into_iter().map(|name| self.checked(dir.join(&name), name, wanted)).collect::<Result<_, _>>()?;
+        let files = names.into_iter().map(|name| self.checked(repo, dir.join(&name), name, wanted)).collect::<Result<_, _>>()?;
         Ok(Some(Snapshot { commit, files }))
     }
 
@@ -167,7 +167,7 @@ impl Hub {
                 Some(path) => path,
                 None => download::download(&self.config, &fixed, &self.repo_dir(repo), &name, progress)?,
             };
-            files.push(self.checked(path, name, wanted)?);
+            files.push(self.checked(repo, path, name, wanted)?);
         }
         if !repo.is_pinned() {
             let written = self.cache_repo(repo).create_ref(&commit);
@@ -188,21 +188,23 @@ impl Hub {
         Ok((listing.sha, listing.siblings.into_iter().map(|sibling| sibling.name).collect()))
     }
 
-    /// Measures a file of the cache and compares it with the SHA-256 that is known of it or that its blob is named by.
-    fn checked(&self, path: PathBuf, name: String, wanted: &Wanted<'_>) -> Result<ModelFile, HubError> {
+    /// Measures a file of the cache and compares it with the SHA-256 that its blob is named by and that is known of it.
+    fn checked(&self, repo: &HubRepo, path: PathBuf, name: String, wanted: &Wanted<'_>) -> Result<ModelFile, HubError> {
         let disk = |source| HubError::Disk { path: path.clone(), source };
         let file = ModelFile::measure(name, path.clone()).map_err(disk)?;
+        let blob = std::fs::canonicalize(&path).map_err(disk)?;
+        let differs = |expected: &&str| !expected.eq_ignore_ascii_case(&file.sha256);
+        let tag = blob.file_name().and_then(|name| name.to_str()).filter(|name| repo::is_hex(name, 64));
+        if let Some(tag) = tag.filter(differs) {
+            let (expected, found) = (format!("SHA-256 {tag}"), format!("SHA-256 {}", file.sha256));
+            return Err(HubError::Checksum { path: blob.clone(), expected, found });
+        }
         let known = match wanted {
             Wanted::Exactly(files) => files.iter().find(|(name, _)| *name == file.name).and_then(|(_, sha256)| *sha256),
             Wanted::Chosen(_) => None,
         };
-        let blob = std::fs::canonicalize(&path).map_err(disk)?;
-        let tag = blob.file_name().and_then(|name| name.to_str()).filter(|name| repo::is_hex(name, 64));
-        for expected in [known, tag].into_iter().flatten() {
-            if !expected.eq_ignore_ascii_case(&file.sha256) {
-                let (expected, found) = (format!("SHA-256 {expected}"), format!("SHA-256 {}", file.sha256));
-                return Err(HubError::Checksum { path: blob.clone(), expected, found });
-            }
+        if let Some(known) = known.filter(differs) {
+            return Err(HubError::NotPublished { path, repo: repo.to_string(), expected: known.to_owned(), found: file.sha256 });
         }
         Ok(file)
     }
