@@ -159,7 +159,7 @@ fn offline_the_cache_is_used_and_what_it_lacks_is_named() {
 }
 
 #[test]
-fn the_token_goes_to_the_hub() {
+fn the_token_goes_to_the_hub_and_nowhere_else() {
     let mut setup = setup();
     setup.server.require_token("hf_secret");
     let error = setup.error("org/model");
@@ -169,6 +169,10 @@ fn the_token_goes_to_the_hub() {
     assert!(error.contains("401") && error.contains("the token") && !error.contains("hf_wrong"), "{error}");
     setup.config.token = Some("hf_secret".to_owned());
     setup.resolve("org/model").unwrap();
+    // The server that the hub redirects to must not see it.
+    let (stored, hub): (Vec<_>, Vec<_>) = setup.server.requests().into_iter().partition(|r| r.contains(" /cdn/"));
+    assert!(!stored.is_empty() && stored.iter().all(|r| !r.contains("hf_secret")), "{stored:?}");
+    assert!(hub.last().unwrap().contains("authorization: bearer hf_secret"));
 }
 
 #[test]
@@ -178,10 +182,10 @@ fn refusals_and_absences_say_what_to_do() {
         (Answer::Status(403), "gated or private"),
         (Answer::Status(429), "too many requests"),
         (Answer::Status(503), "answered 503; try again later"),
-        (Answer::NoEtag, "etag is missing"),
-        (Answer::NoCommit, "x-repo-commit is missing"),
+        (Answer::NoEtag, "ETag is missing"),
+        (Answer::NoCommit, "X-Repo-Commit is missing"),
         (Answer::Etag("../../../evil".to_owned()), "named the file \"../../../evil\""),
-        (Answer::RedirectNowhere, "could not be understood"),
+        (Answer::RedirectNowhere, "redirects to nowhere"),
     ] {
         let setup = setup();
         setup.server.answer("model.safetensors", answer.clone());
@@ -303,7 +307,7 @@ fn the_catalogue_says_what_is_cached_and_known_weights_are_checked() {
     let entry = |setup: &Setup| catalogue(&setup.hub()).into_iter().find(|e| e.name == "mobile-sam").unwrap();
     assert!(!entry(&setup).cached);
     let error = setup.error("mobile-sam");
-    assert!(error.contains("expected SHA-256 6dbb90523a35330f"), "{error}");
+    assert!(error.contains("the published weights have 6dbb90523a35330f") && error.contains("give dhkim2810/MobileSAM@main"), "{error}");
     // At another revision nothing is known of it.
     setup.resolve("mobile-sam@v2").unwrap();
     assert!(!entry(&setup).cached);

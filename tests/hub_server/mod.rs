@@ -165,7 +165,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, port: u16) -> Option<()> {
     locked.requests.push(head.clone());
     let reply = reply(&mut locked, &head, &path, port);
     drop(locked);
-    reply.send(stream)
+    reply.send(stream, head.starts_with("HEAD "))
 }
 
 struct Reply {
@@ -182,7 +182,7 @@ impl Reply {
         Self { status, headers: Vec::new(), body: Vec::new(), cut: None, delay: None }
     }
 
-    fn send(self, mut stream: &TcpStream) -> Option<()> {
+    fn send(self, mut stream: &TcpStream, head_only: bool) -> Option<()> {
         if let Some(delay) = self.delay {
             std::thread::sleep(delay);
         }
@@ -191,6 +191,9 @@ impl Reply {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+        if head_only {
+            return Some(());
+        }
         let sent = self.cut.unwrap_or(self.body.len()).min(self.body.len());
         stream.write_all(&self.body[..sent]).ok()?;
         if sent < self.body.len() {
@@ -250,21 +253,22 @@ fn content(state: &mut State, head: &str, name: &str) -> Reply {
     if from >= size {
         return Reply::status(416);
     }
-    let probe = to - from == 1;
-    let (from, to) = if matches!(answer, Some(Answer::IgnoreRange)) && !probe { (0, size) } else { (from, to) };
+    let (from, to) = if matches!(answer, Some(Answer::IgnoreRange)) { (0, size) } else { (from, to) };
     let mut body = file.bytes[from..to].to_vec();
-    let mut reply = Reply::status(206);
+    let mut reply = Reply::status(if to - from < size { 206 } else { 200 });
     match answer {
-        Some(Answer::Corrupt) if !probe => body[to - from - 1] ^= 1,
-        Some(Answer::Silence(delay)) if !probe => reply.delay = Some(*delay),
-        Some(Answer::Truncate { after, times }) if !probe && *times > 0 => {
+        Some(Answer::Corrupt) => body[to - from - 1] ^= 1,
+        Some(Answer::Silence(delay)) => reply.delay = Some(*delay),
+        Some(Answer::Truncate { after, times }) if *times > 0 => {
             *times -= 1;
             // Less with every try, so that no number of tries completes the file.
             reply.cut = Some(if from == 0 { *after } else { 1 });
         }
         _ => {}
     }
-    reply.headers.push(("Content-Range", format!("bytes {from}-{}/{size}", to - 1)));
+    if reply.status == 206 {
+        reply.headers.push(("Content-Range", format!("bytes {from}-{}/{size}", to - 1)));
+    }
     reply.body = body;
     reply
 }

@@ -1,215 +1,203 @@
 //! One file from the hub into its cache.
 //!
-//! hf-hub does the transfer and the cache layout. What it does not do is done around it: the transfer runs on a thread
-//! of its own so that a silent server or an answer that hf-hub cannot take ends in an error here; names that the server
-//! chose are checked before they become paths; the result is checked against size and SHA-256.
+//! The layout is that of hf-hub and of huggingface_hub: contents in `blobs/TAG`, and `snapshots/COMMIT/FILE` linking to
+//! them. Bytes arrive in `blobs/TAG.part`, from where an interrupted download is resumed; the part gets its final name
+//! only after size and, where the tag is one, SHA-256 were found right.
 
+use super::client::{Client, Described, header};
 use super::repo::{is_hex, is_safe_path};
 use super::{DownloadProgress, HubConfig, HubError, HubRepo, digest};
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
-use hf_hub::{Cache, Repo, RepoType};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 /// How often a download that broke off is resumed within one call.
 const RESUMPTIONS: u32 = 2;
-/// How often a lock that another process holds is tried again; each try takes about six seconds.
-const LOCK_TRIES: u32 = 50;
+/// How long a lock that another process holds is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(600);
 
 enum Event {
     Start(u64),
     Advance(u64),
-    Done(Result<Fetched, Failure>),
+    Waiting,
+    Done(Result<PathBuf, HubError>),
 }
 
-struct Fetched {
-    pointer: PathBuf,
-    etag: String,
-    size: u64,
-}
-
-enum Failure {
-    Api(ApiError),
-    Odd(String),
-}
-
-/// hf-hub's progress as events.
-struct Reporter(Sender<Event>);
-
-impl hf_hub::api::Progress for Reporter {
-    fn init(&mut self, size: usize, _filename: &str) {
-        self.0.send(Event::Start(size as u64)).ok();
-    }
-
-    fn update(&mut self, size: usize) {
-        self.0.send(Event::Advance(size as u64)).ok();
-    }
-
-    fn finish(&mut self) {}
-}
-
-/// Downloads `file` of `repo`, which is at a commit, and gives its path in the cache.
-pub(super) fn download(config: &HubConfig, repo: &HubRepo, file: &str, progress: &mut dyn DownloadProgress) -> Result<PathBuf, HubError> {
-    let (mut resumptions, mut locks, mut repeated) = (0, 0, false);
+/// Downloads `file` of `repo`, which is at a commit, into the folder `dir` of the repository in the cache.
+pub(super) fn download(
+    config: &HubConfig,
+    repo: &HubRepo,
+    dir: &Path,
+    file: &str,
+    progress: &mut dyn DownloadProgress,
+) -> Result<PathBuf, HubError> {
+    let (mut resumptions, mut repeated) = (0, false);
     loop {
-        match attempt(config, repo, file, progress).and_then(verify) {
+        match attempt(config, repo, dir, file, progress) {
             Err(HubError::Interrupted { .. }) if resumptions < RESUMPTIONS => {
                 resumptions += 1;
                 std::thread::sleep(Duration::from_millis(250 << resumptions));
             }
-            Err(HubError::Busy { .. }) if locks < LOCK_TRIES => locks += 1,
-            // A resumed download may have been spoilt by a server without ranges: once more from the start.
+            // The part may have been of other contents: once more from the start.
             Err(HubError::Checksum { .. }) if !repeated => repeated = true,
             result => return result,
         }
     }
 }
 
-fn attempt(config: &HubConfig, repo: &HubRepo, file: &str, progress: &mut dyn DownloadProgress) -> Result<Fetched, HubError> {
-    let url = repo.url(&config.endpoint, file);
+/// Transfers on a thread of its own, since no read of the network can be given up otherwise when nothing arrives.
+fn attempt(config: &HubConfig, repo: &HubRepo, dir: &Path, file: &str, progress: &mut dyn DownloadProgress) -> Result<PathBuf, HubError> {
     let (sender, receiver) = channel();
-    let (thread_config, thread_repo, thread_file) = (config.clone(), repo.clone(), file.to_owned());
+    let job = (config.clone(), repo.clone(), dir.to_owned(), file.to_owned());
     let body = move || {
-        let result = transfer(&thread_config, &thread_repo, &thread_file, Reporter(sender.clone()));
+        let (config, repo, dir, file) = &job;
+        let result = transfer(config, repo, dir, file, &sender);
         sender.send(Event::Done(result)).ok();
     };
     let spawned = std::thread::Builder::new().name("download".to_owned()).spawn(body);
-    spawned.map_err(|source| HubError::Disk { path: config.cache.clone(), source })?;
-    let result = follow(&receiver, config.stall_timeout, file, progress);
-    match result {
-        Ok(Ok(fetched)) => Ok(fetched),
-        Ok(Err(Failure::Api(error))) => Err(explain(config, &url, error)),
-        Ok(Err(Failure::Odd(reason))) => Err(HubError::Protocol { url, reason }),
-        Err(RecvTimeoutError::Timeout) => Err(HubError::Stalled { url, waited: config.stall_timeout }),
-        Err(RecvTimeoutError::Disconnected) => Err(HubError::Protocol { url, reason: "the answer could not be understood".to_owned() }),
-    }
-}
-
-fn follow(
-    receiver: &Receiver<Event>,
-    patience: Duration,
-    file: &str,
-    progress: &mut dyn DownloadProgress,
-) -> Result<Result<Fetched, Failure>, RecvTimeoutError> {
+    spawned.map_err(|source| HubError::Disk { path: dir.to_owned(), source })?;
+    let url = || repo.url(&config.endpoint, file);
     loop {
-        match receiver.recv_timeout(patience)? {
-            Event::Start(size) => progress.start(file, size),
-            Event::Advance(bytes) => progress.advance(bytes),
-            Event::Done(result) => {
+        match receiver.recv_timeout(config.stall_timeout) {
+            Ok(Event::Start(size)) => progress.start(file, size),
+            Ok(Event::Advance(bytes)) => progress.advance(bytes),
+            Ok(Event::Waiting) => {}
+            Ok(Event::Done(result)) => {
                 progress.finish();
-                return Ok(result);
+                return result;
+            }
+            Err(RecvTimeoutError::Timeout) => return Err(HubError::Stalled { url: url(), waited: config.stall_timeout }),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(HubError::Protocol { url: url(), reason: "the answer could not be understood".to_owned() });
             }
         }
     }
 }
 
-pub(super) fn api(config: &HubConfig) -> Result<Api, ApiError> {
-    ApiBuilder::from_cache(Cache::new(config.cache.clone()))
-        .with_endpoint(config.endpoint.clone())
-        .with_token(config.token.clone())
-        .with_progress(false)
-        .with_user_agent(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-        .build()
+fn transfer(config: &HubConfig, repo: &HubRepo, dir: &Path, file: &str, events: &Sender<Event>) -> Result<PathBuf, HubError> {
+    let client = Client::new(config);
+    let described = client.describe(repo, file)?;
+    let Described { etag, commit, .. } = &described;
+    let odd = |reason| HubError::Protocol { url: repo.url(&config.endpoint, file), reason };
+    if !is_safe_path(etag) || etag.contains('/') || !is_safe_path(commit) || commit.contains('/') {
+        return Err(odd(format!("the server named the file {etag:?} of commit {commit:?}")));
+    }
+    if !commit.eq_ignore_ascii_case(repo.revision()) {
+        return Err(odd(format!("the server answered with commit {commit}")));
+    }
+    let blob = dir.join("blobs").join(etag);
+    let pointer = dir.join("snapshots").join(repo.revision()).join(file);
+    let disk = disk_error(&blob);
+    for parent in [blob.parent(), pointer.parent()].into_iter().flatten() {
+        fs::create_dir_all(parent).map_err(&disk)?;
+    }
+    let _lock = lock(&blob.with_extension("lock"), events)?;
+    // Another process, or an earlier commit, may have brought it; contents in place were checked before they got there.
+    if !blob.is_file() {
+        let part = blob.with_extension("part");
+        receive(&client, &described, &part, events)?;
+        fs::rename(&part, &blob).map_err(&disk)?;
+    }
+    link(&blob, &pointer, file).map_err(disk_error(&pointer))?;
+    Ok(pointer)
 }
 
-pub(super) fn hf_repo(repo: &HubRepo) -> Repo {
-    Repo::with_revision(repo.id().to_owned(), RepoType::Model, repo.revision().to_owned())
+fn disk_error(path: &Path) -> impl Fn(io::Error) -> HubError {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HubError::DiskFull { path: path.to_owned() },
+        _ => HubError::Disk { path: path.to_owned(), source },
+    }
 }
 
-fn transfer(config: &HubConfig, repo: &HubRepo, file: &str, reporter: Reporter) -> Result<Fetched, Failure> {
-    let api = api(config).map_err(Failure::Api)?;
-    let metadata = api.metadata(&repo.url(&config.endpoint, file)).map_err(Failure::Api)?;
-    let (etag, commit) = (metadata.etag(), metadata.commit_hash());
-    if !is_safe_path(etag) || !is_safe_path(commit) || commit.contains('/') {
-        return Err(Failure::Odd(format!("the server named the file {etag:?} of commit {commit:?}")));
+/// Holds the lock that hf-hub takes too; it is let go when the file is dropped.
+fn lock(path: &Path, events: &Sender<Event>) -> Result<File, HubError> {
+    let file = File::create(path).map_err(disk_error(path))?;
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begin.elapsed() < LOCK_PATIENCE => {
+                events.send(Event::Waiting).ok();
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            Err(TryLockError::WouldBlock) => return Err(HubError::Busy { path: path.to_owned() }),
+            // Some network file systems have no locks; the renaming at the end is atomic with or without.
+            Err(TryLockError::Error(_)) => return Ok(file),
+        }
     }
-    if repo.is_pinned() && !commit.eq_ignore_ascii_case(repo.revision()) {
-        return Err(Failure::Odd(format!("the server answered with commit {commit}")));
+}
+
+/// Completes `part` and checks it.
+fn receive(client: &Client<'_>, described: &Described, part: &Path, events: &Sender<Event>) -> Result<(), HubError> {
+    let disk = disk_error(part);
+    let url = &described.location;
+    let have = fs::metadata(part).map_or(0, |m| m.len());
+    // A part as long as the whole, or longer, was left between transfer and renaming, or is of something else.
+    let start = if described.size.is_some_and(|size| have < size) { have } else { 0 };
+    let response = client.get(url, start)?;
+    let status = response.status().as_u16();
+    let range = header(response.headers(), "content-range");
+    let resumed = status == 206 && range.as_ref().is_some_and(|range| range.starts_with(&format!("bytes {start}-")));
+    if status == 416 || (status == 206 && !resumed) {
+        fs::remove_file(part).or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) }).map_err(&disk)?;
+        return Err(HubError::Interrupted { url: url.clone(), reason: "the server does not resume it".to_owned() });
     }
-    // A part as long as the whole cannot be resumed: it was left between transfer and renaming, or is another file's.
-    let part = Cache::new(config.cache.clone()).repo(hf_repo(repo)).blob_path(etag).with_extension("part");
-    if std::fs::metadata(&part).is_ok_and(|m| m.is_file() && m.len() >= metadata.size() as u64) {
-        std::fs::remove_file(&part).map_err(|e| Failure::Api(ApiError::IoError(e)))?;
+    let start = if resumed { start } else { 0 };
+    let length = header(response.headers(), "content-length").and_then(|text| text.parse::<u64>().ok());
+    let size = described.size.or_else(|| length.map(|length| length.saturating_add(start)));
+    let size = size.ok_or_else(|| HubError::Protocol { url: url.clone(), reason: "the header Content-Length is missing".to_owned() })?;
+    let mut file = File::options().create(true).append(resumed).write(true).truncate(!resumed).open(part).map_err(&disk)?;
+    events.send(Event::Start(size)).ok();
+    events.send(Event::Advance(start)).ok();
+    // One byte more than expected is enough to know that the file is not the one described.
+    let mut body = response.into_body().into_reader().take((size - start.min(size)).saturating_add(1));
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(HubError::Interrupted { url: url.clone(), reason: e.to_string() }),
+        };
+        file.write_all(buffer.get(..count).unwrap_or_default()).map_err(&disk)?;
+        events.send(Event::Advance(count as u64)).ok();
     }
-    let pointer = api.repo(hf_repo(repo)).download_with_progress(file, reporter).map_err(Failure::Api)?;
-    Ok(Fetched { pointer, etag: etag.to_owned(), size: metadata.size() as u64 })
+    file.sync_all().map_err(&disk)?;
+    drop(file);
+    verify(part, &described.etag, size)
 }
 
 /// Checks size and, where the hub's tag of the file is one, SHA-256; removes the file if they are wrong.
-fn verify(fetched: Fetched) -> Result<PathBuf, HubError> {
-    let Fetched { pointer, etag, size } = fetched;
-    let disk = |source| HubError::Disk { path: pointer.clone(), source };
-    let (found_size, found_hash) = digest::digest(&pointer).map_err(disk)?;
-    let wrong = if found_size != size {
-        Some((format!("{size} bytes"), format!("{found_size} bytes")))
-    } else if is_hex(&etag, 64) && !etag.eq_ignore_ascii_case(&found_hash) {
-        Some((format!("SHA-256 {etag}"), format!("SHA-256 {found_hash}")))
+fn verify(part: &Path, etag: &str, size: u64) -> Result<(), HubError> {
+    let disk = disk_error(part);
+    let (found_size, found_hash) = digest::digest(part).map_err(&disk)?;
+    let (expected, found) = if found_size != size {
+        (format!("{size} bytes"), format!("{found_size} bytes"))
+    } else if is_hex(etag, 64) && !etag.eq_ignore_ascii_case(&found_hash) {
+        (format!("SHA-256 {etag}"), format!("SHA-256 {found_hash}"))
     } else {
-        None
+        return Ok(());
     };
-    let Some((expected, found)) = wrong else { return Ok(pointer) };
-    discard(&pointer).map_err(disk)?;
-    Err(HubError::Checksum { path: pointer, expected, found })
+    fs::remove_file(part).map_err(&disk)?;
+    Err(HubError::Checksum { path: part.to_owned(), expected, found })
 }
 
-/// Removes a file of the cache: the name in the snapshot and the blob behind it.
-fn discard(pointer: &Path) -> std::io::Result<()> {
-    let blob = std::fs::canonicalize(pointer)?;
-    std::fs::remove_file(pointer)?;
-    if blob.exists() {
-        std::fs::remove_file(blob)?;
+/// Makes `pointer`, which is `file` in a snapshot, refer to `blob`: by a relative link, else by a hard link or a copy.
+fn link(blob: &Path, pointer: &Path, file: &str) -> io::Result<()> {
+    let up = "../".repeat(2 + file.matches('/').count());
+    let target = PathBuf::from(up).join("blobs").join(blob.file_name().unwrap_or_default());
+    if fs::symlink_metadata(pointer).is_ok() {
+        fs::remove_file(pointer)?;
     }
-    Ok(())
-}
-
-/// What an error of hf-hub means to the user.
-pub(super) fn explain(config: &HubConfig, url: &str, error: ApiError) -> HubError {
-    let url = url.to_owned();
-    match error {
-        ApiError::RequestError(error) => request(config, url, *error),
-        ApiError::IoError(error) => io(config, url, error),
-        ApiError::TooManyRetries(error) => explain(config, &url, *error),
-        ApiError::LockAcquisition(path) => HubError::Busy { path },
-        ApiError::InvalidResume => HubError::Interrupted { url, reason: "the part on disk does not fit".to_owned() },
-        other => HubError::Protocol { url, reason: other.to_string() },
-    }
-}
-
-fn request(config: &HubConfig, url: String, error: ureq::Error) -> HubError {
-    let unreachable = |reason: String| HubError::Unreachable { endpoint: config.endpoint.clone(), reason, by_hand: String::new() };
-    match error {
-        ureq::Error::StatusCode(404) => HubError::NotFound { url },
-        ureq::Error::StatusCode(status @ (401 | 403)) => HubError::Refused { url, status, with_token: config.token.is_some() },
-        ureq::Error::StatusCode(status) => HubError::Server { url, status },
-        ureq::Error::Io(error) if is_broken(&error) => HubError::Interrupted { url, reason: error.to_string() },
-        ureq::Error::Io(error) => unreachable(error.to_string()),
-        ureq::Error::HostNotFound => unreachable("its name is not known".to_owned()),
-        ureq::Error::ConnectionFailed | ureq::Error::Timeout(_) => unreachable(error.to_string()),
-        ureq::Error::ConnectProxyFailed(reason) => unreachable(format!("proxy: {reason}")),
-        ureq::Error::InvalidProxyUrl => unreachable("the proxy's address is malformed".to_owned()),
-        ureq::Error::BodyStalled => HubError::Interrupted { url, reason: error.to_string() },
-        other => HubError::Protocol { url, reason: other.to_string() },
-    }
-}
-
-fn is_broken(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind as Kind;
-    matches!(error.kind(), Kind::UnexpectedEof | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::TimedOut)
-}
-
-fn io(config: &HubConfig, url: String, error: std::io::Error) -> HubError {
-    use std::io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::StorageFull | Kind::QuotaExceeded => HubError::DiskFull { path: config.cache.clone() },
-        _ if is_broken(&error) => HubError::Interrupted { url, reason: error.to_string() },
-        // Errors of the connection arrive wrapped in those of the copy.
-        _ => match error.downcast::<ureq::Error>() {
-            Ok(inner) => match request(config, url.clone(), inner) {
-                HubError::Protocol { reason, .. } => HubError::Interrupted { url, reason },
-                other => other,
-            },
-            Err(source) => HubError::Disk { path: config.cache.clone(), source },
-        },
-    }
+    #[cfg(unix)]
+    let linked = std::os::unix::fs::symlink(target, pointer);
+    #[cfg(windows)]
+    let linked = std::os::windows::fs::symlink_file(target, pointer);
+    linked.or_else(|_| fs::hard_link(blob, pointer)).or_else(|_| {
+        let copy = pointer.with_extension("part");
+        fs::copy(blob, &copy)?;
+        fs::rename(&copy, pointer)
+    })
 }

@@ -106,6 +106,22 @@ pub enum HubError {
         /// SHA-256 or size it has.
         found: String,
     },
+    /// A file of a model with a name is as the hub has it, but not the one that was published.
+    #[error(
+        "{}: has SHA-256 {found}, the published weights have {expected}; the repository changed: give {repo} instead of the name to use \
+         it all the same",
+        path.display()
+    )]
+    NotPublished {
+        /// The file.
+        path: PathBuf,
+        /// Repository and revision.
+        repo: String,
+        /// SHA-256 that was published.
+        expected: String,
+        /// SHA-256 of the file.
+        found: String,
+    },
     /// A repository has no checkpoint that can be chosen.
     #[error("{repo}: {reason}; fetch the file you want and give its path")]
     NoWeights {

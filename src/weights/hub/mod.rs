@@ -1,5 +1,6 @@
 //! Models from the Hugging Face hub, through the cache that its other tools share.
 
+mod client;
 mod config;
 pub(super) mod digest;
 mod download;
@@ -10,7 +11,7 @@ pub use config::HubConfig;
 pub use error::HubError;
 pub use repo::HubRepo;
 
-use hf_hub::Cache;
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +135,7 @@ impl Hub {
         if !names.iter().all(|name| dir.join(name).is_file()) {
             return Ok(None);
         }
-        let files = names.into_iter().map(|name| self.checked(dir.join(&name), name, wanted)).collect::<Result<_, _>>()?;
+        let files = names.into_iter().map(|name| self.checked(repo, dir.join(&name), name, wanted)).collect::<Result<_, _>>()?;
         Ok(Some(Snapshot { commit, files }))
     }
 
@@ -164,47 +165,46 @@ impl Hub {
             }
             let path = match self.cached(&fixed, &name) {
                 Some(path) => path,
-                None => download::download(&self.config, &fixed, &name, progress)?,
+                None => download::download(&self.config, &fixed, &self.repo_dir(repo), &name, progress)?,
             };
-            files.push(self.checked(path, name, wanted)?);
+            files.push(self.checked(repo, path, name, wanted)?);
         }
         if !repo.is_pinned() {
-            let cache = Cache::new(self.config.cache.clone()).repo(download::hf_repo(repo));
-            cache.create_ref(&commit).map_err(|source| HubError::Disk { path: self.config.cache.clone(), source })?;
+            let written = self.cache_repo(repo).create_ref(&commit);
+            written.map_err(|source| HubError::Disk { path: self.repo_dir(repo), source })?;
         }
         Ok(Snapshot { commit, files })
     }
 
     /// Commit that the revision stands for, and names of all files, from the hub.
     fn describe(&self, repo: &HubRepo) -> Result<(String, Vec<String>), HubError> {
-        let url = format!("{}/api/models/{}/revision/{}", self.config.endpoint, repo.id(), repo.revision().replace('/', "%2F"));
         let (config, thread_repo) = (self.config.clone(), repo.clone());
         let (sender, receiver) = std::sync::mpsc::channel();
-        let body = move || sender.send(download::api(&config).and_then(|api| api.repo(download::hf_repo(&thread_repo)).info())).ok();
+        let body = move || sender.send(client::Client::new(&config).list(&thread_repo)).ok();
         let spawned = std::thread::Builder::new().name("hub".to_owned()).spawn(body);
         spawned.map_err(|source| HubError::Disk { path: self.config.cache.clone(), source })?;
-        match receiver.recv_timeout(self.config.stall_timeout) {
-            Ok(Ok(info)) => Ok((info.sha, info.siblings.into_iter().map(|s| s.rfilename).collect())),
-            Ok(Err(error)) => Err(download::explain(&self.config, &url, error)),
-            Err(_) => Err(HubError::Stalled { url, waited: self.config.stall_timeout }),
-        }
+        let stalled = || HubError::Stalled { url: repo.url(&self.config.endpoint, ""), waited: self.config.stall_timeout };
+        let listing = receiver.recv_timeout(self.config.stall_timeout).unwrap_or_else(|_| Err(stalled()))?;
+        Ok((listing.sha, listing.siblings.into_iter().map(|sibling| sibling.name).collect()))
     }
 
-    /// Measures a file of the cache and compares it with the SHA-256 that is known of it or that its blob is named by.
-    fn checked(&self, path: PathBuf, name: String, wanted: &Wanted<'_>) -> Result<ModelFile, HubError> {
+    /// Measures a file of the cache and compares it with the SHA-256 that its blob is named by and that is known of it.
+    fn checked(&self, repo: &HubRepo, path: PathBuf, name: String, wanted: &Wanted<'_>) -> Result<ModelFile, HubError> {
         let disk = |source| HubError::Disk { path: path.clone(), source };
         let file = ModelFile::measure(name, path.clone()).map_err(disk)?;
+        let blob = std::fs::canonicalize(&path).map_err(disk)?;
+        let differs = |expected: &&str| !expected.eq_ignore_ascii_case(&file.sha256);
+        let tag = blob.file_name().and_then(|name| name.to_str()).filter(|name| repo::is_hex(name, 64));
+        if let Some(tag) = tag.filter(differs) {
+            let (expected, found) = (format!("SHA-256 {tag}"), format!("SHA-256 {}", file.sha256));
+            return Err(HubError::Checksum { path: blob.clone(), expected, found });
+        }
         let known = match wanted {
             Wanted::Exactly(files) => files.iter().find(|(name, _)| *name == file.name).and_then(|(_, sha256)| *sha256),
             Wanted::Chosen(_) => None,
         };
-        let blob = std::fs::canonicalize(&path).map_err(disk)?;
-        let tag = blob.file_name().and_then(|name| name.to_str()).filter(|name| repo::is_hex(name, 64));
-        for expected in [known, tag].into_iter().flatten() {
-            if !expected.eq_ignore_ascii_case(&file.sha256) {
-                let (expected, found) = (format!("SHA-256 {expected}"), format!("SHA-256 {}", file.sha256));
-                return Err(HubError::Checksum { path: blob.clone(), expected, found });
-            }
+        if let Some(known) = known.filter(differs) {
+            return Err(HubError::NotPublished { path, repo: repo.to_string(), expected: known.to_owned(), found: file.sha256 });
         }
         Ok(file)
     }
@@ -219,12 +219,17 @@ impl Hub {
         Some(commit.trim().to_owned()).filter(|commit| repo::is_hex(commit, 40))
     }
 
+    /// hf-hub's view of the repository, which knows the layout of the cache.
+    fn cache_repo(&self, repo: &HubRepo) -> CacheRepo {
+        Cache::new(self.config.cache.clone()).repo(hf_repo(repo))
+    }
+
     fn repo_dir(&self, repo: &HubRepo) -> PathBuf {
-        self.config.cache.join(download::hf_repo(repo).folder_name())
+        self.config.cache.join(hf_repo(repo).folder_name())
     }
 
     fn snapshot_dir(&self, repo: &HubRepo, commit: &str) -> PathBuf {
-        self.repo_dir(repo).join("snapshots").join(commit)
+        self.cache_repo(repo).pointer_path(commit)
     }
 
     fn missing(&self, repo: &HubRepo, wanted: &Wanted<'_>) -> Vec<String> {
@@ -249,6 +254,10 @@ impl Hub {
             urls.join(" and ")
         )
     }
+}
+
+fn hf_repo(repo: &HubRepo) -> Repo {
+    Repo::with_revision(repo.id().to_owned(), RepoType::Model, repo.revision().to_owned())
 }
 
 /// Names of the files directly in `dir`.
