@@ -16,7 +16,7 @@ use ultramotion::{
 };
 
 /// Times models on a frame, and the pipeline on an input.
-pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     if args.detector.is_none() && args.segmenter.is_none() {
         return Err(usage("bench", "name a --detector, a --segmenter or both"));
     }
@@ -33,12 +33,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     print(&time(&bench, detector.as_ref(), segmenter.as_ref(), &frames)?, &engine, terminal)
 }
 
-fn time(
-    bench: &Bench,
-    detector: Option<&Detector>,
-    segmenter: Option<&Segmenter>,
-    frames: &[Frame],
-) -> anyhow::Result<Vec<StageTiming>> {
+fn time(bench: &Bench, detector: Option<&Detector>, segmenter: Option<&Segmenter>, frames: &[Frame]) -> anyhow::Result<Vec<StageTiming>> {
     let mut timings = Vec::new();
     let Some(first) = frames.first() else { return Ok(timings) };
     if let Some(detector) = detector {

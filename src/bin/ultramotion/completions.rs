@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use std::io::{self, Write};
 
 /// Prints a shell's completions on stdout.
-pub fn print(args: &CompletionsArgs) -> anyhow::Result<Exit> {
+pub(crate) fn print(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut buffer = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "ultramotion", &mut buffer);
     io::stdout().write_all(&buffer).context("stdout: cannot be written")?;
@@ -17,7 +17,7 @@ pub fn print(args: &CompletionsArgs) -> anyhow::Result<Exit> {
 }
 
 /// Prints the manual page, or writes one for each command.
-pub fn man(args: &ManArgs) -> anyhow::Result<Exit> {
+pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
     match &args.output {
         Some(folder) => {
             std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;

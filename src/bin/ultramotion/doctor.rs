@@ -4,7 +4,7 @@ use crate::{args::DoctorArgs, exit::Exit, inputs::usage, terminal::Terminal};
 use ultramotion::pipeline::examine;
 
 /// Prints what was found; exit code 1 if something is not as it should be.
-pub fn run(args: &DoctorArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &DoctorArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let findings = examine(args.device.parse().map_err(|e| usage("--device", e))?);
     for finding in &findings {
         if terminal.json {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Everything was done.
     Done = 0,
     /// A check said no (`models verify`, `doctor`).
@@ -26,9 +26,9 @@ impl From<Exit> for ExitCode {
 /// A command line that makes no sense, found after clap was content.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct UsageError(pub String);
+pub(crate) struct UsageError(pub String);
 
 /// The exit code of an error that ended the program.
-pub fn of_error(error: &anyhow::Error) -> Exit {
+pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     if error.is::<UsageError>() { Exit::Usage } else { Exit::SomeFailed }
 }

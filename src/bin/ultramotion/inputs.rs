@@ -17,12 +17,12 @@ use ultramotion::{
 };
 
 /// A value of an option that could not be understood.
-pub fn usage(option: &str, problem: impl std::fmt::Display) -> anyhow::Error {
+pub(crate) fn usage(option: &str, problem: impl std::fmt::Display) -> anyhow::Error {
     UsageError(format!("{option}: {problem}")).into()
 }
 
 /// The sources that the inputs stand for, in order.
-pub fn sources(args: &InputArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, SourceError>> {
+pub(crate) fn sources(args: &InputArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, SourceError>> {
     let inputs: Vec<OsString> = args.input.iter().map(|path| path.clone().into_os_string()).collect();
     let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom };
     let expanded = expand(&inputs, options, &mut io::stdin().lock());
@@ -33,7 +33,7 @@ pub fn sources(args: &InputArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, 
 }
 
 /// How the sources are read.
-pub fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<SourceOptions> {
+pub(crate) fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<SourceOptions> {
     let selection = match &args.frames {
         Some(text) => text.parse::<FrameSelection>().map_err(|e| usage("--frames", e))?,
         None => FrameSelection::default(),
@@ -48,7 +48,7 @@ pub fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<S
 }
 
 /// What to do after an input that cannot be read.
-pub fn on_error(args: &InputArgs) -> pipeline::OnError {
+pub(crate) fn on_error(args: &InputArgs) -> pipeline::OnError {
     match args.on_error {
         OnError::Skip => pipeline::OnError::Skip,
         OnError::Stop => pipeline::OnError::Stop,
@@ -56,7 +56,7 @@ pub fn on_error(args: &InputArgs) -> pipeline::OnError {
 }
 
 /// What is written, and what is done with an output folder that is not empty.
-pub fn outputs(args: &OutputArgs, default: OutputSet) -> anyhow::Result<(OutputSet, OutputMode)> {
+pub(crate) fn outputs(args: &OutputArgs, default: OutputSet) -> anyhow::Result<(OutputSet, OutputMode)> {
     let outputs = match &args.write {
         Some(kinds) => kinds.join(",").parse().map_err(|e| usage("--write", e))?,
         None => default,
@@ -70,7 +70,7 @@ pub fn outputs(args: &OutputArgs, default: OutputSet) -> anyhow::Result<(OutputS
 }
 
 /// Opens the device and sets the number of threads.
-pub fn engine(args: &DeviceArgs) -> anyhow::Result<Engine> {
+pub(crate) fn engine(args: &DeviceArgs) -> anyhow::Result<Engine> {
     if let Some(threads) = args.threads {
         if threads == 0 {
             return Err(usage("--threads", "give at least 1"));
@@ -82,18 +82,18 @@ pub fn engine(args: &DeviceArgs) -> anyhow::Result<Engine> {
 }
 
 /// The hub as the environment describes it.
-pub fn hub() -> anyhow::Result<Hub> {
+pub(crate) fn hub() -> anyhow::Result<Hub> {
     Ok(Hub::new(HubConfig::from_env()?))
 }
 
 /// The detector, without its selection.
-pub fn detector(args: &DetectorArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Detector> {
+pub(crate) fn detector(args: &DetectorArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Detector> {
     let mut downloads = Downloads::new(terminal);
     Ok(pipeline::load_detector(engine, &args.detector, args.labels.as_deref(), &hub()?, &mut downloads)?)
 }
 
 /// The detector with its selection.
-pub fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Detector> {
+pub(crate) fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Detector> {
     if !(0.0..=1.0).contains(&args.confidence) {
         return Err(usage("--confidence", format!("{}: give a number from 0 to 1", args.confidence)));
     }
@@ -101,13 +101,13 @@ pub fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Det
 }
 
 /// The segmenter.
-pub fn segmenter(args: &SegmenterArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Segmenter> {
+pub(crate) fn segmenter(args: &SegmenterArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Segmenter> {
     let mut downloads = Downloads::new(terminal);
     Ok(pipeline::load_segmenter(engine, &args.segmenter, &hub()?, &mut downloads)?)
 }
 
 /// What results depend on, as `run.json` keeps it and `--resume` compares it.
-pub fn settings(task: &str, input: &InputArgs, outputs: &OutputSet, more: &[(&str, Value)]) -> BTreeMap<String, Value> {
+pub(crate) fn settings(task: &str, input: &InputArgs, outputs: &OutputSet, more: &[(&str, Value)]) -> BTreeMap<String, Value> {
     let mut settings = BTreeMap::from([
         ("task".to_owned(), json!(task)),
         ("input".to_owned(), json!(input.input.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())),
@@ -123,6 +123,6 @@ pub fn settings(task: &str, input: &InputArgs, outputs: &OutputSet, more: &[(&st
 }
 
 /// The command line after the program's name.
-pub fn command_line() -> Vec<String> {
+pub(crate) fn command_line() -> Vec<String> {
     std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
 }

@@ -1,3 +1,51 @@
-//! The program.
+//! `ultramotion`: finds and outlines things in moving images.
+//!
+//! Exit codes: 0 done, 1 a check said no, 2 some inputs failed (or the run could not go on), 64 usage, 130 interrupted.
 
-fn main() {}
+mod args;
+mod bench;
+mod completions;
+mod doctor;
+mod exit;
+mod inputs;
+mod models;
+mod report;
+mod run;
+mod terminal;
+
+use args::{Cli, Command};
+use clap::Parser;
+use exit::Exit;
+use std::{process::ExitCode, sync::Arc};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Nowhere left to complain if the terminal is gone.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let terminal = Arc::new(terminal::Terminal::new(&cli.global));
+    terminal::report_panics_briefly();
+    let result = match &cli.command {
+        Command::Extract(args) => run::extract(args, &terminal),
+        Command::Detect(args) => run::detect(args, &terminal),
+        Command::Segment(args) => run::segment(args, &terminal),
+        Command::Pipeline(args) => run::pipeline(args, &terminal),
+        Command::Models(args) => models::run(args, &terminal),
+        Command::Bench(args) => bench::run(args, &terminal),
+        Command::Doctor(args) => doctor::run(args, &terminal),
+        Command::Completions(args) => completions::print(args),
+        Command::Man(args) => completions::man(args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            terminal.error(&error);
+            exit::of_error(&error).into()
+        }
+    }
+}

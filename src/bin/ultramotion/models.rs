@@ -15,7 +15,7 @@ use ultramotion::{
 };
 
 /// Runs the subcommand.
-pub fn run(args: &ModelsArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ModelsArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     match &args.command {
         ModelsCommand::List => list(terminal),
         ModelsCommand::Pull { model } => pull(model, terminal),

@@ -11,7 +11,7 @@ use ultramotion::{
 };
 
 /// Shows a run.
-pub struct Report {
+pub(crate) struct Report {
     terminal: Arc<Terminal>,
     state: Mutex<State>,
 }
@@ -28,7 +28,7 @@ struct State {
 
 impl Report {
     /// A report that talks on `terminal`.
-    pub fn new(terminal: Arc<Terminal>) -> Self {
+    pub(crate) fn new(terminal: Arc<Terminal>) -> Self {
         Self { terminal, state: Mutex::default() }
     }
 
@@ -37,7 +37,7 @@ impl Report {
     }
 
     /// With several sources a second bar shows the whole set.
-    pub fn expect_sources(&self, count: usize) {
+    pub(crate) fn expect_sources(&self, count: usize) {
         let mut state = self.state();
         state.sources = count;
         if count > 1 {
@@ -46,7 +46,7 @@ impl Report {
     }
 
     /// Takes the bars away.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut state = self.state();
         for bar in [state.all.take(), state.current.take()].into_iter().flatten() {
             bar.finish_and_clear();
@@ -54,7 +54,7 @@ impl Report {
     }
 
     /// Whether results could be printed.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.state().failure.take().map_or(Ok(()), Err)
     }
 

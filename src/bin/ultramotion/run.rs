@@ -15,20 +15,20 @@ use ultramotion::{
 };
 
 /// `extract`.
-pub fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let more = [("stored-values", json!(args.stored_values))];
     run(Task::Extract { stored_values: args.stored_values }, &args.input, &args.output, "cpu".to_owned(), &more, terminal)
 }
 
 /// `detect`.
-pub fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
     run(Task::Detect(Box::new(detector)), &args.input, &args.output, engine.name(), &selection_settings(&args.selection), terminal)
 }
 
 /// `pipeline`.
-pub fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
     let segmenter = inputs::segmenter(&args.segmenter, &engine, terminal)?;
@@ -37,7 +37,7 @@ pub fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result
 }
 
 /// `segment`.
-pub fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let prompts = UserPrompts {
         boxes: args.boxes.iter().map(|b| parse_box(b)).collect::<Result<_, _>>().map_err(|e| usage("--box", e))?,
         points: args.points.iter().map(|p| parse_point(p)).collect::<Result<_, _>>().map_err(|e| usage("--point", e))?,

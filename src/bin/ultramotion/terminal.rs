@@ -6,8 +6,8 @@ use serde::Serialize;
 use std::io::{IsTerminal, Write};
 
 /// Where the program talks.
-pub struct Terminal {
-    pub json: bool,
+pub(crate) struct Terminal {
+    pub(crate) json: bool,
     quiet: bool,
     verbosity: u8,
     bars: MultiProgress,
@@ -15,33 +15,33 @@ pub struct Terminal {
 
 impl Terminal {
     /// As the options say; bars are drawn only where stderr is a terminal.
-    pub fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global) -> Self {
         let draw = !global.quiet && std::io::stderr().is_terminal();
         let bars = MultiProgress::with_draw_target(if draw { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
         Self { json: global.json, quiet: global.quiet, verbosity: global.verbose, bars }
     }
 
     /// A line for the user, unless `--quiet`.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
             self.line(text);
         }
     }
 
     /// A line for the curious, with `-v`.
-    pub fn detail(&self, text: &str) {
+    pub(crate) fn detail(&self, text: &str) {
         if self.verbosity > 0 {
             self.line(text);
         }
     }
 
     /// An error that ends the program.
-    pub fn error(&self, error: &anyhow::Error) {
+    pub(crate) fn error(&self, error: &anyhow::Error) {
         self.line(&format!("error: {error:#}"));
     }
 
     /// An error the run goes on after.
-    pub fn problem(&self, text: &str) {
+    pub(crate) fn problem(&self, text: &str) {
         self.line(&format!("error: {text}"));
     }
 
@@ -53,49 +53,49 @@ impl Terminal {
     }
 
     /// A line of results on stdout.
-    pub fn print(&self, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn print(&self, text: &str) -> anyhow::Result<()> {
         self.bars.suspend(|| writeln!(std::io::stdout(), "{text}")).map_err(|e| anyhow::anyhow!("stdout: {e}"))
     }
 
     /// A value as one JSON line on stdout.
-    pub fn print_json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
+    pub(crate) fn print_json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
         self.print(&serde_json::to_string(value)?)
     }
 
     /// A bar of frames: count, rate, time left.
-    pub fn frame_bar(&self, name: &str, length: Option<u64>) -> ProgressBar {
+    pub(crate) fn frame_bar(&self, name: &str, length: Option<u64>) -> ProgressBar {
         let bar = match length {
-            Some(length) => ProgressBar::new(length).with_style(style(
-                "{prefix:>24!} {bar:30} {human_pos}/{human_len} frames, {per_sec}, {eta} left",
-            )),
+            Some(length) => {
+                ProgressBar::new(length).with_style(style("{prefix:>24!} {bar:30} {human_pos}/{human_len} frames, {per_sec}, {eta} left"))
+            }
             None => ProgressBar::new_spinner().with_style(style("{prefix:>24!} {spinner} {human_pos} frames, {per_sec}, {elapsed}")),
         };
         self.bars.add(bar.with_prefix(name.to_owned()))
     }
 
     /// A bar of bytes for a download.
-    pub fn byte_bar(&self, name: &str, length: u64) -> ProgressBar {
+    pub(crate) fn byte_bar(&self, name: &str, length: u64) -> ProgressBar {
         let bar = ProgressBar::new(length)
             .with_style(style("{prefix:>24!} {bar:30} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"));
         self.bars.add(bar.with_prefix(name.to_owned()))
     }
 
     /// A bar of sources: how much of the whole set is done.
-    pub fn source_bar(&self, length: u64) -> ProgressBar {
+    pub(crate) fn source_bar(&self, length: u64) -> ProgressBar {
         let bar = ProgressBar::new(length).with_style(style("{prefix:>24!} {bar:30} {human_pos}/{human_len} sources, {eta} left"));
         self.bars.add(bar.with_prefix("all"))
     }
 }
 
 /// Shows downloads of models.
-pub struct Downloads<'a> {
+pub(crate) struct Downloads<'a> {
     terminal: &'a Terminal,
     bar: Option<ProgressBar>,
 }
 
 impl<'a> Downloads<'a> {
     /// Shows them on `terminal`.
-    pub fn new(terminal: &'a Terminal) -> Self {
+    pub(crate) fn new(terminal: &'a Terminal) -> Self {
         Self { terminal, bar: None }
     }
 }
@@ -124,7 +124,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// A panic is a fault of this program: say so in one line instead of a backtrace (RUST_BACKTRACE=1 shows it).
-pub fn report_panics_briefly() {
+pub(crate) fn report_panics_briefly() {
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
