@@ -22,7 +22,7 @@ mod resize;
 pub use crate::engine::{Params, ParamsError};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
 pub use attention::{attention, window_attention};
-pub use conv2d::{Conv2d, Conv2dOptions, Padding};
+pub use conv2d::{Conv2d, Conv2dOptions, Padding, inverted_residual};
 pub use cpu::RecyclingAllocator;
 pub use deformable_attention::deformable_attention;
 pub use linear::Linear;

@@ -8,7 +8,7 @@ use super::{
     simd::Isa,
     tile::{MAX_ROWS, RowTable},
 };
-use crate::ops::{Conv2dOptions, Result};
+use crate::ops::{Conv2dOptions, Padding, Result};
 use candle_core::Tensor;
 
 /// The packed weights of a convolution.
@@ -52,18 +52,46 @@ impl Conv2d {
         Ok(Self { kernel: (kh, kw), channels: (inner * groups, out), weights })
     }
 
-    /// `affine(activation(conv(x) + bias + residual))`.
-    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
-        let (b, h, w, c) = x.dims4()?;
+    /// Height and width of the output for an input of (height, width).
+    pub(super) fn output_size(&self, (h, w): (usize, usize), o: &Conv2dOptions) -> Result<(usize, usize)> {
         let ((kh, kw), p) = (self.kernel, o.padding);
-        if c != self.channels.0 {
-            candle_core::bail!("conv2d: an input of shape {:?} for a layer of {} channels", x.shape(), self.channels.0);
-        }
         let (ph, pw) = (h + p.top + p.bottom, w + p.left + p.right);
         if ph < kh || pw < kw || o.stride == 0 {
             candle_core::bail!("conv2d: an input of {h}×{w} for a kernel of {kh}×{kw} at stride {}", o.stride);
         }
-        let (oh, ow) = ((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1);
+        Ok(((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1))
+    }
+
+    /// Height and width of the kernel.
+    pub(super) fn kernel(&self) -> (usize, usize) {
+        self.kernel
+    }
+
+    /// The matrix of a 1×1 convolution of every pixel.
+    pub(super) fn pointwise(&self, o: &Conv2dOptions) -> Option<&Packed> {
+        match &self.weights {
+            Weights::Groups { groups, .. } if self.kernel == (1, 1) && o.stride == 1 && o.padding == Padding::default() => {
+                groups.first().filter(|_| groups.len() == 1)
+            }
+            _ => None,
+        }
+    }
+
+    /// The weights of a depthwise convolution.
+    pub(super) fn depthwise(&self) -> Option<&Depthwise> {
+        match &self.weights {
+            Weights::Depthwise(depthwise) => Some(depthwise),
+            Weights::Groups { .. } => None,
+        }
+    }
+
+    /// `affine(activation(conv(x) + bias + residual))`.
+    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
+        let (b, h, w, c) = x.dims4()?;
+        if c != self.channels.0 {
+            candle_core::bail!("conv2d: an input of shape {:?} for a layer of {} channels", x.shape(), self.channels.0);
+        }
+        let (oh, ow) = self.output_size((h, w), o)?;
         let shape = [b, oh, ow, self.channels.1];
         let x = even(x)?;
         let x = Input::<f32>::new(&x, "conv2d")?;
@@ -71,7 +99,7 @@ impl Conv2d {
         let residual = residual.as_ref().map(|r| Input::<f32>::new(r, "conv2d")).transpose()?;
         let residual = residual.as_ref().map(Input::ptr);
         let mut out = Output::new(shape.iter().product());
-        let map = Map { x: x.ptr(), pixel: x.stride, size: (h, w), kernel: (kh, kw), out: (oh, ow), options: *o };
+        let map = Map { x: x.ptr(), pixel: x.stride, size: (h, w), kernel: self.kernel, out: (oh, ow), options: *o };
         // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
         // of them is written: by the depthwise kernel, or by the groups' products side by side.
         unsafe {

@@ -40,18 +40,26 @@ impl Depthwise {
                 let at = row * ow * self.channels;
                 let (out, residual) = shared.get();
                 let (h, w) = map.size;
-                let line = Line {
-                    kernel: self,
-                    map,
-                    image: map.x.wrapping_add(image * h * w * map.pixel),
-                    y,
-                    out: out.wrapping_add(at),
-                    residual: residual.map(|r| r.wrapping_add(at)),
-                };
+                let image = map.x.wrapping_add(image * h * w * map.pixel);
+                let residual = residual.map(|r| r.wrapping_add(at));
                 // SAFETY: the caller vouched for the memory; each row of the output is written by one task.
-                unsafe { isa.run(line) };
+                unsafe { self.row(isa, map, image, y, out.wrapping_add(at), residual) };
             }
         });
+    }
+
+    /// Row `y` of the output for the input at `image`.
+    ///
+    /// # Safety
+    /// The input's rows under the kernel, `out` and `residual` are there.
+    pub(super) unsafe fn row(&self, isa: Isa, map: &Map, image: *const f32, y: usize, out: *mut f32, residual: Option<*const f32>) {
+        // SAFETY: the caller vouched for the memory.
+        unsafe { isa.run(Line { kernel: self, map, image, y, out, residual }) }
+    }
+
+    /// Channels of input and output.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
     }
 }
 

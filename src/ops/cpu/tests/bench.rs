@@ -59,6 +59,30 @@ fn convolutions() {
 
 #[test]
 #[ignore = "a measurement"]
+fn blocks() {
+    for [side, cin, wide, cout, stride] in [[256, 64, 256, 64, 1], [256, 64, 128, 128, 2]] {
+        let options = |groups, kernel: usize, stride| {
+            let activation = Activation::Gelu;
+            Conv2dOptions { stride, padding: Padding::all(kernel / 2), groups, activation, affine: None }
+        };
+        let layer = |out: usize, inner: usize, kernel: usize, o| Conv2d::new(&random(&[out, inner, kernel, kernel], 1), None, o).unwrap();
+        let first = layer(wide, cin, 1, options(1, 1, 1));
+        let middle = layer(wide, 1, 3, options(wide, 3, stride));
+        let last = layer(cout, wide, 1, options(1, 1, 1));
+        let x = random(&[1, side, side, cin], 3);
+        let pixels = (side * side) as f64;
+        let flops = 2.0 * pixels * wide as f64 * (cin as f64 + (9 + cout) as f64 / (stride * stride) as f64);
+        report(&format!("{side} {cin}->{wide}->{cout} s{stride} as a block"), flops, || {
+            drop(crate::ops::inverted_residual(&x, &first, &middle, &last, None).unwrap());
+        });
+        report(&format!("{side} {cin}->{wide}->{cout} s{stride} by layers"), flops, || {
+            drop(last.forward(&middle.forward(&first.forward(&x).unwrap()).unwrap()).unwrap());
+        });
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
 fn linears() {
     for (rows, inner, out, activation) in [
         (4096, 320, 1280, Activation::Gelu),
