@@ -105,3 +105,18 @@ impl Conv2d {
         }
     }
 }
+
+/// `project(depthwise(expand(x)))`, `residual` being added before `project`'s activation: an inverted residual block, of
+/// which the wide maps in between need not be kept whole.
+///
+/// # Errors
+/// As each layer's `forward`.
+pub fn inverted_residual(x: &Tensor, expand: &Conv2d, depthwise: &Conv2d, project: &Conv2d, residual: Option<&Tensor>) -> Result<Tensor> {
+    if let (Weights::Cpu(first), Weights::Cpu(middle), Weights::Cpu(last)) = (&expand.weights, &depthwise.weights, &project.weights) {
+        let layers = ((&**first, &expand.options), (&**middle, &depthwise.options), (&**last, &project.options));
+        if let Some(y) = cpu::inverted_residual(x, layers.0, layers.1, layers.2, residual)? {
+            return Ok(y);
+        }
+    }
+    project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
+}

@@ -8,7 +8,7 @@ use super::{
     simd::Isa,
     tile::{MAX_ROWS, RowTable},
 };
-use crate::ops::{Conv2dOptions, Result};
+use crate::ops::{Conv2dOptions, Padding, Result};
 use candle_core::Tensor;
 
 /// The packed weights of a convolution.
@@ -52,18 +52,46 @@ impl Conv2d {
         Ok(Self { kernel: (kh, kw), channels: (inner * groups, out), weights })
     }
 
-    /// `affine(activation(conv(x) + bias + residual))`.
-    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
-        let (b, h, w, c) = x.dims4()?;
+    /// Height and width of the output for an input of (height, width).
+    pub(super) fn output_size(&self, (h, w): (usize, usize), o: &Conv2dOptions) -> Result<(usize, usize)> {
         let ((kh, kw), p) = (self.kernel, o.padding);
-        if c != self.channels.0 {
-            candle_core::bail!("conv2d: an input of shape {:?} for a layer of {} channels", x.shape(), self.channels.0);
-        }
         let (ph, pw) = (h + p.top + p.bottom, w + p.left + p.right);
         if ph < kh || pw < kw || o.stride == 0 {
             candle_core::bail!("conv2d: an input of {h}×{w} for a kernel of {kh}×{kw} at stride {}", o.stride);
         }
-        let (oh, ow) = ((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1);
+        Ok(((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1))
+    }
+
+    /// Height and width of the kernel.
+    pub(super) fn kernel(&self) -> (usize, usize) {
+        self.kernel
+    }
+
+    /// The matrix of a 1×1 convolution of every pixel.
+    pub(super) fn pointwise(&self, o: &Conv2dOptions) -> Option<&Packed> {
+        match &self.weights {
+            Weights::Groups { groups, .. } if self.kernel == (1, 1) && o.stride == 1 && o.padding == Padding::default() => {
+                groups.first().filter(|_| groups.len() == 1)
+            }
+            _ => None,
+        }
+    }
+
+    /// The weights of a depthwise convolution.
+    pub(super) fn depthwise(&self) -> Option<&Depthwise> {
+        match &self.weights {
+            Weights::Depthwise(depthwise) => Some(depthwise),
+            Weights::Groups { .. } => None,
+        }
+    }
+
+    /// `affine(activation(conv(x) + bias + residual))`.
+    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
+        let (b, h, w, c) = x.dims4()?;
+        if c != self.channels.0 {
+            candle_core::bail!("conv2d: an input of shape {:?} for a layer of {} channels", x.shape(), self.channels.0);
+        }
+        let (oh, ow) = self.output_size((h, w), o)?;
         let shape = [b, oh, ow, self.channels.1];
         let x = even(x)?;
         let x = Input::<f32>::new(&x, "conv2d")?;
@@ -71,7 +99,7 @@ impl Conv2d {
         let residual = residual.as_ref().map(|r| Input::<f32>::new(r, "conv2d")).transpose()?;
         let residual = residual.as_ref().map(Input::ptr);
         let mut out = Output::new(shape.iter().product());
-        let map = Map { x: x.ptr(), pixel: x.stride, size: (h, w), kernel: (kh, kw), out: (oh, ow), options: *o };
+        let map = Map { x: x.ptr(), pixel: x.stride, size: (h, w), kernel: self.kernel, out: (oh, ow), options: *o };
         // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
         // of them is written: by the depthwise kernel, or by the groups' products side by side.
         unsafe {
@@ -166,41 +194,71 @@ impl Rows for Pixels {
         if self.joined && scratch.is_empty() {
             scratch.resize(MAX_ROWS * kh * piece, 0.0);
         }
-        let (mut image, mut y, mut x) = (first / ow / oh, first / ow % oh, first % ow);
-        for row in 0..count {
-            // Coordinates in the padded input are never negative.
-            let left = (x * o.stride) as isize - o.padding.left as isize;
+        let (mut row, mut at) = (0, first);
+        while row < count {
+            // Pixels of one row of the output.
+            let (line, x) = (at / ow, at % ow);
+            let run = (ow - x).min(count - row);
             for ky in 0..kh {
-                let iy = (y * o.stride + ky).wrapping_sub(o.padding.top);
-                let line = self.map.x.wrapping_add((image * h + iy.min(h)) * w * self.map.pixel);
-                if !self.joined {
-                    for kx in 0..kw {
-                        let ix = left + kx as isize;
-                        let inside = iy < h && (0..w as isize).contains(&ix);
-                        tables[ky * kw + kx][row] = if inside { line.wrapping_add(ix as usize * self.map.pixel) } else { self.zeros };
-                    }
-                } else if iy >= h {
-                    tables[ky][row] = self.zeros;
-                } else if left >= 0 && left as usize + kw <= w {
-                    tables[ky][row] = line.wrapping_add(left as usize * self.map.pixel);
+                let iy = (line % oh * o.stride + ky).wrapping_sub(o.padding.top);
+                let input = (iy < h).then(|| self.map.x.wrapping_add((line / oh * h + iy) * w * self.map.pixel));
+                if self.joined {
+                    let scratch = &mut scratch[ky * MAX_ROWS * piece..];
+                    self.joined_row(input, x, &mut tables[ky][row..row + run], &mut scratch[row * piece..]);
                 } else {
-                    let copy = &mut scratch[(row * kh + ky) * piece..][..piece];
-                    self.copy_border(line, left, copy);
-                    tables[ky][row] = copy.as_ptr();
+                    for kx in 0..kw {
+                        self.single_row(input, x * o.stride + kx, &mut tables[ky * kw + kx][row..row + run]);
+                    }
                 }
             }
-            x += 1;
-            if x == ow {
-                (x, y) = (0, y + 1);
-            }
-            if y == oh {
-                (y, image) = (0, image + 1);
-            }
+            (row, at) = (row + run, at + run);
         }
     }
 }
 
 impl Pixels {
+    /// Pointers to the pixels at columns `column`, `column + stride`, … of the padded input.
+    fn single_row(&self, input: Option<*const f32>, column: usize, to: &mut [*const f32]) {
+        let Map { size: (_, w), options: o, pixel, .. } = self.map;
+        for (i, to) in to.iter_mut().enumerate() {
+            let x = (column + i * o.stride).wrapping_sub(o.padding.left);
+            *to = match input {
+                Some(input) if x < w => input.wrapping_add(x * pixel),
+                _ => self.zeros,
+            };
+        }
+    }
+
+    /// Pointers to the rows of the kernel over outputs `x`, `x + 1`, …; those that reach over the border are copied.
+    fn joined_row(&self, input: Option<*const f32>, x: usize, to: &mut [*const f32], scratch: &mut [f32]) {
+        let Map { size: (_, w), kernel: (_, kw), options: o, pixel, .. } = self.map;
+        let Some(input) = input else {
+            to.fill(self.zeros);
+            return;
+        };
+        let left = (x * o.stride) as isize - o.padding.left as isize;
+        let last = left + ((to.len() - 1) * o.stride + kw) as isize;
+        if left >= 0 && last <= w as isize {
+            let mut at = input.wrapping_add(left as usize * pixel);
+            for to in to {
+                *to = at;
+                at = at.wrapping_add(o.stride * pixel);
+            }
+            return;
+        }
+        let piece = kw * self.channels;
+        for (i, to) in to.iter_mut().enumerate() {
+            let left = left + (i * o.stride) as isize;
+            *to = if left >= 0 && left as usize + kw <= w {
+                input.wrapping_add(left as usize * pixel)
+            } else {
+                let copy = &mut scratch[i * piece..][..piece];
+                self.copy_border(input, left, copy);
+                copy.as_ptr()
+            };
+        }
+    }
+
     /// The pixels from column `left` on of a row of the input, zeros outside.
     fn copy_border(&self, line: *const f32, left: isize, to: &mut [f32]) {
         to.fill(0.0);

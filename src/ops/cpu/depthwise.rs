@@ -40,18 +40,26 @@ impl Depthwise {
                 let at = row * ow * self.channels;
                 let (out, residual) = shared.get();
                 let (h, w) = map.size;
-                let line = Line {
-                    kernel: self,
-                    map,
-                    image: map.x.wrapping_add(image * h * w * map.pixel),
-                    y,
-                    out: out.wrapping_add(at),
-                    residual: residual.map(|r| r.wrapping_add(at)),
-                };
+                let image = map.x.wrapping_add(image * h * w * map.pixel);
+                let residual = residual.map(|r| r.wrapping_add(at));
                 // SAFETY: the caller vouched for the memory; each row of the output is written by one task.
-                unsafe { isa.run(line) };
+                unsafe { self.row(isa, map, image, y, out.wrapping_add(at), residual) };
             }
         });
+    }
+
+    /// Row `y` of the output for the input at `image`.
+    ///
+    /// # Safety
+    /// The input's rows under the kernel, `out` and `residual` are there.
+    pub(super) unsafe fn row(&self, isa: Isa, map: &Map, image: *const f32, y: usize, out: *mut f32, residual: Option<*const f32>) {
+        // SAFETY: the caller vouched for the memory.
+        unsafe { isa.run(Line { kernel: self, map, image, y, out, residual }) }
+    }
+
+    /// Channels of input and output.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
     }
 }
 
@@ -104,35 +112,46 @@ impl Line<'_> {
 
     #[inline(always)]
     unsafe fn line<S: Simd, const KW: usize, const STRIDE: usize>(&self) {
-        let (ow, w, left) = (self.map.out.1, self.map.size.1, self.map.options.padding.left);
-        // Outputs whose kernel lies within the input's columns.
-        let first = left.div_ceil(STRIDE).min(ow);
-        let end = if w + left >= KW { ((w + left - KW) / STRIDE + 1).clamp(first, ow) } else { first };
+        let ow = self.map.out.1;
         // SAFETY: see `Depthwise::run`.
         unsafe {
-            let mut x = 0;
-            while x < ow {
-                if x >= first && x + 8 <= end {
-                    self.tile::<S, KW, STRIDE, 8>(x);
-                    x += 8;
-                } else if x >= first && x + 4 <= end {
-                    self.tile::<S, KW, STRIDE, 4>(x);
-                    x += 4;
-                } else {
-                    self.pixel::<S>(x);
-                    x += 1;
+            match ow {
+                8.. => self.tiles::<S, KW, STRIDE, 8>(),
+                4.. => self.tiles::<S, KW, STRIDE, 4>(),
+                _ => {
+                    for x in 0..ow {
+                        self.pixel::<S>(x);
+                    }
                 }
             }
         }
     }
 
-    /// `N` outputs from column `x` on, the kernel within the input's columns.
+    /// The row by tiles of `N` outputs; the last one may overlap the one before it.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const KW: usize, const STRIDE: usize, const N: usize>(&self, x: usize) {
+    unsafe fn tiles<S: Simd, const KW: usize, const STRIDE: usize, const N: usize>(&self) {
+        let (ow, w, left) = (self.map.out.1, self.map.size.1, self.map.options.padding.left);
+        // SAFETY: see `Depthwise::run`; no tile reaches beyond the row.
+        unsafe {
+            let mut next = 0;
+            while next < ow {
+                let x = next.min(ow - N);
+                if x * STRIDE >= left && (x + N - 1) * STRIDE + KW <= w + left {
+                    self.tile::<S, KW, STRIDE, N, false>(x);
+                } else {
+                    self.tile::<S, KW, STRIDE, N, true>(x);
+                }
+                next += N;
+            }
+        }
+    }
+
+    /// `N` outputs from column `x` on, whose kernels reach over the input's border only where `BORDER`.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const KW: usize, const STRIDE: usize, const N: usize, const BORDER: bool>(&self, x: usize) {
         let (channels, pixel, w) = (self.kernel.channels, self.map.pixel, self.map.size.1);
         let o = self.map.options;
         let (from, to) = self.kernel_rows();
-        let column = x * STRIDE - o.padding.left;
         let weights = self.kernel.weights.as_ptr();
         let mut c = 0;
         // SAFETY: see `Depthwise::run`; the channels left are read and written alone.
@@ -143,14 +162,18 @@ impl Line<'_> {
                 let mut acc = [S::load_n(self.kernel.bias.as_ptr().wrapping_add(c), n); N];
                 for ky in from..to {
                     let iy = self.y * STRIDE + ky - o.padding.top;
-                    let line = self.image.wrapping_add((iy * w + column) * pixel + c);
+                    let line = self.image.wrapping_add(iy * w * pixel + c);
                     let mut weight = [S::splat(0.0); KW];
                     for (kx, weight) in weight.iter_mut().enumerate() {
                         let at = weights.wrapping_add((ky * KW + kx) * channels + c);
                         *weight = if full { S::load(at) } else { S::load_n(at, n) };
                     }
                     for ix in 0..(N - 1) * STRIDE + KW {
-                        let at = line.wrapping_add(ix * pixel);
+                        let column = (x * STRIDE + ix).wrapping_sub(o.padding.left);
+                        if BORDER && column >= w {
+                            continue;
+                        }
+                        let at = line.wrapping_add(column * pixel);
                         let value = if full { S::load(at) } else { S::load_n(at, n) };
                         for (i, acc) in acc.iter_mut().enumerate() {
                             if ix >= i * STRIDE && ix < i * STRIDE + KW {

@@ -94,6 +94,15 @@ impl Gemm<'_> {
         parallel::each(row_tasks * column_tasks, task);
     }
 
+    /// Computes the product on this thread.
+    ///
+    /// # Safety
+    /// See [`Gemm::run`].
+    pub(super) unsafe fn run_here<R: Rows>(&self, rows: &R) {
+        // SAFETY: the caller vouched for the pointers.
+        unsafe { self.block(rows, 0..self.rows, 0..self.weights.panels()) }
+    }
+
     /// The rows and panels of one task.
     unsafe fn block<R: Rows>(&self, source: &R, rows: Range<usize>, panels: Range<usize>) {
         let (tile_rows, tile_panels) = tile::largest(self.isa);

@@ -2,11 +2,13 @@
 
 #![allow(unsafe_code)]
 
+mod allocator;
 mod attention;
 mod conv2d;
 mod deformable_attention;
 mod depthwise;
 mod gemm;
+mod inverted_residual;
 mod linear;
 mod masks;
 mod math;
@@ -21,9 +23,11 @@ mod simd;
 mod softmax;
 mod tile;
 
+pub use allocator::RecyclingAllocator;
 pub(super) use attention::{attention, window_attention};
 pub(super) use conv2d::Conv2d;
 pub(super) use deformable_attention::deformable_attention;
+pub(super) use inverted_residual::inverted_residual;
 pub(super) use linear::Linear;
 pub(super) use masks::masks_to_runs;
 pub(super) use memory::is_cpu;

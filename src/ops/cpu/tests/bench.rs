@@ -1,19 +1,23 @@
 //! Timings of single operations, for work on them: `cargo test --lib ops::cpu::tests::bench -- --ignored --nocapture`.
 
 use super::random;
-use crate::ops::{Activation, Conv2d, Conv2dOptions, Linear, Padding};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Normalisation, Padding, attention, window_attention};
+use candle_core::{Device, Tensor};
 
-/// Least processor time of `runs` in milliseconds, of all threads together: other programs do not count.
-fn least(runs: usize, mut f: impl FnMut()) -> f64 {
-    f();
-    (0..runs).fold(f64::INFINITY, |least, _| {
-        let start = processor_time();
+/// Prints the least processor time of one thread, and the rate for `flops` operations.
+fn report(name: &str, flops: f64, f: impl Fn() + Sync) {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(|| {
         f();
-        least.min((processor_time() - start) * 1e3)
-    })
+        let ms = (0..15).fold(f64::INFINITY, |least: f64, _| {
+            let start = processor_time();
+            f();
+            least.min((processor_time() - start) * 1e3)
+        });
+        println!("{name:32} {ms:8.3} ms {:7.1} GFLOP/s", flops / ms / 1e6);
+    });
 }
 
-/// Seconds of processor time that this process has used.
+/// Seconds of processor time that this process has used: other programs do not count.
 fn processor_time() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call writes the time it is given.
@@ -21,92 +25,127 @@ fn processor_time() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-fn pool(threads: usize, f: impl FnOnce() + Send) {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f);
-}
-
-fn conv(name: &str, side: usize, cin: usize, cout: usize, k: usize, stride: usize, groups: usize, activation: Activation) {
-    let options = Conv2dOptions { stride, padding: Padding::all(k / 2), groups, activation, affine: None };
-    let layer = Conv2d::new(&random(&[cout, cin / groups, k, k], 1), Some(&random(&[cout], 2)), options).unwrap();
-    let x = random(&[1, side, side, cin], 3);
-    let out = side.div_ceil(stride);
-    let flops = 2.0 * (out * out * cout * (cin / groups) * k * k) as f64;
-    for threads in [1] {
-        pool(threads, || {
-            let ms = least(15, || drop(layer.forward(&x).unwrap()));
-            println!("{name:32} {threads} threads {ms:8.3} ms {:7.1} GFLOP/s", flops / ms / 1e6);
-        });
-    }
-}
-
-fn linear(name: &str, rows: usize, inner: usize, out: usize, activation: Activation) {
-    let layer = Linear::new(&random(&[out, inner], 1), Some(&random(&[out], 2)), activation).unwrap();
-    let x = random(&[rows, inner], 3);
-    let flops = 2.0 * (rows * inner * out) as f64;
-    for threads in [1] {
-        pool(threads, || {
-            let ms = least(15, || drop(layer.forward(&x).unwrap()));
-            println!("{name:32} {threads} threads {ms:8.3} ms {:7.1} GFLOP/s", flops / ms / 1e6);
-        });
+#[test]
+#[ignore = "a measurement"]
+fn convolutions() {
+    use Activation::{Gelu, Identity, Relu};
+    // Side, channels in and out, kernel, stride, groups.
+    for ([side, cin, cout, k, stride, groups], activation) in [
+        ([640, 3, 32, 3, 2, 1], Relu),
+        ([640, 3, 16, 3, 2, 1], Relu),
+        ([1024, 3, 32, 3, 2, 1], Gelu),
+        ([160, 64, 64, 3, 1, 1], Relu),
+        ([80, 128, 128, 3, 1, 1], Relu),
+        ([20, 256, 256, 3, 1, 1], Relu),
+        ([20, 512, 1024, 1, 1, 1], Relu),
+        ([20, 1024, 512, 1, 1, 1], Relu),
+        ([160, 16, 16, 3, 1, 1], Relu),
+        ([256, 64, 256, 1, 1, 1], Gelu),
+        ([256, 64, 256, 1, 1, 1], Identity),
+        ([40, 256, 256, 5, 1, 256], Relu),
+        ([256, 256, 256, 3, 1, 256], Identity),
+        ([256, 256, 256, 3, 2, 256], Identity),
+        ([64, 320, 320, 3, 1, 320], Identity),
+        ([80, 128, 128, 5, 2, 128], Identity),
+    ] {
+        let options = Conv2dOptions { stride, padding: Padding::all(k / 2), groups, activation, affine: None };
+        let layer = Conv2d::new(&random(&[cout, cin / groups, k, k], 1), Some(&random(&[cout], 2)), options).unwrap();
+        let x = random(&[1, side, side, cin], 3);
+        let pixels = side.div_ceil(stride) * side.div_ceil(stride);
+        let name = format!("{k}×{k} s{stride} {cin}->{cout} {side} g{groups} {activation:?}");
+        report(&name, 2.0 * (pixels * cout * (cin / groups) * k * k) as f64, || drop(layer.forward(&x).unwrap()));
     }
 }
 
 #[test]
 #[ignore = "a measurement"]
-fn convolutions() {
-    use Activation::{Gelu, Identity, Relu};
-    conv("3x3 s2 3->32 640", 640, 3, 32, 3, 2, 1, Relu);
-    conv("3x3 s2 3->16 640", 640, 3, 16, 3, 2, 1, Relu);
-    conv("3x3 64->64 160", 160, 64, 64, 3, 1, 1, Relu);
-    conv("3x3 128->128 80", 80, 128, 128, 3, 1, 1, Relu);
-    conv("3x3 256->256 20", 20, 256, 256, 3, 1, 1, Relu);
-    conv("1x1 512->1024 20", 20, 512, 1024, 1, 1, 1, Relu);
-    conv("1x1 1024->512 20", 20, 1024, 512, 1, 1, 1, Relu);
-    conv("1x1 64->256 256 gelu", 256, 64, 256, 1, 1, 1, Gelu);
-    conv("1x1 64->256 256", 256, 64, 256, 1, 1, 1, Identity);
-    conv("dw 5x5 256 40", 40, 256, 256, 5, 1, 256, Relu);
-    conv("dw 3x3 256 256", 256, 256, 256, 3, 1, 256, Identity);
-    conv("dw 3x3 s2 256 256", 256, 256, 256, 3, 2, 256, Identity);
-    conv("dw 3x3 320 64", 64, 320, 320, 3, 1, 320, Identity);
-    conv("dw 5x5 s2 128 80", 80, 128, 128, 5, 2, 128, Identity);
+fn blocks() {
+    for [side, cin, wide, cout, stride] in [[256, 64, 256, 64, 1], [256, 64, 128, 128, 2]] {
+        let options = |groups, kernel: usize, stride| {
+            let activation = Activation::Gelu;
+            Conv2dOptions { stride, padding: Padding::all(kernel / 2), groups, activation, affine: None }
+        };
+        let layer = |out: usize, inner: usize, kernel: usize, o| Conv2d::new(&random(&[out, inner, kernel, kernel], 1), None, o).unwrap();
+        let first = layer(wide, cin, 1, options(1, 1, 1));
+        let middle = layer(wide, 1, 3, options(wide, 3, stride));
+        let last = layer(cout, wide, 1, options(1, 1, 1));
+        let x = random(&[1, side, side, cin], 3);
+        let pixels = (side * side) as f64;
+        let flops = 2.0 * pixels * wide as f64 * (cin as f64 + (9 + cout) as f64 / (stride * stride) as f64);
+        report(&format!("{side} {cin}->{wide}->{cout} s{stride} as a block"), flops, || {
+            drop(crate::ops::inverted_residual(&x, &first, &middle, &last, None).unwrap());
+        });
+        report(&format!("{side} {cin}->{wide}->{cout} s{stride} by layers"), flops, || {
+            drop(last.forward(&middle.forward(&first.forward(&x).unwrap()).unwrap()).unwrap());
+        });
+    }
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn linears() {
-    linear("linear 4096x320->1280 gelu", 4096, 320, 1280, Activation::Gelu);
-    linear("linear 4096x1280->320", 4096, 1280, 320, Activation::Identity);
-    linear("linear 4096x320->960", 4096, 320, 960, Activation::Identity);
-    linear("linear 300x256->1024", 300, 256, 1024, Activation::Relu);
-    linear("linear 10x256->2048", 10, 256, 2048, Activation::Relu);
-}
-
-fn attend(name: &str, b: usize, heads: usize, (nq, nk): (usize, usize), d: usize, bias: bool) {
-    let (q, k, v) = (random(&[b, nq, heads * d], 1), random(&[b, nk, heads * d], 2), random(&[b, nk, heads * d], 3));
-    let bias = bias.then(|| random(&[heads, nq, nk], 4));
-    for threads in [1] {
-        pool(threads, || {
-            let ms = least(15, || drop(crate::ops::attention(&q, &k, &v, heads, 0.2, bias.as_ref()).unwrap()));
-            let flops = 4.0 * (b * heads * nq * nk * d) as f64;
-            println!("{name:32} {threads} threads {ms:8.3} ms {:7.1} GFLOP/s", flops / ms / 1e6);
-        });
+    for (rows, inner, out, activation) in [
+        (4096, 320, 1280, Activation::Gelu),
+        (4096, 1280, 320, Activation::Identity),
+        (4096, 320, 960, Activation::Identity),
+        (300, 256, 1024, Activation::Relu),
+        (10, 256, 2048, Activation::Relu),
+    ] {
+        let layer = Linear::new(&random(&[out, inner], 1), Some(&random(&[out], 2)), activation).unwrap();
+        let x = random(&[rows, inner], 3);
+        let name = format!("linear {rows}×{inner}->{out} {activation:?}");
+        report(&name, 2.0 * (rows * inner * out) as f64, || drop(layer.forward(&x).unwrap()));
     }
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn attentions() {
-    attend("windows 361x49 h4", 361, 4, (49, 49), 32, true);
-    attend("windows 25x196 h5", 25, 5, (196, 196), 32, true);
-    attend("300 h8 d32", 1, 8, (300, 300), 32, false);
-    attend("400 h8 d32", 1, 8, (400, 400), 32, false);
-    attend("sam t2i", 4, 8, (10, 4096), 16, false);
-    attend("sam i2t", 4, 8, (4096, 10), 16, false);
-    let (qkv, padding, bias) = (random(&[1, 128, 128, 384], 1), random(&[384], 2), random(&[4, 49, 49], 3));
-    for threads in [1] {
-        pool(threads, || {
-            let ms = least(15, || drop(crate::ops::window_attention(&qkv, &padding, 7, 4, 0.2, Some(&bias)).unwrap()));
-            println!("window_attention 128² w7 h4 {threads} threads {ms:8.3} ms");
-        });
+    for (b, heads, nq, nk, d, bias) in [
+        (361, 4, 49, 49, 32, true),
+        (25, 5, 196, 196, 32, true),
+        (1, 8, 300, 300, 32, false),
+        (1, 8, 400, 400, 16, false),
+        (4, 8, 10, 4096, 16, false),
+        (4, 8, 4096, 10, 16, false),
+    ] {
+        let (q, k, v) = (random(&[b, nq, heads * d], 1), random(&[b, nk, heads * d], 2), random(&[b, nk, heads * d], 3));
+        let bias = bias.then(|| random(&[heads, nq, nk], 4));
+        let name = format!("attention {b}×{heads} {nq}×{nk} d{d}");
+        report(&name, 4.0 * (b * heads * nq * nk * d) as f64, || drop(attention(&q, &k, &v, heads, 0.2, bias.as_ref()).unwrap()));
     }
+    let (qkv, padding, bias) = (random(&[1, 128, 128, 384], 1), random(&[384], 2), random(&[4, 49, 49], 3));
+    report("windows of 7 in 128×128, 4 heads", 4e6 * 444.0 / 4.0, || {
+        drop(window_attention(&qkv, &padding, 7, 4, 0.2, Some(&bias)).unwrap());
+    });
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn others() {
+    let x = random(&[1, 64, 64, 320], 1);
+    let norm = LayerNorm::new(&random(&[320], 1), &random(&[320], 2), 1e-5);
+    report("layer norm 4096×320", 0.0, || drop(norm.forward(&x).unwrap()));
+    report("gelu 1.3 M", 0.0, || drop(crate::ops::activate(&x, Activation::Gelu).unwrap()));
+    report("add 1.3 M", 0.0, || drop(crate::ops::add(&x, &x).unwrap()));
+    report("softmax 4096×320", 0.0, || drop(crate::ops::softmax(&x).unwrap()));
+    report("concat 2×320", 0.0, || drop(crate::ops::concat_channels(&[&x, &x]).unwrap()));
+    report("upsample 64² 320", 0.0, || drop(crate::ops::upsample_nearest2x(&x).unwrap()));
+    report("max pool 2 64² 320", 0.0, || drop(crate::ops::max_pool2d(&x, 2, 1, Padding::default()).unwrap()));
+    let frame = Tensor::from_vec((0..1080 * 1920 * 3).map(|i| (i * 7 % 251) as u8).collect(), (1080, 1920, 3), &Device::Cpu).unwrap();
+    report("resize 1080p to 640²", 0.0, || {
+        drop(crate::ops::resize_normalise(&frame, (640, 640), (640, 640), 3, &Normalisation::UNIT).unwrap());
+    });
+    report("resize 1080p to 576×1024", 0.0, || {
+        drop(crate::ops::resize_normalise(&frame, (576, 1024), (1024, 1024), 3, &Normalisation::IMAGENET).unwrap());
+    });
+    let blobs = (random(&[8, 16, 16], 3) * 4.0).unwrap();
+    let logits = crate::ops::composed::resize_bilinear(&blobs, (256, 256)).unwrap();
+    report("8 masks at 1080p", 0.0, || drop(crate::ops::masks_to_runs(&logits, 1024, (576, 1024), (1080, 1920)).unwrap()));
+    let value = random(&[1, 8400, 256], 1);
+    let at = random(&[1, 300, 8, 12, 2], 2).affine(0.5, 0.5).unwrap();
+    let weights = crate::ops::softmax(&random(&[1, 300, 8, 12], 3)).unwrap();
+    report("deformable attention", 0.0, || {
+        drop(crate::ops::deformable_attention(&value, &[(80, 80), (40, 40), (20, 20)], &[4, 4, 4], &at, &weights).unwrap());
+    });
 }

@@ -1,7 +1,7 @@
 //! Convolution and linear layers.
 
 use super::{assert_close, random};
-use crate::ops::{Activation, Conv2d, Conv2dOptions, Linear, Padding, composed, cpu::simd::for_each_isa};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, Linear, Padding, composed, cpu::simd::for_each_isa, inverted_residual};
 use candle_core::Tensor;
 
 const ACTIVATIONS: [Activation; 5] = [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid];
@@ -147,4 +147,31 @@ fn inputs_that_do_not_fit_are_refused() {
     let layer = Linear::new(&random(&[4, 8], 1), None, Activation::Relu).unwrap();
     assert!(layer.forward(&random(&[3, 7], 1)).is_err());
     assert_eq!(layer.forward(&random(&[0, 8], 1)).unwrap().dims(), [0, 4]);
+}
+
+#[test]
+fn inverted_residuals_are_the_layers_one_after_another() {
+    // Batch, height, width, channels in, wide and out, kernel, stride; the first two are large enough for bands.
+    for [b, h, w, cin, wide, cout, kernel, stride] in
+        [[1, 90, 100, 16, 160, 24, 3, 1], [2, 71, 130, 8, 144, 8, 3, 2], [1, 33, 37, 8, 900, 8, 5, 1], [1, 9, 9, 8, 32, 8, 3, 1]]
+    {
+        let pointwise = |activation| Conv2dOptions { activation, ..Conv2dOptions::default() };
+        let (first, last) = (pointwise(Activation::Gelu), pointwise(Activation::Gelu));
+        let middle = options(stride, Padding::all(kernel / 2), wide, Activation::Gelu);
+        let layer = |out: usize, inner: usize, kernel: usize, o| {
+            Conv2d::new(&random(&[out, inner, kernel, kernel], out as u64), Some(&random(&[out], 2)), o).unwrap()
+        };
+        for_each_isa(|isa| {
+            let layers = (layer(wide, cin, 1, first), layer(wide, 1, kernel, middle), layer(cout, wide, 1, last));
+            let x = random(&[b, h, w, cin], 3);
+            let y = layers.1.forward(&layers.0.forward(&x).unwrap()).unwrap();
+            let expected = layers.2.forward(&y).unwrap();
+            let residual = random(expected.dims(), 4);
+            let found = inverted_residual(&x, &layers.0, &layers.1, &layers.2, None).unwrap();
+            assert_close(&found, &expected, 1e-6, &format!("{isa:?} {h}×{w}"));
+            let expected = layers.2.forward_add(&y, &residual).unwrap();
+            let found = inverted_residual(&x, &layers.0, &layers.1, &layers.2, Some(&residual)).unwrap();
+            assert_close(&found, &expected, 1e-6, &format!("{isa:?} {h}×{w} residual"));
+        });
+    }
 }
