@@ -13,6 +13,7 @@
 use super::{
     attributes::Attributes,
     error::{DicomError, Result},
+    file::DicomFile,
     layout::{Layout, Photometric, SampleKind},
     lut::{Lut, Palette},
     samples::{Samples, StoredFrame},
@@ -93,6 +94,14 @@ pub(super) struct FrameAttributes<'a> {
     pub(super) per_frame: Option<Attributes<'a>>,
     pub(super) shared: Option<Attributes<'a>>,
     pub(super) data_set: Attributes<'a>,
+}
+
+impl DicomFile {
+    pub(super) fn frame_attributes(&self, frame: u64) -> FrameAttributes<'_> {
+        let data_set = self.attributes();
+        let per_frame = usize::try_from(frame).ok().and_then(|n| data_set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).nth(n));
+        FrameAttributes { per_frame, shared: data_set.first_item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE), data_set }
+    }
 }
 
 impl<'a> FrameAttributes<'a> {

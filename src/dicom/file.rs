@@ -17,8 +17,10 @@ use std::{
     path::Path,
 };
 
-/// Largest element whose value is kept in memory; pixel data are never among them.
-const MAX_ATTRIBUTE: u64 = 64 << 20;
+/// Largest value that is kept in memory; pixel data are never among them. Text takes up to 24 times its bytes once split.
+const MAX_VALUE: u64 = 16 << 20;
+/// Largest sequence that is kept in memory.
+const MAX_SEQUENCE: u64 = 64 << 20;
 /// Largest data set a deflated file may inflate to.
 const MAX_INFLATED: u64 = 1 << 30;
 /// Groups whose attributes are read. Private groups and those about other matters are passed over.
@@ -170,7 +172,7 @@ impl DicomFile {
             };
             if matches!(span.tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA) {
                 self.pixel_data = Some(span);
-            } else if GROUPS.contains(&span.tag.0) && span.end - span.start <= MAX_ATTRIBUTE {
+            } else if GROUPS.contains(&span.tag.0) && span.end - span.start <= if span.vr == VR::SQ { MAX_SEQUENCE } else { MAX_VALUE } {
                 let raw = self.bytes.range(span.start, span.end - span.start)?;
                 if span.tag == tags::SPECIFIC_CHARACTER_SET {
                     charset.clone_from(&raw);

@@ -3,7 +3,7 @@
 use super::{
     codec::{self, Colour, Decoded},
     colour,
-    display::{Display, FrameAttributes, Window},
+    display::{Display, Window},
     error::{DicomError, Result},
     file::DicomFile,
     fragments::{Fragments, Stretch},
@@ -187,13 +187,7 @@ impl DicomImage {
     }
 
     fn display(&self, frame: u64) -> Result<Display> {
-        Display::read(self.frame_attributes(frame), &self.layout, self.window)
-    }
-
-    pub(super) fn frame_attributes(&self, frame: u64) -> FrameAttributes<'_> {
-        let data_set = self.file.attributes();
-        let per_frame = usize::try_from(frame).ok().and_then(|n| data_set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).nth(n));
-        FrameAttributes { per_frame, shared: data_set.first_item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE), data_set }
+        Display::read(self.file.frame_attributes(frame), &self.layout, self.window)
     }
 }
 

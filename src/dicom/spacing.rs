@@ -1,7 +1,6 @@
 //! Physical size of pixels and the regions of an ultrasound image.
 
 use super::display::FrameAttributes;
-use super::image::DicomImage;
 use super::{attributes::Attributes, file::DicomFile};
 use crate::geometry::BoxXyxy;
 use dicom_dictionary_std::tags;
@@ -51,12 +50,12 @@ fn region(item: Attributes<'_>) -> Option<Region> {
     })
 }
 
-impl DicomImage {
+impl DicomFile {
     /// Row and column spacing of a frame's pixels in millimetres (between rows first): Pixel Spacing (of the frame's
     /// functional groups or the data set), else Imager Pixel Spacing, else Nominal Scanned Pixel Spacing, else what all
     /// 2D ultrasound regions in centimetres agree on.
     pub fn pixel_spacing_mm(&self, frame: u64) -> Option<[f64; 2]> {
-        spacing(&self.frame_attributes(frame)).or_else(|| region_spacing(&self.file().regions()))
+        spacing(&self.frame_attributes(frame)).or_else(|| region_spacing(&self.regions()))
     }
 }
 

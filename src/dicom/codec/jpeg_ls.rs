@@ -6,6 +6,7 @@ use crate::dicom::{
     layout::Layout,
     samples::Samples,
 };
+use std::borrow::Cow;
 
 const NAME: &str = "JPEG-LS";
 
@@ -15,7 +16,10 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     if !(2..=16).contains(&header.precision) {
         return Err(DicomError::codec(NAME, format!("samples of {} bits", header.precision)));
     }
-    let data = charls::CharLS::default().decode(encoded).map_err(|e| DicomError::codec(NAME, e))?;
+    // A marker must stop the decoder: on a stream that ends without one CharLS 2.4 reads zeros for 2^31 bits.
+    let end = [0xFF, 0xD9];
+    let stopped = if encoded.ends_with(&end) { Cow::Borrowed(encoded) } else { Cow::Owned([encoded, &end].concat()) };
+    let data = charls::CharLS::default().decode(&stopped).map_err(|e| DicomError::codec(NAME, e))?;
     let mut samples = match header.precision {
         ..=8 => Samples::U8(data),
         _ => Samples::U16(data.as_chunks::<2>().0.iter().map(|&b| u16::from_ne_bytes(b)).collect()),

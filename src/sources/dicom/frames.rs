@@ -80,7 +80,7 @@ impl Source for DicomSource {
         }
         let index = self.next;
         self.next += 1;
-        let physical = physical(&self.image, index);
+        let physical = physical(self.image.file(), index);
         let shown = self.image.shown(index).and_then(to_image).map_err(|e| {
             // Where the data end no later frame can be there: one error, not one for each frame that was promised.
             self.ended = matches!(e, DicomError::Truncated { .. } | DicomError::Io(_));
@@ -146,7 +146,7 @@ impl DicomSeries {
             self.range = Some((low, high));
             image.set_range(low, high);
         }
-        let physical = physical(&image, 0);
+        let physical = physical(image.file(), 0);
         Ok((image.shown(0)?, physical))
     }
 }
@@ -205,28 +205,17 @@ fn to_image(shown: ShownFrame) -> Result<Image, DicomError> {
         .ok_or_else(|| DicomError::Codec { codec: "display", problem: format!("{len} bytes for a frame of {}", shown.size) })
 }
 
-fn physical(image: &DicomImage, frame: u64) -> Option<Arc<Physical>> {
-    kept(Physical { pixel_spacing_mm: image.pixel_spacing_mm(frame), ultrasound_regions: regions(image.file()) })
-}
-
-/// What a file says of all its frames alike, where they are a video stream.
-pub(super) fn physical_of_file(file: &DicomFile) -> Option<Arc<Physical>> {
-    kept(Physical { pixel_spacing_mm: None, ultrasound_regions: regions(file) })
-}
-
-fn kept(physical: Physical) -> Option<Arc<Physical>> {
-    (physical != Physical::default()).then(|| Arc::new(physical))
-}
-
-fn regions(file: &DicomFile) -> Vec<UltrasoundRegion> {
-    let region = |r: crate::dicom::Region| UltrasoundRegion {
+/// Spacing and ultrasound regions of a frame (from 0) of any DICOM file, video files included; none if nothing is stated.
+pub(super) fn physical(file: &DicomFile, frame: u64) -> Option<Arc<Physical>> {
+    let regions = file.regions().into_iter().map(|r| UltrasoundRegion {
         bounds: r.bounds,
         spatial_format: r.spatial_format,
         data_type: r.data_type,
         physical_delta: r.physical_delta,
         physical_units: r.physical_units,
-    };
-    file.regions().into_iter().map(region).collect()
+    });
+    let physical = Physical { pixel_spacing_mm: file.pixel_spacing_mm(frame), ultrasound_regions: regions.collect() };
+    (physical != Physical::default()).then(|| Arc::new(physical))
 }
 
 pub(super) fn source_error(path: &Path, frame: Option<u64>, error: DicomError) -> SourceError {

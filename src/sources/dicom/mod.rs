@@ -9,7 +9,7 @@ use crate::{
     dicom::{self, DicomFile},
     frame::{SourceInfo, SourceKind},
 };
-use frames::{physical_of_file, source_error};
+use frames::{physical, source_error};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -80,7 +80,7 @@ fn open_video(
         frame_rate: None,
         attributes: opened.output_attributes(options.dicom.keep_patient_data),
     };
-    let physical = physical_of_file(opened);
+    let facts = physical(opened, 0);
     let fail = |e| source_error(file, None, e);
     let mut bytes = Vec::new();
     if let Some(mut video) = dicom::encapsulated_video(opened).map_err(fail)? {
@@ -89,5 +89,5 @@ fn open_video(
         }
         video.write_to(&mut bytes).map_err(fail)?;
     }
-    VideoSource::from_bytes(bytes, info, physical, &VideoOptions::from(options))
+    VideoSource::from_bytes(bytes, info, facts, &VideoOptions::from(options))
 }
