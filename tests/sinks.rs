@@ -138,7 +138,7 @@ fn a_record_that_is_damaged_is_refused() {
         Record::resume(&layout).unwrap_err().to_string()
     };
     let swapped: Vec<&str> = lines[..7].iter().chain([&lines[8], &lines[7]]).copied().collect();
-    assert!(with(&swapped).contains("line 9 is not a frame's result: frame 0 of source 2 after its frame 1"), "{}", with(&swapped));
+    assert!(with(&swapped).contains("line 9 is not a frame's result: frame 1 of source 2 after its frame 2"), "{}", with(&swapped));
     let garbled: Vec<&str> = lines[..2].iter().chain([&"not JSON"]).chain(&lines[3..]).copied().collect();
     assert!(with(&garbled).contains("line 3"), "{}", with(&garbled));
     assert!(with(&lines[..3]).contains("ended with 5 frames, but the record holds 2"), "{}", with(&lines[..3]));

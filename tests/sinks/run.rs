@@ -18,7 +18,7 @@ use ultramotion::{
 
 /// When a run ends before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     Never,
     AfterFrames(usize),
     /// Never, but with a pause after each frame.
@@ -26,13 +26,13 @@ pub enum Stop {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Completed,
     Stopped,
 }
 
 /// A source of the run.
-pub struct TestSource {
+pub(crate) struct TestSource {
     info: Arc<SourceInfo>,
     size: Size,
     frames: u64,
@@ -43,7 +43,7 @@ pub struct TestSource {
 
 /// An image, a video that cannot be opened, a folder of numbered frames, a video of varying frame rate, a DICOM cine.
 /// (The order is that of their ordinals: image, sequence, video, broken, cine.)
-pub fn sources() -> Vec<TestSource> {
+pub(crate) fn sources() -> Vec<TestSource> {
     let source = |ordinal, path: &str, name: &str, kind, size, frames| TestSource {
         info: Arc::new(SourceInfo {
             ordinal,
@@ -77,7 +77,7 @@ pub fn sources() -> Vec<TestSource> {
 
 impl TestSource {
     /// The frames and what is found in them: always the same.
-    pub fn frames(&self) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
         (0..self.frames).map(|index| {
             let file = (self.info.kind == SourceKind::Sequence).then(|| self.info.path.join(format!("{:05}.jpg", index + 1)));
             let frame = Frame {
@@ -137,7 +137,7 @@ impl TestSource {
 }
 
 /// Runs over [`sources`] into `root`.
-pub fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<Outcome, SinkError> {
+pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<Outcome, SinkError> {
     let dir = OutputDir::prepare(root, mode)?;
     let layout = dir.layout();
     let settings = BTreeMap::from([("outputs".to_owned(), serde_json::Value::from(outputs))]);
@@ -196,7 +196,7 @@ pub fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<O
 }
 
 /// All files below `root` with their bytes.
-pub fn read_tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn read_tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut tree = BTreeMap::new();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
