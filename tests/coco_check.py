@@ -132,7 +132,8 @@ def check_yolo(out, lines):
         rows = [row.split() for row in path.read_text().splitlines()]
         outlines = any("mask" in thing for thing in line["objects"])
         size = np.array([line["width"], line["height"]], float)
-        things = [thing for thing in line["objects"] if not ("mask" in thing and thing["area"] == 0)]
+        # An empty mask has no outline, and a box without extent is no box.
+        things = [thing for thing in line["objects"] if thing["area"] > 0]
         check(len(rows) == len(things), f"{path}: {len(rows)} lines for {len(things)} objects")
         for row, thing in zip(rows, things):
             values = np.array(row[1:], float)

@@ -77,8 +77,8 @@ pub(crate) fn sources() -> Vec<TestSource> {
 
 impl TestSource {
     /// The frames and what is found in them: always the same.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
-        (0..self.frames).map(|index| {
+    pub(crate) fn frames(&self, masks: bool) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
+        (0..self.frames).map(move |index| {
             let file = (self.info.kind == SourceKind::Sequence).then(|| self.info.path.join(format!("{:05}.jpg", index + 1)));
             let frame = Frame {
                 source: Arc::clone(&self.info),
@@ -88,7 +88,10 @@ impl TestSource {
                 image: Arc::new(self.image(index)),
                 physical: self.physical.clone(),
             };
-            let objects = self.objects(index);
+            let mut objects = self.objects(index);
+            if !masks {
+                objects.iter_mut().for_each(|o| (o.mask, o.mask_score) = (None, None));
+            }
             let result = FrameResult { source: self.info.ordinal, index, timestamp: frame.timestamp, file, size: self.size, objects };
             (frame, result)
         })
@@ -136,7 +139,7 @@ impl TestSource {
     }
 }
 
-/// Runs over [`sources`] into `root`.
+/// Runs over [`sources`] into `root`; objects have masks where `outputs` has them.
 pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<Outcome, SinkError> {
     let dir = OutputDir::prepare(root, mode)?;
     let layout = dir.layout();
@@ -158,7 +161,7 @@ pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> R
     for source in sources().into_iter().skip(record.ended_sources()) {
         let mut stored = record.stored()?;
         sinks.begin_source(&source.info)?;
-        for (frame, found) in source.frames() {
+        for (frame, found) in source.frames(outputs.contains("masks")) {
             if stop == Stop::AfterFrames(done) {
                 return Ok(Outcome::Stopped);
             }
