@@ -127,6 +127,30 @@ fn append(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
+fn without_masks_boxes_take_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), OutputMode::Fresh, "coco,yolo", Stop::Never).unwrap();
+    let tree = read_tree(dir.path());
+    let coco: serde_json::Value = serde_json::from_slice(&tree[Path::new("coco.json")]).unwrap();
+    for entry in coco["annotations"].as_array().unwrap() {
+        let side = |i: usize| entry["bbox"][i].as_f64().unwrap();
+        assert_eq!((&entry["segmentation"], entry["area"].as_f64().unwrap()), (&serde_json::json!([]), side(2) * side(3)));
+    }
+    let labels = String::from_utf8(tree[Path::new("labels/set/picture.txt")].clone()).unwrap();
+    assert_eq!(labels.lines().next(), Some("0 0.500000 0.500000 0.400000 0.500000"));
+    assert!(!tree.keys().any(|p| p.starts_with("masks") || p.starts_with("overlay")));
+}
+
+#[test]
+fn a_resumed_run_with_other_settings_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), OutputMode::Fresh, "coco", Stop::AfterFrames(3)).unwrap();
+    let error = run(dir.path(), OutputMode::Resume, "coco,masks", Stop::Never).unwrap_err().to_string();
+    assert!(error.contains("cannot be resumed") && error.contains("coco,masks"), "{error}");
+    assert_eq!(run(dir.path(), OutputMode::Overwrite, "coco,masks", Stop::Never).unwrap(), Outcome::Completed);
+}
+
+#[test]
 fn a_record_that_is_damaged_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), OutputMode::Fresh, "jsonl", Stop::AfterFrames(9)).unwrap();
@@ -138,7 +162,7 @@ fn a_record_that_is_damaged_is_refused() {
         Record::resume(&layout).unwrap_err().to_string()
     };
     let swapped: Vec<&str> = lines[..7].iter().chain([&lines[8], &lines[7]]).copied().collect();
-    assert!(with(&swapped).contains("line 9 is not a frame's result: frame 0 of source 2 after its frame 1"), "{}", with(&swapped));
+    assert!(with(&swapped).contains("line 9 is not a frame's result: frame 1 of source 2 after its frame 2"), "{}", with(&swapped));
     let garbled: Vec<&str> = lines[..2].iter().chain([&"not JSON"]).chain(&lines[3..]).copied().collect();
     assert!(with(&garbled).contains("line 3"), "{}", with(&garbled));
     assert!(with(&lines[..3]).contains("ended with 5 frames, but the record holds 2"), "{}", with(&lines[..3]));
@@ -153,7 +177,7 @@ fn boxes_are_read_back_from_every_form() {
     for path in [layout.record(), layout.coco()] {
         let prompts = BoxPrompts::read(&path, &classes).unwrap();
         for source in sources() {
-            for (frame, result) in source.frames() {
+            for (frame, result) in source.frames(true) {
                 let found = prompts.of(&frame).unwrap_or_else(|| panic!("{}: {:?}", path.display(), frame.source.name));
                 let masked = result.objects.iter().filter(|o| o.mask.is_some());
                 assert_eq!(found.len(), result.objects.len(), "{}", path.display());
@@ -176,7 +200,8 @@ fn boxes_are_read_back_from_every_form() {
 fn child() {
     let Ok(root) = std::env::var("SINKS_TEST_ROOT") else { return };
     let mode = if Path::new(&root).join("run.json").exists() { OutputMode::Resume } else { OutputMode::Fresh };
-    match run(Path::new(&root), mode, ALL, Stop::Slowly(Duration::from_millis(3))) {
+    let outputs = std::env::var("SINKS_TEST_OUTPUTS").unwrap_or_else(|_| ALL.to_owned());
+    match run(Path::new(&root), mode, &outputs, Stop::Slowly(Duration::from_millis(3))) {
         Ok(outcome) => println!("outcome: {outcome:?}"),
         Err(error) => println!("error: {error}"),
     }

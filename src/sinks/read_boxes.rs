@@ -307,3 +307,54 @@ impl Annotation {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::COCO_NAMES;
+
+    fn read(text: &str, classes: &Classes) -> Result<BoxPrompts, SinkError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        BoxPrompts::read(file.path(), classes)
+    }
+
+    fn of<'a>(prompts: &'a BoxPrompts, file: &str) -> Option<Vec<(&'a str, u32, [f32; 4])>> {
+        let found = prompts.of_file(Path::new(file))?;
+        Some(found.iter().map(|p| (&*p.label, p.class, [p.bbox.x0, p.bbox.y0, p.bbox.x1, p.bbox.y1])).collect())
+    }
+
+    #[test]
+    fn annotations_of_a_data_set_are_found_by_path_and_by_name() {
+        let text = r#"{"images":[{"id":7,"file_name":"a/x.png"},{"id":8,"file_name":"b/x.png"},{"id":9,"file_name":"b/y.png"}],
+            "annotations":[{"image_id":7,"category_id":90,"bbox":[1,2,3,4]},{"image_id":9,"category_id":5,"bbox":[0,0,1,1],"iscrowd":1}],
+            "categories":[{"id":90,"name":"toothbrush"},{"id":5,"name":"aeroplane"}]}"#;
+        let coco = read(text, &Classes::new(COCO_NAMES)).unwrap();
+        assert_eq!(of(&coco, "a/x.png"), Some(vec![("toothbrush", 79, [1.0, 2.0, 4.0, 6.0])]));
+        assert_eq!(of(&coco, "elsewhere/x.png"), None, "two images have that name");
+        assert_eq!(of(&coco, "elsewhere/y.png"), Some(vec![]), "crowds are left out");
+        assert_eq!(of(&read(text, &Classes::default()).unwrap(), "a/x.png").unwrap()[0].1, 1, "the second of the file's categories");
+    }
+
+    #[test]
+    fn results_are_found_by_the_number_in_the_name() {
+        let text = r#"[{"image_id":139,"category_id":1,"bbox":[1,2,3,4],"score":0.5},
+            {"image_id":139,"category_id":2,"score":0.4,"segmentation":{"size":[3,3],"counts":"09"}},
+            {"image_id":139,"category_id":2,"score":0.3,"segmentation":{"size":[3,3],"counts":"9"}}]"#;
+        let prompts = read(text, &Classes::new(["bone"])).unwrap();
+        let expected = vec![("bone", 0, [1.0, 2.0, 4.0, 6.0]), ("class 1", 1, [0.0, 0.0, 3.0, 3.0])];
+        assert_eq!(of(&prompts, "val/000000000139.jpg"), Some(expected));
+        assert_eq!(of(&prompts, "val/000000000140.jpg"), None);
+    }
+
+    #[test]
+    fn files_that_hold_no_boxes_are_errors() {
+        let classes = Classes::default();
+        for text in ["{", "[1]", "hello", r#"{"images":[]}"#, r#"[{"image_id":1,"category_id":0,"bbox":[0,0,1,1]}]"#] {
+            assert!(read(text, &classes).is_err(), "{text}");
+        }
+        assert!(read("", &classes).unwrap().is_empty() && read("[]", &classes).unwrap().is_empty());
+        assert!(read(r#"[{"image_id":1,"category_id":1}]"#, &classes).unwrap_err().to_string().contains("no box"));
+        assert!(BoxPrompts::read(Path::new("/no/such.json"), &classes).unwrap_err().to_string().starts_with("/no/such.json: cannot open"));
+    }
+}

@@ -18,7 +18,7 @@ use ultramotion::{
 
 /// When a run ends before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     Never,
     AfterFrames(usize),
     /// Never, but with a pause after each frame.
@@ -26,13 +26,13 @@ pub enum Stop {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Completed,
     Stopped,
 }
 
 /// A source of the run.
-pub struct TestSource {
+pub(crate) struct TestSource {
     info: Arc<SourceInfo>,
     size: Size,
     frames: u64,
@@ -43,7 +43,7 @@ pub struct TestSource {
 
 /// An image, a video that cannot be opened, a folder of numbered frames, a video of varying frame rate, a DICOM cine.
 /// (The order is that of their ordinals: image, sequence, video, broken, cine.)
-pub fn sources() -> Vec<TestSource> {
+pub(crate) fn sources() -> Vec<TestSource> {
     let source = |ordinal, path: &str, name: &str, kind, size, frames| TestSource {
         info: Arc::new(SourceInfo {
             ordinal,
@@ -77,8 +77,8 @@ pub fn sources() -> Vec<TestSource> {
 
 impl TestSource {
     /// The frames and what is found in them: always the same.
-    pub fn frames(&self) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
-        (0..self.frames).map(|index| {
+    pub(crate) fn frames(&self, masks: bool) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
+        (0..self.frames).map(move |index| {
             let file = (self.info.kind == SourceKind::Sequence).then(|| self.info.path.join(format!("{:05}.jpg", index + 1)));
             let frame = Frame {
                 source: Arc::clone(&self.info),
@@ -89,7 +89,10 @@ impl TestSource {
                 physical: self.physical.clone(),
                 stored: None,
             };
-            let objects = self.objects(index);
+            let mut objects = self.objects(index);
+            if !masks {
+                objects.iter_mut().for_each(|o| (o.mask, o.mask_score) = (None, None));
+            }
             let result = FrameResult { source: self.info.ordinal, index, timestamp: frame.timestamp, file, size: self.size, objects };
             (frame, result)
         })
@@ -137,8 +140,8 @@ impl TestSource {
     }
 }
 
-/// Runs over [`sources`] into `root`.
-pub fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<Outcome, SinkError> {
+/// Runs over [`sources`] into `root`; objects have masks where `outputs` has them.
+pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<Outcome, SinkError> {
     let dir = OutputDir::prepare(root, mode)?;
     let layout = dir.layout();
     let settings = BTreeMap::from([("outputs".to_owned(), serde_json::Value::from(outputs))]);
@@ -159,7 +162,7 @@ pub fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<O
     for source in sources().into_iter().skip(record.ended_sources()) {
         let mut stored = record.stored()?;
         sinks.begin_source(&source.info)?;
-        for (frame, found) in source.frames() {
+        for (frame, found) in source.frames(outputs.contains("masks")) {
             if stop == Stop::AfterFrames(done) {
                 return Ok(Outcome::Stopped);
             }
@@ -197,7 +200,7 @@ pub fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<O
 }
 
 /// All files below `root` with their bytes.
-pub fn read_tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn read_tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut tree = BTreeMap::new();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {

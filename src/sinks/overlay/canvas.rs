@@ -93,20 +93,23 @@ impl Canvas {
         if i64::from(width) != i64::from(self.width) || i64::from(height) != i64::from(self.height) {
             return;
         }
-        let (x0, y0, w, h) = (bounds.x0 as i32, bounds.y0 as i32, bounds.width() as i32, bounds.height() as i32);
-        let mut inside = vec![false; w as usize * h as usize];
+        // The mask's box with a margin as wide as the line, so that every neighbour looked at is there.
+        let margin = thickness.max(0) as usize;
+        let (x0, y0) = (bounds.x0 as usize, bounds.y0 as usize);
+        let (w, h) = (bounds.width() as usize + 2 * margin, bounds.height() as usize + 2 * margin);
+        let mut inside = vec![false; w * h];
         mask.for_each_run(|x, top, bottom| {
-            for y in top as i32..bottom as i32 {
-                inside[(y - y0) as usize * w as usize + (x as i32 - x0) as usize] = true;
-            }
+            let first = (top as usize - y0 + margin) * w + x as usize - x0 + margin;
+            inside[first..].iter_mut().step_by(w).take((bottom - top) as usize).for_each(|v| *v = true);
         });
-        let at = |x: i32, y: i32| (0..w).contains(&x) && (0..h).contains(&y) && inside[y as usize * w as usize + x as usize];
-        for y in 0..h {
-            for x in 0..w {
-                if at(x, y) {
-                    let t = thickness;
-                    let edge = !(at(x - t, y) && at(x + t, y) && at(x, y - t) && at(x, y + t));
-                    self.blend(x + x0, y + y0, colour, if edge { 255 } else { opacity });
+        for y in margin..h - margin {
+            let row = &inside[y * w..(y + 1) * w];
+            let (above, below) = (&inside[(y - margin) * w..], &inside[(y + margin) * w..]);
+            let at = (y - margin + y0) * self.width as usize + x0;
+            for (x, pixel) in (margin..w - margin).zip(&mut self.pixels[at..]) {
+                if row[x] {
+                    let edge = !(row[x - margin] && row[x + margin] && above[x] && below[x]);
+                    mix(pixel, colour, if edge { 255 } else { opacity });
                 }
             }
         }

@@ -98,13 +98,19 @@ impl Label {
 const PADDING: i32 = 2;
 
 /// Places the labels, the highest score first: above the box if there is room, else below it, else inside, wherever no
-/// label lies yet.
+/// label lies yet. The first is always there; after it, those that would cover more than a quarter of the frame together
+/// are left out, so that small frames and crowded ones can still be seen.
 fn place_labels(canvas: &Canvas, order: &[(usize, &Object)], style: &Style) -> Vec<Label> {
     let mut labels: Vec<Label> = Vec::new();
+    let mut room = i64::from(canvas.width()) * i64::from(canvas.height()) / 4;
     for (_, object) in order.iter().rev() {
         let score = format!("{:.2}", object.score);
         let Some(text) = Text::fitting(&object.label, &score, style.letters, canvas.width() - 2 * PADDING) else { continue };
         let (width, height) = (text.width + 2 * PADDING, text.height + 2);
+        room -= i64::from(width) * i64::from(height);
+        if room < 0 && !labels.is_empty() {
+            break;
+        }
         let rect = rect_of(object);
         let at = |x: i32, y: i32| {
             let x = x.clamp(0, (canvas.width() - width).max(0));
