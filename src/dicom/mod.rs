@@ -1,1 +1,39 @@
 //! DICOM: attributes, pixel data, geometry, UIDs.
+//!
+//! [`DicomFile`] opens a file and reads its attributes, [`DicomImage`] decodes its frames one at a time,
+//! [`encapsulated_video`] hands out a stream that a video decoder must read, [`scan`] sorts files into series and
+//! [`directory_files`] lists what a DICOMDIR refers to. Values are parsed by dicom-rs; nothing is allocated from a
+//! number in a file before it is checked against the bytes there are.
+
+mod attributes;
+mod bytes;
+mod codec;
+mod colour;
+mod directory;
+mod display;
+mod error;
+mod file;
+mod fragments;
+mod image;
+mod layout;
+mod lut;
+mod privacy;
+mod samples;
+mod series;
+mod spacing;
+mod syntax;
+mod timing;
+mod walk;
+
+pub use attributes::Attributes;
+pub use directory::directory_files;
+pub use display::Window;
+pub use error::{DicomError, Result};
+pub use file::{DicomFile, is_dicom};
+pub use image::{DicomImage, DicomOptions, EncapsulatedVideo, ShownFrame, encapsulated_video};
+pub use layout::{Layout, Photometric, SampleKind};
+pub use samples::{Samples, StoredFrame};
+pub use series::{Scan, Series, scan};
+pub use spacing::Region;
+pub use syntax::{PixelEncoding, VideoCodec};
+pub use timing::Timing;

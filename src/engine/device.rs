@@ -63,6 +63,20 @@ impl Engine {
         Ok(Self { device, ledger: Arc::new(Ledger::default()) })
     }
 
+    /// Sets the number of threads that work on the CPU; only once, before anything runs.
+    ///
+    /// # Errors
+    /// [`EngineError::Threads`] if they were set or used before.
+    pub fn set_threads(threads: usize) -> Result<(), EngineError> {
+        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        built.map_err(|e| EngineError::Threads { threads, reason: e.to_string() })
+    }
+
+    /// The number of threads that work on the CPU.
+    pub fn threads() -> usize {
+        rayon::current_num_threads()
+    }
+
     /// The CPU.
     pub fn cpu() -> Self {
         Self { device: Device::Cpu, ledger: Arc::new(Ledger::default()) }

@@ -27,6 +27,14 @@ pub enum EngineError {
         /// What the driver said.
         reason: String,
     },
+    /// The number of threads cannot be set.
+    #[error("{threads} threads: cannot be set: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Why.
+        reason: String,
+    },
     /// Candle refused an operation.
     #[error("{what}: {source}")]
     Tensor {

@@ -1,6 +1,7 @@
 //! The named tensors a model is built from, with strict accounting: what is missing, misshapen or left over is an error.
+//! They come from a checkpoint, or from a generator for models that are yet to be trained.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, WithDType};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
@@ -14,12 +15,25 @@ pub struct Params {
     prefix: String,
 }
 
-#[derive(Debug)]
+/// Makes the tensor of a name and shape.
+type Generator = Box<dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync>;
+
 struct Shared {
     origin: String,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: Mutex<BTreeMap<String, Tensor>>,
+    generator: Option<Generator>,
     used: Mutex<BTreeSet<String>>,
     device: Device,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} tensors)", self.origin, lock(&self.tensors).len())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A checkpoint that does not fit the model.
@@ -77,7 +91,20 @@ fn shorten(names: &[String]) -> String {
 impl Params {
     /// Parameters from `tensors` (already on `device`); `origin` names the checkpoint in errors.
     pub fn new(origin: impl Into<String>, tensors: BTreeMap<String, Tensor>, device: &Device) -> Self {
-        let shared = Shared { origin: origin.into(), tensors, used: Mutex::default(), device: device.clone() };
+        Self::with(origin.into(), tensors, None, device)
+    }
+
+    /// Parameters that `generator` makes from full name and shape as the model asks for them: a model built from these
+    /// shows by [`Params::tensors`] which tensors it has.
+    pub fn generated<G>(origin: impl Into<String>, device: &Device, generator: G) -> Self
+    where
+        G: Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+    {
+        Self::with(origin.into(), BTreeMap::new(), Some(Box::new(generator)), device)
+    }
+
+    fn with(origin: String, tensors: BTreeMap<String, Tensor>, generator: Option<Generator>, device: &Device) -> Self {
+        let shared = Shared { origin, tensors: Mutex::new(tensors), generator, used: Mutex::default(), device: device.clone() };
         Self { shared: Arc::new(shared), prefix: String::new() }
     }
 
@@ -96,14 +123,19 @@ impl Params {
         &self.shared.device
     }
 
-    /// Whether the checkpoint has `name` in this scope.
+    /// Whether the checkpoint has `name` in this scope. A generator has none until it was asked for.
     pub fn contains(&self, name: &str) -> bool {
-        self.shared.tensors.contains_key(&self.full_name(name))
+        lock(&self.shared.tensors).contains_key(&self.full_name(name))
     }
 
     /// Shape of `name` in this scope, where it is there; does not count as reading it.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.shared.tensors.get(&self.full_name(name)).map(|t| t.dims().to_vec())
+        lock(&self.shared.tensors).get(&self.full_name(name)).map(|t| t.dims().to_vec())
+    }
+
+    /// All tensors by full name.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        lock(&self.shared.tensors).clone()
     }
 
     /// The tensor `name` in this scope as contiguous f32.
@@ -113,15 +145,35 @@ impl Params {
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, ParamsError> {
         let name = self.full_name(name);
         let origin = || self.shared.origin.clone();
-        let Some(tensor) = self.shared.tensors.get(&name) else {
-            return Err(ParamsError::Missing { origin: origin(), name, shape: shape.to_vec() });
+        let mut tensors = lock(&self.shared.tensors);
+        let tensor = match (tensors.get(&name), &self.shared.generator) {
+            (Some(tensor), _) => tensor.clone(),
+            (None, Some(generator)) => {
+                let made = generator(&name, shape);
+                let made = made.map_err(|source| ParamsError::Tensor { origin: origin(), name: name.clone(), source: Box::new(source) })?;
+                tensors.insert(name.clone(), made.clone());
+                made
+            }
+            (None, None) => return Err(ParamsError::Missing { origin: origin(), name, shape: shape.to_vec() }),
         };
         if tensor.dims() != shape {
             return Err(ParamsError::Shape { origin: origin(), name, found: tensor.dims().to_vec(), expected: shape.to_vec() });
         }
-        self.shared.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name.clone());
+        lock(&self.shared.used).insert(name.clone());
         let ready = tensor.to_dtype(DType::F32).and_then(|t| t.contiguous());
         ready.map_err(|source| ParamsError::Tensor { origin: origin(), name, source: Box::new(source) })
+    }
+
+    /// Numbers that follow from the model's structure (index tables, grids) as a tensor beside the parameters.
+    ///
+    /// # Errors
+    /// [`ParamsError::Tensor`] if their count does not fit `shape` or memory ran out.
+    pub fn constant<T: WithDType>(&self, values: &[T], shape: &[usize]) -> Result<Tensor, ParamsError> {
+        Tensor::from_slice(values, shape, self.device()).map_err(|source| ParamsError::Tensor {
+            origin: self.shared.origin.clone(),
+            name: self.full_name("(constant)"),
+            source: Box::new(source),
+        })
     }
 
     /// Ends the loading: every tensor must have been read, except those for which `ignorable` says true.
@@ -129,8 +181,9 @@ impl Params {
     /// # Errors
     /// [`ParamsError::Unknown`] with the names of all others.
     pub fn finish(&self, ignorable: impl Fn(&str) -> bool) -> Result<(), ParamsError> {
-        let used = self.shared.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let names: Vec<String> = self.shared.tensors.keys().filter(|name| !used.contains(*name) && !ignorable(name)).cloned().collect();
+        let used = lock(&self.shared.used);
+        let names: Vec<String> =
+            lock(&self.shared.tensors).keys().filter(|name| !used.contains(*name) && !ignorable(name)).cloned().collect();
         if names.is_empty() { Ok(()) } else { Err(ParamsError::Unknown { origin: self.shared.origin.clone(), names }) }
     }
 }
@@ -143,6 +196,14 @@ mod tests {
         let t = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
         let tensors = [("a.weight", t(&[2, 3])), ("a.extra", t(&[1]))].map(|(n, t)| (n.to_owned(), t));
         Params::new("some.safetensors", tensors.into(), &Device::Cpu)
+    }
+
+    #[test]
+    fn a_generator_makes_what_is_asked_for_and_remembers_it() {
+        let p = Params::generated("new", &Device::Cpu, |_, shape| Tensor::ones(shape, DType::F32, &Device::Cpu));
+        assert_eq!(p.scope("a").get("w", &[2, 2]).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 4.0);
+        assert!(p.get("a.w", &[4]).is_err());
+        assert_eq!(p.tensors().keys().collect::<Vec<_>>(), ["a.w"]);
     }
 
     #[test]

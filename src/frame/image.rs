@@ -57,6 +57,17 @@ impl Image {
     }
 }
 
+/// A frame's values as the file stores them, before anything is done for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredImage {
+    /// Width and height.
+    pub size: Size,
+    /// Grey or colour.
+    pub channels: Channels,
+    /// Values as 16-bit patterns, rows top to bottom, channels interleaved; signed ones in two's complement.
+    pub values: Vec<u16>,
+}
+
 impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Image({} {:?})", self.size, self.channels)

@@ -4,7 +4,7 @@ mod image;
 mod mask;
 mod object;
 
-pub use self::image::{Channels, Image};
+pub use self::image::{Channels, Image, StoredImage};
 pub use mask::Mask;
 pub use object::{FrameResult, Object};
 
@@ -27,6 +27,8 @@ pub struct Frame {
     pub image: Arc<Image>,
     /// Physical and ultrasound facts, where the source has them.
     pub physical: Option<Arc<Physical>>,
+    /// The values as stored, where the source was asked for them and has others than `image`.
+    pub stored: Option<Arc<StoredImage>>,
 }
 
 /// What kind of source a frame comes from; sinks choose their layout by it.

@@ -125,6 +125,31 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, b
     softmax(&scores)?.matmul(&split(v)?)?.transpose(1, 2)?.contiguous()?.reshape((b, nq, ()))
 }
 
+/// See [`super::window_attention`].
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn window_attention(qkv: &Tensor, padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (b, h, w, c3) = qkv.dims4()?;
+    let c = c3 / 3;
+    let (rows, columns) = (h.div_ceil(window), w.div_ceil(window));
+    let (ph, pw) = (rows * window, columns * window);
+    let fill = |h: usize, w: usize| padding.reshape((1, 1, 1, c3))?.broadcast_as((b, h, w, c3))?.contiguous();
+    let mut x = qkv.contiguous()?;
+    if pw > w {
+        x = Tensor::cat(&[&x, &fill(h, pw - w)?], 2)?;
+    }
+    if ph > h {
+        x = Tensor::cat(&[&x, &fill(ph - h, pw)?], 1)?;
+    }
+    let x = x.reshape((b, rows, window, columns, window * c3))?.transpose(2, 3)?.contiguous()?;
+    let x = x.reshape((b * rows * columns, window * window, c3))?;
+    let part = |i: usize| x.narrow(2, i * c, c)?.contiguous();
+    let y = attention(&part(0)?, &part(1)?, &part(2)?, heads, scale, bias)?;
+    let y = y.reshape((b, rows, columns, window, window * c))?.transpose(2, 3)?.contiguous()?.reshape((b, ph, pw, c))?;
+    y.narrow(1, 0, h)?.narrow(2, 0, w)?.contiguous()
+}
+
 /// See [`super::deformable_attention`].
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! Two-dimensional convolution with folded weights, bias and activation.
 
-use super::{Activation, Result, composed};
+use super::{Activation, Result, composed, cpu};
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// Zeros added at each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,9 +48,15 @@ impl Default for Conv2dOptions {
 /// A convolution ready to run.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    weights: Weights,
     options: Conv2dOptions,
+}
+
+/// Weights as the device's code takes them.
+#[derive(Debug, Clone)]
+enum Weights {
+    Cpu(Arc<cpu::Conv2d>),
+    Composed { weight: Tensor, bias: Option<Tensor> },
 }
 
 impl Conv2d {
@@ -67,7 +74,12 @@ impl Conv2d {
         {
             candle_core::bail!("conv2d: bias of shape {:?} for {out} output channels", bias.dims());
         }
-        Ok(Self { weight: weight.clone(), bias: bias.cloned(), options })
+        let weights = if cpu::is_cpu(weight) {
+            Weights::Cpu(Arc::new(cpu::Conv2d::new(weight, bias, &options)?))
+        } else {
+            Weights::Composed { weight: weight.clone(), bias: bias.cloned() }
+        };
+        Ok(Self { weights, options })
     }
 
     /// `affine(activation(conv(x) + bias))` for x `[B, H, W, in]`: `[B, H', W', out]`.
@@ -75,7 +87,7 @@ impl Conv2d {
     /// # Errors
     /// If x has another number of channels or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        composed::conv2d(x, &self.weight, self.bias.as_ref(), None, &self.options)
+        self.run(x, None)
     }
 
     /// `affine(activation(conv(x) + bias + residual))`, `residual` having the output's shape.
@@ -83,6 +95,13 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward`], or if the residual has another shape than the output.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        composed::conv2d(x, &self.weight, self.bias.as_ref(), Some(residual), &self.options)
+        self.run(x, Some(residual))
+    }
+
+    fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+        match &self.weights {
+            Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
+            Weights::Composed { weight, bias } => composed::conv2d(x, weight, bias.as_ref(), residual, &self.options),
+        }
     }
 }

@@ -11,6 +11,7 @@ mod activation;
 mod attention;
 pub mod composed;
 mod conv2d;
+mod cpu;
 mod deformable_attention;
 mod linear;
 mod masks;
@@ -20,7 +21,7 @@ mod resize;
 
 pub use crate::engine::{Params, ParamsError};
 pub use activation::Activation;
-pub use attention::attention;
+pub use attention::{attention, window_attention};
 pub use conv2d::{Conv2d, Conv2dOptions, Padding};
 pub use deformable_attention::deformable_attention;
 pub use linear::Linear;
@@ -31,3 +32,8 @@ pub use resize::{Normalisation, resize_normalise};
 
 /// Result of an operation.
 pub type Result<T> = candle_core::Result<T>;
+
+/// The vector instructions that operations on the CPU use on this machine.
+pub fn instruction_set() -> &'static str {
+    cpu::instruction_set()
+}

@@ -1,1 +1,60 @@
 //! Sources, models and sinks composed into a plan, and the plan run.
+
+mod bench;
+mod decode;
+mod detector;
+mod doctor;
+mod error;
+mod init;
+mod load;
+mod observer;
+mod plan;
+mod prompts;
+mod run;
+mod segmenter;
+mod verify;
+mod verify_file;
+mod write;
+
+pub use crate::sinks::{StageSummary, StageTimes};
+pub use bench::{Bench, StageTiming, test_frame};
+pub use detector::Detector;
+pub use doctor::{Finding, examine};
+pub use error::{ModelError, PipelineError};
+pub use init::{NewDetector, init_detector, init_segmenter};
+pub use load::{ModelOrigin, describe, load_detector, load_detector_unnamed, load_segmenter};
+pub use observer::{Cancel, Event, Observer};
+pub use plan::{OnError, Plan, Summary, Task};
+pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};
+pub use segmenter::Segmenter;
+pub use verify_file::VerifyFileError;
+pub use verify::{Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter};
+
+/// Names of the stages in `run.json` and in benchmarks.
+#[derive(Debug)]
+pub struct Stages;
+
+impl Stages {
+    /// Opening a source.
+    pub const OPEN: &'static str = "open";
+    /// Reading and decoding a frame.
+    pub const DECODE: &'static str = "decode";
+    /// A frame to the detector's input.
+    pub const DETECT_PREPROCESS: &'static str = "detect-preprocess";
+    /// The detector.
+    pub const DETECT: &'static str = "detect";
+    /// The choice of objects.
+    pub const SELECT: &'static str = "select";
+    /// A frame to the segmenter's input.
+    pub const SEGMENT_PREPROCESS: &'static str = "segment-preprocess";
+    /// The segmenter's image encoder.
+    pub const ENCODE: &'static str = "segment-encode";
+    /// The segmenter's mask decoder.
+    pub const DECODE_MASKS: &'static str = "segment-decode";
+    /// Masks to the frame's resolution.
+    pub const MASKS: &'static str = "masks";
+    /// Writing one frame's outputs.
+    pub const WRITE: &'static str = "write";
+    /// Completing the outputs of the whole run.
+    pub const FINISH: &'static str = "finish";
+}

@@ -1,7 +1,61 @@
 //! Where results go: JSONL, COCO, YOLO, PNG, overlays.
+//!
+//! An output folder holds, as far as asked for:
+//!
+//! | path | what | written by |
+//! |---|---|---|
+//! | `run.json` | the run: version, arguments, models, counts, times, errors | [`RunReport`] |
+//! | `detections.jsonl` | one line a frame; the run's record, read again on `--resume` | [`Record`] |
+//! | `coco.json`, `coco_results.json` | COCO instances with videos, and the list that `COCO.loadRes` takes | [`CocoSink`] |
+//! | `masks/` | label maps, PNG | [`MasksSink`] |
+//! | `overlay/` | PNG beside images, MP4 beside videos | [`OverlaySink`] |
+//! | `labels/`, `classes.txt`, `data.yaml` | YOLO | [`YoloSink`] |
+//! | `frames/` | decoded frames, PNG | [`FramesSink`] |
+//!
+//! [`Layout`] names every path. Every file but the record appears under its final name only when it is complete.
+
+mod atomic_file;
+mod classes;
+mod coco;
+mod counts;
+mod error;
+mod frames;
+mod image_writer;
+mod label_map;
+mod layout;
+mod output_dir;
+mod output_kind;
+mod overlay;
+mod png_file;
+mod read_boxes;
+mod record;
+mod rle;
+mod run_report;
+mod set;
+mod stage_times;
+mod yolo;
+
+pub use classes::{COCO_NAMES, Classes};
+pub use coco::CocoSink;
+pub use counts::{Counts, InputError, InputErrors};
+pub use error::SinkError;
+pub use frames::{FramesSink, Stills};
+pub use image_writer::ImageWriter;
+pub use label_map::{MasksSink, label_map};
+pub use layout::Layout;
+pub use output_dir::{OutputDir, OutputMode};
+pub use output_kind::{OutputKind, OutputSet, UnknownOutput};
+pub use overlay::{OverlaySink, draw_overlay};
+pub use read_boxes::{BoxPrompt, BoxPrompts};
+pub use record::{ObjectLine, Record, RecordLine, RleLine, SourceEnd, SourceFacts, StoredResults, read_record, write_record};
+pub use rle::{decode_counts, encode_counts};
+pub use run_report::{ModelFile, ModelReport, RunReport, RunStatus};
+pub use set::{SinkOptions, SinkSet};
+pub use stage_times::{StageSummary, StageTimes};
+pub use yolo::YoloSink;
 
 use crate::frame::{Frame, FrameResult, SourceInfo};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// A writer of results. The pipeline calls, for each source in order, `begin_source`, `write` for each frame in order,
 /// `end_source`; and at the end `finish`. A resumed run calls them again for sources that had not ended, with the same
@@ -30,16 +84,4 @@ pub trait Sink: Send {
     /// # Errors
     /// [`SinkError`] if the outputs of the whole run cannot be completed.
     fn finish(&mut self) -> Result<(), SinkError>;
-}
-
-/// An output that cannot be written. Displayed as: the path, what was wrong, what would work.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}{}", path.display(), remedy.as_deref().map(|r| format!("; {r}")).unwrap_or_default())]
-pub struct SinkError {
-    /// The output.
-    pub path: PathBuf,
-    /// What was wrong.
-    pub problem: String,
-    /// What would work.
-    pub remedy: Option<String>,
 }

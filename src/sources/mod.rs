@@ -1,6 +1,27 @@
 //! Where frames come from: images, folders, videos, DICOM.
+//!
+//! [`expand`] turns what the user gave into [`SourceSpec`]s, [`open`] makes a [`Source`] of one.
 
-use crate::frame::{Frame, SourceInfo};
+mod dicom;
+mod image;
+mod inputs;
+mod selection;
+mod sequence;
+mod video;
+
+pub use self::{
+    dicom::{DicomSeries, DicomSource, group_dicom},
+    image::ImageSource,
+};
+pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
+pub use selection::{FrameSelection, Selected, SelectionError};
+pub use sequence::SequenceSource;
+pub use video::{VideoOptions, VideoSource, VideoSupport, video_support};
+
+use crate::{
+    dicom::DicomOptions,
+    frame::{Frame, SourceInfo, SourceKind},
+};
 use std::{path::PathBuf, sync::Arc};
 
 /// A decoded stream of frames. Frames come in order, each once.
@@ -14,6 +35,66 @@ pub trait Source: Send {
     /// # Errors
     /// [`SourceError`] for a frame that cannot be read or decoded.
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError>;
+
+    /// Passes over the next frame with as little work as the source can: false at the end. Otherwise as
+    /// [`Source::next_frame`], whose numbers and times the frames after keep.
+    ///
+    /// # Errors
+    /// [`SourceError`] where the source cannot tell a bad frame from the next without decoding it.
+    fn skip_frame(&mut self) -> Result<bool, SourceError> {
+        self.next_frame().map(|frame| frame.is_some())
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn info(&self) -> &Arc<SourceInfo> {
+        (**self).info()
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+        (**self).next_frame()
+    }
+
+    fn skip_frame(&mut self) -> Result<bool, SourceError> {
+        (**self).skip_frame()
+    }
+}
+
+/// How sources are read.
+#[derive(Debug, Clone)]
+pub struct SourceOptions {
+    /// Which frames of each source are wanted.
+    pub selection: FrameSelection,
+    /// Threads of a video decoder; 0 leaves it to FFmpeg (one for each core).
+    pub decode_threads: usize,
+    /// Largest picture that is decoded, in pixels; one frame of it takes up to 8 bytes a pixel while being decoded.
+    pub max_pixels: u64,
+    /// How DICOM is read.
+    pub dicom: DicomOptions,
+}
+
+/// Default of [`SourceOptions::max_pixels`]: 16,384 × 8,192.
+pub const DEFAULT_MAX_PIXELS: u64 = 16_384 * 8_192;
+
+impl Default for SourceOptions {
+    fn default() -> Self {
+        Self { selection: FrameSelection::default(), decode_threads: 0, max_pixels: DEFAULT_MAX_PIXELS, dicom: DicomOptions::default() }
+    }
+}
+
+/// Opens a source, the `ordinal`th of the run. Only the selected frames come out, numbered as in the file.
+///
+/// # Errors
+/// [`SourceError`] if the file cannot be opened or its header cannot be read. Frames that turn out bad later give their
+/// errors from [`Source::next_frame`].
+pub fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+    let source: Box<dyn Source> = match spec.kind {
+        SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, options.max_pixels)?),
+        SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, options.max_pixels)),
+        SourceKind::Video => Box::new(VideoSource::open(spec, ordinal, &VideoOptions::from(options))?),
+        SourceKind::Dicom => dicom::open(spec, ordinal, options)?,
+    };
+    Ok(if options.selection.is_everything() { source } else { Box::new(Selected::new(source, options.selection.clone())) })
 }
 
 /// An input that cannot be read. Displayed as: what the user gave, what was wrong, what would work.
@@ -28,4 +109,25 @@ pub struct SourceError {
     pub problem: String,
     /// What would work.
     pub remedy: Option<String>,
+}
+
+impl SourceError {
+    /// An error of the whole file or folder.
+    pub fn new(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self { path: path.into(), frame: None, problem: problem.into(), remedy: None }
+    }
+
+    /// The same error, of one frame.
+    #[must_use]
+    pub fn at(mut self, frame: u64) -> Self {
+        self.frame = Some(frame);
+        self
+    }
+
+    /// The same error, with what would work.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
 }

@@ -1,2 +1,41 @@
-//! Checkpoints: where they come from (path, hub, cache), what is in them (safetensors, `.pth`, `.pt`), and the
-//! names their tensors have.
+//! Checkpoints: where they come from (path, hub, cache), what is in them (safetensors, `.pth`, `.pt`), and how their
+//! tensors become the parameters of a model.
+//!
+//! [`ModelRef`] understands what the user gave and brings the files here ([`ModelFiles`]); [`Checkpoint`] reads one;
+//! [`Checkpoint::into_params`] renames its tensors as the model's key map says and brings them to the device.
+//!
+//! ```no_run
+//! use ultramotion::{engine::Engine, weights::{Checkpoint, Hub, HubConfig, ModelRef, Role}};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::new(HubConfig::from_env()?);
+//! let files = ModelRef::parse("dfine-n", Some(Role::Detector))?.resolve(&hub, &mut ())?;
+//! let checkpoint = Checkpoint::open(&files.weights.path)?;
+//! let params = checkpoint.into_params(&Engine::cpu(), |name, tensor| Ok::<_, std::fmt::Error>(vec![(name, tensor)]))?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod catalogue;
+mod checkpoint;
+mod element;
+mod error;
+mod hub;
+mod inspect;
+mod known;
+mod model_ref;
+mod params;
+mod pickle;
+mod safetensors;
+mod stored;
+mod torch;
+
+pub use catalogue::{CatalogueEntry, CatalogueFile, catalogue};
+pub use checkpoint::{Checkpoint, CheckpointFormat, TensorInfo};
+pub use element::ElementType;
+pub use error::{Flaw, WeightsError};
+pub use hub::{DownloadProgress, Hub, HubConfig, HubError, HubRepo, ModelFile};
+pub use inspect::{Inspection, inspect};
+pub use known::{KNOWN_MODELS, KnownModel, Role};
+pub use model_ref::{ModelFiles, ModelOrigin, ModelRef};
+pub use params::Renamed;
+pub use torch::Extra;

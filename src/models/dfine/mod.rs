@@ -20,11 +20,13 @@ mod layers;
 pub mod postprocess;
 mod preprocessor;
 mod query_selection;
+mod sizes;
 
 pub use compare::match_queries;
 pub use config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig};
 pub use detector::{Checkpoint, Detector};
 pub use labels::{Labels, LabelsError};
+pub use sizes::{DFineSize, UnknownSize};
 
 use crate::ops::{self, Activation, Conv2d, Params, ParamsError};
 use candle_core::Tensor;

@@ -1,1 +1,177 @@
 //! MobileSAM: segment anything with a TinyViT encoder (Zhang et al., 2023).
+//!
+//! An image is encoded once ([`MobileSam::encode`]); any number of prompts is decoded against its embedding
+//! ([`MobileSam::decode`]). Coordinates of prompts are pixels of the model's input, 1024×1024: the image scaled so that
+//! its longest side is 1024, with padding at right and bottom ([`crate::geometry::LongestSide`]).
+//!
+//! Logits become masks at the image's resolution through [`crate::ops::masks_to_runs`].
+//!
+//! Files follow the authors' modules: `tiny_vit`, `prompt_encoder`, `mask_decoder`, `transformer`.
+
+mod layers;
+mod mask_decoder;
+mod prompt_encoder;
+mod prompts;
+mod tiny_vit;
+mod transformer;
+mod window_attention;
+
+pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts};
+
+use crate::ops::{Params, ParamsError};
+use candle_core::Tensor;
+use mask_decoder::MaskDecoder;
+use prompt_encoder::PromptEncoder;
+use tiny_vit::TinyVit;
+
+/// Side of the model's input in pixels.
+pub const IMAGE_SIDE: usize = 1024;
+/// Side of the image's embedding.
+pub const EMBEDDING_SIDE: usize = 64;
+/// Channels of the image's embedding.
+pub const EMBEDDING_CHANNELS: usize = 256;
+/// Side of the logits of a mask.
+pub const MASK_SIDE: usize = 256;
+/// Masks an object where several are asked for: whole, part, subpart.
+pub const MULTIMASK_OUTPUTS: usize = 3;
+
+/// Objects decoded in one pass: more are decoded in several, so that memory stays bounded (about 30 MB an object).
+const OBJECTS_A_PASS: usize = 16;
+
+/// What can go wrong with MobileSAM.
+#[derive(Debug, thiserror::Error)]
+pub enum MobileSamError {
+    /// The checkpoint does not fit.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// A tensor handed in has another shape.
+    #[error("{what}: has shape {found:?}, MobileSAM takes {expected}")]
+    Shape {
+        /// Which one.
+        what: &'static str,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape it should have.
+        expected: &'static str,
+    },
+    /// Candle refused an operation.
+    #[error("MobileSAM: {what}: {source}")]
+    Tensor {
+        /// Part of the model.
+        what: &'static str,
+        /// Candle's own error.
+        source: Box<candle_core::Error>,
+    },
+}
+
+impl MobileSamError {
+    fn tensor(what: &'static str) -> impl Fn(candle_core::Error) -> Self {
+        move |source| Self::Tensor { what, source: Box::new(source) }
+    }
+
+    fn shape(what: &'static str, tensor: &Tensor, expected: &'static str) -> Self {
+        Self::Shape { what, found: tensor.dims().to_vec(), expected }
+    }
+}
+
+/// Result of building a part of the model.
+type Loaded<T> = Result<T, MobileSamError>;
+
+/// Masks and the model's own estimate of their quality, for N objects with M masks each (1, or [`MULTIMASK_OUTPUTS`]).
+#[derive(Debug, Clone)]
+pub struct MaskOutput {
+    /// Logits `[N, M, 256, 256]` over the model's padded input, f32; inside is > 0.
+    pub low_res_masks: Tensor,
+    /// Estimated intersection over union with the true mask `[N, M]`, f32, not clamped.
+    pub iou_predictions: Tensor,
+}
+
+/// MobileSAM, ready to run on the device of its parameters.
+#[derive(Debug, Clone)]
+pub struct MobileSam {
+    image_encoder: TinyVit,
+    prompt_encoder: PromptEncoder,
+    mask_decoder: MaskDecoder,
+}
+
+impl MobileSam {
+    /// Builds the model from a checkpoint with the names of `mobile_sam.pt`, which those of
+    /// `mobile_sam-tiny-vitt.safetensors` (`lmz/candle-sam`) equal. Strict: all tensors must be there with their shapes, and no others but those for
+    /// which [`is_ignorable`] says true.
+    ///
+    /// # Errors
+    /// [`MobileSamError::Params`] for a checkpoint that does not fit, [`MobileSamError::Tensor`] if memory ran out.
+    pub fn load(params: &Params) -> Result<Self, MobileSamError> {
+        let model = Self {
+            image_encoder: TinyVit::load(&params.scope("image_encoder"))?,
+            prompt_encoder: PromptEncoder::load(&params.scope("prompt_encoder"))?,
+            mask_decoder: MaskDecoder::load(&params.scope("mask_decoder"))?,
+        };
+        params.finish(is_ignorable)?;
+        Ok(model)
+    }
+
+    /// Embeds images: `pixel_values` `[B, 1024, 1024, 3]` f32, normalised with [`crate::ops::Normalisation::IMAGENET`] and
+    /// zero-padded at right and bottom, to `[B, 64, 64, 256]`.
+    ///
+    /// # Errors
+    /// [`MobileSamError::Shape`] for another shape, [`MobileSamError::Tensor`] if memory ran out.
+    pub fn encode(&self, pixel_values: &Tensor) -> Result<Tensor, MobileSamError> {
+        match pixel_values.dims() {
+            [_, IMAGE_SIDE, IMAGE_SIDE, 3] => {}
+            _ => return Err(MobileSamError::shape("pixel values", pixel_values, "[B, 1024, 1024, 3]")),
+        }
+        self.image_encoder.forward(pixel_values).map_err(MobileSamError::tensor("image encoder"))
+    }
+
+    /// Predicts the masks of all objects of `prompts` on the image of `embedding` `[1, 64, 64, 256]`: one mask an object,
+    /// or [`MULTIMASK_OUTPUTS`] where `multimask` is set (better for a single point, which can mean a whole or its part).
+    ///
+    /// # Errors
+    /// [`MobileSamError::Shape`] for an embedding of another shape, [`MobileSamError::Tensor`] if memory ran out.
+    pub fn decode(&self, embedding: &Tensor, prompts: &Prompts, multimask: bool) -> Result<MaskOutput, MobileSamError> {
+        if embedding.dims() != [1, EMBEDDING_SIDE, EMBEDDING_SIDE, EMBEDDING_CHANNELS] {
+            return Err(MobileSamError::shape("image embedding", embedding, "[1, 64, 64, 256]"));
+        }
+        self.decode_all(embedding, prompts, multimask).map_err(MobileSamError::tensor("mask decoder"))
+    }
+
+    fn decode_all(&self, embedding: &Tensor, prompts: &Prompts, multimask: bool) -> candle_core::Result<MaskOutput> {
+        let n = prompts.len();
+        let (mut masks, mut ious) = (Vec::new(), Vec::new());
+        for first in (0..n).step_by(OBJECTS_A_PASS) {
+            let part = prompts.narrow(first, OBJECTS_A_PASS.min(n - first))?;
+            let (sparse, dense) = self.prompt_encoder.forward(&part)?;
+            let position = self.prompt_encoder.dense_position();
+            let output = self.mask_decoder.forward(embedding, position, &sparse, &dense, multimask)?;
+            masks.push(output.low_res_masks);
+            ious.push(output.iou_predictions);
+        }
+        match (&masks[..], &ious[..]) {
+            ([], _) => {
+                let m = if multimask { MULTIMASK_OUTPUTS } else { 1 };
+                let zeros = |shape: &[usize]| Tensor::zeros(shape, embedding.dtype(), embedding.device());
+                Ok(MaskOutput { low_res_masks: zeros(&[0, m, MASK_SIDE, MASK_SIDE])?, iou_predictions: zeros(&[0, m])? })
+            }
+            ([low_res_masks], [iou_predictions]) => {
+                Ok(MaskOutput { low_res_masks: low_res_masks.clone(), iou_predictions: iou_predictions.clone() })
+            }
+            _ => Ok(MaskOutput { low_res_masks: Tensor::cat(&masks, 0)?, iou_predictions: Tensor::cat(&ious, 0)? }),
+        }
+    }
+}
+
+/// Whether a tensor of a published checkpoint has no part in the computation:
+///
+/// - `num_batches_tracked` of batch normalisation;
+/// - `attention_bias_idxs` and `ab` of TinyViT's attention, buffers that follow from the window's size;
+/// - `norm_head` and `head`, TinyViT's classifier, which `mobile_sam.pt` carries along;
+/// - `pixel_mean` and `pixel_std`, fixed in [`crate::ops::Normalisation::IMAGENET`].
+pub fn is_ignorable(name: &str) -> bool {
+    let classifier = ["image_encoder.norm_head.", "image_encoder.head."];
+    matches!(name, "pixel_mean" | "pixel_std")
+        || name.rsplit('.').next() == Some("num_batches_tracked")
+        || name.ends_with(".attn.attention_bias_idxs")
+        || name.ends_with(".attn.ab")
+        || classifier.iter().any(|prefix| name.starts_with(prefix))
+}

@@ -1,0 +1,27 @@
+# What developers run; `just` lists it.
+default:
+    @just --list
+
+# Install what building needs (Debian, Ubuntu).
+setup:
+    tools/setup.sh
+
+# Build and run the main job on the bundled clip.
+demo:
+    tools/demo.sh
+
+# All tests that need no GPU.
+test *args:
+    tools/test.sh {{args}}
+
+# Format, lints, tests, CUDA compile: what must pass before a change lands.
+ci:
+    .ci/run
+
+# Format the code.
+fmt:
+    cargo fmt
+
+# Time the CPU path.
+bench *args:
+    cargo run --release -- bench {{args}}

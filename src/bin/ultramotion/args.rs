@@ -1,0 +1,324 @@
+//! What was typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::{num::NonZeroU64, path::PathBuf};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 a check said no, 2 some inputs failed, 64 usage, 130 interrupted (run again with --resume).";
+
+/// Finds and outlines things in moving images, ultrasound first: D-FINE detects, MobileSAM segments.
+#[derive(Debug, Parser)]
+#[command(name = "ultramotion", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Print results as JSON lines on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more on stderr (-vv: still more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write the decoded frames as PNG; no model
+    Extract(ExtractArgs),
+    /// Find objects with D-FINE: boxes
+    Detect(DetectArgs),
+    /// Outline what given boxes or points mean with MobileSAM: masks
+    Segment(SegmentArgs),
+    /// Detect, then outline each object: boxes and masks
+    Pipeline(PipelineArgs),
+    /// List, fetch, inspect and verify models
+    Models(ModelsArgs),
+    /// Time the models and the pipeline on this machine
+    Bench(BenchArgs),
+    /// Show device, driver, FFmpeg and model cache, and what mends what is missing
+    Doctor(DoctorArgs),
+    /// Print shell completions
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .list), or - for a list on stdin; repeatable
+    #[arg(short, long, required = true, value_name = "PATH")]
+    pub input: Vec<PathBuf>,
+    /// Frames A to B of each source, B left out; either may be missing (10..20, ..100, 50..)
+    #[arg(long, value_name = "A..B")]
+    pub frames: Option<String>,
+    /// Every Nth frame of each source
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub stride: NonZeroU64,
+    /// After an input that cannot be read: go on with the next, or end the run
+    #[arg(long, value_enum, default_value = "skip")]
+    pub on_error: OnError,
+    /// Grey window of DICOM images: the file's own, or centre and width
+    #[arg(long, value_name = "auto|CENTER,WIDTH", default_value = "auto", allow_hyphen_values = true)]
+    pub window: String,
+    /// Take numbered files of a folder as separate images, not as the frames of one sequence
+    #[arg(long)]
+    pub as_images: bool,
+    /// Refuse pictures of more than this many million pixels
+    #[arg(long, value_name = "N", default_value = "268")]
+    pub max_megapixels: u64,
+    /// Write DICOM attributes that identify the patient into outputs
+    #[arg(long)]
+    pub keep_patient_data: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    Skip,
+    Stop,
+}
+
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Folder for results; made if missing, refused if not empty
+    #[arg(short, long, value_name = "DIR", default_value = "ultramotion-out")]
+    pub output: PathBuf,
+    /// What to write: jsonl, coco, masks, overlay, yolo, frames (jsonl is always written)
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub write: Option<Vec<String>>,
+    /// Go on with a run that was killed, to the same results
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Remove an earlier run's results from the folder first
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// auto, cpu, cuda or cuda:N; a CUDA device that is not there is an error
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Threads for inference on the CPU [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct DetectorArgs {
+    /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt)
+    #[arg(long, value_name = "MODEL")]
+    pub detector: String,
+    /// Class names, one a line, for a checkpoint that has none or other ones
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SelectionArgs {
+    /// Least score of an object, 0 to 1
+    #[arg(long, value_name = "P", default_value = "0.5")]
+    pub confidence: f32,
+    /// Most objects a frame, best first
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub max_objects: usize,
+    /// Only these classes, by name or number
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    pub classes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SegmenterArgs {
+    /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors)
+    #[arg(long, value_name = "MODEL")]
+    pub segmenter: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Write DICOM pixels as they are stored (16 bit, before rescale and window), not as they are shown
+    #[arg(long)]
+    pub stored_values: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DetectArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub detector: DetectorArgs,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SegmentArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub segmenter: SegmenterArgs,
+    /// Box in pixels of every frame; repeatable
+    #[arg(long = "box", value_name = "x0,y0,x1,y1", allow_hyphen_values = true)]
+    pub boxes: Vec<String>,
+    /// Point in pixels of every frame, inside (1, default) or outside (0) the object; all points are of one object
+    #[arg(long = "point", value_name = "x,y[,0|1]", allow_hyphen_values = true)]
+    pub points: Vec<String>,
+    /// Boxes of each frame: detections.jsonl of an earlier run, or COCO instances or results
+    #[arg(long = "boxes", value_name = "FILE")]
+    pub boxes_file: Option<PathBuf>,
+    /// Least score of a box of --boxes
+    #[arg(long, value_name = "P", default_value = "0")]
+    pub confidence: f32,
+    /// Three masks a prompt, of which the one with the best estimated IoU is kept (for prompts that are ambiguous)
+    #[arg(long)]
+    pub multimask: bool,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PipelineArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub detector: DetectorArgs,
+    #[command(flatten)]
+    pub segmenter: SegmenterArgs,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Known models and which of them are cached
+    List,
+    /// Fetch a model into the cache
+    Pull {
+        /// Name or hub id
+        model: String,
+    },
+    /// What a checkpoint holds: format, tensors, types, size, classes
+    Inspect {
+        /// Name, hub id or path
+        model: String,
+        /// Also list every tensor
+        #[arg(long)]
+        tensors: bool,
+    },
+    /// Run a checkpoint on a reference's tensors and compare; exit code 1 past the tolerance
+    Verify {
+        /// Detector to verify
+        #[arg(long, value_name = "MODEL", required_unless_present = "segmenter", conflicts_with = "segmenter")]
+        detector: Option<String>,
+        /// Segmenter to verify
+        #[arg(long, value_name = "MODEL")]
+        segmenter: Option<String>,
+        /// Inputs and expected outputs of the reference implementation (safetensors)
+        #[arg(long, value_name = "REF.safetensors")]
+        reference: PathBuf,
+        /// Largest relative error (Frobenius) that passes
+        #[arg(long, value_name = "E", default_value = "1e-4")]
+        tolerance: f64,
+        #[command(flatten)]
+        device: DeviceArgs,
+    },
+    /// Write a new model with random, untrained weights, to try things out or to start training from
+    Init {
+        /// dfine-n|s|m|l|x or mobile-sam
+        model: String,
+        /// Folder to write
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Class names of a detector, comma-separated
+        #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "object")]
+        classes: Vec<String>,
+        /// Channels of a detector's input
+        #[arg(long, default_value = "3", value_parser = clap::value_parser!(u8).range(1..=3))]
+        channels: u8,
+        /// Side of a detector's input, a multiple of 32
+        #[arg(long, default_value = "640")]
+        size: u32,
+        /// Seed of the weights
+        #[arg(long, default_value = "0")]
+        seed: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Detector to time, as for `detect`
+    #[arg(long, value_name = "MODEL")]
+    pub detector: Option<String>,
+    /// Segmenter to time, as for `segment`
+    #[arg(long, value_name = "MODEL")]
+    pub segmenter: Option<String>,
+    /// Also time the pipeline on this input
+    #[arg(short, long, value_name = "PATH")]
+    pub input: Option<PathBuf>,
+    /// Timed repetitions of each stage
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub repeats: usize,
+    /// Repetitions before timing
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub warm_up: usize,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Device that should work
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write one page for each command into this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,86 @@
+//! `bench`.
+
+use crate::{
+    args::{BenchArgs, DetectorArgs, SegmenterArgs},
+    exit::Exit,
+    inputs::{self, usage},
+    terminal::Terminal,
+};
+use serde_json::json;
+use std::{ffi::OsString, path::PathBuf};
+use ultramotion::{
+    engine::Engine,
+    frame::Frame,
+    pipeline::{Bench, Detector, Segmenter, StageTiming, test_frame},
+    sources::{self, ExpandOptions, SourceOptions},
+};
+
+/// Times models on a frame, and the pipeline on an input.
+pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    if args.detector.is_none() && args.segmenter.is_none() {
+        return Err(usage("bench", "name a --detector, a --segmenter or both"));
+    }
+    let engine = inputs::engine(&args.device)?;
+    let bench = Bench { warm_up: args.warm_up, repeats: args.repeats };
+    let detector = args.detector.clone().map(|detector| DetectorArgs { detector, labels: None });
+    let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?;
+    let segmenter = args.segmenter.clone().map(|segmenter| SegmenterArgs { segmenter });
+    let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine, terminal)).transpose()?;
+    let frames = match &args.input {
+        Some(input) => first_frames(input, 16)?,
+        None => vec![test_frame()],
+    };
+    print(&time(&bench, detector.as_ref(), segmenter.as_ref(), &frames)?, &engine, terminal)
+}
+
+fn time(
+    bench: &Bench,
+    detector: Option<&Detector>,
+    segmenter: Option<&Segmenter>,
+    frames: &[Frame],
+) -> anyhow::Result<Vec<StageTiming>> {
+    let mut timings = Vec::new();
+    let Some(first) = frames.first() else { return Ok(timings) };
+    if let Some(detector) = detector {
+        timings.extend(bench.detector(detector, first)?);
+    }
+    if let Some(segmenter) = segmenter {
+        timings.extend(bench.segmenter(segmenter, first)?);
+    }
+    if let (Some(detector), Some(segmenter)) = (detector, segmenter) {
+        timings.push(bench.frames(detector, segmenter, frames)?);
+    }
+    Ok(timings)
+}
+
+fn first_frames(input: &PathBuf, count: usize) -> anyhow::Result<Vec<Frame>> {
+    let expanded = sources::expand(&[OsString::from(input)], ExpandOptions::default(), &mut std::io::empty());
+    let mut frames = Vec::new();
+    for (ordinal, spec) in expanded.sources.into_iter().enumerate() {
+        let mut source = sources::open(&spec?, ordinal, &SourceOptions::default())?;
+        while frames.len() < count {
+            let Some(frame) = source.next_frame()? else { break };
+            frames.push(frame);
+        }
+    }
+    if frames.is_empty() {
+        return Err(usage("--input", format!("{}: has no frames", input.display())));
+    }
+    Ok(frames)
+}
+
+fn print(timings: &[StageTiming], engine: &Engine, terminal: &Terminal) -> anyhow::Result<Exit> {
+    if terminal.json {
+        terminal.print_json(&json!({ "device": engine.name(), "threads": Engine::threads(), "stages": timings }))?;
+        return Ok(Exit::Done);
+    }
+    terminal.print(&format!("device {}, {} threads", engine.name(), Engine::threads()))?;
+    terminal.print(&format!("{:<34}{:>10}{:>10}{:>10}{:>10}{:>10}", "stage", "median ms", "p90", "p99", "min", "per s"))?;
+    for t in timings {
+        terminal.print(&format!(
+            "{:<34}{:>10.2}{:>10.2}{:>10.2}{:>10.2}{:>10.1}",
+            t.stage, t.median_ms, t.p90_ms, t.p99_ms, t.min_ms, t.per_second
+        ))?;
+    }
+    Ok(Exit::Done)
+}

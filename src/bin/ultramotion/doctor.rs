@@ -1,0 +1,21 @@
+//! `doctor`.
+
+use crate::{args::DoctorArgs, exit::Exit, inputs::usage, terminal::Terminal};
+use ultramotion::pipeline::examine;
+
+/// Prints what was found; exit code 1 if something is not as it should be.
+pub fn run(args: &DoctorArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let findings = examine(args.device.parse().map_err(|e| usage("--device", e))?);
+    for finding in &findings {
+        if terminal.json {
+            terminal.print_json(finding)?;
+            continue;
+        }
+        let mark = if finding.ok { "ok" } else { "!!" };
+        terminal.print(&format!("{mark}  {}: {}", finding.subject, finding.found))?;
+        if let Some(remedy) = &finding.remedy {
+            terminal.print(&format!("    to mend it: {remedy}"))?;
+        }
+    }
+    Ok(if findings.iter().all(|finding| finding.ok) { Exit::Done } else { Exit::CheckFailed })
+}

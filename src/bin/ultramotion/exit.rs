@@ -1,0 +1,34 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// A check said no (`models verify`, `doctor`).
+    CheckFailed = 1,
+    /// Some inputs failed, or the run could not go on.
+    SomeFailed = 2,
+    /// The command line makes no sense.
+    Usage = 64,
+    /// Ctrl-C; the run can be resumed.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// A command line that makes no sense, found after clap was content.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// The exit code of an error that ended the program.
+pub fn of_error(error: &anyhow::Error) -> Exit {
+    if error.is::<UsageError>() { Exit::Usage } else { Exit::SomeFailed }
+}

@@ -1,0 +1,128 @@
+//! From what was typed to sources, models and a plan's common parts.
+
+use crate::{
+    args::{DetectorArgs, DeviceArgs, InputArgs, OnError, OutputArgs, SegmenterArgs, SelectionArgs},
+    exit::UsageError,
+    terminal::{Downloads, Terminal},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, ffi::OsString, io};
+use ultramotion::{
+    dicom::{DicomOptions, Window},
+    engine::{DeviceSpec, Engine},
+    pipeline::{self, Detector, Segmenter},
+    sinks::{OutputMode, OutputSet},
+    sources::{ExpandOptions, FrameSelection, SourceError, SourceOptions, SourceSpec, expand, group_dicom},
+    weights::{Hub, HubConfig},
+};
+
+/// A value of an option that could not be understood.
+pub fn usage(option: &str, problem: impl std::fmt::Display) -> anyhow::Error {
+    UsageError(format!("{option}: {problem}")).into()
+}
+
+/// The sources that the inputs stand for, in order.
+pub fn sources(args: &InputArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, SourceError>> {
+    let inputs: Vec<OsString> = args.input.iter().map(|path| path.clone().into_os_string()).collect();
+    let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom };
+    let expanded = expand(&inputs, options, &mut io::stdin().lock());
+    for path in &expanded.ignored {
+        terminal.detail(&format!("{}: left out, it is neither image, video nor DICOM", path.display()));
+    }
+    expanded.sources
+}
+
+/// How the sources are read.
+pub fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<SourceOptions> {
+    let selection = match &args.frames {
+        Some(text) => text.parse::<FrameSelection>().map_err(|e| usage("--frames", e))?,
+        None => FrameSelection::default(),
+    };
+    let window: Window = args.window.parse().map_err(|e| usage("--window", e))?;
+    Ok(SourceOptions {
+        selection: selection.with_stride(args.stride),
+        max_pixels: args.max_megapixels.saturating_mul(1_000_000),
+        dicom: DicomOptions { window, keep_patient_data: args.keep_patient_data, stored_values },
+        ..SourceOptions::default()
+    })
+}
+
+/// What to do after an input that cannot be read.
+pub fn on_error(args: &InputArgs) -> pipeline::OnError {
+    match args.on_error {
+        OnError::Skip => pipeline::OnError::Skip,
+        OnError::Stop => pipeline::OnError::Stop,
+    }
+}
+
+/// What is written, and what is done with an output folder that is not empty.
+pub fn outputs(args: &OutputArgs, default: OutputSet) -> anyhow::Result<(OutputSet, OutputMode)> {
+    let outputs = match &args.write {
+        Some(kinds) => kinds.join(",").parse().map_err(|e| usage("--write", e))?,
+        None => default,
+    };
+    let mode = match (args.resume, args.overwrite) {
+        (true, _) => OutputMode::Resume,
+        (_, true) => OutputMode::Overwrite,
+        _ => OutputMode::Fresh,
+    };
+    Ok((outputs, mode))
+}
+
+/// Opens the device and sets the number of threads.
+pub fn engine(args: &DeviceArgs) -> anyhow::Result<Engine> {
+    if let Some(threads) = args.threads {
+        if threads == 0 {
+            return Err(usage("--threads", "give at least 1"));
+        }
+        Engine::set_threads(threads)?;
+    }
+    let spec: DeviceSpec = args.device.parse().map_err(|e| usage("--device", e))?;
+    Ok(Engine::open(spec)?)
+}
+
+/// The hub as the environment describes it.
+pub fn hub() -> anyhow::Result<Hub> {
+    Ok(Hub::new(HubConfig::from_env()?))
+}
+
+/// The detector, without its selection.
+pub fn detector(args: &DetectorArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Detector> {
+    let mut downloads = Downloads::new(terminal);
+    Ok(pipeline::load_detector(engine, &args.detector, args.labels.as_deref(), &hub()?, &mut downloads)?)
+}
+
+/// The detector with its selection.
+pub fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Detector> {
+    if !(0.0..=1.0).contains(&args.confidence) {
+        return Err(usage("--confidence", format!("{}: give a number from 0 to 1", args.confidence)));
+    }
+    detector.with_selection(args.confidence, args.max_objects, &args.classes).map_err(|e| usage("--classes", e))
+}
+
+/// The segmenter.
+pub fn segmenter(args: &SegmenterArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Segmenter> {
+    let mut downloads = Downloads::new(terminal);
+    Ok(pipeline::load_segmenter(engine, &args.segmenter, &hub()?, &mut downloads)?)
+}
+
+/// What results depend on, as `run.json` keeps it and `--resume` compares it.
+pub fn settings(task: &str, input: &InputArgs, outputs: &OutputSet, more: &[(&str, Value)]) -> BTreeMap<String, Value> {
+    let mut settings = BTreeMap::from([
+        ("task".to_owned(), json!(task)),
+        ("input".to_owned(), json!(input.input.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())),
+        ("frames".to_owned(), json!(input.frames)),
+        ("stride".to_owned(), json!(input.stride)),
+        ("window".to_owned(), json!(input.window)),
+        ("as-images".to_owned(), json!(input.as_images)),
+        ("keep-patient-data".to_owned(), json!(input.keep_patient_data)),
+        ("write".to_owned(), json!(outputs.to_string())),
+    ]);
+    settings.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    settings
+}
+
+/// The command line after the program's name.
+pub fn command_line() -> Vec<String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
+}

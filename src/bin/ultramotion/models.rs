@@ -1,0 +1,151 @@
+//! `models list|pull|inspect|verify|init`.
+
+use crate::{
+    args::{DeviceArgs, ModelsArgs, ModelsCommand},
+    exit::Exit,
+    inputs::{self, usage},
+    terminal::{Downloads, Terminal},
+};
+use serde_json::json;
+use std::path::Path;
+use ultramotion::{
+    geometry::Size,
+    pipeline::{self, NewDetector, TensorComparison},
+    weights::{self, Inspection, ModelRef},
+};
+
+/// Runs the subcommand.
+pub fn run(args: &ModelsArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    match &args.command {
+        ModelsCommand::List => list(terminal),
+        ModelsCommand::Pull { model } => pull(model, terminal),
+        ModelsCommand::Inspect { model, tensors } => inspect(model, *tensors, terminal),
+        ModelsCommand::Verify { detector, segmenter, reference, tolerance, device } => {
+            verify(detector.as_deref(), segmenter.as_deref(), reference, *tolerance, device, terminal)
+        }
+        ModelsCommand::Init { model, output, classes, channels, size, seed } => {
+            init(model, output, classes, usize::from(*channels), *size, *seed, terminal)
+        }
+    }
+}
+
+fn list(terminal: &Terminal) -> anyhow::Result<Exit> {
+    for entry in weights::catalogue(&inputs::hub()?) {
+        if terminal.json {
+            terminal.print_json(&entry)?;
+            continue;
+        }
+        let alias = entry.alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
+        let cached = if entry.cached { "cached" } else { "not cached" };
+        terminal.print(&format!("{}{alias}: {}; {}@{}, {cached}", entry.name, entry.description, entry.repo, entry.revision))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn pull(model: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let files = ModelRef::parse(model, None)?.pull(&inputs::hub()?, &mut Downloads::new(terminal))?;
+    if terminal.json {
+        terminal.print_json(&files)?;
+    } else {
+        for file in [Some(&files.weights), files.config.as_ref(), files.preprocessor.as_ref()].into_iter().flatten() {
+            terminal.print(&format!("{}: {} bytes, SHA-256 {}", file.path.display(), file.bytes, file.sha256))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let files = ModelRef::parse(model, None)?.resolve(&inputs::hub()?, &mut Downloads::new(terminal))?;
+    let mut inspection = weights::inspect(&files.weights.path)?;
+    let known = pipeline::describe(&files);
+    if terminal.json {
+        if !tensors {
+            inspection.tensors.clear();
+        }
+        terminal.print_json(&json!({ "file": inspection, "model": known.as_ref().ok() }))?;
+        return Ok(Exit::Done);
+    }
+    print_inspection(&inspection, terminal)?;
+    match known {
+        Ok(description) => terminal.print(&format!("model: {description}"))?,
+        Err(error) => terminal.print(&format!("model: neither D-FINE nor MobileSAM: {error}"))?,
+    }
+    if tensors {
+        for tensor in &inspection.tensors {
+            terminal.print(&format!("  {} {:?} {}", tensor.name, tensor.shape, tensor.element.name()))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn print_inspection(inspection: &Inspection, terminal: &Terminal) -> anyhow::Result<()> {
+    let types: Vec<String> = inspection.elements.iter().map(|(element, count)| format!("{count} of {}", element.name())).collect();
+    terminal.print(&format!("{}: {}, {} bytes", inspection.path.display(), inspection.format.name(), inspection.bytes))?;
+    terminal.print(&format!("SHA-256: {}", inspection.sha256))?;
+    if let Some(dictionary) = &inspection.sub_dictionary {
+        terminal.print(&format!("taken from: {dictionary}"))?;
+    }
+    terminal.print(&format!("tensors: {} ({}), {} parameters", inspection.tensors.len(), types.join(", "), inspection.parameters))?;
+    for (key, value) in &inspection.metadata {
+        terminal.print(&format!("{key}: {value}"))?;
+    }
+    Ok(())
+}
+
+fn verify(
+    detector: Option<&str>,
+    segmenter: Option<&str>,
+    reference: &Path,
+    tolerance: f64,
+    device: &DeviceArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    if !(tolerance > 0.0 && tolerance.is_finite()) {
+        return Err(usage("--tolerance", format!("{tolerance}: give a number above 0")));
+    }
+    let engine = inputs::engine(device)?;
+    let (hub, mut downloads) = (inputs::hub()?, Downloads::new(terminal));
+    let compared = match (detector, segmenter) {
+        (Some(name), _) => pipeline::load_detector_unnamed(&engine, name, &hub, &mut downloads)?.verify(reference)?,
+        (_, Some(name)) => pipeline::load_segmenter(&engine, name, &hub, &mut downloads)?.verify(reference)?,
+        _ => return Err(usage("verify", "name a --detector or a --segmenter")),
+    };
+    let passed = compared.iter().all(|tensor| tensor.is_within(tolerance));
+    if terminal.json {
+        terminal.print_json(&json!({ "tolerance": tolerance, "passed": passed, "tensors": compared }))?;
+    } else {
+        for TensorComparison { name, max_abs, relative } in &compared {
+            let verdict = if *relative <= tolerance { "within" } else { "PAST" };
+            terminal.print(&format!("{name}: max-abs {max_abs:.3e}, relative {relative:.3e}, {verdict} {tolerance:e}"))?;
+        }
+    }
+    Ok(if passed { Exit::Done } else { Exit::CheckFailed })
+}
+
+fn init(
+    model: &str,
+    output: &Path,
+    classes: &[String],
+    channels: usize,
+    side: u32,
+    seed: u64,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    if output.join("model.safetensors").exists() || output.join("mobile_sam.safetensors").exists() {
+        terminal.detail(&format!("{}: replacing the model there", output.display()));
+    }
+    if model == "mobile-sam" {
+        pipeline::init_segmenter(seed, output)?;
+    } else {
+        let Some(size) = model.strip_prefix("dfine-") else {
+            return Err(usage(model, "not a model that can be made; use dfine-n, dfine-s, dfine-m, dfine-l, dfine-x or mobile-sam"));
+        };
+        if channels == 2 {
+            return Err(usage("--channels", "use 1 or 3"));
+        }
+        let size = size.parse().map_err(|e| usage(model, e))?;
+        pipeline::init_detector(&NewDetector { size, classes: classes.to_vec(), channels, input: Size::new(side, side) }, seed, output)?;
+    }
+    terminal.print(&format!("{}: {model} with random, untrained weights (seed {seed})", output.display()))?;
+    Ok(Exit::Done)
+}

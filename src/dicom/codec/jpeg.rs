@@ -1,0 +1,71 @@
+//! JPEG: baseline, extended (8 and 12 bits), progressive, lossless.
+
+use super::{Colour, Decoded, header::FrameHeader};
+use crate::dicom::{
+    error::{DicomError, Result},
+    layout::Layout,
+    samples::Samples,
+};
+use libjpeg_turbo_rs::precision;
+use zune_core::{bytestream::ZCursor, options::DecoderOptions};
+
+const NAME: &str = "JPEG";
+
+pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
+    let mut bare = Vec::new();
+    let header = FrameHeader::read_copying(NAME, encoded, Some(&mut bare))?;
+    header.check(NAME, layout)?;
+    let colour = colour(&header);
+    match (header.process, header.precision) {
+        (0xC0..=0xC2, 8) => Ok(Decoded { samples: Samples::U8(decode_8(&bare)?), precision: 8, colour }),
+        (0xC1, 12) => decode_12(encoded, &header, colour),
+        (0xC3, 2..=16) => decode_lossless(encoded, &header, colour),
+        (process, bits) => Err(DicomError::codec(NAME, format!("process FF{process:02X} with {bits} bits is not supported"))),
+    }
+}
+
+/// What three components are: their ids spell RGB, or the Adobe marker says so; JFIF means YCbCr; else as stated.
+pub(super) fn colour(header: &FrameHeader) -> Colour {
+    match (header.component_ids.as_slice(), header.adobe) {
+        (b"RGB" | b"rgb", _) => Colour::Rgb,
+        (_, Some(0)) => Colour::Rgb,
+        (_, Some(_)) => Colour::Ybr,
+        _ if header.jfif => Colour::Ybr,
+        _ => Colour::AsStated,
+    }
+}
+
+/// Components as they are stored, chroma at full width; the colour conversion is ours. `encoded` is free of application
+/// segments, which would make the library guess at colours and reject some Adobe markers.
+fn decode_8(encoded: &[u8]) -> Result<Vec<u8>> {
+    let fail = |e: zune_jpeg::errors::DecodeErrors| DicomError::codec(NAME, format!("{e:?}"));
+    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(encoded), options);
+    decoder.decode_headers().map_err(fail)?;
+    let stored = decoder.input_colorspace().ok_or_else(|| DicomError::codec(NAME, "no colour space"))?;
+    decoder.set_options(options.jpeg_set_out_colorspace(stored));
+    decoder.decode().map_err(fail)
+}
+
+fn decode_12(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Decoded> {
+    if usize::from(header.scan_components) != header.component_ids.len() {
+        return Err(DicomError::codec(NAME, "12-bit colour in a scan for each component is not supported"));
+    }
+    if header.spectral != (0, 63) {
+        return Err(DicomError::codec(NAME, "a sequential scan of fewer than all 64 coefficients"));
+    }
+    let image = precision::decompress_12bit(encoded).map_err(|e| DicomError::codec(NAME, e))?;
+    let samples = Samples::U16(image.data.into_iter().map(|x| x.max(0) as u16).collect());
+    // The library has converted YCbCr to RGB itself.
+    let colour = if header.component_ids.len() == 3 { Colour::Rgb } else { colour };
+    Ok(Decoded { samples, precision: 12, colour })
+}
+
+fn decode_lossless(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Decoded> {
+    let image = precision::decompress_lossless_arbitrary(encoded).map_err(|e| DicomError::codec(NAME, e))?;
+    let samples = match header.precision {
+        ..=8 => Samples::U8(image.data.into_iter().map(|x| x as u8).collect()),
+        _ => Samples::U16(image.data),
+    };
+    Ok(Decoded { samples, precision: header.precision, colour })
+}

@@ -1,0 +1,287 @@
+//! From stored values to 8 bits for display: modality transform, VOI window or LUT, palette, inversion.
+//!
+//! The order is the standard's (PS3.4 N.2): stored value, Modality LUT or rescale, VOI LUT or window, then MONOCHROME1
+//! is inverted. Which VOI applies:
+//! 1. the window the user gave, always LINEAR, also to 8-bit grey;
+//! 2. else the first item of the VOI LUT Sequence;
+//! 3. else the first Window Center and Window Width, by VOI LUT Function (LINEAR, LINEAR_EXACT, SIGMOID);
+//! 4. else, for integers of up to 8 stored bits, the range of the stored bits: 8-bit unsigned grey is shown as it is;
+//! 5. else the range of the values in the file (of all frames, after rescale), so that a value has one grey throughout.
+//!
+//! Results are rounded half up to 0..=255. Colour is never windowed; of more than 8 bits it is scaled by its stored bits.
+
+use super::{
+    attributes::Attributes,
+    error::{DicomError, Result},
+    layout::{Layout, Photometric, SampleKind},
+    lut::{Lut, Palette},
+    samples::{Samples, StoredFrame},
+};
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+
+/// The window the user asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Window {
+    /// As the file says (see the module's rules).
+    #[default]
+    Auto,
+    /// A centre and a width of at least 1, in units after rescale.
+    Fixed {
+        /// Window Center.
+        center: f64,
+        /// Window Width.
+        width: f64,
+    },
+}
+
+impl std::str::FromStr for Window {
+    type Err = String;
+
+    fn from_str(s: &str) -> std::result::Result<Self, String> {
+        if s == "auto" {
+            return Ok(Self::Auto);
+        }
+        let wrong = || format!("{s:?} is no window; give auto or CENTER,WIDTH with a width of at least 1, such as 40,400");
+        let (center, width) = s.split_once(',').ok_or_else(wrong)?;
+        let (center, width): (f64, f64) = (center.trim().parse().map_err(|_| wrong())?, width.trim().parse().map_err(|_| wrong())?);
+        if center.is_finite() && width.is_finite() && width >= 1.0 { Ok(Self::Fixed { center, width }) } else { Err(wrong()) }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Modality {
+    Rescale { slope: f64, intercept: f64 },
+    Table(Lut),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Voi {
+    Linear {
+        center: f64,
+        width: f64,
+    },
+    LinearExact {
+        center: f64,
+        width: f64,
+    },
+    Sigmoid {
+        center: f64,
+        width: f64,
+    },
+    Table(Lut),
+    /// From the lowest value, black, to the highest, white.
+    Range {
+        low: f64,
+        high: f64,
+    },
+}
+
+/// Everything between stored values of one frame and its display.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Display {
+    modality: Modality,
+    /// None until the range of the file's values is known.
+    voi: Option<Voi>,
+    palette: Option<Palette>,
+    invert: bool,
+}
+
+/// Where a frame's attributes of display are: its functional groups first, then the shared ones, then the data set.
+#[derive(Clone, Copy)]
+pub(super) struct FrameAttributes<'a> {
+    pub(super) per_frame: Option<Attributes<'a>>,
+    pub(super) shared: Option<Attributes<'a>>,
+    pub(super) data_set: Attributes<'a>,
+}
+
+impl<'a> FrameAttributes<'a> {
+    /// The first of the places where `macro_sequence` holds `tag`, else the data set.
+    pub(super) fn place(&self, macro_sequence: Tag, tag: Tag) -> Attributes<'a> {
+        let groups = [self.per_frame, self.shared].into_iter().flatten();
+        groups.filter_map(|g| g.first_item(macro_sequence)).find(|item| item.has(tag)).unwrap_or(self.data_set)
+    }
+}
+
+impl Display {
+    pub(super) fn read(a: FrameAttributes<'_>, layout: &Layout, window: Window) -> Result<Self> {
+        let signed = layout.signed;
+        let palette = (layout.photometric == Photometric::Palette).then(|| Palette::read(a.data_set, signed)).transpose()?;
+        let modality = modality(a, signed)?;
+        let grey = matches!(layout.photometric, Photometric::Monochrome1 | Photometric::Monochrome2);
+        // Values after a modality LUT are unsigned.
+        let voi_signed = match &modality {
+            Modality::Rescale { slope, intercept } => signed || *intercept < 0.0 || *slope < 0.0,
+            Modality::Table(_) => false,
+        };
+        let voi = if grey { voi(a, layout, &modality, window, voi_signed)? } else { None };
+        Ok(Self { modality, voi, palette, invert: layout.photometric == Photometric::Monochrome1 })
+    }
+
+    /// Whether [`Self::set_range`] must be called with the range of the file's values before a frame is shown.
+    pub(super) fn needs_range(&self, layout: &Layout) -> bool {
+        self.voi.is_none() && layout.samples == 1 && self.palette.is_none()
+    }
+
+    pub(super) fn set_range(&mut self, low: f64, high: f64) {
+        self.voi = Some(Voi::Range { low, high });
+    }
+
+    /// The lowest and highest value of a frame after the modality transform; not-a-number is passed over.
+    pub(super) fn range(&self, frame: &StoredFrame) -> Option<(f64, f64)> {
+        let mut range: Option<(f64, f64)> = None;
+        for_each_value(frame, |v| {
+            let v = self.modality.apply(v);
+            if v.is_finite() {
+                range = Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))));
+            }
+        });
+        range
+    }
+
+    /// The frame in 8 bits: one byte a pixel for grey, three for colour.
+    pub(super) fn show(&self, frame: &StoredFrame) -> Vec<u8> {
+        match &self.palette {
+            Some(palette) => {
+                let mut out = Vec::with_capacity(frame.samples.len().saturating_mul(3));
+                for_each_value(frame, |v| out.extend(palette.map(v)));
+                out
+            }
+            None if frame.samples_per_pixel == 3 => scale_colour(frame),
+            None => self.show_grey(frame),
+        }
+    }
+
+    fn show_grey(&self, frame: &StoredFrame) -> Vec<u8> {
+        let grey = |v: f64| {
+            let shown = self.voi.as_ref().map_or(0, |voi| voi.apply(self.modality.apply(v)));
+            if self.invert { 255 - shown } else { shown }
+        };
+        // Up to 16 bits every value there can be is shown once, then looked up.
+        match (&frame.samples, frame.signed) {
+            (Samples::U8(v), signed) => {
+                let table: Vec<u8> = (0..=u8::MAX).map(|x| grey(if signed { f64::from(x as i8) } else { f64::from(x) })).collect();
+                v.iter().map(|&x| table.get(usize::from(x)).copied().unwrap_or_default()).collect()
+            }
+            (Samples::U16(v), signed) if v.len() > 1 << 14 => {
+                let table: Vec<u8> = (0..=u16::MAX).map(|x| grey(if signed { f64::from(x as i16) } else { f64::from(x) })).collect();
+                v.iter().map(|&x| table.get(usize::from(x)).copied().unwrap_or_default()).collect()
+            }
+            _ => {
+                let mut out = Vec::with_capacity(frame.samples.len());
+                for_each_value(frame, |v| out.push(grey(v)));
+                out
+            }
+        }
+    }
+}
+
+fn for_each_value(frame: &StoredFrame, mut f: impl FnMut(f64)) {
+    match (&frame.samples, frame.signed) {
+        (Samples::U8(v), false) => v.iter().for_each(|&x| f(f64::from(x))),
+        (Samples::U8(v), true) => v.iter().for_each(|&x| f(f64::from(x as i8))),
+        (Samples::U16(v), false) => v.iter().for_each(|&x| f(f64::from(x))),
+        (Samples::U16(v), true) => v.iter().for_each(|&x| f(f64::from(x as i16))),
+        (Samples::U32(v), false) => v.iter().for_each(|&x| f(f64::from(x))),
+        (Samples::U32(v), true) => v.iter().for_each(|&x| f(f64::from(x as i32))),
+        (Samples::F32(v), _) => v.iter().for_each(|&x| f(f64::from(x))),
+        (Samples::F64(v), _) => v.iter().for_each(|&x| f(x)),
+    }
+}
+
+/// Colour of `bits` bits scaled to 8.
+fn scale_colour(frame: &StoredFrame) -> Vec<u8> {
+    let max = f64::from(u32::MAX >> (32 - u32::from(frame.bits.clamp(1, 32))));
+    match &frame.samples {
+        Samples::U8(v) if frame.bits >= 8 => v.clone(),
+        _ => {
+            let mut out = Vec::with_capacity(frame.samples.len());
+            for_each_value(frame, |v| out.push(to_8_bits(v / max)));
+            out
+        }
+    }
+}
+
+/// 0..1 to 0..=255, rounded half up; not-a-number is black.
+fn to_8_bits(x: f64) -> u8 {
+    (x.clamp(0.0, 1.0) * 255.0 + 0.5).floor() as u8
+}
+
+impl Modality {
+    fn apply(&self, v: f64) -> f64 {
+        match self {
+            Self::Rescale { slope, intercept } => v * slope + intercept,
+            Self::Table(lut) => f64::from(lut.map(v)),
+        }
+    }
+}
+
+impl Voi {
+    /// The VOI LUT Functions of PS3.3 C.11.2.1.2.1 and C.11.2.1.3.
+    fn apply(&self, x: f64) -> u8 {
+        let linear = |center: f64, width: f64| {
+            if x <= center - width / 2.0 {
+                0
+            } else if x > center + width / 2.0 {
+                255
+            } else {
+                to_8_bits((x - center) / width + 0.5)
+            }
+        };
+        match self {
+            Self::Linear { center, width } => linear(center - 0.5, width - 1.0),
+            Self::LinearExact { center, width } => linear(*center, *width),
+            Self::Sigmoid { center, width } => to_8_bits(1.0 / (1.0 + (-4.0 * (x - center) / width).exp())),
+            Self::Table(lut) => to_8_bits(f64::from(lut.map(x)) / f64::from((1_u32 << lut.bits) - 1)),
+            Self::Range { low, high } if high > low => to_8_bits((x - low) / (high - low)),
+            Self::Range { .. } => 0,
+        }
+    }
+}
+
+fn modality(a: FrameAttributes<'_>, signed: bool) -> Result<Modality> {
+    if let Some(item) = a.data_set.first_item(tags::MODALITY_LUT_SEQUENCE) {
+        return Ok(Modality::Table(Lut::from_item(item, signed)?));
+    }
+    let place = a.place(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_SLOPE);
+    let slope = place.checked_float(tags::RESCALE_SLOPE, "RescaleSlope")?;
+    let intercept = place.checked_float(tags::RESCALE_INTERCEPT, "RescaleIntercept")?;
+    Ok(match (slope, intercept) {
+        (Some(0.0), Some(_)) => return Err(DicomError::invalid("RescaleSlope", 0, "every value would become the same")),
+        (Some(slope), Some(intercept)) => Modality::Rescale { slope, intercept },
+        _ => Modality::Rescale { slope: 1.0, intercept: 0.0 },
+    })
+}
+
+fn voi(a: FrameAttributes<'_>, layout: &Layout, modality: &Modality, window: Window, signed: bool) -> Result<Option<Voi>> {
+    if let Window::Fixed { center, width } = window {
+        return Ok(Some(Voi::Linear { center, width }));
+    }
+    let item = a.data_set.first_item(tags::VOILUT_SEQUENCE);
+    if let Some(item) = item.filter(|i| i.has(tags::LUT_DESCRIPTOR) && i.has(tags::LUT_DATA)) {
+        return Ok(Some(Voi::Table(Lut::from_item(item, signed)?)));
+    }
+    let place = a.place(tags::FRAME_VOILUT_SEQUENCE, tags::WINDOW_CENTER);
+    let center = place.checked_float(tags::WINDOW_CENTER, "WindowCenter")?;
+    if let (Some(center), Some(width)) = (center, place.checked_float(tags::WINDOW_WIDTH, "WindowWidth")?) {
+        return window_function(place, center, width).map(Some);
+    }
+    let (Modality::Rescale { slope, intercept }, SampleKind::Integer, ..=8) = (modality, layout.kind, layout.bits_stored) else {
+        return Ok(None);
+    };
+    let span = f64::from(1_u32 << layout.bits_stored);
+    let low = if layout.signed { -span / 2.0 } else { 0.0 };
+    let ends = [low, low + span - 1.0].map(|v| v * slope + intercept);
+    Ok(Some(Voi::Range { low: ends[0].min(ends[1]), high: ends[0].max(ends[1]) }))
+}
+
+fn window_function(place: Attributes<'_>, center: f64, width: f64) -> Result<Voi> {
+    let function = place.text(tags::VOILUT_FUNCTION).map_or_else(|| "LINEAR".to_owned(), |f| f.to_ascii_uppercase());
+    match function.as_str() {
+        "LINEAR" if width >= 1.0 => Ok(Voi::Linear { center, width }),
+        "LINEAR_EXACT" if width > 0.0 => Ok(Voi::LinearExact { center, width }),
+        "SIGMOID" if width > 0.0 => Ok(Voi::Sigmoid { center, width }),
+        "LINEAR" | "LINEAR_EXACT" | "SIGMOID" => Err(DicomError::invalid("WindowWidth", width, "too small; give a window of your own")),
+        _ => Err(DicomError::invalid("VOILUTFunction", function, "it is LINEAR, LINEAR_EXACT or SIGMOID")),
+    }
+}

@@ -1,0 +1,248 @@
+//! Opening a DICOM file: preamble, file meta information, transfer syntax, attributes, place of the pixel data.
+
+use super::{
+    attributes::Attributes,
+    bytes::Bytes,
+    error::{DicomError, Result},
+    syntax::{self, Syntax},
+    walk::{self, Encoding, Span},
+};
+use dicom_core::{DataDictionary, DataElement, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::{StandardDataDictionary, tags};
+use dicom_object::InMemDicomObject;
+use dicom_transfer_syntax_registry::{TransferSyntax, entries};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
+
+/// Largest element whose value is kept in memory; pixel data are never among them.
+const MAX_ATTRIBUTE: u64 = 64 << 20;
+/// Largest data set a deflated file may inflate to.
+const MAX_INFLATED: u64 = 1 << 30;
+/// Groups whose attributes are read. Private groups and those about other matters are passed over.
+const GROUPS: [u16; 9] = [0x0004, 0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x5200, 0x7FE0];
+
+/// An open DICOM file: its attributes in memory, its pixel data on disk.
+#[derive(Debug)]
+pub struct DicomFile {
+    pub(super) bytes: Bytes,
+    pub(super) encoding: Encoding,
+    pub(super) syntax: Syntax,
+    pub(super) pixel_data: Option<Span>,
+    syntax_uid: String,
+    data_set: InMemDicomObject,
+}
+
+/// Whether the content of the file is DICOM; its extension says nothing. False for a file that cannot be read.
+pub fn is_dicom(path: &Path) -> bool {
+    File::open(path).ok().and_then(|f| Bytes::disk(f).ok()).is_some_and(|mut bytes| {
+        find_start(&mut bytes).is_ok_and(|start| match start {
+            Start::Marked(_) => true,
+            Start::Bare(at) => looks_like_data_set(&mut bytes, at),
+        })
+    })
+}
+
+enum Start {
+    /// After `DICM`.
+    Marked(u64),
+    /// A data set without preamble.
+    Bare(u64),
+}
+
+fn find_start(bytes: &mut Bytes) -> Result<Start> {
+    if let (b, 132) = bytes.peek::<132>(0)?
+        && b.ends_with(b"DICM")
+    {
+        return Ok(Start::Marked(132));
+    }
+    if bytes.peek::<4>(0)?.0 == *b"DICM" {
+        return Ok(Start::Marked(4));
+    }
+    // The preamble may be there without the mark, or the file may start with its first element.
+    for at in [0, 128] {
+        if looks_like_data_set(bytes, at) {
+            return Ok(Start::Bare(at));
+        }
+    }
+    Err(DicomError::NotDicom)
+}
+
+/// Whether three standard elements in ascending order, the first of group 2 or 8, lie at `at`.
+fn looks_like_data_set(bytes: &mut Bytes, mut at: u64) -> bool {
+    let Ok((b, 8)) = bytes.peek::<8>(at) else { return false };
+    if !matches!([b[0], b[1]], [2 | 8, 0] | [0, 2 | 8]) {
+        return false;
+    }
+    let encoding = guess_encoding(bytes, at);
+    let limit = bytes.len();
+    let mut last = Tag(0, 0);
+    for _ in 0..3 {
+        let Ok(Some(span)) = walk::element(bytes, at, limit, encoding) else { return false };
+        let known = span.tag.1 == 0 || StandardDataDictionary.by_tag(span.tag).is_some();
+        if span.tag <= last || !known {
+            return false;
+        }
+        (last, at) = (span.tag, span.end);
+    }
+    true
+}
+
+/// The encoding the first element of a data set is written in: VR letters mean explicit; the group number shows the byte order.
+fn guess_encoding(bytes: &mut Bytes, at: u64) -> Encoding {
+    let (b, _) = bytes.peek::<8>(at).unwrap_or_default();
+    Encoding { explicit: walk::vr_of([b[4], b[5]]).is_some(), big_endian: b[0] == 0 && b[1] != 0 }
+}
+
+impl DicomFile {
+    /// Opens a file and reads its attributes; pixel data stay on disk (a deflated data set is inflated into memory).
+    ///
+    /// # Errors
+    /// [`DicomError::Io`], [`DicomError::NotDicom`], or [`DicomError::Structure`] if it is broken before the pixel data.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut bytes = Bytes::disk(File::open(path)?)?;
+        let (Start::Marked(at) | Start::Bare(at)) = find_start(&mut bytes)?;
+        let (uid, data_set_at) = read_meta(&mut bytes, at)?;
+        let mut syntax = match &uid {
+            Some(uid) => syntax::syntax(uid),
+            None => {
+                let encoding = guess_encoding(&mut bytes, data_set_at);
+                Syntax { encoding, ..syntax::syntax(syntax::EXPLICIT_LITTLE) }
+            }
+        };
+        let mut at = data_set_at;
+        if syntax.deflated {
+            bytes = inflate(path, at)?;
+            at = 0;
+        } else if uid.is_some() && at < bytes.len() {
+            // Files whose data set is not what their meta information says are common enough to be worth a look.
+            let guess = guess_encoding(&mut bytes, at);
+            if !syntax.encoding.big_endian {
+                syntax.encoding.explicit = guess.explicit;
+            }
+        }
+        let default = if syntax.encoding.big_endian {
+            syntax::EXPLICIT_BIG
+        } else if syntax.encoding.explicit {
+            syntax::EXPLICIT_LITTLE
+        } else {
+            syntax::IMPLICIT_LITTLE
+        };
+        let mut file = Self {
+            bytes,
+            encoding: syntax.encoding,
+            syntax,
+            pixel_data: None,
+            syntax_uid: uid.unwrap_or_else(|| default.to_owned()),
+            data_set: InMemDicomObject::new_empty(),
+        };
+        file.read_attributes(at)?;
+        Ok(file)
+    }
+
+    /// The attributes.
+    pub fn attributes(&self) -> Attributes<'_> {
+        Attributes(&self.data_set)
+    }
+
+    /// The transfer syntax's UID, as the file says or as found from its content.
+    pub fn transfer_syntax_uid(&self) -> &str {
+        &self.syntax_uid
+    }
+
+    /// Whether the file has pixel data.
+    pub fn has_pixel_data(&self) -> bool {
+        self.pixel_data.is_some()
+    }
+
+    fn read_attributes(&mut self, mut at: u64) -> Result<()> {
+        let limit = self.bytes.len();
+        let mut charset = Vec::new();
+        loop {
+            let span = match walk::element(&mut self.bytes, at, limit, self.encoding) {
+                Ok(Some(span)) => span,
+                Ok(None) => return Ok(()),
+                // What comes after the pixel data is of no use here, broken or not.
+                Err(_) if self.pixel_data.is_some() => return Ok(()),
+                Err(e) => return Err(e),
+            };
+            if matches!(span.tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA) {
+                self.pixel_data = Some(span);
+            } else if GROUPS.contains(&span.tag.0) && span.end - span.start <= MAX_ATTRIBUTE {
+                let raw = self.bytes.range(span.start, span.end - span.start)?;
+                if span.tag == tags::SPECIFIC_CHARACTER_SET {
+                    charset.clone_from(&raw);
+                }
+                self.put(&span, &raw, &charset);
+            }
+            at = span.end;
+        }
+    }
+
+    /// Parses one element with dicom-rs. An element it cannot parse is kept as bytes, so that it shows as there but unreadable.
+    fn put(&mut self, span: &Span, raw: &[u8], charset: &[u8]) {
+        let value = (span.value - span.start) as usize;
+        let parsed = if span.vr == VR::UN && self.encoding.explicit && !self.encoding.big_endian {
+            // A known attribute that passed through a system which did not know it: its value is as in implicit encoding.
+            let len = if span.undefined { u32::MAX } else { (span.end - span.value) as u32 };
+            let tag = [span.tag.0.to_le_bytes(), span.tag.1.to_le_bytes()].concat();
+            let element = [&tag, &len.to_le_bytes()[..], raw.get(value..).unwrap_or_default()].concat();
+            InMemDicomObject::read_dataset_with_ts(&element[..], &entries::IMPLICIT_VR_LITTLE_ENDIAN.erased())
+        } else {
+            let implicit = value == 8 && raw.get(4..6).is_some_and(|vr| !vr.iter().all(u8::is_ascii_uppercase));
+            let element = if span.tag == tags::SPECIFIC_CHARACTER_SET { raw.to_vec() } else { [charset, raw].concat() };
+            InMemDicomObject::read_dataset_with_ts(&element[..], &dicom_rs_syntax(self.encoding, implicit))
+        };
+        let element = parsed
+            .ok()
+            .and_then(|mut data_set| data_set.take(span.tag))
+            .unwrap_or_else(|| DataElement::new(span.tag, VR::UN, PrimitiveValue::from(raw.get(value..).unwrap_or_default())));
+        self.data_set.put(element);
+    }
+}
+
+fn dicom_rs_syntax(encoding: Encoding, implicit: bool) -> TransferSyntax {
+    match encoding {
+        Encoding { explicit: false, big_endian: false } => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
+        Encoding { big_endian: true, .. } => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
+        _ if implicit => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
+        _ => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
+    }
+}
+
+/// The transfer syntax UID of the file meta information at `at`, if stated, and where the data set starts.
+fn read_meta(bytes: &mut Bytes, mut at: u64) -> Result<(Option<String>, u64)> {
+    let limit = bytes.len();
+    let explicit = Encoding { explicit: true, big_endian: false };
+    let mut uid = None;
+    // The group's stated length is not trusted: the group ends where another begins.
+    while let ([2, 0], 2) = bytes.peek::<2>(at)? {
+        let Some(span) = walk::element(bytes, at, limit, explicit)? else { break };
+        if span.tag == tags::TRANSFER_SYNTAX_UID && span.end - span.value <= 64 {
+            let value = bytes.range(span.value, span.end - span.value)?;
+            let text = String::from_utf8_lossy(&value).trim_matches(['\0', ' ']).to_owned();
+            uid = (!text.is_empty()).then_some(text);
+        }
+        at = span.end;
+    }
+    Ok((uid, at))
+}
+
+fn inflate(path: &Path, at: u64) -> Result<Bytes> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(at))?;
+    let mut data = Vec::new();
+    let read = flate2::read::DeflateDecoder::new(file).take(MAX_INFLATED + 1).read_to_end(&mut data);
+    // The end of a deflated data set may be cut off; what came before it is still checked element by element.
+    if let Err(e) = read
+        && data.is_empty()
+    {
+        return Err(DicomError::codec("deflate", e));
+    }
+    if data.len() as u64 > MAX_INFLATED {
+        return Err(DicomError::structure(at, "the deflated data set inflates to more than 1 GiB"));
+    }
+    Ok(Bytes::memory(data))
+}

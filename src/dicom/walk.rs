@@ -1,0 +1,187 @@
+//! A walk over the headers of a data set: where each element lies, and proof that every length in it is backed by bytes.
+//!
+//! dicom-rs allocates what an element's length says before it reads, and recurses into sequences; both are unsafe on
+//! a hostile file. This walk reads headers alone, checks each length against the bytes there are and bounds the depth;
+//! dicom-rs then parses the values of the wanted elements from slices that are known to be sound.
+
+use super::{
+    bytes::Bytes,
+    error::{DicomError, Result},
+};
+use dicom_core::{DataDictionary, Tag, VR, dictionary::DataDictionaryEntry};
+use dicom_dictionary_std::StandardDataDictionary;
+
+/// Deepest nesting of sequences; real structured reports stay below 20.
+const MAX_DEPTH: u32 = 64;
+
+/// How the elements of a data set are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Encoding {
+    pub(super) explicit: bool,
+    pub(super) big_endian: bool,
+}
+
+/// Where an element lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) tag: Tag,
+    pub(super) vr: VR,
+    /// First byte of the header.
+    pub(super) start: u64,
+    /// First byte of the value.
+    pub(super) value: u64,
+    /// First byte after the value and its delimiter.
+    pub(super) end: u64,
+    /// Whether the length is undefined: a sequence, or encapsulated pixel data.
+    pub(super) undefined: bool,
+}
+
+struct Header {
+    tag: Tag,
+    vr: VR,
+    value: u64,
+    len: u32,
+}
+
+const UNDEFINED: u32 = u32::MAX;
+pub(super) const ITEM: Tag = Tag(0xFFFE, 0xE000);
+const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
+pub(super) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+
+impl Encoding {
+    pub(super) fn u16(self, b: [u8; 2]) -> u16 {
+        if self.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) }
+    }
+
+    pub(super) fn u32(self, b: [u8; 4]) -> u32 {
+        if self.big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) }
+    }
+}
+
+/// The VR two bytes stand for, if they are one.
+pub(super) fn vr_of(bytes: [u8; 2]) -> Option<VR> {
+    VR::from_binary(bytes)
+}
+
+/// The VR the standard dictionary gives `tag` in implicit encoding; only whether it is a sequence matters to the walk.
+fn implicit_vr(tag: Tag) -> VR {
+    StandardDataDictionary.by_tag(tag).map_or(VR::UN, |entry| entry.vr().relaxed())
+}
+
+fn header(bytes: &mut Bytes, at: u64, encoding: Encoding) -> Result<Option<Header>> {
+    let (b, n) = bytes.peek::<12>(at)?;
+    if n == 0 {
+        return Ok(None);
+    }
+    if n < 8 {
+        return Err(DicomError::structure(at, "the file ends inside an element's header"));
+    }
+    let tag = Tag(encoding.u16([b[0], b[1]]), encoding.u16([b[2], b[3]]));
+    let short = |vr, len: u32| Ok(Some(Header { tag, vr, value: at + 8, len }));
+    if tag.0 == 0xFFFE {
+        return short(VR::UN, encoding.u32([b[4], b[5], b[6], b[7]]));
+    }
+    // A header whose two VR bytes are no capital letters is an implicit one that strayed into an explicit data set.
+    if !(encoding.explicit && b[4].is_ascii_uppercase() && b[5].is_ascii_uppercase()) {
+        return short(implicit_vr(tag), encoding.u32([b[4], b[5], b[6], b[7]]));
+    }
+    let vr = vr_of([b[4], b[5]]);
+    match vr {
+        Some(VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::SV | VR::UC | VR::UN | VR::UR | VR::UT | VR::UV) | None => {
+            if n < 12 {
+                return Err(DicomError::structure(at, "the file ends inside an element's header"));
+            }
+            let len = encoding.u32([b[8], b[9], b[10], b[11]]);
+            Ok(Some(Header { tag, vr: vr.unwrap_or(VR::UN), value: at + 12, len }))
+        }
+        Some(vr) => short(vr, u32::from(encoding.u16([b[6], b[7]]))),
+    }
+}
+
+/// The element at `at`, with everything inside it checked; none at the end of the data.
+///
+/// # Errors
+/// [`DicomError::Structure`] where a length reaches past `limit`, sequences nest too deep or are broken.
+pub(super) fn element(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding) -> Result<Option<Span>> {
+    if at >= limit {
+        return Ok(None);
+    }
+    element_at_depth(bytes, at, limit, encoding, 0)
+}
+
+fn element_at_depth(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding, depth: u32) -> Result<Option<Span>> {
+    let Some(h) = header(bytes, at, encoding)? else { return Ok(None) };
+    if depth > MAX_DEPTH {
+        return Err(DicomError::structure(at, "sequences nest too deep"));
+    }
+    let undefined = h.len == UNDEFINED;
+    let end = if undefined {
+        // Sequences of unknown VR and undefined length are implicit inside (PS3.5 6.2.2).
+        let inner = if h.vr == VR::UN { Encoding { explicit: false, ..encoding } } else { encoding };
+        items(bytes, h.value, limit, inner, is_pixel_data(h.tag), depth + 1)?
+    } else {
+        let mut end = h.value + u64::from(h.len);
+        if end > limit && depth == 0 && is_pixel_data(h.tag) {
+            // Cut-off pixel data are left to the reader of frames: the frames before the cut are whole.
+            end = limit;
+        }
+        if end > limit {
+            let problem = format!("element {} of {} bytes reaches past the end of its data", h.tag, h.len);
+            return Err(DicomError::structure(at, problem));
+        }
+        if h.vr == VR::SQ {
+            items(bytes, h.value, end, encoding, false, depth + 1)?;
+        }
+        end
+    };
+    Ok(Some(Span { tag: h.tag, vr: h.vr, start: at, value: h.value, end, undefined }))
+}
+
+fn is_pixel_data(tag: Tag) -> bool {
+    matches!(tag, Tag(0x7FE0, 0x0008..=0x0010))
+}
+
+/// Walks the items from `at` to a sequence delimiter or `limit`; gives the byte after. Raw items (fragments) are not entered.
+fn items(bytes: &mut Bytes, mut at: u64, limit: u64, encoding: Encoding, raw: bool, depth: u32) -> Result<u64> {
+    while at < limit {
+        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::structure(at, "the file ends inside a sequence"))?;
+        match h.tag {
+            SEQUENCE_END => return Ok(h.value),
+            ITEM if h.len == UNDEFINED => at = undefined_item(bytes, h.value, limit, encoding, depth)?,
+            ITEM => {
+                let end = h.value + u64::from(h.len);
+                // A last fragment that was cut off is left to the reader of frames: the frames before it are whole.
+                if end > limit && raw {
+                    return Ok(limit);
+                }
+                if end > limit {
+                    return Err(DicomError::structure(at, "an item reaches past the end of its sequence"));
+                }
+                if !raw {
+                    let mut inner = h.value;
+                    while let Some(span) = within(bytes, inner, end, encoding, depth)? {
+                        inner = span.end;
+                    }
+                }
+                at = end;
+            }
+            tag => return Err(DicomError::structure(at, format!("{tag} where an item of a sequence should start"))),
+        }
+    }
+    Ok(at)
+}
+
+fn within(bytes: &mut Bytes, at: u64, end: u64, encoding: Encoding, depth: u32) -> Result<Option<Span>> {
+    if at >= end { Ok(None) } else { element_at_depth(bytes, at, end, encoding, depth) }
+}
+
+fn undefined_item(bytes: &mut Bytes, mut at: u64, limit: u64, encoding: Encoding, depth: u32) -> Result<u64> {
+    loop {
+        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::structure(at, "the file ends inside an item"))?;
+        if h.tag == ITEM_END {
+            return Ok(h.value);
+        }
+        let span = within(bytes, at, limit, encoding, depth)?;
+        at = span.ok_or_else(|| DicomError::structure(at, "the data end inside an item"))?.end;
+    }
+}

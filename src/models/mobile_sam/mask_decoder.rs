@@ -1,0 +1,116 @@
+//! Tokens and image to masks and their estimated quality.
+
+use super::{
+    EMBEDDING_CHANNELS, EMBEDDING_SIDE, Loaded, MASK_SIDE, MULTIMASK_OUTPUTS, MaskOutput, MobileSamError,
+    layers::{EPS_2D, Mlp, layer_norm},
+    transformer::TwoWayTransformer,
+};
+use crate::ops::{Activation, LayerNorm, Linear, Params, Result, composed::activate};
+use candle_core::Tensor;
+
+const CHANNELS: usize = EMBEDDING_CHANNELS;
+/// One for a single mask, and those for several.
+const MASK_TOKENS: usize = 1 + MULTIMASK_OUTPUTS;
+/// Channels of the two upscaling steps, the second of which the hypernetworks' outputs multiply.
+const UPSCALED: [usize; 2] = [CHANNELS / 4, CHANNELS / 8];
+
+#[derive(Debug, Clone)]
+pub(super) struct MaskDecoder {
+    transformer: TwoWayTransformer,
+    /// The token of quality and those of the masks `[1, 5, 256]`.
+    output_tokens: Tensor,
+    upscaling: Upscaling,
+    hypernetworks: Vec<Mlp>,
+    iou_head: Mlp,
+}
+
+impl MaskDecoder {
+    pub(super) fn load(params: &Params) -> Loaded<Self> {
+        let iou_token = params.scope("iou_token").get("weight", &[1, CHANNELS])?;
+        let mask_tokens = params.scope("mask_tokens").get("weight", &[MASK_TOKENS, CHANNELS])?;
+        let output_tokens = Tensor::cat(&[iou_token, mask_tokens], 0).and_then(|t| t.unsqueeze(0));
+        let hypernetworks = params.scope("output_hypernetworks_mlps");
+        let hypernetwork = |i: usize| Mlp::load(&hypernetworks.scope(i), &[CHANNELS, CHANNELS, CHANNELS, UPSCALED[1]]);
+        Ok(Self {
+            transformer: TwoWayTransformer::load(&params.scope("transformer"))?,
+            output_tokens: output_tokens.map_err(MobileSamError::tensor("output tokens"))?,
+            upscaling: Upscaling::load(&params.scope("output_upscaling"))?,
+            hypernetworks: (0..MASK_TOKENS).map(hypernetwork).collect::<Loaded<_>>()?,
+            iou_head: Mlp::load(&params.scope("iou_prediction_head"), &[CHANNELS, CHANNELS, CHANNELS, MASK_TOKENS])?,
+        })
+    }
+
+    /// Masks of N objects on the image of `embedding` `[1, 64, 64, 256]`, with `position` `[1, 64², 256]`; `sparse` and `dense`
+    /// are the prompt encoder's.
+    pub(super) fn forward(
+        &self,
+        embedding: &Tensor,
+        position: &Tensor,
+        sparse: &Option<Tensor>,
+        dense: &Tensor,
+        multimask: bool,
+    ) -> Result<MaskOutput> {
+        let tokens = match sparse {
+            Some(sparse) => {
+                let output_tokens = self.output_tokens.broadcast_as((sparse.dim(0)?, 1 + MASK_TOKENS, CHANNELS))?;
+                Tensor::cat(&[&output_tokens, sparse], 1)?
+            }
+            None => self.output_tokens.broadcast_as((dense.dim(0)?, 1 + MASK_TOKENS, CHANNELS))?.contiguous()?,
+        };
+        let image = embedding.reshape((1, EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?.broadcast_add(dense)?;
+        let (tokens, image) = self.transformer.forward(&image, position, &tokens)?;
+
+        let (first, count) = if multimask { (1, MULTIMASK_OUTPUTS) } else { (0, 1) };
+        let token = |i: usize| tokens.narrow(1, i, 1)?.squeeze(1)?.contiguous();
+        let weights = self.hypernetworks.iter().enumerate().skip(first).take(count);
+        let weights = weights.map(|(i, mlp)| mlp.forward(&token(1 + i)?)).collect::<Result<Vec<_>>>()?;
+        let low_res_masks = self.upscaling.forward(&image, &Tensor::stack(&weights, 1)?)?;
+        let iou_predictions = self.iou_head.forward(&token(0)?)?.narrow(1, first, count)?.contiguous()?;
+        Ok(MaskOutput { low_res_masks, iou_predictions })
+    }
+}
+
+/// Two transposed 2×2 convolutions with stride 2, in each of which a pixel becomes four of its own. All that follows is
+/// pixel by pixel, so that the four stay beside each other until the masks are ready, and only these are put in order.
+#[derive(Debug, Clone)]
+struct Upscaling {
+    first: Linear,
+    norm: LayerNorm,
+    second: Linear,
+}
+
+impl Upscaling {
+    fn load(params: &Params) -> Loaded<Self> {
+        let [middle, last] = UPSCALED;
+        Ok(Self {
+            first: transposed(&params.scope(0), CHANNELS, middle, Activation::Identity)?,
+            norm: layer_norm(&params.scope(1), middle, EPS_2D)?,
+            second: transposed(&params.scope(3), middle, last, Activation::Gelu)?,
+        })
+    }
+
+    /// Logits `[N, M, 256, 256]`: image `[N, 64², 256]` upscaled, times `weights` `[N, M, 32]`.
+    fn forward(&self, image: &Tensor, weights: &Tensor) -> Result<Tensor> {
+        let (n, m, c) = weights.dims3()?;
+        let side = EMBEDDING_SIDE;
+        let x = self.first.forward(image)?.reshape((n, side * side, 4, UPSCALED[0]))?;
+        let x = activate(&self.norm.forward(&x)?, Activation::Gelu)?;
+        let x = self.second.forward(&x)?.reshape((n, MASK_SIDE * MASK_SIDE, c))?;
+        // Row, column, then row and column within the pixel of the first step, and within that of the second.
+        let masks = weights.matmul(&x.t()?)?.reshape(&[n, m, side, side, 2, 2, 2, 2][..])?;
+        masks.permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?.contiguous()?.reshape((n, m, MASK_SIDE, MASK_SIDE))
+    }
+}
+
+/// A transposed 2×2 convolution with stride 2, `weight` `[inputs, outputs, 2, 2]`, as a layer from a pixel to its four, row-major:
+/// `[…, inputs]` to `[…, 4·outputs]`.
+fn transposed(params: &Params, inputs: usize, outputs: usize, activation: Activation) -> Loaded<Linear> {
+    let weight = params.get("weight", &[inputs, outputs, 2, 2])?;
+    let bias = params.get("bias", &[outputs])?;
+    let build = || -> Result<Linear> {
+        let weight = weight.permute((2, 3, 1, 0))?.contiguous()?.reshape((4 * outputs, inputs))?;
+        let bias = Tensor::cat(&[&bias, &bias, &bias, &bias], 0)?;
+        Linear::new(&weight, Some(&bias), activation)
+    };
+    build().map_err(MobileSamError::tensor("upscaling"))
+}

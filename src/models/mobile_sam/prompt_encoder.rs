@@ -1,0 +1,137 @@
+//! Prompts to embeddings: sparse ones (boxes, points) to tokens, masks to a dense map.
+
+use super::{
+    EMBEDDING_CHANNELS, EMBEDDING_SIDE, IMAGE_SIDE, Loaded, MASK_SIDE, MobileSamError, Prompts,
+    layers::{EPS_2D, layer_norm},
+    prompts::{NOT_A_POINT, Sparse, TOKEN_WIDTH, UPPER_LEFT},
+};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, composed::activate};
+use candle_core::{D, Tensor};
+use std::f64::consts::TAU;
+
+/// Channels of the first and second step of the mask's downscaling.
+const MASK_CHANNELS: [usize; 2] = [4, 16];
+
+#[derive(Debug, Clone)]
+pub(super) struct PromptEncoder {
+    /// Random spatial frequencies `[2, 128]`.
+    frequencies: Tensor,
+    /// Embeddings of the kinds of tokens `[5, 256]`, in the order of the packed prompts.
+    kinds: Tensor,
+    /// Those of the corners `[2, 256]`.
+    corners: Tensor,
+    /// For objects without a mask prompt `[1, 1, 256]`.
+    no_mask: Tensor,
+    mask_downscaling: MaskDownscaling,
+    /// Position encoding of the image's embedding `[1, 64², 256]`.
+    dense_position: Tensor,
+}
+
+impl PromptEncoder {
+    pub(super) fn load(params: &Params) -> Loaded<Self> {
+        let c = EMBEDDING_CHANNELS;
+        let frequencies = params.scope("pe_layer").get("positional_encoding_gaussian_matrix", &[2, c / 2])?;
+        let embedding = |name: &str| params.scope(name).get("weight", &[1, c]);
+        let mut kinds = vec![embedding("not_a_point_embed")?];
+        for i in 0..4 {
+            kinds.push(embedding(&format!("point_embeddings.{i}"))?);
+        }
+        let no_mask = embedding("no_mask_embed")?;
+        let side = EMBEDDING_SIDE;
+        let at = |i: usize| (i as f32 + 0.5) / side as f32;
+        let grid: Vec<f32> = (0..side * side).flat_map(|i| [at(i % side), at(i / side)]).collect();
+        let grid = params.constant(&grid, &[1, side * side, 2])?;
+        let build = || -> Result<_> {
+            let kinds = Tensor::cat(&kinds, 0)?;
+            let corners = kinds.narrow(0, UPPER_LEFT, 2)?.contiguous()?;
+            Ok((kinds, corners, no_mask.unsqueeze(0)?, encode_position(&grid, &frequencies)?))
+        };
+        let (kinds, corners, no_mask, dense_position) = build().map_err(MobileSamError::tensor("prompt embeddings"))?;
+        let mask_downscaling = MaskDownscaling::load(&params.scope("mask_downscaling"))?;
+        Ok(Self { frequencies, kinds, corners, no_mask, mask_downscaling, dense_position })
+    }
+
+    /// Position encoding of the image's embedding `[1, 64², 256]`.
+    pub(super) fn dense_position(&self) -> &Tensor {
+        &self.dense_position
+    }
+
+    /// Tokens `[N, K, 256]`, or none where masks are all there is, and the dense embedding: `[N, 64², 256]` of masks,
+    /// `[1, 1, 256]` where there are none.
+    pub(super) fn forward(&self, prompts: &Prompts) -> Result<(Option<Tensor>, Tensor)> {
+        let sparse = match &prompts.sparse {
+            Sparse::None => None,
+            Sparse::Boxes(boxes) => Some(self.embed_boxes(boxes)?),
+            Sparse::Tokens(tokens) => Some(self.embed_tokens(tokens)?),
+        };
+        let dense = match &prompts.masks {
+            Some(masks) => self.mask_downscaling.forward(masks)?,
+            None => self.no_mask.clone(),
+        };
+        Ok((sparse, dense))
+    }
+
+    /// `[N, 4]` to `[N, 2, 256]`.
+    fn embed_boxes(&self, boxes: &Tensor) -> Result<Tensor> {
+        self.embed_points(&boxes.contiguous()?.reshape(((), 2, 2))?)?.broadcast_add(&self.corners)
+    }
+
+    /// `[N, K, TOKEN_WIDTH]` to `[N, K, 256]`: position and embedding of the kind, but no position for what is not a point.
+    fn embed_tokens(&self, tokens: &Tensor) -> Result<Tensor> {
+        let (n, k, _) = tokens.dims3()?;
+        let position = self.embed_points(&tokens.narrow(2, 0, 2)?)?;
+        let is_point = tokens.narrow(2, 2 + NOT_A_POINT, 1)?.affine(-1.0, 1.0)?;
+        let kind = tokens.narrow(2, 2, TOKEN_WIDTH - 2)?.contiguous()?.reshape((n * k, ()))?;
+        let kind = kind.matmul(&self.kinds)?.reshape((n, k, ()))?;
+        position.broadcast_mul(&is_point)? + kind
+    }
+
+    /// Position encoding of pixels `[N, K, 2]`, whose centres lie half a pixel further.
+    fn embed_points(&self, points: &Tensor) -> Result<Tensor> {
+        let side = IMAGE_SIDE as f64;
+        encode_position(&points.affine(1.0 / side, 0.5 / side)?, &self.frequencies)
+    }
+}
+
+/// Random Fourier features (Tancik et al., 2020) of `at` `[N, K, 2]` (x, y in 0..1): sines and cosines of 2π·(2·at - 1)·frequencies,
+/// `[N, K, 256]`.
+fn encode_position(at: &Tensor, frequencies: &Tensor) -> Result<Tensor> {
+    let (n, k, _) = at.dims3()?;
+    let phase = at.affine(2.0, -1.0)?.contiguous()?.reshape((n * k, 2))?.matmul(frequencies)?.affine(TAU, 0.0)?;
+    Tensor::cat(&[phase.sin()?, phase.cos()?], D::Minus1)?.reshape((n, k, ()))
+}
+
+/// Mask prompts at a quarter of their resolution.
+#[derive(Debug, Clone)]
+struct MaskDownscaling {
+    steps: [(Conv2d, LayerNorm); 2],
+    project: Linear,
+}
+
+impl MaskDownscaling {
+    fn load(params: &Params) -> Loaded<Self> {
+        let [first, second] = MASK_CHANNELS;
+        let options = Conv2dOptions { stride: 2, ..Conv2dOptions::default() };
+        let step = |conv: usize, inputs: usize, outputs: usize| -> Loaded<_> {
+            let at = params.scope(conv);
+            let (weight, bias) = (at.get("weight", &[outputs, inputs, 2, 2])?, at.get("bias", &[outputs])?);
+            let conv2d = Conv2d::new(&weight, Some(&bias), options).map_err(MobileSamError::tensor("mask downscaling"))?;
+            Ok((conv2d, layer_norm(&params.scope(conv + 1), outputs, EPS_2D)?))
+        };
+        let steps = [step(0, 1, first)?, step(3, first, second)?];
+        let last = params.scope(6);
+        let weight = last.get("weight", &[EMBEDDING_CHANNELS, second, 1, 1])?;
+        let bias = last.get("bias", &[EMBEDDING_CHANNELS])?;
+        let build = || Linear::new(&weight.reshape((EMBEDDING_CHANNELS, second))?, Some(&bias), Activation::Identity);
+        Ok(Self { steps, project: build().map_err(MobileSamError::tensor("mask downscaling"))? })
+    }
+
+    /// `[N, 1, 256, 256]` to `[N, 64², 256]`.
+    fn forward(&self, masks: &Tensor) -> Result<Tensor> {
+        let mut x = masks.contiguous()?.reshape(((), MASK_SIDE, MASK_SIDE, 1))?;
+        for (conv, norm) in &self.steps {
+            x = activate(&norm.forward(&conv.forward(&x)?)?, Activation::Gelu)?;
+        }
+        self.project.forward(&x)?.flatten(1, 2)
+    }
+}

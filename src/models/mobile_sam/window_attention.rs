@@ -1,0 +1,78 @@
+//! Attention within the windows of a map, with a bias by relative position (TinyViT, Wu et al., 2022).
+
+use super::{
+    Loaded, MobileSamError,
+    layers::{EPS, layer_norm, linear},
+};
+use crate::ops::{Activation, LayerNorm, Linear, Params, Result, window_attention};
+use candle_core::Tensor;
+
+/// `x + proj(attention(norm(x)))` within windows of `window`×`window` tokens.
+#[derive(Debug, Clone)]
+pub(super) struct WindowAttention {
+    norm: LayerNorm,
+    /// Rows in the order q of all heads, k of all heads, v of all heads.
+    qkv: Linear,
+    proj: Linear,
+    /// Tokens a side of a window.
+    window: usize,
+    heads: usize,
+    scale: f32,
+    /// `[heads, window², window²]`.
+    bias: Tensor,
+    /// q, k, v `[3·channels]` of a token of padding. The reference pads with zeros before its normalisation, so that
+    /// padding enters the attention as the normalisation's bias does.
+    padding: Tensor,
+}
+
+impl WindowAttention {
+    pub(super) fn load(params: &Params, channels: usize, heads: usize, window: usize) -> Loaded<Self> {
+        let norm = params.scope("norm");
+        let qkv = params.scope("qkv");
+        let weight = qkv.get("weight", &[3 * channels, channels])?;
+        let bias = qkv.get("bias", &[3 * channels])?;
+        let norm_bias = norm.get("bias", &[channels])?;
+        let position = position_bias(params, heads, window)?;
+        let build = || -> Result<(Linear, Tensor)> {
+            let d = channels / heads;
+            // The checkpoint has q, k, v of a head beside each other.
+            let weight = weight.reshape((heads, 3, d, channels))?.transpose(0, 1)?.contiguous()?.reshape((3 * channels, channels))?;
+            let bias = bias.reshape((heads, 3, d))?.transpose(0, 1)?.contiguous()?.flatten_all()?;
+            let qkv = Linear::new(&weight, Some(&bias), Activation::Identity)?;
+            let padding = qkv.forward(&norm_bias.unsqueeze(0)?)?.squeeze(0)?;
+            Ok((qkv, padding))
+        };
+        let (qkv, padding) = build().map_err(MobileSamError::tensor("attention weights"))?;
+        Ok(Self {
+            norm: layer_norm(&norm, channels, EPS)?,
+            qkv,
+            proj: linear(&params.scope("proj"), channels, channels, Activation::Identity)?,
+            window,
+            heads,
+            scale: 1.0 / ((channels / heads) as f32).sqrt(),
+            bias: position,
+            padding,
+        })
+    }
+
+    /// x `[B, H, W, C]` to the same shape, x itself added.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
+        let attended = window_attention(&qkv, &self.padding, self.window, self.heads, self.scale, Some(&self.bias))?;
+        self.proj.forward_add(&attended, x)
+    }
+}
+
+/// `attention_biases` `[heads, side²]`, one for each distance (|Δrow|, |Δcolumn|), laid out for all pairs of tokens:
+/// `[heads, side², side²]`. Distances are numbered in the order of their first appearance over pairs, which is
+/// row-major over (|Δrow|, |Δcolumn|): the first token sees them all in that order.
+fn position_bias(params: &Params, heads: usize, side: usize) -> Loaded<Tensor> {
+    let biases = params.get("attention_biases", &[heads, side * side])?;
+    let n = side * side;
+    let pairs = (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
+    let index = pairs.map(|(a, b)| (a / side).abs_diff(b / side) * side + (a % side).abs_diff(b % side));
+    let index: Vec<u32> = index.map(|i| i as u32).collect();
+    let index = params.constant(&index, &[n * n])?;
+    let lay_out = || biases.index_select(&index, 1)?.reshape((heads, n, n));
+    lay_out().map_err(MobileSamError::tensor("attention biases"))
+}

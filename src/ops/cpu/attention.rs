@@ -1,0 +1,375 @@
+//! Attention, one head of one batch entry (or window) at a time: its keys and values are packed as panels, then tiles
+//! of queries pass through scores, softmax and weighted sum without leaving the core.
+
+use super::{
+    gemm::part,
+    memory::{Input, Output, Shared, even},
+    simd::{Isa, Kernel, Simd},
+    softmax::{Exponentials, ScaleRows},
+    tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
+};
+use crate::ops::Result;
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+/// Where tokens lie. `set` counts batch entries or windows.
+trait Tokens: Sync {
+    /// Number of queries of a set.
+    fn queries(&self, set: usize) -> usize;
+    /// All heads of query `i` and its place in the output.
+    fn query(&self, set: usize, i: usize) -> (*const f32, *mut f32);
+    /// All heads of key and value `j`.
+    fn key_value(&self, set: usize, j: usize) -> (*const f32, *const f32);
+    /// Number in the bias of query `i`.
+    fn bias_row(&self, set: usize, i: usize) -> usize;
+}
+
+/// What all sets have in common.
+struct Shape {
+    sets: usize,
+    heads: usize,
+    keys: usize,
+    /// Channels of a head: of queries and keys, and of values.
+    d: (usize, usize),
+    scale: f32,
+    /// `[heads, queries, keys]`, and its queries.
+    bias: Option<(Shared<*const f32>, usize)>,
+}
+
+/// See [`crate::ops::attention`].
+pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
+    let ((b, nq, c), (bk, nk, ck), (bv, nv, cv)) = (q.dims3()?, k.dims3()?, v.dims3()?);
+    let fits = bk == b && bv == b && nv == nk && ck == c && heads > 0 && c % heads == 0 && cv % heads == 0 && nk > 0;
+    if !fits || bias.is_some_and(|bias| bias.dims() != [heads, nq, nk]) {
+        let bias = bias.map(Tensor::shape);
+        candle_core::bail!("attention: q {:?}, k {:?}, v {:?} and bias {bias:?} for {heads} heads", q.shape(), k.shape(), v.shape());
+    }
+    let (q, k, v) = (even(q)?, even(k)?, even(v)?);
+    let inputs = (Input::<f32>::new(&q, "attention")?, Input::<f32>::new(&k, "attention")?, Input::<f32>::new(&v, "attention")?);
+    let bias = bias.map(Tensor::contiguous).transpose()?;
+    let bias = bias.as_ref().map(|bias| Input::<f32>::new(bias, "attention")).transpose()?;
+    let mut out = Output::new(b * nq * cv);
+    let tokens = Batch {
+        q: inputs.0.ptr(),
+        k: inputs.1.ptr(),
+        v: inputs.2.ptr(),
+        out: out.ptr(),
+        strides: (inputs.0.stride, inputs.1.stride, inputs.2.stride, cv),
+        tokens: (nq, nk),
+    };
+    let bias = bias.as_ref().map(|bias| (Shared::new(bias.ptr()), nq));
+    let shape = Shape { sets: b, heads, keys: nk, d: (c / heads, cv / heads), scale, bias };
+    // SAFETY: the pointers are those of tensors of these shapes; each query of each head is written.
+    unsafe {
+        run(&tokens, &shape, nq);
+        out.into_tensor(&[b, nq, cv])
+    }
+}
+
+/// Queries, keys and values of a batch.
+struct Batch {
+    q: *const f32,
+    k: *const f32,
+    v: *const f32,
+    out: *mut f32,
+    strides: (usize, usize, usize, usize),
+    tokens: (usize, usize),
+}
+
+// SAFETY: inputs are only read; tasks write different queries or heads of `out`.
+unsafe impl Sync for Batch {}
+
+impl Tokens for Batch {
+    fn queries(&self, _: usize) -> usize {
+        self.tokens.0
+    }
+
+    fn query(&self, set: usize, i: usize) -> (*const f32, *mut f32) {
+        let at = set * self.tokens.0 + i;
+        (self.q.wrapping_add(at * self.strides.0), self.out.wrapping_add(at * self.strides.3))
+    }
+
+    fn key_value(&self, set: usize, j: usize) -> (*const f32, *const f32) {
+        let at = set * self.tokens.1 + j;
+        (self.k.wrapping_add(at * self.strides.1), self.v.wrapping_add(at * self.strides.2))
+    }
+
+    fn bias_row(&self, _: usize, i: usize) -> usize {
+        i
+    }
+}
+
+/// See [`crate::ops::window_attention`].
+pub(crate) fn window_attention(
+    qkv: &Tensor,
+    padding: &Tensor,
+    window: usize,
+    heads: usize,
+    scale: f32,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (b, h, w, c3) = qkv.dims4()?;
+    let keys = window * window;
+    let fits = heads > 0 && window > 0 && c3 % (3 * heads) == 0 && padding.dims() == [c3];
+    if !fits || bias.is_some_and(|bias| bias.dims() != [heads, keys, keys]) {
+        let (padding, bias) = (padding.shape(), bias.map(Tensor::shape));
+        candle_core::bail!("window_attention: qkv {:?}, padding {padding:?}, bias {bias:?}: {heads} heads, window {window}", qkv.shape());
+    }
+    let (c, qkv, padding) = (c3 / 3, even(qkv)?, padding.contiguous()?);
+    let (input, padding) = (Input::<f32>::new(&qkv, "window_attention")?, Input::<f32>::new(&padding, "window_attention")?);
+    let bias = bias.map(Tensor::contiguous).transpose()?;
+    let bias = bias.as_ref().map(|bias| Input::<f32>::new(bias, "window_attention")).transpose()?;
+    let mut out = Output::new(b * h * w * c);
+    let grid = (h.div_ceil(window), w.div_ceil(window));
+    let map =
+        Windows { qkv: input.ptr(), padding: padding.ptr(), out: out.ptr(), stride: input.stride, size: (h, w), window, grid, channels: c };
+    let bias = bias.as_ref().map(|bias| (Shared::new(bias.ptr()), keys));
+    let shape = Shape { sets: b * grid.0 * grid.1, heads, keys, d: (c / heads, c / heads), scale, bias };
+    // SAFETY: the pointers are those of tensors of these shapes; the windows cover the map, so that each of its tokens is
+    // written by each head.
+    unsafe {
+        run(&map, &shape, keys);
+        out.into_tensor(&[b, h, w, c])
+    }
+}
+
+/// Windows of a map, read where its tokens lie.
+struct Windows {
+    qkv: *const f32,
+    padding: *const f32,
+    out: *mut f32,
+    stride: usize,
+    size: (usize, usize),
+    window: usize,
+    grid: (usize, usize),
+    channels: usize,
+}
+
+// SAFETY: inputs are only read; tasks write different queries or heads of `out`.
+unsafe impl Sync for Windows {}
+
+impl Windows {
+    /// Image, and the window's first row and column.
+    fn origin(&self, set: usize) -> (usize, usize, usize) {
+        let (rows, columns) = self.grid;
+        (set / (rows * columns), set / columns % rows * self.window, set % columns * self.window)
+    }
+
+    /// Width of the window within the map.
+    fn width(&self, left: usize) -> usize {
+        self.window.min(self.size.1 - left)
+    }
+}
+
+impl Tokens for Windows {
+    fn queries(&self, set: usize) -> usize {
+        let (_, top, left) = self.origin(set);
+        self.window.min(self.size.0 - top) * self.width(left)
+    }
+
+    fn query(&self, set: usize, i: usize) -> (*const f32, *mut f32) {
+        let (image, top, left) = self.origin(set);
+        let width = self.width(left);
+        let at = (image * self.size.0 + top + i / width) * self.size.1 + left + i % width;
+        (self.qkv.wrapping_add(at * self.stride), self.out.wrapping_add(at * self.channels))
+    }
+
+    fn key_value(&self, set: usize, j: usize) -> (*const f32, *const f32) {
+        let (image, top, left) = self.origin(set);
+        let (y, x) = (top + j / self.window, left + j % self.window);
+        let inside = y < self.size.0 && x < self.size.1;
+        let at = (image * self.size.0 + y) * self.size.1 + x;
+        let token = if inside { self.qkv.wrapping_add(at * self.stride) } else { self.padding };
+        (token.wrapping_add(self.channels), token.wrapping_add(2 * self.channels))
+    }
+
+    fn bias_row(&self, set: usize, i: usize) -> usize {
+        let width = self.width(self.origin(set).2);
+        i / width * self.window + i % width
+    }
+}
+
+/// Attends in all sets and heads, of at most `queries` queries each.
+///
+/// # Safety
+/// `tokens` gives valid pointers for all tokens of `shape`.
+unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
+    let isa = Isa::best();
+    let (tile_rows, _) = tile::largest(isa);
+    let items = shape.sets * shape.heads;
+    if items == 0 || queries == 0 {
+        return;
+    }
+    let work = items * queries * shape.keys * (shape.d.0 + shape.d.1);
+    let tasks = (work / 400_000).clamp(1, 4 * rayon::current_num_threads());
+    // Heads are whole where there are enough of them: each part of a head packs its keys again.
+    let parts = (tasks / items).clamp(1, queries.div_ceil(4 * tile_rows));
+    let tasks = tasks.min(items * parts);
+    let task = |index: usize| {
+        let mut head = Head::new(isa, shape);
+        for item in part(items * parts, tasks, index) {
+            let (set, number) = (item / parts / shape.heads, item / parts % shape.heads);
+            let range = part(tokens.queries(set), parts, item % parts);
+            // SAFETY: the caller vouched for the tokens; no two items have a query and head in common.
+            unsafe { head.attend(tokens, set, number, range) };
+        }
+    };
+    if tasks == 1 { task(0) } else { (0..tasks).into_par_iter().with_max_len(1).for_each(task) }
+}
+
+/// Memory to work on one head.
+struct Head<'a> {
+    isa: Isa,
+    shape: &'a Shape,
+    /// Panels `[keys / 16][d][16]`.
+    keys: Vec<f32>,
+    /// Panels `[dv / 16][keys][16]`.
+    values: Vec<f32>,
+    /// Scores of a tile of queries, rows of whole vectors.
+    scores: Vec<f32>,
+}
+
+impl<'a> Head<'a> {
+    fn new(isa: Isa, shape: &'a Shape) -> Self {
+        let columns = shape.keys.next_multiple_of(PANEL);
+        Self {
+            isa,
+            shape,
+            keys: vec![0.0; columns * shape.d.0],
+            values: vec![0.0; shape.keys * shape.d.1.next_multiple_of(PANEL)],
+            scores: vec![0.0; columns * MAX_ROWS],
+        }
+    }
+
+    /// # Safety
+    /// See [`run`].
+    unsafe fn attend<T: Tokens>(&mut self, tokens: &T, set: usize, head: usize, queries: std::ops::Range<usize>) {
+        let (d, dv) = self.shape.d;
+        // SAFETY: the caller vouched for the tokens.
+        unsafe {
+            self.isa.run(PackKeysValues { tokens, set, head, to: self });
+            let (most, _) = tile::largest(self.isa);
+            let tiles = queries.len().div_ceil(most);
+            for index in 0..tiles {
+                let range = part(queries.len(), tiles, index);
+                let (mut from, mut to) = ([std::ptr::null(); MAX_ROWS], [std::ptr::null_mut(); MAX_ROWS]);
+                for (i, query) in range.clone().enumerate() {
+                    let (q, out) = tokens.query(set, queries.start + query);
+                    (from[i], to[i]) = (q.wrapping_add(head * d), out.wrapping_add(head * dv));
+                }
+                self.query_tile(tokens, set, head, queries.start + range.start, &from, &to, range.len());
+            }
+        }
+    }
+
+    /// Scores, softmax and weighted sum of one tile of queries.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn query_tile<T: Tokens>(
+        &mut self,
+        tokens: &T,
+        set: usize,
+        head: usize,
+        first: usize,
+        from: &RowTable,
+        to: &[*mut f32; MAX_ROWS],
+        count: usize,
+    ) {
+        let Shape { keys, d: (d, dv), scale, bias, .. } = *self.shape;
+        let stride = keys.next_multiple_of(PANEL);
+        let start = self.scores.as_mut_ptr();
+        let rows: [*mut f32; MAX_ROWS] = std::array::from_fn(|i| start.wrapping_add(i * stride));
+        let mut sums = [0.0; MAX_ROWS];
+        // SAFETY: see `run`; scores have `MAX_ROWS` rows of `stride`.
+        unsafe {
+            self.product(std::slice::from_ref(from), d, &self.keys, keys, &rows, count);
+            match bias {
+                None => self.isa.run(Exponentials { rows: start, stride, len: keys, scale, bias: None, sums: &mut sums[..count] }),
+                Some((bias, queries)) => {
+                    for i in 0..count {
+                        let row = head * queries + tokens.bias_row(set, first + i);
+                        let bias = Some(bias.get().wrapping_add(row * keys));
+                        self.isa.run(Exponentials { rows: rows[i], stride, len: keys, scale, bias, sums: &mut sums[i..=i] });
+                    }
+                }
+            }
+            let table: RowTable = rows.map(<*mut f32>::cast_const);
+            self.product(std::slice::from_ref(&table), keys, &self.values, dv, to, count);
+            self.isa.run(ScaleRows { rows: &to[..count], len: dv, factors: &sums });
+        }
+    }
+
+    /// `out[i] = Σ a[i]·b` for `count` rows and the panels of `b`.
+    unsafe fn product(&self, a: &[RowTable], inner: usize, b: &[f32], columns: usize, out: &[*mut f32; MAX_ROWS], count: usize) {
+        let (_, wide) = tile::largest(self.isa);
+        let panels = columns.div_ceil(PANEL);
+        for panel in (0..panels).step_by(wide) {
+            let column = panel * PANEL;
+            let tile = Tile {
+                a,
+                inner,
+                b: b[column * inner..].as_ptr(),
+                panel_stride: inner * PANEL,
+                bias: None,
+                out,
+                residual: None,
+                column,
+                columns: columns - column,
+                relu: false,
+                affine: None,
+            };
+            // SAFETY: see `run`.
+            unsafe { tile::run(self.isa, count, wide.min(panels - panel), &tile) };
+        }
+    }
+}
+
+/// Lays out keys and values of one head.
+struct PackKeysValues<'a, 'b, T> {
+    tokens: &'a T,
+    set: usize,
+    head: usize,
+    to: &'a mut Head<'b>,
+}
+
+impl<T: Tokens> Kernel for PackKeysValues<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Shape { keys, d: (d, dv), .. } = *self.to.shape;
+        let (to_keys, to_values) = (self.to.keys.as_mut_ptr(), self.to.values.as_mut_ptr());
+        for first in (0..keys).step_by(8) {
+            let mut rows = [std::ptr::null(); 8];
+            for (i, row) in rows.iter_mut().enumerate() {
+                // Beyond the last key its own numbers again: those columns are never read.
+                let j = (first + i).min(keys - 1);
+                let (k, v) = self.tokens.key_value(self.set, j);
+                *row = k.wrapping_add(self.head * d);
+                if j == first + i {
+                    let v = v.wrapping_add(self.head * dv);
+                    let mut c = 0;
+                    while c < dv {
+                        let to = to_values.wrapping_add((c / PANEL * keys + j) * PANEL + c % PANEL);
+                        // SAFETY: the caller vouched for the tokens; panels are filled up to `PANEL` columns.
+                        unsafe { S::store(to, S::load_n(v.wrapping_add(c), dv - c)) };
+                        c += S::LANES;
+                    }
+                }
+            }
+            let panel = to_keys.wrapping_add(first / PANEL * PANEL * d + first % PANEL);
+            let mut c = 0;
+            while c + 8 <= d {
+                // SAFETY: rows have d numbers, and the panel d lines of 16.
+                unsafe { S::transpose8(rows.map(|row| row.wrapping_add(c)), panel.wrapping_add(c * PANEL), PANEL) };
+                c += 8;
+            }
+            while c < d {
+                for (i, row) in rows.iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { panel.wrapping_add(c * PANEL + i).write(row.wrapping_add(c).read()) };
+                }
+                c += 1;
+            }
+        }
+    }
+}

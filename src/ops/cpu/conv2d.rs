@@ -1,0 +1,218 @@
+//! Dense and grouped convolution: a matrix product whose rows are the pixels under the kernel, read where they lie.
+
+use super::{
+    depthwise::Depthwise,
+    gemm::{Gemm, Rows, Strided},
+    memory::{Input, Output, even, to_vec},
+    packed::Packed,
+    simd::Isa,
+    tile::{MAX_ROWS, RowTable},
+};
+use crate::ops::{Conv2dOptions, Result};
+use candle_core::Tensor;
+
+/// The packed weights of a convolution.
+#[derive(Debug)]
+pub(crate) struct Conv2d {
+    kernel: (usize, usize),
+    /// Channels of the input and of the output.
+    channels: (usize, usize),
+    weights: Weights,
+}
+
+#[derive(Debug)]
+enum Weights {
+    /// One matrix `[kh·kw·channels of the group, columns of the group]` a group, and a row of zeros for pixels outside.
+    Groups {
+        groups: Vec<Packed>,
+        zeros: Vec<f32>,
+    },
+    Depthwise(Depthwise),
+}
+
+impl Conv2d {
+    /// Packs `weight` `[out, in/groups, kh, kw]` and `bias` `[out]`.
+    pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Result<Self> {
+        let (out, inner, kh, kw) = weight.dims4()?;
+        let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
+        let groups = options.groups;
+        let weights = if inner == 1 && groups == out && groups > 1 {
+            Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out))
+        } else {
+            let columns = out / groups;
+            let pack = |group: usize| {
+                let bias = bias.as_ref().map(|bias| &bias[group * columns..(group + 1) * columns]);
+                Packed::new(kh * kw * inner, columns, bias, |row, column| {
+                    let (pixel, channel) = (row / inner, row % inner);
+                    numbers[((group * columns + column) * inner + channel) * kh * kw + pixel]
+                })
+            };
+            Weights::Groups { groups: (0..groups).map(pack).collect(), zeros: vec![0.0; kw * inner] }
+        };
+        Ok(Self { kernel: (kh, kw), channels: (inner * groups, out), weights })
+    }
+
+    /// `affine(activation(conv(x) + bias + residual))`.
+    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
+        let (b, h, w, c) = x.dims4()?;
+        let ((kh, kw), p) = (self.kernel, o.padding);
+        if c != self.channels.0 {
+            candle_core::bail!("conv2d: an input of shape {:?} for a layer of {} channels", x.shape(), self.channels.0);
+        }
+        let (ph, pw) = (h + p.top + p.bottom, w + p.left + p.right);
+        if ph < kh || pw < kw || o.stride == 0 {
+            candle_core::bail!("conv2d: an input of {h}×{w} for a kernel of {kh}×{kw} at stride {}", o.stride);
+        }
+        let (oh, ow) = ((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1);
+        let shape = [b, oh, ow, self.channels.1];
+        let x = even(x)?;
+        let x = Input::<f32>::new(&x, "conv2d")?;
+        let residual = residual.map(|r| super::residual(r, &shape)).transpose()?;
+        let residual = residual.as_ref().map(|r| Input::<f32>::new(r, "conv2d")).transpose()?;
+        let residual = residual.as_ref().map(Input::ptr);
+        let mut out = Output::new(shape.iter().product());
+        let map = Map { x: x.ptr(), pixel: x.stride, size: (h, w), kernel: (kh, kw), out: (oh, ow), options: *o };
+        // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
+        // of them is written: by the depthwise kernel, or by the groups' products side by side.
+        unsafe {
+            match &self.weights {
+                Weights::Depthwise(kernel) => kernel.run(&map, b, out.ptr(), residual),
+                Weights::Groups { groups, zeros } => {
+                    for (group, weights) in groups.iter().enumerate() {
+                        let first = group * weights.columns;
+                        let gemm = Gemm {
+                            isa: Isa::best(),
+                            weights,
+                            rows: b * oh * ow,
+                            out: out.ptr().wrapping_add(first),
+                            out_stride: shape[3],
+                            residual: residual.map(|r| r.wrapping_add(first)),
+                            activation: o.activation,
+                            affine: o.affine,
+                        };
+                        dense(&gemm, map.at_channel(group * c / groups.len()), c / groups.len(), groups.len() == 1, zeros);
+                    }
+                }
+            }
+            out.into_tensor(&shape)
+        }
+    }
+}
+
+/// # Safety
+/// See [`Gemm::run`].
+unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zeros: &[f32]) {
+    let o = map.options;
+    let pointwise = map.kernel == (1, 1) && o.stride == 1 && map.out == map.size;
+    // SAFETY: the caller vouched for the pointers.
+    unsafe {
+        if pointwise {
+            gemm.run(&Strided { start: map.x, stride: map.pixel, inner: channels });
+        } else {
+            let joined = one_group && map.pixel == channels;
+            gemm.run(&Pixels { map, channels, joined, zeros: zeros.as_ptr() });
+        }
+    }
+}
+
+/// An input map and how a kernel slides over it.
+#[derive(Clone, Copy)]
+pub(super) struct Map {
+    pub(super) x: *const f32,
+    /// Floats from one pixel to the next.
+    pub(super) pixel: usize,
+    /// Height and width of the input.
+    pub(super) size: (usize, usize),
+    /// Height and width of the kernel.
+    pub(super) kernel: (usize, usize),
+    /// Height and width of the output.
+    pub(super) out: (usize, usize),
+    pub(super) options: Conv2dOptions,
+}
+
+// SAFETY: only read, as long as the memory is borrowed.
+unsafe impl Sync for Map {}
+
+impl Map {
+    fn at_channel(mut self, channel: usize) -> Self {
+        self.x = self.x.wrapping_add(channel);
+        self
+    }
+}
+
+/// Output pixels as rows. Where pixels lie one after another (`joined`) a piece is a row of the kernel, else a pixel.
+struct Pixels {
+    map: Map,
+    channels: usize,
+    joined: bool,
+    zeros: *const f32,
+}
+
+// SAFETY: only read, as long as the memory is borrowed.
+unsafe impl Sync for Pixels {}
+
+impl Rows for Pixels {
+    fn positions(&self) -> usize {
+        self.map.kernel.0 * if self.joined { 1 } else { self.map.kernel.1 }
+    }
+
+    fn inner(&self) -> usize {
+        self.channels * if self.joined { self.map.kernel.1 } else { 1 }
+    }
+
+    fn tables(&self, first: usize, count: usize, tables: &mut [RowTable], scratch: &mut Vec<f32>) {
+        let Map { kernel: (kh, kw), out: (oh, ow), size: (h, w), options: o, .. } = self.map;
+        let piece = self.inner();
+        if self.joined && scratch.is_empty() {
+            scratch.resize(MAX_ROWS * kh * piece, 0.0);
+        }
+        let (mut image, mut y, mut x) = (first / ow / oh, first / ow % oh, first % ow);
+        for row in 0..count {
+            // Coordinates in the padded input are never negative.
+            let left = (x * o.stride) as isize - o.padding.left as isize;
+            for ky in 0..kh {
+                let iy = (y * o.stride + ky).wrapping_sub(o.padding.top);
+                let line = self.map.x.wrapping_add((image * h + iy.min(h)) * w * self.map.pixel);
+                if !self.joined {
+                    for kx in 0..kw {
+                        let ix = left + kx as isize;
+                        let inside = iy < h && (0..w as isize).contains(&ix);
+                        tables[ky * kw + kx][row] = if inside { line.wrapping_add(ix as usize * self.map.pixel) } else { self.zeros };
+                    }
+                } else if iy >= h {
+                    tables[ky][row] = self.zeros;
+                } else if left >= 0 && left as usize + kw <= w {
+                    tables[ky][row] = line.wrapping_add(left as usize * self.map.pixel);
+                } else {
+                    let copy = &mut scratch[(row * kh + ky) * piece..][..piece];
+                    self.copy_border(line, left, copy);
+                    tables[ky][row] = copy.as_ptr();
+                }
+            }
+            x += 1;
+            if x == ow {
+                (x, y) = (0, y + 1);
+            }
+            if y == oh {
+                (y, image) = (0, image + 1);
+            }
+        }
+    }
+}
+
+impl Pixels {
+    /// The pixels from column `left` on of a row of the input, zeros outside.
+    fn copy_border(&self, line: *const f32, left: isize, to: &mut [f32]) {
+        to.fill(0.0);
+        let (w, kw) = (self.map.size.1 as isize, self.map.kernel.1 as isize);
+        let (from, end) = (left.clamp(0, w), (left + kw).clamp(0, w));
+        if from < end {
+            let numbers = (end - from) as usize * self.channels;
+            let at = (from - left) as usize * self.channels;
+            // SAFETY: columns from..end lie within the row of the input, and as many pixels from `at` within the piece.
+            unsafe {
+                std::ptr::copy_nonoverlapping(line.wrapping_add(from as usize * self.channels), to[at..at + numbers].as_mut_ptr(), numbers);
+            }
+        }
+    }
+}

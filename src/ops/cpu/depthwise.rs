@@ -1,0 +1,222 @@
+//! Depthwise convolution, vectors along the channels.
+
+use super::{
+    conv2d::Map,
+    gemm::part,
+    math::Activate,
+    memory::Shared,
+    simd::{Isa, Kernel, Simd},
+};
+use crate::ops::Activation;
+use rayon::prelude::*;
+
+/// Weights `[kh, kw, channels]` and bias.
+#[derive(Debug)]
+pub(super) struct Depthwise {
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    channels: usize,
+}
+
+impl Depthwise {
+    /// From `weights` `[channels, 1, kh, kw]`.
+    pub(super) fn new(weights: &[f32], bias: Option<Vec<f32>>, (kh, kw): (usize, usize), channels: usize) -> Self {
+        let taps = kh * kw;
+        let weights = (0..taps * channels).map(|i| weights[i % channels * taps + i / channels]).collect();
+        Self { weights, bias: bias.unwrap_or_else(|| vec![0.0; channels]), channels }
+    }
+
+    /// Convolves `batch` maps.
+    ///
+    /// # Safety
+    /// The map's memory holds `batch` inputs; `out` and `residual` are as large as the outputs.
+    pub(super) unsafe fn run(&self, map: &Map, batch: usize, out: *mut f32, residual: Option<*const f32>) {
+        let (oh, ow) = map.out;
+        let rows = batch * oh;
+        let work = rows * ow * self.weights.len();
+        let tasks = (work / 200_000).clamp(1, 4 * rayon::current_num_threads()).min(rows.max(1));
+        let (isa, shared) = (Isa::best(), Shared::new((out, residual)));
+        let task = |index: usize| {
+            for row in part(rows, tasks, index) {
+                let (image, y) = (row / oh, row % oh);
+                let at = row * ow * self.channels;
+                let (out, residual) = shared.get();
+                let (h, w) = map.size;
+                let line = Line {
+                    kernel: self,
+                    map,
+                    image: map.x.wrapping_add(image * h * w * map.pixel),
+                    y,
+                    out: out.wrapping_add(at),
+                    residual: residual.map(|r| r.wrapping_add(at)),
+                };
+                // SAFETY: the caller vouched for the memory; each row of the output is written by one task.
+                unsafe { isa.run(line) };
+            }
+        };
+        if tasks == 1 { task(0) } else { (0..tasks).into_par_iter().with_max_len(1).for_each(task) }
+    }
+}
+
+/// One row of an output.
+struct Line<'a> {
+    kernel: &'a Depthwise,
+    map: &'a Map,
+    /// Start of the input.
+    image: *const f32,
+    y: usize,
+    out: *mut f32,
+    residual: Option<*const f32>,
+}
+
+impl Kernel for Line<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let o = self.map.options;
+        // SAFETY: see `Depthwise::run`.
+        unsafe {
+            match (self.map.kernel.1, o.stride) {
+                (3, 1) => self.line::<S, 3, 1>(),
+                (3, 2) => self.line::<S, 3, 2>(),
+                (5, 1) => self.line::<S, 5, 1>(),
+                (5, 2) => self.line::<S, 5, 2>(),
+                _ => {
+                    for x in 0..self.map.out.1 {
+                        self.pixel::<S>(x);
+                    }
+                }
+            }
+            if !matches!(o.activation, Activation::Identity | Activation::Relu) {
+                let len = self.map.out.1 * self.kernel.channels;
+                Activate { from: self.out, to: self.out, len, activation: o.activation, affine: o.affine }.run::<S>();
+            }
+        }
+    }
+}
+
+impl Line<'_> {
+    /// Rows of the kernel that fall on the input: from, to.
+    #[inline(always)]
+    fn kernel_rows(&self) -> (usize, usize) {
+        let top = self.y * self.map.options.stride;
+        let pad = self.map.options.padding.top;
+        (pad.saturating_sub(top), self.map.kernel.0.min((self.map.size.0 + pad).saturating_sub(top)))
+    }
+
+    #[inline(always)]
+    unsafe fn line<S: Simd, const KW: usize, const STRIDE: usize>(&self) {
+        let (ow, w, left) = (self.map.out.1, self.map.size.1, self.map.options.padding.left);
+        // Outputs whose kernel lies within the input's columns.
+        let first = left.div_ceil(STRIDE).min(ow);
+        let end = if w + left >= KW { ((w + left - KW) / STRIDE + 1).clamp(first, ow) } else { first };
+        // SAFETY: see `Depthwise::run`.
+        unsafe {
+            let mut x = 0;
+            while x < ow {
+                if x >= first && x + 8 <= end {
+                    self.tile::<S, KW, STRIDE, 8>(x);
+                    x += 8;
+                } else if x >= first && x + 4 <= end {
+                    self.tile::<S, KW, STRIDE, 4>(x);
+                    x += 4;
+                } else {
+                    self.pixel::<S>(x);
+                    x += 1;
+                }
+            }
+        }
+    }
+
+    /// `N` outputs from column `x` on, the kernel within the input's columns.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const KW: usize, const STRIDE: usize, const N: usize>(&self, x: usize) {
+        let (channels, pixel, w) = (self.kernel.channels, self.map.pixel, self.map.size.1);
+        let o = self.map.options;
+        let (from, to) = self.kernel_rows();
+        let column = x * STRIDE - o.padding.left;
+        let weights = self.kernel.weights.as_ptr();
+        let mut c = 0;
+        // SAFETY: see `Depthwise::run`; the channels left are read and written alone.
+        unsafe {
+            while c < channels {
+                let n = S::LANES.min(channels - c);
+                let full = n == S::LANES;
+                let mut acc = [S::load_n(self.kernel.bias.as_ptr().wrapping_add(c), n); N];
+                for ky in from..to {
+                    let iy = self.y * STRIDE + ky - o.padding.top;
+                    let line = self.image.wrapping_add((iy * w + column) * pixel + c);
+                    let mut weight = [S::splat(0.0); KW];
+                    for (kx, weight) in weight.iter_mut().enumerate() {
+                        let at = weights.wrapping_add((ky * KW + kx) * channels + c);
+                        *weight = if full { S::load(at) } else { S::load_n(at, n) };
+                    }
+                    for ix in 0..(N - 1) * STRIDE + KW {
+                        let at = line.wrapping_add(ix * pixel);
+                        let value = if full { S::load(at) } else { S::load_n(at, n) };
+                        for (i, acc) in acc.iter_mut().enumerate() {
+                            if ix >= i * STRIDE && ix < i * STRIDE + KW {
+                                *acc = S::fma(value, weight[ix - i * STRIDE], *acc);
+                            }
+                        }
+                    }
+                }
+                for (i, acc) in acc.iter().enumerate() {
+                    self.finish::<S>((x + i) * channels + c, *acc, n);
+                }
+                c += S::LANES;
+            }
+        }
+    }
+
+    /// The output at column `x`, wherever the kernel lies.
+    #[inline(always)]
+    unsafe fn pixel<S: Simd>(&self, x: usize) {
+        let (channels, pixel, w) = (self.kernel.channels, self.map.pixel, self.map.size.1);
+        let (o, kw) = (self.map.options, self.map.kernel.1);
+        let (from, to) = self.kernel_rows();
+        let (column, left) = (x * o.stride, o.padding.left);
+        let columns = left.saturating_sub(column)..kw.min((w + left).saturating_sub(column));
+        let mut c = 0;
+        // SAFETY: see `Depthwise::run`; the channels left are read and written alone.
+        unsafe {
+            while c < channels {
+                let n = S::LANES.min(channels - c);
+                let mut acc = S::load_n(self.kernel.bias.as_ptr().wrapping_add(c), n);
+                for ky in from..to {
+                    let iy = self.y * o.stride + ky - o.padding.top;
+                    for kx in columns.clone() {
+                        let value = self.image.wrapping_add((iy * w + column + kx - left) * pixel + c);
+                        let weight = self.kernel.weights.as_ptr().wrapping_add((ky * kw + kx) * channels + c);
+                        acc = S::fma(S::load_n(value, n), S::load_n(weight, n), acc);
+                    }
+                }
+                self.finish::<S>(x * channels + c, acc, n);
+                c += S::LANES;
+            }
+        }
+    }
+
+    /// Residual, relu and affine, and the way to memory.
+    #[inline(always)]
+    unsafe fn finish<S: Simd>(&self, at: usize, mut v: S::V, n: usize) {
+        let o = &self.map.options;
+        // SAFETY: see `Depthwise::run`.
+        unsafe {
+            if let Some(residual) = self.residual {
+                v = S::add(v, S::load_n(residual.wrapping_add(at), n));
+            }
+            if o.activation == Activation::Relu {
+                v = S::max(S::splat(0.0), v);
+            }
+            if let Some((scale, shift)) = o.affine
+                && matches!(o.activation, Activation::Identity | Activation::Relu)
+            {
+                v = S::fma(v, S::splat(scale), S::splat(shift));
+            }
+            let to = self.out.wrapping_add(at);
+            if n == S::LANES { S::store(to, v) } else { S::store_n(to, v, n) }
+        }
+    }
+}

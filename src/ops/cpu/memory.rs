@@ -1,0 +1,145 @@
+//! Tensors' memory, in and out.
+
+use crate::ops::Result;
+use candle_core::{CpuStorage, Device, Storage, StorageRef, Tensor, WithDType};
+
+/// Numbers of a tensor on the CPU whose last dimension is contiguous and whose other dimensions are evenly spaced rows.
+pub(super) struct Input<'a, T = f32> {
+    storage: StorageRef<'a>,
+    start: usize,
+    /// Numbers from one row to the next; a row is the last dimension.
+    pub(super) stride: usize,
+    numbers: std::marker::PhantomData<T>,
+}
+
+/// The tensor itself where its memory is as [`Input`] takes it, else a contiguous copy.
+pub(super) fn even(x: &Tensor) -> Result<Tensor> {
+    if row_stride(x).is_some() { Ok(x.clone()) } else { x.contiguous() }
+}
+
+fn row_stride(x: &Tensor) -> Option<usize> {
+    let (dims, strides) = (x.dims(), x.stride());
+    let (&last, outer) = dims.split_last()?;
+    if last != 1 && strides[outer.len()] != 1 {
+        return None;
+    }
+    let (mut stride, mut rows) = (None, 1);
+    for (&dim, &step) in outer.iter().zip(strides).rev() {
+        if dim == 1 {
+            continue;
+        }
+        let first = *stride.get_or_insert(step);
+        if step != first * rows {
+            return None;
+        }
+        rows *= dim;
+    }
+    Some(stride.unwrap_or(last))
+}
+
+impl<'a, T: WithDType> Input<'a, T> {
+    /// The memory of `x`, which must be as [`even`] gives it.
+    pub(super) fn new(x: &'a Tensor, op: &'static str) -> Result<Self> {
+        let Some(stride) = row_stride(x) else { candle_core::bail!("{op}: a tensor of shape {:?} is not in even rows", x.shape()) };
+        if x.dtype() != T::DTYPE {
+            candle_core::bail!("{op}: a tensor of {:?}, {:?} was expected", x.dtype(), T::DTYPE);
+        }
+        let (storage, layout) = x.storage_and_layout();
+        let start = layout.start_offset();
+        if !matches!(&*storage, Storage::Cpu(_)) {
+            candle_core::bail!("{op}: tensors on different devices");
+        }
+        Ok(Self { storage, start, stride, numbers: std::marker::PhantomData })
+    }
+
+    /// All numbers from the tensor's first to the end of its memory.
+    pub(super) fn slice(&self) -> &[T] {
+        let Storage::Cpu(storage) = &*self.storage else { return &[] };
+        T::cpu_storage_as_slice(storage).ok().and_then(|all| all.get(self.start..)).unwrap_or(&[])
+    }
+
+    /// The first number.
+    pub(super) fn ptr(&self) -> *const T {
+        self.slice().as_ptr()
+    }
+}
+
+/// The numbers of a contiguous tensor.
+pub(super) fn to_vec(x: &Tensor) -> Result<Vec<f32>> {
+    x.flatten_all()?.to_vec1()
+}
+
+/// Memory of a result, written by kernels before it becomes a tensor.
+pub(super) struct Output {
+    data: Vec<f32>,
+    len: usize,
+}
+
+impl Output {
+    /// Memory for `len` numbers, not initialised.
+    pub(super) fn new(len: usize) -> Self {
+        let mut data = Vec::with_capacity(len);
+        advise_huge_pages(&mut data);
+        Self { data, len }
+    }
+
+    /// The first number.
+    pub(super) fn ptr(&mut self) -> *mut f32 {
+        self.data.as_mut_ptr()
+    }
+
+    /// The tensor of `shape`.
+    ///
+    /// # Safety
+    /// All numbers have been written.
+    pub(super) unsafe fn into_tensor(mut self, shape: &[usize]) -> Result<Tensor> {
+        // SAFETY: the capacity is at least `len`, and the caller vouched for the numbers.
+        unsafe { self.data.set_len(self.len) };
+        let storage = Storage::Cpu(CpuStorage::F32(self.data));
+        if shape.iter().product::<usize>() != self.len {
+            candle_core::bail!("a result of {} numbers for shape {shape:?}", self.len);
+        }
+        Ok(Tensor::from_storage(storage, shape, candle_core::op::BackpropOp::none(), false))
+    }
+}
+
+/// Asks for huge pages for large memory: fresh pages of 4 KiB cost more time than writing to them.
+fn advise_huge_pages(data: &mut Vec<f32>) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 2 << 20;
+        let start = data.as_mut_ptr().addr().next_multiple_of(PAGE);
+        let end = (data.as_ptr().addr() + data.capacity() * 4) / PAGE * PAGE;
+        if end >= start + 2 * PAGE {
+            // SAFETY: whole pages within the vector's own memory; the advice changes no contents, and its failure changes nothing.
+            unsafe {
+                libc::madvise(data.as_mut_ptr().wrapping_byte_add(start - data.as_ptr().addr()).cast(), end - start, libc::MADV_HUGEPAGE)
+            };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = data;
+}
+
+/// A pointer that tasks share; they read, or write disjoint parts.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<T>(T);
+
+// SAFETY: see the type; each use says why the parts are disjoint.
+unsafe impl<T> Send for Shared<T> {}
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T: Copy> Shared<T> {
+    pub(super) fn new(pointer: T) -> Self {
+        Self(pointer)
+    }
+
+    pub(super) fn get(&self) -> T {
+        self.0
+    }
+}
+
+/// Whether `x` lives in host memory.
+pub(crate) fn is_cpu(x: &Tensor) -> bool {
+    matches!(x.device(), Device::Cpu)
+}

@@ -1,0 +1,151 @@
+//! Vectors of f32 of the width the machine has: AVX-512, AVX2 with FMA, or plain arrays that the compiler vectorises.
+//!
+//! A [`Kernel`] is written once, generic over [`Simd`]; [`Isa::run`] calls it compiled for the instruction set.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::sync::OnceLock;
+
+/// A vector of f32 and its operations.
+///
+/// # Safety of all functions
+/// The processor has the instruction set, and pointers are valid for the lanes read or written. No alignment is needed.
+pub(crate) trait Simd: Copy {
+    /// Lanes of a vector: 8 or 16.
+    const LANES: usize;
+    /// The vector.
+    type V: Copy;
+
+    unsafe fn load(p: *const f32) -> Self::V;
+    unsafe fn store(p: *mut f32, v: Self::V);
+    /// The first `n` lanes from memory, zero in the others.
+    unsafe fn load_n(p: *const f32, n: usize) -> Self::V;
+    /// The first `n` lanes to memory.
+    unsafe fn store_n(p: *mut f32, v: Self::V, n: usize);
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// a·b + c.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The greater of both; b where either is not a number.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller of both; b where either is not a number.
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// To the nearest integer, ties to even.
+    unsafe fn round(v: Self::V) -> Self::V;
+    /// 2^v for integral v in -126..=127.
+    unsafe fn exp2_integral(v: Self::V) -> Self::V;
+    /// `a > b ? x : y` in each lane.
+    unsafe fn if_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    unsafe fn sum(v: Self::V) -> f32;
+    unsafe fn greatest(v: Self::V) -> f32;
+    /// Transposes 8 rows of 8 from `from[i]` to `to + i·stride`.
+    unsafe fn transpose8(from: [*const f32; 8], to: *mut f32, stride: usize);
+}
+
+/// Code to be compiled for each instruction set.
+pub(crate) trait Kernel {
+    /// What it gives back.
+    type Output;
+
+    /// The code. Must be `#[inline(always)]`, as must be all generic functions it calls.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of `S`, and the kernel's pointers are valid as its type says.
+    unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// An instruction set that this processor has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isa {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Isa {
+    /// All that this processor has, best first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                all.push(Self::Avx512);
+            }
+            if avx2 {
+                all.push(Self::Avx2);
+            }
+        }
+        all.push(Self::Portable);
+        all
+    }
+
+    /// The best that this processor has.
+    pub(crate) fn best() -> Self {
+        #[cfg(test)]
+        if let Some(isa) = FORCED.with(std::cell::Cell::get) {
+            return isa;
+        }
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available().first().copied().unwrap_or(Self::Portable))
+    }
+
+    /// Its name, for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            Self::Portable => "portable vectors",
+        }
+    }
+
+    /// Lanes of its vectors.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 16,
+            _ => 8,
+        }
+    }
+
+    /// Runs `kernel` compiled for this instruction set.
+    ///
+    /// # Safety
+    /// The kernel's pointers are valid as its type says.
+    pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: a value of `Isa` other than `Portable` only comes from `available`, which asked the processor.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::run_avx512(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::run_avx2(kernel),
+                Self::Portable => kernel.run::<portable::Portable>(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<Isa>> = const { std::cell::Cell::new(None) };
+}
+
+/// Calls `test` once for each instruction set that the processor has, each chosen by [`Isa::best`] on this thread.
+#[cfg(test)]
+pub(crate) fn for_each_isa(test: impl Fn(Isa)) {
+    for isa in Isa::available() {
+        FORCED.with(|forced| forced.set(Some(isa)));
+        test(isa);
+    }
+    FORCED.with(|forced| forced.set(None));
+}

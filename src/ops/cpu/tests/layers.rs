@@ -1,0 +1,150 @@
+//! Convolution and linear layers.
+
+use super::{assert_close, random};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, Linear, Padding, composed, cpu::simd::for_each_isa};
+use candle_core::Tensor;
+
+const ACTIVATIONS: [Activation; 5] = [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid];
+
+/// A case of [`check_conv`]: batch, height, width, channels in and out, kernel, and what else there is.
+struct Case(usize, (usize, usize), usize, usize, (usize, usize), Conv2dOptions);
+
+fn options(stride: usize, padding: Padding, groups: usize, activation: Activation) -> Conv2dOptions {
+    Conv2dOptions { stride, padding, groups, activation, affine: None }
+}
+
+fn check_conv(Case(batch, (h, w), cin, cout, (kh, kw), o): &Case) {
+    let weight = random(&[*cout, cin / o.groups, *kh, *kw], 1);
+    let bias = random(&[*cout], 2);
+    let x = random(&[*batch, *h, *w, *cin], 3);
+    let what = format!("{batch}×{h}×{w}×{cin} to {cout} by {kh}×{kw}, {o:?}");
+    let expected = composed::conv2d(&x, &weight, Some(&bias), None, o).unwrap();
+    let residual = random(expected.dims(), 4);
+    let with_residual = composed::conv2d(&x, &weight, None, Some(&residual), o).unwrap();
+    for_each_isa(|isa| {
+        let layer = Conv2d::new(&weight, Some(&bias), *o).unwrap();
+        assert_close(&layer.forward(&x).unwrap(), &expected, 2e-6, &format!("{isa:?} {what}"));
+        let layer = Conv2d::new(&weight, None, *o).unwrap();
+        assert_close(&layer.forward_add(&x, &residual).unwrap(), &with_residual, 2e-6, &format!("{isa:?} residual {what}"));
+    });
+}
+
+#[test]
+fn dense_and_grouped_convolutions_agree() {
+    use Activation::{Gelu, Identity, Relu, Sigmoid, Silu};
+    let uneven = Padding { top: 0, bottom: 1, left: 0, right: 1 };
+    let cases = [
+        Case(1, (13, 17), 3, 32, (3, 3), options(2, Padding::all(1), 1, Relu)),
+        Case(2, (9, 11), 1, 16, (3, 3), options(2, Padding::all(1), 1, Silu)),
+        Case(1, (8, 8), 24, 40, (2, 2), options(1, uneven, 1, Relu)),
+        Case(2, (7, 5), 33, 47, (3, 3), options(1, Padding::all(1), 1, Gelu)),
+        Case(1, (20, 20), 64, 64, (3, 3), options(1, Padding::all(1), 1, Identity)),
+        Case(1, (1, 1), 16, 8, (3, 3), options(1, Padding::all(1), 1, Sigmoid)),
+        Case(1, (1, 1), 5, 3, (1, 1), options(1, Padding::all(0), 1, Identity)),
+        Case(3, (5, 4), 19, 100, (1, 1), options(1, Padding::all(0), 1, Gelu)),
+        Case(1, (9, 9), 12, 20, (1, 1), options(2, Padding::all(0), 1, Relu)),
+        Case(1, (6, 6), 8, 24, (5, 5), options(3, Padding::all(2), 1, Identity)),
+        Case(1, (6, 7), 4, 6, (6, 7), options(1, Padding::all(0), 1, Identity)),
+        Case(1, (4, 4), 4, 18, (3, 3), options(1, Padding::all(3), 1, Relu)),
+        Case(2, (6, 9), 12, 20, (3, 3), options(1, Padding::all(1), 4, Silu)),
+        Case(1, (6, 9), 34, 6, (3, 5), options(2, Padding { top: 1, bottom: 1, left: 2, right: 2 }, 2, Gelu)),
+        Case(1, (5, 5), 8, 16, (3, 3), options(1, Padding::all(1), 8, Relu)),
+        Case(1, (40, 40), 32, 64, (3, 3), options(2, Padding::all(1), 1, Relu)),
+        Case(1, (3, 3), 1024, 33, (1, 1), options(1, Padding::all(0), 1, Identity)),
+    ];
+    cases.iter().for_each(check_conv);
+}
+
+#[test]
+fn depthwise_convolutions_agree() {
+    for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (2, 1), (3, 3)] {
+        for (side, channels, activation) in [((1, 1), 8, 0), ((4, 6), 3, 1), ((9, 23), 33, 2), ((12, 40), 48, 3), ((7, 14), 17, 4)] {
+            let padding = Padding::all(kernel / 2);
+            let o = options(stride, padding, channels, ACTIVATIONS[activation]);
+            if side.0 + 2 * padding.top >= kernel {
+                check_conv(&Case(2, side, channels, channels, (kernel, kernel), o));
+            }
+        }
+    }
+    let uneven = Padding { top: 0, bottom: 2, left: 2, right: 0 };
+    check_conv(&Case(1, (11, 21), 20, 20, (3, 3), options(1, uneven, 20, Activation::Relu)));
+    check_conv(&Case(1, (11, 21), 20, 20, (3, 5), options(2, uneven, 20, Activation::Identity)));
+}
+
+#[test]
+fn affine_follows_the_activation() {
+    for activation in ACTIVATIONS {
+        for groups in [1, 16] {
+            let affine = Some((0.75, -0.25));
+            let o = Conv2dOptions { stride: 1, padding: Padding::all(1), groups, activation, affine };
+            check_conv(&Case(1, (6, 10), 16, 16, (3, 3), o));
+        }
+    }
+}
+
+#[test]
+fn linear_layers_agree() {
+    let shapes: [(&[usize], usize); 8] = [
+        (&[7], 5),
+        (&[1, 64], 64),
+        (&[2, 13, 33], 47),
+        (&[300, 256], 91),
+        (&[49, 128], 384),
+        (&[5, 1024], 16),
+        (&[2, 3, 4, 20], 1),
+        (&[25, 40], 33),
+    ];
+    for (shape, out) in shapes {
+        let inner = shape[shape.len() - 1];
+        let (weight, bias, x) = (random(&[out, inner], 1), random(&[out], 2), random(shape, 3));
+        for activation in ACTIVATIONS {
+            if shape.len() == 1 {
+                continue;
+            }
+            let expected = composed::linear(&x, &weight, Some(&bias), None, activation).unwrap();
+            let residual = random(expected.dims(), 4);
+            let with_residual = composed::linear(&x, &weight, None, Some(&residual), activation).unwrap();
+            for_each_isa(|isa| {
+                let what = format!("{isa:?} {shape:?} to {out}, {activation:?}");
+                let layer = Linear::new(&weight, Some(&bias), activation).unwrap();
+                assert_close(&layer.forward(&x).unwrap(), &expected, 5e-6, &what);
+                let layer = Linear::new(&weight, None, activation).unwrap();
+                assert_close(&layer.forward_add(&x, &residual).unwrap(), &with_residual, 5e-6, &what);
+            });
+        }
+    }
+}
+
+#[test]
+fn views_of_channels_and_permuted_inputs_are_taken() {
+    let x = random(&[2, 6, 7, 24], 1);
+    let o = options(1, Padding::all(1), 1, Activation::Relu);
+    let (dense, depthwise) = (random(&[10, 8, 3, 3], 2), random(&[8, 1, 3, 3], 3));
+    let part = x.narrow(3, 8, 8).unwrap();
+    let turned = x.permute((0, 2, 1, 3)).unwrap().narrow(3, 3, 8).unwrap();
+    let rows = x.narrow(1, 1, 4).unwrap().narrow(3, 0, 8).unwrap();
+    for view in [&part, &turned, &rows] {
+        for (weight, o) in [(&dense, o), (&depthwise, Conv2dOptions { groups: 8, ..o })] {
+            let found = Conv2d::new(weight, None, o).unwrap().forward(view).unwrap();
+            assert_close(&found, &composed::conv2d(view, weight, None, None, &o).unwrap(), 2e-6, "view");
+        }
+        let weight = random(&[5, 8], 4);
+        let found = Linear::new(&weight, None, Activation::Identity).unwrap().forward(view).unwrap();
+        assert_close(&found, &composed::linear(view, &weight, None, None, Activation::Identity).unwrap(), 2e-6, "view");
+    }
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_refused() {
+    let layer = Conv2d::new(&random(&[4, 8, 3, 3], 1), None, Conv2dOptions::default()).unwrap();
+    for shape in [[1, 5, 5, 7], [1, 2, 5, 8]] {
+        assert!(layer.forward(&random(&shape, 1)).is_err(), "{shape:?}");
+    }
+    let x = random(&[1, 5, 5, 8], 1);
+    assert!(layer.forward_add(&x, &random(&[1, 5, 5, 4], 1)).is_err());
+    assert!(layer.forward(&x.to_dtype(candle_core::DType::F64).unwrap()).is_err());
+    assert!(layer.forward(&Tensor::zeros((1, 0, 5, 8), candle_core::DType::F32, x.device()).unwrap()).is_err());
+    let layer = Linear::new(&random(&[4, 8], 1), None, Activation::Relu).unwrap();
+    assert!(layer.forward(&random(&[3, 7], 1)).is_err());
+    assert_eq!(layer.forward(&random(&[0, 8], 1)).unwrap().dims(), [0, 4]);
+}

@@ -1,0 +1,150 @@
+//! The innermost loop: a tile of up to 12 output rows by one or two panels of 16 columns, kept in registers.
+
+use super::simd::{Isa, Kernel, Simd};
+
+/// Most rows of a tile.
+pub(super) const MAX_ROWS: usize = 12;
+
+/// Columns of a panel of packed weights.
+pub(super) const PANEL: usize = 16;
+
+/// Where the inner products' left factors lie: for each position of the kernel, one pointer a row.
+pub(super) type RowTable = [*const f32; MAX_ROWS];
+
+/// A tile: `out[i][j] = relu(Σ a[i]·b[j] + bias[j] + residual[i][j])·scale + shift`, relu and what follows where asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<'a> {
+    /// For each position, pointers to `inner` numbers of each row.
+    pub(super) a: &'a [RowTable],
+    pub(super) inner: usize,
+    /// Panels of `[positions·inner][PANEL]`, `panel_stride` floats apart.
+    pub(super) b: *const f32,
+    pub(super) panel_stride: usize,
+    /// `PANEL` numbers for each panel, or none.
+    pub(super) bias: Option<*const f32>,
+    /// Where rows start, at the tile's first column.
+    pub(super) out: &'a [*mut f32; MAX_ROWS],
+    pub(super) residual: Option<&'a RowTable>,
+    /// From the rows' starts in `out` and `residual` to the tile's first column.
+    pub(super) column: usize,
+    /// Columns of the tile that are there: at most `PANEL` times its panels.
+    pub(super) columns: usize,
+    pub(super) relu: bool,
+    pub(super) affine: Option<(f32, f32)>,
+}
+
+/// Rows and panels of the largest tile that fits the registers.
+pub(super) fn largest(isa: Isa) -> (usize, usize) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => (12, 2),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => (6, 1),
+        Isa::Portable => (4, 1),
+    }
+}
+
+/// Runs a tile of `rows` × `panels`, at most [`largest`].
+///
+/// # Safety
+/// All pointers are valid for what [`Tile`] says, `out` for writing and not shared with another thread.
+pub(super) unsafe fn run(isa: Isa, rows: usize, panels: usize, tile: &Tile<'_>) {
+    macro_rules! choose {
+        ($($n:literal)*) => {
+            match (rows, panels) {
+                $(($n, 1) => unsafe { isa.run(Sized::<$n, 1>(tile)) },
+                ($n, 2) => unsafe { isa.run(Sized::<$n, 2>(tile)) },)*
+                _ => {}
+            }
+        };
+    }
+    choose!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+struct Sized<'a, const ROWS: usize, const PANELS: usize>(&'a Tile<'a>);
+
+/// Repeats `$body` with the constant `$i` for each row: loops would leave the accumulators in memory.
+macro_rules! each_row {
+    ($i:ident $body:block) => {
+        each_row!(@ $i $body 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    (@ $i:ident $body:block $($n:literal)*) => {
+        $({
+            const $i: usize = $n;
+            if $i < ROWS $body
+        })*
+    };
+}
+
+impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let tile = self.0;
+        let vectors = PANELS * PANEL / S::LANES;
+        // Tiles beyond `largest` are never asked for: this keeps them from being compiled.
+        if vectors > 2 || (S::LANES == 8 && ROWS > 6) {
+            return;
+        }
+        // SAFETY: the caller of `run` vouched for the pointers.
+        unsafe {
+            let second = if PANELS == 2 { tile.panel_stride } else { S::LANES };
+            let mut acc = [[S::splat(0.0); 2]; ROWS];
+            let mut b = tile.b;
+            for table in tile.a {
+                let mut row = [std::ptr::null::<f32>(); ROWS];
+                each_row!(I { row[I] = table[I]; });
+                for k in 0..tile.inner {
+                    let b0 = S::load(b);
+                    let b1 = if vectors == 2 { S::load(b.wrapping_add(second)) } else { b0 };
+                    each_row!(I {
+                        let a = S::splat(row[I].wrapping_add(k).read_unaligned());
+                        acc[I][0] = S::fma(a, b0, acc[I][0]);
+                        if vectors == 2 {
+                            acc[I][1] = S::fma(a, b1, acc[I][1]);
+                        }
+                    });
+                    b = b.wrapping_add(PANEL);
+                }
+            }
+            each_row!(I {
+                finish::<S>(tile, I, 0, acc[I][0]);
+                if vectors == 2 {
+                    finish::<S>(tile, I, S::LANES, acc[I][1]);
+                }
+            });
+        }
+    }
+}
+
+/// Bias, residual, relu and affine of one vector, and its way to memory.
+///
+/// # Safety
+/// See [`Tile`]; `row` and `column` lie within it.
+#[inline(always)]
+unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::V) {
+    if column >= tile.columns {
+        return;
+    }
+    let n = tile.columns - column;
+    let at = tile.column + column;
+    // SAFETY: see above.
+    unsafe {
+        if let Some(bias) = tile.bias {
+            v = S::add(v, S::load(bias.wrapping_add(column)));
+        }
+        if let Some(residual) = tile.residual {
+            let from = residual[row].wrapping_add(at);
+            v = S::add(v, if n >= S::LANES { S::load(from) } else { S::load_n(from, n) });
+        }
+        if tile.relu {
+            v = S::max(S::splat(0.0), v);
+        }
+        if let Some((scale, shift)) = tile.affine {
+            v = S::fma(v, S::splat(scale), S::splat(shift));
+        }
+        let to = tile.out[row].wrapping_add(at);
+        if n >= S::LANES { S::store(to, v) } else { S::store_n(to, v, n) }
+    }
+}

@@ -1,0 +1,169 @@
+//! How long each stage of the models takes on this machine, on a real frame.
+
+use super::{Detector, ModelError, Segmenter, prompts::Prompted};
+use crate::{
+    engine::{Engine, Stage},
+    frame::{Channels, Frame, Image, SourceInfo, SourceKind},
+    geometry::{BoxXyxy, Size},
+    models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
+    ops,
+};
+use serde::Serialize;
+use std::{sync::Arc, time::Instant};
+
+/// Times of one stage over the timed repetitions, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageTiming {
+    /// What was timed.
+    pub stage: String,
+    /// Timed repetitions.
+    pub count: usize,
+    /// Half took no longer.
+    pub median_ms: f64,
+    /// 90% took no longer.
+    pub p90_ms: f64,
+    /// 99% took no longer.
+    pub p99_ms: f64,
+    /// The shortest.
+    pub min_ms: f64,
+    /// Work items a second at the median time.
+    pub per_second: f64,
+}
+
+/// How a benchmark repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bench {
+    /// Repetitions that are not timed.
+    pub warm_up: usize,
+    /// Timed repetitions.
+    pub repeats: usize,
+}
+
+impl Bench {
+    /// Times `work`, of which every run must do the same.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn time<T, E>(&self, stage: impl Into<String>, mut work: impl FnMut() -> Result<T, E>) -> Result<StageTiming, E> {
+        for _ in 0..self.warm_up {
+            work()?;
+        }
+        let mut times = Vec::with_capacity(self.repeats.max(1));
+        for _ in 0..self.repeats.max(1) {
+            let start = Instant::now();
+            work()?;
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let at = |q: f64| times.get(((times.len() - 1) as f64 * q).round() as usize).copied().unwrap_or(f64::NAN);
+        let median_ms = at(0.5);
+        Ok(StageTiming {
+            stage: stage.into(),
+            count: times.len(),
+            median_ms,
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            min_ms: at(0.0),
+            per_second: 1e3 / median_ms,
+        })
+    }
+
+    /// Times the stages of a detector on `frame`.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn detector(&self, detector: &Detector, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
+        let engine = detector.engine();
+        let pixels = detector.preprocess(frame)?;
+        Ok(vec![
+            self.time("detect-preprocess", || detector.preprocess(frame))?,
+            self.time("detect", || {
+                let output = detector.model().forward(&pixels)?;
+                // Reading the result waits for a device that works asynchronously.
+                Ok::<_, ModelError>(engine.download_f32(Stage::Select, &output.pred_boxes)?)
+            })?,
+            self.time("detect (frame to objects)", || detector.detect(frame, &super::StageTimes::default()))?,
+        ])
+    }
+
+    /// Times whole frames through detector and segmenter, one of `frames` after the other.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn frames(&self, detector: &Detector, segmenter: &Segmenter, frames: &[Frame]) -> Result<StageTiming, ModelError> {
+        let times = super::StageTimes::default();
+        let mut turn = frames.iter().cycle();
+        self.time("pipeline (frame to masks)", || {
+            let Some(frame) = turn.next() else { return Ok(Vec::new()) };
+            let found = detector.detect(frame, &times)?;
+            segmenter.segment(frame, found.into_iter().map(Prompted::from_object).collect(), &times)
+        })
+    }
+
+    /// Times the stages of a segmenter on `frame`: encoder, decoder with one and with eight boxes, masks to the frame's size.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn segmenter(&self, segmenter: &Segmenter, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
+        let (engine, model) = (segmenter.engine(), segmenter.model());
+        let pixels = segmenter.preprocess(frame)?;
+        let embedding = model.encode(&pixels)?;
+        let mut timings = vec![
+            self.time("segment-preprocess", || segmenter.preprocess(frame))?,
+            self.time("segment-encode", || Ok::<_, ModelError>(wait(engine, &model.encode(&pixels)?)?))?,
+        ];
+        let size = frame.size();
+        let scaled = crate::geometry::LongestSide::new(size, IMAGE_SIDE as u32).scaled;
+        for boxes in [1usize, 8] {
+            let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;
+            let Some(group) = groups.first() else { continue };
+            let decode = || -> Result<_, ModelError> {
+                let prompts = group.upload(|values, shape| engine.upload_f32(Stage::Segment, values, shape))?;
+                Ok(model.decode(&embedding, &prompts, false)?)
+            };
+            let logits = decode()?.low_res_masks.squeeze(1).map_err(ModelError::op("benchmark"))?;
+            timings.push(self.time(format!("segment-decode ({boxes} boxes)"), || {
+                Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?)
+            })?);
+            let (inner, full) = ((scaled.height as usize, scaled.width as usize), (size.height as usize, size.width as usize));
+            timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || {
+                ops::masks_to_runs(&logits, IMAGE_SIDE, inner, full).map_err(ModelError::op("benchmark"))
+            })?);
+        }
+        Ok(timings)
+    }
+}
+
+/// Waits until the device has computed `tensor`: one number of it is read.
+fn wait(engine: &Engine, tensor: &candle_core::Tensor) -> Result<Vec<f32>, ModelError> {
+    let first = tensor.flatten_all().and_then(|t| t.narrow(0, 0, 1)).map_err(ModelError::op("benchmark"))?;
+    Ok(engine.download_f32(Stage::Pack, &first)?)
+}
+
+fn boxes_in(size: Size, count: usize) -> Vec<ObjectPrompt> {
+    let (w, h) = (size.width as f32, size.height as f32);
+    let shifted = |i: usize| i as f32 / count as f32 * 0.5;
+    (0..count).map(|i| ObjectPrompt::from_box(BoxXyxy::new(shifted(i) * w, shifted(i) * h, (shifted(i) + 0.4) * w, (shifted(i) + 0.4) * h))).collect()
+}
+
+/// A frame of 1920×1080 colour pixels with edges and gradients, for timing without an input.
+pub fn test_frame() -> Frame {
+    let size = Size::new(1920, 1080);
+    let pixel = |i: usize| {
+        let (x, y) = (i % 1920, i / 1920);
+        [(x * 255 / 1919) as u8, (y * 255 / 1079) as u8, if (x / 60 + y / 60) % 2 == 0 { 40 } else { 200 }]
+    };
+    let data: Vec<u8> = (0..size.pixels() as usize).flat_map(pixel).collect();
+    let info = SourceInfo {
+        ordinal: 0,
+        path: "test frame".into(),
+        name: "test-frame".into(),
+        kind: SourceKind::Image,
+        frame_count: Some(1),
+        frame_rate: None,
+        attributes: Default::default(),
+    };
+    // The length is that of the size by construction.
+    let image = Image::new(size, Channels::Rgb, data).unwrap_or_else(|| unreachable!("three bytes a pixel"));
+    Frame { source: Arc::new(info), index: 0, timestamp: None, file: None, image: Arc::new(image), physical: None, stored: None }
+}

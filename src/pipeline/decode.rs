@@ -1,0 +1,123 @@
+//! The decoding thread: opens the sources in order and sends their frames.
+
+use super::{Cancel, PipelineError, Plan, StageTimes, Stages};
+use crate::{
+    frame::{Frame, FrameResult, SourceInfo},
+    sinks::{Record, SinkError, StoredResults},
+    sources::{self, Source, SourceError, SourceOptions, SourceSpec},
+};
+use std::{
+    collections::BTreeMap,
+    iter::Peekable,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc::SyncSender},
+};
+
+/// From decoding to inference.
+pub(super) enum Decoded {
+    Began(Arc<SourceInfo>),
+    Frame(Frame),
+    /// A frame whose result is in the record.
+    Stored {
+        frame: Frame,
+        result: FrameResult,
+    },
+    Failed(SourceError),
+    Ended(Arc<SourceInfo>),
+    /// The record cannot be read.
+    Broken(SinkError),
+    Cancelled,
+}
+
+pub(super) struct Decoder<'a> {
+    specs: Vec<SourceSpec>,
+    first: usize,
+    stored: Peekable<StoredResults>,
+    options: &'a SourceOptions,
+    cancel: &'a Cancel,
+    times: &'a StageTimes,
+}
+
+/// The receiver is gone, or the run was cancelled.
+struct Gone;
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(specs: Vec<SourceSpec>, record: &Record, plan: &'a Plan, times: &'a StageTimes) -> Result<Self, PipelineError> {
+        let stored = record.stored()?.peekable();
+        let (options, cancel) = (&plan.source_options, &plan.cancel);
+        Ok(Self { specs, first: record.ended_sources(), stored, options, cancel, times })
+    }
+
+    pub(super) fn run(mut self, out: &SyncSender<Decoded>) {
+        for ordinal in self.first..self.specs.len() {
+            if self.source(ordinal, out).is_err() {
+                // The receiver may be gone for good: then nobody needs to be told.
+                let _ = out.send(Decoded::Cancelled);
+                return;
+            }
+        }
+    }
+
+    fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Gone> {
+        let send = |item| out.send(item).map_err(|_| Gone);
+        let Some(spec) = self.specs.get(ordinal).cloned() else { return Ok(()) };
+        let opened = self.times.time(Stages::OPEN, || contained(&spec, || sources::open(&spec, ordinal, self.options)));
+        let mut source = match opened {
+            Ok(Ok(source)) => source,
+            Ok(Err(error)) | Err(error) => {
+                // It has a place among the sources all the same: it begins, fails and ends.
+                let info = Arc::new(unopened(&spec, ordinal));
+                send(Decoded::Began(info.clone()))?;
+                send(Decoded::Failed(error))?;
+                return send(Decoded::Ended(info));
+            }
+        };
+        send(Decoded::Began(source.info().clone()))?;
+        loop {
+            if self.cancel.is_requested() {
+                return Err(Gone);
+            }
+            match self.times.time(Stages::DECODE, || contained(&spec, || source.next_frame())) {
+                Ok(Ok(Some(frame))) => send(self.with_stored(frame))?,
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => send(Decoded::Failed(error))?,
+                // A decoder that panicked is in no state to be asked again.
+                Err(fault) => {
+                    send(Decoded::Failed(fault))?;
+                    break;
+                }
+            }
+        }
+        send(Decoded::Ended(source.info().clone()))
+    }
+
+    /// The frame with its result where the record has it.
+    fn with_stored(&mut self, frame: Frame) -> Decoded {
+        let is_next = |next: &Result<FrameResult, SinkError>| match next {
+            Ok(result) => result.source == frame.source.ordinal && result.index == frame.index,
+            Err(_) => true,
+        };
+        match self.stored.next_if(is_next) {
+            Some(Ok(result)) => Decoded::Stored { frame, result },
+            Some(Err(error)) => Decoded::Broken(error),
+            None => Decoded::Frame(frame),
+        }
+    }
+}
+
+/// Turns a panic in a decoder into an error of its input.
+fn contained<T>(spec: &SourceSpec, work: impl FnOnce() -> T) -> Result<T, SourceError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| SourceError::new(&spec.path, "the decoder failed by a fault of its own"))
+}
+
+fn unopened(spec: &SourceSpec, ordinal: usize) -> SourceInfo {
+    SourceInfo {
+        ordinal,
+        path: spec.path.clone(),
+        name: spec.name.clone(),
+        kind: spec.kind,
+        frame_count: Some(0),
+        frame_rate: None,
+        attributes: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,103 @@
+//! D-FINE on frames: a frame to objects with boxes in its pixels.
+
+use super::{ModelError, ModelOrigin, StageTimes, Stages};
+use crate::{
+    engine::{Engine, Stage},
+    frame::{Frame, Object},
+    models::dfine::{self, Labels, postprocess::Selection},
+};
+use candle_core::Tensor;
+use std::sync::Arc;
+
+/// A loaded detector, the device it runs on, and which of its findings count.
+#[derive(Debug)]
+pub struct Detector {
+    engine: Engine,
+    model: dfine::Detector,
+    origin: ModelOrigin,
+    selection: Selection,
+}
+
+impl Detector {
+    /// A detector over a loaded model, with the default selection.
+    pub fn new(engine: &Engine, model: dfine::Detector, origin: ModelOrigin) -> Self {
+        Self { engine: engine.clone(), model, origin, selection: Selection::default() }
+    }
+
+    /// Which findings become objects: least score, most objects, and classes by name or number (all if empty).
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownClass`] for a class that the model has not.
+    pub fn with_selection(mut self, confidence: f32, max_objects: usize, classes: &[String]) -> Result<Self, ModelError> {
+        let mut chosen = vec![classes.is_empty(); self.labels().len()];
+        for class in classes {
+            let index = self.labels().find(class).or_else(|| class.parse().ok());
+            let place = index.and_then(|i| chosen.get_mut(i as usize));
+            *place.ok_or_else(|| ModelError::UnknownClass(class.clone(), known(self.labels())))? = true;
+        }
+        let classes = (!classes.is_empty()).then_some(chosen);
+        self.selection = Selection { threshold: confidence, max_objects, classes };
+        Ok(self)
+    }
+
+    /// Names of the classes.
+    pub fn labels(&self) -> &Labels {
+        self.model.labels()
+    }
+
+    /// The device it runs on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Where the model came from.
+    pub fn origin(&self) -> &ModelOrigin {
+        &self.origin
+    }
+
+    /// The model itself.
+    pub fn model(&self) -> &dfine::Detector {
+        &self.model
+    }
+
+    /// Brings a frame to the model's input `[1, height, width, channels]`.
+    ///
+    /// # Errors
+    /// [`ModelError`] if memory ran out.
+    pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
+        let size = frame.size();
+        let shape = [size.height as usize, size.width as usize, frame.image.channels().count()];
+        let image = self.engine.upload_u8(Stage::Decode, frame.image.data(), &shape)?;
+        Ok(self.model.preprocess(&image)?)
+    }
+
+    /// The objects of a frame, best score first, boxes cut to the frame.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the model computed nonsense or memory ran out.
+    pub fn detect(&self, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
+        let pixels = times.time(Stages::DETECT_PREPROCESS, || self.preprocess(frame))?;
+        let output = times.time(Stages::DETECT, || self.model.forward(&pixels))?;
+        times.time(Stages::SELECT, || self.select(frame, &output))
+    }
+
+    fn select(&self, frame: &Frame, output: &dfine::DFineOutput) -> Result<Vec<Object>, ModelError> {
+        let logits = self.engine.download_f32(Stage::Select, &output.logits)?;
+        let boxes = self.engine.download_f32(Stage::Select, &output.pred_boxes)?;
+        let size = frame.size();
+        let candidates = self.model.select(&logits, &boxes, &self.selection)?;
+        let objects = candidates.into_iter().filter_map(|c| {
+            let bbox = Some(c.bbox.to_pixels(size).clamped(size)).filter(crate::geometry::BoxXyxy::is_valid)?;
+            let label = self.labels().get(c.class).cloned().unwrap_or_else(|| Arc::from(c.class.to_string()));
+            Some(Object { bbox, score: c.score, class: c.class, label, mask: None, mask_score: None })
+        });
+        Ok(objects.collect())
+    }
+}
+
+fn known(labels: &Labels) -> String {
+    const SHOWN: usize = 20;
+    let names: Vec<&str> = labels.iter().take(SHOWN).map(|name| &**name).collect();
+    let more = if labels.len() > SHOWN { format!(", … ({} in all)", labels.len()) } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}

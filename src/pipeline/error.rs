@@ -1,0 +1,108 @@
+//! What can go wrong in a run.
+
+use crate::{
+    engine::EngineError,
+    models::{dfine, mobile_sam},
+    sinks::SinkError,
+    sources::SourceError,
+};
+use std::path::PathBuf;
+
+/// A model that cannot be loaded or cannot work on a frame.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The device failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The detector failed.
+    #[error(transparent)]
+    DFine(#[from] dfine::DFineError),
+    /// The detector's output makes no objects.
+    #[error(transparent)]
+    Select(#[from] dfine::postprocess::SelectError),
+    /// The segmenter failed.
+    #[error(transparent)]
+    MobileSam(#[from] mobile_sam::MobileSamError),
+    /// A prompt the segmenter does not take.
+    #[error(transparent)]
+    Prompt(#[from] mobile_sam::PromptError),
+    /// The checkpoint cannot be found or read.
+    #[error(transparent)]
+    Weights(Box<crate::weights::WeightsError>),
+    /// A file beside the checkpoint cannot be read.
+    #[error("{}: cannot be read: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        problem: String,
+    },
+    /// A new model cannot be written.
+    #[error("{}: cannot be written: {problem}", path.display())]
+    Written {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was wrong.
+        problem: String,
+    },
+    /// `--classes` names a class that the model has not.
+    #[error("{0}: not a class of this detector; it has {1}")]
+    UnknownClass(String, String),
+    /// Outputs that are not numbers.
+    #[error("{0} gave numbers that are not finite; the checkpoint is damaged or of another model")]
+    NotFinite(&'static str),
+    /// Candle refused an operation.
+    #[error("{what}: {source}")]
+    Tensor {
+        /// Part of the work.
+        what: &'static str,
+        /// Candle's own error.
+        source: Box<candle_core::Error>,
+    },
+}
+
+impl ModelError {
+    pub(super) fn op(what: &'static str) -> impl FnOnce(candle_core::Error) -> Self {
+        move |source| Self::Tensor { what, source: Box::new(source) }
+    }
+}
+
+impl From<crate::weights::WeightsError> for ModelError {
+    fn from(error: crate::weights::WeightsError) -> Self {
+        Self::Weights(Box::new(error))
+    }
+}
+
+/// A run that could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// An output cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// An input failed where the run was told to stop at that.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A model failed on every frame alike.
+    #[error("{frame}: {source}")]
+    Model {
+        /// Path and number of the frame.
+        frame: String,
+        /// What was wrong.
+        source: Box<ModelError>,
+    },
+    /// The inputs are not those of the run to be resumed.
+    #[error("{folder}: source {ordinal} was {earlier}, now it is {now}; give the same inputs as before, or start over with --overwrite", folder = folder.display())]
+    OtherInputs {
+        /// The output folder.
+        folder: PathBuf,
+        /// Place of the source.
+        ordinal: usize,
+        /// Its name then.
+        earlier: String,
+        /// Its name now.
+        now: String,
+    },
+    /// A thread of the run could not be started or ended by a fault of this program.
+    #[error("{0}")]
+    Internal(String),
+}

@@ -1,0 +1,123 @@
+//! What a run is to do, fully said.
+
+use super::{Cancel, Detector, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
+use crate::{
+    sinks::{Classes, OutputMode, OutputSet},
+    sources::{SourceError, SourceOptions, SourceSpec},
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+/// What is done with each frame.
+#[derive(Debug)]
+pub enum Task {
+    /// Nothing but writing it.
+    Extract {
+        /// Whether DICOM values are written as stored.
+        stored_values: bool,
+    },
+    /// Boxes.
+    Detect(Detector),
+    /// Masks of what the user points at.
+    Segment(Segmenter, UserPrompts),
+    /// Boxes, and masks prompted by them.
+    Pipeline(Detector, Segmenter),
+}
+
+impl Task {
+    /// The subcommand that does it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Extract { .. } => "extract",
+            Self::Detect(..) => "detect",
+            Self::Segment(..) => "segment",
+            Self::Pipeline(..) => "pipeline",
+        }
+    }
+
+    /// Where its models came from, with their roles.
+    pub fn models(&self) -> Vec<(&'static str, &ModelOrigin)> {
+        match self {
+            Self::Extract { .. } => Vec::new(),
+            Self::Detect(d) => vec![("detector", d.origin())],
+            Self::Segment(s, _) => vec![("segmenter", s.origin())],
+            Self::Pipeline(d, s) => vec![("detector", d.origin()), ("segmenter", s.origin())],
+        }
+    }
+
+    /// Names of the classes its objects can have.
+    pub fn classes(&self) -> Classes {
+        match self {
+            Self::Extract { .. } => Classes::default(),
+            Self::Detect(d) | Self::Pipeline(d, _) => Classes::new(d.labels().iter().cloned()),
+            Self::Segment(_, prompts) => match &prompts.of_frames {
+                Some(file) => file.classes(),
+                None => Classes::new(["object"]),
+            },
+        }
+    }
+
+    /// The outputs that are written where the user names none.
+    pub fn default_outputs(&self) -> OutputSet {
+        match self {
+            Self::Extract { .. } => OutputSet::new([crate::sinks::OutputKind::Frames]),
+            Self::Detect(_) => OutputSet::default_for(false),
+            Self::Segment(..) | Self::Pipeline(..) => OutputSet::default_for(true),
+        }
+    }
+}
+
+/// What to do after an input that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// Note it and go on with the next frame or source.
+    #[default]
+    Skip,
+    /// End the run; it can be resumed.
+    Stop,
+}
+
+/// A run.
+pub struct Plan {
+    /// What is done with each frame.
+    pub task: Task,
+    /// Sources in order; inputs that could not be read stand as errors.
+    pub sources: Vec<Result<SourceSpec, SourceError>>,
+    /// How sources are read.
+    pub source_options: SourceOptions,
+    /// What to do after an input that cannot be read.
+    pub on_error: OnError,
+    /// The output folder.
+    pub output: PathBuf,
+    /// What to do with what is there.
+    pub output_mode: OutputMode,
+    /// Which outputs; the record is always written.
+    pub outputs: OutputSet,
+    /// Whether `frames/` gets still images too (`extract`), not only frames of videos and DICOM.
+    pub stills: bool,
+    /// The command line, for `run.json`.
+    pub arguments: Vec<String>,
+    /// What the results depend on, for `run.json`: a run is resumed only where these are the same.
+    pub settings: BTreeMap<String, Value>,
+    /// Name of the device, for `run.json`.
+    pub device: String,
+    /// Hears what happens.
+    pub observer: Arc<dyn Observer>,
+    /// Ends the run early.
+    pub cancel: Cancel,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Totals, of resumed runs over all their parts.
+    pub counts: crate::sinks::Counts,
+    /// Inputs that could not be read.
+    pub errors: crate::sinks::InputErrors,
+    /// Times by stage.
+    pub timings: BTreeMap<String, crate::sinks::StageSummary>,
+    /// Whether it was cancelled.
+    pub interrupted: bool,
+    /// The output folder.
+    pub output: PathBuf,
+}

@@ -1,0 +1,236 @@
+//! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
+
+use super::{
+    Event, ModelError, OnError, PipelineError, Plan, Summary, Task,
+    decode::{Decoded, Decoder},
+    prompts::Prompted,
+    write::Writer,
+};
+use crate::{
+    frame::{Frame, FrameResult, Object},
+    sinks::{InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
+    sources::SourceSpec,
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+};
+
+/// Frames that may wait between decoding and inference.
+const DECODED_AHEAD: usize = 4;
+/// Results that may wait to be written.
+const RESULTS_AHEAD: usize = 8;
+
+/// From inference to writing.
+pub(super) enum Finished {
+    Began(std::sync::Arc<crate::frame::SourceInfo>),
+    Frame { frame: Frame, result: FrameResult, stored: bool },
+    Problem(InputError),
+    Ended(std::sync::Arc<crate::frame::SourceInfo>),
+}
+
+impl Plan {
+    /// Runs the plan to its end, to the first error under [`OnError::Stop`], or until it is cancelled.
+    ///
+    /// Inputs that fail are counted in the summary. The output folder then holds all outputs of all sources that ended;
+    /// after an early end, `run.json` says so and the run can be resumed.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if outputs cannot be written, an input fails under [`OnError::Stop`], or the run to be resumed
+    /// had other inputs, models or settings. What was done until then is kept.
+    pub fn run(self) -> Result<Summary, PipelineError> {
+        let folder = OutputDir::prepare(&self.output, self.output_mode)?;
+        let mut report = RunReport::start(self.arguments.clone(), self.settings.clone(), self.model_reports(), self.device.clone());
+        let layout = folder.layout().clone();
+        let record = match folder.earlier() {
+            Some(earlier) => {
+                report.check_resumes(earlier, &layout)?;
+                Record::resume(&layout)?
+            }
+            None => Record::create(&layout)?,
+        };
+        let (specs, unreadable) = self.split_sources();
+        self.check_inputs(&record, &specs)?;
+        report.write(&layout)?;
+        let times = StageTimes::default();
+        let outcome = self.work(record, specs, unreadable, &layout, &times);
+        report.timings = times.summaries();
+        let status = self.note_outcome(&outcome, &mut report);
+        report.end(status.0, status.1);
+        report.write(&layout)?;
+        outcome.map(|done| Summary {
+            counts: done.counts,
+            errors: done.errors,
+            timings: report.timings,
+            interrupted: status.0 == RunStatus::Interrupted,
+            output: self.output,
+        })
+    }
+
+    fn note_outcome(&self, outcome: &Result<Done, PipelineError>, report: &mut RunReport) -> (RunStatus, i32) {
+        match outcome {
+            Ok(done) => {
+                report.counts = done.counts.clone();
+                report.errors = done.errors.clone();
+                match (done.interrupted, done.errors.count) {
+                    (true, _) => (RunStatus::Interrupted, 130),
+                    (false, 0) => (RunStatus::Completed, 0),
+                    (false, _) => (RunStatus::Completed, 2),
+                }
+            }
+            Err(error) => {
+                report.errors.push(InputError { input: self.output.display().to_string(), problem: error.to_string() });
+                (RunStatus::Failed, 2)
+            }
+        }
+    }
+
+    fn model_reports(&self) -> Vec<ModelReport> {
+        let report = |(role, origin): (&str, &super::ModelOrigin)| ModelReport {
+            role: role.to_owned(),
+            name: origin.name.clone(),
+            repository: origin.repository.clone(),
+            revision: origin.revision.clone(),
+            files: origin.files.iter().map(|(path, sha256)| ModelFile { path: path.clone(), sha256: sha256.clone() }).collect(),
+        };
+        self.task.models().into_iter().map(report).collect()
+    }
+
+    fn split_sources(&self) -> (Vec<SourceSpec>, InputErrors) {
+        let (mut specs, mut errors) = (Vec::new(), InputErrors::default());
+        for source in &self.sources {
+            match source {
+                Ok(spec) => specs.push(spec.clone()),
+                Err(error) => errors.push(InputError { input: error.path.display().to_string(), problem: error.to_string() }),
+            }
+        }
+        (specs, errors)
+    }
+
+    /// Whether the sources that ended in an earlier run are still the first ones.
+    fn check_inputs(&self, record: &Record, specs: &[SourceSpec]) -> Result<(), PipelineError> {
+        for (ordinal, end) in record.ends()?.enumerate() {
+            let earlier = end?.name;
+            let now = specs.get(ordinal).map(|spec| spec.name.as_str()).unwrap_or("absent");
+            if earlier != now {
+                let folder = self.output.clone();
+                return Err(PipelineError::OtherInputs { folder, ordinal, earlier, now: now.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    fn work(
+        &self,
+        record: Record,
+        specs: Vec<SourceSpec>,
+        unreadable: InputErrors,
+        layout: &crate::sinks::Layout,
+        times: &StageTimes,
+    ) -> Result<Done, PipelineError> {
+        for error in &unreadable.first {
+            self.observer.event(Event::Problem { input: &error.input, problem: &error.problem });
+        }
+        if self.on_error == OnError::Stop
+            && let Some(Err(error)) = self.sources.iter().find(|s| s.is_err())
+        {
+            return Err(PipelineError::Source(error.clone()));
+        }
+        if record.ended_sources() > 0 || record.stored_frames() > 0 {
+            self.observer.event(Event::Resumed { sources: record.ended_sources(), frames: record.stored_frames() });
+        }
+        let decoder = Decoder::new(specs, &record, self, times)?;
+        let writer = Writer::new(self, record, layout, times)?;
+        let (to_infer, decoded) = sync_channel(DECODED_AHEAD);
+        let (to_write, results) = sync_channel(RESULTS_AHEAD);
+        thread::scope(|scope| {
+            let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
+            let failed = |e: std::io::Error| PipelineError::Internal(format!("a thread could not be started: {e}"));
+            let decoding = spawn("decode").spawn_scoped(scope, move || decoder.run(&to_infer)).map_err(failed)?;
+            let writing = spawn("write").spawn_scoped(scope, move || writer.run(results)).map_err(failed)?;
+            let inferred = self.infer(decoded, &to_write, times);
+            drop(to_write);
+            let fault = |_| PipelineError::Internal("a thread of the run panicked; this is a fault of ultramotion".to_owned());
+            decoding.join().map_err(fault)?;
+            // A sink that failed ended the others: its error is the one to tell.
+            let mut written = writing.join().map_err(fault)??;
+            let complete = inferred?;
+            let mut done = if complete { written.finish()? } else { written.leave() };
+            done.errors.extend(unreadable);
+            done.interrupted = !complete;
+            Ok(done)
+        })
+    }
+
+    /// Works on decoded frames until there are no more: true if all sources ended.
+    fn infer(&self, decoded: Receiver<Decoded>, to_write: &SyncSender<Finished>, times: &StageTimes) -> Result<bool, PipelineError> {
+        for item in decoded {
+            if self.cancel.is_requested() {
+                return Ok(false);
+            }
+            let finished = match item {
+                Decoded::Began(info) => Finished::Began(info),
+                Decoded::Ended(info) => Finished::Ended(info),
+                Decoded::Stored { frame, result } => Finished::Frame { frame, result, stored: true },
+                Decoded::Failed(error) if self.on_error == OnError::Stop => return Err(PipelineError::Source(error)),
+                Decoded::Failed(error) => {
+                    Finished::Problem(InputError { input: error.path.display().to_string(), problem: error.to_string() })
+                }
+                Decoded::Broken(error) => return Err(PipelineError::Sink(error)),
+                Decoded::Cancelled => return Ok(false),
+                Decoded::Frame(frame) => self.process(frame, times)?,
+            };
+            if to_write.send(finished).is_err() {
+                // The writer ended with an error of its own, which is told when it is joined.
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// One frame to its result, or to a problem of this frame.
+    fn process(&self, frame: Frame, times: &StageTimes) -> Result<Finished, PipelineError> {
+        let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
+        let found = catch_unwind(AssertUnwindSafe(|| self.objects(&frame, times)));
+        let problem = match found {
+            Ok(Ok(objects)) => {
+                let result = FrameResult {
+                    source: frame.source.ordinal,
+                    index: frame.index,
+                    timestamp: frame.timestamp,
+                    file: frame.file.clone(),
+                    size: frame.size(),
+                    objects,
+                };
+                return Ok(Finished::Frame { frame, result, stored: false });
+            }
+            Ok(Err(error)) if self.on_error == OnError::Stop => {
+                return Err(PipelineError::Model { frame: place, source: Box::new(error) });
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the models failed by a fault of ultramotion".to_owned(),
+        };
+        Ok(Finished::Problem(InputError { input: frame.source.path.display().to_string(), problem: format!("{place}: {problem}") }))
+    }
+
+    fn objects(&self, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
+        match &self.task {
+            Task::Extract { .. } => Ok(Vec::new()),
+            Task::Detect(detector) => detector.detect(frame, times),
+            Task::Segment(segmenter, prompts) => segmenter.segment(frame, prompts.of(frame), times),
+            Task::Pipeline(detector, segmenter) => {
+                let found = detector.detect(frame, times)?;
+                segmenter.segment(frame, found.into_iter().map(Prompted::from_object).collect(), times)
+            }
+        }
+    }
+}
+
+/// What the writing came to.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub counts: crate::sinks::Counts,
+    pub errors: InputErrors,
+    pub interrupted: bool,
+}

@@ -1,0 +1,136 @@
+//! MobileSAM on frames: prompts in pixels of the frame to masks at the frame's resolution.
+
+use super::{ModelError, ModelOrigin, StageTimes, Stages, prompts::Prompted};
+use crate::{
+    engine::{Engine, Stage},
+    frame::{Frame, Mask, Object},
+    geometry::LongestSide,
+    models::mobile_sam::{IMAGE_SIDE, MobileSam, ObjectPrompt, PackedPrompts},
+    ops::{self, Normalisation},
+};
+use candle_core::Tensor;
+
+/// A loaded segmenter and the device it runs on.
+#[derive(Debug)]
+pub struct Segmenter {
+    engine: Engine,
+    model: MobileSam,
+    origin: ModelOrigin,
+    multimask: bool,
+}
+
+impl Segmenter {
+    /// A segmenter over a loaded model.
+    pub fn new(engine: &Engine, model: MobileSam, origin: ModelOrigin) -> Self {
+        Self { engine: engine.clone(), model, origin, multimask: false }
+    }
+
+    /// Whether each prompt gives three masks, of which the one with the best estimated IoU is kept.
+    #[must_use]
+    pub fn with_multimask(mut self, multimask: bool) -> Self {
+        self.multimask = multimask;
+        self
+    }
+
+    /// The device it runs on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Where the model came from.
+    pub fn origin(&self) -> &ModelOrigin {
+        &self.origin
+    }
+
+    /// The model itself.
+    pub fn model(&self) -> &MobileSam {
+        &self.model
+    }
+
+    /// Brings a frame to the model's input `[1, 1024, 1024, 3]`.
+    ///
+    /// # Errors
+    /// [`ModelError`] if memory ran out.
+    pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
+        let (size, side) = (frame.size(), IMAGE_SIDE);
+        let scaled = LongestSide::new(size, side as u32).scaled;
+        let image = self.engine.upload_u8(
+            Stage::Decode,
+            frame.image.data(),
+            &[size.height as usize, size.width as usize, frame.image.channels().count()],
+        )?;
+        let scaled = (scaled.height as usize, scaled.width as usize);
+        ops::resize_normalise(&image, scaled, (side, side), 3, &Normalisation::IMAGENET).map_err(ModelError::op("preprocessing"))
+    }
+
+    /// Outlines the prompted objects of a frame: encodes it once, decodes all prompts, brings the masks to the frame's
+    /// resolution. An object without a box of its own gets its mask's.
+    ///
+    /// # Errors
+    /// [`ModelError`] for prompts the model does not take or if memory ran out.
+    pub(super) fn segment(&self, frame: &Frame, prompted: Vec<Prompted>, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
+        if prompted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pixels = times.time(Stages::SEGMENT_PREPROCESS, || self.preprocess(frame))?;
+        let embedding = times.time(Stages::ENCODE, || self.model.encode(&pixels))?;
+        let size = frame.size();
+        let transform = LongestSide::new(size, IMAGE_SIDE as u32);
+        let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| to_input(&p.prompt, &transform)).collect();
+        let scaled = (transform.scaled.height as usize, transform.scaled.width as usize);
+        let full = (size.height as usize, size.width as usize);
+
+        let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
+        for group in PackedPrompts::pack(&prompts)? {
+            let (logits, scores) = times.time(Stages::DECODE_MASKS, || self.decode(&embedding, &group))?;
+            let runs = times.time(Stages::MASKS, || {
+                ops::masks_to_runs(&logits, IMAGE_SIDE, scaled, full).map_err(ModelError::op("mask upsampling"))
+            })?;
+            for ((&at, packed), score) in group.objects().iter().zip(runs).zip(scores) {
+                let Some(object) = objects.get_mut(at) else { continue };
+                let mask = Mask::from_counts(size, packed.counts);
+                if prompted.get(at).is_some_and(|p| p.prompt.bounds.is_none())
+                    && let Some(bounds) = mask.as_ref().and_then(Mask::bounds)
+                {
+                    object.bbox = bounds;
+                }
+                object.mask = mask;
+                object.mask_score = Some(score);
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Logits `[N, 256, 256]` and estimated IoU of the mask that is kept for each object of a group.
+    fn decode(&self, embedding: &Tensor, group: &PackedPrompts) -> Result<(Tensor, Vec<f32>), ModelError> {
+        let prompts = group.upload(|values, shape| self.engine.upload_f32(Stage::Segment, values, shape))?;
+        let output = self.model.decode(embedding, &prompts, self.multimask)?;
+        let (objects, masks) = output.iou_predictions.dims2().map_err(ModelError::op("mask decoder"))?;
+        let scores = self.engine.download_f32(Stage::Pack, &output.iou_predictions)?;
+        let best: Vec<usize> = scores.chunks_exact(masks.max(1)).map(best_of).collect();
+        let kept = best.iter().enumerate().map(|(object, &mask)| output.low_res_masks.get(object)?.narrow(0, mask, 1));
+        let logits = match masks {
+            1 => output.low_res_masks.squeeze(1),
+            _ => kept.collect::<ops::Result<Vec<_>>>().and_then(|kept| Tensor::cat(&kept, 0)),
+        };
+        let chosen = best.iter().enumerate().map(|(object, &mask)| scores.get(object * masks + mask).copied().unwrap_or(f32::NAN));
+        let chosen: Vec<f32> = chosen.collect();
+        if chosen.len() != objects || chosen.iter().any(|score| !score.is_finite()) {
+            return Err(ModelError::NotFinite("the segmenter"));
+        }
+        Ok((logits.map_err(ModelError::op("mask decoder"))?, chosen))
+    }
+}
+
+/// Place of the greatest number, the first among equals.
+fn best_of(scores: &[f32]) -> usize {
+    scores.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &s)| if s > best.1 { (i, s) } else { best }).0
+}
+
+fn to_input(prompt: &ObjectPrompt, transform: &LongestSide) -> ObjectPrompt {
+    let points = prompt.points.iter().map(|p| {
+        let (x, y) = transform.point_to_input(p.x, p.y);
+        crate::models::mobile_sam::PointPrompt { x, y, label: p.label }
+    });
+    ObjectPrompt { bounds: prompt.bounds.map(|b| transform.box_to_input(b)), points: points.collect() }
+}

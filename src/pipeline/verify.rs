@@ -1,0 +1,279 @@
+//! A loaded model against reference tensors: the library part of `ultramotion models verify`.
+//!
+//! The reference is a set of named tensors, written by the implementation to compare with:
+//!
+//! - for a detector `pixel_values` `[B, C, H, W]`, `logits` `[B, Q, K]`, `pred_boxes` `[B, Q, 4]`;
+//! - for a segmenter `pixel_values` `[1, 3, 1024, 1024]` (normalised and padded), `image_embeddings` `[1, 256, 64, 64]`, `boxes`
+//!   `[N, 4]` (x0, y0, x1, y1 in pixels of the padded input), `low_res_masks` `[N, 1, 256, 256]`, `iou_predictions` `[N, 1]`.
+//!
+//! The model runs in a closure, so that this module knows of no model. A value that is not finite is an error, never a comparison.
+
+mod assignment;
+
+use crate::engine::{Engine, EngineError, Stage};
+use assignment::assign;
+use candle_core::Tensor;
+use std::collections::BTreeMap;
+
+/// Queries an image that are compared as a set; the time of that grows with their cube.
+const MAX_QUERIES: usize = 2048;
+
+/// How far a tensor of the model is from the reference's.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct TensorComparison {
+    /// The tensor's name in the reference.
+    pub name: &'static str,
+    /// Largest difference of two elements.
+    pub max_abs: f64,
+    /// ‖model - reference‖ / ‖reference‖ (Frobenius); 0 where both are 0, infinite where only the reference is.
+    pub relative: f64,
+}
+
+impl TensorComparison {
+    /// Whether the relative error is at most `tolerance`.
+    pub fn is_within(&self, tolerance: f64) -> bool {
+        self.relative <= tolerance
+    }
+}
+
+/// Why a comparison could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The reference lacks a tensor.
+    #[error(
+        "{origin}: tensor {name} of shape {shape} is missing; a reference holds the inputs and outputs named in `models verify --help`"
+    )]
+    Missing {
+        /// The reference.
+        origin: String,
+        /// The tensor.
+        name: &'static str,
+        /// Its shape.
+        shape: &'static str,
+    },
+    /// A tensor of the reference has a shape or type that it cannot have.
+    #[error("{origin}: tensor {name} is {found}, it should be {expected}")]
+    BadReference {
+        /// The reference.
+        origin: String,
+        /// The tensor.
+        name: &'static str,
+        /// Its shape or type.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// The model gave another shape.
+    #[error("{name}: the model gives {found:?}, {origin} has {expected:?}; the reference is of another model or configuration")]
+    OutputShape {
+        /// The reference.
+        origin: String,
+        /// The tensor.
+        name: &'static str,
+        /// The model's shape.
+        found: Vec<usize>,
+        /// The reference's shape.
+        expected: Vec<usize>,
+    },
+    /// NaN or infinity.
+    #[error("{name}: {whose} has a value that is not finite; nothing can be compared with it")]
+    NotFinite {
+        /// The tensor.
+        name: &'static str,
+        /// The reference's name, or "the model".
+        whose: String,
+    },
+    /// The model failed.
+    #[error("the model failed on the reference's input: {0}")]
+    Run(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A move to or from the device failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Candle refused an operation.
+    #[error("{name}: {source}")]
+    Tensor {
+        /// The tensor.
+        name: &'static str,
+        /// Candle's own error.
+        source: Box<candle_core::Error>,
+    },
+}
+
+/// The tensors of a reference file, on the host, and the engine whose model is compared with them.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    origin: String,
+    tensors: BTreeMap<String, Tensor>,
+    engine: Engine,
+}
+
+/// What a segmenter gave for a reference's input.
+#[derive(Debug, Clone)]
+pub struct SegmenterOutput {
+    /// `[1, 64, 64, 256]`.
+    pub image_embeddings: Tensor,
+    /// `[N, 1, 256, 256]`.
+    pub low_res_masks: Tensor,
+    /// `[N, 1]`.
+    pub iou_predictions: Tensor,
+}
+
+impl Reference {
+    /// A reference from tensors on the host; `origin` names it in errors.
+    pub fn new(origin: impl Into<String>, tensors: BTreeMap<String, Tensor>, engine: &Engine) -> Self {
+        Self { origin: origin.into(), tensors, engine: engine.clone() }
+    }
+
+    /// A tensor of floats with as many dimensions as `sizes`, of which those that are not 0 must be met.
+    fn get(&self, name: &'static str, sizes: &[usize], shape: &'static str) -> Result<Tensor, VerifyError> {
+        let origin = || self.origin.clone();
+        let Some(tensor) = self.tensors.get(name) else {
+            return Err(VerifyError::Missing { origin: origin(), name, shape });
+        };
+        let fits = tensor.rank() == sizes.len() && tensor.dims().iter().zip(sizes).all(|(&d, &s)| d > 0 && (s == 0 || d == s));
+        if !fits {
+            let found = format!("of shape {:?}", tensor.dims());
+            return Err(VerifyError::BadReference { origin: origin(), name, found, expected: format!("of shape {shape}") });
+        }
+        if !tensor.dtype().is_float() {
+            let found = format!("of type {}", tensor.dtype().as_str());
+            return Err(VerifyError::BadReference { origin: origin(), name, found, expected: "of a float type".to_owned() });
+        }
+        Ok(tensor.clone())
+    }
+
+    /// `tensor` on the engine's device, checked to be finite.
+    fn input(&self, name: &'static str, tensor: &Tensor) -> Result<Tensor, VerifyError> {
+        let tensor = tensor.to_dtype(candle_core::DType::F32).and_then(|t| t.contiguous()).map_err(tensor_error(name))?;
+        finite(name, &self.origin, Engine::cpu().download_f32(Stage::Load, &tensor)?)?;
+        Ok(self.engine.upload_tensor(Stage::Load, &tensor)?)
+    }
+
+    /// Elements of the model's tensor and of the reference's, of the same shape and finite.
+    fn pair(&self, name: &'static str, found: &Tensor, expected: &Tensor) -> Result<[Vec<f32>; 2], VerifyError> {
+        if found.dims() != expected.dims() {
+            let (found, expected) = (found.dims().to_vec(), expected.dims().to_vec());
+            return Err(VerifyError::OutputShape { origin: self.origin.clone(), name, found, expected });
+        }
+        let found = finite(name, "the model", self.engine.download_f32(Stage::Pack, found)?)?;
+        let expected = finite(name, &self.origin, Engine::cpu().download_f32(Stage::Load, expected)?)?;
+        Ok([found, expected])
+    }
+}
+
+fn tensor_error(name: &'static str) -> impl FnOnce(candle_core::Error) -> VerifyError {
+    move |source| VerifyError::Tensor { name, source: Box::new(source) }
+}
+
+fn finite(name: &'static str, whose: &str, values: Vec<f32>) -> Result<Vec<f32>, VerifyError> {
+    if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(VerifyError::NotFinite { name, whose: whose.to_owned() }) }
+}
+
+fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyError> {
+    nchw.permute((0, 2, 3, 1)).and_then(|t| t.contiguous()).map_err(tensor_error(name))
+}
+
+/// Runs a detector on the reference's `pixel_values`, which `run` gets as `[B, H, W, C]` f32 on the device, to give `logits`
+/// `[B, Q, K]` and `pred_boxes` `[B, Q, 4]`, and compares these with the reference's.
+///
+/// Queries are compared as a set, since near-equal scores may order them otherwise: those of an image are paired one to one so that
+/// the squared distances of the pairs, logits and boxes each relative to their size in the reference, have the smallest sum.
+///
+/// # Errors
+/// [`VerifyError`], of which [`VerifyError::NotFinite`] covers all NaN and infinities.
+pub fn verify_detector<E>(
+    reference: &Reference,
+    run: impl FnOnce(&Tensor) -> Result<(Tensor, Tensor), E>,
+) -> Result<Vec<TensorComparison>, VerifyError>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let pixel_values = reference.get("pixel_values", &[0; 4], "[B, C, H, W]")?;
+    let batch = pixel_values.dims()[0];
+    let logits = reference.get("logits", &[batch, 0, 0], "[B, Q, K]")?;
+    let (queries, classes) = (logits.dims()[1], logits.dims()[2]);
+    let boxes = reference.get("pred_boxes", &[batch, queries, 4], "[B, Q, 4]")?;
+    if queries > MAX_QUERIES {
+        let (found, expected) = (format!("of {queries} queries"), format!("of at most {MAX_QUERIES}"));
+        return Err(VerifyError::BadReference { origin: reference.origin.clone(), name: "logits", found, expected });
+    }
+    let input = reference.input("pixel_values", &nhwc("pixel_values", &pixel_values)?)?;
+    let (found_logits, found_boxes) = run(&input).map_err(|e| VerifyError::Run(e.into()))?;
+    let logits = reference.pair("logits", &found_logits, &logits)?;
+    let boxes = reference.pair("pred_boxes", &found_boxes, &boxes)?;
+
+    let scaled = [(&logits, classes), (&boxes, 4)].map(|(pair, width)| (pair, width, mean_square(&pair[1])));
+    let mut order = Vec::with_capacity(batch * queries);
+    for first in (0..batch * queries).step_by(queries) {
+        let cost = |expected: usize, found: usize| -> f64 {
+            let part = |(pair, width, scale): &(&[Vec<f32>; 2], usize, f64)| {
+                let distance = square_distance(row(&pair[0], first + found, *width), row(&pair[1], first + expected, *width));
+                distance / scale / *width as f64
+            };
+            scaled.iter().map(part).sum()
+        };
+        order.extend(assign(queries, cost).into_iter().map(|found| first + found));
+    }
+    let reordered = |[found, expected]: &[Vec<f32>; 2], width: usize| -> [Vec<f32>; 2] {
+        [order.iter().flat_map(|&i| row(found, i, width)).copied().collect(), expected.clone()]
+    };
+    Ok(vec![compare("logits", &reordered(&logits, classes)), compare("pred_boxes", &reordered(&boxes, 4))])
+}
+
+/// Runs a segmenter on the reference's `pixel_values`, which `run` gets as `[1, 1024, 1024, 3]` f32 on the device together with `boxes`
+/// `[N, 4]`, and compares what it gives with the reference's `image_embeddings`, `low_res_masks` and `iou_predictions`.
+///
+/// # Errors
+/// As [`verify_detector`].
+pub fn verify_segmenter<E>(
+    reference: &Reference,
+    run: impl FnOnce(&Tensor, &Tensor) -> Result<SegmenterOutput, E>,
+) -> Result<Vec<TensorComparison>, VerifyError>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let pixel_values = reference.get("pixel_values", &[1, 3, 1024, 1024], "[1, 3, 1024, 1024]")?;
+    let embeddings = reference.get("image_embeddings", &[1, 256, 64, 64], "[1, 256, 64, 64]")?;
+    let boxes = reference.get("boxes", &[0, 4], "[N, 4]")?;
+    let n = boxes.dims()[0];
+    let masks = reference.get("low_res_masks", &[n, 1, 256, 256], "[N, 1, 256, 256]")?;
+    let iou = reference.get("iou_predictions", &[n, 1], "[N, 1]")?;
+    let input = reference.input("pixel_values", &nhwc("pixel_values", &pixel_values)?)?;
+    let boxes = reference.input("boxes", &boxes)?;
+    let found = run(&input, &boxes).map_err(|e| VerifyError::Run(e.into()))?;
+    let embeddings = nhwc("image_embeddings", &embeddings)?;
+    Ok(vec![
+        compare("image_embeddings", &reference.pair("image_embeddings", &found.image_embeddings, &embeddings)?),
+        compare("low_res_masks", &reference.pair("low_res_masks", &found.low_res_masks, &masks)?),
+        compare("iou_predictions", &reference.pair("iou_predictions", &found.iou_predictions, &iou)?),
+    ])
+}
+
+/// Row `i` of a matrix with `width` columns; empty where there is none.
+fn row(values: &[f32], i: usize, width: usize) -> &[f32] {
+    values.get(i * width..(i + 1) * width).unwrap_or_default()
+}
+
+fn square_distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum()
+}
+
+fn square(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v).powi(2)).sum()
+}
+
+/// 1 where all values are 0.
+fn mean_square(values: &[f32]) -> f64 {
+    let square = square(values);
+    if square == 0.0 { 1.0 } else { square / values.len() as f64 }
+}
+
+fn compare(name: &'static str, [found, expected]: &[Vec<f32>; 2]) -> TensorComparison {
+    let max_abs = found.iter().zip(expected).map(|(&f, &e)| (f64::from(f) - f64::from(e)).abs()).fold(0.0, f64::max);
+    let (difference, size) = (square_distance(found, expected).sqrt(), square(expected).sqrt());
+    let relative = if difference == 0.0 { 0.0 } else { difference / size };
+    TensorComparison { name, max_abs, relative }
+}
+
+#[cfg(test)]
+mod tests;

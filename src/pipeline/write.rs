@@ -1,0 +1,77 @@
+//! The writing thread: all sinks, the record, and word to the observer.
+
+use super::{
+    Event, PipelineError, Plan, StageTimes, Stages,
+    run::{Done, Finished},
+};
+use crate::sinks::{InputErrors, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
+use std::sync::mpsc::Receiver;
+
+pub(super) struct Writer<'a> {
+    plan: &'a Plan,
+    record: Record,
+    sinks: SinkSet,
+    /// Errors of the source that has not ended.
+    errors: InputErrors,
+    times: &'a StageTimes,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(plan: &'a Plan, record: Record, layout: &Layout, times: &'a StageTimes) -> Result<Self, PipelineError> {
+        let options = SinkOptions {
+            outputs: plan.outputs.clone(),
+            classes: plan.task.classes(),
+            stills: if plan.stills { Stills::Write } else { Stills::Skip },
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
+        };
+        Ok(Self { plan, record, sinks: SinkSet::new(layout, &options)?, errors: InputErrors::default(), times })
+    }
+
+    /// Writes until nothing more comes.
+    pub(super) fn run(mut self, results: Receiver<Finished>) -> Result<Self, PipelineError> {
+        for item in results {
+            self.times.time(Stages::WRITE, || self.write(item))?;
+        }
+        Ok(self)
+    }
+
+    fn write(&mut self, item: Finished) -> Result<(), PipelineError> {
+        let observer = &self.plan.observer;
+        match item {
+            Finished::Began(info) => {
+                self.sinks.begin_source(&info)?;
+                observer.event(Event::SourceBegan(&info));
+            }
+            Finished::Frame { frame, result, stored } => {
+                self.sinks.write(&frame, &result)?;
+                if !stored {
+                    self.record.append(&frame, &result)?;
+                }
+                observer.event(Event::FrameDone { source: &frame.source, result: &result, stored });
+            }
+            Finished::Problem(error) => {
+                observer.event(Event::Problem { input: &error.input, problem: &error.problem });
+                self.errors.push(error);
+            }
+            Finished::Ended(info) => {
+                self.sinks.end_source(&info)?;
+                self.record.end_source(&info, std::mem::take(&mut self.errors))?;
+                observer.event(Event::SourceEnded(&info));
+            }
+        }
+        Ok(())
+    }
+
+    /// All sources ended: completes the outputs of the whole run.
+    pub(super) fn finish(&mut self) -> Result<Done, PipelineError> {
+        self.times.time(Stages::FINISH, || self.sinks.finish())?;
+        Ok(self.leave())
+    }
+
+    /// The run ended early: leaves everything as it is.
+    pub(super) fn leave(&mut self) -> Done {
+        let mut errors = self.record.errors().clone();
+        errors.extend(std::mem::take(&mut self.errors));
+        Done { counts: self.record.counts().clone(), errors, interrupted: false }
+    }
+}

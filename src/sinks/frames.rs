@@ -1,0 +1,57 @@
+//! `frames/`: decoded frames, one PNG each.
+
+use super::{ImageWriter, Layout, Sink, SinkError, png_file::{write_image, write_stored}};
+use crate::frame::{Frame, FrameResult, SourceInfo, SourceKind};
+use std::sync::Arc;
+
+/// What [`FramesSink`] does with sources whose frames are image files already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stills {
+    /// Writes them as PNG too (`extract`).
+    Write,
+    /// Leaves them out: annotations refer to the originals.
+    Skip,
+}
+
+/// Decoded frames, upright, 8 bits a channel: grey PNG for grey ones, RGB for colour. Frames that carry the values as
+/// stored are written from those, with 16 bits.
+#[derive(Debug)]
+pub struct FramesSink {
+    layout: Layout,
+    writer: ImageWriter,
+    stills: Stills,
+}
+
+impl FramesSink {
+    /// A sink that writes through `writer`.
+    pub fn new(layout: Layout, writer: ImageWriter, stills: Stills) -> Self {
+        Self { layout, writer, stills }
+    }
+}
+
+impl Sink for FramesSink {
+    fn begin_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &Frame, _: &FrameResult) -> Result<(), SinkError> {
+        let still = matches!(frame.source.kind, SourceKind::Image | SourceKind::Sequence);
+        if still && self.stills == Stills::Skip {
+            return Ok(());
+        }
+        let path = self.layout.frame(&frame.source, frame.index, frame.file.as_deref());
+        if let Some(stored) = frame.stored.clone() {
+            return self.writer.submit(move || write_stored(&path, &stored));
+        }
+        let image = Arc::clone(&frame.image);
+        self.writer.submit(move || write_image(&path, &image))
+    }
+
+    fn end_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
+        self.writer.wait()
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.writer.wait()
+    }
+}

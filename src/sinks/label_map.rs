@@ -1,0 +1,82 @@
+//! `masks/`: label maps, one PNG a frame.
+
+use super::{
+    ImageWriter, Layout, Sink, SinkError,
+    png_file::{Samples, write_png},
+};
+use crate::frame::{Frame, FrameResult, Object, SourceInfo};
+use std::sync::Arc;
+
+/// Label maps at the frame's resolution: grey PNG, 0 for background, n for the n-th object of the frame's line in
+/// `detections.jsonl` (from 1). 8 bits a pixel, 16 where a frame has more than 255 objects. Where masks overlap, the
+/// higher score wins; of equal scores, the object that is first.
+#[derive(Debug)]
+pub struct MasksSink {
+    layout: Layout,
+    writer: ImageWriter,
+}
+
+impl MasksSink {
+    /// A sink that writes through `writer`.
+    pub fn new(layout: Layout, writer: ImageWriter) -> Self {
+        Self { layout, writer }
+    }
+}
+
+/// The label map of a result, row-major: object n of the result is n + 1, overlaps go to the higher score.
+pub fn label_map(result: &FrameResult) -> Vec<u16> {
+    let width = result.size.width as usize;
+    let mut labels = vec![0u16; width * result.size.height as usize];
+    for (i, object) in by_rising_score(&result.objects) {
+        let Some(mask) = object.mask.as_ref().filter(|m| m.size() == result.size) else { continue };
+        let id = u16::try_from(i + 1).unwrap_or(u16::MAX);
+        mask.for_each_run(|x, y0, y1| {
+            for y in y0..y1 {
+                labels[y as usize * width + x as usize] = id;
+            }
+        });
+    }
+    labels
+}
+
+/// Objects with their positions, such that what is drawn later may cover what was drawn before.
+pub(super) fn by_rising_score(objects: &[Object]) -> Vec<(usize, &Object)> {
+    let mut order: Vec<(usize, &Object)> = objects.iter().enumerate().rev().collect();
+    order.sort_by(|a, b| a.1.score.total_cmp(&b.1.score));
+    order
+}
+
+impl Sink for MasksSink {
+    fn begin_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+        let path = self.layout.mask(&frame.source, result.index, result.file.as_deref());
+        let mismatched = result.objects.iter().filter_map(|o| o.mask.as_ref()).find(|m| m.size() != result.size);
+        if let Some(mask) = mismatched {
+            return Err(SinkError::new(path, format!("a mask is {} where the frame is {}", mask.size(), result.size)));
+        }
+        if result.objects.len() > usize::from(u16::MAX) {
+            let problem = format!("{} objects in one frame are more than a 16-bit label map can tell apart", result.objects.len());
+            return Err(SinkError::new(path, problem).with_remedy("lower --max-objects or raise --confidence"));
+        }
+        let result = result.clone();
+        self.writer.submit(move || {
+            let labels = label_map(&result);
+            if result.objects.len() > usize::from(u8::MAX) {
+                return write_png(&path, result.size, Samples::Gray16(&labels));
+            }
+            let narrow: Vec<u8> = labels.iter().map(|&id| id as u8).collect();
+            write_png(&path, result.size, Samples::Gray(&narrow))
+        })
+    }
+
+    fn end_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
+        self.writer.wait()
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.writer.wait()
+    }
+}

@@ -1,0 +1,191 @@
+//! The paths of everything in an output folder: the one place that names them.
+
+use crate::frame::{SourceInfo, SourceKind};
+use std::path::{Path, PathBuf};
+
+/// Paths below an output folder.
+///
+/// A still image gives `masks/<name>.png`. A video, a DICOM file or series and a folder of numbered frames give
+/// `masks/<name>/<frame>.png`, where `<frame>` is the file name without extension of a sequence's frame (so that outputs
+/// carry the names of their originals), and otherwise the frame's number with six digits or more, from 000000.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// Start of the names of temporary files; `--overwrite` removes what a killed run left by it.
+pub(super) const TEMPORARY_PREFIX: &str = ".ultramotion-";
+/// End of the names of temporary files.
+pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+impl Layout {
+    /// The layout of the folder `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The output folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `run.json`.
+    pub fn run_report(&self) -> PathBuf {
+        self.root.join("run.json")
+    }
+
+    /// `detections.jsonl`.
+    pub fn record(&self) -> PathBuf {
+        self.root.join("detections.jsonl")
+    }
+
+    /// The list of sources that have ended, beside the record.
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".ultramotion-state.jsonl")
+    }
+
+    /// The lock that keeps two runs out of one folder.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join(".ultramotion.lock")
+    }
+
+    /// `coco.json`.
+    pub fn coco(&self) -> PathBuf {
+        self.root.join("coco.json")
+    }
+
+    /// `coco_results.json`.
+    pub fn coco_results(&self) -> PathBuf {
+        self.root.join("coco_results.json")
+    }
+
+    /// `classes.txt`: class names for YOLO tools, one a line.
+    pub fn yolo_classes(&self) -> PathBuf {
+        self.root.join("classes.txt")
+    }
+
+    /// `data.yaml`: the data set's description for YOLO tools.
+    pub fn yolo_data(&self) -> PathBuf {
+        self.root.join("data.yaml")
+    }
+
+    /// The label map of a frame.
+    pub fn mask(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
+        self.root.join(of_frame("masks", source, index, file, "png"))
+    }
+
+    /// The overlay of a frame, where overlays are images.
+    pub fn overlay_image(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
+        self.root.join(of_frame("overlay", source, index, file, "png"))
+    }
+
+    /// The overlay of a source, where overlays are videos.
+    pub fn overlay_video(&self, source: &SourceInfo) -> PathBuf {
+        self.root.join(format!("overlay/{}.mp4", safe_name(&source.name)))
+    }
+
+    /// The YOLO labels of a frame.
+    pub fn labels(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
+        self.root.join(of_frame("labels", source, index, file, "txt"))
+    }
+
+    /// The decoded frame.
+    pub fn frame(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
+        self.root.join(of_frame("frames", source, index, file, "png"))
+    }
+
+    /// The decoded frame of a video or DICOM source, relative to the output folder and `/`-separated, as annotations
+    /// refer to it.
+    pub fn frame_file_name(name: &str, index: u64) -> String {
+        format!("frames/{}/{}.png", safe_name(name), number(index))
+    }
+
+    /// The name under which a file is written before it is complete: in the same folder, the same for the same file.
+    pub fn temporary(path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let hash = name.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        path.with_file_name(format!("{TEMPORARY_PREFIX}{hash:016x}{TEMPORARY_SUFFIX}"))
+    }
+}
+
+/// `<folder>/<name>.<extension>` for a still image, `<folder>/<name>/<frame>.<extension>` for all else.
+fn of_frame(folder: &str, source: &SourceInfo, index: u64, file: Option<&Path>, extension: &str) -> String {
+    let name = safe_name(&source.name);
+    match source.kind {
+        SourceKind::Image => format!("{folder}/{name}.{extension}"),
+        SourceKind::Sequence => format!("{folder}/{name}/{}.{extension}", stem(file).unwrap_or_else(|| format!("frame-{}", number(index)))),
+        SourceKind::Video | SourceKind::Dicom => format!("{folder}/{name}/{}.{extension}", number(index)),
+    }
+}
+
+/// A frame number: six digits, more if needed.
+fn number(index: u64) -> String {
+    format!("{index:06}")
+}
+
+/// The name of a sequence's frame without extension, where it is valid UTF-8.
+fn stem(file: Option<&Path>) -> Option<String> {
+    Some(file?.file_stem()?.to_str()?.to_owned())
+}
+
+/// A source's name as a relative path that stays below its folder, whatever it holds.
+fn safe_name(name: &str) -> String {
+    let parts: Vec<String> = name
+        .split(['/', '\\'])
+        .map(|part| match part {
+            "" | "." | ".." => "_".to_owned(),
+            other => other.replace(|c: char| c.is_control(), "_"),
+        })
+        .collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(kind: SourceKind, name: &str) -> SourceInfo {
+        SourceInfo {
+            ordinal: 0,
+            path: name.into(),
+            name: name.into(),
+            kind,
+            frame_count: None,
+            frame_rate: None,
+            attributes: Default::default(),
+        }
+    }
+
+    #[test]
+    fn names_follow_the_kind_of_source() {
+        let layout = Layout::new("out");
+        let path = |kind, name: &str, index, file: Option<&str>| {
+            layout.mask(&source(kind, name), index, file.map(Path::new)).to_str().unwrap().to_owned()
+        };
+        assert_eq!(path(SourceKind::Image, "set/a.b", 0, None), "out/masks/set/a.b.png");
+        assert_eq!(path(SourceKind::Video, "clip", 7, None), "out/masks/clip/000007.png");
+        assert_eq!(path(SourceKind::Dicom, "clip", 1_234_567, None), "out/masks/clip/1234567.png");
+        assert_eq!(path(SourceKind::Sequence, "s", 0, Some("in/s/00001.jpg")), "out/masks/s/00001.png");
+        assert_eq!(path(SourceKind::Sequence, "s", 3, None), "out/masks/s/frame-000003.png");
+        assert_eq!(layout.overlay_video(&source(SourceKind::Video, "é/b")), Path::new("out/overlay/é/b.mp4"));
+        assert_eq!(Layout::frame_file_name("clip", 123), "frames/clip/000123.png");
+    }
+
+    #[test]
+    fn no_name_leaves_the_folder() {
+        let layout = Layout::new("out");
+        for name in ["../x", "/etc/x", "a/../../x", "a\\..\\x", "", "."] {
+            let path = layout.frame(&source(SourceKind::Image, name), 0, None);
+            assert!(path.starts_with("out/frames"), "{path:?}");
+            assert!(path.components().all(|c| c.as_os_str() != ".."), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn temporary_names_are_stable_and_differ() {
+        let (a, b) = (Layout::temporary(Path::new("x/a.png")), Layout::temporary(Path::new("x/b.png")));
+        assert_eq!(a, Layout::temporary(Path::new("x/a.png")));
+        assert_ne!(a, b);
+        assert_eq!(a.parent(), Some(Path::new("x")));
+    }
+}

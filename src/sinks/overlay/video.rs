@@ -1,0 +1,299 @@
+//! An MP4 file written picture by picture, through FFmpeg.
+
+use super::{super::SinkError, super::atomic_file::AtomicFile, canvas::Canvas};
+use crate::geometry::Size;
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use video_rs::ffmpeg::{
+    self, Codec, Dictionary, Error as AvError, Packet, Rational, codec,
+    encoder::{self, video::Encoder},
+    format::{self, Pixel, context::Output},
+    frame,
+    software::scaling,
+    util::color,
+};
+
+/// Ticks a second of presentation times in the file.
+const TICKS: i64 = 1_000_000;
+
+/// Assumed where a source states neither times nor a rate.
+const DEFAULT_RATE: f64 = 25.0;
+
+/// The file and what encodes it.
+///
+/// Pictures are coded in the order shown, so the n-th packet is the n-th picture: the encoder counts pictures, and the
+/// file gets their times. One thread and FFmpeg's exact modes give the same bytes for the same pictures.
+pub(super) struct VideoFile {
+    encoder: Encoder,
+    output: Output,
+    scaler: Option<(Size, scaling::Context)>,
+    target: AtomicFile,
+    path: PathBuf,
+    size: Size,
+    rate: f64,
+    clock: Clock,
+    pictures: i64,
+    /// Packets that wait for the time of the picture after theirs, which tells how long theirs is shown.
+    held: VecDeque<Packet>,
+    stream_base: Rational,
+    /// Kept open while `output` writes through it.
+    _folder: Option<File>,
+}
+
+impl VideoFile {
+    /// Starts a file for pictures of `size`, at `rate` a second where they carry no times.
+    pub(super) fn create(path: &Path, size: Size, rate: Option<f64>) -> Result<Self, SinkError> {
+        let target = AtomicFile::create(path)?;
+        let size = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
+        let rate = rate.filter(|r| r.is_finite() && *r > 0.0).unwrap_or(DEFAULT_RATE).clamp(0.001, 1000.0);
+        quiet();
+        let failed = |e: AvError| ffmpeg_error(path, "start the video", e);
+        let codec = ["libx264", "mpeg4"].into_iter().find_map(encoder::find_by_name).ok_or_else(|| {
+            let error = SinkError::new(path, "this FFmpeg has neither an H.264 encoder (libx264) nor one for MPEG-4");
+            error.with_remedy("install an FFmpeg with libx264, or leave 'overlay' out of --write")
+        })?;
+        let (url, folder) = url(target.temporary())?;
+        let mut output = format::output_as(&url, "mp4").map_err(failed)?;
+        let encoder = open_encoder(codec, size, rate).map_err(failed)?;
+        {
+            let mut stream = output.add_stream(codec).map_err(failed)?;
+            stream.set_parameters(&encoder);
+            stream.set_time_base(Rational::new(1, TICKS as i32));
+        }
+        let mut options = Dictionary::new();
+        options.set("movflags", "+faststart");
+        options.set("fflags", "+bitexact");
+        output.write_header_with(options).map_err(failed)?;
+        let stream_base = output.stream(0).map_or(Rational::new(1, TICKS as i32), |s| s.time_base());
+        let (path, clock) = (path.to_path_buf(), Clock::new(rate));
+        let (held, scaler) = (VecDeque::new(), None);
+        Ok(Self { encoder, output, scaler, target, path, size, rate, clock, pictures: 0, held, stream_base, _folder: folder })
+    }
+
+    /// Adds a picture: frame `index` of its source, shown at `time`.
+    pub(super) fn write(&mut self, canvas: &Canvas, index: u64, time: Option<Duration>) -> Result<(), SinkError> {
+        let time = time.unwrap_or_else(|| Duration::try_from_secs_f64(index as f64 / self.rate).unwrap_or(Duration::MAX));
+        self.clock.push(time);
+        let path = self.path.clone();
+        let failed = |e: AvError| ffmpeg_error(&path, "encode a frame of the video", e);
+        let mut picture = self.converted(canvas).map_err(failed)?;
+        picture.set_pts(Some(self.pictures));
+        self.pictures += 1;
+        self.encoder.send_frame(&picture).map_err(failed)?;
+        self.receive().map_err(failed)
+    }
+
+    /// Completes the file and gives it its name.
+    pub(super) fn finish(mut self) -> Result<(), SinkError> {
+        let path = self.path.clone();
+        let failed = |e: AvError| ffmpeg_error(&path, "complete the video", e);
+        self.encoder.send_eof().map_err(failed)?;
+        self.receive().map_err(failed)?;
+        self.clock.end();
+        self.write_held().map_err(failed)?;
+        self.output.write_trailer().map_err(failed)?;
+        drop(self.output);
+        self.target.commit()
+    }
+
+    /// The picture in the encoder's size and format.
+    fn converted(&mut self, canvas: &Canvas) -> Result<frame::Video, AvError> {
+        let rgb = padded(canvas);
+        let from = Size::new(rgb.width(), rgb.height());
+        if self.scaler.as_ref().is_none_or(|(size, _)| *size != from) {
+            let flags = scaling::Flags::BILINEAR | scaling::Flags::ACCURATE_RND | scaling::Flags::FULL_CHR_H_INP | scaling::Flags::BITEXACT;
+            let (to, width, height) = (Pixel::YUV420P, self.size.width, self.size.height);
+            let context = scaling::Context::get(Pixel::RGB24, from.width, from.height, to, width, height, flags)?;
+            self.scaler = Some((from, context));
+        }
+        let mut yuv = frame::Video::empty();
+        if let Some((_, scaler)) = &mut self.scaler {
+            scaler.run(&rgb, &mut yuv)?;
+        }
+        Ok(yuv)
+    }
+
+    /// Takes what the encoder has ready, and writes what has its time.
+    fn receive(&mut self) -> Result<(), AvError> {
+        loop {
+            let mut packet = Packet::empty();
+            match self.encoder.receive_packet(&mut packet) {
+                Ok(()) => self.held.push_back(packet),
+                Err(AvError::Eof) => break,
+                Err(AvError::Other { errno }) if errno == ffmpeg::error::EAGAIN => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.write_held()
+    }
+
+    fn write_held(&mut self) -> Result<(), AvError> {
+        while !self.held.is_empty() {
+            let Some((start, duration)) = self.clock.next() else { break };
+            let Some(mut packet) = self.held.pop_front() else { break };
+            packet.set_stream(0);
+            packet.set_pts(Some(start));
+            packet.set_dts(Some(start));
+            packet.set_duration(duration);
+            packet.rescale_ts(Rational::new(1, TICKS as i32), self.stream_base);
+            packet.write(&mut self.output)?;
+        }
+        Ok(())
+    }
+}
+
+/// Times of pictures that have not been written, in ticks from the first picture of all.
+struct Clock {
+    first: Option<Duration>,
+    waiting: VecDeque<i64>,
+    last: i64,
+    interval: i64,
+}
+
+impl Clock {
+    fn new(rate: f64) -> Self {
+        Self { first: None, waiting: VecDeque::new(), last: -1, interval: ((TICKS as f64 / rate).round() as i64).max(1) }
+    }
+
+    /// Adds the time of the next picture. Where a source has two frames at one time, or a later one at an earlier time, it
+    /// is moved just behind the one before: players drop pictures otherwise.
+    fn push(&mut self, time: Duration) {
+        let first = *self.first.get_or_insert(time);
+        let nanos = time.saturating_sub(first).as_nanos();
+        let per_tick = 1_000_000_000 / TICKS as u128;
+        // Half a million years of ticks: beyond it times no longer differ, but still rise.
+        let ticks = i64::try_from((nanos + per_tick / 2) / per_tick).unwrap_or(i64::MAX / 2).min(i64::MAX / 2).max(self.last + 1);
+        if self.last >= 0 {
+            self.interval = ticks - self.last;
+        }
+        self.last = ticks;
+        self.waiting.push_back(ticks);
+    }
+
+    /// The last picture is shown as long as the one before it.
+    fn end(&mut self) {
+        self.waiting.push_back(self.last.saturating_add(self.interval));
+    }
+
+    /// Start and duration of the next picture to write, once the one after it is known.
+    fn next(&mut self) -> Option<(i64, i64)> {
+        let (start, end) = (*self.waiting.front()?, *self.waiting.get(1)?);
+        self.waiting.pop_front();
+        Some((start, end - start))
+    }
+}
+
+fn open_encoder(codec: Codec, size: Size, rate: f64) -> Result<Encoder, AvError> {
+    // Nominal: MPEG-4 wants a small whole number, and the times in the file are those of the pictures anyway.
+    let nominal = rate.round().clamp(1.0, 240.0) as i32;
+    let mut context = codec::Context::new_with_codec(codec);
+    context.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::BITEXACT);
+    let mut video = context.encoder().video()?;
+    video.set_width(size.width);
+    video.set_height(size.height);
+    video.set_format(Pixel::YUV420P);
+    video.set_time_base(Rational::new(1, nominal));
+    video.set_frame_rate(Some(Rational::new(nominal, 1)));
+    video.set_gop(60);
+    video.set_max_b_frames(0);
+    // What the scaler computes, and what players assume of files that say nothing.
+    video.set_colorspace(color::Space::SMPTE170M);
+    video.set_color_range(color::Range::MPEG);
+    video.set_color_primaries(color::Primaries::BT709);
+    video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
+    let mut options = Dictionary::new();
+    options.set("threads", "1");
+    if codec.name() == "libx264" {
+        options.set("preset", "veryfast");
+        options.set("crf", "18");
+    } else {
+        options.set("flags", "+qscale+global_header+bitexact");
+        options.set("global_quality", "354");
+    }
+    video.open_with(options)
+}
+
+/// The canvas as FFmpeg's frame; an odd side repeats its last pixels once, as the coding wants even ones.
+fn padded(canvas: &Canvas) -> frame::Video {
+    let (width, height) = (canvas.width() as usize, canvas.height() as usize);
+    let (to_width, to_height) = (width.next_multiple_of(2), height.next_multiple_of(2));
+    let mut rgb = frame::Video::new(Pixel::RGB24, to_width as u32, to_height as u32);
+    let stride = rgb.stride(0);
+    let rows = canvas.samples().chunks_exact(width * 3);
+    let last = rows.clone().next_back();
+    for (to, from) in rgb.data_mut(0).chunks_mut(stride).zip(rows.chain(last)).take(to_height) {
+        to[..width * 3].copy_from_slice(from);
+        to.copy_within(width * 3 - 3..width * 3, (to_width - 1) * 3);
+    }
+    rgb
+}
+
+/// The path as a URL that FFmpeg takes for a file whatever is in it. A path that is not UTF-8, which the binding cannot
+/// hand over, is reached through its open folder.
+fn url(path: &Path) -> Result<(String, Option<File>), SinkError> {
+    if let Some(text) = path.to_str() {
+        return Ok((format!("file:{text}"), None));
+    }
+    url_of_folder(path).ok_or_else(|| {
+        let error = SinkError::new(path, "the path is not UTF-8, and FFmpeg cannot write to it on this system");
+        error.with_remedy("choose an output folder with a name in UTF-8")
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn url_of_folder(path: &Path) -> Option<(String, Option<File>)> {
+    use std::os::fd::AsRawFd;
+    let folder = File::open(path.parent()?).ok()?;
+    let name = path.file_name()?.to_str()?;
+    Some((format!("file:/proc/self/fd/{}/{name}", folder.as_raw_fd()), Some(folder)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn url_of_folder(_: &Path) -> Option<(String, Option<File>)> {
+    None
+}
+
+/// Keeps encoders from printing their settings among the program's own messages.
+fn quiet() {
+    use ffmpeg::util::log::{Level, get_level, set_level};
+    if !matches!(get_level(), Ok(Level::Quiet | Level::Panic | Level::Fatal | Level::Error)) {
+        set_level(Level::Error);
+    }
+}
+
+fn ffmpeg_error(path: &Path, doing: &str, error: AvError) -> SinkError {
+    match error {
+        AvError::Other { errno } => SinkError::io(path, doing, &io::Error::from_raw_os_error(errno)),
+        other => SinkError::new(path, format!("cannot {doing}: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_kept_and_always_rise() {
+        let mut clock = Clock::new(25.0);
+        let given = [80_000_000u64, 120_000_000, 120_000_000, 100_000_000, 1_000_080_000_499, 1_000_080_001_500];
+        given.iter().for_each(|t| clock.push(Duration::from_nanos(*t)));
+        clock.end();
+        let shown: Vec<(i64, i64)> = std::iter::from_fn(|| clock.next()).collect();
+        let starts: Vec<i64> = shown.iter().map(|s| s.0).collect();
+        assert_eq!(starts, [0, 40_000, 40_001, 40_002, 1_000_000_000, 1_000_000_002]);
+        assert_eq!(shown.last(), Some(&(1_000_000_002, 2)));
+    }
+
+    #[test]
+    fn one_picture_lasts_as_long_as_its_rate_says() {
+        let mut clock = Clock::new(25.0);
+        clock.push(Duration::from_secs(3));
+        clock.end();
+        assert_eq!(clock.next(), Some((0, 40_000)));
+    }
+}

@@ -1,0 +1,241 @@
+//! DICOM files and series as sources of frames.
+
+use crate::sources::{Source, SourceError};
+use crate::{
+    dicom::{DicomError, DicomFile, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
+    frame::{Channels, Frame, Image, Physical, SourceInfo, SourceKind, StoredImage, UltrasoundRegion},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// The frames of one DICOM file, single- or multi-frame.
+///
+/// After a frame that cannot be decoded it goes on with the next; after one that the data end before it has ended.
+#[derive(Debug)]
+pub struct DicomSource {
+    info: Arc<SourceInfo>,
+    image: DicomImage,
+    with_stored: bool,
+    timing: Timing,
+    next: u64,
+    ended: bool,
+}
+
+/// The frames of a series of single-frame files, in the order of the files.
+///
+/// A file that cannot be read is one error; the next call goes on with the file after it.
+#[derive(Debug)]
+pub struct DicomSeries {
+    info: Arc<SourceInfo>,
+    files: Vec<PathBuf>,
+    options: DicomOptions,
+    /// The range of the values of all files, once it was needed.
+    range: Option<(f64, f64)>,
+    next: usize,
+}
+
+impl DicomSource {
+    /// Opens a file. `ordinal`, `path` and `name` become those of the [`SourceInfo`].
+    ///
+    /// # Errors
+    /// [`SourceError`] if the file is no DICOM file with frames. For a video transfer syntax the error says so; ask
+    /// [`DicomFile::is_video`] first and give those to the video source.
+    pub fn open(path: &Path, ordinal: usize, name: &str, options: DicomOptions) -> Result<Self, SourceError> {
+        let image = DicomImage::open(path, options.window).map_err(|e| source_error(path, None, e))?;
+        let frames = image.frames();
+        let timing = if frames > 1 { Timing::read(image.file().attributes(), frames) } else { Timing::Unknown };
+        let info = SourceInfo {
+            ordinal,
+            path: path.to_owned(),
+            name: name.to_owned(),
+            kind: SourceKind::Dicom,
+            frame_count: Some(frames),
+            frame_rate: timing.frame_rate(),
+            attributes: image.file().output_attributes(options.keep_patient_data),
+        };
+        Ok(Self { info: Arc::new(info), image, with_stored: options.stored_values, timing, next: 0, ended: false })
+    }
+
+    /// The stored values of a frame (from 0), for `extract --stored-values`.
+    ///
+    /// # Errors
+    /// [`SourceError`] for a frame that is not there or cannot be decoded.
+    pub fn stored_values(&mut self, frame: u64) -> Result<StoredFrame, SourceError> {
+        let path = &self.info.path;
+        self.image.stored(frame).map_err(|e| source_error(path, Some(frame), e))
+    }
+}
+
+impl Source for DicomSource {
+    fn info(&self) -> &Arc<SourceInfo> {
+        &self.info
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+        if self.ended || self.next >= self.image.frames() {
+            return Ok(None);
+        }
+        let index = self.next;
+        self.next += 1;
+        let physical = physical(&self.image, index);
+        let shown = self.image.shown(index).and_then(to_image).map_err(|e| {
+            // Where the data end no later frame can be there: one error, not one for each frame that was promised.
+            self.ended = matches!(e, DicomError::Truncated { .. } | DicomError::Io(_));
+            source_error(&self.info.path, Some(index), e)
+        })?;
+        let timestamp = self.timing.timestamp(index);
+        let stored = if self.with_stored { Some(self.stored_values(index)?) } else { None };
+        let frame = frame(&self.info, index, timestamp, None, shown, physical);
+        with_stored(frame, stored)
+    }
+}
+
+impl DicomSeries {
+    /// A series of `files` in their order (see [`crate::dicom::scan`]); `path` is the folder. The attributes are those of
+    /// the first file that can be opened.
+    ///
+    /// # Errors
+    /// [`SourceError`] if there is no file or none can be opened.
+    pub fn open(files: Vec<PathBuf>, path: &Path, ordinal: usize, name: &str, options: DicomOptions) -> Result<Self, SourceError> {
+        let mut failure = SourceError { path: path.to_owned(), frame: None, problem: "the series has no file".to_owned(), remedy: None };
+        let mut first = None;
+        for file in &files {
+            match DicomFile::open(file) {
+                Ok(opened) => {
+                    first = Some(opened);
+                    break;
+                }
+                Err(e) => failure = source_error(file, None, e),
+            }
+        }
+        let Some(first) = first else { return Err(failure) };
+        let info = SourceInfo {
+            ordinal,
+            path: path.to_owned(),
+            name: name.to_owned(),
+            kind: SourceKind::Dicom,
+            frame_count: Some(files.len() as u64),
+            frame_rate: None,
+            attributes: first.output_attributes(options.keep_patient_data),
+        };
+        Ok(Self { info: Arc::new(info), files, options, range: None, next: 0 })
+    }
+
+    /// The stored values of a frame (from 0), for `extract --stored-values`.
+    ///
+    /// # Errors
+    /// [`SourceError`] for a file that is not there or cannot be decoded.
+    pub fn stored_values(&mut self, frame: u64) -> Result<StoredFrame, SourceError> {
+        let file = usize::try_from(frame).ok().and_then(|n| self.files.get(n)).ok_or_else(|| SourceError {
+            path: self.info.path.clone(),
+            frame: Some(frame),
+            problem: format!("the series has {} files", self.files.len()),
+            remedy: None,
+        })?;
+        let stored = DicomImage::open(file, self.options.window).and_then(|mut image| image.stored(0));
+        stored.map_err(|e| source_error(file, None, e))
+    }
+
+    fn show(&mut self, file: &Path) -> Result<(ShownFrame, Option<Arc<Physical>>), DicomError> {
+        let mut image = DicomImage::open(file, self.options.window)?;
+        if image.needs_range()? {
+            let (low, high) = self.range.unwrap_or_else(|| range(&self.files, self.options)).to_owned();
+            self.range = Some((low, high));
+            image.set_range(low, high);
+        }
+        let physical = physical(&image, 0);
+        Ok((image.shown(0)?, physical))
+    }
+}
+
+/// The range of the values of all files of a series, so that a value has one grey in all of them.
+fn range(files: &[PathBuf], options: DicomOptions) -> (f64, f64) {
+    let ranges = files.iter().filter_map(|file| DicomImage::open(file, options.window).ok()?.range().ok()?);
+    ranges.reduce(|(l, h), (low, high)| (l.min(low), h.max(high))).unwrap_or((0.0, 0.0))
+}
+
+impl Source for DicomSeries {
+    fn info(&self) -> &Arc<SourceInfo> {
+        &self.info
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+        let index = self.next;
+        let Some(file) = self.files.get(index).cloned() else { return Ok(None) };
+        self.next += 1;
+        let shown = self.show(&file).and_then(|(shown, physical)| Ok((to_image(shown)?, physical)));
+        let (shown, physical) = shown.map_err(|e| source_error(&file, None, e))?;
+        let stored = if self.options.stored_values { Some(self.stored_values(index as u64)?) } else { None };
+        with_stored(frame(&self.info, index as u64, None, Some(file), shown, physical), stored)
+    }
+}
+
+fn frame(
+    info: &Arc<SourceInfo>,
+    index: u64,
+    timestamp: Option<Duration>,
+    file: Option<PathBuf>,
+    image: Image,
+    physical: Option<Arc<Physical>>,
+) -> Frame {
+    Frame { source: Arc::clone(info), index, timestamp, file, image: Arc::new(image), physical, stored: None }
+}
+
+fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame>, SourceError> {
+    let Some(stored) = stored else { return Ok(Some(frame)) };
+    let path = frame.file.as_deref().unwrap_or(&frame.source.path);
+    let wide = || SourceError {
+        path: path.to_owned(),
+        frame: Some(frame.index),
+        problem: "holds values of more than 16 bits or floats, which a PNG cannot keep".to_owned(),
+        remedy: Some("leave --stored-values out".to_owned()),
+    };
+    let values = stored.samples.to_u16(stored.signed).ok_or_else(wide)?;
+    let channels = if stored.samples_per_pixel == 3 { Channels::Rgb } else { Channels::Gray };
+    Ok(Some(Frame { stored: Some(Arc::new(StoredImage { size: stored.size, channels, values })), ..frame }))
+}
+
+
+fn to_image(shown: ShownFrame) -> Result<Image, DicomError> {
+    let channels = if shown.colour { Channels::Rgb } else { Channels::Gray };
+    let len = shown.data.len();
+    Image::new(shown.size, channels, shown.data)
+        .ok_or_else(|| DicomError::Codec { codec: "display", problem: format!("{len} bytes for a frame of {}", shown.size) })
+}
+
+fn physical(image: &DicomImage, frame: u64) -> Option<Arc<Physical>> {
+    kept(Physical { pixel_spacing_mm: image.pixel_spacing_mm(frame), ultrasound_regions: regions(image.file()) })
+}
+
+/// What a file says of all its frames alike, where they are a video stream.
+pub(super) fn physical_of_file(file: &DicomFile) -> Option<Arc<Physical>> {
+    kept(Physical { pixel_spacing_mm: None, ultrasound_regions: regions(file) })
+}
+
+fn kept(physical: Physical) -> Option<Arc<Physical>> {
+    (physical != Physical::default()).then(|| Arc::new(physical))
+}
+
+fn regions(file: &DicomFile) -> Vec<UltrasoundRegion> {
+    let region = |r: crate::dicom::Region| UltrasoundRegion {
+        bounds: r.bounds,
+        spatial_format: r.spatial_format,
+        data_type: r.data_type,
+        physical_delta: r.physical_delta,
+        physical_units: r.physical_units,
+    };
+    file.regions().into_iter().map(region).collect()
+}
+
+pub(super) fn source_error(path: &Path, frame: Option<u64>, error: DicomError) -> SourceError {
+    let remedy = match &error {
+        DicomError::NoPixelData => Some("give files of an image, not of a report, structure set or plan"),
+        DicomError::Truncated { .. } | DicomError::Structure { .. } => Some("fetch the file again, it may be cut off"),
+        DicomError::NotDicom => Some("give a DICOM file"),
+        _ => None,
+    };
+    SourceError { path: path.to_owned(), frame, problem: error.to_string(), remedy: remedy.map(str::to_owned) }
+}

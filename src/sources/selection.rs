@@ -1,0 +1,154 @@
+//! Which frames of a source are wanted.
+
+use super::{Source, SourceError};
+use crate::frame::{Frame, SourceInfo};
+use std::{num::NonZeroU64, ops::Range, str::FromStr, sync::Arc};
+
+/// The frames with numbers in `range` (those of the file, end exclusive), of these every `stride`th, the first included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameSelection {
+    /// Frame numbers; none is every frame.
+    pub range: Option<Range<u64>>,
+    /// 1 is every frame of the range.
+    pub stride: NonZeroU64,
+}
+
+/// A range of frames that was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given}: {problem}; use A..B (frames A to B-1, counted from 0), A.. or ..B")]
+pub struct SelectionError {
+    /// What the user gave.
+    pub given: String,
+    /// What was wrong.
+    pub problem: &'static str,
+}
+
+impl Default for FrameSelection {
+    fn default() -> Self {
+        Self { range: None, stride: NonZeroU64::MIN }
+    }
+}
+
+impl FromStr for FrameSelection {
+    type Err = SelectionError;
+
+    /// `A..B`, `A..` or `..B`, end exclusive; the stride is 1.
+    fn from_str(given: &str) -> Result<Self, SelectionError> {
+        let error = |problem| SelectionError { given: given.to_owned(), problem };
+        let (start, end) = given.trim().split_once("..").ok_or_else(|| error("not a range"))?;
+        let number = |text: &str, default| match text.trim() {
+            "" => Ok(default),
+            text => text.parse().map_err(|_| error("not a frame number")),
+        };
+        let range = number(start, 0)?..number(end, u64::MAX)?;
+        if range.is_empty() {
+            return Err(error("holds no frame"));
+        }
+        Ok(Self { range: Some(range), stride: NonZeroU64::MIN })
+    }
+}
+
+impl FrameSelection {
+    /// The same range with a stride.
+    #[must_use]
+    pub fn with_stride(mut self, stride: NonZeroU64) -> Self {
+        self.stride = stride;
+        self
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        self.stride.get() == 1 && self.range.as_ref().is_none_or(|r| *r == (0..u64::MAX))
+    }
+
+    /// Whether the frame with this number is wanted.
+    pub fn contains(&self, index: u64) -> bool {
+        let start = self.range.as_ref().map_or(0, |r| r.start);
+        index >= start && !self.is_past(index) && (index - start) % self.stride == 0
+    }
+
+    /// Whether neither this frame nor one after it is wanted.
+    pub fn is_past(&self, index: u64) -> bool {
+        self.range.as_ref().is_some_and(|r| index >= r.end)
+    }
+
+    /// How many of `total` frames are wanted.
+    pub fn count_of(&self, total: u64) -> u64 {
+        let range = self.range.clone().unwrap_or(0..u64::MAX);
+        range.end.min(total).saturating_sub(range.start).div_ceil(self.stride.get())
+    }
+}
+
+/// A source of which only the selected frames come out. The others are passed over by [`Source::skip_frame`]; what is
+/// wrong with them is not reported, unless the source ends with it before the selection does.
+pub struct Selected<S> {
+    inner: S,
+    selection: FrameSelection,
+    next: u64,
+    held: Option<SourceError>,
+}
+
+impl<S: Source> Selected<S> {
+    /// The frames of `inner` that `selection` names. `inner` stands before its frame 0.
+    pub fn new(inner: S, selection: FrameSelection) -> Self {
+        Self { inner, selection, next: 0, held: None }
+    }
+
+    /// Passes over one frame; false at the end.
+    fn skip(&mut self) -> Result<bool, SourceError> {
+        match self.inner.skip_frame() {
+            Ok(true) => {
+                self.next += 1;
+                self.held = None;
+                Ok(true)
+            }
+            Ok(false) => self.held.take().map_or(Ok(false), Err),
+            Err(error) => {
+                self.next = error.next_index(self.next);
+                self.held = Some(error);
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl<S: Source> Source for Selected<S> {
+    fn info(&self) -> &Arc<SourceInfo> {
+        self.inner.info()
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+        loop {
+            if self.selection.is_past(self.next) {
+                return Ok(None);
+            }
+            if !self.selection.contains(self.next) {
+                if self.skip()? {
+                    continue;
+                }
+                return Ok(None);
+            }
+            match self.inner.next_frame() {
+                Ok(Some(frame)) => {
+                    self.next = frame.index + 1;
+                    self.held = None;
+                    if self.selection.contains(frame.index) {
+                        return Ok(Some(frame));
+                    }
+                }
+                Ok(None) => return self.held.take().map_or(Ok(None), Err),
+                Err(error) => {
+                    self.next = error.next_index(self.next);
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+impl SourceError {
+    /// The number of the frame after this error, where `expected` was due.
+    fn next_index(&self, expected: u64) -> u64 {
+        self.frame.map_or(expected, |frame| frame.max(expected)) + u64::from(self.frame.is_some())
+    }
+}

@@ -1,0 +1,223 @@
+//! Packets to frames, in presentation order, with an account of those that are lost.
+
+use super::{
+    VideoOptions,
+    clock::Clock,
+    display_matrix,
+    input::{Read1, VideoInput},
+    pixels::Converter,
+};
+use crate::{
+    frame::Image,
+    sources::{SourceError, image::oriented},
+};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use video_rs::ffmpeg::{
+    Error, Packet,
+    decoder::Video,
+    error::EAGAIN,
+    frame::{self, side_data},
+};
+
+/// Damaged places one after another, without a packet between them, at which reading is given up.
+const MAX_DAMAGED_IN_A_ROW: u32 = 1000;
+/// Packets whose frames are still to come that are remembered.
+const MAX_IN_FLIGHT: usize = 1024;
+
+/// A decoder over an opened container.
+pub(super) struct VideoDecoder {
+    path: PathBuf,
+    input: VideoInput,
+    decoder: Video,
+    converter: Converter,
+    clock: Clock,
+    frame: frame::Video,
+    /// A decoded frame that waits until the errors before it are told.
+    frame_is_waiting: bool,
+    index: u64,
+    losses: Losses,
+    stage: Stage,
+    /// What ended the reading early.
+    ending: Option<SourceError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Reading,
+    Draining,
+    Ended,
+}
+
+/// Which frames the decoder owes.
+#[derive(Default)]
+struct Losses {
+    /// Timestamps of packets given to the decoder whose frames have not come out.
+    in_flight: BTreeSet<i64>,
+    /// Timestamps of packets that arrived damaged.
+    damaged: BTreeSet<i64>,
+    /// Errors of the decoder that no frame has been found missing for yet.
+    unplaced: u64,
+    /// Frames known to be lost before the one that waits.
+    due: u64,
+}
+
+impl VideoDecoder {
+    pub(super) fn new(path: PathBuf, input: VideoInput, options: &VideoOptions) -> Result<Self, SourceError> {
+        let decoder = input.decoder(&path, options)?;
+        Ok(Self {
+            clock: input.clock(),
+            path,
+            input,
+            decoder,
+            converter: Converter::new(options.max_pixels),
+            frame: frame::Video::empty(),
+            frame_is_waiting: false,
+            index: 0,
+            losses: Losses::default(),
+            stage: Stage::Reading,
+            ending: None,
+        })
+    }
+
+    /// Decodes the next frame and gives its number and time; none at the end. Its picture is made by [`Self::picture`].
+    pub(super) fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
+        loop {
+            if self.losses.due > 0 {
+                self.losses.due -= 1;
+                return Err(self.lost("is lost: its data are damaged"));
+            }
+            if self.frame_is_waiting {
+                self.frame_is_waiting = false;
+                return self.hand_out().map(Some);
+            }
+            if self.stage == Stage::Ended {
+                return self.ending.take().map_or(Ok(None), Err);
+            }
+            match self.decoder.receive_frame(&mut self.frame) {
+                Ok(()) => {
+                    self.losses.find_before(self.frame.pts());
+                    self.frame_is_waiting = true;
+                }
+                Err(Error::Other { errno: EAGAIN }) if self.stage == Stage::Reading => self.feed(),
+                Err(Error::Eof | Error::Other { errno: EAGAIN }) => self.end(),
+                Err(_) => self.losses.unplaced += 1,
+            }
+        }
+    }
+
+    /// The picture of the frame that [`Self::advance`] gave last.
+    pub(super) fn picture(&mut self, index: u64) -> Result<Image, SourceError> {
+        let image = self.converter.convert(&self.frame).map_err(|problem| SourceError::new(&self.path, problem).at(index))?;
+        let matrix = self.frame.side_data(side_data::Type::DisplayMatrix);
+        let orientation = matrix.map_or(self.input.facts().orientation, |data| display_matrix::orientation(data.data()));
+        Ok(oriented(image, orientation))
+    }
+
+    fn hand_out(&mut self) -> Result<(u64, Duration), SourceError> {
+        let time = self.clock.time(self.frame.timestamp());
+        let arrived_damaged = self.frame.pts().is_some_and(|pts| self.losses.damaged.contains(&pts));
+        if arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors() {
+            return Err(self.lost("is damaged"));
+        }
+        let index = self.index;
+        self.index += 1;
+        Ok((index, time))
+    }
+
+    fn lost(&mut self, problem: &str) -> SourceError {
+        let error = SourceError::new(&self.path, problem).at(self.index);
+        self.index += 1;
+        error
+    }
+
+    /// Gives the decoder one packet, or tells it that there is none.
+    fn feed(&mut self) {
+        let mut damaged_in_a_row = 0;
+        loop {
+            match self.input.read() {
+                Read1::Packet(packet) => return self.send(&packet),
+                Read1::Damaged if damaged_in_a_row < MAX_DAMAGED_IN_A_ROW => {
+                    damaged_in_a_row += 1;
+                    // In a file that was cut short it is the end that is met, not damage.
+                    if self.input.facts().missing_from.is_none() && damaged_in_a_row == 1 {
+                        self.losses.unplaced += 1;
+                    }
+                }
+                Read1::Damaged => {
+                    self.ending =
+                        Some(SourceError::new(&self.path, format!("is damaged after frame {}: nothing readable follows", self.index)));
+                    break;
+                }
+                Read1::Failed(error) => {
+                    self.ending = Some(SourceError::new(&self.path, format!("cannot be read further: {error}")));
+                    break;
+                }
+                Read1::End => break,
+            }
+        }
+        self.stage = Stage::Draining;
+        // A decoder that refuses to drain has no frames left.
+        if self.decoder.send_eof().is_err() {
+            self.end();
+        }
+    }
+
+    fn send(&mut self, packet: &Packet) {
+        if packet.is_corrupt() {
+            // The last packet of a file that was cut short is not there in full.
+            if self.input.facts().missing_from.is_some() {
+                return;
+            }
+            self.losses.damaged.extend(packet.pts());
+        }
+        self.losses.in_flight.extend(packet.pts());
+        self.losses.forget_oldest();
+        match self.decoder.send_packet(packet) {
+            Ok(()) | Err(Error::Eof | Error::Other { errno: EAGAIN }) => {}
+            Err(_) => self.losses.unplaced += 1,
+        }
+    }
+
+    fn end(&mut self) {
+        self.stage = Stage::Ended;
+        self.losses.due += self.losses.unplaced;
+        self.losses.unplaced = 0;
+        if self.ending.is_none()
+            && let Some(end) = self.input.facts().missing_from
+        {
+            let problem =
+                format!("the file ends early: it ought to have {end} bytes; the frames after the first {} are missing", self.index);
+            self.ending = Some(SourceError::new(&self.path, problem));
+        }
+        if self.ending.is_none() && self.index == 0 && self.losses.due == 0 {
+            self.ending = Some(SourceError::new(&self.path, "its video stream has no frame that can be decoded"));
+        }
+    }
+}
+
+impl Losses {
+    /// A frame with this timestamp came out: of the packets with earlier ones that gave none, as many are lost as the
+    /// decoder reported errors. (Packets that give no frame without an error are the codec's affair.)
+    fn find_before(&mut self, pts: Option<i64>) {
+        let Some(pts) = pts else {
+            self.due += std::mem::take(&mut self.unplaced);
+            return;
+        };
+        let later = self.in_flight.split_off(&pts);
+        let missing = std::mem::replace(&mut self.in_flight, later).len() as u64;
+        self.in_flight.remove(&pts);
+        let lost = missing.min(self.unplaced);
+        self.unplaced -= lost;
+        self.due += lost;
+        self.damaged = self.damaged.split_off(&pts);
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.in_flight.len() > MAX_IN_FLIGHT {
+            self.in_flight.pop_first();
+        }
+        while self.damaged.len() > MAX_IN_FLIGHT {
+            self.damaged.pop_first();
+        }
+    }
+}

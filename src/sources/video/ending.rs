@@ -1,0 +1,138 @@
+//! Whether a container says that it is longer than its file: the demuxers take a file that was cut short for one that ends.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// Most boxes or elements of the top level that are looked at.
+const MAX_BOXES: usize = 100_000;
+
+/// How many bytes the container has by its own account, where that is more than the file has. Knows MP4/MOV, Matroska/WebM
+/// and AVI; leaves the position of `file` anywhere.
+///
+/// # Errors
+/// What reading gives.
+pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let head = read_at::<16, _>(file, 0)?;
+    let declared = match &head {
+        [b'R', b'I', b'F', b'F', size @ .., b'A', b'V', b'I', b' ', _, _, _, _] => riff_end(size),
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => matroska_end(file)?,
+        [_, _, _, _, b'f', b't', b'y', b'p', ..]
+        | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
+        | [_, _, _, _, b'm', b'd', b'a', b't', ..]
+        | [_, _, _, _, b'w', b'i', b'd', b'e', ..] => iso_end(file, length)?,
+        _ => None,
+    };
+    Ok(declared.filter(|&end| end > length))
+}
+
+/// Bytes at a place, zeros after the end of the file.
+fn read_at<const N: usize, R: Read + Seek>(file: &mut R, at: u64) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    file.seek(SeekFrom::Start(at))?;
+    let mut filled = 0;
+    while filled < N {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(bytes)
+}
+
+/// End of the first RIFF chunk; none where the writer never filled in its size.
+fn riff_end(size: &[u8]) -> Option<u64> {
+    let size = u32::from_le_bytes(size.try_into().ok()?);
+    (size != 0 && size != u32::MAX).then(|| u64::from(size) + 8)
+}
+
+/// End of the last box of the top level.
+fn iso_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>> {
+    const KNOWN: [&[u8; 4]; 12] =
+        [b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"mfra", b"styp", b"meta"];
+    let mut at = 0;
+    for _ in 0..MAX_BOXES {
+        if at + 8 > length {
+            break;
+        }
+        let head = read_at::<16, _>(file, at)?;
+        let [s0, s1, s2, s3, t0, t1, t2, t3, large @ ..] = head;
+        let size = match u32::from_be_bytes([s0, s1, s2, s3]) {
+            1 => u64::from_be_bytes(large),
+            size => u64::from(size),
+        };
+        // Size 0 is "to the end of the file"; a type that is not known is what was left behind the last box.
+        if size < 8 || !KNOWN.contains(&&[t0, t1, t2, t3]) {
+            return Ok(None);
+        }
+        at = at.saturating_add(size);
+    }
+    Ok(Some(at))
+}
+
+/// End of the Segment that follows the EBML header; none where its size is unknown, as in live recordings.
+fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
+    let mut at = 4;
+    let Some((header, bytes)) = ebml_size(&read_at::<8, _>(file, at)?) else { return Ok(None) };
+    at += bytes + header;
+    for _ in 0..16 {
+        let head = read_at::<16, _>(file, at)?;
+        let (id_bytes, is_segment) = match head {
+            [0x18, 0x53, 0x80, 0x67, ..] => (4, true),
+            [0xec, ..] => (1, false),
+            _ => return Ok(None),
+        };
+        let Some((size, bytes)) = head.get(id_bytes..).and_then(ebml_size) else { return Ok(None) };
+        at = at.saturating_add(id_bytes as u64 + bytes).saturating_add(size);
+        if is_segment {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+/// A variable-length size and the bytes it takes; none if unknown (all ones).
+fn ebml_size(bytes: &[u8]) -> Option<(u64, u64)> {
+    let first = *bytes.first()?;
+    let count = first.leading_zeros() as usize + 1;
+    if count > 8 {
+        return None;
+    }
+    let field = bytes.get(..count)?.iter().fold(0u64, |value, &b| value << 8 | u64::from(b));
+    let mask = (1u64 << (7 * count)) - 1;
+    (field & mask != mask).then_some((field & mask, count as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn missing(bytes: &[u8]) -> Option<u64> {
+        missing_from(&mut Cursor::new(bytes)).unwrap()
+    }
+
+    #[test]
+    fn boxes_that_reach_past_the_end_are_found() {
+        let mut mp4 = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x0cmdatabcd".to_vec();
+        assert_eq!(missing(&mp4), None);
+        assert_eq!(missing(&mp4[..27]), Some(28));
+        mp4.extend(b"\0\0\0\xffjunk");
+        assert_eq!(missing(&mp4), None);
+    }
+
+    #[test]
+    fn segments_that_reach_past_the_end_are_found() {
+        let matroska = b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x84abcd";
+        assert_eq!(missing(matroska), None);
+        assert_eq!(missing(&matroska[..14]), Some(16));
+        assert_eq!(missing(b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xffab"), None);
+    }
+
+    #[test]
+    fn avi_states_its_length() {
+        assert_eq!(missing(b"RIFF\x10\0\0\0AVI LIST"), Some(24));
+        assert_eq!(missing(b"RIFF\0\0\0\0AVI LIST"), None);
+    }
+}

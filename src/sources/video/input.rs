@@ -1,0 +1,142 @@
+//! A container opened: its main video stream, what it states, and its packets.
+
+use super::{VideoOptions, clock::Clock, display_matrix, ending, ffmpeg::DEMUXERS, ffmpeg::set_up};
+use crate::sources::SourceError;
+use image::metadata::Orientation;
+use std::{
+    io::{Read, Seek},
+    path::Path,
+};
+use video_rs::ffmpeg::{
+    Dictionary, Error, Packet, Stream,
+    codec::{self, packet::side_data},
+    decoder,
+    format::{
+        self,
+        context::{Input, StreamIo},
+        stream::Disposition,
+    },
+    media,
+};
+
+/// Bytes read at once.
+const BUFFER: usize = 1 << 16;
+
+/// What the container states of its video stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// Number of frames, as stated or by duration and rate.
+    pub(super) frame_count: Option<u64>,
+    /// Average frames a second.
+    pub(super) frame_rate: Option<f64>,
+    /// What makes its frames upright.
+    pub(super) orientation: Orientation,
+    /// How many bytes the file ought to have, where it has fewer.
+    pub(super) missing_from: Option<u64>,
+}
+
+/// An opened container.
+pub(super) struct VideoInput {
+    input: Input,
+    stream: usize,
+    facts: Facts,
+}
+
+/// What reading a packet gave.
+pub(super) enum Read1 {
+    Packet(Packet),
+    /// Bytes that are no packet were passed over.
+    Damaged,
+    End,
+    /// Reading failed for good.
+    Failed(Error),
+}
+
+impl VideoInput {
+    /// Opens what `stream` holds from its start. `path` is for errors alone: FFmpeg never sees it, so that any name will do.
+    pub(super) fn open<R: Read + Seek + Send + 'static>(path: &Path, mut stream: R) -> Result<Self, SourceError> {
+        set_up();
+        let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
+        let missing_from = ending::missing_from(&mut stream).map_err(cannot)?;
+        stream.rewind().map_err(cannot)?;
+        let mut options = Dictionary::new();
+        options.set("format_whitelist", &DEMUXERS.join(","));
+        let input = StreamIo::from_read_seek_with_capacity(stream, BUFFER)
+            .and_then(|io| format::input_from_stream(io, None, Some(options)))
+            .map_err(|e| cannot_open(path, e, missing_from))?;
+        let Some(stream) = main_stream(&input) else {
+            return Err(SourceError::new(path, "has no video stream"));
+        };
+        let index = stream.index();
+        let facts = Facts { missing_from, ..facts_of(&stream) };
+        Ok(Self { input, stream: index, facts })
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// A decoder for the stream.
+    pub(super) fn decoder(&self, path: &Path, options: &VideoOptions) -> Result<decoder::Video, SourceError> {
+        let failed = |e: Error| SourceError::new(path, format!("its video stream cannot be decoded: {e}"));
+        let stream = self.input.stream(self.stream).ok_or_else(|| failed(Error::StreamNotFound))?;
+        let parameters = stream.parameters();
+        let Some(codec) = decoder::find(parameters.id()) else {
+            return Err(SourceError::new(path, format!("is coded as {:?}, which this FFmpeg has no decoder for", parameters.id()))
+                .with_remedy("convert it to H.264, or install an FFmpeg that decodes it"));
+        };
+        let mut decoder = codec::Context::from_parameters(parameters).map_err(failed)?.decoder();
+        decoder.set_packet_time_base(stream.time_base());
+        let mut settings = Dictionary::new();
+        settings.set("threads", &if options.threads == 0 { "auto".to_owned() } else { options.threads.min(64).to_string() });
+        settings.set("max_pixels", &options.max_pixels.min(i32::MAX as u64).to_string());
+        decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)
+    }
+
+    /// A clock for the stream.
+    pub(super) fn clock(&self) -> Clock {
+        let stream = self.input.stream(self.stream);
+        let (tick, start) =
+            stream.map_or(((1, 1), i64::MIN), |s| ((s.time_base().numerator(), s.time_base().denominator()), s.start_time()));
+        Clock::new(tick, (start != i64::MIN).then_some(start), self.facts.frame_rate)
+    }
+
+    /// The next packet of the stream.
+    pub(super) fn read(&mut self) -> Read1 {
+        loop {
+            let mut packet = Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() == self.stream => return Read1::Packet(packet),
+                Ok(()) => {}
+                Err(Error::Eof) => return Read1::End,
+                Err(Error::InvalidData) => return Read1::Damaged,
+                Err(error) => return Read1::Failed(error),
+            }
+        }
+    }
+}
+
+fn cannot_open(path: &Path, error: Error, missing_from: Option<u64>) -> SourceError {
+    match (error, missing_from) {
+        (_, Some(end)) => SourceError::new(path, format!("the file ends early: it ought to have {end} bytes and more of its header")),
+        (Error::InvalidData | Error::Eof, None) => SourceError::new(path, "its header is damaged or the file ends early"),
+        (error, None) => SourceError::new(path, format!("cannot be opened: {error}")),
+    }
+}
+
+/// The stream that FFmpeg holds for the main one, pictures of a cover aside.
+fn main_stream(input: &Input) -> Option<Stream<'_>> {
+    let is_video = |s: &Stream<'_>| s.parameters().medium() == media::Type::Video && !s.disposition().contains(Disposition::ATTACHED_PIC);
+    input.streams().best(media::Type::Video).filter(is_video).or_else(|| input.streams().find(is_video))
+}
+
+fn facts_of(stream: &Stream<'_>) -> Facts {
+    let rate = |r: video_rs::ffmpeg::Rational| (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r));
+    let frame_rate = rate(stream.avg_frame_rate()).or_else(|| rate(stream.rate()));
+    let seconds = (stream.duration() > 0).then(|| stream.duration() as f64 * f64::from(stream.time_base()));
+    let estimated = seconds.zip(frame_rate).map(|(s, r)| (s * r).round()).filter(|n| *n >= 1.0).map(|n| n as u64);
+    let frame_count = u64::try_from(stream.frames()).ok().filter(|n| *n > 0).or(estimated);
+    let matrix = stream.side_data().find(|data| data.kind() == side_data::Type::DisplayMatrix);
+    let orientation = matrix.map_or(Orientation::NoTransforms, |data| display_matrix::orientation(data.data()));
+    Facts { frame_count, frame_rate, orientation, missing_from: None }
+}

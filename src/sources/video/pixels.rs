@@ -1,0 +1,245 @@
+//! Decoded frames to 8 bits, grey or RGB.
+
+use crate::{
+    frame::{Channels, Image},
+    geometry::Size,
+    sources::image::composite_over_black,
+};
+use video_rs::ffmpeg::{
+    ffi,
+    format::{Pixel, pixel::Descriptor},
+    frame,
+    software::scaling::{Context, Flags},
+};
+
+/// Exact rounding, the same bytes on every machine, and chroma interpolated to full resolution.
+const FLAGS: Flags =
+    Flags::BICUBIC.union(Flags::ACCURATE_RND).union(Flags::BITEXACT).union(Flags::FULL_CHR_H_INT).union(Flags::FULL_CHR_H_INP);
+
+/// `AVCOL_RANGE_MPEG` and `AVCOL_RANGE_JPEG`, as stable as FFmpeg's ABI.
+const LIMITED: i32 = 1;
+const FULL: i32 = 2;
+
+/// Flags of `AVPixFmtDescriptor`.
+const PALETTE: u64 = 1 << 1;
+const RGB: u64 = 1 << 5;
+const ALPHA: u64 = 1 << 7;
+
+#[allow(unsafe_code)]
+fn flags(descriptor: Descriptor) -> u64 {
+    // SAFETY: descriptors are constants of FFmpeg.
+    unsafe { (*descriptor.as_ptr()).flags }
+}
+
+/// Converts frames. Keeps what the conversion of frames of one kind needs.
+pub(super) struct Converter {
+    max_pixels: u64,
+    scaler: Option<Scaler>,
+}
+
+/// What a conversion depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    format: Pixel,
+    size: Size,
+    matrix: i32,
+    range: i32,
+}
+
+struct Scaler {
+    kind: Kind,
+    context: Context,
+    output: frame::Video,
+}
+
+// SAFETY: a swscale context belongs to no thread; it is used by one at a time, as `&mut` demands.
+#[allow(unsafe_code)]
+unsafe impl Send for Scaler {}
+
+impl Converter {
+    pub(super) fn new(max_pixels: u64) -> Self {
+        Self { max_pixels, scaler: None }
+    }
+
+    /// The picture of a frame, not turned.
+    ///
+    /// # Errors
+    /// What is wrong with the frame.
+    pub(super) fn convert(&mut self, frame: &frame::Video) -> Result<Image, String> {
+        let kind = Kind::of(frame);
+        if kind.size.pixels() == 0 || kind.size.pixels() > self.max_pixels || kind.size.width > i32::MAX as u32 / 8 {
+            return Err(format!("is {} pixels, the limit is {}", kind.size, self.max_pixels));
+        }
+        let descriptor = kind.format.descriptor().ok_or("has a pixel format that FFmpeg does not describe")?;
+        if let Some(grey) = Grey::parse(descriptor.name()) {
+            return grey.convert(frame, kind);
+        }
+        let has_alpha = flags(descriptor) & ALPHA != 0;
+        let target = match (descriptor.nb_components(), has_alpha) {
+            (1, false) if flags(descriptor) & PALETTE == 0 => Pixel::GRAY8,
+            (_, true) => Pixel::RGBA,
+            (_, false) => Pixel::RGB24,
+        };
+        let output = self.scale(frame, kind, target)?;
+        let samples = match target {
+            Pixel::GRAY8 => 1,
+            Pixel::RGBA => 4,
+            _ => 3,
+        };
+        let data = packed_rows(output, kind.size, samples)?;
+        let (channels, data) = match target {
+            Pixel::GRAY8 => (Channels::Gray, data),
+            Pixel::RGBA => (Channels::Rgb, composite_over_black(&data, 4)),
+            _ => (Channels::Rgb, data),
+        };
+        Image::new(kind.size, channels, data).ok_or_else(|| "has no pixels".to_owned())
+    }
+
+    fn scale(&mut self, frame: &frame::Video, kind: Kind, target: Pixel) -> Result<&frame::Video, String> {
+        if self.scaler.as_ref().is_none_or(|s| s.kind != kind) {
+            self.scaler = None;
+        }
+        let scaler = match &mut self.scaler {
+            Some(scaler) => scaler,
+            none => none.insert(Scaler::new(kind, target)?),
+        };
+        scaler.context.run(frame, &mut scaler.output).map_err(|e| format!("cannot be converted to RGB: {e}"))?;
+        Ok(&scaler.output)
+    }
+}
+
+impl Kind {
+    #[allow(unsafe_code)]
+    fn of(frame: &frame::Video) -> Self {
+        // SAFETY: the frame is alive. The two fields are C enums: read as integers, a value that the bindings do not
+        // know does no harm.
+        let (matrix, range) = unsafe {
+            let raw = frame.as_ptr();
+            ((&raw const (*raw).colorspace).cast::<i32>().read(), (&raw const (*raw).color_range).cast::<i32>().read())
+        };
+        Self { format: frame.format(), size: Size::new(frame.width(), frame.height()), matrix, range }
+    }
+
+    /// The frame's matrix as swscale numbers it: BT.601 where none is stated or it is none of YCbCr with fixed coefficients.
+    fn coefficients(self) -> i32 {
+        const BT709: i32 = 1;
+        const BT601: i32 = 5;
+        const FCC: i32 = 4;
+        const SMPTE240M: i32 = 7;
+        const BT2020: [i32; 2] = [9, 10];
+        match self.matrix {
+            BT709 | FCC | SMPTE240M => self.matrix,
+            m if BT2020.contains(&m) => 9,
+            _ => BT601,
+        }
+    }
+}
+
+impl Scaler {
+    #[allow(unsafe_code)]
+    fn new(kind: Kind, target: Pixel) -> Result<Self, String> {
+        let Size { width, height } = kind.size;
+        let mut context = Context::get(kind.format, width, height, target, width, height, FLAGS)
+            .map_err(|_| format!("has pixel format {:?}, which cannot be converted to RGB", kind.format))?;
+        let descriptor = kind.format.descriptor();
+        if descriptor.is_some_and(|d| flags(d) & (RGB | PALETTE) == 0 && d.nb_components() >= 3) {
+            let is_jpeg = descriptor.is_some_and(|d| d.name().starts_with("yuvj"));
+            let full = i32::from(kind.range == FULL || is_jpeg);
+            // SAFETY: the context is alive; swscale's tables of coefficients are constants of four numbers, which it copies.
+            unsafe {
+                let from = ffi::sws_getCoefficients(kind.coefficients());
+                ffi::sws_setColorspaceDetails(context.as_mut_ptr(), from, full, from, 1, 0, 1 << 16, 1 << 16);
+            }
+        }
+        let output = frame::Video::new(target, width, height);
+        // SAFETY: reads whether FFmpeg could allocate the frame's buffer.
+        if unsafe { output.is_empty() } {
+            return Err(format!("of {} pixels does not fit into memory", kind.size));
+        }
+        Ok(Self { kind, context, output })
+    }
+}
+
+/// A grey format: bits a sample and byte order.
+#[derive(Debug, Clone, Copy)]
+struct Grey {
+    bits: u32,
+    big_endian: bool,
+}
+
+impl Grey {
+    /// From FFmpeg's name: `gray`, `gray8`, `gray10le`, `gray16be`.
+    fn parse(name: &str) -> Option<Self> {
+        let rest = name.strip_prefix("gray")?;
+        let big_endian = rest.ends_with("be");
+        let digits = rest.trim_end_matches("le").trim_end_matches("be");
+        let bits = if digits.is_empty() { 8 } else { digits.parse().ok()? };
+        (8..=16).contains(&bits).then_some(Self { bits, big_endian })
+    }
+
+    /// Grey stays grey: full range as it is, limited range (where the frame states it) stretched, both rounded to 8 bits.
+    fn convert(self, frame: &frame::Video, kind: Kind) -> Result<Image, String> {
+        let unit = 1u32 << (self.bits - 8);
+        let (black, span) = if kind.range == LIMITED { (16 * unit, 219 * unit) } else { (0, (1 << self.bits) - 1) };
+        let level = |v: u32| ((v.saturating_sub(black) * 255 + span / 2) / span).min(255) as u8;
+        let data = if self.bits == 8 {
+            let table: [u8; 256] = std::array::from_fn(|v| level(v as u32));
+            let mut data = packed_rows(frame, kind.size, 1)?;
+            data.iter_mut().for_each(|v| *v = table[usize::from(*v)]);
+            data
+        } else {
+            let bytes = packed_rows(frame, kind.size, 2)?;
+            let sample = |pair: &[u8]| match (pair, self.big_endian) {
+                (&[a, b], true) => u32::from(u16::from_be_bytes([a, b])),
+                (&[a, b], false) => u32::from(u16::from_le_bytes([a, b])),
+                _ => 0,
+            };
+            bytes.chunks_exact(2).map(|pair| level(sample(pair))).collect()
+        };
+        Image::new(kind.size, Channels::Gray, data).ok_or_else(|| "has no pixels".to_owned())
+    }
+}
+
+/// The rows of a packed format without the padding between them, `bytes` a pixel.
+#[allow(unsafe_code)]
+fn packed_rows(frame: &frame::Video, size: Size, bytes: usize) -> Result<Vec<u8>, String> {
+    // SAFETY: reads the pointer and the line size of the first plane of a live frame.
+    let (first, stride) = unsafe { ((*frame.as_ptr()).data[0], (*frame.as_ptr()).linesize[0]) };
+    let row = size.width as usize * bytes;
+    if first.is_null() || (stride.unsigned_abs() as usize) < row {
+        return Err("has no pixels".to_owned());
+    }
+    let mut data = Vec::with_capacity(row * size.height as usize);
+    for y in 0..size.height as isize {
+        // SAFETY: FFmpeg allocates `height` lines of `|stride|` bytes, of which `row` are pixels; with a negative stride
+        // the first line is the last in memory.
+        data.extend_from_slice(unsafe { std::slice::from_raw_parts(first.offset(y * stride as isize), row) });
+    }
+    Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grey_formats_are_told_by_name() {
+        let parse = |name| Grey::parse(name).map(|g| (g.bits, g.big_endian));
+        assert_eq!(parse("gray"), Some((8, false)));
+        assert_eq!(parse("gray10le"), Some((10, false)));
+        assert_eq!(parse("gray16be"), Some((16, true)));
+        assert_eq!(parse("grayf32le"), None);
+        assert_eq!(parse("yuv420p"), None);
+    }
+
+    #[test]
+    fn ten_bit_grey_is_rounded_to_eight() {
+        let mut frame = frame::Video::new(Pixel::GRAY10LE, 3, 2);
+        let stride = frame.stride(0);
+        for (at, v) in [(0, 0u16), (2, 1023), (4, 512), (stride, 2), (stride + 2, 3), (stride + 4, 64)] {
+            frame.data_mut(0)[at..at + 2].copy_from_slice(&v.to_le_bytes());
+        }
+        let image = Converter::new(100).convert(&frame).unwrap();
+        assert_eq!((image.channels(), image.data()), (Channels::Gray, &[0, 255, 128, 0, 1, 16][..]));
+    }
+}
