@@ -155,11 +155,11 @@ impl DFineConfig {
     /// Reads `config.json` and, where there is one, `preprocessor_config.json`.
     ///
     /// `num_labels` is the number of rows of the class head (`model.enc_score_head.weight`), where the checkpoint has it;
-    /// `id2label` must match it.
+    /// `id2label` must match it. Without it `id2label` tells the number of classes.
     ///
     /// # Errors
     /// [`ConfigError::Json`] if one cannot be parsed, [`ConfigError::Value`] for a setting that is not supported.
-    pub fn from_json(config: &str, preprocessor: Option<&str>, num_labels: Option<usize>) -> Result<Self, ConfigError> {
+    pub fn from_json(config: &str, preprocessor: Option<&str>, num_labels: impl Into<Option<usize>>) -> Result<Self, ConfigError> {
         let config: Config = parse(CONFIG, config)?;
         config.refuse_unsupported()?;
         let (backbone, decoder) = (config.backbone()?, config.decoder()?);
@@ -167,7 +167,7 @@ impl DFineConfig {
             encoder: config.encoder()?,
             backbone,
             decoder,
-            num_labels: num_labels.unwrap_or(config.id2label.as_ref().map_or(DEFAULT_LABELS, BTreeMap::len)),
+            num_labels: num_labels.into().unwrap_or(config.id2label.as_ref().map_or(DEFAULT_LABELS, BTreeMap::len)),
             label_names: label_names(config.id2label)?,
             input_size: config.anchor_image_size.map_or(Size::new(640, 640), |[height, width]| Size::new(width, height)),
             normalisation: Normalisation::UNIT,
