@@ -30,7 +30,7 @@ impl Case {
     }
 
     fn parsed(&self) -> DFineConfig {
-        DFineConfig::from_json(&self.config, None, self.classes).unwrap()
+        DFineConfig::from_json(&self.config, None, Some(self.classes)).unwrap()
     }
 
     fn tensors(&self) -> BTreeMap<String, Tensor> {

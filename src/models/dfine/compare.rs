@@ -3,19 +3,18 @@
 /// For each expected query the actual one that lies nearest and is not taken yet: a permutation of 0..Q.
 ///
 /// `expected` and `actual` have the same number of rows of `width` numbers (a query's logits and box, say). A query
-/// at its own place is preferred where its distance is within rounding of the nearest.
+/// that is at its own place within a thousandth stays there.
 /// None if the lengths do not fit.
 pub fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<Vec<usize>> {
     if width == 0 || expected.len() != actual.len() || !expected.len().is_multiple_of(width) {
         return None;
     }
     let count = expected.len() / width;
-    let row = |values: &[f32], i: usize| -> Vec<f32> { values[i * width..(i + 1) * width].to_vec() };
     let distance = |e: usize, a: usize| -> f64 {
         let (e, a) = (&expected[e * width..(e + 1) * width], &actual[a * width..(a + 1) * width]);
         e.iter().zip(a).map(|(e, a)| f64::from(e - a).powi(2)).sum()
     };
-    let magnitude = |e: usize| row(expected, e).iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().max(1e-12);
+    let magnitude = |e: usize| expected[e * width..(e + 1) * width].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
     let (mut matched, mut free) = (vec![usize::MAX; count], vec![true; count]);
     // Those at their own place first, so that the search for the others is among the few that moved.
     for e in 0..count {

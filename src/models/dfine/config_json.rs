@@ -1,6 +1,9 @@
 //! Reading `config.json` and `preprocessor_config.json` as transformers writes them. Fields left out have transformers' defaults.
 
-use super::config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig};
+use super::{
+    config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig},
+    preprocessor::{self, Preprocessor},
+};
 use crate::{
     geometry::Size,
     ops::{Activation, Normalisation},
@@ -9,7 +12,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
 const CONFIG: &str = "config.json";
-const PREPROCESSOR: &str = "preprocessor_config.json";
+/// Classes that a configuration has which names none.
+const DEFAULT_LABELS: usize = 2;
 
 /// The fields of `config.json` that shape inference.
 #[derive(Deserialize)]
@@ -147,45 +151,15 @@ impl Default for Backbone {
     }
 }
 
-/// The fields of `preprocessor_config.json` that shape a model's input.
-#[derive(Deserialize)]
-#[serde(default)]
-struct Preprocessor {
-    do_resize: bool,
-    size: Option<BTreeMap<String, Option<u32>>>,
-    resample: u32,
-    do_rescale: bool,
-    rescale_factor: f64,
-    do_normalize: bool,
-    image_mean: Option<Vec<f32>>,
-    image_std: Option<Vec<f32>>,
-    do_pad: Option<bool>,
-}
-
-impl Default for Preprocessor {
-    fn default() -> Self {
-        Self {
-            do_resize: true,
-            size: None,
-            resample: 2,
-            do_rescale: true,
-            rescale_factor: 1.0 / 255.0,
-            do_normalize: false,
-            image_mean: None,
-            image_std: None,
-            do_pad: None,
-        }
-    }
-}
-
 impl DFineConfig {
     /// Reads `config.json` and, where there is one, `preprocessor_config.json`.
     ///
-    /// `num_labels` is the number of rows of the class head (`model.enc_score_head.weight`), which `id2label` must match.
+    /// `num_labels` is the number of rows of the class head (`model.enc_score_head.weight`), where the checkpoint has it;
+    /// `id2label` must match it. Without it `id2label` tells the number of classes.
     ///
     /// # Errors
     /// [`ConfigError::Json`] if one cannot be parsed, [`ConfigError::Value`] for a setting that is not supported.
-    pub fn from_json(config: &str, preprocessor: Option<&str>, num_labels: usize) -> Result<Self, ConfigError> {
+    pub fn from_json(config: &str, preprocessor: Option<&str>, num_labels: impl Into<Option<usize>>) -> Result<Self, ConfigError> {
         let config: Config = parse(CONFIG, config)?;
         config.refuse_unsupported()?;
         let (backbone, decoder) = (config.backbone()?, config.decoder()?);
@@ -193,7 +167,7 @@ impl DFineConfig {
             encoder: config.encoder()?,
             backbone,
             decoder,
-            num_labels,
+            num_labels: num_labels.into().unwrap_or(config.id2label.as_ref().map_or(DEFAULT_LABELS, BTreeMap::len)),
             label_names: label_names(config.id2label)?,
             input_size: config.anchor_image_size.map_or(Size::new(640, 640), |[height, width]| Size::new(width, height)),
             normalisation: Normalisation::UNIT,
@@ -201,7 +175,7 @@ impl DFineConfig {
             layer_norm_eps: config.layer_norm_eps,
         };
         if let Some(text) = preprocessor {
-            let preprocessor: Preprocessor = parse(PREPROCESSOR, text)?;
+            let preprocessor: Preprocessor = parse(preprocessor::FILE, text)?;
             read.input_size = preprocessor.input_size(read.input_size)?;
             read.normalisation = preprocessor.normalisation()?;
         }
@@ -349,44 +323,6 @@ impl Backbone {
     }
 }
 
-impl Preprocessor {
-    fn input_size(&self, otherwise: Size) -> Result<Size, ConfigError> {
-        if !self.do_resize || self.do_pad == Some(true) || self.resample != 2 {
-            let value = format!("do_resize {}, do_pad {:?}, resample {}", self.do_resize, self.do_pad, self.resample);
-            return Err(ConfigError::value("resizing", value, "images are stretched to one size, bilinearly (2), without padding"));
-        }
-        let Some(size) = &self.size else { return Ok(otherwise) };
-        let side = |name: &str| size.get(name).copied().flatten();
-        match (side("height"), side("width")) {
-            (Some(height), Some(width)) => Ok(Size::new(width, height)),
-            _ => Err(ConfigError::value("size", size, "height and width are expected")),
-        }
-    }
-
-    fn normalisation(&self) -> Result<Normalisation, ConfigError> {
-        if !self.do_rescale || (self.rescale_factor * 255.0 - 1.0).abs() > 1e-4 {
-            let value = (self.do_rescale, self.rescale_factor);
-            return Err(ConfigError::value("do_rescale, rescale_factor", value, "pixels are divided by 255"));
-        }
-        if !self.do_normalize {
-            return Ok(Normalisation::UNIT);
-        }
-        let of = |field, values: &Option<Vec<f32>>, default: [f32; 3], valid: fn(f32) -> bool| {
-            let three = match values.as_deref() {
-                None => Some(default),
-                Some(&[grey]) => Some([grey; 3]),
-                Some(values) => <[f32; 3]>::try_from(values).ok(),
-            };
-            let usable = three.filter(|v| v.iter().all(|&v| valid(v)));
-            usable.map(|v| v.map(|v| v * 255.0)).ok_or_else(|| ConfigError::value(field, values, "three numbers are expected"))
-        };
-        Ok(Normalisation {
-            mean: of("image_mean", &self.image_mean, [0.485, 0.456, 0.406], f32::is_finite)?,
-            std: of("image_std", &self.image_std, [0.229, 0.224, 0.225], |v| v.is_finite() && v > 0.0)?,
-        })
-    }
-}
-
 fn parse<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, ConfigError> {
     serde_json::from_str(text).map_err(|e| ConfigError::Json { file, reason: e.to_string() })
 }
@@ -431,9 +367,9 @@ mod tests {
     #[test]
     fn sizes_are_read_and_defaults_filled_in() {
         let preprocessor = r#"{"size": {"height": 512, "width": 768}, "do_normalize": false, "rescale_factor": 0.00392156862745098}"#;
-        let config = DFineConfig::from_json(S, Some(preprocessor), 3).unwrap();
+        let config = DFineConfig::from_json(S, Some(preprocessor), Some(3)).unwrap();
         assert_eq!(config.input_size, Size::new(768, 512));
-        assert_eq!((config.encoder.block_channels, config.encoder.block_depth), (64 - 0, 1));
+        assert_eq!((config.encoder.block_channels, config.encoder.block_depth), (64, 1));
         assert_eq!((config.decoder.layers, config.decoder.d_model, config.channels()), (3, 256, 1));
         assert_eq!(config.backbone.outputs, [1, 2, 3]);
         assert_eq!(config.label_names.unwrap(), ["a", "b", "c"]);
@@ -441,7 +377,7 @@ mod tests {
 
     #[test]
     fn impossible_settings_are_named() {
-        let error = |text: &str| DFineConfig::from_json(text, None, 3).unwrap_err().to_string();
+        let error = |text: &str| DFineConfig::from_json(text, None, Some(3)).unwrap_err().to_string();
         assert!(error("{").starts_with("config.json: "));
         assert!(error(r#"{"d_model": "x"}"#).starts_with("config.json: "));
         assert!(error(r#"{"decoder_attention_heads": 7}"#).contains("decoder_attention_heads: 7"));
@@ -449,13 +385,13 @@ mod tests {
         assert!(error(r#"{"eval_idx": 6}"#).contains("eval_idx: 6"));
         assert!(error(r#"{"model_type": "rt_detr"}"#).contains("model_type"));
         assert!(error(r#"{"id2label": {"0": "a"}}"#).contains("the class head has 3 classes"));
-        let size = DFineConfig::from_json(S, Some(r#"{"size": {"height": 500, "width": 500}}"#), 3).unwrap_err();
+        let size = DFineConfig::from_json(S, Some(r#"{"size": {"height": 500, "width": 500}}"#), Some(3)).unwrap_err();
         assert!(size.to_string().contains("500×500"), "{size}");
     }
 
     #[test]
     fn made_up_labels_are_none() {
-        let config = DFineConfig::from_json(r#"{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}"#, None, 2).unwrap();
+        let config = DFineConfig::from_json(r#"{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}"#, None, Some(2)).unwrap();
         assert_eq!(config.label_names, None);
     }
 }

@@ -47,7 +47,7 @@ impl Detector {
             Some(text) => {
                 let head = params.shape("model.enc_score_head.weight").unwrap_or_default();
                 // A missing head is reported with its name when the model is built.
-                DFineConfig::from_json(text, preprocessor, head.first().copied().unwrap_or(1))?
+                DFineConfig::from_json(text, preprocessor, head.first().copied())?
             }
             None => DFineConfig::infer(&params, layout)?,
         };

@@ -18,6 +18,7 @@ pub mod keys;
 mod labels;
 mod layers;
 pub mod postprocess;
+mod preprocessor;
 mod query_selection;
 mod sizes;
 
