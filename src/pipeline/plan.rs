@@ -19,7 +19,7 @@ pub enum Task {
     /// Boxes.
     Detect(Box<Detector>),
     /// Masks of what the user points at.
-    Segment(Box<Segmenter>, UserPrompts),
+    Segment(Box<Segmenter>, Box<UserPrompts>),
     /// Boxes, and masks prompted by them.
     Pipeline(Box<Detector>, Box<Segmenter>),
 }

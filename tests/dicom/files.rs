@@ -10,10 +10,7 @@ use ultramotion::{
     dicom::{DicomError, DicomFile, DicomOptions, Timing, VideoCodec, directory_files, encapsulated_video, is_dicom, scan},
     frame::{Frame, SourceKind},
     geometry::BoxXyxy,
-    sources::{
-        Source,
-        dicom::{DicomSeries, DicomSource},
-    },
+    sources::{DicomSeries, DicomSource, Source},
 };
 
 fn folder() -> TempDir {

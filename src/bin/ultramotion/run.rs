@@ -56,7 +56,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
         ("confidence", json!(args.confidence)),
         ("multimask", json!(args.multimask)),
     ];
-    run(Task::Segment(Box::new(segmenter), prompts), &args.input, &args.output, engine.name(), &more, terminal)
+    run(Task::Segment(Box::new(segmenter), Box::new(prompts)), &args.input, &args.output, engine.name(), &more, terminal)
 }
 
 fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {

@@ -134,5 +134,6 @@ pub(crate) fn report_panics_briefly() {
 }
 
 fn payload<'a>(info: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
-    info.payload_as_str().unwrap_or("unknown")
+    let payload = info.payload();
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
 }
