@@ -68,6 +68,15 @@ impl Taps {
         self.count = self.count.max(at + 1);
     }
 
+    /// The weighted mean.
+    pub(super) fn mean(&self, numbers: &[f32]) -> f32 {
+        let mut sum = 0.0;
+        for i in 0..self.count {
+            sum += numbers[self.from[i]] * self.weight[i];
+        }
+        sum
+    }
+
     /// Sources and their weights, which add up to 1.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, f32)> {
         self.from.into_iter().zip(self.weight).take(self.count)

@@ -4,7 +4,7 @@
 use super::{
     memory::{Input, Output, Shared, even},
     parallel::{self, part},
-    simd::{Isa, Kernel, Simd},
+    simd::{Isa, Kernel, Simd, prefetch},
     softmax::{Exponentials, ScaleRows},
     tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
 };
@@ -255,6 +255,7 @@ impl<'a> Head<'a> {
                 for (i, query) in range.clone().enumerate() {
                     let (q, out) = tokens.query(set, queries.start + query);
                     (from[i], to[i]) = (q.wrapping_add(head * d), out.wrapping_add(head * dv));
+                    fetch_next(from[i], d);
                 }
                 self.query_tile(tokens, set, head, queries.start + range.start, &from, &to, range.len());
             }
@@ -284,10 +285,14 @@ impl<'a> Head<'a> {
             match bias {
                 None => self.isa.run(Exponentials { rows: start, stride, len: keys, scale, bias: None, sums: &mut sums[..count] }),
                 Some((bias, queries)) => {
-                    for i in 0..count {
-                        let row = head * queries + tokens.bias_row(set, first + i);
-                        let bias = Some(bias.get().wrapping_add(row * keys));
-                        self.isa.run(Exponentials { rows: rows[i], stride, len: keys, scale, bias, sums: &mut sums[i..=i] });
+                    let mut i = 0;
+                    while i < count {
+                        // Queries whose rows of the bias lie one after another.
+                        let row = tokens.bias_row(set, first + i);
+                        let run = (i..count).take_while(|&j| tokens.bias_row(set, first + j) == row + j - i).count();
+                        let bias = Some(bias.get().wrapping_add((head * queries + row) * keys));
+                        self.isa.run(Exponentials { rows: rows[i], stride, len: keys, scale, bias, sums: &mut sums[i..i + run] });
+                        i += run;
                     }
                 }
             }
@@ -322,6 +327,16 @@ impl<'a> Head<'a> {
     }
 }
 
+/// Fetches the numbers of the next head, which lie behind those of this one: tokens are too far apart for the processor
+/// to see what comes next.
+#[inline(always)]
+fn fetch_next(numbers: *const f32, d: usize) {
+    const LINE: usize = 16;
+    for at in (0..d).step_by(LINE) {
+        prefetch(numbers.wrapping_add(d + at));
+    }
+}
+
 /// Lays out keys and values of one head.
 struct PackKeysValues<'a, 'b, T> {
     tokens: &'a T,
@@ -344,8 +359,10 @@ impl<T: Tokens> Kernel for PackKeysValues<'_, '_, T> {
                 let j = (first + i).min(keys - 1);
                 let (k, v) = self.tokens.key_value(self.set, j);
                 *row = k.wrapping_add(self.head * d);
+                fetch_next(*row, d);
                 if j == first + i {
                     let v = v.wrapping_add(self.head * dv);
+                    fetch_next(v, dv);
                     let mut c = 0;
                     while c < dv {
                         let to = to_values.wrapping_add((c / PANEL * keys + j) * PANEL + c % PANEL);

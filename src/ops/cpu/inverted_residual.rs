@@ -13,7 +13,7 @@ use candle_core::Tensor;
 use std::ops::Range;
 
 /// Numbers of the expanded map that a band holds, about.
-const BAND: usize = 1 << 18;
+const BAND: usize = 1 << 16;
 
 /// Numbers of an expanded map that is worth bands.
 const WORTHWHILE: usize = 1 << 20;

@@ -4,7 +4,11 @@
 //! weighted mean of at most 4×4 logits. A mean of numbers of one sign has that sign, so only pixels whose logits differ
 //! in sign are computed.
 
-use super::{memory::Input, parallel};
+use super::{
+    memory::Input,
+    parallel,
+    simd::{Isa, Kernel, Simd},
+};
 use crate::ops::{PackedMask, Result, masks::Taps};
 use candle_core::Tensor;
 
@@ -29,18 +33,36 @@ pub(crate) fn masks_to_runs(logits: &Tensor, side: usize, scaled: (usize, usize)
 
 /// The runs of one mask; `columns` is `[w, h]`.
 fn one(columns: &[f32], h: usize, across: &[Taps], down: &Rows) -> Runs {
-    let mut runs = Runs::default();
+    let (isa, mut runs) = (Isa::best(), Runs::default());
     let mut column = vec![0f32; h];
     for taps in across {
-        column.fill(0.0);
-        for (from, weight) in taps.iter() {
-            for (to, value) in column.iter_mut().zip(&columns[from * h..][..h]) {
-                *to += value * weight;
-            }
-        }
+        // SAFETY: the kernel has no pointers.
+        unsafe { isa.run(Blend { columns, taps, to: &mut column }) };
         down.push_column(&column, &mut runs);
     }
     runs
+}
+
+/// The weighted mean of some columns.
+struct Blend<'a> {
+    columns: &'a [f32],
+    taps: &'a Taps,
+    to: &'a mut [f32],
+}
+
+impl Kernel for Blend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let h = self.to.len();
+        self.to.fill(0.0);
+        for (from, weight) in self.taps.iter() {
+            for (to, value) in self.to.iter_mut().zip(&self.columns[from * h..][..h]) {
+                *to += value * weight;
+            }
+        }
+    }
 }
 
 /// How the rows of the frame depend on the rows of the logits.
@@ -67,7 +89,7 @@ impl Rows {
             let len = column[start..].iter().position(|&v| (v > 0.0) != inside).unwrap_or(column.len() - start);
             // Rows that mix this stretch with the one before, then those of this stretch alone.
             for taps in &self.taps[y..self.first[start].max(y)] {
-                runs.push(taps.iter().map(|(from, weight)| column[from] * weight).sum::<f32>() > 0.0, 1);
+                runs.push(taps.mean(column) > 0.0, 1);
             }
             y = y.max(self.first[start]);
             let end = self.end[start + len - 1].max(y);

@@ -131,11 +131,13 @@ fn resample_rows(pixels: &[u8], w: usize, c: usize, to: usize) -> Vec<u8> {
     let mut out = vec![0u8; h * to * c];
     let (isa, shared) = (Isa::best(), Shared::new(out.as_mut_ptr()));
     parallel::over(h, h * to * c * coefficients.most_taps(), |range| {
-        // Pixels of four bytes, so that each can be read at once.
-        let mut line = vec![[0u8; 4]; w];
+        // Pixels of four integers, so that each is one vector.
+        let mut line = vec![[0i32; 4]; w];
         for y in range {
             for (wide, pixel) in line.iter_mut().zip(pixels[y * w * c..].chunks_exact(c)) {
-                wide[..c].copy_from_slice(pixel);
+                for (wide, &value) in wide.iter_mut().zip(pixel) {
+                    *wide = i32::from(value);
+                }
             }
             // SAFETY: `out` has h rows of this length, and ranges are disjoint.
             unsafe {
@@ -149,7 +151,7 @@ fn resample_rows(pixels: &[u8], w: usize, c: usize, to: usize) -> Vec<u8> {
 
 /// One row, along x.
 struct Row<'a> {
-    line: &'a [[u8; 4]],
+    line: &'a [[i32; 4]],
     channels: usize,
     coefficients: &'a Coefficients,
     to: &'a mut [u8],
@@ -165,7 +167,7 @@ impl Kernel for Row<'_> {
             let mut sum = [Coefficients::HALF; 4];
             for (pixel, &tap) in self.line[first..].iter().zip(taps) {
                 for i in 0..4 {
-                    sum[i] += i32::from(pixel[i]) * tap;
+                    sum[i] += pixel[i] * tap;
                 }
             }
             for (to, sum) in to.iter_mut().zip(sum) {
