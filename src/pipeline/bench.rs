@@ -143,7 +143,9 @@ fn wait(engine: &Engine, tensor: &candle_core::Tensor) -> Result<Vec<f32>, Model
 fn boxes_in(size: Size, count: usize) -> Vec<ObjectPrompt> {
     let (w, h) = (size.width as f32, size.height as f32);
     let shifted = |i: usize| i as f32 / count as f32 * 0.5;
-    (0..count).map(|i| ObjectPrompt::from_box(BoxXyxy::new(shifted(i) * w, shifted(i) * h, (shifted(i) + 0.4) * w, (shifted(i) + 0.4) * h))).collect()
+    (0..count)
+        .map(|i| ObjectPrompt::from_box(BoxXyxy::new(shifted(i) * w, shifted(i) * h, (shifted(i) + 0.4) * w, (shifted(i) + 0.4) * h)))
+        .collect()
 }
 
 /// A frame of 1920×1080 colour pixels with edges and gradients, for timing without an input.

@@ -71,7 +71,11 @@ fn ffmpeg() -> Vec<Finding> {
         findings.push(if there {
             Finding::good(format!("decoder {codec}"), "present")
         } else {
-            Finding::bad(format!("decoder {codec}"), "missing", "install an FFmpeg with it (Debian, Ubuntu: apt-get install libavcodec-extra)")
+            Finding::bad(
+                format!("decoder {codec}"),
+                "missing",
+                "install an FFmpeg with it (Debian, Ubuntu: apt-get install libavcodec-extra)",
+            )
         });
     }
     findings

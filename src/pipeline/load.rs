@@ -10,12 +10,7 @@ use crate::{
     weights::{self, Checkpoint, DownloadProgress, Extra, Hub, ModelFile, ModelFiles, ModelRef, Role},
 };
 use candle_core::Tensor;
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeMap, convert::Infallible, fs, path::Path};
 
 /// Where a model came from, for `run.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,12 +59,7 @@ pub fn load_detector(
 ///
 /// # Errors
 /// As [`load_detector`].
-pub fn load_detector_unnamed(
-    engine: &Engine,
-    name: &str,
-    hub: &Hub,
-    progress: &mut dyn DownloadProgress,
-) -> Result<Detector, ModelError> {
+pub fn load_detector_unnamed(engine: &Engine, name: &str, hub: &Hub, progress: &mut dyn DownloadProgress) -> Result<Detector, ModelError> {
     let files = ModelRef::parse(name, Some(Role::Detector))?.resolve(hub, progress)?;
     let loaded = build_detector(engine, &files, &Checkpoint::open(&files.weights.path)?, Names::OrNumbers)?;
     Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
@@ -136,7 +126,8 @@ pub fn describe(files: &ModelFiles) -> Result<String, ModelError> {
     let detector = build_detector(&engine, files, &checkpoint, Names::OrNumbers)?;
     let config = detector.config();
     let names: Vec<&str> = detector.labels().iter().map(|name| &**name).collect();
-    let size = dfine::DFineSize::of(config).map_or_else(|| "of no published size".to_owned(), |size| format!("-{}", size.to_string().to_uppercase()));
+    let size = dfine::DFineSize::of(config)
+        .map_or_else(|| "of no published size".to_owned(), |size| format!("-{}", size.to_string().to_uppercase()));
     Ok(format!(
         "D-FINE{size}, {} classes ({}), input {}x{} with {} channels",
         config.num_labels,

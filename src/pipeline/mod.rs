@@ -27,8 +27,8 @@ pub use observer::{Cancel, Event, Observer};
 pub use plan::{OnError, Plan, Summary, Task};
 pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};
 pub use segmenter::Segmenter;
-pub use verify_file::VerifyFileError;
 pub use verify::{Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter};
+pub use verify_file::VerifyFileError;
 
 /// Names of the stages in `run.json` and in benchmarks.
 #[derive(Debug)]

@@ -83,9 +83,8 @@ impl Segmenter {
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
         for group in PackedPrompts::pack(&prompts)? {
             let (logits, scores) = times.time(Stages::DECODE_MASKS, || self.decode(&embedding, &group))?;
-            let runs = times.time(Stages::MASKS, || {
-                ops::masks_to_runs(&logits, IMAGE_SIDE, scaled, full).map_err(ModelError::op("mask upsampling"))
-            })?;
+            let runs = times
+                .time(Stages::MASKS, || ops::masks_to_runs(&logits, IMAGE_SIDE, scaled, full).map_err(ModelError::op("mask upsampling")))?;
             for ((&at, packed), score) in group.objects().iter().zip(runs).zip(scores) {
                 let Some(object) = objects.get_mut(at) else { continue };
                 let mask = Mask::from_counts(size, packed.counts);

@@ -1,11 +1,9 @@
 //! Loaded models against a reference file.
 
-use super::{Detector, ModelError, Reference, Segmenter, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter};
-use crate::{
-    engine::Engine,
-    models::mobile_sam::Prompts,
-    weights::Checkpoint,
+use super::{
+    Detector, ModelError, Reference, Segmenter, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter,
 };
+use crate::{engine::Engine, models::mobile_sam::Prompts, weights::Checkpoint};
 use std::path::Path;
 
 /// A comparison that could not be made.
@@ -51,4 +49,3 @@ impl Segmenter {
         Ok(verify_segmenter(&reference(path, self.engine())?, run)?)
     }
 }
-

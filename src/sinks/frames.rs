@@ -1,6 +1,9 @@
 //! `frames/`: decoded frames, one PNG each.
 
-use super::{ImageWriter, Layout, Sink, SinkError, png_file::{write_image, write_stored}};
+use super::{
+    ImageWriter, Layout, Sink, SinkError,
+    png_file::{write_image, write_stored},
+};
 use crate::frame::{Frame, FrameResult, SourceInfo, SourceKind};
 use std::sync::Arc;
 

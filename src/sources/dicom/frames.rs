@@ -198,7 +198,6 @@ fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame
     Ok(Some(Frame { stored: Some(Arc::new(StoredImage { size: stored.size, channels, values })), ..frame }))
 }
 
-
 fn to_image(shown: ShownFrame) -> Result<Image, DicomError> {
     let channels = if shown.colour { Channels::Rgb } else { Channels::Gray };
     let len = shown.data.len();

@@ -97,9 +97,15 @@ impl Source for ImageSource {
         let index = self.next;
         self.next += 1;
         match self.decode(index) {
-            Ok((image, timestamp)) => {
-                Ok(Some(Frame { source: self.info.clone(), index, timestamp, file: None, image: Arc::new(image), physical: None, stored: None }))
-            }
+            Ok((image, timestamp)) => Ok(Some(Frame {
+                source: self.info.clone(),
+                index,
+                timestamp,
+                file: None,
+                image: Arc::new(image),
+                physical: None,
+                stored: None,
+            })),
             Err(error) => {
                 // An animation builds each frame on the one before.
                 if matches!(self.content, Content::Animation(_)) {

@@ -65,7 +65,7 @@ fn name(draft: &Draft, step: usize, shares_folder: bool) -> String {
     match &draft.pattern {
         Some(pattern) if shares_folder || step % 2 == 1 => parts.push(pattern.clone()),
         Some(_) => {}
-        None if step % 2 == 0 && draft.path.is_file() => {
+        None if step.is_multiple_of(2) && draft.path.is_file() => {
             if let Some(last) = parts.last_mut() {
                 last.truncate(stem_length(last));
             }
