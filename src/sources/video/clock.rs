@@ -15,18 +15,18 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock over a time base. `origin` is the stream's start, where it states one.
+    /// A clock over a time base. `origin` is the stream's start, where it states one: it counts where the first frame is lost.
     pub(super) fn new(tick: (i32, i32), origin: Option<i64>, frame_rate: Option<f64>) -> Self {
         let rate = frame_rate.filter(|r| r.is_finite() && *r >= 1e-3).unwrap_or(25.0);
         Self { tick: (i64::from(tick.0.max(1)), i64::from(tick.1.max(1))), origin, step: Duration::from_secs_f64(1.0 / rate), last: None }
     }
 
-    /// The time of the next frame. Times never go backwards.
-    pub(super) fn time(&mut self, timestamp: Option<i64>) -> Duration {
+    /// The time of the next frame, of which `is_first` says that it is the stream's first. Times never go backwards.
+    pub(super) fn time(&mut self, timestamp: Option<i64>, is_first: bool) -> Duration {
         let following = self.last.map_or(Duration::ZERO, |last| last.saturating_add(self.step));
         let stated = timestamp.and_then(|ts| {
             if self.last.is_none() {
-                self.origin = Some(self.origin.map_or(ts, |origin| origin.min(ts)));
+                self.origin = Some(self.origin.filter(|_| !is_first).map_or(ts, |origin| origin.min(ts)));
             }
             self.since_origin(ts)
         });
@@ -51,19 +51,21 @@ mod tests {
     #[test]
     fn times_count_from_the_start_and_round() {
         let mut clock = Clock::new((1, 30_000), Some(1001), Some(29.97));
-        assert_eq!(clock.time(Some(1001)), Duration::ZERO);
-        assert_eq!(clock.time(Some(2002)), Duration::from_nanos(33_366_667));
-        assert_eq!(clock.time(Some(1001 + 30_000)), Duration::from_secs(1));
+        assert_eq!(clock.time(Some(1001), true), Duration::ZERO);
+        assert_eq!(clock.time(Some(2002), false), Duration::from_nanos(33_366_667));
+        assert_eq!(clock.time(Some(1001 + 30_000), false), Duration::from_secs(1));
     }
 
     #[test]
     fn missing_and_backward_times_are_filled_in() {
         let mut clock = Clock::new((1, 1000), None, Some(50.0));
-        assert_eq!(clock.time(None), Duration::ZERO);
-        assert_eq!(clock.time(None), Duration::from_millis(20));
+        assert_eq!(clock.time(None, false), Duration::ZERO);
+        assert_eq!(clock.time(None, false), Duration::from_millis(20));
+        let mut clock = Clock::new((1, 1000), Some(100), None);
+        assert_eq!(clock.time(Some(300), false), Duration::from_millis(200));
         let mut clock = Clock::new((1, 1000), None, None);
-        assert_eq!(clock.time(Some(500)), Duration::ZERO);
-        assert_eq!(clock.time(Some(800)), Duration::from_millis(300));
-        assert_eq!(clock.time(Some(100)), Duration::from_millis(340));
+        assert_eq!(clock.time(Some(500), true), Duration::ZERO);
+        assert_eq!(clock.time(Some(800), false), Duration::from_millis(300));
+        assert_eq!(clock.time(Some(100), false), Duration::from_millis(340));
     }
 }

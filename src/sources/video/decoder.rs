@@ -37,6 +37,8 @@ pub(super) struct VideoDecoder {
     index: u64,
     losses: Losses,
     stage: Stage,
+    /// Decoding time up to which all packets have been read.
+    decoded_until: Option<i64>,
     /// What ended the reading early.
     ending: Option<SourceError>,
 }
@@ -75,6 +77,7 @@ impl VideoDecoder {
             index: 0,
             losses: Losses::default(),
             stage: Stage::Reading,
+            decoded_until: None,
             ending: None,
         })
     }
@@ -94,6 +97,8 @@ impl VideoDecoder {
                 return self.ending.take().map_or(Ok(None), Err);
             }
             match self.decoder.receive_frame(&mut self.frame) {
+                // Neither does any frame after it.
+                Ok(()) if self.may_follow_the_break() => self.end(),
                 Ok(()) => {
                     self.losses.find_before(self.frame.pts());
                     self.frame_is_waiting = true;
@@ -114,7 +119,7 @@ impl VideoDecoder {
     }
 
     fn hand_out(&mut self) -> Result<(u64, Duration), SourceError> {
-        let time = self.clock.time(self.frame.timestamp());
+        let time = self.clock.time(self.frame.timestamp(), self.index == 0);
         let arrived_damaged = self.frame.pts().is_some_and(|pts| self.losses.damaged.contains(&pts));
         if arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors() {
             return Err(self.lost("is damaged"));
@@ -128,6 +133,17 @@ impl VideoDecoder {
         let error = SourceError::new(&self.path, problem).at(self.index);
         self.index += 1;
         error
+    }
+
+    /// Whether the frame may come, in a file that was cut short, after one that is missing: packets are stored in the
+    /// order of decoding, so that a missing one may belong anywhere after the decoding time of the last.
+    fn may_follow_the_break(&self) -> bool {
+        let cut_short = self.stage == Stage::Draining && self.input.facts().missing_from.is_some();
+        cut_short
+            && match self.frame.pts().or(self.frame.timestamp()).zip(self.decoded_until) {
+                Some((pts, until)) => pts > until,
+                None => self.decoder.has_b_frames(),
+            }
     }
 
     /// Gives the decoder one packet, or tells it that there is none.
@@ -170,6 +186,7 @@ impl VideoDecoder {
             }
             self.losses.damaged.extend(packet.pts());
         }
+        self.decoded_until = packet.dts().map(|dts| dts.saturating_add(packet.duration().max(0)));
         self.losses.in_flight.extend(packet.pts());
         self.losses.forget_oldest();
         match self.decoder.send_packet(packet) {
@@ -180,8 +197,11 @@ impl VideoDecoder {
 
     fn end(&mut self) {
         self.stage = Stage::Ended;
-        self.losses.due += self.losses.unplaced;
-        self.losses.unplaced = 0;
+        let unplaced = std::mem::take(&mut self.losses.unplaced);
+        // What the decoder complains of at the end of a file that was cut short is told once, as that.
+        if self.input.facts().missing_from.is_none() {
+            self.losses.due += unplaced;
+        }
         if self.ending.is_none()
             && let Some(end) = self.input.facts().missing_from
         {

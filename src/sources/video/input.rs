@@ -68,7 +68,7 @@ impl VideoInput {
             return Err(SourceError::new(path, "has no video stream"));
         };
         let index = stream.index();
-        let facts = Facts { missing_from, ..facts_of(&stream) };
+        let facts = Facts { missing_from, ..facts_of(&input, &stream) };
         Ok(Self { input, stream: index, facts })
     }
 
@@ -130,10 +130,12 @@ fn main_stream(input: &Input) -> Option<Stream<'_>> {
     input.streams().best(media::Type::Video).filter(is_video).or_else(|| input.streams().find(is_video))
 }
 
-fn facts_of(stream: &Stream<'_>) -> Facts {
+fn facts_of(input: &Input, stream: &Stream<'_>) -> Facts {
     let rate = |r: video_rs::ffmpeg::Rational| (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r));
     let frame_rate = rate(stream.avg_frame_rate()).or_else(|| rate(stream.rate()));
-    let seconds = (stream.duration() > 0).then(|| stream.duration() as f64 * f64::from(stream.time_base()));
+    let stated = (stream.duration() > 0).then(|| stream.duration() as f64 * f64::from(stream.time_base()));
+    // Matroska states the length of the whole alone, in microseconds here.
+    let seconds = stated.or_else(|| (input.duration() > 0).then(|| input.duration() as f64 / 1e6));
     let estimated = seconds.zip(frame_rate).map(|(s, r)| (s * r).round()).filter(|n| *n >= 1.0).map(|n| n as u64);
     let frame_count = u64::try_from(stream.frames()).ok().filter(|n| *n > 0).or(estimated);
     let matrix = stream.side_data().find(|data| data.kind() == side_data::Type::DisplayMatrix);

@@ -47,7 +47,7 @@ impl From<&SourceOptions> for VideoOptions {
 ///
 /// - Numbers count the frames that the stream shows, from 0. A frame that is lost or damaged gives an error and keeps
 ///   its number; what the decoder patched up in its place is not given out.
-/// - Times are the frames' own, from the stream's start. Where the file has none, or one that goes backwards, the time
+/// - Times are the frames' own, from that of the first frame. Where the file has none, or one that goes backwards, the time
 ///   is the one before and one nominal frame (1/25 s where the file states no rate).
 /// - Rotations and flips of the display matrix are applied, in steps of 90°. The shape of pixels (sample aspect ratio)
 ///   is not: a frame has the pixels of the file. Fields of interlaced video are not separated.
