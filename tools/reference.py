@@ -11,28 +11,40 @@
 
 import argparse
 import json
+import math
 import pathlib
+import re
+import sys
 
 import torch
 from safetensors.torch import save_file
 
 
-def shake(module, seed):
-    """Random statistics, biases and heads, so that normalisations are not the identity and scores differ."""
+def gain(name):
+    """Keeps activations from fading or growing with depth, and heads from giving every query the same score."""
+    if any(part in name for part in ("class_embed", "enc_score_head", "query_pos_head")) or re.search(r"bbox_embed\.\d+\.layers\.2\.", name):
+        return 4.0
+    if "attention_weights" in name or "lqe_layers" in name:
+        return 2.0
+    return 1.3 if "backbone" in name else 1.0
+
+
+@torch.no_grad()
+def draw(module, seed):
+    """Random weights and statistics for every tensor that training would change."""
     generator = torch.Generator().manual_seed(seed)
-    for name, tensor in list(module.named_parameters()) + list(module.named_buffers()):
+    for name, tensor in module.state_dict().items():
+        if not tensor.is_floating_point() or name.endswith(("num_points_scale", "decoder.up", "decoder.reg_scale", "gaussian_matrix")):
+            continue
         noise = torch.rand(tensor.shape, generator=generator) * 2 - 1
-        if name.endswith("running_var"):
-            tensor.data = 1 + 0.3 * noise
-        elif name.endswith("running_mean"):
-            tensor.data = 0.1 * noise
-        elif name.endswith(("bn.weight", "norm.weight", "normalization.weight")) and tensor.dim() == 1:
-            tensor.data = 1 + 0.2 * noise
-        elif name.endswith(".bias") and tensor.dim() == 1:
-            tensor.data = tensor.data + 0.05 * noise
-        elif name.endswith("weight") and tensor.dim() > 1 and ("head" in name or "embed" in name or not tensor.any()):
-            # Heads start at zero: every query would have the same score, and which are chosen would be a matter of chance.
-            tensor.data = noise * (3 / tensor[0].numel()) ** 0.5
+        if name.endswith(("running_var", "lab.scale")) or (name.endswith("weight") and tensor.dim() == 1):
+            tensor.copy_(1 + 0.2 * noise)
+        elif name.endswith("sampling_offsets.bias"):
+            tensor.copy_(2 * noise)
+        elif tensor.dim() < 2:
+            tensor.copy_(0.1 * noise)
+        else:
+            tensor.copy_(noise * gain(name) * math.sqrt(3 / tensor[0].numel()))
 
 
 def dfine(args):
@@ -40,13 +52,17 @@ def dfine(args):
 
     config = DFineConfig.from_dict(json.loads((args.config / "config.json").read_text()))
     size = json.loads((args.config / "preprocessor_config.json").read_text())["size"]
-    torch.manual_seed(args.seed)
     model = DFineForObjectDetection(config).eval()
-    shake(model, args.seed)
+    draw(model, args.seed)
+    torch.manual_seed(args.seed)
     channels = config.backbone_config.num_channels
     pixels = torch.rand(args.batch, channels, size["height"], size["width"])
     with torch.inference_mode():
         out = model(pixel_values=pixels)
+    scores = out.enc_outputs_class.max(-1).values.sort(-1, descending=True).values
+    gap = float((scores[:, config.num_queries - 1] - scores[:, config.num_queries]).min())
+    if gap < 2e-5:
+        sys.exit(f"seed {args.seed}: the scores that decide what becomes a query differ by {gap:.1e} only; choose another seed")
     model.save_pretrained(args.output / "model")
     (args.output / "model" / "preprocessor_config.json").write_text((args.config / "preprocessor_config.json").read_text())
     tensors = {"pixel_values": pixels, "logits": out.logits, "pred_boxes": out.pred_boxes}
@@ -58,7 +74,7 @@ def mobile_sam(args):
 
     torch.manual_seed(args.seed)
     sam = sam_model_registry["vit_t"](checkpoint=None).eval()
-    shake(sam, args.seed)
+    draw(sam, args.seed)
     torch.save(sam.state_dict(), args.output / "mobile_sam.pt")
     pixels = torch.randn(1, 3, 1024, 1024)
     corner = torch.rand(args.batch, 2) * 500

@@ -31,7 +31,7 @@ pub struct NewDetector {
 /// # Errors
 /// [`ModelError`] for a configuration that makes no model, or if the folder cannot be written.
 pub fn init_detector(new: &NewDetector, seed: u64, folder: &Path) -> Result<(), ModelError> {
-    let config_json = new.size.config_json(&new.classes, new.channels, new.input);
+    let config_json = new.size.config_json(&new.classes, new.channels);
     let preprocessor_json = DFineSize::preprocessor_json(new.input);
     let config = DFineConfig::from_json(&config_json.to_string(), Some(&preprocessor_json.to_string()), new.classes.len());
     let config = config.map_err(crate::models::dfine::DFineError::from)?;

@@ -62,7 +62,7 @@ impl DFineSize {
             config.backbone.stages.iter().map(|s| (s.out_channels, s.mid_channels, s.blocks)).collect()
         };
         let same = |size: &Self| {
-            let text = size.config_json(&["object".to_owned()], 3, Size::new(640, 640)).to_string();
+            let text = size.config_json(&["object".to_owned()], 3).to_string();
             let Ok(published) = DFineConfig::from_json(&text, None, 1) else { return false };
             stages(&published) == stages(config)
                 && published.levels() == config.levels()
@@ -72,8 +72,9 @@ impl DFineSize {
         Self::ALL.into_iter().find(same)
     }
 
-    /// The `config.json` of this size for `classes`, `channels` of input (1 or 3) and `input`, width and height multiples of 32.
-    pub fn config_json(self, classes: &[String], channels: usize, input: Size) -> Value {
+    /// The `config.json` of this size for `classes` and `channels` of input (1 or 3). The input's size stands in
+    /// `preprocessor_config.json`.
+    pub fn config_json(self, classes: &[String], channels: usize) -> Value {
         let mut config = json!({
             "model_type": "d_fine",
             "architectures": ["DFineForObjectDetection"],
@@ -84,10 +85,6 @@ impl DFineSize {
         let own = self.own();
         if let (Some(config), Value::Object(own)) = (config.as_object_mut(), own) {
             config.extend(own);
-            if input != Size::new(640, 640) {
-                config.insert("anchor_image_size".into(), Value::Null);
-                config.insert("eval_size".into(), json!([input.height, input.width]));
-            }
         }
         config
     }
@@ -161,7 +158,7 @@ mod tests {
         let classes = ["a".to_owned(), "b".to_owned()];
         for size in DFineSize::ALL {
             for (channels, input) in [(3, Size::new(640, 640)), (1, Size::new(512, 512))] {
-                let config = size.config_json(&classes, channels, input).to_string();
+                let config = size.config_json(&classes, channels).to_string();
                 let preprocessor = DFineSize::preprocessor_json(input).to_string();
                 let config = DFineConfig::from_json(&config, Some(&preprocessor), 2).unwrap();
                 config.validate().unwrap();
