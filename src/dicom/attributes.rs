@@ -1,7 +1,7 @@
 //! Lenient, panic-free access to the attributes of a data set or an item of a sequence.
 
 use super::error::{DicomError, Result};
-use dicom_core::{Tag, value::PrimitiveValue};
+use dicom_core::{Tag, VR, value::PrimitiveValue};
 use dicom_object::InMemDicomObject;
 
 /// A view of a data set or of one item of a sequence.
@@ -21,16 +21,26 @@ impl<'a> Attributes<'a> {
         self.0.get(tag).is_some()
     }
 
+    /// The bytes of a value whose VR is unknown, or that its VR does not allow (such as a text of more than 64 KiB).
+    fn unparsed(self, tag: Tag) -> Option<&'a [u8]> {
+        match self.0.get(tag).filter(|e| e.vr() == VR::UN)?.value().primitive()? {
+            PrimitiveValue::U8(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// All values as text, trimmed, joined by `\`; none if empty.
     pub fn text(self, tag: Tag) -> Option<String> {
-        let text = self.primitive(tag)?.to_str().trim_matches(['\0', ' ', '\n', '\r', '\t']).to_owned();
-        (!text.is_empty()).then_some(text)
+        let text = self.unparsed(tag).map_or_else(|| Some(self.primitive(tag)?.to_str()), |bytes| Some(String::from_utf8_lossy(bytes)))?;
+        let text = text.trim_matches(['\0', ' ', '\n', '\r', '\t']);
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// All values as integers (also from text such as IS).
     pub fn ints(self, tag: Tag) -> Option<Vec<i64>> {
         match self.primitive(tag)? {
             PrimitiveValue::Str(_) | PrimitiveValue::Strs(_) => self.numbers_in_text(tag),
+            _ if self.unparsed(tag).is_some() => self.numbers_in_text(tag),
             value => value.to_multi_int::<i64>().ok(),
         }
         .filter(|v| !v.is_empty())
@@ -45,6 +55,7 @@ impl<'a> Attributes<'a> {
     pub fn floats(self, tag: Tag) -> Option<Vec<f64>> {
         match self.primitive(tag)? {
             PrimitiveValue::Str(_) | PrimitiveValue::Strs(_) => self.numbers_in_text(tag),
+            _ if self.unparsed(tag).is_some() => self.numbers_in_text(tag),
             value => value.to_multi_float64().ok(),
         }
         .filter(|v| !v.is_empty() && v.iter().all(|x| x.is_finite()))

@@ -57,6 +57,25 @@ impl Bytes {
         }
     }
 
+    /// As [`Self::range`], through the cached block where it is small.
+    pub(super) fn value(&mut self, offset: u64, len: u64) -> Result<Vec<u8>> {
+        if len > BLOCK as u64 / 4 || offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return self.range(offset, len);
+        }
+        self.cache(offset, len)?;
+        let from = (offset - self.block_start) as usize;
+        Ok(self.block.get(from..from + len as usize).unwrap_or_default().to_vec())
+    }
+
+    /// Makes the cached block hold `offset .. offset + len`, which lie inside the data.
+    fn cache(&mut self, offset: u64, len: u64) -> Result<()> {
+        if offset < self.block_start || offset + len > self.block_start + self.block.len() as u64 {
+            self.block = self.range(offset, (BLOCK as u64).min(self.len - offset))?;
+            self.block_start = offset;
+        }
+        Ok(())
+    }
+
     /// Up to `N` bytes at `offset`, as many as there are, through the cached block.
     pub(super) fn peek<const N: usize>(&mut self, offset: u64) -> Result<([u8; N], usize)> {
         let mut out = [0; N];
@@ -64,12 +83,7 @@ impl Bytes {
         if available == 0 {
             return Ok((out, 0));
         }
-        let wanted = offset..offset + available as u64;
-        let cached = self.block_start..self.block_start + self.block.len() as u64;
-        if wanted.start < cached.start || wanted.end > cached.end {
-            self.block = self.range(offset, (BLOCK as u64).min(self.len - offset))?;
-            self.block_start = offset;
-        }
+        self.cache(offset, available as u64)?;
         let from = (offset - self.block_start) as usize;
         let source = self.block.get(from..from + available).unwrap_or_default();
         out.iter_mut().zip(source).for_each(|(o, s)| *o = *s);

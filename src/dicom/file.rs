@@ -4,23 +4,19 @@ use super::{
     attributes::Attributes,
     bytes::Bytes,
     error::{DicomError, Result},
+    parse::Parser,
     syntax::{self, Syntax},
     walk::{self, Encoding, Span},
 };
-use dicom_core::{DataDictionary, DataElement, PrimitiveValue, Tag, VR};
+use dicom_core::{DataDictionary, Tag};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
-use dicom_transfer_syntax_registry::{TransferSyntax, entries};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
 };
 
-/// Largest value that is kept in memory; pixel data are never among them. Text takes up to 24 times its bytes once split.
-const MAX_VALUE: u64 = 16 << 20;
-/// Largest sequence that is kept in memory.
-const MAX_SEQUENCE: u64 = 64 << 20;
 /// Largest data set a deflated file may inflate to.
 const MAX_INFLATED: u64 = 1 << 30;
 /// Groups whose attributes are read. Private groups and those about other matters are passed over.
@@ -161,7 +157,7 @@ impl DicomFile {
 
     fn read_attributes(&mut self, mut at: u64) -> Result<()> {
         let limit = self.bytes.len();
-        let mut charset = Vec::new();
+        let mut parser = Parser::new(self.encoding);
         loop {
             let span = match walk::element(&mut self.bytes, at, limit, self.encoding) {
                 Ok(Some(span)) => span,
@@ -172,45 +168,13 @@ impl DicomFile {
             };
             if matches!(span.tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA) {
                 self.pixel_data = Some(span);
-            } else if GROUPS.contains(&span.tag.0) && span.end - span.start <= if span.vr == VR::SQ { MAX_SEQUENCE } else { MAX_VALUE } {
-                let raw = self.bytes.range(span.start, span.end - span.start)?;
-                if span.tag == tags::SPECIFIC_CHARACTER_SET {
-                    charset.clone_from(&raw);
-                }
-                self.put(&span, &raw, &charset);
+            } else if GROUPS.contains(&span.tag.0)
+                && let Some(element) = parser.element(&mut self.bytes, &span)?
+            {
+                self.data_set.put(element);
             }
             at = span.end;
         }
-    }
-
-    /// Parses one element with dicom-rs. An element it cannot parse is kept as bytes, so that it shows as there but unreadable.
-    fn put(&mut self, span: &Span, raw: &[u8], charset: &[u8]) {
-        let value = (span.value - span.start) as usize;
-        let parsed = if span.vr == VR::UN && self.encoding.explicit && !self.encoding.big_endian {
-            // A known attribute that passed through a system which did not know it: its value is as in implicit encoding.
-            let len = if span.undefined { u32::MAX } else { (span.end - span.value) as u32 };
-            let tag = [span.tag.0.to_le_bytes(), span.tag.1.to_le_bytes()].concat();
-            let element = [&tag, &len.to_le_bytes()[..], raw.get(value..).unwrap_or_default()].concat();
-            InMemDicomObject::read_dataset_with_ts(&element[..], &entries::IMPLICIT_VR_LITTLE_ENDIAN.erased())
-        } else {
-            let implicit = value == 8 && raw.get(4..6).is_some_and(|vr| !vr.iter().all(u8::is_ascii_uppercase));
-            let element = if span.tag == tags::SPECIFIC_CHARACTER_SET { raw.to_vec() } else { [charset, raw].concat() };
-            InMemDicomObject::read_dataset_with_ts(&element[..], &dicom_rs_syntax(self.encoding, implicit))
-        };
-        let element = parsed
-            .ok()
-            .and_then(|mut data_set| data_set.take(span.tag))
-            .unwrap_or_else(|| DataElement::new(span.tag, VR::UN, PrimitiveValue::from(raw.get(value..).unwrap_or_default())));
-        self.data_set.put(element);
-    }
-}
-
-fn dicom_rs_syntax(encoding: Encoding, implicit: bool) -> TransferSyntax {
-    match encoding {
-        Encoding { explicit: false, big_endian: false } => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-        Encoding { big_endian: true, .. } => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
-        _ if implicit => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-        _ => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     error::{DicomError, Result},
 };
 use crate::geometry::Size;
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 /// Most pixels a frame may have: 16,384².
@@ -91,17 +92,18 @@ pub struct Layout {
     pub kind: SampleKind,
 }
 
+fn checked_u16(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<Option<u16>> {
+    let value = a.checked_int(tag, name)?;
+    value.map(|v| u16::try_from(v).map_err(|_| DicomError::invalid(name, v, "it does not fit 16 bits"))).transpose()
+}
+
 impl Layout {
     /// Reads and checks the module.
     ///
     /// # Errors
     /// [`DicomError::Missing`] and [`DicomError::Invalid`] with the attribute's keyword; [`DicomError::TooLarge`].
     pub fn read(a: Attributes<'_>, kind: SampleKind) -> Result<Self> {
-        let u16_of = |tag, name| -> Result<Option<u16>> {
-            a.checked_int(tag, name)?
-                .map(|v| u16::try_from(v).map_err(|_| DicomError::invalid(name, v, "it does not fit 16 bits")))
-                .transpose()
-        };
+        let u16_of = |tag, name| checked_u16(a, tag, name);
         let needed = |tag, name| u16_of(tag, name)?.ok_or(DicomError::Missing(name));
         let rows = needed(tags::ROWS, "Rows")?;
         let columns = needed(tags::COLUMNS, "Columns")?;

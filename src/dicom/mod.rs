@@ -17,6 +17,7 @@ mod fragments;
 mod image;
 mod layout;
 mod lut;
+mod parse;
 mod privacy;
 mod samples;
 mod series;

@@ -52,12 +52,14 @@ struct Key {
 ///
 /// A series is sorted by position along the slice normal where every file has one of its own and all normals agree,
 /// else by Instance Number, else as given. Multi-frame and video files, and files without a Series Instance UID, stay
-/// alone.
+/// alone. A DICOMDIR among the files is passed over (see [`directory_files`](super::directory_files)).
 pub fn scan(paths: &[PathBuf]) -> Scan {
     let mut out = Scan::default();
     let mut groups: BTreeMap<Key, (Option<i64>, bool, Vec<Entry>)> = BTreeMap::new();
     for (rank, path) in paths.iter().enumerate() {
-        match DicomFile::open(path).and_then(|f| if f.has_pixel_data() { Ok(f) } else { Err(DicomError::NoPixelData) }) {
+        match DicomFile::open(path) {
+            Ok(file) if file.is_directory() => {}
+            Ok(file) if !file.has_pixel_data() => out.failures.push((path.clone(), DicomError::NoPixelData)),
             Ok(file) => {
                 let (key, entry) = (key(&file, rank), entry(&file, path, rank));
                 let number = file.attributes().int(tags::SERIES_NUMBER);

@@ -2,7 +2,7 @@
 //!
 //! dicom-rs allocates what an element's length says before it reads, and recurses into sequences; both are unsafe on
 //! a hostile file. This walk reads headers alone, checks each length against the bytes there are and bounds the depth;
-//! dicom-rs then parses the values of the wanted elements from slices that are known to be sound.
+//! dicom-rs then parses single values, never structure (see [`super::parse`]).
 
 use super::{
     bytes::Bytes,
@@ -63,8 +63,8 @@ pub(super) fn vr_of(bytes: [u8; 2]) -> Option<VR> {
     VR::from_binary(bytes)
 }
 
-/// The VR the standard dictionary gives `tag` in implicit encoding; only whether it is a sequence matters to the walk.
-fn implicit_vr(tag: Tag) -> VR {
+/// The VR the standard dictionary gives `tag`, for implicit encoding.
+pub(super) fn implicit_vr(tag: Tag) -> VR {
     StandardDataDictionary.by_tag(tag).map_or(VR::UN, |entry| entry.vr().relaxed())
 }
 
@@ -85,17 +85,20 @@ fn header(bytes: &mut Bytes, at: u64, encoding: Encoding) -> Result<Option<Heade
     if !(encoding.explicit && b[4].is_ascii_uppercase() && b[5].is_ascii_uppercase()) {
         return short(implicit_vr(tag), encoding.u32([b[4], b[5], b[6], b[7]]));
     }
-    let vr = vr_of([b[4], b[5]]);
-    match vr {
-        Some(VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::SV | VR::UC | VR::UN | VR::UR | VR::UT | VR::UV) | None => {
-            if n < 12 {
-                return Err(DicomError::structure(at, "the file ends inside an element's header"));
-            }
-            let len = encoding.u32([b[8], b[9], b[10], b[11]]);
-            Ok(Some(Header { tag, vr: vr.unwrap_or(VR::UN), value: at + 12, len }))
-        }
-        Some(vr) => short(vr, u32::from(encoding.u16([b[6], b[7]]))),
+    let vr = vr_of([b[4], b[5]]).unwrap_or(VR::UN);
+    if !has_long_length(vr) {
+        return short(vr, u32::from(encoding.u16([b[6], b[7]])));
     }
+    if n < 12 {
+        return Err(DicomError::structure(at, "the file ends inside an element's header"));
+    }
+    Ok(Some(Header { tag, vr, value: at + 12, len: encoding.u32([b[8], b[9], b[10], b[11]]) }))
+}
+
+/// Whether an explicit header of this VR has a length of 32 bits (PS3.5 7.1.2).
+pub(super) fn has_long_length(vr: VR) -> bool {
+    use VR::{OB, OD, OF, OL, OV, OW, SQ, SV, UC, UN, UR, UT, UV};
+    matches!(vr, OB | OD | OF | OL | OV | OW | SQ | SV | UC | UN | UR | UT | UV)
 }
 
 /// The element at `at`, with everything inside it checked; none at the end of the data.
@@ -116,9 +119,7 @@ fn element_at_depth(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding, 
     }
     let undefined = h.len == UNDEFINED;
     let end = if undefined {
-        // Sequences of unknown VR and undefined length are implicit inside (PS3.5 6.2.2).
-        let inner = if h.vr == VR::UN { Encoding { explicit: false, ..encoding } } else { encoding };
-        items(bytes, h.value, limit, inner, is_pixel_data(h.tag), depth + 1)?
+        items(bytes, h.value, limit, inner_encoding(h.vr, encoding), is_pixel_data(h.tag), depth + 1, &mut |_, _| ())?
     } else {
         let mut end = h.value + u64::from(h.len);
         if end > limit && depth == 0 && is_pixel_data(h.tag) {
@@ -130,7 +131,7 @@ fn element_at_depth(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding, 
             return Err(DicomError::structure(at, problem));
         }
         if h.vr == VR::SQ {
-            items(bytes, h.value, end, encoding, false, depth + 1)?;
+            items(bytes, h.value, end, encoding, false, depth + 1, &mut |_, _| ())?;
         }
         end
     };
@@ -141,13 +142,38 @@ fn is_pixel_data(tag: Tag) -> bool {
     matches!(tag, Tag(0x7FE0, 0x0008..=0x0010))
 }
 
-/// Walks the items from `at` to a sequence delimiter or `limit`; gives the byte after. Raw items (fragments) are not entered.
-fn items(bytes: &mut Bytes, mut at: u64, limit: u64, encoding: Encoding, raw: bool, depth: u32) -> Result<u64> {
+/// The places of the items of a sequence whose span is known to be sound, and how they are encoded inside.
+pub(super) fn items_of(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Result<(Vec<(u64, u64)>, Encoding)> {
+    let inner = inner_encoding(span.vr, encoding);
+    let mut found = Vec::new();
+    items(bytes, span.value, span.end, inner, false, 1, &mut |start, end| found.push((start, end)))?;
+    Ok((found, inner))
+}
+
+/// Sequences of unknown VR are implicit inside (PS3.5 6.2.2).
+fn inner_encoding(vr: VR, encoding: Encoding) -> Encoding {
+    if vr == VR::UN { Encoding { explicit: false, ..encoding } } else { encoding }
+}
+
+/// Walks the items from `at` to a sequence delimiter or `limit`, telling `found` of each; gives the byte after. Raw items
+/// (fragments) are not entered.
+fn items(
+    bytes: &mut Bytes,
+    mut at: u64,
+    limit: u64,
+    encoding: Encoding,
+    raw: bool,
+    depth: u32,
+    found: &mut dyn FnMut(u64, u64),
+) -> Result<u64> {
     while at < limit {
         let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::structure(at, "the file ends inside a sequence"))?;
         match h.tag {
             SEQUENCE_END => return Ok(h.value),
-            ITEM if h.len == UNDEFINED => at = undefined_item(bytes, h.value, limit, encoding, depth)?,
+            ITEM if h.len == UNDEFINED => {
+                at = undefined_item(bytes, h.value, limit, encoding, depth)?;
+                found(h.value, at - 8);
+            }
             ITEM => {
                 let end = h.value + u64::from(h.len);
                 // A last fragment that was cut off is left to the reader of frames: the frames before it are whole.
@@ -163,6 +189,7 @@ fn items(bytes: &mut Bytes, mut at: u64, limit: u64, encoding: Encoding, raw: bo
                         inner = span.end;
                     }
                 }
+                found(h.value, end);
                 at = end;
             }
             tag => return Err(DicomError::structure(at, format!("{tag} where an item of a sequence should start"))),

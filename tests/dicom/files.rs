@@ -159,6 +159,8 @@ fn a_directory_lists_its_image_files() {
         record("SR DOCUMENT", Some("SR")),
     ]);
     assert!(DicomFile::open(&path).expect("a directory").is_directory());
+    let beside = scan(&[path.clone(), folder.path().join("st000/im000")]);
+    assert!(beside.failures.is_empty() && beside.series.len() == 1, "a directory among files is no failure: {beside:?}");
     let expected = [folder.path().join("st000/im000"), folder.path().join("GONE")];
     assert_eq!(directory_files(&path).expect("a directory"), expected);
     for escape in ["..\\SECRET", "A\\..\\..\\B", "/etc/passwd", "A\\/etc"] {
@@ -215,6 +217,17 @@ fn timing_comes_from_vector_frame_time_or_rates() {
     let mut o = small();
     o.text(tags::FRAME_TIME, VR::DS, "0");
     assert_eq!(timing(&o, 3), Timing::Unknown);
+}
+
+#[test]
+fn a_frame_time_vector_longer_than_its_vr_allows_is_read() {
+    // 20,000 times of 4 characters: more than the 64 KiB of a DS, so in implicit encoding or as UN.
+    let text = std::iter::once("0.0".to_owned()).chain(std::iter::repeat_n("20.5".to_owned(), 19_999)).collect::<Vec<_>>().join("\\");
+    let mut o = small();
+    o.put(tags::FRAME_TIME_VECTOR, VR::UN, PrimitiveValue::from(text.as_bytes()));
+    assert_eq!(timing(&o, 20_000).timestamp(2), Some(Duration::from_millis(41)));
+    o.text(tags::FRAME_TIME_VECTOR, VR::DS, &text).syntax(IMPLICIT);
+    assert_eq!(timing(&o, 20_000).timestamp(2), Some(Duration::from_millis(41)));
 }
 
 fn region(delta: f64, format: u16) -> InMemDicomObject {

@@ -172,6 +172,22 @@ fn lengths_past_the_end_are_refused_before_anything_is_read() {
     }
 }
 
+/// Inside an implicit item the two readings of a header must not be mixed: a length for one is nonsense for the other.
+#[test]
+fn headers_of_the_wrong_encoding_inside_a_sequence_are_not_trusted() {
+    let mut o = Object::image(2, 1);
+    o.bytes(&[1, 2]);
+    let bytes = o.encoded();
+    let at = bytes.windows(4).position(|w| w == [0x28, 0, 2, 0]).expect("Samples per Pixel");
+    for inner in [&b"\x08\x00\x50\x11un\xff\x7f"[..], b"\x08\x00\x50\x11ZZ\0\0\xf0\xff\xff\x7f", b"\x08\x00\x50\x11UI\xff\xff"] {
+        let len = inner.len() as u8;
+        let sequence = [b"\x08\x00\x40\x11SQ\0\0", &[len + 8, 0, 0, 0][..], b"\xfe\xff\x00\xe0", &[len, 0, 0, 0], inner].concat();
+        let file = [&bytes[..at], &sequence, &bytes[at..]].concat();
+        let got = open_bytes(&file, Window::Auto).map(|_| ());
+        assert!(matches!(got, Err(DicomError::Structure { .. })), "{got:?}");
+    }
+}
+
 #[test]
 fn sequences_nested_without_end_do_not_exhaust_the_stack() {
     let head = Object::image(2, 1).encoded()[..132].to_vec();

@@ -38,7 +38,7 @@ pub(super) fn colour(header: &FrameHeader) -> Colour {
 /// Components as they are stored, chroma at full width; the colour conversion is ours. `encoded` is free of application
 /// segments, which would make the library guess at colours and reject some Adobe markers.
 fn decode_8(encoded: &[u8]) -> Result<Vec<u8>> {
-    let fail = |e: zune_jpeg::errors::DecodeErrors| DicomError::codec(NAME, format!("{e:?}"));
+    let fail = |e: zune_jpeg::errors::DecodeErrors| DicomError::codec(NAME, e);
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(encoded), options);
     decoder.decode_headers().map_err(fail)?;
