@@ -50,18 +50,6 @@ impl Samples {
         }
     }
 
-    /// The values as 16-bit patterns, signed ones in two's complement; none if one does not fit or they are floats.
-    pub fn to_u16(&self, signed: bool) -> Option<Vec<u16>> {
-        match (self, signed) {
-            (Self::U8(v), false) => Some(v.iter().map(|&x| u16::from(x)).collect()),
-            (Self::U8(v), true) => Some(v.iter().map(|&x| i16::from(x as i8) as u16).collect()),
-            (Self::U16(v), _) => Some(v.clone()),
-            (Self::U32(v), false) => v.iter().map(|&x| u16::try_from(x).ok()).collect(),
-            (Self::U32(v), true) => v.iter().map(|&x| i16::try_from(x as i32).ok().map(|x| x as u16)).collect(),
-            (Self::F32(_) | Self::F64(_), _) => None,
-        }
-    }
-
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

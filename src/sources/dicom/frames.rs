@@ -193,7 +193,7 @@ fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame
         problem: "holds values of more than 16 bits or floats, which a PNG cannot keep".to_owned(),
         remedy: Some("leave --stored-values out".to_owned()),
     };
-    let values = stored.samples.to_u16(stored.signed).ok_or_else(wide)?;
+    let values = stored.to_u16().ok_or_else(wide)?;
     let channels = if stored.samples_per_pixel == 3 { Channels::Rgb } else { Channels::Gray };
     Ok(Some(Frame { stored: Some(Arc::new(StoredImage { size: stored.size, channels, values })), ..frame }))
 }
