@@ -5,6 +5,8 @@
 //! inputs and moves nothing between host and device. [`composed`] has each operation written plainly in candle's own
 //! ones, for any device: the reference that the fast code is tested against.
 //!
+//! On the CPU they run code of their own (`cpu`); on other devices, as yet, the composed ones.
+//!
 //! Errors are candle's: a shape or type that the operation does not take, or memory that ran out.
 
 mod activation;

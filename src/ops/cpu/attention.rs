@@ -200,7 +200,7 @@ unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
         return;
     }
     let work = items * queries * shape.keys * (shape.d.0 + shape.d.1);
-    let tasks = parallel::tasks(work);
+    let tasks = parallel::tasks(work / 2);
     // Heads are whole where there are enough of them: each part of a head packs its keys again.
     let parts = (tasks / items).clamp(1, queries.div_ceil(4 * tile_rows));
     let tasks = tasks.min(items * parts);

@@ -79,7 +79,8 @@ impl Gemm<'_> {
             return;
         }
         let work = self.rows * self.weights.inner.max(1) * panels * PANEL;
-        let tasks = parallel::tasks(work);
+        // A product does its steps several times as fast as other operations.
+        let tasks = parallel::tasks(work / 4);
         let row_tasks = tasks.min(tiles);
         let groups = panels.div_ceil(tile_panels);
         let column_tasks = (tasks / row_tasks).clamp(1, groups);
