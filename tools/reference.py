@@ -73,8 +73,9 @@ def mobile_sam(args):
     from mobile_sam import sam_model_registry
 
     torch.manual_seed(args.seed)
-    sam = sam_model_registry["vit_t"](checkpoint=None).eval()
+    sam = sam_model_registry["vit_t"](checkpoint=None)
     draw(sam, args.seed)
+    sam.eval()  # now, not before: it caches the attention biases
     torch.save(sam.state_dict(), args.output / "mobile_sam.pt")
     pixels = torch.randn(1, 3, 1024, 1024)
     corner = torch.rand(args.batch, 2) * 500

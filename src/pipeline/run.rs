@@ -48,7 +48,11 @@ impl Plan {
                 report.check_resumes(earlier, &layout)?;
                 Record::resume(&layout)?
             }
-            None => Record::create(&layout)?,
+            None => {
+                // First of all: outputs without a report are nobody's, and would not be resumed.
+                report.write(&layout)?;
+                Record::create(&layout)?
+            }
         };
         let (specs, unreadable) = self.split_sources();
         self.check_inputs(&record, &specs)?;
