@@ -1,4 +1,42 @@
 //! Sources, models and sinks composed into a plan, and the plan run.
+//!
+//! ```no_run
+//! use std::{collections::BTreeMap, sync::Arc};
+//! use ultramotion::{
+//!     engine::{DeviceSpec, Engine},
+//!     pipeline::{Cancel, OnError, Plan, Task, load_detector, load_segmenter},
+//!     sinks::OutputMode,
+//!     sources::{ExpandOptions, SourceOptions, expand},
+//!     weights::{Hub, HubConfig},
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::open(DeviceSpec::Auto)?;
+//! let hub = Hub::new(HubConfig::from_env()?);
+//! let detector = load_detector(&engine, "dfine-s", None, &hub, &mut ())?.with_selection(0.5, 100, &[])?;
+//! let segmenter = load_segmenter(&engine, "mobile-sam", &hub, &mut ())?;
+//! let task = Task::Pipeline(Box::new(detector), Box::new(segmenter));
+//! let inputs = expand(&["clip.mp4".into()], ExpandOptions::default(), &mut std::io::empty());
+//! let summary = Plan {
+//!     outputs: task.default_outputs(),
+//!     task,
+//!     sources: inputs.sources,
+//!     source_options: SourceOptions::default(),
+//!     on_error: OnError::Skip,
+//!     output: "out".into(),
+//!     output_mode: OutputMode::Fresh,
+//!     stills: false,
+//!     arguments: Vec::new(),
+//!     settings: BTreeMap::new(),
+//!     device: engine.name(),
+//!     observer: Arc::new(()),
+//!     cancel: Cancel::default(),
+//! }
+//! .run()?;
+//! println!("{} objects in {} frames", summary.counts.objects, summary.counts.frames);
+//! # Ok(())
+//! # }
+//! ```
 
 mod bench;
 mod decode;

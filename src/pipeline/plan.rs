@@ -57,6 +57,11 @@ impl Task {
         }
     }
 
+    /// Whether its objects have masks.
+    pub fn makes_masks(&self) -> bool {
+        matches!(self, Self::Segment(..) | Self::Pipeline(..))
+    }
+
     /// The outputs that are written where the user names none.
     pub fn default_outputs(&self) -> OutputSet {
         match self {

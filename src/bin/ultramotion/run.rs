@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use ultramotion::{
     pipeline::{Cancel, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
-    sinks::{BoxPrompts, Classes},
+    sinks::{BoxPrompts, Classes, OutputKind},
 };
 
 /// `extract`.
@@ -72,6 +72,9 @@ fn run(
     terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Exit> {
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
+    if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
+        return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
+    }
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal);
     let report = Arc::new(Report::new(terminal.clone()));
