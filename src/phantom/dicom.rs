@@ -1,0 +1,1 @@
+//! Multi-frame ultrasound DICOM from a phantom.
