@@ -24,8 +24,11 @@ pub(super) struct Look {
     sliders: [f32; 8],
     /// Receiver noise before the time-gain curve, decibels.
     pub(super) noise: f32,
-    /// Smoothing of the power (compounding) and sharpening of the grey, 0..1.
+    /// Passes of smoothing over the power (compounding), the last in part.
     smoothing: f32,
+    /// Uneven contact over the width: decibels, waves, phase.
+    shading: (f32, f32, f32),
+    /// Sharpening of the grey, 0..1.
     sharpening: f32,
     /// Wavelengths in half a pulse; lateral width over the wavelength at the focus.
     pulse: f32,
@@ -44,24 +47,30 @@ pub(super) struct Look {
 impl Look {
     pub(super) fn draw(rng: &mut Rng, depth: f32) -> Self {
         let contact = [0, 1].map(|_| {
-            let share = if rng.chance(0.25) { rng.range(0.05, 0.4) } else { 0.0 };
+            let share = if rng.chance(0.13) { rng.range(0.05, 0.4) } else { 0.0 };
             (share, Sway::new(rng, 0.15, 0.12))
         });
-        let compensation = rng.range(0.6, 1.0);
+        let mut sliders = [0; 8].map(|_| rng.range(-3.0, 3.0));
+        // The near field is often left too bright.
+        let near = rng.range(0.0, 9.0);
+        sliders[0] += near;
+        sliders[1] += 0.5 * near;
+        let compensation = rng.range(0.4, 1.0);
         Self {
-            mid: rng.range(0.24, 0.46),
+            mid: rng.range(0.24, 0.52),
             range: rng.range(42.0, 72.0),
             gamma: rng.range(0.85, 1.35),
             gain: Sway::new(rng, 3.0, 0.15),
             gain_step: (if rng.chance(0.2) { rng.range(-6.0, 6.0) } else { 0.0 }, rng.range(0.2, 0.8)),
             compensation,
             most_compensation: rng.range(25.0, 60.0),
-            sliders: [0; 8].map(|_| rng.range(-3.0, 3.0)),
+            sliders,
             noise: rng.range(-90.0, -58.0),
-            smoothing: rng.unit(),
+            smoothing: rng.range(0.0, 3.0),
+            shading: (rng.range(0.0, 4.0), rng.range(0.7, 3.0), rng.unit()),
             sharpening: if rng.chance(0.6) { rng.range(0.0, 0.9) } else { 0.0 },
-            pulse: rng.range(0.45, 0.95),
-            f_number: rng.range(1.4, 2.8),
+            pulse: rng.range(0.4, 0.85),
+            f_number: rng.range(1.2, 2.6),
             focus: depth * rng.range(0.25, 0.6),
             divergence: rng.range(0.006, 0.02),
             ring: (rng.range(1.0, 6.0), rng.range(0.5, 1.5), rng.range(0.35, 0.9)),
@@ -83,13 +92,14 @@ impl Look {
         let (from, width, loss) = (rng.unit(), rng.range(0.05, 0.6), rng.range(15.0, 60.0));
         let edge = |(share, sway): &(f32, Sway), t: f32| {
             let border = share + sway.at(seconds) * share * 2.0;
-            if *share > 0.0 { 50.0 * (1.0 - smoothstep(border - 0.06, border + 0.06, t)) } else { 0.0 }
+            if *share > 0.0 { 50.0 * (1.0 - smoothstep(border - 0.12, border + 0.05, t)) } else { 0.0 }
         };
         (0..lines)
             .map(|l| {
                 let t = l as f32 / (lines - 1) as f32;
                 let dropped = if hit && t >= from && t < from + width { loss } else { 0.0 };
-                dropped + edge(&self.contact[0], t) + edge(&self.contact[1], 1.0 - t)
+                let shade = self.shading.0 * (1.0 + sin_turns(t * self.shading.1 + self.shading.2 + 0.02 * seconds));
+                dropped + shade + edge(&self.contact[0], t) + edge(&self.contact[1], 1.0 - t)
             })
             .collect()
     }
@@ -182,7 +192,11 @@ impl Beam {
             let ring = self.ring[s] * self.ring[s];
             row.iter_mut().for_each(|p| *p += ring);
         }
-        let power = self.average(&power, look.smoothing);
+        let mut passes = look.smoothing;
+        while passes > 0.0 {
+            power = self.average(&power, passes.min(1.0));
+            passes -= 1.0;
+        }
         let mut grey = vec![0.0; power.len()];
         for (s, (out, row)) in grey.chunks_exact_mut(self.lines).zip(power.chunks_exact(self.lines)).enumerate() {
             let added = self.curve[s] + gain;

@@ -2,7 +2,7 @@
 
 use super::{
     probe::View,
-    rng::{Noise, Rng, Sway, smoothstep},
+    rng::{Noise, Rng, Sway, amplitude, smoothstep},
     scatterers::Plane,
     tissue::Maps,
 };
@@ -15,6 +15,8 @@ enum Profile {
     /// A circle: the near half of a round bone.
     Round { radius: f32 },
 }
+
+const SHADOW_DB_PER_MM: f32 = 13.0;
 
 /// A bone as drawn.
 pub(super) struct Bone {
@@ -32,6 +34,8 @@ pub(super) struct Bone {
     diffuse: f32,
     focus: u32,
     reverberation: f32,
+    /// Diffuse glow under the surface: amplitude and length in millimetres.
+    haze: (f32, f32),
 }
 
 /// A bone at one time, in the probe's coordinates.
@@ -71,11 +75,15 @@ impl Bone {
             drift: [(2.5, 0.13), (2.0, 0.1), (0.05, 0.08)].map(|(a, f)| Sway::new(rng, a, f)),
             flare: Sway::new(rng, 0.25, 0.07),
             roughness: rng.range(0.0, 0.35) * scale,
-            thickness: rng.range(0.35, 1.0) * scale,
+            thickness: rng.range(0.35, 1.15) * scale,
             brightness: rng.range(22.0, 90.0),
             diffuse: rng.range(0.06, 0.5),
             focus: 1 + rng.below(6) as u32,
-            reverberation: rng.range(0.0, 0.02),
+            reverberation: {
+                let r = rng.unit();
+                0.06 * r * r
+            },
+            haze: (rng.range(0.01, 0.9), rng.range(1.5, 7.0) * scale),
         }
     }
 
@@ -101,7 +109,7 @@ impl Bone {
     /// its reverberation.
     pub(super) fn paint(&self, pose: &BonePose, view: &View, noise: &Noise, maps: &mut Maps, own: &mut [f32]) -> Vec<Option<(usize, f32)>> {
         let w = self.thickness;
-        let mut struck = vec![None; view.lines];
+        let (mut struck, mut lost) = (vec![None; view.lines], vec![0.0f32; view.lines]);
         for s in 0..view.samples {
             for l in 0..view.lines {
                 let i = s * view.lines + l;
@@ -115,19 +123,23 @@ impl Bone {
                 let specular = (1..self.focus).fold(facing, |p, _| p * facing);
                 let gaps = 0.62 + 0.5 * noise.at(surface.u * 0.35, pose.along * 0.2, 3.5);
                 let strength = (self.diffuse + (1.0 - self.diffuse) * specular) * gaps * surface.end;
-                let depth = if d < 0.0 { d / (0.35 * w) } else { d / w };
+                let depth = if d < 0.0 { d / (0.5 * w) } else { d / w };
                 if d < 5.0 * w {
                     own[i] = own[i].max(self.brightness * strength * libm::expf(-depth * depth));
                 }
                 if d >= 0.0 {
-                    maps.echo[i] *= 0.12;
-                    maps.mirror[i] *= 0.03;
+                    maps.echo[i] *= 0.05;
+                    maps.mirror[i] *= 0.02;
                     if !shadowed {
                         struck[l] = Some((s, self.reverberation * strength));
                     }
+                    // Scattered within bone and between its surface and the pulse: the shadow's own loss does not apply.
+                    maps.echo[i] += self.haze.0 * strength * libm::expf(-d / self.haze.1) * amplitude(lost[l]);
                 }
                 if d > 1.3 * w && d < 1.3 * w + 4.0 {
-                    maps.loss[i] += 16.0 * view.step * surface.end;
+                    let step = SHADOW_DB_PER_MM * view.step * surface.end;
+                    maps.loss[i] += step;
+                    lost[l] += step;
                 }
             }
         }

@@ -43,7 +43,7 @@ pub(super) struct InclusionPose {
 
 impl Inclusion {
     pub(super) fn draw_cyst(rng: &mut Rng, view: &View, centre: (f32, f32)) -> Self {
-        let size = view.depth * rng.range(0.045, 0.16);
+        let size = view.depth * rng.range(0.05, 0.16);
         let wobble = [0; 4].map(|_| rng.range(-0.08, 0.08));
         Self {
             outline: Outline::Closed { a: size * rng.range(0.85, 1.6), b: size * rng.range(0.6, 1.0), wobble },
@@ -51,7 +51,7 @@ impl Inclusion {
             drift: [(1.2, 0.2), (0.8, 0.17)].map(|(a, f)| Sway::new(rng, a, f)),
             elevation: (rng.range(9.0, 25.0), Sway::new(rng, 5.0, 0.08)),
             wall: (if rng.chance(0.5) { rng.range(0.2, 0.6) } else { 0.0 }, rng.range(1.0, 4.0)),
-            facing: rng.range(1.5, 12.0),
+            facing: rng.range(2.5, 12.0),
             lumen: rng.range(-45.0, -20.0),
             attenuation: 0.0,
             pulse: (0.0, 0.0),
@@ -62,7 +62,11 @@ impl Inclusion {
     pub(super) fn draw_vessel(rng: &mut Rng, view: &View, centre: (f32, f32)) -> Self {
         let size = view.depth * rng.range(0.03, 0.075);
         let outline = if rng.chance(0.7) {
-            Outline::Closed { a: size * rng.range(0.95, 1.35), b: size * rng.range(0.75, 1.0), wobble: [0; 4].map(|_| rng.range(-0.03, 0.03)) }
+            Outline::Closed {
+                a: size * rng.range(0.95, 1.35),
+                b: size * rng.range(0.75, 1.0),
+                wobble: [0; 4].map(|_| rng.range(-0.03, 0.03)),
+            }
         } else {
             let half_width = view.half_width(centre.1);
             Outline::Tube { half: size * 0.9, slope: rng.range(-0.3, 0.3), bend: rng.range(-0.25, 0.25) / half_width }
@@ -72,8 +76,8 @@ impl Inclusion {
             centre,
             drift: [(1.0, 0.18), (0.7, 0.21)].map(|(a, f)| Sway::new(rng, a, f)),
             elevation: (rng.range(9.0, 25.0), Sway::new(rng, 3.0, 0.06)),
-            wall: (size * rng.range(0.12, 0.28), rng.range(3.0, 8.0)),
-            facing: rng.range(4.0, 16.0),
+            wall: (size * rng.range(0.1, 0.25), rng.range(1.0, 3.5)),
+            facing: rng.range(4.0, 20.0),
             lumen: rng.range(-32.0, -15.0),
             attenuation: 0.16,
             pulse: (rng.range(0.03, 0.16), rng.range(0.9, 1.7)),
@@ -176,10 +180,9 @@ impl InclusionPose {
         let ring = |i: usize| (i as f32 + 0.5) / 12.0 * 2.0 - 1.0;
         let grid = (0..144).map(|i| (ring(i % 12), ring(i / 12)));
         match self.outline {
-            Outline::Closed { a, b, .. } => grid
-                .filter(|(u, v)| u * u + v * v < 0.9)
-                .map(|(u, v)| (self.centre.0 + u * a, self.centre.1 + v * b))
-                .collect(),
+            Outline::Closed { a, b, .. } => {
+                grid.filter(|(u, v)| u * u + v * v < 0.9).map(|(u, v)| (self.centre.0 + u * a, self.centre.1 + v * b)).collect()
+            }
             Outline::Tube { half, slope, bend } => {
                 let reach = view.half_width(self.centre.1);
                 let place = |(u, v): (f32, f32)| {

@@ -41,10 +41,10 @@ impl Needle {
             length: view.depth * rng.range(0.45, 0.9),
             advance: Sway::new(rng, 0.25, 0.2),
             swing: Sway::new(rng, 0.05, 0.13),
-            radius: rng.range(0.3, 0.6) * scale,
-            brightness: rng.range(25.0, 90.0),
+            radius: rng.range(0.12, 0.32) * scale,
+            brightness: rng.range(18.0, 70.0),
             diffuse: rng.range(0.2, 0.6),
-            tail: (rng.range(0.03, 0.3), rng.range(2.0, 8.0) * scale, rng.range(0.9, 1.8) * scale),
+            tail: (rng.range(0.02, 0.25), rng.range(2.0, 7.0) * scale, rng.range(0.8, 1.8) * scale),
         }
     }
 

@@ -51,11 +51,19 @@ impl Probe {
             let depth = rng.range(25.0, 70.0);
             let width = layout.width * depth / layout.height;
             let most = rng.range(45.0, 65.0);
-            (Shape::Linear { width: if bleed { width.min(1.6 * most) } else { width.min(most) } }, depth, rng.range(6.0, 13.0))
+            (
+                Shape::Linear { width: if bleed { width.min(1.6 * most) } else { width.min(most) } },
+                depth,
+                (17.0 - 0.14 * depth) * rng.range(0.8, 1.2),
+            )
         } else if kind < 0.9 {
-            (Shape::Curved { radius: rng.range(40.0, 65.0), half_angle: rng.range(0.45, 0.65) }, rng.range(70.0, 170.0), rng.range(2.5, 5.5))
+            (
+                Shape::Curved { radius: rng.range(40.0, 65.0), half_angle: rng.range(0.45, 0.65) },
+                rng.range(60.0, 150.0),
+                rng.range(3.0, 6.0),
+            )
         } else {
-            (Shape::Curved { radius: rng.range(8.0, 20.0), half_angle: rng.range(0.55, 0.8) }, rng.range(60.0, 140.0), rng.range(3.0, 8.0))
+            (Shape::Curved { radius: rng.range(8.0, 20.0), half_angle: rng.range(0.55, 0.8) }, rng.range(60.0, 120.0), rng.range(4.0, 8.0))
         };
         Self { shape, depth, frequency, layout }
     }
@@ -106,13 +114,13 @@ impl View {
                 (2.0 * (radius + depth) * libm::sinf(half_angle), depth + rise, rise)
             }
         };
-        let fit = (extent_w / l.width).max(extent_h / l.height);
-        let mm_per_px = if l.bleed { extent_h / l.height } else { fit };
+        // A wide sector on a narrow screen is cut at its sides rather than shown small.
+        let mm_per_px = if l.bleed { extent_h / l.height } else { (0.75 * extent_w / l.width).max(extent_h / l.height) };
         let free = (l.height - extent_h / mm_per_px).max(0.0);
         let origin = (l.left + l.width * 0.5, l.top + rise / mm_per_px + free * 0.3);
         let seen_w = extent_w.min(l.width * mm_per_px);
         let samples = ((depth / mm_per_px) as usize).clamp(48, 576);
-        let lines = ((seen_w / mm_per_px * 0.42) as usize).clamp(40, 200);
+        let lines = ((seen_w / mm_per_px * 0.45) as usize).clamp(40, 208);
         let mut view = Self {
             size,
             lines,

@@ -12,10 +12,14 @@ use super::{
 };
 use crate::frame::{Channels, Image};
 
-/// Grey that tissue must reach for the border of fluid to show against it.
-const LEAST_TISSUE: f32 = 0.14;
-/// Grey that a cortex or shaft must reach to be outlined, and the share of its beam's brightest sample.
-const LEAST_BRIGHT: f32 = 0.46;
+/// Mean grey that the tissue around fluid must reach for its border to show.
+const LEAST_TISSUE: f32 = 0.15;
+/// Loss, beyond that of the tissue alone, that hides what lies there.
+const HIDDEN_DB: f32 = 16.0;
+/// Grey that a cortex or shaft must reach to be outlined, how far it must exceed tissue, and the share of its beam's
+/// brightest sample.
+const LEAST_BRIGHT: f32 = 0.22;
+const OVER_TISSUE: f32 = 0.03;
 const BRIGHT_SHARE: f32 = 0.64;
 
 /// A target in this frame with what it wrote over the beam grid.
@@ -38,11 +42,13 @@ impl Phantom {
         let (view, beam) = &self.views[self.view_index(index)];
         let plane = self.sweep.plane(seconds);
         let mut maps = self.tissue.maps(view, plane, &self.noise, self.probe.frequency);
+        let plain = accumulate(&maps.loss, vec![0.0; view.lines]);
         let (painted, struck) = self.paint_targets(view, plane, seconds, part, &mut maps);
 
         let entry = self.look.entry_loss(view.lines, seconds, u64::from(index), mix(self.options.seed));
         let lost = accumulate(&maps.loss, entry);
         let gain = self.look.gain(seconds, part);
+        let hidden: Vec<f32> = lost.iter().zip(&plain).map(|(lost, plain)| lost - plain).collect();
         let sent: Vec<f32> = lost.iter().map(|&db| amplitude(-db)).collect();
         let echoes = self.echoes(view, beam, plane, &maps, &painted, &sent, &struck);
         let grey = beam.grey(&self.look, &echoes, gain, mix(self.options.seed ^ mix(u64::from(index))));
@@ -54,8 +60,8 @@ impl Phantom {
         let mut objects = Vec::new();
         for p in &painted {
             let field = match p.pose {
-                Pose::Inclusion(_) => self.fluid_field(view, beam, &maps, &lost, gain, p),
-                _ => self.bright_field(beam, &sent, gain, p),
+                Pose::Inclusion(_) => self.fluid_field(view, beam, &maps, (&lost, &hidden), gain, p),
+                _ => self.bright_field(beam, &maps, (&lost, &sent), gain, p),
             };
             if let Some(object) = truth_of(view, p, &field, &mut labels) {
                 objects.push(object);
@@ -97,6 +103,7 @@ impl Phantom {
         }
         for (l, &(from, strength)) in struck.iter().flat_map(|s| s.iter().enumerate().filter_map(|(l, hit)| hit.as_ref().map(|h| (l, h)))) {
             // Bone, probe face and a layer above: the layer appears again, as deep under the bone as it lies under the probe.
+            let strength = strength * sent[from * view.lines + l];
             for s in from + 1..view.samples {
                 let (to, source) = (s * view.lines + l, (s - from) * view.lines + l);
                 field.re[to] += strength * field.re[source];
@@ -107,7 +114,7 @@ impl Phantom {
     }
 
     /// Above 0 where a cortex or shaft shows bright: its own echo through the same response, against a share of its peak.
-    fn bright_field(&self, beam: &Beam, sent: &[f32], gain: f32, p: &Painted) -> Vec<f32> {
+    fn bright_field(&self, beam: &Beam, maps: &Maps, (lost, sent): (&[f32], &[f32]), gain: f32, p: &Painted) -> Vec<f32> {
         let n = p.own.len();
         let lines = n / beam.curve.len();
         let Some(first) = p.own.iter().position(|&v| v > 0.0) else { return vec![-1.0; n] };
@@ -122,20 +129,31 @@ impl Phantom {
             peak[i % lines] = peak[i % lines].max(level);
         }
         for (i, level) in field.iter_mut().enumerate() {
-            let over = *level - (BRIGHT_SHARE * peak[i % lines]).max(LEAST_BRIGHT);
-            *level = over.max(-0.5);
+            if *level > LEAST_BRIGHT {
+                let tissue = self.look.level(1.0, maps.level[i] - lost[i] + beam.curve[i / lines] + gain);
+                let least = (BRIGHT_SHARE * peak[i % lines]).max(LEAST_BRIGHT).max(tissue + OVER_TISSUE);
+                *level -= least;
+            } else {
+                *level = (*level - LEAST_BRIGHT).max(-0.5);
+            }
         }
         field
     }
 
-    /// Above 0 inside the border of a cyst or vessel as far as tissue around it could be seen at that place.
-    fn fluid_field(&self, view: &View, beam: &Beam, maps: &Maps, lost: &[f32], gain: f32, p: &Painted) -> Vec<f32> {
-        let seen = |i: usize| {
-            let db = maps.level[i] - lost[i];
-            let grey = self.look.level(1.0, db + beam.curve[i / view.lines] + gain);
-            ((grey - LEAST_TISSUE) * 20.0).min((db - self.look.noise) * 0.5)
-        };
-        p.own.iter().enumerate().map(|(i, &d)| if d < -3.0 { d } else { (d / view.mm_per_px).min(seen(i)) }).collect()
+    /// Above 0 inside the border of a cyst or vessel that stands out from the tissue around it, save where bone, lost contact
+    /// or a dropout hides it.
+    fn fluid_field(&self, view: &View, beam: &Beam, maps: &Maps, (lost, hidden): (&[f32], &[f32]), gain: f32, p: &Painted) -> Vec<f32> {
+        let (mut grey, mut count) = (0.0, 0.0f32);
+        for (i, _) in p.own.iter().enumerate().filter(|(i, d)| **d < 0.0 && **d > -1.5 && hidden[*i] < HIDDEN_DB) {
+            let db = (maps.level[i] - lost[i]).max(self.look.noise);
+            grey += self.look.level(1.0, db + beam.curve[i / view.lines] + gain);
+            count += 1.0;
+        }
+        if grey < LEAST_TISSUE * count.max(1.0) {
+            return vec![-1.0; p.own.len()];
+        }
+        let inside = |(&d, &hidden): (&f32, &f32)| (d / view.mm_per_px).min(0.3 * (HIDDEN_DB - hidden));
+        p.own.iter().zip(hidden).map(inside).collect()
     }
 }
 

@@ -17,6 +17,8 @@ struct Layer {
     patches: f32,
     /// Height of bright threads (septa, perimysium) over the level.
     threads: f32,
+    /// Amplitude of the threads as mirrors.
+    sheen: f32,
     /// Length and spacing of the threads.
     grain: (f32, f32),
     /// Slope of the threads against the skin.
@@ -90,8 +92,8 @@ impl Tissue {
             for (index, distance) in [(place.layer, place.above), (place.layer + 1, place.below)] {
                 let Some(next) = self.layers.get(index).filter(|l| distance < 2.5 * l.fascia_width) else { continue };
                 let q = distance / next.fascia_width;
-                let broken = 0.65 + 0.55 * noise.at(x * 0.12, index as f32 * 7.3, plane.elevation * 0.1);
-                let band = next.fascia * broken * libm::expf(-q * q);
+                let broken = 0.55 + 0.75 * noise.at(x * 0.12, index as f32 * 7.3, plane.elevation * 0.1);
+                let band = next.fascia * broken.max(0.03) * libm::expf(-q * q);
                 maps.mirror[i] += band;
                 maps.echo[i] += 0.5 * band;
             }
@@ -109,7 +111,7 @@ impl Layer {
         let across = (z - self.slope * x + bend * 1.4) / (self.grain.1 * scale);
         let first = noise.at(along, across + 2.0 * self.top, e * 0.2);
         let second = noise.at(along * 1.9 + 31.0, across * 2.1 + 11.0, e * 0.3);
-        let ridge = |n: f32| (1.0 - 4.0 * n.abs()).max(0.0);
+        let ridge = |n: f32| (1.0 - 4.5 * n.abs()).max(0.0);
         let thread = ridge(first) * (0.75 + 0.5 * slow) + 0.45 * ridge(second);
         let glint = if self.glints > 0.0 {
             let n = noise.at(x * 0.33 / scale + 41.0, z * 1.3 / scale + 23.0, e * 0.25);
@@ -117,7 +119,10 @@ impl Layer {
         } else {
             0.0
         };
-        (self.level + self.patches * slow + self.threads * (thread - 0.25), glint)
+        let level = self.level + self.patches * slow + self.threads * (thread - 0.3);
+        // The brightest threads face the beam: they mirror, and look like lines rather than rows of grains.
+        let sheen = self.sheen * smoothstep(0.35, 0.95, thread) * (0.6 + 0.6 * slow).max(0.0);
+        (level, glint + sheen)
     }
 }
 
@@ -128,6 +133,7 @@ fn skin(rng: &mut Rng) -> Layer {
         level: rng.range(6.0, 14.0),
         patches: 2.0,
         threads: 3.0,
+        sheen: 0.0,
         grain: (9.0, 0.6),
         slope: 0.0,
         warp: 0.2,
@@ -142,16 +148,17 @@ fn fat(rng: &mut Rng, top: f32) -> Layer {
     Layer {
         top,
         relief: 0.3,
-        level: rng.range(-6.0, 7.0),
+        level: rng.range(-5.0, 9.0),
         patches: rng.range(2.0, 6.0),
         threads: rng.range(6.0, 15.0),
+        sheen: rng.range(0.5, 5.0),
         grain: (rng.range(7.0, 16.0), rng.range(0.9, 2.2)),
         slope: rng.range(-0.06, 0.06),
         warp: rng.range(0.3, 1.2),
         glints: rng.range(0.0, 4.0),
         attenuation: rng.range(0.4, 0.6),
         fascia: rng.range(2.0, 8.0),
-        fascia_width: rng.range(0.2, 0.4),
+        fascia_width: rng.range(0.12, 0.3),
     }
 }
 
@@ -160,16 +167,17 @@ fn muscle(rng: &mut Rng, top: f32, order: usize) -> Layer {
     Layer {
         top,
         relief: rng.range(0.8, 3.5) * (1.0 + 0.4 * order as f32),
-        level: rng.range(-12.0, 0.0),
-        patches: rng.range(3.0, 9.0),
-        threads: rng.range(6.0, 17.0),
+        level: rng.range(-15.0, -1.0),
+        patches: rng.range(3.0, 15.0),
+        threads: rng.range(7.0, 18.0),
+        sheen: rng.range(0.4, 5.0),
         grain: if winding { (rng.range(2.0, 4.0), rng.range(1.5, 3.0)) } else { (rng.range(5.0, 12.0), rng.range(0.8, 1.8)) },
         slope: rng.range(-0.4, 0.4),
         warp: if winding { rng.range(1.5, 4.0) } else { rng.range(0.4, 1.6) },
         glints: rng.range(0.0, 12.0),
         attenuation: rng.range(0.45, 0.85),
-        fascia: rng.range(5.0, 28.0),
-        fascia_width: rng.range(0.25, 0.6),
+        fascia: rng.range(2.0, 22.0),
+        fascia_width: rng.range(0.12, 0.4),
     }
 }
 
@@ -178,15 +186,16 @@ fn parenchyma(rng: &mut Rng, top: f32) -> Layer {
         top,
         relief: rng.range(1.0, 4.0),
         level: rng.range(-6.0, 3.0),
-        patches: rng.range(1.0, 4.0),
+        patches: rng.range(1.5, 7.0),
         threads: rng.range(0.0, 5.0),
+        sheen: rng.range(0.0, 0.6),
         grain: (rng.range(4.0, 9.0), rng.range(3.0, 7.0)),
         slope: rng.range(-0.3, 0.3),
         warp: rng.range(0.5, 3.0),
         glints: rng.range(0.0, 4.0),
         attenuation: rng.range(0.35, 0.6),
-        fascia: rng.range(4.0, 20.0),
-        fascia_width: rng.range(0.3, 0.7),
+        fascia: rng.range(2.0, 14.0),
+        fascia_width: rng.range(0.2, 0.5),
     }
 }
 
