@@ -56,8 +56,8 @@ impl Bone {
         let (profile, reach, tilt) = if kind < 0.5 {
             let (steep, gentle) = (rng.range(1.0, 7.0), rng.range(0.3, 2.0));
             let (left, right) = if rng.chance(0.5) { (steep, gentle) } else { (gentle, steep) };
-            let reach = (rng.range(6.0, 30.0) * scale, rng.range(6.0, 30.0) * scale);
-            (Profile::Ridge { radius: rng.range(1.5, 6.0) * scale, left, right }, reach, rng.range(-0.15, 0.15))
+            let reach = (rng.range(10.0, 45.0) * scale, rng.range(10.0, 45.0) * scale);
+            (Profile::Ridge { radius: rng.range(2.0, 8.0) * scale, left, right }, reach, rng.range(-0.15, 0.15))
         } else if kind < 0.75 {
             let slopes = (rng.range(-0.05, 0.25), rng.range(-0.05, 0.25));
             let reach = (half * rng.range(0.4, 2.2), half * rng.range(0.4, 2.2));
@@ -74,7 +74,7 @@ impl Bone {
             tilt,
             drift: [(2.5, 0.13), (2.0, 0.1), (0.05, 0.08)].map(|(a, f)| Sway::new(rng, a, f)),
             flare: Sway::new(rng, 0.25, 0.07),
-            roughness: rng.range(0.0, 0.35) * scale,
+            roughness: rng.range(0.0, 0.6) * scale,
             thickness: rng.range(0.35, 1.15) * scale,
             brightness: rng.range(22.0, 90.0),
             diffuse: rng.range(0.06, 0.5),
@@ -121,7 +121,7 @@ impl Bone {
                 let (bx, bz) = view.direction[l];
                 let facing = (surface.normal.0 * bx + surface.normal.1 * bz).max(0.0);
                 let specular = (1..self.focus).fold(facing, |p, _| p * facing);
-                let gaps = 0.62 + 0.5 * noise.at(surface.u * 0.35, pose.along * 0.2, 3.5);
+                let gaps = (0.6 + 0.65 * noise.at(surface.u * 0.35, pose.along * 0.2, 3.5)).max(0.08);
                 let strength = (self.diffuse + (1.0 - self.diffuse) * specular) * gaps * surface.end;
                 let depth = if d < 0.0 { d / (0.5 * w) } else { d / w };
                 if d < 5.0 * w {

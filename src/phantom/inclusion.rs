@@ -50,7 +50,7 @@ impl Inclusion {
             centre,
             drift: [(1.2, 0.2), (0.8, 0.17)].map(|(a, f)| Sway::new(rng, a, f)),
             elevation: (rng.range(9.0, 25.0), Sway::new(rng, 5.0, 0.08)),
-            wall: (if rng.chance(0.5) { rng.range(0.2, 0.6) } else { 0.0 }, rng.range(1.0, 4.0)),
+            wall: (if rng.chance(0.5) { rng.range(0.2, 0.5) } else { 0.0 }, rng.range(0.3, 1.2)),
             facing: rng.range(2.5, 12.0),
             lumen: rng.range(-45.0, -20.0),
             attenuation: 0.0,
@@ -76,7 +76,7 @@ impl Inclusion {
             centre,
             drift: [(1.0, 0.18), (0.7, 0.21)].map(|(a, f)| Sway::new(rng, a, f)),
             elevation: (rng.range(9.0, 25.0), Sway::new(rng, 3.0, 0.06)),
-            wall: (size * rng.range(0.1, 0.25), rng.range(1.0, 3.5)),
+            wall: (size * rng.range(0.12, 0.26), rng.range(1.4, 3.5)),
             facing: rng.range(4.0, 20.0),
             lumen: rng.range(-32.0, -15.0),
             attenuation: 0.16,
@@ -85,11 +85,15 @@ impl Inclusion {
         }
     }
 
-    /// Greatest extent from the centre.
-    pub(super) fn radius(&self) -> f32 {
+    /// Circles (x, z, radius) that cover it within `reach` millimetres to each side.
+    pub(super) fn cover(&self, reach: f32) -> Vec<(f32, f32, f32)> {
+        let (x, z) = self.centre;
         match self.outline {
-            Outline::Closed { a, b, .. } => a.max(b) * 1.1 + self.wall.0,
-            Outline::Tube { half, .. } => half + self.wall.0,
+            Outline::Closed { a, b, .. } => vec![(x, z, a.max(b) * 1.1 + self.wall.0)],
+            Outline::Tube { half, slope, bend } => {
+                let steps = (-12..=12).map(|i| i as f32 / 12.0 * reach - x);
+                steps.map(|dx| (x + dx, z + slope * dx + bend * dx * dx, half + self.wall.0)).collect()
+            }
         }
     }
 
@@ -117,10 +121,10 @@ impl Inclusion {
     pub(super) fn paint(&self, pose: &InclusionPose, view: &View, noise: &Noise, seconds: f32, maps: &mut Maps, inside: &mut [f32]) {
         let (wall, wall_echo) = self.wall;
         let quiet = amplitude(self.lumen);
-        for i in 0..inside.len() {
+        for (i, inside) in inside.iter_mut().enumerate() {
             let (x, z) = (view.x[i], view.z[i]);
             let (d, normal) = pose.inward(x, z, wall);
-            inside[i] = d;
+            *inside = d;
             if d < -2.0 {
                 continue;
             }

@@ -60,7 +60,7 @@ impl Needle {
         let (dx, dz) = pose.direction;
         let (tail, fade, spacing) = self.tail;
         let side = if dx < 0.0 { -1.0 } else { 1.0 };
-        for i in 0..own.len() {
+        for (i, own) in own.iter_mut().enumerate() {
             let (x, z) = (view.x[i] - pose.entry.0, view.z[i] - pose.entry.1);
             let (along, below) = (x * dx + z * dz, (z * dx - x * dz) * side);
             if along < -1.0 || along > pose.length + 0.5 * self.radius || below < -3.0 * self.radius || below > 4.0 * fade {
@@ -74,7 +74,7 @@ impl Needle {
             let bright = self.brightness * (self.diffuse + (1.0 - self.diffuse) * square * square) * texture * end;
             let q = below / self.radius;
             if q.abs() < 3.0 {
-                own[i] = own[i].max(bright * libm::expf(-q * q));
+                *own = own.max(bright * libm::expf(-q * q));
             }
             if below > self.radius {
                 let turns = below / spacing;

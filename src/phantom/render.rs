@@ -12,8 +12,8 @@ use super::{
 };
 use crate::frame::{Channels, Image};
 
-/// Mean grey that the tissue around fluid must reach for its border to show.
-const LEAST_TISSUE: f32 = 0.15;
+/// How much greyer than noise the border of fluid, its wall included, must be on average to show.
+const LEAST_TISSUE: f32 = 0.065;
 /// Loss, beyond that of the tissue alone, that hides what lies there.
 const HIDDEN_DB: f32 = 16.0;
 /// Grey that a cortex or shaft must reach to be outlined, how far it must exceed tissue, and the share of its beam's
@@ -144,9 +144,10 @@ impl Phantom {
     /// or a dropout hides it.
     fn fluid_field(&self, view: &View, beam: &Beam, maps: &Maps, (lost, hidden): (&[f32], &[f32]), gain: f32, p: &Painted) -> Vec<f32> {
         let (mut grey, mut count) = (0.0, 0.0f32);
-        for (i, _) in p.own.iter().enumerate().filter(|(i, d)| **d < 0.0 && **d > -1.5 && hidden[*i] < HIDDEN_DB) {
-            let db = (maps.level[i] - lost[i]).max(self.look.noise);
-            grey += self.look.level(1.0, db + beam.curve[i / view.lines] + gain);
+        for (i, _) in p.own.iter().enumerate().filter(|(i, d)| **d < 0.6 && **d > -1.0 && hidden[*i] < HIDDEN_DB) {
+            let shown = |power: f32, db: f32| self.look.level(power, db + beam.curve[i / view.lines] + gain).clamp(0.0, 1.0);
+            let tissue = maps.echo[i] * maps.echo[i] + maps.mirror[i] * maps.mirror[i];
+            grey += (shown(tissue, -lost[i]) - shown(1.0, self.look.noise)).max(0.0);
             count += 1.0;
         }
         if grey < LEAST_TISSUE * count.max(1.0) {

@@ -100,13 +100,13 @@ fn draw_inclusion(rng: &mut Rng, view: &View, class: Class, taken: &mut Vec<(f32
             Class::Cyst => Inclusion::draw_cyst(rng, view, (x, z)),
             _ => Inclusion::draw_vessel(rng, view, (x, z)),
         };
-        let r = inclusion.radius();
-        let free = taken.iter().all(|&(ox, oz, or)| {
+        let cover = inclusion.cover(view.half_width(z));
+        let apart = |&(x, z, r): &(f32, f32, f32), &(ox, oz, or): &(f32, f32, f32)| {
             let (dx, dz) = (x - ox, z - oz);
             (dx * dx + dz * dz).sqrt() > or + r + 1.0
-        });
-        if free && z - r > 1.5 {
-            taken.push((x, z, r));
+        };
+        if cover.iter().all(|c| c.1 - c.2 > 1.5 && taken.iter().all(|t| apart(c, t))) {
+            taken.extend(cover);
             return Some(Body::Inclusion(inclusion));
         }
     }
