@@ -9,6 +9,7 @@ pub mod frame;
 pub mod geometry;
 pub mod models;
 pub mod ops;
+pub mod phantom;
 pub mod pipeline;
 pub mod sinks;
 pub mod sources;

@@ -1,0 +1,200 @@
+//! Fluid in tissue: cysts, and vessels cut across or along.
+
+use super::{
+    probe::View,
+    rng::{Noise, Rng, Sway, amplitude, smoothstep},
+    scatterers::Plane,
+    tissue::Maps,
+};
+
+/// Outline of a lumen with its wall.
+#[derive(Clone, Copy)]
+enum Outline {
+    /// An ellipse with two harmonics: semi-axes, and cosine and sine parts of the second and third.
+    Closed { a: f32, b: f32, wobble: [f32; 4] },
+    /// A tube along the plane: half its width, slope, curvature.
+    Tube { half: f32, slope: f32, bend: f32 },
+}
+
+/// A cyst or vessel as drawn.
+pub(super) struct Inclusion {
+    outline: Outline,
+    centre: (f32, f32),
+    drift: [Sway; 2],
+    /// Half its extent out of plane, and that travel.
+    elevation: (f32, Sway),
+    /// Wall: thickness in millimetres (0 for none) and amplitude.
+    wall: (f32, f32),
+    /// Amplitude of the mirror where the outline faces the beam.
+    facing: f32,
+    /// Level of the lumen against tissue, decibels.
+    lumen: f32,
+    attenuation: f32,
+    /// Share of the radius that the pulse adds, and beats a second.
+    pulse: (f32, f32),
+    edge_shadow: f32,
+}
+
+/// A cyst or vessel at one time, in the probe's coordinates.
+pub(super) struct InclusionPose {
+    outline: Outline,
+    centre: (f32, f32),
+}
+
+impl Inclusion {
+    pub(super) fn draw_cyst(rng: &mut Rng, view: &View, centre: (f32, f32)) -> Self {
+        let size = view.depth * rng.range(0.05, 0.16);
+        let wobble = [0; 4].map(|_| rng.range(-0.08, 0.08));
+        Self {
+            outline: Outline::Closed { a: size * rng.range(0.85, 1.6), b: size * rng.range(0.6, 1.0), wobble },
+            centre,
+            drift: [(1.2, 0.2), (0.8, 0.17)].map(|(a, f)| Sway::new(rng, a, f)),
+            elevation: (rng.range(9.0, 25.0), Sway::new(rng, 5.0, 0.08)),
+            wall: (if rng.chance(0.5) { rng.range(0.2, 0.5) } else { 0.0 }, rng.range(0.3, 1.2)),
+            facing: rng.range(2.5, 12.0),
+            lumen: rng.range(-45.0, -20.0),
+            attenuation: 0.0,
+            pulse: (0.0, 0.0),
+            edge_shadow: rng.range(0.0, 8.0),
+        }
+    }
+
+    pub(super) fn draw_vessel(rng: &mut Rng, view: &View, centre: (f32, f32)) -> Self {
+        let size = view.depth * rng.range(0.03, 0.075);
+        let outline = if rng.chance(0.7) {
+            Outline::Closed {
+                a: size * rng.range(0.95, 1.35),
+                b: size * rng.range(0.75, 1.0),
+                wobble: [0; 4].map(|_| rng.range(-0.03, 0.03)),
+            }
+        } else {
+            let half_width = view.half_width(centre.1);
+            Outline::Tube { half: size * 0.9, slope: rng.range(-0.3, 0.3), bend: rng.range(-0.25, 0.25) / half_width }
+        };
+        Self {
+            outline,
+            centre,
+            drift: [(1.0, 0.18), (0.7, 0.21)].map(|(a, f)| Sway::new(rng, a, f)),
+            elevation: (rng.range(9.0, 25.0), Sway::new(rng, 3.0, 0.06)),
+            wall: (size * rng.range(0.12, 0.26), rng.range(1.4, 3.5)),
+            facing: rng.range(4.0, 20.0),
+            lumen: rng.range(-32.0, -15.0),
+            attenuation: 0.16,
+            pulse: (rng.range(0.03, 0.16), rng.range(0.9, 1.7)),
+            edge_shadow: rng.range(0.0, 3.0),
+        }
+    }
+
+    /// Circles (x, z, radius) that cover it within `reach` millimetres to each side.
+    pub(super) fn cover(&self, reach: f32) -> Vec<(f32, f32, f32)> {
+        let (x, z) = self.centre;
+        match self.outline {
+            Outline::Closed { a, b, .. } => vec![(x, z, a.max(b) * 1.1 + self.wall.0)],
+            Outline::Tube { half, slope, bend } => {
+                let steps = (-12..=12).map(|i| i as f32 / 12.0 * reach - x);
+                steps.map(|dx| (x + dx, z + slope * dx + bend * dx * dx, half + self.wall.0)).collect()
+            }
+        }
+    }
+
+    /// The inclusion at a time; `excursion` in 0..1 carries the plane out of it. None where the plane misses it.
+    pub(super) fn pose(&self, seconds: f32, plane: Plane, excursion: f32) -> Option<InclusionPose> {
+        let away = (self.elevation.1.at(seconds) / self.elevation.0).abs() + excursion;
+        let cut = (1.0 - away * away).max(0.0).sqrt();
+        if cut < 0.3 {
+            return None;
+        }
+        let beat = seconds * self.pulse.1;
+        let phase = beat - beat.floor();
+        // A quick rise and a slow fall, as an artery's wall moves.
+        let swell = cut * (1.0 + self.pulse.0 * (smoothstep(0.0, 0.16, phase) - smoothstep(0.16, 0.9, phase)));
+        let outline = match self.outline {
+            Outline::Closed { a, b, wobble } => Outline::Closed { a: a * swell, b: b * swell, wobble },
+            Outline::Tube { half, slope, bend } => Outline::Tube { half: half * swell, slope, bend },
+        };
+        let x = self.centre.0 + self.drift[0].at(seconds) - plane.x;
+        let z = (self.centre.1 + self.drift[1].at(seconds)) / plane.stretch;
+        Some(InclusionPose { outline, centre: (x, z) })
+    }
+
+    /// Writes lumen and wall into `maps`, and into `inside` the distance inwards from the outer border in millimetres.
+    pub(super) fn paint(&self, pose: &InclusionPose, view: &View, noise: &Noise, seconds: f32, maps: &mut Maps, inside: &mut [f32]) {
+        let (wall, wall_echo) = self.wall;
+        let quiet = amplitude(self.lumen);
+        for (i, inside) in inside.iter_mut().enumerate() {
+            let (x, z) = (view.x[i], view.z[i]);
+            let (d, normal) = pose.inward(x, z, wall);
+            *inside = d;
+            if d < -2.0 {
+                continue;
+            }
+            let (bx, bz) = view.direction[i % view.lines];
+            let facing = normal.0 * bx + normal.1 * bz;
+            let lumen = smoothstep(wall - 0.15, wall + 0.15, d);
+            if lumen > 0.0 {
+                let stream = 1.0 + 0.5 * noise.at(x * 0.5 + seconds * 4.0, z * 0.9, seconds * 2.0);
+                maps.echo[i] *= 1.0 - lumen + lumen * quiet * stream;
+                maps.mirror[i] *= 1.0 - lumen;
+                let absorbed = 2.0 * 0.1 * view.step * self.attenuation;
+                maps.loss[i] += lumen * (absorbed - maps.loss[i]);
+            }
+            if wall > 0.0 {
+                let q = (d - 0.5 * wall) / (0.5 * wall);
+                maps.echo[i] += wall_echo * libm::expf(-q * q);
+            }
+            let rim = (d - 0.6 * wall) / 0.22;
+            if rim.abs() < 3.0 {
+                let square = facing * facing;
+                maps.mirror[i] += self.facing * square * square * libm::expf(-rim * rim);
+                maps.loss[i] += self.edge_shadow * view.step * (1.0 - smoothstep(0.0, 0.22, facing.abs()));
+            }
+        }
+    }
+}
+
+impl InclusionPose {
+    /// Distance inwards from the outer border (wall included) and the unit normal of the outline.
+    fn inward(&self, x: f32, z: f32, wall: f32) -> (f32, (f32, f32)) {
+        let (dx, dz) = (x - self.centre.0, z - self.centre.1);
+        match self.outline {
+            Outline::Closed { a, b, wobble } => {
+                let (u, v) = (dx / a, dz / b);
+                let rho = (u * u + v * v).sqrt().max(1e-4);
+                let (c, s) = (u / rho, v / rho);
+                let (c2, s2) = (c * c - s * s, 2.0 * c * s);
+                let (c3, s3) = (c2 * c - s2 * s, s2 * c + c2 * s);
+                let rim = 1.0 + wobble[0] * c2 + wobble[1] * s2 + wobble[2] * c3 + wobble[3] * s3;
+                let (gx, gz) = (u / a, v / b);
+                let length = (gx * gx + gz * gz).sqrt().max(1e-6);
+                // First-order distance: the level over its gradient.
+                ((rim - rho) * rho / length + wall, (gx / length, gz / length))
+            }
+            Outline::Tube { half, slope, bend } => {
+                let offset = dz - slope * dx - bend * dx * dx;
+                let tangent = slope + 2.0 * bend * dx;
+                let length = (1.0 + tangent * tangent).sqrt();
+                let side = if offset < 0.0 { -1.0 } else { 1.0 };
+                (half - offset.abs() / length + wall, (-tangent / length * side, side / length))
+            }
+        }
+    }
+
+    /// Points spread evenly over the cross-section.
+    pub(super) fn points(&self, view: &View) -> Vec<(f32, f32)> {
+        let ring = |i: usize| (i as f32 + 0.5) / 12.0 * 2.0 - 1.0;
+        let grid = (0..144).map(|i| (ring(i % 12), ring(i / 12)));
+        match self.outline {
+            Outline::Closed { a, b, .. } => {
+                grid.filter(|(u, v)| u * u + v * v < 0.9).map(|(u, v)| (self.centre.0 + u * a, self.centre.1 + v * b)).collect()
+            }
+            Outline::Tube { half, slope, bend } => {
+                let reach = view.half_width(self.centre.1);
+                let place = |(u, v): (f32, f32)| {
+                    let dx = u * reach - self.centre.0;
+                    (u * reach, self.centre.1 + slope * dx + bend * dx * dx + v * half)
+                };
+                grid.map(place).collect()
+            }
+        }
+    }
+}
