@@ -2,7 +2,7 @@
 //!
 //! Pillow resamples 8-bit images with coefficients of 22 fractional bits, first along rows, then along columns, rounding
 //! to 8 bits after each pass. The same integers here give the same pixels. (Pillow 13 takes the columns first for some
-//! sizes, which changes some pixels by one; here the order is always that of all versions before.)
+//! sizes, which was seen to change pixels by one at most; here the rows always come first.)
 
 use super::{
     memory::{Input, Output, Shared},

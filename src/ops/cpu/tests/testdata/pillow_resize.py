@@ -30,6 +30,6 @@ with open("pillow_resize.bin", "wb") as out:
         picture = Image.fromarray(image(h, w, c).squeeze(2) if c == 1 else image(h, w, c))
         if c == 3 and channels == 1:
             picture = picture.convert("L")
-        # One pass at a time, along rows first: the order of Pillow up to 12; later versions choose it by the sizes.
+        # One pass at a time, along rows first: Pillow 13 takes the columns first for some sizes.
         picture = picture.resize((ow, h), Image.Resampling.BILINEAR)
         out.write(picture.resize((ow, oh), Image.Resampling.BILINEAR).tobytes())
