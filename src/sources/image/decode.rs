@@ -1,6 +1,6 @@
 //! Decoding a still image to 8 bits, grey or RGB, upright.
 
-use super::{jpeg, tiff_pages};
+use super::{jpeg, tiff_pages, webp_animation::WebpAnimation};
 use crate::{
     frame::{Channels, Image},
     geometry::Size,
@@ -45,11 +45,15 @@ pub(in crate::sources) fn decode_file(path: &Path, max_pixels: u64) -> Result<Im
         }
         ImageFormat::Tiff => match tiff_pages::list(path)?.as_slice() {
             [page] => tiff_pages::decode(path, *page, max_pixels),
-            pages => Err(SourceError::new(path, format!("has {} pages where one image was expected", pages.len()))
-                .with_remedy("give the file as an input of its own")),
+            pages => Err(several(path, &format!("has {} pages", pages.len()))),
         },
+        ImageFormat::WebP if WebpAnimation::open(path, max_pixels)?.is_some() => Err(several(path, "is an animation")),
         _ => decode(path, reader, format, max_pixels),
     }
+}
+
+fn several(path: &Path, what: &str) -> SourceError {
+    SourceError::new(path, format!("{what} where one image was expected")).with_remedy("give the file as an input of its own")
 }
 
 /// Decodes what `reader` holds from its start.

@@ -37,6 +37,10 @@ pub(super) struct VideoDecoder {
     index: u64,
     losses: Losses,
     stage: Stage,
+    /// A damaged packet, until the next one shows that it is not the last.
+    held: Option<Packet>,
+    /// Whether the file was cut short: by the container's account, or because its last packet is not all there.
+    cut_short: bool,
     /// Decoding time up to which all packets have been read.
     decoded_until: Option<i64>,
     /// What ended the reading early.
@@ -68,6 +72,8 @@ impl VideoDecoder {
         let decoder = input.decoder(&path, options)?;
         Ok(Self {
             clock: input.clock(),
+            cut_short: input.facts().missing_from.is_some(),
+            held: None,
             path,
             input,
             decoder,
@@ -138,8 +144,8 @@ impl VideoDecoder {
     /// Whether the frame may come, in a file that was cut short, after one that is missing: packets are stored in the
     /// order of decoding, so that a missing one may belong anywhere after the decoding time of the last.
     fn may_follow_the_break(&self) -> bool {
-        let cut_short = self.stage == Stage::Draining && self.input.facts().missing_from.is_some();
-        cut_short
+        self.stage == Stage::Draining
+            && self.cut_short
             && match self.frame.pts().or(self.frame.timestamp()).zip(self.decoded_until) {
                 Some((pts, until)) => pts > until,
                 None => self.decoder.has_b_frames(),
@@ -151,11 +157,21 @@ impl VideoDecoder {
         let mut damaged_in_a_row = 0;
         loop {
             match self.input.read() {
-                Read1::Packet(packet) => return self.send(&packet),
+                Read1::Packet(packet) => {
+                    let sent_one = self.held.take().map(|held| self.send(&held)).is_some();
+                    if packet.is_corrupt() {
+                        self.held = Some(packet);
+                    } else {
+                        return self.send(&packet);
+                    }
+                    if sent_one {
+                        return;
+                    }
+                }
                 Read1::Damaged if damaged_in_a_row < MAX_DAMAGED_IN_A_ROW => {
                     damaged_in_a_row += 1;
                     // In a file that was cut short it is the end that is met, not damage.
-                    if self.input.facts().missing_from.is_none() && damaged_in_a_row == 1 {
+                    if !self.cut_short && damaged_in_a_row == 1 {
                         self.losses.unplaced += 1;
                     }
                 }
@@ -168,7 +184,10 @@ impl VideoDecoder {
                     self.ending = Some(SourceError::new(&self.path, format!("cannot be read further: {error}")));
                     break;
                 }
-                Read1::End => break,
+                Read1::End => {
+                    self.cut_short |= self.held.take().is_some();
+                    break;
+                }
             }
         }
         self.stage = Stage::Draining;
@@ -180,10 +199,6 @@ impl VideoDecoder {
 
     fn send(&mut self, packet: &Packet) {
         if packet.is_corrupt() {
-            // The last packet of a file that was cut short is not there in full.
-            if self.input.facts().missing_from.is_some() {
-                return;
-            }
             self.losses.damaged.extend(packet.pts());
         }
         self.decoded_until = packet.dts().map(|dts| dts.saturating_add(packet.duration().max(0)));
@@ -199,15 +214,16 @@ impl VideoDecoder {
         self.stage = Stage::Ended;
         let unplaced = std::mem::take(&mut self.losses.unplaced);
         // What the decoder complains of at the end of a file that was cut short is told once, as that.
-        if self.input.facts().missing_from.is_none() {
+        if !self.cut_short {
             self.losses.due += unplaced;
         }
-        if self.ending.is_none()
-            && let Some(end) = self.input.facts().missing_from
-        {
-            let problem =
-                format!("the file ends early: it ought to have {end} bytes; the frames after the first {} are missing", self.index);
-            self.ending = Some(SourceError::new(&self.path, problem));
+        if self.ending.is_none() && self.cut_short {
+            let length = self.input.facts().missing_from.map(|end| format!(": it ought to have {end} bytes")).unwrap_or_default();
+            let missing = match self.index {
+                0 => "no frame of it can be decoded".to_owned(),
+                n => format!("the frames after the first {n} are missing"),
+            };
+            self.ending = Some(SourceError::new(&self.path, format!("the file ends early{length}; {missing}")));
         }
         if self.ending.is_none() && self.index == 0 && self.losses.due == 0 {
             self.ending = Some(SourceError::new(&self.path, "its video stream has no frame that can be decoded"));

@@ -78,10 +78,17 @@ impl VideoInput {
 
     /// A decoder for the stream.
     pub(super) fn decoder(&self, path: &Path, options: &VideoOptions) -> Result<decoder::Video, SourceError> {
-        let failed = |e: Error| SourceError::new(path, format!("its video stream cannot be decoded: {e}"));
+        let cut_short = self.facts.missing_from;
+        let failed = |e: Error| match cut_short {
+            Some(_) => cannot_open(path, e, cut_short),
+            None => SourceError::new(path, format!("its video stream cannot be decoded: {e}")),
+        };
         let stream = self.input.stream(self.stream).ok_or_else(|| failed(Error::StreamNotFound))?;
         let parameters = stream.parameters();
         let Some(codec) = decoder::find(parameters.id()) else {
+            if cut_short.is_some() {
+                return Err(failed(Error::DecoderNotFound));
+            }
             return Err(SourceError::new(path, format!("is coded as {:?}, which this FFmpeg has no decoder for", parameters.id()))
                 .with_remedy("convert it to H.264, or install an FFmpeg that decodes it"));
         };
