@@ -44,7 +44,7 @@ impl Needle {
             radius: rng.range(0.12, 0.32) * scale,
             brightness: rng.range(18.0, 70.0),
             diffuse: rng.range(0.2, 0.6),
-            tail: (rng.range(0.02, 0.25), rng.range(2.0, 7.0) * scale, rng.range(0.8, 1.8) * scale),
+            tail: (rng.range(0.015, 0.12), rng.range(1.2, 4.0) * scale, rng.range(0.8, 1.8) * scale),
         }
     }
 
@@ -79,7 +79,7 @@ impl Needle {
             if below > self.radius {
                 let turns = below / spacing;
                 let phase = (turns - turns.floor() - 0.5) / 0.22;
-                maps.mirror[i] += bright * tail * libm::expf(-below / fade) * (0.25 + libm::expf(-phase * phase));
+                maps.mirror[i] += bright * tail * libm::expf(-below / fade) * (0.06 + libm::expf(-phase * phase));
                 if below < 3.0 * self.radius {
                     maps.loss[i] += 3.0 * view.step / self.radius * end;
                 }
