@@ -5,7 +5,7 @@
 
 PROGRAM is called as `PROGRAM extract --input FILE --output DIR [--stored-values]`. A file that pydicom turns into an
 image must give the same pixels, exactly where nothing was lost in encoding, else within LOSSY_MEAN grey levels on
-average; any other file must give an error. Two rows a file: the 8-bit display, and the stored values.
+average; a DICOMDIR must give the images it refers to, or an error; any other file must give an error. Two rows a file: the 8-bit display, and the stored values.
 
 Needs: pip install pydicom pylibjpeg[all] pyjpegls python-gdcm pillow numpy
 Exit code 1 if a row is wrong.
@@ -190,7 +190,32 @@ def compare(expected, got, lossy):
     return worst, mean, "ok" if right else "WRONG"
 
 
+def directory_row(program, name, path, stored):
+    """A DICOMDIR is no image itself: it stands for the images it refers to, each of which must come out."""
+    ds = pydicom.dcmread(path)
+    listed = [r.ReferencedFileID for r in ds.get("DirectoryRecordSequence", []) if r.DirectoryRecordType == "IMAGE"]
+    listed = [pathlib.Path(path).parent.joinpath(*([i] if isinstance(i, str) else i)) for i in listed]
+    kind, got, message = run(program, path, stored)
+    if listed and all(p.exists() for p in listed):
+        # A damaged directory may be refused.
+        verdict = "ok" if kind == "error" or (kind == "image" and len(got) == len(listed)) else "WRONG"
+    else:
+        verdict = "ok" if kind == "error" else "WRONG: an image"
+    found = f"{len(got)} images" if kind == "image" else f"{kind} ({message[-100:]})"
+    cells = [name, "stored" if stored else "display", ds.file_meta.TransferSyntaxUID, "-", "-/-", f"refers to {len(listed)} images", found, "-", "-", verdict]
+    return [str(c).replace("|", "/") for c in cells]
+
+
+def is_directory(path):
+    try:
+        return "DirectoryRecordSequence" in pydicom.dcmread(path, stop_before_pixels=True)
+    except Exception:
+        return False
+
+
 def row(program, name, path, stored):
+    if is_directory(path):
+        return directory_row(program, name, path, stored)
     try:
         about, shown, values, why = reference(path)
     except Exception as e:

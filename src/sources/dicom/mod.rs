@@ -30,6 +30,7 @@ pub fn group_dicom(files: Vec<PathBuf>) -> Vec<Result<DicomGroup, SourceError>> 
     for path in files {
         match DicomFile::open(&path) {
             Ok(file) if file.is_directory() => match dicom::directory_files(&path) {
+                Ok(listed) if listed.is_empty() => errors.push(Err(SourceError::new(&path, "the DICOMDIR refers to no image"))),
                 Ok(listed) => listed.into_iter().for_each(|listed| add(listed, &mut paths)),
                 Err(error) => errors.push(Err(source_error(&path, None, error))),
             },
