@@ -72,9 +72,9 @@ pub(crate) struct InputArgs {
     /// Take numbered files of a folder as separate images, not as the frames of one sequence
     #[arg(long)]
     pub(crate) as_images: bool,
-    /// Refuse pictures of more than this many million pixels
-    #[arg(long, value_name = "N", default_value = "268")]
-    pub(crate) max_megapixels: u64,
+    /// Refuse pictures of more than this many pixels
+    #[arg(long, value_name = "N", default_value_t = ultramotion::sources::DEFAULT_MAX_PIXELS)]
+    pub(crate) max_pixels: u64,
     /// Write DICOM attributes that identify the patient into outputs
     #[arg(long)]
     pub(crate) keep_patient_data: bool,
@@ -234,6 +234,10 @@ pub(crate) enum ModelsCommand {
         tensors: bool,
     },
     /// Run a checkpoint on a reference's tensors and compare; exit code 1 past the tolerance
+    ///
+    /// The reference is a safetensors file. For a detector: pixel_values [B,C,H,W], logits [B,Q,K], pred_boxes [B,Q,4]. For a segmenter:
+    /// pixel_values [1,3,1024,1024] (normalised and padded), image_embeddings [1,256,64,64], boxes [N,4] (x0,y0,x1,y1 in the 1024 frame),
+    /// low_res_masks [N,1,256,256], iou_predictions [N,1]. Queries are compared as a set.
     Verify {
         /// Detector to verify
         #[arg(long, value_name = "MODEL", required_unless_present = "segmenter", conflicts_with = "segmenter")]

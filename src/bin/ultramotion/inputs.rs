@@ -41,7 +41,7 @@ pub(crate) fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::R
     let window: Window = args.window.parse().map_err(|e| usage("--window", e))?;
     Ok(SourceOptions {
         selection: selection.with_stride(args.stride),
-        max_pixels: args.max_megapixels.saturating_mul(1_000_000),
+        max_pixels: args.max_pixels,
         dicom: DicomOptions { window, keep_patient_data: args.keep_patient_data, stored_values },
         ..SourceOptions::default()
     })
