@@ -115,7 +115,8 @@ fn job(command: &str, folder: &Path, more: &[&str]) -> Job {
     let input = folder.join("in");
     pictures(&input);
     let fixed = ["--detector", detector.to_str().unwrap(), "--confidence", "0", "--max-objects", "3"];
-    let all = ["--input", input.to_str().unwrap(), "--write", "jsonl,coco,masks,overlay,yolo,frames"];
+    let outputs = if command == "pipeline" { "jsonl,coco,masks,overlay,yolo,frames" } else { "jsonl,coco,overlay,yolo,frames" };
+    let all = ["--input", input.to_str().unwrap(), "--write", outputs];
     Job { arguments: [&[command][..], &fixed, &all, more].concat().iter().map(|s| (*s).to_owned()).collect() }
 }
 
