@@ -54,7 +54,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .list), or - for a list on stdin; repeatable
+    /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list on stdin; repeatable
     #[arg(short, long, required = true, value_name = "PATH")]
     pub(crate) input: Vec<PathBuf>,
     /// Frames A to B of each source, B left out; either may be missing (10..20, ..100, 50..)
