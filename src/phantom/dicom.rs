@@ -1,11 +1,15 @@
 //! Multi-frame ultrasound DICOM from a phantom: Ultrasound Multi-frame Image Storage, 8-bit grey, not compressed.
 
 use super::{Phantom, rng::mix};
-use crate::frame::UltrasoundRegion;
+use crate::frame::{Image, UltrasoundRegion};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value, value::DataSetSequence};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 /// Why a phantom could not be written as DICOM.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,24 @@ pub enum DicomWriteError {
         /// The cause.
         source: Box<dicom_object::WithMetaError>,
     },
+    /// The file could not be made.
+    #[error("phantom DICOM {path}: cannot create the file: {source}")]
+    Create {
+        /// The file asked for.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Other frames than those of the sequence were given.
+    #[error("phantom DICOM {path}: {given} bytes of pixels were given, the sequence has {expected}; give each frame once")]
+    Frames {
+        /// The file asked for.
+        path: PathBuf,
+        /// Bytes given.
+        given: u64,
+        /// Bytes of all frames.
+        expected: u64,
+    },
     /// The file could not be written.
     #[error("phantom DICOM {path}: {source}")]
     Write {
@@ -48,35 +70,72 @@ pub enum DicomWriteError {
 /// # Errors
 /// If the pixels exceed one DICOM element, or the file cannot be written.
 pub fn write(phantom: &Phantom, path: &Path) -> Result<(), DicomWriteError> {
-    let options = phantom.options();
-    let bytes_per_frame = options.size.pixels();
-    let total = bytes_per_frame.checked_mul(u64::from(options.frames)).filter(|&n| n < u64::from(u32::MAX) - 1);
-    let Some(total) = total else {
-        return Err(DicomWriteError::TooLarge { path: path.to_owned(), frames: options.frames, bytes_per_frame });
-    };
-    let mut pixels = Vec::with_capacity(total as usize + 1);
-    for frame in phantom.frames() {
-        pixels.extend_from_slice(frame.image.data());
+    let mut cine = Cine::new(phantom, path)?;
+    phantom.frames().for_each(|frame| cine.push(&frame.image));
+    let file = File::create(path).map_err(|source| DicomWriteError::Create { path: path.to_owned(), source })?;
+    cine.finish(file)
+}
+
+/// A DICOM file whose frames are handed over one by one, for callers that need each frame for other things too. The pixels
+/// are kept in memory until the end.
+pub struct Cine<'a> {
+    phantom: &'a Phantom,
+    path: PathBuf,
+    pixels: Vec<u8>,
+    expected: u64,
+}
+
+impl<'a> Cine<'a> {
+    /// A file of all frames of `phantom`; `path` is what errors name.
+    ///
+    /// # Errors
+    /// If the pixels exceed one DICOM element.
+    pub fn new(phantom: &'a Phantom, path: &Path) -> Result<Self, DicomWriteError> {
+        let options = phantom.options();
+        let bytes_per_frame = options.size.pixels();
+        let total = bytes_per_frame.checked_mul(u64::from(options.frames)).filter(|&n| n < u64::from(u32::MAX) - 1);
+        let Some(expected) = total else {
+            return Err(DicomWriteError::TooLarge { path: path.to_owned(), frames: options.frames, bytes_per_frame });
+        };
+        Ok(Self { phantom, path: path.to_owned(), pixels: Vec::with_capacity(expected as usize + 1), expected })
     }
-    if pixels.len() % 2 == 1 {
-        pixels.push(0);
+
+    /// Adds the next frame.
+    pub fn push(&mut self, image: &Image) {
+        self.pixels.extend_from_slice(image.data());
     }
-    let mut object = InMemDicomObject::new_empty();
-    put_identity(&mut object, phantom);
-    put_image(&mut object, phantom);
-    object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(pixels)));
-    let meta = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE)
-        .media_storage_sop_instance_uid(uid(phantom, 3))
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    let file = object.with_meta(meta).map_err(|e| DicomWriteError::Meta { path: path.to_owned(), source: Box::new(e) })?;
-    file.write_to_file(path).map_err(|e| DicomWriteError::Write { path: path.to_owned(), source: Box::new(e) })
+
+    /// Writes the file to `to`.
+    ///
+    /// # Errors
+    /// If other frames than those of the sequence were pushed, or `to` cannot be written.
+    pub fn finish(mut self, to: impl Write) -> Result<(), DicomWriteError> {
+        let (path, given) = (self.path, self.pixels.len() as u64);
+        if given != self.expected {
+            return Err(DicomWriteError::Frames { path, given, expected: self.expected });
+        }
+        if given % 2 == 1 {
+            self.pixels.push(0);
+        }
+        let mut object = InMemDicomObject::new_empty();
+        put_identity(&mut object, self.phantom);
+        put_image(&mut object, self.phantom);
+        object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(self.pixels)));
+        let meta = FileMetaTableBuilder::new()
+            .media_storage_sop_class_uid(uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE)
+            .media_storage_sop_instance_uid(uid(self.phantom, 3))
+            .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+        match object.with_meta(meta) {
+            Ok(file) => file.write_all(to).map_err(|e| DicomWriteError::Write { path, source: Box::new(e) }),
+            Err(e) => Err(DicomWriteError::Meta { path, source: Box::new(e) }),
+        }
+    }
 }
 
 /// A UID from a hash of the options: 2.25 and 126 bits in decimal, without leading zeros.
 fn uid(phantom: &Phantom, kind: u64) -> String {
     let o = phantom.options();
-    let classes = super::Class::ALL.into_iter().filter(|&c| o.targets.contains(c)).map(|c| 1u64 << c as u8).sum::<u64>();
+    let classes = o.targets.classes().map(|c| 1u64 << c as u8).sum::<u64>();
     let size = u64::from(o.size.width) << 32 | u64::from(o.size.height);
     let hash = |salt: u64| {
         let parts = [salt, kind, o.seed, u64::from(o.frames), size, classes, o.frame_rate.to_bits()];

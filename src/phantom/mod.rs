@@ -82,6 +82,11 @@ impl TargetSet {
     /// None: tissue only.
     pub const NONE: Self = Self(0);
 
+    /// The classes in it, by id.
+    pub fn classes(self) -> impl Iterator<Item = Class> {
+        Class::ALL.into_iter().filter(move |&class| self.contains(class))
+    }
+
     /// This set with `class`.
     pub const fn with(self, class: Class) -> Self {
         Self(self.0 | 1 << class as u8)
@@ -118,6 +123,26 @@ impl Default for PhantomOptions {
     /// 100 frames of 512×512 at 25 a second, every class, seed 0.
     fn default() -> Self {
         Self { seed: 0, frames: 100, size: Size::new(512, 512), targets: TargetSet::ALL, frame_rate: 25.0 }
+    }
+}
+
+impl PhantomOptions {
+    /// Whether a sequence can be made from them, before anything is drawn.
+    ///
+    /// # Errors
+    /// If the size, the number of frames or the frame rate is out of the range that its field gives.
+    pub fn check(&self) -> Result<(), PhantomError> {
+        let sides = 16..=4096;
+        if !sides.contains(&self.size.width) || !sides.contains(&self.size.height) {
+            return Err(PhantomError::Size(self.size));
+        }
+        if self.frames == 0 {
+            return Err(PhantomError::NoFrames);
+        }
+        if !(1.0..=1000.0).contains(&self.frame_rate) {
+            return Err(PhantomError::FrameRate(self.frame_rate));
+        }
+        Ok(())
     }
 }
 
@@ -216,16 +241,7 @@ impl Phantom {
     /// # Errors
     /// If the size, the number of frames or the frame rate is out of the range that [`PhantomOptions`] gives.
     pub fn new(options: PhantomOptions) -> Result<Self, PhantomError> {
-        let sides = 16..=4096;
-        if !sides.contains(&options.size.width) || !sides.contains(&options.size.height) {
-            return Err(PhantomError::Size(options.size));
-        }
-        if options.frames == 0 {
-            return Err(PhantomError::NoFrames);
-        }
-        if !(1.0..=1000.0).contains(&options.frame_rate) {
-            return Err(PhantomError::FrameRate(options.frame_rate));
-        }
+        options.check()?;
         let stream = |n: u64| Rng::new(options.seed, n);
         let probe = Probe::draw(&mut stream(1), options.size);
         let look = Look::draw(&mut stream(2), probe.depth);

@@ -10,7 +10,7 @@ use std::{
 /// A file under a temporary name in the folder of its final one. [`AtomicFile::commit`] renames it; dropped without, it
 /// is removed.
 #[derive(Debug)]
-pub(super) struct AtomicFile {
+pub(crate) struct AtomicFile {
     file: File,
     temporary: PathBuf,
     path: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct AtomicFile {
 
 impl AtomicFile {
     /// Opens the temporary file for what will be `path`, making its folder where it is missing.
-    pub(super) fn create(path: &Path) -> Result<Self, SinkError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, SinkError> {
         let temporary = Layout::temporary(path);
         let file = match File::create(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -38,20 +38,20 @@ impl AtomicFile {
     }
 
     /// Gives the file its final name, replacing one that is there.
-    pub(super) fn commit(mut self) -> Result<(), SinkError> {
+    pub(crate) fn commit(mut self) -> Result<(), SinkError> {
         fs::rename(&self.temporary, &self.path).map_err(|e| SinkError::io(&self.path, "give the finished file its name", &e))?;
         self.committed = true;
         Ok(())
     }
 
     /// As [`AtomicFile::commit`], after the bytes have reached the disk.
-    pub(super) fn commit_synced(self) -> Result<(), SinkError> {
+    pub(crate) fn commit_synced(self) -> Result<(), SinkError> {
         self.file.sync_all().map_err(|e| SinkError::io(&self.path, "write the file to disk", &e))?;
         self.commit()
     }
 
     /// An error of writing to it, named by its final path.
-    pub(super) fn error(&self, error: &io::Error) -> SinkError {
+    pub(crate) fn error(&self, error: &io::Error) -> SinkError {
         SinkError::io(&self.path, "write the file", error)
     }
 }

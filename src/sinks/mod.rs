@@ -21,6 +21,7 @@ mod counts;
 mod error;
 mod frames;
 mod image_writer;
+mod json_file;
 mod label_map;
 mod layout;
 mod output_dir;
@@ -53,6 +54,13 @@ pub use run_report::{ModelFile, ModelReport, RunReport, RunStatus};
 pub use set::{SinkOptions, SinkSet};
 pub use stage_times::{StageSummary, StageTimes};
 pub use yolo::YoloSink;
+
+// For the writer of phantoms, whose files are not results of a run but are written in the same way.
+pub(crate) use atomic_file::AtomicFile;
+pub(crate) use json_file::JsonFile;
+pub(crate) use output_dir::{FolderLock, clear_folder, is_empty, remove};
+pub(crate) use overlay::VideoFile;
+pub(crate) use png_file::write_image;
 
 use crate::frame::{Frame, FrameResult, SourceInfo};
 use std::sync::Arc;

@@ -30,7 +30,7 @@ pub enum OutputMode {
 pub struct OutputDir {
     layout: Layout,
     earlier: Option<RunReport>,
-    _lock: Lock,
+    _lock: FolderLock,
 }
 
 impl OutputDir {
@@ -42,7 +42,7 @@ impl OutputDir {
     pub fn prepare(root: &Path, mode: OutputMode) -> Result<Self, SinkError> {
         fs::create_dir_all(root).map_err(|e| SinkError::io(root, "create the output folder", &e))?;
         let layout = Layout::new(root);
-        let lock = Lock::take(&layout)?;
+        let lock = FolderLock::take(&layout)?;
         let earlier = if is_empty(root)? { None } else { Self::earlier_run(&layout, mode)? };
         Ok(Self { layout, earlier, _lock: lock })
     }
@@ -93,7 +93,7 @@ fn read_error(path: &Path) -> impl Fn(io::Error) -> SinkError + '_ {
 }
 
 /// Whether the folder holds nothing but the lock and what a run that was killed at its start left.
-fn is_empty(root: &Path) -> Result<bool, SinkError> {
+pub(crate) fn is_empty(root: &Path) -> Result<bool, SinkError> {
     let lock = Layout::new(root).lock();
     for entry in fs::read_dir(root).map_err(read_error(root))? {
         let entry = entry.map_err(read_error(root))?;
@@ -133,7 +133,7 @@ fn clear(layout: &Layout) -> Result<(), SinkError> {
 }
 
 /// Removes files with one of `extensions` and temporary files in `folder` and below, then folders that are empty.
-fn clear_folder(folder: &Path, extensions: &[&str]) -> Result<(), SinkError> {
+pub(crate) fn clear_folder(folder: &Path, extensions: &[&str]) -> Result<(), SinkError> {
     for entry in fs::read_dir(folder).map_err(read_error(folder))? {
         let entry = entry.map_err(read_error(folder))?;
         let path = entry.path();
@@ -148,7 +148,8 @@ fn clear_folder(folder: &Path, extensions: &[&str]) -> Result<(), SinkError> {
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<(), SinkError> {
+/// Removes an output, where it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), SinkError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SinkError::io(path, "remove the earlier output", &error)),
         _ => Ok(()),
@@ -157,13 +158,14 @@ fn remove(path: &Path) -> Result<(), SinkError> {
 
 /// The lock file, removed when dropped.
 #[derive(Debug)]
-struct Lock {
+pub(crate) struct FolderLock {
     _file: File,
     path: std::path::PathBuf,
 }
 
-impl Lock {
-    fn take(layout: &Layout) -> Result<Self, SinkError> {
+impl FolderLock {
+    /// Locks the folder of `layout`, which must exist.
+    pub(crate) fn take(layout: &Layout) -> Result<Self, SinkError> {
         let path = layout.lock();
         loop {
             let opened = OpenOptions::new().create(true).append(true).open(&path);
@@ -182,7 +184,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for FolderLock {
     fn drop(&mut self) {
         // Removed while still locked. If that fails the file stays, unlocked, and harms nobody.
         let _ = fs::remove_file(&self.path);

@@ -37,7 +37,7 @@ pub(super) fn write_stored(path: &Path, image: &StoredImage) -> Result<(), SinkE
 }
 
 /// Writes a frame's pixels, grey as grey and colour as RGB.
-pub(super) fn write_image(path: &Path, image: &Image) -> Result<(), SinkError> {
+pub(crate) fn write_image(path: &Path, image: &Image) -> Result<(), SinkError> {
     let samples = match image.channels() {
         Channels::Gray => Samples::Gray(image.data()),
         Channels::Rgb => Samples::Rgb(image.data()),

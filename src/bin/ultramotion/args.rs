@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{num::NonZeroU64, path::PathBuf};
+use ultramotion::geometry::Size;
 
 const EXIT_CODES: &str =
     "Exit codes: 0 done, 1 a check said no, 2 some inputs failed, 64 usage, 130 interrupted (run again with --resume).";
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Segment(SegmentArgs),
     /// Detect, then outline each object: boxes and masks
     Pipeline(PipelineArgs),
+    /// Make ultrasound-like sequences with ground truth, from a seed
+    Phantom(PhantomArgs),
     /// List, fetch, inspect and verify models
     Models(ModelsArgs),
     /// Time the models and the pipeline on this machine
@@ -208,6 +211,51 @@ pub(crate) struct PipelineArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PhantomArgs {
+    /// Folder for the sequences; made if missing, refused if not empty
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Frames a sequence
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) frames: u32,
+    /// Decides all that the other options leave open: the same seed gives the same bytes
+    #[arg(long, value_name = "S", default_value = "0")]
+    pub(crate) seed: u64,
+    /// Number of sequences, of seeds S, S + 1, and so on; more than one get folders seed-NNNNNN
+    #[arg(long, value_name = "K", default_value = "1")]
+    pub(crate) sequences: NonZeroU64,
+    /// Pixels of a frame, each side 16 to 4096
+    #[arg(long, value_name = "WxH", default_value = "512x512", value_parser = size)]
+    pub(crate) size: Size,
+    /// Frames a second, 1 to 1000
+    #[arg(long, value_name = "R", default_value = "25", allow_hyphen_values = true)]
+    pub(crate) frame_rate: f64,
+    /// What to write beside the ground truth in coco.json: frames and label maps, video, multi-frame DICOM
+    #[arg(long, value_enum, value_name = "KINDS", value_delimiter = ',', default_value = "png,mp4")]
+    pub(crate) write: Vec<PhantomFile>,
+    /// What may appear: bone, cyst, vessel, needle; or none, for tissue alone
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',', default_value = "bone,cyst,vessel,needle")]
+    pub(crate) targets: Vec<String>,
+    /// Remove earlier phantom sequences from the folder first
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhantomFile {
+    Png,
+    Mp4,
+    Dicom,
+}
+
+/// `WxH` in pixels.
+fn size(text: &str) -> Result<Size, String> {
+    let sides = text.split_once(['x', 'X', '×']);
+    let sides = sides.and_then(|(width, height)| Some(Size::new(width.trim().parse().ok()?, height.trim().parse().ok()?)));
+    sides.ok_or_else(|| "give width and height in pixels, as 640x480".to_owned())
 }
 
 #[derive(Debug, Args)]

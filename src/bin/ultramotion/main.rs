@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod inputs;
 mod models;
+mod phantom;
 mod report;
 mod run;
 mod terminal;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Detect(args) => run::detect(args, &terminal),
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
+        Command::Phantom(args) => phantom::run(args, &terminal),
         Command::Models(args) => models::run(args, &terminal),
         Command::Bench(args) => bench::run(args, &terminal),
         Command::Doctor(args) => doctor::run(args, &terminal),

@@ -76,7 +76,7 @@ fn run(
         return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
     }
     let cancel = Cancel::default();
-    on_interrupt(&cancel, terminal);
+    on_interrupt(&cancel, terminal, "interrupted: finishing the frame; run again with --resume to go on");
     let report = Arc::new(Report::new(terminal.clone()));
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
@@ -106,15 +106,15 @@ fn run(
     })
 }
 
-/// The first Ctrl-C (or SIGTERM) ends the run after the frame it is at, the second at once.
-fn on_interrupt(cancel: &Cancel, terminal: &Arc<Terminal>) {
+/// The first Ctrl-C (or SIGTERM) ends the run after the frame it is at and says `notice`, the second ends it at once.
+pub(crate) fn on_interrupt(cancel: &Cancel, terminal: &Arc<Terminal>, notice: &'static str) {
     let (cancel, speaker) = (cancel.clone(), terminal.clone());
     let set = ctrlc::set_handler(move || {
         if cancel.is_requested() {
             std::process::exit(Exit::Interrupted as i32);
         }
         cancel.request();
-        speaker.say("interrupted: finishing the frame; run again with --resume to go on");
+        speaker.say(notice);
     });
     if let Err(error) = set {
         terminal.detail(&format!("Ctrl-C will end the program at once: {error}"));

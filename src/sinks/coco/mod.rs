@@ -4,17 +4,12 @@ mod entries;
 
 use super::{
     Classes, Layout, Sink, SinkError,
-    atomic_file::AtomicFile,
+    json_file::JsonFile,
     record::{Lines, RecordLine},
 };
 use crate::frame::{Frame, FrameResult, SourceInfo, SourceKind};
 use entries::{Annotation, Category, ImageEntry, LightLine, ResultEntry, VideoEntry};
-use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    io::{BufWriter, Write},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// COCO instances (`coco.json`, for `COCO(…)`) and detections (`coco_results.json`, for `COCO.loadRes`).
 ///
@@ -153,48 +148,5 @@ impl Sink for CocoSink {
     fn finish(&mut self) -> Result<(), SinkError> {
         self.write_dataset()?;
         self.write_results()
-    }
-}
-
-/// A JSON file written piece by piece: arrays with one item a line.
-struct JsonFile {
-    out: BufWriter<AtomicFile>,
-    first: bool,
-}
-
-impl JsonFile {
-    fn create(path: &std::path::Path) -> Result<Self, SinkError> {
-        Ok(Self { out: BufWriter::with_capacity(1 << 18, AtomicFile::create(path)?), first: true })
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), SinkError> {
-        self.out.write_all(text.as_bytes()).map_err(|e| self.out.get_ref().error(&e))
-    }
-
-    fn value(&mut self, value: &impl Serialize) -> Result<(), SinkError> {
-        serde_json::to_writer(&mut self.out, value).map_err(|e| self.out.get_ref().error(&e.into()))
-    }
-
-    /// Starts an array as the next member of the object.
-    fn begin(&mut self, name: &str) -> Result<(), SinkError> {
-        self.first = true;
-        self.text(&format!(",\"{name}\":["))
-    }
-
-    /// Writes an item of the array.
-    fn item(&mut self, item: &impl Serialize) -> Result<(), SinkError> {
-        self.text(if self.first { "\n" } else { ",\n" })?;
-        self.first = false;
-        self.value(item)
-    }
-
-    fn commit(self) -> Result<(), SinkError> {
-        match self.out.into_inner() {
-            Ok(file) => file.commit_synced(),
-            Err(failed) => {
-                let error = std::io::Error::new(failed.error().kind(), failed.error().to_string());
-                Err(failed.into_inner().get_ref().error(&error))
-            }
-        }
     }
 }

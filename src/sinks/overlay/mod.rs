@@ -22,7 +22,7 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
-use video::VideoFile;
+pub(crate) use video::VideoFile;
 
 /// A PNG beside each image, each frame of a sequence and each DICOM file of one frame; an MP4 for each video and for each
 /// DICOM cine or series, with one picture a frame. The first picture is shown at 0, each later one as long after it as in

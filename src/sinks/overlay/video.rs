@@ -1,7 +1,7 @@
 //! An MP4 file written picture by picture, through FFmpeg.
 
 use super::{super::SinkError, super::atomic_file::AtomicFile, canvas::Canvas};
-use crate::geometry::Size;
+use crate::{frame::Image, geometry::Size};
 use std::{
     collections::VecDeque,
     fs::File,
@@ -28,7 +28,7 @@ const DEFAULT_RATE: f64 = 25.0;
 ///
 /// Pictures are coded in the order shown, so the n-th packet is the n-th picture: the encoder counts pictures, and the
 /// file gets their times. One thread and FFmpeg's exact modes give the same bytes for the same pictures.
-pub(super) struct VideoFile {
+pub(crate) struct VideoFile {
     encoder: Encoder,
     output: Output,
     scaler: Option<(Size, scaling::Context)>,
@@ -47,7 +47,7 @@ pub(super) struct VideoFile {
 
 impl VideoFile {
     /// Starts a file for pictures of `size`, at `rate` a second where they carry no times.
-    pub(super) fn create(path: &Path, size: Size, rate: Option<f64>) -> Result<Self, SinkError> {
+    pub(crate) fn create(path: &Path, size: Size, rate: Option<f64>) -> Result<Self, SinkError> {
         let target = AtomicFile::create(path)?;
         let size = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
         let rate = rate.filter(|r| r.is_finite() && *r > 0.0).unwrap_or(DEFAULT_RATE).clamp(0.001, 1000.0);
@@ -55,7 +55,7 @@ impl VideoFile {
         let failed = |e: AvError| ffmpeg_error(path, "start the video", e);
         let codec = ["libx264", "mpeg4"].into_iter().find_map(encoder::find_by_name).ok_or_else(|| {
             let error = SinkError::new(path, "this FFmpeg has neither an H.264 encoder (libx264) nor one for MPEG-4");
-            error.with_remedy("install an FFmpeg with libx264, or leave 'overlay' out of --write")
+            error.with_remedy("install an FFmpeg with libx264, or leave videos out of --write")
         })?;
         let (url, folder) = url(target.temporary())?;
         let mut output = format::output_as(&url, "mp4").map_err(failed)?;
@@ -88,8 +88,13 @@ impl VideoFile {
         self.receive().map_err(failed)
     }
 
+    /// Adds an image as it is.
+    pub(crate) fn write_image(&mut self, image: &Image, index: u64, time: Option<Duration>) -> Result<(), SinkError> {
+        self.write(&Canvas::new(image), index, time)
+    }
+
     /// Completes the file and gives it its name.
-    pub(super) fn finish(mut self) -> Result<(), SinkError> {
+    pub(crate) fn finish(mut self) -> Result<(), SinkError> {
         let path = self.path.clone();
         let failed = |e: AvError| ffmpeg_error(&path, "complete the video", e);
         self.encoder.send_eof().map_err(failed)?;

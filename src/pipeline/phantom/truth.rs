@@ -1,0 +1,126 @@
+//! `coco.json` of a sequence: COCO instances with track ids.
+//!
+//! Its images are those that a run over the sequence's frames, MP4 or DICOM lists in its own `coco.json`: the n-th frame
+//! (from 0) is image n + 1 with `frame_id` n and a `file_name` that ends in its six-digit number and `.png`; categories
+//! are class + 1. The video is named `clip`, as a run names `clip.mp4` and `clip.dcm`.
+
+use super::{PhantomFiles, frame_file_name};
+use crate::{
+    frame::Physical,
+    phantom::{CLASS_NAMES, GroundTruth, Phantom, PhantomFrame},
+    sinks::{JsonFile, RleLine, SinkError, encode_counts},
+};
+use serde::Serialize;
+use serde_json::json;
+use std::{borrow::Cow, path::Path};
+
+#[derive(Serialize)]
+struct Image {
+    id: u64,
+    file_name: String,
+    width: u32,
+    height: u32,
+    video_id: u64,
+    frame_id: u32,
+    timestamp: f64,
+    physical: Physical,
+}
+
+#[derive(Serialize)]
+struct Annotation {
+    id: u64,
+    image_id: u64,
+    category_id: u64,
+    bbox: [f32; 4],
+    area: u64,
+    segmentation: RleLine<'static>,
+    iscrowd: u8,
+    track_id: u32,
+    visible_fraction: f32,
+}
+
+/// The file while its sequence is rendered: images and categories are known from the start, annotations come with the
+/// frames.
+pub(super) struct TruthFile {
+    file: JsonFile,
+    annotations: u64,
+}
+
+impl TruthFile {
+    /// Starts the file with all that is known before the first frame.
+    pub(super) fn create(path: &Path, phantom: &Phantom, files: PhantomFiles) -> Result<Self, SinkError> {
+        let options = phantom.options();
+        let (width, height) = (options.size.width, options.size.height);
+        let mut file = JsonFile::create(path)?;
+        file.text("{\"info\":")?;
+        file.value(&json!({
+            "description": "Ground truth of an ultramotion phantom sequence; synthetic, no patient",
+            "version": env!("CARGO_PKG_VERSION"),
+            "seed": options.seed,
+            "targets": options.targets.classes().map(|class| class.name()).collect::<Vec<_>>(),
+        }))?;
+        file.text(",\"licenses\":[]")?;
+        file.begin("videos")?;
+        let clip = match files {
+            PhantomFiles { mp4: true, .. } => "clip.mp4",
+            PhantomFiles { dicom: true, .. } => "clip.dcm",
+            _ => "frames",
+        };
+        file.item(&json!({
+            "id": 1, "name": "clip", "file_name": clip, "width": width, "height": height,
+            "length": options.frames, "frame_rate": options.frame_rate,
+        }))?;
+        file.text("\n]")?;
+        file.begin("images")?;
+        for index in 0..options.frames {
+            file.item(&Image {
+                id: u64::from(index) + 1,
+                file_name: frame_file_name(index),
+                width,
+                height,
+                video_id: 1,
+                frame_id: index,
+                timestamp: f64::from(index) / options.frame_rate,
+                physical: phantom.physical(index),
+            })?;
+        }
+        file.text("\n]")?;
+        file.begin("categories")?;
+        for (name, id) in CLASS_NAMES.iter().zip(1u64..) {
+            file.item(&json!({ "id": id, "name": name, "supercategory": "object" }))?;
+        }
+        file.text("\n]")?;
+        file.begin("annotations")?;
+        Ok(Self { file, annotations: 0 })
+    }
+
+    /// Adds the objects of the next frame.
+    pub(super) fn write(&mut self, frame: &PhantomFrame) -> Result<(), SinkError> {
+        for object in &frame.objects {
+            self.annotations += 1;
+            self.file.item(&annotation(self.annotations, u64::from(frame.index) + 1, object))?;
+        }
+        Ok(())
+    }
+
+    /// Completes the file and gives it its name.
+    pub(super) fn finish(mut self) -> Result<(), SinkError> {
+        self.file.text("\n]}\n")?;
+        self.file.commit()
+    }
+}
+
+fn annotation(id: u64, image_id: u64, object: &GroundTruth) -> Annotation {
+    let size = object.mask.size();
+    Annotation {
+        id,
+        image_id,
+        category_id: object.class as u64 + 1,
+        bbox: object.bbox.to_coco(),
+        area: object.mask.area(),
+        segmentation: RleLine { size: [size.height, size.width], counts: Cow::Owned(encode_counts(object.mask.counts())) },
+        iscrowd: 0,
+        track_id: object.track_id,
+        visible_fraction: object.visible_fraction,
+    }
+}
