@@ -179,6 +179,10 @@ fn truth_of(view: &View, p: &Painted, field: &[f32], labels: &mut [u8]) -> Optio
         Pose::Needle(pose) => pose.points(),
     };
     let mask = truth::mask(view.size, &pixels)?;
+    let visible_fraction = truth::visible_fraction(view, &pixels, &points);
+    if visible_fraction < truth::LEAST_VISIBLE {
+        return None;
+    }
     let class = p.target.class;
     labels.iter_mut().zip(&pixels).filter(|(_, inside)| **inside != 0).for_each(|(label, _)| *label = class as u8 + 1);
     Some(GroundTruth {
@@ -186,7 +190,7 @@ fn truth_of(view: &View, p: &Painted, field: &[f32], labels: &mut [u8]) -> Optio
         label: CLASS_NAMES[class as usize],
         track_id: p.track_id,
         bbox: mask.bounds()?,
-        visible_fraction: truth::visible_fraction(view, &pixels, &points),
+        visible_fraction,
         mask,
     })
 }

@@ -3,6 +3,9 @@
 use super::probe::View;
 use crate::{frame::Mask, geometry::Size};
 
+/// Of less than this share of a target nobody could say what it is: it is not part of the truth.
+pub(super) const LEAST_VISIBLE: f32 = 0.08;
+
 /// Pixels that the beam-grid field puts above 0, without specks; none if nothing worth an outline is left.
 pub(super) fn outline(view: &View, field: &[f32]) -> Option<Vec<u8>> {
     let mut pixels = view.scan_convert(field, 0u8, |v| u8::from(v > 0.0));
