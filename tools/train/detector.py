@@ -251,7 +251,7 @@ def train(args):
     torch.backends.cudnn.benchmark = True
     device = torch.device(args.device)
     started = time.time()
-    data = PhantomData(generate(args.ultramotion, args.data, args.first_seed, args.sequences), args.data / f"store-{args.first_seed}", device)
+    data = PhantomData(generate(args.ultramotion, args.data, args.first_seed, args.sequences), args.data / "store", device)
     print(f"{len(data)} frames after {time.time() - started:.0f} s", flush=True)
     model = untrained(args.ultramotion, args.output, device).train()
     model = model.to(memory_format=torch.channels_last)

@@ -98,18 +98,21 @@ class PhantomData:
     """Frames on the device. images, bits: u8 [N, 1, CANVAS, CANVAS]; sizes: f32 [N, 2] (width, height); classes: i64 [N, SLOTS], −1 for none."""
 
     def __init__(self, folders, store, device):
-        store = pathlib.Path(store)
-        store.mkdir(parents=True, exist_ok=True)
-        total = len(folders) * FRAMES
-        for name in ("images.u8", "bits.u8"):
-            np.memmap(store / name, np.uint8, "w+", shape=(total, CANVAS, CANVAS))
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
-            jobs = [(folder, store, n * FRAMES, total) for n, folder in enumerate(folders)]
-            rows = [row for rows in pool.map(read_sequence, jobs, chunksize=8) for row in rows]
+        store, total = pathlib.Path(store), len(folders) * FRAMES
+        # Written last: with it the store is whole, and the other script reads what this one made.
+        index = store / "index.npz"
+        if not index.exists():
+            store.mkdir(parents=True, exist_ok=True)
+            for name in ("images.u8", "bits.u8"):
+                np.memmap(store / name, np.uint8, "w+", shape=(total, CANVAS, CANVAS))
+            with ProcessPoolExecutor(os.cpu_count()) as pool:
+                jobs = [(folder, store, n * FRAMES, total) for n, folder in enumerate(folders)]
+                rows = [row for rows in pool.map(read_sequence, jobs, chunksize=8) for row in rows]
+            np.savez(index, sizes=np.array([[w, h] for w, h, _ in rows], np.float32), classes=np.stack([c for _, _, c in rows]))
+        rows = np.load(index)
         load = lambda name: torch.from_numpy(np.memmap(store / name, np.uint8, "r+", shape=(total, 1, CANVAS, CANVAS))).to(device)
         self.images, self.bits = load("images.u8"), load("bits.u8")
-        self.sizes = torch.tensor([[w, h] for w, h, _ in rows], dtype=torch.float32, device=device)
-        self.classes = torch.tensor(np.stack([c for _, _, c in rows]), device=device)
+        self.sizes, self.classes = torch.from_numpy(rows["sizes"]).to(device), torch.from_numpy(rows["classes"]).to(device)
         self.device = device
 
     def __len__(self):

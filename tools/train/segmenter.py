@@ -148,7 +148,7 @@ def train(args):
     torch.backends.cudnn.benchmark = True
     device = torch.device(args.device)
     started = time.time()
-    data = PhantomData(generate(args.ultramotion, args.data, args.first_seed, args.sequences), args.data / f"store-{args.first_seed}-sam", device)
+    data = PhantomData(generate(args.ultramotion, args.data, args.first_seed, args.sequences), args.data / "store", device)
     occupied = (data.classes >= 0).any(1).nonzero()[:, 0].cpu()
     print(f"{len(data)} frames, {len(occupied)} with objects, after {time.time() - started:.0f} s", flush=True)
     sam = sam_model_registry["vit_t"](checkpoint=None).to(device).train()
