@@ -145,18 +145,30 @@ fn several_sequences_are_those_of_their_seeds() {
     let dir = tempfile::tempdir().unwrap();
     let (all, one) = (dir.path().join("all"), dir.path().join("one"));
     let options = ["--frames", "3", "--size", "64x48", "--write", "png", "--targets", "bone,vessel"];
-    let output = phantom(&all, &[&options, ["--seed", "8", "--sequences", "5", "--json"].as_slice()].concat());
+    let output = phantom(&all, &[&options, ["--seed", "15", "--sequences", "5", "--json"].as_slice()].concat());
     done(&output);
     let lines: Vec<Value> = output.stdout.split(|&b| b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect();
     let seeds: BTreeSet<u64> = lines.iter().filter(|l| l["type"] == "sequence").map(|l| l["seed"].as_u64().unwrap()).collect();
-    assert_eq!(seeds, (8..13).collect());
+    assert_eq!(seeds, (15..20).collect());
     let summary = lines.last().unwrap();
     assert_eq!((&summary["type"], &summary["sequences"], &summary["frames"]), (&"summary".into(), &5.into(), &15.into()));
-    done(&phantom(&one, &[&options, ["--seed", "10"].as_slice()].concat()));
+    done(&phantom(&one, &[&options, ["--seed", "17"].as_slice()].concat()));
     let mut alone = files(&one);
     alone.remove(Path::new("phantom.json"));
-    assert_eq!(files(&all.join("seed-000010")), alone);
-    assert_eq!(files(&all).len(), 5 * alone.len() + 1);
+    assert_eq!(files(&all.join("seed-000017")), alone);
+    assert_eq!(files(&all).len(), 5 * alone.len() + 2);
+    let (merged, own) = (json(&all.join("coco.json")), json(&one.join("coco.json")));
+    let images = list(&merged, "images");
+    assert!(images.iter().map(|i| i["id"].as_u64().unwrap()).eq(1..=15));
+    assert_eq!((&images[7]["file_name"], &images[7]["frame_id"]), (&"seed-000017/frames/000001.png".into(), &1.into()));
+    assert_eq!((&images[7]["video_id"], &list(&merged, "videos")[2]["name"]), (&3.into(), &"seed-000017/clip".into()));
+    let annotations = list(&merged, "annotations");
+    assert!(annotations.iter().map(|a| a["id"].as_u64().unwrap()).eq(1..=annotations.len() as u64));
+    let outline = |a: &Value, before: u64| (a["image_id"].as_u64().unwrap() - before, a["segmentation"].clone(), a["track_id"].clone());
+    let of_seed: Vec<_> =
+        annotations.iter().filter(|a| (7..10).contains(&a["image_id"].as_u64().unwrap())).map(|a| outline(a, 6)).collect();
+    assert_eq!(of_seed, list(&own, "annotations").iter().map(|a| outline(a, 0)).collect::<Vec<_>>());
+    assert!(!of_seed.is_empty(), "choose another seed");
 }
 
 #[test]
@@ -235,6 +247,29 @@ fn images_are_numbered_as_in_a_run_over_the_sequence() {
         assert_eq!(file, first_file.map_or_else(|| input.join("000000.png").display().to_string(), str::to_owned));
         if name != "frames" {
             assert_eq!(found["videos"][0]["name"], truth["videos"][0]["name"]);
+        }
+    }
+}
+
+#[test]
+fn images_of_several_sequences_are_numbered_as_in_a_run_over_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, model) = (dir.path().join("out"), dir.path().join("model"));
+    done(&phantom(&out, &["--seed", "98", "--sequences", "3", "--frames", "2", "--size", "64x48"]));
+    done(&ultramotion(&["models", "init", "dfine-n", "--size", "320"], &[("--output", &model)]));
+    let truth = json(&out.join("coco.json"));
+    let key = |image: &Value| (image["id"].clone(), image["video_id"].clone(), image["frame_id"].clone());
+    for pattern in ["*/clip.mp4", "*/frames"] {
+        let results = dir.path().join(pattern.replace(['*', '/'], "_"));
+        let input = out.join(pattern);
+        done(&ultramotion(&["detect", "--write", "coco"], &[("--detector", &model), ("--input", &input), ("--output", &results)]));
+        let found = json(&results.join("coco.json"));
+        let keys = |value: &Value| list(value, "images").iter().map(key).collect::<Vec<_>>();
+        assert_eq!(keys(&found), keys(&truth), "{pattern}");
+        let names = |value: &Value| list(value, "videos").iter().map(|v| v["name"].clone()).collect::<Vec<_>>();
+        if pattern.ends_with("mp4") {
+            assert_eq!(names(&found), names(&truth));
+            assert_eq!(found["images"][2]["file_name"], "frames/seed-000099/clip/000000.png");
         }
     }
 }

@@ -221,7 +221,7 @@ pub(crate) struct PhantomArgs {
     /// Frames a sequence
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) frames: u32,
-    /// Decides all that the other options leave open: the same seed gives the same bytes
+    /// Decides all that the other options leave open: the same seed gives the same frames and truth
     #[arg(long, value_name = "S", default_value = "0")]
     pub(crate) seed: u64,
     /// Number of sequences, of seeds S, S + 1, and so on; more than one get folders seed-NNNNNN

@@ -10,10 +10,11 @@
 //! | `clip.dcm` | the frames as multi-frame ultrasound DICOM |
 //! | `coco.json` | the ground truth; written last, so that a folder that has it is complete |
 //!
-//! One sequence lies in the output folder itself, several lie in folders `seed-NNNNNN` below it. `phantom.json` in the
-//! output folder states what was asked for, and marks the folder as one that may be overwritten.
+//! One sequence lies in the output folder itself, several lie in folders `seed-NNNNNN` below it; the output folder's own
+//! `coco.json` then holds the ground truth of all. `phantom.json` in the output folder states what was asked for, and marks the folder as one that may be overwritten.
 
 mod folder;
+mod merged;
 mod sequence;
 mod truth;
 
@@ -186,6 +187,9 @@ impl PhantomPlan {
         }
         let mut summary = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         summary.interrupted = summary.sequences < self.sequences.get();
+        if !summary.interrupted && self.sequences.get() > 1 {
+            merged::write(self)?;
+        }
         Ok(summary)
     }
 

@@ -10,12 +10,23 @@ use crate::{
     phantom::{CLASS_NAMES, GroundTruth, Phantom, PhantomFrame},
     sinks::{JsonFile, RleLine, SinkError, encode_counts},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{borrow::Cow, path::Path};
 
-#[derive(Serialize)]
-struct Image {
+#[derive(Serialize, Deserialize)]
+pub(super) struct Video {
+    id: u64,
+    name: String,
+    file_name: String,
+    width: u32,
+    height: u32,
+    length: u32,
+    frame_rate: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Image {
     id: u64,
     file_name: String,
     width: u32,
@@ -26,17 +37,41 @@ struct Image {
     physical: Physical,
 }
 
-#[derive(Serialize)]
-struct Annotation {
+#[derive(Serialize, Deserialize)]
+pub(super) struct Annotation<'a> {
     id: u64,
     image_id: u64,
     category_id: u64,
     bbox: [f32; 4],
     area: u64,
-    segmentation: RleLine<'static>,
+    #[serde(borrow)]
+    segmentation: RleLine<'a>,
     iscrowd: u8,
     track_id: u32,
     visible_fraction: f32,
+}
+
+impl Video {
+    /// The entry in a file where `videos` others are before it and its sequence lies in `folder`.
+    pub(super) fn moved(self, videos: u64, folder: &str) -> Self {
+        let (name, file_name) = (format!("{folder}/{}", self.name), format!("{folder}/{}", self.file_name));
+        Self { id: self.id + videos, name, file_name, ..self }
+    }
+}
+
+impl Image {
+    /// The entry in a file where `images` and `videos` others are before it and its sequence lies in `folder`.
+    pub(super) fn moved(self, images: u64, videos: u64, folder: &str) -> Self {
+        let file_name = format!("{folder}/{}", self.file_name);
+        Self { id: self.id + images, video_id: self.video_id + videos, file_name, ..self }
+    }
+}
+
+impl Annotation<'_> {
+    /// The entry in a file where `annotations` and `images` others are before it.
+    pub(super) fn moved(self, annotations: u64, images: u64) -> Self {
+        Self { id: self.id + annotations, image_id: self.image_id + images, ..self }
+    }
 }
 
 /// The file while its sequence is rendered: images and categories are known from the start, annotations come with the
@@ -66,10 +101,8 @@ impl TruthFile {
             PhantomFiles { dicom: true, .. } => "clip.dcm",
             _ => "frames",
         };
-        file.item(&json!({
-            "id": 1, "name": "clip", "file_name": clip, "width": width, "height": height,
-            "length": options.frames, "frame_rate": options.frame_rate,
-        }))?;
+        let (name, file_name) = ("clip".to_owned(), clip.to_owned());
+        file.item(&Video { id: 1, name, file_name, width, height, length: options.frames, frame_rate: options.frame_rate })?;
         file.text("\n]")?;
         file.begin("images")?;
         for index in 0..options.frames {
@@ -85,11 +118,7 @@ impl TruthFile {
             })?;
         }
         file.text("\n]")?;
-        file.begin("categories")?;
-        for (name, id) in CLASS_NAMES.iter().zip(1u64..) {
-            file.item(&json!({ "id": id, "name": name, "supercategory": "object" }))?;
-        }
-        file.text("\n]")?;
+        write_categories(&mut file)?;
         file.begin("annotations")?;
         Ok(Self { file, annotations: 0 })
     }
@@ -110,7 +139,16 @@ impl TruthFile {
     }
 }
 
-fn annotation(id: u64, image_id: u64, object: &GroundTruth) -> Annotation {
+/// Writes the classes, numbered as a detector's own classes are in a run's `coco.json`.
+pub(super) fn write_categories(file: &mut JsonFile) -> Result<(), SinkError> {
+    file.begin("categories")?;
+    for (name, id) in CLASS_NAMES.iter().zip(1u64..) {
+        file.item(&json!({ "id": id, "name": name, "supercategory": "object" }))?;
+    }
+    file.text("\n]")
+}
+
+fn annotation(id: u64, image_id: u64, object: &GroundTruth) -> Annotation<'static> {
     let size = object.mask.size();
     Annotation {
         id,
