@@ -6,6 +6,8 @@ mod args;
 mod bench;
 mod completions;
 mod doctor;
+mod eval;
+mod eval_table;
 mod exit;
 mod inputs;
 mod models;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Detect(args) => run::detect(args, &terminal),
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
+        Command::Eval(args) => eval::run(args, &terminal),
         Command::Models(args) => models::run(args, &terminal),
         Command::Bench(args) => bench::run(args, &terminal),
         Command::Doctor(args) => doctor::run(args, &terminal),
