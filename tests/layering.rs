@@ -19,10 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("phantom", &["frame", "geometry"]),
     ("matching", &[]),
     ("eval", &["matching"]),
-    (
-        "pipeline",
-        &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"],
-    ),
+    ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"]),
 ];
 
 /// Crate as written in code, places (below `src/`) that may name it.

@@ -17,8 +17,7 @@ pub(super) struct Candidate {
 pub(super) fn one_to_one(candidates: &[Candidate]) -> Vec<Candidate> {
     let mut groups: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
     let mut parents = Parents::default();
-    let nodes: Vec<(usize, usize)> =
-        candidates.iter().map(|c| (parents.node(2 * c.prediction), parents.node(2 * c.object + 1))).collect();
+    let nodes: Vec<(usize, usize)> = candidates.iter().map(|c| (parents.node(2 * c.prediction), parents.node(2 * c.object + 1))).collect();
     nodes.iter().for_each(|&(a, b)| parents.join(a, b));
     for (candidate, &(node, _)) in candidates.iter().zip(&nodes) {
         groups.entry(parents.root(node)).or_default().push(*candidate);
@@ -93,8 +92,7 @@ mod tests {
     use super::*;
 
     fn chosen(candidates: &[(usize, usize, f64)]) -> Vec<(usize, usize)> {
-        let all: Vec<Candidate> =
-            candidates.iter().map(|&(prediction, object, cost)| Candidate { prediction, object, cost }).collect();
+        let all: Vec<Candidate> = candidates.iter().map(|&(prediction, object, cost)| Candidate { prediction, object, cost }).collect();
         one_to_one(&all).iter().map(|c| (c.prediction, c.object)).collect()
     }
 

@@ -106,7 +106,8 @@ struct Row {
 fn rows(max_detections: &[usize]) -> Vec<Row> {
     let last = max_detections.len().saturating_sub(1);
     let most = max_detections.last().copied().unwrap_or_default();
-    let row = |name: &str, precision, iou, area, limit, max_detections| Row { name: name.into(), precision, iou, area, limit, max_detections };
+    let row =
+        |name: &str, precision, iou, area, limit, max_detections| Row { name: name.into(), precision, iou, area, limit, max_detections };
     let mut rows = vec![
         row("AP", true, None, "all", last, most),
         row("AP50", true, Some(0.5), "all", last, most),
@@ -153,10 +154,7 @@ pub(super) fn evaluate(set: &TestSet, iou: IouType, max_detections: &[usize], pa
         }
     }
     let of_class = |(place, class): (usize, &super::test_set::Class)| (class.name.clone(), curves.stats(place..place + 1));
-    Ok(CocoMetrics {
-        overall: curves.stats(0..set.classes.len()),
-        per_class: set.classes.iter().enumerate().map(of_class).collect(),
-    })
+    Ok(CocoMetrics { overall: curves.stats(0..set.classes.len()), per_class: set.classes.iter().enumerate().map(of_class).collect() })
 }
 
 /// Sum and count of one class's values for a row, without those that are -1.

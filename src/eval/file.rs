@@ -117,11 +117,8 @@ pub(super) fn dataset<'a>(path: &Path, text: &'a [u8]) -> Result<Dataset<'a>, Ev
 /// Reads predictions of either form.
 pub(super) fn predictions<'a>(path: &Path, text: &'a [u8]) -> Result<CocoFile<'a>, EvalError> {
     let is_list = text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
-    let parsed = if is_list {
-        serde_json::from_slice(text).map(CocoFile::Results)
-    } else {
-        serde_json::from_slice(text).map(CocoFile::Dataset)
-    };
+    let parsed =
+        if is_list { serde_json::from_slice(text).map(CocoFile::Results) } else { serde_json::from_slice(text).map(CocoFile::Dataset) };
     parsed.map_err(|e| {
         let remedy = "give a COCO results list, or a whole COCO file whose annotations have scores";
         not_json(path, text, &e, "holds no COCO predictions").with_remedy(remedy)

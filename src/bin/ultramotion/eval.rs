@@ -16,8 +16,8 @@ struct Gate {
 
 #[derive(Serialize)]
 struct Output<'a> {
-    ground_truth: &'a std::path::Path,
-    predictions_file: &'a std::path::Path,
+    ground_truth_file: String,
+    predictions_file: String,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
     gates: &'a [Gate],
@@ -36,8 +36,12 @@ pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     let evaluation = evaluate(&args.ground_truth, &args.predictions, &options)?;
     let gates = gates(args, &evaluation);
     if terminal.json {
-        let files = (args.ground_truth.as_path(), args.predictions.as_path());
-        terminal.print_json(&Output { ground_truth: files.0, predictions_file: files.1, evaluation: &evaluation, gates: &gates })?;
+        terminal.print_json(&Output {
+            ground_truth_file: args.ground_truth.display().to_string(),
+            predictions_file: args.predictions.display().to_string(),
+            evaluation: &evaluation,
+            gates: &gates,
+        })?;
     } else {
         eval_table::lines(&evaluation).iter().try_for_each(|line| terminal.print(line))?;
     }

@@ -47,8 +47,7 @@ pub(super) fn with_dataset(truth: &Dataset<'_>, file: &Dataset<'_>, path: &Path,
     let images = images_of(truth, file, path, common_only)?;
     let categories = categories_of(truth, file, path)?;
     let common = |found: &HashMap<i64, usize>| common_only.then(|| found.values().copied().collect::<HashSet<_>>());
-    let alignment =
-        Alignment { common_images: common(&images), common_categories: common(&categories), images, categories };
+    let alignment = Alignment { common_images: common(&images), common_categories: common(&categories), images, categories };
     if !common_only {
         check_complete(truth, file, &alignment, path)?;
     }
@@ -88,12 +87,7 @@ fn names_of(dataset: &Dataset<'_>) -> Option<Vec<String>> {
 }
 
 /// Refuses images that the ground truth does not have.
-fn complete(
-    found: HashMap<i64, usize>,
-    file: &Dataset<'_>,
-    path: &Path,
-    common_only: bool,
-) -> Result<HashMap<i64, usize>, EvalError> {
+fn complete(found: HashMap<i64, usize>, file: &Dataset<'_>, path: &Path, common_only: bool) -> Result<HashMap<i64, usize>, EvalError> {
     let unknown: Vec<String> = file.images.iter().filter(|image| !found.contains_key(&image.id)).map(name_of).collect();
     if !unknown.is_empty() && (!common_only || found.is_empty()) {
         let problem = format!("{} of its {} images are not in the ground truth: {}", unknown.len(), file.images.len(), some_of(&unknown));
