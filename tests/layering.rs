@@ -17,7 +17,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sources", &["frame", "geometry", "dicom", "engine"]),
     ("sinks", &["frame", "geometry", "dicom"]),
     ("phantom", &["frame", "geometry"]),
-    ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom"]),
+    ("matching", &[]),
+    ("eval", &["matching"]),
+    ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"]),
 ];
 
 /// Crate as written in code, places (below `src/`) that may name it.
@@ -28,6 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ctrlc", &["bin/"]),
     ("cudarc", &["engine/", "ops/cuda/", "audit/"]),
     ("hf_hub", &["weights/"]),
+    ("hotcoco", &["eval/"]),
     ("video_rs", &["sources/", "sinks/", "engine/", "pipeline/doctor.rs"]),
 ];
 

@@ -185,12 +185,5 @@ fn truth_of(view: &View, p: &Painted, field: &[f32], labels: &mut [u8]) -> Optio
     }
     let class = p.target.class;
     labels.iter_mut().zip(&pixels).filter(|(_, inside)| **inside != 0).for_each(|(label, _)| *label = class as u8 + 1);
-    Some(GroundTruth {
-        class,
-        label: CLASS_NAMES[class as usize],
-        track_id: p.track_id,
-        bbox: mask.bounds()?,
-        visible_fraction,
-        mask,
-    })
+    Some(GroundTruth { class, label: CLASS_NAMES[class as usize], track_id: p.track_id, bbox: mask.bounds()?, visible_fraction, mask })
 }

@@ -8,10 +8,10 @@
 //!
 //! The model runs in a closure, so that this module knows of no model. A value that is not finite is an error, never a comparison.
 
-mod assignment;
-
-use crate::engine::{Engine, EngineError, Stage};
-use assignment::assign;
+use crate::{
+    engine::{Engine, EngineError, Stage},
+    matching::assign,
+};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -212,7 +212,7 @@ where
             };
             scaled.iter().map(part).sum()
         };
-        order.extend(assign(queries, cost).into_iter().map(|found| first + found));
+        order.extend(assign(queries, queries, cost).into_iter().map(|found| first + found));
     }
     let reordered = |[found, expected]: &[Vec<f32>; 2], width: usize| -> [Vec<f32>; 2] {
         [order.iter().flat_map(|&i| row(found, i, width)).copied().collect(), expected.clone()]

@@ -6,6 +6,8 @@ mod args;
 mod bench;
 mod completions;
 mod doctor;
+mod eval;
+mod eval_table;
 mod exit;
 mod inputs;
 mod models;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
         Command::Phantom(args) => phantom::run(args, &terminal),
+        Command::Eval(args) => eval::run(args, &terminal),
         Command::Models(args) => models::run(args, &terminal),
         Command::Bench(args) => bench::run(args, &terminal),
         Command::Doctor(args) => doctor::run(args, &terminal),

@@ -3,13 +3,19 @@
 /// Costs are cut here, so that sums and differences of them stay finite.
 const HIGHEST: f64 = 1e200;
 
-/// For each of `n` rows the column assigned to it, so that the sum of `cost(row, column)` is smallest.
-pub(super) fn assign(n: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<usize> {
-    let costs: Vec<f64> = (0..n * n).map(|i| cost(i / n, i % n).min(HIGHEST)).collect();
+/// For each of `rows` the one of `columns` assigned to it, so that the sum of `cost(row, column)` is smallest: each row has
+/// a column, no two the same. Takes rows² × columns steps and rows × columns numbers.
+///
+/// # Panics
+/// If there are fewer columns than rows.
+pub fn assign(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<usize> {
+    assert!(rows <= columns, "{rows} rows cannot each have one of {columns} columns");
+    let n = columns;
+    let costs: Vec<f64> = (0..rows * n).map(|i| cost(i / n, i % n).min(HIGHEST)).collect();
     // Column n stands for "none": each row starts there.
-    let (mut row_price, mut column_price) = (vec![0.0; n], vec![0.0; n + 1]);
+    let (mut row_price, mut column_price) = (vec![0.0; rows], vec![0.0; n + 1]);
     let mut row_of: Vec<Option<usize>> = vec![None; n + 1];
-    for start in 0..n {
+    for start in 0..rows {
         row_of[n] = Some(start);
         let mut column = n;
         let mut slack = vec![f64::INFINITY; n];
@@ -44,13 +50,13 @@ pub(super) fn assign(n: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<usize>
             column = before[column];
         }
     }
-    let mut columns = vec![0; n];
+    let mut found = vec![0; rows];
     for (column, row) in row_of.iter().take(n).enumerate() {
         if let Some(row) = *row {
-            columns[row] = column;
+            found[row] = column;
         }
     }
-    columns
+    found
 }
 
 #[cfg(test)]
@@ -63,7 +69,7 @@ mod tests {
         for seed in 0..50u64 {
             let cost = |i: usize, j: usize| ((seed * 31 + i as u64 * 17 + j as u64 * 7919 + (i * j) as u64 * 104_729) % 101) as f64;
             let total = |columns: &[usize]| columns.iter().enumerate().map(|(i, &j)| cost(i, j)).sum::<f64>();
-            let found = assign(6, cost);
+            let found = assign(6, 6, cost);
             let mut sorted = found.clone();
             sorted.sort_unstable();
             assert_eq!(sorted, [0, 1, 2, 3, 4, 5]);
@@ -88,13 +94,21 @@ mod tests {
     fn greedy_choices_are_revised() {
         // Row 0 is nearest to column 0, but leaving that to row 1 is cheaper over all.
         let costs = [[1.0, 2.0], [1.5, 9.0]];
-        assert_eq!(assign(2, |i, j| costs[i][j]), [1, 0]);
-        assert!(assign(0, |_, _| 0.0).is_empty());
+        assert_eq!(assign(2, 2, |i, j| costs[i][j]), [1, 0]);
+        assert!(assign(0, 0, |_, _| 0.0).is_empty());
+    }
+
+    #[test]
+    fn more_columns_than_rows_leave_some_free() {
+        let costs = [[5.0, 1.0, 9.0, 2.0], [5.0, 0.5, 9.0, 8.0]];
+        assert_eq!(assign(2, 4, |i, j| costs[i][j]), [3, 1]);
+        assert_eq!(assign(1, 3, |_, j| 3.0 - j as f64), [2]);
+        assert!(assign(0, 3, |_, _| 0.0).is_empty());
     }
 
     #[test]
     fn costs_without_bound_still_end() {
-        assert_eq!(assign(3, |_, _| f64::INFINITY).len(), 3);
-        assert_eq!(assign(2, |i, j| if i == j { f64::INFINITY } else { 1.0 }), [1, 0]);
+        assert_eq!(assign(3, 3, |_, _| f64::INFINITY).len(), 3);
+        assert_eq!(assign(2, 2, |i, j| if i == j { f64::INFINITY } else { 1.0 }), [1, 0]);
     }
 }
