@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use ultramotion::engine::Engine;
-use ultramotion::weights::{Checkpoint, CheckpointFormat, ElementType, Extra, WeightsError, inspect};
+use ultramotion::weights::{Checkpoint, CheckpointFormat, ElementType, Extra, Hub, HubConfig, ModelRef, WeightsError, inspect};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints").join(name)
@@ -222,7 +222,9 @@ fn tensors_become_parameters_under_their_new_names() {
 
 #[test]
 fn an_inspection_describes_without_loading() {
-    let inspection = inspect(fixture("training_protocol5.pt")).unwrap();
+    let files = ModelRef::parse(fixture("training_protocol5.pt"), None).unwrap();
+    let files = files.resolve(&Hub::new(HubConfig::from_env().unwrap()), &mut ()).unwrap();
+    let inspection = inspect(&files.weights).unwrap();
     assert_eq!((inspection.tensors.len(), inspection.parameters), (3, 11));
     assert_eq!(inspection.elements, BTreeMap::from([(ElementType::F32, 2), (ElementType::I64, 1)]));
     assert_eq!(inspection.bytes, std::fs::metadata(fixture("training_protocol5.pt")).unwrap().len());

@@ -28,7 +28,7 @@ pub struct ModelOrigin {
 impl From<&ModelFiles> for ModelOrigin {
     fn from(files: &ModelFiles) -> Self {
         let (repository, revision) = match &files.origin {
-            weights::ModelOrigin::Path => (None, None),
+            weights::ModelOrigin::Path | weights::ModelOrigin::Embedded => (None, None),
             weights::ModelOrigin::Hub { repo, commit, .. } => (Some(repo.clone()), Some(commit.clone())),
         };
         let all = [Some(&files.weights), files.config.as_ref(), files.preprocessor.as_ref()];
@@ -37,21 +37,26 @@ impl From<&ModelFiles> for ModelOrigin {
     }
 }
 
-/// Loads a detector: finds it by name, hub id or path, fetches it if need be, and builds it on the engine's device.
+fn find(name: Option<&str>, role: Role) -> Result<ModelRef, ModelError> {
+    Ok(name.map_or_else(|| ModelRef::default_of(role), |name| ModelRef::parse(name, Some(role)))?)
+}
+
+/// Loads a detector: finds it by name, hub id or path, fetches it if need be, and builds it on the engine's device. Without
+/// a name it is the one that is part of the program.
 /// `labels` is a file of class names, one a line.
 ///
 /// # Errors
 /// [`ModelError`] if it cannot be found, fetched or read, or is not a D-FINE.
 pub fn load_detector(
     engine: &Engine,
-    name: &str,
+    name: Option<&str>,
     labels: Option<&Path>,
     hub: &Hub,
     progress: &mut dyn DownloadProgress,
 ) -> Result<Detector, ModelError> {
-    let files = ModelRef::parse(name, Some(Role::Detector))?.resolve(hub, progress)?;
+    let files = find(name, Role::Detector)?.resolve(hub, progress)?;
     let names = labels.map(read_labels).transpose()?.map_or(Names::Needed, Names::Given);
-    let loaded = build_detector(engine, &files, &Checkpoint::open(&files.weights.path)?, names)?;
+    let loaded = build_detector(engine, &files, &Checkpoint::of(&files.weights)?, names)?;
     Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
 }
 
@@ -61,7 +66,7 @@ pub fn load_detector(
 /// As [`load_detector`].
 pub fn load_detector_unnamed(engine: &Engine, name: &str, hub: &Hub, progress: &mut dyn DownloadProgress) -> Result<Detector, ModelError> {
     let files = ModelRef::parse(name, Some(Role::Detector))?.resolve(hub, progress)?;
-    let loaded = build_detector(engine, &files, &Checkpoint::open(&files.weights.path)?, Names::OrNumbers)?;
+    let loaded = build_detector(engine, &files, &Checkpoint::of(&files.weights)?, Names::OrNumbers)?;
     Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
 }
 
@@ -76,7 +81,8 @@ enum Names {
 }
 
 fn build_detector(engine: &Engine, files: &ModelFiles, checkpoint: &Checkpoint, names: Names) -> Result<dfine::Detector, ModelError> {
-    let read = |file: &Option<ModelFile>| file.as_ref().map(|f| read_text(&f.path)).transpose();
+    let unreadable = |file: &ModelFile, e: std::io::Error| ModelError::File { path: file.path.clone(), problem: e.to_string() };
+    let read = |file: &Option<ModelFile>| file.as_ref().map(|f| f.text().map_err(|e| unreadable(f, e))).transpose();
     let (config, preprocessor) = (read(&files.config)?, read(&files.preprocessor)?);
     let origin = files.weights.path.display().to_string();
     // Names in the checkpoint count where nothing else names the classes.
@@ -104,10 +110,15 @@ fn build_detector(engine: &Engine, files: &ModelFiles, checkpoint: &Checkpoint, 
 ///
 /// # Errors
 /// [`ModelError`] if it cannot be found, fetched or read, or is not a MobileSAM.
-pub fn load_segmenter(engine: &Engine, name: &str, hub: &Hub, progress: &mut dyn DownloadProgress) -> Result<Segmenter, ModelError> {
-    let files = ModelRef::parse(name, Some(Role::Segmenter))?.resolve(hub, progress)?;
+pub fn load_segmenter(
+    engine: &Engine,
+    name: Option<&str>,
+    hub: &Hub,
+    progress: &mut dyn DownloadProgress,
+) -> Result<Segmenter, ModelError> {
+    let files = find(name, Role::Segmenter)?.resolve(hub, progress)?;
     let unchanged = |name: String, tensor: Tensor| Ok::<_, Infallible>(vec![(name, tensor)]);
-    let params: Params = Checkpoint::open(&files.weights.path)?.into_params(engine, unchanged)?;
+    let params: Params = Checkpoint::of(&files.weights)?.into_params(engine, unchanged)?;
     Ok(Segmenter::new(engine, MobileSam::load(&params)?, ModelOrigin::from(&files)))
 }
 
@@ -117,7 +128,7 @@ pub fn load_segmenter(engine: &Engine, name: &str, hub: &Hub, progress: &mut dyn
 /// [`ModelError`] of the detector if they make neither a D-FINE nor a MobileSAM.
 pub fn describe(files: &ModelFiles) -> Result<String, ModelError> {
     let engine = Engine::cpu();
-    let checkpoint = Checkpoint::open(&files.weights.path)?;
+    let checkpoint = Checkpoint::of(&files.weights)?;
     if checkpoint.names().any(|name| name.starts_with("image_encoder.")) {
         let unchanged = |name: String, tensor: Tensor| Ok::<_, Infallible>(vec![(name, tensor)]);
         MobileSam::load(&checkpoint.into_params(&engine, unchanged)?)?;

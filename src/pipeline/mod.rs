@@ -13,8 +13,8 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let engine = Engine::open(DeviceSpec::Auto)?;
 //! let hub = Hub::new(HubConfig::from_env()?);
-//! let detector = load_detector(&engine, "dfine-s", None, &hub, &mut ())?.with_selection(0.5, 100, &[])?;
-//! let segmenter = load_segmenter(&engine, "mobile-sam", &hub, &mut ())?;
+//! let detector = load_detector(&engine, Some("dfine-s"), None, &hub, &mut ())?.with_selection(0.5, 100, &[])?;
+//! let segmenter = load_segmenter(&engine, Some("mobile-sam"), &hub, &mut ())?;
 //! let task = Task::Pipeline(Box::new(detector), Box::new(segmenter));
 //! let inputs = expand(&["clip.mp4".into()], ExpandOptions::default(), &mut std::io::empty());
 //! let summary = Plan {

@@ -2,13 +2,14 @@
 
 use super::element::ElementType;
 use super::error::{Flaw, WeightsError};
+use super::hub::ModelFile;
 use super::stored::{self, StoredTensor};
 use super::torch::{self, Contents, Extra};
 use candle_core::Tensor;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -56,13 +57,38 @@ pub struct TensorInfo {
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<Bytes>,
     format: CheckpointFormat,
     tensors: BTreeMap<String, StoredTensor>,
     metadata: BTreeMap<String, String>,
     sub_dictionary: Option<&'static str>,
     prefix: Option<String>,
     extras: BTreeMap<String, Extra>,
+}
+
+/// What a checkpoint is read from.
+#[derive(Debug)]
+enum Bytes {
+    File(File),
+    Embedded(Cursor<&'static [u8]>),
+}
+
+impl Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Embedded(cursor) => cursor.read(buffer),
+        }
+    }
+}
+
+impl Seek for Bytes {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Embedded(cursor) => cursor.seek(to),
+        }
+    }
 }
 
 impl Checkpoint {
@@ -97,7 +123,29 @@ impl Checkpoint {
             CheckpointFormat::TorchLegacy => torch::read_legacy(path, &file, len)?,
         };
         let Contents { tensors, sub_dictionary, prefix, extras } = contents;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), format, tensors, metadata, sub_dictionary, prefix, extras })
+        let file = Mutex::new(Bytes::File(file));
+        Ok(Self { path: path.to_owned(), file, format, tensors, metadata, sub_dictionary, prefix, extras })
+    }
+
+    /// Opens a file of a model, on disk or in the program.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn of(file: &ModelFile) -> Result<Self, WeightsError> {
+        let Some(content) = file.content else { return Self::open(&file.path) };
+        let mut cursor = Cursor::new(content);
+        let header = super::safetensors::read_header(&mut cursor, file.bytes);
+        let header = header.map_err(|flaw| WeightsError::Malformed { path: file.path.clone(), flaw })?;
+        Ok(Self {
+            path: file.path.clone(),
+            file: Mutex::new(Bytes::Embedded(cursor)),
+            format: CheckpointFormat::Safetensors,
+            tensors: header.tensors,
+            metadata: header.metadata,
+            sub_dictionary: None,
+            prefix: None,
+            extras: BTreeMap::new(),
+        })
     }
 
     /// The file.
@@ -181,7 +229,7 @@ impl Checkpoint {
         stored::to_tensor(stored.element, &stored.shape, &bytes).map_err(fail)
     }
 
-    fn file(&self) -> MutexGuard<'_, File> {
+    fn file(&self) -> MutexGuard<'_, Bytes> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

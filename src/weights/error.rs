@@ -89,6 +89,16 @@ pub enum WeightsError {
         /// What would be understood.
         known: String,
     },
+    /// No model was named, and none is part of the program.
+    #[error(
+        "{option}: this program was built without models (feature embedded-models); give a path, a hub id ORG/NAME[@REVISION], or one of {known}"
+    )]
+    NoDefault {
+        /// The option.
+        option: &'static str,
+        /// Models with a name.
+        known: String,
+    },
     /// A directory has no checkpoint in it, or several.
     #[error("{}: {reason}; a model directory has config.json and model.safetensors, or name the checkpoint file itself", path.display())]
     Directory {

@@ -1,10 +1,9 @@
 //! What a checkpoint is, without loading it: `ultramotion models inspect`.
 
-use super::hub::digest::digest;
-use super::{Checkpoint, CheckpointFormat, ElementType, Extra, TensorInfo, WeightsError};
+use super::{Checkpoint, CheckpointFormat, ElementType, Extra, ModelFile, TensorInfo, WeightsError};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A checkpoint in figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,14 +32,12 @@ pub struct Inspection {
     pub tensors: Vec<TensorInfo>,
 }
 
-/// Opens `path` and describes it; data of tensors is read only for the SHA-256.
+/// Opens a file of a model and describes it.
 ///
 /// # Errors
-/// As [`Checkpoint::open`].
-pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, WeightsError> {
-    let path = path.as_ref();
-    let checkpoint = Checkpoint::open(path)?;
-    let (bytes, sha256) = digest(path).map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
+/// As [`Checkpoint::of`].
+pub fn inspect(file: &ModelFile) -> Result<Inspection, WeightsError> {
+    let checkpoint = Checkpoint::of(file)?;
     let tensors: Vec<TensorInfo> = checkpoint.infos().collect();
     let mut elements = BTreeMap::new();
     for info in &tensors {
@@ -48,10 +45,10 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, WeightsError> {
     }
     let count = |info: &TensorInfo| info.shape.iter().map(|d| *d as u64).fold(1u64, u64::saturating_mul);
     Ok(Inspection {
-        path: path.to_owned(),
+        path: file.path.clone(),
         format: checkpoint.format(),
-        bytes,
-        sha256,
+        bytes: file.bytes,
+        sha256: file.sha256.clone(),
         sub_dictionary: checkpoint.sub_dictionary().map(str::to_owned),
         removed_prefix: checkpoint.removed_prefix().map(str::to_owned),
         parameters: tensors.iter().map(count).fold(0, u64::saturating_add),

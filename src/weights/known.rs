@@ -4,6 +4,7 @@
 //! were not found stand at `main`, which hub and cache resolve to a commit when the model is first fetched. Where the
 //! SHA-256 of the weights is published it is held here too and checked on every load, so that a branch that moved is noticed.
 
+use super::EMBEDDED_MODELS;
 use serde::Serialize;
 
 /// What a model does.
@@ -146,8 +147,9 @@ impl KnownModel {
 
 /// Names that may be given for `role`, or for either.
 pub(super) fn names(role: Option<Role>) -> Vec<&'static str> {
+    let embedded = EMBEDDED_MODELS.iter().filter(|model| role.is_none_or(|role| role == model.role)).map(|model| model.name);
     let matching = KNOWN_MODELS.iter().filter(|model| role.is_none_or(|role| role == model.role));
-    matching.flat_map(|model| model.alias.into_iter().chain(std::iter::once(model.name))).collect()
+    embedded.chain(matching.flat_map(|model| model.alias.into_iter().chain(std::iter::once(model.name)))).collect()
 }
 
 #[cfg(test)]

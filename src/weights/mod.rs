@@ -9,7 +9,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let hub = Hub::new(HubConfig::from_env()?);
 //! let files = ModelRef::parse("dfine-n", Some(Role::Detector))?.resolve(&hub, &mut ())?;
-//! let checkpoint = Checkpoint::open(&files.weights.path)?;
+//! let checkpoint = Checkpoint::of(&files.weights)?;
 //! let params = checkpoint.into_params(&Engine::cpu(), |name, tensor| Ok::<_, std::fmt::Error>(vec![(name, tensor)]))?;
 //! # Ok(())
 //! # }
@@ -18,6 +18,7 @@
 mod catalogue;
 mod checkpoint;
 mod element;
+mod embedded;
 mod error;
 mod hub;
 mod inspect;
@@ -32,6 +33,7 @@ mod torch;
 pub use catalogue::{CatalogueEntry, CatalogueFile, catalogue};
 pub use checkpoint::{Checkpoint, CheckpointFormat, TensorInfo};
 pub use element::ElementType;
+pub use embedded::{EMBEDDED_MODELS, EmbeddedModel};
 pub use error::{Flaw, WeightsError};
 pub use hub::{DownloadProgress, Hub, HubConfig, HubError, HubRepo, ModelFile};
 pub use inspect::{Inspection, inspect};

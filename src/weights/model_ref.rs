@@ -2,7 +2,7 @@
 
 use super::hub::{Choice, Hub, HubRepo, ModelFile, Snapshot, Wanted, file_names};
 use super::known::{self, KnownModel, Role};
-use super::{DownloadProgress, HubError, WeightsError};
+use super::{DownloadProgress, EmbeddedModel, HubError, WeightsError};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::fmt;
@@ -18,6 +18,8 @@ const PREPROCESSOR: &str = "preprocessor_config.json";
 pub enum ModelRef {
     /// A checkpoint file, or a directory that holds one.
     Path(PathBuf),
+    /// A model that is part of the program.
+    Embedded(&'static EmbeddedModel),
     /// A model with a name, at its own revision or another.
     Known(&'static KnownModel, HubRepo),
     /// A repository on the hub.
@@ -30,6 +32,8 @@ pub enum ModelRef {
 pub enum ModelOrigin {
     /// A path of this machine.
     Path,
+    /// The program itself.
+    Embedded,
     /// The hub or its cache.
     Hub {
         /// `org/name`.
@@ -76,6 +80,12 @@ impl ModelRef {
             known: format!("give a path, a hub id ORG/NAME[@REVISION], or one of {}", known::names(role).join(", ")),
         };
         let Some(text) = path.to_str() else { return Err(unknown("there is no such file or directory")) };
+        if let Some(model) = EmbeddedModel::find(text) {
+            return match role.filter(|role| *role != model.role) {
+                Some(role) => Err(unknown(&format!("goes with {}, not {}", model.role.option(), role.option()))),
+                None => Ok(Self::Embedded(model)),
+            };
+        }
         let (name, revision) = text.split_once('@').map_or((text, None), |(name, revision)| (name, Some(revision)));
         if let Some(model) = KnownModel::find(name) {
             if let Some(role) = role.filter(|role| *role != model.role) {
@@ -91,6 +101,15 @@ impl ModelRef {
             return Err(unknown("is neither a file nor the name of a model"));
         }
         HubRepo::new(name, revision.unwrap_or("main")).map(Self::Hub).ok_or_else(|| unknown("is neither a file nor a hub id"))
+    }
+
+    /// The model for `role` where the user named none: the one that is part of the program.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoDefault`] if the program was built without models.
+    pub fn default_of(role: Role) -> Result<Self, WeightsError> {
+        let none = || WeightsError::NoDefault { option: role.option(), known: known::names(Some(role)).join(", ") };
+        EmbeddedModel::default_of(role).map(Self::Embedded).ok_or_else(none)
     }
 
     /// Brings the files of the model to this machine, from the cache where it has them.
@@ -113,6 +132,7 @@ impl ModelRef {
     fn fetch(&self, hub: &Hub, refresh: bool, progress: &mut dyn DownloadProgress) -> Result<ModelFiles, WeightsError> {
         match self {
             Self::Path(path) => local(path),
+            Self::Embedded(model) => Ok(model.files()),
             Self::Known(model, repo) => {
                 // What is known of the weights holds for the revision it was found at.
                 let sha256 = model.weights_sha256.filter(|_| repo.revision() == model.revision);
@@ -127,6 +147,7 @@ impl ModelRef {
     fn assemble(&self, repo: &HubRepo, snapshot: Snapshot) -> Result<ModelFiles, WeightsError> {
         let Snapshot { commit, files } = snapshot;
         let origin = ModelOrigin::Hub { repo: repo.id().to_owned(), revision: repo.revision().to_owned(), commit };
+        let none = || HubError::NoWeights { repo: repo.to_string(), reason: "has no checkpoint".to_owned() };
         let (mut config, mut preprocessor, mut weights) = (None, None, None);
         for file in files {
             match file.name.as_str() {
@@ -135,7 +156,6 @@ impl ModelRef {
                 _ => weights = Some(file),
             }
         }
-        let none = || HubError::NoWeights { repo: repo.to_string(), reason: "has no checkpoint".to_owned() };
         Ok(ModelFiles { name: self.to_string(), origin, weights: weights.ok_or_else(none)?, config, preprocessor })
     }
 }
@@ -144,6 +164,7 @@ impl fmt::Display for ModelRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
+            Self::Embedded(model) => f.write_str(model.name),
             Self::Known(model, repo) if repo.revision() == model.revision => f.write_str(model.name),
             Self::Known(model, repo) => write!(f, "{}@{}", model.name, repo.revision()),
             Self::Hub(repo) => repo.fmt(f),

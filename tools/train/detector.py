@@ -100,7 +100,7 @@ def raised(value):
     return value
 
 
-def install(model, mask, compiled):
+def install(model, mask):
     """Puts the fixed-size denoising into transformers' model; backbone and encoder compute in bf16, all that follows in fp32."""
 
     def group(targets, num_classes, num_queries, class_embed, **_):
@@ -117,7 +117,7 @@ def install(model, mask, compiled):
         return forward
 
     for part in (model.model.backbone, model.model.encoder):
-        part.forward = lowered(torch.compile(part.forward) if compiled else part.forward)
+        part.forward = lowered(part.forward)
 
 
 def corners_of(boxes):
@@ -256,7 +256,7 @@ def train(args):
     model = untrained(args.ultramotion, args.output, device).train()
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval()
-    install(model, denoising_mask(model.config.num_queries, device), args.compile)
+    install(model, denoising_mask(model.config.num_queries, device))
     optimizer = torch.optim.AdamW(parameter_groups(model, 1e-4), lr=args.lr, fused=device.type == "cuda")
     rate = lambda step: min(1, step / args.warm_up) * (0.02 + 0.98 * min(1, 0.5 + 0.5 * math.cos(math.pi * max(0, step / args.steps - 0.3) / 0.7)))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
@@ -289,14 +289,13 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("out/phantom"), help="where sequences are made and kept")
     parser.add_argument("--first-seed", type=int, default=100_000, help="of the training sequences; seeds below are for tests")
     parser.add_argument("--sequences", type=int, default=3600)
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=3758)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--clip", type=float, default=0.5)
     parser.add_argument("--warm-up", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--save-every", type=int, default=1000)
     train(parser.parse_args())

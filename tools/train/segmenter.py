@@ -153,7 +153,6 @@ def train(args):
     print(f"{len(data)} frames, {len(occupied)} with objects, after {time.time() - started:.0f} s", flush=True)
     sam = sam_model_registry["vit_t"](checkpoint=None).to(device).train()
     average = copy.deepcopy(sam)
-    encode = torch.compile(embed) if args.compile else embed
     trained = [p for n, p in sam.named_parameters() if not n.startswith(("image_encoder.norm_head.", "image_encoder.head."))]
     groups = [
         {"params": [p for p in trained if p.dim() > 1], "weight_decay": 0.02},
@@ -174,7 +173,7 @@ def train(args):
         plain = (torch.rand(batch, device=device) < 0.5) & (not tiles)
         pixels, boxes, points, wanted, valid = draw_batch(data, index, side, plain)
         with torch.autocast(device.type, torch.bfloat16):
-            embeddings = encode(sam.image_encoder, pixels)
+            embeddings = embed(sam.image_encoder, pixels)
             # Of eight steps five prompt with boxes, one with a point, one with both, one with a box for three candidates.
             kind = step % 8
             spot = (points.reshape(-1, 1, 2), torch.ones(batch * PROMPTS, 1, device=device)) if kind >= 6 else None
@@ -203,15 +202,14 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("out/phantom"), help="where sequences are made and kept")
     parser.add_argument("--first-seed", type=int, default=100_000, help="of the training sequences; seeds below are for tests")
     parser.add_argument("--sequences", type=int, default=3600)
-    parser.add_argument("--tile-steps", type=int, default=6000)
-    parser.add_argument("--frame-steps", type=int, default=3000)
+    parser.add_argument("--tile-steps", type=int, default=3016)
+    parser.add_argument("--frame-steps", type=int, default=2203)
     parser.add_argument("--tile-batch", type=int, default=32)
     parser.add_argument("--frame-batch", type=int, default=12)
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--warm-up", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--save-every", type=int, default=1000)
     train(parser.parse_args())

@@ -119,9 +119,10 @@ pub(crate) struct DeviceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DetectorArgs {
-    /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt)
+    /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt);
+    /// without it the built-in dfine-n-phantom
     #[arg(long, value_name = "MODEL")]
-    pub(crate) detector: String,
+    pub(crate) detector: Option<String>,
     /// Class names, one a line, for a checkpoint that has none or other ones
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
@@ -142,9 +143,9 @@ pub(crate) struct SelectionArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SegmenterArgs {
-    /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors)
+    /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors); without it the built-in mobile-sam-phantom
     #[arg(long, value_name = "MODEL")]
-    pub(crate) segmenter: String,
+    pub(crate) segmenter: Option<String>,
 }
 
 #[derive(Debug, Args)]

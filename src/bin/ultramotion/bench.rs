@@ -17,14 +17,13 @@ use ultramotion::{
 
 /// Times models on a frame, and the pipeline on an input.
 pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    if args.detector.is_none() && args.segmenter.is_none() {
-        return Err(usage("bench", "name a --detector, a --segmenter or both"));
-    }
     let engine = inputs::engine(&args.device)?;
     let bench = Bench { warm_up: args.warm_up, repeats: args.repeats };
-    let detector = args.detector.clone().map(|detector| DetectorArgs { detector, labels: None });
+    // Without any name the program's own pair is timed; with one name that model alone.
+    let neither = args.detector.is_none() && args.segmenter.is_none();
+    let detector = (neither || args.detector.is_some()).then(|| DetectorArgs { detector: args.detector.clone(), labels: None });
     let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?;
-    let segmenter = args.segmenter.clone().map(|segmenter| SegmenterArgs { segmenter });
+    let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs { segmenter: args.segmenter.clone() });
     let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine, terminal)).transpose()?;
     let frames = match &args.input {
         Some(input) => first_frames(input, 16)?,

@@ -89,7 +89,7 @@ pub(crate) fn hub() -> anyhow::Result<Hub> {
 /// The detector, without its selection.
 pub(crate) fn detector(args: &DetectorArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Detector> {
     let mut downloads = Downloads::new(terminal);
-    Ok(pipeline::load_detector(engine, &args.detector, args.labels.as_deref(), &hub()?, &mut downloads)?)
+    Ok(pipeline::load_detector(engine, args.detector.as_deref(), args.labels.as_deref(), &hub()?, &mut downloads)?)
 }
 
 /// The detector with its selection.
@@ -103,7 +103,7 @@ pub(crate) fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Res
 /// The segmenter.
 pub(crate) fn segmenter(args: &SegmenterArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Segmenter> {
     let mut downloads = Downloads::new(terminal);
-    Ok(pipeline::load_segmenter(engine, &args.segmenter, &hub()?, &mut downloads)?)
+    Ok(pipeline::load_segmenter(engine, args.segmenter.as_deref(), &hub()?, &mut downloads)?)
 }
 
 /// What results depend on, as `run.json` keeps it and `--resume` compares it.

@@ -11,7 +11,7 @@ use std::path::Path;
 use ultramotion::{
     geometry::Size,
     pipeline::{self, NewDetector, TensorComparison},
-    weights::{self, Inspection, ModelRef},
+    weights::{self, EMBEDDED_MODELS, Inspection, ModelRef},
 };
 
 /// Runs the subcommand.
@@ -30,6 +30,13 @@ pub(crate) fn run(args: &ModelsArgs, terminal: &Terminal) -> anyhow::Result<Exit
 }
 
 fn list(terminal: &Terminal) -> anyhow::Result<Exit> {
+    for model in EMBEDDED_MODELS {
+        if terminal.json {
+            terminal.print_json(&json!({ "name": model.name, "role": model.role, "description": model.description, "embedded": true }))?;
+        } else {
+            terminal.print(&format!("{}: {}; embedded", model.name, model.description))?;
+        }
+    }
     for entry in weights::catalogue(&inputs::hub()?) {
         if terminal.json {
             terminal.print_json(&entry)?;
@@ -56,7 +63,7 @@ fn pull(model: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
 
 fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Exit> {
     let files = ModelRef::parse(model, None)?.resolve(&inputs::hub()?, &mut Downloads::new(terminal))?;
-    let mut inspection = weights::inspect(&files.weights.path)?;
+    let mut inspection = weights::inspect(&files.weights)?;
     let known = pipeline::describe(&files);
     if terminal.json {
         if !tensors {
@@ -107,7 +114,7 @@ fn verify(
     let (hub, mut downloads) = (inputs::hub()?, Downloads::new(terminal));
     let compared = match (detector, segmenter) {
         (Some(name), _) => pipeline::load_detector_unnamed(&engine, name, &hub, &mut downloads)?.verify(reference)?,
-        (_, Some(name)) => pipeline::load_segmenter(&engine, name, &hub, &mut downloads)?.verify(reference)?,
+        (_, Some(name)) => pipeline::load_segmenter(&engine, Some(name), &hub, &mut downloads)?.verify(reference)?,
         _ => return Err(usage("verify", "name a --detector or a --segmenter")),
     };
     let passed = compared.iter().all(|tensor| tensor.is_within(tolerance));

@@ -1,0 +1,5 @@
+//! No models in the program.
+
+use super::EmbeddedModel;
+
+pub(super) static MODELS: &[EmbeddedModel] = &[];
