@@ -1,12 +1,13 @@
 //! Finds and outlines things in moving images, ultrasound first: D-FINE detects, MobileSAM segments, on Candle.
 //!
 //! The layers, lowest first; a module uses only those above it in this list (`tests/layering.rs` holds that):
-//! [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`phantom`], [`pipeline`].
+//! [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`matching`], [`phantom`], [`pipeline`].
 
 pub mod dicom;
 pub mod engine;
 pub mod frame;
 pub mod geometry;
+pub mod matching;
 pub mod models;
 pub mod ops;
 pub mod phantom;

@@ -16,8 +16,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dicom", &["geometry"]),
     ("sources", &["frame", "geometry", "dicom", "engine"]),
     ("sinks", &["frame", "geometry", "dicom"]),
+    ("matching", &["frame", "geometry", "ops"]),
     ("phantom", &["frame", "geometry"]),
-    ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom"]),
+    ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "matching", "phantom"]),
 ];
 
 /// Crate as written in code, places (below `src/`) that may name it.

@@ -7,9 +7,10 @@
 //!
 //! On the CPU they run code of their own (`cpu`); on other devices, as yet, the composed ones.
 //!
-//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out.
+//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out; [`assign`] has its own.
 
 mod activation;
+mod assignment;
 mod attention;
 pub mod composed;
 mod conv2d;
@@ -25,6 +26,7 @@ mod resize;
 
 pub use crate::engine::{Params, ParamsError};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
+pub use assignment::{Assignment, AssignmentError, Objective, Rules, assign};
 pub use attention::{attention, window_attention};
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, inverted_residual};
 pub use cpu::RecyclingAllocator;
