@@ -1,12 +1,14 @@
 //! Exact one-to-one matching: of detections to ground truth, of tracks to detections.
 //!
 //! [`assign`] solves one problem, [`assign_batch`] many of one shape on all cores; [`Rules`] says which pairs are
-//! allowed and what is minimised. The solver is an operation ([`crate::ops`]), so that models reach it too; this is
+//! allowed and what is minimised. [`BatchAssigner`] and [`DetectionCost`] take tensors and leave the result on their device. The solver is an operation ([`crate::ops`]), so that models reach it too; this is
 //! the place where evaluation and tracking take it from.
 
 use rayon::prelude::*;
 
-pub use crate::ops::{Assignment, AssignmentError, Objective, Rules, assign};
+pub use crate::ops::{
+    Assignment, AssignmentError, BatchAssigner, DetectionCost, DetectionCostWeights, Objective, Rules, Targets, Used, assign,
+};
 
 /// Why one problem of a batch cannot be solved.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -18,6 +18,7 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod deformable_attention;
+mod detection_cost;
 mod linear;
 mod masks;
 mod norm;
@@ -26,11 +27,12 @@ mod resize;
 
 pub use crate::engine::{Params, ParamsError};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
-pub use assignment::{Assignment, AssignmentError, Objective, Rules, assign};
+pub use assignment::{Assignment, AssignmentError, BatchAssigner, Objective, Rules, Used, assign};
 pub use attention::{attention, window_attention};
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, inverted_residual};
 pub use cpu::RecyclingAllocator;
 pub use deformable_attention::deformable_attention;
+pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::Linear;
 pub use masks::{PackedMask, masks_to_runs};
 pub use norm::LayerNorm;

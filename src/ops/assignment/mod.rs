@@ -3,10 +3,14 @@
 //! Shortest augmenting paths as in Jonker and Volgenant (1987) and Crouse (2016), the algorithm of scipy's
 //! `linear_sum_assignment`, extended to problems that have no complete assignment.
 
+mod batch;
+#[cfg(not(feature = "cuda"))]
+mod no_device;
 mod shortest_path;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BatchAssigner, Used};
 use shortest_path::Problem;
 
 /// What an assignment minimises.
