@@ -16,8 +16,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dicom", &["geometry"]),
     ("sources", &["frame", "geometry", "dicom", "engine"]),
     ("sinks", &["frame", "geometry", "dicom"]),
+    ("matching", &["frame", "geometry", "ops"]),
     ("phantom", &["frame", "geometry"]),
-    ("matching", &[]),
     ("eval", &["matching"]),
     ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"]),
 ];

@@ -38,21 +38,17 @@ fn best_of_group(group: &[Candidate]) -> Vec<Candidate> {
         ids
     };
     let (predictions, objects) = (places(&|c| c.prediction), places(&|c| c.object));
-    let by_predictions = predictions.len() <= objects.len();
-    let (rows, columns) = if by_predictions { (&predictions, &objects) } else { (&objects, &predictions) };
-    let mut table: Vec<Option<Candidate>> = vec![None; rows.len() * columns.len()];
+    let columns = objects.len();
+    let mut table: Vec<Option<Candidate>> = vec![None; predictions.len() * columns];
     for candidate in group {
-        let (row, column) =
-            if by_predictions { (candidate.prediction, candidate.object) } else { (candidate.object, candidate.prediction) };
-        if let (Ok(row), Ok(column)) = (rows.binary_search(&row), columns.binary_search(&column)) {
-            table[row * columns.len() + column] = Some(*candidate);
+        if let (Ok(row), Ok(column)) = (predictions.binary_search(&candidate.prediction), objects.binary_search(&candidate.object)) {
+            table[row * columns + column] = Some(*candidate);
         }
     }
-    // One pair that is none costs more than all others together, so that there are as few of them as can be.
-    let none = rows.len() as f64 + 1.0;
-    let at = |row: usize, column: usize| table[row * columns.len() + column];
-    let found = matching::assign(rows.len(), columns.len(), |row, column| at(row, column).map_or(none, |c| c.cost));
-    found.into_iter().enumerate().filter_map(|(row, column)| at(row, column)).collect()
+    let costs: Vec<f64> = table.iter().map(|c| c.map_or(f64::INFINITY, |c| c.cost)).collect();
+    // Costs are of overlaps: finite, or no pair. Anything else is paired with nothing.
+    let found = matching::assign(&costs, predictions.len(), columns, &matching::Rules::default());
+    found.map_or_else(|_| Vec::new(), |found| found.pairs().filter_map(|(row, column)| table[row * columns + column]).collect())
 }
 
 /// Sets of things that are connected.

@@ -7,14 +7,18 @@
 //!
 //! On the CPU they run code of their own (`cpu`); on other devices, as yet, the composed ones.
 //!
-//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out.
+//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out; [`assign`] has its own.
 
 mod activation;
+mod assignment;
 mod attention;
 pub mod composed;
 mod conv2d;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod deformable_attention;
+mod detection_cost;
 mod linear;
 mod masks;
 mod norm;
@@ -23,10 +27,12 @@ mod resize;
 
 pub use crate::engine::{Params, ParamsError};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
+pub use assignment::{Assignment, AssignmentError, BatchAssigner, Objective, Rules, Used, assign};
 pub use attention::{attention, window_attention};
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, inverted_residual};
 pub use cpu::RecyclingAllocator;
 pub use deformable_attention::deformable_attention;
+pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::Linear;
 pub use masks::{PackedMask, masks_to_runs};
 pub use norm::LayerNorm;

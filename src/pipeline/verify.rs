@@ -10,7 +10,7 @@
 
 use crate::{
     engine::{Engine, EngineError, Stage},
-    matching::assign,
+    matching::{AssignmentError, Rules, assign},
 };
 use candle_core::Tensor;
 use std::collections::BTreeMap;
@@ -86,6 +86,9 @@ pub enum VerifyError {
     /// The model failed.
     #[error("the model failed on the reference's input: {0}")]
     Run(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The queries of model and reference cannot be paired.
+    #[error("pairing the queries: {0}")]
+    Pairing(#[from] AssignmentError),
     /// A move to or from the device failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -205,14 +208,18 @@ where
     let scaled = [(&logits, classes), (&boxes, 4)].map(|(pair, width)| (pair, width, mean_square(&pair[1])));
     let mut order = Vec::with_capacity(batch * queries);
     for first in (0..batch * queries).step_by(queries) {
-        let cost = |expected: usize, found: usize| -> f64 {
+        let cost = |at: usize| -> f64 {
+            let (expected, found) = (at / queries, at % queries);
             let part = |(pair, width, scale): &(&[Vec<f32>; 2], usize, f64)| {
                 let distance = square_distance(row(&pair[0], first + found, *width), row(&pair[1], first + expected, *width));
                 distance / scale / *width as f64
             };
-            scaled.iter().map(part).sum()
+            // Distances without bound, or to a reference that is all zero, are the last to be chosen.
+            scaled.iter().map(part).sum::<f64>().min(f64::MAX)
         };
-        order.extend(assign(queries, queries, cost).into_iter().map(|found| first + found));
+        let costs: Vec<f64> = (0..queries * queries).map(cost).collect();
+        let pairs = assign(&costs, queries, queries, &Rules::default())?.complete()?;
+        order.extend(pairs.pairs().map(|(_, found)| first + found));
     }
     let reordered = |[found, expected]: &[Vec<f32>; 2], width: usize| -> [Vec<f32>; 2] {
         [order.iter().flat_map(|&i| row(found, i, width)).copied().collect(), expected.clone()]

@@ -1,10 +1,13 @@
 //! Matching two runs' queries as sets: near-equal scores may come in another order.
 
-/// For each expected query the actual one that lies nearest and is not taken yet: a permutation of 0..Q.
+use crate::ops::{Rules, assign};
+
+/// For each expected query the actual one that is paired with it, so that the squared distances of all pairs have the
+/// smallest sum: a permutation of 0..Q.
 ///
 /// `expected` and `actual` have the same number of rows of `width` numbers (a query's logits and box, say). A query
 /// that is at its own place within a thousandth stays there.
-/// None if the lengths do not fit.
+/// None if the lengths do not fit or a number that is compared is not finite.
 pub fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<Vec<usize>> {
     if width == 0 || expected.len() != actual.len() || !expected.len().is_multiple_of(width) {
         return None;
@@ -15,16 +18,14 @@ pub fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<V
         e.iter().zip(a).map(|(e, a)| f64::from(e - a).powi(2)).sum()
     };
     let magnitude = |e: usize| expected[e * width..(e + 1) * width].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
-    let (mut matched, mut free) = (vec![usize::MAX; count], vec![true; count]);
     // Those at their own place first, so that the search for the others is among the few that moved.
-    for e in 0..count {
-        if distance(e, e) <= 1e-6 * magnitude(e) {
-            (matched[e], free[e]) = (e, false);
-        }
-    }
-    for e in (0..count).filter(|&e| matched[e] == usize::MAX).collect::<Vec<_>>() {
-        let nearest = (0..count).filter(|&a| free[a]).min_by(|&a, &b| distance(e, a).total_cmp(&distance(e, b)))?;
-        (matched[e], free[nearest]) = (nearest, false);
+    let in_place = |e: usize| distance(e, e) <= 1e-6 * magnitude(e);
+    let moved: Vec<usize> = (0..count).filter(|&e| !in_place(e)).collect();
+    let costs: Vec<f64> = moved.iter().flat_map(|&e| moved.iter().map(move |&a| (e, a))).map(|(e, a)| distance(e, a)).collect();
+    let pairs = assign(&costs, moved.len(), moved.len(), &Rules::default()).and_then(|found| found.complete()).ok()?;
+    let mut matched: Vec<usize> = (0..count).collect();
+    for (e, a) in pairs.pairs() {
+        matched[moved[e]] = moved[a];
     }
     Some(matched)
 }
@@ -39,5 +40,13 @@ mod tests {
         let actual = [1.0, 0.0, 3.0, 0.0001, 2.0, 0.0, 4.5, 0.0];
         assert_eq!(match_queries(&expected, &actual, 2).unwrap(), [0, 2, 1, 3]);
         assert!(match_queries(&expected, &actual[..6], 2).is_none());
+        assert!(match_queries(&expected, &[f32::NAN; 8], 2).is_none());
+    }
+
+    #[test]
+    fn the_nearest_is_given_up_where_all_together_lie_nearer() {
+        // The first is nearest to the second's only near one.
+        assert_eq!(match_queries(&[1.0, 2.0], &[2.1, 4.5], 1).unwrap(), [0, 1]);
+        assert_eq!(match_queries(&[1.0, 2.0, 6.0], &[2.2, 0.5, 5.0], 1).unwrap(), [1, 0, 2]);
     }
 }
