@@ -14,6 +14,8 @@ mod attention;
 pub mod composed;
 mod conv2d;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod deformable_attention;
 mod linear;
 mod masks;
