@@ -1,6 +1,6 @@
 //! Two-dimensional convolution with folded weights, bias and activation.
 
-use super::{Activation, Result, composed, cpu};
+use super::{Activation, Result, concat_channels, cpu, cuda, upsample_nearest2x};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -45,6 +45,21 @@ impl Default for Conv2dOptions {
     }
 }
 
+/// One of several maps side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// `[B, H, W, C]`.
+    pub map: &'a Tensor,
+    /// Whether each of its pixels stands for four ([`upsample_nearest2x`]).
+    pub doubled: bool,
+}
+
+impl<'a> From<&'a Tensor> for Part<'a> {
+    fn from(map: &'a Tensor) -> Self {
+        Self { map, doubled: false }
+    }
+}
+
 /// A convolution ready to run.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
@@ -56,7 +71,7 @@ pub struct Conv2d {
 #[derive(Debug, Clone)]
 enum Weights {
     Cpu(Arc<cpu::Conv2d>),
-    Composed { weight: Tensor, bias: Option<Tensor> },
+    Cuda(Arc<cuda::Conv2d>),
 }
 
 impl Conv2d {
@@ -77,7 +92,7 @@ impl Conv2d {
         let weights = if cpu::is_cpu(weight) {
             Weights::Cpu(Arc::new(cpu::Conv2d::new(weight, bias, &options)?))
         } else {
-            Weights::Composed { weight: weight.clone(), bias: bias.cloned() }
+            Weights::Cuda(Arc::new(cuda::Conv2d::new(weight, bias, &options)?))
         };
         Ok(Self { weights, options })
     }
@@ -98,10 +113,25 @@ impl Conv2d {
         self.run(x, Some(residual))
     }
 
+    /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions on a GPU read where they lie.
+    ///
+    /// # Errors
+    /// As [`Conv2d::forward`], or if the maps have different sizes.
+    pub fn forward_parts(&self, parts: &[Part<'_>]) -> Result<Tensor> {
+        if let Weights::Cuda(weights) = &self.weights
+            && let Some(y) = weights.forward_parts(parts, &self.options)?
+        {
+            return Ok(y);
+        }
+        let map = |part: &Part<'_>| if part.doubled { upsample_nearest2x(part.map) } else { Ok(part.map.clone()) };
+        let maps = parts.iter().map(map).collect::<Result<Vec<_>>>()?;
+        self.forward(&concat_channels(&maps.iter().collect::<Vec<_>>())?)
+    }
+
     fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         match &self.weights {
             Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
-            Weights::Composed { weight, bias } => composed::conv2d(x, weight, bias.as_ref(), residual, &self.options),
+            Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
     }
 }

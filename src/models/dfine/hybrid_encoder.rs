@@ -6,8 +6,8 @@ use super::{
     grid::Grid,
     layers::{ConvSpec, build_conv, layer_norm, linear},
 };
-use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, attention, upsample_nearest2x};
-use candle_core::{D, Tensor};
+use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add, attention};
+use candle_core::Tensor;
 
 /// Batch normalisation of the input projections has PyTorch's default.
 const INPUT_EPS: f64 = 1e-5;
@@ -72,13 +72,12 @@ impl HybridEncoder {
         for (i, (lateral, block)) in self.lateral.iter().zip(&self.top_down).enumerate() {
             let coarse = maps.len() - 1 - i;
             maps[coarse] = lateral.forward(&maps[coarse])?;
-            let fused = Tensor::cat(&[&upsample_nearest2x(&maps[coarse])?, &maps[coarse - 1]], D::Minus1)?;
-            maps[coarse - 1] = block.forward(&fused)?;
+            let above = Part { map: &maps[coarse], doubled: true };
+            maps[coarse - 1] = block.forward(&[above, Part::from(&maps[coarse - 1])])?;
         }
         for (fine, ([pointwise, depthwise], block)) in self.downsample.iter().zip(&self.bottom_up).enumerate() {
             let down = depthwise.forward(&pointwise.forward(&maps[fine])?)?;
-            let fused = Tensor::cat(&[&down, &maps[fine + 1]], D::Minus1)?;
-            maps[fine + 1] = block.forward(&fused)?;
+            maps[fine + 1] = block.forward(&[Part::from(&down), Part::from(&maps[fine + 1])])?;
         }
         Ok(maps)
     }
@@ -104,7 +103,7 @@ impl SelfAttention {
 
     /// Attention among the tokens of x `[B, N, C]`, plus `residual`.
     pub(super) fn forward_add(&self, x: &Tensor, positions: &Tensor, residual: &Tensor) -> ops::Result<Tensor> {
-        let placed = x.broadcast_add(positions)?;
+        let placed = add(x, positions)?;
         let (q, k, v) = (self.q.forward(&placed)?, self.k.forward(&placed)?, self.v.forward(x)?);
         self.out.forward_add(&attention(&q, &k, &v, self.heads, self.scale, None)?, residual)
     }
@@ -165,14 +164,15 @@ impl RepNcspElan4 {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
-        let mut parts = vec![self.halves[0].forward(x)?, self.halves[1].forward(x)?];
+    /// x as maps side by side.
+    fn forward(&self, x: &[Part<'_>]) -> ops::Result<Tensor> {
+        let mut parts = vec![self.halves[0].forward_parts(x)?, self.halves[1].forward_parts(x)?];
         let mut last = parts[1].clone();
         for (csp, conv) in &self.branches {
             last = conv.forward(&csp.forward(&last)?)?;
             parts.push(last.clone());
         }
-        self.merge.forward(&Tensor::cat(&parts, D::Minus1)?)
+        self.merge.forward_parts(&parts.iter().map(Part::from).collect::<Vec<_>>())
     }
 }
 
@@ -195,7 +195,7 @@ impl CspRepLayer {
 
     fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
         let deep = self.bottlenecks.iter().try_fold(self.conv1.forward(x)?, |x, conv| conv.forward(&x))?;
-        deep + self.conv2.forward(x)?
+        add(&deep, &self.conv2.forward(x)?)
     }
 }
 
