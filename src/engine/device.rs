@@ -204,6 +204,18 @@ impl Engine {
         tensor.flatten_all().and_then(|t| t.to_vec1::<u32>()).map_err(tensor_error("download of numbers"))
     }
 
+    /// Free and total memory of the device in bytes; none on the CPU.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the driver does not say.
+    pub fn memory(&self) -> Result<Option<(usize, usize)>, EngineError> {
+        #[cfg(feature = "cuda")]
+        if let Some(device) = super::cuda::inner(&self.device) {
+            return super::cuda::memory(device).map(Some);
+        }
+        Ok(None)
+    }
+
     /// Waits until the device has done everything that was asked of it.
     ///
     /// # Errors
@@ -227,7 +239,11 @@ fn tensor_error(what: &'static str) -> impl FnOnce(candle_core::Error) -> Engine
 ///
 /// # Errors
 /// If their count does not fit `shape` or memory ran out.
-pub fn constant<T: candle_core::WithDType>(values: &[T], shape: impl Into<candle_core::Shape>, device: &Device) -> candle_core::Result<Tensor> {
+pub fn constant<T: candle_core::WithDType>(
+    values: &[T],
+    shape: impl Into<candle_core::Shape>,
+    device: &Device,
+) -> candle_core::Result<Tensor> {
     Tensor::from_slice(values, shape.into(), device)
 }
 

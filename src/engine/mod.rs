@@ -5,10 +5,10 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
-#[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
-mod replay;
 mod ledger;
 mod params;
+#[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
+mod replay;
 
 pub use device::{DeviceSpec, Engine, Precision, constant};
 pub use ledger::{Direction, Ledger, Move, Stage};

@@ -41,11 +41,8 @@ impl WindowAttention {
     /// # Errors
     /// If memory ran out.
     pub fn new(padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Self> {
-        let on_device = if cpu::is_cpu(padding) {
-            None
-        } else {
-            Some(Arc::new(cuda::WindowAttention::new(padding, window, heads, scale, bias)?))
-        };
+        let on_device =
+            if cpu::is_cpu(padding) { None } else { Some(Arc::new(cuda::WindowAttention::new(padding, window, heads, scale, bias)?)) };
         Ok(Self { padding: padding.clone(), bias: bias.cloned(), window, heads, scale, on_device })
     }
 

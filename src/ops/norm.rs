@@ -51,11 +51,7 @@ impl LayerNorm {
     /// # Errors
     /// As [`LayerNorm::forward`].
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        if cpu::is_cpu(x) {
-            activate(&self.forward(x)?, activation)
-        } else {
-            cuda::layer_norm(x, &self.device_norm(), 0.0, activation)
-        }
+        if cpu::is_cpu(x) { activate(&self.forward(x)?, activation) } else { cuda::layer_norm(x, &self.device_norm(), 0.0, activation) }
     }
 
     /// The normalisation of `gate·x + gate'·seen` for x and seen `[…, channels]`, the gates being the halves of `gates`

@@ -133,9 +133,7 @@ impl Bench {
                 Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?)
             })?);
             let (inner, full) = ((scaled.height as usize, scaled.width as usize), (size.height as usize, size.width as usize));
-            timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || {
-                segmenter.masks(&logits, inner, full)
-            })?);
+            timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || segmenter.masks(&logits, inner, full))?);
         }
         Ok(timings)
     }

@@ -70,9 +70,8 @@ impl Segmenter {
     /// # Errors
     /// [`ModelError`] if memory ran out or the device failed.
     pub fn encode(&self, pixels: &Tensor) -> Result<Tensor, ModelError> {
-        let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
-            inputs.iter().map(|pixels| Ok(self.model.encode(pixels)?)).collect()
-        };
+        let work =
+            |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> { inputs.iter().map(|pixels| Ok(self.model.encode(pixels)?)).collect() };
         let embedding = self.replays.run(&self.engine, 0, &[pixels], work)?.pop();
         embedding.ok_or_else(|| unreachable!("an output for each input"))
     }

@@ -37,7 +37,8 @@ impl QuerySelection {
         let output = params.scope("enc_output");
         let projection = linear(&output.scope(0), d, d, Activation::Identity)?;
         let norm = layer_norm(&output.scope(1), d, config.layer_norm_eps)?;
-        let score_head = linear(&params.scope("enc_score_head"), d, config.num_labels, Activation::Identity)?.with_precision(Precision::F32Result);
+        let score_head =
+            linear(&params.scope("enc_score_head"), d, config.num_labels, Activation::Identity)?.with_precision(Precision::F32Result);
         let content = norm.forward(&projection.forward(&constant(vec![0.0; d], (1, 1, d), params.device())?)?)?;
         let score = score_head.forward(&content)?.max(D::Minus1)?;
         let box_head = Mlp::load(&params.scope("enc_bbox_head"), &[d, d, d, 4], Activation::Sigmoid)?;

@@ -26,7 +26,10 @@ enum Weights {
     Dense(Dense),
     Depthwise(Depthwise),
     /// Groups of several channels, which no model here has.
-    Grouped { weight: Tensor, bias: Option<Tensor> },
+    Grouped {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
 }
 
 impl Conv2d {
@@ -53,9 +56,13 @@ impl Conv2d {
             Weights::Pointwise(linear) => linear.forward_parts(&[Part { map: x, doubled: false }], residual, o),
             Weights::Dense(dense) => dense.forward(x, out, residual, o),
             Weights::Depthwise(depthwise) => depthwise.forward(x, out, residual, o),
-            Weights::Grouped { weight, bias } => {
-                composed::conv2d(x, &weight.to_dtype(x.dtype())?, bias.as_ref().map(|b| b.to_dtype(x.dtype())).transpose()?.as_ref(), residual, o)
-            }
+            Weights::Grouped { weight, bias } => composed::conv2d(
+                x,
+                &weight.to_dtype(x.dtype())?,
+                bias.as_ref().map(|b| b.to_dtype(x.dtype())).transpose()?.as_ref(),
+                residual,
+                o,
+            ),
         }
     }
 

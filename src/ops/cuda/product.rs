@@ -69,7 +69,15 @@ struct Tile {
 }
 
 impl Tile {
-    const fn new(rows: usize, columns: usize, threads: u32, depth: usize, stages: usize, linear: [&'static str; 2], conv: [&'static str; 2]) -> Self {
+    const fn new(
+        rows: usize,
+        columns: usize,
+        threads: u32,
+        depth: usize,
+        stages: usize,
+        linear: [&'static str; 2],
+        conv: [&'static str; 2],
+    ) -> Self {
         Self { rows, columns, threads, shared: stages * (rows + columns) * (depth + 8) * 2, linear, conv }
     }
 

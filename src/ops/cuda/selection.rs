@@ -38,7 +38,8 @@ pub(crate) fn best_scores(x: &Tensor, valid: &Tensor, blank: &Tensor) -> Result<
     let (y, out) = empty(device, (b, n), DType::F32)?;
     let from = launch::address(&x)?;
     let (valid, blank) = (valid.contiguous()?, blank.contiguous()?);
-    let (at_valid, at_blank) = (launch::contiguous(&valid, DType::F32, "best_scores")?, launch::contiguous(&blank, DType::F32, "best_scores")?);
+    let (at_valid, at_blank) =
+        (launch::contiguous(&valid, DType::F32, "best_scores")?, launch::contiguous(&blank, DType::F32, "best_scores")?);
     let kernel = Kernel::rows("selection", named!("row_max", x.dtype())?, b * n);
     // SAFETY: x has b·n rows of `classes` numbers, valid n numbers, blank one.
     unsafe { kernel.launch(device, &[&from, &at_valid, &at_blank, &out, &int(b * n)?, &int(classes)?, &int(n)?]) }?;
@@ -63,8 +64,6 @@ pub(crate) fn gather_queries(x: &Tensor, index: &Tensor, valid: &Tensor, blank: 
     let blank_at = launch::contiguous(&blank, dtype, op)?;
     let kernel = Kernel { file: "selection", name: named!("gather_queries", dtype)?, grid: (b * k, 1, 1), block: (256, 1), shared: 0 };
     // SAFETY: the index holds positions below n (top_k made it); all else has the sizes checked above.
-    unsafe {
-        kernel.launch(device, &[&from, &index, &valid, &blank_at, &anchors, &to, &to_places, &int(n)?, &int(k)?, &int(c)?])
-    }?;
+    unsafe { kernel.launch(device, &[&from, &index, &valid, &blank_at, &anchors, &to, &to_places, &int(n)?, &int(k)?, &int(c)?]) }?;
     Ok((content, places))
 }
