@@ -2,7 +2,7 @@
 
 #![allow(clippy::unnecessary_wraps)]
 
-use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Result};
+use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result};
 use candle_core::{DType, Tensor};
 
 fn absent<T>() -> Result<T> {
@@ -62,7 +62,7 @@ impl Linear {
         absent()
     }
 
-    pub(super) fn forward(&self, _: &Tensor, _: Option<&Tensor>, _: Activation, _: Precision) -> Result<Tensor> {
+    pub(super) fn forward(&self, _: &Tensor, _: Option<Residual<'_>>, _: Activation, _: Precision) -> Result<Tensor> {
         match *self {}
     }
 
@@ -80,7 +80,7 @@ impl Conv2d {
         absent()
     }
 
-    pub(super) fn forward(&self, _: &Tensor, _: Option<&Tensor>, _: &Conv2dOptions) -> Result<Tensor> {
+    pub(super) fn forward(&self, _: &Tensor, _: Option<Residual<'_>>, _: &Conv2dOptions) -> Result<Tensor> {
         match *self {}
     }
 

@@ -1,6 +1,6 @@
 //! Two-dimensional convolution with folded weights, bias and activation.
 
-use super::{Activation, Result, concat_channels, cpu, cuda, upsample_nearest2x};
+use super::{Activation, Result, add, concat_channels, cpu, cuda, upsample_nearest2x};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -43,6 +43,14 @@ impl Default for Conv2dOptions {
     fn default() -> Self {
         Self { stride: 1, padding: Padding::default(), groups: 1, activation: Activation::Identity, affine: None }
     }
+}
+
+/// What is added to a convolution's sum.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Residual<'a> {
+    pub(super) map: &'a Tensor,
+    /// To the result, not before the activation.
+    pub(super) last: bool,
 }
 
 /// One of several maps side by side.
@@ -110,7 +118,15 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward`], or if the residual has another shape than the output.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.run(x, Some(residual))
+        self.run(x, Some(Residual { map: residual, last: false }))
+    }
+
+    /// `affine(activation(conv(x) + bias)) + residual`, `residual` having the output's shape.
+    ///
+    /// # Errors
+    /// As [`Conv2d::forward_add`].
+    pub fn forward_then_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.run(x, Some(Residual { map: residual, last: true }))
     }
 
     /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions on a GPU read where they lie.
@@ -128,9 +144,12 @@ impl Conv2d {
         self.forward(&concat_channels(&maps.iter().collect::<Vec<_>>())?)
     }
 
-    fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+    fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         match &self.weights {
-            Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
+            Weights::Cpu(weights) => match residual {
+                Some(Residual { map, last: true }) => add(&weights.forward(x, None, &self.options)?, &map.contiguous()?),
+                residual => weights.forward(x, residual.map(|r| r.map), &self.options),
+            },
             Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
     }
@@ -148,5 +167,6 @@ pub fn inverted_residual(x: &Tensor, expand: &Conv2d, depthwise: &Conv2d, projec
             return Ok(y);
         }
     }
+    let residual = residual.map(|map| Residual { map, last: false });
     project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
 }

@@ -1,6 +1,6 @@
 //! Matrix product with bias and activation.
 
-use super::{Activation, Result, concat_channels, cpu, cuda};
+use super::{Activation, Residual, Result, concat_channels, cpu, cuda};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -87,7 +87,10 @@ impl Linear {
     fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         match &self.weights {
             Weights::Cpu(weights) => weights.forward(x, residual, self.activation),
-            Weights::Cuda(weights) => weights.forward(x, residual, self.activation, self.precision),
+            Weights::Cuda(weights) => {
+                let residual = residual.map(|map| Residual { map, last: false });
+                weights.forward(x, residual, self.activation, self.precision)
+            }
         }
     }
 }

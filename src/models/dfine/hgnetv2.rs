@@ -5,7 +5,7 @@ use super::{
     config::{HgNetV2Config, StageConfig},
     layers::ConvSpec,
 };
-use crate::ops::{self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, add, concat_channels, max_pool2d};
+use crate::ops::{self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, concat_channels, max_pool2d};
 use candle_core::Tensor;
 
 /// Input pixels for a pixel of the coarsest map.
@@ -178,7 +178,7 @@ impl Block {
             outputs.push(last.clone());
         }
         let parts: Vec<Part<'_>> = outputs.iter().map(Part::from).collect();
-        let y = self.excite.forward(&self.squeeze.forward_parts(&parts)?)?;
-        if self.shortcut { add(&y, x) } else { Ok(y) }
+        let squeezed = self.squeeze.forward_parts(&parts)?;
+        if self.shortcut { self.excite.forward_then_add(&squeezed, x) } else { self.excite.forward(&squeezed) }
     }
 }

@@ -140,8 +140,8 @@ impl EncoderLayer {
 /// A fusion block: two branches in a row, all intermediate maps concatenated (RepNCSPELAN4).
 #[derive(Debug)]
 struct RepNcspElan4 {
-    /// The first convolution in two: the half that is only concatenated, and the half that feeds the branches.
-    halves: [Conv2d; 2],
+    /// Of its two halves of channels the second feeds the branches.
+    first: Conv2d,
     branches: [(CspRepLayer, Conv2d); 2],
     merge: Conv2d,
 }
@@ -150,15 +150,13 @@ impl RepNcspElan4 {
     fn load(params: &Params, config: &HybridEncoderConfig, eps: f64) -> Result<Self, DFineError> {
         let (hidden, inner) = (config.hidden_dim, config.block_channels);
         let first = ConvSpec::encoder(2 * hidden, 2 * hidden, 1, eps, Activation::Silu);
-        let (weight, bias) = first.folded(&params.scope("conv1"))?;
-        let half = |i| build_conv(&weight.narrow(0, i * hidden, hidden)?, &bias.narrow(0, i * hidden, hidden)?, first.options);
         let branch = |csp: &str, conv: &str, inputs| -> Result<_, DFineError> {
             let csp = CspRepLayer::load(&params.scope(csp), inputs, config, eps)?;
             Ok((csp, ConvSpec::encoder(inner, inner, 3, eps, Activation::Silu).load(&params.scope(conv))?))
         };
         let merge = ConvSpec::encoder(2 * (hidden + inner), hidden, 1, eps, Activation::Silu);
         Ok(Self {
-            halves: [half(0)?, half(1)?],
+            first: first.load(&params.scope("conv1"))?,
             branches: [branch("csp_rep1", "conv2", hidden)?, branch("csp_rep2", "conv3", inner)?],
             merge: merge.load(&params.scope("conv4"))?,
         })
@@ -166,8 +164,9 @@ impl RepNcspElan4 {
 
     /// x as maps side by side.
     fn forward(&self, x: &[Part<'_>]) -> ops::Result<Tensor> {
-        let mut parts = vec![self.halves[0].forward_parts(x)?, self.halves[1].forward_parts(x)?];
-        let mut last = parts[1].clone();
+        let mut parts = vec![self.first.forward_parts(x)?];
+        let half = parts[0].dim(3)? / 2;
+        let mut last = parts[0].narrow(3, half, half)?;
         for (csp, conv) in &self.branches {
             last = conv.forward(&csp.forward(&last)?)?;
             parts.push(last.clone());
@@ -179,23 +178,30 @@ impl RepNcspElan4 {
 /// Two parallel 1×1 convolutions, one followed by re-parameterised ones, added.
 #[derive(Debug)]
 struct CspRepLayer {
-    conv1: Conv2d,
-    conv2: Conv2d,
+    /// Both in one, the channels of the first before those of the second.
+    both: Conv2d,
     bottlenecks: Vec<Conv2d>,
 }
 
 impl CspRepLayer {
     fn load(params: &Params, inputs: usize, config: &HybridEncoderConfig, eps: f64) -> Result<Self, DFineError> {
         let (channels, activation) = (config.block_channels, config.block_activation);
-        let conv = |name: &str| ConvSpec::encoder(inputs, channels, 1, eps, activation).load(&params.scope(name));
+        let spec = ConvSpec::encoder(inputs, channels, 1, eps, activation);
+        let ((first, first_bias), (second, second_bias)) = (spec.folded(&params.scope("conv1"))?, spec.folded(&params.scope("conv2"))?);
+        let both = build_conv(&Tensor::cat(&[first, second], 0)?, &Tensor::cat(&[first_bias, second_bias], 0)?, spec.options)?;
         let bottleneck = |i| rep_vgg(&params.scope("bottlenecks").scope(i), channels, eps, activation);
         let bottlenecks = (0..config.block_depth).map(bottleneck).collect::<Result<_, _>>()?;
-        Ok(Self { conv1: conv("conv1")?, conv2: conv("conv2")?, bottlenecks })
+        Ok(Self { both, bottlenecks })
     }
 
     fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
-        let deep = self.bottlenecks.iter().try_fold(self.conv1.forward(x)?, |x, conv| conv.forward(&x))?;
-        add(&deep, &self.conv2.forward(x)?)
+        let both = self.both.forward(x)?;
+        let channels = both.dim(3)? / 2;
+        let (deep, short) = (both.narrow(3, 0, channels)?, both.narrow(3, channels, channels)?);
+        match self.bottlenecks.split_last() {
+            None => add(&deep.contiguous()?, &short.contiguous()?),
+            Some((last, others)) => last.forward_then_add(&others.iter().try_fold(deep, |x, conv| conv.forward(&x))?, &short),
+        }
     }
 }
 

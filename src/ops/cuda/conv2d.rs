@@ -6,7 +6,7 @@ use super::{
     typed::Typed,
 };
 use crate::ops::{
-    Conv2dOptions, Padding, Part, Result, composed,
+    Conv2dOptions, Padding, Part, Residual, Result, composed,
     rows::{even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -49,20 +49,22 @@ impl Conv2d {
     }
 
     /// See [`crate::ops::Conv2d::forward_add`].
-    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>, o: &Conv2dOptions) -> Result<Tensor> {
         let (_, h, w, _) = x.dims4()?;
         let out = self.output_size((h, w), o)?;
         match &self.weights {
             Weights::Pointwise(linear) => linear.forward_parts(&[Part { map: x, doubled: false }], residual, o),
             Weights::Dense(dense) => dense.forward(x, out, residual, o),
-            Weights::Depthwise(depthwise) => depthwise.forward(x, out, residual, o),
-            Weights::Grouped { weight, bias } => composed::conv2d(
-                x,
-                &weight.to_dtype(x.dtype())?,
-                bias.as_ref().map(|b| b.to_dtype(x.dtype())).transpose()?.as_ref(),
-                residual,
-                o,
-            ),
+            Weights::Depthwise(depthwise) => match residual {
+                Some(Residual { map, last: true }) => super::add(&depthwise.forward(x, out, None, o)?, map),
+                residual => depthwise.forward(x, out, residual.map(|r| r.map), o),
+            },
+            Weights::Grouped { weight, bias } => {
+                let (weight, bias) = (weight.to_dtype(x.dtype())?, bias.as_ref().map(|b| b.to_dtype(x.dtype())).transpose()?);
+                let first = residual.filter(|r| !r.last).map(|r| r.map);
+                let y = composed::conv2d(x, &weight, bias.as_ref(), first, o)?;
+                residual.filter(|r| r.last).map_or(Ok(y.clone()), |r| super::add(&y, r.map))
+            }
         }
     }
 

@@ -155,7 +155,7 @@ __device__ __forceinline__ void product(const Product &p) {
       int row = row0 + m0 + m * 16 + lane / 4 + half * 8;
       if (row >= p.rows) continue;
       long long out_row = static_cast<long long>(row) * p.columns;
-      long long residual_row = residual ? static_cast<long long>(row % p.residual_rows) * p.columns : 0;
+      long long residual_row = residual ? static_cast<long long>(row % p.residual_rows) * p.residual_stride : 0;
 #pragma unroll
       for (int n = 0; n < WN / 8; n++) {
         int column = column0 + n0 + n * 8 + lane % 4 * 2;
@@ -164,7 +164,7 @@ __device__ __forceinline__ void product(const Product &p) {
         float bias0 = p.bias ? p.bias[column] : 0.f, bias1 = p.bias && two ? p.bias[column + 1] : 0.f;
         float2 add = make_float2(0.f, 0.f);
         if (residual) {
-          if (even) add = load_2(residual + residual_row + column);
+          if (even && p.residual_stride % 2 == 0) add = load_2(residual + residual_row + column);
           else add = make_float2(to_float(residual[residual_row + column]), two ? to_float(residual[residual_row + column + 1]) : 0.f);
         }
         float u = finished(p, sums[m][n][half * 2], bias0, add.x), v = finished(p, sums[m][n][half * 2 + 1], bias1, add.y);

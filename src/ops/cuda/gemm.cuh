@@ -26,8 +26,9 @@ struct Product {
   void *out;
   int part_count;
   int rows, columns, inner;
-  // The residual repeats after this many rows.
-  int residual_rows;
+  // The residual repeats after this many rows, which lie `residual_stride` numbers apart. It is added before the activation, or to the
+  // result.
+  int residual_rows, residual_stride, residual_last;
   // Height and width of the output's map, of the input's, kernel, stride, zeros above and to the left.
   int out_height, out_width, height, width, kernel_height, kernel_width, stride, top, left;
   int channels, padded;
@@ -48,6 +49,7 @@ __device__ __forceinline__ int doubled_row(const Product &p, int row) {
 }
 
 __device__ __forceinline__ float finished(const Product &p, float sum, float bias, float residual) {
-  float y = activated(sum + bias + residual, p.activation, p.limit);
-  return y * p.scale + p.shift;
+  float y = activated(sum + bias + (p.residual_last ? 0.f : residual), p.activation, p.limit);
+  y = y * p.scale + p.shift;
+  return p.residual_last ? y + residual : y;
 }

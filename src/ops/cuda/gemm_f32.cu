@@ -69,7 +69,7 @@ template <typename T, bool CONV, int SIDE> __device__ __forceinline__ void produ
       if (column >= p.columns) continue;
       long long at = static_cast<long long>(row) * p.columns + column;
       float bias = p.bias ? p.bias[column] : 0.f, add = 0.f;
-      if (p.residual) add = static_cast<const float *>(p.residual)[static_cast<long long>(row % p.residual_rows) * p.columns + column];
+      if (p.residual) add = static_cast<const float *>(p.residual)[static_cast<long long>(row % p.residual_rows) * p.residual_stride + column];
       static_cast<float *>(p.out)[at] = finished(p, sums[i][j], bias, add);
     }
   }

@@ -5,7 +5,7 @@ use super::{
     typed::Typed,
 };
 use crate::ops::{
-    Activation, Conv2dOptions, Part, Precision, Result,
+    Activation, Conv2dOptions, Part, Precision, Residual, Result,
     rows::{even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -36,6 +36,8 @@ struct Product {
     columns: i32,
     inner: i32,
     residual_rows: i32,
+    residual_stride: i32,
+    residual_last: i32,
     out_height: i32,
     out_width: i32,
     height: i32,
@@ -184,17 +186,25 @@ impl Weights {
         let weight = self.weight.get(if in_f32 { DType::F32 } else { x.dtype() })?;
         let rows = shape.iter().take(shape.len().saturating_sub(1)).product::<usize>();
         let (out, address) = empty(device, shape, out_type)?;
-        let residual = job.residual.map(Tensor::contiguous).transpose()?;
+        let residual = job.residual.map(|r| even(r.map)).transpose()?;
         if let Some(residual) = &residual {
             let given = residual.elem_count();
             if given == 0 || residual.dims().last() != Some(&self.columns) || !rows.is_multiple_of(given / self.columns) {
                 candle_core::bail!("a residual of shape {:?} for an output of shape {shape:?}", residual.shape());
             }
+            if residual.dtype() != residual_type {
+                candle_core::bail!("a residual of {:?}, one of {residual_type:?} was expected", residual.dtype());
+            }
             product.residual_rows = int(given / self.columns)?;
+            product.residual_stride = int(row_stride(residual).unwrap_or(self.columns))?;
+            product.residual = launch::address(residual)?;
+            product.residual_last = i32::from(job.residual.is_some_and(|r| r.last));
+            if !product.residual.is_multiple_of(2 * residual_type.size_in_bytes() as u64) {
+                candle_core::bail!("a residual that starts between two pairs of numbers");
+            }
         }
         product.weight = launch::contiguous(weight, weight.dtype(), "weights")?;
         product.bias = launch::optional(self.bias.as_ref(), DType::F32, "bias")?;
-        product.residual = launch::optional(residual.as_ref(), residual_type, "residual")?;
         product.out = address;
         (product.rows, product.columns, product.inner) = (int(rows)?, int(self.columns)?, int(self.inner)?);
         (product.activation, product.limit) = code(job.activation);
@@ -214,7 +224,7 @@ struct Job<'a> {
     conv: bool,
     alignment: usize,
     precision: Precision,
-    residual: Option<&'a Tensor>,
+    residual: Option<Residual<'a>>,
     activation: Activation,
     affine: Option<(f32, f32)>,
 }
@@ -257,7 +267,13 @@ impl Linear {
     }
 
     /// `activation(x·Wᵀ + bias + residual)`.
-    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, activation: Activation, precision: Precision) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<Residual<'_>>,
+        activation: Activation,
+        precision: Precision,
+    ) -> Result<Tensor> {
         let mut shape = x.dims().to_vec();
         match shape.last_mut() {
             Some(last) if *last == self.inputs => *last = self.weights.columns,
@@ -280,7 +296,7 @@ impl Linear {
     }
 
     /// The layer as a 1×1 convolution of maps side by side, see [`crate::ops::Conv2d::forward_parts`].
-    pub(crate) fn forward_parts(&self, parts: &[Part<'_>], residual: Option<&Tensor>, options: &Conv2dOptions) -> Result<Tensor> {
+    pub(crate) fn forward_parts(&self, parts: &[Part<'_>], residual: Option<Residual<'_>>, options: &Conv2dOptions) -> Result<Tensor> {
         let (mut channels, mut size) = (0, None);
         for part in parts {
             let (b, h, w, c) = part.map.dims4()?;
@@ -299,7 +315,7 @@ impl Linear {
     fn run(
         &self,
         parts: &[Part<'_>],
-        residual: Option<&Tensor>,
+        residual: Option<Residual<'_>>,
         activation: Activation,
         affine: Option<(f32, f32)>,
         precision: Precision,
@@ -354,7 +370,7 @@ impl Dense {
     }
 
     /// `affine(activation(conv(x) + bias + residual))` for x `[B, H, W, in]` and an output of (height, width).
-    pub(super) fn forward(&self, x: &Tensor, out: (usize, usize), residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, out: (usize, usize), residual: Option<Residual<'_>>, o: &Conv2dOptions) -> Result<Tensor> {
         let x = even(x)?;
         let (b, h, w, c) = x.dims4()?;
         if c != self.channels {
