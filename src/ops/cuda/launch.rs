@@ -112,9 +112,23 @@ impl Kernel {
     /// The arguments are those of the kernel in number, order and layout, and addresses among them are of memory as large as
     /// the kernel takes it to be.
     pub(super) unsafe fn launch(&self, device: &CudaDevice, arguments: &[&dyn Argument]) -> Result<()> {
+        // SAFETY: the caller's.
+        unsafe { self.with(device, arguments, false) }.map(drop)
+    }
+
+    /// Microseconds that a launch takes; it is launched many times.
+    ///
+    /// # Safety
+    /// As [`Kernel::launch`].
+    pub(super) unsafe fn time(&self, device: &CudaDevice, arguments: &[&dyn Argument]) -> Result<f32> {
+        // SAFETY: the caller's.
+        unsafe { self.with(device, arguments, true) }
+    }
+
+    unsafe fn with(&self, device: &CudaDevice, arguments: &[&dyn Argument], timed: bool) -> Result<f32> {
         let (x, y, z) = self.grid;
         if x == 0 || y == 0 || z == 0 {
-            return Ok(());
+            return Ok(0.0);
         }
         if x > i32::MAX as usize || y > u16::MAX as usize || z > u16::MAX as usize {
             candle_core::bail!("{}: a grid of {:?} blocks is too large", self.name, self.grid);
@@ -136,9 +150,13 @@ impl Kernel {
         };
         // SAFETY: the caller vouches for the arguments, and kernels may run again: none reads what it writes.
         unsafe {
+            if timed {
+                return times::time(&stream, || builder.launch(config).map(drop));
+            }
             builder.launch(config).w()?;
-            times::measure(&stream, self, || builder.launch(config).map(drop))
+            times::measure(&stream, self, || builder.launch(config).map(drop))?;
         }
+        Ok(0.0)
     }
 }
 

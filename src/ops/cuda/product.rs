@@ -8,7 +8,11 @@ use crate::ops::{
     Activation, Conv2dOptions, Part, Precision, Residual, Result,
     rows::{even, row_stride},
 };
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{CudaDevice, DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 /// Tensors that a product can take side by side (as in `gemm.cuh`).
 const MOST_PARTS: usize = 8;
@@ -81,6 +85,13 @@ impl Tile {
         conv: [&'static str; 2],
     ) -> Self {
         Self { rows, columns, threads, shared: stages * (rows + columns) * (depth + 8) * 2, linear, conv }
+    }
+
+    fn kernel(&self, conv: bool, dtype: DType, rows: usize, columns: usize) -> Kernel {
+        let names = if conv { &self.conv } else { &self.linear };
+        let name = names[usize::from(dtype == DType::BF16)];
+        let grid = (rows.div_ceil(self.rows), columns.div_ceil(self.columns), 1);
+        Kernel { file: "gemm", name, grid, block: (self.threads, 1), shared: self.shared }
     }
 
     fn blocks(&self, rows: usize, columns: usize) -> usize {
@@ -210,12 +221,47 @@ impl Weights {
         (product.activation, product.limit) = code(job.activation);
         (product.scale, product.shift) = job.affine.unwrap_or((1.0, 0.0));
         product.out_f32 = i32::from(out_type == DType::F32);
-        let kernel = kernel(x.dtype(), in_f32, job, rows, self.columns)?;
+        let mut kernel = kernel(x.dtype(), in_f32, job, rows, self.columns)?;
+        if !in_f32 && job.alignment == 8 {
+            kernel = fastest(device, &product, job.conv, x.dtype(), kernel)?;
+        }
         // SAFETY: `Product` is the kernel's own type; addresses and sizes are those of the tensors above, which outlive the launch
         // on the one stream there is.
         unsafe { kernel.launch(device, &[&product]) }?;
         Ok(out)
     }
+}
+
+/// What the time of a product depends on.
+type Shape = (bool, DType, [i32; 10]);
+
+/// The kernel whose tiles are fastest for a product, found by trying at its first use (in a capture the one given); all of them
+/// give the same bits, since each sums in the order of k.
+fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype: DType, given: Kernel) -> Result<Kernel> {
+    static FASTEST: OnceLock<Mutex<HashMap<Shape, Kernel>>> = OnceLock::new();
+    let p = product;
+    let sizes = [p.rows, p.columns, p.inner, p.part_count, p.height, p.width, p.kernel_height, p.kernel_width, p.stride, p.channels];
+    let shape = (conv, dtype, sizes);
+    let known = FASTEST.get_or_init(Mutex::default);
+    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kernel) = lock().get(&shape) {
+        return Ok(*kernel);
+    }
+    if super::times::is_capturing(&device.cuda_stream()) {
+        return Ok(given);
+    }
+    let (rows, columns) = (p.rows as usize, p.columns as usize);
+    let (mut best, mut least) = (given, f32::INFINITY);
+    for tile in TILES.iter().chain([&NARROW]) {
+        let kernel = tile.kernel(conv, dtype, rows, columns);
+        // SAFETY: as in `Weights::run`; each run writes the same result.
+        let time = unsafe { kernel.time(device, &[product]) }?;
+        if time < least {
+            (best, least) = (kernel, time);
+        }
+    }
+    lock().insert(shape, best);
+    Ok(best)
 }
 
 /// What is asked of one product.
@@ -247,10 +293,7 @@ fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize
         (true, _) => &ANY_CONV,
         (false, _) => &ANY_LINEAR,
     };
-    let names = if job.conv { &tile.conv } else { &tile.linear };
-    let name = names[usize::from(dtype == DType::BF16)];
-    let grid = (rows.div_ceil(tile.rows), columns.div_ceil(tile.columns), 1);
-    Ok(Kernel { file: "gemm", name, grid, block: (tile.threads, 1), shared: tile.shared })
+    Ok(tile.kernel(job.conv, dtype, rows, columns))
 }
 
 /// A linear layer's weights.

@@ -23,17 +23,28 @@ pub(crate) fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>)
     done.map(|()| times)
 }
 
-/// Where times are wanted: captures some launches as a graph, times one run of it after one that is not timed, and notes the time of
-/// one launch.
+/// Where times are wanted: notes that of one launch.
 pub(super) fn measure(
     stream: &Arc<CudaStream>,
     kernel: &Kernel,
-    mut launch: impl FnMut() -> std::result::Result<(), DriverError>,
+    launch: impl FnMut() -> std::result::Result<(), DriverError>,
 ) -> Result<()> {
     if TIMES.with(|times| times.borrow().is_none()) {
         return Ok(());
     }
-    let mut time = || -> std::result::Result<f32, DriverError> {
+    let noted = KernelTime { kernel: kernel.name, grid: kernel.grid, microseconds: time(stream, launch)? };
+    TIMES.with(|times| times.borrow_mut().as_mut().map(|times| times.push(noted)));
+    Ok(())
+}
+
+/// Whether work on the stream is being captured, so that nothing can be timed.
+pub(super) fn is_capturing(stream: &CudaStream) -> bool {
+    !matches!(stream.capture_status(), Ok(sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE))
+}
+
+/// Microseconds of a launch: some are captured as a graph, of which one run is timed after one that is not.
+pub(super) fn time(stream: &Arc<CudaStream>, mut launch: impl FnMut() -> std::result::Result<(), DriverError>) -> Result<f32> {
+    let mut run = || -> std::result::Result<f32, DriverError> {
         stream.synchronize()?;
         stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
         let launched = (0..LAUNCHES).try_for_each(|_| launch());
@@ -46,8 +57,5 @@ pub(super) fn measure(
         let end = stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT))?;
         start.elapsed_ms(&end)
     };
-    let microseconds = time().w()? * 1e3 / LAUNCHES as f32;
-    let noted = KernelTime { kernel: kernel.name, grid: kernel.grid, microseconds };
-    TIMES.with(|times| times.borrow_mut().as_mut().map(|times| times.push(noted)));
-    Ok(())
+    Ok(run().w()? * 1e3 / LAUNCHES as f32)
 }
