@@ -86,8 +86,8 @@ impl HybridEncoder {
 /// Multi-head self-attention, positions added to queries and keys only.
 #[derive(Debug)]
 pub(super) struct SelfAttention {
-    q: Linear,
-    k: Linear,
+    /// Queries, then keys.
+    qk: Linear,
     v: Linear,
     out: Linear,
     heads: usize,
@@ -98,13 +98,20 @@ impl SelfAttention {
     pub(super) fn load(params: &Params, channels: usize, heads: usize) -> Result<Self, DFineError> {
         let layer = |name: &str| linear(&params.scope(name), channels, channels, Activation::Identity);
         let scale = ((channels / heads) as f32).powf(-0.5);
-        Ok(Self { q: layer("q_proj")?, k: layer("k_proj")?, v: layer("v_proj")?, out: layer("out_proj")?, heads, scale })
+        let both = |name: &str, shape: &[usize]| -> Result<Tensor, DFineError> {
+            let [q, k] = ["q_proj", "k_proj"].map(|layer| params.scope(layer).get(name, shape));
+            Ok(Tensor::cat(&[q?, k?], 0)?)
+        };
+        let (weight, bias) = (both("weight", &[channels, channels])?, both("bias", &[channels])?);
+        let qk = Linear::new(&weight, Some(&bias), Activation::Identity)?;
+        Ok(Self { qk, v: layer("v_proj")?, out: layer("out_proj")?, heads, scale })
     }
 
     /// Attention among the tokens of x `[B, N, C]`, plus `residual`.
     pub(super) fn forward_add(&self, x: &Tensor, positions: &Tensor, residual: &Tensor) -> ops::Result<Tensor> {
-        let placed = add(x, positions)?;
-        let (q, k, v) = (self.q.forward(&placed)?, self.k.forward(&placed)?, self.v.forward(x)?);
+        let (both, v) = (self.qk.forward(&add(x, positions)?)?, self.v.forward(x)?);
+        let channels = both.dim(2)? / 2;
+        let (q, k) = (both.narrow(2, 0, channels)?, both.narrow(2, channels, channels)?);
         self.out.forward_add(&attention(&q, &k, &v, self.heads, self.scale, None)?, residual)
     }
 }
