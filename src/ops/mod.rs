@@ -26,7 +26,7 @@ mod resize;
 mod rows;
 mod selection;
 
-pub use crate::engine::{Params, ParamsError};
+pub use crate::engine::{Params, ParamsError, constant};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
 pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};

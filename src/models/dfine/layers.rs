@@ -1,10 +1,7 @@
 //! The building blocks that the parts share, built from named tensors, normalisation folded into the convolution before it.
 
 use super::DFineError;
-use crate::{
-    engine,
-    ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Precision},
-};
+use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Precision};
 use candle_core::{DType, Device, Shape, Tensor};
 
 /// A convolution's names, sizes and what follows it.
@@ -105,5 +102,5 @@ impl Mlp {
 
 /// Brings numbers that were computed while loading (or for a new input size) to the model's device.
 pub(super) fn constant(values: Vec<f32>, shape: impl Into<Shape>, device: &Device) -> ops::Result<Tensor> {
-    engine::constant(&values, shape, device)
+    ops::constant(&values, shape, device)
 }

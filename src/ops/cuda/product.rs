@@ -194,7 +194,13 @@ impl Weights {
         let device = launch::device(x)?;
         let (out_type, residual_type) = types(x, job.precision)?;
         let in_f32 = residual_type == DType::F32;
-        let weight = self.weight.get(if in_f32 { DType::F32 } else { x.dtype() })?;
+        // Sixteen bytes of the input are copied at a time.
+        let split = in_f32 && !job.conv && product.part_count == 1 && job.alignment >= if x.dtype() == DType::F32 { 4 } else { 8 };
+        let weight = match (split, in_f32) {
+            (true, _) => self.weight.parts()?,
+            (false, true) => self.weight.get(DType::F32)?,
+            (false, false) => self.weight.get(x.dtype())?,
+        };
         let rows = shape.iter().take(shape.len().saturating_sub(1)).product::<usize>();
         let (out, address) = empty(device, shape, out_type)?;
         let residual = job.residual.map(|r| even(r.map)).transpose()?;
@@ -221,7 +227,8 @@ impl Weights {
         (product.activation, product.limit) = code(job.activation);
         (product.scale, product.shift) = job.affine.unwrap_or((1.0, 0.0));
         product.out_f32 = i32::from(out_type == DType::F32);
-        let mut kernel = kernel(x.dtype(), in_f32, job, rows, self.columns)?;
+        let mut kernel =
+            if split { split_kernel(x.dtype(), rows, self.columns)? } else { kernel(x.dtype(), in_f32, job, rows, self.columns)? };
         if !in_f32 && job.alignment == 8 {
             kernel = fastest(device, &product, job.conv, x.dtype(), kernel)?;
         }
@@ -273,6 +280,12 @@ struct Job<'a> {
     residual: Option<Residual<'a>>,
     activation: Activation,
     affine: Option<(f32, f32)>,
+}
+
+/// The kernel that sums products of f32 numbers on the tensor cores.
+fn split_kernel(dtype: DType, rows: usize, columns: usize) -> Result<Kernel> {
+    let grid = (rows.div_ceil(32), columns.div_ceil(32), 1);
+    Ok(Kernel { file: "gemm_split", name: named!("split", dtype)?, grid, block: (128, 1), shared: 0 })
 }
 
 fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize) -> Result<Kernel> {
