@@ -68,6 +68,20 @@ fn stem(source: &Path) -> String {
     source.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Whether `target` is newer than its source, all headers, and this program: changes of the Rust code beside them do not count.
+fn is_newer(target: &Path, source: &Path) -> std::io::Result<bool> {
+    let changed = |path: &Path| fs::metadata(path)?.modified();
+    let made = changed(target)?;
+    let header = |path: &PathBuf| path.extension().is_some_and(|e| e == "cuh");
+    let headers = fs::read_dir(FOLDER)?.filter_map(|entry| entry.ok().map(|e| e.path())).filter(header);
+    for path in headers.chain([source.to_owned(), env::current_exe()?]) {
+        if changed(&path)? >= made {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn find_nvcc() -> PathBuf {
     if let Some(named) = env::var_os("NVCC") {
         return named.into();
@@ -81,6 +95,9 @@ fn find_nvcc() -> PathBuf {
 
 fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
     let target = out.join(format!("{}.fatbin", stem(source)));
+    if is_newer(&target, source).unwrap_or(false) {
+        return Ok(());
+    }
     let mut command = Command::new(nvcc);
     // Flags from the environment are for Candle's kernels, which take minutes; these few are always optimised.
     command.env_remove("NVCC_PREPEND_FLAGS").args(["--fatbin", "-O3", "-std=c++17"]);

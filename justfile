@@ -14,6 +14,10 @@ demo:
 test *args:
     tools/test.sh {{args}}
 
+# What runs on an NVIDIA GPU against the CPU: kernels, models, graphs, times. Arguments choose groups.
+test-gpu *args:
+    cargo test --release --features cuda --test gpu -- {{args}}
+
 # Format, lints, tests, CUDA compile: what must pass before a change lands.
 ci:
     .ci/run

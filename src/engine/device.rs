@@ -40,10 +40,39 @@ impl fmt::Display for DeviceSpec {
     }
 }
 
+/// What `--dtype` says: the type of numbers between the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// f16 on a GPU, f32 on the CPU.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// IEEE half precision, on a GPU only.
+    F16,
+    /// The upper half of an f32, on a GPU only.
+    Bf16,
+}
+
+impl FromStr for Precision {
+    type Err = EngineError;
+
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "f32" => Ok(Self::F32),
+            "f16" => Ok(Self::F16),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(EngineError::BadPrecision(text.to_owned())),
+        }
+    }
+}
+
 /// An open device with the ledger of what was moved to and from it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
     device: Device,
+    dtype: DType,
     ledger: Arc<Ledger>,
 }
 
@@ -60,7 +89,30 @@ impl Engine {
             DeviceSpec::Auto => open_cuda(spec, 0)?,
             DeviceSpec::Cuda(ordinal) => open_cuda(spec, ordinal)?,
         };
-        Ok(Self { device, ledger: Arc::new(Ledger::default()) })
+        let dtype = if device.is_cpu() { DType::F32 } else { DType::F16 };
+        Ok(Self { device, dtype, ledger: Arc::new(Ledger::default()) })
+    }
+
+    /// The same device, computing in another type.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for 16 bits on the CPU.
+    pub fn with_precision(self, precision: Precision) -> Result<Self, EngineError> {
+        let dtype = match precision {
+            Precision::Auto => return Ok(self),
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+        };
+        if self.is_cpu() && dtype != DType::F32 {
+            return Err(EngineError::Unsupported { dtype: dtype.as_str().to_owned(), device: self.name() });
+        }
+        Ok(Self { dtype, ..self })
+    }
+
+    /// The type of numbers between layers.
+    pub fn dtype(&self) -> DType {
+        self.dtype
     }
 
     /// Sets the number of threads that work on the CPU; only once, before anything runs.
@@ -79,7 +131,7 @@ impl Engine {
 
     /// The CPU.
     pub fn cpu() -> Self {
-        Self { device: Device::Cpu, ledger: Arc::new(Ledger::default()) }
+        Self { device: Device::Cpu, dtype: DType::F32, ledger: Arc::new(Ledger::default()) }
     }
 
     /// Candle's device.
@@ -139,8 +191,37 @@ impl Engine {
     /// [`EngineError::Tensor`] if the device failed.
     pub fn download_f32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
         self.record(stage, Direction::DeviceToHost, tensor.elem_count() * tensor.dtype().size_in_bytes());
-        let read = || tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
+        let read = || tensor.to_dtype(DType::F32)?.flatten_all()?.contiguous()?.to_vec1::<f32>();
         read().map_err(tensor_error("download of numbers"))
+    }
+
+    /// Brings a contiguous u32 tensor to the host, row-major.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if the tensor is of another type or the device failed.
+    pub fn download_u32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<u32>, EngineError> {
+        self.record(stage, Direction::DeviceToHost, tensor.elem_count() * tensor.dtype().size_in_bytes());
+        tensor.flatten_all().and_then(|t| t.to_vec1::<u32>()).map_err(tensor_error("download of numbers"))
+    }
+
+    /// Free and total memory of the device in bytes; none on the CPU.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the driver does not say.
+    pub fn memory(&self) -> Result<Option<(usize, usize)>, EngineError> {
+        #[cfg(feature = "cuda")]
+        if let Some(device) = super::cuda::inner(&self.device) {
+            return super::cuda::memory(device).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Waits until the device has done everything that was asked of it.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if it failed.
+    pub fn synchronise(&self) -> Result<(), EngineError> {
+        self.device.synchronize().map_err(tensor_error("waiting for the device"))
     }
 
     fn record(&self, stage: Stage, direction: Direction, bytes: usize) {
@@ -154,9 +235,24 @@ fn tensor_error(what: &'static str) -> impl FnOnce(candle_core::Error) -> Engine
     move |source| EngineError::Tensor { what, source: Box::new(source) }
 }
 
+/// Numbers that follow from a model's structure or an input's size, as a tensor on `device`.
+///
+/// # Errors
+/// If their count does not fit `shape` or memory ran out.
+pub fn constant<T: candle_core::WithDType>(
+    values: &[T],
+    shape: impl Into<candle_core::Shape>,
+    device: &Device,
+) -> candle_core::Result<Tensor> {
+    Tensor::from_slice(values, shape.into(), device)
+}
+
 #[cfg(feature = "cuda")]
 fn open_cuda(spec: DeviceSpec, ordinal: usize) -> Result<Device, EngineError> {
-    Device::new_cuda_with_stream(ordinal).map_err(|e| EngineError::NoDevice { spec: spec.to_string(), reason: e.to_string() })
+    let failed = |e: &dyn fmt::Display| EngineError::NoDevice { spec: spec.to_string(), reason: e.to_string() };
+    let device = Device::new_cuda_with_stream(ordinal).map_err(|e| failed(&e))?;
+    super::cuda::prepare(&device).map_err(|e| failed(&e))?;
+    Ok(device)
 }
 
 #[cfg(not(feature = "cuda"))]

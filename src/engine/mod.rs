@@ -2,13 +2,18 @@
 //!
 //! Nothing else in the crate moves data between host and device.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod device;
 mod ledger;
 mod params;
+#[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
+mod replay;
 
-pub use device::{DeviceSpec, Engine};
+pub use device::{DeviceSpec, Engine, Precision, constant};
 pub use ledger::{Direction, Ledger, Move, Stage};
 pub use params::{Params, ParamsError};
+pub use replay::Replays;
 
 /// What can go wrong between the program and its device.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +30,25 @@ pub enum EngineError {
         /// What the user asked for.
         spec: String,
         /// What the driver said.
+        reason: String,
+    },
+    /// `--dtype` was not understood.
+    #[error("{0}: not a type to compute in; use auto, f32, f16 or bf16")]
+    BadPrecision(String),
+    /// The device does not compute in that type.
+    #[error("{dtype}: {device} does not compute in it; use --dtype f32 or a GPU")]
+    Unsupported {
+        /// The type.
+        dtype: String,
+        /// The device.
+        device: String,
+    },
+    /// The CUDA driver refused something.
+    #[error("{what}: {reason}")]
+    Driver {
+        /// What was asked of it.
+        what: &'static str,
+        /// What it said.
         reason: String,
     },
     /// The number of threads cannot be set.

@@ -164,6 +164,19 @@ impl Params {
         ready.map_err(|source| ParamsError::Tensor { origin: origin(), name, source: Box::new(source) })
     }
 
+    /// The only number of the tensor `name` `[1]` in this scope, brought to the host.
+    ///
+    /// # Errors
+    /// As [`Params::get`].
+    pub fn number(&self, name: &str) -> Result<f32, ParamsError> {
+        let value = self.get(name, &[1])?.squeeze(0).and_then(|t| t.to_scalar::<f32>());
+        value.map_err(|source| ParamsError::Tensor {
+            origin: self.shared.origin.clone(),
+            name: self.full_name(name),
+            source: Box::new(source),
+        })
+    }
+
     /// Numbers that follow from the model's structure (index tables, grids) as a tensor beside the parameters.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Pointwise functions, sums and softmax.
 
-use super::{Result, composed, cpu};
+use super::{Result, cpu, cuda};
 use candle_core::Tensor;
 
 /// A pointwise function applied to a layer's output.
@@ -17,6 +17,8 @@ pub enum Activation {
     Silu,
     /// 1 / (1 + e^-x).
     Sigmoid,
+    /// Held to ± the number.
+    Clamp(f32),
 }
 
 /// A pointwise function of all numbers of x.
@@ -24,15 +26,23 @@ pub enum Activation {
 /// # Errors
 /// If x is not f32.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if cpu::is_cpu(x) { cpu::activate(x, activation) } else { composed::activate(x, activation) }
+    if cpu::is_cpu(x) { cpu::activate(x, activation) } else { cuda::activate(x, activation) }
 }
 
-/// a + b, both of the same shape.
+/// a + b; b has a's shape, or that with leading dimensions of 1 (or without them), over which it repeats. The result has a's type.
 ///
 /// # Errors
-/// If the shapes differ.
+/// If the shapes do not fit.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if cpu::is_cpu(a) { cpu::add(a, b) } else { a + b }
+    if a.dims() != b.dims() {
+        let (longer, shorter) = (a.dims(), b.dims());
+        let whole = shorter.iter().position(|&d| d != 1).map_or(&shorter[shorter.len()..], |first| &shorter[first..]);
+        if shorter.len() > longer.len() || !longer.ends_with(whole) {
+            candle_core::bail!("add: {:?} and {:?}", a.shape(), b.shape());
+        }
+        return if cpu::is_cpu(a) { a.broadcast_add(b) } else { cuda::add(a, b) };
+    }
+    if cpu::is_cpu(a) { cpu::add(a, b) } else { cuda::add(a, b) }
 }
 
 /// Softmax over the last dimension.
@@ -40,7 +50,7 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If x has no dimensions.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    if cpu::is_cpu(x) { cpu::softmax(x) } else { composed::softmax(x) }
+    if cpu::is_cpu(x) { cpu::softmax(x) } else { cuda::softmax(x) }
 }
 
 /// Tensors `[…, channels]` of the same leading dimensions side by side: `[…, sum of channels]`.
@@ -50,6 +60,6 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
 pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
     match parts {
         [first, ..] if cpu::is_cpu(first) => cpu::concat_channels(parts),
-        _ => Tensor::cat(parts, candle_core::D::Minus1),
+        _ => cuda::concat_channels(parts),
     }
 }

@@ -1,34 +1,59 @@
 //! Scaled dot-product attention.
 
-use super::{Result, composed, cpu};
+use super::{Result, cpu, cuda};
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// `softmax(q·kᵀ·scale + bias)·v` over heads laid side by side in the channels.
 ///
 /// q `[B, Nq, heads·d]`, k `[B, Nk, heads·d]`, v `[B, Nk, heads·dv]`, bias `[heads, Nq, Nk]` or none: `[B, Nq, heads·dv]`.
-/// The softmax is over the keys, in f32.
+/// The softmax is over the keys, in f32. A batch of 1 of q stands for all; on a GPU so does one of k and v.
 ///
 /// # Errors
 /// If the shapes do not fit.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
-    if cpu::is_cpu(q) { cpu::attention(q, k, v, heads, scale, bias) } else { composed::attention(q, k, v, heads, scale, bias) }
+    if !cpu::is_cpu(q) {
+        return cuda::attention(q, k, v, heads, scale, bias);
+    }
+    let ((b, nq, c), batch) = (q.dims3()?, k.dim(0)?);
+    if b == 1 && batch > 1 {
+        return cpu::attention(&q.broadcast_as((batch, nq, c))?.contiguous()?, k, v, heads, scale, bias);
+    }
+    cpu::attention(q, k, v, heads, scale, bias)
 }
 
-/// [`attention`] within windows of `window`×`window` tokens of a map.
-///
-/// - `qkv` `[B, H, W, 3·heads·d]`: each token's queries of all heads, then its keys, then its values;
-/// - `padding` `[3·heads·d]`: the same for the tokens that fill up the map at right and bottom to whole windows; they are
-///   attended to, but have no output;
-/// - `bias` `[heads, window², window²]` or none, tokens of a window row by row.
-///
-/// Gives `[B, H, W, heads·d]`.
-///
-/// # Errors
-/// If the shapes do not fit.
-pub fn window_attention(qkv: &Tensor, padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
-    if cpu::is_cpu(qkv) {
-        cpu::window_attention(qkv, padding, window, heads, scale, bias)
-    } else {
-        composed::window_attention(qkv, padding, window, heads, scale, bias)
+/// [`attention`] within windows of `window`×`window` tokens of a map, ready to run.
+#[derive(Debug, Clone)]
+pub struct WindowAttention {
+    padding: Tensor,
+    bias: Option<Tensor>,
+    window: usize,
+    heads: usize,
+    scale: f32,
+    on_device: Option<Arc<cuda::WindowAttention>>,
+}
+
+impl WindowAttention {
+    /// - `padding` `[3·heads·d]`: queries, keys and values of the tokens that fill up the map at right and bottom to whole windows;
+    ///   they are attended to, but have no output;
+    /// - `bias` `[heads, window², window²]` or none, tokens of a window row by row.
+    ///
+    /// # Errors
+    /// If memory ran out.
+    pub fn new(padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Self> {
+        let on_device =
+            if cpu::is_cpu(padding) { None } else { Some(Arc::new(cuda::WindowAttention::new(padding, window, heads, scale, bias)?)) };
+        Ok(Self { padding: padding.clone(), bias: bias.cloned(), window, heads, scale, on_device })
+    }
+
+    /// `qkv` `[B, H, W, 3·heads·d]`, each token's queries of all heads, then its keys, then its values, to `[B, H, W, heads·d]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward(&self, qkv: &Tensor) -> Result<Tensor> {
+        match &self.on_device {
+            Some(on_device) => on_device.forward(qkv),
+            None => cpu::window_attention(qkv, &self.padding, self.window, self.heads, self.scale, self.bias.as_ref()),
+        }
     }
 }

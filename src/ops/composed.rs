@@ -14,6 +14,7 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
         Activation::Gelu => x.gelu_erf(),
         Activation::Silu => x.silu(),
         Activation::Sigmoid => sigmoid(x),
+        Activation::Clamp(limit) => x.clamp(-limit, limit),
     }
 }
 

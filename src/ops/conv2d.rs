@@ -1,6 +1,6 @@
 //! Two-dimensional convolution with folded weights, bias and activation.
 
-use super::{Activation, Result, composed, cpu};
+use super::{Activation, Result, add, concat_channels, cpu, cuda, upsample_nearest2x};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -45,6 +45,29 @@ impl Default for Conv2dOptions {
     }
 }
 
+/// What is added to a convolution's sum.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Residual<'a> {
+    pub(super) map: &'a Tensor,
+    /// To the result, not before the activation.
+    pub(super) last: bool,
+}
+
+/// One of several maps side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// `[B, H, W, C]`.
+    pub map: &'a Tensor,
+    /// Whether each of its pixels stands for four ([`upsample_nearest2x`]).
+    pub doubled: bool,
+}
+
+impl<'a> From<&'a Tensor> for Part<'a> {
+    fn from(map: &'a Tensor) -> Self {
+        Self { map, doubled: false }
+    }
+}
+
 /// A convolution ready to run.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
@@ -56,7 +79,7 @@ pub struct Conv2d {
 #[derive(Debug, Clone)]
 enum Weights {
     Cpu(Arc<cpu::Conv2d>),
-    Composed { weight: Tensor, bias: Option<Tensor> },
+    Cuda(Arc<cuda::Conv2d>),
 }
 
 impl Conv2d {
@@ -77,7 +100,7 @@ impl Conv2d {
         let weights = if cpu::is_cpu(weight) {
             Weights::Cpu(Arc::new(cpu::Conv2d::new(weight, bias, &options)?))
         } else {
-            Weights::Composed { weight: weight.clone(), bias: bias.cloned() }
+            Weights::Cuda(Arc::new(cuda::Conv2d::new(weight, bias, &options)?))
         };
         Ok(Self { weights, options })
     }
@@ -95,13 +118,39 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward`], or if the residual has another shape than the output.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.run(x, Some(residual))
+        self.run(x, Some(Residual { map: residual, last: false }))
     }
 
-    fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+    /// `affine(activation(conv(x) + bias)) + residual`, `residual` having the output's shape.
+    ///
+    /// # Errors
+    /// As [`Conv2d::forward_add`].
+    pub fn forward_then_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.run(x, Some(Residual { map: residual, last: true }))
+    }
+
+    /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions on a GPU read where they lie.
+    ///
+    /// # Errors
+    /// As [`Conv2d::forward`], or if the maps have different sizes.
+    pub fn forward_parts(&self, parts: &[Part<'_>]) -> Result<Tensor> {
+        if let Weights::Cuda(weights) = &self.weights
+            && let Some(y) = weights.forward_parts(parts, &self.options)?
+        {
+            return Ok(y);
+        }
+        let map = |part: &Part<'_>| if part.doubled { upsample_nearest2x(part.map) } else { Ok(part.map.clone()) };
+        let maps = parts.iter().map(map).collect::<Result<Vec<_>>>()?;
+        self.forward(&concat_channels(&maps.iter().collect::<Vec<_>>())?)
+    }
+
+    fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         match &self.weights {
-            Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
-            Weights::Composed { weight, bias } => composed::conv2d(x, weight, bias.as_ref(), residual, &self.options),
+            Weights::Cpu(weights) => match residual {
+                Some(Residual { map, last: true }) => add(&weights.forward(x, None, &self.options)?, &map.contiguous()?),
+                residual => weights.forward(x, residual.map(|r| r.map), &self.options),
+            },
+            Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
     }
 }
@@ -118,5 +167,6 @@ pub fn inverted_residual(x: &Tensor, expand: &Conv2d, depthwise: &Conv2d, projec
             return Ok(y);
         }
     }
+    let residual = residual.map(|map| Residual { map, last: false });
     project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
 }

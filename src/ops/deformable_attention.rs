@@ -1,7 +1,7 @@
 //! Multi-scale deformable attention (Zhu et al., 2021), with D-FINE's number of points a level.
 
-use super::{Result, composed, cpu};
-use candle_core::Tensor;
+use super::{Result, cpu, cuda, softmax};
+use candle_core::{D, Tensor};
 
 /// Samples `value` bilinearly at `locations` on each level and adds the samples up by `weights`.
 ///
@@ -25,6 +25,33 @@ pub fn deformable_attention(
     if cpu::is_cpu(value) {
         cpu::deformable_attention(value, levels, points, locations, weights)
     } else {
-        composed::deformable_attention(value, levels, points, locations, weights)
+        cuda::deformable_attention(value, levels, points, locations, weights)
     }
+}
+
+/// [`deformable_attention`] around boxes.
+///
+/// - `boxes` `[B, Q, 4]` f32: cx, cy, w, h in 0..1;
+/// - `sampled` `[B, Q, 3·heads·Σ points]` f32: first the sampling points of all heads (x, y), each from its box's centre in units of
+///   the box's extent; then their weights, before the softmax over the points of a head.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn deformable_attention_around(
+    value: &Tensor,
+    levels: &[(usize, usize)],
+    points: &[usize],
+    heads: usize,
+    boxes: &Tensor,
+    sampled: &Tensor,
+) -> Result<Tensor> {
+    if !cpu::is_cpu(value) {
+        return cuda::deformable_attention_around(value, levels, points, heads, boxes, sampled);
+    }
+    let ((b, q, _), total) = (sampled.dims3()?, points.iter().sum::<usize>());
+    let boxes = boxes.reshape((b, q, 1, 1, 4))?;
+    let offsets = sampled.narrow(D::Minus1, 0, 2 * heads * total)?.reshape((b, q, heads, total, 2))?;
+    let locations = offsets.broadcast_mul(&boxes.narrow(D::Minus1, 2, 2)?)?.broadcast_add(&boxes.narrow(D::Minus1, 0, 2)?)?;
+    let weights = sampled.narrow(D::Minus1, 2 * heads * total, heads * total)?.reshape((b, q, heads, total))?;
+    cpu::deformable_attention(value, levels, points, &locations, &softmax(&weights)?)
 }

@@ -1,6 +1,6 @@
 //! Matrix product with bias and activation.
 
-use super::{Activation, Result, composed, cpu};
+use super::{Activation, Residual, Result, concat_channels, cpu, cuda};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -9,13 +9,26 @@ use std::sync::Arc;
 pub struct Linear {
     weights: Weights,
     activation: Activation,
+    precision: Precision,
+}
+
+/// What a layer computes in where its input has 16 bits. Sums are always in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Weights and result in the input's type.
+    #[default]
+    Input,
+    /// Weights in the input's type, the result in f32.
+    F32Result,
+    /// Weights and result in f32, as a residual must be.
+    F32,
 }
 
 /// Weights as the device's code takes them.
 #[derive(Debug, Clone)]
 enum Weights {
     Cpu(Arc<cpu::Linear>),
-    Composed { weight: Tensor, bias: Option<Tensor> },
+    Cuda(Arc<cuda::Linear>),
 }
 
 impl Linear {
@@ -33,9 +46,15 @@ impl Linear {
         let weights = if cpu::is_cpu(weight) {
             Weights::Cpu(Arc::new(cpu::Linear::new(weight, bias)?))
         } else {
-            Weights::Composed { weight: weight.clone(), bias: bias.cloned() }
+            Weights::Cuda(Arc::new(cuda::Linear::new(weight, bias)?))
         };
-        Ok(Self { weights, activation })
+        Ok(Self { weights, activation, precision: Precision::Input })
+    }
+
+    /// The same layer with another precision.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// `activation(x·Wᵀ + bias)` for x `[…, in]`: `[…, out]`.
@@ -54,10 +73,24 @@ impl Linear {
         self.run(x, Some(residual))
     }
 
+    /// [`Linear::forward`] for tensors `[…, channels]` laid side by side in their last dimension, which a GPU reads where they lie.
+    ///
+    /// # Errors
+    /// As [`Linear::forward`], or if the other dimensions differ.
+    pub fn forward_parts(&self, parts: &[&Tensor]) -> Result<Tensor> {
+        match &self.weights {
+            Weights::Cpu(_) => self.forward(&concat_channels(parts)?),
+            Weights::Cuda(weights) => weights.forward_tokens(parts, self.activation, self.precision),
+        }
+    }
+
     fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         match &self.weights {
             Weights::Cpu(weights) => weights.forward(x, residual, self.activation),
-            Weights::Composed { weight, bias } => composed::linear(x, weight, bias.as_ref(), residual, self.activation),
+            Weights::Cuda(weights) => {
+                let residual = residual.map(|map| Residual { map, last: false });
+                weights.forward(x, residual, self.activation, self.precision)
+            }
         }
     }
 }

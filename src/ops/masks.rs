@@ -1,6 +1,6 @@
 //! From mask logits to run lengths at the frame's resolution.
 
-use super::{Result, composed, cpu};
+use super::{Result, cpu, cuda};
 use candle_core::Tensor;
 
 /// One mask at the frame's resolution.
@@ -18,12 +18,68 @@ pub struct PackedMask {
 /// # Errors
 /// If `logits` has not three dimensions or a size is 0.
 pub fn masks_to_runs(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<Vec<PackedMask>> {
+    check_sizes(logits, side, scaled, frame)?;
+    if !cpu::is_cpu(logits) {
+        candle_core::bail!("masks_to_runs: on a GPU masks become bits first (masks_to_bits)");
+    }
+    cpu::masks_to_runs(logits, side, scaled, frame)
+}
+
+fn check_sizes(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<()> {
     let (_, h, w) = logits.dims3()?;
     let sizes = [h, w, side, scaled.0, scaled.1, frame.0, frame.1];
     if sizes.contains(&0) || scaled.0 > side || scaled.1 > side || frame.0.checked_mul(frame.1).is_none_or(|n| n > u32::MAX as usize) {
-        candle_core::bail!("masks_to_runs: {:?} by {side} and {scaled:?} to {frame:?}", logits.shape());
+        candle_core::bail!("masks: {:?} by {side} and {scaled:?} to {frame:?}", logits.shape());
     }
-    if cpu::is_cpu(logits) { cpu::masks_to_runs(logits, side, scaled, frame) } else { composed::masks_to_runs(logits, side, scaled, frame) }
+    Ok(())
+}
+
+/// Numbers before the bits of a mask, see [`masks_to_bits`].
+const STATISTICS: usize = 5;
+
+/// Numbers of a row of [`masks_to_bits`].
+pub(super) fn bits_row(frame: (usize, usize)) -> usize {
+    STATISTICS + frame.1 * frame.0.div_ceil(32)
+}
+
+/// As [`masks_to_runs`], the masks staying on the device: u32 `[N, numbers]`, each row made of area, frame width - left, frame
+/// height - top, right and bottom of the mask's tight box (all 0 for an empty one), then its bits column by column, each column in
+/// words of 32 rows, the lowest bit being the first row. [`bits_to_runs`] reads them on the host.
+///
+/// # Errors
+/// As [`masks_to_runs`], and for logits on the CPU, where masks become runs at once.
+pub fn masks_to_bits(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<Tensor> {
+    check_sizes(logits, side, scaled, frame)?;
+    if cpu::is_cpu(logits) {
+        candle_core::bail!("masks_to_bits: on the CPU masks become runs at once (masks_to_runs)");
+    }
+    cuda::masks_to_bits(logits, side, scaled, frame)
+}
+
+/// The masks of a `frame` (height, width) from the numbers that [`masks_to_bits`] gave.
+pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
+    let words = frame.0.div_ceil(32);
+    let one = |row: &[u32]| {
+        let (mut runs, mut run, mut inside) = (Vec::new(), 0u32, false);
+        for column in row.get(STATISTICS..).unwrap_or(&[]).chunks_exact(words) {
+            for (i, &word) in column.iter().enumerate() {
+                let rows = (frame.0 - 32 * i).min(32) as u32;
+                let mut at = 0;
+                while at < rows {
+                    let rest = word >> at;
+                    let same = if inside { rest.trailing_ones() } else { rest.trailing_zeros() }.min(rows - at);
+                    (run, at) = (run + same, at + same);
+                    if at < rows {
+                        runs.push(run);
+                        (run, inside) = (0, !inside);
+                    }
+                }
+            }
+        }
+        runs.push(run);
+        PackedMask { counts: runs, area: row.first().copied().map_or(0, u64::from) }
+    };
+    numbers.chunks_exact(bits_row(frame)).map(one).collect()
 }
 
 /// The numbers that one output number of linear interpolation is the weighted mean of.

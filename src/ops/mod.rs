@@ -1,21 +1,22 @@
 //! The operations models are written in, one function or layer each.
 //!
 //! Activations are `[batch, height, width, channels]` ("NHWC") or `[batch, tokens, channels]`, contiguous, f32 on the
-//! CPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
+//! CPU, f32, f16 or bf16 on a GPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
 //! inputs and moves nothing between host and device. [`composed`] has each operation written plainly in candle's own
 //! ones, for any device: the reference that the fast code is tested against.
 //!
-//! On the CPU they run code of their own (`cpu`); on other devices, as yet, the composed ones.
+//! On the CPU they run code of their own (`cpu`), on CUDA devices kernels of their own (`cuda`).
 //!
 //! Errors are candle's: a shape or type that the operation does not take, or memory that ran out; [`assign`] has its own.
 
 mod activation;
 mod assignment;
 mod attention;
+mod boxes;
 pub mod composed;
 mod conv2d;
 mod cpu;
-#[cfg(feature = "cuda")]
+#[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
 mod cuda;
 mod deformable_attention;
 mod detection_cost;
@@ -24,23 +25,47 @@ mod masks;
 mod norm;
 mod pool;
 mod resize;
+mod rows;
+mod selection;
 
-pub use crate::engine::{Params, ParamsError};
+pub use crate::engine::{Params, ParamsError, constant};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
 pub use assignment::{Assignment, AssignmentError, BatchAssigner, Objective, Rules, Used, assign};
-pub use attention::{attention, window_attention};
-pub use conv2d::{Conv2d, Conv2dOptions, Padding, inverted_residual};
+pub use attention::{WindowAttention, attention};
+pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
+use conv2d::Residual;
+pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
 pub use cpu::RecyclingAllocator;
-pub use deformable_attention::deformable_attention;
+pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
-pub use linear::Linear;
-pub use masks::{PackedMask, masks_to_runs};
+pub use linear::{Linear, Precision};
+pub use masks::{PackedMask, bits_to_runs, masks_to_bits, masks_to_runs};
 pub use norm::LayerNorm;
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use resize::{Normalisation, resize_normalise};
+pub use selection::{best_scores, gather_queries, top_k};
 
 /// Result of an operation.
 pub type Result<T> = candle_core::Result<T>;
+
+/// One launch of a kernel on a GPU, see [`kernel_times`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KernelTime {
+    /// Its name.
+    pub kernel: &'static str,
+    /// Blocks in three directions.
+    pub grid: (usize, usize, usize),
+    /// Time it takes as a node of a graph.
+    pub microseconds: f32,
+}
+
+/// The time of each of our own kernels that `work` launches on this thread, in order. Each is launched many times over.
+///
+/// # Errors
+/// Those of `work`.
+pub fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>) -> std::result::Result<Vec<KernelTime>, E> {
+    cuda::kernel_times(work)
+}
 
 /// The vector instructions that operations on the CPU use on this machine.
 pub fn instruction_set() -> &'static str {

@@ -1,7 +1,7 @@
 //! Layer normalisation over the channels.
 
-use super::{Result, composed, cpu};
-use candle_core::Tensor;
+use super::{Activation, Result, activate, cpu, cuda};
+use candle_core::{D, Tensor};
 
 /// Layer normalisation over the last dimension. In NHWC this is also SAM's `LayerNorm2d`.
 #[derive(Debug, Clone)]
@@ -17,12 +17,54 @@ impl LayerNorm {
         Self { weight: weight.clone(), bias: bias.clone(), eps }
     }
 
+    fn device_norm(&self) -> cuda::Norm<'_> {
+        cuda::Norm { weight: &self.weight, bias: &self.bias, eps: self.eps }
+    }
+
     /// `(x - mean) / sqrt(var + eps) · weight + bias` over the last dimension of x `[…, channels]`.
     ///
     /// # Errors
     /// If x has another last dimension.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let Self { weight, bias, eps } = self;
-        if cpu::is_cpu(x) { cpu::layer_norm(x, weight, bias, *eps) } else { composed::layer_norm(x, weight, bias, *eps) }
+        if cpu::is_cpu(x) {
+            cpu::layer_norm(x, weight, bias, *eps)
+        } else {
+            cuda::layer_norm(x, &self.device_norm(), 0.0, Activation::Identity)
+        }
+    }
+
+    /// The normalisation of x held to ± `limit`.
+    ///
+    /// # Errors
+    /// As [`LayerNorm::forward`].
+    pub fn forward_held(&self, x: &Tensor, limit: f32) -> Result<Tensor> {
+        if cpu::is_cpu(x) {
+            self.forward(&x.clamp(-limit, limit)?)
+        } else {
+            cuda::layer_norm(x, &self.device_norm(), limit, Activation::Identity)
+        }
+    }
+
+    /// A pointwise function of the normalisation of x.
+    ///
+    /// # Errors
+    /// As [`LayerNorm::forward`].
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        if cpu::is_cpu(x) { activate(&self.forward(x)?, activation) } else { cuda::layer_norm(x, &self.device_norm(), 0.0, activation) }
+    }
+
+    /// The normalisation of `gate·x + gate'·seen` for x and seen `[…, channels]`, the gates being the halves of `gates`
+    /// `[…, 2·channels]`.
+    ///
+    /// # Errors
+    /// As [`LayerNorm::forward`], or if the shapes do not fit.
+    pub fn forward_gated(&self, gates: &Tensor, x: &Tensor, seen: &Tensor) -> Result<Tensor> {
+        if !cpu::is_cpu(x) {
+            return cuda::gated_norm(gates, x, seen, &self.device_norm());
+        }
+        let weighed = (gates * Tensor::cat(&[x, seen], D::Minus1)?)?;
+        let d = x.dim(D::Minus1)?;
+        self.forward(&(weighed.narrow(D::Minus1, 0, d)? + weighed.narrow(D::Minus1, d, d)?)?)
     }
 }

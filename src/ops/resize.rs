@@ -1,6 +1,6 @@
 //! From a decoded frame to a model's input.
 
-use super::{Result, composed, cpu};
+use super::{Result, cpu, cuda};
 use candle_core::{DType, Tensor};
 
 /// `(pixel - mean) / std` for each channel, pixels in 0..255.
@@ -22,16 +22,17 @@ impl Normalisation {
 /// Resizes an interleaved picture `image` `[H, W, 1 or 3]` u8 to `size` (height, width) with antialiased bilinear
 /// resampling as Pillow does (rounded to 8 bits after each of its two passes, horizontal first), brings it to `channels` (1 or 3: grey is repeated, colour becomes
 /// BT.601 luma as in Pillow's `convert("L")`, before resizing), normalises it and pads it with zeros at right and bottom to `padded`
-/// (height, width): `[1, padded height, padded width, channels]` f32.
+/// (height, width): `[1, padded height, padded width, channels]` of `dtype`, which is f32 on the CPU.
 ///
 /// # Errors
-/// If `image` has another type or number of channels, or `padded` is smaller than `size`.
+/// If `image` has another type or number of channels, `padded` is smaller than `size`, or `dtype` is none that the device computes in.
 pub fn resize_normalise(
     image: &Tensor,
     size: (usize, usize),
     padded: (usize, usize),
     channels: usize,
     normalisation: &Normalisation,
+    dtype: DType,
 ) -> Result<Tensor> {
     let (h, w, c) = image.dims3()?;
     if !matches!(c, 1 | 3) || !matches!(channels, 1 | 3) || h == 0 || w == 0 || size.0 == 0 || size.1 == 0 {
@@ -43,10 +44,10 @@ pub fn resize_normalise(
     if padded.0 < size.0 || padded.1 < size.1 {
         candle_core::bail!("resize_normalise: {size:?} does not fit into {padded:?}");
     }
-    if cpu::is_cpu(image) {
-        cpu::resize_normalise(image, size, padded, channels, normalisation)
-    } else {
-        composed::resize_normalise(image, size, padded, channels, normalisation)
+    match (cpu::is_cpu(image), dtype) {
+        (true, DType::F32) => cpu::resize_normalise(image, size, padded, channels, normalisation),
+        (true, _) => candle_core::bail!("resize_normalise: on the CPU numbers are f32, not {dtype:?}"),
+        (false, _) => cuda::resize_normalise(image, size, padded, channels, normalisation, dtype),
     }
 }
 

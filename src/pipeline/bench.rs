@@ -2,11 +2,10 @@
 
 use super::{Detector, ModelError, Segmenter, prompts::Prompted};
 use crate::{
-    engine::{Engine, Stage},
+    engine::Stage,
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
-    ops,
 };
 use serde::Serialize;
 use std::{sync::Arc, time::Instant};
@@ -76,9 +75,13 @@ impl Bench {
         let engine = detector.engine();
         let pixels = detector.preprocess(frame)?;
         Ok(vec![
-            self.time("detect-preprocess", || detector.preprocess(frame))?,
+            self.time("detect-preprocess", || {
+                let pixels = detector.preprocess(frame)?;
+                engine.synchronise()?;
+                Ok::<_, ModelError>(pixels)
+            })?,
             self.time("detect", || {
-                let output = detector.model().forward(&pixels)?;
+                let output = detector.forward(&pixels)?;
                 // Reading the result waits for a device that works asynchronously.
                 Ok::<_, ModelError>(engine.download_f32(Stage::Select, &output.pred_boxes)?)
             })?,
@@ -105,39 +108,35 @@ impl Bench {
     /// # Errors
     /// [`ModelError`].
     pub fn segmenter(&self, segmenter: &Segmenter, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
-        let (engine, model) = (segmenter.engine(), segmenter.model());
+        let engine = segmenter.engine();
         let pixels = segmenter.preprocess(frame)?;
-        let embedding = model.encode(&pixels)?;
+        let embedding = segmenter.encode(&pixels)?;
         let mut timings = vec![
-            self.time("segment-preprocess", || segmenter.preprocess(frame))?,
-            self.time("segment-encode", || wait(engine, &model.encode(&pixels)?))?,
+            self.time("segment-preprocess", || {
+                let pixels = segmenter.preprocess(frame)?;
+                engine.synchronise()?;
+                Ok::<_, ModelError>(pixels)
+            })?,
+            self.time("segment-encode", || {
+                segmenter.encode(&pixels)?;
+                Ok::<_, ModelError>(engine.synchronise()?)
+            })?,
         ];
         let size = frame.size();
         let scaled = crate::geometry::LongestSide::new(size, IMAGE_SIDE as u32).scaled;
         for boxes in [1usize, 8] {
             let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;
             let Some(group) = groups.first() else { continue };
-            let decode = || -> Result<_, ModelError> {
-                let prompts = group.upload(|values, shape| engine.upload_f32(Stage::Segment, values, shape))?;
-                Ok(model.decode(&embedding, &prompts, false)?)
-            };
+            let decode = || segmenter.decode_group(&embedding, group);
             let logits = decode()?.low_res_masks.squeeze(1).map_err(ModelError::op("benchmark"))?;
             timings.push(self.time(format!("segment-decode ({boxes} boxes)"), || {
                 Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?)
             })?);
             let (inner, full) = ((scaled.height as usize, scaled.width as usize), (size.height as usize, size.width as usize));
-            timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || {
-                ops::masks_to_runs(&logits, IMAGE_SIDE, inner, full).map_err(ModelError::op("benchmark"))
-            })?);
+            timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || segmenter.masks(&logits, inner, full))?);
         }
         Ok(timings)
     }
-}
-
-/// Waits until the device has computed `tensor`: one number of it is read.
-fn wait(engine: &Engine, tensor: &candle_core::Tensor) -> Result<Vec<f32>, ModelError> {
-    let first = tensor.flatten_all().and_then(|t| t.narrow(0, 0, 1)).map_err(ModelError::op("benchmark"))?;
-    Ok(engine.download_f32(Stage::Pack, &first)?)
 }
 
 fn boxes_in(size: Size, count: usize) -> Vec<ObjectPrompt> {

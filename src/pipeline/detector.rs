@@ -2,7 +2,7 @@
 
 use super::{ModelError, ModelOrigin, StageTimes, Stages};
 use crate::{
-    engine::{Engine, Stage},
+    engine::{Engine, Replays, Stage},
     frame::{Frame, Object},
     models::dfine::{self, Labels, postprocess::Selection},
 };
@@ -16,12 +16,13 @@ pub struct Detector {
     model: dfine::Detector,
     origin: ModelOrigin,
     selection: Selection,
+    replays: Replays,
 }
 
 impl Detector {
     /// A detector over a loaded model, with the default selection.
     pub fn new(engine: &Engine, model: dfine::Detector, origin: ModelOrigin) -> Self {
-        Self { engine: engine.clone(), model, origin, selection: Selection::default() }
+        Self { engine: engine.clone(), model, origin, selection: Selection::default(), replays: Replays::default() }
     }
 
     /// Which findings become objects: least score, most objects, and classes by name or number (all if empty).
@@ -68,7 +69,29 @@ impl Detector {
         let size = frame.size();
         let shape = [size.height as usize, size.width as usize, frame.image.channels().count()];
         let image = self.engine.upload_u8(Stage::Decode, frame.image.data(), &shape)?;
-        Ok(self.model.preprocess(&image)?)
+        Ok(self.model.preprocess(&image, self.engine.dtype())?)
+    }
+
+    /// Runs the model on its input, on a GPU by replaying what was captured for inputs of this shape. What it gave before for this
+    /// shape is overwritten then.
+    ///
+    /// # Errors
+    /// [`ModelError`] if memory ran out or the device failed.
+    pub fn forward(&self, pixels: &Tensor) -> Result<dfine::DFineOutput, ModelError> {
+        let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
+            let Some(pixels) = inputs.first() else { return Ok(Vec::new()) };
+            let dfine::DFineOutput { logits, pred_boxes } = self.model.forward(pixels)?;
+            Ok(vec![logits, pred_boxes])
+        };
+        match <[Tensor; 2]>::try_from(self.replays.run(&self.engine, 0, &[pixels], work)?) {
+            Ok([logits, pred_boxes]) => Ok(dfine::DFineOutput { logits, pred_boxes }),
+            Err(_) => unreachable!("two outputs for one input"),
+        }
+    }
+
+    /// Nodes of the graphs captured so far.
+    pub fn graph_nodes(&self) -> Vec<usize> {
+        self.replays.nodes()
     }
 
     /// The objects of a frame, best score first, boxes cut to the frame.
@@ -77,7 +100,7 @@ impl Detector {
     /// [`ModelError`] if the model computed nonsense or memory ran out.
     pub fn detect(&self, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
         let pixels = times.time(Stages::DETECT_PREPROCESS, || self.preprocess(frame))?;
-        let output = times.time(Stages::DETECT, || self.model.forward(&pixels))?;
+        let output = times.time(Stages::DETECT, || self.forward(&pixels))?;
         times.time(Stages::SELECT, || self.select(frame, &output))
     }
 

@@ -2,11 +2,11 @@
 
 use super::{ModelError, ModelOrigin, StageTimes, Stages, prompts::Prompted};
 use crate::{
-    engine::{Engine, Stage},
+    engine::{Engine, Replays, Stage},
     frame::{Frame, Mask, Object},
     geometry::LongestSide,
-    models::mobile_sam::{IMAGE_SIDE, MobileSam, ObjectPrompt, PackedPrompts},
-    ops::{self, Normalisation},
+    models::mobile_sam::{IMAGE_SIDE, MaskOutput, MobileSam, ObjectPrompt, PackedPrompts, Prompts},
+    ops::{self, Normalisation, PackedMask},
 };
 use candle_core::Tensor;
 
@@ -17,12 +17,13 @@ pub struct Segmenter {
     model: MobileSam,
     origin: ModelOrigin,
     multimask: bool,
+    replays: Replays,
 }
 
 impl Segmenter {
     /// A segmenter over a loaded model.
     pub fn new(engine: &Engine, model: MobileSam, origin: ModelOrigin) -> Self {
-        Self { engine: engine.clone(), model, origin, multimask: false }
+        Self { engine: engine.clone(), model, origin, multimask: false, replays: Replays::default() }
     }
 
     /// Whether each prompt gives three masks, of which the one with the best estimated IoU is kept.
@@ -60,7 +61,56 @@ impl Segmenter {
             &[size.height as usize, size.width as usize, frame.image.channels().count()],
         )?;
         let scaled = (scaled.height as usize, scaled.width as usize);
-        ops::resize_normalise(&image, scaled, (side, side), 3, &Normalisation::IMAGENET).map_err(ModelError::op("preprocessing"))
+        ops::resize_normalise(&image, scaled, (side, side), 3, &Normalisation::IMAGENET, self.engine.dtype())
+            .map_err(ModelError::op("preprocessing"))
+    }
+
+    /// Embeds an image, on a GPU by replaying what was captured. The embedding before is overwritten then.
+    ///
+    /// # Errors
+    /// [`ModelError`] if memory ran out or the device failed.
+    pub fn encode(&self, pixels: &Tensor) -> Result<Tensor, ModelError> {
+        let work =
+            |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> { inputs.iter().map(|pixels| Ok(self.model.encode(pixels)?)).collect() };
+        let embedding = self.replays.run(&self.engine, 0, &[pixels], work)?.pop();
+        embedding.ok_or_else(|| unreachable!("an output for each input"))
+    }
+
+    /// Decodes a group of prompts, on a GPU by replaying what was captured for as many objects with as many tokens. What it gave
+    /// before for these is overwritten then.
+    ///
+    /// # Errors
+    /// [`ModelError`] if memory ran out or the device failed.
+    pub fn decode_group(&self, embedding: &Tensor, group: &PackedPrompts) -> Result<MaskOutput, ModelError> {
+        let (values, shape) = group.values();
+        let tokens = self.engine.upload_f32(Stage::Segment, values, &shape)?;
+        let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
+            let [embedding, tokens] = inputs else { return Ok(Vec::new()) };
+            let output = self.model.decode(embedding, &Prompts::from_packed(tokens)?, self.multimask)?;
+            Ok(vec![output.low_res_masks, output.iou_predictions])
+        };
+        let number = 1 + u64::from(self.multimask);
+        match <[Tensor; 2]>::try_from(self.replays.run(&self.engine, number, &[embedding, &tokens], work)?) {
+            Ok([low_res_masks, iou_predictions]) => Ok(MaskOutput { low_res_masks, iou_predictions }),
+            Err(_) => unreachable!("two outputs"),
+        }
+    }
+
+    /// Brings mask logits `[N, 256, 256]` to a frame's resolution as run lengths.
+    ///
+    /// # Errors
+    /// [`ModelError`] if memory ran out or the device failed.
+    pub fn masks(&self, logits: &Tensor, scaled: (usize, usize), frame: (usize, usize)) -> Result<Vec<PackedMask>, ModelError> {
+        if self.engine.is_cpu() {
+            return ops::masks_to_runs(logits, IMAGE_SIDE, scaled, frame).map_err(ModelError::op("mask upsampling"));
+        }
+        let bits = ops::masks_to_bits(logits, IMAGE_SIDE, scaled, frame).map_err(ModelError::op("mask upsampling"))?;
+        Ok(ops::bits_to_runs(&self.engine.download_u32(Stage::Mask, &bits)?, frame))
+    }
+
+    /// Nodes of the graphs captured so far.
+    pub fn graph_nodes(&self) -> Vec<usize> {
+        self.replays.nodes()
     }
 
     /// Outlines the prompted objects of a frame: encodes it once, decodes all prompts, brings the masks to the frame's
@@ -73,7 +123,7 @@ impl Segmenter {
             return Ok(Vec::new());
         }
         let pixels = times.time(Stages::SEGMENT_PREPROCESS, || self.preprocess(frame))?;
-        let embedding = times.time(Stages::ENCODE, || self.model.encode(&pixels))?;
+        let embedding = times.time(Stages::ENCODE, || self.encode(&pixels))?;
         let size = frame.size();
         let transform = LongestSide::new(size, IMAGE_SIDE as u32);
         let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| to_input(&p.prompt, &transform)).collect();
@@ -83,8 +133,7 @@ impl Segmenter {
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
         for group in PackedPrompts::pack(&prompts)? {
             let (logits, scores) = times.time(Stages::DECODE_MASKS, || self.decode(&embedding, &group))?;
-            let runs = times
-                .time(Stages::MASKS, || ops::masks_to_runs(&logits, IMAGE_SIDE, scaled, full).map_err(ModelError::op("mask upsampling")))?;
+            let runs = times.time(Stages::MASKS, || self.masks(&logits, scaled, full))?;
             for ((&at, packed), score) in group.objects().iter().zip(runs).zip(scores) {
                 let Some(object) = objects.get_mut(at) else { continue };
                 let mask = Mask::from_counts(size, packed.counts);
@@ -102,8 +151,7 @@ impl Segmenter {
 
     /// Logits `[N, 256, 256]` and estimated IoU of the mask that is kept for each object of a group.
     fn decode(&self, embedding: &Tensor, group: &PackedPrompts) -> Result<(Tensor, Vec<f32>), ModelError> {
-        let prompts = group.upload(|values, shape| self.engine.upload_f32(Stage::Segment, values, shape))?;
-        let output = self.model.decode(embedding, &prompts, self.multimask)?;
+        let output = self.decode_group(embedding, group)?;
         let (objects, masks) = output.iou_predictions.dims2().map_err(ModelError::op("mask decoder"))?;
         let scores = self.engine.download_f32(Stage::Pack, &output.iou_predictions)?;
         let best: Vec<usize> = scores.chunks_exact(masks.max(1)).map(best_of).collect();

@@ -112,6 +112,9 @@ pub(crate) struct DeviceArgs {
     /// auto, cpu, cuda or cuda:N; a CUDA device that is not there is an error
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
+    /// Numbers between layers: auto (f16 on a GPU, f32 on the CPU), f32, f16 or bf16; scores and boxes are f32 all the same
+    #[arg(long, value_name = "TYPE", default_value = "auto")]
+    pub(crate) dtype: String,
     /// Threads for inference on the CPU [default: all cores]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,

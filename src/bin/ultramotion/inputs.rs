@@ -78,7 +78,8 @@ pub(crate) fn engine(args: &DeviceArgs) -> anyhow::Result<Engine> {
         Engine::set_threads(threads)?;
     }
     let spec: DeviceSpec = args.device.parse().map_err(|e| usage("--device", e))?;
-    Ok(Engine::open(spec)?)
+    let precision = args.dtype.parse().map_err(|e| usage("--dtype", e))?;
+    Ok(Engine::open(spec)?.with_precision(precision)?)
 }
 
 /// The hub as the environment describes it.

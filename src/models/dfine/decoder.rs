@@ -5,16 +5,18 @@ use super::{
     config::{DFineConfig, DecoderConfig},
     distribution::{Integral, Lqe},
     hybrid_encoder::SelfAttention,
-    layers::{Mlp, inverse_sigmoid, layer_norm, linear, sigmoid, softmax},
+    layers::{Mlp, layer_norm, linear},
     query_selection::Queries,
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params, deformable_attention};
-use candle_core::{D, DType, Tensor};
+use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision, add, deformable_attention_around, inverse_sigmoid};
+use candle_core::{DType, Tensor};
 
 /// The gate's normalisation has PyTorch's default.
 const GATE_EPS: f64 = 1e-5;
 /// Queries are held to what half precision can hold, as in training.
 const HALF_MAX: f32 = 65504.0;
+/// What the position of a query is held to.
+const POSITION_MAX: f32 = 10.0;
 
 /// Decoder layers with the heads that run.
 #[derive(Debug)]
@@ -36,16 +38,16 @@ impl Decoder {
         let last = count - 1;
         let edges = 4 * (decoder.max_num_bins + 1);
         let layer = |i| DecoderLayer::load(&params.scope("layers").scope(i), config);
-        let box_head = |i| Mlp::load(&params.scope("bbox_embed").scope(i), &[d, d, d, edges]);
+        let box_head = |i| Mlp::load(&params.scope("bbox_embed").scope(i), &[d, d, d, edges], Activation::Identity);
         let score_head = params.scope("class_embed").scope(last);
         Ok(Self {
             layers: (0..count).map(layer).collect::<Result<_, _>>()?,
             box_heads: (0..count).map(box_head).collect::<Result<_, _>>()?,
-            query_position: Mlp::load(&params.scope("query_pos_head"), &[4, 2 * d, d])?,
-            first_box_head: Mlp::load(&params.scope("pre_bbox_head"), &[d, d, d, 4])?,
+            query_position: Mlp::load(&params.scope("query_pos_head"), &[4, 2 * d, d], Activation::Clamp(POSITION_MAX))?,
+            first_box_head: Mlp::load(&params.scope("pre_bbox_head"), &[d, d, d, 4], Activation::Sigmoid)?,
             integral: Integral::load(params, decoder)?,
-            score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?,
-            quality: Lqe::load(&params.scope("lqe_layers").scope(last), decoder)?,
+            score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?.with_precision(Precision::F32),
+            quality: Lqe::load(&params.scope("lqe_layers").scope(last), decoder, config.num_labels)?,
         })
     }
 
@@ -53,29 +55,27 @@ impl Decoder {
     pub(super) fn forward(&self, queries: Queries, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<(Tensor, Tensor)> {
         let Queries { content: mut x, mut boxes } = queries;
         let (mut reference, mut corners, mut previous) = (None::<Tensor>, None::<Tensor>, None::<Tensor>);
-        let mut distribution = None::<Tensor>;
         for (layer, box_head) in self.layers.iter().zip(&self.box_heads) {
-            let position = self.query_position.forward(&boxes)?.clamp(-10f32, 10f32)?;
+            let position = self.query_position.forward(&boxes)?;
             x = layer.forward(&x, &position, &boxes, tokens, levels)?;
             let reference = match &reference {
                 Some(reference) => reference,
-                None => reference.insert(sigmoid(&self.first_box_head.forward_add(&x, &inverse_sigmoid(&boxes)?)?)?),
+                None => reference.insert(self.first_box_head.forward_add(&x, &inverse_sigmoid(&boxes)?)?),
             };
             let input = match &previous {
-                Some(previous) => (&x + previous)?,
+                Some(previous) => add(&x, previous)?,
                 None => x.clone(),
             };
             let refined = match &corners {
                 Some(corners) => box_head.forward_add(&input, corners)?,
                 None => box_head.forward(&input)?,
             };
-            let now = self.integral.distribution(&refined)?;
-            boxes = self.integral.boxes(reference, &now)?;
-            (corners, previous, distribution) = (Some(refined), Some(x.clone()), Some(now));
+            boxes = self.integral.boxes(reference, &refined)?;
+            (corners, previous) = (Some(refined), Some(x.clone()));
         }
         let logits = self.score_head.forward(&x)?;
-        let Some(distribution) = distribution else { candle_core::bail!("decoder without layers") };
-        Ok((self.quality.forward(&logits, &distribution)?, boxes))
+        let Some(corners) = corners else { candle_core::bail!("decoder without layers") };
+        Ok((self.quality.forward(&logits, &corners)?, boxes))
     }
 }
 
@@ -108,19 +108,18 @@ impl DecoderLayer {
 
     fn forward(&self, x: &Tensor, position: &Tensor, boxes: &Tensor, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<Tensor> {
         let x = self.self_attention_norm.forward(&self.self_attention.forward_add(x, position, x)?)?;
-        let seen = self.cross_attention.forward(&(&x + position)?, boxes, tokens, levels)?;
+        let seen = self.cross_attention.forward(&add(&x, position)?, boxes, tokens, levels)?;
         let x = self.gate.forward(&x, &seen)?;
         let y = self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?;
-        self.final_norm.forward(&y.clamp(-HALF_MAX, HALF_MAX)?)
+        self.final_norm.forward_held(&y, HALF_MAX)
     }
 }
 
 /// Deformable attention to the encoder's tokens around each query's box.
 #[derive(Debug)]
 struct CrossAttention {
-    /// Gives offsets in units of the box's extent: the model's scales are folded in.
-    offsets: Linear,
-    weights: Linear,
+    /// Gives offsets in units of the box's extent (the model's scales are folded in), then weights before their softmax.
+    sampling: Linear,
     heads: usize,
     points: Vec<usize>,
 }
@@ -136,23 +135,18 @@ impl CrossAttention {
         let bias = bias.reshape((heads, total, 2))?.broadcast_mul(&scale.reshape((1, total, 1))?)?;
         let weight = weight.reshape((heads * total * 2, d))?.to_dtype(DType::F32)?;
         let bias = bias.flatten_all()?.to_dtype(DType::F32)?;
+        let weights = params.scope("attention_weights");
+        let weight = Tensor::cat(&[weight, weights.get("weight", &[heads * total, d])?], 0)?;
+        let bias = Tensor::cat(&[bias, weights.get("bias", &[heads * total])?], 0)?;
         Ok(Self {
-            offsets: Linear::new(&weight, Some(&bias), Activation::Identity)?,
-            weights: linear(&params.scope("attention_weights"), d, heads * total, Activation::Identity)?,
+            sampling: Linear::new(&weight, Some(&bias), Activation::Identity)?.with_precision(Precision::F32),
             heads,
             points: config.points.clone(),
         })
     }
 
     fn forward(&self, x: &Tensor, boxes: &Tensor, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<Tensor> {
-        let (b, q, _) = x.dims3()?;
-        let total: usize = self.points.iter().sum();
-        let boxes = boxes.reshape((b, q, 1, 1, 4))?;
-        let offsets = self.offsets.forward(x)?.reshape((b, q, self.heads, total, 2))?;
-        let offsets = offsets.broadcast_mul(&boxes.narrow(D::Minus1, 2, 2)?)?;
-        let locations = offsets.broadcast_add(&boxes.narrow(D::Minus1, 0, 2)?)?;
-        let weights = softmax(&self.weights.forward(x)?.reshape((b, q, self.heads, total))?)?;
-        deformable_attention(tokens, levels, &self.points, &locations, &weights)
+        deformable_attention_around(tokens, levels, &self.points, self.heads, boxes, &self.sampling.forward(x)?)
     }
 }
 
@@ -170,9 +164,7 @@ impl Gate {
     }
 
     fn forward(&self, x: &Tensor, seen: &Tensor) -> ops::Result<Tensor> {
-        let both = Tensor::cat(&[x, seen], D::Minus1)?;
-        let weighed = (self.gate.forward(&both)? * both)?;
-        let d = x.dim(D::Minus1)?;
-        self.norm.forward(&(weighed.narrow(D::Minus1, 0, d)? + weighed.narrow(D::Minus1, d, d)?)?)
+        let gates = self.gate.forward_parts(&[x, seen])?;
+        self.norm.forward_gated(&gates, x, seen)
     }
 }

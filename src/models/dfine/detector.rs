@@ -9,7 +9,7 @@ use crate::{
     geometry::Size,
     ops::{Params, resize_normalise},
 };
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
 
 /// What was read of a checkpoint.
@@ -80,14 +80,15 @@ impl Detector {
         self.config().input_size
     }
 
-    /// A decoded frame `[H, W, 1 or 3]` u8 as the model's input `[1, height, width, channels]`: stretched, not letterboxed.
+    /// A decoded frame `[H, W, 1 or 3]` u8 as the model's input `[1, height, width, channels]` of `dtype` (f32 on the CPU): stretched,
+    /// not letterboxed.
     ///
     /// # Errors
     /// [`DFineError::Tensor`] for a frame of another type or shape.
-    pub fn preprocess(&self, frame: &Tensor) -> Result<Tensor, DFineError> {
+    pub fn preprocess(&self, frame: &Tensor, dtype: DType) -> Result<Tensor, DFineError> {
         let config = self.config();
         let size = (config.input_size.height as usize, config.input_size.width as usize);
-        Ok(resize_normalise(frame, size, size, config.channels(), &config.normalisation)?)
+        Ok(resize_normalise(frame, size, size, config.channels(), &config.normalisation, dtype)?)
     }
 
     /// Runs the model; see [`DFine::forward`].

@@ -3,23 +3,23 @@
 use super::{
     DFineError,
     config::DecoderConfig,
-    layers::{Mlp, constant, softmax, top_k},
+    layers::{Mlp, constant},
 };
-use crate::ops::{self, Activation, Linear, Params};
-use candle_core::{D, Tensor};
+use crate::ops::{self, Activation, Params};
+use candle_core::Tensor;
 
 /// Turns distributions over bins into edge offsets and boxes.
 #[derive(Debug)]
 pub(super) struct Integral {
-    project: Linear,
-    bins: usize,
+    /// What each bin stands for `[1, bins]`.
+    offsets: Tensor,
     reg_scale: f64,
 }
 
 impl Integral {
     /// `params`: `up`, `reg_scale`.
     pub(super) fn load(params: &Params, config: &DecoderConfig) -> Result<Self, DFineError> {
-        let scalar = |name: &str| -> Result<f64, DFineError> { Ok(f64::from(params.get(name, &[1])?.to_vec1::<f32>()?[0].abs())) };
+        let scalar = |name: &str| -> Result<f64, DFineError> { Ok(f64::from(params.number(name)?.abs())) };
         let (up, reg_scale) = (scalar("up")?, scalar("reg_scale")?);
         if !(up > 0.0 && up.is_finite() && reg_scale > 0.0 && reg_scale.is_finite()) {
             let what = format!("{} and reg_scale", params.full_name("up"));
@@ -27,24 +27,13 @@ impl Integral {
         }
         let weights = weighting_function(config.max_num_bins, up, reg_scale);
         let bins = weights.len();
-        let project = Linear::new(&constant(weights, (1, bins), params.device())?, None, Activation::Identity)?;
-        Ok(Self { project, bins, reg_scale })
+        Ok(Self { offsets: constant(weights, (1, bins), params.device())?, reg_scale })
     }
 
-    /// Probabilities `[B, Q, 4, bins]` from logits `[B, Q, 4·bins]`.
-    pub(super) fn distribution(&self, corners: &Tensor) -> ops::Result<Tensor> {
-        let (b, q, _) = corners.dims3()?;
-        softmax(&corners.reshape((b, q, 4, self.bins))?)
-    }
-
-    /// Boxes (cx, cy, w, h) `[B, Q, 4]`: the reference boxes with each edge moved by its distribution's mean.
-    pub(super) fn boxes(&self, reference: &Tensor, distribution: &Tensor) -> ops::Result<Tensor> {
-        let moved = (self.project.forward(distribution)?.squeeze(3)? + 0.5 * self.reg_scale)?;
-        let (centre, extent) = (reference.narrow(D::Minus1, 0, 2)?, reference.narrow(D::Minus1, 2, 2)?);
-        let unit = (extent / self.reg_scale)?;
-        let near = (&centre - (moved.narrow(D::Minus1, 0, 2)? * &unit)?)?;
-        let far = (&centre + (moved.narrow(D::Minus1, 2, 2)? * &unit)?)?;
-        Tensor::cat(&[((&near + &far)? * 0.5)?, (far - near)?], D::Minus1)
+    /// Boxes (cx, cy, w, h) `[B, Q, 4]`: the reference boxes with each edge moved by the mean of its distribution, of which
+    /// `corners` `[B, Q, 4·bins]` are the logits.
+    pub(super) fn boxes(&self, reference: &Tensor, corners: &Tensor) -> ops::Result<Tensor> {
+        ops::refine_boxes(corners, reference, &self.offsets, self.reg_scale)
     }
 }
 
@@ -66,24 +55,25 @@ fn weighting_function(max_num_bins: usize, up: f64, reg_scale: f64) -> Vec<f32> 
 #[derive(Debug)]
 pub(super) struct Lqe {
     reg_conf: Mlp,
+    bins: usize,
     top: usize,
 }
 
 impl Lqe {
     /// `params`: `reg_conf.…`.
-    pub(super) fn load(params: &Params, config: &DecoderConfig) -> Result<Self, DFineError> {
+    pub(super) fn load(params: &Params, config: &DecoderConfig, classes: usize) -> Result<Self, DFineError> {
         let mut dims = vec![4 * (config.top_prob_values + 1)];
         dims.extend(std::iter::repeat_n(config.lqe_hidden_dim, config.lqe_layers - 1));
         dims.push(1);
-        Ok(Self { reg_conf: Mlp::load(&params.scope("reg_conf"), &dims)?, top: config.top_prob_values })
+        // One quality for all classes: as many equal outputs, to which the logits are added as the residual they are.
+        let reg_conf = Mlp::load_repeated(&params.scope("reg_conf"), &dims, Activation::Identity, classes)?;
+        Ok(Self { reg_conf, bins: config.max_num_bins + 1, top: config.top_prob_values })
     }
 
-    /// Logits `[B, Q, K]` plus each query's quality.
-    pub(super) fn forward(&self, logits: &Tensor, distribution: &Tensor) -> ops::Result<Tensor> {
-        let (b, q, _, _) = distribution.dims4()?;
-        let best = distribution.gather(&top_k(distribution, self.top)?, D::Minus1)?;
-        let statistics = Tensor::cat(&[&best, &best.mean_keepdim(D::Minus1)?], D::Minus1)?;
-        logits.broadcast_add(&self.reg_conf.forward(&statistics.reshape((b, q, ()))?)?)
+    /// Logits `[B, Q, K]` f32 plus each query's quality, for `corners` as in [`Integral::boxes`].
+    pub(super) fn forward(&self, logits: &Tensor, corners: &Tensor) -> ops::Result<Tensor> {
+        let statistics = ops::top_probabilities(corners, self.bins, self.top)?;
+        self.reg_conf.forward_add(&statistics, logits)
     }
 }
 

@@ -5,8 +5,8 @@ use super::{
     config::{HgNetV2Config, StageConfig},
     layers::ConvSpec,
 };
-use crate::ops::{self, Activation, Conv2d, Conv2dOptions, Padding, Params, max_pool2d};
-use candle_core::{D, Tensor};
+use crate::ops::{self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, concat_channels, max_pool2d};
+use candle_core::Tensor;
 
 /// Input pixels for a pixel of the coarsest map.
 pub(super) const OUTPUT_STRIDE: usize = 32;
@@ -70,7 +70,7 @@ impl ConvLayer {
     }
 
     fn load(&self, params: &Params) -> Result<Conv2d, DFineError> {
-        let scalar = |name: &str| -> Result<f32, DFineError> { Ok(params.scope("lab").get(name, &[1])?.to_vec1::<f32>()?[0]) };
+        let scalar = |name: &str| params.scope("lab").number(name);
         // Without an activation the original has no scale and shift either.
         let affine = if self.affine && self.activation != Activation::Identity { Some((scalar("scale")?, scalar("bias")?)) } else { None };
         let Self { stride, padding, groups, activation, .. } = *self;
@@ -111,7 +111,7 @@ impl Stem {
         let x = self.stem1.forward(image)?;
         let convolved = self.stem2b.forward(&self.stem2a.forward(&x)?)?;
         let pooled = max_pool2d(&x, 2, 1, BOTTOM_RIGHT)?;
-        let x = Tensor::cat(&[pooled, convolved], D::Minus1)?;
+        let x = concat_channels(&[&pooled, &convolved])?;
         self.stem4.forward(&self.stem3.forward(&x)?)
     }
 }
@@ -177,7 +177,8 @@ impl Block {
             last = layer.iter().try_fold(last, |x, conv| conv.forward(&x))?;
             outputs.push(last.clone());
         }
-        let y = self.excite.forward(&self.squeeze.forward(&Tensor::cat(&outputs, D::Minus1)?)?)?;
-        if self.shortcut { y + x } else { Ok(y) }
+        let parts: Vec<Part<'_>> = outputs.iter().map(Part::from).collect();
+        let squeezed = self.squeeze.forward_parts(&parts)?;
+        if self.shortcut { self.excite.forward_then_add(&squeezed, x) } else { self.excite.forward(&squeezed) }
     }
 }

@@ -6,8 +6,8 @@ use super::{
     grid::Grid,
     layers::{ConvSpec, build_conv, layer_norm, linear},
 };
-use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, attention, upsample_nearest2x};
-use candle_core::{D, Tensor};
+use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add, attention};
+use candle_core::Tensor;
 
 /// Batch normalisation of the input projections has PyTorch's default.
 const INPUT_EPS: f64 = 1e-5;
@@ -72,13 +72,12 @@ impl HybridEncoder {
         for (i, (lateral, block)) in self.lateral.iter().zip(&self.top_down).enumerate() {
             let coarse = maps.len() - 1 - i;
             maps[coarse] = lateral.forward(&maps[coarse])?;
-            let fused = Tensor::cat(&[&upsample_nearest2x(&maps[coarse])?, &maps[coarse - 1]], D::Minus1)?;
-            maps[coarse - 1] = block.forward(&fused)?;
+            let above = Part { map: &maps[coarse], doubled: true };
+            maps[coarse - 1] = block.forward(&[above, Part::from(&maps[coarse - 1])])?;
         }
         for (fine, ([pointwise, depthwise], block)) in self.downsample.iter().zip(&self.bottom_up).enumerate() {
             let down = depthwise.forward(&pointwise.forward(&maps[fine])?)?;
-            let fused = Tensor::cat(&[&down, &maps[fine + 1]], D::Minus1)?;
-            maps[fine + 1] = block.forward(&fused)?;
+            maps[fine + 1] = block.forward(&[Part::from(&down), Part::from(&maps[fine + 1])])?;
         }
         Ok(maps)
     }
@@ -87,8 +86,8 @@ impl HybridEncoder {
 /// Multi-head self-attention, positions added to queries and keys only.
 #[derive(Debug)]
 pub(super) struct SelfAttention {
-    q: Linear,
-    k: Linear,
+    /// Queries, then keys.
+    qk: Linear,
     v: Linear,
     out: Linear,
     heads: usize,
@@ -99,13 +98,20 @@ impl SelfAttention {
     pub(super) fn load(params: &Params, channels: usize, heads: usize) -> Result<Self, DFineError> {
         let layer = |name: &str| linear(&params.scope(name), channels, channels, Activation::Identity);
         let scale = ((channels / heads) as f32).powf(-0.5);
-        Ok(Self { q: layer("q_proj")?, k: layer("k_proj")?, v: layer("v_proj")?, out: layer("out_proj")?, heads, scale })
+        let both = |name: &str, shape: &[usize]| -> Result<Tensor, DFineError> {
+            let [q, k] = ["q_proj", "k_proj"].map(|layer| params.scope(layer).get(name, shape));
+            Ok(Tensor::cat(&[q?, k?], 0)?)
+        };
+        let (weight, bias) = (both("weight", &[channels, channels])?, both("bias", &[channels])?);
+        let qk = Linear::new(&weight, Some(&bias), Activation::Identity)?;
+        Ok(Self { qk, v: layer("v_proj")?, out: layer("out_proj")?, heads, scale })
     }
 
     /// Attention among the tokens of x `[B, N, C]`, plus `residual`.
     pub(super) fn forward_add(&self, x: &Tensor, positions: &Tensor, residual: &Tensor) -> ops::Result<Tensor> {
-        let placed = x.broadcast_add(positions)?;
-        let (q, k, v) = (self.q.forward(&placed)?, self.k.forward(&placed)?, self.v.forward(x)?);
+        let (both, v) = (self.qk.forward(&add(x, positions)?)?, self.v.forward(x)?);
+        let channels = both.dim(2)? / 2;
+        let (q, k) = (both.narrow(2, 0, channels)?, both.narrow(2, channels, channels)?);
         self.out.forward_add(&attention(&q, &k, &v, self.heads, self.scale, None)?, residual)
     }
 }
@@ -141,8 +147,8 @@ impl EncoderLayer {
 /// A fusion block: two branches in a row, all intermediate maps concatenated (RepNCSPELAN4).
 #[derive(Debug)]
 struct RepNcspElan4 {
-    /// The first convolution in two: the half that is only concatenated, and the half that feeds the branches.
-    halves: [Conv2d; 2],
+    /// Of its two halves of channels the second feeds the branches.
+    first: Conv2d,
     branches: [(CspRepLayer, Conv2d); 2],
     merge: Conv2d,
 }
@@ -151,51 +157,58 @@ impl RepNcspElan4 {
     fn load(params: &Params, config: &HybridEncoderConfig, eps: f64) -> Result<Self, DFineError> {
         let (hidden, inner) = (config.hidden_dim, config.block_channels);
         let first = ConvSpec::encoder(2 * hidden, 2 * hidden, 1, eps, Activation::Silu);
-        let (weight, bias) = first.folded(&params.scope("conv1"))?;
-        let half = |i| build_conv(&weight.narrow(0, i * hidden, hidden)?, &bias.narrow(0, i * hidden, hidden)?, first.options);
         let branch = |csp: &str, conv: &str, inputs| -> Result<_, DFineError> {
             let csp = CspRepLayer::load(&params.scope(csp), inputs, config, eps)?;
             Ok((csp, ConvSpec::encoder(inner, inner, 3, eps, Activation::Silu).load(&params.scope(conv))?))
         };
         let merge = ConvSpec::encoder(2 * (hidden + inner), hidden, 1, eps, Activation::Silu);
         Ok(Self {
-            halves: [half(0)?, half(1)?],
+            first: first.load(&params.scope("conv1"))?,
             branches: [branch("csp_rep1", "conv2", hidden)?, branch("csp_rep2", "conv3", inner)?],
             merge: merge.load(&params.scope("conv4"))?,
         })
     }
 
-    fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
-        let mut parts = vec![self.halves[0].forward(x)?, self.halves[1].forward(x)?];
-        let mut last = parts[1].clone();
+    /// x as maps side by side.
+    fn forward(&self, x: &[Part<'_>]) -> ops::Result<Tensor> {
+        let mut parts = vec![self.first.forward_parts(x)?];
+        let half = parts[0].dim(3)? / 2;
+        let mut last = parts[0].narrow(3, half, half)?;
         for (csp, conv) in &self.branches {
             last = conv.forward(&csp.forward(&last)?)?;
             parts.push(last.clone());
         }
-        self.merge.forward(&Tensor::cat(&parts, D::Minus1)?)
+        self.merge.forward_parts(&parts.iter().map(Part::from).collect::<Vec<_>>())
     }
 }
 
 /// Two parallel 1×1 convolutions, one followed by re-parameterised ones, added.
 #[derive(Debug)]
 struct CspRepLayer {
-    conv1: Conv2d,
-    conv2: Conv2d,
+    /// Both in one, the channels of the first before those of the second.
+    both: Conv2d,
     bottlenecks: Vec<Conv2d>,
 }
 
 impl CspRepLayer {
     fn load(params: &Params, inputs: usize, config: &HybridEncoderConfig, eps: f64) -> Result<Self, DFineError> {
         let (channels, activation) = (config.block_channels, config.block_activation);
-        let conv = |name: &str| ConvSpec::encoder(inputs, channels, 1, eps, activation).load(&params.scope(name));
+        let spec = ConvSpec::encoder(inputs, channels, 1, eps, activation);
+        let ((first, first_bias), (second, second_bias)) = (spec.folded(&params.scope("conv1"))?, spec.folded(&params.scope("conv2"))?);
+        let both = build_conv(&Tensor::cat(&[first, second], 0)?, &Tensor::cat(&[first_bias, second_bias], 0)?, spec.options)?;
         let bottleneck = |i| rep_vgg(&params.scope("bottlenecks").scope(i), channels, eps, activation);
         let bottlenecks = (0..config.block_depth).map(bottleneck).collect::<Result<_, _>>()?;
-        Ok(Self { conv1: conv("conv1")?, conv2: conv("conv2")?, bottlenecks })
+        Ok(Self { both, bottlenecks })
     }
 
     fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
-        let deep = self.bottlenecks.iter().try_fold(self.conv1.forward(x)?, |x, conv| conv.forward(&x))?;
-        deep + self.conv2.forward(x)?
+        let both = self.both.forward(x)?;
+        let channels = both.dim(3)? / 2;
+        let (deep, short) = (both.narrow(3, 0, channels)?, both.narrow(3, channels, channels)?);
+        match self.bottlenecks.split_last() {
+            None => add(&deep.contiguous()?, &short.contiguous()?),
+            Some((last, others)) => last.forward_then_add(&others.iter().try_fold(deep, |x, conv| conv.forward(&x))?, &short),
+        }
     }
 }
 

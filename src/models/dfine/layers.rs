@@ -1,8 +1,8 @@
 //! The building blocks that the parts share, built from named tensors, normalisation folded into the convolution before it.
 
 use super::DFineError;
-use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, composed};
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Precision};
+use candle_core::{DType, Device, Shape, Tensor};
 
 /// A convolution's names, sizes and what follows it.
 pub(super) struct ConvSpec {
@@ -61,19 +61,29 @@ pub(super) fn layer_norm(params: &Params, channels: usize, eps: f64) -> Result<L
     Ok(LayerNorm::new(&params.get("weight", &[channels])?, &params.get("bias", &[channels])?, eps as f32))
 }
 
-/// A perceptron: fully connected layers, ReLU between them.
+/// A perceptron: fully connected layers, ReLU between them. It computes in f32 whatever its input's type.
 #[derive(Debug, Clone)]
 pub(super) struct Mlp {
     layers: Vec<Linear>,
 }
 
 impl Mlp {
-    /// Layers `layers.0`, `layers.1`, … of the channels in `dims`, one more than there are layers.
-    pub(super) fn load(params: &Params, dims: &[usize]) -> Result<Self, DFineError> {
+    /// Layers `layers.0`, `layers.1`, … of the channels in `dims`, one more than there are layers; `end` follows the last.
+    pub(super) fn load(params: &Params, dims: &[usize], end: Activation) -> Result<Self, DFineError> {
+        Self::load_repeated(params, dims, end, 1)
+    }
+
+    /// As [`Mlp::load`], all outputs of the last layer `times` over.
+    pub(super) fn load_repeated(params: &Params, dims: &[usize], end: Activation, times: usize) -> Result<Self, DFineError> {
         let last = dims.len().saturating_sub(2);
-        let layer = |(i, pair): (usize, &[usize])| {
-            let activation = if i < last { Activation::Relu } else { Activation::Identity };
-            linear(&params.scope("layers").scope(i), pair[0], pair[1], activation)
+        let layer = |(i, pair): (usize, &[usize])| -> Result<Linear, DFineError> {
+            let params = params.scope("layers").scope(i);
+            let (mut weight, mut bias) = (params.get("weight", &[pair[1], pair[0]])?, params.get("bias", &[pair[1]])?);
+            if i == last && times > 1 {
+                (weight, bias) = (weight.repeat((times, 1))?, bias.repeat(times)?);
+            }
+            let activation = if i < last { Activation::Relu } else { end };
+            Ok(Linear::new(&weight, Some(&bias), activation)?.with_precision(Precision::F32))
         };
         Ok(Self { layers: dims.windows(2).enumerate().map(layer).collect::<Result<_, _>>()? })
     }
@@ -82,7 +92,7 @@ impl Mlp {
         self.layers.iter().try_fold(x.clone(), |x, layer| layer.forward(&x))
     }
 
-    /// The perceptron's result plus `residual`.
+    /// As [`Mlp::forward`], `residual` (f32) being added before what follows the last layer.
     pub(super) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> ops::Result<Tensor> {
         let Some((last, rest)) = self.layers.split_last() else { return Ok(residual.clone()) };
         let x = rest.iter().try_fold(x.clone(), |x, layer| layer.forward(&x))?;
@@ -90,87 +100,7 @@ impl Mlp {
     }
 }
 
-/// `log(x / (1 - x))`, x held within 1e-5 of its range, as the authors do.
-pub(super) fn inverse_sigmoid(x: &Tensor) -> ops::Result<Tensor> {
-    let x = x.clamp(0f32, 1f32)?;
-    let odds = (x.clamp(1e-5f32, 1f32)? / x.affine(-1.0, 1.0)?.clamp(1e-5f32, 1f32)?)?;
-    odds.log()
-}
-
-pub(super) use composed::{sigmoid, softmax};
-
 /// Brings numbers that were computed while loading (or for a new input size) to the model's device.
 pub(super) fn constant(values: Vec<f32>, shape: impl Into<Shape>, device: &Device) -> ops::Result<Tensor> {
-    Tensor::from_vec(values, shape.into(), device)
-}
-
-/// Positions of the `k` largest numbers in each row of x `[…, N]`, best first, equal ones by position: `[…, k]` u32.
-///
-/// Numbers are ordered as by IEEE 754's total order, so that a NaN does not make the result arbitrary.
-pub(super) fn top_k(x: &Tensor, k: usize) -> ops::Result<Tensor> {
-    x.contiguous()?.apply_op1_no_bwd(&TopK { k })
-}
-
-/// Rows of x `[B, N, C]` chosen by `index` `[B, k]`: `[B, k, C]`.
-pub(super) fn gather_rows(x: &Tensor, index: &Tensor) -> ops::Result<Tensor> {
-    let (b, k) = index.dims2()?;
-    x.gather(&index.unsqueeze(2)?.broadcast_as((b, k, x.dim(2)?))?.contiguous()?, 1)
-}
-
-struct TopK {
-    k: usize,
-}
-
-impl CustomOp1 for TopK {
-    fn name(&self) -> &'static str {
-        "top-k"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let CpuStorage::F32(values) = storage else { candle_core::bail!("top-k takes f32") };
-        let mut dims = layout.dims().to_vec();
-        let (Some((start, end)), Some(last)) = (layout.contiguous_offsets(), dims.last_mut()) else {
-            candle_core::bail!("top-k takes contiguous rows")
-        };
-        let n = std::mem::replace(last, self.k);
-        if self.k == 0 || self.k > n {
-            candle_core::bail!("top-k: {} of {n} numbers", self.k);
-        }
-        let mut chosen = Vec::with_capacity(dims.iter().product());
-        let mut order = Vec::with_capacity(n);
-        for row in values[start..end].chunks_exact(n) {
-            let better = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
-            order.clear();
-            order.extend(0..n as u32);
-            if self.k < n {
-                order.select_nth_unstable_by(self.k - 1, better);
-            }
-            order.truncate(self.k);
-            order.sort_unstable_by(better);
-            chosen.extend_from_slice(&order);
-        }
-        Ok((CpuStorage::U32(chosen), Shape::from(dims)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn top_k_breaks_ties_by_position() {
-        let x = Tensor::new(&[[1f32, 3.0, 3.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0, -1.0]], &Device::Cpu).unwrap();
-        let top = top_k(&x, 3).unwrap().to_vec2::<u32>().unwrap();
-        assert_eq!(top, [[1, 2, 4], [0, 1, 2]]);
-        assert!(top_k(&x, 6).is_err());
-    }
-
-    #[test]
-    fn inverse_sigmoid_is_the_inverse_and_is_bounded() {
-        let x = Tensor::new(&[-1f32, 0.0, 0.25, 0.5, 1.0, 2.0], &Device::Cpu).unwrap();
-        let y = inverse_sigmoid(&x).unwrap().to_vec1::<f32>().unwrap();
-        assert!((y[2] + 3f32.ln()).abs() < 1e-5 && y[3].abs() < 1e-6, "{y:?}");
-        assert_eq!((y[0], y[4]), (y[1], y[5]));
-        assert!((y[4] - 1e5f32.ln()).abs() < 1e-3, "{y:?}");
-    }
+    ops::constant(&values, shape, device)
 }

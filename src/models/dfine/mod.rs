@@ -138,7 +138,8 @@ impl DFine {
         &self.config
     }
 
-    /// Runs the model on images `[B, H, W, C]`, f32 in 0..1 (or normalised as the configuration says).
+    /// Runs the model on images `[B, H, W, C]` in 0..1 (or normalised as the configuration says), f32, on a GPU f16 and bf16 too:
+    /// layers then compute in the input's type, scores and boxes in f32 all the same.
     ///
     /// Any size will do whose sides are multiples of 32 and that gives at least as many tokens as the model has
     /// queries; the model was trained for one size. Constants of the latest size are kept.

@@ -4,9 +4,9 @@ use super::{
     DFineError,
     config::DFineConfig,
     grid::Grid,
-    layers::{Mlp, constant, gather_rows, layer_norm, linear, sigmoid, top_k},
+    layers::{Mlp, constant, layer_norm, linear},
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params};
+use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision};
 use candle_core::{D, Tensor};
 
 /// Queries chosen from the encoder's tokens.
@@ -37,28 +37,21 @@ impl QuerySelection {
         let output = params.scope("enc_output");
         let projection = linear(&output.scope(0), d, d, Activation::Identity)?;
         let norm = layer_norm(&output.scope(1), d, config.layer_norm_eps)?;
-        let score_head = linear(&params.scope("enc_score_head"), d, config.num_labels, Activation::Identity)?;
+        let score_head =
+            linear(&params.scope("enc_score_head"), d, config.num_labels, Activation::Identity)?.with_precision(Precision::F32Result);
         let content = norm.forward(&projection.forward(&constant(vec![0.0; d], (1, 1, d), params.device())?)?)?;
         let score = score_head.forward(&content)?.max(D::Minus1)?;
-        let box_head = Mlp::load(&params.scope("enc_bbox_head"), &[d, d, d, 4])?;
+        let box_head = Mlp::load(&params.scope("enc_bbox_head"), &[d, d, d, 4], Activation::Sigmoid)?;
         Ok(Self { projection, norm, score_head, box_head, blank: (content, score), num_queries: config.decoder.num_queries })
     }
 
     /// Queries from tokens `[B, N, d_model]`, those of the best class score first, equal scores by position.
     pub(super) fn forward(&self, tokens: &Tensor, grid: &Grid) -> ops::Result<Queries> {
         let output = self.norm.forward(&self.projection.forward(tokens)?)?;
-        let scores = self.score_head.forward(&output)?.max(D::Minus1)?;
-        let index = top_k(&blend(&scores, &self.blank.1, grid.valid())?, self.num_queries)?;
-        let (b, n) = scores.dims2()?;
-        let valid = grid.valid().broadcast_as((b, n))?.contiguous()?.gather(&index, 1)?.unsqueeze(2)?;
-        let content = blend(&gather_rows(&output, &index)?, &self.blank.0, &valid)?;
-        let anchors = gather_rows(&grid.anchors().broadcast_as((b, n, 4))?.contiguous()?, &index)?;
-        let boxes = sigmoid(&self.box_head.forward_add(&content, &anchors)?)?;
+        let scores = ops::best_scores(&self.score_head.forward(&output)?, grid.valid(), &self.blank.1)?;
+        let index = ops::top_k(&scores, self.num_queries)?;
+        let (content, anchors) = ops::gather_queries(&output, &index, grid.valid(), &self.blank.0, grid.anchors())?;
+        let boxes = self.box_head.forward_add(&content, &anchors)?;
         Ok(Queries { content, boxes })
     }
-}
-
-/// `x` where `valid` is 1, `blank` where it is 0.
-fn blend(x: &Tensor, blank: &Tensor, valid: &Tensor) -> ops::Result<Tensor> {
-    x.broadcast_mul(valid)? + valid.affine(-1.0, 1.0)?.broadcast_mul(blank)?.broadcast_as(x.shape())?
 }

@@ -1,7 +1,7 @@
 //! Loading of the layers that several parts of the model share.
 
 use super::{Loaded, MobileSamError};
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Precision, Result};
 use candle_core::Tensor;
 
 /// PyTorch's default of `BatchNorm2d` and `LayerNorm`.
@@ -77,6 +77,14 @@ impl Mlp {
             linear(&params.scope("layers").scope(i), pair[0], pair[1], activation)
         };
         Ok(Self(sizes.windows(2).enumerate().map(layer).collect::<Loaded<_>>()?))
+    }
+
+    /// The same layers, the result being f32 whatever the input's type.
+    pub(super) fn with_f32_result(mut self) -> Self {
+        if let Some(last) = self.0.pop() {
+            self.0.push(last.with_precision(Precision::F32Result));
+        }
+        self
     }
 
     /// x `[…, input]` to `[…, output]`.

@@ -5,8 +5,8 @@ use super::{
     layers::{EPS_2D, Mlp, layer_norm},
     transformer::TwoWayTransformer,
 };
-use crate::ops::{Activation, LayerNorm, Linear, Params, Result, composed::activate};
-use candle_core::Tensor;
+use crate::ops::{Activation, LayerNorm, Linear, Params, Result, add};
+use candle_core::{DType, Tensor};
 
 const CHANNELS: usize = EMBEDDING_CHANNELS;
 /// One for a single mask, and those for several.
@@ -30,13 +30,15 @@ impl MaskDecoder {
         let mask_tokens = params.scope("mask_tokens").get("weight", &[MASK_TOKENS, CHANNELS])?;
         let output_tokens = Tensor::cat(&[iou_token, mask_tokens], 0).and_then(|t| t.unsqueeze(0));
         let hypernetworks = params.scope("output_hypernetworks_mlps");
-        let hypernetwork = |i: usize| Mlp::load(&hypernetworks.scope(i), &[CHANNELS, CHANNELS, CHANNELS, UPSCALED[1]]);
+        let hypernetwork = |i: usize| -> Loaded<_> {
+            Ok(Mlp::load(&hypernetworks.scope(i), &[CHANNELS, CHANNELS, CHANNELS, UPSCALED[1]])?.with_f32_result())
+        };
         Ok(Self {
             transformer: TwoWayTransformer::load(&params.scope("transformer"))?,
             output_tokens: output_tokens.map_err(MobileSamError::tensor("output tokens"))?,
             upscaling: Upscaling::load(&params.scope("output_upscaling"))?,
             hypernetworks: (0..MASK_TOKENS).map(hypernetwork).collect::<Loaded<_>>()?,
-            iou_head: Mlp::load(&params.scope("iou_prediction_head"), &[CHANNELS, CHANNELS, CHANNELS, MASK_TOKENS])?,
+            iou_head: Mlp::load(&params.scope("iou_prediction_head"), &[CHANNELS, CHANNELS, CHANNELS, MASK_TOKENS])?.with_f32_result(),
         })
     }
 
@@ -57,7 +59,9 @@ impl MaskDecoder {
             }
             None => self.output_tokens.broadcast_as((dense.dim(0)?, 1 + MASK_TOKENS, CHANNELS))?.contiguous()?,
         };
-        let image = embedding.reshape((1, EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?.broadcast_add(dense)?;
+        let tokens = tokens.to_dtype(embedding.dtype())?;
+        let image = embedding.reshape((1, EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?;
+        let image = if dense.dim(0)? == 1 { add(&image, dense)? } else { image.broadcast_add(&dense.to_dtype(image.dtype())?)? };
         let (tokens, image) = self.transformer.forward(&image, position, &tokens)?;
 
         let (first, count) = if multimask { (1, MULTIMASK_OUTPUTS) } else { (0, 1) };
@@ -94,10 +98,10 @@ impl Upscaling {
         let (n, m, c) = weights.dims3()?;
         let side = EMBEDDING_SIDE;
         let x = self.first.forward(image)?.reshape((n, side * side, 4, UPSCALED[0]))?;
-        let x = activate(&self.norm.forward(&x)?, Activation::Gelu)?;
+        let x = self.norm.forward_activated(&x, Activation::Gelu)?;
         let x = self.second.forward(&x)?.reshape((n, MASK_SIDE * MASK_SIDE, c))?;
         // Row, column, then row and column within the pixel of the first step, and within that of the second.
-        let masks = weights.matmul(&x.t()?)?.reshape(&[n, m, side, side, 2, 2, 2, 2][..])?;
+        let masks = weights.matmul(&x.to_dtype(DType::F32)?.t()?)?.reshape(&[n, m, side, side, 2, 2, 2, 2][..])?;
         masks.permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?.contiguous()?.reshape((n, m, MASK_SIDE, MASK_SIDE))
     }
 }

@@ -19,7 +19,7 @@ mod window_attention;
 pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts};
 
 use crate::ops::{Params, ParamsError};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use mask_decoder::MaskDecoder;
 use prompt_encoder::PromptEncoder;
 use tiny_vit::TinyVit;
@@ -111,7 +111,7 @@ impl MobileSam {
         Ok(model)
     }
 
-    /// Embeds images: `pixel_values` `[B, 1024, 1024, 3]` f32, normalised with [`crate::ops::Normalisation::IMAGENET`] and
+    /// Embeds images: `pixel_values` `[B, 1024, 1024, 3]` f32, on a GPU f16 and bf16 too, normalised with [`crate::ops::Normalisation::IMAGENET`] and
     /// zero-padded at right and bottom, to `[B, 64, 64, 256]`.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl MobileSam {
         match (&masks[..], &ious[..]) {
             ([], _) => {
                 let m = if multimask { MULTIMASK_OUTPUTS } else { 1 };
-                let zeros = |shape: &[usize]| Tensor::zeros(shape, embedding.dtype(), embedding.device());
+                let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, embedding.device());
                 Ok(MaskOutput { low_res_masks: zeros(&[0, m, MASK_SIDE, MASK_SIDE])?, iou_predictions: zeros(&[0, m])? })
             }
             ([low_res_masks], [iou_predictions]) => {

@@ -5,7 +5,7 @@ use super::{
     layers::{EPS_2D, layer_norm},
     prompts::{NOT_A_POINT, Sparse, TOKEN_WIDTH, UPPER_LEFT},
 };
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, composed::activate};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result};
 use candle_core::{D, Tensor};
 use std::f64::consts::TAU;
 
@@ -130,7 +130,7 @@ impl MaskDownscaling {
     fn forward(&self, masks: &Tensor) -> Result<Tensor> {
         let mut x = masks.contiguous()?.reshape(((), MASK_SIDE, MASK_SIDE, 1))?;
         for (conv, norm) in &self.steps {
-            x = activate(&norm.forward(&conv.forward(&x)?)?, Activation::Gelu)?;
+            x = norm.forward_activated(&conv.forward(&x)?, Activation::Gelu)?;
         }
         self.project.forward(&x)?.flatten(1, 2)
     }

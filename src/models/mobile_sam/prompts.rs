@@ -183,6 +183,11 @@ impl PackedPrompts {
         &self.objects
     }
 
+    /// The batch's numbers and their shape, of which [`Prompts::from_packed`] takes the tensor.
+    pub fn values(&self) -> (&[f32], [usize; 3]) {
+        (&self.values, [self.objects.len(), self.tokens, TOKEN_WIDTH])
+    }
+
     /// Brings the batch to the device through `upload` (numbers, shape), which is the engine's.
     ///
     /// # Errors
@@ -223,6 +228,17 @@ impl Prompts {
         match boxes.dims() {
             &[len, 4] => Ok(Self { sparse: Sparse::Boxes(boxes.clone()), masks: None, len }),
             _ => Err(shape("boxes", boxes, "[N, 4]".to_owned())),
+        }
+    }
+
+    /// Packed prompts that are on the device already: the numbers of [`PackedPrompts::values`] in their shape, f32.
+    ///
+    /// # Errors
+    /// [`PromptError::Shape`].
+    pub fn from_packed(tokens: &Tensor) -> Result<Self, PromptError> {
+        match tokens.dims() {
+            &[len, _, TOKEN_WIDTH] => Ok(Self { sparse: Sparse::Tokens(tokens.clone()), masks: None, len }),
+            _ => Err(shape("packed prompts", tokens, format!("[N, tokens, {TOKEN_WIDTH}]"))),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     Loaded,
     layers::{EPS, layer_norm, linear},
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params, Result};
+use crate::ops::{self, Activation, LayerNorm, Linear, Params, Result, add};
 use candle_core::Tensor;
 
 /// Channels throughout.
@@ -42,8 +42,8 @@ impl TwoWayTransformer {
         for block in &self.blocks {
             (queries, keys) = block.forward(&queries, &keys, tokens, position)?;
         }
-        let q = (&queries + tokens)?;
-        let k = keys.broadcast_add(position)?;
+        let q = add(&queries, tokens)?;
+        let k = add(&keys, position)?;
         let queries = self.final_attention.forward_add(&q, &k, &keys, &queries)?;
         Ok((self.norm.forward(&queries)?, keys))
     }
@@ -88,19 +88,19 @@ impl TwoWayBlock {
         let queries = if self.is_first {
             self.self_attention.forward(queries, queries, queries)?
         } else {
-            let q = (queries + tokens)?;
+            let q = add(queries, tokens)?;
             self.self_attention.forward_add(&q, &q, queries, queries)?
         };
         let queries = self.norm1.forward(&queries)?;
 
-        let q = (&queries + tokens)?;
-        let k = keys.broadcast_add(position)?;
+        let q = add(&queries, tokens)?;
+        let k = add(keys, position)?;
         let queries = self.norm2.forward(&self.token_to_image.forward_add(&q, &k, keys, &queries)?)?;
 
         let queries = self.mlp[1].forward_add(&self.mlp[0].forward(&queries)?, &queries)?;
         let queries = self.norm3.forward(&queries)?;
 
-        let q = (&queries + tokens)?;
+        let q = add(&queries, tokens)?;
         let keys = self.norm4.forward(&self.image_to_token.forward_add(&k, &q, &queries, keys)?)?;
         Ok((queries, keys))
     }
@@ -135,7 +135,7 @@ impl Attention {
     /// The result added to `residual`, which may have a batch of 1.
     fn forward_add(&self, q: &Tensor, k: &Tensor, v: &Tensor, residual: &Tensor) -> Result<Tensor> {
         let x = self.attend(q, k, v)?;
-        if residual.dim(0)? == x.dim(0)? { self.out.forward_add(&x, residual) } else { self.out.forward(&x)?.broadcast_add(residual) }
+        if residual.dim(0)? == x.dim(0)? { self.out.forward_add(&x, residual) } else { add(&self.out.forward(&x)?, residual) }
     }
 
     /// q `[B, Nq, 256]`, k and v `[B', Nk, 256]`; one of B and B' may be 1.
@@ -151,6 +151,6 @@ impl Attention {
             let x = ops::attention(&q.reshape((1, nq * tokens, c))?, &k, &v, HEADS, self.scale, None)?;
             return x.reshape((nq, tokens, c));
         }
-        ops::attention(&q.broadcast_as((nk, tokens, c))?.contiguous()?, &k, &v, HEADS, self.scale, None)
+        ops::attention(&q, &k, &v, HEADS, self.scale, None)
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Loaded, MobileSamError,
     layers::{EPS, layer_norm, linear},
 };
-use crate::ops::{Activation, LayerNorm, Linear, Params, Result, window_attention};
+use crate::ops::{self, Activation, LayerNorm, Linear, Params, Result};
 use candle_core::Tensor;
 
 /// `x + proj(attention(norm(x)))` within windows of `window`×`window` tokens.
@@ -14,15 +14,7 @@ pub(super) struct WindowAttention {
     /// Rows in the order q of all heads, k of all heads, v of all heads.
     qkv: Linear,
     proj: Linear,
-    /// Tokens a side of a window.
-    window: usize,
-    heads: usize,
-    scale: f32,
-    /// `[heads, window², window²]`.
-    bias: Tensor,
-    /// q, k, v `[3·channels]` of a token of padding. The reference pads with zeros before its normalisation, so that
-    /// padding enters the attention as the normalisation's bias does.
-    padding: Tensor,
+    attention: ops::WindowAttention,
 }
 
 impl WindowAttention {
@@ -33,33 +25,31 @@ impl WindowAttention {
         let bias = qkv.get("bias", &[3 * channels])?;
         let norm_bias = norm.get("bias", &[channels])?;
         let position = position_bias(params, heads, window)?;
-        let build = || -> Result<(Linear, Tensor)> {
+        let build = || -> Result<(Linear, ops::WindowAttention)> {
             let d = channels / heads;
             // The checkpoint has q, k, v of a head beside each other.
             let weight = weight.reshape((heads, 3, d, channels))?.transpose(0, 1)?.contiguous()?.reshape((3 * channels, channels))?;
             let bias = bias.reshape((heads, 3, d))?.transpose(0, 1)?.contiguous()?.flatten_all()?;
             let qkv = Linear::new(&weight, Some(&bias), Activation::Identity)?;
+            // The reference pads with zeros before its normalisation, so that padding enters the attention as the
+            // normalisation's bias does.
             let padding = qkv.forward(&norm_bias.unsqueeze(0)?)?.squeeze(0)?;
-            Ok((qkv, padding))
+            let scale = 1.0 / (d as f32).sqrt();
+            Ok((qkv, ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?))
         };
-        let (qkv, padding) = build().map_err(MobileSamError::tensor("attention weights"))?;
+        let (qkv, attention) = build().map_err(MobileSamError::tensor("attention weights"))?;
         Ok(Self {
             norm: layer_norm(&norm, channels, EPS)?,
             qkv,
             proj: linear(&params.scope("proj"), channels, channels, Activation::Identity)?,
-            window,
-            heads,
-            scale: 1.0 / ((channels / heads) as f32).sqrt(),
-            bias: position,
-            padding,
+            attention,
         })
     }
 
     /// x `[B, H, W, C]` to the same shape, x itself added.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
-        let attended = window_attention(&qkv, &self.padding, self.window, self.heads, self.scale, Some(&self.bias))?;
-        self.proj.forward_add(&attended, x)
+        self.proj.forward_add(&self.attention.forward(&qkv)?, x)
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) unsafe fn activate<S: Simd>(x: S::V, activation: Activation) -> S::V 
             Activation::Gelu => gelu::<S>(x),
             Activation::Silu => S::mul(x, sigmoid::<S>(x)),
             Activation::Sigmoid => sigmoid::<S>(x),
+            Activation::Clamp(limit) => S::max(S::splat(-limit), S::sub(S::splat(0.0), S::max(S::splat(-limit), S::sub(S::splat(0.0), x)))),
         }
     }
 }
@@ -106,6 +107,7 @@ const RELU: u8 = 1;
 const GELU: u8 = 2;
 const SILU: u8 = 3;
 const SIGMOID: u8 = 4;
+const CLAMP: u8 = 5;
 
 impl Activate {
     // The function is a constant, not a closure: a closure would be compiled without the instruction set.
@@ -117,6 +119,7 @@ impl Activate {
                 GELU => activate::<S>(v, Activation::Gelu),
                 SILU => activate::<S>(v, Activation::Silu),
                 SIGMOID => activate::<S>(v, Activation::Sigmoid),
+                CLAMP => activate::<S>(v, self.activation),
                 _ => v,
             };
             match self.affine {
@@ -156,6 +159,7 @@ impl Kernel for Activate {
                 Activation::Gelu => self.pass::<S, GELU>(),
                 Activation::Silu => self.pass::<S, SILU>(),
                 Activation::Sigmoid => self.pass::<S, SIGMOID>(),
+                Activation::Clamp(_) => self.pass::<S, CLAMP>(),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Tensors' memory, in and out.
 
-use crate::ops::Result;
+pub(super) use crate::ops::rows::even;
+
+use crate::ops::{Result, rows::row_stride};
 use candle_core::{CpuStorage, Device, Storage, StorageRef, Tensor, WithDType};
 
 /// Numbers of a tensor on the CPU whose last dimension is contiguous and whose other dimensions are evenly spaced rows.
@@ -10,31 +12,6 @@ pub(super) struct Input<'a, T = f32> {
     /// Numbers from one row to the next; a row is the last dimension.
     pub(super) stride: usize,
     numbers: std::marker::PhantomData<T>,
-}
-
-/// The tensor itself where its memory is as [`Input`] takes it, else a contiguous copy.
-pub(super) fn even(x: &Tensor) -> Result<Tensor> {
-    if row_stride(x).is_some() { Ok(x.clone()) } else { x.contiguous() }
-}
-
-fn row_stride(x: &Tensor) -> Option<usize> {
-    let (dims, strides) = (x.dims(), x.stride());
-    let (&last, outer) = dims.split_last()?;
-    if last != 1 && strides[outer.len()] != 1 {
-        return None;
-    }
-    let (mut stride, mut rows) = (None, 1);
-    for (&dim, &step) in outer.iter().zip(strides).rev() {
-        if dim == 1 {
-            continue;
-        }
-        let first = *stride.get_or_insert(step);
-        if step != first * rows {
-            return None;
-        }
-        rows *= dim;
-    }
-    Some(stride.unwrap_or(last))
 }
 
 impl<'a, T: WithDType> Input<'a, T> {

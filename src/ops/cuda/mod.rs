@@ -1,7 +1,36 @@
-//! Kernels of our own for CUDA devices.
+//! Every operation on CUDA devices, by kernels of our own, in f32, f16 and bf16.
 //!
-//! To add one: put `extern "C" __global__ void name(...)` into a `.cu` file of this folder (headers shared by several are
-//! `.cuh`); `build.rs` compiles every `.cu` there is. Launch it from a module here that asks [`kernels::function`] for it.
+//! To add a kernel: put `extern "C" __global__ void name(...)` into a `.cu` file of this folder (headers shared by several are
+//! `.cuh`); `build.rs` compiles every `.cu` there is. Launch it from a module here through [`launch::Kernel`].
+//!
+//! Results have the type of the input, but for those that are f32 by their nature (scores, boxes). Sums are always in f32.
 
+#![allow(unsafe_code)]
+
+mod attention;
+mod boxes;
+mod conv2d;
+mod deformable_attention;
 mod kernels;
+mod launch;
+mod masks;
 pub(super) mod matching;
+mod norm;
+mod pointwise;
+mod product;
+mod resize;
+mod selection;
+mod times;
+mod typed;
+
+pub(super) use attention::{WindowAttention, attention};
+pub(super) use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
+pub(super) use conv2d::Conv2d;
+pub(super) use deformable_attention::{deformable_attention, deformable_attention_around};
+pub(super) use masks::masks_to_bits;
+pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
+pub(super) use pointwise::{activate, add, concat_channels, max_pool2d, upsample_nearest2x};
+pub(super) use product::Linear;
+pub(super) use resize::resize_normalise;
+pub(super) use selection::{best_scores, gather_queries, top_k};
+pub(super) use times::kernel_times;

@@ -1,7 +1,10 @@
 //! Attention, plain and in windows.
 
 use super::{assert_close, random};
-use crate::ops::{attention, composed, cpu::simd::for_each_isa, window_attention};
+use crate::ops::{
+    attention, composed,
+    cpu::{simd::for_each_isa, window_attention},
+};
 
 #[test]
 fn attention_agrees() {

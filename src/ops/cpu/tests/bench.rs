@@ -1,8 +1,8 @@
 //! Timings of single operations, for work on them: `cargo test --lib ops::cpu::tests::bench -- --ignored --nocapture`.
 
 use super::random;
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Normalisation, Padding, attention, window_attention};
-use candle_core::{Device, Tensor};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Normalisation, Padding, attention, cpu::window_attention};
+use candle_core::{DType, Device, Tensor};
 
 /// Prints the least processor time of one thread, and the rate for `flops` operations.
 fn report(name: &str, flops: f64, f: impl Fn() + Sync) {
@@ -134,10 +134,10 @@ fn others() {
     report("max pool 2 64² 320", 0.0, || drop(crate::ops::max_pool2d(&x, 2, 1, Padding::default()).unwrap()));
     let frame = Tensor::from_vec((0..1080 * 1920 * 3).map(|i| (i * 7 % 251) as u8).collect(), (1080, 1920, 3), &Device::Cpu).unwrap();
     report("resize 1080p to 640²", 0.0, || {
-        drop(crate::ops::resize_normalise(&frame, (640, 640), (640, 640), 3, &Normalisation::UNIT).unwrap());
+        drop(crate::ops::resize_normalise(&frame, (640, 640), (640, 640), 3, &Normalisation::UNIT, DType::F32).unwrap());
     });
     report("resize 1080p to 576×1024", 0.0, || {
-        drop(crate::ops::resize_normalise(&frame, (576, 1024), (1024, 1024), 3, &Normalisation::IMAGENET).unwrap());
+        drop(crate::ops::resize_normalise(&frame, (576, 1024), (1024, 1024), 3, &Normalisation::IMAGENET, DType::F32).unwrap());
     });
     let blobs = (random(&[8, 16, 16], 3) * 4.0).unwrap();
     let logits = crate::ops::composed::resize_bilinear(&blobs, (256, 256)).unwrap();

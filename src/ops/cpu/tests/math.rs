@@ -95,8 +95,11 @@ fn activations_are_right_everywhere() {
         Activation::Gelu => x * 0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2)),
         Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Clamp(limit) => x.clamp(-f64::from(limit), f64::from(limit)),
     };
-    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid] {
+    for activation in
+        [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid, Activation::Clamp(0.5)]
+    {
         for_each_isa(|isa| {
             let mut y = vec![0f32; x.len() - 3];
             let kernel = math::Activate { from: x.as_ptr(), to: y.as_mut_ptr(), len: y.len(), activation, affine: Some((2.0, -1.0)) };

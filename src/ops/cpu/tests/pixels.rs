@@ -2,7 +2,7 @@
 
 use super::{assert_close, random};
 use crate::ops::{Normalisation, composed, cpu::simd::for_each_isa, masks_to_runs, resize_normalise};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 const PILLOW: &[u8] = include_bytes!("testdata/pillow_resize.bin");
 
@@ -31,7 +31,7 @@ fn resized_pixels_are_pillows() {
     for_each_isa(|isa| {
         let mut expected = PILLOW;
         for [h, w, c, oh, ow, channels] in CASES {
-            let x = resize_normalise(&image(h, w, c), (oh, ow), (oh, ow), channels, &PIXELS).unwrap();
+            let x = resize_normalise(&image(h, w, c), (oh, ow), (oh, ow), channels, &PIXELS, DType::F32).unwrap();
             let found: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
             let (this, rest) = expected.split_at(oh * ow * channels);
             expected = rest;
@@ -56,7 +56,7 @@ fn resizing_is_the_composed_one_bit_for_bit() {
             let image = image(h, w, c);
             let expected = composed::resize_normalise(&image, size, padded, channels, &normalisation).unwrap();
             for_each_isa(|isa| {
-                let found = resize_normalise(&image, size, padded, channels, &normalisation).unwrap();
+                let found = resize_normalise(&image, size, padded, channels, &normalisation, DType::F32).unwrap();
                 assert_close(&found, &expected, 0.0, &format!("{isa:?} {h}×{w}×{c} to {size:?} in {padded:?}, {channels}"));
             });
         }
@@ -66,11 +66,11 @@ fn resizing_is_the_composed_one_bit_for_bit() {
 #[test]
 fn resizing_refuses_what_it_does_not_take() {
     let x = image(4, 4, 3);
-    assert!(resize_normalise(&x, (8, 8), (7, 8), 3, &PIXELS).is_err());
-    assert!(resize_normalise(&x, (0, 8), (8, 8), 3, &PIXELS).is_err());
-    assert!(resize_normalise(&x, (8, 8), (8, 8), 2, &PIXELS).is_err());
-    assert!(resize_normalise(&x.to_dtype(candle_core::DType::F32).unwrap(), (8, 8), (8, 8), 3, &PIXELS).is_err());
-    assert!(resize_normalise(&image(4, 4, 2), (8, 8), (8, 8), 3, &PIXELS).is_err());
+    assert!(resize_normalise(&x, (8, 8), (7, 8), 3, &PIXELS, DType::F32).is_err());
+    assert!(resize_normalise(&x, (0, 8), (8, 8), 3, &PIXELS, DType::F32).is_err());
+    assert!(resize_normalise(&x, (8, 8), (8, 8), 2, &PIXELS, DType::F32).is_err());
+    assert!(resize_normalise(&x.to_dtype(DType::F32).unwrap(), (8, 8), (8, 8), 3, &PIXELS, DType::F32).is_err());
+    assert!(resize_normalise(&image(4, 4, 2), (8, 8), (8, 8), 3, &PIXELS, DType::F32).is_err());
 }
 
 /// Row-major pixels of column-major runs.

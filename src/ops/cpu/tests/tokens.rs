@@ -32,7 +32,9 @@ fn softmax_agrees() {
 #[test]
 fn activations_and_sums_agree() {
     let (x, y) = (random(&[3, 5, 1001], 1), random(&[3, 5, 1001], 2));
-    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid] {
+    for activation in
+        [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid, Activation::Clamp(0.5)]
+    {
         let expected = composed::activate(&x, activation).unwrap();
         for_each_isa(|isa| assert_close(&activate(&x, activation).unwrap(), &expected, 1e-6, &format!("{isa:?} {activation:?}")));
     }

@@ -1,0 +1,134 @@
+//! CUDA devices as the engine uses them: one stream, memory kept, graphs.
+
+#![allow(unsafe_code)]
+
+use super::EngineError;
+use candle_core::{
+    CudaDevice, DType, Device, Storage, Tensor,
+    cuda_backend::{
+        CudaStorageSlice,
+        cudarc::driver::{CudaGraph, DevicePtr, DriverError, result, sys},
+    },
+};
+use std::ffi::c_void;
+
+fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
+    move |e| EngineError::Driver { what, reason: e.to_string() }
+}
+
+/// The device below a tensor library's handle.
+pub(super) fn inner(device: &Device) -> Option<&CudaDevice> {
+    match device {
+        Device::Cuda(device) => Some(device),
+        _ => None,
+    }
+}
+
+/// What must be done before the first tensor: all work of a device is on one stream, so that no tensor needs events of its own
+/// (which a graph could not hold), and memory that was freed stays with the program.
+pub(super) fn prepare(device: &Device) -> Result<(), EngineError> {
+    let Some(device) = inner(device) else { return Ok(()) };
+    // SAFETY: no tensor of this device exists yet, and none will be used on another stream.
+    unsafe { device.disable_event_tracking() };
+    let stream = device.cuda_stream();
+    stream.context().bind_to_thread().map_err(driver("use of the device"))?;
+    let ordinal = i32::try_from(stream.context().ordinal()).unwrap_or(0);
+    let mut threshold = u64::MAX;
+    // SAFETY: the pool is the device's own, and the attribute is a 64-bit number.
+    unsafe {
+        let mut pool = std::ptr::null_mut();
+        sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal).result().map_err(driver("memory pool"))?;
+        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast::<c_void>()).result().map_err(driver("memory pool"))?;
+    }
+    Ok(())
+}
+
+/// Free and total memory of the device in bytes.
+pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError> {
+    device.cuda_stream().context().bind_to_thread().map_err(driver("use of the device"))?;
+    result::mem_get_info().map_err(driver("memory of the device"))
+}
+
+/// Where a contiguous tensor lies, and its size in bytes.
+fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
+    let (storage, layout) = x.storage_and_layout();
+    let what = "a tensor of a graph";
+    let refused = |reason: String| EngineError::Driver { what, reason };
+    if !layout.is_contiguous() {
+        return Err(refused(format!("{:?} is not contiguous", x.shape())));
+    }
+    let Storage::Cuda(storage) = &*storage else { return Err(refused("it is not on a CUDA device".to_owned())) };
+    let stream = storage.device.cuda_stream();
+    let start = match &storage.slice {
+        CudaStorageSlice::U8(s) => s.device_ptr(&stream).0,
+        CudaStorageSlice::U32(s) => s.device_ptr(&stream).0,
+        CudaStorageSlice::F16(s) => s.device_ptr(&stream).0,
+        CudaStorageSlice::BF16(s) => s.device_ptr(&stream).0,
+        CudaStorageSlice::F32(s) => s.device_ptr(&stream).0,
+        _ => return Err(refused(format!("it is of {:?}", x.dtype()))),
+    };
+    let size = x.dtype().size_in_bytes();
+    Ok((start + (layout.start_offset() * size) as u64, x.elem_count() * size))
+}
+
+/// Copies `from` over the numbers of `to`, on the device's stream.
+pub(super) fn copy(device: &CudaDevice, to: &Tensor, from: &Tensor) -> Result<(), EngineError> {
+    let ((to, room), (from, bytes)) = (place(to)?, place(from)?);
+    if room != bytes {
+        return Err(EngineError::Driver { what: "a copy on the device", reason: format!("{bytes} bytes to {room}") });
+    }
+    if bytes == 0 {
+        return Ok(());
+    }
+    // SAFETY: both tensors are contiguous and have that many bytes; the stream keeps the order of work on them.
+    unsafe { result::memcpy_dtod_async(to, from, bytes, device.cuda_stream().cu_stream()) }.map_err(driver("a copy on the device"))
+}
+
+/// Work that the driver repeats by one launch.
+pub(super) struct Graph(CudaGraph);
+
+// SAFETY: a graph is no thread's own; launches and drops are serialised by the lock that its owner keeps it under, and each
+// binds the device's context to its thread.
+unsafe impl Send for Graph {}
+
+impl Graph {
+    /// Records what `work` asks of the device.
+    pub(super) fn capture<E: From<EngineError>>(device: &CudaDevice, work: impl FnOnce() -> Result<(), E>) -> Result<Self, E> {
+        let stream = device.cuda_stream();
+        stream.synchronize().map_err(driver("waiting for the device"))?;
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        stream.begin_capture(mode).map_err(driver("capture of a graph"))?;
+        let done = work();
+        let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+        let graph = stream.end_capture(flags);
+        done?;
+        let graph = graph.map_err(driver("capture of a graph"))?;
+        let graph = graph.ok_or_else(|| EngineError::Driver { what: "capture of a graph", reason: "it is empty".to_owned() })?;
+        Ok(Self(graph))
+    }
+
+    /// Asks the device to do it once more.
+    pub(super) fn launch(&self) -> Result<(), EngineError> {
+        self.0.launch().map_err(driver("launch of a graph"))
+    }
+
+    /// Number of kernels, copies and other nodes.
+    pub(super) fn nodes(&self) -> usize {
+        let mut count = 0usize;
+        // SAFETY: with no array the call gives the count alone.
+        let status = unsafe { sys::cuGraphGetNodes(self.0.cu_graph(), std::ptr::null_mut(), &raw mut count) };
+        if status == sys::CUresult::CUDA_SUCCESS { count } else { 0 }
+    }
+}
+
+/// A tensor of its own memory with the numbers of `x`.
+pub(super) fn duplicate(x: &Tensor) -> Result<Tensor, EngineError> {
+    let duplicate = || x.contiguous()?.copy();
+    duplicate().map_err(|source| EngineError::Tensor { what: "an input of a graph", source: Box::new(source) })
+}
+
+/// The type and shape of a tensor, by which graphs are told apart.
+pub(super) fn form(x: &Tensor) -> (DType, Vec<usize>) {
+    (x.dtype(), x.dims().to_vec())
+}

@@ -1,0 +1,104 @@
+//! Stands in for `cuda` in a build without it: no tensor lives on a GPU then, and each function says so.
+
+#![allow(clippy::unnecessary_wraps)]
+
+use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result};
+use candle_core::{DType, Tensor};
+
+fn absent<T>() -> Result<T> {
+    candle_core::bail!("a tensor on a device that this build has no code for; build with `--features cuda`")
+}
+
+/// No kernels, no times.
+pub(super) fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>) -> std::result::Result<Vec<super::KernelTime>, E> {
+    work().map(|()| Vec::new())
+}
+
+macro_rules! absent {
+    ($($name:ident($($kind:ty),*) -> $result:ty;)*) => {
+        $(pub(super) fn $name($(_: $kind),*) -> Result<$result> {
+            absent()
+        })*
+    };
+}
+
+absent! {
+    activate(&Tensor, Activation) -> Tensor;
+    add(&Tensor, &Tensor) -> Tensor;
+    attention(&Tensor, &Tensor, &Tensor, usize, f32, Option<&Tensor>) -> Tensor;
+    best_scores(&Tensor, &Tensor, &Tensor) -> Tensor;
+    concat_channels(&[&Tensor]) -> Tensor;
+    deformable_attention(&Tensor, &[(usize, usize)], &[usize], &Tensor, &Tensor) -> Tensor;
+    deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;
+    gated_norm(&Tensor, &Tensor, &Tensor, &Norm<'_>) -> Tensor;
+    gather_queries(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
+    inverse_sigmoid(&Tensor) -> Tensor;
+    layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
+    masks_to_bits(&Tensor, usize, (usize, usize), (usize, usize)) -> Tensor;
+    max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
+    refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
+    resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
+    softmax(&Tensor) -> Tensor;
+    top_k(&Tensor, usize) -> Tensor;
+    top_probabilities(&Tensor, usize, usize) -> Tensor;
+    upsample_nearest2x(&Tensor) -> Tensor;
+}
+
+/// A normalisation's parameters.
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code)] // read by the device's code only
+pub(super) struct Norm<'a> {
+    pub(super) weight: &'a Tensor,
+    pub(super) bias: &'a Tensor,
+    pub(super) eps: f32,
+}
+
+/// No layer can be built, and so none can run.
+#[derive(Debug)]
+pub(super) enum Linear {}
+
+impl Linear {
+    pub(super) fn new(_: &Tensor, _: Option<&Tensor>) -> Result<Self> {
+        absent()
+    }
+
+    pub(super) fn forward(&self, _: &Tensor, _: Option<Residual<'_>>, _: Activation, _: Precision) -> Result<Tensor> {
+        match *self {}
+    }
+
+    pub(super) fn forward_tokens(&self, _: &[&Tensor], _: Activation, _: Precision) -> Result<Tensor> {
+        match *self {}
+    }
+}
+
+/// As [`Linear`].
+#[derive(Debug)]
+pub(super) enum Conv2d {}
+
+impl Conv2d {
+    pub(super) fn new(_: &Tensor, _: Option<&Tensor>, _: &Conv2dOptions) -> Result<Self> {
+        absent()
+    }
+
+    pub(super) fn forward(&self, _: &Tensor, _: Option<Residual<'_>>, _: &Conv2dOptions) -> Result<Tensor> {
+        match *self {}
+    }
+
+    pub(super) fn forward_parts(&self, _: &[Part<'_>], _: &Conv2dOptions) -> Result<Option<Tensor>> {
+        match *self {}
+    }
+}
+
+/// As [`Linear`].
+#[derive(Debug)]
+pub(super) enum WindowAttention {}
+
+impl WindowAttention {
+    pub(super) fn new(_: &Tensor, _: usize, _: usize, _: f32, _: Option<&Tensor>) -> Result<Self> {
+        absent()
+    }
+
+    pub(super) fn forward(&self, _: &Tensor) -> Result<Tensor> {
+        match *self {}
+    }
+}

@@ -1,0 +1,223 @@
+//! Attention among tokens, and within windows of a map.
+
+use super::{
+    launch::{self, Kernel, ROWS_A_BLOCK, THREADS, empty, int, named},
+    typed::Typed,
+};
+use crate::ops::{
+    Result, composed,
+    rows::{even, row_stride},
+};
+use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+
+/// `Attention` of `attention.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Arguments {
+    q: u64,
+    k: u64,
+    v: u64,
+    padding: u64,
+    bias: u64,
+    out: u64,
+    q_token: i64,
+    k_token: i64,
+    v_token: i64,
+    q_batch: i64,
+    k_batch: i64,
+    v_batch: i64,
+    batch: i32,
+    queries: i32,
+    keys: i32,
+    heads: i32,
+    scale: f32,
+    height: i32,
+    width: i32,
+    window: i32,
+    window_rows: i32,
+    window_columns: i32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Arguments {}
+
+/// From this many keys on, a block works on one query.
+const LONG: usize = 1024;
+
+/// The kernel for heads of `d` channels, and whether a block does one query.
+fn kernel(d: usize, dtype: DType, items: usize, long: bool) -> Result<Option<Kernel>> {
+    let name = match (d, long) {
+        (16, false) => named!("attend_16", dtype)?,
+        (16, true) => named!("attend_long_16", dtype)?,
+        (32, false) => named!("attend_32", dtype)?,
+        (32, true) => named!("attend_long_32", dtype)?,
+        (48, false) => named!("attend_48", dtype)?,
+        (48, true) => named!("attend_long_48", dtype)?,
+        (64, false) => named!("attend_64", dtype)?,
+        (64, true) => named!("attend_long_64", dtype)?,
+        _ => return Ok(None),
+    };
+    let blocks = if long { items } else { items.div_ceil(ROWS_A_BLOCK) };
+    Ok(Some(Kernel { file: "attention", name, grid: (blocks, 1, 1), block: (THREADS, 1), shared: 0 }))
+}
+
+/// Whether all rows start at places divisible by eight numbers.
+fn by_eights(x: &Tensor, address: u64) -> bool {
+    row_stride(x).is_some_and(|s| s.is_multiple_of(8)) && address.is_multiple_of(8 * x.dtype().size_in_bytes() as u64)
+}
+
+/// See [`crate::ops::attention`].
+pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
+    let ((bq, nq, c), (bk, nk, ck), (bv, nv, cv)) = (q.dims3()?, k.dims3()?, v.dims3()?);
+    let batch = bq.max(bk);
+    let fits = bv == bk && nv == nk && ck == c && heads > 0 && c.is_multiple_of(heads) && cv.is_multiple_of(heads) && nk > 0;
+    let fits = fits && [bq, bk].iter().all(|&b| b == batch || b == 1) && k.dtype() == q.dtype() && v.dtype() == q.dtype();
+    if !fits || bias.is_some_and(|bias| bias.dims() != [heads, nq, nk]) {
+        let bias = bias.map(Tensor::shape);
+        candle_core::bail!("attention: q {:?}, k {:?}, v {:?} and bias {bias:?} for {heads} heads", q.shape(), k.shape(), v.shape());
+    }
+    let (device, dtype) = (launch::device(q)?, q.dtype());
+    let (q, k, v) = (even(q)?, even(k)?, even(v)?);
+    let tokens = [&q, &k, &v].map(|t| row_stride(t).unwrap_or(0));
+    let [qa, ka, va] = [launch::address(&q)?, launch::address(&k)?, launch::address(&v)?];
+    let aligned = by_eights(&q, qa) && by_eights(&k, ka) && by_eights(&v, va) && c == cv;
+    let items = batch * heads * nq;
+    let Some(kernel) = kernel(c / heads, dtype, items, nk >= LONG)?.filter(|_| aligned) else {
+        let whole = |t: &Tensor| t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?.contiguous();
+        return composed::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
+    };
+    let bias = bias.map(|b| b.to_dtype(DType::F32)?.contiguous()).transpose()?;
+    let (y, out) = empty(device, (batch, nq, cv), dtype)?;
+    let from_image = |b: usize, tokens: usize, stride: usize| if b == 1 { 0 } else { (tokens * stride) as i64 };
+    let arguments = Arguments {
+        q: qa,
+        k: ka,
+        v: va,
+        bias: launch::optional(bias.as_ref(), DType::F32, "attention")?,
+        out,
+        q_token: tokens[0] as i64,
+        k_token: tokens[1] as i64,
+        v_token: tokens[2] as i64,
+        q_batch: from_image(bq, nq, tokens[0]),
+        k_batch: from_image(bk, nk, tokens[1]),
+        v_batch: from_image(bk, nk, tokens[2]),
+        batch: int(batch)?,
+        queries: int(nq)?,
+        keys: int(nk)?,
+        heads: int(heads)?,
+        scale,
+        ..Arguments::default()
+    };
+    // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
+    unsafe { kernel.launch(device, &[&arguments]) }?;
+    Ok(y)
+}
+
+/// What attention within windows needs beside its input, see [`crate::ops::WindowAttention`].
+#[derive(Debug)]
+pub(crate) struct WindowAttention {
+    padding: Typed,
+    /// `[heads, window², window²]` f32.
+    bias: Option<Tensor>,
+    /// The bias with very low numbers after each row, as the tensor cores' kernel takes it, where there is one.
+    tiled: Option<Typed>,
+    window: usize,
+    heads: usize,
+    scale: f32,
+}
+
+/// A number below all scores that 16-bit types can hold.
+const VERY_LOW: f64 = -60000.0;
+
+/// Keys that the kernel for a window has room for.
+fn tiled_keys(window: usize) -> Option<usize> {
+    match window {
+        7 => Some(64),
+        14 => Some(208),
+        _ => None,
+    }
+}
+
+impl WindowAttention {
+    pub(crate) fn new(padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Self> {
+        let padding = padding.to_dtype(DType::F32)?.contiguous()?;
+        let bias = bias.map(|b| b.to_dtype(DType::F32)?.contiguous()).transpose()?;
+        let tiled = match (&bias, tiled_keys(window)) {
+            (Some(bias), Some(keys)) => {
+                let tokens = window * window;
+                let low = Tensor::zeros((heads, tokens, keys - tokens), DType::F32, bias.device())?.affine(0.0, VERY_LOW)?;
+                Some(Typed::new(Tensor::cat(&[bias, &low], 2)?.contiguous()?))
+            }
+            _ => None,
+        };
+        Ok(Self { padding: Typed::new(padding), bias, tiled, window, heads, scale })
+    }
+
+    /// See [`crate::ops::WindowAttention::forward`].
+    pub(crate) fn forward(&self, qkv: &Tensor) -> Result<Tensor> {
+        let (b, h, w, c3) = qkv.dims4()?;
+        let (heads, window) = (self.heads, self.window);
+        if heads == 0 || window == 0 || !c3.is_multiple_of(3 * heads) {
+            candle_core::bail!("window_attention: qkv {:?} for {heads} heads", qkv.shape());
+        }
+        let (device, dtype, qkv) = (launch::device(qkv)?, qkv.dtype(), qkv.contiguous()?);
+        let (c, d, keys) = (c3 / 3, c3 / 3 / heads, window * window);
+        let padding = self.padding.get(dtype)?;
+        let (rows, columns) = (h.div_ceil(window), w.div_ceil(window));
+        let sets = b * rows * columns;
+        let start = launch::contiguous(&qkv, dtype, "window_attention")?;
+        let size = dtype.size_in_bytes() as u64;
+        let mut arguments = Arguments {
+            q: start,
+            k: start + c as u64 * size,
+            v: start + 2 * c as u64 * size,
+            padding: launch::contiguous(padding, dtype, "window_attention")?,
+            q_token: c3 as i64,
+            k_token: c3 as i64,
+            v_token: c3 as i64,
+            batch: int(b)?,
+            queries: int(keys)?,
+            keys: int(keys)?,
+            heads: int(heads)?,
+            scale: self.scale,
+            height: int(h)?,
+            width: int(w)?,
+            window: int(window)?,
+            window_rows: int(rows)?,
+            window_columns: int(columns)?,
+            ..Arguments::default()
+        };
+        let tiled = self.tiled.as_ref().filter(|_| d == 32 && dtype != DType::F32);
+        let plain = kernel(d, dtype, sets * heads * keys, false)?.filter(|_| by_eights(&qkv, start));
+        let kernel = match (tiled, plain) {
+            (Some(tiled), _) => {
+                arguments.bias = launch::contiguous(tiled.get(dtype)?, dtype, "window_attention")?;
+                let (name, queries, threads) =
+                    if window == 7 { (named_window(7, dtype), 1, 128) } else { (named_window(14, dtype), 2, 224) };
+                Kernel { file: "attention", name, grid: (sets, heads, queries), block: (threads, 1), shared: 0 }
+            }
+            (None, Some(kernel)) => {
+                arguments.bias = launch::optional(self.bias.as_ref(), DType::F32, "window_attention")?;
+                kernel
+            }
+            (None, None) => {
+                let bias = self.bias.as_ref().map(|b| b.to_dtype(dtype)).transpose()?;
+                return composed::window_attention(&qkv, padding, window, heads, self.scale, bias.as_ref());
+            }
+        };
+        let (y, out) = empty(device, (b, h, w, c), dtype)?;
+        arguments.out = out;
+        // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
+        unsafe { kernel.launch(device, &[&arguments]) }?;
+        Ok(y)
+    }
+}
+
+fn named_window(window: usize, dtype: DType) -> &'static str {
+    match (window, dtype) {
+        (7, DType::F16) => "window_7_f16",
+        (7, _) => "window_7_bf16",
+        (_, DType::F16) => "window_14_f16",
+        (_, _) => "window_14_bf16",
+    }
+}

@@ -1,0 +1,125 @@
+// What all kernels share: numbers of three types by vectors of eight, activations, sums over a warp.
+#pragma once
+
+#include "ptx.cuh"
+
+constexpr unsigned ALL_LANES = 0xffffffffu;
+
+// ---- one number
+
+__device__ __forceinline__ float to_float(float x) { return x; }
+__device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
+__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+
+template <typename T> __device__ __forceinline__ T from_float(float x);
+template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
+template <> __device__ __forceinline__ __half from_float<__half>(float x) { return __float2half_rn(x); }
+template <> __device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float x) { return __float2bfloat16_rn(x); }
+
+// ---- two neighbouring numbers, at an even place
+
+__device__ __forceinline__ float2 load_2(const float *p) { return *reinterpret_cast<const float2 *>(p); }
+__device__ __forceinline__ float2 load_2(const __half *p) { return __half22float2(*reinterpret_cast<const __half2 *>(p)); }
+__device__ __forceinline__ float2 load_2(const __nv_bfloat16 *p) { return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162 *>(p)); }
+
+__device__ __forceinline__ void store_2(float *p, float a, float b) { *reinterpret_cast<float2 *>(p) = make_float2(a, b); }
+__device__ __forceinline__ void store_2(__half *p, float a, float b) { *reinterpret_cast<__half2 *>(p) = __floats2half2_rn(a, b); }
+__device__ __forceinline__ void store_2(__nv_bfloat16 *p, float a, float b) { *reinterpret_cast<__nv_bfloat162 *>(p) = __floats2bfloat162_rn(a, b); }
+
+// Two numbers as one register of a matrix fragment, the first in the low half.
+__device__ __forceinline__ uint32_t pack_2(float a, float b, __half) {
+  __half2 h = __floats2half2_rn(a, b);
+  return *reinterpret_cast<uint32_t *>(&h);
+}
+__device__ __forceinline__ uint32_t pack_2(float a, float b, __nv_bfloat16) {
+  __nv_bfloat162 h = __floats2bfloat162_rn(a, b);
+  return *reinterpret_cast<uint32_t *>(&h);
+}
+
+// ---- eight neighbouring numbers, at a place divisible by eight
+
+__device__ __forceinline__ void load_8(const float *p, float (&v)[8]) {
+  float4 a = reinterpret_cast<const float4 *>(p)[0], b = reinterpret_cast<const float4 *>(p)[1];
+  v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w, v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
+}
+__device__ __forceinline__ void load_8(const __half *p, float (&v)[8]) {
+  uint4 raw = *reinterpret_cast<const uint4 *>(p);
+  const __half2 *h = reinterpret_cast<const __half2 *>(&raw);
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    float2 f = __half22float2(h[i]);
+    v[2 * i] = f.x, v[2 * i + 1] = f.y;
+  }
+}
+__device__ __forceinline__ void load_8(const __nv_bfloat16 *p, float (&v)[8]) {
+  uint4 raw = *reinterpret_cast<const uint4 *>(p);
+  const __nv_bfloat162 *h = reinterpret_cast<const __nv_bfloat162 *>(&raw);
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    float2 f = __bfloat1622float2(h[i]);
+    v[2 * i] = f.x, v[2 * i + 1] = f.y;
+  }
+}
+
+__device__ __forceinline__ void store_8(float *p, const float (&v)[8]) {
+  reinterpret_cast<float4 *>(p)[0] = make_float4(v[0], v[1], v[2], v[3]);
+  reinterpret_cast<float4 *>(p)[1] = make_float4(v[4], v[5], v[6], v[7]);
+}
+__device__ __forceinline__ void store_8(__half *p, const float (&v)[8]) {
+  uint4 raw;
+  __half2 *h = reinterpret_cast<__half2 *>(&raw);
+#pragma unroll
+  for (int i = 0; i < 4; i++) h[i] = __floats2half2_rn(v[2 * i], v[2 * i + 1]);
+  *reinterpret_cast<uint4 *>(p) = raw;
+}
+__device__ __forceinline__ void store_8(__nv_bfloat16 *p, const float (&v)[8]) {
+  uint4 raw;
+  __nv_bfloat162 *h = reinterpret_cast<__nv_bfloat162 *>(&raw);
+#pragma unroll
+  for (int i = 0; i < 4; i++) h[i] = __floats2bfloat162_rn(v[2 * i], v[2 * i + 1]);
+  *reinterpret_cast<uint4 *>(p) = raw;
+}
+
+// V neighbouring numbers, V being 8 or 1.
+template <int V, typename T> __device__ __forceinline__ void load_v(const T *p, float (&v)[V]) {
+  if constexpr (V == 8) load_8(p, v);
+  else v[0] = to_float(*p);
+}
+template <int V, typename T> __device__ __forceinline__ void store_v(T *p, const float (&v)[V]) {
+  if constexpr (V == 8) store_8(p, v);
+  else *p = from_float<T>(v[0]);
+}
+
+// ---- functions
+
+// As ops::Activation, in its order.
+enum Activation { IDENTITY = 0, RELU = 1, GELU = 2, SILU = 3, SIGMOID = 4, CLAMP = 5 };
+
+// `limit` is that of CLAMP.
+__device__ __forceinline__ float activated(float x, int activation, float limit = 0.f) {
+  switch (activation) {
+  case RELU: return fmaxf(x, 0.f);
+  case GELU: return 0.5f * x * (1.f + erff(x * 0.70710678118654752f));
+  case SILU: return x / (1.f + __expf(-x));
+  case SIGMOID: return 1.f / (1.f + __expf(-x));
+  case CLAMP: return fminf(fmaxf(x, -limit), limit);
+  default: return x;
+  }
+}
+
+// ---- sums over a warp; every lane gets the result
+
+__device__ __forceinline__ float warp_sum(float x) {
+#pragma unroll
+  for (int o = 16; o > 0; o >>= 1) x += __shfl_xor_sync(ALL_LANES, x, o);
+  return x;
+}
+__device__ __forceinline__ float warp_max(float x) {
+#pragma unroll
+  for (int o = 16; o > 0; o >>= 1) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, o));
+  return x;
+}
+
+// Defines kernels `name_f32`, `name_f16` and `name_bf16` over `body<type>`.
+#define FOR_FLOATS(MACRO) MACRO(f32, float) MACRO(f16, __half) MACRO(bf16, __nv_bfloat16)
+#define FOR_HALVES(MACRO) MACRO(f16, __half) MACRO(bf16, __nv_bfloat16)

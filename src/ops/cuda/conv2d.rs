@@ -1,0 +1,187 @@
+//! Convolutions by kind: 1×1 and dense ones as matrix products, depthwise ones by a kernel of their own.
+
+use super::{
+    launch::{self, Kernel, empty, int, named},
+    product::{Dense, Linear, code},
+    typed::Typed,
+};
+use crate::ops::{
+    Conv2dOptions, Padding, Part, Residual, Result, composed,
+    rows::{even, row_stride},
+};
+use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+
+/// A convolution's weights.
+#[derive(Debug)]
+pub(crate) struct Conv2d {
+    weights: Weights,
+    /// Height and width.
+    kernel: (usize, usize),
+}
+
+#[derive(Debug)]
+enum Weights {
+    /// 1×1, stride 1, no padding.
+    Pointwise(Linear),
+    Dense(Dense),
+    Depthwise(Depthwise),
+    /// Groups of several channels, which no model here has.
+    Grouped {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
+}
+
+impl Conv2d {
+    /// From `weight` `[out, in/groups, kh, kw]` and `bias` `[out]`.
+    pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>, o: &Conv2dOptions) -> Result<Self> {
+        let (out, inner, kh, kw) = weight.dims4()?;
+        let weights = if o.groups == 1 && (kh, kw, o.stride) == (1, 1, 1) && o.padding == Padding::default() {
+            Weights::Pointwise(Linear::new(&weight.reshape((out, inner))?, bias)?)
+        } else if o.groups == 1 {
+            Weights::Dense(Dense::new(weight, bias)?)
+        } else if o.groups == out && inner == 1 {
+            Weights::Depthwise(Depthwise::new(weight, bias)?)
+        } else {
+            Weights::Grouped { weight: weight.clone(), bias: bias.cloned() }
+        };
+        Ok(Self { weights, kernel: (kh, kw) })
+    }
+
+    /// See [`crate::ops::Conv2d::forward_add`].
+    pub(crate) fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>, o: &Conv2dOptions) -> Result<Tensor> {
+        let (_, h, w, _) = x.dims4()?;
+        let out = self.output_size((h, w), o)?;
+        match &self.weights {
+            Weights::Pointwise(linear) => linear.forward_parts(&[Part { map: x, doubled: false }], residual, o),
+            Weights::Dense(dense) => dense.forward(x, out, residual, o),
+            Weights::Depthwise(depthwise) => match residual {
+                Some(Residual { map, last: true }) => super::add(&depthwise.forward(x, out, None, o)?, map),
+                residual => depthwise.forward(x, out, residual.map(|r| r.map), o),
+            },
+            Weights::Grouped { weight, bias } => {
+                let (weight, bias) = (weight.to_dtype(x.dtype())?, bias.as_ref().map(|b| b.to_dtype(x.dtype())).transpose()?);
+                let first = residual.filter(|r| !r.last).map(|r| r.map);
+                let y = composed::conv2d(x, &weight, bias.as_ref(), first, o)?;
+                residual.filter(|r| r.last).map_or(Ok(y.clone()), |r| super::add(&y, r.map))
+            }
+        }
+    }
+
+    /// See [`crate::ops::Conv2d::forward_parts`]; none where the convolution is not 1×1.
+    pub(crate) fn forward_parts(&self, parts: &[Part<'_>], o: &Conv2dOptions) -> Result<Option<Tensor>> {
+        match &self.weights {
+            Weights::Pointwise(linear) => linear.forward_parts(parts, None, o).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn output_size(&self, (h, w): (usize, usize), o: &Conv2dOptions) -> Result<(usize, usize)> {
+        let (ph, pw) = (h + o.padding.top + o.padding.bottom, w + o.padding.left + o.padding.right);
+        let (kh, kw) = self.kernel;
+        if o.stride == 0 || ph < kh || pw < kw {
+            candle_core::bail!("conv2d: a map of {h}×{w} for a kernel of {kh}×{kw} at stride {}", o.stride);
+        }
+        Ok(((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1))
+    }
+}
+
+/// `Depthwise` of `depthwise.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Arguments {
+    input: u64,
+    weight: u64,
+    bias: u64,
+    residual: u64,
+    out: u64,
+    pixel: i64,
+    batch: i32,
+    channels: i32,
+    height: i32,
+    width: i32,
+    out_height: i32,
+    out_width: i32,
+    kernel_height: i32,
+    kernel_width: i32,
+    stride: i32,
+    top: i32,
+    left: i32,
+    activation: i32,
+    limit: f32,
+    scale: f32,
+    shift: f32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Arguments {}
+
+#[derive(Debug)]
+struct Depthwise {
+    /// `[kh·kw, channels]`.
+    weight: Typed,
+    bias: Tensor,
+    channels: usize,
+    kernel: (usize, usize),
+}
+
+impl Depthwise {
+    fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let (channels, _, kh, kw) = weight.dims4()?;
+        let bias = match bias {
+            Some(bias) => bias.to_dtype(DType::F32)?.contiguous()?,
+            None => Tensor::zeros(channels, DType::F32, weight.device())?,
+        };
+        let weight = weight.to_dtype(DType::F32)?.reshape((channels, kh * kw))?.t()?.contiguous()?;
+        Ok(Self { weight: Typed::new(weight), bias, channels, kernel: (kh, kw) })
+    }
+
+    fn forward(&self, x: &Tensor, out: (usize, usize), residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
+        let (x, dtype) = (even(x)?, x.dtype());
+        let (b, h, w, c) = x.dims4()?;
+        let shape = [b, out.0, out.1, c];
+        if c != self.channels || residual.is_some_and(|r| r.dims() != shape) {
+            candle_core::bail!("depthwise convolution: {:?} for {} channels", x.shape(), self.channels);
+        }
+        let residual = residual.map(Tensor::contiguous).transpose()?;
+        let (device, pixel) = (launch::device(&x)?, row_stride(&x).unwrap_or(c));
+        let (y, address) = empty(device, &shape[..], dtype)?;
+        let (activation, limit) = code(o.activation);
+        let (scale, shift) = o.affine.unwrap_or((1.0, 0.0));
+        let arguments = Arguments {
+            input: launch::address(&x)?,
+            weight: launch::contiguous(self.weight.get(dtype)?, dtype, "depthwise convolution")?,
+            bias: launch::contiguous(&self.bias, DType::F32, "depthwise convolution")?,
+            residual: launch::optional(residual.as_ref(), dtype, "depthwise convolution")?,
+            out: address,
+            pixel: pixel as i64,
+            batch: int(b)?,
+            channels: int(c)?,
+            height: int(h)?,
+            width: int(w)?,
+            out_height: int(out.0)?,
+            out_width: int(out.1)?,
+            kernel_height: int(self.kernel.0)?,
+            kernel_width: int(self.kernel.1)?,
+            stride: int(o.stride)?,
+            top: int(o.padding.top)?,
+            left: int(o.padding.left)?,
+            activation,
+            limit,
+            scale,
+            shift,
+        };
+        let aligned = c.is_multiple_of(8) && pixel.is_multiple_of(8) && arguments.input.is_multiple_of(8 * dtype.size_in_bytes() as u64);
+        // Pixels of a row that a thread makes.
+        let (name, each) = match (self.kernel, o.stride, aligned) {
+            ((3, 3), 1, true) => (named!("depthwise_3_1", dtype)?, 2),
+            ((3, 3), 2, true) => (named!("depthwise_3_2", dtype)?, 1),
+            ((5, 5), 1, true) => (named!("depthwise_5_1", dtype)?, 2),
+            _ => (named!("depthwise_any", dtype)?, 0),
+        };
+        let work = if each == 0 { b * out.0 * out.1 * c } else { b * out.0 * out.1.div_ceil(each) * c / 8 };
+        // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
+        unsafe { Kernel::over("depthwise", name, work).launch(device, &[&arguments]) }?;
+        Ok(y)
+    }
+}

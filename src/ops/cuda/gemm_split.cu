@@ -1,0 +1,105 @@
+// Matrix products of f32 numbers on the tensor cores: each number as the sum of three bf16 ones, which hold its 24 bits. Of the nine
+// products of such parts the six largest are summed, in f32: what is left out is below the rounding of f32.
+
+#include "gemm.cuh"
+
+constexpr int SIDE = 32, DEPTH = 32, STAGES = 3, PARTS = 3;
+// Numbers of padding after each row, so that a fragment's rows lie in different banks.
+constexpr int B_ROW = DEPTH + 8;
+
+// Two neighbouring f32 numbers as three registers of a matrix fragment, greatest parts first.
+__device__ __forceinline__ void split(float2 v, uint32_t (&parts)[PARTS]) {
+#pragma unroll
+  for (int i = 0; i < PARTS; i++) {
+    __nv_bfloat162 h = __floats2bfloat162_rn(v.x, v.y);
+    float2 taken = __bfloat1622float2(h);
+    parts[i] = *reinterpret_cast<uint32_t *>(&h);
+    v.x -= taken.x, v.y -= taken.y;
+  }
+}
+
+// A block makes a SIDE×SIDE tile of the output, each of its four warps a quarter. The weight is [PARTS][columns][inner] bf16.
+template <typename T> __device__ __forceinline__ void product_split(const Product &p) {
+  // Numbers of the left matrix that one copy brings, and copies a row.
+  constexpr int EACH = 16 / sizeof(T), A_CHUNKS = DEPTH / EACH, A_ROW = DEPTH + EACH, B_CHUNKS = DEPTH / 8;
+  __shared__ __align__(16) T a_tiles[STAGES][SIDE * A_ROW];
+  __shared__ __align__(16) __nv_bfloat16 b_tiles[STAGES][PARTS][SIDE * B_ROW];
+  const int thread = threadIdx.x, row0 = blockIdx.x * SIDE, column0 = blockIdx.y * SIDE;
+  const T *input = static_cast<const T *>(p.parts[0].start);
+  const __nv_bfloat16 *weight = static_cast<const __nv_bfloat16 *>(p.weight);
+  const long long part = static_cast<long long>(p.columns) * p.inner;
+  const int channels = p.parts[0].channels;
+
+  auto bring_tiles = [&](int stage, int k0) {
+#pragma unroll
+    for (int i = thread; i < SIDE * A_CHUNKS; i += 128) {
+      const int r = i / A_CHUNKS, k = k0 + i % A_CHUNKS * EACH, row = row0 + r;
+      const bool inside = row < p.rows && k < channels;
+      copy_16(&a_tiles[stage][r * A_ROW + i % A_CHUNKS * EACH], inside ? input + row * p.parts[0].stride + k : input, inside);
+    }
+#pragma unroll
+    for (int i = thread; i < PARTS * SIDE * B_CHUNKS; i += 128) {
+      const int which = i / (SIDE * B_CHUNKS), r = i / B_CHUNKS % SIDE, k = k0 + i % B_CHUNKS * 8, column = column0 + r;
+      const bool inside = column < p.columns && k < p.inner;
+      copy_16(&b_tiles[stage][which][r * B_ROW + i % B_CHUNKS * 8], inside ? weight + which * part + static_cast<long long>(column) * p.inner + k : weight, inside);
+    }
+  };
+
+  const int steps = (p.inner + DEPTH - 1) / DEPTH;
+#pragma unroll
+  for (int s = 0; s < STAGES - 1; s++) {
+    if (s < steps) bring_tiles(s, s * DEPTH);
+    copies_commit();
+  }
+  const int warp = thread / 32, lane = thread % 32, m0 = warp / 2 * 16, n0 = warp % 2 * 16;
+  float sums[2][4] = {};
+  for (int step = 0; step < steps; step++) {
+    copies_wait<STAGES - 2>();
+    __syncthreads();
+    if (step + STAGES - 1 < steps) bring_tiles((step + STAGES - 1) % STAGES, (step + STAGES - 1) * DEPTH);
+    copies_commit();
+    const T *a = a_tiles[step % STAGES] + (m0 + lane / 4) * A_ROW + lane % 4 * 2;
+    const __nv_bfloat16 *b = b_tiles[step % STAGES][0] + (n0 + (lane & 7) + (lane >> 4) * 8) * B_ROW + ((lane >> 3) & 1) * 8;
+#pragma unroll
+    for (int kk = 0; kk < DEPTH; kk += 16) {
+      // By part, then by register of the fragment.
+      uint32_t left[PARTS][4], right[PARTS][4];
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        uint32_t parts[PARTS];
+        split(load_2(a + i % 2 * 8 * A_ROW + kk + i / 2 * 8), parts);
+#pragma unroll
+        for (int j = 0; j < PARTS; j++) left[j][i] = parts[j];
+      }
+#pragma unroll
+      for (int j = 0; j < PARTS; j++) load_matrices(right[j], b + j * SIDE * B_ROW + kk);
+      // Smallest products first.
+#pragma unroll
+      for (int sum = PARTS - 1; sum >= 0; sum--)
+#pragma unroll
+        for (int j = 0; j <= sum; j++) {
+          multiply_add(sums[0], left[j], right[sum - j][0], right[sum - j][1], __nv_bfloat16());
+          multiply_add(sums[1], left[j], right[sum - j][2], right[sum - j][3], __nv_bfloat16());
+        }
+    }
+  }
+
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int row = row0 + m0 + lane / 4 + half * 8;
+    if (row >= p.rows) continue;
+    const long long residual_row = p.residual ? static_cast<long long>(row % p.residual_rows) * p.residual_stride : 0;
+#pragma unroll
+    for (int n = 0; n < 4; n++) {
+      const int column = column0 + n0 + n / 2 * 8 + lane % 4 * 2 + n % 2;
+      if (column >= p.columns) continue;
+      const float bias = p.bias ? p.bias[column] : 0.f;
+      const float add = p.residual ? static_cast<const float *>(p.residual)[residual_row + column] : 0.f;
+      static_cast<float *>(p.out)[static_cast<long long>(row) * p.columns + column] = finished(p, sums[n / 2][half * 2 + n % 2], bias, add);
+    }
+  }
+}
+
+#define PRODUCTS(SUFFIX, TYPE)                                                                                                          \
+  extern "C" __global__ void __launch_bounds__(128) split_##SUFFIX(const __grid_constant__ Product p) { product_split<TYPE>(p); }
+FOR_FLOATS(PRODUCTS)

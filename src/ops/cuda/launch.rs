@@ -1,0 +1,191 @@
+//! Addresses of tensors, memory for results, and launching of kernels.
+
+use super::{kernels, times};
+use crate::ops::Result;
+use candle_core::{
+    CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
+    cuda_backend::{
+        CudaStorageSlice, WrapErr,
+        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys::CUfunction_attribute_enum},
+    },
+    op::BackpropOp,
+};
+use half::{bf16, f16};
+
+/// Threads of a block of the kernels that work number by number or row by row.
+pub(super) const THREADS: u32 = 256;
+/// Rows a block of the kernels that give a warp to each row.
+pub(super) const ROWS_A_BLOCK: usize = THREADS as usize / 32;
+/// Shared memory a block may have without being asked for.
+const SHARED: usize = 48 << 10;
+
+/// The device of a tensor that lives on one.
+pub(super) fn device(x: &Tensor) -> Result<&CudaDevice> {
+    match x.device() {
+        Device::Cuda(device) => Ok(device),
+        other => candle_core::bail!("a tensor on {:?}, one on a CUDA device was expected", other.location()),
+    }
+}
+
+/// Where a tensor's first number lies; its strides are the caller's concern.
+pub(super) fn address(x: &Tensor) -> Result<u64> {
+    fn of<T>(slice: &CudaSlice<T>, first: usize) -> u64 {
+        let stream = slice.stream().clone();
+        // One stream does all work of a device, in order: nothing is waited for here.
+        let (start, _synchronised) = slice.device_ptr(&stream);
+        start + (first * size_of::<T>()) as u64
+    }
+    let (storage, layout) = x.storage_and_layout();
+    let first = layout.start_offset();
+    let Storage::Cuda(storage) = &*storage else { candle_core::bail!("tensors on different devices") };
+    Ok(match &storage.slice {
+        CudaStorageSlice::U8(s) => of(s, first),
+        CudaStorageSlice::U32(s) => of(s, first),
+        CudaStorageSlice::F16(s) => of(s, first),
+        CudaStorageSlice::BF16(s) => of(s, first),
+        CudaStorageSlice::F32(s) => of(s, first),
+        _ => candle_core::bail!("a tensor of {:?} for a CUDA kernel", storage_type(x)),
+    })
+}
+
+fn storage_type(x: &Tensor) -> DType {
+    x.dtype()
+}
+
+/// As [`address`], of a contiguous tensor of `dtype`.
+pub(super) fn contiguous(x: &Tensor, dtype: DType, op: &'static str) -> Result<u64> {
+    if !x.is_contiguous() || x.dtype() != dtype {
+        candle_core::bail!("{op}: a tensor {:?} of {:?}, a contiguous one of {dtype:?} was expected", x.shape(), x.dtype());
+    }
+    address(x)
+}
+
+/// As [`contiguous`]; 0, which kernels take for "none", where there is no tensor.
+pub(super) fn optional(x: Option<&Tensor>, dtype: DType, op: &'static str) -> Result<u64> {
+    x.map_or(Ok(0), |x| contiguous(x, dtype, op))
+}
+
+/// Memory for a result, not initialised, with its address: a kernel must write all of it.
+pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<(Tensor, u64)> {
+    let shape = shape.into();
+    let n = shape.elem_count();
+    // SAFETY: every kernel that gets this address writes every number before the tensor is read (see each of them).
+    let storage = unsafe {
+        match dtype {
+            DType::F32 => CudaStorage::wrap_cuda_slice(device.alloc::<f32>(n)?, device.clone()),
+            DType::F16 => CudaStorage::wrap_cuda_slice(device.alloc::<f16>(n)?, device.clone()),
+            DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(n)?, device.clone()),
+            DType::U32 => CudaStorage::wrap_cuda_slice(device.alloc::<u32>(n)?, device.clone()),
+            _ => candle_core::bail!("no results of {dtype:?}"),
+        }
+    };
+    let tensor = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
+    let at = address(&tensor)?;
+    Ok((tensor, at))
+}
+
+/// A kernel to be launched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kernel {
+    pub(super) file: &'static str,
+    pub(super) name: &'static str,
+    pub(super) grid: (usize, usize, usize),
+    pub(super) block: (u32, u32),
+    /// Dynamic shared memory in bytes.
+    pub(super) shared: usize,
+}
+
+impl Kernel {
+    /// One thread for each of `n` pieces of work.
+    pub(super) fn over(file: &'static str, name: &'static str, n: usize) -> Self {
+        Self { file, name, grid: (n.div_ceil(THREADS as usize), 1, 1), block: (THREADS, 1), shared: 0 }
+    }
+
+    /// One warp for each of `n` rows.
+    pub(super) fn rows(file: &'static str, name: &'static str, n: usize) -> Self {
+        Self { file, name, grid: (n.div_ceil(ROWS_A_BLOCK), 1, 1), block: (THREADS, 1), shared: 0 }
+    }
+
+    /// Launches it with `arguments` on the device's stream.
+    ///
+    /// # Safety
+    /// The arguments are those of the kernel in number, order and layout, and addresses among them are of memory as large as
+    /// the kernel takes it to be.
+    pub(super) unsafe fn launch(&self, device: &CudaDevice, arguments: &[&dyn Argument]) -> Result<()> {
+        // SAFETY: the caller's.
+        unsafe { self.with(device, arguments, false) }.map(drop)
+    }
+
+    /// Microseconds that a launch takes; it is launched many times.
+    ///
+    /// # Safety
+    /// As [`Kernel::launch`].
+    pub(super) unsafe fn time(&self, device: &CudaDevice, arguments: &[&dyn Argument]) -> Result<f32> {
+        // SAFETY: the caller's.
+        unsafe { self.with(device, arguments, true) }
+    }
+
+    unsafe fn with(&self, device: &CudaDevice, arguments: &[&dyn Argument], timed: bool) -> Result<f32> {
+        let (x, y, z) = self.grid;
+        if x == 0 || y == 0 || z == 0 {
+            return Ok(0.0);
+        }
+        if x > i32::MAX as usize || y > u16::MAX as usize || z > u16::MAX as usize {
+            candle_core::bail!("{}: a grid of {:?} blocks is too large", self.name, self.grid);
+        }
+        let function = kernels::function(device, self.file, self.name)?;
+        if self.shared > SHARED {
+            let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            function.set_attribute(attribute, self.shared as i32).w()?;
+        }
+        let stream = device.cuda_stream();
+        let mut builder = stream.launch_builder(&function);
+        for argument in arguments {
+            argument.push(&mut builder);
+        }
+        let config = LaunchConfig {
+            grid_dim: (x as u32, y as u32, z as u32),
+            block_dim: (self.block.0, self.block.1, 1),
+            shared_mem_bytes: self.shared as u32,
+        };
+        // SAFETY: the caller vouches for the arguments, and kernels may run again: none reads what it writes.
+        unsafe {
+            if timed {
+                return times::time(&stream, || builder.launch(config).map(drop));
+            }
+            builder.launch(config).w()?;
+            times::measure(&stream, self, || builder.launch(config).map(drop))?;
+        }
+        Ok(0.0)
+    }
+}
+
+/// Something a kernel takes.
+pub(super) trait Argument {
+    /// Adds it to the arguments.
+    fn push<'a>(&'a self, builder: &mut candle_core::cuda_backend::cudarc::driver::LaunchArgs<'a>);
+}
+
+impl<T: DeviceRepr> Argument for T {
+    fn push<'a>(&'a self, builder: &mut candle_core::cuda_backend::cudarc::driver::LaunchArgs<'a>) {
+        builder.arg(self);
+    }
+}
+
+/// The name of a kernel for numbers of a type.
+macro_rules! named {
+    ($name:literal, $dtype:expr) => {
+        match $dtype {
+            candle_core::DType::F32 => Ok(concat!($name, "_f32")),
+            candle_core::DType::F16 => Ok(concat!($name, "_f16")),
+            candle_core::DType::BF16 => Ok(concat!($name, "_bf16")),
+            other => Err(candle_core::Error::Msg(format!(concat!($name, ": numbers of {:?}, not of f32, f16 or bf16"), other))),
+        }
+    };
+}
+pub(super) use named;
+
+/// A size as kernels take it.
+pub(super) fn int(n: usize) -> Result<i32> {
+    i32::try_from(n).map_err(|_| candle_core::Error::Msg(format!("{n} is too large for a CUDA kernel")))
+}

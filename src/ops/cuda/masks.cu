@@ -1,0 +1,86 @@
+// Mask logits to bits at the frame's resolution with area and tight box, in one pass.
+//
+// The weights and the order of the sums are those of ops::cpu::masks, so that the same logits give the same bits.
+
+#include "common.cuh"
+
+// The numbers that an output number of two linear interpolations in a row is the weighted mean of.
+struct Taps {
+  int from[4];
+  float weight[4];
+  int count;
+};
+
+// The two neighbours of output i where `from` numbers are brought to `to`.
+__device__ __forceinline__ void linear(int i, int from, int to, int (&at)[2], float (&weight)[2]) {
+  const float place = fmaxf(__fadd_rn(__fmul_rn(i + 0.5f, static_cast<float>(from) / static_cast<float>(to)), -0.5f), 0.f);
+  at[0] = min(static_cast<int>(place), from - 1);
+  at[1] = min(at[0] + 1, from - 1);
+  weight[1] = __fadd_rn(place, -static_cast<float>(at[0]));
+  weight[0] = __fadd_rn(1.f, -weight[1]);
+}
+
+// `from` numbers interpolated to `side`, the first `scaled` of these interpolated to `frame`.
+__device__ __forceinline__ Taps both_steps(int i, int from, int side, int scaled, int frame) {
+  Taps t;
+  t.count = 0;
+#pragma unroll
+  for (int j = 0; j < 4; j++) t.from[j] = 0, t.weight[j] = 0.f;
+  int middle[2], source[2];
+  float outer[2], inner[2];
+  linear(i, scaled, frame, middle, outer);
+  for (int m = 0; m < 2; m++) {
+    linear(middle[m], from, side, source, inner);
+    for (int s = 0; s < 2; s++) {
+      const float weight = __fmul_rn(outer[m], inner[s]);
+      if (weight == 0.f) continue;
+      int at = t.count;
+      for (int j = 0; j < t.count; j++)
+        if (t.from[j] == source[s]) at = j;
+      t.from[at] = source[s];
+      t.weight[at] = __fadd_rn(t.weight[at], weight);
+      t.count = max(t.count, at + 1);
+    }
+  }
+  return t;
+}
+
+constexpr int STATISTICS = 5;
+
+// For each of `masks` logits [height, width]: area, frame width - left, frame height - top, right, bottom (the box's edges; all
+// zero to begin with), then bits by columns, each column in words of 32 rows: rows of STATISTICS + frame_width·words numbers.
+extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, unsigned *__restrict__ out, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
+  __shared__ Taps down[32];
+  const int x = blockIdx.x * blockDim.x + threadIdx.x, words = (frame_height + 31) / 32, y0 = blockIdx.y * 32;
+  unsigned *mask = out + static_cast<long long>(blockIdx.z) * (STATISTICS + static_cast<long long>(frame_width) * words);
+  logits += static_cast<long long>(blockIdx.z) * height * width;
+  if (threadIdx.x < 32 && y0 + threadIdx.x < frame_height) down[threadIdx.x] = both_steps(y0 + threadIdx.x, height, side, scaled_height, frame_height);
+  __syncthreads();
+  unsigned word = 0;
+  if (x < frame_width) {
+    const Taps across = both_steps(x, width, side, scaled_width, frame_width);
+    const int rows = min(32, frame_height - y0);
+    for (int i = 0; i < rows; i++) {
+      float sum = 0.f;
+      for (int r = 0; r < down[i].count; r++) {
+        const float *row = logits + down[i].from[r] * width;
+        float blend = 0.f;
+#pragma unroll
+        for (int c = 0; c < 4; c++)
+          if (c < across.count) blend = __fadd_rn(blend, __fmul_rn(row[across.from[c]], across.weight[c]));
+        sum = __fadd_rn(sum, __fmul_rn(blend, down[i].weight[r]));
+      }
+      word |= (sum > 0.f ? 1u : 0u) << i;
+    }
+    mask[STATISTICS + static_cast<long long>(x) * words + blockIdx.y] = word;
+  }
+  const unsigned area = __reduce_add_sync(ALL_LANES, __popc(word));
+  const unsigned left = __reduce_max_sync(ALL_LANES, word ? frame_width - x : 0);
+  const unsigned top = __reduce_max_sync(ALL_LANES, word ? frame_height - (y0 + __ffs(word) - 1) : 0);
+  const unsigned right = __reduce_max_sync(ALL_LANES, word ? x + 1 : 0);
+  const unsigned bottom = __reduce_max_sync(ALL_LANES, word ? y0 + 32 - __clz(word) : 0);
+  if (threadIdx.x % 32 == 0 && area > 0) {
+    atomicAdd(mask, area);
+    atomicMax(mask + 1, left), atomicMax(mask + 2, top), atomicMax(mask + 3, right), atomicMax(mask + 4, bottom);
+  }
+}

@@ -1,0 +1,97 @@
+// Layer normalisation and softmax of rows, a warp a row, sums in f32; and the decoder's gate, which ends in a normalisation.
+
+#include "common.cuh"
+
+struct LayerNorm {
+  const void *input;
+  const float *weight, *bias;
+  void *out;
+  // Added to the normalised row where there is one, for a second output.
+  const void *position;
+  void *placed;
+  long long stride;
+  int rows, channels;
+  // The position repeats after this many rows.
+  int position_rows;
+  float eps;
+  // The input is held to ± this before it is normalised; none where 0.
+  float limit;
+  int activation;
+};
+
+// Normalises the numbers of a row that `at(c)` gives, in registers where they fit.
+template <typename T, typename F> __device__ __forceinline__ void normalise(const LayerNorm &p, int row, F at) {
+  const int lane = threadIdx.x % 32, n = p.channels;
+  constexpr int HELD = 16;
+  float held[HELD];
+  float sum = 0.f;
+#pragma unroll
+  for (int i = 0; i < HELD; i++) {
+    int c = lane + 32 * i;
+    if (c < n) sum += held[i] = at(c);
+  }
+  for (int c = lane + 32 * HELD; c < n; c += 32) sum += at(c);
+  const float mean = warp_sum(sum) / n;
+  float squares = 0.f;
+#pragma unroll
+  for (int i = 0; i < HELD; i++)
+    if (lane + 32 * i < n) squares += (held[i] - mean) * (held[i] - mean);
+  for (int c = lane + 32 * HELD; c < n; c += 32) {
+    float d = at(c) - mean;
+    squares += d * d;
+  }
+  const float factor = rsqrtf(warp_sum(squares) / n + p.eps);
+  const long long to = static_cast<long long>(row) * n;
+  const long long from = p.position ? static_cast<long long>(row % p.position_rows) * n : 0;
+  auto put = [&](int c, float v) {
+    float y = activated((v - mean) * factor * p.weight[c] + p.bias[c], p.activation);
+    static_cast<T *>(p.out)[to + c] = from_float<T>(y);
+    if (p.position) static_cast<T *>(p.placed)[to + c] = from_float<T>(y + static_cast<const float *>(p.position)[from + c]);
+  };
+#pragma unroll
+  for (int i = 0; i < HELD; i++)
+    if (lane + 32 * i < n) put(lane + 32 * i, held[i]);
+  for (int c = lane + 32 * HELD; c < n; c += 32) put(c, at(c));
+}
+
+template <typename T> __device__ __forceinline__ void layer_norm(const LayerNorm &p) {
+  const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+  if (row >= p.rows) return;
+  const T *from = static_cast<const T *>(p.input) + row * p.stride;
+  const float limit = p.limit;
+  normalise<T>(p, row, [=](int c) {
+    float v = to_float(from[c]);
+    return limit > 0.f ? fminf(fmaxf(v, -limit), limit) : v;
+  });
+}
+
+// Normalisation of gate·x + gate'·seen, the gates being the halves of each row of `gates` [rows, 2·channels].
+template <typename T>
+__device__ __forceinline__ void gated_norm(const LayerNorm &p, const T *__restrict__ gates, const T *__restrict__ x, const T *__restrict__ seen) {
+  const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+  if (row >= p.rows) return;
+  const long long at = static_cast<long long>(row) * p.channels;
+  const int n = p.channels;
+  normalise<T>(p, row, [=](int c) { return to_float(gates[2 * at + c]) * to_float(x[at + c]) + to_float(gates[2 * at + n + c]) * to_float(seen[at + c]); });
+}
+
+template <typename T> __device__ __forceinline__ void softmax(const T *__restrict__ x, T *__restrict__ y, int rows, int n) {
+  const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (row >= rows) return;
+  x += static_cast<long long>(row) * n, y += static_cast<long long>(row) * n;
+  float most = -INFINITY, sum = 0.f;
+  for (int i = lane; i < n; i += 32) most = fmaxf(most, to_float(x[i]));
+  most = warp_max(most);
+  for (int i = lane; i < n; i += 32) sum += __expf(to_float(x[i]) - most);
+  const float factor = 1.f / warp_sum(sum);
+  for (int i = lane; i < n; i += 32) y[i] = from_float<T>(__expf(to_float(x[i]) - most) * factor);
+}
+
+#define NORMS(SUFFIX, TYPE)                                                                                                             \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm<TYPE>(p); }    \
+  extern "C" __global__ void __launch_bounds__(256)                                                                                     \
+      gated_norm_##SUFFIX(const __grid_constant__ LayerNorm p, const TYPE *gates, const TYPE *x, const TYPE *seen) {                    \
+    gated_norm<TYPE>(p, gates, x, seen);                                                                                                \
+  }                                                                                                                                     \
+  extern "C" __global__ void __launch_bounds__(256) softmax_##SUFFIX(const TYPE *x, TYPE *y, int rows, int n) { softmax<TYPE>(x, y, rows, n); }
+FOR_FLOATS(NORMS)

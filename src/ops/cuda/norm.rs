@@ -1,0 +1,102 @@
+//! Layer normalisation and softmax.
+
+use super::{
+    launch::{self, Kernel, empty, int, named},
+    product::code,
+};
+use crate::ops::{
+    Activation, Result,
+    rows::{even, row_stride},
+};
+use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+
+/// `LayerNorm` of `norm.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Arguments {
+    input: u64,
+    weight: u64,
+    bias: u64,
+    out: u64,
+    position: u64,
+    placed: u64,
+    stride: i64,
+    rows: i32,
+    channels: i32,
+    position_rows: i32,
+    eps: f32,
+    limit: f32,
+    activation: i32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Arguments {}
+
+/// A normalisation's parameters, both `[channels]` f32.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Norm<'a> {
+    pub(crate) weight: &'a Tensor,
+    pub(crate) bias: &'a Tensor,
+    pub(crate) eps: f32,
+}
+
+impl Norm<'_> {
+    fn arguments(&self, shape: &[usize], out: u64) -> Result<Arguments> {
+        let channels = shape.last().copied().unwrap_or(0);
+        if self.weight.dims() != [channels] || self.bias.dims() != [channels] || channels == 0 {
+            candle_core::bail!("layer_norm: {shape:?} by {:?} and {:?}", self.weight.shape(), self.bias.shape());
+        }
+        Ok(Arguments {
+            weight: launch::contiguous(self.weight, DType::F32, "layer_norm")?,
+            bias: launch::contiguous(self.bias, DType::F32, "layer_norm")?,
+            out,
+            stride: channels as i64,
+            rows: int(shape.iter().product::<usize>() / channels)?,
+            channels: int(channels)?,
+            eps: self.eps,
+            ..Arguments::default()
+        })
+    }
+}
+
+/// See [`crate::ops::LayerNorm::forward`]; the input is held to ± `limit` first where that is not 0.
+pub(crate) fn layer_norm(x: &Tensor, norm: &Norm<'_>, limit: f32, activation: Activation) -> Result<Tensor> {
+    let (device, x) = (launch::device(x)?, even(x)?);
+    let (y, out) = empty(device, x.shape(), x.dtype())?;
+    let mut arguments = norm.arguments(x.dims(), out)?;
+    arguments.input = launch::address(&x)?;
+    arguments.stride = row_stride(&x).unwrap_or(0) as i64;
+    (arguments.limit, arguments.activation) = (limit, code(activation).0);
+    let kernel = Kernel::rows("norm", named!("layer_norm", x.dtype())?, arguments.rows as usize);
+    // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
+    unsafe { kernel.launch(device, &[&arguments]) }?;
+    Ok(y)
+}
+
+/// See [`crate::ops::LayerNorm::forward_gated`].
+pub(crate) fn gated_norm(gates: &Tensor, x: &Tensor, seen: &Tensor, norm: &Norm<'_>) -> Result<Tensor> {
+    let (device, dtype) = (launch::device(x)?, x.dtype());
+    let (x, seen, gates) = (x.contiguous()?, seen.contiguous()?, gates.contiguous()?);
+    if x.dims() != seen.dims() || gates.elem_count() != 2 * x.elem_count() {
+        candle_core::bail!("gated_norm: {:?}, {:?} and gates {:?}", x.shape(), seen.shape(), gates.shape());
+    }
+    let (y, out) = empty(device, x.shape(), dtype)?;
+    let arguments = norm.arguments(x.dims(), out)?;
+    let [gates, a, b] = [&gates, &x, &seen].map(|t| launch::contiguous(t, dtype, "gated_norm"));
+    let kernel = Kernel::rows("norm", named!("gated_norm", dtype)?, arguments.rows as usize);
+    // SAFETY: as above.
+    unsafe { kernel.launch(device, &[&arguments, &gates?, &a?, &b?]) }?;
+    Ok(y)
+}
+
+/// See [`crate::ops::softmax`].
+pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
+    let (device, x) = (launch::device(x)?, x.contiguous()?);
+    let Some(&n) = x.dims().last() else { candle_core::bail!("softmax of a number") };
+    let rows = x.elem_count() / n.max(1);
+    let (y, out) = empty(device, x.shape(), x.dtype())?;
+    let from = launch::address(&x)?;
+    // SAFETY: both have `rows` rows of `n` numbers.
+    unsafe { Kernel::rows("norm", named!("softmax", x.dtype())?, rows).launch(device, &[&from, &out, &int(rows)?, &int(n)?]) }?;
+    Ok(y)
+}

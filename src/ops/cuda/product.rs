@@ -1,0 +1,447 @@
+//! Linear layers and convolutions: one kind of matrix product, see `gemm.cuh`.
+
+use super::{
+    launch::{self, Kernel, empty, int, named},
+    typed::Typed,
+};
+use crate::ops::{
+    Activation, Conv2dOptions, Part, Precision, Residual, Result,
+    rows::{even, row_stride},
+};
+use candle_core::{CudaDevice, DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+/// Tensors that a product can take side by side (as in `gemm.cuh`).
+const MOST_PARTS: usize = 8;
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Source {
+    start: u64,
+    stride: i64,
+    channels: i32,
+    doubled: i32,
+}
+
+/// `Product` of `gemm.cuh`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Product {
+    parts: [Source; MOST_PARTS],
+    weight: u64,
+    bias: u64,
+    residual: u64,
+    out: u64,
+    part_count: i32,
+    rows: i32,
+    columns: i32,
+    inner: i32,
+    residual_rows: i32,
+    residual_stride: i32,
+    residual_last: i32,
+    out_height: i32,
+    out_width: i32,
+    height: i32,
+    width: i32,
+    kernel_height: i32,
+    kernel_width: i32,
+    stride: i32,
+    top: i32,
+    left: i32,
+    channels: i32,
+    padded: i32,
+    activation: i32,
+    limit: f32,
+    scale: f32,
+    shift: f32,
+    out_f32: i32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Product {}
+
+/// A tile of the output that a block makes: its kernels for linear layers and convolutions, by the input's type.
+struct Tile {
+    rows: usize,
+    columns: usize,
+    threads: u32,
+    /// Bytes of shared memory.
+    shared: usize,
+    linear: [&'static str; 2],
+    conv: [&'static str; 2],
+}
+
+impl Tile {
+    const fn new(
+        rows: usize,
+        columns: usize,
+        threads: u32,
+        depth: usize,
+        stages: usize,
+        linear: [&'static str; 2],
+        conv: [&'static str; 2],
+    ) -> Self {
+        Self { rows, columns, threads, shared: stages * (rows + columns) * (depth + 8) * 2, linear, conv }
+    }
+
+    fn kernel(&self, conv: bool, dtype: DType, rows: usize, columns: usize) -> Kernel {
+        let names = if conv { &self.conv } else { &self.linear };
+        let name = names[usize::from(dtype == DType::BF16)];
+        let grid = (rows.div_ceil(self.rows), columns.div_ceil(self.columns), 1);
+        Kernel { file: "gemm", name, grid, block: (self.threads, 1), shared: self.shared }
+    }
+
+    fn blocks(&self, rows: usize, columns: usize) -> usize {
+        rows.div_ceil(self.rows) * columns.div_ceil(self.columns)
+    }
+}
+
+macro_rules! tile {
+    ($name:literal, $rows:literal, $columns:literal, $threads:literal, $depth:literal, $stages:literal) => {
+        Tile::new(
+            $rows,
+            $columns,
+            $threads,
+            $depth,
+            $stages,
+            [concat!("linear_", $name, "_f16"), concat!("linear_", $name, "_bf16")],
+            [concat!("conv_", $name, "_f16"), concat!("conv_", $name, "_bf16")],
+        )
+    };
+}
+
+/// As in `gemm.cu`, largest first.
+const TILES: [Tile; 5] = [
+    tile!("128x128", 128, 128, 256, 32, 3),
+    tile!("128x64", 128, 64, 256, 32, 4),
+    tile!("64x64", 64, 64, 128, 32, 4),
+    tile!("32x64", 32, 64, 128, 64, 3),
+    tile!("32x32", 32, 32, 128, 64, 4),
+];
+/// For few columns.
+const NARROW: Tile = tile!("128x32", 128, 32, 128, 32, 3);
+/// For addresses and channels that are not divisible by eight.
+const ANY_LINEAR: Tile = Tile::new(64, 64, 128, 32, 2, ["linear_any_f16", "linear_any_bf16"], [""; 2]);
+const ANY_CONV: Tile = Tile::new(128, 32, 128, 32, 2, [""; 2], ["conv_any_f16", "conv_any_bf16"]);
+/// For convolutions over channels divisible by four.
+const FOUR_CONV: Tile = Tile::new(128, 32, 128, 32, 3, [""; 2], ["conv_four_f16", "conv_four_bf16"]);
+/// About the multiprocessors of the chips this is for: a grid of fewer blocks leaves some idle.
+const ENOUGH_BLOCKS: usize = 120;
+
+/// The largest tile that still gives every multiprocessor work.
+fn tile_for(rows: usize, columns: usize) -> &'static Tile {
+    if columns <= 32 && NARROW.blocks(rows, columns) >= ENOUGH_BLOCKS {
+        return &NARROW;
+    }
+    let fits = |tile: &&Tile| tile.blocks(rows, columns) >= ENOUGH_BLOCKS && (tile.columns <= columns.next_multiple_of(32));
+    TILES.iter().find(fits).unwrap_or(&TILES[TILES.len() - 1])
+}
+
+/// The code of an activation in `common.cuh`, and the limit of [`Activation::Clamp`].
+pub(super) fn code(activation: Activation) -> (i32, f32) {
+    match activation {
+        Activation::Identity => (0, 0.0),
+        Activation::Relu => (1, 0.0),
+        Activation::Gelu => (2, 0.0),
+        Activation::Silu => (3, 0.0),
+        Activation::Sigmoid => (4, 0.0),
+        Activation::Clamp(limit) => (5, limit),
+    }
+}
+
+/// Greatest power of two up to 8 that divides all of a tensor's row starts, in numbers.
+fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usize {
+    let size = dtype.size_in_bytes() as u64;
+    let divides = |n: usize| address.is_multiple_of(n as u64 * size) && stride.is_multiple_of(n) && channels.is_multiple_of(n);
+    [8, 4].into_iter().find(|&n| divides(n)).unwrap_or(1)
+}
+
+/// What the result and the residual are of.
+fn types(x: &Tensor, precision: Precision) -> Result<(DType, DType)> {
+    let dtype = x.dtype();
+    match (dtype, precision) {
+        (DType::F32 | DType::F16 | DType::BF16, Precision::F32) | (DType::F32, _) => Ok((DType::F32, DType::F32)),
+        (DType::F16 | DType::BF16, Precision::F32Result) => Ok((DType::F32, dtype)),
+        (DType::F16 | DType::BF16, Precision::Input) => Ok((dtype, dtype)),
+        _ => candle_core::bail!("a layer for an input of {dtype:?}, which is none of f32, f16 and bf16"),
+    }
+}
+
+/// Weights and bias, and what follows the sum.
+#[derive(Debug)]
+struct Weights {
+    /// `[columns, inner]`, inner padded with zeros to a multiple of eight.
+    weight: Typed,
+    bias: Option<Tensor>,
+    columns: usize,
+    inner: usize,
+}
+
+impl Weights {
+    fn new(weight: Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let (columns, inner) = weight.dims2()?;
+        let weight = weight.pad_with_zeros(1, 0, inner.next_multiple_of(8) - inner)?.contiguous()?;
+        let inner = weight.dim(1)?;
+        let bias = bias.map(|b| b.to_dtype(DType::F32)?.contiguous()).transpose()?;
+        Ok(Self { weight: Typed::new(weight.to_dtype(DType::F32)?), bias, columns, inner })
+    }
+
+    /// Fills in what does not depend on where the input lies, launches, and gives the result of `shape`.
+    fn run(&self, x: &Tensor, mut product: Product, job: &Job<'_>, shape: &[usize]) -> Result<Tensor> {
+        let device = launch::device(x)?;
+        let (out_type, residual_type) = types(x, job.precision)?;
+        let in_f32 = residual_type == DType::F32;
+        // Sixteen bytes of the input are copied at a time.
+        let split = in_f32 && !job.conv && product.part_count == 1 && job.alignment >= if x.dtype() == DType::F32 { 4 } else { 8 };
+        let weight = match (split, in_f32) {
+            (true, _) => self.weight.parts()?,
+            (false, true) => self.weight.get(DType::F32)?,
+            (false, false) => self.weight.get(x.dtype())?,
+        };
+        let rows = shape.iter().take(shape.len().saturating_sub(1)).product::<usize>();
+        let (out, address) = empty(device, shape, out_type)?;
+        let residual = job.residual.map(|r| even(r.map)).transpose()?;
+        if let Some(residual) = &residual {
+            let given = residual.elem_count();
+            if given == 0 || residual.dims().last() != Some(&self.columns) || !rows.is_multiple_of(given / self.columns) {
+                candle_core::bail!("a residual of shape {:?} for an output of shape {shape:?}", residual.shape());
+            }
+            if residual.dtype() != residual_type {
+                candle_core::bail!("a residual of {:?}, one of {residual_type:?} was expected", residual.dtype());
+            }
+            product.residual_rows = int(given / self.columns)?;
+            product.residual_stride = int(row_stride(residual).unwrap_or(self.columns))?;
+            product.residual = launch::address(residual)?;
+            product.residual_last = i32::from(job.residual.is_some_and(|r| r.last));
+            if !product.residual.is_multiple_of(2 * residual_type.size_in_bytes() as u64) {
+                candle_core::bail!("a residual that starts between two pairs of numbers");
+            }
+        }
+        product.weight = launch::contiguous(weight, weight.dtype(), "weights")?;
+        product.bias = launch::optional(self.bias.as_ref(), DType::F32, "bias")?;
+        product.out = address;
+        (product.rows, product.columns, product.inner) = (int(rows)?, int(self.columns)?, int(self.inner)?);
+        (product.activation, product.limit) = code(job.activation);
+        (product.scale, product.shift) = job.affine.unwrap_or((1.0, 0.0));
+        product.out_f32 = i32::from(out_type == DType::F32);
+        let mut kernel =
+            if split { split_kernel(x.dtype(), rows, self.columns)? } else { kernel(x.dtype(), in_f32, job, rows, self.columns)? };
+        if !in_f32 && job.alignment == 8 {
+            kernel = fastest(device, &product, job.conv, x.dtype(), kernel)?;
+        }
+        // SAFETY: `Product` is the kernel's own type; addresses and sizes are those of the tensors above, which outlive the launch
+        // on the one stream there is.
+        unsafe { kernel.launch(device, &[&product]) }?;
+        Ok(out)
+    }
+}
+
+/// What the time of a product depends on.
+type Shape = (bool, DType, [i32; 10]);
+
+/// The kernel whose tiles are fastest for a product, found by trying at its first use (in a capture the one given); all of them
+/// give the same bits, since each sums in the order of k.
+fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype: DType, given: Kernel) -> Result<Kernel> {
+    static FASTEST: OnceLock<Mutex<HashMap<Shape, Kernel>>> = OnceLock::new();
+    let p = product;
+    let sizes = [p.rows, p.columns, p.inner, p.part_count, p.height, p.width, p.kernel_height, p.kernel_width, p.stride, p.channels];
+    let shape = (conv, dtype, sizes);
+    let known = FASTEST.get_or_init(Mutex::default);
+    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kernel) = lock().get(&shape) {
+        return Ok(*kernel);
+    }
+    if super::times::is_capturing(&device.cuda_stream()) {
+        return Ok(given);
+    }
+    let (rows, columns) = (p.rows as usize, p.columns as usize);
+    let (mut best, mut least) = (given, f32::INFINITY);
+    for tile in TILES.iter().chain([&NARROW]) {
+        let kernel = tile.kernel(conv, dtype, rows, columns);
+        // SAFETY: as in `Weights::run`; each run writes the same result.
+        let time = unsafe { kernel.time(device, &[product]) }?;
+        if time < least {
+            (best, least) = (kernel, time);
+        }
+    }
+    lock().insert(shape, best);
+    Ok(best)
+}
+
+/// What is asked of one product.
+#[derive(Debug, Clone, Copy)]
+struct Job<'a> {
+    conv: bool,
+    alignment: usize,
+    precision: Precision,
+    residual: Option<Residual<'a>>,
+    activation: Activation,
+    affine: Option<(f32, f32)>,
+}
+
+/// The kernel that sums products of f32 numbers on the tensor cores.
+fn split_kernel(dtype: DType, rows: usize, columns: usize) -> Result<Kernel> {
+    let grid = (rows.div_ceil(32), columns.div_ceil(32), 1);
+    Ok(Kernel { file: "gemm_split", name: named!("split", dtype)?, grid, block: (128, 1), shared: 0 })
+}
+
+fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize) -> Result<Kernel> {
+    if in_f32 {
+        let small = rows.div_ceil(64) * columns.div_ceil(64) < ENOUGH_BLOCKS && !job.conv;
+        let side = if small { 32 } else { 64 };
+        let name = match (job.conv, small) {
+            (true, _) if dtype == DType::F32 => "conv_64_f32",
+            (true, _) => candle_core::bail!("a convolution in f32 of {dtype:?}"),
+            (false, true) => named!("linear_32", dtype)?,
+            (false, false) => named!("linear_64", dtype)?,
+        };
+        return Ok(Kernel { file: "gemm_f32", name, grid: (rows.div_ceil(side), columns.div_ceil(side), 1), block: (256, 1), shared: 0 });
+    }
+    let tile = match (job.conv, job.alignment) {
+        (_, 8) => tile_for(rows, columns),
+        (true, 4) => &FOUR_CONV,
+        (true, _) => &ANY_CONV,
+        (false, _) => &ANY_LINEAR,
+    };
+    Ok(tile.kernel(job.conv, dtype, rows, columns))
+}
+
+/// A linear layer's weights.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    weights: Weights,
+    inputs: usize,
+}
+
+impl Linear {
+    /// From `weight` `[out, in]` and `bias` `[out]`.
+    pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        Ok(Self { inputs: weight.dim(1)?, weights: Weights::new(weight.clone(), bias)? })
+    }
+
+    /// `activation(x·Wᵀ + bias + residual)`.
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<Residual<'_>>,
+        activation: Activation,
+        precision: Precision,
+    ) -> Result<Tensor> {
+        let mut shape = x.dims().to_vec();
+        match shape.last_mut() {
+            Some(last) if *last == self.inputs => *last = self.weights.columns,
+            _ => candle_core::bail!("linear: an input of shape {:?} for a layer of {} inputs", x.shape(), self.inputs),
+        }
+        self.run(&[Part { map: x, doubled: false }], residual, activation, None, precision, &shape)
+    }
+
+    /// See [`crate::ops::Linear::forward_parts`].
+    pub(crate) fn forward_tokens(&self, parts: &[&Tensor], activation: Activation, precision: Precision) -> Result<Tensor> {
+        let outer = |x: &Tensor| x.dims().split_last().map(|(_, outer)| outer.to_vec()).unwrap_or_default();
+        let mut shape = parts.first().map(|x| outer(x)).unwrap_or_default();
+        let channels: usize = parts.iter().filter_map(|x| x.dims().last()).sum();
+        if channels != self.inputs || parts.iter().any(|x| outer(x) != shape) {
+            candle_core::bail!("{channels} channels side by side for a layer of {} inputs", self.inputs);
+        }
+        shape.push(self.weights.columns);
+        let parts: Vec<Part<'_>> = parts.iter().map(|&map| Part { map, doubled: false }).collect();
+        self.run(&parts, None, activation, None, precision, &shape)
+    }
+
+    /// The layer as a 1×1 convolution of maps side by side, see [`crate::ops::Conv2d::forward_parts`].
+    pub(crate) fn forward_parts(&self, parts: &[Part<'_>], residual: Option<Residual<'_>>, options: &Conv2dOptions) -> Result<Tensor> {
+        let (mut channels, mut size) = (0, None);
+        for part in parts {
+            let (b, h, w, c) = part.map.dims4()?;
+            let here = if part.doubled { (b, 2 * h, 2 * w) } else { (b, h, w) };
+            if *size.get_or_insert(here) != here {
+                candle_core::bail!("maps of different sizes side by side: {:?}", parts.iter().map(|p| p.map.shape()).collect::<Vec<_>>());
+            }
+            channels += c;
+        }
+        let Some((b, h, w)) = size.filter(|_| channels == self.inputs) else {
+            candle_core::bail!("{channels} channels for a layer of {} inputs", self.inputs)
+        };
+        self.run(parts, residual, options.activation, options.affine, Precision::Input, &[b, h, w, self.weights.columns])
+    }
+
+    fn run(
+        &self,
+        parts: &[Part<'_>],
+        residual: Option<Residual<'_>>,
+        activation: Activation,
+        affine: Option<(f32, f32)>,
+        precision: Precision,
+        shape: &[usize],
+    ) -> Result<Tensor> {
+        let Some(first) = parts.first() else { candle_core::bail!("a product of nothing") };
+        if parts.len() > MOST_PARTS || parts.iter().any(|p| p.map.dtype() != first.map.dtype()) {
+            candle_core::bail!("{} tensors side by side, or of different types", parts.len());
+        }
+        let mut product = Product { part_count: int(parts.len())?, ..Product::default() };
+        let mut aligned = 8;
+        // They live until the product was launched.
+        let maps = parts.iter().map(|part| even(part.map)).collect::<Result<Vec<_>>>()?;
+        for ((source, part), map) in product.parts.iter_mut().zip(parts).zip(&maps) {
+            let (channels, stride) = (map.dims().last().copied().unwrap_or(0), row_stride(map).unwrap_or(0));
+            let start = launch::address(map)?;
+            *source = Source { start, stride: stride as i64, channels: int(channels)?, doubled: i32::from(part.doubled) };
+            aligned = aligned.min(alignment(start, stride, channels, map.dtype()));
+        }
+        if let (true, &[_, h, w, _]) = (parts.iter().any(|p| p.doubled), shape) {
+            (product.out_height, product.out_width) = (int(h)?, int(w)?);
+        }
+        if parts.len() > 1 && aligned < 8 && first.map.dtype() != DType::F32 {
+            // Channels that are not divisible by eight would be split between parts.
+            let whole: Vec<Tensor> = parts
+                .iter()
+                .map(|p| if p.doubled { super::upsample_nearest2x(p.map) } else { Ok(p.map.clone()) })
+                .collect::<Result<_>>()?;
+            let joined = super::concat_channels(&whole.iter().collect::<Vec<_>>())?;
+            return self.run(&[Part { map: &joined, doubled: false }], residual, activation, affine, precision, shape);
+        }
+        let job = Job { conv: false, alignment: aligned, precision, residual, activation, affine };
+        self.weights.run(first.map, product, &job, shape)
+    }
+}
+
+/// A convolution's weights, of one group.
+#[derive(Debug)]
+pub(super) struct Dense {
+    weights: Weights,
+    kernel: (usize, usize),
+    channels: usize,
+}
+
+impl Dense {
+    /// From `weight` `[out, in, kh, kw]` and `bias` `[out]`.
+    pub(super) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let (out, channels, kh, kw) = weight.dims4()?;
+        let taps = weight.permute((0, 2, 3, 1))?.contiguous()?;
+        let taps = taps.pad_with_zeros(3, 0, channels.next_multiple_of(8) - channels)?.contiguous()?.reshape((out, ()))?;
+        Ok(Self { weights: Weights::new(taps, bias)?, kernel: (kh, kw), channels })
+    }
+
+    /// `affine(activation(conv(x) + bias + residual))` for x `[B, H, W, in]` and an output of (height, width).
+    pub(super) fn forward(&self, x: &Tensor, out: (usize, usize), residual: Option<Residual<'_>>, o: &Conv2dOptions) -> Result<Tensor> {
+        let x = even(x)?;
+        let (b, h, w, c) = x.dims4()?;
+        if c != self.channels {
+            candle_core::bail!("conv2d: an input of shape {:?} for {} channels", x.shape(), self.channels);
+        }
+        let (start, stride) = (launch::address(&x)?, row_stride(&x).unwrap_or(c));
+        let mut product = Product { part_count: 1, ..Product::default() };
+        product.parts[0] = Source { start, stride: stride as i64, channels: int(c)?, doubled: 0 };
+        (product.height, product.width) = (int(h)?, int(w)?);
+        (product.out_height, product.out_width) = (int(out.0)?, int(out.1)?);
+        (product.kernel_height, product.kernel_width) = (int(self.kernel.0)?, int(self.kernel.1)?);
+        (product.stride, product.top, product.left) = (int(o.stride)?, int(o.padding.top)?, int(o.padding.left)?);
+        (product.channels, product.padded) = (int(c)?, int(c.next_multiple_of(8))?);
+        let alignment = alignment(start, stride, c, x.dtype());
+        let job = Job { conv: true, alignment, precision: Precision::Input, residual, activation: o.activation, affine: o.affine };
+        self.weights.run(&x, product, &job, &[b, out.0, out.1, self.weights.columns])
+    }
+}

@@ -1,0 +1,122 @@
+// A decoded picture to a model's input: Pillow's antialiased bilinear resampling in its own fixed-point arithmetic, normalised.
+//
+// The arithmetic is that of ops::cpu::resize, to the last bit: coefficients of 22 fractional bits made in f64 without fused
+// operations, rows first, rounded to 8 bits after each pass.
+
+#include "common.cuh"
+
+constexpr int BITS = 22, COLUMNS = 32, ROWS = 8;
+
+struct Axis {
+  // From input to output, and 1 / support.
+  double scale, support, inverse;
+  int from, to;
+  // Most taps of an output pixel.
+  int most;
+};
+
+struct Resize {
+  const unsigned char *image;
+  void *out;
+  Axis across, down;
+  int image_channels, channels;
+  int padded_height, padded_width;
+  float mean[3], std[3];
+};
+
+struct Span {
+  int first, count;
+  double centre, total;
+};
+
+__device__ __forceinline__ double share(const Axis &a, double centre, int x) {
+  return fmax(1.0 - fabs(__dmul_rn(__dadd_rn(x - centre, 0.5), a.inverse)), 0.0);
+}
+
+__device__ __forceinline__ Span span(const Axis &a, int i) {
+  Span s;
+  s.centre = __dmul_rn(i + 0.5, a.scale);
+  s.first = max(static_cast<int>(__dadd_rn(__dadd_rn(s.centre, -a.support), 0.5)), 0);
+  s.count = min(static_cast<int>(__dadd_rn(__dadd_rn(s.centre, a.support), 0.5)), a.from) - s.first;
+  s.total = 0.0;
+  for (int j = 0; j < s.count; j++) s.total = __dadd_rn(s.total, share(a, s.centre, s.first + j));
+  return s;
+}
+
+__device__ __forceinline__ int tap(const Axis &a, const Span &s, int j) {
+  double part = share(a, s.centre, s.first + j) / s.total;
+  return static_cast<int>(__dadd_rn(__dmul_rn(part, 1 << BITS), 0.5));
+}
+
+__device__ __forceinline__ int clipped(int sum) { return min(max(sum >> BITS, 0), 255); }
+
+// One 8-bit number of the picture, luma (BT.601) where a colour picture is to become grey.
+__device__ __forceinline__ int pixel(const Resize &p, const unsigned char *row, int x, int channel) {
+  if (p.image_channels == 1) return row[x];
+  const unsigned char *rgb = row + 3 * x;
+  if (p.channels == 3) return rgb[channel];
+  return (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16;
+}
+
+// A block makes COLUMNS×ROWS pixels of the output, a thread one channel of a column of them. `held` says that the block's taps fit
+// into shared memory.
+template <typename T> __device__ __forceinline__ void resize(const Resize &p, int held) {
+  extern __shared__ int taps[];
+  __shared__ Span across[COLUMNS], down[ROWS];
+  const int x0 = blockIdx.x * COLUMNS, y0 = blockIdx.y * ROWS;
+  const int thread = threadIdx.y * COLUMNS + threadIdx.x, threads = COLUMNS * blockDim.y;
+  for (int i = thread; i < COLUMNS + ROWS; i += threads) {
+    if (i < COLUMNS && x0 + i < p.across.to) across[i] = span(p.across, x0 + i);
+    if (i >= COLUMNS && y0 + i - COLUMNS < p.down.to) down[i - COLUMNS] = span(p.down, y0 + i - COLUMNS);
+  }
+  __syncthreads();
+  int *down_taps = taps + COLUMNS * p.across.most;
+  if (held) {
+    for (int i = thread; i < COLUMNS * p.across.most; i += threads) {
+      const int at = i / p.across.most, j = i % p.across.most;
+      if (x0 + at < p.across.to && j < across[at].count) taps[i] = tap(p.across, across[at], j);
+    }
+    for (int i = thread; i < ROWS * p.down.most; i += threads) {
+      const int at = i / p.down.most, j = i % p.down.most;
+      if (y0 + at < p.down.to && j < down[at].count) down_taps[i] = tap(p.down, down[at], j);
+    }
+    __syncthreads();
+  }
+  const int column = threadIdx.x, channel = threadIdx.y, x = x0 + column;
+  if (x >= p.padded_width) return;
+  const int rows = min(ROWS, p.down.to - y0);
+  int sums[ROWS];
+#pragma unroll
+  for (int i = 0; i < ROWS; i++) sums[i] = 1 << (BITS - 1);
+  if (x < p.across.to && rows > 0) {
+    const Span s = across[column];
+    const int end = down[rows - 1].first + down[rows - 1].count;
+    for (int y = down[0].first; y < end; y++) {
+      const unsigned char *row = p.image + static_cast<long long>(y) * p.across.from * p.image_channels;
+      int sum = 1 << (BITS - 1);
+      for (int j = 0; j < s.count; j++) {
+        const int by = held ? taps[column * p.across.most + j] : tap(p.across, s, j);
+        sum += by * pixel(p, row, s.first + j, channel);
+      }
+      const int value = clipped(sum);
+#pragma unroll
+      for (int i = 0; i < ROWS; i++) {
+        if (i >= rows) continue;
+        const int j = y - down[i].first;
+        if (j >= 0 && j < down[i].count) sums[i] += (held ? down_taps[i * p.down.most + j] : tap(p.down, down[i], j)) * value;
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < ROWS; i++) {
+    const int y = y0 + i;
+    if (y >= p.padded_height) continue;
+    const bool inside = x < p.across.to && i < rows;
+    const float v = inside ? (clipped(sums[i]) - p.mean[channel]) / p.std[channel] : 0.f;
+    static_cast<T *>(p.out)[(static_cast<long long>(y) * p.padded_width + x) * p.channels + channel] = from_float<T>(v);
+  }
+}
+
+#define RESIZE(SUFFIX, TYPE)                                                                                                            \
+  extern "C" __global__ void __launch_bounds__(96) resize_##SUFFIX(const __grid_constant__ Resize p, int held) { resize<TYPE>(p, held); }
+FOR_FLOATS(RESIZE)

@@ -1,0 +1,87 @@
+//! From a decoded frame to a model's input, in one kernel.
+
+use super::launch::{self, Kernel, empty, int, named};
+use crate::ops::{Normalisation, Result};
+use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+
+/// Pixels of the output that a block makes, as in `resize.cu`.
+const COLUMNS: usize = 32;
+const ROWS: usize = 8;
+/// Shared memory that taps may take, in bytes.
+const HELD: usize = 44 << 10;
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Axis {
+    scale: f64,
+    support: f64,
+    inverse: f64,
+    from: i32,
+    to: i32,
+    most: i32,
+}
+
+impl Axis {
+    fn new(from: usize, to: usize) -> Result<Self> {
+        let scale = from as f64 / to as f64;
+        let support = scale.max(1.0);
+        Ok(Self { scale, support, inverse: 1.0 / support, from: int(from)?, to: int(to)?, most: int(support.ceil() as usize * 2 + 1)? })
+    }
+}
+
+/// `Resize` of `resize.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Arguments {
+    image: u64,
+    out: u64,
+    across: Axis,
+    down: Axis,
+    image_channels: i32,
+    channels: i32,
+    padded_height: i32,
+    padded_width: i32,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Arguments {}
+
+/// See [`crate::ops::resize_normalise`].
+pub(crate) fn resize_normalise(
+    image: &Tensor,
+    size: (usize, usize),
+    padded: (usize, usize),
+    channels: usize,
+    normalisation: &Normalisation,
+    dtype: DType,
+) -> Result<Tensor> {
+    let (h, w, c) = image.dims3()?;
+    let (device, image) = (launch::device(image)?, image.contiguous()?);
+    let (y, out) = empty(device, (1, padded.0, padded.1, channels), dtype)?;
+    let arguments = Arguments {
+        image: launch::contiguous(&image, DType::U8, "resize_normalise")?,
+        out,
+        across: Axis::new(w, size.1)?,
+        down: Axis::new(h, size.0)?,
+        image_channels: int(c)?,
+        channels: int(channels)?,
+        padded_height: int(padded.0)?,
+        padded_width: int(padded.1)?,
+        mean: normalisation.mean,
+        std: normalisation.std,
+    };
+    let taps = 4 * (COLUMNS * arguments.across.most as usize + ROWS * arguments.down.most as usize);
+    let held = taps <= HELD;
+    let kernel = Kernel {
+        file: "resize",
+        name: named!("resize", dtype)?,
+        grid: (padded.1.div_ceil(COLUMNS), padded.0.div_ceil(ROWS), 1),
+        block: (COLUMNS as u32, channels as u32),
+        shared: if held { taps } else { 0 },
+    };
+    // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
+    unsafe { kernel.launch(device, &[&arguments, &i32::from(held)]) }?;
+    Ok(y)
+}

@@ -1,0 +1,51 @@
+//! A constant of a layer in each type that inputs come in.
+
+use crate::ops::Result;
+use candle_core::{DType, Tensor};
+use std::sync::OnceLock;
+
+/// Numbers in f32, and what they are in the types that were asked for so far.
+#[derive(Debug)]
+pub(super) struct Typed {
+    f32: Tensor,
+    f16: OnceLock<Tensor>,
+    bf16: OnceLock<Tensor>,
+    parts: OnceLock<Tensor>,
+}
+
+impl Typed {
+    /// Of contiguous f32 numbers.
+    pub(super) fn new(f32: Tensor) -> Self {
+        Self { f32, f16: OnceLock::new(), bf16: OnceLock::new(), parts: OnceLock::new() }
+    }
+
+    /// The numbers in `dtype`. They are converted at the first call, which must come before a graph capture.
+    pub(super) fn get(&self, dtype: DType) -> Result<&Tensor> {
+        match dtype {
+            DType::F32 => Ok(&self.f32),
+            DType::F16 => made(&self.f16, || self.f32.to_dtype(dtype)),
+            DType::BF16 => made(&self.bf16, || self.f32.to_dtype(dtype)),
+            _ => candle_core::bail!("no constants of {dtype:?}"),
+        }
+    }
+
+    /// Each number as three of bf16 that add up to it, the greatest first: a new first dimension of 3.
+    pub(super) fn parts(&self) -> Result<&Tensor> {
+        made(&self.parts, || {
+            let (mut rest, mut parts) = (self.f32.clone(), Vec::with_capacity(3));
+            for _ in 0..3 {
+                let part = rest.to_dtype(DType::BF16)?;
+                rest = (rest - part.to_dtype(DType::F32)?)?;
+                parts.push(part);
+            }
+            Tensor::stack(&parts, 0)?.contiguous()
+        })
+    }
+}
+
+fn made(cell: &OnceLock<Tensor>, make: impl FnOnce() -> Result<Tensor>) -> Result<&Tensor> {
+    if cell.get().is_none() {
+        let _ = cell.set(make()?);
+    }
+    cell.get().ok_or_else(|| candle_core::Error::Msg("a constant that was set is not there".to_owned()))
+}

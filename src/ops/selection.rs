@@ -1,0 +1,98 @@
+//! Choosing among many tokens.
+
+use super::{Result, cpu, cuda};
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
+
+/// Positions of the `k` largest numbers in each row of x `[…, N]` f32, best first, equal ones by position: `[…, k]` u32.
+///
+/// Numbers are ordered as by IEEE 754's total order, so that a NaN does not make the result arbitrary.
+///
+/// # Errors
+/// If x is not f32 or `k` is 0 or more than N (on a GPU: than 2,048).
+pub fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
+    if cpu::is_cpu(x) { x.contiguous()?.apply_op1_no_bwd(&TopK { k }) } else { cuda::top_k(x, k) }
+}
+
+/// The greatest number of each row of x `[B, N, K]`, that of `blank` `[1, 1]` where `valid` `[1, N]` is 0 and not 1: `[B, N]` f32.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn best_scores(x: &Tensor, valid: &Tensor, blank: &Tensor) -> Result<Tensor> {
+    if cpu::is_cpu(x) { blend(&x.max(D::Minus1)?, blank, valid) } else { cuda::best_scores(x, valid, blank) }
+}
+
+/// Rows of x `[B, N, C]` chosen by `index` `[B, k]`, `blank` `[1, 1, C]` where `valid` `[1, N]` is 0 and not 1, and the same rows of
+/// `anchors` `[1, N, 4]`: `[B, k, C]` and `[B, k, 4]`.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn gather_queries(x: &Tensor, index: &Tensor, valid: &Tensor, blank: &Tensor, anchors: &Tensor) -> Result<(Tensor, Tensor)> {
+    if !cpu::is_cpu(x) {
+        return cuda::gather_queries(x, index, valid, blank, anchors);
+    }
+    let (b, n, _) = x.dims3()?;
+    let valid = valid.broadcast_as((b, n))?.contiguous()?.gather(index, 1)?.unsqueeze(2)?;
+    let content = blend(&gather_rows(x, index)?, blank, &valid)?;
+    Ok((content, gather_rows(&anchors.broadcast_as((b, n, 4))?.contiguous()?, index)?))
+}
+
+/// `x` where `valid` is 1, `blank` where it is 0.
+fn blend(x: &Tensor, blank: &Tensor, valid: &Tensor) -> Result<Tensor> {
+    x.broadcast_mul(valid)? + valid.affine(-1.0, 1.0)?.broadcast_mul(blank)?.broadcast_as(x.shape())?
+}
+
+/// Rows of x `[B, N, C]` chosen by `index` `[B, k]`: `[B, k, C]`.
+fn gather_rows(x: &Tensor, index: &Tensor) -> Result<Tensor> {
+    let (b, k) = index.dims2()?;
+    x.gather(&index.unsqueeze(2)?.broadcast_as((b, k, x.dim(2)?))?.contiguous()?, 1)
+}
+
+struct TopK {
+    k: usize,
+}
+
+impl CustomOp1 for TopK {
+    fn name(&self) -> &'static str {
+        "top-k"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let CpuStorage::F32(values) = storage else { candle_core::bail!("top-k takes f32") };
+        let mut dims = layout.dims().to_vec();
+        let (Some((start, end)), Some(last)) = (layout.contiguous_offsets(), dims.last_mut()) else {
+            candle_core::bail!("top-k takes contiguous rows")
+        };
+        let n = std::mem::replace(last, self.k);
+        if self.k == 0 || self.k > n {
+            candle_core::bail!("top-k: {} of {n} numbers", self.k);
+        }
+        let mut chosen = Vec::with_capacity(dims.iter().product());
+        let mut order = Vec::with_capacity(n);
+        for row in values[start..end].chunks_exact(n) {
+            let better = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
+            order.clear();
+            order.extend(0..n as u32);
+            if self.k < n {
+                order.select_nth_unstable_by(self.k - 1, better);
+            }
+            order.truncate(self.k);
+            order.sort_unstable_by(better);
+            chosen.extend_from_slice(&order);
+        }
+        Ok((CpuStorage::U32(chosen), Shape::from(dims)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn top_k_breaks_ties_by_position() {
+        let x = Tensor::new(&[[1f32, 3.0, 3.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0, -1.0]], &Device::Cpu).unwrap();
+        let top = top_k(&x, 3).unwrap().to_vec2::<u32>().unwrap();
+        assert_eq!(top, [[1, 2, 4], [0, 1, 2]]);
+        assert!(top_k(&x, 6).is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! What runs on a GPU against the CPU's code: kernels, models, graphs, times.
+//!
+//! Each group runs in a process of its own, so that one that breaks the device's state does not take the others with it. All
+//! comparisons are printed; the exit code is 1 if one of them failed.
+//!
+//!     gpu                       all groups
+//!     gpu GROUP…                some of them
+//!     gpu --device cuda:1 …     another device
+
+mod models;
+mod ops;
+mod report;
+mod speed;
+#[path = "../dfine_parity/weights.rs"]
+mod weights;
+
+use std::process::{Command, ExitCode};
+use ultramotion::engine::{DeviceSpec, Engine, Precision};
+
+type Group = (&'static str, fn(&Engine) -> report::Outcome);
+
+const GROUPS: &[Group] = &[
+    ("linear", ops::linear),
+    ("conv2d", ops::conv2d),
+    ("depthwise", ops::depthwise),
+    ("norm", ops::norm),
+    ("pointwise", ops::pointwise),
+    ("attention", ops::attention),
+    ("window-attention", ops::windows),
+    ("deformable-attention", ops::deformable),
+    ("selection", ops::selection),
+    ("boxes", ops::boxes),
+    ("resize", ops::resize),
+    ("masks", ops::masks),
+    ("dfine-n", |engine| models::dfine(engine, "n")),
+    ("dfine-s", |engine| models::dfine(engine, "s")),
+    ("dfine-m", |engine| models::dfine(engine, "m")),
+    ("dfine-l", |engine| models::dfine(engine, "l")),
+    ("dfine-x", |engine| models::dfine(engine, "x")),
+    ("mobile-sam", models::mobile_sam),
+    ("out-of-memory", models::out_of_memory),
+    ("speed-dfine", speed::dfine),
+    ("speed-mobile-sam", speed::mobile_sam),
+    ("kernels-dfine-s", |engine| speed::kernels_dfine(engine, "s")),
+    ("kernels-mobile-sam", speed::kernels_mobile_sam),
+];
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--nocapture" && !a.starts_with("--test-threads")).collect();
+    let device = match arguments.iter().position(|a| a == "--device") {
+        Some(at) if at + 1 < arguments.len() => {
+            let device = arguments.remove(at + 1);
+            arguments.remove(at);
+            device
+        }
+        _ => "cuda".to_owned(),
+    };
+    if let [flag, group] = &arguments[..]
+        && flag == "--group"
+    {
+        return run(group, &device);
+    }
+    let chosen = |name: &str| arguments.is_empty() || arguments.iter().any(|a| a == name);
+    let own = std::env::current_exe().expect("own path");
+    let mut failed = Vec::new();
+    for (name, _) in GROUPS.iter().filter(|(name, _)| chosen(name)) {
+        println!("== {name}");
+        let status = Command::new(&own).args(["--device", &device, "--group", name]).status();
+        if !status.is_ok_and(|s| s.success()) {
+            failed.push(*name);
+        }
+    }
+    println!("{}", if failed.is_empty() { "all groups passed".to_owned() } else { format!("FAILED: {}", failed.join(", ")) });
+    ExitCode::from(u8::from(!failed.is_empty()))
+}
+
+fn run(group: &str, device: &str) -> ExitCode {
+    let Some((_, work)) = GROUPS.iter().find(|(name, _)| *name == group) else {
+        eprintln!("{group}: no such group");
+        return ExitCode::FAILURE;
+    };
+    let spec: DeviceSpec = device.parse().expect("a device");
+    let engine = Engine::open(spec).and_then(|e| e.with_precision(Precision::F32));
+    let outcome = engine.map_err(report::text).and_then(|engine| work(&engine));
+    match outcome {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(wrong) => {
+            println!("  {wrong} comparisons failed");
+            ExitCode::FAILURE
+        }
+        Err(message) => {
+            println!("  ERROR {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
