@@ -27,6 +27,7 @@ mod pool;
 mod resize;
 mod rows;
 mod selection;
+mod torch_ties;
 
 pub use crate::engine::{Params, ParamsError, constant};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
@@ -43,7 +44,7 @@ pub use masks::{PackedMask, bits_to_runs, masks_to_bits, masks_to_runs};
 pub use norm::LayerNorm;
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use resize::{Normalisation, resize_normalise};
-pub use selection::{best_scores, gather_queries, top_k};
+pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
 
 /// Result of an operation.
 pub type Result<T> = candle_core::Result<T>;

@@ -1,7 +1,17 @@
 //! Choosing among many tokens.
 
-use super::{Result, cpu, cuda};
+use super::{Result, cpu, cuda, torch_ties};
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
+
+/// Which of equal numbers [`top_k_with_ties`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ties {
+    /// Those that come first.
+    #[default]
+    First,
+    /// Those that PyTorch takes on the CPU, to be compared with it.
+    Torch,
+}
 
 /// Positions of the `k` largest numbers in each row of x `[…, N]` f32, best first, equal ones by position: `[…, k]` u32.
 ///
@@ -10,7 +20,19 @@ use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
 /// # Errors
 /// If x is not f32 or `k` is 0 or more than N (on a GPU: than 2,048).
 pub fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
-    if cpu::is_cpu(x) { x.contiguous()?.apply_op1_no_bwd(&TopK { k }) } else { cuda::top_k(x, k) }
+    top_k_with_ties(x, k, Ties::First)
+}
+
+/// As [`top_k`], where `ties` says which of equal numbers are taken.
+///
+/// # Errors
+/// As [`top_k`], and on a GPU for [`Ties::Torch`].
+pub fn top_k_with_ties(x: &Tensor, k: usize, ties: Ties) -> Result<Tensor> {
+    match ties {
+        _ if cpu::is_cpu(x) => x.contiguous()?.apply_op1_no_bwd(&TopK { k, ties }),
+        Ties::First => cuda::top_k(x, k),
+        Ties::Torch => candle_core::bail!("top-k: ties as PyTorch breaks them are there on the CPU only"),
+    }
 }
 
 /// The greatest number of each row of x `[B, N, K]`, that of `blank` `[1, 1]` where `valid` `[1, N]` is 0 and not 1: `[B, N]` f32.
@@ -49,6 +71,7 @@ fn gather_rows(x: &Tensor, index: &Tensor) -> Result<Tensor> {
 
 struct TopK {
     k: usize,
+    ties: Ties,
 }
 
 impl CustomOp1 for TopK {
@@ -71,8 +94,11 @@ impl CustomOp1 for TopK {
         for row in values[start..end].chunks_exact(n) {
             let better = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
             order.clear();
-            order.extend(0..n as u32);
-            if self.k < n {
+            match self.ties {
+                Ties::First => order.extend(0..n as u32),
+                Ties::Torch => order.extend(torch_ties::chosen(row, self.k)),
+            }
+            if self.k < order.len() {
                 order.select_nth_unstable_by(self.k - 1, better);
             }
             order.truncate(self.k);

@@ -3,8 +3,11 @@
 use super::{
     Detector, ModelError, Reference, Segmenter, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter,
 };
-use crate::{engine::Engine, models::mobile_sam::Prompts, weights::Checkpoint};
+use crate::{engine::Engine, models::mobile_sam::Prompts, ops::Ties, weights::Checkpoint};
 use std::path::Path;
+
+/// A relative error at which nothing is left to explain.
+const CLOSE: f64 = 1e-5;
 
 /// A comparison that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -25,11 +28,24 @@ fn reference(path: &Path, engine: &Engine) -> Result<Reference, VerifyFileError>
 impl Detector {
     /// Runs the model on the `pixel_values` of the safetensors file `path` and compares with its `logits` and `pred_boxes`.
     ///
+    /// Where the scores of tokens tie at the last query, as all do in a freshly initialised model, an implementation may take any of them.
+    /// On the CPU the model therefore runs a second time, taking those that PyTorch takes, and the closer of the two results counts.
+    ///
     /// # Errors
     /// [`VerifyFileError`].
     pub fn verify(&self, path: &Path) -> Result<Vec<TensorComparison>, VerifyFileError> {
-        let run = |pixels: &_| self.model().forward(pixels).map(|output| (output.logits, output.pred_boxes));
-        Ok(verify_detector(&reference(path, self.engine())?, run)?)
+        let reference = reference(path, self.engine())?;
+        let compared = |ties: Ties| {
+            let run = |pixels: &_| self.model().model().forward_with_ties(pixels, ties).map(|output| (output.logits, output.pred_boxes));
+            verify_detector(&reference, run)
+        };
+        let first = compared(Ties::First)?;
+        if !self.engine().is_cpu() || first.iter().all(|tensor| tensor.is_within(CLOSE)) {
+            return Ok(first);
+        }
+        let second = compared(Ties::Torch)?;
+        let furthest = |tensors: &[TensorComparison]| tensors.iter().map(|tensor| tensor.relative).fold(0.0, f64::max);
+        Ok(if furthest(&second) < furthest(&first) { second } else { first })
     }
 }
 

@@ -28,7 +28,7 @@ pub use detector::{Checkpoint, Detector};
 pub use labels::{Labels, LabelsError};
 pub use sizes::{DFineSize, UnknownSize};
 
-use crate::ops::{self, Activation, Conv2d, Params, ParamsError};
+use crate::ops::{self, Activation, Conv2d, Params, ParamsError, Ties};
 use candle_core::Tensor;
 use decoder::Decoder;
 use grid::Grid;
@@ -147,19 +147,27 @@ impl DFine {
     /// # Errors
     /// [`DFineError::Input`] for another shape, [`DFineError::Tensor`] if memory ran out.
     pub fn forward(&self, pixel_values: &Tensor) -> Result<DFineOutput, DFineError> {
+        self.forward_with_ties(pixel_values, Ties::First)
+    }
+
+    /// As [`DFine::forward`], where tokens whose scores tie become queries as `ties` says.
+    ///
+    /// # Errors
+    /// As [`DFine::forward`], and [`DFineError::Tensor`] on a GPU for [`Ties::Torch`].
+    pub fn forward_with_ties(&self, pixel_values: &Tensor, ties: Ties) -> Result<DFineOutput, DFineError> {
         let grid = self.grid_for(pixel_values)?;
-        let (logits, pred_boxes) = self.run(pixel_values, &grid)?;
+        let (logits, pred_boxes) = self.run(pixel_values, &grid, ties)?;
         Ok(DFineOutput { logits, pred_boxes })
     }
 
-    fn run(&self, pixel_values: &Tensor, grid: &Grid) -> ops::Result<(Tensor, Tensor)> {
+    fn run(&self, pixel_values: &Tensor, grid: &Grid, ties: Ties) -> ops::Result<(Tensor, Tensor)> {
         let mut maps = self.encoder.forward(&self.backbone.forward(pixel_values)?, grid)?;
         for (map, projection) in maps.iter_mut().zip(&self.decoder_projections) {
             *map = projection.forward(map)?;
         }
         let tokens = maps.iter().map(|map| map.flatten(1, 2)).collect::<ops::Result<Vec<_>>>()?;
         let tokens = Tensor::cat(&tokens, 1)?;
-        let queries = self.selection.forward(&tokens, grid)?;
+        let queries = self.selection.forward(&tokens, grid, ties)?;
         self.decoder.forward(queries, &tokens, grid.levels())
     }
 

@@ -6,7 +6,7 @@ use super::{
     grid::Grid,
     layers::{Mlp, constant, layer_norm, linear},
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision};
+use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision, Ties};
 use candle_core::{D, Tensor};
 
 /// Queries chosen from the encoder's tokens.
@@ -46,10 +46,11 @@ impl QuerySelection {
     }
 
     /// Queries from tokens `[B, N, d_model]`, those of the best class score first, equal scores by position.
-    pub(super) fn forward(&self, tokens: &Tensor, grid: &Grid) -> ops::Result<Queries> {
+    /// Of scores that tie at the last query `ties` says which are taken.
+    pub(super) fn forward(&self, tokens: &Tensor, grid: &Grid, ties: Ties) -> ops::Result<Queries> {
         let output = self.norm.forward(&self.projection.forward(tokens)?)?;
         let scores = ops::best_scores(&self.score_head.forward(&output)?, grid.valid(), &self.blank.1)?;
-        let index = ops::top_k(&scores, self.num_queries)?;
+        let index = ops::top_k_with_ties(&scores, self.num_queries, ties)?;
         let (content, anchors) = ops::gather_queries(&output, &index, grid.valid(), &self.blank.0, grid.anchors())?;
         let boxes = self.box_head.forward_add(&content, &anchors)?;
         Ok(Queries { content, boxes })
