@@ -3,6 +3,8 @@
 //! Each fatbin holds machine code for compute capability 8.0, 8.6, 8.9 and 9.0, and PTX that the driver compiles for
 //! later ones. `$OUT_DIR/kernels.rs` embeds them for `ops::cuda`. nvcc is `$NVCC`, or `bin/nvcc` below `$CUDA_HOME`,
 //! `$CUDA_PATH`, `$CUDA_ROOT` or `$CUDA_TOOLKIT_ROOT_DIR`, or on the path, or below `/usr/local/cuda`.
+//!
+//! `ULTRAMOTION_KERNELS=check` asks only whether they compile: for one target, without optimising, which takes a tenth of the time.
 
 use std::{
     env, fs,
@@ -16,6 +18,7 @@ const FOLDER: &str = "src/ops/cuda";
 
 /// The 8.x chips share one run of the compiler's front half; 9.0 may use what only it has (`__CUDA_ARCH__ >= 900`).
 const TARGETS: &[&str] = &["arch=compute_80,code=[sm_80,sm_86,sm_89]", "arch=compute_90,code=[sm_90,compute_90]"];
+const CHECKED: &[&str] = &["arch=compute_90,code=sm_90"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -23,7 +26,7 @@ fn main() {
         return;
     }
     println!("cargo::rerun-if-changed={FOLDER}");
-    for name in ["NVCC", "CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"] {
+    for name in ["NVCC", "CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR", "ULTRAMOTION_KERNELS"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     if let Err(message) = build() {
@@ -54,14 +57,24 @@ fn build() -> Result<(), String> {
     if !failed.is_empty() {
         return Err(failed.join("\n"));
     }
+    let ending = ending();
     let entry = |source: &PathBuf| {
         let stem = stem(source);
-        format!("    ({stem:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{stem}.fatbin\"))),\n")
+        format!("    ({stem:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{stem}.{ending}\"))),\n")
     };
     let table: String = sources.iter().map(entry).collect();
     let text = format!("/// File of kernels without its ending, and its fatbin.\nconst FATBINS: &[(&str, &[u8])] = &[\n{table}];\n");
     let file = out.join("kernels.rs");
     fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+fn checking() -> bool {
+    env::var_os("ULTRAMOTION_KERNELS").is_some_and(|wish| wish == "check")
+}
+
+/// What was only checked must not be taken for the real thing by a later build.
+fn ending() -> &'static str {
+    if checking() { "check.fatbin" } else { "fatbin" }
 }
 
 fn stem(source: &Path) -> String {
@@ -94,14 +107,16 @@ fn find_nvcc() -> PathBuf {
 }
 
 fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
-    let target = out.join(format!("{}.fatbin", stem(source)));
+    let target = out.join(format!("{}.{}", stem(source), ending()));
     if is_newer(&target, source).unwrap_or(false) {
         return Ok(());
     }
     let mut command = Command::new(nvcc);
     // Flags from the environment are for Candle's kernels, which take minutes; these few are always optimised.
-    command.env_remove("NVCC_PREPEND_FLAGS").args(["--fatbin", "-O3", "-std=c++17"]);
-    for code in TARGETS {
+    command.env_remove("NVCC_PREPEND_FLAGS").args(["--fatbin", "-std=c++17"]);
+    let quick = ["-Xcicc", "-O0", "-Xptxas", "-O0"];
+    command.args(if checking() { &quick[..] } else { &["-O3"] });
+    for code in if checking() { CHECKED } else { TARGETS } {
         command.args(["-gencode", code]);
     }
     command.arg("-o").arg(&target).arg(source);
