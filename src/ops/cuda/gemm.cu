@@ -162,9 +162,12 @@ __device__ __forceinline__ void product(const Product &p) {
   const int thread = threadIdx.x, chunk = thread % CHUNKS, first = thread / CHUNKS;
   const int row0 = blockIdx.x * BM, column0 = blockIdx.y * BN;
 
-  // What this thread copies: the same chunk of k in A_ROWS rows of A and B_ROWS rows of B.
-  const T *base[A_ROWS];
+  // What this thread copies: the same chunk of k in A_ROWS rows of A and B_ROWS rows of B. `from` is where the numbers of A come from
+  // next, `inside` has a bit for each row that has any, and the chunk's walk stays within a tap or part until it reaches `end`.
+  const T *base[A_ROWS], *from[A_ROWS], *weight[B_ROWS];
   int y0[A_ROWS], x0[A_ROWS], twice[A_ROWS];
+  unsigned inside = 0, columns = 0;
+  int end = 0, channels = 0;
 #pragma unroll
   for (int i = 0; i < A_ROWS; i++) {
     int row = row0 + first + i * STEP;
@@ -179,10 +182,40 @@ __device__ __forceinline__ void product(const Product &p) {
       twice[i] = p.out_width > 0 && row < p.rows ? doubled_row(p, row) : 0;
     }
   }
-  Walk walk = {chunk * 8, 0, 0};
-  if constexpr (CONV) walk.settle_tap(p);
-  else walk.settle_part(p);
   int k = chunk * 8;
+#pragma unroll
+  for (int i = 0; i < B_ROWS; i++) {
+    const int column = column0 + first + i * STEP;
+    weight[i] = static_cast<const T *>(p.weight) + (column < p.columns ? static_cast<long long>(column) * p.inner + k : 0);
+    columns |= static_cast<unsigned>(column < p.columns) << i;
+  }
+  Walk walk = {k, 0, 0};
+  auto locate = [&] {
+    inside = 0;
+    if constexpr (CONV) {
+      walk.settle_tap(p);
+      end = p.padded, channels = p.channels;
+    } else {
+      walk.settle_part(p);
+      end = channels = walk.ky < p.part_count ? p.parts[walk.ky].channels : 1 << 30;
+    }
+#pragma unroll
+    for (int i = 0; i < A_ROWS; i++) {
+      const T *start = static_cast<const T *>(p.parts[0].start);
+      if constexpr (CONV) {
+        const int y = y0[i] + walk.ky, x = x0[i] + walk.kx;
+        const bool here = walk.ky < p.kernel_height && y >= 0 && y < p.height && x >= 0 && x < p.width;
+        from[i] = here ? base[i] + static_cast<long long>(y * p.width + x) * p.parts[0].stride + walk.c : start;
+        inside |= static_cast<unsigned>(here) << i;
+      } else {
+        const bool here = y0[i] >= 0 && walk.ky < p.part_count;
+        const Part &part = p.parts[here ? walk.ky : 0];
+        from[i] = here ? static_cast<const T *>(part.start) + (part.doubled ? twice[i] : y0[i]) * part.stride + walk.c : start;
+        inside |= static_cast<unsigned>(here) << i;
+      }
+    }
+  };
+  locate();
 
   auto bring_tiles = [&](int stage) {
     T *a = a_tiles + stage * BM * ROW + chunk * 8, *b = b_tiles + stage * BN * ROW + chunk * 8;
@@ -190,32 +223,19 @@ __device__ __forceinline__ void product(const Product &p) {
     for (int i = 0; i < A_ROWS; i++) {
       int r = first + i * STEP;
       if (BM % STEP != 0 && r >= BM) break;
-      if constexpr (CONV) {
-        int y = y0[i] + walk.ky, x = x0[i] + walk.kx;
-        bool inside = walk.ky < p.kernel_height && y >= 0 && y < p.height && x >= 0 && x < p.width;
-        const T *from = inside ? base[i] + static_cast<long long>(y * p.width + x) * p.parts[0].stride + walk.c : static_cast<const T *>(p.parts[0].start);
-        bring<VEC>(a + r * ROW, from, inside ? p.channels - walk.c : 0);
-      } else {
-        bool inside = y0[i] >= 0 && walk.ky < p.part_count;
-        const Part &part = p.parts[inside ? walk.ky : 0];
-        const T *start = static_cast<const T *>(part.start);
-        const T *from = inside ? start + (part.doubled ? twice[i] : y0[i]) * part.stride + walk.c : start;
-        bring<VEC>(a + r * ROW, from, inside ? part.channels - walk.c : 0);
-      }
+      bring<VEC>(a + r * ROW, from[i], inside >> i & 1 ? channels - walk.c : 0);
+      from[i] += BK;
     }
 #pragma unroll
     for (int i = 0; i < B_ROWS; i++) {
       int r = first + i * STEP;
       if (BN % STEP != 0 && r >= BN) break;
-      int column = column0 + r;
-      bool inside = column < p.columns && k < p.inner;
-      const T *weight = static_cast<const T *>(p.weight);
-      copy_16(b + r * ROW, inside ? weight + static_cast<long long>(column) * p.inner + k : weight, inside);
+      copy_16(b + r * ROW, weight[i], k < p.inner && columns >> i & 1);
+      weight[i] += BK;
     }
     k += BK;
     walk.c += BK;
-    if constexpr (CONV) walk.settle_tap(p);
-    else walk.settle_part(p);
+    if (walk.c >= end) locate();
   };
 
   const int steps = (p.inner + BK - 1) / BK;
@@ -237,28 +257,36 @@ __device__ __forceinline__ void product(const Product &p) {
 #pragma unroll
       for (int i = 0; i < 4; i++) sums[m][n][i] = 0.f;
 
+  // The stage whose tiles are multiplied.
+  int at = 0;
   for (int step = 0; step < steps; step++) {
     copies_wait<STAGES - 2>();
     __syncthreads();
     // The tile that is overwritten was used in the step before, which all threads have left.
-    if (step + STAGES - 1 < steps) bring_tiles((step + STAGES - 1) % STAGES);
+    if (step + STAGES - 1 < steps) bring_tiles(at == 0 ? STAGES - 1 : at - 1);
     copies_commit();
-    const T *a = a_tiles + step % STAGES * BM * ROW, *b = b_tiles + step % STAGES * BN * ROW;
+    const T *a = a_tiles + at * BM * ROW, *b = b_tiles + at * BN * ROW;
+    at = at + 1 == STAGES ? 0 : at + 1;
+    // The fragments of the next sixteen numbers of k are read while those of these are multiplied.
+    uint32_t left[2][M][4], right[2][N / 2][4];
+    auto read = [&](int slot, int kk) {
+#pragma unroll
+      for (int m = 0; m < M; m++) load_matrices(left[slot][m], a + (m0 + m * 16 + (lane & 15)) * ROW + kk + (lane >> 4) * 8);
+#pragma unroll
+      for (int n = 0; n < N / 2; n++) load_matrices(right[slot][n], b + (n0 + n * 16 + (lane & 7) + (lane >> 4) * 8) * ROW + kk + ((lane >> 3) & 1) * 8);
+    };
+    read(0, 0);
 #pragma unroll
     for (int kk = 0; kk < BK; kk += 16) {
-      uint32_t left[WM / 16][4];
+      const int slot = kk / 16 % 2;
+      if (kk + 16 < BK) read(1 - slot, kk + 16);
 #pragma unroll
-      for (int m = 0; m < WM / 16; m++) load_matrices(left[m], a + (m0 + m * 16 + (lane & 15)) * ROW + kk + (lane >> 4) * 8);
+      for (int n = 0; n < N / 2; n++)
 #pragma unroll
-      for (int n = 0; n < WN / 16; n++) {
-        uint32_t right[4];
-        load_matrices(right, b + (n0 + n * 16 + (lane & 7) + (lane >> 4) * 8) * ROW + kk + ((lane >> 3) & 1) * 8);
-#pragma unroll
-        for (int m = 0; m < WM / 16; m++) {
-          multiply_add(sums[m][2 * n], left[m], right[0], right[1], T());
-          multiply_add(sums[m][2 * n + 1], left[m], right[2], right[3], T());
+        for (int m = 0; m < M; m++) {
+          multiply_add(sums[m][2 * n], left[slot][m], right[slot][n][0], right[slot][n][1], T());
+          multiply_add(sums[m][2 * n + 1], left[slot][m], right[slot][n][2], right[slot][n][3], T());
         }
-      }
     }
   }
 

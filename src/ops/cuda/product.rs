@@ -234,7 +234,10 @@ impl Weights {
         product.out_f32 = i32::from(out_type == DType::F32);
         let mut kernel =
             if split { split_kernel(x.dtype(), rows, self.columns)? } else { kernel(x.dtype(), in_f32, job, rows, self.columns)? };
-        if !in_f32 && job.alignment == 8 {
+        let few = if in_f32 || !job.conv { None } else { few_kernel(x.dtype(), &product)? };
+        if let Some(few) = few {
+            kernel = few;
+        } else if !in_f32 && job.alignment == 8 {
             kernel = fastest(device, &product, job.conv, x.dtype(), kernel)?;
         }
         // SAFETY: `Product` is the kernel's own type; addresses and sizes are those of the tensors above, which outlive the launch
@@ -285,6 +288,22 @@ struct Job<'a> {
     residual: Option<Residual<'a>>,
     activation: Activation,
     affine: Option<(f32, f32)>,
+}
+
+/// The kernel for 3×3 convolutions of one or three channels, where it can make this one: without a residual, by eight outputs.
+fn few_kernel(dtype: DType, p: &Product) -> Result<Option<Kernel>> {
+    let name = match p.channels {
+        1 => named!("conv_few_1", dtype)?,
+        3 => named!("conv_few_3", dtype)?,
+        _ => return Ok(None),
+    };
+    let columns = p.columns as usize;
+    if (p.kernel_height, p.kernel_width) != (3, 3) || p.residual != 0 || p.out_f32 != 0 || !columns.is_multiple_of(8) || columns > 128 {
+        return Ok(None);
+    }
+    let threads = p.rows as usize / p.out_width as usize * (p.out_width as usize).div_ceil(2) * columns / 8;
+    int(threads)?;
+    Ok(Some(Kernel { shared: 9 * p.channels as usize * columns * 4, ..Kernel::over("conv_few", name, threads) }))
 }
 
 /// The kernel that sums products of f32 numbers on the tensor cores.
