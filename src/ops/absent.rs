@@ -34,6 +34,7 @@ absent! {
     gather_queries(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
     inverse_sigmoid(&Tensor) -> Tensor;
     layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
+    mask_logits(&Tensor, &Tensor, usize) -> Tensor;
     masks_to_bits(&Tensor, usize, (usize, usize), (usize, usize)) -> Tensor;
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;

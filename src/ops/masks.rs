@@ -3,6 +3,22 @@
 use super::{Result, cpu, cuda};
 use candle_core::Tensor;
 
+/// Logits of masks `[N, M, 4·side, 4·side]` f32: each pixel's channels times those of each mask, `weights` `[N, M, C]` f32.
+///
+/// `pixels` `[N, 16·side², C]` come as two doublings of a map of `side`² left them: row, column, then row and column within the pixel
+/// of the first doubling, and within that of the second.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn mask_logits(pixels: &Tensor, weights: &Tensor, side: usize) -> Result<Tensor> {
+    if !cpu::is_cpu(pixels) {
+        return cuda::mask_logits(pixels, weights, side);
+    }
+    let (n, m, _) = weights.dims3()?;
+    let masks = weights.matmul(&pixels.t()?)?.reshape(&[n, m, side, side, 2, 2, 2, 2][..])?;
+    masks.permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?.contiguous()?.reshape((n, m, 4 * side, 4 * side))
+}
+
 /// One mask at the frame's resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedMask {

@@ -40,7 +40,7 @@ pub use cpu::RecyclingAllocator;
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::{Linear, Precision};
-pub use masks::{PackedMask, bits_to_runs, masks_to_bits, masks_to_runs};
+pub use masks::{PackedMask, bits_to_runs, mask_logits, masks_to_bits, masks_to_runs};
 pub use norm::LayerNorm;
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use resize::{Normalisation, resize_normalise};

@@ -5,8 +5,8 @@ use super::{
     layers::{EPS_2D, Mlp, layer_norm},
     transformer::TwoWayTransformer,
 };
-use crate::ops::{Activation, LayerNorm, Linear, Params, Result, add};
-use candle_core::{DType, Tensor};
+use crate::ops::{Activation, LayerNorm, Linear, Params, Result, add, mask_logits};
+use candle_core::Tensor;
 
 const CHANNELS: usize = EMBEDDING_CHANNELS;
 /// One for a single mask, and those for several.
@@ -95,14 +95,10 @@ impl Upscaling {
 
     /// Logits `[N, M, 256, 256]`: image `[N, 64², 256]` upscaled, times `weights` `[N, M, 32]`.
     fn forward(&self, image: &Tensor, weights: &Tensor) -> Result<Tensor> {
-        let (n, m, c) = weights.dims3()?;
-        let side = EMBEDDING_SIDE;
-        let x = self.first.forward(image)?.reshape((n, side * side, 4, UPSCALED[0]))?;
+        let (n, _, c) = weights.dims3()?;
+        let x = self.first.forward(image)?.reshape((n, EMBEDDING_SIDE * EMBEDDING_SIDE, 4, UPSCALED[0]))?;
         let x = self.norm.forward_activated(&x, Activation::Gelu)?;
-        let x = self.second.forward(&x)?.reshape((n, MASK_SIDE * MASK_SIDE, c))?;
-        // Row, column, then row and column within the pixel of the first step, and within that of the second.
-        let masks = weights.matmul(&x.to_dtype(DType::F32)?.t()?)?.reshape(&[n, m, side, side, 2, 2, 2, 2][..])?;
-        masks.permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?.contiguous()?.reshape((n, m, MASK_SIDE, MASK_SIDE))
+        mask_logits(&self.second.forward(&x)?.reshape((n, MASK_SIDE * MASK_SIDE, c))?, weights, EMBEDDING_SIDE)
     }
 }
 

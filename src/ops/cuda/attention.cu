@@ -120,6 +120,54 @@ template <typename T, int D, bool WHOLE_BLOCK> __device__ __forceinline__ void a
   }
 }
 
+// For few keys: a thread makes one query of one head, neighbouring threads neighbouring heads. No windows.
+template <typename T, int D> __device__ __forceinline__ void attend_few(const Attention &p) {
+  const long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int head = item % p.heads;
+  const long long token = item / p.heads;
+  const int query = token % p.queries, set = static_cast<int>(token / p.queries);
+  if (set >= p.batch) return;
+  const T *from = static_cast<const T *>(p.q) + head * D + set * p.q_batch + query * p.q_token;
+  float q[D], o[D];
+#pragma unroll
+  for (int d = 0; d < D; d += 8) {
+    float v[8];
+    load_8(from + d, v);
+#pragma unroll
+    for (int i = 0; i < 8; i++) q[d + i] = v[i] * p.scale, o[d + i] = 0.f;
+  }
+  const T *key = static_cast<const T *>(p.k) + head * D + set * p.k_batch, *value = static_cast<const T *>(p.v) + head * D + set * p.v_batch;
+  const float *bias = p.bias ? static_cast<const float *>(p.bias) + (static_cast<long long>(head) * p.queries + query) * p.keys : nullptr;
+  float most = -INFINITY, total = 0.f;
+  for (int j = 0; j < p.keys; j++, key += p.k_token, value += p.v_token) {
+    float score = bias ? bias[j] : 0.f;
+#pragma unroll
+    for (int d = 0; d < D; d += 8) {
+      float v[8];
+      load_8(key + d, v);
+#pragma unroll
+      for (int i = 0; i < 8; i++) score = fmaf(q[d + i], v[i], score);
+    }
+    const float greatest = fmaxf(most, score), c = __expf(most - greatest), e = __expf(score - greatest);
+    most = greatest, total = total * c + e;
+#pragma unroll
+    for (int d = 0; d < D; d += 8) {
+      float v[8];
+      load_8(value + d, v);
+#pragma unroll
+      for (int i = 0; i < 8; i++) o[d + i] = fmaf(e, v[i], o[d + i] * c);
+    }
+  }
+  T *to = static_cast<T *>(p.out) + token * p.heads * D + head * D;
+#pragma unroll
+  for (int d = 0; d < D; d += 8) {
+    float v[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = o[d + i] / total;
+    store_8(to + d, v);
+  }
+}
+
 // ---- windows on the tensor cores: heads of 32 channels, tokens with q, k, v of all heads one after another
 
 constexpr int HEAD = 32, ROW = HEAD + 8;
@@ -239,7 +287,9 @@ template <typename T, int WINDOW, int TILES, int WARPS> __device__ __forceinline
 #define ATTEND(D, SUFFIX, TYPE)                                                                                                         \
   extern "C" __global__ void __launch_bounds__(256) attend_##D##_##SUFFIX(const __grid_constant__ Attention p) { attend<TYPE, D, false>(p); } \
   extern "C" __global__ void __launch_bounds__(256) attend_long_##D##_##SUFFIX(const __grid_constant__ Attention p) { attend<TYPE, D, true>(p); }
-#define ATTENTIONS(SUFFIX, TYPE) ATTEND(16, SUFFIX, TYPE) ATTEND(32, SUFFIX, TYPE) ATTEND(48, SUFFIX, TYPE) ATTEND(64, SUFFIX, TYPE)
+#define FEW(D, SUFFIX, TYPE)                                                                                                            \
+  extern "C" __global__ void __launch_bounds__(256) attend_few_##D##_##SUFFIX(const __grid_constant__ Attention p) { attend_few<TYPE, D>(p); }
+#define ATTENTIONS(SUFFIX, TYPE) FEW(16, SUFFIX, TYPE) FEW(32, SUFFIX, TYPE) ATTEND(16, SUFFIX, TYPE) ATTEND(32, SUFFIX, TYPE) ATTEND(48, SUFFIX, TYPE) ATTEND(64, SUFFIX, TYPE)
 FOR_FLOATS(ATTENTIONS)
 
 #define WINDOWS(SUFFIX, TYPE)                                                                                                           \

@@ -44,6 +44,20 @@ unsafe impl DeviceRepr for Arguments {}
 /// From this many keys on, a block works on one query.
 const LONG: usize = 1024;
 
+/// Up to this many keys, and from so many queries of all heads on, a thread works on one query.
+const FEW: usize = 48;
+const MANY: usize = 16 << 10;
+
+/// The kernel for few keys, heads of `d` channels and `items` queries of all heads, where there is one.
+fn few(d: usize, dtype: DType, items: usize, keys: usize) -> Result<Option<Kernel>> {
+    let name = match d {
+        16 if keys <= FEW && items >= MANY => named!("attend_few_16", dtype)?,
+        32 if keys <= FEW && items >= MANY => named!("attend_few_32", dtype)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(Kernel::over("attention", name, items)))
+}
+
 /// The kernel for heads of `d` channels, and whether a block does one query.
 fn kernel(d: usize, dtype: DType, items: usize, long: bool) -> Result<Option<Kernel>> {
     let name = match (d, long) {
@@ -82,7 +96,9 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale:
     let [qa, ka, va] = [launch::address(&q)?, launch::address(&k)?, launch::address(&v)?];
     let aligned = by_eights(&q, qa) && by_eights(&k, ka) && by_eights(&v, va) && c == cv;
     let items = batch * heads * nq;
-    let Some(kernel) = kernel(c / heads, dtype, items, nk >= LONG)?.filter(|_| aligned) else {
+    let few = few(c / heads, dtype, items, nk)?;
+    let plain = kernel(c / heads, dtype, items, nk >= LONG)?;
+    let Some(kernel) = few.or(plain).filter(|_| aligned) else {
         let whole = |t: &Tensor| t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?.contiguous();
         return composed::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
     };

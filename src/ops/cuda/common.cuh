@@ -95,15 +95,38 @@ template <int V, typename T> __device__ __forceinline__ void store_v(T *p, const
 // As ops::Activation, in its order.
 enum Activation { IDENTITY = 0, RELU = 1, GELU = 2, SILU = 3, SIGMOID = 4, CLAMP = 5 };
 
+// x·Φ(x), the error function by a polynomial in 1 / (1 + p·|x|) (Abramowitz and Stegun 7.1.26; it is off by 1.5e-7 at most).
+__device__ __forceinline__ float gelu(float x) {
+  const float z = fabsf(x) * 0.70710678118654752f, t = __fdividef(1.f, fmaf(0.3275911f, z, 1.f));
+  const float p = t * fmaf(t, fmaf(t, fmaf(t, fmaf(t, 1.061405429f, -1.453152027f), 1.421413741f), -0.284496736f), 0.254829592f);
+  return 0.5f * x * (1.f + copysignf(1.f - p * __expf(-z * z), x));
+}
+
 // `limit` is that of CLAMP.
 __device__ __forceinline__ float activated(float x, int activation, float limit = 0.f) {
   switch (activation) {
   case RELU: return fmaxf(x, 0.f);
-  case GELU: return 0.5f * x * (1.f + erff(x * 0.70710678118654752f));
+  case GELU: return gelu(x);
   case SILU: return x / (1.f + __expf(-x));
   case SIGMOID: return 1.f / (1.f + __expf(-x));
   case CLAMP: return fminf(fmaxf(x, -limit), limit);
   default: return x;
+  }
+}
+
+// Activates all of v. What is done is chosen once, so that only the code of one activation is fetched.
+template <int N> __device__ __forceinline__ void activate(float (&v)[N], int activation, float limit = 0.f) {
+  auto each = [&](auto one) {
+#pragma unroll
+    for (int i = 0; i < N; i++) v[i] = one(v[i]);
+  };
+  switch (activation) {
+  case RELU: each([](float x) { return activated(x, RELU); }); break;
+  case GELU: each([](float x) { return activated(x, GELU); }); break;
+  case SILU: each([](float x) { return activated(x, SILU); }); break;
+  case SIGMOID: each([](float x) { return activated(x, SIGMOID); }); break;
+  case CLAMP: each([=](float x) { return activated(x, CLAMP, limit); }); break;
+  default: break;
   }
 }
 

@@ -23,8 +23,11 @@ template <int V, typename T> __device__ __forceinline__ void write(const Depthwi
 #pragma unroll
     for (int i = 0; i < V; i++) sums[i] += add[i];
   }
+  activate(sums, p.activation, p.limit);
+  if (p.scale != 1.f || p.shift != 0.f) {
 #pragma unroll
-  for (int i = 0; i < V; i++) sums[i] = activated(sums[i], p.activation, p.limit) * p.scale + p.shift;
+    for (int i = 0; i < V; i++) sums[i] = sums[i] * p.scale + p.shift;
+  }
   store_v(static_cast<T *>(p.out) + at, sums);
 }
 

@@ -37,6 +37,120 @@ template <int VEC, typename T> __device__ __forceinline__ void bring(T *to, cons
   }
 }
 
+// RUN words of two numbers in one piece.
+template <int RUN> struct WordsOf { using type = uint4; };
+template <> struct WordsOf<2> { using type = uint2; };
+template <int RUN> using Words = typename WordsOf<RUN>::type;
+
+// The four lanes of a quad hold, each for its two columns, a word of RUN neighbouring fragments, and get the words of neighbouring
+// columns; and back, this being its own inverse.
+template <int RUN> __device__ __forceinline__ void swap_in_quad(uint32_t (&w)[RUN], int lane) {
+#pragma unroll
+  for (int k = 0; k < RUN; k += 2) {
+    const uint32_t got = __shfl_xor_sync(ALL_LANES, lane & 1 ? w[k] : w[k + 1], 1);
+    if (lane & 1) w[k] = got;
+    else w[k + 1] = got;
+  }
+  if constexpr (RUN == 4) {
+#pragma unroll
+    for (int j = 0; j < 2; j++) {
+      const uint32_t got = __shfl_xor_sync(ALL_LANES, lane & 2 ? w[j] : w[j + 2], 2);
+      if (lane & 2) w[j] = got;
+      else w[j + 2] = got;
+    }
+  }
+}
+
+// The first of the columns, counted from the RUN fragments' first, whose words a lane has after swap_in_quad.
+template <int RUN> __device__ __forceinline__ int place_in_quad(int lane) {
+  return RUN == 4 ? lane % 4 * 8 : lane % 2 * 8 + (lane & 2) * 2;
+}
+
+// Two numbers of a row of `columns`, the second where the row has it.
+template <typename O> __device__ __forceinline__ void put_2(O *out, float u, float v, int columns, int column) {
+  if (columns % 2 == 0) store_2(out, u, v);
+  else {
+    out[0] = from_float<O>(u);
+    if (column + 1 < columns) out[1] = from_float<O>(v);
+  }
+}
+
+template <int M, int N, typename F> __device__ __forceinline__ void each_sum(float (&sums)[M][N][4], F one) {
+#pragma unroll
+  for (int m = 0; m < M; m++)
+#pragma unroll
+    for (int n = 0; n < N; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) sums[m][n][i] = one(sums[m][n][i]);
+}
+
+// Adds the residual to a warp's sums, the first of which is that of `row` and `column`.
+template <typename T, int M, int N> __device__ __forceinline__ void add_residual(const Product &p, float (&sums)[M][N][4], int row0, int column0, int lane) {
+  constexpr int RUN = N % 4 == 0 ? 4 : 2;
+  const T *residual = static_cast<const T *>(p.residual);
+  const bool eights = p.columns % 8 == 0 && p.residual_stride % 8 == 0 && reinterpret_cast<unsigned long long>(residual) % 16 == 0;
+  const bool twos = p.columns % 2 == 0 && p.residual_stride % 2 == 0;
+#pragma unroll
+  for (int m = 0; m < M; m++)
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int row = row0 + m * 16 + lane / 4 + half * 8;
+      const bool inside = row < p.rows;
+      const T *from = residual + (inside ? static_cast<long long>(row % p.residual_rows) * p.residual_stride : 0);
+      if (eights) {
+#pragma unroll
+        for (int n = 0; n < N; n += RUN) {
+          Words<RUN> got = {};
+          const int column = column0 + n * 8 + place_in_quad<RUN>(lane);
+          if (inside && column < p.columns) got = *reinterpret_cast<const Words<RUN> *>(from + column);
+          __align__(16) uint32_t words[RUN];
+          *reinterpret_cast<Words<RUN> *>(words) = got;
+          swap_in_quad(words, lane);
+#pragma unroll
+          for (int i = 0; i < RUN; i++) {
+            const float2 add = load_2(reinterpret_cast<const T *>(&words[i]));
+            sums[m][n + i][half * 2] += add.x, sums[m][n + i][half * 2 + 1] += add.y;
+          }
+        }
+        continue;
+      }
+      if (!inside) continue;
+#pragma unroll
+      for (int n = 0; n < N; n++) {
+        const int column = column0 + n * 8 + lane % 4 * 2;
+        if (column >= p.columns) continue;
+        const bool two = column + 1 < p.columns;
+        const float2 add = twos ? load_2(from + column) : make_float2(to_float(from[column]), two ? to_float(from[column + 1]) : 0.f);
+        sums[m][n][half * 2] += add.x, sums[m][n][half * 2 + 1] += add.y;
+      }
+    }
+}
+
+// What follows the sums of a warp, the first of which is that of `row0` and `column0`. What is asked for is chosen once, so that
+// only that code is fetched.
+template <typename T, int M, int N> __device__ __forceinline__ void finish_sums(const Product &p, float (&sums)[M][N][4], int row0, int column0, int lane) {
+  if (p.bias) {
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+      const int column = column0 + n * 8 + lane % 4 * 2;
+      const float b0 = column < p.columns ? p.bias[column] : 0.f, b1 = column + 1 < p.columns ? p.bias[column + 1] : 0.f;
+#pragma unroll
+      for (int m = 0; m < M; m++) sums[m][n][0] += b0, sums[m][n][1] += b1, sums[m][n][2] += b0, sums[m][n][3] += b1;
+    }
+  }
+  if (p.residual && !p.residual_last) add_residual<T>(p, sums, row0, column0, lane);
+  switch (p.activation) {
+  case RELU: each_sum(sums, [](float x) { return activated(x, RELU); }); break;
+  case GELU: each_sum(sums, [](float x) { return activated(x, GELU); }); break;
+  case SILU: each_sum(sums, [](float x) { return activated(x, SILU); }); break;
+  case SIGMOID: each_sum(sums, [](float x) { return activated(x, SIGMOID); }); break;
+  case CLAMP: each_sum(sums, [&](float x) { return activated(x, CLAMP, p.limit); }); break;
+  default: break;
+  }
+  if (p.scale != 1.f || p.shift != 0.f) each_sum(sums, [&](float x) { return x * p.scale + p.shift; });
+  if (p.residual && p.residual_last) add_residual<T>(p, sums, row0, column0, lane);
+}
+
 // BM×BN tile of the output a block; a warp makes WM×WN of it; k goes by BK; STAGES tiles are in shared memory.
 template <typename T, bool CONV, int VEC, int BM, int BN, int WM, int WN, int BK, int STAGES>
 __device__ __forceinline__ void product(const Product &p) {
@@ -48,9 +162,12 @@ __device__ __forceinline__ void product(const Product &p) {
   const int thread = threadIdx.x, chunk = thread % CHUNKS, first = thread / CHUNKS;
   const int row0 = blockIdx.x * BM, column0 = blockIdx.y * BN;
 
-  // What this thread copies: the same chunk of k in A_ROWS rows of A and B_ROWS rows of B.
-  const T *base[A_ROWS];
+  // What this thread copies: the same chunk of k in A_ROWS rows of A and B_ROWS rows of B. `from` is where the numbers of A come from
+  // next, `inside` has a bit for each row that has any, and the chunk's walk stays within a tap or part until it reaches `end`.
+  const T *base[A_ROWS], *from[A_ROWS], *weight[B_ROWS];
   int y0[A_ROWS], x0[A_ROWS], twice[A_ROWS];
+  unsigned inside = 0, columns = 0;
+  int end = 0, channels = 0;
 #pragma unroll
   for (int i = 0; i < A_ROWS; i++) {
     int row = row0 + first + i * STEP;
@@ -65,10 +182,40 @@ __device__ __forceinline__ void product(const Product &p) {
       twice[i] = p.out_width > 0 && row < p.rows ? doubled_row(p, row) : 0;
     }
   }
-  Walk walk = {chunk * 8, 0, 0};
-  if constexpr (CONV) walk.settle_tap(p);
-  else walk.settle_part(p);
   int k = chunk * 8;
+#pragma unroll
+  for (int i = 0; i < B_ROWS; i++) {
+    const int column = column0 + first + i * STEP;
+    weight[i] = static_cast<const T *>(p.weight) + (column < p.columns ? static_cast<long long>(column) * p.inner + k : 0);
+    columns |= static_cast<unsigned>(column < p.columns) << i;
+  }
+  Walk walk = {k, 0, 0};
+  auto locate = [&] {
+    inside = 0;
+    if constexpr (CONV) {
+      walk.settle_tap(p);
+      end = p.padded, channels = p.channels;
+    } else {
+      walk.settle_part(p);
+      end = channels = walk.ky < p.part_count ? p.parts[walk.ky].channels : 1 << 30;
+    }
+#pragma unroll
+    for (int i = 0; i < A_ROWS; i++) {
+      const T *start = static_cast<const T *>(p.parts[0].start);
+      if constexpr (CONV) {
+        const int y = y0[i] + walk.ky, x = x0[i] + walk.kx;
+        const bool here = walk.ky < p.kernel_height && y >= 0 && y < p.height && x >= 0 && x < p.width;
+        from[i] = here ? base[i] + static_cast<long long>(y * p.width + x) * p.parts[0].stride + walk.c : start;
+        inside |= static_cast<unsigned>(here) << i;
+      } else {
+        const bool here = y0[i] >= 0 && walk.ky < p.part_count;
+        const Part &part = p.parts[here ? walk.ky : 0];
+        from[i] = here ? static_cast<const T *>(part.start) + (part.doubled ? twice[i] : y0[i]) * part.stride + walk.c : start;
+        inside |= static_cast<unsigned>(here) << i;
+      }
+    }
+  };
+  locate();
 
   auto bring_tiles = [&](int stage) {
     T *a = a_tiles + stage * BM * ROW + chunk * 8, *b = b_tiles + stage * BN * ROW + chunk * 8;
@@ -76,32 +223,19 @@ __device__ __forceinline__ void product(const Product &p) {
     for (int i = 0; i < A_ROWS; i++) {
       int r = first + i * STEP;
       if (BM % STEP != 0 && r >= BM) break;
-      if constexpr (CONV) {
-        int y = y0[i] + walk.ky, x = x0[i] + walk.kx;
-        bool inside = walk.ky < p.kernel_height && y >= 0 && y < p.height && x >= 0 && x < p.width;
-        const T *from = inside ? base[i] + static_cast<long long>(y * p.width + x) * p.parts[0].stride + walk.c : static_cast<const T *>(p.parts[0].start);
-        bring<VEC>(a + r * ROW, from, inside ? p.channels - walk.c : 0);
-      } else {
-        bool inside = y0[i] >= 0 && walk.ky < p.part_count;
-        const Part &part = p.parts[inside ? walk.ky : 0];
-        const T *start = static_cast<const T *>(part.start);
-        const T *from = inside ? start + (part.doubled ? twice[i] : y0[i]) * part.stride + walk.c : start;
-        bring<VEC>(a + r * ROW, from, inside ? part.channels - walk.c : 0);
-      }
+      bring<VEC>(a + r * ROW, from[i], inside >> i & 1 ? channels - walk.c : 0);
+      from[i] += BK;
     }
 #pragma unroll
     for (int i = 0; i < B_ROWS; i++) {
       int r = first + i * STEP;
       if (BN % STEP != 0 && r >= BN) break;
-      int column = column0 + r;
-      bool inside = column < p.columns && k < p.inner;
-      const T *weight = static_cast<const T *>(p.weight);
-      copy_16(b + r * ROW, inside ? weight + static_cast<long long>(column) * p.inner + k : weight, inside);
+      copy_16(b + r * ROW, weight[i], k < p.inner && columns >> i & 1);
+      weight[i] += BK;
     }
     k += BK;
     walk.c += BK;
-    if constexpr (CONV) walk.settle_tap(p);
-    else walk.settle_part(p);
+    if (walk.c >= end) locate();
   };
 
   const int steps = (p.inner + BK - 1) / BK;
@@ -113,76 +247,78 @@ __device__ __forceinline__ void product(const Product &p) {
 
   const int warp = thread / 32, lane = thread % 32;
   const int m0 = warp / (BN / WN) * WM, n0 = warp % (BN / WN) * WN;
-  float sums[WM / 16][WN / 8][4];
+  // Neighbouring fragments that go to memory together.
+  constexpr int M = WM / 16, N = WN / 8, RUN = N % 4 == 0 ? 4 : 2;
+  float sums[M][N][4];
 #pragma unroll
-  for (int m = 0; m < WM / 16; m++)
+  for (int m = 0; m < M; m++)
 #pragma unroll
-    for (int n = 0; n < WN / 8; n++)
+    for (int n = 0; n < N; n++)
 #pragma unroll
       for (int i = 0; i < 4; i++) sums[m][n][i] = 0.f;
 
+  // The stage whose tiles are multiplied.
+  int at = 0;
   for (int step = 0; step < steps; step++) {
     copies_wait<STAGES - 2>();
     __syncthreads();
     // The tile that is overwritten was used in the step before, which all threads have left.
-    if (step + STAGES - 1 < steps) bring_tiles((step + STAGES - 1) % STAGES);
+    if (step + STAGES - 1 < steps) bring_tiles(at == 0 ? STAGES - 1 : at - 1);
     copies_commit();
-    const T *a = a_tiles + step % STAGES * BM * ROW, *b = b_tiles + step % STAGES * BN * ROW;
+    const T *a = a_tiles + at * BM * ROW, *b = b_tiles + at * BN * ROW;
+    at = at + 1 == STAGES ? 0 : at + 1;
+    // The fragments of the next sixteen numbers of k are read while those of these are multiplied.
+    uint32_t left[2][M][4], right[2][N / 2][4];
+    auto read = [&](int slot, int kk) {
+#pragma unroll
+      for (int m = 0; m < M; m++) load_matrices(left[slot][m], a + (m0 + m * 16 + (lane & 15)) * ROW + kk + (lane >> 4) * 8);
+#pragma unroll
+      for (int n = 0; n < N / 2; n++) load_matrices(right[slot][n], b + (n0 + n * 16 + (lane & 7) + (lane >> 4) * 8) * ROW + kk + ((lane >> 3) & 1) * 8);
+    };
+    read(0, 0);
 #pragma unroll
     for (int kk = 0; kk < BK; kk += 16) {
-      uint32_t left[WM / 16][4];
+      const int slot = kk / 16 % 2;
+      if (kk + 16 < BK) read(1 - slot, kk + 16);
 #pragma unroll
-      for (int m = 0; m < WM / 16; m++) load_matrices(left[m], a + (m0 + m * 16 + (lane & 15)) * ROW + kk + (lane >> 4) * 8);
+      for (int n = 0; n < N / 2; n++)
 #pragma unroll
-      for (int n = 0; n < WN / 16; n++) {
-        uint32_t right[4];
-        load_matrices(right, b + (n0 + n * 16 + (lane & 7) + (lane >> 4) * 8) * ROW + kk + ((lane >> 3) & 1) * 8);
-#pragma unroll
-        for (int m = 0; m < WM / 16; m++) {
-          multiply_add(sums[m][2 * n], left[m], right[0], right[1], T());
-          multiply_add(sums[m][2 * n + 1], left[m], right[2], right[3], T());
+        for (int m = 0; m < M; m++) {
+          multiply_add(sums[m][2 * n], left[slot][m], right[slot][n][0], right[slot][n][1], T());
+          multiply_add(sums[m][2 * n + 1], left[slot][m], right[slot][n][2], right[slot][n][3], T());
         }
-      }
     }
   }
 
-  const T *residual = static_cast<const T *>(p.residual);
-  const bool even = p.columns % 2 == 0;
+  finish_sums<T>(p, sums, row0 + m0, column0 + n0, lane);
+  const bool eights = p.columns % 8 == 0;
 #pragma unroll
-  for (int m = 0; m < WM / 16; m++)
+  for (int m = 0; m < M; m++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      int row = row0 + m0 + m * 16 + lane / 4 + half * 8;
-      if (row >= p.rows) continue;
-      long long out_row = static_cast<long long>(row) * p.columns;
-      long long residual_row = residual ? static_cast<long long>(row % p.residual_rows) * p.residual_stride : 0;
+      const int row = row0 + m0 + m * 16 + lane / 4 + half * 8;
+      const long long out_row = static_cast<long long>(row) * p.columns;
+      if (!p.out_f32 && eights) {
+        T *out = static_cast<T *>(p.out) + out_row;
 #pragma unroll
-      for (int n = 0; n < WN / 8; n++) {
-        int column = column0 + n0 + n * 8 + lane % 4 * 2;
+        for (int n = 0; n < N; n += RUN) {
+          __align__(16) uint32_t words[RUN];
+#pragma unroll
+          for (int i = 0; i < RUN; i++) words[i] = pack_2(sums[m][n + i][half * 2], sums[m][n + i][half * 2 + 1], T());
+          swap_in_quad(words, lane);
+          const int column = column0 + n0 + n * 8 + place_in_quad<RUN>(lane);
+          if (row < p.rows && column < p.columns) *reinterpret_cast<Words<RUN> *>(out + column) = *reinterpret_cast<Words<RUN> *>(words);
+        }
+        continue;
+      }
+      if (row >= p.rows) continue;
+#pragma unroll
+      for (int n = 0; n < N; n++) {
+        const int column = column0 + n0 + n * 8 + lane % 4 * 2;
         if (column >= p.columns) continue;
-        bool two = even || column + 1 < p.columns;
-        float bias0 = p.bias ? p.bias[column] : 0.f, bias1 = p.bias && two ? p.bias[column + 1] : 0.f;
-        float2 add = make_float2(0.f, 0.f);
-        if (residual) {
-          if (even && p.residual_stride % 2 == 0) add = load_2(residual + residual_row + column);
-          else add = make_float2(to_float(residual[residual_row + column]), two ? to_float(residual[residual_row + column + 1]) : 0.f);
-        }
-        float u = finished(p, sums[m][n][half * 2], bias0, add.x), v = finished(p, sums[m][n][half * 2 + 1], bias1, add.y);
-        if (p.out_f32) {
-          float *out = static_cast<float *>(p.out) + out_row + column;
-          if (even) store_2(out, u, v);
-          else {
-            out[0] = u;
-            if (two) out[1] = v;
-          }
-        } else {
-          T *out = static_cast<T *>(p.out) + out_row + column;
-          if (even) store_2(out, u, v);
-          else {
-            out[0] = from_float<T>(u);
-            if (two) out[1] = from_float<T>(v);
-          }
-        }
+        const float u = sums[m][n][half * 2], v = sums[m][n][half * 2 + 1];
+        if (p.out_f32) put_2(static_cast<float *>(p.out) + out_row + column, u, v, p.columns, column);
+        else put_2(static_cast<T *>(p.out) + out_row + column, u, v, p.columns, column);
       }
     }
 }

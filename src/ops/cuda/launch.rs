@@ -134,9 +134,13 @@ impl Kernel {
             candle_core::bail!("{}: a grid of {:?} blocks is too large", self.name, self.grid);
         }
         let function = kernels::function(device, self.file, self.name)?;
-        if self.shared > SHARED {
-            let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            function.set_attribute(attribute, self.shared as i32).w()?;
+        if self.shared > 0 {
+            // What the kernel declares counts too.
+            let declared = function.get_attribute(CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES).w()?;
+            if self.shared + declared.max(0) as usize > SHARED {
+                let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                function.set_attribute(attribute, self.shared as i32).w()?;
+            }
         }
         let stream = device.cuda_stream();
         let mut builder = stream.launch_builder(&function);

@@ -84,3 +84,32 @@ extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restr
     atomicMax(mask + 1, left), atomicMax(mask + 2, top), atomicMax(mask + 3, right), atomicMax(mask + 4, bottom);
   }
 }
+
+// Logits of masks [images, masks, 4·side, 4·side] f32: for each pixel the product of its channels with those of each mask. Pixels
+// come as two steps of doubling left them: [images, side², 2, 2, 2, 2, channels], row and column within the pixel of the first step,
+// then within that of the second; `weights` is [images, masks, channels] f32.
+template <typename T>
+__device__ __forceinline__ void mask_logits(const T *__restrict__ pixels, const float *__restrict__ weights, float *__restrict__ out, int masks, int side, int channels) {
+  const int width = 4 * side, at = blockIdx.x * blockDim.x + threadIdx.x, image = blockIdx.y;
+  if (at >= width * width) return;
+  const int y = at / width, x = at % width;
+  const int token = y / 4 * side + x / 4, first = y / 2 % 2 * 2 + x / 2 % 2, second = y % 2 * 2 + x % 2;
+  const T *from = pixels + (((static_cast<long long>(image) * side * side + token) * 4 + first) * 4 + second) * channels;
+  for (int m = 0; m < masks; m++) {
+    const float *weight = weights + (static_cast<long long>(image) * masks + m) * channels;
+    float sum = 0.f;
+    for (int c = 0; c < channels; c += 8) {
+      float v[8];
+      load_8(from + c, v);
+#pragma unroll
+      for (int i = 0; i < 8; i++) sum = fmaf(v[i], weight[c + i], sum);
+    }
+    out[(static_cast<long long>(image) * masks + m) * width * width + at] = sum;
+  }
+}
+
+#define LOGITS(SUFFIX, TYPE)                                                                                                            \
+  extern "C" __global__ void __launch_bounds__(256) mask_logits_##SUFFIX(const TYPE *pixels, const float *weights, float *out, int masks, int side, int channels) { \
+    mask_logits(pixels, weights, out, masks, side, channels);                                                                           \
+  }
+FOR_FLOATS(LOGITS)

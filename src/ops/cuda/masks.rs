@@ -1,6 +1,6 @@
 //! From mask logits to bits at the frame's resolution.
 
-use super::launch::{self, Kernel, int};
+use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{Result, masks::bits_row};
 use candle_core::{DType, Tensor};
 
@@ -19,4 +19,21 @@ pub(crate) fn masks_to_bits(logits: &Tensor, side: usize, scaled: (usize, usize)
     // SAFETY: the logits are n maps of h×w, the bits n rows of that length.
     unsafe { kernel.launch(device, &[&from, &to, &h?, &w?, &side?, &sh?, &sw?, &fh?, &fw?]) }?;
     Ok(bits)
+}
+
+/// See [`crate::ops::mask_logits`].
+pub(crate) fn mask_logits(pixels: &Tensor, weights: &Tensor, side: usize) -> Result<Tensor> {
+    let ((n, count, c), (wn, m, wc)) = (pixels.dims3()?, weights.dims3()?);
+    if count != 16 * side * side || (wn, wc) != (n, c) || !c.is_multiple_of(8) {
+        candle_core::bail!("mask_logits: {:?} by {:?} for a side of {side}", pixels.shape(), weights.shape());
+    }
+    let (device, dtype) = (launch::device(pixels)?, pixels.dtype());
+    let (pixels, weights) = (pixels.contiguous()?, weights.contiguous()?);
+    let (logits, out) = empty(device, (n, m, 4 * side, 4 * side), DType::F32)?;
+    let (from, by) = (launch::contiguous(&pixels, dtype, "mask_logits")?, launch::contiguous(&weights, DType::F32, "mask_logits")?);
+    let grid = ((16 * side * side).div_ceil(256), n, 1);
+    let kernel = Kernel { file: "masks", name: named!("mask_logits", dtype)?, grid, block: (256, 1), shared: 0 };
+    // SAFETY: sizes are those of the tensors, checked above.
+    unsafe { kernel.launch(device, &[&from, &by, &out, &int(m)?, &int(side)?, &int(c)?]) }?;
+    Ok(logits)
 }

@@ -27,7 +27,7 @@ pub(super) use attention::{WindowAttention, attention};
 pub(super) use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 pub(super) use conv2d::Conv2d;
 pub(super) use deformable_attention::{deformable_attention, deformable_attention_around};
-pub(super) use masks::masks_to_bits;
+pub(super) use masks::{mask_logits, masks_to_bits};
 pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
 pub(super) use pointwise::{activate, add, concat_channels, max_pool2d, upsample_nearest2x};
 pub(super) use product::Linear;

@@ -6,13 +6,8 @@ struct LayerNorm {
   const void *input;
   const float *weight, *bias;
   void *out;
-  // Added to the normalised row where there is one, for a second output.
-  const void *position;
-  void *placed;
   long long stride;
   int rows, channels;
-  // The position repeats after this many rows.
-  int position_rows;
   float eps;
   // The input is held to ± this before it is normalised; none where 0.
   float limit;
@@ -42,11 +37,9 @@ template <typename T, typename F> __device__ __forceinline__ void normalise(cons
   }
   const float factor = rsqrtf(warp_sum(squares) / n + p.eps);
   const long long to = static_cast<long long>(row) * n;
-  const long long from = p.position ? static_cast<long long>(row % p.position_rows) * n : 0;
   auto put = [&](int c, float v) {
     float y = activated((v - mean) * factor * p.weight[c] + p.bias[c], p.activation);
     static_cast<T *>(p.out)[to + c] = from_float<T>(y);
-    if (p.position) static_cast<T *>(p.placed)[to + c] = from_float<T>(y + static_cast<const float *>(p.position)[from + c]);
   };
 #pragma unroll
   for (int i = 0; i < HELD; i++)
@@ -63,6 +56,54 @@ template <typename T> __device__ __forceinline__ void layer_norm(const LayerNorm
     float v = to_float(from[c]);
     return limit > 0.f ? fminf(fmaxf(v, -limit), limit) : v;
   });
+}
+
+// Sum over the LANES threads of a row; each of them gets it.
+template <int LANES> __device__ __forceinline__ float row_sum(float x) {
+#pragma unroll
+  for (int o = LANES / 2; o > 0; o >>= 1) x += __shfl_xor_sync(ALL_LANES, x, o);
+  return x;
+}
+
+// As layer_norm, for channels divisible by eight, up to 8·LANES·EACH of them: LANES threads a row, each with EACH chunks of eight.
+template <typename T, int LANES, int EACH> __device__ __forceinline__ void layer_norm_held(const LayerNorm &p) {
+  const int lane = threadIdx.x % LANES, row = blockIdx.x * (256 / LANES) + threadIdx.x / LANES, n = p.channels;
+  // Threads beyond the last row take part in the sums.
+  const bool inside = row < p.rows;
+  const T *from = static_cast<const T *>(p.input) + (inside ? row : 0) * p.stride;
+  float v[EACH][8], sum = 0.f;
+#pragma unroll
+  for (int i = 0; i < EACH; i++) {
+    const int c = (lane + i * LANES) * 8;
+    if (c >= n) continue;
+    load_8(from + c, v[i]);
+    if (p.limit > 0.f) activate(v[i], CLAMP, p.limit);
+#pragma unroll
+    for (int j = 0; j < 8; j++) sum += v[i][j];
+  }
+  const float mean = row_sum<LANES>(sum) / n;
+  float squares = 0.f;
+#pragma unroll
+  for (int i = 0; i < EACH; i++) {
+    if ((lane + i * LANES) * 8 >= n) continue;
+#pragma unroll
+    for (int j = 0; j < 8; j++) v[i][j] -= mean, squares = fmaf(v[i][j], v[i][j], squares);
+  }
+  const float factor = rsqrtf(row_sum<LANES>(squares) / n + p.eps);
+  if (!inside) return;
+  T *to = static_cast<T *>(p.out) + static_cast<long long>(row) * n;
+#pragma unroll
+  for (int i = 0; i < EACH; i++) {
+    const int c = (lane + i * LANES) * 8;
+    if (c >= n) continue;
+    float weight[8], bias[8];
+    load_8(p.weight + c, weight);
+    load_8(p.bias + c, bias);
+#pragma unroll
+    for (int j = 0; j < 8; j++) v[i][j] = v[i][j] * factor * weight[j] + bias[j];
+    activate(v[i], p.activation);
+    store_8(to + c, v[i]);
+  }
 }
 
 // Normalisation of gate·x + gate'·seen, the gates being the halves of each row of `gates` [rows, 2·channels].
@@ -89,6 +130,10 @@ template <typename T> __device__ __forceinline__ void softmax(const T *__restric
 
 #define NORMS(SUFFIX, TYPE)                                                                                                             \
   extern "C" __global__ void __launch_bounds__(256) layer_norm_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm<TYPE>(p); }    \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_64_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 8, 1>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_128_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 16, 1>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_256_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 1>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_512_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 2>(p); } \
   extern "C" __global__ void __launch_bounds__(256)                                                                                     \
       gated_norm_##SUFFIX(const __grid_constant__ LayerNorm p, const TYPE *gates, const TYPE *x, const TYPE *seen) {                    \
     gated_norm<TYPE>(p, gates, x, seen);                                                                                                \

@@ -18,12 +18,9 @@ struct Arguments {
     weight: u64,
     bias: u64,
     out: u64,
-    position: u64,
-    placed: u64,
     stride: i64,
     rows: i32,
     channels: i32,
-    position_rows: i32,
     eps: f32,
     limit: f32,
     activation: i32,
@@ -67,7 +64,20 @@ pub(crate) fn layer_norm(x: &Tensor, norm: &Norm<'_>, limit: f32, activation: Ac
     arguments.input = launch::address(&x)?;
     arguments.stride = row_stride(&x).unwrap_or(0) as i64;
     (arguments.limit, arguments.activation) = (limit, code(activation).0);
-    let kernel = Kernel::rows("norm", named!("layer_norm", x.dtype())?, arguments.rows as usize);
+    let (channels, rows) = (arguments.channels as usize, arguments.rows as usize);
+    let rows_aligned = arguments.input.is_multiple_of(8 * x.dtype().size_in_bytes() as u64) && arguments.stride % 8 == 0;
+    let constants_aligned = [arguments.weight, arguments.bias].iter().all(|a| a.is_multiple_of(16));
+    let kernel = if channels.is_multiple_of(8) && channels <= 512 && rows_aligned && constants_aligned {
+        let (name, threads) = match channels {
+            ..=64 => (named!("layer_norm_64", x.dtype())?, 8),
+            65..=128 => (named!("layer_norm_128", x.dtype())?, 16),
+            129..=256 => (named!("layer_norm_256", x.dtype())?, 32),
+            _ => (named!("layer_norm_512", x.dtype())?, 32),
+        };
+        Kernel::over("norm", name, rows * threads)
+    } else {
+        Kernel::rows("norm", named!("layer_norm", x.dtype())?, rows)
+    };
     // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
     unsafe { kernel.launch(device, &[&arguments]) }?;
     Ok(y)

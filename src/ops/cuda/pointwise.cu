@@ -10,6 +10,21 @@ template <typename T, typename B> __device__ __forceinline__ void sum(const T *_
   y[i] = from_float<T>(activated(v, activation, limit));
 }
 
+// As sum, eight numbers a thread: n and the period are counted in eights.
+template <typename T, typename B> __device__ __forceinline__ void sum_8(const T *__restrict__ a, const B *__restrict__ b, T *__restrict__ y, unsigned n, unsigned period, int activation, float limit) {
+  const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  float v[8], add[8];
+  load_8(a + 8ll * i, v);
+  if (b) {
+    load_8(b + 8ll * (i % period), add);
+#pragma unroll
+    for (int j = 0; j < 8; j++) v[j] += add[j];
+  }
+  activate(v, activation, limit);
+  store_8(y + 8ll * i, v);
+}
+
 // Copies rows of `channels` numbers, `stride` apart, to columns `first` and on of rows of `width` numbers.
 template <typename T> __device__ __forceinline__ void place(const T *__restrict__ x, T *__restrict__ y, long long rows, int channels, long long stride, int first, int width) {
   long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -71,6 +86,12 @@ template <typename T> __device__ __forceinline__ void upsample_2(const T *__rest
   }                                                                                                                                     \
   extern "C" __global__ void sum_with_f32_##SUFFIX(const TYPE *a, const float *b, TYPE *y, long long n, long long period, int activation, float limit) { \
     sum(a, b, y, n, period, activation, limit);                                                                                         \
+  }                                                                                                                                     \
+  extern "C" __global__ void sum_8_##SUFFIX(const TYPE *a, const TYPE *b, TYPE *y, unsigned n, unsigned period, int activation, float limit) { \
+    sum_8(a, b, y, n, period, activation, limit);                                                                                       \
+  }                                                                                                                                     \
+  extern "C" __global__ void sum_8_with_f32_##SUFFIX(const TYPE *a, const float *b, TYPE *y, unsigned n, unsigned period, int activation, float limit) { \
+    sum_8(a, b, y, n, period, activation, limit);                                                                                       \
   }                                                                                                                                     \
   extern "C" __global__ void place_##SUFFIX(const TYPE *x, TYPE *y, long long rows, int channels, long long stride, int first, int width) { \
     place(x, y, rows, channels, stride, first, width);                                                                                  \

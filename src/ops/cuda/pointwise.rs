@@ -24,15 +24,24 @@ fn sum(a: &Tensor, b: Option<&Tensor>, activation: Activation) -> Result<Tensor>
     let (device, dtype, a) = (launch::device(a)?, a.dtype(), a.contiguous()?);
     let b = b.map(Tensor::contiguous).transpose()?;
     let (n, period) = (a.elem_count(), b.as_ref().map_or(1, Tensor::elem_count));
-    let name = match b.as_ref().map(Tensor::dtype) {
-        Some(DType::F32) if dtype != DType::F32 => named!("sum_with_f32", dtype)?,
+    let with_f32 = match b.as_ref().map(Tensor::dtype) {
+        Some(DType::F32) if dtype != DType::F32 => true,
         Some(other) if other != dtype => candle_core::bail!("a sum of {dtype:?} and {other:?}"),
-        _ => named!("sum", dtype)?,
+        _ => false,
     };
     let (y, out) = empty(device, a.shape(), dtype)?;
     let from = launch::address(&a)?;
     let other = b.as_ref().map_or(Ok(0), launch::address)?;
     let (activation, limit) = code(activation);
+    let aligned = [from, other].iter().all(|at| at.is_multiple_of(32)) && n.is_multiple_of(8);
+    if aligned && (b.is_none() || period.is_multiple_of(8)) && n <= i32::MAX as usize {
+        let name = if with_f32 { named!("sum_8_with_f32", dtype)? } else { named!("sum_8", dtype)? };
+        let (n, period) = (int(n / 8)?, int((period / 8).max(1))?);
+        // SAFETY: as below, counted in eights.
+        unsafe { Kernel::over("pointwise", name, n as usize).launch(device, &[&from, &other, &out, &n, &period, &activation, &limit]) }?;
+        return Ok(y);
+    }
+    let name = if with_f32 { named!("sum_with_f32", dtype)? } else { named!("sum", dtype)? };
     // SAFETY: a and y have `n` numbers, b has `period`.
     unsafe {
         Kernel::over("pointwise", name, n).launch(device, &[&from, &other, &out, &(n as i64), &(period as i64), &activation, &limit])

@@ -159,6 +159,14 @@ fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usiz
     [8, 4].into_iter().find(|&n| divides(n)).unwrap_or(1)
 }
 
+/// A residual in evenly spaced rows that kernels can read: by pairs where rows are even, which must then start at even places.
+fn in_pairs(x: &Tensor) -> Result<Tensor> {
+    let x = even(x)?;
+    let odd = !launch::address(&x)?.is_multiple_of(2 * x.dtype().size_in_bytes() as u64);
+    let pairs = x.dims().last().is_some_and(|c| c.is_multiple_of(2)) && row_stride(&x).is_some_and(|s| s.is_multiple_of(2));
+    if odd && pairs { x.force_contiguous() } else { Ok(x) }
+}
+
 /// What the result and the residual are of.
 fn types(x: &Tensor, precision: Precision) -> Result<(DType, DType)> {
     let dtype = x.dtype();
@@ -203,7 +211,7 @@ impl Weights {
         };
         let rows = shape.iter().take(shape.len().saturating_sub(1)).product::<usize>();
         let (out, address) = empty(device, shape, out_type)?;
-        let residual = job.residual.map(|r| even(r.map)).transpose()?;
+        let residual = job.residual.map(|r| in_pairs(r.map)).transpose()?;
         if let Some(residual) = &residual {
             let given = residual.elem_count();
             if given == 0 || residual.dims().last() != Some(&self.columns) || !rows.is_multiple_of(given / self.columns) {
@@ -216,9 +224,6 @@ impl Weights {
             product.residual_stride = int(row_stride(residual).unwrap_or(self.columns))?;
             product.residual = launch::address(residual)?;
             product.residual_last = i32::from(job.residual.is_some_and(|r| r.last));
-            if !product.residual.is_multiple_of(2 * residual_type.size_in_bytes() as u64) {
-                candle_core::bail!("a residual that starts between two pairs of numbers");
-            }
         }
         product.weight = launch::contiguous(weight, weight.dtype(), "weights")?;
         product.bias = launch::optional(self.bias.as_ref(), DType::F32, "bias")?;
@@ -229,7 +234,10 @@ impl Weights {
         product.out_f32 = i32::from(out_type == DType::F32);
         let mut kernel =
             if split { split_kernel(x.dtype(), rows, self.columns)? } else { kernel(x.dtype(), in_f32, job, rows, self.columns)? };
-        if !in_f32 && job.alignment == 8 {
+        let few = if in_f32 || !job.conv { None } else { few_kernel(x.dtype(), &product)? };
+        if let Some(few) = few {
+            kernel = few;
+        } else if !in_f32 && job.alignment == 8 {
             kernel = fastest(device, &product, job.conv, x.dtype(), kernel)?;
         }
         // SAFETY: `Product` is the kernel's own type; addresses and sizes are those of the tensors above, which outlive the launch
@@ -280,6 +288,22 @@ struct Job<'a> {
     residual: Option<Residual<'a>>,
     activation: Activation,
     affine: Option<(f32, f32)>,
+}
+
+/// The kernel for 3×3 convolutions of one or three channels, where it can make this one: without a residual, by eight outputs.
+fn few_kernel(dtype: DType, p: &Product) -> Result<Option<Kernel>> {
+    let name = match p.channels {
+        1 => named!("conv_few_1", dtype)?,
+        3 => named!("conv_few_3", dtype)?,
+        _ => return Ok(None),
+    };
+    let columns = p.columns as usize;
+    if (p.kernel_height, p.kernel_width) != (3, 3) || p.residual != 0 || p.out_f32 != 0 || !columns.is_multiple_of(8) || columns > 128 {
+        return Ok(None);
+    }
+    let threads = p.rows as usize / p.out_width as usize * (p.out_width as usize).div_ceil(2) * columns / 8;
+    int(threads)?;
+    Ok(Some(Kernel { shared: 9 * p.channels as usize * columns * 4, ..Kernel::over("conv_few", name, threads) }))
 }
 
 /// The kernel that sums products of f32 numbers on the tensor cores.

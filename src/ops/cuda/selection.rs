@@ -6,8 +6,8 @@ use candle_core::{DType, Tensor};
 
 /// Most that [`top_k`] chooses, as in `selection.cu`.
 const MOST_TOP: usize = 2048;
-/// Numbers of a row that are kept in shared memory.
-const HELD: usize = 24 << 10;
+/// Numbers of a row that are kept in shared memory, beside the chosen ones: 99 KiB is the least that a block can have on any chip.
+const HELD: usize = 20 << 10;
 
 /// See [`crate::ops::top_k`].
 pub(crate) fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
