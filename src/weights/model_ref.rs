@@ -243,7 +243,7 @@ mod tests {
         for (text, role, expected) in [
             ("dfine-n-obj365", Role::Detector, "neither a file nor the name of a model"),
             ("dfine", Role::Detector, "dfine-s-obj2coco"),
-            ("", Role::Segmenter, "or one of mobile-sam, mobile-sam-safetensors"),
+            ("", Role::Segmenter, "mobile-sam, mobile-sam-safetensors"),
             ("mobile-sam", Role::Detector, "goes with --segmenter, not --detector"),
             ("weights/best.pth", Role::Detector, "no such file or directory"),
             ("./a/b", Role::Detector, "no such file or directory"),
