@@ -203,10 +203,7 @@ mod tests {
         assert_eq!(lines[0], "earlier");
         let after_time = lines[1].split_once(" event=").unwrap().1;
         assert!(lines[1].starts_with("kpi ts="), "{text}");
-        assert_eq!(
-            after_time,
-            "frame source=\"a b\" frame=12 number=3 decode_ms=1.5 detect_preprocess_ms=0.25 latency_ms=7.0 objects=0"
-        );
+        assert_eq!(after_time, "frame source=\"a b\" frame=12 number=3 decode_ms=1.5 detect_preprocess_ms=0.25 latency_ms=7.0 objects=0");
         assert!(lines[2].ends_with(r#"event=input-error input=x.png problem="not \"an\" image\nat all""#), "{text}");
     }
 

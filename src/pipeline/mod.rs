@@ -96,15 +96,8 @@ impl Stages {
     /// Masks to the frame's resolution.
     pub const MASKS: &'static str = "masks";
     /// Stages between a decoded frame and its result.
-    pub const OF_A_FRAME: [&'static str; 7] = [
-        Self::DETECT_PREPROCESS,
-        Self::DETECT,
-        Self::SELECT,
-        Self::SEGMENT_PREPROCESS,
-        Self::ENCODE,
-        Self::DECODE_MASKS,
-        Self::MASKS,
-    ];
+    pub const OF_A_FRAME: [&'static str; 7] =
+        [Self::DETECT_PREPROCESS, Self::DETECT, Self::SELECT, Self::SEGMENT_PREPROCESS, Self::ENCODE, Self::DECODE_MASKS, Self::MASKS];
     /// Writing one frame's outputs.
     pub const WRITE: &'static str = "write";
     /// Completing the outputs of the whole run.

@@ -28,7 +28,11 @@ const RESULTS_AHEAD: usize = 8;
 pub(super) enum Finished {
     Began(std::sync::Arc<crate::frame::SourceInfo>),
     /// A frame, and how long it took unless its result is from the record.
-    Frame { frame: Frame, result: FrameResult, times: Option<FrameTimes> },
+    Frame {
+        frame: Frame,
+        result: FrameResult,
+        times: Option<FrameTimes>,
+    },
     Problem(InputError),
     Ended(std::sync::Arc<crate::frame::SourceInfo>),
 }
