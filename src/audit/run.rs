@@ -4,12 +4,13 @@ use super::{
     AuditError,
     attribute::attribute,
     cupti::{Captured, Session},
-    report::{self, AuditReport, Mode, ModeReport},
+    report::{self, Announced, AuditReport, Graph, Mode, ModeReport, Observed},
     series::{self, End, Progress, Sampled, Sampler},
     verdict::{Bounds, Measured, kpis, verdict},
     work_log::{ClockAlone, WorkLog, Works},
 };
 use crate::{
+    engine::Engine,
     pipeline::{Cancel, Event, Observer, OnError, PipelineError, Plan, Task},
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
@@ -95,8 +96,8 @@ impl AuditPlan {
     ) -> Result<(ModeReport, String, bool), E> {
         let (task, observer) = load(Pass { mode, profiled: false })?;
         let engine = task.engine().cloned();
-        let device = engine.as_ref().map_or_else(|| "cpu".to_owned(), crate::engine::Engine::name);
-        let on_cpu = engine.as_ref().is_none_or(crate::engine::Engine::is_cpu);
+        let device = engine.as_ref().map_or_else(|| "cpu".to_owned(), Engine::name);
+        let on_cpu = engine.as_ref().is_none_or(Engine::is_cpu);
         let log = Arc::new(WorkLog::new(Box::new(ClockAlone::new())));
         if let Some(engine) = engine.as_ref().filter(|_| on_cpu) {
             engine.watch(log.clone());
@@ -168,7 +169,11 @@ impl AuditPlan {
         report.graphs = report::graphs(&works);
         if let Some(session) = session {
             let captured = session.stop()?;
-            gaps.extend(judge(captured, &works, &steady, report)?);
+            let (observed, measured, unseen) = judge(captured, &works, &steady, &report.graphs)?;
+            let (critical, syncs, resident) = (measured.critical, measured.syncs, measured.resident);
+            report.measured = Measured { critical, syncs, resident, ..report.measured };
+            report.observed = Some(observed);
+            gaps.extend(unseen);
         }
         Ok(gaps)
     }
@@ -179,7 +184,7 @@ impl AuditPlan {
         name: &str,
         end: End,
         task: Task,
-        (engine, observer): (Option<crate::engine::Engine>, Arc<dyn Observer>),
+        (engine, observer): (Option<Engine>, Arc<dyn Observer>),
     ) -> Result<Sampled, AuditError> {
         let folder = TemporaryFolder::new()?;
         let (stop, frames) = match end {
@@ -196,7 +201,7 @@ impl AuditPlan {
             End::Frames(frames) => frames,
         });
         let run = Plan {
-            device: task.engine().map_or_else(|| "cpu".to_owned(), crate::engine::Engine::name),
+            device: task.engine().map_or_else(|| "cpu".to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
             source_options: self.source_options.clone(),
             on_error: OnError::Skip,
@@ -223,10 +228,15 @@ impl AuditPlan {
     }
 }
 
-/// Completes `report` by what was captured; gives what could not be observed.
-fn judge(captured: Captured, works: &Works, steady: &std::ops::Range<u64>, report: &mut ModeReport) -> Result<Vec<String>, AuditError> {
+/// What was captured, what is measured by it, and what could not be observed.
+fn judge(
+    captured: Captured,
+    works: &Works,
+    steady: &std::ops::Range<u64>,
+    graphs: &[Graph],
+) -> Result<(Observed, Measured, Vec<String>), AuditError> {
     let attributed = attribute(captured.recording.activities()?, works, &captured.node_stages);
-    let (mut observed, measured) = report::observed(&attributed, works, steady, &report.graphs);
+    let (mut observed, measured) = report::observed(&attributed, works, steady, graphs);
     observed.profiler = captured.profiler;
     observed.records = captured.recording.len() as u64;
     observed.dropped = captured.dropped;
@@ -237,9 +247,45 @@ fn judge(captured: Captured, works: &Works, steady: &std::ops::Range<u64>, repor
     if observed.per_frame.kernels == 0.0 {
         gaps.push("kernels: CUPTI recorded none in steady state, so its other records cannot be trusted".to_owned());
     }
-    report.measured = Measured { critical: measured.critical, syncs: measured.syncs, resident: measured.resident, ..report.measured };
-    report.observed = Some(observed);
-    Ok(gaps)
+    Ok((observed, measured, gaps))
+}
+
+/// What was seen of some work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The driver's records, judged.
+    pub observed: Observed,
+    /// Critical findings, waits, and the share of stages on the device.
+    pub measured: Measured,
+    /// Captured graphs.
+    pub graphs: Vec<Graph>,
+    /// The engine's announcements.
+    pub announced: Vec<Announced>,
+    /// What could not be observed; nothing is proven where there is something.
+    pub gaps: Vec<String>,
+}
+
+/// Runs `work` under CUPTI on the engine that `open` opens, and judges its frames (see [`Engine::in_frame`]) in `steady`. For loops
+/// of one's own; [`run`] does it for the pipeline. Only one at a time in a program.
+///
+/// # Errors
+/// Those of `open` and `work`, and [`AuditError`] if CUPTI cannot be used.
+pub fn observe<E: From<AuditError>>(
+    steady: std::ops::Range<u64>,
+    open: impl FnOnce() -> Result<Engine, E>,
+    work: impl FnOnce(&Engine) -> Result<(), E>,
+) -> Result<Observation, E> {
+    let session = Session::start()?;
+    let log = Arc::new(WorkLog::new(Session::ids()));
+    let engine = open()?;
+    engine.watch(log.clone());
+    work(&engine)?;
+    drop(engine);
+    let works = log.take();
+    let graphs = report::graphs(&works);
+    let (observed, measured, gaps) = judge(session.stop()?, &works, &steady, &graphs)?;
+    let announced = report::announced(&works, &steady, observed.frames);
+    Ok(Observation { observed, measured, graphs, announced, gaps })
 }
 
 /// The sources, again and again until there are `most`, as many as there may be frames; with names of their own.
