@@ -42,7 +42,7 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
                 ids.insert(activity.correlation, *id);
             }
             What::Call { name, .. } => {
-                calls.insert(activity.correlation, name.clone());
+                calls.insert(activity.correlation, (name.clone(), activity.start));
             }
             What::Wait { .. } => {
                 waited.insert(activity.correlation);
@@ -56,7 +56,7 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
         What::External { .. } => false,
         // A wait's own record says more than the call; runtime calls share the id of the driver's.
         What::Call { name, .. } => keeps_call(name) && (!waits(name) || waited.insert(activity.correlation)),
-        What::Wait { .. } => !calls.get(&activity.correlation).is_some_and(|call| asks_only(call)),
+        What::Wait { .. } => !calls.get(&activity.correlation).is_some_and(|(call, _)| asks_only(call)),
         _ => true,
     });
     kept.map(|activity| {
@@ -69,11 +69,14 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
             _ => None,
         };
         let stage = node_stages.get(&activity.graph_node).copied().or(work.map(|work| work.stage));
-        let frame = match work {
-            Some(work) => work.frame,
-            None => frame_at(&frames, activity.start),
+        let call = calls.get(&activity.correlation);
+        let frame = match (work, call) {
+            (Some(work), _) => work.frame,
+            // The device may do it frames later than it was asked for.
+            (None, Some((_, asked))) => frame_at(&frames, *asked),
+            (None, None) => frame_at(&frames, activity.start),
         };
-        let call = calls.get(&activity.correlation).cloned();
+        let call = call.map(|(name, _)| name.clone());
         Attributed { activity, stage, frame, announced, call }
     })
     .collect()

@@ -58,8 +58,8 @@ const MOST_SOURCES: usize = 200_000;
 const MOST_RATE: u64 = 2_000;
 
 /// Audits: runs the real pipeline (its outputs go to a temporary folder), first without a profiler, then under CUPTI. `load`
-/// makes the task of each pass anew, on a device opened anew, with an observer of its frames. Where the first pass ran on the
-/// CPU there is nothing to capture and no second one.
+/// makes the task of each pass anew, with an observer of its frames. Where the first pass ran on the CPU there is nothing to
+/// capture and no second one.
 ///
 /// # Errors
 /// Those of `load`, and [`AuditError`] if the pipeline could not run or did no frame after the warm-up. That CUPTI cannot be used
@@ -68,44 +68,61 @@ pub fn run<E: From<AuditError>>(
     plan: &AuditPlan,
     mut load: impl FnMut(Pass) -> Result<(Task, Arc<dyn Observer>), E>,
 ) -> Result<AuditReport, E> {
+    // The audited mode first, since the device keeps memory for the program; all times before the first profiler.
+    let (mut audited, device) = plan.measure(plan.mode, &mut load)?;
+    let mut compared = plan.compare.map(|mode| plan.measure(mode, &mut load)).transpose()?.map(|(report, _)| report);
     let mut not_observed = Vec::new();
-    let compared = plan.compare.map(|mode| plan.mode_report(mode, &mut load, &mut Vec::new())).transpose()?;
-    let (audited, device, proven) = plan.mode_report(plan.mode, &mut load, &mut not_observed)?;
+    if device == CPU {
+        not_observed.push("copies, waits and allocations: the pipeline ran on the CPU, where no driver moves data".to_owned());
+        not_observed.push("device memory and its drift: there is no device".to_owned());
+    } else {
+        not_observed.extend(plan.profile(&mut load, &mut audited)?);
+        if let Some(compared) = &mut compared {
+            let gaps = plan.profile(&mut load, compared)?;
+            not_observed.extend(gaps.into_iter().map(|gap| format!("mode {}: {gap}", compared.mode.name())));
+        }
+    }
     let kpis = kpis(&audited.measured, &plan.bounds, plan.duration.is_some());
     Ok(AuditReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         date: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         device,
         warm_up: plan.warm_up,
-        compared: compared.map(|(report, ..)| report),
+        compared,
         bounds: plan.bounds,
-        verdict: verdict(&kpis, proven),
+        verdict: verdict(&kpis, not_observed.is_empty()),
         kpis,
         audited,
         not_observed,
     })
 }
 
+/// Name of the device of a pipeline that has none.
+const CPU: &str = "cpu";
+
 impl AuditPlan {
-    /// Report of one mode, the device's name, and whether everything was observed.
-    fn mode_report<E: From<AuditError>>(
+    /// One past the last frame that is judged.
+    fn last_frame(&self) -> u64 {
+        self.warm_up.saturating_add(self.frames)
+    }
+
+    /// The pass without a profiler: what it measured, and the device's name. On the CPU the announcements are from it too.
+    fn measure<E: From<AuditError>>(
         &self,
         mode: Mode,
         load: &mut impl FnMut(Pass) -> Result<(Task, Arc<dyn Observer>), E>,
-        not_observed: &mut Vec<String>,
-    ) -> Result<(ModeReport, String, bool), E> {
+    ) -> Result<(ModeReport, String), E> {
         let (task, observer) = load(Pass { mode, profiled: false })?;
         let engine = task.engine().cloned();
-        let device = engine.as_ref().map_or_else(|| "cpu".to_owned(), Engine::name);
-        let on_cpu = engine.as_ref().is_none_or(Engine::is_cpu);
-        let log = Arc::new(WorkLog::new(Box::new(ClockAlone::new())));
-        if let Some(engine) = engine.as_ref().filter(|_| on_cpu) {
+        let device = engine.as_ref().map_or_else(|| CPU.to_owned(), Engine::name);
+        let log = Arc::new(WorkLog::new(Box::new(ClockAlone::new()), self.last_frame()));
+        if let Some(engine) = engine.as_ref().filter(|engine| engine.is_cpu()) {
             engine.watch(log.clone());
         }
         let end = self.duration.map_or(End::Frames(self.frames), End::After);
         let name = format!("{}, {}", mode.name(), if self.duration.is_some() { "soak" } else { "latency" });
         let sampled = self.pass(&name, end, task, (engine, observer))?;
-        let steady = self.warm_up..self.warm_up.saturating_add(sampled.latency.frames);
+        let steady = self.warm_up..self.last_frame();
         let measured = Measured {
             latency_ms: Some(sampled.latency.median_ms),
             memory_mb: sampled.samples.iter().filter_map(|s| s.device_mb).reduce(f64::max),
@@ -113,10 +130,10 @@ impl AuditPlan {
             host_drift_mb: series::drift(sampled.samples.iter().map(|s| s.host_mb)),
             ..Measured::default()
         };
-        let mut report = ModeReport {
+        let report = ModeReport {
             mode,
             observed: None,
-            announced: Vec::new(),
+            announced: report::announced(&log.take(), &steady, sampled.latency.frames.min(self.frames)),
             graphs: Vec::new(),
             latency: sampled.latency,
             seconds: sampled.seconds,
@@ -124,28 +141,18 @@ impl AuditPlan {
             measured,
             problems: sampled.problems,
         };
-        if on_cpu {
-            report.announced = report::announced(&log.take(), &steady, sampled.latency.frames);
-            not_observed.push("copies, waits and allocations: the pipeline ran on the CPU, where no driver moves data".to_owned());
-            not_observed.push("device memory and its drift: there is no device".to_owned());
-            return Ok((report, device, false));
-        }
-        drop(log);
-        let gaps = self.profile(mode, load, &mut report)?;
-        let proven = gaps.is_empty();
-        not_observed.extend(gaps);
-        Ok((report, device, proven))
+        Ok((report, device))
     }
 
     /// The pass under CUPTI: completes `report` and says what could not be observed.
     fn profile<E: From<AuditError>>(
         &self,
-        mode: Mode,
         load: &mut impl FnMut(Pass) -> Result<(Task, Arc<dyn Observer>), E>,
         report: &mut ModeReport,
     ) -> Result<Vec<String>, E> {
+        let mode = report.mode;
         let mut gaps = Vec::new();
-        // Before the device is opened and anything is captured as a graph.
+        // Before anything is captured as a graph.
         let session = match Session::start() {
             Ok(session) => Some(session),
             Err(error) => {
@@ -154,7 +161,7 @@ impl AuditPlan {
             }
         };
         let ids = if session.is_some() { Session::ids() } else { Box::new(ClockAlone::new()) as Box<_> };
-        let log = Arc::new(WorkLog::new(ids));
+        let log = Arc::new(WorkLog::new(ids, self.last_frame()));
         let (task, observer) = load(Pass { mode, profiled: true })?;
         if let Some(engine) = task.engine() {
             engine.watch(log.clone());
@@ -201,7 +208,7 @@ impl AuditPlan {
             End::Frames(frames) => frames,
         });
         let run = Plan {
-            device: task.engine().map_or_else(|| "cpu".to_owned(), Engine::name),
+            device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
             source_options: self.source_options.clone(),
             on_error: OnError::Skip,
@@ -276,7 +283,7 @@ pub fn observe<E: From<AuditError>>(
     work: impl FnOnce(&Engine) -> Result<(), E>,
 ) -> Result<Observation, E> {
     let session = Session::start()?;
-    let log = Arc::new(WorkLog::new(Session::ids()));
+    let log = Arc::new(WorkLog::new(Session::ids(), steady.end));
     let engine = open()?;
     engine.watch(log.clone());
     work(&engine)?;

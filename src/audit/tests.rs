@@ -206,10 +206,10 @@ fn a_host_function_in_a_graph_is_critical() {
 
 #[test]
 fn the_log_keeps_what_the_engine_announces_also_on_the_cpu() {
-    let (engine, log) = (Engine::cpu(), Arc::new(WorkLog::new(Box::new(ClockAlone::new()))));
+    let (engine, log) = (Engine::cpu(), Arc::new(WorkLog::new(Box::new(ClockAlone::new()), 3)));
     assert!(engine.watch(log.clone()));
     let line = line!() + 2;
-    for frame in 0..3 {
+    for frame in 0..5 {
         let upload = || engine.upload_u8(Stage::Decode, &[1, 2, 3], &[3]);
         let tensor = Engine::in_frame(frame, || engine.within(Stage::Preprocess, upload)).unwrap();
         assert_eq!(tensor.elem_count(), 3);

@@ -47,6 +47,8 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     let mut kpis: Vec<Arc<KpiFile>> = Vec::new();
     let mut first = true;
     let report = run_audit(&plan, |pass| {
+        // What an earlier pass wrote to holds on to its device.
+        kpis.drain(..).try_for_each(|kpi| kpi.check())?;
         let engine = open(&args.device, std::mem::take(&mut first))?;
         let task = load(args, &engine, terminal)?;
         let observer: Arc<dyn Observer> = match &args.kpi {
