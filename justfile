@@ -18,6 +18,10 @@ test *args:
 test-gpu *args:
     cargo test --release --features cuda --test gpu -- {{args}}
 
+# Faults planted into a loop on an NVIDIA GPU, which the audit must find. Arguments choose cases.
+test-gpu-audit *args:
+    cargo test --release --features cuda --test gpu_audit -- {{args}}
+
 # Format, lints, tests, CUDA compile: what must pass before a change lands.
 ci:
     .ci/run

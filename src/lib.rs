@@ -2,8 +2,9 @@
 //!
 //! The layers, lowest first; a module uses only those above it in this list (`tests/layering.rs` holds that):
 //! [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`matching`], [`phantom`], [`eval`],
-//! [`pipeline`].
+//! [`pipeline`], [`audit`].
 
+pub mod audit;
 pub mod dicom;
 pub mod engine;
 pub mod eval;

@@ -20,6 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("phantom", &["frame", "geometry"]),
     ("eval", &["matching"]),
     ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"]),
+    // Frames and sources only to run the pipeline over them, sinks for its outputs' folder.
+    ("audit", &["engine", "pipeline", "sources", "sinks"]),
 ];
 
 /// Crate as written in code, places (below `src/`) that may name it.
@@ -29,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["bin/"]),
     ("ctrlc", &["bin/"]),
     ("cudarc", &["engine/", "ops/cuda/", "audit/"]),
+    ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),
     ("hotcoco", &["eval/"]),
     ("video_rs", &["sources/", "sinks/", "engine/", "pipeline/doctor.rs"]),

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::EngineError;
+use super::{Direction, EngineError, GraphContents};
 use candle_core::{
     CudaDevice, DType, Device, Storage, Tensor,
     cuda_backend::{
@@ -113,6 +113,11 @@ impl Graph {
         self.0.launch().map_err(driver("launch of a graph"))
     }
 
+    /// What its nodes do.
+    pub(super) fn contents(&self) -> GraphContents {
+        contents(self.0.cu_graph())
+    }
+
     /// Number of kernels, copies and other nodes.
     pub(super) fn nodes(&self) -> usize {
         let mut count = 0usize;
@@ -120,6 +125,69 @@ impl Graph {
         let status = unsafe { sys::cuGraphGetNodes(self.0.cu_graph(), std::ptr::null_mut(), &raw mut count) };
         if status == sys::CUresult::CUDA_SUCCESS { count } else { 0 }
     }
+}
+
+/// The nodes of a graph by what they do; a node that the driver does not describe counts in `nodes` alone.
+fn contents(graph: sys::CUgraph) -> GraphContents {
+    use sys::CUgraphNodeType as Kind;
+    let mut count = 0usize;
+    // SAFETY: with no array the call gives the count alone; the array then has room for as many.
+    let nodes = unsafe {
+        let _ = sys::cuGraphGetNodes(graph, std::ptr::null_mut(), &raw mut count);
+        let mut nodes = vec![std::ptr::null_mut(); count];
+        let status = sys::cuGraphGetNodes(graph, nodes.as_mut_ptr(), &raw mut count);
+        if status == sys::CUresult::CUDA_SUCCESS { nodes } else { Vec::new() }
+    };
+    let mut found = GraphContents { nodes: nodes.len(), ..GraphContents::default() };
+    for node in nodes {
+        let mut kind = Kind::CU_GRAPH_NODE_TYPE_EMPTY;
+        // SAFETY: the node is one of the graph's.
+        if unsafe { sys::cuGraphNodeGetType(node, &raw mut kind) } != sys::CUresult::CUDA_SUCCESS {
+            continue;
+        }
+        match kind {
+            Kind::CU_GRAPH_NODE_TYPE_KERNEL => found.kernels += 1,
+            Kind::CU_GRAPH_NODE_TYPE_MEMSET => found.memsets += 1,
+            Kind::CU_GRAPH_NODE_TYPE_HOST => found.host_functions += 1,
+            Kind::CU_GRAPH_NODE_TYPE_MEMCPY => found.copies.extend(copy_of(node)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Direction and bytes of a copy in a graph.
+fn copy_of(node: sys::CUgraphNode) -> Option<(Option<Direction>, u64)> {
+    // SAFETY: the parameters are plain numbers and pointers that are not followed here.
+    let params = unsafe {
+        let mut params = std::mem::MaybeUninit::<sys::CUDA_MEMCPY3D>::zeroed();
+        sys::cuGraphMemcpyNodeGetParams(node, params.as_mut_ptr()).result().ok()?;
+        // The driver has filled it in: the memory types are valid ones.
+        params.assume_init()
+    };
+    let host = |kind: sys::CUmemorytype, address: u64| match kind {
+        sys::CUmemorytype::CU_MEMORYTYPE_HOST => true,
+        sys::CUmemorytype::CU_MEMORYTYPE_UNIFIED => !is_device_memory(address),
+        _ => false,
+    };
+    let from_host = host(params.srcMemoryType, params.srcDevice);
+    let to_host = host(params.dstMemoryType, params.dstDevice);
+    let bytes = params.WidthInBytes.saturating_mul(params.Height.max(1)).saturating_mul(params.Depth.max(1));
+    let direction = match (from_host, to_host) {
+        (true, _) => Some(Direction::HostToDevice),
+        (false, true) => Some(Direction::DeviceToHost),
+        (false, false) => None,
+    };
+    Some((direction, bytes as u64))
+}
+
+/// Whether an address of the unified space is the device's; memory the driver does not know is the host's.
+fn is_device_memory(address: u64) -> bool {
+    let mut kind = 0u32;
+    let attribute = sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
+    // SAFETY: the attribute is a 32-bit number; the address is not followed.
+    let status = unsafe { sys::cuPointerGetAttribute((&raw mut kind).cast::<c_void>(), attribute, address) };
+    status == sys::CUresult::CUDA_SUCCESS && kind == sys::CUmemorytype::CU_MEMORYTYPE_DEVICE as u32
 }
 
 /// A tensor of its own memory with the numbers of `x`.

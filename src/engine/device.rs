@@ -1,8 +1,8 @@
 //! Choosing and opening the device, and the only functions that move data to and from it.
 
-use super::{Direction, EngineError, Ledger, Move, Stage};
+use super::{Direction, EngineError, Ledger, Stage, Watcher, ledger};
 use candle_core::{DType, Device, Tensor};
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, panic::Location, str::FromStr, sync::Arc};
 
 /// What `--device` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,50 +158,70 @@ impl Engine {
         &self.ledger
     }
 
+    /// Does `work` as that of frame number `frame` of the run, on this thread.
+    pub fn in_frame<T>(frame: u64, work: impl FnOnce() -> T) -> T {
+        ledger::in_frame(frame, work)
+    }
+
+    /// Does `work` as that of `stage`: what this thread asks of the device in it belongs to that stage.
+    pub fn within<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        self.ledger.within(stage, work)
+    }
+
+    /// Lets `watcher` hear of all work of this engine and its clones from now on; only one can: false if there was one before.
+    pub fn watch(&self, watcher: Arc<dyn Watcher>) -> bool {
+        self.ledger.watch(watcher)
+    }
+
     /// Brings bytes to the device as a u8 tensor of `shape`, for instance a frame `[H, W, C]`.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if the length does not fit the shape or memory ran out.
+    #[track_caller]
     pub fn upload_u8(&self, stage: Stage, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
-        self.record(stage, Direction::HostToDevice, bytes.len());
-        Tensor::from_slice(bytes, shape, &self.device).map_err(tensor_error("upload of bytes"))
+        let upload = || Tensor::from_slice(bytes, shape, &self.device);
+        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(tensor_error("upload of bytes"))
     }
 
     /// Brings numbers to the device as an f32 tensor of `shape`.
     ///
     /// # Errors
     /// As [`Engine::upload_u8`].
+    #[track_caller]
     pub fn upload_f32(&self, stage: Stage, values: &[f32], shape: &[usize]) -> Result<Tensor, EngineError> {
-        self.record(stage, Direction::HostToDevice, values.len() * 4);
-        Tensor::from_slice(values, shape, &self.device).map_err(tensor_error("upload of numbers"))
+        let upload = || Tensor::from_slice(values, shape, &self.device);
+        self.moving(stage, Direction::HostToDevice, values.len() * 4, upload).map_err(tensor_error("upload of numbers"))
     }
 
     /// Brings a host tensor (a weight, a reference) to the device in its own type.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if memory ran out.
+    #[track_caller]
     pub fn upload_tensor(&self, stage: Stage, tensor: &Tensor) -> Result<Tensor, EngineError> {
-        self.record(stage, Direction::HostToDevice, tensor.elem_count() * tensor.dtype().size_in_bytes());
-        tensor.to_device(&self.device).map_err(tensor_error("upload of a tensor"))
+        let bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
+        self.moving(stage, Direction::HostToDevice, bytes, || tensor.to_device(&self.device)).map_err(tensor_error("upload of a tensor"))
     }
 
     /// Brings a tensor of any float type to the host as f32, row-major.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if the device failed.
+    #[track_caller]
     pub fn download_f32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
-        self.record(stage, Direction::DeviceToHost, tensor.elem_count() * tensor.dtype().size_in_bytes());
+        // Converted on the device: what crosses is f32.
         let read = || tensor.to_dtype(DType::F32)?.flatten_all()?.contiguous()?.to_vec1::<f32>();
-        read().map_err(tensor_error("download of numbers"))
+        self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
     }
 
     /// Brings a contiguous u32 tensor to the host, row-major.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if the tensor is of another type or the device failed.
+    #[track_caller]
     pub fn download_u32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<u32>, EngineError> {
-        self.record(stage, Direction::DeviceToHost, tensor.elem_count() * tensor.dtype().size_in_bytes());
-        tensor.flatten_all().and_then(|t| t.to_vec1::<u32>()).map_err(tensor_error("download of numbers"))
+        let read = || tensor.flatten_all()?.to_vec1::<u32>();
+        self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
     }
 
     /// Free and total memory of the device in bytes; none on the CPU.
@@ -224,10 +244,10 @@ impl Engine {
         self.device.synchronize().map_err(tensor_error("waiting for the device"))
     }
 
-    fn record(&self, stage: Stage, direction: Direction, bytes: usize) {
-        if !self.is_cpu() {
-            self.ledger.record(Move { stage, direction, bytes: bytes as u64 });
-        }
+    /// Announces a move for whoever called the calling function, and does it.
+    #[track_caller]
+    fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
+        self.ledger.moving(!self.is_cpu(), (stage, direction, bytes as u64), Location::caller(), work)
     }
 }
 

@@ -11,7 +11,7 @@ mod params;
 mod replay;
 
 pub use device::{DeviceSpec, Engine, Precision, constant};
-pub use ledger::{Direction, Ledger, Move, Stage};
+pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
 pub use params::{Params, ParamsError};
 pub use replay::Replays;
 

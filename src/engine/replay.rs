@@ -65,6 +65,7 @@ impl Replays {
             }
             None => {
                 let captured = Captured::new(device, inputs, work)?;
+                engine.ledger().captured(|| captured.graph.contents());
                 all.entry(key).or_insert(captured)
             }
         };

@@ -11,12 +11,14 @@ use std::{
     iter::Peekable,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc::SyncSender},
+    time::Duration,
 };
 
 /// From decoding to inference.
 pub(super) enum Decoded {
     Began(Arc<SourceInfo>),
-    Frame(Frame),
+    /// A frame and how long it took to decode.
+    Frame(Frame, Duration),
     /// A frame whose result is in the record.
     Stored {
         frame: Frame,
@@ -98,9 +100,12 @@ impl<'a> Decoder<'a> {
             Err(_) => true,
         };
         match self.stored.next_if(is_next) {
-            Some(Ok(result)) => Decoded::Stored { frame, result },
+            Some(Ok(result)) => {
+                self.times.take_recent(&[Stages::DECODE]);
+                Decoded::Stored { frame, result }
+            }
             Some(Err(error)) => Decoded::Broken(error),
-            None => Decoded::Frame(frame),
+            None => Decoded::Frame(frame, self.times.take_recent(&[Stages::DECODE]).iter().map(|(_, time)| *time).sum()),
         }
     }
 }

@@ -99,9 +99,10 @@ impl Detector {
     /// # Errors
     /// [`ModelError`] if the model computed nonsense or memory ran out.
     pub fn detect(&self, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
-        let pixels = times.time(Stages::DETECT_PREPROCESS, || self.preprocess(frame))?;
-        let output = times.time(Stages::DETECT, || self.forward(&pixels))?;
-        times.time(Stages::SELECT, || self.select(frame, &output))
+        let engine = &self.engine;
+        let pixels = engine.within(Stage::Preprocess, || times.time(Stages::DETECT_PREPROCESS, || self.preprocess(frame)))?;
+        let output = engine.within(Stage::Detect, || times.time(Stages::DETECT, || self.forward(&pixels)))?;
+        engine.within(Stage::Select, || times.time(Stages::SELECT, || self.select(frame, &output)))
     }
 
     fn select(&self, frame: &Frame, output: &dfine::DFineOutput) -> Result<Vec<Object>, ModelError> {

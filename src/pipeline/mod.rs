@@ -44,6 +44,7 @@ mod detector;
 mod doctor;
 mod error;
 mod init;
+mod kpi;
 mod load;
 mod observer;
 mod phantom;
@@ -61,8 +62,9 @@ pub use detector::Detector;
 pub use doctor::{Finding, examine};
 pub use error::{ModelError, PipelineError};
 pub use init::{NewDetector, init_detector, init_segmenter};
+pub use kpi::{KpiError, KpiFile};
 pub use load::{ModelOrigin, describe, load_detector, load_detector_unnamed, load_segmenter};
-pub use observer::{Cancel, Event, Observer};
+pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use phantom::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary};
 pub use plan::{OnError, Plan, Summary, Task};
 pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};
@@ -93,6 +95,9 @@ impl Stages {
     pub const DECODE_MASKS: &'static str = "segment-decode";
     /// Masks to the frame's resolution.
     pub const MASKS: &'static str = "masks";
+    /// Stages between a decoded frame and its result.
+    pub const OF_A_FRAME: [&'static str; 7] =
+        [Self::DETECT_PREPROCESS, Self::DETECT, Self::SELECT, Self::SEGMENT_PREPROCESS, Self::ENCODE, Self::DECODE_MASKS, Self::MASKS];
     /// Writing one frame's outputs.
     pub const WRITE: &'static str = "write";
     /// Completing the outputs of the whole run.

@@ -1,13 +1,29 @@
 //! What a run tells while it goes on.
 
 use crate::frame::{FrameResult, SourceInfo};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
+/// How long one frame took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FrameTimes {
+    /// Number of the frame among those that this run computed, from 0.
+    pub number: u64,
+    /// Reading and decoding it.
+    pub decode: Duration,
+    /// From the decoded frame, taken from the queue, to its result.
+    pub latency: Duration,
+    /// The stages in between, by name, in the order in which a frame passes them; a stage that did nothing is left out.
+    pub stages: Vec<(&'static str, Duration)>,
+}
+
 /// Something happened in a run.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// Results of an earlier run are there: so many sources had ended, so many frames of the next are stored.
     Resumed {
@@ -24,8 +40,8 @@ pub enum Event<'a> {
         source: &'a SourceInfo,
         /// What was found.
         result: &'a FrameResult,
-        /// Taken from the record of an earlier run, not computed.
-        stored: bool,
+        /// How long it took; none where it was taken from the record of an earlier run, not computed.
+        times: Option<&'a FrameTimes>,
     },
     /// All outputs of a source are complete.
     SourceEnded(&'a SourceInfo),
@@ -47,6 +63,13 @@ pub trait Observer: Send + Sync {
 /// Hears nothing.
 impl Observer for () {
     fn event(&self, _: Event<'_>) {}
+}
+
+/// All of them hear, one after the other.
+impl Observer for Vec<Arc<dyn Observer>> {
+    fn event(&self, event: Event<'_>) {
+        self.iter().for_each(|observer| observer.event(event));
+    }
 }
 
 /// Asks a run to end after the frame it is at. Clones share the request.

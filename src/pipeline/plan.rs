@@ -35,6 +35,15 @@ impl Task {
         }
     }
 
+    /// The device its models run on; none without models.
+    pub fn engine(&self) -> Option<&crate::engine::Engine> {
+        match self {
+            Self::Extract { .. } => None,
+            Self::Detect(detector) | Self::Pipeline(detector, _) => Some(detector.engine()),
+            Self::Segment(segmenter, _) => Some(segmenter.engine()),
+        }
+    }
+
     /// Where its models came from, with their roles.
     pub fn models(&self) -> Vec<(&'static str, &ModelOrigin)> {
         match self {

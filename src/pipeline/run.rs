@@ -1,12 +1,13 @@
 //! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
 
 use super::{
-    Event, ModelError, OnError, PipelineError, Plan, Summary, Task,
+    Event, FrameTimes, ModelError, OnError, PipelineError, Plan, Stages, Summary, Task,
     decode::{Decoded, Decoder},
     prompts::Prompted,
     write::Writer,
 };
 use crate::{
+    engine::Engine,
     frame::{Frame, FrameResult, Object},
     sinks::{InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
     sources::SourceSpec,
@@ -15,6 +16,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
+    time::{Duration, Instant},
 };
 
 /// Frames that may wait between decoding and inference.
@@ -25,7 +27,12 @@ const RESULTS_AHEAD: usize = 8;
 /// From inference to writing.
 pub(super) enum Finished {
     Began(std::sync::Arc<crate::frame::SourceInfo>),
-    Frame { frame: Frame, result: FrameResult, stored: bool },
+    /// A frame, and how long it took unless its result is from the record.
+    Frame {
+        frame: Frame,
+        result: FrameResult,
+        times: Option<FrameTimes>,
+    },
     Problem(InputError),
     Ended(std::sync::Arc<crate::frame::SourceInfo>),
 }
@@ -169,6 +176,7 @@ impl Plan {
 
     /// Works on decoded frames until there are no more: true if all sources ended.
     fn infer(&self, decoded: Receiver<Decoded>, to_write: &SyncSender<Finished>, times: &StageTimes) -> Result<bool, PipelineError> {
+        let mut number = 0;
         for item in decoded {
             if self.cancel.is_requested() {
                 return Ok(false);
@@ -176,14 +184,17 @@ impl Plan {
             let finished = match item {
                 Decoded::Began(info) => Finished::Began(info),
                 Decoded::Ended(info) => Finished::Ended(info),
-                Decoded::Stored { frame, result } => Finished::Frame { frame, result, stored: true },
+                Decoded::Stored { frame, result } => Finished::Frame { frame, result, times: None },
                 Decoded::Failed(error) if self.on_error == OnError::Stop => return Err(PipelineError::Source(error)),
                 Decoded::Failed(error) => {
                     Finished::Problem(InputError { input: error.path.display().to_string(), problem: error.to_string() })
                 }
                 Decoded::Broken(error) => return Err(PipelineError::Sink(error)),
                 Decoded::Cancelled => return Ok(false),
-                Decoded::Frame(frame) => self.process(frame, times)?,
+                Decoded::Frame(frame, decode) => {
+                    number += 1;
+                    Engine::in_frame(number - 1, || self.process(frame, (number - 1, decode), times))?
+                }
             };
             if to_write.send(finished).is_err() {
                 // The writer ended with an error of its own, which is told when it is joined.
@@ -194,9 +205,11 @@ impl Plan {
     }
 
     /// One frame to its result, or to a problem of this frame.
-    fn process(&self, frame: Frame, times: &StageTimes) -> Result<Finished, PipelineError> {
+    fn process(&self, frame: Frame, (number, decode): (u64, Duration), times: &StageTimes) -> Result<Finished, PipelineError> {
         let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
+        let start = Instant::now();
         let found = catch_unwind(AssertUnwindSafe(|| self.objects(&frame, times)));
+        let times = FrameTimes { number, decode, latency: start.elapsed(), stages: times.take_recent(&Stages::OF_A_FRAME) };
         let problem = match found {
             Ok(Ok(objects)) => {
                 let result = FrameResult {
@@ -207,7 +220,7 @@ impl Plan {
                     size: frame.size(),
                     objects,
                 };
-                return Ok(Finished::Frame { frame, result, stored: false });
+                return Ok(Finished::Frame { frame, result, times: Some(times) });
             }
             Ok(Err(error)) if self.on_error == OnError::Stop => {
                 return Err(PipelineError::Model { frame: place, source: Box::new(error) });

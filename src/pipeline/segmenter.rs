@@ -122,8 +122,9 @@ impl Segmenter {
         if prompted.is_empty() {
             return Ok(Vec::new());
         }
-        let pixels = times.time(Stages::SEGMENT_PREPROCESS, || self.preprocess(frame))?;
-        let embedding = times.time(Stages::ENCODE, || self.encode(&pixels))?;
+        let engine = &self.engine;
+        let pixels = engine.within(Stage::Preprocess, || times.time(Stages::SEGMENT_PREPROCESS, || self.preprocess(frame)))?;
+        let embedding = engine.within(Stage::Segment, || times.time(Stages::ENCODE, || self.encode(&pixels)))?;
         let size = frame.size();
         let transform = LongestSide::new(size, IMAGE_SIDE as u32);
         let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| to_input(&p.prompt, &transform)).collect();
@@ -132,8 +133,10 @@ impl Segmenter {
 
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
         for group in PackedPrompts::pack(&prompts)? {
-            let (logits, scores) = times.time(Stages::DECODE_MASKS, || self.decode(&embedding, &group))?;
-            let runs = times.time(Stages::MASKS, || self.masks(&logits, scaled, full))?;
+            let decode = || times.time(Stages::DECODE_MASKS, || self.decode(&embedding, &group));
+            let (logits, scores) = engine.within(Stage::Segment, decode)?;
+            let masks = || times.time(Stages::MASKS, || self.masks(&logits, scaled, full));
+            let runs = engine.within(Stage::Mask, masks)?;
             for ((&at, packed), score) in group.objects().iter().zip(runs).zip(scores) {
                 let Some(object) = objects.get_mut(at) else { continue };
                 let mask = Mask::from_counts(size, packed.counts);

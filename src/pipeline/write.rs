@@ -42,12 +42,12 @@ impl<'a> Writer<'a> {
                 self.sinks.begin_source(&info)?;
                 observer.event(Event::SourceBegan(&info));
             }
-            Finished::Frame { frame, result, stored } => {
+            Finished::Frame { frame, result, times } => {
                 self.sinks.write(&frame, &result)?;
-                if !stored {
+                if times.is_some() {
                     self.record.append(&frame, &result)?;
                 }
-                observer.event(Event::FrameDone { source: &frame.source, result: &result, stored });
+                observer.event(Event::FrameDone { source: &frame.source, result: &result, times: times.as_ref() });
             }
             Finished::Problem(error) => {
                 observer.event(Event::Problem { input: &error.input, problem: &error.problem });

@@ -13,6 +13,8 @@ use std::{
 #[derive(Debug, Default)]
 pub struct StageTimes {
     stages: Mutex<BTreeMap<&'static str, Histogram<u64>>>,
+    /// Time of each stage since it was last taken.
+    recent: Mutex<BTreeMap<&'static str, Duration>>,
 }
 
 /// Times of one stage, in milliseconds.
@@ -37,6 +39,10 @@ impl StageTimes {
     /// Adds a time of `stage`.
     pub fn record(&self, stage: &'static str, time: Duration) {
         let nanos = time.min(LONGEST).as_nanos() as u64;
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = recent.entry(stage).or_default();
+        *sum = sum.saturating_add(time);
+        drop(recent);
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         if !stages.contains_key(stage) {
             let Ok(histogram) = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3) else { return };
@@ -53,6 +59,13 @@ impl StageTimes {
         let result = work();
         self.record(stage, start.elapsed());
         result
+    }
+
+    /// The time that each of `stages` took since it was last asked for here; a stage that did nothing is left out. With a
+    /// caller for each stage that asks after each frame, these are the times of one frame.
+    pub fn take_recent(&self, stages: &[&'static str]) -> Vec<(&'static str, Duration)> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.iter().filter_map(|stage| recent.remove_entry(stage)).collect()
     }
 
     /// The summary of each stage.
@@ -90,6 +103,18 @@ mod tests {
             assert!((found - expected).abs() <= expected * 2e-3, "{found} for {expected}");
         }
         assert_eq!(all["write"].count, 1);
+    }
+
+    #[test]
+    fn recent_times_add_up_and_are_taken_once() {
+        let times = StageTimes::default();
+        for ms in [2, 3] {
+            times.record("detect", Duration::from_millis(ms));
+        }
+        times.record("decode", Duration::from_millis(9));
+        assert_eq!(times.take_recent(&["detect", "select"]), [("detect", Duration::from_millis(5))]);
+        assert_eq!(times.take_recent(&["detect"]), []);
+        assert_eq!(times.take_recent(&["decode"]), [("decode", Duration::from_millis(9))]);
     }
 
     #[test]

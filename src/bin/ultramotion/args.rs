@@ -1,5 +1,6 @@
 //! What was typed.
 
+use crate::audit_args::AuditArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{num::NonZeroU64, path::PathBuf};
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Time the models and the pipeline on this machine
     Bench(BenchArgs),
+    /// Count what crosses between host and device in the pipeline, from the driver's own records, and judge it
+    Audit(Box<AuditArgs>),
     /// Show device, driver, FFmpeg and model cache, and what mends what is missing
     Doctor(DoctorArgs),
     /// Print shell completions
@@ -217,6 +220,9 @@ pub(crate) struct PipelineArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// Append figures of each frame and event to this file (JSON lines if it ends in .jsonl)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kpi: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 a check said no, 2 some inputs failed (or the run could not go on), 64 usage, 130 interrupted.
 
 mod args;
+mod audit;
+mod audit_args;
 mod bench;
 mod completions;
 mod doctor;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args, &terminal),
         Command::Models(args) => models::run(args, &terminal),
         Command::Bench(args) => bench::run(args, &terminal),
+        Command::Audit(args) => audit::run(args, &terminal),
         Command::Doctor(args) => doctor::run(args, &terminal),
         Command::Completions(args) => completions::print(args),
         Command::Man(args) => completions::man(args),

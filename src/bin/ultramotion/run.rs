@@ -8,23 +8,24 @@ use crate::{
     terminal::Terminal,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use ultramotion::{
-    pipeline::{Cancel, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
+    pipeline::{Cancel, KpiFile, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
     sinks::{BoxPrompts, Classes, OutputKind},
 };
 
 /// `extract`.
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let more = [("stored-values", json!(args.stored_values))];
-    run(Task::Extract { stored_values: args.stored_values }, &args.input, &args.output, "cpu".to_owned(), &more, terminal)
+    run(Task::Extract { stored_values: args.stored_values }, &args.input, &args.output, "cpu".to_owned(), &more, None, terminal)
 }
 
 /// `detect`.
 pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
-    run(Task::Detect(Box::new(detector)), &args.input, &args.output, engine.name(), &selection_settings(&args.selection), terminal)
+    let more = selection_settings(&args.selection);
+    run(Task::Detect(Box::new(detector)), &args.input, &args.output, engine.name(), &more, None, terminal)
 }
 
 /// `pipeline`.
@@ -33,7 +34,8 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
     let segmenter = inputs::segmenter(&args.segmenter, &engine, terminal)?;
     let task = Task::Pipeline(Box::new(detector), Box::new(segmenter));
-    run(task, &args.input, &args.output, engine.name(), &selection_settings(&args.selection), terminal)
+    let more = selection_settings(&args.selection);
+    run(task, &args.input, &args.output, engine.name(), &more, args.kpi.as_deref(), terminal)
 }
 
 /// `segment`.
@@ -56,7 +58,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
         ("confidence", json!(args.confidence)),
         ("multimask", json!(args.multimask)),
     ];
-    run(Task::Segment(Box::new(segmenter), Box::new(prompts)), &args.input, &args.output, engine.name(), &more, terminal)
+    run(Task::Segment(Box::new(segmenter), Box::new(prompts)), &args.input, &args.output, engine.name(), &more, None, terminal)
 }
 
 fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {
@@ -69,6 +71,7 @@ fn run(
     output: &OutputArgs,
     device: String,
     more: &[(&str, Value)],
+    kpi: Option<&Path>,
     terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Exit> {
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
@@ -78,6 +81,9 @@ fn run(
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame; run again with --resume to go on");
     let report = Arc::new(Report::new(terminal.clone()));
+    let kpi = kpi.map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
+    let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
+    observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
         settings: inputs::settings(task.name(), input, &outputs, more),
@@ -89,7 +95,7 @@ fn run(
         outputs,
         arguments: inputs::command_line(),
         device,
-        observer: report.clone(),
+        observer: Arc::new(observers),
         cancel,
         task,
     };
@@ -99,6 +105,7 @@ fn run(
     let summary = result?;
     summarise(&summary, terminal)?;
     report.check()?;
+    kpi.map_or(Ok(()), |kpi| kpi.check())?;
     Ok(match (summary.interrupted, summary.errors.count) {
         (true, _) => Exit::Interrupted,
         (false, 0) => Exit::Done,

@@ -1,0 +1,140 @@
+//! Which stage and frame an activity belongs to, and whether the ledger announced it.
+
+use super::{
+    record::{Activity, CopyWay, What},
+    work_log::Works,
+};
+use crate::engine::{Direction, Move, Stage};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An activity with what is known of where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributed {
+    /// The activity.
+    pub activity: Activity,
+    /// The stage it was asked for in; none if no work was going on in the thread that asked.
+    pub stage: Option<Stage>,
+    /// The frame; where no work was going on, the frame of the work that began last before.
+    pub frame: Option<u64>,
+    /// The ledger's announcement, for a copy in the announced direction and of the announced bytes.
+    pub announced: Option<Move>,
+    /// The call of driver or runtime that asked for it.
+    pub call: Option<String>,
+}
+
+impl Attributed {
+    /// Whether a captured graph did it.
+    pub fn in_graph(&self) -> bool {
+        self.activity.graph_node != 0
+    }
+}
+
+/// Says of each activity where it comes from. Ids and calls are used up by that; of calls remain those that [`keeps_call`] names.
+///
+/// The id that a call was made under is that of the innermost work. Nodes of a graph share the launch's id, which gives the
+/// frame; their stage is the one they were captured in, by `node_stages`, else the launch's. A copy is announced if its work is an
+/// announced move of the same direction and bytes, each for one copy.
+pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMap<u64, Stage>) -> Vec<Attributed> {
+    let (mut ids, mut calls, mut waited) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for activity in activities.iter().filter(|activity| activity.correlation != 0) {
+        match &activity.what {
+            What::External { id } => {
+                ids.insert(activity.correlation, *id);
+            }
+            What::Call { name, .. } => {
+                calls.insert(activity.correlation, (name.clone(), activity.start));
+            }
+            What::Wait { .. } => {
+                waited.insert(activity.correlation);
+            }
+            _ => {}
+        }
+    }
+    let frames = frame_starts(works);
+    let mut used = BTreeSet::new();
+    let kept = activities.into_iter().filter(|activity| match &activity.what {
+        What::External { .. } => false,
+        // A wait's own record says more than the call; runtime calls share the id of the driver's.
+        What::Call { name, .. } => keeps_call(name) && (!waits(name) || waited.insert(activity.correlation)),
+        What::Wait { .. } => !calls.get(&activity.correlation).is_some_and(|(call, _)| asks_only(call)),
+        _ => true,
+    });
+    kept.map(|activity| {
+        let id = ids.get(&activity.correlation).copied();
+        let work = id.and_then(|id| works.of(id));
+        let announced = match (&activity.what, work.and_then(|work| work.moved)) {
+            (What::Copy { way, bytes, .. }, Some(moved)) if activity.graph_node == 0 && fits(*way, *bytes, &moved) => {
+                id.filter(|id| used.insert(*id)).map(|_| moved)
+            }
+            _ => None,
+        };
+        let stage = node_stages.get(&activity.graph_node).copied().or(work.map(|work| work.stage));
+        let call = calls.get(&activity.correlation);
+        let frame = match (work, call) {
+            (Some(work), _) => work.frame,
+            // The device may do it frames later than it was asked for.
+            (None, Some((_, asked))) => frame_at(&frames, *asked),
+            (None, None) => frame_at(&frames, activity.start),
+        };
+        let call = call.map(|(name, _)| name.clone());
+        Attributed { activity, stage, frame, announced, call }
+    })
+    .collect()
+}
+
+fn fits(way: CopyWay, bytes: u64, moved: &Move) -> bool {
+    let same_way = match moved.direction {
+        Direction::HostToDevice => way == CopyWay::HostToDevice,
+        Direction::DeviceToHost => way == CopyWay::DeviceToHost,
+    };
+    same_way && bytes == moved.bytes
+}
+
+/// When the first work of each frame began, by time.
+fn frame_starts(works: &Works) -> Vec<(u64, Option<u64>)> {
+    let mut starts: BTreeMap<u64, u64> = BTreeMap::new();
+    for work in &works.works {
+        if let Some(frame) = work.frame {
+            let start = starts.entry(frame).or_insert(work.start);
+            *start = (*start).min(work.start);
+        }
+    }
+    let end = works.works.iter().map(|work| work.end).max();
+    let mut by_time: Vec<(u64, Option<u64>)> = starts.into_iter().map(|(frame, start)| (start, Some(frame))).collect();
+    by_time.extend(end.map(|end| (end.saturating_add(1), None)));
+    by_time.sort_unstable_by_key(|(start, _)| *start);
+    by_time
+}
+
+fn frame_at(starts: &[(u64, Option<u64>)], time: u64) -> Option<u64> {
+    let after = starts.partition_point(|(start, _)| *start <= time);
+    after.checked_sub(1).and_then(|at| starts.get(at)).and_then(|(_, frame)| *frame)
+}
+
+/// Whether a call makes the host wait for the device, whatever its arguments.
+pub(super) fn waits(call: &str) -> bool {
+    const WAITING: [&str; 4] = ["StreamSynchronize", "CtxSynchronize", "EventSynchronize", "DeviceSynchronize"];
+    let copies = call.contains("Memcpy") && !call.contains("Async") && !call.contains("Graph") && !call.contains("Node");
+    let frees = matches!(call, "cuMemFree" | "cuMemFree_v2" | "cuMemFreeHost") || call.starts_with("cudaFree_") || call == "cudaFree";
+    copies || frees || WAITING.iter().any(|part| call.contains(part))
+}
+
+/// Whether a call only asks whether the device is ready.
+fn asks_only(call: &str) -> bool {
+    call.contains("StreamQuery") || call.contains("EventQuery")
+}
+
+/// Whether a call launches a graph.
+pub(super) fn launches_graph(call: &str) -> bool {
+    call.contains("GraphLaunch")
+}
+
+/// Whether a call loads code.
+pub(super) fn loads_code(call: &str) -> bool {
+    ["ModuleLoad", "LibraryLoad"].iter().any(|part| call.contains(part))
+}
+
+/// Whether a call matters by itself.
+fn keeps_call(name: &str) -> bool {
+    waits(name) || launches_graph(name) || loads_code(name)
+}

@@ -1,0 +1,192 @@
+//! An audit as text for a terminal.
+
+use super::{
+    classify::{Class, Kind, Row},
+    record::{CopyWay, MemoryKind},
+    report::{AuditReport, ModeReport},
+    verdict::{Holds, Kpi},
+};
+use std::fmt::Write;
+
+/// The audit as text, with line ends.
+pub fn to_text(report: &AuditReport) -> String {
+    let mut out = format!("device {}, {} frames of warm-up\n", report.device, report.warm_up);
+    if let Some(compared) = &report.compared {
+        out.push_str(&comparison(compared, &report.audited));
+        out.push_str(&mode(compared));
+    }
+    out.push_str(&mode(&report.audited));
+    for gap in &report.not_observed {
+        let _ = writeln!(out, "not observed: {gap}");
+    }
+    let _ = writeln!(out, "\n{:<30}{:>14}{:>18}  {:<14}option", "figure", "measured", "bound", "holds");
+    for kpi in &report.kpis {
+        let holds = match kpi.holds {
+            Holds::Yes => "yes",
+            Holds::No => "NO",
+            Holds::NotObserved => "not observed",
+        };
+        let _ = writeln!(out, "{:<30}{:>14}{:>18}  {holds:<14}{}", kpi.name, measured(kpi), bound(kpi), kpi.option);
+    }
+    let _ = writeln!(out, "\nverdict: {}", report.verdict.name());
+    out
+}
+
+/// The figure with its unit, or a dash.
+pub(super) fn measured(kpi: &Kpi) -> String {
+    kpi.measured.map_or_else(|| "–".to_owned(), |value| with_unit(value, &kpi.unit))
+}
+
+/// The bound with its unit and direction.
+pub(super) fn bound(kpi: &Kpi) -> String {
+    let least = kpi.option.starts_with("--min");
+    format!("at {} {}", if least { "least" } else { "most" }, with_unit(kpi.bound, &kpi.unit))
+}
+
+fn with_unit(value: f64, unit: &str) -> String {
+    let number = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+    if unit.is_empty() { number } else { format!("{number} {unit}") }
+}
+
+/// `1.5 MiB`.
+pub(super) fn bytes(n: f64) -> String {
+    match n {
+        n if n >= 1_048_576.0 => format!("{:.2} MiB", n / 1_048_576.0),
+        n if n >= 1024.0 => format!("{:.1} KiB", n / 1024.0),
+        n => format!("{n:.0} B"),
+    }
+}
+
+/// What was done, in words.
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Copy(CopyWay::HostToDevice) => "host to device",
+        Kind::Copy(CopyWay::DeviceToHost) => "device to host",
+        Kind::Copy(CopyWay::DeviceToDevice) => "device to device",
+        Kind::Copy(CopyWay::PeerToPeer) => "device to other device",
+        Kind::Copy(CopyWay::HostToHost) => "host to host",
+        Kind::Copy(CopyWay::Unknown) => "copy",
+        Kind::HostWait => "host wait",
+        Kind::Allocation => "allocation",
+        Kind::LoadedCode => "code loaded",
+    }
+}
+
+/// A class in words.
+pub(super) fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Critical => "critical",
+        Class::Moderate => "moderate",
+        Class::Legitimate => "legitimate",
+    }
+}
+
+/// Host memory of a copy in words.
+pub(super) fn memory_name(memory: Option<MemoryKind>) -> &'static str {
+    match memory {
+        None => "",
+        Some(MemoryKind::Pageable) => "pageable",
+        Some(MemoryKind::Pinned) => "pinned",
+        Some(MemoryKind::Device) => "device",
+        Some(MemoryKind::Array) => "array",
+        Some(MemoryKind::Managed) => "managed",
+        Some(MemoryKind::Unknown) => "unknown",
+    }
+}
+
+/// Figures of two modes side by side: what they are, before, after.
+pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[String; 3]> {
+    let seen = |report: &ModeReport, figure: &dyn Fn(&super::report::Observed) -> f64| {
+        report.observed.as_ref().map_or_else(|| "–".to_owned(), |observed| format!("{:.1}", figure(observed)))
+    };
+    let mut rows = Vec::new();
+    let mut row = |name: &str, figure: &dyn Fn(&super::report::Observed) -> f64| {
+        rows.push([name.to_owned(), seen(before, figure), seen(after, figure)]);
+    };
+    let of_class = |class: Class| move |o: &super::report::Observed| o.rows.iter().filter(|r| r.class == class).map(|r| r.per_frame).sum();
+    row("critical a frame", &of_class(Class::Critical));
+    row("moderate a frame", &of_class(Class::Moderate));
+    row("uploads a frame", &|o| o.per_frame.uploads);
+    row("downloads a frame", &|o| o.per_frame.downloads);
+    row("host waits a frame", &|o| o.per_frame.host_waits);
+    row("kernels a frame", &|o| o.per_frame.kernels);
+    row("graph launches a frame", &|o| o.per_frame.graph_launches);
+    let latency = |name: &str, pick: fn(&super::series::Latency) -> f64| {
+        [name.to_owned(), format!("{:.2}", pick(&before.latency)), format!("{:.2}", pick(&after.latency))]
+    };
+    rows.push(latency("latency, median, ms", |l| l.median_ms));
+    rows.push(latency("latency, p99, ms", |l| l.p99_ms));
+    rows
+}
+
+fn comparison(before: &ModeReport, after: &ModeReport) -> String {
+    let mut out = format!("\n{:<26}{:>14}{:>14}\n", "", before.mode.name(), after.mode.name());
+    for [name, before, after] in compared_rows(before, after) {
+        let _ = writeln!(out, "{name:<26}{before:>14}{after:>14}");
+    }
+    out
+}
+
+fn mode(report: &ModeReport) -> String {
+    let l = &report.latency;
+    let mut out = format!(
+        "\n== {}: {} frames in {:.1} s; latency median {:.2} ms, p90 {:.2}, p99 {:.2}, longest {:.2}\n",
+        report.mode.name(),
+        l.frames,
+        report.seconds,
+        l.median_ms,
+        l.p90_ms,
+        l.p99_ms,
+        l.max_ms
+    );
+    if report.problems > 0 {
+        let _ = writeln!(out, "{} inputs or frames failed", report.problems);
+    }
+    if let Some(observed) = &report.observed {
+        let _ = writeln!(out, "{}: {} records, {} lost", observed.profiler, observed.records, observed.dropped);
+        let _ = writeln!(
+            out,
+            "{:<12}{:<24}{:<12}{:<10}{:>9}{:>14}  why; where",
+            "class", "what", "stage", "memory", "a frame", "bytes a frame"
+        );
+        observed.rows.iter().for_each(|row| out.push_str(&observed_row(row)));
+        for chain in &observed.chains {
+            let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
+            let _ = writeln!(out, "chain: {down} down in {}, {up} up again in {}, in {} frames", chain.down, chain.up, chain.frames);
+        }
+        for stage in &observed.stages {
+            let (name, kernels, ms) = (&stage.stage, stage.kernels, stage.device_ms);
+            let _ = writeln!(out, "stage {name}: {kernels:.1} kernels a frame, {ms:.3} ms on the device, {} critical", stage.critical);
+        }
+    }
+    for graph in &report.graphs {
+        let _ = writeln!(
+            out,
+            "graph in {}: {} nodes, {} kernels, {} copies to or from the host, {} on the device, {} functions on the host",
+            graph.stage, graph.nodes, graph.kernels, graph.host_copies, graph.device_copies, graph.host_functions
+        );
+    }
+    out.push_str("announced by the engine (its ledger):\n");
+    if report.announced.is_empty() {
+        out.push_str("  nothing\n");
+    }
+    for a in &report.announced {
+        let (way, size) = (kind_name(Kind::Copy(a.direction)), bytes(a.bytes_per_frame));
+        let _ = writeln!(out, "  {:<12}{way:<18}{:>7.2} a frame {size:>12} a frame  {}", a.stage, a.per_frame, a.place);
+    }
+    out
+}
+
+fn observed_row(row: &Row) -> String {
+    format!(
+        "{:<12}{:<24}{:<12}{:<10}{:>9.2}{:>14}  {}; {}\n",
+        class_name(row.class),
+        kind_name(row.kind),
+        row.stage,
+        memory_name(row.host_memory),
+        row.per_frame,
+        bytes(row.bytes_per_frame),
+        row.reason,
+        row.place
+    )
+}

@@ -1,0 +1,172 @@
+//! `audit`.
+
+use crate::{
+    args::DeviceArgs,
+    audit_args::{self, AuditArgs, BoundArgs},
+    exit::Exit,
+    inputs::{self, usage},
+    run::on_interrupt,
+    terminal::Terminal,
+};
+use indicatif::ProgressBar;
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+use ultramotion::{
+    audit::{AuditPlan, Bounds, Mode, Progress, Verdict, run as run_audit, to_html, to_text},
+    engine::Engine,
+    pipeline::{Cancel, KpiFile, Observer, Task},
+};
+
+/// Audits the pipeline; exit code 1 unless every bound is proven to hold.
+pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+    let (mode, compare) = modes(args)?;
+    let input = args.input.to_inputs();
+    if let Some(path) = &args.report {
+        // Before the work is done, not after it.
+        fs::write(path, "").map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))?;
+    }
+    let cancel = Cancel::default();
+    on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
+    let bars = Arc::new(Bars { terminal: terminal.clone(), current: Mutex::default() });
+    let plan = AuditPlan {
+        sources: inputs::sources(&input, terminal),
+        source_options: inputs::source_options(&input, false)?,
+        frames: args.frames.get().into(),
+        warm_up: args.warm_up.into(),
+        duration: args.duration,
+        mode,
+        compare,
+        bounds: bounds(&args.bounds)?,
+        arguments: inputs::command_line(),
+        progress: bars.clone(),
+        cancel,
+    };
+    let mut kpis: Vec<Arc<KpiFile>> = Vec::new();
+    let mut first = true;
+    let report = run_audit(&plan, |pass| {
+        // What an earlier pass wrote to holds on to its device.
+        kpis.drain(..).try_for_each(|kpi| kpi.check())?;
+        let engine = open(&args.device, std::mem::take(&mut first))?;
+        let task = load(args, &engine, terminal)?;
+        let observer: Arc<dyn Observer> = match &args.kpi {
+            Some(path) if !pass.profiled => {
+                let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
+                kpis.push(kpi.clone());
+                kpi
+            }
+            _ => Arc::new(()),
+        };
+        Ok::<_, anyhow::Error>((task, observer))
+    });
+    bars.clear();
+    let report = match report {
+        Err(error) if plan.cancel.is_requested() => {
+            terminal.detail(&format!("{error:#}"));
+            return Ok(Exit::Interrupted);
+        }
+        other => other?,
+    };
+    if terminal.json {
+        terminal.print_json(&report)?;
+    } else {
+        terminal.print(to_text(&report).trim_end())?;
+    }
+    if let Some(path) = &args.report {
+        write_page(path, &to_html(&report))?;
+    }
+    kpis.iter().try_for_each(|kpi| kpi.check())?;
+    Ok(if report.verdict == Verdict::Pass { Exit::Done } else { Exit::CheckFailed })
+}
+
+fn write_page(path: &Path, page: &str) -> anyhow::Result<()> {
+    fs::write(path, page).map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))
+}
+
+/// The mode to audit, and the one to compare it with.
+fn modes(args: &AuditArgs) -> anyhow::Result<(Mode, Option<Mode>)> {
+    let asked = args.mode.map(|mode| match mode {
+        audit_args::Mode::Resident => Mode::Resident,
+        audit_args::Mode::Legacy => Mode::Legacy,
+    });
+    let names = || Mode::AVAILABLE.iter().map(|mode| mode.name()).collect::<Vec<_>>().join(", ");
+    let mode = match asked.or(Mode::AVAILABLE.first().copied()) {
+        Some(mode) if Mode::AVAILABLE.contains(&mode) => mode,
+        _ => return Err(usage("--mode", format!("this version's pipeline does not have it; it has: {}", names()))),
+    };
+    if !args.compare {
+        return Ok((mode, None));
+    }
+    match Mode::AVAILABLE.iter().find(|other| **other != mode) {
+        Some(other) => Ok((mode, Some(*other))),
+        None => Err(usage("--compare", format!("this version's pipeline has one mode only: {}", names()))),
+    }
+}
+
+fn bounds(args: &BoundArgs) -> anyhow::Result<Bounds> {
+    let sizes = [("--max-latency-ms", args.max_latency_ms), ("--max-memory-mb", args.max_memory_mb), ("--max-drift-mb", args.max_drift_mb)];
+    for (option, value) in sizes {
+        if !value.is_finite() || value < 0.0 {
+            return Err(usage(option, format!("{value}: give a number that is not negative")));
+        }
+    }
+    if !(0.0..=1.0).contains(&args.min_resident) {
+        return Err(usage("--min-resident", format!("{}: give a number from 0 to 1", args.min_resident)));
+    }
+    Ok(Bounds {
+        max_critical: args.max_critical,
+        max_syncs: args.max_syncs,
+        max_latency_ms: args.max_latency_ms,
+        max_memory_mb: args.max_memory_mb,
+        max_drift_mb: args.max_drift_mb,
+        min_resident: args.min_resident,
+    })
+}
+
+/// Opens the device of a pass; the number of threads can be set only once.
+fn open(args: &DeviceArgs, first: bool) -> anyhow::Result<Engine> {
+    let threads = args.threads.filter(|_| first);
+    inputs::engine(&DeviceArgs { device: args.device.clone(), dtype: args.dtype.clone(), threads })
+}
+
+fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Task> {
+    let detector = inputs::selecting(inputs::detector(&args.detector, engine, terminal)?, &args.selection)?;
+    let segmenter = inputs::segmenter(&args.segmenter, engine, terminal)?;
+    Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
+}
+
+/// A bar for each pass.
+struct Bars {
+    terminal: Arc<Terminal>,
+    current: Mutex<Option<ProgressBar>>,
+}
+
+impl std::fmt::Debug for Bars {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bars")
+    }
+}
+
+impl Bars {
+    fn clear(&self) {
+        if let Some(bar) = self.current.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn frame_done(&self) {
+        if let Some(bar) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
+            bar.inc(1);
+        }
+    }
+
+    fn pass(&self, name: &str, frames: Option<u64>) {
+        self.clear();
+        self.terminal.detail(&format!("pass: {name}"));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.terminal.frame_bar(name, frames));
+    }
+}
