@@ -38,7 +38,8 @@ pub(super) fn line(title: &str, unit: &str, points: &[(f64, f64)]) -> Option<Str
     }
     // The outer ones stay within the picture.
     for (seconds, anchor) in [(first.0, "start"), (f64::midpoint(first.0, last.0), "middle"), (last.0, "end")] {
-        let _ = write!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{} s</text>", x(seconds), HEIGHT - 8.0, number(seconds));
+        let _ =
+            write!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{} s</text>", x(seconds), HEIGHT - 8.0, number(seconds));
     }
     let path: Vec<String> = finite.iter().map(|(seconds, value)| format!("{:.1},{:.1}", x(*seconds), y(*value))).collect();
     let _ = write!(svg, "<polyline class=\"curve\" points=\"{}\"/></svg>", path.join(" "));
