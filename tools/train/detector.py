@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from scipy.optimize import linear_sum_assignment
 from transformers import DFineConfig, DFineForObjectDetection
 
-from phantom_data import CLASSES, SLOTS, PhantomData, alter, follow, generate, narrowed, textures, tight_boxes, uniform
+from phantom_data import CLASSES, SLOTS, alter, follow, narrowed, prepared, textures, tight_boxes, uniform
 
 SIZE = 640
 GROUPS = 6  # denoising groups, each a noisy and a wrong copy of every slot
@@ -251,7 +251,7 @@ def train(args):
     torch.backends.cudnn.benchmark = True
     device = torch.device(args.device)
     started = time.time()
-    data = PhantomData(generate(args.ultramotion, args.data, args.first_seed, args.sequences), args.data / "store", device)
+    data = prepared(args, device)
     print(f"{len(data)} frames after {time.time() - started:.0f} s", flush=True)
     model = untrained(args.ultramotion, args.output, device).train()
     model = model.to(memory_format=torch.channels_last)

@@ -134,6 +134,12 @@ class PhantomData:
         return pictures, inside, masks.bool() & (self.classes[index] >= 0)[:, :, None, None]
 
 
+def prepared(args, device):
+    """The sequences that `args` ask for, made and read unless an earlier run did both. Other seeds or numbers are another folder."""
+    folder = args.data / f"{args.first_seed}-{args.sequences}"
+    return PhantomData(generate(args.ultramotion, folder, args.first_seed, args.sequences), folder / "store", device)
+
+
 def positions(matrix, size, samples):
     """Where `samples` × `samples` pixel centres of a `size` square come from: [B, samples, samples, 2]."""
     centres = (torch.arange(samples, device=matrix.device) + 0.5) * (size / samples)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from mobile_sam import sam_model_registry
 from safetensors.torch import save_file
 
-from phantom_data import SLOTS, PhantomData, alter, follow, generate, narrowed, tight_boxes, uniform
+from phantom_data import alter, follow, narrowed, prepared, tight_boxes, uniform
 
 FRAME = 1024
 TILE = 512
@@ -148,7 +148,7 @@ def train(args):
     torch.backends.cudnn.benchmark = True
     device = torch.device(args.device)
     started = time.time()
-    data = PhantomData(generate(args.ultramotion, args.data, args.first_seed, args.sequences), args.data / "store", device)
+    data = prepared(args, device)
     occupied = (data.classes >= 0).any(1).nonzero()[:, 0].cpu()
     print(f"{len(data)} frames, {len(occupied)} with objects, after {time.time() - started:.0f} s", flush=True)
     sam = sam_model_registry["vit_t"](checkpoint=None).to(device).train()
