@@ -9,11 +9,16 @@ mod ledger;
 mod params;
 #[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
 mod replay;
+mod surface;
+#[cfg_attr(not(feature = "cuda"), path = "video_absent.rs")]
+mod video;
 
 pub use device::{DeviceSpec, Engine, Precision, constant};
 pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
 pub use params::{Params, ParamsError};
 pub use replay::Replays;
+pub use surface::{Colour, Matrix, Planes, Turn};
+pub use video::{Attachment, Surface, VideoDevice};
 
 /// What can go wrong between the program and its device.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unnecessary_wraps)]
 
-use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result};
+use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result, Surface};
 use candle_core::{DType, Tensor};
 
 fn absent<T>() -> Result<T> {
@@ -39,7 +39,9 @@ absent! {
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
+    resize_normalise_surface(&Surface, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     softmax(&Tensor) -> Tensor;
+    surface_to_rgb(&Surface) -> Tensor;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;

@@ -2,8 +2,8 @@
 
 use super::{Cancel, Detector, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
 use crate::{
-    sinks::{Classes, OutputMode, OutputSet},
-    sources::{SourceError, SourceOptions, SourceSpec},
+    sinks::{Classes, OutputKind, OutputMode, OutputSet},
+    sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -78,6 +78,18 @@ impl Task {
             Self::Detect(_) => OutputSet::default_for(false),
             Self::Segment(..) | Self::Pipeline(..) => OutputSet::default_for(true),
         }
+    }
+}
+
+impl Plan {
+    /// The device that may decode videos: that of the sources' options, or the models'.
+    pub(super) fn decode_device(&self) -> Option<DecodeDevice> {
+        self.source_options.device.clone().or_else(|| self.task.engine().map(DecodeDevice::new))
+    }
+
+    /// Whether outputs show the pixels of frames, so that they are needed on the host.
+    pub(super) fn shows_pixels(&self) -> bool {
+        [OutputKind::Overlay, OutputKind::Frames].into_iter().any(|kind| self.outputs.contains(kind))
     }
 }
 

@@ -3,14 +3,15 @@
 use super::{
     Event, FrameTimes, ModelError, OnError, PipelineError, Plan, Stages, Summary, Task,
     decode::{Decoded, Decoder},
+    picture,
     prompts::Prompted,
     write::Writer,
 };
 use crate::{
     engine::Engine,
     frame::{Frame, FrameResult, Object},
-    sinks::{InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
-    sources::SourceSpec,
+    sinks::{DecodingReport, InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
+    sources::{DecodeDevice, Decoding, SourceSpec},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -33,6 +34,8 @@ pub(super) enum Finished {
         result: FrameResult,
         times: Option<FrameTimes>,
     },
+    /// Where the frames that follow are decoded.
+    Decoding(std::sync::Arc<crate::frame::SourceInfo>, Decoding),
     Problem(InputError),
     Ended(std::sync::Arc<crate::frame::SourceInfo>),
 }
@@ -84,6 +87,7 @@ impl Plan {
             Ok(done) => {
                 report.counts = done.counts.clone();
                 report.errors = done.errors.clone();
+                report.decoding = done.decoding.clone();
                 match (done.interrupted, done.errors.count) {
                     (true, _) => (RunStatus::Interrupted, 130),
                     (false, 0) => (RunStatus::Completed, 0),
@@ -177,6 +181,13 @@ impl Plan {
     /// Works on decoded frames until there are no more: true if all sources ended.
     fn infer(&self, decoded: Receiver<Decoded>, to_write: &SyncSender<Finished>, times: &StageTimes) -> Result<bool, PipelineError> {
         let mut number = 0;
+        let device = self.decode_device();
+        let settle = |frame: &mut Frame| {
+            let engine = device.as_ref().map(DecodeDevice::engine);
+            let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
+            let settled = picture::settle(engine, frame, self.shows_pixels());
+            settled.map_err(|source| PipelineError::Model { frame: place, source: Box::new(source) })
+        };
         for item in decoded {
             if self.cancel.is_requested() {
                 return Ok(false);
@@ -184,7 +195,11 @@ impl Plan {
             let finished = match item {
                 Decoded::Began(info) => Finished::Began(info),
                 Decoded::Ended(info) => Finished::Ended(info),
-                Decoded::Stored { frame, result } => Finished::Frame { frame, result, times: None },
+                Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
+                Decoded::Stored { mut frame, result } => {
+                    settle(&mut frame)?;
+                    Finished::Frame { frame, result, times: None }
+                }
                 Decoded::Failed(error) if self.on_error == OnError::Stop => return Err(PipelineError::Source(error)),
                 Decoded::Failed(error) => {
                     Finished::Problem(InputError { input: error.path.display().to_string(), problem: error.to_string() })
@@ -193,7 +208,13 @@ impl Plan {
                 Decoded::Cancelled => return Ok(false),
                 Decoded::Frame(frame, decode) => {
                     number += 1;
-                    Engine::in_frame(number - 1, || self.process(frame, (number - 1, decode), times))?
+                    Engine::in_frame(number - 1, || {
+                        let mut finished = self.process(frame, (number - 1, decode), times)?;
+                        if let Finished::Frame { frame, .. } = &mut finished {
+                            settle(frame)?;
+                        }
+                        Ok::<_, PipelineError>(finished)
+                    })?
                 }
             };
             if to_write.send(finished).is_err() {
@@ -249,5 +270,6 @@ impl Plan {
 pub(super) struct Done {
     pub counts: crate::sinks::Counts,
     pub errors: InputErrors,
+    pub decoding: DecodingReport,
     pub interrupted: bool,
 }

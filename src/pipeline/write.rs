@@ -4,7 +4,7 @@ use super::{
     Event, PipelineError, Plan, StageTimes, Stages,
     run::{Done, Finished},
 };
-use crate::sinks::{InputErrors, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
+use crate::sinks::{DecodingReport, InputErrors, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
 use std::sync::mpsc::Receiver;
 
 pub(super) struct Writer<'a> {
@@ -13,6 +13,7 @@ pub(super) struct Writer<'a> {
     sinks: SinkSet,
     /// Errors of the source that has not ended.
     errors: InputErrors,
+    decoding: DecodingReport,
     times: &'a StageTimes,
 }
 
@@ -24,7 +25,14 @@ impl<'a> Writer<'a> {
             stills: if plan.stills { Stills::Write } else { Stills::Skip },
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
         };
-        Ok(Self { plan, record, sinks: SinkSet::new(layout, &options)?, errors: InputErrors::default(), times })
+        Ok(Self {
+            plan,
+            record,
+            sinks: SinkSet::new(layout, &options)?,
+            errors: InputErrors::default(),
+            decoding: DecodingReport::default(),
+            times,
+        })
     }
 
     /// Writes until nothing more comes.
@@ -49,6 +57,10 @@ impl<'a> Writer<'a> {
                 }
                 observer.event(Event::FrameDone { source: &frame.source, result: &result, times: times.as_ref() });
             }
+            Finished::Decoding(info, decoding) => {
+                observer.event(Event::Decoding { source: &info, decoding: &decoding });
+                self.decoding.push(&info.name, decoding.name(), decoding.reason);
+            }
             Finished::Problem(error) => {
                 observer.event(Event::Problem { input: &error.input, problem: &error.problem });
                 self.errors.push(error);
@@ -72,6 +84,6 @@ impl<'a> Writer<'a> {
     pub(super) fn leave(&mut self) -> Done {
         let mut errors = self.record.errors().clone();
         errors.extend(std::mem::take(&mut self.errors));
-        Done { counts: self.record.counts().clone(), errors, interrupted: false }
+        Done { counts: self.record.counts().clone(), errors, decoding: self.decoding.clone(), interrupted: false }
     }
 }

@@ -24,6 +24,7 @@ use ultramotion::{
 pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let (mode, compare) = modes(args)?;
     let input = args.input.to_inputs();
+    let decode = inputs::decode(&input.decode)?;
     if let Some(path) = &args.report {
         // Before the work is done, not after it.
         fs::write(path, "").map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))?;
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         // What an earlier pass wrote to holds on to its device.
         kpis.drain(..).try_for_each(|kpi| kpi.check())?;
         let engine = open(&args.device, std::mem::take(&mut first))?;
+        inputs::check_decode(decode, &engine)?;
         let task = load(args, &engine, terminal)?;
         let observer: Arc<dyn Observer> = match &args.kpi {
             Some(path) if !pass.profiled => {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     geometry::Size,
-    ops::{Params, resize_normalise},
+    ops::{Params, Surface, resize_normalise, resize_normalise_surface},
 };
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -89,6 +89,16 @@ impl Detector {
         let config = self.config();
         let size = (config.input_size.height as usize, config.input_size.width as usize);
         Ok(resize_normalise(frame, size, size, config.channels(), &config.normalisation, dtype)?)
+    }
+
+    /// As [`Self::preprocess`], of a frame that was decoded on the device.
+    ///
+    /// # Errors
+    /// [`DFineError::Tensor`] if memory ran out.
+    pub fn preprocess_surface(&self, frame: &Surface, dtype: DType) -> Result<Tensor, DFineError> {
+        let config = self.config();
+        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        Ok(resize_normalise_surface(frame, size, size, config.channels(), &config.normalisation, dtype)?)
     }
 
     /// Runs the model; see [`DFine::forward`].

@@ -3,17 +3,9 @@
 // The arithmetic is that of ops::cpu::resize, to the last bit: coefficients of 22 fractional bits made in f64 without fused
 // operations, rows first, rounded to 8 bits after each pass.
 
-#include "common.cuh"
+#include "resample.cuh"
 
-constexpr int BITS = 22, COLUMNS = 32, ROWS = 8;
-
-struct Axis {
-  // From input to output, and 1 / support.
-  double scale, support, inverse;
-  int from, to;
-  // Most taps of an output pixel.
-  int most;
-};
+constexpr int COLUMNS = 32, ROWS = 8;
 
 struct Resize {
   const unsigned char *image;
@@ -23,32 +15,6 @@ struct Resize {
   int padded_height, padded_width;
   float mean[3], std[3];
 };
-
-struct Span {
-  int first, count;
-  double centre, total;
-};
-
-__device__ __forceinline__ double share(const Axis &a, double centre, int x) {
-  return fmax(1.0 - fabs(__dmul_rn(__dadd_rn(x - centre, 0.5), a.inverse)), 0.0);
-}
-
-__device__ __forceinline__ Span span(const Axis &a, int i) {
-  Span s;
-  s.centre = __dmul_rn(i + 0.5, a.scale);
-  s.first = max(static_cast<int>(__dadd_rn(__dadd_rn(s.centre, -a.support), 0.5)), 0);
-  s.count = min(static_cast<int>(__dadd_rn(__dadd_rn(s.centre, a.support), 0.5)), a.from) - s.first;
-  s.total = 0.0;
-  for (int j = 0; j < s.count; j++) s.total = __dadd_rn(s.total, share(a, s.centre, s.first + j));
-  return s;
-}
-
-__device__ __forceinline__ int tap(const Axis &a, const Span &s, int j) {
-  double part = share(a, s.centre, s.first + j) / s.total;
-  return static_cast<int>(__dadd_rn(__dmul_rn(part, 1 << BITS), 0.5));
-}
-
-__device__ __forceinline__ int clipped(int sum) { return min(max(sum >> BITS, 0), 255); }
 
 // One 8-bit number of the picture, luma (BT.601) where a colour picture is to become grey.
 __device__ __forceinline__ int pixel(const Resize &p, const unsigned char *row, int x, int channel) {
