@@ -76,7 +76,7 @@ impl fmt::Debug for Shared {
 
 /// Memory of a surface that nobody will ask to read any more.
 struct Returned {
-    memory: Memory,
+    _memory: Memory,
     /// After which the device does nothing with it.
     last: CudaEvent,
 }
@@ -257,7 +257,7 @@ impl VideoDevice {
         let chroma = (from.width.div_ceil(2) * 2, from.height.div_ceil(2));
         copy_rows((from.luma, from.luma_pitch), (to.luma, to.luma_pitch), (from.width, from.height), stream)?;
         copy_rows((from.chroma, from.chroma_pitch), (to.chroma, to.chroma_pitch), chroma, stream)?;
-        lock(&shared.returned).push(Returned { memory, last: stream.record_event(None).map_err(driver)? });
+        lock(&shared.returned).push(Returned { _memory: memory, last: stream.record_event(None).map_err(driver)? });
         Ok((to, Memory::Own { _bytes: bytes }))
     }
 
@@ -498,7 +498,7 @@ impl Drop for Surface {
             None => self.shared().stream.record_event(None).ok(),
         };
         match last {
-            Some(last) => lock(&self.shared().returned).push(Returned { memory, last }),
+            Some(last) => lock(&self.shared().returned).push(Returned { _memory: memory, last }),
             // The device failed.
             None => drop(memory),
         }

@@ -61,7 +61,7 @@ struct Shares {
     third: [i32; 4],
 }
 
-// The same numbers are in nv12.cu.
+// The same numbers are in resize.cu.
 const ACROSS: Shares = Shares { even: [-461, 3943, 14284, -1382], first: [0, 0, 17729, -1345], third: [0, 3835, 13894, -1345] };
 const DOWN: Shares = Shares { even: [-115, 985, 3572, -346], first: [0, 0, 4432, -336], third: [0, 959, 3473, -336] };
 

@@ -7,7 +7,7 @@ use super::{
 use crate::ops::{Normalisation, Result, Surface, nv12::Coefficients};
 use candle_core::{CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
-/// Pixels of the output that a block makes, and threads for each column, as in `nv12.cu`.
+/// Pixels of the output that a block makes, and threads for each column, as in `resize.cu`.
 const COLUMNS: usize = 32;
 const ROWS: usize = 8;
 const LANES: u32 = 4;
@@ -19,7 +19,7 @@ const SHARED: usize = 44 << 10;
 /// Pixels that a block brings to RGB.
 const TILE: (usize, usize) = (64, 16);
 
-/// `Picture` of `nv12.cu`, field by field.
+/// `Picture` of `resize.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Picture {
@@ -47,10 +47,10 @@ impl Picture {
     }
 }
 
-/// `Resize` of `nv12.cu`, field by field.
+/// `VideoResize` of `resize.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-struct Resize {
+struct VideoResize {
     picture: Picture,
     out: u64,
     across: Axis,
@@ -65,9 +65,9 @@ struct Resize {
 }
 
 // SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Resize {}
+unsafe impl DeviceRepr for VideoResize {}
 
-/// `Turned` of `nv12.cu`, field by field.
+/// `Turned` of `resize.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Turned {
@@ -116,7 +116,7 @@ pub(crate) fn resize_normalise_surface(
     };
     reading(surface, |device| {
         let (y, out) = empty(device, (1, padded.0, padded.1, channels), dtype)?;
-        let arguments = Resize {
+        let arguments = VideoResize {
             picture: Picture::new(surface)?,
             out,
             across,
@@ -130,13 +130,13 @@ pub(crate) fn resize_normalise_surface(
             std: normalisation.std,
         };
         let kernel = Kernel {
-            file: "nv12",
+            file: "resize",
             name: named!("nv12_resize", dtype)?,
             grid: (padded.1.div_ceil(COLUMNS), padded.0.div_ceil(ROWS), 1),
             block: (COLUMNS as u32, LANES),
             shared,
         };
-        // SAFETY: `Resize` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
+        // SAFETY: `VideoResize` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
         unsafe { kernel.launch(device, &[&arguments]) }?;
         Ok(y)
     })
@@ -155,7 +155,7 @@ pub(crate) fn surface_to_rgb(surface: &Surface) -> Result<Tensor> {
             mirrored_down: turn.mirrored_down.into(),
         };
         let grid = (planes.width.div_ceil(TILE.0), planes.height.div_ceil(TILE.1), 1);
-        let kernel = Kernel { file: "nv12", name: "nv12_rgb", grid, block: (256, 1), shared: 0 };
+        let kernel = Kernel { file: "resize", name: "nv12_rgb", grid, block: (256, 1), shared: 0 };
         // SAFETY: `Turned` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
         unsafe { kernel.launch(device, &[&arguments]) }?;
         Ok(y)
