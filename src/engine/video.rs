@@ -227,6 +227,9 @@ impl VideoDevice {
             }
             (*raw).opaque = (&raw const *attachment.state).cast_mut().cast();
             (*raw).get_format = Some(choose_format);
+            if let Some(n) = std::env::var("ULTRAMOTION_DELAY").ok().and_then(|n| n.parse::<i32>().ok()) {
+                (*raw).has_b_frames = (*raw).has_b_frames.max(n);
+            }
         }
         Ok(attachment)
     }
@@ -314,13 +317,24 @@ impl VideoDevice {
 
 /// Copies rows of bytes on the device.
 fn copy_rows(from: (u64, usize), to: (u64, usize), (width, height): (usize, usize), stream: &CudaStream) -> Result<(), EngineError> {
-    // SAFETY: all zero is a value of each field.
-    let mut copy: sys::CUDA_MEMCPY2D = unsafe { mem::zeroed() };
-    copy.srcMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_DEVICE;
-    (copy.srcDevice, copy.srcPitch) = from;
-    copy.dstMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_DEVICE;
-    (copy.dstDevice, copy.dstPitch) = to;
-    (copy.WidthInBytes, copy.Height) = (width, height);
+    let copy = sys::CUDA_MEMCPY2D {
+        srcXInBytes: 0,
+        srcY: 0,
+        srcMemoryType: sys::CUmemorytype::CU_MEMORYTYPE_DEVICE,
+        srcHost: ptr::null(),
+        srcDevice: from.0,
+        srcArray: ptr::null_mut(),
+        srcPitch: from.1,
+        dstXInBytes: 0,
+        dstY: 0,
+        dstMemoryType: sys::CUmemorytype::CU_MEMORYTYPE_DEVICE,
+        dstHost: ptr::null_mut(),
+        dstDevice: to.0,
+        dstArray: ptr::null_mut(),
+        dstPitch: to.1,
+        WidthInBytes: width,
+        Height: height,
+    };
     // SAFETY: both places have as many rows of that pitch, and live until the stream is past the copy.
     unsafe { sys::cuMemcpy2DAsync_v2(&raw const copy, stream.cu_stream()) }.result().map_err(driver)
 }
@@ -372,7 +386,7 @@ unsafe extern "C" fn choose_format(context: *mut AVCodecContext, offered: *const
         let software = (&raw const (*context).sw_pix_fmt).cast::<c_int>().read();
         let is_8_bit = [AVPixelFormat::AV_PIX_FMT_YUV420P, AVPixelFormat::AV_PIX_FMT_YUVJ420P].iter().any(|f| *f as c_int == software);
         let refusal = if !has_device && state.tried.load(Ordering::Relaxed) {
-            Some("the device does not decode a stream of this size, profile or number of reference pictures".to_owned())
+            Some("the device's decoder refused its size, profile or number of reference pictures, or has no memory left".to_owned())
         } else if !has_device {
             Some("this FFmpeg was built without NVDEC".to_owned())
         } else if !is_8_bit {
@@ -405,7 +419,8 @@ unsafe fn make_surfaces(context: *mut AVCodecContext, state: &State) -> Result<(
             return Err(format!("the device does not decode it: {}", failed(status)));
         }
         let description = (*frames).data.cast::<ffi::AVHWFramesContext>();
-        let needed = usize::try_from((*description).initial_pool_size).unwrap_or(0) + 1;
+        let delay = usize::try_from((*context).has_b_frames).unwrap_or(0);
+        let needed = usize::try_from((*description).initial_pool_size).unwrap_or(0) + 1 + delay;
         let all = (needed + AHEAD).min(MOST);
         (*description).initial_pool_size = all as c_int;
         let status = ffi::av_hwframe_ctx_init(frames);

@@ -112,7 +112,7 @@ mod tests {
         for orientation in all {
             let turn = turn(orientation);
             let (width, height) = turn.size((3, 2));
-            let mut moved = vec![0u8; 6];
+            let mut moved = [0u8; 6];
             for value in 0..6u8 {
                 let (x, y) = (usize::from(value) % 3, usize::from(value) / 3);
                 let (mut x, mut y) = if turn.transposed { (y, x) } else { (x, y) };
