@@ -227,9 +227,6 @@ impl VideoDevice {
             }
             (*raw).opaque = (&raw const *attachment.state).cast_mut().cast();
             (*raw).get_format = Some(choose_format);
-            if let Some(n) = std::env::var("ULTRAMOTION_DELAY").ok().and_then(|n| n.parse::<i32>().ok()) {
-                (*raw).has_b_frames = (*raw).has_b_frames.max(n);
-            }
         }
         Ok(attachment)
     }
@@ -419,8 +416,7 @@ unsafe fn make_surfaces(context: *mut AVCodecContext, state: &State) -> Result<(
             return Err(format!("the device does not decode it: {}", failed(status)));
         }
         let description = (*frames).data.cast::<ffi::AVHWFramesContext>();
-        let delay = usize::try_from((*context).has_b_frames).unwrap_or(0);
-        let needed = usize::try_from((*description).initial_pool_size).unwrap_or(0) + 1 + delay;
+        let needed = usize::try_from((*description).initial_pool_size).unwrap_or(0) + 1;
         let all = (needed + AHEAD).min(MOST);
         (*description).initial_pool_size = all as c_int;
         let status = ffi::av_hwframe_ctx_init(frames);
