@@ -4,13 +4,14 @@ use super::{
     AuditError,
     attribute::attribute,
     cupti::{Captured, Session},
+    recording::Recording,
     report::{self, Announced, AuditReport, Graph, Mode, ModeReport, Observed},
     series::{self, End, Progress, Sampled, Sampler},
     verdict::{Bounds, Measured, kpis, verdict},
     work_log::{ClockAlone, WorkLog, Works},
 };
 use crate::{
-    engine::Engine,
+    engine::{Engine, Stage},
     pipeline::{Cancel, Event, Observer, OnError, PipelineError, Plan, Task},
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
@@ -270,6 +271,19 @@ pub struct Observation {
     pub announced: Vec<Announced>,
     /// What could not be observed; nothing is proven where there is something.
     pub gaps: Vec<String>,
+    /// What all of this was made of.
+    pub capture: Capture,
+}
+
+/// What was recorded of some work, before anything was made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capture {
+    /// The driver's records.
+    pub recording: Recording,
+    /// The stage in which each node of a graph was captured, by the id that records have.
+    pub node_stages: BTreeMap<u64, Stage>,
+    /// What the engine told.
+    pub works: Works,
 }
 
 /// Runs `work` under CUPTI on the engine that `open` opens, and judges its frames (see [`Engine::in_frame`]) in `steady`. For loops
@@ -290,9 +304,12 @@ pub fn observe<E: From<AuditError>>(
     drop(engine);
     let works = log.take();
     let graphs = report::graphs(&works);
-    let (observed, measured, gaps) = judge(session.stop()?, &works, &steady, &graphs)?;
+    let captured = session.stop()?;
+    let (recording, node_stages) = (captured.recording.clone(), captured.node_stages.clone());
+    let (observed, measured, gaps) = judge(captured, &works, &steady, &graphs)?;
     let announced = report::announced(&works, &steady, observed.frames);
-    Ok(Observation { observed, measured, graphs, announced, gaps })
+    let capture = Capture { recording, node_stages, works };
+    Ok(Observation { observed, measured, graphs, announced, gaps, capture })
 }
 
 /// The sources, again and again until there are `most`, as many as there may be frames; with names of their own.

@@ -244,6 +244,14 @@ impl Engine {
         self.device.synchronize().map_err(tensor_error("waiting for the device"))
     }
 
+    /// Announces a move of `bytes` for the caller and does `work`, which asks the driver for it, once. It may be done later: what
+    /// counts for the announcement is that it is asked for within `work`. For loops of one's own under an audit; the crate's own
+    /// moves are the functions above.
+    #[track_caller]
+    pub fn announce<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
+        self.moving(stage, direction, bytes, work)
+    }
+
     /// Announces a move for whoever called the calling function, and does it.
     #[track_caller]
     fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
