@@ -48,10 +48,14 @@ const CASES: &[(&str, Loop, Check)] = &[
     ("overlapping-frames", Own(overlapping), overlapped),
     ("to-vec-in-detect", Faulty(to_vec), |o| {
         wants(o, Class::Critical, Kind::Copy(CopyWay::DeviceToHost), "detect", "unaccounted")?;
-        wants(o, Class::Critical, Kind::HostWait, "detect", "between source and result")
+        wants(o, Class::Critical, Kind::HostWait, "detect", "between source and result")?;
+        if o.measured.syncs == Some(1) { Ok(()) } else { Err(format!("{:?} waits a frame, 1 expected", o.measured.syncs)) }
     }),
     ("pageable-upload-in-segment", Faulty(pageable_upload), |o| {
         wants(o, Class::Critical, Kind::Copy(CopyWay::HostToDevice), "segment", "pageable")?;
+        if o.observed.unaccounted > 0 {
+            return Err(format!("{} unaccounted", o.observed.unaccounted));
+        }
         if o.announced.iter().any(|a| a.stage == "segment" && a.place.contains("gpu_audit.rs")) {
             Ok(())
         } else {
@@ -132,7 +136,8 @@ fn graph_copy(engine: &Engine, x: &Tensor) -> Outcome {
 /// The loop: in each frame the detector's stage replays a graph on what is on the device, and the fault is done.
 fn frames(engine: &Engine, fault: Fault) -> Outcome {
     let x = Tensor::zeros((64, 64), DType::F32, engine.device())?;
-    for frame in 0..WARM_UP + FRAMES {
+    // One more than is judged: it begins where what is done after the last work of the one before ends.
+    for frame in 0..=WARM_UP + FRAMES {
         Engine::in_frame(frame, || -> Outcome {
             let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, EngineError> {
                 let tensor = |e: candle_core::Error| EngineError::Tensor { what: "a graph", source: Box::new(e) };
@@ -288,11 +293,9 @@ fn overlapped(o: &Observation) -> Result<(), String> {
     if kernels == 0 || each.kernels != kernels as f64 {
         return Err(format!("{} kernels a frame, {kernels} in the graph", each.kernels));
     }
-    for (kind, stage) in [
-        (Kind::Copy(CopyWay::HostToDevice), "decode"),
-        (Kind::Copy(CopyWay::DeviceToHost), "pack"),
-        (Kind::HostWait, "pack"),
-    ] {
+    for (kind, stage) in
+        [(Kind::Copy(CopyWay::HostToDevice), "decode"), (Kind::Copy(CopyWay::DeviceToHost), "pack"), (Kind::HostWait, "pack")]
+    {
         wants(o, Class::Legitimate, kind, stage, "")?;
     }
     match o.observed.rows.iter().find(|row| row.class != Class::Legitimate) {
@@ -343,7 +346,7 @@ fn write(capture: &Capture, folder: &Path, case: &str) -> Outcome {
         serde_json::json!({ "stage": work.stage.name(), "frame": work.frame, "moved": moved, "start": work.start, "end": work.end })
     });
     let nodes: Vec<_> = capture.node_stages.iter().map(|(id, stage)| (id, stage.name())).collect();
-    let told = serde_json::json!({ "works": works.collect::<Vec<_>>(), "node_stages": nodes });
+    let told = serde_json::json!({ "works": works.collect::<Vec<_>>(), "node_stages": nodes, "beyond": capture.works.beyond });
     Ok(std::fs::write(folder.join(format!("{case}.json")), told.to_string())?)
 }
 

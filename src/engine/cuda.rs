@@ -4,7 +4,7 @@
 
 use super::{Direction, EngineError, GraphContents};
 use candle_core::{
-    CudaDevice, DType, Device, Storage, Tensor,
+    CudaDevice, CudaStorage, DType, Device, Storage, Tensor,
     cuda_backend::{
         CudaStorageSlice,
         cudarc::driver::{CudaGraph, DevicePtr, DriverError, result, sys},
@@ -70,6 +70,16 @@ fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     };
     let size = x.dtype().size_in_bytes();
     Ok((start + (layout.start_offset() * size) as u64, x.elem_count() * size))
+}
+
+/// How many numbers a tensor's memory holds, where it is of a type that is moved.
+pub(super) fn stored(storage: &CudaStorage) -> Option<usize> {
+    match &storage.slice {
+        CudaStorageSlice::U8(s) => Some(s.len()),
+        CudaStorageSlice::U32(s) => Some(s.len()),
+        CudaStorageSlice::F32(s) => Some(s.len()),
+        _ => None,
+    }
 }
 
 /// Copies `from` over the numbers of `to`, on the device's stream.

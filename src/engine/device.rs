@@ -1,7 +1,7 @@
 //! Choosing and opening the device, and the only functions that move data to and from it.
 
 use super::{Direction, EngineError, Ledger, Stage, Watcher, ledger};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Storage, Tensor};
 use std::{fmt, panic::Location, str::FromStr, sync::Arc};
 
 /// What `--device` says.
@@ -210,7 +210,7 @@ impl Engine {
     #[track_caller]
     pub fn download_f32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
         // Converted on the device: what crosses is f32.
-        let read = || tensor.to_dtype(DType::F32)?.flatten_all()?.contiguous()?.to_vec1::<f32>();
+        let read = || alone(&tensor.to_dtype(DType::F32)?.flatten_all()?)?.to_vec1::<f32>();
         self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
     }
 
@@ -220,7 +220,7 @@ impl Engine {
     /// [`EngineError::Tensor`] if the tensor is of another type or the device failed.
     #[track_caller]
     pub fn download_u32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<u32>, EngineError> {
-        let read = || tensor.flatten_all()?.to_vec1::<u32>();
+        let read = || alone(&tensor.flatten_all()?)?.to_vec1::<u32>();
         self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
     }
 
@@ -257,6 +257,28 @@ impl Engine {
     fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
         self.ledger.moving(!self.is_cpu(), (stage, direction, bytes as u64), Location::caller(), work)
     }
+}
+
+/// A tensor that has its memory for itself: of a part of another's, the tensor library would bring all to the host.
+fn alone(x: &Tensor) -> candle_core::Result<Tensor> {
+    let (storage, layout) = x.storage_and_layout();
+    let stored = match &*storage {
+        Storage::Cuda(storage) => stored(storage),
+        _ => None,
+    };
+    let alone = layout.is_contiguous() && stored.is_none_or(|stored| stored == x.elem_count());
+    drop(storage);
+    if alone { Ok(x.clone()) } else { x.force_contiguous() }
+}
+
+#[cfg(feature = "cuda")]
+fn stored(storage: &candle_core::CudaStorage) -> Option<usize> {
+    super::cuda::stored(storage)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn stored(_: &candle_core::CudaStorage) -> Option<usize> {
+    None
 }
 
 fn tensor_error(what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {
