@@ -14,7 +14,7 @@ pub struct Attributed {
     pub activity: Activity,
     /// The stage it was asked for in; none if no work was going on in the thread that asked.
     pub stage: Option<Stage>,
-    /// The frame; where no work was going on, the frame of the work that began last before.
+    /// The frame; where no work was going on, or work of no frame, the frame that began last before.
     pub frame: Option<u64>,
     /// The ledger's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
     /// made in an announced move.
@@ -85,7 +85,8 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
             let stage = node_stages.get(&activity.graph_node).copied().or(work.map(|work| work.stage));
             let call = calls.get(&activity.correlation);
             let frame = match (work, call) {
-                (Some(work), _) => work.frame,
+                // A thread that works ahead may know no frame.
+                (Some(work), _) => work.frame.or_else(|| frame_at(&frames, work.start)),
                 // The device may do it frames later than it was asked for.
                 (None, Some((_, asked, _))) => frame_at(&frames, *asked),
                 (None, None) => frame_at(&frames, activity.start),

@@ -334,6 +334,22 @@ fn what_is_done_outside_of_works_belongs_to_the_frame_that_began_last_until_the_
 }
 
 #[test]
+fn work_of_no_frame_is_judged_once_frames_have_begun() {
+    let judge = |start: u64| {
+        let mut works = works();
+        works.works.push(LoggedWork { stage: Stage::Load, frame: None, moved: None, start, end: start + 9 });
+        let id = works.works.len() as u64;
+        let what = What::Copy { way: CopyWay::HostToDevice, from: MemoryKind::Pinned, to: MemoryKind::Device, bytes: 8 };
+        let external = Activity { what: What::External { id }, start: 0, end: 0, correlation: 1, stream: None, graph_node: 0 };
+        let copy = Activity { what, start: start + 1, end: start + 2, ..external.clone() };
+        classify(&attribute(vec![external, copy], &works, &BTreeMap::new()), &STEADY)
+    };
+    assert_eq!(judge(50), [], "before the first frame");
+    let late = judge(25_000);
+    assert_eq!(late.iter().map(|f| (f.class, f.frame, f.stage)).collect::<Vec<_>>(), [(Class::Critical, 2, Some(Stage::Load))]);
+}
+
+#[test]
 fn a_host_function_in_a_graph_is_critical() {
     let contents = GraphContents { nodes: 3, kernels: 1, host_functions: 1, copies: vec![(None, 8)], ..GraphContents::default() };
     let captured = Works { graphs: vec![CapturedGraph { stage: Some(Stage::Mask), contents }], ..works() };
