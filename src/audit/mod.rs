@@ -78,4 +78,6 @@ impl From<crate::pipeline::PipelineError> for AuditError {
 }
 
 #[cfg(test)]
+mod attribution_tests;
+#[cfg(test)]
 mod tests;
