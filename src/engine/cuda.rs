@@ -51,7 +51,7 @@ pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError>
 }
 
 /// Where a contiguous tensor lies, and its size in bytes.
-fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
+pub(super) fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     let (storage, layout) = x.storage_and_layout();
     let what = "a tensor of a graph";
     let refused = |reason: String| EngineError::Driver { what, reason };
@@ -70,6 +70,17 @@ fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     };
     let size = x.dtype().size_in_bytes();
     Ok((start + (layout.start_offset() * size) as u64, x.elem_count() * size))
+}
+
+/// Makes the stream of `device` wait for what was asked of `other` so far.
+pub(super) fn follow(device: &CudaDevice, other: &CudaDevice) -> Result<(), EngineError> {
+    let (own, theirs) = (device.cuda_stream(), other.cuda_stream());
+    if std::sync::Arc::ptr_eq(&own, &theirs) {
+        return Ok(());
+    }
+    // An event belongs to the handle of the context it is made by; the context below is the same for both.
+    let event = theirs.record_event(None).map_err(driver("order of two streams"))?;
+    own.wait(&event).map_err(driver("order of two streams"))
 }
 
 /// Copies `from` over the numbers of `to`, on the device's stream.

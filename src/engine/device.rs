@@ -236,6 +236,39 @@ impl Engine {
         Ok(None)
     }
 
+    /// The same device and ledger with a stream of its own, so that two models work side by side. On the CPU the same engine.
+    ///
+    /// # Errors
+    /// [`EngineError::NoDevice`] if the device cannot be opened again.
+    pub fn sibling(&self) -> Result<Self, EngineError> {
+        let device = match self.device.location() {
+            candle_core::DeviceLocation::Cuda { gpu_id } => open_cuda(DeviceSpec::Cuda(gpu_id), gpu_id)?,
+            _ => return Ok(self.clone()),
+        };
+        Ok(Self { device, ..self.clone() })
+    }
+
+    /// What is asked of this engine from now on begins after all that was asked of `other`, a sibling, so far; the host does not wait.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the device failed.
+    pub fn follow(&self, other: &Self) -> Result<(), EngineError> {
+        #[cfg(feature = "cuda")]
+        if let (Some(own), Some(other)) = (super::cuda::inner(&self.device), super::cuda::inner(&other.device)) {
+            return super::cuda::follow(own, other);
+        }
+        let _ = other;
+        Ok(())
+    }
+
+    /// A tensor of zeros on the device.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if memory ran out.
+    pub fn zeros(&self, dtype: DType, shape: &[usize]) -> Result<Tensor, EngineError> {
+        Tensor::zeros(shape, dtype, &self.device).map_err(tensor_error("memory on the device"))
+    }
+
     /// Waits until the device has done everything that was asked of it.
     ///
     /// # Errors
@@ -246,7 +279,7 @@ impl Engine {
 
     /// Announces a move for whoever called the calling function, and does it.
     #[track_caller]
-    fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
+    pub(super) fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
         self.ledger.moving(!self.is_cpu(), (stage, direction, bytes as u64), Location::caller(), work)
     }
 }

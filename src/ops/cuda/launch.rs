@@ -6,7 +6,10 @@ use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
     cuda_backend::{
         CudaStorageSlice, WrapErr,
-        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys::CUfunction_attribute_enum},
+        cudarc::driver::{
+            CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
+            sys::{self, CUfunction_attribute_enum},
+        },
     },
     op::BackpropOp,
 };
@@ -82,6 +85,17 @@ pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) 
     let tensor = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     let at = address(&tensor)?;
     Ok((tensor, at))
+}
+
+/// Sets the first `columns` numbers of each of `rows` rows of `row` u32 to 0.
+pub(super) fn clear_columns(device: &CudaDevice, (start, rows, row): (u64, usize, usize), columns: usize) -> Result<()> {
+    if rows == 0 {
+        return Ok(());
+    }
+    let stream = device.cuda_stream();
+    stream.context().bind_to_thread().w()?;
+    // SAFETY: the caller's tensor has that many rows of that length, which is at least `columns`.
+    unsafe { sys::cuMemsetD2D8Async(start, 4 * row, 0, 4 * columns, rows, stream.cu_stream()).result() }.w()
 }
 
 /// A kernel to be launched.
