@@ -1,6 +1,6 @@
 //! D-FINE on frames: a frame to objects with boxes in its pixels.
 
-use super::{ModelError, ModelOrigin, StageTimes, Stages};
+use super::{ModelError, ModelOrigin, StageTimes, Stages, picture};
 use crate::{
     engine::{Engine, Replays, Stage},
     frame::{Frame, Object},
@@ -66,9 +66,7 @@ impl Detector {
     /// # Errors
     /// [`ModelError`] if memory ran out.
     pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
-        let size = frame.size();
-        let shape = [size.height as usize, size.width as usize, frame.image.channels().count()];
-        let image = self.engine.upload_u8(Stage::Decode, frame.image.data(), &shape)?;
+        let image = picture::upload(&self.engine, frame)?;
         Ok(self.model.preprocess(&image, self.engine.dtype())?)
     }
 

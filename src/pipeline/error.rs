@@ -14,6 +14,9 @@ pub enum ModelError {
     /// The device failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The frame's pixels are not where they can be used.
+    #[error(transparent)]
+    Pixels(#[from] crate::frame::NotOnHost),
     /// The detector failed.
     #[error(transparent)]
     DFine(#[from] dfine::DFineError),

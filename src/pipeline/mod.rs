@@ -48,6 +48,7 @@ mod kpi;
 mod load;
 mod observer;
 mod phantom;
+mod picture;
 mod plan;
 mod prompts;
 mod run;

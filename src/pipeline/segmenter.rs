@@ -1,6 +1,6 @@
 //! MobileSAM on frames: prompts in pixels of the frame to masks at the frame's resolution.
 
-use super::{ModelError, ModelOrigin, StageTimes, Stages, prompts::Prompted};
+use super::{ModelError, ModelOrigin, StageTimes, Stages, picture, prompts::Prompted};
 use crate::{
     engine::{Engine, Replays, Stage},
     frame::{Frame, Mask, Object},
@@ -55,11 +55,7 @@ impl Segmenter {
     pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
         let (size, side) = (frame.size(), IMAGE_SIDE);
         let scaled = LongestSide::new(size, side as u32).scaled;
-        let image = self.engine.upload_u8(
-            Stage::Decode,
-            frame.image.data(),
-            &[size.height as usize, size.width as usize, frame.image.channels().count()],
-        )?;
+        let image = picture::upload(&self.engine, frame)?;
         let scaled = (scaled.height as usize, scaled.width as usize);
         ops::resize_normalise(&image, scaled, (side, side), 3, &Normalisation::IMAGENET, self.engine.dtype())
             .map_err(ModelError::op("preprocessing"))
