@@ -208,6 +208,7 @@ impl AuditPlan {
             End::Frames(frames) => frames,
         });
         let run = Plan {
+            execution: crate::pipeline::Execution::default(),
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
             source_options: self.source_options.clone(),

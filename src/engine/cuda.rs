@@ -50,6 +50,11 @@ pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError>
     result::mem_get_info().map_err(driver("memory of the device"))
 }
 
+/// What the driver calls the device.
+pub(super) fn name(device: &CudaDevice) -> Option<String> {
+    device.cuda_stream().context().name().ok()
+}
+
 /// Where a contiguous tensor lies, and its size in bytes.
 pub(super) fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     let (storage, layout) = x.storage_and_layout();

@@ -153,6 +153,15 @@ impl Engine {
         }
     }
 
+    /// What the driver calls a GPU, with [`Engine::name`]; the CPU's vector instructions are the operations' affair.
+    pub fn description(&self) -> String {
+        #[cfg(feature = "cuda")]
+        if let Some(name) = super::cuda::inner(&self.device).and_then(super::cuda::name) {
+            return format!("{} ({name})", self.name());
+        }
+        self.name()
+    }
+
     /// What was moved so far.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

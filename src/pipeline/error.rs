@@ -54,6 +54,12 @@ pub enum ModelError {
     /// Outputs that are not numbers.
     #[error("{0} gave numbers that are not finite; the checkpoint is damaged or of another model")]
     NotFinite(&'static str),
+    /// A resident run without models; a fault of this program.
+    #[error("no model for the work on the device; this is a fault of ultramotion")]
+    NoModels,
+    /// Frames that were worked on together failed together.
+    #[error("{0}")]
+    Batch(String),
     /// Candle refused an operation.
     #[error("{what}: {source}")]
     Tensor {
@@ -85,6 +91,14 @@ pub enum PipelineError {
     /// An input failed where the run was told to stop at that.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The models cannot be prepared on the device.
+    #[error("{device}: {source}")]
+    Prepare {
+        /// The device.
+        device: String,
+        /// What was wrong.
+        source: Box<ModelError>,
+    },
     /// A model failed on every frame alike.
     #[error("{frame}: {source}")]
     Model {

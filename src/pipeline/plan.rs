@@ -1,6 +1,6 @@
 //! What a run is to do, fully said.
 
-use super::{Cancel, Detector, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
+use super::{Cancel, Detector, Execution, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
 use crate::{
     sinks::{Classes, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
@@ -113,6 +113,8 @@ pub struct Plan {
     pub arguments: Vec<String>,
     /// What the results depend on, for `run.json`: a run is resumed only where these are the same.
     pub settings: BTreeMap<String, Value>,
+    /// How frames go through the models.
+    pub execution: Execution,
     /// Name of the device, for `run.json`.
     pub device: String,
     /// Hears what happens.

@@ -33,6 +33,11 @@ impl Segmenter {
         self
     }
 
+    /// Whether each prompt gives three masks.
+    pub(super) fn multimask(&self) -> bool {
+        self.multimask
+    }
+
     /// The device it runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -173,7 +178,8 @@ fn best_of(scores: &[f32]) -> usize {
     scores.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &s)| if s > best.1 { (i, s) } else { best }).0
 }
 
-fn to_input(prompt: &ObjectPrompt, transform: &LongestSide) -> ObjectPrompt {
+/// A prompt in pixels of the model's input.
+pub(super) fn to_input(prompt: &ObjectPrompt, transform: &LongestSide) -> ObjectPrompt {
     let points = prompt.points.iter().map(|p| {
         let (x, y) = transform.point_to_input(p.x, p.y);
         crate::models::mobile_sam::PointPrompt { x, y, label: p.label }

@@ -123,6 +123,20 @@ pub(crate) struct DeviceArgs {
     pub(crate) threads: Option<usize>,
 }
 
+/// How frames go through the models.
+#[derive(Debug, Args)]
+pub(crate) struct ExecutionArgs {
+    /// resident: nothing crosses to the host between a decoded frame and its result, on a GPU [default there]; legacy: stage by stage
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
+    /// Frames that a GPU works on together: a number, or auto
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    pub(crate) batch: String,
+    /// Hold one frame at a time on a GPU: each result as soon as it can be had, fewer frames a second
+    #[arg(long)]
+    pub(crate) latency: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DetectorArgs {
     /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt);
@@ -177,6 +191,8 @@ pub(crate) struct DetectArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) execution: ExecutionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +220,8 @@ pub(crate) struct SegmentArgs {
     pub(crate) multimask: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) execution: ExecutionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -220,6 +238,8 @@ pub(crate) struct PipelineArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) execution: ExecutionArgs,
     /// Append figures of each frame and event to this file (JSON lines if it ends in .jsonl)
     #[arg(long, value_name = "FILE")]
     pub(crate) kpi: Option<PathBuf>,

@@ -10,32 +10,37 @@ use crate::{
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 use ultramotion::{
-    pipeline::{Cancel, KpiFile, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
+    engine::Engine,
+    pipeline::{Cancel, Execution, KpiFile, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
     sinks::{BoxPrompts, Classes, OutputKind},
 };
 
 /// `extract`.
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let more = [("stored-values", json!(args.stored_values))];
-    run(Task::Extract { stored_values: args.stored_values }, &args.input, &args.output, "cpu".to_owned(), &more, None, terminal)
+    let task = Task::Extract { stored_values: args.stored_values };
+    run(task, &args.input, &args.output, Execution::default(), &more, None, terminal)
 }
 
 /// `detect`.
 pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
+    let execution = inputs::execution(&args.execution, &engine)?;
     let more = selection_settings(&args.selection);
-    run(Task::Detect(Box::new(detector)), &args.input, &args.output, engine.name(), &more, None, terminal)
+    run(Task::Detect(Box::new(detector)), &args.input, &args.output, execution, &more, None, terminal)
 }
 
 /// `pipeline`.
 pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
     let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
-    let segmenter = inputs::segmenter(&args.segmenter, &engine, terminal)?;
+    let execution = inputs::execution(&args.execution, &engine)?;
+    // On a stream of its own it works beside the detector.
+    let segmenter = inputs::segmenter(&args.segmenter, &engine.sibling()?, terminal)?;
     let task = Task::Pipeline(Box::new(detector), Box::new(segmenter));
     let more = selection_settings(&args.selection);
-    run(task, &args.input, &args.output, engine.name(), &more, args.kpi.as_deref(), terminal)
+    run(task, &args.input, &args.output, execution, &more, args.kpi.as_deref(), terminal)
 }
 
 /// `segment`.
@@ -51,6 +56,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
     }
     let engine = inputs::engine(&args.device)?;
     let segmenter = inputs::segmenter(&args.segmenter, &engine, terminal)?.with_multimask(args.multimask);
+    let execution = inputs::execution(&args.execution, &engine)?;
     let more = [
         ("box", json!(args.boxes)),
         ("point", json!(args.points)),
@@ -58,7 +64,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
         ("confidence", json!(args.confidence)),
         ("multimask", json!(args.multimask)),
     ];
-    run(Task::Segment(Box::new(segmenter), Box::new(prompts)), &args.input, &args.output, engine.name(), &more, None, terminal)
+    run(Task::Segment(Box::new(segmenter), Box::new(prompts)), &args.input, &args.output, execution, &more, None, terminal)
 }
 
 fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {
@@ -69,7 +75,7 @@ fn run(
     task: Task,
     input: &InputArgs,
     output: &OutputArgs,
-    device: String,
+    execution: Execution,
     more: &[(&str, Value)],
     kpi: Option<&Path>,
     terminal: &Arc<Terminal>,
@@ -84,9 +90,10 @@ fn run(
     let kpi = kpi.map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
+    let more = [more, &inputs::execution_settings(execution)].concat();
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
-        settings: inputs::settings(task.name(), input, &outputs, more),
+        settings: inputs::settings(task.name(), input, &outputs, &more),
         sources: inputs::sources(input, terminal),
         source_options: inputs::source_options(input, matches!(task, Task::Extract { stored_values: true }))?,
         on_error: inputs::on_error(input),
@@ -94,7 +101,8 @@ fn run(
         output_mode,
         outputs,
         arguments: inputs::command_line(),
-        device,
+        device: task.engine().map_or_else(|| "cpu".to_owned(), Engine::name),
+        execution,
         observer: Arc::new(observers),
         cancel,
         task,

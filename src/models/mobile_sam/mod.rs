@@ -16,7 +16,7 @@ mod tiny_vit;
 mod transformer;
 mod window_attention;
 
-pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts};
+pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts, TOKEN_WIDTH};
 
 use crate::ops::{Params, ParamsError};
 use candle_core::{DType, Tensor};
