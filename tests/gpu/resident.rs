@@ -22,6 +22,9 @@ use ultramotion::{
     weights::{Hub, HubConfig},
 };
 
+const DETECTOR: &str = "assets/models/dfine-n-phantom";
+const SEGMENTER: &str = "assets/models/mobile-sam-phantom/mobile_sam.safetensors";
+
 /// Keeps results.
 #[derive(Debug, Default)]
 struct Kept(Mutex<(Vec<FrameResult>, Vec<String>)>);
@@ -67,15 +70,15 @@ fn results(task: Task, execution: Execution, inputs: &[PathBuf], frames: &str) -
 
 fn pipeline(engine: &Engine, confidence: f32, multimask: bool) -> Result<Task, String> {
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let detector = load_detector(engine, None, None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[])).map_err(text)?;
+    let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[])).map_err(text)?;
     let sibling = engine.sibling().map_err(text)?;
-    let segmenter = load_segmenter(&sibling, None, &hub, &mut ()).map_err(text)?.with_multimask(multimask);
+    let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ()).map_err(text)?.with_multimask(multimask);
     Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
 }
 
 fn segment(engine: &Engine) -> Result<Task, String> {
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let segmenter = load_segmenter(engine, None, &hub, &mut ()).map_err(text)?;
+    let segmenter = load_segmenter(engine, Some(SEGMENTER), &hub, &mut ()).map_err(text)?;
     let point = |x, y, label| PointPrompt { x, y, label };
     let prompts = UserPrompts {
         boxes: vec![
