@@ -209,6 +209,8 @@ impl AuditPlan {
         });
         let run = Plan {
             execution: crate::pipeline::Execution::default(),
+            further: Vec::new(),
+            fallback: None,
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
             source_options: self.source_options.clone(),

@@ -189,7 +189,7 @@ impl Engine {
     #[track_caller]
     pub fn upload_u8(&self, stage: Stage, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(bytes, shape, &self.device);
-        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(tensor_error("upload of bytes"))
+        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(refused(bytes.len(), "upload of bytes"))
     }
 
     /// Brings numbers to the device as an f32 tensor of `shape`.
@@ -199,7 +199,8 @@ impl Engine {
     #[track_caller]
     pub fn upload_f32(&self, stage: Stage, values: &[f32], shape: &[usize]) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(values, shape, &self.device);
-        self.moving(stage, Direction::HostToDevice, values.len() * 4, upload).map_err(tensor_error("upload of numbers"))
+        let bytes = values.len() * 4;
+        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of numbers"))
     }
 
     /// Brings a host tensor (a weight, a reference) to the device in its own type.
@@ -209,7 +210,8 @@ impl Engine {
     #[track_caller]
     pub fn upload_tensor(&self, stage: Stage, tensor: &Tensor) -> Result<Tensor, EngineError> {
         let bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
-        self.moving(stage, Direction::HostToDevice, bytes, || tensor.to_device(&self.device)).map_err(tensor_error("upload of a tensor"))
+        let upload = || tensor.to_device(&self.device);
+        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of a tensor"))
     }
 
     /// Brings a tensor of any float type to the host as f32, row-major.
@@ -275,7 +277,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Tensor`] if memory ran out.
     pub fn zeros(&self, dtype: DType, shape: &[usize]) -> Result<Tensor, EngineError> {
-        Tensor::zeros(shape, dtype, &self.device).map_err(tensor_error("memory on the device"))
+        let bytes = shape.iter().product::<usize>() * dtype.size_in_bytes();
+        Tensor::zeros(shape, dtype, &self.device).map_err(refused(bytes, "memory on the device"))
     }
 
     /// Waits until the device has done everything that was asked of it.
@@ -290,6 +293,14 @@ impl Engine {
     #[track_caller]
     pub(super) fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
         self.ledger.moving(!self.is_cpu(), (stage, direction, bytes as u64), Location::caller(), work)
+    }
+}
+
+/// As [`tensor_error`], of a request for memory, which a device may have refused.
+fn refused(bytes: usize, what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {
+    move |source| {
+        super::note_refused(bytes);
+        tensor_error(what)(source)
     }
 }
 

@@ -6,6 +6,7 @@
 mod cuda;
 mod device;
 mod ledger;
+mod memory;
 mod params;
 #[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
 mod replay;
@@ -14,6 +15,9 @@ mod transfer;
 
 pub use device::{DeviceSpec, Engine, Precision, constant};
 pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
+pub use memory::OutOfMemory;
+#[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
+pub(crate) use memory::note_refused;
 pub use params::{Params, ParamsError};
 pub use replay::{Recording, Replays};
 pub use transfer::{Download, Uploads};

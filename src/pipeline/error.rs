@@ -1,7 +1,7 @@
 //! What can go wrong in a run.
 
 use crate::{
-    engine::EngineError,
+    engine::{EngineError, OutOfMemory},
     models::{dfine, mobile_sam},
     sinks::SinkError,
     sources::SourceError,
@@ -17,6 +17,9 @@ pub enum ModelError {
     /// The frame's pixels are not where they can be used.
     #[error(transparent)]
     Pixels(#[from] crate::frame::NotOnHost),
+    /// The device has no memory left.
+    #[error(transparent)]
+    OutOfMemory(Box<OutOfMemory>),
     /// The detector failed.
     #[error(transparent)]
     DFine(#[from] dfine::DFineError),

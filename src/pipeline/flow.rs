@@ -4,12 +4,12 @@ use super::{
     FrameTimes, Mode, ModelError, OnError, PipelineError, Plan, StageTimes, Stages, Task,
     decode::Decoded,
     prompts::Prompted,
-    resident::{Landed, Models, Resident, Taken},
+    resident::{Landed, Models, Objects, Resident, Taken},
     run::Finished,
 };
 use crate::{
-    engine::Engine,
-    frame::{Frame, FrameResult, Object},
+    engine::{Engine, OutOfMemory},
+    frame::{Frame, FrameResult},
     sinks::InputError,
 };
 use std::{
@@ -32,7 +32,14 @@ enum Turn {
 pub(super) struct Flow<'a> {
     plan: &'a Plan,
     times: &'a StageTimes,
-    resident: Option<Resident<'a>>,
+    /// One for each GPU; none where frames go stage by stage.
+    workers: Vec<Resident<'a>>,
+    /// The workers that batches in flight are with, in the order in which they were asked for.
+    order: VecDeque<usize>,
+    /// The worker of the next batch.
+    turn: usize,
+    /// The task on the CPU, once a GPU had no memory left.
+    spare: Option<Task>,
     /// Frames of the next batch.
     filling: Vec<Taken>,
     turns: VecDeque<Turn>,
@@ -49,16 +56,54 @@ enum Next {
 
 impl<'a> Flow<'a> {
     pub(super) fn new(plan: &'a Plan, times: &'a StageTimes, out: &'a SyncSender<Finished>) -> Result<Self, PipelineError> {
-        let models = match &plan.task {
-            _ if plan.execution.mode == Mode::Legacy => None,
-            Task::Extract { .. } => None,
-            Task::Detect(detector) => Some(Models { detector: Some(detector), segmenter: None, prompts: None }),
-            Task::Segment(segmenter, prompts) => Some(Models { detector: None, segmenter: Some(segmenter), prompts: Some(prompts) }),
-            Task::Pipeline(detector, segmenter) => Some(Models { detector: Some(detector), segmenter: Some(segmenter), prompts: None }),
+        let mut flow = Self {
+            plan,
+            times,
+            workers: Vec::new(),
+            order: VecDeque::new(),
+            turn: 0,
+            spare: None,
+            filling: Vec::new(),
+            turns: VecDeque::new(),
+            out,
+            frames: 0,
         };
-        let resident = models.map(|models| Resident::new(models, plan.execution.batch, plan.execution.latency)).transpose();
-        let resident = resident.map_err(|source| PipelineError::Prepare { device: plan.device.clone(), source: Box::new(source) })?;
-        Ok(Self { plan, times, resident, filling: Vec::new(), turns: VecDeque::new(), out, frames: 0 })
+        if plan.execution.mode == Mode::Resident {
+            let tasks = std::iter::once(&plan.task).chain(&plan.further);
+            let made: Result<Vec<_>, _> = tasks.filter_map(|task| Some((task, models_of(task)?))).map(|made| flow.worker(made)).collect();
+            match made {
+                Ok(workers) => flow.workers = workers,
+                Err((task, error)) => flow.prepare_spare(task, error)?,
+            }
+        }
+        Ok(flow)
+    }
+
+    fn worker(&self, (task, models): (&'a Task, Models<'a>)) -> Result<Resident<'a>, (&'a Task, ModelError)> {
+        let execution = &self.plan.execution;
+        Resident::new(models, execution.batch, execution.latency).map_err(|error| (task, error))
+    }
+
+    /// The models could not be prepared on the device of `task`: for want of memory the CPU may take over.
+    fn prepare_spare(&mut self, task: &Task, error: ModelError) -> Result<(), PipelineError> {
+        let device = task.engine().map_or_else(|| self.plan.device.clone(), Engine::name);
+        match lack(task, &error) {
+            Some(lack) => self.give_up(lack).map_err(|source| PipelineError::Prepare { device, source: Box::new(source) }),
+            None => Err(PipelineError::Prepare { device, source: Box::new(error) }),
+        }
+    }
+
+    /// Says that there is no memory left, and makes the task on the CPU if that is allowed.
+    fn give_up(&mut self, lack: OutOfMemory) -> Result<(), ModelError> {
+        let (from, reason) = (lack.device.clone(), lack.to_string());
+        // A writer that is gone has told its own error.
+        let _ = self.out.send(Finished::OutOfMemory(lack.clone()));
+        let Some(make) = &self.plan.fallback else { return Err(ModelError::OutOfMemory(Box::new(lack))) };
+        if self.spare.is_none() {
+            self.spare = Some(make()?);
+            let _ = self.out.send(Finished::Fallback { from, to: "cpu".to_owned(), reason });
+        }
+        Ok(())
     }
 
     /// Works on decoded frames until there are no more: true if all sources ended.
@@ -104,7 +149,7 @@ impl<'a> Flow<'a> {
 
     /// The next decoded item; while there is none, what is in flight is brought down.
     fn next(&mut self, decoded: &Receiver<Decoded>) -> Result<Next, Stopped> {
-        let flying = self.resident.as_ref().map_or(0, Resident::flying);
+        let flying = self.order.len();
         if flying == 0 && self.filling.is_empty() {
             return Ok(decoded.recv().map_or(Next::End, Next::Item));
         }
@@ -118,12 +163,14 @@ impl<'a> Flow<'a> {
     }
 
     fn take(&mut self, taken: Taken) -> Result<(), Stopped> {
-        let Some(resident) = &self.resident else {
+        let Some(worker) = self.workers.first().filter(|_| self.spare.is_none()) else {
+            // What is in flight comes first.
+            self.finish()?;
             let finished = Engine::in_frame(taken.number, || self.stage_by_stage(taken))?;
             self.turns.push_back(Turn::Ready(Box::new(finished)));
             return Ok(self.emit()?);
         };
-        let batch = resident.batch();
+        let batch = worker.batch();
         self.turns.push_back(Turn::Awaited);
         self.filling.push(taken);
         if self.filling.len() >= batch { self.submit() } else { Ok(()) }
@@ -131,12 +178,14 @@ impl<'a> Flow<'a> {
 
     /// Asks for the work on what has been gathered.
     fn submit(&mut self) -> Result<(), Stopped> {
-        while self.resident.as_ref().is_some_and(Resident::is_full) {
+        while self.workers.get(self.turn).is_some_and(Resident::is_full) {
             self.land()?;
         }
         let frames = std::mem::take(&mut self.filling);
-        if let Some(resident) = self.resident.as_mut().filter(|_| !frames.is_empty()) {
-            resident.submit(frames);
+        if let Some(worker) = self.workers.get_mut(self.turn).filter(|_| !frames.is_empty()) {
+            worker.submit(frames);
+            self.order.push_back(self.turn);
+            self.turn = (self.turn + 1) % self.workers.len();
         }
         // With one batch at a time its result is waited for at once.
         if self.plan.execution.latency { self.land() } else { Ok(()) }
@@ -144,8 +193,8 @@ impl<'a> Flow<'a> {
 
     /// Brings down what was asked for first.
     fn land(&mut self) -> Result<(), Stopped> {
-        let landed = self.resident.as_mut().and_then(Resident::land).unwrap_or_default();
-        for frame in landed {
+        let worker = self.order.pop_front().and_then(|at| self.workers.get_mut(at));
+        for frame in worker.and_then(Resident::land).unwrap_or_default() {
             let finished = self.landed(frame)?;
             if let Some(turn) = self.turns.iter_mut().find(|turn| matches!(turn, Turn::Awaited)) {
                 *turn = Turn::Ready(Box::new(finished));
@@ -159,7 +208,7 @@ impl<'a> Flow<'a> {
         if !self.filling.is_empty() {
             self.submit()?;
         }
-        while self.resident.as_ref().is_some_and(|r| r.flying() > 0) {
+        while !self.order.is_empty() {
             self.land()?;
         }
         Ok(())
@@ -167,7 +216,7 @@ impl<'a> Flow<'a> {
 
     /// Ends early with `outcome`, after what the device is at.
     fn leave(mut self, outcome: Result<bool, PipelineError>) -> Result<bool, PipelineError> {
-        while self.resident.as_ref().is_some_and(|r| r.flying() > 0) {
+        while !self.order.is_empty() {
             match self.land() {
                 Ok(()) => {}
                 Err(Stopped::Writer(WriterGone)) => return outcome.and(Ok(false)),
@@ -187,27 +236,45 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    fn landed(&self, landed: Landed) -> Result<Finished, PipelineError> {
+    fn landed(&mut self, landed: Landed) -> Result<Finished, PipelineError> {
         let Landed { taken, objects, submit } = landed;
         self.times.record(Stages::SUBMIT, submit);
+        let objects = self.rescued(&taken.frame, objects);
         let times =
             FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages: vec![(Stages::SUBMIT, submit)] };
         self.finished(taken.frame, objects, times)
     }
 
     /// One frame to its result on this thread, a stage after the other.
-    fn stage_by_stage(&self, taken: Taken) -> Result<Finished, PipelineError> {
+    fn stage_by_stage(&mut self, taken: Taken) -> Result<Finished, PipelineError> {
         let frame = taken.frame;
-        let found = catch_unwind(AssertUnwindSafe(|| self.objects(&frame)));
-        let objects = found.unwrap_or_else(|_| Err(ModelError::Batch("the models failed by a fault of ultramotion".to_owned())));
+        let objects = self.contained(self.spare.as_ref().unwrap_or(&self.plan.task), &frame);
+        let objects = self.rescued(&frame, objects);
         let stages = self.times.take_recent(&Stages::OF_A_FRAME);
         let times = FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages };
         self.finished(frame, objects, times)
     }
 
-    fn objects(&self, frame: &Frame) -> Result<Vec<Object>, ModelError> {
+    /// The objects of a frame for which the device had no memory, by the CPU where that is allowed.
+    fn rescued(&mut self, frame: &Frame, objects: Objects) -> Objects {
+        let Err(error) = objects else { return objects };
+        let tasks = std::iter::once(&self.plan.task).chain(&self.plan.further);
+        let Some(lack) = tasks.into_iter().find_map(|task| lack(task, &error)) else { return Err(error) };
+        self.give_up(lack)?;
+        match &self.spare {
+            Some(spare) => self.contained(spare, frame),
+            None => Err(error),
+        }
+    }
+
+    fn contained(&self, task: &Task, frame: &Frame) -> Objects {
+        let found = catch_unwind(AssertUnwindSafe(|| self.objects(task, frame)));
+        found.unwrap_or_else(|_| Err(ModelError::Batch("the models failed by a fault of ultramotion".to_owned())))
+    }
+
+    fn objects(&self, task: &Task, frame: &Frame) -> Objects {
         let times = self.times;
-        match &self.plan.task {
+        match task {
             Task::Extract { .. } => Ok(Vec::new()),
             Task::Detect(detector) => detector.detect(frame, times),
             Task::Segment(segmenter, prompts) => segmenter.segment(frame, prompts.of(frame), times),
@@ -219,7 +286,7 @@ impl<'a> Flow<'a> {
     }
 
     /// A frame's result, or the problem of this frame.
-    fn finished(&self, frame: Frame, objects: Result<Vec<Object>, ModelError>, times: FrameTimes) -> Result<Finished, PipelineError> {
+    fn finished(&self, frame: Frame, objects: Objects, times: FrameTimes) -> Result<Finished, PipelineError> {
         let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
         match objects {
             Ok(objects) => {
@@ -233,12 +300,33 @@ impl<'a> Flow<'a> {
                 };
                 Ok(Finished::Frame { frame, result, times: Some(times) })
             }
-            Err(error) if self.plan.on_error == OnError::Stop => Err(PipelineError::Model { frame: place, source: Box::new(error) }),
+            // Without memory all later frames would fail too.
+            Err(error) if self.plan.on_error == OnError::Stop || matches!(error, ModelError::OutOfMemory(_)) => {
+                Err(PipelineError::Model { frame: place, source: Box::new(error) })
+            }
             Err(error) => {
                 let input = frame.source.path.display().to_string();
                 Ok(Finished::Problem(InputError { input, problem: format!("{place}: {error}") }))
             }
         }
+    }
+}
+
+/// The models of a task that has any.
+fn models_of(task: &Task) -> Option<Models<'_>> {
+    match task {
+        Task::Extract { .. } => None,
+        Task::Detect(detector) => Some(Models { detector: Some(detector), segmenter: None, prompts: None }),
+        Task::Segment(segmenter, prompts) => Some(Models { detector: None, segmenter: Some(segmenter), prompts: Some(prompts) }),
+        Task::Pipeline(detector, segmenter) => Some(Models { detector: Some(detector), segmenter: Some(segmenter), prompts: None }),
+    }
+}
+
+/// What the device of `task` lacks, if `error` says that it has no memory left.
+fn lack(task: &Task, error: &ModelError) -> Option<OutOfMemory> {
+    match error {
+        ModelError::OutOfMemory(lack) => Some((**lack).clone()),
+        error => task.engine()?.out_of_memory(error),
     }
 }
 

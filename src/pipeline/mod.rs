@@ -29,6 +29,8 @@
 //!     arguments: Vec::new(),
 //!     settings: BTreeMap::new(),
 //!     execution: Execution::of(&engine),
+//!     further: Vec::new(),
+//!     fallback: None,
 //!     device: engine.name(),
 //!     observer: Arc::new(()),
 //!     cancel: Cancel::default(),
@@ -73,7 +75,7 @@ pub use kpi::{KpiError, KpiFile};
 pub use load::{ModelOrigin, describe, load_detector, load_detector_unnamed, load_segmenter};
 pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use phantom::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary};
-pub use plan::{OnError, Plan, Summary, Task};
+pub use plan::{Fallback, OnError, Plan, Summary, Task};
 pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};
 pub use segmenter::Segmenter;
 pub use verify::{Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter};

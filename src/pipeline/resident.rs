@@ -49,7 +49,7 @@ pub(super) struct Taken {
 }
 
 /// The objects of a frame, or what went wrong with it.
-type Objects = Result<Vec<Object>, ModelError>;
+pub(super) type Objects = Result<Vec<Object>, ModelError>;
 
 /// A frame that is done.
 #[derive(Debug)]
@@ -125,11 +125,6 @@ impl<'a> Resident<'a> {
         self.batch
     }
 
-    /// Batches that the device has before it.
-    pub(super) fn flying(&self) -> usize {
-        self.flights.len()
-    }
-
     /// Whether a further batch would have to wait for an earlier one.
     pub(super) fn is_full(&self) -> bool {
         self.flights.len() >= self.in_flight
@@ -145,6 +140,10 @@ impl<'a> Resident<'a> {
     pub(super) fn land(&mut self) -> Option<Vec<Landed>> {
         let mut flight = self.flights.pop_front()?;
         loop {
+            match std::mem::replace(&mut flight.layout, Ok(Vec::new())) {
+                Ok(layout) => flight.layout = Ok(layout),
+                Err(error) => return Some(self.failed(flight, error)),
+            }
             let number = flight.frames.first().map_or(0, |t| t.number);
             let objects = Engine::in_frame(number, || self.read(&flight));
             match objects {

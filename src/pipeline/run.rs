@@ -2,6 +2,7 @@
 
 use super::{Event, FrameTimes, OnError, PipelineError, Plan, Summary, decode::Decoder, flow::Flow, write::Writer};
 use crate::{
+    engine::OutOfMemory,
     frame::{Frame, FrameResult},
     sinks::{InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
     sources::SourceSpec,
@@ -27,6 +28,12 @@ pub(super) enum Finished {
         times: Option<FrameTimes>,
     },
     Problem(InputError),
+    OutOfMemory(OutOfMemory),
+    Fallback {
+        from: String,
+        to: String,
+        reason: String,
+    },
     Ended(std::sync::Arc<crate::frame::SourceInfo>),
 }
 
@@ -77,6 +84,7 @@ impl Plan {
             Ok(done) => {
                 report.counts = done.counts.clone();
                 report.errors = done.errors.clone();
+                report.notices = done.notices.clone();
                 match (done.interrupted, done.errors.count) {
                     (true, _) => (RunStatus::Interrupted, 130),
                     (false, 0) => (RunStatus::Completed, 0),
@@ -176,4 +184,5 @@ pub(super) struct Done {
     pub counts: crate::sinks::Counts,
     pub errors: InputErrors,
     pub interrupted: bool,
+    pub notices: Vec<String>,
 }

@@ -41,6 +41,8 @@ const GROUPS: &[Group] = &[
     ("mobile-sam", models::mobile_sam),
     ("choose-objects", resident::choose_objects),
     ("resident", resident::same_as_legacy),
+    ("fallback", resident::fallback),
+    ("two-devices", resident::two_devices),
     ("out-of-memory", models::out_of_memory),
     ("speed-dfine", speed::dfine),
     ("speed-mobile-sam", speed::mobile_sam),

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use ultramotion::{
-    engine::{Engine, Precision, Stage},
+    engine::{DeviceSpec, Engine, Precision, Stage},
     frame::{FrameResult, Mask},
     geometry::{BoxXyxy, LongestSide, Size},
     models::{
@@ -16,7 +16,7 @@ use ultramotion::{
         mobile_sam::{IMAGE_SIDE, PointLabel, PointPrompt},
     },
     ops::{self, ObjectChoice, ObjectRecords},
-    pipeline::{Cancel, Event, Execution, Mode, Observer, OnError, Plan, Task, UserPrompts, load_detector, load_segmenter},
+    pipeline::{Cancel, Event, Execution, Fallback, Mode, Observer, OnError, Plan, Task, UserPrompts, load_detector, load_segmenter},
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{ExpandOptions, SourceOptions, expand},
     weights::{Hub, HubConfig},
@@ -27,7 +27,7 @@ const SEGMENTER: &str = "assets/models/mobile-sam-phantom/mobile_sam.safetensors
 
 /// Keeps results.
 #[derive(Debug, Default)]
-struct Kept(Mutex<(Vec<FrameResult>, Vec<String>)>);
+struct Kept(Mutex<(Vec<FrameResult>, Vec<String>, Vec<String>)>);
 
 impl Observer for Kept {
     fn event(&self, event: Event<'_>) {
@@ -35,13 +35,27 @@ impl Observer for Kept {
         match event {
             Event::FrameDone { result, .. } => kept.0.push(result.clone()),
             Event::Problem { problem, .. } => kept.1.push(problem.to_owned()),
+            Event::OutOfMemory(lack) => kept.2.push(lack.to_string()),
+            Event::Fallback { from, to, .. } => kept.2.push(format!("{from} to {to}")),
             _ => {}
         }
     }
 }
 
-/// Results of a task on the bundled clip.
+/// Results of a task.
 fn results(task: Task, execution: Execution, inputs: &[PathBuf], frames: &str) -> Result<Vec<FrameResult>, String> {
+    run(task, Vec::new(), None, execution, inputs, frames).map(|(results, _)| results)
+}
+
+/// Results and events of a task on some devices.
+fn run(
+    task: Task,
+    further: Vec<Task>,
+    fallback: Option<Fallback>,
+    execution: Execution,
+    inputs: &[PathBuf],
+    frames: &str,
+) -> Result<(Vec<FrameResult>, Vec<String>), String> {
     let kept = Arc::new(Kept::default());
     let folder = std::env::temp_dir().join(format!("ultramotion-resident-{}", std::process::id()));
     let inputs: Vec<_> = inputs.iter().map(|p| p.clone().into_os_string()).collect();
@@ -56,6 +70,8 @@ fn results(task: Task, execution: Execution, inputs: &[PathBuf], frames: &str) -
         arguments: Vec::new(),
         settings: BTreeMap::new(),
         execution,
+        further,
+        fallback,
         device: "test".to_owned(),
         observer: kept.clone(),
         cancel: Cancel::default(),
@@ -64,13 +80,15 @@ fn results(task: Task, execution: Execution, inputs: &[PathBuf], frames: &str) -
     let outcome = plan.run().map_err(text);
     let _ = std::fs::remove_dir_all(folder);
     outcome?;
-    let (results, problems) = std::mem::take(&mut *kept.0.lock().expect("lock"));
-    if problems.is_empty() { Ok(results) } else { Err(problems.join("; ")) }
+    let Kept(kept) = &*kept;
+    let (results, problems, events) = std::mem::take(&mut *kept.lock().expect("lock"));
+    if problems.is_empty() { Ok((results, events)) } else { Err(problems.join("; ")) }
 }
 
 fn pipeline(engine: &Engine, confidence: f32, multimask: bool) -> Result<Task, String> {
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[])).map_err(text)?;
+    let detector =
+        load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[])).map_err(text)?;
     let sibling = engine.sibling().map_err(text)?;
     let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ()).map_err(text)?.with_multimask(multimask);
     Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
@@ -133,10 +151,9 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     let engine = engine.clone().with_precision(Precision::F16).map_err(text)?;
     let clip = vec![PathBuf::from("assets/phantom-demo.mp4")];
-    let legacy = Execution { mode: Mode::Legacy, batch: 1, latency: false };
     let resident = |batch, latency| Execution { mode: Mode::Resident, batch, latency };
     for (confidence, multimask) in [(0.5, false), (0.01, false), (0.3, true)] {
-        let expected = results(pipeline(&engine, confidence, multimask)?, legacy, &clip, "..30")?;
+        let expected = results(pipeline(&engine, confidence, multimask)?, LEGACY, &clip, "..30")?;
         for (batch, latency) in [(1, true), (1, false), (4, false)] {
             let found = results(pipeline(&engine, confidence, multimask)?, resident(batch, latency), &clip, "..30")?;
             let what = format!("pipeline, score {confidence}, multimask {multimask}, batch {batch}, latency {latency}");
@@ -148,9 +165,55 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
     let whole = results(task()?, resident(4, false), &clip, "..30")?;
     let later = results(task()?, resident(4, false), &clip, "7..30")?;
     compare(&mut report, "pipeline from another frame on", &later, &whole[7..], true);
-    let expected = results(segment(&engine)?, legacy, &clip, "..5")?;
+    let expected = results(segment(&engine)?, LEGACY, &clip, "..5")?;
     let found = results(segment(&engine)?, resident(1, false), &clip, "..5")?;
     compare(&mut report, "segment by boxes and points", &found, &expected, false);
+    report.finish()
+}
+
+const LEGACY: Execution = Execution { mode: Mode::Legacy, batch: 1, latency: false };
+
+/// Memory runs out before the models can be captured: an error that says so, or the CPU where that is allowed.
+pub(crate) fn fallback(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    let clip = vec![PathBuf::from("assets/phantom-demo.mp4")];
+    let expected = results(pipeline(&Engine::cpu(), 0.5, false)?, LEGACY, &clip, "..2")?;
+    for (execution, what) in [(Execution { mode: Mode::Resident, ..LEGACY }, "resident"), (LEGACY, "legacy")] {
+        let task = || pipeline(engine, 0.5, false);
+        let (strict, allowed) = (task()?, task()?);
+        let (free, _) = engine.memory().map_err(text)?.ok_or("no memory")?;
+        let ballast = engine.zeros(DType::U8, &[free.saturating_sub(48 << 20)]).map_err(text)?;
+        let refused = results(strict, execution, &clip, "..2").err().unwrap_or_default();
+        println!("  {refused}");
+        let parts = ["out of memory", "MiB are in use", "MiB are free", "--allow-cpu-fallback"];
+        report.check(&format!("{what}: an error with need, use and free memory"), parts.iter().all(|part| refused.contains(part)));
+        let spare: Fallback = Box::new(|| pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::pipeline::ModelError::Batch));
+        let (found, events) = run(allowed, Vec::new(), Some(spare), execution, &clip, "..2")?;
+        report.check(&format!("{what}: events {events:?}"), events.len() == 2 && events[1].ends_with(" to cpu"));
+        compare(&mut report, &format!("{what}: the CPU's results"), &found, &expected, true);
+        drop(ballast);
+    }
+    let (found, events) = run(pipeline(engine, 0.5, false)?, Vec::new(), None, LEGACY, &clip, "..2")?;
+    compare(&mut report, "the device works on", &found, &expected, false);
+    report.check("  without events", events.is_empty());
+    report.finish()
+}
+
+/// Batches dealt out among two devices come back in order.
+pub(crate) fn two_devices(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    let Ok(second) = Engine::open(DeviceSpec::Cuda(1)).and_then(|e| e.with_precision(Precision::F16)) else {
+        println!("  left out: there is one device only");
+        return report.finish();
+    };
+    let engine = engine.clone().with_precision(Precision::F16).map_err(text)?;
+    let clip = vec![PathBuf::from("assets/phantom-demo.mp4")];
+    for batch in [1, 4] {
+        let execution = Execution { mode: Mode::Resident, batch, latency: false };
+        let expected = results(pipeline(&engine, 0.5, false)?, execution, &clip, "..50")?;
+        let (found, _) = run(pipeline(&engine, 0.5, false)?, vec![pipeline(&second, 0.5, false)?], None, execution, &clip, "..50")?;
+        compare(&mut report, &format!("two devices, batch {batch}"), &found, &expected, false);
+    }
     report.finish()
 }
 

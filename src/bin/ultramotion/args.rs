@@ -135,9 +135,15 @@ pub(crate) struct ExecutionArgs {
     /// Hold one frame at a time on a GPU: each result as soon as it can be had, fewer frames a second
     #[arg(long)]
     pub(crate) latency: bool,
+    /// Several GPUs by number, instead of --device: batches are dealt out among them in turn, results stay in order
+    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "device")]
+    pub(crate) devices: Vec<usize>,
+    /// When a GPU has no memory left, go on on the CPU and say so; else that is an error
+    #[arg(long)]
+    pub(crate) allow_cpu_fallback: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DetectorArgs {
     /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt);
     /// without it the built-in dfine-n-phantom
@@ -148,7 +154,7 @@ pub(crate) struct DetectorArgs {
     pub(crate) labels: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SelectionArgs {
     /// Least score of an object, 0 to 1
     #[arg(long, value_name = "P", default_value = "0.5")]
@@ -161,7 +167,7 @@ pub(crate) struct SelectionArgs {
     pub(crate) classes: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SegmenterArgs {
     /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors); without it the built-in mobile-sam-phantom
     #[arg(long, value_name = "MODEL")]

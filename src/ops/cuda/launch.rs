@@ -72,13 +72,17 @@ pub(super) fn optional(x: Option<&Tensor>, dtype: DType, op: &'static str) -> Re
 pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<(Tensor, u64)> {
     let shape = shape.into();
     let n = shape.elem_count();
+    let refused = |e| {
+        crate::engine::note_refused(n * dtype.size_in_bytes());
+        e
+    };
     // SAFETY: every kernel that gets this address writes every number before the tensor is read (see each of them).
     let storage = unsafe {
         match dtype {
-            DType::F32 => CudaStorage::wrap_cuda_slice(device.alloc::<f32>(n)?, device.clone()),
-            DType::F16 => CudaStorage::wrap_cuda_slice(device.alloc::<f16>(n)?, device.clone()),
-            DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(n)?, device.clone()),
-            DType::U32 => CudaStorage::wrap_cuda_slice(device.alloc::<u32>(n)?, device.clone()),
+            DType::F32 => CudaStorage::wrap_cuda_slice(device.alloc::<f32>(n).map_err(refused)?, device.clone()),
+            DType::F16 => CudaStorage::wrap_cuda_slice(device.alloc::<f16>(n).map_err(refused)?, device.clone()),
+            DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(n).map_err(refused)?, device.clone()),
+            DType::U32 => CudaStorage::wrap_cuda_slice(device.alloc::<u32>(n).map_err(refused)?, device.clone()),
             _ => candle_core::bail!("no results of {dtype:?}"),
         }
     };
