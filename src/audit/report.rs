@@ -26,14 +26,25 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The modes that this version's pipeline has, the default first.
-    pub const AVAILABLE: &'static [Self] = &[Self::Legacy];
+    /// The modes that the pipeline has on a GPU, or on the CPU, the default first.
+    pub fn available(on_cpu: bool) -> &'static [Self] {
+        if on_cpu { &[Self::Legacy] } else { &[Self::Resident, Self::Legacy] }
+    }
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Resident => "resident",
             Self::Legacy => "legacy",
+        }
+    }
+}
+
+impl From<Mode> for crate::pipeline::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Resident => Self::Resident,
+            Mode::Legacy => Self::Legacy,
         }
     }
 }

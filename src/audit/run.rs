@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, Stage},
-    pipeline::{Cancel, Event, Observer, OnError, PipelineError, Plan, Task},
+    pipeline::{Cancel, Event, Execution, Observer, OnError, PipelineError, Plan, Task},
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
 };
@@ -34,6 +34,10 @@ pub struct AuditPlan {
     pub mode: Mode,
     /// A mode to compare it with.
     pub compare: Option<Mode>,
+    /// Frames that are worked on together in the resident mode.
+    pub batch: usize,
+    /// One batch at a time in the resident mode.
+    pub one_at_a_time: bool,
     /// What must hold.
     pub bounds: Bounds,
     /// The command line, for the outputs' `run.json`.
@@ -102,6 +106,13 @@ pub fn run<E: From<AuditError>>(
 const CPU: &str = "cpu";
 
 impl AuditPlan {
+    fn execution(&self, mode: Mode) -> Execution {
+        match mode {
+            Mode::Legacy => Execution::default(),
+            Mode::Resident => Execution { mode: mode.into(), batch: self.batch, latency: self.one_at_a_time },
+        }
+    }
+
     /// One past the last frame that is judged.
     fn last_frame(&self) -> u64 {
         self.warm_up.saturating_add(self.frames)
@@ -122,7 +133,7 @@ impl AuditPlan {
         }
         let end = self.duration.map_or(End::Frames(self.frames), End::After);
         let name = format!("{}, {}", mode.name(), if self.duration.is_some() { "soak" } else { "latency" });
-        let sampled = self.pass(&name, end, task, (engine, observer))?;
+        let sampled = self.pass(&name, (mode, end), task, (engine, observer))?;
         let steady = self.warm_up..self.last_frame();
         let measured = Measured {
             latency_ms: Some(sampled.latency.median_ms),
@@ -168,7 +179,7 @@ impl AuditPlan {
             engine.watch(log.clone());
         }
         let name = format!("{}, under CUPTI", mode.name());
-        let sampled = self.pass(&name, End::Frames(self.frames), task, (None, observer))?;
+        let sampled = self.pass(&name, (mode, End::Frames(self.frames)), task, (None, observer))?;
         let works = log.take();
         let frames = sampled.latency.frames;
         let steady = self.warm_up..self.warm_up.saturating_add(frames);
@@ -190,7 +201,7 @@ impl AuditPlan {
     fn pass(
         &self,
         name: &str,
-        end: End,
+        (mode, end): (Mode, End),
         task: Task,
         (engine, observer): (Option<Engine>, Arc<dyn Observer>),
     ) -> Result<Sampled, AuditError> {
@@ -209,6 +220,9 @@ impl AuditPlan {
             End::Frames(frames) => frames,
         });
         let run = Plan {
+            execution: self.execution(mode),
+            further: Vec::new(),
+            fallback: None,
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
             source_options: self.source_options.clone(),

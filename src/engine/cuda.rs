@@ -50,8 +50,13 @@ pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError>
     result::mem_get_info().map_err(driver("memory of the device"))
 }
 
+/// What the driver calls the device.
+pub(super) fn name(device: &CudaDevice) -> Option<String> {
+    device.cuda_stream().context().name().ok()
+}
+
 /// Where a contiguous tensor lies, and its size in bytes.
-fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
+pub(super) fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     let (storage, layout) = x.storage_and_layout();
     let what = "a tensor of a graph";
     let refused = |reason: String| EngineError::Driver { what, reason };
@@ -80,6 +85,17 @@ pub(super) fn stored(storage: &CudaStorage) -> Option<usize> {
         CudaStorageSlice::F32(s) => Some(s.len()),
         _ => None,
     }
+}
+
+/// Makes the stream of `device` wait for what was asked of `other` so far.
+pub(super) fn follow(device: &CudaDevice, other: &CudaDevice) -> Result<(), EngineError> {
+    let (own, theirs) = (device.cuda_stream(), other.cuda_stream());
+    if std::sync::Arc::ptr_eq(&own, &theirs) {
+        return Ok(());
+    }
+    // An event belongs to the handle of the context it is made by; the context below is the same for both.
+    let event = theirs.record_event(None).map_err(driver("order of two streams"))?;
+    own.wait(&event).map_err(driver("order of two streams"))
 }
 
 /// Copies `from` over the numbers of `to`, on the device's stream.

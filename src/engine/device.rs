@@ -153,6 +153,15 @@ impl Engine {
         }
     }
 
+    /// What the driver calls a GPU, with [`Engine::name`]; the CPU's vector instructions are the operations' affair.
+    pub fn description(&self) -> String {
+        #[cfg(feature = "cuda")]
+        if let Some(name) = super::cuda::inner(&self.device).and_then(super::cuda::name) {
+            return format!("{} ({name})", self.name());
+        }
+        self.name()
+    }
+
     /// What was moved so far.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -180,7 +189,7 @@ impl Engine {
     #[track_caller]
     pub fn upload_u8(&self, stage: Stage, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(bytes, shape, &self.device);
-        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(tensor_error("upload of bytes"))
+        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(refused(bytes.len(), "upload of bytes"))
     }
 
     /// Brings numbers to the device as an f32 tensor of `shape`.
@@ -190,7 +199,8 @@ impl Engine {
     #[track_caller]
     pub fn upload_f32(&self, stage: Stage, values: &[f32], shape: &[usize]) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(values, shape, &self.device);
-        self.moving(stage, Direction::HostToDevice, values.len() * 4, upload).map_err(tensor_error("upload of numbers"))
+        let bytes = values.len() * 4;
+        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of numbers"))
     }
 
     /// Brings a host tensor (a weight, a reference) to the device in its own type.
@@ -200,7 +210,8 @@ impl Engine {
     #[track_caller]
     pub fn upload_tensor(&self, stage: Stage, tensor: &Tensor) -> Result<Tensor, EngineError> {
         let bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
-        self.moving(stage, Direction::HostToDevice, bytes, || tensor.to_device(&self.device)).map_err(tensor_error("upload of a tensor"))
+        let upload = || tensor.to_device(&self.device);
+        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of a tensor"))
     }
 
     /// Brings a tensor of any float type to the host as f32, row-major.
@@ -236,6 +247,40 @@ impl Engine {
         Ok(None)
     }
 
+    /// The same device and ledger with a stream of its own, so that two models work side by side. On the CPU the same engine.
+    ///
+    /// # Errors
+    /// [`EngineError::NoDevice`] if the device cannot be opened again.
+    pub fn sibling(&self) -> Result<Self, EngineError> {
+        let device = match self.device.location() {
+            candle_core::DeviceLocation::Cuda { gpu_id } => open_cuda(DeviceSpec::Cuda(gpu_id), gpu_id)?,
+            _ => return Ok(self.clone()),
+        };
+        Ok(Self { device, ..self.clone() })
+    }
+
+    /// What is asked of this engine from now on begins after all that was asked of `other`, a sibling, so far; the host does not wait.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the device failed.
+    pub fn follow(&self, other: &Self) -> Result<(), EngineError> {
+        #[cfg(feature = "cuda")]
+        if let (Some(own), Some(other)) = (super::cuda::inner(&self.device), super::cuda::inner(&other.device)) {
+            return super::cuda::follow(own, other);
+        }
+        let _ = other;
+        Ok(())
+    }
+
+    /// A tensor of zeros on the device.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if memory ran out.
+    pub fn zeros(&self, dtype: DType, shape: &[usize]) -> Result<Tensor, EngineError> {
+        let bytes = shape.iter().product::<usize>() * dtype.size_in_bytes();
+        Tensor::zeros(shape, dtype, &self.device).map_err(refused(bytes, "memory on the device"))
+    }
+
     /// Waits until the device has done everything that was asked of it.
     ///
     /// # Errors
@@ -254,7 +299,7 @@ impl Engine {
 
     /// Announces a move for whoever called the calling function, and does it.
     #[track_caller]
-    fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
+    pub(super) fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
         self.ledger.moving(!self.is_cpu(), (stage, direction, bytes as u64), Location::caller(), work)
     }
 }
@@ -279,6 +324,14 @@ fn stored(storage: &candle_core::CudaStorage) -> Option<usize> {
 #[cfg(not(feature = "cuda"))]
 fn stored(_: &candle_core::CudaStorage) -> Option<usize> {
     None
+}
+
+/// As [`tensor_error`], of a request for memory, which a device may have refused.
+fn refused(bytes: usize, what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {
+    move |source| {
+        super::note_refused(bytes);
+        tensor_error(what)(source)
+    }
 }
 
 fn tensor_error(what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {

@@ -3,10 +3,12 @@
 mod image;
 mod mask;
 mod object;
+mod pixels;
 
 pub use self::image::{Channels, Image, StoredImage};
 pub use mask::Mask;
 pub use object::{FrameResult, Object};
+pub use pixels::{DevicePicture, NotOnHost, Pixels};
 
 use crate::geometry::{BoxXyxy, Size};
 use serde::{Deserialize, Serialize};
@@ -24,10 +26,10 @@ pub struct Frame {
     /// The file of this one frame, where a sequence has a file for each.
     pub file: Option<PathBuf>,
     /// Pixels, upright (rotation and EXIF orientation applied), 8 bits a channel.
-    pub image: Arc<Image>,
+    pub pixels: Pixels,
     /// Physical and ultrasound facts, where the source has them.
     pub physical: Option<Arc<Physical>>,
-    /// The values as stored, where the source was asked for them and has others than `image`.
+    /// The values as stored, where the source was asked for them and has others than `pixels`.
     pub stored: Option<Arc<StoredImage>>,
 }
 
@@ -92,6 +94,14 @@ pub struct UltrasoundRegion {
 impl Frame {
     /// Width and height of the frame.
     pub fn size(&self) -> Size {
-        self.image.size()
+        self.pixels.size()
+    }
+
+    /// The picture, where it is in host memory.
+    ///
+    /// # Errors
+    /// [`NotOnHost`] where it is on a device or was given up.
+    pub fn image(&self) -> Result<&Arc<Image>, NotOnHost> {
+        self.pixels.image()
     }
 }

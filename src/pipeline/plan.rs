@@ -1,6 +1,6 @@
 //! What a run is to do, fully said.
 
-use super::{Cancel, Detector, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
+use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
 use crate::{
     sinks::{Classes, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
@@ -91,6 +91,9 @@ pub enum OnError {
     Stop,
 }
 
+/// Makes a task anew on another device.
+pub type Fallback = Box<dyn Fn() -> Result<Task, ModelError> + Send + Sync>;
+
 /// A run.
 pub struct Plan {
     /// What is done with each frame.
@@ -113,6 +116,12 @@ pub struct Plan {
     pub arguments: Vec<String>,
     /// What the results depend on, for `run.json`: a run is resumed only where these are the same.
     pub settings: BTreeMap<String, Value>,
+    /// How frames go through the models.
+    pub execution: Execution,
+    /// The same task on further GPUs, among which batches are dealt out in turn in the resident mode.
+    pub further: Vec<Task>,
+    /// Makes the same task on the CPU, where the run may go on there when a GPU has no memory left.
+    pub fallback: Option<Fallback>,
     /// Name of the device, for `run.json`.
     pub device: String,
     /// Hears what happens.

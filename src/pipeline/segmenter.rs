@@ -1,6 +1,6 @@
 //! MobileSAM on frames: prompts in pixels of the frame to masks at the frame's resolution.
 
-use super::{ModelError, ModelOrigin, StageTimes, Stages, prompts::Prompted};
+use super::{ModelError, ModelOrigin, StageTimes, Stages, picture, prompts::Prompted};
 use crate::{
     engine::{Engine, Replays, Stage},
     frame::{Frame, Mask, Object},
@@ -33,6 +33,11 @@ impl Segmenter {
         self
     }
 
+    /// Whether each prompt gives three masks.
+    pub(super) fn multimask(&self) -> bool {
+        self.multimask
+    }
+
     /// The device it runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -55,11 +60,7 @@ impl Segmenter {
     pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
         let (size, side) = (frame.size(), IMAGE_SIDE);
         let scaled = LongestSide::new(size, side as u32).scaled;
-        let image = self.engine.upload_u8(
-            Stage::Decode,
-            frame.image.data(),
-            &[size.height as usize, size.width as usize, frame.image.channels().count()],
-        )?;
+        let image = picture::upload(&self.engine, frame)?;
         let scaled = (scaled.height as usize, scaled.width as usize);
         ops::resize_normalise(&image, scaled, (side, side), 3, &Normalisation::IMAGENET, self.engine.dtype())
             .map_err(ModelError::op("preprocessing"))
@@ -177,7 +178,8 @@ fn best_of(scores: &[f32]) -> usize {
     scores.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &s)| if s > best.1 { (i, s) } else { best }).0
 }
 
-fn to_input(prompt: &ObjectPrompt, transform: &LongestSide) -> ObjectPrompt {
+/// A prompt in pixels of the model's input.
+pub(super) fn to_input(prompt: &ObjectPrompt, transform: &LongestSide) -> ObjectPrompt {
     let points = prompt.points.iter().map(|p| {
         let (x, y) = transform.point_to_input(p.x, p.y);
         crate::models::mobile_sam::PointPrompt { x, y, label: p.label }

@@ -13,6 +13,7 @@ pub(super) struct Writer<'a> {
     sinks: SinkSet,
     /// Errors of the source that has not ended.
     errors: InputErrors,
+    notices: Vec<String>,
     times: &'a StageTimes,
 }
 
@@ -24,7 +25,7 @@ impl<'a> Writer<'a> {
             stills: if plan.stills { Stills::Write } else { Stills::Skip },
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
         };
-        Ok(Self { plan, record, sinks: SinkSet::new(layout, &options)?, errors: InputErrors::default(), times })
+        Ok(Self { plan, record, sinks: SinkSet::new(layout, &options)?, errors: InputErrors::default(), notices: Vec::new(), times })
     }
 
     /// Writes until nothing more comes.
@@ -53,6 +54,11 @@ impl<'a> Writer<'a> {
                 observer.event(Event::Problem { input: &error.input, problem: &error.problem });
                 self.errors.push(error);
             }
+            Finished::OutOfMemory(lack) => observer.event(Event::OutOfMemory(&lack)),
+            Finished::Fallback { from, to, reason } => {
+                observer.event(Event::Fallback { from: &from, to: &to, reason: &reason });
+                self.notices.push(format!("{from} was given up for the {to}: {reason}"));
+            }
             Finished::Ended(info) => {
                 self.sinks.end_source(&info)?;
                 self.record.end_source(&info, std::mem::take(&mut self.errors))?;
@@ -72,6 +78,6 @@ impl<'a> Writer<'a> {
     pub(super) fn leave(&mut self) -> Done {
         let mut errors = self.record.errors().clone();
         errors.extend(std::mem::take(&mut self.errors));
-        Done { counts: self.record.counts().clone(), errors, interrupted: false }
+        Done { counts: self.record.counts().clone(), errors, interrupted: false, notices: std::mem::take(&mut self.notices) }
     }
 }

@@ -46,7 +46,7 @@ impl Sink for FramesSink {
         if let Some(stored) = frame.stored.clone() {
             return self.writer.submit(move || write_stored(&path, &stored));
         }
-        let image = Arc::clone(&frame.image);
+        let image = Arc::clone(frame.image().map_err(|e| SinkError::new(&path, e.to_string()))?);
         self.writer.submit(move || write_image(&path, &image))
     }
 

@@ -41,7 +41,7 @@ impl Source for SequenceSource {
         self.next += 1;
         let image = decode_file(file, self.max_pixels).map_err(|error| error.at(index))?;
         let file = Some(file.clone());
-        Ok(Some(Frame { source: self.info.clone(), index, timestamp: None, file, image: Arc::new(image), physical: None, stored: None }))
+        Ok(Some(Frame { source: self.info.clone(), index, timestamp: None, file, pixels: image.into(), physical: None, stored: None }))
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {

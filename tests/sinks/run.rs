@@ -85,7 +85,7 @@ impl TestSource {
                 index,
                 timestamp: (self.times)(index),
                 file: file.clone(),
-                image: Arc::new(self.image(index)),
+                pixels: self.image(index).into(),
                 physical: self.physical.clone(),
                 stored: None,
             };

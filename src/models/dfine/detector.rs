@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     geometry::Size,
-    ops::{Params, resize_normalise},
+    ops::{Params, resize_normalise, resize_normalise_to},
 };
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -89,6 +89,16 @@ impl Detector {
         let config = self.config();
         let size = (config.input_size.height as usize, config.input_size.width as usize);
         Ok(resize_normalise(frame, size, size, config.channels(), &config.normalisation, dtype)?)
+    }
+
+    /// As [`Detector::preprocess`] on a GPU, into `out` `[1, height, width, channels]`, contiguous, of its type.
+    ///
+    /// # Errors
+    /// As [`Detector::preprocess`], and on the CPU.
+    pub fn preprocess_to(&self, frame: &Tensor, out: &Tensor) -> Result<(), DFineError> {
+        let config = self.config();
+        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        Ok(resize_normalise_to(frame, size, &config.normalisation, out)?)
     }
 
     /// Runs the model; see [`DFine::forward`].

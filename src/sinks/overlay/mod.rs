@@ -55,7 +55,8 @@ impl Sink for OverlaySink {
     }
 
     fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
-        let (source, image, result) = (&frame.source, Arc::clone(&frame.image), result.clone());
+        let image = frame.image().map_err(|e| SinkError::new(self.layout.overlay_video(&frame.source), e.to_string()))?;
+        let (source, image, result) = (&frame.source, Arc::clone(image), result.clone());
         if !is_video(source) {
             let path = self.layout.overlay_image(source, frame.index, frame.file.as_deref());
             return self.writer.submit(move || {

@@ -181,7 +181,7 @@ fn frame(
     image: Image,
     physical: Option<Arc<Physical>>,
 ) -> Frame {
-    Frame { source: Arc::clone(info), index, timestamp, file, image: Arc::new(image), physical, stored: None }
+    Frame { source: Arc::clone(info), index, timestamp, file, pixels: image.into(), physical, stored: None }
 }
 
 fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame>, SourceError> {

@@ -102,7 +102,7 @@ impl Source for ImageSource {
                 index,
                 timestamp,
                 file: None,
-                image: Arc::new(image),
+                pixels: image.into(),
                 physical: None,
                 stored: None,
             })),

@@ -116,7 +116,7 @@ impl Source for VideoSource {
             index,
             timestamp: Some(timestamp),
             file: None,
-            image: Arc::new(image),
+            pixels: image.into(),
             physical: self.physical.clone(),
             stored: None,
         }))
