@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
-use ultramotion::audit::{AuditReport, Holds, Mode, Verdict};
+use ultramotion::{
+    audit::{AuditReport, Holds, Mode, Verdict},
+    engine::Engine,
+};
 
 fn clip() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/phantom-demo.mp4")
@@ -56,6 +59,59 @@ fn on_the_cpu_nothing_is_proven_and_the_report_says_why() {
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "the outputs of the passes are removed");
 }
 
+/// The library's audit of two modes; which pipeline a mode means is its caller's.
+#[cfg(feature = "embedded-models")]
+#[test]
+fn a_comparison_has_both_modes_side_by_side_from_one_run() {
+    use std::{cell::RefCell, sync::Arc};
+    use ultramotion::{
+        audit::{AuditPlan, Bounds, Pass, run, to_html, to_text},
+        pipeline::{Cancel, Observer, Task, load_detector, load_segmenter},
+        sources::{SourceOptions, SourceSpec},
+        weights::{Hub, HubConfig},
+    };
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media/rgb8.png");
+    let kind = ultramotion::frame::SourceKind::Image;
+    let spec = SourceSpec { path: picture.clone(), kind, files: vec![picture], name: "picture".to_owned() };
+    let plan = AuditPlan {
+        sources: vec![Ok(spec)],
+        source_options: SourceOptions::default(),
+        frames: 2,
+        warm_up: 1,
+        duration: None,
+        // The CPU has one mode: it is compared with itself.
+        mode: Mode::Legacy,
+        compare: Some(Mode::Legacy),
+        batch: 1,
+        one_at_a_time: false,
+        bounds: Bounds::default(),
+        arguments: Vec::new(),
+        progress: Arc::new(()),
+        cancel: Cancel::default(),
+    };
+    let passes = RefCell::new(Vec::new());
+    let hub = Hub::new(HubConfig::new(std::env::temp_dir()));
+    let report = run::<Box<dyn std::error::Error>>(&plan, |Pass { mode, profiled }| {
+        passes.borrow_mut().push((mode, profiled));
+        let engine = Engine::cpu();
+        let detector = load_detector(&engine, None, None, &hub, &mut ())?;
+        let segmenter = load_segmenter(&engine, None, &hub, &mut ())?;
+        Ok((Task::Pipeline(Box::new(detector), Box::new(segmenter)), Arc::new(()) as Arc<dyn Observer>))
+    })
+    .unwrap();
+    assert_eq!(passes.into_inner(), [(Mode::Legacy, false), (Mode::Legacy, false)], "nothing to capture on the CPU");
+    let compared = report.compared.as_ref().unwrap();
+    assert!(report.audited.latency.median_ms > 0.0 && compared.latency.median_ms > 0.0);
+    let text = to_text(&report);
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(text.lines().nth(2).unwrap().split_whitespace().collect::<Vec<_>>(), ["legacy", "legacy"], "{text}");
+    let latency = line("latency, median, ms");
+    let expected = [&report.audited, compared].map(|mode| format!("{:.2}", mode.latency.median_ms));
+    assert_eq!(latency[latency.len() - 2..], expected);
+    assert_eq!(line("host waits a frame").last(), Some(&"–"), "the CPU has none to observe");
+    assert!(to_html(&report).contains("<h2>Comparison</h2>"));
+}
+
 #[cfg(feature = "embedded-models")]
 #[test]
 fn pipeline_appends_figures_of_each_frame() {
@@ -81,19 +137,17 @@ fn what_makes_no_sense_is_refused_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
     let (clip, page) = (clip(), folder.path().join("no/such/folder/a.html"));
     let clip = clip.to_str().unwrap();
-    let mut refused = vec![
+    let refused = vec![
         (vec!["--min-resident", "2"], 64),
         (vec!["--max-latency-ms", "nan"], 64),
         (vec!["--duration", "5d"], 64),
         (vec!["--frames", "0"], 64),
+        (vec!["--batch", "0"], 64),
+        // The CPU has one mode.
+        (vec!["--mode", "resident"], 64),
+        (vec!["--compare"], 64),
         (vec!["--report", page.to_str().unwrap()], 2),
     ];
-    if !Mode::AVAILABLE.contains(&Mode::Resident) {
-        refused.push((vec!["--mode", "resident"], 64));
-    }
-    if Mode::AVAILABLE.len() < 2 {
-        refused.push((vec!["--compare"], 64));
-    }
     for (arguments, code) in refused {
         let output = ultramotion("audit", folder.path(), &[&["--input", clip][..], &arguments].concat());
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,12 +1,16 @@
-//! Faults planted into a loop on a GPU, which the audit must find by the driver's own records.
+//! Loops on a GPU without and with planted faults, which the audit must tell apart by the driver's own records.
 //!
 //! Each case runs in a process of its own: CUPTI is attached before the device is opened. The exit code is 1 if one failed.
 //!
 //!     gpu_audit             all cases
 //!     gpu_audit CASE…       some of them
 //!     gpu_audit --device cuda:1 …
+//!     gpu_audit --keep FOLDER …   also writes what was recorded there: CASE.cupti and CASE.json
 
 #![allow(unsafe_code)]
+
+#[path = "gpu_audit/overlap.rs"]
+mod overlap;
 
 use candle_core::{
     DType, Device, Tensor,
@@ -15,11 +19,12 @@ use candle_core::{
 use std::{
     cell::RefCell,
     error::Error,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 use ultramotion::{
-    audit::{AuditError, Class, Kind, Observation, observe, record::CopyWay},
-    engine::{DeviceSpec, Engine, EngineError, Replays, Stage},
+    audit::{AuditError, Capture, Class, Kind, Observation, observe, record::CopyWay},
+    engine::{DeviceSpec, Direction, Engine, EngineError, Replays, Stage},
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -31,27 +36,41 @@ type Check = fn(&Observation) -> Result<(), String>;
 const WARM_UP: u64 = 3;
 const FRAMES: u64 = 5;
 
-const CASES: &[(&str, Fault, Check)] = &[
-    ("clean", |_, _| Ok(()), clean),
-    ("to-vec-in-detect", to_vec, |o| {
+/// What is run.
+enum Loop {
+    /// [`frames`] with a fault.
+    Faulty(Fault),
+    /// A loop of its own.
+    Own(fn(&Engine) -> Outcome),
+}
+use Loop::{Faulty, Own};
+
+const CASES: &[(&str, Loop, Check)] = &[
+    ("clean", Faulty(|_, _| Ok(())), clean),
+    ("overlapping-frames", Own(overlap::overlapping), overlap::overlapped),
+    ("to-vec-in-detect", Faulty(to_vec), |o| {
         wants(o, Class::Critical, Kind::Copy(CopyWay::DeviceToHost), "detect", "unaccounted")?;
-        wants(o, Class::Critical, Kind::HostWait, "detect", "between source and result")
+        wants(o, Class::Critical, Kind::HostWait, "detect", "between source and result")?;
+        if o.measured.syncs == Some(1) { Ok(()) } else { Err(format!("{:?} waits a frame, 1 expected", o.measured.syncs)) }
     }),
-    ("pageable-upload-in-segment", pageable_upload, |o| {
+    ("pageable-upload-in-segment", Faulty(pageable_upload), |o| {
         wants(o, Class::Critical, Kind::Copy(CopyWay::HostToDevice), "segment", "pageable")?;
+        if o.observed.unaccounted > 0 {
+            return Err(format!("{} unaccounted", o.observed.unaccounted));
+        }
         if o.announced.iter().any(|a| a.stage == "segment" && a.place.contains("gpu_audit.rs")) {
             Ok(())
         } else {
             Err("not announced from here".into())
         }
     }),
-    ("synchronise-in-select", synchronise, |o| {
+    ("synchronise-in-select", Faulty(synchronise), |o| {
         wants(o, Class::Critical, Kind::HostWait, "select", "between source and result")?;
         if o.measured.syncs == Some(2) { Ok(()) } else { Err(format!("{:?} waits a frame, 2 expected", o.measured.syncs)) }
     }),
-    ("staging-in-mask", staging, |o| wants(o, Class::Moderate, Kind::Copy(CopyWay::DeviceToDevice), "mask", "staging")),
-    ("bypass-of-the-ledger", bypass, |o| wants(o, Class::Critical, Kind::Copy(CopyWay::HostToDevice), "unknown", "unaccounted")),
-    ("copy-in-a-graph", graph_copy, |o| {
+    ("staging-in-mask", Faulty(staging), |o| wants(o, Class::Moderate, Kind::Copy(CopyWay::DeviceToDevice), "mask", "staging")),
+    ("bypass-of-the-ledger", Faulty(bypass), |o| wants(o, Class::Critical, Kind::Copy(CopyWay::HostToDevice), "unknown", "unaccounted")),
+    ("copy-in-a-graph", Faulty(graph_copy), |o| {
         wants(o, Class::Critical, Kind::Copy(CopyWay::HostToDevice), "pack", "node of a captured graph")?;
         let nodes: u64 = o.graphs.iter().map(|graph| graph.host_copies).sum();
         if nodes == 1 { Ok(()) } else { Err(format!("{nodes} copies to or from the host in the graphs, 1 expected")) }
@@ -119,7 +138,8 @@ fn graph_copy(engine: &Engine, x: &Tensor) -> Outcome {
 /// The loop: in each frame the detector's stage replays a graph on what is on the device, and the fault is done.
 fn frames(engine: &Engine, fault: Fault) -> Outcome {
     let x = Tensor::zeros((64, 64), DType::F32, engine.device())?;
-    for frame in 0..WARM_UP + FRAMES {
+    // One more than is judged: it begins where what is done after the last work of the one before ends.
+    for frame in 0..=WARM_UP + FRAMES {
         Engine::in_frame(frame, || -> Outcome {
             let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, EngineError> {
                 let tensor = |e: candle_core::Error| EngineError::Tensor { what: "a graph", source: Box::new(e) };
@@ -157,11 +177,18 @@ fn wants(o: &Observation, class: Class, kind: Kind, stage: &str, reason: &str) -
     if frames == FRAMES { Ok(()) } else { Err(format!("{class:?} {kind:?} in {stage} ({reason}): in {frames} frames of {FRAMES}")) }
 }
 
-fn run(case: &str, device: &str) -> Outcome {
-    let (_, fault, check) = CASES.iter().find(|(name, ..)| *name == case).ok_or("no such case")?;
+fn run(case: &str, device: &str, keep: Option<&Path>) -> Outcome {
+    let (_, work, check) = CASES.iter().find(|(name, ..)| *name == case).ok_or("no such case")?;
     let spec: DeviceSpec = device.parse()?;
-    let seen = observe::<Failure>(WARM_UP..WARM_UP + FRAMES, || Ok(Engine::open(spec)?), |engine| frames(engine, *fault).map_err(Failure));
+    let work = |engine: &Engine| match work {
+        Faulty(fault) => frames(engine, *fault),
+        Own(work) => work(engine),
+    };
+    let seen = observe::<Failure>(WARM_UP..WARM_UP + FRAMES, || Ok(Engine::open(spec)?), |engine| work(engine).map_err(Failure));
     let seen = seen.map_err(|failure| failure.0)?;
+    if let Some(folder) = keep {
+        write(&seen.capture, folder, case)?;
+    }
     println!("  {}: {} records", seen.observed.profiler, seen.observed.records);
     for row in &seen.observed.rows {
         println!("  {:?} {:?} {} {:?} ×{} {}; {}", row.class, row.kind, row.stage, row.host_memory, row.count, row.reason, row.place);
@@ -173,6 +200,19 @@ fn run(case: &str, device: &str) -> Outcome {
         return Err(format!("not observed: {}", seen.gaps.join("; ")).into());
     }
     check(&seen).map_err(Into::into)
+}
+
+/// Keeps the records, and beside them what the engine told.
+fn write(capture: &Capture, folder: &Path, case: &str) -> Outcome {
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join(format!("{case}.cupti")), capture.recording.to_bytes())?;
+    let works = capture.works.works.iter().map(|work| {
+        let moved = work.moved.map(|m| (if m.direction == Direction::HostToDevice { "up" } else { "down" }, m.bytes));
+        serde_json::json!({ "stage": work.stage.name(), "frame": work.frame, "moved": moved, "start": work.start, "end": work.end })
+    });
+    let nodes: Vec<_> = capture.node_stages.iter().map(|(id, stage)| (id, stage.name())).collect();
+    let told = serde_json::json!({ "works": works.collect::<Vec<_>>(), "node_stages": nodes, "beyond": capture.works.beyond });
+    Ok(std::fs::write(folder.join(format!("{case}.json")), told.to_string())?)
 }
 
 struct Failure(Box<dyn Error + Send + Sync>);
@@ -195,10 +235,14 @@ fn main() -> ExitCode {
         Some(at) if at + 1 < arguments.len() => arguments.drain(at..at + 2).nth(1).unwrap_or_default(),
         _ => "cuda".to_owned(),
     };
+    let keep: Option<PathBuf> = match arguments.iter().position(|a| a == "--keep") {
+        Some(at) if at + 1 < arguments.len() => arguments.drain(at..at + 2).nth(1).map(PathBuf::from),
+        _ => None,
+    };
     if let [flag, case] = &arguments[..]
         && flag == "--case"
     {
-        return match run(case, &device) {
+        return match run(case, &device, keep.as_deref()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 println!("  FAILED: {error}");
@@ -210,7 +254,12 @@ fn main() -> ExitCode {
     let mut failed = Vec::new();
     for (name, ..) in CASES.iter().filter(|(name, ..)| arguments.is_empty() || arguments.iter().any(|a| a == name)) {
         println!("== {name}");
-        let status = Command::new(&own).args(["--device", &device, "--case", name]).status();
+        let mut command = Command::new(&own);
+        command.args(["--device", &device, "--case", name]);
+        if let Some(folder) = &keep {
+            command.arg("--keep").arg(folder);
+        }
+        let status = command.status();
         if !status.is_ok_and(|status| status.success()) {
             failed.push(*name);
         }

@@ -38,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Candle's own ways between host and device, which only `engine` may use outside of tests.
-const MOVES: &[&str] = &["to_device(", "new_cuda", "memcpy_"];
+const MOVES: &[&str] = &["to_device(", "new_cuda", "memcpy_", ".announce("];
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

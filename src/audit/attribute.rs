@@ -1,7 +1,7 @@
 //! Which stage and frame an activity belongs to, and whether the ledger announced it.
 
 use super::{
-    record::{Activity, CopyWay, What},
+    record::{Activity, CopyWay, MemoryKind, WaitKind, What},
     work_log::Works,
 };
 use crate::engine::{Direction, Move, Stage};
@@ -14,9 +14,10 @@ pub struct Attributed {
     pub activity: Activity,
     /// The stage it was asked for in; none if no work was going on in the thread that asked.
     pub stage: Option<Stage>,
-    /// The frame; where no work was going on, the frame of the work that began last before.
+    /// The frame; where no work was going on, or work of no frame, the frame that began last before.
     pub frame: Option<u64>,
-    /// The ledger's announcement, for a copy in the announced direction and of the announced bytes.
+    /// The ledger's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
+    /// made in an announced move.
     pub announced: Option<Move>,
     /// The call of driver or runtime that asked for it.
     pub call: Option<String>,
@@ -33,7 +34,8 @@ impl Attributed {
 ///
 /// The id that a call was made under is that of the innermost work. Nodes of a graph share the launch's id, which gives the
 /// frame; their stage is the one they were captured in, by `node_stages`, else the launch's. A copy is announced if its work is an
-/// announced move of the same direction and bytes, each for one copy.
+/// announced move of the same direction and bytes, each for one copy. A copy to pageable memory makes the host wait: there is a wait
+/// beside it where the records have none.
 pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMap<u64, Stage>) -> Vec<Attributed> {
     let (mut ids, mut calls, mut waited) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for activity in activities.iter().filter(|activity| activity.correlation != 0) {
@@ -42,7 +44,7 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
                 ids.insert(activity.correlation, *id);
             }
             What::Call { name, .. } => {
-                calls.insert(activity.correlation, (name.clone(), activity.start));
+                calls.insert(activity.correlation, (name.clone(), activity.start, activity.end));
             }
             What::Wait { .. } => {
                 waited.insert(activity.correlation);
@@ -51,35 +53,54 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
         }
     }
     let frames = frame_starts(works);
+    let implied: Vec<Activity> = activities
+        .iter()
+        .filter(|copy| waits_for_pageable(copy) && !waited.contains(&copy.correlation))
+        .filter_map(|copy| {
+            let (_, start, end) = calls.get(&copy.correlation).filter(|(call, ..)| !waits(call))?;
+            let what = What::Wait { kind: WaitKind::PageableCopy };
+            Some(Activity { what, start: *start, end: *end, ..copy.clone() })
+        })
+        .collect();
     let mut used = BTreeSet::new();
     let kept = activities.into_iter().filter(|activity| match &activity.what {
         What::External { .. } => false,
         // A wait's own record says more than the call; runtime calls share the id of the driver's.
         What::Call { name, .. } => keeps_call(name) && (!waits(name) || waited.insert(activity.correlation)),
-        What::Wait { .. } => !calls.get(&activity.correlation).is_some_and(|(call, _)| asks_only(call)),
+        What::Wait { .. } => !calls.get(&activity.correlation).is_some_and(|(call, ..)| asks_only(call)),
         _ => true,
     });
-    kept.map(|activity| {
-        let id = ids.get(&activity.correlation).copied();
-        let work = id.and_then(|id| works.of(id));
-        let announced = match (&activity.what, work.and_then(|work| work.moved)) {
-            (What::Copy { way, bytes, .. }, Some(moved)) if activity.graph_node == 0 && fits(*way, *bytes, &moved) => {
-                id.filter(|id| used.insert(*id)).map(|_| moved)
-            }
-            _ => None,
-        };
-        let stage = node_stages.get(&activity.graph_node).copied().or(work.map(|work| work.stage));
-        let call = calls.get(&activity.correlation);
-        let frame = match (work, call) {
-            (Some(work), _) => work.frame,
-            // The device may do it frames later than it was asked for.
-            (None, Some((_, asked))) => frame_at(&frames, *asked),
-            (None, None) => frame_at(&frames, activity.start),
-        };
-        let call = call.map(|(name, _)| name.clone());
-        Attributed { activity, stage, frame, announced, call }
-    })
-    .collect()
+    kept.chain(implied)
+        .map(|activity| {
+            let id = ids.get(&activity.correlation).copied();
+            let work = id.and_then(|id| works.of(id));
+            let announced = match (&activity.what, work.and_then(|work| work.moved)) {
+                (What::Copy { way, bytes, .. }, Some(moved)) if activity.graph_node == 0 && fits(*way, *bytes, &moved) => {
+                    id.filter(|id| used.insert(*id)).map(|_| moved)
+                }
+                (What::Wait { .. }, moved) => moved,
+                (What::Call { name, .. }, moved) if waits(name) => moved,
+                _ => None,
+            };
+            let stage = node_stages.get(&activity.graph_node).copied().or(work.map(|work| work.stage));
+            let call = calls.get(&activity.correlation);
+            let frame = match (work, call) {
+                // A thread that works ahead may know no frame.
+                (Some(work), _) => work.frame.or_else(|| frame_at(&frames, work.start)),
+                // The device may do it frames later than it was asked for.
+                (None, Some((_, asked, _))) => frame_at(&frames, *asked),
+                (None, None) => frame_at(&frames, activity.start),
+            };
+            let call = call.map(|(name, ..)| name.clone());
+            Attributed { activity, stage, frame, announced, call }
+        })
+        .collect()
+}
+
+/// Whether it is a copy that returns to the host only when it is done. Nodes of graphs are no calls of the host.
+fn waits_for_pageable(activity: &Activity) -> bool {
+    let to_pageable = matches!(activity.what, What::Copy { way: CopyWay::DeviceToHost, to: MemoryKind::Pageable, .. });
+    to_pageable && activity.graph_node == 0
 }
 
 fn fits(way: CopyWay, bytes: u64, moved: &Move) -> bool {
@@ -90,7 +111,8 @@ fn fits(way: CopyWay, bytes: u64, moved: &Move) -> bool {
     same_way && bytes == moved.bytes
 }
 
-/// When the first work of each frame began, by time.
+/// When the first work of each frame began, by time; at the end, when that of the first frame beyond the log did, or the last work
+/// of all ended.
 fn frame_starts(works: &Works) -> Vec<(u64, Option<u64>)> {
     let mut starts: BTreeMap<u64, u64> = BTreeMap::new();
     for work in &works.works {
@@ -99,9 +121,9 @@ fn frame_starts(works: &Works) -> Vec<(u64, Option<u64>)> {
             *start = (*start).min(work.start);
         }
     }
-    let end = works.works.iter().map(|work| work.end).max();
+    let end = works.beyond.or_else(|| works.works.iter().map(|work| work.end.saturating_add(1)).max());
     let mut by_time: Vec<(u64, Option<u64>)> = starts.into_iter().map(|(frame, start)| (start, Some(frame))).collect();
-    by_time.extend(end.map(|end| (end.saturating_add(1), None)));
+    by_time.extend(end.map(|end| (end, None)));
     by_time.sort_unstable_by_key(|(start, _)| *start);
     by_time
 }

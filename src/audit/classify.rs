@@ -56,7 +56,7 @@ pub struct Finding {
     pub start: u64,
     /// Where in the code it was announced (`file:line`), else the call that asked for it.
     pub place: String,
-    /// Whether the ledger announced it; copies only.
+    /// Whether the ledger announced it: a copy, or the move that a wait is made in.
     pub accounted: bool,
     /// Why it is of its class.
     pub reason: &'static str,
@@ -161,7 +161,7 @@ pub struct Row {
     pub per_frame: f64,
     /// Bytes a steady-state frame, on average.
     pub bytes_per_frame: f64,
-    /// Whether the ledger announced it; copies only.
+    /// Whether the ledger announced it: a copy, or the move that a wait is made in.
     pub accounted: bool,
     /// Where in the code it was announced (`file:line`), else the call that asked for it, else empty.
     pub place: String,
@@ -218,7 +218,7 @@ pub struct Chain {
     pub bytes_up: f64,
 }
 
-/// Chains: in one frame, copies down to the host followed by a copy up that is not the frame's upload. Whether the bytes are the
+/// Chains: in one frame, copies down to the host followed by a copy up that is no upload of the frame (stage decode). Whether the bytes are the
 /// same cannot be told; that the device waited for a round trip through the host can.
 pub fn chains(findings: &[Finding]) -> Vec<Chain> {
     // By stages: frames, bytes down, bytes up.
@@ -234,7 +234,7 @@ pub fn chains(findings: &[Finding]) -> Vec<Chain> {
                 Kind::Copy(CopyWay::DeviceToHost) => {
                     down = Some((f.stage, down.map_or(0, |(_, bytes)| bytes).saturating_add(f.bytes)));
                 }
-                Kind::Copy(CopyWay::HostToDevice) if f.class != Class::Legitimate => {
+                Kind::Copy(CopyWay::HostToDevice) if f.stage != Some(Stage::Decode) => {
                     if let Some((stage, bytes)) = down.take() {
                         let chain = found.entry((stage, f.stage)).or_default();
                         chain.0.insert(frame);

@@ -4,7 +4,7 @@ use super::{
     plot,
     report::{AuditReport, ModeReport},
     series::Sample,
-    table::{bound, bytes, class_name, compared_rows, kind_name, measured, memory_name},
+    table::{before_and_after, bound, bytes, class_name, compared_rows, kind_name, measured, memory_name},
     verdict::{Holds, Verdict},
 };
 use std::fmt::Write;
@@ -44,14 +44,15 @@ pub fn to_html(report: &AuditReport) -> String {
         out.push_str("</ul>\n");
     }
     out.push_str(&kpis(report));
-    if let Some(compared) = &report.compared {
-        let rows = compared_rows(compared, &report.audited);
+    let (before, after) = before_and_after(report);
+    if let Some(before) = before {
+        let rows = compared_rows(before, after);
         let rows = rows.iter().map(|[name, before, after]| vec![text(name), number(before), number(after)]);
-        let head = ["", compared.mode.name(), report.audited.mode.name()];
+        let head = ["", before.mode.name(), after.mode.name()];
         let _ = write!(out, "<h2>Comparison</h2>\n{}", table(&head, &[1, 2], rows));
-        out.push_str(&mode(compared));
+        out.push_str(&mode(before));
     }
-    out.push_str(&mode(&report.audited));
+    out.push_str(&mode(after));
     out.push_str("</body>\n</html>\n");
     out
 }

@@ -24,7 +24,7 @@ pub use classify::{Chain, Class, Finding, Kind, Row, chains, classify, rows};
 pub use html::to_html;
 pub use recording::{Recording, RecordingError};
 pub use report::{Announced, AuditReport, Graph, Mode, ModeReport, Observed, PerFrame, StageReport};
-pub use run::{AuditPlan, Observation, Pass, observe, run};
+pub use run::{AuditPlan, Capture, Observation, Pass, observe, run};
 pub use series::{Latency, Progress, Sample};
 pub use table::to_text;
 pub use verdict::{Bounds, Holds, Kpi, Measured, Verdict, kpis, verdict};
@@ -77,5 +77,7 @@ impl From<crate::pipeline::PipelineError> for AuditError {
     }
 }
 
+#[cfg(test)]
+mod attribution_tests;
 #[cfg(test)]
 mod tests;

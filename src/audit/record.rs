@@ -78,6 +78,9 @@ pub enum WaitKind {
     Context,
     /// A stream, for an event: the host goes on.
     StreamForEvent,
+    /// The host, for a copy to pageable memory, which returns when it is done although it is called asynchronous. CUPTI has no
+    /// record of such a wait; it follows from the copy's.
+    PageableCopy,
     /// CUPTI did not say.
     Unknown,
 }

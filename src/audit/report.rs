@@ -26,14 +26,25 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The modes that this version's pipeline has, the default first.
-    pub const AVAILABLE: &'static [Self] = &[Self::Legacy];
+    /// The modes that the pipeline has on a GPU, or on the CPU, the default first.
+    pub fn available(on_cpu: bool) -> &'static [Self] {
+        if on_cpu { &[Self::Legacy] } else { &[Self::Resident, Self::Legacy] }
+    }
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Resident => "resident",
             Self::Legacy => "legacy",
+        }
+    }
+}
+
+impl From<Mode> for crate::pipeline::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Resident => Self::Resident,
+            Mode::Legacy => Self::Legacy,
         }
     }
 }
@@ -104,7 +115,7 @@ pub struct Observed {
     pub rows: Vec<Row>,
     /// Data that went down and came up again.
     pub chains: Vec<Chain>,
-    /// Copies between host and device that the ledger did not announce.
+    /// Copies between host and device that the ledger did not announce, and waits of the host outside of all stages.
     pub unaccounted: u64,
     /// Averages a steady-state frame.
     pub per_frame: PerFrame,
@@ -239,7 +250,6 @@ pub(super) fn observed(attributed: &[Attributed], works: &Works, steady: &Range<
         works.works.iter().filter_map(|work| work.frame).filter(|frame| steady.contains(frame)).collect::<BTreeSet<_>>().len() as u64;
     let of_steady: Vec<&Attributed> = attributed.iter().filter(|a| in_steady(a.frame)).collect();
     let stages = stages(&of_steady, works, &findings, steady, frames);
-    let is_copy = |f: &&Finding| matches!(f.kind, Kind::Copy(CopyWay::HostToDevice | CopyWay::DeviceToHost));
     let critical = findings.iter().filter(|f| f.class == Class::Critical).count() as u64;
     // A function on the host within a graph leaves no record of its own.
     let host_functions: u64 = graphs.iter().map(|graph| graph.host_functions).sum();
@@ -260,11 +270,19 @@ pub(super) fn observed(attributed: &[Attributed], works: &Works, steady: &Range<
         dropped: 0,
         rows: classify::rows(&findings, frames),
         chains: classify::chains(&findings),
-        unaccounted: findings.iter().filter(is_copy).filter(|f| !f.accounted).count() as u64,
+        unaccounted: findings.iter().filter(|f| is_unaccounted(f)).count() as u64,
         per_frame: per_frame(&of_steady, &findings, frames),
         stages,
     };
     (observed, measured)
+}
+
+fn is_unaccounted(f: &Finding) -> bool {
+    match f.kind {
+        Kind::Copy(CopyWay::HostToDevice | CopyWay::DeviceToHost) => !f.accounted,
+        Kind::HostWait => f.stage.is_none(),
+        _ => false,
+    }
 }
 
 fn per_frame(of_steady: &[&Attributed], findings: &[Finding], frames: u64) -> PerFrame {

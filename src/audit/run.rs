@@ -4,14 +4,15 @@ use super::{
     AuditError,
     attribute::attribute,
     cupti::{Captured, Session},
+    recording::Recording,
     report::{self, Announced, AuditReport, Graph, Mode, ModeReport, Observed},
     series::{self, End, Progress, Sampled, Sampler},
     verdict::{Bounds, Measured, kpis, verdict},
     work_log::{ClockAlone, WorkLog, Works},
 };
 use crate::{
-    engine::Engine,
-    pipeline::{Cancel, Event, Observer, OnError, PipelineError, Plan, Task},
+    engine::{Engine, Stage},
+    pipeline::{Cancel, Event, Execution, Observer, OnError, PipelineError, Plan, Task},
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
 };
@@ -33,6 +34,10 @@ pub struct AuditPlan {
     pub mode: Mode,
     /// A mode to compare it with.
     pub compare: Option<Mode>,
+    /// Frames that are worked on together in the resident mode.
+    pub batch: usize,
+    /// One batch at a time in the resident mode.
+    pub one_at_a_time: bool,
     /// What must hold.
     pub bounds: Bounds,
     /// The command line, for the outputs' `run.json`.
@@ -101,6 +106,13 @@ pub fn run<E: From<AuditError>>(
 const CPU: &str = "cpu";
 
 impl AuditPlan {
+    fn execution(&self, mode: Mode) -> Execution {
+        match mode {
+            Mode::Legacy => Execution::default(),
+            Mode::Resident => Execution { mode: mode.into(), batch: self.batch, latency: self.one_at_a_time },
+        }
+    }
+
     /// One past the last frame that is judged.
     fn last_frame(&self) -> u64 {
         self.warm_up.saturating_add(self.frames)
@@ -121,7 +133,7 @@ impl AuditPlan {
         }
         let end = self.duration.map_or(End::Frames(self.frames), End::After);
         let name = format!("{}, {}", mode.name(), if self.duration.is_some() { "soak" } else { "latency" });
-        let sampled = self.pass(&name, end, task, (engine, observer))?;
+        let sampled = self.pass(&name, (mode, end), task, (engine, observer))?;
         let steady = self.warm_up..self.last_frame();
         let measured = Measured {
             latency_ms: Some(sampled.latency.median_ms),
@@ -167,7 +179,7 @@ impl AuditPlan {
             engine.watch(log.clone());
         }
         let name = format!("{}, under CUPTI", mode.name());
-        let sampled = self.pass(&name, End::Frames(self.frames), task, (None, observer))?;
+        let sampled = self.pass(&name, (mode, End::Frames(self.frames)), task, (None, observer))?;
         let works = log.take();
         let frames = sampled.latency.frames;
         let steady = self.warm_up..self.warm_up.saturating_add(frames);
@@ -189,7 +201,7 @@ impl AuditPlan {
     fn pass(
         &self,
         name: &str,
-        end: End,
+        (mode, end): (Mode, End),
         task: Task,
         (engine, observer): (Option<Engine>, Arc<dyn Observer>),
     ) -> Result<Sampled, AuditError> {
@@ -208,6 +220,9 @@ impl AuditPlan {
             End::Frames(frames) => frames,
         });
         let run = Plan {
+            execution: self.execution(mode),
+            further: Vec::new(),
+            fallback: None,
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
             source_options: self.source_options.clone(),
@@ -270,6 +285,19 @@ pub struct Observation {
     pub announced: Vec<Announced>,
     /// What could not be observed; nothing is proven where there is something.
     pub gaps: Vec<String>,
+    /// What all of this was made of.
+    pub capture: Capture,
+}
+
+/// What was recorded of some work, before anything was made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capture {
+    /// The driver's records.
+    pub recording: Recording,
+    /// The stage in which each node of a graph was captured, by the id that records have.
+    pub node_stages: BTreeMap<u64, Stage>,
+    /// What the engine told.
+    pub works: Works,
 }
 
 /// Runs `work` under CUPTI on the engine that `open` opens, and judges its frames (see [`Engine::in_frame`]) in `steady`. For loops
@@ -290,9 +318,12 @@ pub fn observe<E: From<AuditError>>(
     drop(engine);
     let works = log.take();
     let graphs = report::graphs(&works);
-    let (observed, measured, gaps) = judge(session.stop()?, &works, &steady, &graphs)?;
+    let captured = session.stop()?;
+    let (recording, node_stages) = (captured.recording.clone(), captured.node_stages.clone());
+    let (observed, measured, gaps) = judge(captured, &works, &steady, &graphs)?;
     let announced = report::announced(&works, &steady, observed.frames);
-    Ok(Observation { observed, measured, graphs, announced, gaps })
+    let capture = Capture { recording, node_stages, works };
+    Ok(Observation { observed, measured, graphs, announced, gaps, capture })
 }
 
 /// The sources, again and again until there are `most`, as many as there may be frames; with names of their own.

@@ -3,7 +3,7 @@
 use super::{
     classify::{Class, Kind, Row},
     record::{CopyWay, MemoryKind},
-    report::{AuditReport, ModeReport},
+    report::{AuditReport, Mode, ModeReport, Observed},
     verdict::{Holds, Kpi},
 };
 use std::fmt::Write;
@@ -11,11 +11,12 @@ use std::fmt::Write;
 /// The audit as text, with line ends.
 pub fn to_text(report: &AuditReport) -> String {
     let mut out = format!("device {}, {} frames of warm-up\n", report.device, report.warm_up);
-    if let Some(compared) = &report.compared {
-        out.push_str(&comparison(compared, &report.audited));
-        out.push_str(&mode(compared));
+    let (before, after) = before_and_after(report);
+    if let Some(before) = before {
+        out.push_str(&comparison(before, after));
+        out.push_str(&mode(before));
     }
-    out.push_str(&mode(&report.audited));
+    out.push_str(&mode(after));
     for gap in &report.not_observed {
         let _ = writeln!(out, "not observed: {gap}");
     }
@@ -30,6 +31,14 @@ pub fn to_text(report: &AuditReport) -> String {
     }
     let _ = writeln!(out, "\nverdict: {}", report.verdict.name());
     out
+}
+
+/// Both modes of a comparison, the legacy one first; else no mode and the only one.
+pub(super) fn before_and_after(report: &AuditReport) -> (Option<&ModeReport>, &ModeReport) {
+    match &report.compared {
+        Some(compared) if report.audited.mode == Mode::Legacy => (Some(&report.audited), compared),
+        compared => (compared.as_ref(), &report.audited),
+    }
 }
 
 /// The figure with its unit, or a dash.
@@ -96,33 +105,37 @@ pub(super) fn memory_name(memory: Option<MemoryKind>) -> &'static str {
 
 /// Figures of two modes side by side: what they are, before, after.
 pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[String; 3]> {
-    let seen = |report: &ModeReport, figure: &dyn Fn(&super::report::Observed) -> f64| {
-        report.observed.as_ref().map_or_else(|| "–".to_owned(), |observed| format!("{:.1}", figure(observed)))
-    };
-    let mut rows = Vec::new();
-    let mut row = |name: &str, figure: &dyn Fn(&super::report::Observed) -> f64| {
-        rows.push([name.to_owned(), seen(before, figure), seen(after, figure)]);
-    };
-    let of_class = |class: Class| move |o: &super::report::Observed| o.rows.iter().filter(|r| r.class == class).map(|r| r.per_frame).sum();
-    row("critical a frame", &of_class(Class::Critical));
-    row("moderate a frame", &of_class(Class::Moderate));
-    row("uploads a frame", &|o| o.per_frame.uploads);
-    row("downloads a frame", &|o| o.per_frame.downloads);
-    row("host waits a frame", &|o| o.per_frame.host_waits);
-    row("kernels a frame", &|o| o.per_frame.kernels);
-    row("graph launches a frame", &|o| o.per_frame.graph_launches);
-    let latency = |name: &str, pick: fn(&super::series::Latency) -> f64| {
-        [name.to_owned(), format!("{:.2}", pick(&before.latency)), format!("{:.2}", pick(&after.latency))]
-    };
-    rows.push(latency("latency, median, ms", |l| l.median_ms));
-    rows.push(latency("latency, p99, ms", |l| l.p99_ms));
-    rows
+    let cell = |cell: Option<String>| cell.unwrap_or_else(|| "–".to_owned());
+    let both = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<String>| [name.to_owned(), cell(figure(before)), cell(figure(after))];
+    let seen = |name: &str, figure: &dyn Fn(&Observed) -> f64| both(name, &|mode| Some(format!("{:.1}", figure(mode.observed.as_ref()?))));
+    let size = |name: &str, figure: &dyn Fn(&Observed) -> f64| both(name, &|mode| Some(bytes(figure(mode.observed.as_ref()?))));
+    let of_class = |class: Class| move |o: &Observed| o.rows.iter().filter(|r| r.class == class).map(|r| r.per_frame).sum();
+    let number = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<f64>| both(name, &|mode| Some(format!("{:.2}", figure(mode)?)));
+    vec![
+        seen("critical a frame", &of_class(Class::Critical)),
+        seen("moderate a frame", &of_class(Class::Moderate)),
+        seen("uploads a frame", &|o| o.per_frame.uploads),
+        size("bytes up a frame", &|o| o.per_frame.upload_bytes),
+        seen("downloads a frame", &|o| o.per_frame.downloads),
+        size("bytes down a frame", &|o| o.per_frame.download_bytes),
+        seen("host waits a frame", &|o| o.per_frame.host_waits),
+        seen("copies on the device a frame", &|o| o.per_frame.device_copies),
+        seen("allocations a frame", &|o| o.per_frame.allocations),
+        seen("kernels a frame", &|o| o.per_frame.kernels),
+        seen("graph launches a frame", &|o| o.per_frame.graph_launches),
+        number("stages on the device", &|mode| mode.measured.resident),
+        number("device memory, most, MiB", &|mode| mode.measured.memory_mb),
+        number("latency, median, ms", &|mode| Some(mode.latency.median_ms)),
+        number("latency, p90, ms", &|mode| Some(mode.latency.p90_ms)),
+        number("latency, p99, ms", &|mode| Some(mode.latency.p99_ms)),
+        number("frames a second", &|mode| (mode.seconds > 0.0).then(|| mode.latency.frames as f64 / mode.seconds)),
+    ]
 }
 
 fn comparison(before: &ModeReport, after: &ModeReport) -> String {
-    let mut out = format!("\n{:<26}{:>14}{:>14}\n", "", before.mode.name(), after.mode.name());
+    let mut out = format!("\n{:<30}{:>14}{:>14}\n", "", before.mode.name(), after.mode.name());
     for [name, before, after] in compared_rows(before, after) {
-        let _ = writeln!(out, "{name:<26}{before:>14}{after:>14}");
+        let _ = writeln!(out, "{name:<30}{before:>14}{after:>14}");
     }
     out
 }

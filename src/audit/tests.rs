@@ -12,10 +12,10 @@ use std::{collections::BTreeMap, ops::Range, panic::Location, sync::Arc};
 const CLEAN: &[u8] = include_bytes!("../../tests/fixtures/cupti/clean.cupti");
 const PLANTED: &[u8] = include_bytes!("../../tests/fixtures/cupti/planted.cupti");
 /// Frame 1 is warm-up.
-const STEADY: Range<u64> = 2..4;
+pub(super) const STEADY: Range<u64> = 2..4;
 
 /// The works that the fixtures' ids mean: five a frame, frames 0 to 3.
-fn works() -> Works {
+pub(super) fn works() -> Works {
     let mut works = Vec::new();
     for frame in 0..4u64 {
         let t = frame * 10_000;
@@ -29,7 +29,7 @@ fn works() -> Works {
         work(Stage::Segment, None, 2500, 2700);
         work(Stage::Pack, Some((Direction::DeviceToHost, 40)), 3000, 3100);
     }
-    Works { works, graphs: Vec::new() }
+    Works { works, ..Works::default() }
 }
 
 fn node_stages() -> BTreeMap<u64, Stage> {

@@ -38,6 +38,8 @@ pub struct Works {
     pub works: Vec<LoggedWork>,
     /// Captured graphs.
     pub graphs: Vec<CapturedGraph>,
+    /// When the first work began of a frame past those of the log.
+    pub beyond: Option<u64>,
 }
 
 impl Works {
@@ -98,6 +100,8 @@ impl Watcher for WorkLog {
         if work.frame.is_some_and(|frame| frame >= self.end) {
             // Without an id of its own; the profiler's ids of works around it do not count for it.
             OPEN.with_borrow_mut(|open| open.push((0, work.stage)));
+            let now = self.ids.now();
+            self.works.lock().unwrap_or_else(PoisonError::into_inner).beyond.get_or_insert(now);
             return self.ids.push(0);
         }
         let start = self.ids.now();

@@ -4,7 +4,7 @@
 
 use super::{Direction, EngineError, GraphContents};
 use candle_core::{
-    CudaDevice, DType, Device, Storage, Tensor,
+    CudaDevice, CudaStorage, DType, Device, Storage, Tensor,
     cuda_backend::{
         CudaStorageSlice,
         cudarc::driver::{CudaGraph, DevicePtr, DriverError, result, sys},
@@ -44,14 +44,32 @@ pub(super) fn prepare(device: &Device) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Gives memory that is kept but not used back to the device: graphs have their own, and would come on top of it.
+pub(super) fn trim(device: &CudaDevice) -> Result<(), EngineError> {
+    let stream = device.cuda_stream();
+    stream.synchronize().map_err(driver("waiting for the device"))?;
+    let ordinal = i32::try_from(stream.context().ordinal()).unwrap_or(0);
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the pool is the device's own; only what no tensor has is given back.
+    unsafe {
+        sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal).result().map_err(driver("memory pool"))?;
+        sys::cuMemPoolTrimTo(pool, 0).result().map_err(driver("memory pool"))
+    }
+}
+
 /// Free and total memory of the device in bytes.
 pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError> {
     device.cuda_stream().context().bind_to_thread().map_err(driver("use of the device"))?;
     result::mem_get_info().map_err(driver("memory of the device"))
 }
 
+/// What the driver calls the device.
+pub(super) fn name(device: &CudaDevice) -> Option<String> {
+    device.cuda_stream().context().name().ok()
+}
+
 /// Where a contiguous tensor lies, and its size in bytes.
-fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
+pub(super) fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     let (storage, layout) = x.storage_and_layout();
     let what = "a tensor of a graph";
     let refused = |reason: String| EngineError::Driver { what, reason };
@@ -70,6 +88,27 @@ fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     };
     let size = x.dtype().size_in_bytes();
     Ok((start + (layout.start_offset() * size) as u64, x.elem_count() * size))
+}
+
+/// How many numbers a tensor's memory holds, where it is of a type that is moved.
+pub(super) fn stored(storage: &CudaStorage) -> Option<usize> {
+    match &storage.slice {
+        CudaStorageSlice::U8(s) => Some(s.len()),
+        CudaStorageSlice::U32(s) => Some(s.len()),
+        CudaStorageSlice::F32(s) => Some(s.len()),
+        _ => None,
+    }
+}
+
+/// Makes the stream of `device` wait for what was asked of `other` so far.
+pub(super) fn follow(device: &CudaDevice, other: &CudaDevice) -> Result<(), EngineError> {
+    let (own, theirs) = (device.cuda_stream(), other.cuda_stream());
+    if std::sync::Arc::ptr_eq(&own, &theirs) {
+        return Ok(());
+    }
+    // An event belongs to the handle of the context it is made by; the context below is the same for both.
+    let event = theirs.record_event(None).map_err(driver("order of two streams"))?;
+    own.wait(&event).map_err(driver("order of two streams"))
 }
 
 /// Copies `from` over the numbers of `to`, on the device's stream.

@@ -1,7 +1,7 @@
 //! Choosing and opening the device, and the only functions that move data to and from it.
 
 use super::{Direction, EngineError, Ledger, Stage, Watcher, ledger};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Storage, Tensor};
 use std::{fmt, panic::Location, str::FromStr, sync::Arc};
 
 /// What `--device` says.
@@ -153,6 +153,15 @@ impl Engine {
         }
     }
 
+    /// What the driver calls a GPU, with [`Engine::name`]; the CPU's vector instructions are the operations' affair.
+    pub fn description(&self) -> String {
+        #[cfg(feature = "cuda")]
+        if let Some(name) = super::cuda::inner(&self.device).and_then(super::cuda::name) {
+            return format!("{} ({name})", self.name());
+        }
+        self.name()
+    }
+
     /// What was moved so far.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -180,7 +189,7 @@ impl Engine {
     #[track_caller]
     pub fn upload_u8(&self, stage: Stage, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(bytes, shape, &self.device);
-        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(tensor_error("upload of bytes"))
+        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(refused(bytes.len(), "upload of bytes"))
     }
 
     /// Brings numbers to the device as an f32 tensor of `shape`.
@@ -190,7 +199,8 @@ impl Engine {
     #[track_caller]
     pub fn upload_f32(&self, stage: Stage, values: &[f32], shape: &[usize]) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(values, shape, &self.device);
-        self.moving(stage, Direction::HostToDevice, values.len() * 4, upload).map_err(tensor_error("upload of numbers"))
+        let bytes = values.len() * 4;
+        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of numbers"))
     }
 
     /// Brings a host tensor (a weight, a reference) to the device in its own type.
@@ -200,7 +210,8 @@ impl Engine {
     #[track_caller]
     pub fn upload_tensor(&self, stage: Stage, tensor: &Tensor) -> Result<Tensor, EngineError> {
         let bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
-        self.moving(stage, Direction::HostToDevice, bytes, || tensor.to_device(&self.device)).map_err(tensor_error("upload of a tensor"))
+        let upload = || tensor.to_device(&self.device);
+        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of a tensor"))
     }
 
     /// Brings a tensor of any float type to the host as f32, row-major.
@@ -210,7 +221,7 @@ impl Engine {
     #[track_caller]
     pub fn download_f32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
         // Converted on the device: what crosses is f32.
-        let read = || tensor.to_dtype(DType::F32)?.flatten_all()?.contiguous()?.to_vec1::<f32>();
+        let read = || alone(&tensor.to_dtype(DType::F32)?.flatten_all()?)?.to_vec1::<f32>();
         self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
     }
 
@@ -220,7 +231,7 @@ impl Engine {
     /// [`EngineError::Tensor`] if the tensor is of another type or the device failed.
     #[track_caller]
     pub fn download_u32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<u32>, EngineError> {
-        let read = || tensor.flatten_all()?.to_vec1::<u32>();
+        let read = || alone(&tensor.flatten_all()?)?.to_vec1::<u32>();
         self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
     }
 
@@ -246,6 +257,40 @@ impl Engine {
         Ok(None)
     }
 
+    /// The same device and ledger with a stream of its own, so that two models work side by side. On the CPU the same engine.
+    ///
+    /// # Errors
+    /// [`EngineError::NoDevice`] if the device cannot be opened again.
+    pub fn sibling(&self) -> Result<Self, EngineError> {
+        let device = match self.device.location() {
+            candle_core::DeviceLocation::Cuda { gpu_id } => open_cuda(DeviceSpec::Cuda(gpu_id), gpu_id)?,
+            _ => return Ok(self.clone()),
+        };
+        Ok(Self { device, ..self.clone() })
+    }
+
+    /// What is asked of this engine from now on begins after all that was asked of `other`, a sibling, so far; the host does not wait.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the device failed.
+    pub fn follow(&self, other: &Self) -> Result<(), EngineError> {
+        #[cfg(feature = "cuda")]
+        if let (Some(own), Some(other)) = (super::cuda::inner(&self.device), super::cuda::inner(&other.device)) {
+            return super::cuda::follow(own, other);
+        }
+        let _ = other;
+        Ok(())
+    }
+
+    /// A tensor of zeros on the device.
+    ///
+    /// # Errors
+    /// [`EngineError::Tensor`] if memory ran out.
+    pub fn zeros(&self, dtype: DType, shape: &[usize]) -> Result<Tensor, EngineError> {
+        let bytes = shape.iter().product::<usize>() * dtype.size_in_bytes();
+        Tensor::zeros(shape, dtype, &self.device).map_err(refused(bytes, "memory on the device"))
+    }
+
     /// Waits until the device has done everything that was asked of it.
     ///
     /// # Errors
@@ -254,10 +299,48 @@ impl Engine {
         self.device.synchronize().map_err(tensor_error("waiting for the device"))
     }
 
+    /// Announces a move of `bytes` for the caller and does `work`, which asks the driver for it, once. It may be done later: what
+    /// counts for the announcement is that it is asked for within `work`. For loops of one's own under an audit; the crate's own
+    /// moves are the functions above.
+    #[track_caller]
+    pub fn announce<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
+        self.moving(stage, direction, bytes, work)
+    }
+
     /// Announces a move for whoever called the calling function, and does it.
     #[track_caller]
-    fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
+    pub(super) fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
         self.ledger.moving(!self.is_cpu(), (stage, direction, bytes as u64), Location::caller(), work)
+    }
+}
+
+/// A tensor that has its memory for itself: of a part of another's, the tensor library would bring all to the host.
+fn alone(x: &Tensor) -> candle_core::Result<Tensor> {
+    let (storage, layout) = x.storage_and_layout();
+    let stored = match &*storage {
+        Storage::Cuda(storage) => stored(storage),
+        _ => None,
+    };
+    let alone = layout.is_contiguous() && stored.is_none_or(|stored| stored == x.elem_count());
+    drop(storage);
+    if alone { Ok(x.clone()) } else { x.force_contiguous() }
+}
+
+#[cfg(feature = "cuda")]
+fn stored(storage: &candle_core::CudaStorage) -> Option<usize> {
+    super::cuda::stored(storage)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn stored(_: &candle_core::CudaStorage) -> Option<usize> {
+    None
+}
+
+/// As [`tensor_error`], of a request for memory, which a device may have refused.
+fn refused(bytes: usize, what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {
+    move |source| {
+        super::note_refused(bytes);
+        tensor_error(what)(source)
     }
 }
 

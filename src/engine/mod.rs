@@ -6,18 +6,25 @@
 mod cuda;
 mod device;
 mod ledger;
+mod memory;
 mod params;
 #[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
 mod replay;
 mod surface;
+#[cfg_attr(not(feature = "cuda"), path = "transfer_absent.rs")]
+mod transfer;
 #[cfg_attr(not(feature = "cuda"), path = "video_absent.rs")]
 mod video;
 
 pub use device::{DeviceSpec, Engine, Precision, constant};
 pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
+pub use memory::OutOfMemory;
+#[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
+pub(crate) use memory::note_refused;
 pub use params::{Params, ParamsError};
-pub use replay::Replays;
+pub use replay::{Recording, Replays};
 pub use surface::{Colour, Matrix, Planes, Turn};
+pub use transfer::{Download, Uploads};
 pub use video::{Attachment, Surface, VideoDevice};
 
 /// What can go wrong between the program and its device.
@@ -48,6 +55,9 @@ pub enum EngineError {
         /// The device.
         device: String,
     },
+    /// Work that only a GPU does.
+    #[error("the CPU: has no graphs and no transfers; use --device cuda, or --mode legacy")]
+    NotOnGpu,
     /// The CUDA driver refused something.
     #[error("{what}: {reason}")]
     Driver {

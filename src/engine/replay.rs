@@ -79,6 +79,70 @@ impl Replays {
     }
 }
 
+/// Work on tensors of its own, captured once and replayed by one launch: nothing is copied in or out.
+pub struct Recording {
+    // Results are freed before the graph that made them.
+    outputs: Vec<Tensor>,
+    inputs: Vec<Tensor>,
+    graph: Graph,
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recording of {} nodes", self.graph.nodes())
+    }
+}
+
+impl Recording {
+    /// Does `work` on `inputs` once, to prepare what is made once, captures it, and launches it. Each launch reads what the inputs then
+    /// hold. `work` must ask the same of the device each time; work on a sibling's stream must be joined in it
+    /// ([`Engine::follow`]).
+    ///
+    /// # Errors
+    /// Those of `work`, [`EngineError::NotOnGpu`] on the CPU, and [`EngineError::Driver`] if the device failed.
+    pub fn new<E: From<EngineError>>(
+        engine: &Engine,
+        inputs: Vec<Tensor>,
+        work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
+    ) -> Result<Self, E> {
+        let device = cuda::inner(engine.device()).ok_or(EngineError::NotOnGpu)?;
+        let _guard = device.enable_cuda_graph_htod_cache();
+        drop(work(&inputs)?);
+        cuda::trim(device)?;
+        let mut outputs = Vec::new();
+        let graph = Graph::capture(device, || {
+            outputs = work(&inputs)?;
+            Ok::<_, E>(())
+        })?;
+        engine.ledger().captured(|| graph.contents());
+        graph.launch()?;
+        Ok(Self { outputs, inputs, graph })
+    }
+
+    /// Asks the device to do it once more.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the device failed.
+    pub fn launch(&self) -> Result<(), EngineError> {
+        self.graph.launch()
+    }
+
+    /// What it reads, to be written to.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.inputs
+    }
+
+    /// What it makes: each launch overwrites it.
+    pub fn outputs(&self) -> &[Tensor] {
+        &self.outputs
+    }
+
+    /// Number of kernels, copies and other nodes of a launch.
+    pub fn nodes(&self) -> usize {
+        self.graph.nodes()
+    }
+}
+
 impl Captured {
     fn new<E: From<EngineError>>(
         device: &candle_core::CudaDevice,
@@ -91,6 +155,7 @@ impl Captured {
         drop(work(&inputs)?);
         let own = |t: &Tensor| cuda::duplicate(t);
         let outputs = work(&inputs)?.iter().map(own).collect::<Result<Vec<_>, _>>()?;
+        cuda::trim(device)?;
         let graph = Graph::capture(device, || {
             let results = work(&inputs)?;
             for (to, from) in outputs.iter().zip(&results) {

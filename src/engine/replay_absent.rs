@@ -29,3 +29,40 @@ impl Replays {
         Vec::new()
     }
 }
+
+/// Cannot be made in this build.
+#[derive(Debug)]
+pub enum Recording {}
+
+impl Recording {
+    /// No graph can be captured.
+    ///
+    /// # Errors
+    /// [`EngineError::NotOnGpu`].
+    pub fn new<E: From<EngineError>>(_: &Engine, _: Vec<Tensor>, _: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>) -> Result<Self, E> {
+        Err(EngineError::NotOnGpu.into())
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn launch(&self) -> Result<(), EngineError> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn inputs(&self) -> &[Tensor] {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn outputs(&self) -> &[Tensor] {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn nodes(&self) -> usize {
+        match *self {}
+    }
+}

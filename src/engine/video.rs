@@ -8,8 +8,8 @@
 
 use super::{Colour, Direction, Engine, EngineError, Planes, Stage, Turn, cuda};
 use candle_core::{
-    CudaDevice, Device,
-    cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DriverError, sys},
+    CudaDevice,
+    cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys},
 };
 use std::{
     ffi::c_int,
@@ -56,7 +56,6 @@ pub struct VideoDevice {
 struct Shared {
     /// Read and waiting for the device, or read by nobody.
     returned: Mutex<Vec<Returned>>,
-    device: CudaDevice,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
     /// FFmpeg's handle of the device.
@@ -78,7 +77,18 @@ impl fmt::Debug for Shared {
 struct Returned {
     _memory: Memory,
     /// After which the device does nothing with it.
-    last: CudaEvent,
+    last: Vec<CudaEvent>,
+}
+
+impl Returned {
+    /// Whether the device is done with it. A device that failed will not touch it either.
+    fn is_done(&self) -> bool {
+        self.last.iter().all(|event| event.try_is_complete().unwrap_or(true))
+    }
+
+    fn wait(&self) -> Result<(), DriverError> {
+        self.last.iter().try_for_each(CudaEvent::synchronize)
+    }
 }
 
 /// What a surface lies in.
@@ -103,15 +113,13 @@ impl Shared {
     /// Gives back what the device is done with. With `wait`, waits for one at least if there is any; true if one was given back.
     fn release(&self, wait: bool) -> Result<bool, EngineError> {
         let mut returned = lock(&self.returned);
-        // A device that failed will not touch them either.
-        let is_done = |r: &Returned| r.last.try_is_complete().unwrap_or(true);
-        let (mut done, rest): (Vec<_>, Vec<_>) = mem::take(&mut *returned).into_iter().partition(is_done);
+        let (mut done, rest): (Vec<_>, Vec<_>) = mem::take(&mut *returned).into_iter().partition(Returned::is_done);
         *returned = rest;
         let awaited = (wait && done.is_empty() && !returned.is_empty()).then(|| returned.remove(0));
         // Whoever drops a surface meanwhile does not wait too.
         drop(returned);
         if let Some(awaited) = awaited {
-            awaited.last.synchronize().map_err(driver)?;
+            awaited.wait().map_err(driver)?;
             done.push(awaited);
         }
         Ok(!done.is_empty())
@@ -122,7 +130,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         for returned in mem::take(&mut *lock(&self.returned)) {
             // A device that failed does nothing more.
-            let _ = returned.last.synchronize();
+            let _ = returned.wait();
         }
         // SAFETY: the one reference that `open` made.
         unsafe { ffi::av_buffer_unref(&mut self.handle) };
@@ -196,7 +204,7 @@ impl VideoDevice {
             }
             handle
         };
-        let shared = Shared { returned: Mutex::default(), device: device.clone(), context, stream, handle };
+        let shared = Shared { returned: Mutex::default(), context, stream, handle };
         Ok(Self { engine: engine.clone(), shared: Arc::new(shared) })
     }
 
@@ -257,7 +265,7 @@ impl VideoDevice {
         let chroma = (from.width.div_ceil(2) * 2, from.height.div_ceil(2));
         copy_rows((from.luma, from.luma_pitch), (to.luma, to.luma_pitch), (from.width, from.height), stream)?;
         copy_rows((from.chroma, from.chroma_pitch), (to.chroma, to.chroma_pitch), chroma, stream)?;
-        lock(&shared.returned).push(Returned { _memory: memory, last: stream.record_event(None).map_err(driver)? });
+        lock(&shared.returned).push(Returned { _memory: memory, last: vec![stream.record_event(None).map_err(driver)?] });
         Ok((to, Memory::Own { _bytes: bytes }))
     }
 
@@ -440,8 +448,8 @@ pub struct Surface {
     turn: Turn,
     /// After which the picture is there.
     ready: Arc<CudaEvent>,
-    /// Behind the last kernel that reads it.
-    read: Mutex<Option<CudaEvent>>,
+    /// Behind the last kernel that reads it, for each stream.
+    read: Mutex<Vec<(usize, CudaEvent)>>,
 }
 
 impl Surface {
@@ -470,9 +478,18 @@ impl Surface {
         self.turn.size((self.planes.width, self.planes.height))
     }
 
-    /// The device whose memory it lies in.
-    pub fn device(&self) -> Device {
-        Device::Cuda(self.shared().device.clone())
+    /// The engine that it was decoded for.
+    pub fn engine(&self) -> &Engine {
+        &self.device.engine
+    }
+
+    /// Whether it lies in the memory of an engine's device.
+    pub fn is_in(&self, engine: &Engine) -> bool {
+        cuda::inner(engine.device()).is_some_and(|device| self.is_of(device))
+    }
+
+    fn is_of(&self, device: &CudaDevice) -> bool {
+        device.cuda_stream().context().cu_ctx() == self.shared().context.cu_ctx()
     }
 
     fn shared(&self) -> &Shared {
@@ -484,17 +501,27 @@ impl Surface {
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the stream is that of another device.
-    pub(crate) fn begin_read(&self) -> Result<(), EngineError> {
-        self.shared().device.cuda_stream().wait(&self.ready).map_err(driver)
+    pub(crate) fn begin_read(&self, device: &CudaDevice) -> Result<(), EngineError> {
+        if !self.is_of(device) {
+            return Err(refused("a picture in the memory of another device"));
+        }
+        let stream = device.cuda_stream();
+        stream.context().bind_to_thread().map_err(driver)?;
+        // SAFETY: both are alive. (The safe call wants the same handle of the context, which siblings do not have.)
+        unsafe { result::stream::wait_event(stream.cu_stream(), self.ready.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
+            .map_err(driver)
     }
 
     /// Notes that all reading that was asked for so far is on the device's stream.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
-    pub(crate) fn end_read(&self) -> Result<(), EngineError> {
-        let event = self.shared().device.cuda_stream().record_event(None).map_err(driver)?;
-        *lock(&self.read) = Some(event);
+    pub(crate) fn end_read(&self, device: &CudaDevice) -> Result<(), EngineError> {
+        let stream = device.cuda_stream();
+        let event = stream.record_event(None).map_err(driver)?;
+        let (key, mut read) = (stream.cu_stream() as usize, lock(&self.read));
+        read.retain(|(other, _)| *other != key);
+        read.push((key, event));
         Ok(())
     }
 }
@@ -502,17 +529,12 @@ impl Surface {
 impl Drop for Surface {
     fn drop(&mut self) {
         let Some(memory) = self.memory.take() else { return };
-        let last = lock(&self.read).take();
-        let last = match last {
-            Some(read) => Some(read),
-            // Read by nobody: what the decoder does is waited for.
-            None => self.shared().stream.record_event(None).ok(),
-        };
-        match last {
-            Some(last) => lock(&self.shared().returned).push(Returned { _memory: memory, last }),
-            // The device failed.
-            None => drop(memory),
+        let mut last: Vec<CudaEvent> = mem::take(&mut *lock(&self.read)).into_iter().map(|(_, event)| event).collect();
+        if last.is_empty() {
+            // Read by nobody: what the decoder does is waited for. Without an event the device has failed.
+            last.extend(self.shared().stream.record_event(None).ok());
         }
+        lock(&self.shared().returned).push(Returned { _memory: memory, last });
     }
 }
 

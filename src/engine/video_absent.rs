@@ -89,6 +89,16 @@ impl Surface {
     }
 
     /// Not reached.
+    pub fn engine(&self) -> &Engine {
+        match self.0 {}
+    }
+
+    /// Not reached.
+    pub fn is_in(&self, _: &Engine) -> bool {
+        match self.0 {}
+    }
+
+    /// Not reached.
     pub fn size(&self) -> (usize, usize) {
         match self.0 {}
     }

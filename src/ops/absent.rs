@@ -3,7 +3,7 @@
 #![allow(clippy::unnecessary_wraps)]
 
 use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result, Surface};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 fn absent<T>() -> Result<T> {
     candle_core::bail!("a tensor on a device that this build has no code for; build with `--features cuda`")
@@ -27,21 +27,25 @@ absent! {
     add(&Tensor, &Tensor) -> Tensor;
     attention(&Tensor, &Tensor, &Tensor, usize, f32, Option<&Tensor>) -> Tensor;
     best_scores(&Tensor, &Tensor, &Tensor) -> Tensor;
+    choose_objects(&Tensor, &Tensor, &super::ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
     concat_channels(&[&Tensor]) -> Tensor;
     deformable_attention(&Tensor, &[(usize, usize)], &[usize], &Tensor, &Tensor) -> Tensor;
     deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;
+    floats_of_bytes(&Tensor, &Tensor) -> ();
     gated_norm(&Tensor, &Tensor, &Tensor, &Norm<'_>) -> Tensor;
     gather_queries(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
     inverse_sigmoid(&Tensor) -> Tensor;
     layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
     mask_logits(&Tensor, &Tensor, usize) -> Tensor;
-    masks_to_bits(&Tensor, usize, (usize, usize), (usize, usize)) -> Tensor;
+    masks_to_bits(&Tensor, Option<&Tensor>, usize, (usize, usize), (usize, usize), &Tensor) -> ();
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
-    resize_normalise_surface(&Surface, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
+    resize_normalise_surface_to(&Surface, &Device, (usize, usize), &Normalisation, &Tensor) -> ();
+    resize_normalise_surface(&Surface, &Device, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
+    resize_normalise_to(&Tensor, (usize, usize), &Normalisation, &Tensor) -> ();
     softmax(&Tensor) -> Tensor;
-    surface_to_rgb(&Surface) -> Tensor;
+    surface_to_rgb(&Surface, &Device) -> Tensor;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;

@@ -1,7 +1,7 @@
 //! From mask logits to run lengths at the frame's resolution.
 
 use super::{Result, cpu, cuda};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// Logits of masks `[N, M, 4·side, 4·side]` f32: each pixel's channels times those of each mask, `weights` `[N, M, C]` f32.
 ///
@@ -51,15 +51,15 @@ fn check_sizes(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usi
 }
 
 /// Numbers before the bits of a mask, see [`masks_to_bits`].
-const STATISTICS: usize = 5;
+pub(super) const STATISTICS: usize = 6;
 
-/// Numbers of a row of [`masks_to_bits`].
-pub(super) fn bits_row(frame: (usize, usize)) -> usize {
+/// Numbers of a row of [`masks_to_bits`] for a frame (height, width).
+pub fn mask_words(frame: (usize, usize)) -> usize {
     STATISTICS + frame.1 * frame.0.div_ceil(32)
 }
 
 /// As [`masks_to_runs`], the masks staying on the device: u32 `[N, numbers]`, each row made of area, frame width - left, frame
-/// height - top, right and bottom of the mask's tight box (all 0 for an empty one), then its bits column by column, each column in
+/// height - top, right and bottom of the mask's tight box (all 0 for an empty one), its score (0 here), then its bits column by column, each column in
 /// words of 32 rows, the lowest bit being the first row. [`bits_to_runs`] reads them on the host.
 ///
 /// # Errors
@@ -69,7 +69,36 @@ pub fn masks_to_bits(logits: &Tensor, side: usize, scaled: (usize, usize), frame
     if cpu::is_cpu(logits) {
         candle_core::bail!("masks_to_bits: on the CPU masks become runs at once (masks_to_runs)");
     }
-    cuda::masks_to_bits(logits, side, scaled, frame)
+    let (n, h, w) = logits.dims3()?;
+    let bits = Tensor::zeros((n, mask_words(frame)), DType::U32, logits.device())?;
+    cuda::masks_to_bits(&logits.reshape((n, 1, h, w))?, None, side, scaled, frame, &bits)?;
+    Ok(bits)
+}
+
+/// As [`masks_to_bits`] for objects with M masks each, logits `[N, M, h, w]` and `scores` `[N, M]`, both f32: the mask with the greatest
+/// score, the first among equals, goes to `out` u32 `[N, mask_words(frame)]`, with the bits of its score.
+///
+/// # Errors
+/// As [`masks_to_bits`].
+pub fn best_masks_to_bits(
+    logits: &Tensor,
+    scores: &Tensor,
+    side: usize,
+    scaled: (usize, usize),
+    frame: (usize, usize),
+    out: &Tensor,
+) -> Result<()> {
+    let (n, m, h, w) = logits.dims4()?;
+    check_sizes(&logits.reshape((n * m, h, w))?, side, scaled, frame)?;
+    if cpu::is_cpu(logits) || m == 0 || scores.dims() != [n, m] || out.dims() != [n, mask_words(frame)] {
+        candle_core::bail!("best_masks_to_bits: {:?} with {:?} to {:?}, on a GPU only", logits.shape(), scores.shape(), out.shape());
+    }
+    cuda::masks_to_bits(logits, Some(scores), side, scaled, frame, out)
+}
+
+/// The score that came with the mask of one row of [`best_masks_to_bits`].
+pub fn mask_score(row: &[u32]) -> f32 {
+    row.get(STATISTICS - 1).map_or(f32::NAN, |&bits| f32::from_bits(bits))
 }
 
 /// The masks of a `frame` (height, width) from the numbers that [`masks_to_bits`] gave.
@@ -95,7 +124,7 @@ pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
         runs.push(run);
         PackedMask { counts: runs, area: row.first().copied().map_or(0, u64::from) }
     };
-    numbers.chunks_exact(bits_row(frame)).map(one).collect()
+    numbers.chunks_exact(mask_words(frame)).map(one).collect()
 }
 
 /// The numbers that one output number of linear interpolation is the weighted mean of.

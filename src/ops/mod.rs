@@ -24,6 +24,7 @@ mod linear;
 mod masks;
 mod norm;
 mod nv12;
+mod objects;
 mod pool;
 mod resize;
 mod rows;
@@ -41,11 +42,12 @@ pub use cpu::RecyclingAllocator;
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::{Linear, Precision};
-pub use masks::{PackedMask, bits_to_runs, mask_logits, masks_to_bits, masks_to_runs};
+pub use masks::{PackedMask, best_masks_to_bits, bits_to_runs, mask_logits, mask_score, mask_words, masks_to_bits, masks_to_runs};
 pub use norm::LayerNorm;
-pub use nv12::{Nv12, nv12_to_rgb, resize_normalise_surface, surface_to_rgb};
+pub use nv12::{Nv12, nv12_to_rgb, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb};
+pub use objects::{ObjectChoice, ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes, object_words};
 pub use pool::{max_pool2d, upsample_nearest2x};
-pub use resize::{Normalisation, resize_normalise};
+pub use resize::{Normalisation, resize_normalise, resize_normalise_to};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
 
 /// Result of an operation.

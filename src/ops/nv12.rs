@@ -7,7 +7,7 @@
 
 use super::{Normalisation, Result, Surface, cuda};
 use crate::engine::Colour;
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// A picture in host memory: rows of brightness, and rows of pairs of Cb and Cr of half the width and height, rounded up.
 #[derive(Debug, Clone, Copy)]
@@ -22,34 +22,57 @@ pub struct Nv12<'a> {
     pub height: usize,
 }
 
-/// As [`super::resize_normalise`] on the upright RGB picture of a decoded surface, on the surface's device; reads no more than it and waits
-/// for it there.
+/// As [`super::resize_normalise`] on the upright RGB picture of a decoded surface, on the stream of `device`, which waits for the decoder;
+/// the host does not.
 ///
 /// # Errors
-/// If `padded` is smaller than `size`, `channels` are neither 1 nor 3, or `dtype` is none that the device computes in.
+/// If `padded` is smaller than `size`, `channels` are neither 1 nor 3, `dtype` is none that the device computes in, or the surface is in
+/// the memory of another device.
 pub fn resize_normalise_surface(
     surface: &Surface,
+    device: &Device,
     size: (usize, usize),
     padded: (usize, usize),
     channels: usize,
     normalisation: &Normalisation,
     dtype: DType,
 ) -> Result<Tensor> {
+    check(size, padded, channels)?;
+    cuda::resize_normalise_surface(surface, device, size, padded, channels, normalisation, dtype)
+}
+
+/// As [`resize_normalise_surface`], into `out` `[1, padded height, padded width, channels]`, contiguous.
+///
+/// # Errors
+/// As [`resize_normalise_surface`].
+pub fn resize_normalise_surface_to(
+    surface: &Surface,
+    device: &Device,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    out: &Tensor,
+) -> Result<()> {
+    let (_, height, width, channels) = out.dims4()?;
+    check(size, (height, width), channels)?;
+    cuda::resize_normalise_surface_to(surface, device, size, normalisation, out)
+}
+
+fn check(size: (usize, usize), padded: (usize, usize), channels: usize) -> Result<()> {
     if !matches!(channels, 1 | 3) || size.0 == 0 || size.1 == 0 {
         candle_core::bail!("resize_normalise_surface: to {size:?} with {channels} channels");
     }
     if padded.0 < size.0 || padded.1 < size.1 {
         candle_core::bail!("resize_normalise_surface: {size:?} does not fit into {padded:?}");
     }
-    cuda::resize_normalise_surface(surface, size, padded, channels, normalisation, dtype)
+    Ok(())
 }
 
-/// The upright RGB picture `[H, W, 3]` u8 of a decoded surface, on its device.
+/// The upright RGB picture `[H, W, 3]` u8 of a decoded surface, made on the stream of `device`.
 ///
 /// # Errors
-/// If memory ran out.
-pub fn surface_to_rgb(surface: &Surface) -> Result<Tensor> {
-    cuda::surface_to_rgb(surface)
+/// If memory ran out, or the surface is in the memory of another device.
+pub fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tensor> {
+    cuda::surface_to_rgb(surface, device)
 }
 
 /// Shares of the four samples of colour around a place of full resolution.

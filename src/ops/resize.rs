@@ -34,6 +34,28 @@ pub fn resize_normalise(
     normalisation: &Normalisation,
     dtype: DType,
 ) -> Result<Tensor> {
+    check(image, size, padded, channels)?;
+    match (cpu::is_cpu(image), dtype) {
+        (true, DType::F32) => cpu::resize_normalise(image, size, padded, channels, normalisation),
+        (true, _) => candle_core::bail!("resize_normalise: on the CPU numbers are f32, not {dtype:?}"),
+        (false, _) => cuda::resize_normalise(image, size, padded, channels, normalisation, dtype),
+    }
+}
+
+/// As [`resize_normalise`] on a GPU, into `out` `[1, padded height, padded width, channels]`, contiguous.
+///
+/// # Errors
+/// As [`resize_normalise`], and on the CPU.
+pub fn resize_normalise_to(image: &Tensor, size: (usize, usize), normalisation: &Normalisation, out: &Tensor) -> Result<()> {
+    let (_, height, width, channels) = out.dims4()?;
+    check(image, size, (height, width), channels)?;
+    if cpu::is_cpu(image) {
+        candle_core::bail!("resize_normalise: on the CPU results are new tensors");
+    }
+    cuda::resize_normalise_to(image, size, normalisation, out)
+}
+
+fn check(image: &Tensor, size: (usize, usize), padded: (usize, usize), channels: usize) -> Result<()> {
     let (h, w, c) = image.dims3()?;
     if !matches!(c, 1 | 3) || !matches!(channels, 1 | 3) || h == 0 || w == 0 || size.0 == 0 || size.1 == 0 {
         candle_core::bail!("resize_normalise: an image {:?} to {size:?} with {channels} channels", image.shape());
@@ -44,11 +66,7 @@ pub fn resize_normalise(
     if padded.0 < size.0 || padded.1 < size.1 {
         candle_core::bail!("resize_normalise: {size:?} does not fit into {padded:?}");
     }
-    match (cpu::is_cpu(image), dtype) {
-        (true, DType::F32) => cpu::resize_normalise(image, size, padded, channels, normalisation),
-        (true, _) => candle_core::bail!("resize_normalise: on the CPU numbers are f32, not {dtype:?}"),
-        (false, _) => cuda::resize_normalise(image, size, padded, channels, normalisation, dtype),
-    }
+    Ok(())
 }
 
 /// Pillow's coefficients of antialiased bilinear resampling along one side, as integers of [`Coefficients::BITS`] fractional bits.

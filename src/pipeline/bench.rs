@@ -1,6 +1,10 @@
 //! How long each stage of the models takes on this machine, on a real frame.
 
-use super::{Detector, ModelError, Segmenter, prompts::Prompted};
+use super::{
+    Detector, ModelError, Segmenter,
+    prompts::Prompted,
+    resident::{Landed, Models, Resident, Taken},
+};
 use crate::{
     engine::Stage,
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
@@ -8,7 +12,10 @@ use crate::{
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
 };
 use serde::Serialize;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Times of one stage over the timed repetitions, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,6 +108,41 @@ impl Bench {
             let found = detector.detect(frame, &times)?;
             segmenter.segment(frame, found.into_iter().map(Prompted::from_object).collect(), &times)
         })
+    }
+
+    /// As [`Bench::frames`] without leaving the device: a frame at a time, from its upload to its packed result on the host; and the
+    /// time a frame takes where batches of `batch` follow each other.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn resident(
+        &self,
+        detector: &Detector,
+        segmenter: &Segmenter,
+        frames: &[Frame],
+        batch: usize,
+    ) -> Result<Vec<StageTiming>, ModelError> {
+        let models = Models { detector: Some(detector), segmenter: Some(segmenter), prompts: None };
+        let mut turn = frames.iter().cycle();
+        let mut take = move |n: usize| -> Vec<Taken> {
+            let taken = |frame: &Frame| Taken { frame: frame.clone(), number: 0, decode: Duration::ZERO, at: Instant::now() };
+            turn.by_ref().take(n).map(taken).collect()
+        };
+        let check = |landed: Option<Vec<Landed>>| landed.unwrap_or_default().into_iter().try_for_each(|l| l.objects.map(drop));
+        let mut single = Resident::new(models, 1, true)?;
+        let latency = self.time("pipeline (frame up to packed result down)", || {
+            single.submit(take(1));
+            check(single.land())
+        })?;
+        drop(single);
+        let mut flow = Resident::new(models, batch, false)?;
+        flow.submit(take(batch));
+        let mut rate = self.time(format!("pipeline (batches of {batch} in flight)"), || {
+            flow.submit(take(batch));
+            check(flow.land())
+        })?;
+        rate.per_second *= batch as f64;
+        Ok(vec![latency, rate])
     }
 
     /// Times the stages of a segmenter on `frame`: encoder, decoder with one and with eight boxes, masks to the frame's size.

@@ -7,7 +7,11 @@ use super::{
 use crate::{
     engine::{Engine, Replays, Stage},
     frame::{Frame, Object},
-    models::dfine::{self, Labels, postprocess::Selection},
+    geometry::Size,
+    models::dfine::{
+        self, Labels,
+        postprocess::{self, Candidate, Selection},
+    },
 };
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -73,7 +77,7 @@ impl Detector {
         let dtype = self.engine.dtype();
         Ok(match picture::on_device(&self.engine, frame)? {
             Picture::Tensor(image) => self.model.preprocess(&image, dtype)?,
-            Picture::Surface(surface) => self.model.preprocess_surface(surface, dtype)?,
+            Picture::Surface(surface) => self.model.preprocess_surface(surface, self.engine.device(), dtype)?,
         })
     }
 
@@ -113,14 +117,33 @@ impl Detector {
     fn select(&self, frame: &Frame, output: &dfine::DFineOutput) -> Result<Vec<Object>, ModelError> {
         let logits = self.engine.download_f32(Stage::Select, &output.logits)?;
         let boxes = self.engine.download_f32(Stage::Select, &output.pred_boxes)?;
-        let size = frame.size();
         let candidates = self.model.select(&logits, &boxes, &self.selection)?;
-        let objects = candidates.into_iter().filter_map(|c| {
-            let bbox = Some(c.bbox.to_pixels(size).clamped(size)).filter(crate::geometry::BoxXyxy::is_valid)?;
-            let label = self.labels().get(c.class).cloned().unwrap_or_else(|| Arc::from(c.class.to_string()));
-            Some(Object { bbox, score: c.score, class: c.class, label, mask: None, mask_score: None })
-        });
-        Ok(objects.collect())
+        Ok(candidates.into_iter().filter_map(|c| self.object(c, frame.size())).collect())
+    }
+
+    /// A chosen pair of query and class in a frame of `size`; none if its box has no extent there.
+    pub(super) fn object(&self, chosen: Candidate, size: Size) -> Option<Object> {
+        let bbox = Some(chosen.bbox.to_pixels(size).clamped(size)).filter(crate::geometry::BoxXyxy::is_valid)?;
+        let label = self.labels().get(chosen.class).cloned().unwrap_or_else(|| Arc::from(chosen.class.to_string()));
+        Some(Object { bbox, score: chosen.score, class: chosen.class, label, mask: None, mask_score: None })
+    }
+
+    /// Most objects of a frame, at least 1 ([`Detector::least_logit`] rules all out where there are to be none).
+    pub(super) fn most_objects(&self) -> usize {
+        self.selection.max_objects.clamp(1, postprocess::TOP)
+    }
+
+    /// The least logit that makes an object.
+    pub(super) fn least_logit(&self) -> f32 {
+        if self.selection.max_objects == 0 { f32::INFINITY } else { postprocess::least_logit(self.selection.threshold) }
+    }
+
+    /// For each class 1 where it may be chosen and 0 where not, on the device; none where all may.
+    pub(super) fn allowed_classes(&self) -> Result<Option<Tensor>, ModelError> {
+        let Some(classes) = &self.selection.classes else { return Ok(None) };
+        let allowed: Vec<u32> = classes.iter().map(|&c| u32::from(c)).collect();
+        let allowed = Tensor::new(allowed, &candle_core::Device::Cpu).map_err(ModelError::op("classes"))?;
+        Ok(Some(self.engine.upload_tensor(Stage::Load, &allowed)?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can go wrong in a run.
 
 use crate::{
-    engine::EngineError,
+    engine::{EngineError, OutOfMemory},
     models::{dfine, mobile_sam},
     sinks::SinkError,
     sources::SourceError,
@@ -17,6 +17,9 @@ pub enum ModelError {
     /// The frame's pixels are not where they can be used.
     #[error(transparent)]
     Pixels(#[from] crate::frame::NotOnHost),
+    /// The device has no memory left.
+    #[error(transparent)]
+    OutOfMemory(Box<OutOfMemory>),
     /// The detector failed.
     #[error(transparent)]
     DFine(#[from] dfine::DFineError),
@@ -54,6 +57,12 @@ pub enum ModelError {
     /// Outputs that are not numbers.
     #[error("{0} gave numbers that are not finite; the checkpoint is damaged or of another model")]
     NotFinite(&'static str),
+    /// A resident run without models; a fault of this program.
+    #[error("no model for the work on the device; this is a fault of ultramotion")]
+    NoModels,
+    /// Frames that were worked on together failed together.
+    #[error("{0}")]
+    Batch(String),
     /// Candle refused an operation.
     #[error("{what}: {source}")]
     Tensor {
@@ -85,6 +94,14 @@ pub enum PipelineError {
     /// An input failed where the run was told to stop at that.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The models cannot be prepared on the device.
+    #[error("{device}: {source}")]
+    Prepare {
+        /// The device.
+        device: String,
+        /// What was wrong.
+        source: Box<ModelError>,
+    },
     /// A model failed on every frame alike.
     #[error("{frame}: {source}")]
     Model {

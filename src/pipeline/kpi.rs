@@ -124,6 +124,16 @@ impl Observer for KpiFile {
                 self.line("frame", figures);
             }
             Event::Resumed { sources, frames } => self.line("resumed", own(vec![("sources", json!(sources)), ("frames", json!(frames))])),
+            Event::OutOfMemory(lack) => {
+                let mib = |bytes: u64| rounded(bytes as f64 / f64::from(1 << 20), 10.0);
+                let mut figures = own(vec![("device", json!(lack.device))]);
+                figures.extend(lack.needed.map(|n| ("needed_mb".to_owned(), mib(n))));
+                figures.extend(own(vec![("used_mb", mib(lack.used)), ("free_mb", mib(lack.free))]));
+                self.line("out-of-memory", figures);
+            }
+            Event::Fallback { from, to, reason } => {
+                self.line("fallback", own(vec![("from", json!(from)), ("to", json!(to)), ("reason", json!(reason))]));
+            }
             Event::SourceBegan(source) => self.line("source-began", own(vec![("source", json!(source.name))])),
             Event::Decoding { source, decoding } => {
                 let mut figures = own(vec![("source", json!(source.name)), ("decoder", json!(decoding.name()))]);

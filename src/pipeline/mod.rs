@@ -4,7 +4,7 @@
 //! use std::{collections::BTreeMap, sync::Arc};
 //! use ultramotion::{
 //!     engine::{DeviceSpec, Engine},
-//!     pipeline::{Cancel, OnError, Plan, Task, load_detector, load_segmenter},
+//!     pipeline::{Cancel, Execution, OnError, Plan, Task, load_detector, load_segmenter},
 //!     sinks::OutputMode,
 //!     sources::{ExpandOptions, SourceOptions, expand},
 //!     weights::{Hub, HubConfig},
@@ -28,6 +28,9 @@
 //!     stills: false,
 //!     arguments: Vec::new(),
 //!     settings: BTreeMap::new(),
+//!     execution: Execution::of(&engine),
+//!     further: Vec::new(),
+//!     fallback: None,
 //!     device: engine.name(),
 //!     observer: Arc::new(()),
 //!     cancel: Cancel::default(),
@@ -43,6 +46,8 @@ mod decode;
 mod detector;
 mod doctor;
 mod error;
+mod execution;
+mod flow;
 mod init;
 mod kpi;
 mod load;
@@ -51,6 +56,8 @@ mod phantom;
 mod picture;
 mod plan;
 mod prompts;
+mod resident;
+mod resident_layout;
 mod run;
 mod segmenter;
 mod verify;
@@ -62,12 +69,13 @@ pub use bench::{Bench, StageTiming, test_frame};
 pub use detector::Detector;
 pub use doctor::{Finding, examine};
 pub use error::{ModelError, PipelineError};
+pub use execution::{Execution, Mode, ModeError};
 pub use init::{NewDetector, init_detector, init_segmenter};
 pub use kpi::{KpiError, KpiFile};
 pub use load::{ModelOrigin, describe, load_detector, load_detector_unnamed, load_segmenter};
 pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use phantom::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary};
-pub use plan::{OnError, Plan, Summary, Task};
+pub use plan::{Fallback, OnError, Plan, Summary, Task};
 pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};
 pub use segmenter::Segmenter;
 pub use verify::{Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter};
@@ -96,6 +104,8 @@ impl Stages {
     pub const DECODE_MASKS: &'static str = "segment-decode";
     /// Masks to the frame's resolution.
     pub const MASKS: &'static str = "masks";
+    /// Asking a GPU for all the work on a frame, where nothing is waited for in between.
+    pub const SUBMIT: &'static str = "submit";
     /// Stages between a decoded frame and its result.
     pub const OF_A_FRAME: [&'static str; 7] =
         [Self::DETECT_PREPROCESS, Self::DETECT, Self::SELECT, Self::SEGMENT_PREPROCESS, Self::ENCODE, Self::DECODE_MASKS, Self::MASKS];

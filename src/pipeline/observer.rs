@@ -1,6 +1,7 @@
 //! What a run tells while it goes on.
 
 use crate::{
+    engine::OutOfMemory,
     frame::{FrameResult, SourceInfo},
     sources::Decoding,
 };
@@ -52,6 +53,17 @@ pub enum Event<'a> {
         result: &'a FrameResult,
         /// How long it took; none where it was taken from the record of an earlier run, not computed.
         times: Option<&'a FrameTimes>,
+    },
+    /// The device has no memory left for the work on a frame.
+    OutOfMemory(&'a OutOfMemory),
+    /// From here on the work is done elsewhere.
+    Fallback {
+        /// The device that it was done on.
+        from: &'a str,
+        /// The device that it is done on.
+        to: &'a str,
+        /// Why.
+        reason: &'a str,
     },
     /// All outputs of a source are complete.
     SourceEnded(&'a SourceInfo),

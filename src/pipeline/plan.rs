@@ -1,6 +1,6 @@
 //! What a run is to do, fully said.
 
-use super::{Cancel, Detector, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
+use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
 use crate::{
     sinks::{Classes, OutputKind, OutputMode, OutputSet},
     sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec},
@@ -84,7 +84,12 @@ impl Task {
 impl Plan {
     /// The device that may decode videos: that of the sources' options, or the models'.
     pub(super) fn decode_device(&self) -> Option<DecodeDevice> {
-        self.source_options.device.clone().or_else(|| self.task.engine().map(DecodeDevice::new))
+        let of_models = |engine| match self.further.is_empty() {
+            true => DecodeDevice::new(engine),
+            // A picture in the memory of one would have to be brought to the others.
+            false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
+        };
+        self.source_options.device.clone().or_else(|| self.task.engine().map(of_models))
     }
 
     /// Whether outputs show the pixels of frames, so that they are needed on the host.
@@ -102,6 +107,9 @@ pub enum OnError {
     /// End the run; it can be resumed.
     Stop,
 }
+
+/// Makes a task anew on another device.
+pub type Fallback = Box<dyn Fn() -> Result<Task, ModelError> + Send + Sync>;
 
 /// A run.
 pub struct Plan {
@@ -125,6 +133,12 @@ pub struct Plan {
     pub arguments: Vec<String>,
     /// What the results depend on, for `run.json`: a run is resumed only where these are the same.
     pub settings: BTreeMap<String, Value>,
+    /// How frames go through the models.
+    pub execution: Execution,
+    /// The same task on further GPUs, among which batches are dealt out in turn in the resident mode.
+    pub further: Vec<Task>,
+    /// Makes the same task on the CPU, where the run may go on there when a GPU has no memory left.
+    pub fallback: Option<Fallback>,
     /// Name of the device, for `run.json`.
     pub device: String,
     /// Hears what happens.

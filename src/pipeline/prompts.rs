@@ -20,7 +20,7 @@ pub enum PromptTextError {
 }
 
 /// Where the segmenter's prompts come from when there is no detector.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct UserPrompts {
     /// Boxes for every frame, an object each.
     pub boxes: Vec<BoxXyxy>,

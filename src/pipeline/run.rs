@@ -1,23 +1,16 @@
 //! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
 
-use super::{
-    Event, FrameTimes, ModelError, OnError, PipelineError, Plan, Stages, Summary, Task,
-    decode::{Decoded, Decoder},
-    picture,
-    prompts::Prompted,
-    write::Writer,
-};
+use super::{Event, FrameTimes, OnError, PipelineError, Plan, Summary, decode::Decoder, flow::Flow, write::Writer};
 use crate::{
-    engine::Engine,
-    frame::{Frame, FrameResult, Object},
+    engine::OutOfMemory,
+    frame::{Frame, FrameResult},
     sinks::{DecodingReport, InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
-    sources::{DecodeDevice, Decoding, SourceSpec},
+    sources::{Decoding, SourceSpec},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::sync_channel,
     thread,
-    time::{Duration, Instant},
 };
 
 /// Frames that may wait between decoding and inference.
@@ -37,6 +30,12 @@ pub(super) enum Finished {
     /// Where the frames that follow are decoded.
     Decoding(std::sync::Arc<crate::frame::SourceInfo>, Decoding),
     Problem(InputError),
+    OutOfMemory(OutOfMemory),
+    Fallback {
+        from: String,
+        to: String,
+        reason: String,
+    },
     Ended(std::sync::Arc<crate::frame::SourceInfo>),
 }
 
@@ -88,6 +87,7 @@ impl Plan {
                 report.counts = done.counts.clone();
                 report.errors = done.errors.clone();
                 report.decoding = done.decoding.clone();
+                report.notices = done.notices.clone();
                 match (done.interrupted, done.errors.count) {
                     (true, _) => (RunStatus::Interrupted, 130),
                     (false, 0) => (RunStatus::Completed, 0),
@@ -164,104 +164,20 @@ impl Plan {
             let failed = |e: std::io::Error| PipelineError::Internal(format!("a thread could not be started: {e}"));
             let decoding = spawn("decode").spawn_scoped(scope, move || decoder.run(&to_infer)).map_err(failed)?;
             let writing = spawn("write").spawn_scoped(scope, move || writer.run(results)).map_err(failed)?;
-            let inferred = self.infer(decoded, &to_write, times);
+            let infer = || Flow::new(self, times, &to_write).and_then(|flow| flow.run(&decoded));
+            let inferred = catch_unwind(AssertUnwindSafe(infer));
+            drop(decoded);
             drop(to_write);
             let fault = |_| PipelineError::Internal("a thread of the run panicked; this is a fault of ultramotion".to_owned());
             decoding.join().map_err(fault)?;
             // A sink that failed ended the others: its error is the one to tell.
             let mut written = writing.join().map_err(fault)??;
-            let complete = inferred?;
+            let complete = inferred.map_err(fault)??;
             let mut done = if complete { written.finish()? } else { written.leave() };
             done.errors.extend(unreadable);
             done.interrupted = !complete;
             Ok(done)
         })
-    }
-
-    /// Works on decoded frames until there are no more: true if all sources ended.
-    fn infer(&self, decoded: Receiver<Decoded>, to_write: &SyncSender<Finished>, times: &StageTimes) -> Result<bool, PipelineError> {
-        let mut number = 0;
-        let device = self.decode_device();
-        let settle = |frame: &mut Frame| {
-            let engine = device.as_ref().map(DecodeDevice::engine);
-            let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
-            let settled = picture::settle(engine, frame, self.shows_pixels());
-            settled.map_err(|source| PipelineError::Model { frame: place, source: Box::new(source) })
-        };
-        for item in decoded {
-            if self.cancel.is_requested() {
-                return Ok(false);
-            }
-            let finished = match item {
-                Decoded::Began(info) => Finished::Began(info),
-                Decoded::Ended(info) => Finished::Ended(info),
-                Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
-                Decoded::Stored { mut frame, result } => {
-                    settle(&mut frame)?;
-                    Finished::Frame { frame, result, times: None }
-                }
-                Decoded::Failed(error) if self.on_error == OnError::Stop => return Err(PipelineError::Source(error)),
-                Decoded::Failed(error) => {
-                    Finished::Problem(InputError { input: error.path.display().to_string(), problem: error.to_string() })
-                }
-                Decoded::Broken(error) => return Err(PipelineError::Sink(error)),
-                Decoded::Cancelled => return Ok(false),
-                Decoded::Frame(frame, decode) => {
-                    number += 1;
-                    Engine::in_frame(number - 1, || {
-                        let mut finished = self.process(frame, (number - 1, decode), times)?;
-                        if let Finished::Frame { frame, .. } = &mut finished {
-                            settle(frame)?;
-                        }
-                        Ok::<_, PipelineError>(finished)
-                    })?
-                }
-            };
-            if to_write.send(finished).is_err() {
-                // The writer ended with an error of its own, which is told when it is joined.
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// One frame to its result, or to a problem of this frame.
-    fn process(&self, frame: Frame, (number, decode): (u64, Duration), times: &StageTimes) -> Result<Finished, PipelineError> {
-        let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
-        let start = Instant::now();
-        let found = catch_unwind(AssertUnwindSafe(|| self.objects(&frame, times)));
-        let times = FrameTimes { number, decode, latency: start.elapsed(), stages: times.take_recent(&Stages::OF_A_FRAME) };
-        let problem = match found {
-            Ok(Ok(objects)) => {
-                let result = FrameResult {
-                    source: frame.source.ordinal,
-                    index: frame.index,
-                    timestamp: frame.timestamp,
-                    file: frame.file.clone(),
-                    size: frame.size(),
-                    objects,
-                };
-                return Ok(Finished::Frame { frame, result, times: Some(times) });
-            }
-            Ok(Err(error)) if self.on_error == OnError::Stop => {
-                return Err(PipelineError::Model { frame: place, source: Box::new(error) });
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the models failed by a fault of ultramotion".to_owned(),
-        };
-        Ok(Finished::Problem(InputError { input: frame.source.path.display().to_string(), problem: format!("{place}: {problem}") }))
-    }
-
-    fn objects(&self, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
-        match &self.task {
-            Task::Extract { .. } => Ok(Vec::new()),
-            Task::Detect(detector) => detector.detect(frame, times),
-            Task::Segment(segmenter, prompts) => segmenter.segment(frame, prompts.of(frame), times),
-            Task::Pipeline(detector, segmenter) => {
-                let found = detector.detect(frame, times)?;
-                segmenter.segment(frame, found.into_iter().map(Prompted::from_object).collect(), times)
-            }
-        }
     }
 }
 
@@ -272,4 +188,5 @@ pub(super) struct Done {
     pub errors: InputErrors,
     pub decoding: DecodingReport,
     pub interrupted: bool,
+    pub notices: Vec<String>,
 }

@@ -37,6 +37,11 @@ impl Segmenter {
         self
     }
 
+    /// Whether each prompt gives three masks.
+    pub(super) fn multimask(&self) -> bool {
+        self.multimask
+    }
+
     /// The device it runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -63,7 +68,9 @@ impl Segmenter {
         let (normalisation, dtype) = (&Normalisation::IMAGENET, self.engine.dtype());
         let made = match picture::on_device(&self.engine, frame)? {
             Picture::Tensor(image) => ops::resize_normalise(&image, scaled, padded, 3, normalisation, dtype),
-            Picture::Surface(surface) => ops::resize_normalise_surface(surface, scaled, padded, 3, normalisation, dtype),
+            Picture::Surface(surface) => {
+                ops::resize_normalise_surface(surface, self.engine.device(), scaled, padded, 3, normalisation, dtype)
+            }
         };
         made.map_err(ModelError::op("preprocessing"))
     }
@@ -180,7 +187,8 @@ fn best_of(scores: &[f32]) -> usize {
     scores.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &s)| if s > best.1 { (i, s) } else { best }).0
 }
 
-fn to_input(prompt: &ObjectPrompt, transform: &LongestSide) -> ObjectPrompt {
+/// A prompt in pixels of the model's input.
+pub(super) fn to_input(prompt: &ObjectPrompt, transform: &LongestSide) -> ObjectPrompt {
     let points = prompt.points.iter().map(|p| {
         let (x, y) = transform.point_to_input(p.x, p.y);
         crate::models::mobile_sam::PointPrompt { x, y, label: p.label }

@@ -14,6 +14,7 @@ pub(super) struct Writer<'a> {
     /// Errors of the source that has not ended.
     errors: InputErrors,
     decoding: DecodingReport,
+    notices: Vec<String>,
     times: &'a StageTimes,
 }
 
@@ -31,6 +32,7 @@ impl<'a> Writer<'a> {
             sinks: SinkSet::new(layout, &options)?,
             errors: InputErrors::default(),
             decoding: DecodingReport::default(),
+            notices: Vec::new(),
             times,
         })
     }
@@ -65,6 +67,11 @@ impl<'a> Writer<'a> {
                 observer.event(Event::Problem { input: &error.input, problem: &error.problem });
                 self.errors.push(error);
             }
+            Finished::OutOfMemory(lack) => observer.event(Event::OutOfMemory(&lack)),
+            Finished::Fallback { from, to, reason } => {
+                observer.event(Event::Fallback { from: &from, to: &to, reason: &reason });
+                self.notices.push(format!("{from} was given up for the {to}: {reason}"));
+            }
             Finished::Ended(info) => {
                 self.sinks.end_source(&info)?;
                 self.record.end_source(&info, std::mem::take(&mut self.errors))?;
@@ -84,6 +91,7 @@ impl<'a> Writer<'a> {
     pub(super) fn leave(&mut self) -> Done {
         let mut errors = self.record.errors().clone();
         errors.extend(std::mem::take(&mut self.errors));
-        Done { counts: self.record.counts().clone(), errors, decoding: self.decoding.clone(), interrupted: false }
+        let (decoding, notices) = (std::mem::take(&mut self.decoding), std::mem::take(&mut self.notices));
+        Done { counts: self.record.counts().clone(), errors, decoding, interrupted: false, notices }
     }
 }

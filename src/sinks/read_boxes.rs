@@ -34,7 +34,7 @@ pub struct BoxPrompt {
 /// A frame is found by its source's name and its number; a frame with a file of its own also by that file's path, else by
 /// its name where that is the name of one image in the file alone, else, in a results list, by the number in its name
 /// (`000000000139.jpg` is image 139).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct BoxPrompts {
     frames: HashMap<(String, u64), Vec<BoxPrompt>>,
     images: HashMap<u64, Image>,
@@ -44,7 +44,7 @@ pub struct BoxPrompts {
     numbered: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Image {
     prompts: Vec<BoxPrompt>,
 }

@@ -120,6 +120,9 @@ pub struct RunReport {
     pub timings: BTreeMap<String, StageSummary>,
     /// Inputs that could not be read.
     pub errors: InputErrors,
+    /// What went otherwise than it was asked for, such as work that was done on the CPU for want of memory on the GPU.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 impl RunReport {

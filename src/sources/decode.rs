@@ -87,9 +87,9 @@ impl DecodeDevice {
         Self(Arc::new(Opened { engine: engine.clone(), device: OnceLock::new() }))
     }
 
-    /// The engine whose device it is.
-    pub fn engine(&self) -> &Engine {
-        &self.0.engine
+    /// As [`DecodeDevice::new`], but nothing is decoded on it for the given reason.
+    pub fn refusing(engine: &Engine, reason: &str) -> Self {
+        Self(Arc::new(Opened { engine: engine.clone(), device: OnceLock::from(Err(reason.to_owned())) }))
     }
 
     /// Whether it can decode at all.

@@ -38,12 +38,13 @@ fn turned(rgb: &[u8], (width, height): (usize, usize), turn: Turn) -> Vec<u8> {
 }
 
 /// How long the kernels take on a picture of 1920×1080.
-fn times(surface: &ops::Surface) -> Result<(), String> {
+fn times(surface: &ops::Surface, engine: &Engine) -> Result<(), String> {
     let (detector, segmenter) = ((640, 640), ((576, 1024), (1024, 1024)));
     let measured = ops::kernel_times(|| {
-        ops::resize_normalise_surface(surface, detector, detector, 3, &Normalisation::UNIT, DType::F16).map_err(text)?;
-        ops::resize_normalise_surface(surface, segmenter.0, segmenter.1, 3, &Normalisation::IMAGENET, DType::F16).map_err(text)?;
-        ops::surface_to_rgb(surface).map(drop).map_err(text)
+        ops::resize_normalise_surface(surface, engine.device(), detector, detector, 3, &Normalisation::UNIT, DType::F16).map_err(text)?;
+        ops::resize_normalise_surface(surface, engine.device(), segmenter.0, segmenter.1, 3, &Normalisation::IMAGENET, DType::F16)
+            .map_err(text)?;
+        ops::surface_to_rgb(surface, engine.device()).map(drop).map_err(text)
     })?;
     for (time, what) in measured.iter().zip(["to 640×640", "to 1024×576", "to RGB"]) {
         println!("  {} {what}: {:.1} µs", time.kernel, time.microseconds);
@@ -72,9 +73,9 @@ pub(crate) fn nv12(engine: &Engine) -> Outcome {
             let expected = turned(&rgb, (width, height), turn);
             let surface = device.upload(Stage::Decode, &luma, &chroma, (width, height), colour, turn).map_err(text)?;
             if (n, k) == (0, 0) {
-                times(&surface)?;
+                times(&surface, engine)?;
             }
-            let found = ops::surface_to_rgb(&surface).map_err(text)?;
+            let found = ops::surface_to_rgb(&surface, engine.device()).map_err(text)?;
             let found = engine.download_u8(Stage::Pack, &found).map_err(text)?;
             report.check(&format!("{name}: RGB is the same"), found == expected);
             let (w, h) = turn.size((width, height));
@@ -83,7 +84,7 @@ pub(crate) fn nv12(engine: &Engine) -> Outcome {
                 let by = if channels == 1 { Normalisation::UNIT } else { Normalisation::IMAGENET };
                 let expected = ops::resize_normalise(&image, size, padded, channels, &by, DType::F32).map_err(text)?;
                 for (dtype, tolerance) in TYPES {
-                    let found = ops::resize_normalise_surface(&surface, size, padded, channels, &by, dtype).map_err(text);
+                    let found = ops::resize_normalise_surface(&surface, engine.device(), size, padded, channels, &by, dtype).map_err(text);
                     let tolerance = if dtype == DType::F32 { 1e-7 } else { tolerance };
                     report.compare(&format!("{name} to {size:?} of {channels}, {dtype:?}"), found, &expected, tolerance);
                 }
@@ -119,7 +120,7 @@ fn rgb(engine: &Engine, frame: &Frame) -> Result<Vec<u8>, String> {
     match &frame.pixels {
         Pixels::Device(picture) => {
             let picture = picture.as_any().downcast_ref::<VideoPicture>().ok_or("a picture of another kind")?;
-            engine.download_u8(Stage::Sink, &ops::surface_to_rgb(picture.surface()).map_err(text)?).map_err(text)
+            engine.download_u8(Stage::Sink, &ops::surface_to_rgb(picture.surface(), engine.device()).map_err(text)?).map_err(text)
         }
         pixels => Ok(pixels.image().map_err(text)?.data().to_vec()),
     }
@@ -242,7 +243,8 @@ pub(crate) fn memory(engine: &Engine) -> Outcome {
                 if let (true, Pixels::Device(picture)) = (reads, &frame.pixels) {
                     let picture = picture.as_any().downcast_ref::<VideoPicture>().ok_or("a picture of another kind")?;
                     let surface = picture.surface();
-                    ops::resize_normalise_surface(surface, size, size, 3, &Normalisation::UNIT, DType::F16).map_err(text)?;
+                    ops::resize_normalise_surface(surface, engine.device(), size, size, 3, &Normalisation::UNIT, DType::F16)
+                        .map_err(text)?;
                 }
                 if frames == FRAMES / 2 {
                     first = used()?;

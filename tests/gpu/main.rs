@@ -11,6 +11,7 @@ mod decode;
 mod models;
 mod ops;
 mod report;
+mod resident;
 mod speed;
 #[path = "../dfine_parity/weights.rs"]
 mod weights;
@@ -44,6 +45,10 @@ const GROUPS: &[Group] = &[
     ("dfine-l", |engine| models::dfine(engine, "l")),
     ("dfine-x", |engine| models::dfine(engine, "x")),
     ("mobile-sam", models::mobile_sam),
+    ("choose-objects", resident::choose_objects),
+    ("resident", resident::same_as_legacy),
+    ("fallback", resident::fallback),
+    ("two-devices", resident::two_devices),
     ("out-of-memory", models::out_of_memory),
     ("speed-dfine", speed::dfine),
     ("speed-mobile-sam", speed::mobile_sam),

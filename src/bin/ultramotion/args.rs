@@ -127,7 +127,27 @@ pub(crate) struct DeviceArgs {
     pub(crate) threads: Option<usize>,
 }
 
+/// How frames go through the models.
 #[derive(Debug, Args)]
+pub(crate) struct ExecutionArgs {
+    /// resident: nothing crosses to the host between a decoded frame and its result, on a GPU [default there]; legacy: stage by stage
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
+    /// Frames that a GPU works on together: a number, or auto
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    pub(crate) batch: String,
+    /// Hold one frame at a time on a GPU: each result as soon as it can be had, fewer frames a second
+    #[arg(long)]
+    pub(crate) latency: bool,
+    /// Several GPUs by number, instead of --device: batches are dealt out among them in turn, results stay in order
+    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "device")]
+    pub(crate) devices: Vec<usize>,
+    /// When a GPU has no memory left, go on on the CPU and say so; else that is an error
+    #[arg(long)]
+    pub(crate) allow_cpu_fallback: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DetectorArgs {
     /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt);
     /// without it the built-in dfine-n-phantom
@@ -138,7 +158,7 @@ pub(crate) struct DetectorArgs {
     pub(crate) labels: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SelectionArgs {
     /// Least score of an object, 0 to 1
     #[arg(long, value_name = "P", default_value = "0.5")]
@@ -151,7 +171,7 @@ pub(crate) struct SelectionArgs {
     pub(crate) classes: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SegmenterArgs {
     /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors); without it the built-in mobile-sam-phantom
     #[arg(long, value_name = "MODEL")]
@@ -181,6 +201,8 @@ pub(crate) struct DetectArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) execution: ExecutionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -208,6 +230,8 @@ pub(crate) struct SegmentArgs {
     pub(crate) multimask: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) execution: ExecutionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -224,6 +248,8 @@ pub(crate) struct PipelineArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) execution: ExecutionArgs,
     /// Append figures of each frame and event to this file (JSON lines if it ends in .jsonl)
     #[arg(long, value_name = "FILE")]
     pub(crate) kpi: Option<PathBuf>,

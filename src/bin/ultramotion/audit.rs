@@ -1,7 +1,6 @@
 //! `audit`.
 
 use crate::{
-    args::DeviceArgs,
     audit_args::{self, AuditArgs, BoundArgs},
     exit::Exit,
     inputs::{self, usage},
@@ -22,7 +21,8 @@ use ultramotion::{
 
 /// Audits the pipeline; exit code 1 unless every bound is proven to hold.
 pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let (mode, compare) = modes(args)?;
+    let opened = inputs::engine(&args.device)?;
+    let (mode, compare) = modes(args, opened.is_cpu())?;
     let input = args.input.to_inputs();
     let decode = inputs::decode(&input.decode)?;
     if let Some(path) = &args.report {
@@ -40,17 +40,20 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         duration: args.duration,
         mode,
         compare,
+        batch: args.batch.into(),
+        one_at_a_time: args.latency,
         bounds: bounds(&args.bounds)?,
         arguments: inputs::command_line(),
         progress: bars.clone(),
         cancel,
     };
     let mut kpis: Vec<Arc<KpiFile>> = Vec::new();
-    let mut first = true;
+    let mut opened = Some(opened);
     let report = run_audit(&plan, |pass| {
         // What an earlier pass wrote to holds on to its device.
         kpis.drain(..).try_for_each(|kpi| kpi.check())?;
-        let engine = open(&args.device, std::mem::take(&mut first))?;
+        // A pass under the profiler must open it anew.
+        let engine = opened.take().map_or_else(|| inputs::engine(&args.device), Ok)?;
         inputs::check_decode(decode, &engine)?;
         let task = load(args, &engine, terminal)?;
         let observer: Arc<dyn Observer> = match &args.kpi {
@@ -88,22 +91,22 @@ fn write_page(path: &Path, page: &str) -> anyhow::Result<()> {
 }
 
 /// The mode to audit, and the one to compare it with.
-fn modes(args: &AuditArgs) -> anyhow::Result<(Mode, Option<Mode>)> {
+fn modes(args: &AuditArgs, on_cpu: bool) -> anyhow::Result<(Mode, Option<Mode>)> {
     let asked = args.mode.map(|mode| match mode {
         audit_args::Mode::Resident => Mode::Resident,
         audit_args::Mode::Legacy => Mode::Legacy,
     });
-    let names = || Mode::AVAILABLE.iter().map(|mode| mode.name()).collect::<Vec<_>>().join(", ");
-    let mode = match asked.or(Mode::AVAILABLE.first().copied()) {
-        Some(mode) if Mode::AVAILABLE.contains(&mode) => mode,
-        _ => return Err(usage("--mode", format!("this version's pipeline does not have it; it has: {}", names()))),
+    let available = Mode::available(on_cpu);
+    let mode = match asked.or(available.first().copied()) {
+        Some(mode) if available.contains(&mode) => mode,
+        _ => return Err(usage("--mode resident", "there is nothing to cross to on the CPU; leave --mode out, or use --device cuda")),
     };
     if !args.compare {
         return Ok((mode, None));
     }
-    match Mode::AVAILABLE.iter().find(|other| **other != mode) {
+    match available.iter().find(|other| **other != mode) {
         Some(other) => Ok((mode, Some(*other))),
-        None => Err(usage("--compare", format!("this version's pipeline has one mode only: {}", names()))),
+        None => Err(usage("--compare", "the CPU has the legacy mode only; use --device cuda")),
     }
 }
 
@@ -127,15 +130,10 @@ fn bounds(args: &BoundArgs) -> anyhow::Result<Bounds> {
     })
 }
 
-/// Opens the device of a pass; the number of threads can be set only once.
-fn open(args: &DeviceArgs, first: bool) -> anyhow::Result<Engine> {
-    let threads = args.threads.filter(|_| first);
-    inputs::engine(&DeviceArgs { device: args.device.clone(), dtype: args.dtype.clone(), threads })
-}
-
 fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Task> {
     let detector = inputs::selecting(inputs::detector(&args.detector, engine, terminal)?, &args.selection)?;
-    let segmenter = inputs::segmenter(&args.segmenter, engine, terminal)?;
+    // On a stream of its own it works beside the detector, as in `pipeline`.
+    let segmenter = inputs::segmenter(&args.segmenter, &engine.sibling()?, terminal)?;
     Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
 }
 

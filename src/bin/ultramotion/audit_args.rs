@@ -18,12 +18,18 @@ pub(crate) struct AuditArgs {
     /// Frames before them in each pass, which do not count
     #[arg(long, value_name = "N", default_value = "20")]
     pub(crate) warm_up: u32,
-    /// How the pipeline brings data from stage to stage [default: the first that this version has]
+    /// How the pipeline brings data from stage to stage [default: resident on a GPU, legacy on the CPU]
     #[arg(long, value_enum)]
     pub(crate) mode: Option<Mode>,
     /// Audit the other mode too and show both side by side
     #[arg(long)]
     pub(crate) compare: bool,
+    /// Frames that the resident mode works on together
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) batch: u16,
+    /// Hold one batch at a time in the resident mode
+    #[arg(long)]
+    pub(crate) latency: bool,
     /// Soak: run the pass without a profiler for so long (300s, 5m, 1h), to see memory and latency drift
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,

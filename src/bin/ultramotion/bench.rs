@@ -24,7 +24,7 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let detector = (neither || args.detector.is_some()).then(|| DetectorArgs { detector: args.detector.clone(), labels: None });
     let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?;
     let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs { segmenter: args.segmenter.clone() });
-    let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine, terminal)).transpose()?;
+    let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal)).transpose()?;
     let frames = match &args.input {
         Some(input) => first_frames(input, 16, inputs::decode(&args.decode)?, &engine)?,
         None => vec![test_frame()],
@@ -43,6 +43,9 @@ fn time(bench: &Bench, detector: Option<&Detector>, segmenter: Option<&Segmenter
     }
     if let (Some(detector), Some(segmenter)) = (detector, segmenter) {
         timings.push(bench.frames(detector, segmenter, frames)?);
+        if !detector.engine().is_cpu() {
+            timings.extend(bench.resident(detector, segmenter, frames, inputs::BATCH)?);
+        }
     }
     Ok(timings)
 }
@@ -67,10 +70,12 @@ fn first_frames(input: &PathBuf, count: usize, decode: Decode, engine: &Engine) 
 
 fn print(timings: &[StageTiming], engine: &Engine, terminal: &Terminal) -> anyhow::Result<Exit> {
     if terminal.json {
-        terminal.print_json(&json!({ "device": engine.name(), "threads": Engine::threads(), "stages": timings }))?;
+        terminal.print_json(
+            &json!({ "device": engine.name(), "description": engine.description(), "threads": Engine::threads(), "stages": timings }),
+        )?;
         return Ok(Exit::Done);
     }
-    terminal.print(&format!("device {}, {} threads", engine.name(), Engine::threads()))?;
+    terminal.print(&format!("device {}, {} threads", engine.description(), Engine::threads()))?;
     terminal.print(&format!("{:<34}{:>10}{:>10}{:>10}{:>10}{:>10}", "stage", "median ms", "p90", "p99", "min", "per s"))?;
     for t in timings {
         terminal.print(&format!(

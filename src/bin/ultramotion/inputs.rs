@@ -1,7 +1,7 @@
 //! From what was typed to sources, models and a plan's common parts.
 
 use crate::{
-    args::{DetectorArgs, DeviceArgs, InputArgs, OnError, OutputArgs, SegmenterArgs, SelectionArgs},
+    args::{DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OnError, OutputArgs, SegmenterArgs, SelectionArgs},
     exit::UsageError,
     terminal::{Downloads, Terminal},
 };
@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, ffi::OsString, io};
 use ultramotion::{
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
-    pipeline::{self, Detector, Segmenter},
+    pipeline::{self, Detector, Execution, Mode, Segmenter},
     sinks::{OutputMode, OutputSet},
     sources::{Decode, ExpandOptions, FrameSelection, SourceError, SourceOptions, SourceSpec, expand, group_dicom},
     weights::{Hub, HubConfig},
@@ -85,15 +85,74 @@ pub(crate) fn outputs(args: &OutputArgs, default: OutputSet) -> anyhow::Result<(
 
 /// Opens the device and sets the number of threads.
 pub(crate) fn engine(args: &DeviceArgs) -> anyhow::Result<Engine> {
+    let spec: DeviceSpec = args.device.parse().map_err(|e| usage("--device", e))?;
+    open(args, spec)
+}
+
+/// Opens the devices that the models are to run on: that of `--device`, or those of `--devices`.
+pub(crate) fn engines(args: &DeviceArgs, execution: &ExecutionArgs) -> anyhow::Result<Vec<Engine>> {
+    if execution.devices.is_empty() {
+        return Ok(vec![engine(args)?]);
+    }
+    let twice = execution.devices.iter().enumerate().find(|(i, device)| execution.devices.iter().take(*i).any(|other| other == *device));
+    if let Some((_, device)) = twice {
+        return Err(usage("--devices", format!("{device}: is named twice")));
+    }
+    execution.devices.iter().map(|&ordinal| open(args, DeviceSpec::Cuda(ordinal))).collect()
+}
+
+fn open(args: &DeviceArgs, spec: DeviceSpec) -> anyhow::Result<Engine> {
+    let precision = args.dtype.parse().map_err(|e| usage("--dtype", e))?;
+    static THREADS: std::sync::Once = std::sync::Once::new();
+    let mut set = Ok(());
+    THREADS.call_once(|| set = threads(args));
+    set?;
+    Ok(Engine::open(spec)?.with_precision(precision)?)
+}
+
+fn threads(args: &DeviceArgs) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
         if threads == 0 {
             return Err(usage("--threads", "give at least 1"));
         }
         Engine::set_threads(threads)?;
     }
-    let spec: DeviceSpec = args.device.parse().map_err(|e| usage("--device", e))?;
-    let precision = args.dtype.parse().map_err(|e| usage("--dtype", e))?;
-    Ok(Engine::open(spec)?.with_precision(precision)?)
+    Ok(())
+}
+
+/// Frames that are worked on together where the user names no number.
+pub(crate) const BATCH: usize = 4;
+/// Most that can be named.
+const MOST_BATCH: usize = 64;
+
+/// How frames go through the models on `engine`.
+pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result<Execution> {
+    let best = Execution::of(engine);
+    let mode = args.mode.as_deref().map_or(Ok(best.mode), str::parse).map_err(|e| usage("--mode", e))?;
+    if mode == Mode::Resident && engine.is_cpu() {
+        return Err(usage("--mode resident", "there is nothing to cross to on the CPU; leave --mode out, or use --device cuda"));
+    }
+    let batch = match args.batch.as_str() {
+        "auto" if mode == Mode::Legacy || args.latency => 1,
+        "auto" => BATCH,
+        number => number
+            .parse()
+            .ok()
+            .filter(|n| (1..=MOST_BATCH).contains(n))
+            .ok_or_else(|| usage("--batch", format!("{number}: give auto, or a number from 1 to {MOST_BATCH}")))?,
+    };
+    if mode == Mode::Legacy && args.devices.len() > 1 {
+        return Err(usage("--devices", "several GPUs work together in the resident mode only; name one, or leave --mode out"));
+    }
+    if mode == Mode::Legacy && batch > 1 {
+        return Err(usage("--batch", "frames are worked on together in the resident mode only, on a GPU; leave it out"));
+    }
+    Ok(Execution { mode, batch, latency: args.latency })
+}
+
+/// What of it results depend on in their last digits, so that a resumed run has the same.
+pub(crate) fn execution_settings(execution: Execution) -> [(&'static str, Value); 2] {
+    [("mode", json!(execution.mode.to_string())), ("batch", json!(execution.batch))]
 }
 
 /// The hub as the environment describes it.

@@ -76,6 +76,12 @@ impl Observer for Report {
                 self.terminal.say(&format!("resuming: {sources} sources are done, {frames} frames of the next one"));
                 Ok(())
             }
+            Event::OutOfMemory(_) => Ok(()),
+            Event::Fallback { from, to, reason } => {
+                self.terminal.problem(&format!("{from} is given up, the run goes on on the {to}: {reason}"));
+                let line = json!({ "type": "fallback", "from": from, "to": to, "reason": reason });
+                if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
+            }
             Event::SourceBegan(source) => {
                 let bar = self.terminal.frame_bar(&source.name, source.frame_count);
                 self.state().current = Some(bar);

@@ -1,7 +1,7 @@
 //! `extract`, `detect`, `segment` and `pipeline`.
 
 use crate::{
-    args::{DetectArgs, ExtractArgs, InputArgs, OutputArgs, PipelineArgs, SegmentArgs, SelectionArgs},
+    args::{DetectArgs, DeviceArgs, ExecutionArgs, ExtractArgs, InputArgs, OutputArgs, PipelineArgs, SegmentArgs, SelectionArgs},
     exit::Exit,
     inputs::{self, usage},
     report::Report,
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 use ultramotion::{
     engine::{DeviceSpec, Engine},
-    pipeline::{Cancel, KpiFile, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
+    pipeline::{Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
     sinks::{BoxPrompts, Classes, OutputKind},
     sources::{Decode, DecodeDevice, SourceOptions},
 };
@@ -19,25 +19,34 @@ use ultramotion::{
 /// `extract`.
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let more = [("stored-values", json!(args.stored_values))];
-    run(Task::Extract { stored_values: args.stored_values }, &args.input, &args.output, "cpu".to_owned(), &more, None, terminal)
+    let task = Task::Extract { stored_values: args.stored_values };
+    let prepared = Prepared { task, further: Vec::new(), fallback: None, execution: Execution::default() };
+    run(prepared, &args.input, &args.output, &more, None, terminal)
 }
 
 /// `detect`.
 pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let engine = inputs::engine(&args.device)?;
-    let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
-    let more = selection_settings(&args.selection);
-    run(Task::Detect(Box::new(detector)), &args.input, &args.output, engine.name(), &more, None, terminal)
+    let (detector, selection, speaker) = (args.detector.clone(), args.selection.clone(), terminal.clone());
+    let make = move |engine: &Engine| {
+        let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
+        Ok(Task::Detect(Box::new(detector)))
+    };
+    let prepared = prepare(&args.device, &args.execution, make, terminal)?;
+    run(prepared, &args.input, &args.output, &selection_settings(&args.selection), None, terminal)
 }
 
 /// `pipeline`.
 pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let engine = inputs::engine(&args.device)?;
-    let detector = inputs::selecting(inputs::detector(&args.detector, &engine, terminal)?, &args.selection)?;
-    let segmenter = inputs::segmenter(&args.segmenter, &engine, terminal)?;
-    let task = Task::Pipeline(Box::new(detector), Box::new(segmenter));
-    let more = selection_settings(&args.selection);
-    run(task, &args.input, &args.output, engine.name(), &more, args.kpi.as_deref(), terminal)
+    let (detector, segmenter, selection) = (args.detector.clone(), args.segmenter.clone(), args.selection.clone());
+    let speaker = terminal.clone();
+    let make = move |engine: &Engine| {
+        let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
+        // On a stream of its own it works beside the detector.
+        let segmenter = inputs::segmenter(&segmenter, &engine.sibling()?, &speaker)?;
+        Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
+    };
+    let prepared = prepare(&args.device, &args.execution, make, terminal)?;
+    run(prepared, &args.input, &args.output, &selection_settings(&args.selection), args.kpi.as_deref(), terminal)
 }
 
 /// `segment`.
@@ -51,8 +60,12 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
     if prompts.is_empty() {
         return Err(usage("segment", "give what to outline by --box, --point or --boxes"));
     }
-    let engine = inputs::engine(&args.device)?;
-    let segmenter = inputs::segmenter(&args.segmenter, &engine, terminal)?.with_multimask(args.multimask);
+    let (segmenter, multimask, speaker) = (args.segmenter.clone(), args.multimask, terminal.clone());
+    let make = move |engine: &Engine| {
+        let segmenter = inputs::segmenter(&segmenter, engine, &speaker)?.with_multimask(multimask);
+        Ok(Task::Segment(Box::new(segmenter), Box::new(prompts.clone())))
+    };
+    let prepared = prepare(&args.device, &args.execution, make, terminal)?;
     let more = [
         ("box", json!(args.boxes)),
         ("point", json!(args.points)),
@@ -60,7 +73,49 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
         ("confidence", json!(args.confidence)),
         ("multimask", json!(args.multimask)),
     ];
-    run(Task::Segment(Box::new(segmenter), Box::new(prompts)), &args.input, &args.output, engine.name(), &more, None, terminal)
+    run(prepared, &args.input, &args.output, &more, None, terminal)
+}
+
+/// A task on its devices.
+struct Prepared {
+    task: Task,
+    /// The same on further GPUs.
+    further: Vec<Task>,
+    fallback: Option<Fallback>,
+    execution: Execution,
+}
+
+/// Makes a task by `make` on the devices that are named; where a GPU has no memory for it and the user allows it, on the CPU.
+fn prepare(
+    device: &DeviceArgs,
+    args: &ExecutionArgs,
+    make: impl Fn(&Engine) -> anyhow::Result<Task> + Send + Sync + 'static,
+    terminal: &Terminal,
+) -> anyhow::Result<Prepared> {
+    let engines = inputs::engines(device, args)?;
+    let Some(first) = engines.first() else { return Err(usage("--devices", "names no device")) };
+    let execution = inputs::execution(args, first)?;
+    let mut tasks = Vec::new();
+    for engine in &engines {
+        let error = match make(engine) {
+            Ok(task) => {
+                tasks.push(task);
+                continue;
+            }
+            Err(error) => error,
+        };
+        let Some(lack) = engine.out_of_memory(&*error) else { return Err(error) };
+        if !args.allow_cpu_fallback {
+            return Err(lack.into());
+        }
+        terminal.problem(&format!("{} is given up, the run is on the cpu: {lack}", lack.device));
+        let task = make(&Engine::cpu())?;
+        return Ok(Prepared { task, further: Vec::new(), fallback: None, execution: Execution::default() });
+    }
+    let make = move || make(&Engine::cpu()).map_err(|e| e.downcast().unwrap_or_else(|e| ModelError::Batch(format!("{e:#}"))));
+    let fallback = args.allow_cpu_fallback.then(|| Box::new(make) as Fallback);
+    let task = tasks.remove(0);
+    Ok(Prepared { task, further: tasks, fallback, execution })
 }
 
 fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {
@@ -68,14 +123,14 @@ fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {
 }
 
 fn run(
-    task: Task,
+    prepared: Prepared,
     input: &InputArgs,
     output: &OutputArgs,
-    device: String,
     more: &[(&str, Value)],
     kpi: Option<&Path>,
     terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Exit> {
+    let Prepared { task, further, fallback, execution } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
     if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
         return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
@@ -87,9 +142,10 @@ fn run(
     let kpi = kpi.map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
+    let more = [more, &inputs::execution_settings(execution)].concat();
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
-        settings: inputs::settings(task.name(), input, &outputs, more),
+        settings: inputs::settings(task.name(), input, &outputs, &more),
         sources: inputs::sources(input, terminal),
         source_options,
         on_error: inputs::on_error(input),
@@ -97,7 +153,15 @@ fn run(
         output_mode,
         outputs,
         arguments: inputs::command_line(),
-        device,
+        device: std::iter::once(&task)
+            .chain(&further)
+            .filter_map(Task::engine)
+            .map(Engine::name)
+            .reduce(|all, one| format!("{all},{one}"))
+            .unwrap_or_else(|| "cpu".to_owned()),
+        execution,
+        further,
+        fallback,
         observer: Arc::new(observers),
         cancel,
         task,

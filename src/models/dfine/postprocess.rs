@@ -1,6 +1,9 @@
 //! From logits and boxes to objects: the best of all queries and classes, without non-maximum suppression.
 
-use crate::geometry::BoxCxCyWh;
+use crate::{
+    geometry::BoxCxCyWh,
+    ops::{ObjectRecord, ObjectRecords},
+};
 
 /// Pairs of query and class that the authors keep.
 pub const TOP: usize = 300;
@@ -102,6 +105,39 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
+/// The least logit whose score is above `threshold`, so that a device can choose without computing scores; infinity if none is.
+pub fn least_logit(threshold: f32) -> f32 {
+    // Floats as integers of the same order.
+    let float = |n: i64| f32::from_bits(if n >= 0 { n as u32 } else { (-(n + 1)) as u32 | 1 << 31 });
+    let (mut below, mut above) = (-i64::from(f32::INFINITY.to_bits()) - 1, i64::from(f32::INFINITY.to_bits()));
+    if sigmoid(float(below)) > threshold {
+        return f32::NEG_INFINITY;
+    }
+    // The score at `below` is not above the threshold; that at `above` may be.
+    while above - below > 1 {
+        let middle = below + (above - below) / 2;
+        if sigmoid(float(middle)) > threshold { above = middle } else { below = middle }
+    }
+    float(above)
+}
+
+/// The objects that [`crate::ops::choose_objects`] chose on the device, as [`select`] gives them.
+///
+/// # Errors
+/// [`SelectError::NotFinite`].
+pub fn chosen(records: ObjectRecords<'_>, classes: usize) -> Result<Vec<Candidate>, SelectError> {
+    if records.not_finite() > 0 {
+        return Err(SelectError::NotFinite(records.not_finite()));
+    }
+    let classes = classes.max(1) as u32;
+    let candidate = |r: ObjectRecord| {
+        let [cx, cy, w, h] = r.bbox;
+        let (query, class) = (r.place / classes, r.place % classes);
+        Candidate { class, score: sigmoid(r.logit), bbox: BoxCxCyWh { cx, cy, w, h }, query }
+    };
+    Ok(records.iter().map(candidate).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +174,18 @@ mod tests {
         let logits: Vec<f32> = (0..400).map(|i| (i % 7) as f32 + 1.0).collect();
         let all = Selection { threshold: 0.0, max_objects: 1000, classes: None };
         assert_eq!(pairs(&logits, 1, &all).len(), TOP);
+    }
+
+    #[test]
+    fn the_least_logit_is_the_first_whose_score_is_above_the_threshold() {
+        for threshold in [0.0f32, 1e-30, 0.01, 0.25, 0.3, 0.5, 0.77, 0.99, 0.999_999] {
+            let least = least_logit(threshold);
+            assert!(sigmoid(least) > threshold, "{threshold}: {least}");
+            let below = if least > 0.0 { f32::from_bits(least.to_bits() - 1) } else { f32::from_bits(least.to_bits() + 1) };
+            assert!(least == 0.0 || sigmoid(below) <= threshold, "{threshold}: {least}");
+        }
+        assert!(least_logit(0.5) > 0.0);
+        assert_eq!((least_logit(1.0), least_logit(-0.1)), (f32::INFINITY, f32::NEG_INFINITY));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl MaskDecoder {
         })
     }
 
-    /// Masks of N objects on the image of `embedding` `[1, 64, 64, 256]`, with `position` `[1, 64², 256]`; `sparse` and `dense`
+    /// Masks of N objects on the image of `embedding` `[1 or N, 64, 64, 256]`, with `position` `[1, 64², 256]`; `sparse` and `dense`
     /// are the prompt encoder's.
     pub(super) fn forward(
         &self,
@@ -60,7 +60,7 @@ impl MaskDecoder {
             None => self.output_tokens.broadcast_as((dense.dim(0)?, 1 + MASK_TOKENS, CHANNELS))?.contiguous()?,
         };
         let tokens = tokens.to_dtype(embedding.dtype())?;
-        let image = embedding.reshape((1, EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?;
+        let image = embedding.reshape(((), EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?;
         let image = if dense.dim(0)? == 1 { add(&image, dense)? } else { image.broadcast_add(&dense.to_dtype(image.dtype())?)? };
         let (tokens, image) = self.transformer.forward(&image, position, &tokens)?;
 

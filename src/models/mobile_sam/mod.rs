@@ -16,7 +16,7 @@ mod tiny_vit;
 mod transformer;
 mod window_attention;
 
-pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts};
+pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts, TOKEN_WIDTH};
 
 use crate::ops::{Params, ParamsError};
 use candle_core::{DType, Tensor};
@@ -124,14 +124,16 @@ impl MobileSam {
         self.image_encoder.forward(pixel_values).map_err(MobileSamError::tensor("image encoder"))
     }
 
-    /// Predicts the masks of all objects of `prompts` on the image of `embedding` `[1, 64, 64, 256]`: one mask an object,
+    /// Predicts the masks of all objects of `prompts` on the image of `embedding` `[1, 64, 64, 256]`, or on images of their own
+    /// `[N, 64, 64, 256]`: one mask an object,
     /// or [`MULTIMASK_OUTPUTS`] where `multimask` is set (better for a single point, which can mean a whole or its part).
     ///
     /// # Errors
     /// [`MobileSamError::Shape`] for an embedding of another shape, [`MobileSamError::Tensor`] if memory ran out.
     pub fn decode(&self, embedding: &Tensor, prompts: &Prompts, multimask: bool) -> Result<MaskOutput, MobileSamError> {
-        if embedding.dims() != [1, EMBEDDING_SIDE, EMBEDDING_SIDE, EMBEDDING_CHANNELS] {
-            return Err(MobileSamError::shape("image embedding", embedding, "[1, 64, 64, 256]"));
+        match embedding.dims() {
+            &[images, EMBEDDING_SIDE, EMBEDDING_SIDE, EMBEDDING_CHANNELS] if images == 1 || images == prompts.len() => {}
+            _ => return Err(MobileSamError::shape("image embedding", embedding, "[1 or N, 64, 64, 256]")),
         }
         self.decode_all(embedding, prompts, multimask).map_err(MobileSamError::tensor("mask decoder"))
     }
@@ -140,10 +142,12 @@ impl MobileSam {
         let n = prompts.len();
         let (mut masks, mut ious) = (Vec::new(), Vec::new());
         for first in (0..n).step_by(OBJECTS_A_PASS) {
-            let part = prompts.narrow(first, OBJECTS_A_PASS.min(n - first))?;
+            let count = OBJECTS_A_PASS.min(n - first);
+            let part = prompts.narrow(first, count)?;
+            let images = if embedding.dim(0)? == 1 { embedding.clone() } else { embedding.narrow(0, first, count)? };
             let (sparse, dense) = self.prompt_encoder.forward(&part)?;
             let position = self.prompt_encoder.dense_position();
-            let output = self.mask_decoder.forward(embedding, position, &sparse, &dense, multimask)?;
+            let output = self.mask_decoder.forward(&images, position, &sparse, &dense, multimask)?;
             masks.push(output.low_res_masks);
             ious.push(output.iou_predictions);
         }

@@ -137,8 +137,8 @@ pub enum PromptError {
     },
 }
 
-/// x, y, and which of the five kinds below the token is (one 1, four 0).
-pub(super) const TOKEN_WIDTH: usize = 7;
+/// Numbers of a packed token: x, y, and which of the five kinds below it is (one 1, four 0).
+pub const TOKEN_WIDTH: usize = 7;
 /// A place holder for an absent box: label -1 in the authors' code.
 pub(super) const NOT_A_POINT: usize = 0;
 const BACKGROUND: usize = 1;

@@ -6,7 +6,10 @@ use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
     cuda_backend::{
         CudaStorageSlice, WrapErr,
-        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys::CUfunction_attribute_enum},
+        cudarc::driver::{
+            CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
+            sys::{self, CUfunction_attribute_enum},
+        },
     },
     op::BackpropOp,
 };
@@ -69,20 +72,35 @@ pub(super) fn optional(x: Option<&Tensor>, dtype: DType, op: &'static str) -> Re
 pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<(Tensor, u64)> {
     let shape = shape.into();
     let n = shape.elem_count();
+    let refused = |e| {
+        crate::engine::note_refused(n * dtype.size_in_bytes());
+        e
+    };
     // SAFETY: every kernel that gets this address writes every number before the tensor is read (see each of them).
     let storage = unsafe {
         match dtype {
-            DType::F32 => CudaStorage::wrap_cuda_slice(device.alloc::<f32>(n)?, device.clone()),
-            DType::F16 => CudaStorage::wrap_cuda_slice(device.alloc::<f16>(n)?, device.clone()),
-            DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(n)?, device.clone()),
-            DType::U32 => CudaStorage::wrap_cuda_slice(device.alloc::<u32>(n)?, device.clone()),
-            DType::U8 => CudaStorage::wrap_cuda_slice(device.alloc::<u8>(n)?, device.clone()),
+            DType::F32 => CudaStorage::wrap_cuda_slice(device.alloc::<f32>(n).map_err(refused)?, device.clone()),
+            DType::F16 => CudaStorage::wrap_cuda_slice(device.alloc::<f16>(n).map_err(refused)?, device.clone()),
+            DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(n).map_err(refused)?, device.clone()),
+            DType::U32 => CudaStorage::wrap_cuda_slice(device.alloc::<u32>(n).map_err(refused)?, device.clone()),
+            DType::U8 => CudaStorage::wrap_cuda_slice(device.alloc::<u8>(n).map_err(refused)?, device.clone()),
             _ => candle_core::bail!("no results of {dtype:?}"),
         }
     };
     let tensor = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     let at = address(&tensor)?;
     Ok((tensor, at))
+}
+
+/// Sets the first `columns` numbers of each of `rows` rows of `row` u32 to 0.
+pub(super) fn clear_columns(device: &CudaDevice, (start, rows, row): (u64, usize, usize), columns: usize) -> Result<()> {
+    if rows == 0 {
+        return Ok(());
+    }
+    let stream = device.cuda_stream();
+    stream.context().bind_to_thread().w()?;
+    // SAFETY: the caller's tensor has that many rows of that length, which is at least `columns`.
+    unsafe { sys::cuMemsetD2D8Async(start, 4 * row, 0, 4 * columns, rows, stream.cu_stream()).result() }.w()
 }
 
 /// A kernel to be launched.

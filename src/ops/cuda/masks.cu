@@ -45,15 +45,22 @@ __device__ __forceinline__ Taps both_steps(int i, int from, int side, int scaled
   return t;
 }
 
-constexpr int STATISTICS = 5;
+constexpr int STATISTICS = 6;
 
 // For each of `masks` logits [height, width]: area, frame width - left, frame height - top, right, bottom (the box's edges; all
 // zero to begin with), then bits by columns, each column in words of 32 rows: rows of STATISTICS + frame_width·words numbers.
-extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, unsigned *__restrict__ out, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
+extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, const float *__restrict__ scores, unsigned *__restrict__ out, int masks, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
   __shared__ Taps down[32];
   const int x = blockIdx.x * blockDim.x + threadIdx.x, words = (frame_height + 31) / 32, y0 = blockIdx.y * 32;
   unsigned *mask = out + static_cast<long long>(blockIdx.z) * (STATISTICS + static_cast<long long>(frame_width) * words);
-  logits += static_cast<long long>(blockIdx.z) * height * width;
+  int best = 0;
+  if (scores) {
+    scores += static_cast<long long>(blockIdx.z) * masks;
+    for (int m = 1; m < masks; m++)
+      if (scores[m] > scores[best]) best = m;
+    if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) mask[STATISTICS - 1] = __float_as_uint(scores[best]);
+  }
+  logits += (static_cast<long long>(blockIdx.z) * masks + best) * height * width;
   if (threadIdx.x < 32 && y0 + threadIdx.x < frame_height) down[threadIdx.x] = both_steps(y0 + threadIdx.x, height, side, scaled_height, frame_height);
   __syncthreads();
   unsigned word = 0;

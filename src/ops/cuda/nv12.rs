@@ -1,7 +1,7 @@
 //! Decoded surfaces to a model's input in one kernel, and to RGB.
 
 use super::{
-    launch::{Kernel, empty, int, named},
+    launch::{self, Kernel, empty, int, named},
     resize::{self, Axis},
 };
 use crate::ops::{Normalisation, Result, Surface, nv12::Coefficients};
@@ -81,12 +81,12 @@ struct Turned {
 // SAFETY: plain numbers, laid out as the kernel's own type.
 unsafe impl DeviceRepr for Turned {}
 
-/// Does what reads the surface, on the stream of its device, after the decoder is done with it.
-fn reading<T>(surface: &Surface, work: impl FnOnce(&CudaDevice) -> Result<T>) -> Result<T> {
-    let Device::Cuda(device) = surface.device() else { candle_core::bail!("a surface that is on no CUDA device") };
-    surface.begin_read().map_err(Error::wrap)?;
-    let done = work(&device);
-    surface.end_read().map_err(Error::wrap)?;
+/// Does what reads the surface, on the stream of `device`, after the decoder is done with it.
+fn reading<T>(surface: &Surface, device: &Device, work: impl FnOnce(&CudaDevice) -> Result<T>) -> Result<T> {
+    let Device::Cuda(device) = device else { candle_core::bail!("a surface for a device that is no CUDA device") };
+    surface.begin_read(device).map_err(Error::wrap)?;
+    let done = work(device);
+    surface.end_read(device).map_err(Error::wrap)?;
     done
 }
 
@@ -102,49 +102,61 @@ fn share(across: &Axis, down: &Axis, width: usize, channels: usize) -> Option<(u
 /// See [`crate::ops::resize_normalise_surface`].
 pub(crate) fn resize_normalise_surface(
     surface: &Surface,
+    device: &Device,
     size: (usize, usize),
     padded: (usize, usize),
     channels: usize,
     normalisation: &Normalisation,
     dtype: DType,
 ) -> Result<Tensor> {
-    let planes = surface.planes();
+    let Device::Cuda(own) = device else { candle_core::bail!("a surface for a device that is no CUDA device") };
+    let (y, _) = empty(own, (1, padded.0, padded.1, channels), dtype)?;
+    resize_normalise_surface_to(surface, device, size, normalisation, &y)?;
+    Ok(y)
+}
+
+/// See [`crate::ops::resize_normalise_surface_to`].
+pub(crate) fn resize_normalise_surface_to(
+    surface: &Surface,
+    device: &Device,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    y: &Tensor,
+) -> Result<()> {
+    let (planes, (_, height, width, channels), dtype) = (surface.planes(), y.dims4()?, y.dtype());
     let (across, down) = (Axis::new(planes.width, size.1)?, Axis::new(planes.height, size.0)?);
     let share = share(&across, &down, planes.width, channels).filter(|_| surface.turn().is_none());
     let Some((columns, rows, shared)) = share else {
-        return resize::resize_normalise(&surface_to_rgb(surface)?, size, padded, channels, normalisation, dtype);
+        return resize::resize_normalise_to(&surface_to_rgb(surface, device)?, size, normalisation, y);
     };
-    reading(surface, |device| {
-        let (y, out) = empty(device, (1, padded.0, padded.1, channels), dtype)?;
-        let arguments = VideoResize {
-            picture: Picture::new(surface)?,
-            out,
-            across,
-            down,
-            channels: int(channels)?,
-            padded_height: int(padded.0)?,
-            padded_width: int(padded.1)?,
-            columns: int(columns)?,
-            rows: int(rows)?,
-            mean: normalisation.mean,
-            std: normalisation.std,
-        };
-        let kernel = Kernel {
-            file: "resize",
-            name: named!("nv12_resize", dtype)?,
-            grid: (padded.1.div_ceil(COLUMNS), padded.0.div_ceil(ROWS), 1),
-            block: (COLUMNS as u32, LANES),
-            shared,
-        };
-        // SAFETY: `VideoResize` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
-        unsafe { kernel.launch(device, &[&arguments]) }?;
-        Ok(y)
-    })
+    let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
+    let arguments = VideoResize {
+        picture: Picture::new(surface)?,
+        out,
+        across,
+        down,
+        channels: int(channels)?,
+        padded_height: int(height)?,
+        padded_width: int(width)?,
+        columns: int(columns)?,
+        rows: int(rows)?,
+        mean: normalisation.mean,
+        std: normalisation.std,
+    };
+    let kernel = Kernel {
+        file: "resize",
+        name: named!("nv12_resize", dtype)?,
+        grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
+        block: (COLUMNS as u32, LANES),
+        shared,
+    };
+    // SAFETY: `VideoResize` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
+    reading(surface, device, |device| unsafe { kernel.launch(device, &[&arguments]) })
 }
 
 /// See [`crate::ops::surface_to_rgb`].
-pub(crate) fn surface_to_rgb(surface: &Surface) -> Result<Tensor> {
-    reading(surface, |device| {
+pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tensor> {
+    reading(surface, device, |device| {
         let ((width, height), planes, turn) = (surface.size(), surface.planes(), surface.turn());
         let (y, out) = empty(device, (height, width, 3), DType::U8)?;
         let arguments = Turned {

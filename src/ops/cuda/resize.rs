@@ -57,9 +57,16 @@ pub(crate) fn resize_normalise(
     normalisation: &Normalisation,
     dtype: DType,
 ) -> Result<Tensor> {
-    let (h, w, c) = image.dims3()?;
-    let (device, image) = (launch::device(image)?, image.contiguous()?);
-    let (y, out) = empty(device, (1, padded.0, padded.1, channels), dtype)?;
+    let (y, _) = empty(launch::device(image)?, (1, padded.0, padded.1, channels), dtype)?;
+    resize_normalise_to(image, size, normalisation, &y)?;
+    Ok(y)
+}
+
+/// See [`crate::ops::resize_normalise_to`].
+pub(crate) fn resize_normalise_to(image: &Tensor, size: (usize, usize), normalisation: &Normalisation, y: &Tensor) -> Result<()> {
+    let ((h, w, c), (_, height, width, channels)) = (image.dims3()?, y.dims4()?);
+    let (device, image, padded, dtype) = (launch::device(image)?, image.contiguous()?, (height, width), y.dtype());
+    let out = launch::contiguous(y, dtype, "resize_normalise")?;
     let arguments = Arguments {
         image: launch::contiguous(&image, DType::U8, "resize_normalise")?,
         out,
@@ -82,6 +89,5 @@ pub(crate) fn resize_normalise(
         shared: if held { taps } else { 0 },
     };
     // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
-    unsafe { kernel.launch(device, &[&arguments, &i32::from(held)]) }?;
-    Ok(y)
+    unsafe { kernel.launch(device, &[&arguments, &i32::from(held)]) }
 }

@@ -1,0 +1,69 @@
+//! Stands in for `transfer` in a build without CUDA: there is no device to bring frames to.
+
+use super::{Engine, EngineError, Stage};
+use candle_core::Tensor;
+
+/// Cannot be made in this build.
+#[derive(Debug)]
+pub enum Uploads {}
+
+impl Uploads {
+    /// No ring can be made.
+    ///
+    /// # Errors
+    /// [`EngineError::NotOnGpu`].
+    pub fn new(_: &Engine, _: usize) -> Result<Self, EngineError> {
+        Err(EngineError::NotOnGpu)
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn start(&mut self, _: &[u8], _: &[usize]) -> Result<Tensor, EngineError> {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn is_read(&mut self) -> Result<(), EngineError> {
+        match *self {}
+    }
+}
+
+/// Cannot be made in this build.
+#[derive(Debug)]
+pub enum Download {}
+
+impl Download {
+    /// No buffer can be made.
+    ///
+    /// # Errors
+    /// [`EngineError::NotOnGpu`].
+    pub fn new(_: &Engine) -> Result<Self, EngineError> {
+        Err(EngineError::NotOnGpu)
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn start(&mut self, _: Stage, _: &Tensor) -> Result<(), EngineError> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn is_ready(&self) -> bool {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn wait(&self) -> Result<&[u32], EngineError> {
+        match *self {}
+    }
+}

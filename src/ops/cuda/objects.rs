@@ -1,0 +1,88 @@
+//! From a detector's outputs to objects, without leaving the device.
+
+use super::launch::{self, Kernel, int};
+use crate::ops::{
+    ObjectChoice, Result,
+    objects::{HEAD, RECORD},
+};
+use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+
+const THREADS: u32 = 1024;
+/// Most objects, as many as `objects.cu` keeps beside each other.
+const MOST: usize = 2048;
+
+/// `Choice` of `objects.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Arguments {
+    logits: u64,
+    boxes: u64,
+    classes_allowed: u64,
+    records: u64,
+    prompts: u64,
+    queries: i32,
+    classes: i32,
+    most: i32,
+    slots: i32,
+    least: f32,
+    width: f32,
+    height: f32,
+    across: f32,
+    down: f32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Arguments {}
+
+/// See [`crate::ops::choose_objects`].
+pub(crate) fn choose_objects(
+    logits: &Tensor,
+    boxes: &Tensor,
+    choice: &ObjectChoice<'_>,
+    records: &Tensor,
+    prompts: Option<&Tensor>,
+) -> Result<()> {
+    let op = "choose_objects";
+    let (queries, classes) = logits.dims2()?;
+    let slots = prompts.map_or(Ok(0), |p| p.dims2().map(|(n, _)| n))?;
+    let fits = boxes.dims() == [queries, 4]
+        && records.dims() == [HEAD + RECORD * choice.most]
+        && (1..=MOST).contains(&choice.most)
+        && choice.classes.is_none_or(|c| c.dims() == [classes])
+        && prompts.is_none_or(|p| p.dims() == [slots, 4]);
+    if !fits {
+        candle_core::bail!("{op}: {:?} and {:?}, {} objects to {:?}", logits.shape(), boxes.shape(), choice.most, records.shape());
+    }
+    let (width, height) = (choice.frame.1 as f32, choice.frame.0 as f32);
+    let arguments = Arguments {
+        logits: launch::contiguous(logits, DType::F32, op)?,
+        boxes: launch::contiguous(boxes, DType::F32, op)?,
+        classes_allowed: launch::optional(choice.classes, DType::U32, op)?,
+        records: launch::contiguous(records, DType::U32, op)?,
+        prompts: launch::optional(prompts, DType::F32, op)?,
+        queries: int(queries)?,
+        classes: int(classes)?,
+        most: int(choice.most)?,
+        slots: int(slots)?,
+        least: choice.least_logit,
+        width,
+        height,
+        across: choice.scaled.1 as f32 / width,
+        down: choice.scaled.0 as f32 / height,
+    };
+    int(queries * classes)?;
+    let kernel = Kernel { file: "objects", name: "choose_objects", grid: (1, 1, 1), block: (THREADS, 1), shared: 0 };
+    // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors, checked above.
+    unsafe { kernel.launch(launch::device(records)?, &[&arguments]) }
+}
+
+/// See [`crate::ops::floats_of_bytes`].
+pub(crate) fn floats_of_bytes(bytes: &Tensor, out: &Tensor) -> Result<()> {
+    let n = out.elem_count();
+    if bytes.elem_count() != 4 * n {
+        candle_core::bail!("floats_of_bytes: {} bytes for {n} numbers", bytes.elem_count());
+    }
+    let (from, to) = (launch::contiguous(bytes, DType::U8, "floats_of_bytes")?, launch::contiguous(out, DType::F32, "floats_of_bytes")?);
+    // SAFETY: four bytes a number, checked above.
+    unsafe { Kernel::over("objects", "floats_of_bytes", n).launch(launch::device(bytes)?, &[&from, &to, &int(n)?]) }
+}

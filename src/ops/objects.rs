@@ -1,0 +1,124 @@
+//! From a detector's outputs to objects and prompts on a GPU, so that neither is brought to the host in between.
+
+use super::{Result, cpu, cuda};
+use candle_core::Tensor;
+
+/// Numbers before the objects of [`choose_objects`].
+pub(super) const HEAD: usize = 4;
+/// Numbers an object.
+pub(super) const RECORD: usize = 6;
+
+/// Which pairs of query and class become objects, and of what frame.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectChoice<'a> {
+    /// Least logit.
+    pub least_logit: f32,
+    /// Most objects.
+    pub most: usize,
+    /// For each class 1 where it may be chosen and 0 where not, `[K]` u32; all may if none.
+    pub classes: Option<&'a Tensor>,
+    /// The frame in pixels (height, width).
+    pub frame: (usize, usize),
+    /// The frame within the segmenter's input (height, width).
+    pub scaled: (usize, usize),
+}
+
+/// Numbers of the records of at most `most` objects.
+pub const fn object_words(most: usize) -> usize {
+    HEAD + RECORD * most
+}
+
+/// Chooses the objects of one image from `logits` `[Q, K]` and `boxes` `[Q, 4]` (centre and extent in 0..1), both f32: the greatest logits
+/// first, equal ones by query and class. Writes to `records` u32 `[object_words(most)]` (see [`ObjectRecords`]), and the corners of the first
+/// boxes, cut to the frame, in pixels of the segmenter's input, to `prompts` `[slots, 4]` f32; slots without an object get the whole frame.
+///
+/// On a GPU only: on the CPU the host chooses.
+///
+/// # Errors
+/// If the shapes do not fit or the tensors are on the CPU.
+pub fn choose_objects(
+    logits: &Tensor,
+    boxes: &Tensor,
+    choice: &ObjectChoice<'_>,
+    records: &Tensor,
+    prompts: Option<&Tensor>,
+) -> Result<()> {
+    if cpu::is_cpu(logits) {
+        candle_core::bail!("choose_objects: on the CPU the host chooses objects");
+    }
+    cuda::choose_objects(logits, boxes, choice, records, prompts)
+}
+
+/// Writes the numbers whose bytes (little-endian) are in `bytes` u8 `[4·N]` to `out` f32 `[N]`, of any shape, on a GPU.
+///
+/// # Errors
+/// If the sizes do not fit or the tensors are on the CPU.
+pub fn floats_of_bytes(bytes: &Tensor, out: &Tensor) -> Result<()> {
+    if cpu::is_cpu(bytes) {
+        candle_core::bail!("floats_of_bytes: on the CPU numbers are numbers from the start");
+    }
+    cuda::floats_of_bytes(bytes, out)
+}
+
+/// What [`choose_objects`] wrote, on the host.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectRecords<'a>(&'a [u32]);
+
+/// An object of [`ObjectRecords`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ObjectRecord {
+    /// Its logit.
+    pub logit: f32,
+    /// Query·K + class.
+    pub place: u32,
+    /// Centre and extent in 0..1.
+    pub bbox: [f32; 4],
+}
+
+impl<'a> ObjectRecords<'a> {
+    /// Of `object_words(most)` numbers.
+    pub fn new(words: &'a [u32]) -> Self {
+        Self(words)
+    }
+
+    /// Objects.
+    pub fn len(&self) -> usize {
+        self.0.first().map_or(0, |&n| n as usize)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Logits and coordinates that were not finite.
+    pub fn not_finite(&self) -> usize {
+        self.0.get(1).map_or(0, |&n| n as usize)
+    }
+
+    /// The objects, best first.
+    pub fn iter(&self) -> impl Iterator<Item = ObjectRecord> + 'a {
+        let records = self.0.get(HEAD..).unwrap_or(&[]).chunks_exact(RECORD).take(self.len());
+        records.filter_map(|record| {
+            let &[logit, place, a, b, c, d] = record else { return None };
+            Some(ObjectRecord { logit: f32::from_bits(logit), place, bbox: [a, b, c, d].map(f32::from_bits) })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_as_the_kernel_writes_them() {
+        let mut words = vec![1, 0, 5, 0, 1.5f32.to_bits(), 7];
+        words.extend([0.5f32, 0.25, 0.125, 1.0].map(f32::to_bits));
+        words.extend([9; RECORD]);
+        assert_eq!(words.len(), object_words(2));
+        let records = ObjectRecords::new(&words);
+        assert_eq!((records.len(), records.not_finite()), (1, 0));
+        assert_eq!(records.iter().collect::<Vec<_>>(), [ObjectRecord { logit: 1.5, place: 7, bbox: [0.5, 0.25, 0.125, 1.0] }]);
+        assert!(ObjectRecords::new(&[]).is_empty());
+    }
+}

@@ -1,0 +1,62 @@
+//! How frames go through the models: on the device from end to end, or stage by stage.
+
+use std::{fmt, str::FromStr};
+
+/// Whether results of one stage come to the host before the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Nothing crosses between the decoded frame and its packed result; on a GPU only.
+    Resident,
+    /// Boxes and masks come to the host between the stages, as most tools do it; what the CPU does.
+    Legacy,
+}
+
+/// A word that is no mode.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: not a mode; use resident or legacy")]
+pub struct ModeError(String);
+
+impl FromStr for Mode {
+    type Err = ModeError;
+
+    fn from_str(text: &str) -> Result<Self, ModeError> {
+        match text {
+            "resident" => Ok(Self::Resident),
+            "legacy" => Ok(Self::Legacy),
+            _ => Err(ModeError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resident => "resident",
+            Self::Legacy => "legacy",
+        })
+    }
+}
+
+/// How frames go through the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Execution {
+    /// Stage by stage or not; the CPU knows `Legacy` only.
+    pub mode: Mode,
+    /// Frames that the models work on together in `Resident` mode. What is found does not depend on which frames these are.
+    pub batch: usize,
+    /// Work on one batch at a time, so that a result comes as soon as it can, at the price of fewer frames a second.
+    pub latency: bool,
+}
+
+impl Execution {
+    /// What `engine` does best: resident on a GPU.
+    pub fn of(engine: &crate::engine::Engine) -> Self {
+        Self { mode: if engine.is_cpu() { Mode::Legacy } else { Mode::Resident }, ..Self::default() }
+    }
+}
+
+impl Default for Execution {
+    fn default() -> Self {
+        Self { mode: Mode::Legacy, batch: 1, latency: false }
+    }
+}

@@ -1,0 +1,463 @@
+//! Frames through the models without leaving the device: one upload up, one packed result down, and no wait in between.
+//!
+//! What does not depend on a frame's size or on what was found in it is captured once: detector and image encoder side by side in one
+//! graph, the mask decoder in another for each number of slots. Between them, single kernels choose the objects and write the prompts.
+//! Every frame has the same number of slots for objects, a little more than were found lately; a frame with more objects is done again
+//! with as many slots as it needs.
+
+use super::{
+    Detector, ModelError, Segmenter,
+    picture::{self, Picture},
+    prompts::{Prompted, UserPrompts},
+    resident_layout::{FrameLayout, MaskRows, Slots},
+};
+use crate::{
+    engine::{Download, Engine, Recording, Stage, Uploads},
+    frame::{Frame, Object},
+    geometry::{LongestSide, Size},
+    models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts, Prompts},
+    ops::{self, Normalisation, ObjectChoice},
+};
+use candle_core::{DType, Tensor};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// Frames or batches of frames that the device may have before it at a time.
+const IN_FLIGHT: usize = 2;
+
+/// The models of a task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Models<'a> {
+    pub(super) detector: Option<&'a Detector>,
+    pub(super) segmenter: Option<&'a Segmenter>,
+    /// What to outline where there is no detector.
+    pub(super) prompts: Option<&'a UserPrompts>,
+}
+
+/// A frame taken from the queue.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) frame: Frame,
+    /// Number of the frame in the run.
+    pub(super) number: u64,
+    /// Time it took to decode.
+    pub(super) decode: Duration,
+    /// When it was taken.
+    pub(super) at: Instant,
+}
+
+/// The objects of a frame, or what went wrong with it.
+pub(super) type Objects = Result<Vec<Object>, ModelError>;
+
+/// A frame that is done.
+#[derive(Debug)]
+pub(super) struct Landed {
+    pub(super) taken: Taken,
+    pub(super) objects: Objects,
+    /// Time the host took to ask for the work on it.
+    pub(super) submit: Duration,
+}
+
+pub(super) struct Resident<'a> {
+    models: Models<'a>,
+    /// Leads the stream on which all but the detector works.
+    lead: Engine,
+    batch: usize,
+    in_flight: usize,
+    uploads: Uploads,
+    forward: Recording,
+    /// By tokens of a prompt and slots of a frame.
+    decoders: BTreeMap<(usize, usize), Recording>,
+    classes: Option<Tensor>,
+    result: Option<Tensor>,
+    idle: Vec<Download>,
+    flights: VecDeque<Flight>,
+    slots: Slots,
+}
+
+impl fmt::Debug for Resident<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resident of batch {} on {}, {} in flight", self.batch, self.lead.name(), self.flights.len())
+    }
+}
+
+/// Frames that the device works on.
+struct Flight {
+    frames: Vec<Taken>,
+    prompted: Vec<Vec<Prompted>>,
+    /// Where each frame's part of the result lies, or what went wrong.
+    layout: Result<Vec<FrameLayout>, ModelError>,
+    download: Option<Download>,
+    submit: Duration,
+}
+
+/// Boxes of a detector have two tokens, their corners.
+const BOX: usize = 0;
+
+impl<'a> Resident<'a> {
+    /// Captures the models for batches of `batch` frames. With `latency` one batch is worked on at a time. Prompts that differ from
+    /// frame to frame need a batch of 1.
+    pub(super) fn new(models: Models<'a>, batch: usize, latency: bool) -> Result<Self, ModelError> {
+        let of_segmenter = models.segmenter.map(Segmenter::engine);
+        let lead = of_segmenter.or(models.detector.map(Detector::engine)).ok_or(ModelError::NoModels)?.clone();
+        let batch = if models.detector.is_some() { batch.max(1) } else { 1 };
+        let in_flight = if latency { 1 } else { IN_FLIGHT };
+        Ok(Self {
+            uploads: Uploads::new(&lead, batch * (in_flight + 1))?,
+            forward: lead.within(Stage::Load, || record_forward(models, &lead, batch))?,
+            decoders: BTreeMap::new(),
+            classes: models.detector.map(Detector::allowed_classes).transpose()?.flatten(),
+            result: None,
+            idle: Vec::new(),
+            flights: VecDeque::new(),
+            slots: Slots::default(),
+            models,
+            lead,
+            batch,
+            in_flight,
+        })
+    }
+
+    /// Frames that are worked on together.
+    pub(super) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Whether a further batch would have to wait for an earlier one.
+    pub(super) fn is_full(&self) -> bool {
+        self.flights.len() >= self.in_flight
+    }
+
+    /// Asks for the work on at most a batch of frames; what goes wrong comes out when they land.
+    pub(super) fn submit(&mut self, frames: Vec<Taken>) {
+        let flight = self.take_off(frames);
+        self.flights.push_back(flight);
+    }
+
+    /// Waits for the batch that was asked for first. None if nothing flies.
+    pub(super) fn land(&mut self) -> Option<Vec<Landed>> {
+        let mut flight = self.flights.pop_front()?;
+        loop {
+            match std::mem::replace(&mut flight.layout, Ok(Vec::new())) {
+                Ok(layout) => flight.layout = Ok(layout),
+                Err(error) => return Some(self.failed(flight, error)),
+            }
+            let number = flight.frames.first().map_or(0, |t| t.number);
+            let objects = Engine::in_frame(number, || self.read(&flight));
+            match objects {
+                // Not enough slots: the same frames again, with more.
+                Ok(None) => flight = self.take_off(std::mem::take(&mut flight.frames)),
+                Ok(Some(objects)) => return Some(self.landed(flight, objects)),
+                Err(error) => return Some(self.failed(flight, error)),
+            }
+        }
+    }
+
+    fn landed(&mut self, flight: Flight, objects: Vec<Objects>) -> Vec<Landed> {
+        self.idle.extend(flight.download);
+        let submit = flight.submit / flight.frames.len().max(1) as u32;
+        flight.frames.into_iter().zip(objects).map(|(taken, objects)| Landed { taken, objects, submit }).collect()
+    }
+
+    /// The error is each frame's: the first gets it as it is, the others in words.
+    fn failed(&mut self, flight: Flight, error: ModelError) -> Vec<Landed> {
+        let words = error.to_string();
+        let mut error = Some(error);
+        let each = flight.frames.into_iter().map(|taken| {
+            let objects = Err(error.take().unwrap_or_else(|| ModelError::Batch(words.clone())));
+            Landed { taken, objects, submit: Duration::ZERO }
+        });
+        each.collect()
+    }
+
+    fn take_off(&mut self, frames: Vec<Taken>) -> Flight {
+        let start = Instant::now();
+        let number = frames.first().map_or(0, |t| t.number);
+        let prompted: Vec<Vec<Prompted>> = match self.models.prompts {
+            Some(prompts) => frames.iter().map(|t| prompts.of(&t.frame)).collect(),
+            None => Vec::new(),
+        };
+        let mut download = None;
+        let layout = Engine::in_frame(number, || match self.idle.pop().map_or_else(|| Download::new(&self.lead), Ok) {
+            Ok(mut free) => {
+                let layout = self.enqueue(&frames, &prompted, &mut free);
+                download = Some(free);
+                layout
+            }
+            Err(error) => Err(error.into()),
+        });
+        Flight { frames, prompted, layout, download, submit: start.elapsed() }
+    }
+
+    /// Asks the device for everything from the upload to the result on its way down.
+    fn enqueue(&mut self, frames: &[Taken], prompted: &[Vec<Prompted>], download: &mut Download) -> Result<Vec<FrameLayout>, ModelError> {
+        let prompts = match prompted.first() {
+            Some(prompted) => self.pack_prompts(frames, prompted)?,
+            None => Vec::new(),
+        };
+        let mut tokens = None;
+        for (at, taken) in frames.iter().enumerate() {
+            let values: Vec<f32> = prompts.iter().flat_map(|group| group.values.iter().copied()).collect();
+            tokens = self.bring(at, &taken.frame, &values)?;
+        }
+        self.lead.within(Stage::Detect, || self.forward.launch())?;
+        let slots = if self.models.detector.is_some() && self.models.segmenter.is_some() { self.slots.now() } else { 0 };
+        let most = self.models.detector.map_or(0, |d| d.most_objects());
+        let (layouts, words) = FrameLayout::of(frames.iter().map(|t| t.frame.size()), most, slots, &prompts);
+        let result = self.room(words)?;
+        if let Some(detector) = self.models.detector {
+            self.choose(detector, &layouts, &result, slots)?;
+        }
+        if slots > 0 {
+            let rows: Vec<(usize, &MaskRows)> =
+                layouts.iter().enumerate().flat_map(|(at, l)| l.masks.iter().map(move |rows| (at * slots, rows))).collect();
+            self.outline((BOX, slots), &rows, &result)?;
+        }
+        if let (Some(tokens), Some(layout)) = (tokens, layouts.first()) {
+            self.outline_prompts(&prompts, layout, &tokens, &result)?;
+        }
+        let packed = result.narrow(0, 0, words).map_err(ModelError::op("result"))?;
+        download.start(Stage::Pack, &packed)?;
+        Ok(layouts)
+    }
+
+    /// Brings a frame to place `at` of the models' inputs, with `values` beside it, which come back as bytes on the device.
+    fn bring(&mut self, at: usize, frame: &Frame, values: &[f32]) -> Result<Option<Tensor>, ModelError> {
+        let size = frame.size();
+        if let Some(surface) = picture::surface_for(&self.lead, frame) {
+            let all: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let bytes = if all.is_empty() { None } else { Some(self.uploads.start(&all, &[all.len()])?) };
+            self.lead.within(Stage::Preprocess, || self.fill(at, &Picture::Surface(surface), size))?;
+            self.uploads.is_read()?;
+            return Ok(bytes);
+        }
+        let image = picture::on_host(frame)?;
+        let shape = [size.height as usize, size.width as usize, image.channels().count()];
+        let (picture, bytes) = if values.is_empty() {
+            (self.uploads.start(image.data(), &shape)?, None)
+        } else {
+            let mut all = image.data().to_vec();
+            all.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            let both = self.uploads.start(&all, &[all.len()])?;
+            let pixels = image.data().len();
+            let split = || Ok((both.narrow(0, 0, pixels)?.reshape(&shape)?, Some(both.narrow(0, pixels, 4 * values.len())?)));
+            split().map_err(ModelError::op("upload"))?
+        };
+        self.lead.within(Stage::Preprocess, || self.fill(at, &Picture::Tensor(picture), size))?;
+        self.uploads.is_read()?;
+        Ok(bytes)
+    }
+
+    fn fill(&self, at: usize, picture: &Picture<'_>, size: Size) -> Result<(), ModelError> {
+        let mut inputs = self.forward.inputs().iter();
+        let mut place = || inputs.next().ok_or(ModelError::NoModels)?.narrow(0, at, 1).map_err(ModelError::op("preprocessing"));
+        if let Some(detector) = self.models.detector {
+            match picture {
+                Picture::Tensor(picture) => detector.model().preprocess_to(picture, &place()?)?,
+                Picture::Surface(surface) => detector.model().preprocess_surface_to(surface, self.lead.device(), &place()?)?,
+            }
+        }
+        if self.models.segmenter.is_some() {
+            let scaled = LongestSide::new(size, IMAGE_SIDE as u32).scaled;
+            let scaled = (scaled.height as usize, scaled.width as usize);
+            let (by, out) = (&Normalisation::IMAGENET, place()?);
+            let made = match picture {
+                Picture::Tensor(picture) => ops::resize_normalise_to(picture, scaled, by, &out),
+                Picture::Surface(surface) => ops::resize_normalise_surface_to(surface, self.lead.device(), scaled, by, &out),
+            };
+            made.map_err(ModelError::op("preprocessing"))?;
+        }
+        Ok(())
+    }
+
+    /// Memory on the device for a result of that many numbers.
+    fn room(&mut self, words: usize) -> Result<Tensor, ModelError> {
+        match &self.result {
+            Some(result) if result.elem_count() >= words => Ok(result.clone()),
+            _ => {
+                self.result = None;
+                Ok(self.result.insert(self.lead.zeros(DType::U32, &[words + words / 2])?).clone())
+            }
+        }
+    }
+
+    /// Objects of each frame to its records, their boxes to the slots.
+    fn choose(&mut self, detector: &Detector, layouts: &[FrameLayout], result: &Tensor, slots: usize) -> Result<(), ModelError> {
+        let prompts = if slots > 0 { self.decoder((BOX, slots))?.inputs().get(1).cloned() } else { None };
+        let [logits, boxes, ..] = self.forward.outputs() else { return Err(ModelError::NoModels) };
+        let one = |at: usize, layout: &FrameLayout| -> ops::Result<()> {
+            let scaled = LongestSide::new(layout.size, IMAGE_SIDE as u32).scaled;
+            let choice = ObjectChoice {
+                least_logit: detector.least_logit(),
+                most: detector.most_objects(),
+                classes: self.classes.as_ref(),
+                frame: (layout.size.height as usize, layout.size.width as usize),
+                scaled: (scaled.height as usize, scaled.width as usize),
+            };
+            let records = result.narrow(0, layout.records.start, layout.records.len())?;
+            let prompts = prompts.as_ref().map(|p| p.narrow(0, at * slots, slots)).transpose()?;
+            ops::choose_objects(&logits.get(at)?, &boxes.get(at)?, &choice, &records, prompts.as_ref())
+        };
+        let all = || layouts.iter().enumerate().try_for_each(|(at, layout)| one(at, layout));
+        self.lead.within(Stage::Select, all).map_err(ModelError::op("selection"))
+    }
+
+    /// Decodes what the slots are prompted with; the masks from slot `first` on of each `rows` go to their place in the result.
+    fn outline(&mut self, key: (usize, usize), rows: &[(usize, &MaskRows)], result: &Tensor) -> Result<(), ModelError> {
+        let lead = self.lead.clone();
+        let decoder = self.decoder(key)?;
+        lead.within(Stage::Segment, || decoder.launch())?;
+        let [logits, scores] = decoder.outputs() else { return Err(ModelError::NoModels) };
+        let one = |first: usize, rows: &MaskRows| -> ops::Result<()> {
+            let (scaled, frame) = (rows.scaled(), rows.frame());
+            let out = result.narrow(0, rows.start, rows.count * ops::mask_words(frame))?.reshape((rows.count, ()))?;
+            let (logits, scores) = (logits.narrow(0, first, rows.count)?, scores.narrow(0, first, rows.count)?);
+            ops::best_masks_to_bits(&logits, &scores, IMAGE_SIDE, scaled, frame, &out)
+        };
+        let all = || rows.iter().try_for_each(|(first, rows)| one(*first, rows));
+        lead.within(Stage::Mask, all).map_err(ModelError::op("mask upsampling"))
+    }
+
+    /// The user's prompts in the segmenter's input, in groups of as many tokens each.
+    fn pack_prompts(&self, frames: &[Taken], prompted: &[Prompted]) -> Result<Vec<PromptGroup>, ModelError> {
+        let Some(taken) = frames.first() else { return Ok(Vec::new()) };
+        let transform = LongestSide::new(taken.frame.size(), IMAGE_SIDE as u32);
+        let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| super::segmenter::to_input(&p.prompt, &transform)).collect();
+        let groups = PackedPrompts::pack(&prompts)?;
+        Ok(groups.iter().map(PromptGroup::new).collect())
+    }
+
+    fn outline_prompts(
+        &mut self,
+        groups: &[PromptGroup],
+        layout: &FrameLayout,
+        tokens: &Tensor,
+        result: &Tensor,
+    ) -> Result<(), ModelError> {
+        let mut at = 0;
+        for (group, rows) in groups.iter().zip(&layout.masks) {
+            let key = (group.tokens, group.slots);
+            let bytes = 4 * group.values.len();
+            let input = self.decoder(key)?.inputs().get(1).cloned().ok_or(ModelError::NoModels)?;
+            let part = tokens.narrow(0, at, bytes).map_err(ModelError::op("prompts"))?;
+            self.lead.within(Stage::Segment, || ops::floats_of_bytes(&part, &input)).map_err(ModelError::op("prompts"))?;
+            self.outline(key, &[(0, rows)], result)?;
+            at += bytes;
+        }
+        Ok(())
+    }
+
+    /// The mask decoder for that many tokens a prompt and slots a frame.
+    fn decoder(&mut self, key: (usize, usize)) -> Result<&Recording, ModelError> {
+        if !self.decoders.contains_key(&key) {
+            let (Some(segmenter), Some(embedding)) = (self.models.segmenter, self.forward.outputs().last()) else {
+                return Err(ModelError::NoModels);
+            };
+            let recorded = self.lead.within(Stage::Load, || record_decoder(segmenter, embedding, key, self.batch))?;
+            self.decoders.insert(key, recorded);
+        }
+        self.decoders.get(&key).ok_or(ModelError::NoModels)
+    }
+
+    /// What a landed flight holds, by frame; none if a frame has more objects than slots.
+    fn read(&mut self, flight: &Flight) -> Result<Option<Vec<Objects>>, ModelError> {
+        let (layouts, download) = match (&flight.layout, &flight.download) {
+            (Ok(layouts), Some(download)) => (layouts, download),
+            (Err(error), _) => return Err(ModelError::Batch(error.to_string())),
+            (_, None) => return Err(ModelError::NoModels),
+        };
+        let words = self.lead.within(Stage::Pack, || download.wait())?;
+        let counts = layouts.iter().map(|layout| layout.objects(words));
+        let room = layouts.first().and_then(|l| l.masks.first()).map_or(0, |rows| rows.count);
+        if self.models.detector.is_some() && self.models.segmenter.is_some() && self.slots.note(counts, room) {
+            return Ok(None);
+        }
+        let nothing = Vec::new();
+        let one = |(at, layout): (usize, &FrameLayout)| match self.models.detector {
+            Some(detector) => layout.detected(words, detector, self.models.segmenter.is_some()),
+            None => layout.outlined(words, flight.prompted.get(at).unwrap_or(&nothing)),
+        };
+        Ok(Some(layouts.iter().enumerate().map(one).collect()))
+    }
+}
+
+/// Prompts with as many tokens each, with room for more: the last one stands for those that are not there.
+#[derive(Debug, Clone)]
+pub(super) struct PromptGroup {
+    /// Places of the objects in the frame's list.
+    pub(super) objects: Vec<usize>,
+    values: Vec<f32>,
+    tokens: usize,
+    slots: usize,
+}
+
+impl PromptGroup {
+    fn new(packed: &PackedPrompts) -> Self {
+        let (values, [objects, tokens, width]) = packed.values();
+        let slots = Slots::for_objects(objects);
+        let last = values.len().saturating_sub(tokens * width);
+        let mut all = values.to_vec();
+        for _ in objects..slots {
+            all.extend_from_slice(values.get(last..).unwrap_or(&[]));
+        }
+        Self { objects: packed.objects().to_vec(), values: all, tokens, slots }
+    }
+}
+
+/// Detector and image encoder side by side.
+fn record_forward(models: Models<'_>, lead: &Engine, batch: usize) -> Result<Recording, ModelError> {
+    let mut inputs = Vec::new();
+    if let Some(detector) = models.detector {
+        let config = detector.model().config();
+        let (size, engine) = (config.input_size, detector.engine());
+        inputs.push(engine.zeros(engine.dtype(), &[batch, size.height as usize, size.width as usize, config.channels()])?);
+        engine.synchronise()?;
+    }
+    if models.segmenter.is_some() {
+        inputs.push(lead.zeros(lead.dtype(), &[batch, IMAGE_SIDE, IMAGE_SIDE, 3])?);
+    }
+    Recording::new(lead, inputs, |inputs| -> Result<Vec<Tensor>, ModelError> {
+        let (mut inputs, mut outputs) = (inputs.iter(), Vec::new());
+        if let (Some(detector), Some(pixels)) = (models.detector, models.detector.and_then(|_| inputs.next())) {
+            detector.engine().follow(lead)?;
+            let found = lead.within(Stage::Detect, || detector.model().forward(pixels))?;
+            outputs.extend([found.logits, found.pred_boxes]);
+        }
+        if let (Some(segmenter), Some(pixels)) = (models.segmenter, inputs.next()) {
+            outputs.push(lead.within(Stage::Segment, || segmenter.model().encode(pixels))?);
+        }
+        if let Some(detector) = models.detector {
+            lead.follow(detector.engine())?;
+        }
+        Ok(outputs)
+    })
+}
+
+fn record_decoder(segmenter: &Segmenter, embedding: &Tensor, key: (usize, usize), batch: usize) -> Result<Recording, ModelError> {
+    let ((tokens, slots), engine) = (key, segmenter.engine());
+    let prompts = match tokens {
+        BOX => engine.zeros(DType::F32, &[batch * slots, 4])?,
+        _ => engine.zeros(DType::F32, &[slots, tokens, crate::models::mobile_sam::TOKEN_WIDTH])?,
+    };
+    Recording::new(engine, vec![embedding.clone(), prompts], |inputs| -> Result<Vec<Tensor>, ModelError> {
+        let [embedding, prompts] = inputs else { return Err(ModelError::NoModels) };
+        engine.within(Stage::Segment, || {
+            let embedding = repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;
+            let prompts = if tokens == BOX { Prompts::from_boxes(prompts)? } else { Prompts::from_packed(prompts)? };
+            let output = segmenter.model().decode(&embedding, &prompts, segmenter.multimask())?;
+            Ok(vec![output.low_res_masks, output.iou_predictions])
+        })
+    })
+}
+
+/// Each of several images as often as it has slots; a single one serves all slots as it is.
+fn repeated(embedding: &Tensor, slots: usize) -> ops::Result<Tensor> {
+    let (images, h, w, c) = embedding.dims4()?;
+    if images == 1 || slots == 1 {
+        return Ok(embedding.clone());
+    }
+    embedding.unsqueeze(1)?.broadcast_as((images, slots, h, w, c))?.contiguous()?.reshape((images * slots, h, w, c))
+}
