@@ -112,12 +112,14 @@ impl Coefficients {
         let of_range = |number: i64| if colour.full_range { number * 224 / 255 } else { number };
         let short = |number: i64| ((number * (1 << 13) + (1 << 15)) >> 16) as i32;
         let share = |share: f64| short(of_range(limited(share)));
+        // A half is rounded upwards here too.
+        let negative = |share: f64| short(-of_range(limited(share)));
         Self {
             black: if colour.full_range { 0 } else { 16 << 9 },
             luma: short(if colour.full_range { 1 << 16 } else { (1i64 << 16) * 255 / 219 }),
             red_cr: share(2.0 * (1.0 - red)),
-            green_cr: -share(2.0 * red * (1.0 - red) / green),
-            green_cb: -share(2.0 * blue * (1.0 - blue) / green),
+            green_cr: negative(2.0 * red * (1.0 - red) / green),
+            green_cb: negative(2.0 * blue * (1.0 - blue) / green),
             blue_cb: share(2.0 * (1.0 - blue)),
         }
     }
