@@ -183,7 +183,7 @@ pub struct Announced {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Graph {
-    /// Stage it was captured in.
+    /// Stages that its nodes were captured in, by commas, or `unknown`.
     pub stage: String,
     /// Nodes.
     pub nodes: u64,
@@ -230,7 +230,10 @@ pub(super) fn graphs(works: &Works) -> Vec<Graph> {
         let contents = &graph.contents;
         let host_copies = contents.copies.iter().filter(|(direction, _)| direction.is_some()).count();
         Graph {
-            stage: classify::stage_name(graph.stage),
+            stage: match graph.stages.is_empty() {
+                true => classify::stage_name(None),
+                false => graph.stages.iter().map(|stage| stage.name()).collect::<Vec<_>>().join(", "),
+            },
             nodes: contents.nodes as u64,
             kernels: contents.kernels as u64,
             memsets: contents.memsets as u64,

@@ -197,9 +197,9 @@ fn announced_moves_must_fit_be_pinned_and_come_once() {
 #[test]
 fn a_host_function_in_a_graph_is_critical() {
     let contents = GraphContents { nodes: 3, kernels: 1, host_functions: 1, copies: vec![(None, 8)], ..GraphContents::default() };
-    let captured = Works { graphs: vec![CapturedGraph { stage: Some(Stage::Mask), contents }], ..works() };
+    let captured = Works { graphs: vec![CapturedGraph { stages: [Stage::Mask, Stage::Segment].into(), contents }], ..works() };
     let of_driver = graphs(&captured);
-    assert_eq!((of_driver[0].stage.as_str(), of_driver[0].host_copies, of_driver[0].device_copies), ("mask", 0, 1));
+    assert_eq!((of_driver[0].stage.as_str(), of_driver[0].host_copies, of_driver[0].device_copies), ("segment, mask", 0, 1));
     let (_, measured) = observed(&attributed(CLEAN), &captured, &STEADY, &of_driver);
     assert_eq!(measured.critical, Some(1));
 }
