@@ -291,7 +291,7 @@ fn is_unaccounted(f: &Finding) -> bool {
 fn per_frame(of_steady: &[&Attributed], findings: &[Finding], frames: u64) -> PerFrame {
     let each = |n: f64| n / frames.max(1) as f64;
     let count = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).count() as f64);
-    let bytes = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).map(|f| f.bytes as f64).sum());
+    let bytes = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).map(|f| f.bytes as f64).fold(0.0, |a, b| a + b));
     let all = |is: &dyn Fn(&What) -> bool| each(of_steady.iter().filter(|a| is(&a.activity.what)).count() as f64);
     let (up, down) = (Kind::Copy(CopyWay::HostToDevice), Kind::Copy(CopyWay::DeviceToHost));
     PerFrame {

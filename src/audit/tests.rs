@@ -262,6 +262,31 @@ fn report(verdict: Verdict) -> AuditReport {
 }
 
 #[test]
+fn the_published_report_is_read_and_says_what_the_documents_say() {
+    let report: AuditReport = serde_json::from_str(include_str!("../../docs/audit/h100.json")).unwrap();
+    assert_eq!((report.verdict, report.not_observed.as_slice()), (Verdict::Pass, &[][..]));
+    let (legacy, resident) = (report.compared.as_ref().unwrap(), &report.audited);
+    assert_eq!((legacy.mode, resident.mode), (Mode::Legacy, Mode::Resident));
+    for mode in [legacy, resident] {
+        let seen = mode.observed.as_ref().unwrap();
+        assert_eq!((seen.frames, seen.dropped, seen.unaccounted), (100, 0, 0), "{:?}", mode.mode);
+    }
+    let text = to_text(&report);
+    let documents = [include_str!("../../docs/audit.md"), include_str!("../../README.md")];
+    for (figure, shown) in [
+        ("critical a frame", ["9.9", "0.0"]),
+        ("uploads a frame", ["3.0", "1.0"]),
+        ("downloads a frame", ["4.0", "1.0"]),
+        ("host waits a frame", ["4.0", "1.0"]),
+        ("latency, median, ms", ["5.03", "3.80"]),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(figure)).unwrap();
+        assert_eq!(line.split_whitespace().rev().take(2).collect::<Vec<_>>(), [shown[1], shown[0]], "{line}");
+        assert!(documents.iter().all(|document| document.contains(&format!("| {}", shown[0]))), "{figure} in the documents");
+    }
+}
+
+#[test]
 fn the_report_is_the_same_after_json() {
     let report = report(Verdict::Fail);
     let text = serde_json::to_string(&report).unwrap();
