@@ -44,6 +44,19 @@ pub(super) fn prepare(device: &Device) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Gives memory that is kept but not used back to the device: graphs have their own, and would come on top of it.
+pub(super) fn trim(device: &CudaDevice) -> Result<(), EngineError> {
+    let stream = device.cuda_stream();
+    stream.synchronize().map_err(driver("waiting for the device"))?;
+    let ordinal = i32::try_from(stream.context().ordinal()).unwrap_or(0);
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the pool is the device's own; only what no tensor has is given back.
+    unsafe {
+        sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal).result().map_err(driver("memory pool"))?;
+        sys::cuMemPoolTrimTo(pool, 0).result().map_err(driver("memory pool"))
+    }
+}
+
 /// Free and total memory of the device in bytes.
 pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError> {
     device.cuda_stream().context().bind_to_thread().map_err(driver("use of the device"))?;

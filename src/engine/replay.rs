@@ -108,7 +108,7 @@ impl Recording {
         let device = cuda::inner(engine.device()).ok_or(EngineError::NotOnGpu)?;
         let _guard = device.enable_cuda_graph_htod_cache();
         drop(work(&inputs)?);
-        engine.synchronise()?;
+        cuda::trim(device)?;
         let mut outputs = Vec::new();
         let graph = Graph::capture(device, || {
             outputs = work(&inputs)?;
@@ -155,6 +155,7 @@ impl Captured {
         drop(work(&inputs)?);
         let own = |t: &Tensor| cuda::duplicate(t);
         let outputs = work(&inputs)?.iter().map(own).collect::<Result<Vec<_>, _>>()?;
+        cuda::trim(device)?;
         let graph = Graph::capture(device, || {
             let results = work(&inputs)?;
             for (to, from) in outputs.iter().zip(&results) {

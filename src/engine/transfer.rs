@@ -212,8 +212,9 @@ impl Download {
         let main = stream(&self.engine)?;
         let (from, bytes) = cuda::place(words)?;
         if self.host.as_ref().is_none_or(|h| h.len < bytes) {
+            // Making and freeing such memory waits for the device: with room to spare it is seldom done.
             self.host = None;
-            self.host = Some(Pinned::new(main.context(), bytes)?);
+            self.host = Some(Pinned::new(main.context(), bytes + bytes / 2)?);
         }
         let Some(host) = &mut self.host else { unreachable!("made above") };
         let to = host.bytes_mut(bytes);

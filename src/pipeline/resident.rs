@@ -106,7 +106,7 @@ impl<'a> Resident<'a> {
         let in_flight = if latency { 1 } else { IN_FLIGHT };
         Ok(Self {
             uploads: Uploads::new(&lead, batch * (in_flight + 1))?,
-            forward: record_forward(models, &lead, batch)?,
+            forward: lead.within(Stage::Load, || record_forward(models, &lead, batch))?,
             decoders: BTreeMap::new(),
             classes: models.detector.map(Detector::allowed_classes).transpose()?.flatten(),
             result: None,
@@ -262,7 +262,7 @@ impl<'a> Resident<'a> {
             Some(result) if result.elem_count() >= words => Ok(result.clone()),
             _ => {
                 self.result = None;
-                Ok(self.result.insert(self.lead.zeros(DType::U32, &[words])?).clone())
+                Ok(self.result.insert(self.lead.zeros(DType::U32, &[words + words / 2])?).clone())
             }
         }
     }
@@ -339,7 +339,7 @@ impl<'a> Resident<'a> {
             let (Some(segmenter), Some(embedding)) = (self.models.segmenter, self.forward.outputs().last()) else {
                 return Err(ModelError::NoModels);
             };
-            let recorded = record_decoder(segmenter, embedding, key, self.batch)?;
+            let recorded = self.lead.within(Stage::Load, || record_decoder(segmenter, embedding, key, self.batch))?;
             self.decoders.insert(key, recorded);
         }
         self.decoders.get(&key).ok_or(ModelError::NoModels)

@@ -131,6 +131,8 @@ pub(super) struct Slots {
 impl Slots {
     /// Frames that are remembered.
     const REMEMBERED: usize = 256;
+    /// Room that every frame has: what few frames exceed, and the decoder takes hardly longer for than for one.
+    const LEAST: usize = 4;
 
     /// Room for that many objects: 1, 2, 4, 8, 16 and multiples of 16, so that few sizes are captured.
     pub(super) fn for_objects(objects: usize) -> usize {
@@ -139,9 +141,7 @@ impl Slots {
 
     /// Room for the next frames.
     pub(super) fn now(&self) -> usize {
-        // Before anything is known, what few frames exceed.
-        let most = self.late.iter().copied().max().unwrap_or(4);
-        Self::for_objects(most)
+        Self::for_objects(self.late.iter().copied().max().unwrap_or(0).max(Self::LEAST))
     }
 
     /// Takes note of the numbers of objects of frames with `room` for so many; says whether one had more.
@@ -169,7 +169,7 @@ mod tests {
         assert!(slots.note([1, 5].into_iter(), 4), "five objects in four slots");
         assert_eq!(slots.now(), 8);
         assert!(!slots.note(std::iter::repeat_n(0, Slots::REMEMBERED), 8));
-        assert_eq!(slots.now(), 1);
+        assert_eq!(slots.now(), 4);
         assert_eq!([0, 1, 3, 16, 17, 300].map(Slots::for_objects), [1, 1, 4, 16, 32, 304]);
     }
 
