@@ -176,6 +176,25 @@ fn hostile_and_foreign_checkpoints_are_errors() {
 }
 
 #[test]
+fn the_place_of_decoding_is_recorded_and_nonsense_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media/h264.mp4");
+    let run = |more: &[&str], name: &str| extract(&[&clip], &folder.path().join(name), more);
+    let done = run(&["--verbose", "--frames", "..2"], "out");
+    assert!(done.status.success() && stderr(&done).contains("h264.mp4: decoded on the CPU"), "{}", stderr(&done));
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("out/run.json")).unwrap()).unwrap();
+    assert_eq!(report["decoding"], serde_json::json!({ "gpu": 0, "cpu": 1, "sources": [{ "source": "h264", "decoder": "cpu" }] }));
+    let nonsense = run(&["--decode", "nvdec"], "a");
+    assert_eq!(nonsense.status.code(), Some(64), "{}", stderr(&nonsense));
+    assert!(stderr(&nonsense).contains("--decode: nvdec: not a place to decode at; use auto, cpu or gpu"), "{}", stderr(&nonsense));
+    let mut detect = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+    detect.args(["detect", "--device", "cpu", "--decode", "gpu", "--output"]).arg(folder.path().join("b")).arg("--input").arg(&clip);
+    let refused = detect.output().unwrap();
+    assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--decode gpu: the device is the CPU; run with --device cuda"), "{}", stderr(&refused));
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_is_64() {
     let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_ultramotion")).args(args).output().unwrap();
     assert_eq!(run(&["extract"]).status.code(), Some(64));

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 use ultramotion::{
+    engine::Engine,
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::Size,
-    sources::{FrameSelection, Source, SourceError, SourceOptions, SourceSpec, VideoOptions, VideoSource, open},
+    sources::{Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec, VideoOptions, VideoSource, open},
 };
 
 const COLOURS: [[u8; 3]; 6] = [[200, 30, 40], [30, 180, 60], [40, 50, 210], [220, 210, 30], [120, 120, 120], [250, 250, 250]];
@@ -235,6 +236,21 @@ fn damaged_packets_cost_their_frames_alone() {
     assert_eq!(errors.iter().map(|e| e.frame).collect::<Vec<_>>(), [Some(3), Some(7)], "{errors:?}");
     assert_eq!(found.iter().map(|f| f.index).collect::<Vec<_>>(), [0, 1, 2, 4, 5, 6, 8, 9, 10, 11]);
     assert!(found.iter().all(|f| number(f) == f.index && f.timestamp == Some(Duration::from_millis(40 * f.index))));
+}
+
+#[test]
+fn without_a_gpu_video_is_decoded_on_the_cpu_or_refused() {
+    let device = || Some(DecodeDevice::new(&Engine::cpu()));
+    for (decode, device) in [(Decode::Auto, device()), (Decode::Auto, None), (Decode::Cpu, device())] {
+        let source = VideoSource::open(&spec(&media("h264.mp4")), 0, &VideoOptions { decode, device, ..VideoOptions::default() }).unwrap();
+        let decoding = source.decoding().unwrap();
+        assert_eq!((decoding.on_gpu, decoding.name(), &decoding.reason), (false, "cpu", &None), "{decode}");
+    }
+    for device in [device(), None] {
+        let options = VideoOptions { decode: Decode::Gpu, device, ..VideoOptions::default() };
+        let error = VideoSource::open(&spec(&media("h264.mp4")), 0, &options).err().unwrap().to_string();
+        assert!(error.contains("h264.mp4: cannot be decoded on the GPU: the run has no CUDA device; use --decode auto"), "{error}");
+    }
 }
 
 #[test]

@@ -235,6 +235,16 @@ impl Engine {
         self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
     }
 
+    /// Brings a u8 tensor to the host, row-major.
+    ///
+    /// # Errors
+    /// As [`Engine::download_u32`].
+    #[track_caller]
+    pub fn download_u8(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<u8>, EngineError> {
+        let read = || tensor.flatten_all()?.to_vec1::<u8>();
+        self.moving(stage, Direction::DeviceToHost, tensor.elem_count(), read).map_err(tensor_error("download of bytes"))
+    }
+
     /// Free and total memory of the device in bytes; none on the CPU.
     ///
     /// # Errors

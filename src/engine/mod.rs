@@ -10,8 +10,11 @@ mod memory;
 mod params;
 #[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
 mod replay;
+mod surface;
 #[cfg_attr(not(feature = "cuda"), path = "transfer_absent.rs")]
 mod transfer;
+#[cfg_attr(not(feature = "cuda"), path = "video_absent.rs")]
+mod video;
 
 pub use device::{DeviceSpec, Engine, Precision, constant};
 pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
@@ -20,7 +23,9 @@ pub use memory::OutOfMemory;
 pub(crate) use memory::note_refused;
 pub use params::{Params, ParamsError};
 pub use replay::{Recording, Replays};
+pub use surface::{Colour, Matrix, Planes, Turn};
 pub use transfer::{Download, Uploads};
+pub use video::{Attachment, Surface, VideoDevice};
 
 /// What can go wrong between the program and its device.
 #[derive(Debug, thiserror::Error)]

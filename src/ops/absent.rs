@@ -2,8 +2,8 @@
 
 #![allow(clippy::unnecessary_wraps)]
 
-use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result};
-use candle_core::{DType, Tensor};
+use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result, Surface};
+use candle_core::{DType, Device, Tensor};
 
 fn absent<T>() -> Result<T> {
     candle_core::bail!("a tensor on a device that this build has no code for; build with `--features cuda`")
@@ -41,8 +41,11 @@ absent! {
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
+    resize_normalise_surface_to(&Surface, &Device, (usize, usize), &Normalisation, &Tensor) -> ();
+    resize_normalise_surface(&Surface, &Device, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     resize_normalise_to(&Tensor, (usize, usize), &Normalisation, &Tensor) -> ();
     softmax(&Tensor) -> Tensor;
+    surface_to_rgb(&Surface, &Device) -> Tensor;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;

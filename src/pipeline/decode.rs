@@ -4,7 +4,7 @@ use super::{Cancel, PipelineError, Plan, StageTimes, Stages};
 use crate::{
     frame::{Frame, FrameResult, SourceInfo},
     sinks::{Record, SinkError, StoredResults},
-    sources::{self, Source, SourceError, SourceOptions, SourceSpec},
+    sources::{self, Decoding, Source, SourceError, SourceOptions, SourceSpec},
 };
 use std::{
     collections::BTreeMap,
@@ -24,6 +24,8 @@ pub(super) enum Decoded {
         frame: Frame,
         result: FrameResult,
     },
+    /// Where the frames that follow are decoded.
+    Decoding(Arc<SourceInfo>, Decoding),
     Failed(SourceError),
     Ended(Arc<SourceInfo>),
     /// The record cannot be read.
@@ -35,7 +37,7 @@ pub(super) struct Decoder<'a> {
     specs: Vec<SourceSpec>,
     first: usize,
     stored: Peekable<StoredResults>,
-    options: &'a SourceOptions,
+    options: SourceOptions,
     cancel: &'a Cancel,
     times: &'a StageTimes,
 }
@@ -46,8 +48,8 @@ struct Gone;
 impl<'a> Decoder<'a> {
     pub(super) fn new(specs: Vec<SourceSpec>, record: &Record, plan: &'a Plan, times: &'a StageTimes) -> Result<Self, PipelineError> {
         let stored = record.stored()?.peekable();
-        let (options, cancel) = (&plan.source_options, &plan.cancel);
-        Ok(Self { specs, first: record.ended_sources(), stored, options, cancel, times })
+        let options = SourceOptions { device: plan.decode_device(), ..plan.source_options.clone() };
+        Ok(Self { specs, first: record.ended_sources(), stored, options, cancel: &plan.cancel, times })
     }
 
     pub(super) fn run(mut self, out: &SyncSender<Decoded>) {
@@ -63,7 +65,7 @@ impl<'a> Decoder<'a> {
     fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Gone> {
         let send = |item| out.send(item).map_err(|_| Gone);
         let Some(spec) = self.specs.get(ordinal).cloned() else { return Ok(()) };
-        let opened = self.times.time(Stages::OPEN, || contained(&spec, || sources::open(&spec, ordinal, self.options)));
+        let opened = self.times.time(Stages::OPEN, || contained(&spec, || sources::open(&spec, ordinal, &self.options)));
         let mut source = match opened {
             Ok(Ok(source)) => source,
             Ok(Err(error)) | Err(error) => {
@@ -75,12 +77,19 @@ impl<'a> Decoder<'a> {
             }
         };
         send(Decoded::Began(source.info().clone()))?;
+        let mut told = None;
         loop {
             if self.cancel.is_requested() {
                 return Err(Gone);
             }
             match self.times.time(Stages::DECODE, || contained(&spec, || source.next_frame())) {
-                Ok(Ok(Some(frame))) => send(self.with_stored(frame))?,
+                Ok(Ok(Some(frame))) => {
+                    if let Some(decoding) = source.decoding().filter(|now| told.as_ref() != Some(*now)) {
+                        told = Some(decoding.clone());
+                        send(Decoded::Decoding(source.info().clone(), decoding.clone()))?;
+                    }
+                    send(self.with_stored(frame))?;
+                }
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => send(Decoded::Failed(error))?,
                 // A decoder that panicked is in no state to be asked again.

@@ -1,6 +1,9 @@
 //! D-FINE on frames: a frame to objects with boxes in its pixels.
 
-use super::{ModelError, ModelOrigin, StageTimes, Stages, picture};
+use super::{
+    ModelError, ModelOrigin, StageTimes, Stages,
+    picture::{self, Picture},
+};
 use crate::{
     engine::{Engine, Replays, Stage},
     frame::{Frame, Object},
@@ -65,13 +68,17 @@ impl Detector {
         &self.model
     }
 
-    /// Brings a frame to the model's input `[1, height, width, channels]`.
+    /// Brings a frame to the model's input `[1, height, width, channels]`. A frame that is on the device already is read there, after
+    /// what decodes it; the host does not wait.
     ///
     /// # Errors
     /// [`ModelError`] if memory ran out.
     pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
-        let image = picture::upload(&self.engine, frame)?;
-        Ok(self.model.preprocess(&image, self.engine.dtype())?)
+        let dtype = self.engine.dtype();
+        Ok(match picture::on_device(&self.engine, frame)? {
+            Picture::Tensor(image) => self.model.preprocess(&image, dtype)?,
+            Picture::Surface(surface) => self.model.preprocess_surface(surface, self.engine.device(), dtype)?,
+        })
     }
 
     /// Runs the model on its input, on a GPU by replaying what was captured for inputs of this shape. What it gave before for this

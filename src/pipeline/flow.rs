@@ -3,6 +3,7 @@
 use super::{
     FrameTimes, Mode, ModelError, OnError, PipelineError, Plan, StageTimes, Stages, Task,
     decode::Decoded,
+    picture,
     prompts::Prompted,
     resident::{Landed, Models, Objects, Resident, Taken},
     run::Finished,
@@ -123,7 +124,11 @@ impl<'a> Flow<'a> {
             let finished = match item {
                 Decoded::Began(info) => Finished::Began(info),
                 Decoded::Ended(info) => Finished::Ended(info),
-                Decoded::Stored { frame, result } => Finished::Frame { frame, result, times: None },
+                Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
+                Decoded::Stored { frame, result } => match self.settled(frame) {
+                    Ok(frame) => Finished::Frame { frame, result, times: None },
+                    Err(error) => return self.leave(Err(error)),
+                },
                 Decoded::Failed(error) if self.plan.on_error == OnError::Stop => return self.leave(Err(PipelineError::Source(error))),
                 Decoded::Failed(error) => {
                     Finished::Problem(InputError { input: error.path.display().to_string(), problem: error.to_string() })
@@ -285,6 +290,14 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// A frame as outputs need it: what was decoded on the device goes back to the decoder.
+    fn settled(&self, mut frame: Frame) -> Result<Frame, PipelineError> {
+        let settled = picture::settle(&mut frame, self.plan.shows_pixels());
+        let place = || format!("{}, frame {}", frame.source.path.display(), frame.index);
+        settled.map_err(|source| PipelineError::Model { frame: place(), source: Box::new(source) })?;
+        Ok(frame)
+    }
+
     /// A frame's result, or the problem of this frame.
     fn finished(&self, frame: Frame, objects: Objects, times: FrameTimes) -> Result<Finished, PipelineError> {
         let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
@@ -298,7 +311,7 @@ impl<'a> Flow<'a> {
                     size: frame.size(),
                     objects,
                 };
-                Ok(Finished::Frame { frame, result, times: Some(times) })
+                Ok(Finished::Frame { frame: self.settled(frame)?, result, times: Some(times) })
             }
             // Without memory all later frames would fail too.
             Err(error) if self.plan.on_error == OnError::Stop || matches!(error, ModelError::OutOfMemory(_)) => {

@@ -6,8 +6,9 @@
 //! | key | unit or meaning |
 //! |---|---|
 //! | `ts` | seconds since 1970 (UTC), to the millisecond |
-//! | `event` | `frame`, `source-began`, `source-ended`, `resumed`, `input-error` |
+//! | `event` | `frame`, `source-began`, `decoding`, `source-ended`, `resumed`, `input-error` |
 //! | `source` | name of the source |
+//! | `decoder`, `reason` | `gpu` or `cpu`, of the frames that follow; why not on the GPU |
 //! | `frame` | number of the frame in its source, from 0 |
 //! | `number` | number of the frame among those this run computed, from 0 |
 //! | `decode_ms`, `latency_ms` | milliseconds to decode the frame; from the decoded frame to its result |
@@ -134,6 +135,11 @@ impl Observer for KpiFile {
                 self.line("fallback", own(vec![("from", json!(from)), ("to", json!(to)), ("reason", json!(reason))]));
             }
             Event::SourceBegan(source) => self.line("source-began", own(vec![("source", json!(source.name))])),
+            Event::Decoding { source, decoding } => {
+                let mut figures = own(vec![("source", json!(source.name)), ("decoder", json!(decoding.name()))]);
+                figures.extend(decoding.reason.as_ref().map(|reason| ("reason".to_owned(), json!(reason))));
+                self.line("decoding", figures);
+            }
             Event::SourceEnded(source) => self.line("source-ended", own(vec![("source", json!(source.name))])),
             Event::Problem { input, problem } => {
                 self.line("input-error", own(vec![("input", json!(input)), ("problem", json!(problem))]));

@@ -3,6 +3,7 @@
 use crate::{
     engine::OutOfMemory,
     frame::{FrameResult, SourceInfo},
+    sources::Decoding,
 };
 use std::{
     sync::{
@@ -37,6 +38,13 @@ pub enum Event<'a> {
     },
     /// A source is open; its frames follow.
     SourceBegan(&'a SourceInfo),
+    /// Where the frames of a video that follow are decoded; told before its first frame, and when it changes.
+    Decoding {
+        /// The video.
+        source: &'a SourceInfo,
+        /// Where, and why not on the GPU.
+        decoding: &'a Decoding,
+    },
     /// A frame is written.
     FrameDone {
         /// Its source.

@@ -2,8 +2,8 @@
 
 use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
 use crate::{
-    sinks::{Classes, OutputMode, OutputSet},
-    sources::{SourceError, SourceOptions, SourceSpec},
+    sinks::{Classes, OutputKind, OutputMode, OutputSet},
+    sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -78,6 +78,23 @@ impl Task {
             Self::Detect(_) => OutputSet::default_for(false),
             Self::Segment(..) | Self::Pipeline(..) => OutputSet::default_for(true),
         }
+    }
+}
+
+impl Plan {
+    /// The device that may decode videos: that of the sources' options, or the models'.
+    pub(super) fn decode_device(&self) -> Option<DecodeDevice> {
+        let of_models = |engine| match self.further.is_empty() {
+            true => DecodeDevice::new(engine),
+            // A picture in the memory of one would have to be brought to the others.
+            false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
+        };
+        self.source_options.device.clone().or_else(|| self.task.engine().map(of_models))
+    }
+
+    /// Whether outputs show the pixels of frames, so that they are needed on the host.
+    pub(super) fn shows_pixels(&self) -> bool {
+        [OutputKind::Overlay, OutputKind::Frames].into_iter().any(|kind| self.outputs.contains(kind))
     }
 }
 

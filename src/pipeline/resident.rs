@@ -7,6 +7,7 @@
 
 use super::{
     Detector, ModelError, Segmenter,
+    picture::{self, Picture},
     prompts::{Prompted, UserPrompts},
     resident_layout::{FrameLayout, MaskRows, Slots},
 };
@@ -225,7 +226,15 @@ impl<'a> Resident<'a> {
 
     /// Brings a frame to place `at` of the models' inputs, with `values` beside it, which come back as bytes on the device.
     fn bring(&mut self, at: usize, frame: &Frame, values: &[f32]) -> Result<Option<Tensor>, ModelError> {
-        let (size, image) = (frame.size(), frame.image()?);
+        let size = frame.size();
+        if let Some(surface) = picture::surface_for(&self.lead, frame) {
+            let all: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let bytes = if all.is_empty() { None } else { Some(self.uploads.start(&all, &[all.len()])?) };
+            self.lead.within(Stage::Preprocess, || self.fill(at, &Picture::Surface(surface), size))?;
+            self.uploads.is_read()?;
+            return Ok(bytes);
+        }
+        let image = picture::on_host(frame)?;
         let shape = [size.height as usize, size.width as usize, image.channels().count()];
         let (picture, bytes) = if values.is_empty() {
             (self.uploads.start(image.data(), &shape)?, None)
@@ -237,21 +246,29 @@ impl<'a> Resident<'a> {
             let split = || Ok((both.narrow(0, 0, pixels)?.reshape(&shape)?, Some(both.narrow(0, pixels, 4 * values.len())?)));
             split().map_err(ModelError::op("upload"))?
         };
-        self.lead.within(Stage::Preprocess, || self.fill(at, &picture, size))?;
+        self.lead.within(Stage::Preprocess, || self.fill(at, &Picture::Tensor(picture), size))?;
         self.uploads.is_read()?;
         Ok(bytes)
     }
 
-    fn fill(&self, at: usize, picture: &Tensor, size: Size) -> Result<(), ModelError> {
+    fn fill(&self, at: usize, picture: &Picture<'_>, size: Size) -> Result<(), ModelError> {
         let mut inputs = self.forward.inputs().iter();
         let mut place = || inputs.next().ok_or(ModelError::NoModels)?.narrow(0, at, 1).map_err(ModelError::op("preprocessing"));
         if let Some(detector) = self.models.detector {
-            detector.model().preprocess_to(picture, &place()?)?;
+            match picture {
+                Picture::Tensor(picture) => detector.model().preprocess_to(picture, &place()?)?,
+                Picture::Surface(surface) => detector.model().preprocess_surface_to(surface, self.lead.device(), &place()?)?,
+            }
         }
         if self.models.segmenter.is_some() {
             let scaled = LongestSide::new(size, IMAGE_SIDE as u32).scaled;
             let scaled = (scaled.height as usize, scaled.width as usize);
-            ops::resize_normalise_to(picture, scaled, &Normalisation::IMAGENET, &place()?).map_err(ModelError::op("preprocessing"))?;
+            let (by, out) = (&Normalisation::IMAGENET, place()?);
+            let made = match picture {
+                Picture::Tensor(picture) => ops::resize_normalise_to(picture, scaled, by, &out),
+                Picture::Surface(surface) => ops::resize_normalise_surface_to(surface, self.lead.device(), scaled, by, &out),
+            };
+            made.map_err(ModelError::op("preprocessing"))?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use super::{Event, FrameTimes, OnError, PipelineError, Plan, Summary, decode::De
 use crate::{
     engine::OutOfMemory,
     frame::{Frame, FrameResult},
-    sinks::{InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
-    sources::SourceSpec,
+    sinks::{DecodingReport, InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
+    sources::{Decoding, SourceSpec},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,6 +27,8 @@ pub(super) enum Finished {
         result: FrameResult,
         times: Option<FrameTimes>,
     },
+    /// Where the frames that follow are decoded.
+    Decoding(std::sync::Arc<crate::frame::SourceInfo>, Decoding),
     Problem(InputError),
     OutOfMemory(OutOfMemory),
     Fallback {
@@ -84,6 +86,7 @@ impl Plan {
             Ok(done) => {
                 report.counts = done.counts.clone();
                 report.errors = done.errors.clone();
+                report.decoding = done.decoding.clone();
                 report.notices = done.notices.clone();
                 match (done.interrupted, done.errors.count) {
                     (true, _) => (RunStatus::Interrupted, 130),
@@ -183,6 +186,7 @@ impl Plan {
 pub(super) struct Done {
     pub counts: crate::sinks::Counts,
     pub errors: InputErrors,
+    pub decoding: DecodingReport,
     pub interrupted: bool,
     pub notices: Vec<String>,
 }

@@ -1,6 +1,10 @@
 //! MobileSAM on frames: prompts in pixels of the frame to masks at the frame's resolution.
 
-use super::{ModelError, ModelOrigin, StageTimes, Stages, picture, prompts::Prompted};
+use super::{
+    ModelError, ModelOrigin, StageTimes, Stages,
+    picture::{self, Picture},
+    prompts::Prompted,
+};
 use crate::{
     engine::{Engine, Replays, Stage},
     frame::{Frame, Mask, Object},
@@ -53,17 +57,22 @@ impl Segmenter {
         &self.model
     }
 
-    /// Brings a frame to the model's input `[1, 1024, 1024, 3]`.
+    /// Brings a frame to the model's input `[1, 1024, 1024, 3]`, as [`super::Detector::preprocess`].
     ///
     /// # Errors
     /// [`ModelError`] if memory ran out.
     pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
         let (size, side) = (frame.size(), IMAGE_SIDE);
         let scaled = LongestSide::new(size, side as u32).scaled;
-        let image = picture::upload(&self.engine, frame)?;
-        let scaled = (scaled.height as usize, scaled.width as usize);
-        ops::resize_normalise(&image, scaled, (side, side), 3, &Normalisation::IMAGENET, self.engine.dtype())
-            .map_err(ModelError::op("preprocessing"))
+        let (scaled, padded) = ((scaled.height as usize, scaled.width as usize), (side, side));
+        let (normalisation, dtype) = (&Normalisation::IMAGENET, self.engine.dtype());
+        let made = match picture::on_device(&self.engine, frame)? {
+            Picture::Tensor(image) => ops::resize_normalise(&image, scaled, padded, 3, normalisation, dtype),
+            Picture::Surface(surface) => {
+                ops::resize_normalise_surface(surface, self.engine.device(), scaled, padded, 3, normalisation, dtype)
+            }
+        };
+        made.map_err(ModelError::op("preprocessing"))
     }
 
     /// Embeds an image, on a GPU by replaying what was captured. The embedding before is overwritten then.

@@ -4,7 +4,7 @@ use super::{
     Event, PipelineError, Plan, StageTimes, Stages,
     run::{Done, Finished},
 };
-use crate::sinks::{InputErrors, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
+use crate::sinks::{DecodingReport, InputErrors, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
 use std::sync::mpsc::Receiver;
 
 pub(super) struct Writer<'a> {
@@ -13,6 +13,7 @@ pub(super) struct Writer<'a> {
     sinks: SinkSet,
     /// Errors of the source that has not ended.
     errors: InputErrors,
+    decoding: DecodingReport,
     notices: Vec<String>,
     times: &'a StageTimes,
 }
@@ -25,7 +26,15 @@ impl<'a> Writer<'a> {
             stills: if plan.stills { Stills::Write } else { Stills::Skip },
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
         };
-        Ok(Self { plan, record, sinks: SinkSet::new(layout, &options)?, errors: InputErrors::default(), notices: Vec::new(), times })
+        Ok(Self {
+            plan,
+            record,
+            sinks: SinkSet::new(layout, &options)?,
+            errors: InputErrors::default(),
+            decoding: DecodingReport::default(),
+            notices: Vec::new(),
+            times,
+        })
     }
 
     /// Writes until nothing more comes.
@@ -49,6 +58,10 @@ impl<'a> Writer<'a> {
                     self.record.append(&frame, &result)?;
                 }
                 observer.event(Event::FrameDone { source: &frame.source, result: &result, times: times.as_ref() });
+            }
+            Finished::Decoding(info, decoding) => {
+                observer.event(Event::Decoding { source: &info, decoding: &decoding });
+                self.decoding.push(&info.name, decoding.name(), decoding.reason);
             }
             Finished::Problem(error) => {
                 observer.event(Event::Problem { input: &error.input, problem: &error.problem });
@@ -78,6 +91,7 @@ impl<'a> Writer<'a> {
     pub(super) fn leave(&mut self) -> Done {
         let mut errors = self.record.errors().clone();
         errors.extend(std::mem::take(&mut self.errors));
-        Done { counts: self.record.counts().clone(), errors, interrupted: false, notices: std::mem::take(&mut self.notices) }
+        let (decoding, notices) = (std::mem::take(&mut self.decoding), std::mem::take(&mut self.notices));
+        Done { counts: self.record.counts().clone(), errors, decoding, interrupted: false, notices }
     }
 }

@@ -50,7 +50,7 @@ pub use overlay::{OverlaySink, draw_overlay};
 pub use read_boxes::{BoxPrompt, BoxPrompts};
 pub use record::{ObjectLine, Record, RecordLine, RleLine, SourceEnd, SourceFacts, StoredResults, read_record, write_record};
 pub use rle::{decode_counts, encode_counts};
-pub use run_report::{ModelFile, ModelReport, RunReport, RunStatus};
+pub use run_report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};
 pub use set::{SinkOptions, SinkSet};
 pub use stage_times::{StageSummary, StageTimes};
 pub use yolo::YoloSink;

@@ -47,6 +47,46 @@ pub struct ModelFile {
     pub sha256: String,
 }
 
+/// Where a video was decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceDecoding {
+    /// Name of the source.
+    pub source: String,
+    /// `gpu` or `cpu`.
+    pub decoder: String,
+    /// Why not on the GPU, where the run has one and was not told to leave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Where the videos of a run were decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecodingReport {
+    /// Videos decoded on the GPU.
+    pub gpu: u64,
+    /// Videos decoded on the CPU.
+    pub cpu: u64,
+    /// The first of them.
+    pub sources: Vec<SourceDecoding>,
+}
+
+impl DecodingReport {
+    /// Videos that are listed at most.
+    const LISTED: usize = 1000;
+
+    /// Notes where a video is decoded. One that changes its place counts for both.
+    pub fn push(&mut self, source: &str, decoder: &str, reason: Option<String>) {
+        *(if decoder == "gpu" { &mut self.gpu } else { &mut self.cpu }) += 1;
+        if self.sources.len() < Self::LISTED {
+            self.sources.push(SourceDecoding { source: source.to_owned(), decoder: decoder.to_owned(), reason });
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.gpu == 0 && self.cpu == 0
+    }
+}
+
 /// The content of `run.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
@@ -73,6 +113,9 @@ pub struct RunReport {
     pub exit_status: Option<i32>,
     /// Totals, of resumed runs over all their parts.
     pub counts: Counts,
+    /// Where videos were decoded; of a resumed run, in its last part.
+    #[serde(default, skip_serializing_if = "DecodingReport::is_empty")]
+    pub decoding: DecodingReport,
     /// Times by stage; of a resumed run, of its last part.
     pub timings: BTreeMap<String, StageSummary>,
     /// Inputs that could not be read.

@@ -2,6 +2,7 @@
 //!
 //! [`expand`] turns what the user gave into [`SourceSpec`]s, [`open`] makes a [`Source`] of one.
 
+mod decode;
 mod dicom;
 mod image;
 mod inputs;
@@ -13,10 +14,11 @@ pub use self::{
     dicom::{DicomSeries, DicomSource, group_dicom},
     image::ImageSource,
 };
+pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
-pub use video::{VideoOptions, VideoSource, VideoSupport, video_support};
+pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};
 
 use crate::{
     dicom::DicomOptions,
@@ -44,6 +46,11 @@ pub trait Source: Send {
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
         self.next_frame().map(|frame| frame.is_some())
     }
+
+    /// Where it is decoded, where it is video; it may change as frames come.
+    fn decoding(&self) -> Option<&Decoding> {
+        None
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -58,6 +65,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
         (**self).skip_frame()
     }
+
+    fn decoding(&self) -> Option<&Decoding> {
+        (**self).decoding()
+    }
 }
 
 /// How sources are read.
@@ -65,7 +76,11 @@ impl<S: Source + ?Sized> Source for Box<S> {
 pub struct SourceOptions {
     /// Which frames of each source are wanted.
     pub selection: FrameSelection,
-    /// Threads of a video decoder; 0 leaves it to FFmpeg (one for each core).
+    /// Where videos are decoded.
+    pub decode: Decode,
+    /// The device that may decode them; a run takes that of its models where there is none.
+    pub device: Option<DecodeDevice>,
+    /// Threads of a video decoder on the CPU; 0 leaves it to FFmpeg (one for each core).
     pub decode_threads: usize,
     /// Largest picture that is decoded, in pixels; one frame of it takes up to 8 bytes a pixel while being decoded.
     pub max_pixels: u64,
@@ -78,7 +93,14 @@ pub const DEFAULT_MAX_PIXELS: u64 = 16_384 * 8_192;
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self { selection: FrameSelection::default(), decode_threads: 0, max_pixels: DEFAULT_MAX_PIXELS, dicom: DicomOptions::default() }
+        Self {
+            selection: FrameSelection::default(),
+            decode: Decode::default(),
+            device: None,
+            decode_threads: 0,
+            max_pixels: DEFAULT_MAX_PIXELS,
+            dicom: DicomOptions::default(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which frames of a source are wanted.
 
-use super::{Source, SourceError};
+use super::{Decoding, Source, SourceError};
 use crate::frame::{Frame, SourceInfo};
 use std::{num::NonZeroU64, ops::Range, str::FromStr, sync::Arc};
 
@@ -115,6 +115,10 @@ impl<S: Source> Selected<S> {
 impl<S: Source> Source for Selected<S> {
     fn info(&self) -> &Arc<SourceInfo> {
         self.inner.info()
+    }
+
+    fn decoding(&self) -> Option<&Decoding> {
+        self.inner.decoding()
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {

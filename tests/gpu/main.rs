@@ -7,6 +7,7 @@
 //!     gpu GROUP…                some of them
 //!     gpu --device cuda:1 …     another device
 
+mod decode;
 mod models;
 mod ops;
 mod report;
@@ -33,6 +34,11 @@ const GROUPS: &[Group] = &[
     ("boxes", ops::boxes),
     ("resize", ops::resize),
     ("masks", ops::masks),
+    ("nv12", decode::nv12),
+    ("decode", decode::files),
+    ("decode-fallback", decode::fallback),
+    ("decode-objects", decode::objects),
+    ("decode-memory", decode::memory),
     ("dfine-n", |engine| models::dfine(engine, "n")),
     ("dfine-s", |engine| models::dfine(engine, "s")),
     ("dfine-m", |engine| models::dfine(engine, "m")),

@@ -83,6 +83,10 @@ pub(crate) struct InputArgs {
     /// Refuse pictures of more than this many pixels
     #[arg(long, value_name = "N", default_value_t = ultramotion::sources::DEFAULT_MAX_PIXELS)]
     pub(crate) max_pixels: u64,
+    /// Where to decode video: auto, gpu or cpu; auto takes the GPU for H.264 and HEVC of 8 bits where models run on one, and says so
+    /// where it takes the CPU instead
+    #[arg(long, value_name = "PLACE", default_value = "auto")]
+    pub(crate) decode: String,
     /// Write DICOM attributes that identify the patient into outputs
     #[arg(long)]
     pub(crate) keep_patient_data: bool,
@@ -410,6 +414,9 @@ pub(crate) struct BenchArgs {
     /// Also time the pipeline on this input
     #[arg(short, long, value_name = "PATH")]
     pub(crate) input: Option<PathBuf>,
+    /// Where to decode a video: auto, gpu or cpu
+    #[arg(long, value_name = "PLACE", default_value = "auto")]
+    pub(crate) decode: String,
     /// Timed repetitions of each stage
     #[arg(long, value_name = "N", default_value = "20")]
     pub(crate) repeats: usize,

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     let opened = inputs::engine(&args.device)?;
     let (mode, compare) = modes(args, opened.is_cpu())?;
     let input = args.input.to_inputs();
+    let decode = inputs::decode(&input.decode)?;
     if let Some(path) = &args.report {
         // Before the work is done, not after it.
         fs::write(path, "").map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))?;
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         kpis.drain(..).try_for_each(|kpi| kpi.check())?;
         // A pass under the profiler must open it anew.
         let engine = opened.take().map_or_else(|| inputs::engine(&args.device), Ok)?;
+        inputs::check_decode(decode, &engine)?;
         let task = load(args, &engine, terminal)?;
         let observer: Arc<dyn Observer> = match &args.kpi {
             Some(path) if !pass.profiled => {

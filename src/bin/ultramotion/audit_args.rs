@@ -69,6 +69,9 @@ pub(crate) struct AuditInputArgs {
     /// Refuse pictures of more than this many pixels
     #[arg(long, value_name = "N", default_value_t = ultramotion::sources::DEFAULT_MAX_PIXELS)]
     pub(crate) max_pixels: u64,
+    /// Where to decode video: auto, gpu or cpu; auto takes the GPU for H.264 and HEVC of 8 bits where models run on one
+    #[arg(long, value_name = "PLACE", default_value = "auto")]
+    pub(crate) decode: String,
 }
 
 impl AuditInputArgs {
@@ -81,6 +84,7 @@ impl AuditInputArgs {
             window: self.window.clone(),
             as_images: self.as_images,
             max_pixels: self.max_pixels,
+            decode: self.decode.clone(),
             keep_patient_data: false,
         }
     }

@@ -12,7 +12,7 @@ use ultramotion::{
     engine::Engine,
     frame::Frame,
     pipeline::{Bench, Detector, Segmenter, StageTiming, test_frame},
-    sources::{self, ExpandOptions, SourceOptions},
+    sources::{self, Decode, DecodeDevice, ExpandOptions, SourceOptions},
 };
 
 /// Times models on a frame, and the pipeline on an input.
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs { segmenter: args.segmenter.clone() });
     let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal)).transpose()?;
     let frames = match &args.input {
-        Some(input) => first_frames(input, 16)?,
+        Some(input) => first_frames(input, 16, inputs::decode(&args.decode)?, &engine)?,
         None => vec![test_frame()],
     };
     print(&time(&bench, detector.as_ref(), segmenter.as_ref(), &frames)?, &engine, terminal)
@@ -50,11 +50,13 @@ fn time(bench: &Bench, detector: Option<&Detector>, segmenter: Option<&Segmenter
     Ok(timings)
 }
 
-fn first_frames(input: &PathBuf, count: usize) -> anyhow::Result<Vec<Frame>> {
+fn first_frames(input: &PathBuf, count: usize, decode: Decode, engine: &Engine) -> anyhow::Result<Vec<Frame>> {
+    inputs::check_decode(decode, engine)?;
+    let options = SourceOptions { decode, device: Some(DecodeDevice::new(engine)), ..SourceOptions::default() };
     let expanded = sources::expand(&[OsString::from(input)], ExpandOptions::default(), &mut std::io::empty());
     let mut frames = Vec::new();
     for (ordinal, spec) in expanded.sources.into_iter().enumerate() {
-        let mut source = sources::open(&spec?, ordinal, &SourceOptions::default())?;
+        let mut source = sources::open(&spec?, ordinal, &options)?;
         while frames.len() < count {
             let Some(frame) = source.next_frame()? else { break };
             frames.push(frame);

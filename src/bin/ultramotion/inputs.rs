@@ -12,7 +12,7 @@ use ultramotion::{
     engine::{DeviceSpec, Engine},
     pipeline::{self, Detector, Execution, Mode, Segmenter},
     sinks::{OutputMode, OutputSet},
-    sources::{ExpandOptions, FrameSelection, SourceError, SourceOptions, SourceSpec, expand, group_dicom},
+    sources::{Decode, ExpandOptions, FrameSelection, SourceError, SourceOptions, SourceSpec, expand, group_dicom},
     weights::{Hub, HubConfig},
 };
 
@@ -42,9 +42,23 @@ pub(crate) fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::R
     Ok(SourceOptions {
         selection: selection.with_stride(args.stride),
         max_pixels: args.max_pixels,
+        decode: decode(&args.decode)?,
         dicom: DicomOptions { window, keep_patient_data: args.keep_patient_data, stored_values },
         ..SourceOptions::default()
     })
+}
+
+/// Where videos are decoded.
+pub(crate) fn decode(text: &str) -> anyhow::Result<Decode> {
+    text.parse().map_err(|e| usage("--decode", e))
+}
+
+/// An error if videos are to be decoded on the GPU alone and the models run on the CPU.
+pub(crate) fn check_decode(decode: Decode, engine: &Engine) -> anyhow::Result<()> {
+    if decode == Decode::Gpu && engine.is_cpu() {
+        return Err(usage("--decode gpu", "the device is the CPU; run with --device cuda, or leave --decode out"));
+    }
+    Ok(())
 }
 
 /// What to do after an input that cannot be read.
@@ -175,6 +189,7 @@ pub(crate) fn settings(task: &str, input: &InputArgs, outputs: &OutputSet, more:
         ("stride".to_owned(), json!(input.stride)),
         ("window".to_owned(), json!(input.window)),
         ("as-images".to_owned(), json!(input.as_images)),
+        ("decode".to_owned(), json!(input.decode)),
         ("keep-patient-data".to_owned(), json!(input.keep_patient_data)),
         ("write".to_owned(), json!(outputs.to_string())),
     ]);

@@ -87,6 +87,15 @@ impl Observer for Report {
                 self.state().current = Some(bar);
                 Ok(())
             }
+            Event::Decoding { source, decoding } => {
+                let place = format!("{}: decoded on the {}", source.path.display(), decoding.name().to_uppercase());
+                match &decoding.reason {
+                    Some(reason) => self.terminal.say(&format!("{place}: {reason}")),
+                    None => self.terminal.detail(&place),
+                }
+                let line = json!({ "type": "decoding", "source": source.name, "decoder": decoding.name(), "reason": decoding.reason });
+                if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
+            }
             Event::FrameDone { source, result, .. } => {
                 if let Some(bar) = &self.state().current {
                     bar.inc(1);

@@ -10,9 +10,10 @@ use crate::{
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 use ultramotion::{
-    engine::Engine,
+    engine::{DeviceSpec, Engine},
     pipeline::{Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
     sinks::{BoxPrompts, Classes, OutputKind},
+    sources::{Decode, DecodeDevice, SourceOptions},
 };
 
 /// `extract`.
@@ -134,6 +135,7 @@ fn run(
     if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
         return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
     }
+    let source_options = source_options(&task, input)?;
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame; run again with --resume to go on");
     let report = Arc::new(Report::new(terminal.clone()));
@@ -145,7 +147,7 @@ fn run(
         stills: matches!(task, Task::Extract { .. }),
         settings: inputs::settings(task.name(), input, &outputs, &more),
         sources: inputs::sources(input, terminal),
-        source_options: inputs::source_options(input, matches!(task, Task::Extract { stored_values: true }))?,
+        source_options,
         on_error: inputs::on_error(input),
         output: output.output.clone(),
         output_mode,
@@ -176,6 +178,20 @@ fn run(
         (false, 0) => Exit::Done,
         (false, _) => Exit::SomeFailed,
     })
+}
+
+/// How the sources are read. Without models it is for videos alone that a device is opened, if they are to be decoded on it.
+fn source_options(task: &Task, input: &InputArgs) -> anyhow::Result<SourceOptions> {
+    let options = inputs::source_options(input, matches!(task, Task::Extract { stored_values: true }))?;
+    let device = match task.engine() {
+        Some(engine) => {
+            inputs::check_decode(options.decode, engine)?;
+            None
+        }
+        None if options.decode == Decode::Gpu => Some(DecodeDevice::new(&Engine::open(DeviceSpec::Cuda(0))?)),
+        None => None,
+    };
+    Ok(SourceOptions { device, ..options })
 }
 
 /// The first Ctrl-C (or SIGTERM) ends the run after the frame it is at and says `notice`, the second ends it at once.

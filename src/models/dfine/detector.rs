@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     geometry::Size,
-    ops::{Params, resize_normalise, resize_normalise_to},
+    ops::{Params, Surface, resize_normalise, resize_normalise_surface, resize_normalise_surface_to, resize_normalise_to},
 };
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -99,6 +99,26 @@ impl Detector {
         let config = self.config();
         let size = (config.input_size.height as usize, config.input_size.width as usize);
         Ok(resize_normalise_to(frame, size, &config.normalisation, out)?)
+    }
+
+    /// As [`Detector::preprocess`], of a frame that was decoded on the device, on the stream of `device`.
+    ///
+    /// # Errors
+    /// As [`Detector::preprocess`].
+    pub fn preprocess_surface(&self, frame: &Surface, device: &Device, dtype: DType) -> Result<Tensor, DFineError> {
+        let config = self.config();
+        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        Ok(resize_normalise_surface(frame, device, size, size, config.channels(), &config.normalisation, dtype)?)
+    }
+
+    /// As [`Detector::preprocess_to`], of a frame that was decoded on the device, on the stream of `device`.
+    ///
+    /// # Errors
+    /// As [`Detector::preprocess_to`].
+    pub fn preprocess_surface_to(&self, frame: &Surface, device: &Device, out: &Tensor) -> Result<(), DFineError> {
+        let config = self.config();
+        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        Ok(resize_normalise_surface_to(frame, device, size, &config.normalisation, out)?)
     }
 
     /// Runs the model; see [`DFine::forward`].

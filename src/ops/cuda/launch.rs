@@ -83,6 +83,7 @@ pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) 
             DType::F16 => CudaStorage::wrap_cuda_slice(device.alloc::<f16>(n).map_err(refused)?, device.clone()),
             DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(n).map_err(refused)?, device.clone()),
             DType::U32 => CudaStorage::wrap_cuda_slice(device.alloc::<u32>(n).map_err(refused)?, device.clone()),
+            DType::U8 => CudaStorage::wrap_cuda_slice(device.alloc::<u8>(n).map_err(refused)?, device.clone()),
             _ => candle_core::bail!("no results of {dtype:?}"),
         }
     };

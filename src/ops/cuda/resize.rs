@@ -12,17 +12,17 @@ const HELD: usize = 44 << 10;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-struct Axis {
-    scale: f64,
-    support: f64,
+pub(super) struct Axis {
+    pub(super) scale: f64,
+    pub(super) support: f64,
     inverse: f64,
     from: i32,
-    to: i32,
-    most: i32,
+    pub(super) to: i32,
+    pub(super) most: i32,
 }
 
 impl Axis {
-    fn new(from: usize, to: usize) -> Result<Self> {
+    pub(super) fn new(from: usize, to: usize) -> Result<Self> {
         let scale = from as f64 / to as f64;
         let support = scale.max(1.0);
         Ok(Self { scale, support, inverse: 1.0 / support, from: int(from)?, to: int(to)?, most: int(support.ceil() as usize * 2 + 1)? })

@@ -3,15 +3,16 @@
 use super::{
     VideoOptions,
     clock::Clock,
-    display_matrix,
+    display_matrix, gpu,
     input::{Read1, VideoInput},
     pixels::Converter,
 };
 use crate::{
-    frame::Image,
+    engine::{Attachment, VideoDevice},
+    frame::Pixels,
     sources::{SourceError, image::oriented},
 };
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, mem, path::PathBuf, sync::Arc, time::Duration};
 use video_rs::ffmpeg::{
     Error, Packet,
     decoder::Video,
@@ -29,6 +30,9 @@ pub(super) struct VideoDecoder {
     path: PathBuf,
     input: VideoInput,
     decoder: Video,
+    /// The device it decodes on, and what ties it to that; after the decoder, which must go first.
+    device: Option<(VideoDevice, Attachment)>,
+    max_pixels: u64,
     converter: Converter,
     clock: Clock,
     frame: frame::Video,
@@ -68,9 +72,12 @@ struct Losses {
 }
 
 impl VideoDecoder {
-    pub(super) fn new(path: PathBuf, input: VideoInput, options: &VideoOptions) -> Result<Self, SourceError> {
-        let decoder = input.decoder(&path, options)?;
+    /// A decoder on `device`, or on the CPU where none is given.
+    pub(super) fn new(path: PathBuf, input: VideoInput, options: &VideoOptions, device: Option<&VideoDevice>) -> Result<Self, SourceError> {
+        let (decoder, attachment) = input.decoder(&path, options, device)?;
         Ok(Self {
+            device: device.cloned().zip(attachment),
+            max_pixels: options.max_pixels,
             clock: input.clock(),
             cut_short: input.facts().missing_from.is_some(),
             held: None,
@@ -116,12 +123,30 @@ impl VideoDecoder {
         }
     }
 
-    /// The picture of the frame that [`Self::advance`] gave last.
-    pub(super) fn picture(&mut self, index: u64) -> Result<Image, SourceError> {
-        let image = self.converter.convert(&self.frame).map_err(|problem| SourceError::new(&self.path, problem).at(index))?;
+    /// The device it decodes on.
+    pub(super) fn device(&self) -> Option<&VideoDevice> {
+        self.device.as_ref().map(|(device, _)| device)
+    }
+
+    /// Why the frame that [`Self::advance`] gave last is in host memory, where it was to be on the device.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let (_, attachment) = self.device.as_ref().filter(|(_, attachment)| !attachment.is_on_device(&self.frame))?;
+        Some(attachment.refusal().unwrap_or_else(|| "the device did not decode it".to_owned()))
+    }
+
+    /// The pixels of the frame that [`Self::advance`] gave last; those on a device can be had once.
+    pub(super) fn picture(&mut self, index: u64) -> Result<Pixels, SourceError> {
         let matrix = self.frame.side_data(side_data::Type::DisplayMatrix);
         let orientation = matrix.map_or(self.input.facts().orientation, |data| display_matrix::orientation(data.data()));
-        Ok(oriented(image, orientation))
+        let wrong = |problem| SourceError::new(&self.path, problem).at(index);
+        match &self.device {
+            Some((device, attachment)) if attachment.is_on_device(&self.frame) => {
+                let frame = mem::replace(&mut self.frame, frame::Video::empty());
+                let picture = gpu::picture((device, attachment), frame, orientation, self.max_pixels).map_err(wrong)?;
+                Ok(Pixels::Device(Arc::new(picture)))
+            }
+            _ => Ok(oriented(self.converter.convert(&self.frame).map_err(wrong)?, orientation).into()),
+        }
     }
 
     fn hand_out(&mut self) -> Result<(u64, Duration), SourceError> {

@@ -1,7 +1,10 @@
 //! A container opened: its main video stream, what it states, and its packets.
 
 use super::{VideoOptions, clock::Clock, display_matrix, ending, ffmpeg::DEMUXERS, ffmpeg::set_up};
-use crate::sources::SourceError;
+use crate::{
+    engine::{Attachment, VideoDevice},
+    sources::SourceError,
+};
 use image::metadata::Orientation;
 use std::{
     io::{Read, Seek},
@@ -11,8 +14,9 @@ use video_rs::ffmpeg::{
     Dictionary, Error, Packet, Stream,
     codec::{self, packet::side_data},
     decoder,
+    ffi::AVPixelFormat,
     format::{
-        self,
+        self, Pixel,
         context::{Input, StreamIo},
         stream::Disposition,
     },
@@ -76,8 +80,27 @@ impl VideoInput {
         &self.facts
     }
 
-    /// A decoder for the stream.
-    pub(super) fn decoder(&self, path: &Path, options: &VideoOptions) -> Result<decoder::Video, SourceError> {
+    /// Codec and pixel format of the stream; the format is none where the container's header does not tell.
+    #[allow(unsafe_code)]
+    pub(super) fn coded_as(&self) -> (codec::Id, Pixel) {
+        let Some(stream) = self.input.stream(self.stream) else { return (codec::Id::None, Pixel::None) };
+        let parameters = stream.parameters();
+        // SAFETY: reads a number of live parameters; those up to the last that the bindings know are all formats.
+        let format = unsafe {
+            let number = (*parameters.as_ptr()).format;
+            let is_known = (AVPixelFormat::AV_PIX_FMT_NONE as i32..AVPixelFormat::AV_PIX_FMT_NB as i32).contains(&number);
+            if is_known { std::mem::transmute::<i32, AVPixelFormat>(number) } else { AVPixelFormat::AV_PIX_FMT_NONE }
+        };
+        (parameters.id(), Pixel::from(format))
+    }
+
+    /// A decoder for the stream, on `device` where one is given. The second lives longer than the first.
+    pub(super) fn decoder(
+        &self,
+        path: &Path,
+        options: &VideoOptions,
+        device: Option<&VideoDevice>,
+    ) -> Result<(decoder::Video, Option<Attachment>), SourceError> {
         let cut_short = self.facts.missing_from;
         let failed = |e: Error| match cut_short {
             Some(_) => cannot_open(path, e, cut_short),
@@ -94,10 +117,15 @@ impl VideoInput {
         };
         let mut decoder = codec::Context::from_parameters(parameters).map_err(failed)?.decoder();
         decoder.set_packet_time_base(stream.time_base());
+        let attach = |device: &VideoDevice| device.attach(&mut decoder).map_err(|e| SourceError::new(path, e.to_string()));
+        let attachment = device.map(attach).transpose()?;
         let mut settings = Dictionary::new();
-        settings.set("threads", &if options.threads == 0 { "auto".to_owned() } else { options.threads.min(64).to_string() });
+        // The device decodes one picture after the other: threads would only hold more of them.
+        let threads = if device.is_some() { 1 } else { options.threads };
+        settings.set("threads", &if threads == 0 { "auto".to_owned() } else { threads.min(64).to_string() });
         settings.set("max_pixels", &options.max_pixels.min(i32::MAX as u64).to_string());
-        decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)
+        let opened = decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)?;
+        Ok((opened, attachment))
     }
 
     /// A clock for the stream.

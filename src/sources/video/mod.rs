@@ -8,38 +8,51 @@ mod decoder;
 mod display_matrix;
 mod ending;
 mod ffmpeg;
+mod gpu;
 mod input;
 mod pixels;
 mod support;
 
+pub use gpu::VideoPicture;
 pub use support::{VideoSupport, video_support};
 
 pub(super) use ffmpeg::{Probe, probe};
 
-use super::{DEFAULT_MAX_PIXELS, Source, SourceError, SourceOptions, SourceSpec};
+use super::{DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceError, SourceOptions, SourceSpec};
 use crate::frame::{Frame, Physical, SourceInfo, SourceKind};
 use decoder::VideoDecoder;
 use input::VideoInput;
-use std::{fs::File, io::Cursor, sync::Arc};
+use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
 
 /// How a video is decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct VideoOptions {
-    /// Threads of the decoder; 0 leaves it to FFmpeg (one for each core).
+    /// Threads of a decoder on the CPU; 0 leaves it to FFmpeg (one for each core).
     pub threads: usize,
     /// Largest frame that is decoded, in pixels.
     pub max_pixels: u64,
+    /// Where it is decoded.
+    pub decode: Decode,
+    /// The device, where there is one.
+    pub device: Option<DecodeDevice>,
+}
+
+impl VideoOptions {
+    fn has_gpu(&self) -> bool {
+        self.device.as_ref().is_some_and(DecodeDevice::is_gpu)
+    }
 }
 
 impl Default for VideoOptions {
     fn default() -> Self {
-        Self { threads: 0, max_pixels: DEFAULT_MAX_PIXELS }
+        Self { threads: 0, max_pixels: DEFAULT_MAX_PIXELS, decode: Decode::default(), device: None }
     }
 }
 
 impl From<&SourceOptions> for VideoOptions {
     fn from(options: &SourceOptions) -> Self {
-        Self { threads: options.decode_threads, max_pixels: options.max_pixels }
+        let (decode, device) = (options.decode, options.device.clone());
+        Self { threads: options.decode_threads, max_pixels: options.max_pixels, decode, device }
     }
 }
 
@@ -54,10 +67,30 @@ impl From<&SourceOptions> for VideoOptions {
 /// - YCbCr becomes RGB with the matrix and range that the frame states, BT.601 and limited range where it states none,
 ///   as FFmpeg does; grey formats stay grey; more than 8 bits are narrowed; alpha is composited over black. Each frame
 ///   has its own size. Neither transfer function nor primaries are converted.
+/// - On the GPU, H.264 and HEVC of 8 bits in 4:2:0 are decoded into device memory ([`VideoPicture`]), with the same numbers, times and
+///   turns. Damage that only shows inside of a picture's coded data is concealed there, not told.
 pub struct VideoSource {
     info: Arc<SourceInfo>,
     physical: Option<Arc<Physical>>,
+    /// Opens the input once more.
+    open: Opener,
+    options: VideoOptions,
     decoder: VideoDecoder,
+    decoding: Decoding,
+    /// Nothing more can come.
+    ended: bool,
+}
+
+/// Opens a video from its start.
+type Opener = Box<dyn Fn() -> Result<VideoInput, SourceError> + Send>;
+
+/// Bytes that several readers share.
+struct SharedBytes<T>(Arc<T>);
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for SharedBytes<T> {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
 }
 
 impl VideoSource {
@@ -66,8 +99,11 @@ impl VideoSource {
     /// # Errors
     /// [`SourceError`] if it cannot be read, its header is broken, it has no video stream, or FFmpeg has no decoder for it.
     pub fn open(spec: &SourceSpec, ordinal: usize, options: &VideoOptions) -> Result<Self, SourceError> {
-        let file = File::open(&spec.path).map_err(|e| SourceError::new(&spec.path, format!("cannot be read: {e}")))?;
-        let input = VideoInput::open(&spec.path, file)?;
+        let path = spec.path.clone();
+        let open = move || {
+            let file = File::open(&path).map_err(|e| SourceError::new(&path, format!("cannot be read: {e}")))?;
+            VideoInput::open(&path, file)
+        };
         let info = SourceInfo {
             ordinal,
             path: spec.path.clone(),
@@ -77,7 +113,7 @@ impl VideoSource {
             frame_rate: None,
             attributes: Default::default(),
         };
-        Self::new(input, info, None, options)
+        Self::new(Box::new(open), info, None, options)
     }
 
     /// Opens a video that lies in memory: a container or an elementary stream. `info` says what it belongs to; its frame
@@ -86,21 +122,62 @@ impl VideoSource {
     /// # Errors
     /// As [`VideoSource::open`].
     pub fn from_bytes(
-        bytes: impl AsRef<[u8]> + Send + 'static,
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
         info: SourceInfo,
         physical: Option<Arc<Physical>>,
         options: &VideoOptions,
     ) -> Result<Self, SourceError> {
-        let input = VideoInput::open(&info.path, Cursor::new(bytes))?;
-        Self::new(input, info, physical, options)
+        let (path, bytes) = (info.path.clone(), Arc::new(bytes));
+        let open = move || VideoInput::open(&path, Cursor::new(SharedBytes(bytes.clone())));
+        Self::new(Box::new(open), info, physical, options)
     }
 
-    fn new(input: VideoInput, mut info: SourceInfo, physical: Option<Arc<Physical>>, options: &VideoOptions) -> Result<Self, SourceError> {
+    fn new(open: Opener, mut info: SourceInfo, physical: Option<Arc<Physical>>, options: &VideoOptions) -> Result<Self, SourceError> {
+        let input = open()?;
         info.frame_count = info.frame_count.or(input.facts().frame_count);
         info.frame_rate = info.frame_rate.or(input.facts().frame_rate);
-        let decoder = VideoDecoder::new(info.path.clone(), input, options)?;
-        Ok(Self { info: Arc::new(info), physical, decoder })
+        let wanted = (options.decode != Decode::Cpu).then(|| gpu::device_for(&input, options));
+        let (device, decoding) = match wanted {
+            None => (None, Decoding::on_cpu(None)),
+            Some(Ok(device)) => (Some(device), Decoding::on_gpu()),
+            Some(Err(reason)) if options.decode == Decode::Gpu => return Err(not_on_gpu(&info, &reason)),
+            Some(Err(reason)) => (None, Decoding::on_cpu(options.has_gpu().then_some(reason))),
+        };
+        let decoder = VideoDecoder::new(info.path.clone(), input, options, device)?;
+        let options = options.clone();
+        Ok(Self { info: Arc::new(info), physical, open, options, decoder, decoding, ended: false })
     }
+
+    /// The next frame's number and time. Where the device gives it up at the first frame, all is decoded anew on the CPU, which works
+    /// with more threads; at a later one, as the decoder goes on.
+    fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
+        loop {
+            let Some((index, time)) = self.decoder.advance()? else { return Ok(None) };
+            let Some(reason) = self.decoder.refusal().filter(|_| self.decoding.on_gpu) else { return Ok(Some((index, time))) };
+            if self.options.decode == Decode::Gpu {
+                self.ended = true;
+                return Err(not_on_gpu(&self.info, &reason).at(index));
+            }
+            self.decoding = Decoding::on_cpu(Some(reason));
+            if index > 0 {
+                return Ok(Some((index, time)));
+            }
+            self.decoder = VideoDecoder::new(self.info.path.clone(), (self.open)()?, &self.options, None)?;
+        }
+    }
+
+    /// Does `work` as that of decoding, on a device or not.
+    fn working<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        match self.decoder.device().cloned() {
+            Some(device) => device.work(|| work(self)),
+            None => work(self),
+        }
+    }
+}
+
+fn not_on_gpu(info: &SourceInfo, reason: &str) -> SourceError {
+    SourceError::new(&info.path, format!("cannot be decoded on the GPU: {reason}"))
+        .with_remedy("use --decode auto or --decode cpu, or convert it to H.264 of 8 bits in 4:2:0 and run on a CUDA device")
 }
 
 impl Source for VideoSource {
@@ -109,20 +186,33 @@ impl Source for VideoSource {
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
-        let Some((index, timestamp)) = self.decoder.advance()? else { return Ok(None) };
-        let image = self.decoder.picture(index)?;
+        if self.ended {
+            return Ok(None);
+        }
+        let next = self.working(|source| {
+            let Some((index, timestamp)) = source.advance()? else { return Ok(None) };
+            Ok(Some((index, timestamp, source.decoder.picture(index)?)))
+        })?;
+        let Some((index, timestamp, pixels)) = next else { return Ok(None) };
         Ok(Some(Frame {
             source: self.info.clone(),
             index,
             timestamp: Some(timestamp),
             file: None,
-            pixels: image.into(),
+            pixels,
             physical: self.physical.clone(),
             stored: None,
         }))
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
-        self.decoder.advance().map(|frame| frame.is_some())
+        if self.ended {
+            return Ok(false);
+        }
+        self.working(Self::advance).map(|frame| frame.is_some())
+    }
+
+    fn decoding(&self) -> Option<&Decoding> {
+        Some(&self.decoding)
     }
 }

@@ -1,6 +1,7 @@
 //! Decoded frames to 8 bits, grey or RGB.
 
 use crate::{
+    engine::Matrix,
     frame::{Channels, Image},
     geometry::Size,
     sources::image::composite_over_black,
@@ -39,7 +40,7 @@ pub(super) struct Converter {
 
 /// What a conversion depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kind {
+pub(super) struct Kind {
     format: Pixel,
     size: Size,
     matrix: i32,
@@ -67,9 +68,7 @@ impl Converter {
     /// What is wrong with the frame.
     pub(super) fn convert(&mut self, frame: &frame::Video) -> Result<Image, String> {
         let kind = Kind::of(frame);
-        if kind.size.pixels() == 0 || kind.size.pixels() > self.max_pixels || kind.size.width > i32::MAX as u32 / 8 {
-            return Err(format!("is {} pixels, the limit is {}", kind.size, self.max_pixels));
-        }
+        kind.check(self.max_pixels)?;
         let descriptor = kind.format.descriptor().ok_or("has a pixel format that FFmpeg does not describe")?;
         if let Some(grey) = Grey::parse(descriptor.name()) {
             return grey.convert(frame, kind);
@@ -110,7 +109,7 @@ impl Converter {
 
 impl Kind {
     #[allow(unsafe_code)]
-    fn of(frame: &frame::Video) -> Self {
+    pub(super) fn of(frame: &frame::Video) -> Self {
         // SAFETY: the frame is alive. The two fields are C enums: read as integers, a value that the bindings do not
         // know does no harm.
         let (matrix, range) = unsafe {
@@ -118,6 +117,30 @@ impl Kind {
             ((&raw const (*raw).colorspace).cast::<i32>().read(), (&raw const (*raw).color_range).cast::<i32>().read())
         };
         Self { format: frame.format(), size: Size::new(frame.width(), frame.height()), matrix, range }
+    }
+
+    /// Whether frames of this size are decoded.
+    pub(super) fn check(self, max_pixels: u64) -> Result<(), String> {
+        if self.size.pixels() == 0 || self.size.pixels() > max_pixels || self.size.width > i32::MAX as u32 / 8 {
+            return Err(format!("is {} pixels, the limit is {max_pixels}", self.size));
+        }
+        Ok(())
+    }
+
+    /// Whether black is 0.
+    pub(super) fn is_full_range(self) -> bool {
+        self.range == FULL
+    }
+
+    /// The matrix that [`Self::coefficients`] numbers.
+    pub(super) fn matrix(self) -> Matrix {
+        match self.coefficients() {
+            1 => Matrix::Bt709,
+            4 => Matrix::Fcc,
+            7 => Matrix::Smpte240m,
+            9 => Matrix::Bt2020,
+            _ => Matrix::Bt601,
+        }
     }
 
     /// The frame's matrix as swscale numbers it: BT.601 where none is stated or it is none of YCbCr with fixed coefficients.
@@ -144,7 +167,7 @@ impl Scaler {
         let descriptor = kind.format.descriptor();
         if descriptor.is_some_and(|d| flags(d) & (RGB | PALETTE) == 0 && d.nb_components() >= 3) {
             let is_jpeg = descriptor.is_some_and(|d| d.name().starts_with("yuvj"));
-            let full = i32::from(kind.range == FULL || is_jpeg);
+            let full = i32::from(kind.is_full_range() || is_jpeg);
             // SAFETY: the context is alive; swscale's tables of coefficients are constants of four numbers, which it copies.
             unsafe {
                 let from = ffi::sws_getCoefficients(kind.coefficients());

@@ -1,0 +1,175 @@
+//! Decoded surfaces to a model's input in one kernel, and to RGB.
+
+use super::{
+    launch::{self, Kernel, empty, int, named},
+    resize::{self, Axis},
+};
+use crate::ops::{Normalisation, Result, Surface, nv12::Coefficients};
+use candle_core::{CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+
+/// Pixels of the output that a block makes, and threads for each column, as in `resize.cu`.
+const COLUMNS: usize = 32;
+const ROWS: usize = 8;
+const LANES: u32 = 4;
+/// Rows of the picture that a block converts at a time, where shared memory allows; fewer than the second are not worth it.
+const AT_A_TIME: usize = 18;
+const AT_LEAST: usize = 4;
+/// Shared memory that a block may have, in bytes.
+const SHARED: usize = 44 << 10;
+/// Pixels that a block brings to RGB.
+const TILE: (usize, usize) = (64, 16);
+
+/// `Picture` of `resize.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Picture {
+    luma: u64,
+    chroma: u64,
+    luma_pitch: i32,
+    chroma_pitch: i32,
+    width: i32,
+    height: i32,
+    coefficients: Coefficients,
+}
+
+impl Picture {
+    fn new(surface: &Surface) -> Result<Self> {
+        let planes = surface.planes();
+        Ok(Self {
+            luma: planes.luma,
+            chroma: planes.chroma,
+            luma_pitch: int(planes.luma_pitch)?,
+            chroma_pitch: int(planes.chroma_pitch)?,
+            width: int(planes.width)?,
+            height: int(planes.height)?,
+            coefficients: Coefficients::new(surface.colour()),
+        })
+    }
+}
+
+/// `VideoResize` of `resize.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct VideoResize {
+    picture: Picture,
+    out: u64,
+    across: Axis,
+    down: Axis,
+    channels: i32,
+    padded_height: i32,
+    padded_width: i32,
+    columns: i32,
+    rows: i32,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for VideoResize {}
+
+/// `Turned` of `resize.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Turned {
+    picture: Picture,
+    out: u64,
+    transposed: i32,
+    mirrored_across: i32,
+    mirrored_down: i32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Turned {}
+
+/// Does what reads the surface, on the stream of `device`, after the decoder is done with it.
+fn reading<T>(surface: &Surface, device: &Device, work: impl FnOnce(&CudaDevice) -> Result<T>) -> Result<T> {
+    let Device::Cuda(device) = device else { candle_core::bail!("a surface for a device that is no CUDA device") };
+    surface.begin_read(device).map_err(Error::wrap)?;
+    let done = work(device);
+    surface.end_read(device).map_err(Error::wrap)?;
+    done
+}
+
+/// Most columns of the picture that a block needs, how many rows it converts at a time, and the shared memory that takes; none if the
+/// picture is brought to so few pixels that a block would need too much.
+fn share(across: &Axis, down: &Axis, width: usize, channels: usize) -> Option<(usize, usize, usize)> {
+    let columns = ((COLUMNS as f64 * across.scale + 2.0 * across.support).ceil() as usize + 2).min(width);
+    let taps = 4 * (COLUMNS * across.most as usize + ROWS * down.most as usize);
+    let bytes = |rows: usize| taps + 4 * (rows / 2 + 5) * columns + rows * columns * channels;
+    (AT_LEAST..=AT_A_TIME).rev().step_by(2).find(|&rows| bytes(rows) <= SHARED).map(|rows| (columns, rows, bytes(rows)))
+}
+
+/// See [`crate::ops::resize_normalise_surface`].
+pub(crate) fn resize_normalise_surface(
+    surface: &Surface,
+    device: &Device,
+    size: (usize, usize),
+    padded: (usize, usize),
+    channels: usize,
+    normalisation: &Normalisation,
+    dtype: DType,
+) -> Result<Tensor> {
+    let Device::Cuda(own) = device else { candle_core::bail!("a surface for a device that is no CUDA device") };
+    let (y, _) = empty(own, (1, padded.0, padded.1, channels), dtype)?;
+    resize_normalise_surface_to(surface, device, size, normalisation, &y)?;
+    Ok(y)
+}
+
+/// See [`crate::ops::resize_normalise_surface_to`].
+pub(crate) fn resize_normalise_surface_to(
+    surface: &Surface,
+    device: &Device,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    y: &Tensor,
+) -> Result<()> {
+    let (planes, (_, height, width, channels), dtype) = (surface.planes(), y.dims4()?, y.dtype());
+    let (across, down) = (Axis::new(planes.width, size.1)?, Axis::new(planes.height, size.0)?);
+    let share = share(&across, &down, planes.width, channels).filter(|_| surface.turn().is_none());
+    let Some((columns, rows, shared)) = share else {
+        return resize::resize_normalise_to(&surface_to_rgb(surface, device)?, size, normalisation, y);
+    };
+    let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
+    let arguments = VideoResize {
+        picture: Picture::new(surface)?,
+        out,
+        across,
+        down,
+        channels: int(channels)?,
+        padded_height: int(height)?,
+        padded_width: int(width)?,
+        columns: int(columns)?,
+        rows: int(rows)?,
+        mean: normalisation.mean,
+        std: normalisation.std,
+    };
+    let kernel = Kernel {
+        file: "resize",
+        name: named!("nv12_resize", dtype)?,
+        grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
+        block: (COLUMNS as u32, LANES),
+        shared,
+    };
+    // SAFETY: `VideoResize` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
+    reading(surface, device, |device| unsafe { kernel.launch(device, &[&arguments]) })
+}
+
+/// See [`crate::ops::surface_to_rgb`].
+pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tensor> {
+    reading(surface, device, |device| {
+        let ((width, height), planes, turn) = (surface.size(), surface.planes(), surface.turn());
+        let (y, out) = empty(device, (height, width, 3), DType::U8)?;
+        let arguments = Turned {
+            picture: Picture::new(surface)?,
+            out,
+            transposed: turn.transposed.into(),
+            mirrored_across: turn.mirrored_across.into(),
+            mirrored_down: turn.mirrored_down.into(),
+        };
+        let grid = (planes.width.div_ceil(TILE.0), planes.height.div_ceil(TILE.1), 1);
+        let kernel = Kernel { file: "resize", name: "nv12_rgb", grid, block: (256, 1), shared: 0 };
+        // SAFETY: `Turned` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
+        unsafe { kernel.launch(device, &[&arguments]) }?;
+        Ok(y)
+    })
+}

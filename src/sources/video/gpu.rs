@@ -1,0 +1,131 @@
+//! What is decoded on the GPU, and the pictures that leaves there.
+
+use super::{VideoOptions, input::VideoInput, pixels::Kind};
+use crate::{
+    engine::{Colour, Surface, Turn, VideoDevice},
+    frame::DevicePicture,
+    geometry::Size,
+};
+use image::metadata::Orientation;
+use std::any::Any;
+use video_rs::ffmpeg::{codec::Id, format::Pixel, frame};
+
+/// A decoded video frame in device memory.
+#[derive(Debug)]
+pub struct VideoPicture {
+    surface: Surface,
+    size: Size,
+}
+
+impl VideoPicture {
+    /// A picture over a surface; none if it is larger than any picture can be.
+    pub fn new(surface: Surface) -> Option<Self> {
+        let (width, height) = surface.size();
+        let size = Size::new(u32::try_from(width).ok()?, u32::try_from(height).ok()?);
+        Some(Self { surface, size })
+    }
+
+    /// Where its samples lie.
+    pub fn surface(&self) -> &Surface {
+        &self.surface
+    }
+}
+
+impl DevicePicture for VideoPicture {
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The device that decodes the stream of `input`, or why none does.
+pub(super) fn device_for<'a>(input: &VideoInput, options: &'a VideoOptions) -> Result<&'a VideoDevice, String> {
+    let device = options.device.as_ref().filter(|device| device.is_gpu()).ok_or("the run has no CUDA device")?;
+    let (codec, format) = input.coded_as();
+    if !matches!(codec, Id::H264 | Id::HEVC) {
+        return Err(format!("it is coded as {codec:?}, and H.264 and HEVC alone are decoded on the GPU"));
+    }
+    // A stream whose format the container's header does not tell is left to the decoder to judge.
+    if !matches!(format, Pixel::YUV420P | Pixel::YUVJ420P | Pixel::None) {
+        let name = format.descriptor().map_or("unknown", |d| d.name());
+        return Err(format!("its pixel format is {name}, and 8 bits in 4:2:0 alone are decoded on the GPU"));
+    }
+    device.open()
+}
+
+/// The surface of a frame in device memory.
+///
+/// # Errors
+/// What is wrong with the frame.
+pub(super) fn picture(
+    (device, attachment): (&VideoDevice, &crate::engine::Attachment),
+    frame: frame::Video,
+    orientation: Orientation,
+    max_pixels: u64,
+) -> Result<VideoPicture, String> {
+    let kind = Kind::of(&frame);
+    kind.check(max_pixels)?;
+    let colour = Colour { matrix: kind.matrix(), full_range: kind.is_full_range() };
+    let surface = device.surface(attachment, frame, colour, turn(orientation)).map_err(|e| e.to_string())?;
+    VideoPicture::new(surface).ok_or_else(|| "is too large".to_owned())
+}
+
+fn turn(orientation: Orientation) -> Turn {
+    let (transposed, mirrored_across, mirrored_down) = match orientation {
+        Orientation::NoTransforms => (false, false, false),
+        Orientation::FlipHorizontal => (false, true, false),
+        Orientation::FlipVertical => (false, false, true),
+        Orientation::Rotate180 => (false, true, true),
+        Orientation::Rotate90FlipH => (true, false, false),
+        Orientation::Rotate90 => (true, true, false),
+        Orientation::Rotate270 => (true, false, true),
+        Orientation::Rotate270FlipH => (true, true, true),
+    };
+    Turn { transposed, mirrored_across, mirrored_down }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        frame::{Channels, Image},
+        sources::image::oriented,
+    };
+
+    /// Moves each pixel of a 3 × 2 picture as kernels do, and compares with the picture turned on the host.
+    #[test]
+    fn turns_are_those_of_the_host() {
+        use Orientation as O;
+        let all = [
+            O::NoTransforms,
+            O::FlipHorizontal,
+            O::FlipVertical,
+            O::Rotate180,
+            O::Rotate90,
+            O::Rotate270,
+            O::Rotate90FlipH,
+            O::Rotate270FlipH,
+        ];
+        for orientation in all {
+            let turn = turn(orientation);
+            let (width, height) = turn.size((3, 2));
+            let mut moved = [0u8; 6];
+            for value in 0..6u8 {
+                let (x, y) = (usize::from(value) % 3, usize::from(value) / 3);
+                let (mut x, mut y) = if turn.transposed { (y, x) } else { (x, y) };
+                if turn.mirrored_across {
+                    x = width - 1 - x;
+                }
+                if turn.mirrored_down {
+                    y = height - 1 - y;
+                }
+                moved[y * width + x] = value;
+            }
+            let expected = oriented(Image::new(Size::new(3, 2), Channels::Gray, (0..6).collect()).unwrap(), orientation);
+            assert_eq!((expected.size(), expected.data()), (Size::new(width as u32, height as u32), &moved[..]), "{orientation:?}");
+        }
+    }
+}
