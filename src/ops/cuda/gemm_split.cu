@@ -3,7 +3,7 @@
 
 #include "gemm.cuh"
 
-constexpr int SIDE = 32, DEPTH = 32, STAGES = 3, PARTS = 3;
+constexpr int SIDE = 32, DEPTH = 64, STAGES = 4, PARTS = 3, THREADS = 256;
 // Numbers of padding after each row, so that a fragment's rows lie in different banks.
 constexpr int B_ROW = DEPTH + 8;
 
@@ -18,12 +18,16 @@ __device__ __forceinline__ void split(float2 v, uint32_t (&parts)[PARTS]) {
   }
 }
 
-// A block makes a SIDE×SIDE tile of the output, each of its four warps a quarter. The weight is [PARTS][columns][inner] bf16.
+// A block makes a SIDE×SIDE tile of the output, a warp a quarter of it over half of each step's k. The weight is [PARTS][columns][inner]
+// bf16. Shared memory holds STAGES steps: as many bytes as `TILES_OF_SPLIT` in product.rs has it.
 template <typename T> __device__ __forceinline__ void product_split(const Product &p) {
   // Numbers of the left matrix that one copy brings, and copies a row.
   constexpr int EACH = 16 / sizeof(T), A_CHUNKS = DEPTH / EACH, A_ROW = DEPTH + EACH, B_CHUNKS = DEPTH / 8;
-  __shared__ __align__(16) T a_tiles[STAGES][SIDE * A_ROW];
-  __shared__ __align__(16) __nv_bfloat16 b_tiles[STAGES][PARTS][SIDE * B_ROW];
+  constexpr int A_TILE = SIDE * A_ROW, B_TILE = SIDE * B_ROW;
+  extern __shared__ __align__(16) unsigned char memory[];
+  __shared__ float others[4][8][32];
+  T *a_tiles = reinterpret_cast<T *>(memory);
+  __nv_bfloat16 *b_tiles = reinterpret_cast<__nv_bfloat16 *>(a_tiles + STAGES * A_TILE);
   const int thread = threadIdx.x, row0 = blockIdx.x * SIDE, column0 = blockIdx.y * SIDE;
   const T *input = static_cast<const T *>(p.parts[0].start);
   const __nv_bfloat16 *weight = static_cast<const __nv_bfloat16 *>(p.weight);
@@ -32,16 +36,16 @@ template <typename T> __device__ __forceinline__ void product_split(const Produc
 
   auto bring_tiles = [&](int stage, int k0) {
 #pragma unroll
-    for (int i = thread; i < SIDE * A_CHUNKS; i += 128) {
+    for (int i = thread; i < SIDE * A_CHUNKS; i += THREADS) {
       const int r = i / A_CHUNKS, k = k0 + i % A_CHUNKS * EACH, row = row0 + r;
       const bool inside = row < p.rows && k < channels;
-      copy_16(&a_tiles[stage][r * A_ROW + i % A_CHUNKS * EACH], inside ? input + row * p.parts[0].stride + k : input, inside);
+      copy_16(a_tiles + stage * A_TILE + r * A_ROW + i % A_CHUNKS * EACH, inside ? input + row * p.parts[0].stride + k : input, inside);
     }
 #pragma unroll
-    for (int i = thread; i < PARTS * SIDE * B_CHUNKS; i += 128) {
+    for (int i = thread; i < PARTS * SIDE * B_CHUNKS; i += THREADS) {
       const int which = i / (SIDE * B_CHUNKS), r = i / B_CHUNKS % SIDE, k = k0 + i % B_CHUNKS * 8, column = column0 + r;
       const bool inside = column < p.columns && k < p.inner;
-      copy_16(&b_tiles[stage][which][r * B_ROW + i % B_CHUNKS * 8], inside ? weight + which * part + static_cast<long long>(column) * p.inner + k : weight, inside);
+      copy_16(b_tiles + (stage * PARTS + which) * B_TILE + r * B_ROW + i % B_CHUNKS * 8, inside ? weight + which * part + static_cast<long long>(column) * p.inner + k : weight, inside);
     }
   };
 
@@ -51,17 +55,17 @@ template <typename T> __device__ __forceinline__ void product_split(const Produc
     if (s < steps) bring_tiles(s, s * DEPTH);
     copies_commit();
   }
-  const int warp = thread / 32, lane = thread % 32, m0 = warp / 2 * 16, n0 = warp % 2 * 16;
+  const int warp = thread / 32, lane = thread % 32, m0 = warp / 2 % 2 * 16, n0 = warp % 2 * 16, k_half = warp / 4 * (DEPTH / 2);
   float sums[2][4] = {};
   for (int step = 0; step < steps; step++) {
     copies_wait<STAGES - 2>();
     __syncthreads();
     if (step + STAGES - 1 < steps) bring_tiles((step + STAGES - 1) % STAGES, (step + STAGES - 1) * DEPTH);
     copies_commit();
-    const T *a = a_tiles[step % STAGES] + (m0 + lane / 4) * A_ROW + lane % 4 * 2;
-    const __nv_bfloat16 *b = b_tiles[step % STAGES][0] + (n0 + (lane & 7) + (lane >> 4) * 8) * B_ROW + ((lane >> 3) & 1) * 8;
+    const T *a = a_tiles + step % STAGES * A_TILE + (m0 + lane / 4) * A_ROW + lane % 4 * 2 + k_half;
+    const __nv_bfloat16 *b = b_tiles + step % STAGES * PARTS * B_TILE + (n0 + (lane & 7) + (lane >> 4) * 8) * B_ROW + ((lane >> 3) & 1) * 8 + k_half;
 #pragma unroll
-    for (int kk = 0; kk < DEPTH; kk += 16) {
+    for (int kk = 0; kk < DEPTH / 2; kk += 16) {
       // By part, then by register of the fragment.
       uint32_t left[PARTS][4], right[PARTS][4];
 #pragma unroll
@@ -72,7 +76,7 @@ template <typename T> __device__ __forceinline__ void product_split(const Produc
         for (int j = 0; j < PARTS; j++) left[j][i] = parts[j];
       }
 #pragma unroll
-      for (int j = 0; j < PARTS; j++) load_matrices(right[j], b + j * SIDE * B_ROW + kk);
+      for (int j = 0; j < PARTS; j++) load_matrices(right[j], b + j * B_TILE + kk);
       // Smallest products first.
 #pragma unroll
       for (int sum = PARTS - 1; sum >= 0; sum--)
@@ -84,6 +88,14 @@ template <typename T> __device__ __forceinline__ void product_split(const Produc
     }
   }
 
+  if (warp >= 4) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) others[warp - 4][i][lane] = sums[i / 4][i % 4];
+  }
+  __syncthreads();
+  if (warp >= 4) return;
+#pragma unroll
+  for (int i = 0; i < 8; i++) sums[i / 4][i % 4] += others[warp][i][lane];
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     const int row = row0 + m0 + lane / 4 + half * 8;
@@ -101,5 +113,5 @@ template <typename T> __device__ __forceinline__ void product_split(const Produc
 }
 
 #define PRODUCTS(SUFFIX, TYPE)                                                                                                          \
-  extern "C" __global__ void __launch_bounds__(128) split_##SUFFIX(const __grid_constant__ Product p) { product_split<TYPE>(p); }
+  extern "C" __global__ void __launch_bounds__(THREADS) split_##SUFFIX(const __grid_constant__ Product p) { product_split<TYPE>(p); }
 FOR_FLOATS(PRODUCTS)

@@ -20,6 +20,7 @@ mod pointwise;
 mod product;
 mod resize;
 mod selection;
+mod tiles;
 mod times;
 mod typed;
 
