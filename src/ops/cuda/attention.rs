@@ -228,9 +228,9 @@ impl WindowAttention {
         let kernel = match (tiled, plain) {
             (Some(tiled), _) => {
                 arguments.bias = launch::contiguous(tiled.get(dtype)?, dtype, "window_attention")?;
-                let (name, queries, threads) =
-                    if window == 7 { (named_window(7, dtype), 1, 128) } else { (named_window(14, dtype), 2, 224) };
-                Kernel { file: "attention_tiles", name, grid: (sets, heads, queries), block: (threads, 1), shared: 0 }
+                // Blocks of queries, and warps of sixteen of them.
+                let (name, blocks, warps) = if window == 7 { (named_window(7, dtype), 1, 4) } else { (named_window(14, dtype), 2, 7) };
+                Kernel { file: "attention_tiles", name, grid: (sets, heads, blocks), block: (warps * 32, 1), shared: 0 }
             }
             (None, Some(kernel)) => {
                 arguments.bias = launch::optional(self.bias.as_ref(), DType::F32, "window_attention")?;

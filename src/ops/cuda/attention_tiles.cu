@@ -62,40 +62,45 @@ __device__ __forceinline__ void add_keys(Rows &rows, const uint32_t (&q)[2][4], 
   }
 }
 
-// One window and head a block, sixteen queries a warp. The bias is [heads, WINDOW², 8·TILES] of T, very low beyond the window.
+// One window and head a block, sixteen queries a warp. The bias is [heads, WINDOW², 8·TILES] of T, very low beyond the window; it stays
+// in the nearest cache from block to block.
 template <typename T, int WINDOW, int TILES, int WARPS> __device__ __forceinline__ void attend_window(const Attention &p) {
   constexpr int TOKENS = WINDOW * WINDOW, KEYS = TILES * 8;
   static_assert(KEYS >= TOKENS && TILES % 2 == 0, "tiles hold the window");
   __shared__ __align__(16) T keys[KEYS * ROW], values[KEYS * ROW];
   const int set = blockIdx.x, head = blockIdx.y, channels = p.heads * HEAD;
-  const T *qkv = static_cast<const T *>(p.q), *padding = static_cast<const T *>(p.padding);
+  const T *qkv = static_cast<const T *>(p.q) + head * HEAD, *padding = static_cast<const T *>(p.padding) + head * HEAD;
+  const int windows = p.window_rows * p.window_columns, image = set / windows, at = set % windows;
+  const int y0 = at / p.window_columns * WINDOW, x0 = at % p.window_columns * WINDOW;
+  // The map's token that is the window's token j, or -1 for padding.
+  auto token_at = [&](int j) {
+    const int y = y0 + j / WINDOW, x = x0 + j % WINDOW;
+    return y < p.height && x < p.width ? (image * p.height + y) * p.width + x : -1;
+  };
   for (int i = threadIdx.x; i < KEYS * 8; i += WARPS * 32) {
     // Eight chunks of eight numbers a token: four of its key, four of its value.
-    const int j = i / 8, chunk = i % 8;
-    uint4 v = make_uint4(0, 0, 0, 0);
-    if (j < TOKENS) {
-      const long long token = window_token(p, set, j);
-      const T *from = token < 0 ? padding : qkv + token * p.q_token;
-      v = *reinterpret_cast<const uint4 *>(from + (chunk < 4 ? channels : 2 * channels) + head * HEAD + chunk % 4 * 8);
-    }
-    *reinterpret_cast<uint4 *>((chunk < 4 ? keys : values) + j * ROW + chunk % 4 * 8) = v;
+    const int j = i / 8, chunk = i % 8, token = token_at(min(j, TOKENS - 1));
+    const T *from = token < 0 ? padding : qkv + token * p.q_token;
+    copy_16((chunk < 4 ? keys : values) + j * ROW + chunk % 4 * 8, from + (chunk < 4 ? channels : 2 * channels) + chunk % 4 * 8, j < TOKENS);
   }
+  copies_commit();
   const int lane = threadIdx.x % 32, first = (blockIdx.z * WARPS + threadIdx.x / 32) * 16;
   uint32_t q[2][4];
-  long long tokens[2];
+  int tokens[2];
   const T *bias[2];
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    const int query = first + lane / 4 + half * 8;
-    tokens[half] = query < TOKENS ? window_token(p, set, query) : -1;
-    const T *from = (tokens[half] < 0 ? padding : qkv + tokens[half] * p.q_token) + head * HEAD + lane % 4 * 2;
+    const int row = lane / 4 + half * 8;
+    tokens[half] = first + row < TOKENS ? token_at(first + row) : -1;
+    const T *from = (tokens[half] < 0 ? padding : qkv + tokens[half] * p.q_token) + lane % 4 * 2;
 #pragma unroll
     for (int k = 0; k < 2; k++) {
       q[k][half] = *reinterpret_cast<const uint32_t *>(from + k * 16);
       q[k][half + 2] = *reinterpret_cast<const uint32_t *>(from + k * 16 + 8);
     }
-    bias[half] = static_cast<const T *>(p.bias) + (static_cast<long long>(head) * TOKENS + min(query, TOKENS - 1)) * KEYS;
+    bias[half] = static_cast<const T *>(p.bias) + (head * TOKENS + min(first + row, TOKENS - 1)) * KEYS;
   }
+  copies_wait<0>();
   __syncthreads();
   if (first >= TOKENS) return;
   Rows rows = {{-1e30f, -1e30f}, {0.f, 0.f}, {}};
@@ -112,7 +117,7 @@ template <typename T, int WINDOW, int TILES, int WARPS> __device__ __forceinline
     total += __shfl_xor_sync(ALL_LANES, total, 2);
     const float factor = 1.f / total;
     if (tokens[half] < 0) continue;
-    T *to = static_cast<T *>(p.out) + tokens[half] * channels + head * HEAD + lane % 4 * 2;
+    T *to = static_cast<T *>(p.out) + static_cast<long long>(tokens[half]) * channels + head * HEAD + lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < 4; n++) store_2(to + n * 8, rows.values[n][2 * half] * factor, rows.values[n][2 * half + 1] * factor);
   }

@@ -76,6 +76,22 @@ impl Conv2d {
         }
     }
 
+    /// Weight and bias, if it is a 1×1 convolution.
+    pub(super) fn pointwise(&self) -> Option<&Linear> {
+        match &self.weights {
+            Weights::Pointwise(linear) => Some(linear),
+            _ => None,
+        }
+    }
+
+    /// Weight `[kh·kw, channels]`, bias and kernel's size, if it is depthwise.
+    pub(super) fn depthwise(&self) -> Option<(&Typed, &Tensor, (usize, usize))> {
+        match &self.weights {
+            Weights::Depthwise(d) => Some((&d.weight, &d.bias, d.kernel)),
+            _ => None,
+        }
+    }
+
     fn output_size(&self, (h, w): (usize, usize), o: &Conv2dOptions) -> Result<(usize, usize)> {
         let (ph, pw) = (h + o.padding.top + o.padding.bottom, w + o.padding.left + o.padding.right);
         let (kh, kw) = self.kernel;

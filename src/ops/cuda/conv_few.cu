@@ -75,6 +75,6 @@ template <typename T, int C, int BN, int EACH> __device__ __forceinline__ void c
 
 // Channels, columns of a block.
 #define CONVOLUTION(C, BN, SUFFIX, TYPE)                                                                                                \
-  extern "C" __global__ void __launch_bounds__(256) conv_few_##C##_##BN##_##SUFFIX(const __grid_constant__ Product p) { conv_few<TYPE, C, BN, 4>(p); }
+  extern "C" __global__ void __launch_bounds__(256, 3) conv_few_##C##_##BN##_##SUFFIX(const __grid_constant__ Product p) { conv_few<TYPE, C, BN, 4>(p); }
 #define CONVOLUTIONS(SUFFIX, TYPE) CONVOLUTION(1, 16, SUFFIX, TYPE) CONVOLUTION(3, 16, SUFFIX, TYPE) CONVOLUTION(1, 32, SUFFIX, TYPE) CONVOLUTION(3, 32, SUFFIX, TYPE)
 FOR_HALVES(CONVOLUTIONS)

@@ -6,10 +6,10 @@
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #include "wgmma.cuh"
-#endif
 
 // Numbers of k of a tile: 128 bytes.
 constexpr int DEPTH = 64;
+#endif
 
 // BM×BN tile of the output a block, 64 rows of it a warpgroup. FLYING (0 or 1) products are under way when the next step begins, tiles
 // of k are brought STAGES - 1 - FLYING steps ahead.
@@ -56,10 +56,7 @@ template <typename T, bool CONV, int BM, int BN, int STAGES, int FLYING> __devic
     next = next + 1 == STAGES ? 0 : next + 1;
   }
   products_wait<0>();
-#pragma unroll
-  for (int n = 0; n < N; n++)
-#pragma unroll
-    for (int i = 0; i < 4; i++) asm volatile("" : "+f"(sums[0][n][i])::"memory");
+  settle(sums[0]);
   finish_sums<T>(p, sums, bias, row0 + m0 + warp % 4 * 16, column0, lane);
   store_sums<T>(p, sums, row0 + m0 + warp % 4 * 16, column0, lane);
 #endif
@@ -79,6 +76,7 @@ template <typename T, bool CONV, int BM, int BN, int STAGES, int FLYING> __devic
   BOTH(128, 128, TYPE, SUFFIX, 3, 0)                                                                                                    \
   BOTH(128, 96, TYPE, SUFFIX, 3, 0)                                                                                                     \
   BOTH(128, 64, TYPE, SUFFIX, 3, 0)                                                                                                     \
+  BOTH(128, 32, TYPE, SUFFIX, 3, 0)                                                                                                     \
   BOTH(64, 128, TYPE, SUFFIX, 4, 0)                                                                                                     \
   BOTH(64, 80, TYPE, SUFFIX, 4, 0)                                                                                                      \
   BOTH(64, 64, TYPE, SUFFIX, 8, 1)                                                                                                      \

@@ -39,9 +39,10 @@ template <typename T, bool CONV, int VEC, int BM, int BN, int BK, int ROW, int T
   static_assert(THREADS % CHUNKS == 0 && STEP % 8 == 0, "threads share the chunks of whole rows");
 
   const Product &p;
-  // `from` is where the numbers of A come from next, `inside` has a bit for each row that has any, and the chunk's walk stays within a
+  // `origin` is where the kernel's first tap lies for a row of a convolution, in the map or not, and (y0, x0) its pixel; of a product y0 is
+  // the row. `from` is where the numbers of A come from next, `inside` has a bit for each row that has any, and the chunk's walk stays within a
   // tap or part until it reaches `end`.
-  const T *base[A_ROWS], *from[A_ROWS], *weight[B_ROWS];
+  const T *origin[A_ROWS], *from[A_ROWS], *weight[B_ROWS];
   int y0[A_ROWS], x0[A_ROWS], twice[A_ROWS];
   unsigned inside = 0, columns = 0;
   int chunk, first, k, end = 0, channels = 0;
@@ -49,16 +50,25 @@ template <typename T, bool CONV, int VEC, int BM, int BN, int BK, int ROW, int T
 
   __device__ __forceinline__ Feeder(const Product &product, int row0, int column0)
       : p(product), chunk(threadIdx.x % CHUNKS), first(threadIdx.x / CHUNKS), k(chunk * 8), walk{k, 0, 0} {
+    if constexpr (CONV) {
+      // Divisions for the first row only: the others follow STEP pixels apart.
+      const int row = row0 + first, rest = row / p.out_width;
+      int x = row % p.out_width, y = rest % p.out_height, image = rest / p.out_height;
 #pragma unroll
-    for (int i = 0; i < A_ROWS; i++) {
-      int row = row0 + first + i * STEP;
-      if constexpr (CONV) {
-        int x = row % p.out_width, rest = row / p.out_width;
-        int y = rest % p.out_height, image = rest / p.out_height;
+      for (int i = 0; i < A_ROWS; i++) {
         y0[i] = y * p.stride - p.top;
-        x0[i] = row < p.rows ? x * p.stride - p.left : -(1 << 30);
-        base[i] = static_cast<const T *>(p.parts[0].start) + static_cast<long long>(row < p.rows ? image : 0) * p.height * p.width * p.parts[0].stride;
-      } else {
+        x0[i] = row + i * STEP < p.rows ? x * p.stride - p.left : -(1 << 30);
+        origin[i] = static_cast<const T *>(p.parts[0].start) + (static_cast<long long>(image) * p.height * p.width + y0[i] * p.width + x * p.stride - p.left) * p.parts[0].stride;
+        x += STEP;
+        while (x >= p.out_width) {
+          x -= p.out_width;
+          if (++y == p.out_height) y = 0, image++;
+        }
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < A_ROWS; i++) {
+        const int row = row0 + first + i * STEP;
         y0[i] = row < p.rows ? row : -1;
         twice[i] = p.out_width > 0 && row < p.rows ? doubled_row(p, row) : 0;
       }
@@ -81,13 +91,14 @@ template <typename T, bool CONV, int VEC, int BM, int BN, int BK, int ROW, int T
       walk.settle_part(p);
       end = channels = walk.ky < p.part_count ? p.parts[walk.ky].channels : 1 << 30;
     }
+    const T *start = static_cast<const T *>(p.parts[0].start);
+    const long long tap = CONV ? (static_cast<long long>(walk.ky) * p.width + walk.kx) * p.parts[0].stride + walk.c : 0;
 #pragma unroll
     for (int i = 0; i < A_ROWS; i++) {
-      const T *start = static_cast<const T *>(p.parts[0].start);
       if constexpr (CONV) {
         const int y = y0[i] + walk.ky, x = x0[i] + walk.kx;
         const bool here = walk.ky < p.kernel_height && y >= 0 && y < p.height && x >= 0 && x < p.width;
-        from[i] = here ? base[i] + static_cast<long long>(y * p.width + x) * p.parts[0].stride + walk.c : start;
+        from[i] = here ? origin[i] + tap : start;
         inside |= static_cast<unsigned>(here) << i;
       } else {
         const bool here = y0[i] >= 0 && walk.ky < p.part_count;

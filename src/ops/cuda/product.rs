@@ -202,10 +202,13 @@ fn few_kernel(dtype: DType, p: &Product) -> Result<Option<Kernel>> {
 
 /// The kernel that sums products of f32 numbers on the tensor cores.
 fn split_kernel(dtype: DType, rows: usize, columns: usize) -> Result<Kernel> {
-    let grid = (rows.div_ceil(32), columns.div_ceil(32), 1);
-    // Four steps' tiles of 64 numbers of k: the left one of the input's type, three right ones of bf16, each row 16 bytes longer.
-    let shared = 4 * 32 * ((64 * dtype.size_in_bytes() + 16) + 3 * (64 * 2 + 16));
-    Ok(Kernel { file: "gemm_split", name: named!("split", dtype)?, grid, block: (THREADS, 1), shared })
+    let blocks = |side: usize| (rows.div_ceil(side), columns.div_ceil(side), 1);
+    let (down, across, _) = blocks(64);
+    let large = down * across >= ENOUGH_BLOCKS;
+    let (name, side, stages) = if large { (named!("split_64", dtype)?, 64, 2) } else { (named!("split_32", dtype)?, 32, 4) };
+    // Tiles of 64 numbers of k: the left one of the input's type, three right ones of bf16, each row 16 bytes longer.
+    let shared = stages * side * ((64 * dtype.size_in_bytes() + 16) + 3 * (64 * 2 + 16));
+    Ok(Kernel { file: "gemm_split", name, grid: blocks(side), block: (THREADS, 1), shared })
 }
 
 fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize, inner: usize) -> Result<Kernel> {
@@ -240,6 +243,16 @@ impl Linear {
     /// From `weight` `[out, in]` and `bias` `[out]`.
     pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         Ok(Self { inputs: weight.dim(1)?, weights: Weights::new(weight.clone(), bias)? })
+    }
+
+    /// Weight `[outputs, inputs]`, inputs padded to a multiple of eight, and bias.
+    pub(super) fn parameters(&self) -> (&Typed, Option<&Tensor>) {
+        (&self.weights.weight, self.weights.bias.as_ref())
+    }
+
+    /// Inputs and outputs.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.inputs, self.weights.columns)
     }
 
     /// `activation(x·Wᵀ + bias + residual)`.

@@ -66,8 +66,8 @@ impl Tile {
     /// Whether it is worth trying: not much wider than the output, and neither far too few nor far too many blocks.
     fn may_be_fastest(&self, rows: usize, columns: usize) -> bool {
         let (blocks, area) = (self.blocks(rows, columns), self.rows * self.columns);
-        let smallest = area <= 64 * 32;
-        self.columns < 2 * columns.next_multiple_of(16) && (blocks >= 32 || smallest) && (blocks <= 2048 || area >= 128 * 64)
+        let (smallest, wide) = (area <= 64 * 32, area >= 128 * 64 || self.columns >= columns);
+        self.columns < 2 * columns.next_multiple_of(16) && (blocks >= 32 || smallest) && (blocks <= 2048 || wide)
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) const ANY_CONV: Tile = Tile::new(128, 32, 128, 32, 2, [""; 2], ["conv
 pub(super) const FOUR_CONV: Tile = Tile::new(128, 32, 128, 32, 3, [""; 2], ["conv_four_f16", "conv_four_bf16"]);
 /// As in `gemm_hopper.cu`: for compute capability 9.0. Where there is work for two blocks on each multiprocessor, few steps in memory
 /// leave room for the second; else many hide the way to memory.
-const HOPPER: [Tile; 13] = [
+const HOPPER: [Tile; 14] = [
     hopper!("128x256_9_4", 128, 256, 4),
     hopper!("128x160_9_5", 128, 160, 5),
     hopper!("128x160_9_3", 128, 160, 3),
@@ -122,6 +122,7 @@ const HOPPER: [Tile; 13] = [
     hopper!("128x128_9_3", 128, 128, 3),
     hopper!("128x96_9_3", 128, 96, 3),
     hopper!("128x64_9_3", 128, 64, 3),
+    hopper!("128x32_9_3", 128, 32, 3),
     hopper!("64x128_9_4", 64, 128, 4),
     hopper!("64x80_9_4", 64, 80, 4),
     hopper!("64x64_9_8", 64, 64, 8),
@@ -142,7 +143,7 @@ pub(super) fn tile_for(rows: usize, columns: usize) -> &'static Tile {
 }
 
 /// Whether the kernels of `gemm_hopper.cu` do anything there.
-fn is_hopper(device: &CudaDevice) -> Result<bool> {
+pub(super) fn is_hopper(device: &CudaDevice) -> Result<bool> {
     let stream = device.cuda_stream();
     let part = |which| stream.context().attribute(which).w();
     let major = part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;

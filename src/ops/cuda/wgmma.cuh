@@ -18,7 +18,15 @@ __device__ __forceinline__ void products_begin() { asm volatile("wgmma.fence.syn
 __device__ __forceinline__ void products_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int LEFT> __device__ __forceinline__ void products_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory"); }
 
-// The sums of fragment n, and of four fragments.
+// After products_wait: the compiler must not use the sums before.
+template <int N> __device__ __forceinline__ void settle(float (&d)[N][4]) {
+#pragma unroll
+  for (int n = 0; n < N; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) asm volatile("" : "+f"(d[n][i])::"memory");
+}
+
+// The sums of fragment n, and of more from there on.
 #define SUMS_1(n) "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])
 #define SUMS_2(n) SUMS_1(n), SUMS_1(n + 1)
 #define SUMS_4(n) SUMS_2(n), SUMS_2(n + 2)
