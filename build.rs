@@ -1,7 +1,7 @@
 //! Compiles the CUDA kernels (`src/ops/cuda/*.cu`, with the feature `cuda` only) to one fatbin a file.
 //!
-//! Each fatbin holds machine code for compute capability 8.0, 8.6, 8.9 and 9.0, and PTX that the driver compiles for
-//! later ones. `$OUT_DIR/kernels.rs` embeds them for `ops::cuda`. nvcc is `$NVCC`, or `bin/nvcc` below `$CUDA_HOME`,
+//! Each fatbin holds machine code for compute capability 8.0, 8.6, 8.9 and 9.0 (with what only that has: `sm_90a`), and PTX that the
+//! driver compiles for later ones. `$OUT_DIR/kernels.rs` embeds them for `ops::cuda`. nvcc is `$NVCC`, or `bin/nvcc` below `$CUDA_HOME`,
 //! `$CUDA_PATH`, `$CUDA_ROOT` or `$CUDA_TOOLKIT_ROOT_DIR`, or on the path, or below `/usr/local/cuda`.
 //!
 //! `ULTRAMOTION_KERNELS=check` asks only whether they compile: for one target, without optimising, which takes a tenth of the time.
@@ -16,9 +16,10 @@ use std::{
 
 const FOLDER: &str = "src/ops/cuda";
 
-/// The 8.x chips share one run of the compiler's front half; 9.0 may use what only it has (`__CUDA_ARCH__ >= 900`).
-const TARGETS: &[&str] = &["arch=compute_80,code=[sm_80,sm_86,sm_89]", "arch=compute_90,code=[sm_90,compute_90]"];
-const CHECKED: &[&str] = &["arch=compute_90,code=sm_90"];
+/// The 8.x chips share one run of the compiler's front half; 9.0 may use what only it has (`__CUDA_ARCH_FEAT_SM90_ALL`), which the PTX
+/// for later chips may not.
+const TARGETS: &[&str] = &["arch=compute_80,code=[sm_80,sm_86,sm_89]", "arch=compute_90a,code=sm_90a", "arch=compute_90,code=compute_90"];
+const CHECKED: &[&str] = &["arch=compute_90a,code=sm_90a"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

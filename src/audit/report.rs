@@ -183,7 +183,7 @@ pub struct Announced {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Graph {
-    /// Stage it was captured in.
+    /// Stages that its nodes were captured in, by commas, or `unknown`.
     pub stage: String,
     /// Nodes.
     pub nodes: u64,
@@ -230,7 +230,10 @@ pub(super) fn graphs(works: &Works) -> Vec<Graph> {
         let contents = &graph.contents;
         let host_copies = contents.copies.iter().filter(|(direction, _)| direction.is_some()).count();
         Graph {
-            stage: classify::stage_name(graph.stage),
+            stage: match graph.stages.is_empty() {
+                true => classify::stage_name(None),
+                false => graph.stages.iter().map(|stage| stage.name()).collect::<Vec<_>>().join(", "),
+            },
             nodes: contents.nodes as u64,
             kernels: contents.kernels as u64,
             memsets: contents.memsets as u64,
@@ -288,7 +291,7 @@ fn is_unaccounted(f: &Finding) -> bool {
 fn per_frame(of_steady: &[&Attributed], findings: &[Finding], frames: u64) -> PerFrame {
     let each = |n: f64| n / frames.max(1) as f64;
     let count = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).count() as f64);
-    let bytes = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).map(|f| f.bytes as f64).sum());
+    let bytes = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).map(|f| f.bytes as f64).fold(0.0, |a, b| a + b));
     let all = |is: &dyn Fn(&What) -> bool| each(of_steady.iter().filter(|a| is(&a.activity.what)).count() as f64);
     let (up, down) = (Kind::Copy(CopyWay::HostToDevice), Kind::Copy(CopyWay::DeviceToHost));
     PerFrame {

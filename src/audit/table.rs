@@ -109,7 +109,8 @@ pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[Str
     let both = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<String>| [name.to_owned(), cell(figure(before)), cell(figure(after))];
     let seen = |name: &str, figure: &dyn Fn(&Observed) -> f64| both(name, &|mode| Some(format!("{:.1}", figure(mode.observed.as_ref()?))));
     let size = |name: &str, figure: &dyn Fn(&Observed) -> f64| both(name, &|mode| Some(bytes(figure(mode.observed.as_ref()?))));
-    let of_class = |class: Class| move |o: &Observed| o.rows.iter().filter(|r| r.class == class).map(|r| r.per_frame).sum();
+    let of_class =
+        |class: Class| move |o: &Observed| o.rows.iter().filter(|r| r.class == class).map(|r| r.per_frame).fold(0.0, |a, b| a + b);
     let number = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<f64>| both(name, &|mode| Some(format!("{:.2}", figure(mode)?)));
     vec![
         seen("critical a frame", &of_class(Class::Critical)),
@@ -128,14 +129,14 @@ pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[Str
         number("latency, median, ms", &|mode| Some(mode.latency.median_ms)),
         number("latency, p90, ms", &|mode| Some(mode.latency.p90_ms)),
         number("latency, p99, ms", &|mode| Some(mode.latency.p99_ms)),
-        number("frames a second", &|mode| (mode.seconds > 0.0).then(|| mode.latency.frames as f64 / mode.seconds)),
+        number("frames a second, decoding included", &|mode| (mode.seconds > 0.0).then(|| mode.latency.frames as f64 / mode.seconds)),
     ]
 }
 
 fn comparison(before: &ModeReport, after: &ModeReport) -> String {
-    let mut out = format!("\n{:<30}{:>14}{:>14}\n", "", before.mode.name(), after.mode.name());
+    let mut out = format!("\n{:<36}{:>14}{:>14}\n", "", before.mode.name(), after.mode.name());
     for [name, before, after] in compared_rows(before, after) {
-        let _ = writeln!(out, "{name:<30}{before:>14}{after:>14}");
+        let _ = writeln!(out, "{name:<36}{before:>14}{after:>14}");
     }
     out
 }

@@ -197,9 +197,9 @@ fn announced_moves_must_fit_be_pinned_and_come_once() {
 #[test]
 fn a_host_function_in_a_graph_is_critical() {
     let contents = GraphContents { nodes: 3, kernels: 1, host_functions: 1, copies: vec![(None, 8)], ..GraphContents::default() };
-    let captured = Works { graphs: vec![CapturedGraph { stage: Some(Stage::Mask), contents }], ..works() };
+    let captured = Works { graphs: vec![CapturedGraph { stages: [Stage::Mask, Stage::Segment].into(), contents }], ..works() };
     let of_driver = graphs(&captured);
-    assert_eq!((of_driver[0].stage.as_str(), of_driver[0].host_copies, of_driver[0].device_copies), ("mask", 0, 1));
+    assert_eq!((of_driver[0].stage.as_str(), of_driver[0].host_copies, of_driver[0].device_copies), ("segment, mask", 0, 1));
     let (_, measured) = observed(&attributed(CLEAN), &captured, &STEADY, &of_driver);
     assert_eq!(measured.critical, Some(1));
 }
@@ -258,6 +258,31 @@ fn report(verdict: Verdict) -> AuditReport {
         verdict,
         audited: mode,
         not_observed: vec!["<script>alert(1)</script>".into()],
+    }
+}
+
+#[test]
+fn the_published_report_is_read_and_says_what_the_documents_say() {
+    let report: AuditReport = serde_json::from_str(include_str!("../../docs/audit/h100.json")).unwrap();
+    assert_eq!((report.verdict, report.not_observed.as_slice()), (Verdict::Pass, &[][..]));
+    let (legacy, resident) = (report.compared.as_ref().unwrap(), &report.audited);
+    assert_eq!((legacy.mode, resident.mode), (Mode::Legacy, Mode::Resident));
+    for mode in [legacy, resident] {
+        let seen = mode.observed.as_ref().unwrap();
+        assert_eq!((seen.frames, seen.dropped, seen.unaccounted), (100, 0, 0), "{:?}", mode.mode);
+    }
+    let text = to_text(&report);
+    let documents = [include_str!("../../docs/audit.md"), include_str!("../../README.md")];
+    for (figure, shown) in [
+        ("critical a frame", ["9.9", "0.0"]),
+        ("uploads a frame", ["3.0", "1.0"]),
+        ("downloads a frame", ["4.0", "1.0"]),
+        ("host waits a frame", ["4.0", "1.0"]),
+        ("latency, median, ms", ["5.03", "3.80"]),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(figure)).unwrap();
+        assert_eq!(line.split_whitespace().rev().take(2).collect::<Vec<_>>(), [shown[1], shown[0]], "{line}");
+        assert!(documents.iter().all(|document| document.contains(&format!("| {}", shown[0]))), "{figure} in the documents");
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::engine::{GraphContents, Move, Stage, Watcher, Work};
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     fmt,
     sync::{Mutex, PoisonError},
 };
@@ -25,8 +26,8 @@ pub struct LoggedWork {
 /// A graph that was captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapturedGraph {
-    /// The stage it was captured in; none outside of all.
-    pub stage: Option<Stage>,
+    /// The stages that its nodes were captured in; without a profiler the stage that it was captured in.
+    pub stages: BTreeSet<Stage>,
     /// What it does.
     pub contents: GraphContents,
 }
@@ -76,10 +77,20 @@ impl fmt::Debug for WorkLog {
 thread_local! {
     /// Ids of the works that this thread is in, and their stages; the innermost last.
     static OPEN: RefCell<Vec<(u64, Stage)>> = const { RefCell::new(Vec::new()) };
+    /// Stages of the nodes that were captured on this thread since the last graph was complete.
+    static NODES: RefCell<BTreeSet<Stage>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Notes that a node of a graph was captured on this thread: the stage that the thread is at.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+pub(crate) fn captures_node() -> Option<Stage> {
+    let stage = current_stage()?;
+    NODES.with_borrow_mut(|nodes| nodes.insert(stage));
+    Some(stage)
 }
 
 /// The stage that this thread is at.
-pub(crate) fn current_stage() -> Option<Stage> {
+fn current_stage() -> Option<Stage> {
     OPEN.with_borrow(|open| open.last().map(|(_, stage)| *stage))
 }
 
@@ -124,7 +135,11 @@ impl Watcher for WorkLog {
     }
 
     fn captured(&self, contents: &GraphContents) {
-        let graph = CapturedGraph { stage: current_stage(), contents: contents.clone() };
+        let mut stages = NODES.take();
+        if stages.is_empty() {
+            stages.extend(current_stage());
+        }
+        let graph = CapturedGraph { stages, contents: contents.clone() };
         self.works.lock().unwrap_or_else(PoisonError::into_inner).graphs.push(graph);
     }
 }

@@ -35,6 +35,7 @@ absent! {
     gated_norm(&Tensor, &Tensor, &Tensor, &Norm<'_>) -> Tensor;
     gather_queries(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
     inverse_sigmoid(&Tensor) -> Tensor;
+    inverted_residual(&Tensor, Layer<'_>, Layer<'_>, Layer<'_>, Option<&Tensor>) -> Option<Tensor>;
     layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
     mask_logits(&Tensor, &Tensor, usize) -> Tensor;
     masks_to_bits(&Tensor, Option<&Tensor>, usize, (usize, usize), (usize, usize), &Tensor) -> ();
@@ -50,6 +51,9 @@ absent! {
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;
 }
+
+/// A layer and its options.
+type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);
 
 /// A normalisation's parameters.
 #[derive(Debug, Clone, Copy)]

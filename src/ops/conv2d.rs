@@ -167,6 +167,12 @@ pub fn inverted_residual(x: &Tensor, expand: &Conv2d, depthwise: &Conv2d, projec
             return Ok(y);
         }
     }
+    if let (Weights::Cuda(first), Weights::Cuda(middle), Weights::Cuda(last)) = (&expand.weights, &depthwise.weights, &project.weights) {
+        let layers = ((&**first, &expand.options), (&**middle, &depthwise.options), (&**last, &project.options));
+        if let Some(y) = cuda::inverted_residual(x, layers.0, layers.1, layers.2, residual)? {
+            return Ok(y);
+        }
+    }
     let residual = residual.map(|map| Residual { map, last: false });
     project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
 }

@@ -25,6 +25,7 @@ const GROUPS: &[Group] = &[
     ("linear", ops::linear),
     ("conv2d", ops::conv2d),
     ("depthwise", ops::depthwise),
+    ("inverted-residual", ops::inverted_residual),
     ("norm", ops::norm),
     ("pointwise", ops::pointwise),
     ("attention", ops::attention),

@@ -151,6 +151,40 @@ pub(crate) fn depthwise(engine: &Engine) -> Outcome {
     report.finish()
 }
 
+/// Weights `[out, in / groups, kernel, kernel]` and biases of three layers, small enough for sums to stay in range.
+type InvertedLayers = [(Tensor, Tensor, Conv2dOptions); 3];
+
+fn inverted_layers(channels: usize, hidden: usize) -> Result<InvertedLayers, String> {
+    let layer = |shape: &[usize], padding: usize, groups: usize, seed: u64| -> Result<_, String> {
+        let size = (shape[1..].iter().product::<usize>() as f64).sqrt();
+        let weight = random(shape, seed).affine(1.5 / size, 0.0).map_err(text)?;
+        let o = Conv2dOptions { groups, ..options(1, Padding::all(padding), Activation::Gelu) };
+        Ok((weight, random(&[shape[0]], seed + 1), o))
+    };
+    Ok([layer(&[hidden, channels, 1, 1], 0, 1, 1)?, layer(&[hidden, 1, 3, 3], 1, hidden, 3)?, layer(&[channels, hidden, 1, 1], 0, 1, 5)?])
+}
+
+pub(crate) fn inverted_residual(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    for (batch, size, channels, hidden) in [(2, (37, 50), 64, 256), (1, (64, 64), 64, 128), (3, (5, 7), 64, 64), (1, (16, 24), 32, 64)] {
+        let layers = inverted_layers(channels, hidden)?;
+        let build = |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| Conv2d::new(w, Some(b), *o).map_err(text);
+        let on_cpu = layers.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        let up = |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| build(&(report.up(w, DType::F32)?, report.up(b, DType::F32)?, *o));
+        let on_gpu = layers.iter().map(up).collect::<Result<Vec<_>, _>>()?;
+        for (dtype, tolerance) in TYPES {
+            let x = rounded(&random(&[batch, size.0, size.1, channels], 7), dtype);
+            let gx = report.up(&x, dtype)?;
+            for added in [false, true] {
+                let expected = ops::inverted_residual(&x, &on_cpu[0], &on_cpu[1], &on_cpu[2], added.then_some(&x)).map_err(text)?;
+                let found = ops::inverted_residual(&gx, &on_gpu[0], &on_gpu[1], &on_gpu[2], added.then_some(&gx)).map_err(text);
+                report.compare(&format!("{batch}×{size:?} {channels}→{hidden} {dtype:?}, added {added}"), found, &expected, tolerance);
+            }
+        }
+    }
+    report.finish()
+}
+
 pub(crate) fn norm(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     for channels in [16, 64, 100, 256, 320, 700] {
@@ -243,6 +277,8 @@ pub(crate) fn attention(engine: &Engine) -> Outcome {
     // Batches of q and of k, queries, keys, heads, channels of a head.
     let cases = [
         (2, 2, 300, 300, 8, 32),
+        (2, 2, 33, 1100, 4, 32),
+        (1, 3, 400, 41, 8, 32),
         (1, 1, 400, 400, 8, 16),
         (1, 1, 400, 400, 8, 48),
         (3, 3, 7, 4096, 8, 16),
@@ -252,16 +288,18 @@ pub(crate) fn attention(engine: &Engine) -> Outcome {
         (2, 2, 50, 60, 3, 24),
     ];
     for (bq, bk, nq, nk, heads, d) in cases {
-        for (dtype, tolerance) in TYPES {
+        // f32, then f16 and bf16 with a bias where the case has one, and the 16-bit types without.
+        for ((dtype, tolerance), biased) in TYPES.into_iter().map(|t| (t, true)).chain(TYPES.into_iter().skip(1).map(|t| (t, false))) {
             let tensor = |b: usize, n: usize, seed| rounded(&random(&[b, n, heads * d], seed), dtype);
             let (q, k, v) = (tensor(bq, nq, 1), tensor(bk, nk, 2), tensor(bk, nk, 3));
-            let bias = (nq * nk < 200_000).then(|| random(&[heads, nq, nk], 4));
+            let bias = (biased && nq * nk < 200_000).then(|| random(&[heads, nq, nk], 4));
             let (gq, gk, gv) = (report.up(&q, dtype)?, report.up(&k, dtype)?, report.up(&v, dtype)?);
             let gb = bias.as_ref().filter(|_| d != 24).map(|b| report.up(b, DType::F32)).transpose()?;
             let bias = bias.filter(|_| d != 24);
             let expected = ops::attention(&q, &k, &v, heads, 0.5, bias.as_ref()).map_err(text)?;
             let found = ops::attention(&gq, &gk, &gv, heads, 0.5, gb.as_ref()).map_err(text);
-            report.compare(&format!("{bq}/{bk} {nq}×{nk}, {heads} heads of {d}, {dtype:?}"), found, &expected, tolerance);
+            let name = format!("{bq}/{bk} {nq}×{nk}, {heads} heads of {d}, {dtype:?}, bias {}", bias.is_some());
+            report.compare(&name, found, &expected, tolerance);
         }
     }
     report.finish()

@@ -265,7 +265,7 @@ extern "C" fn on_callback(_: *mut c_void, domain: u32, number: u32, data: *const
     let Some(id) = id else { return };
     with_state(|state| {
         let stages: &mut BTreeMap<u64, Stage> = &mut state.captured.node_stages;
-        let stage = original.and_then(|original| stages.get(&original).copied()).or_else(work_log::current_stage);
+        let stage = original.and_then(|original| stages.get(&original).copied()).or_else(work_log::captures_node);
         if let Some(stage) = stage {
             stages.insert(id, stage);
         }

@@ -51,6 +51,13 @@ pub(super) fn pointwise(params: &Params, inputs: usize, outputs: usize, activati
     build().map_err(MobileSamError::tensor("1×1 convolution"))
 }
 
+/// A 1×1 convolution with batch normalisation.
+pub(super) fn conv1x1(params: &Params, inputs: usize, outputs: usize, activation: Activation) -> Loaded<Conv2d> {
+    let Folded { weight, bias } = fold(params, [outputs, inputs, 1, 1])?;
+    let options = Conv2dOptions { activation, ..Conv2dOptions::default() };
+    Conv2d::new(&weight, Some(&bias), options).map_err(MobileSamError::tensor("1×1 convolution"))
+}
+
 /// A 3×3 convolution with padding 1 and batch normalisation.
 pub(super) fn conv3x3(
     params: &Params,

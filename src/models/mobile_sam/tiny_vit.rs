@@ -4,10 +4,10 @@
 
 use super::{
     EMBEDDING_CHANNELS, Loaded, MobileSamError,
-    layers::{EPS, EPS_2D, conv3x3, layer_norm, linear, pointwise},
+    layers::{EPS, EPS_2D, conv1x1, conv3x3, layer_norm, linear, pointwise},
     window_attention::WindowAttention,
 };
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result, inverted_residual};
 use candle_core::Tensor;
 
 const CHANNELS: [usize; 4] = [64, 128, 160, 320];
@@ -71,24 +71,24 @@ impl TinyVit {
 /// Inverted bottleneck: expand, depthwise 3×3, project, add.
 #[derive(Debug, Clone)]
 struct MbConv {
-    expand: Linear,
+    expand: Conv2d,
     depthwise: Conv2d,
     /// Its activation comes after the sum.
-    project: Linear,
+    project: Conv2d,
 }
 
 impl MbConv {
     fn load(params: &Params, channels: usize) -> Loaded<Self> {
         let hidden = channels * EXPANSION;
         Ok(Self {
-            expand: pointwise(&params.scope("conv1"), channels, hidden, Activation::Gelu)?,
+            expand: conv1x1(&params.scope("conv1"), channels, hidden, Activation::Gelu)?,
             depthwise: conv3x3(&params.scope("conv2"), hidden, hidden, hidden, 1, Activation::Gelu)?,
-            project: pointwise(&params.scope("conv3"), hidden, channels, Activation::Gelu)?,
+            project: conv1x1(&params.scope("conv3"), hidden, channels, Activation::Gelu)?,
         })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.project.forward_add(&self.depthwise.forward(&self.expand.forward(x)?)?, x)
+        inverted_residual(x, &self.expand, &self.depthwise, &self.project, Some(x))
     }
 }
 

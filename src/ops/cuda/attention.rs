@@ -10,7 +10,7 @@ use crate::ops::{
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
-/// `Attention` of `attention.cu`, field by field.
+/// `Attention` of `attention.cuh`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Arguments {
@@ -58,6 +58,25 @@ fn few(d: usize, dtype: DType, items: usize, keys: usize) -> Result<Option<Kerne
     Ok(Some(Kernel::over("attention", name, items)))
 }
 
+/// Queries and keys from which on the tensor cores pay.
+const TILED_QUERIES: usize = 16;
+const TILED_KEYS: usize = 32;
+/// As `MOST_KEYS`, `QUERIES` and, in bytes, what the warps of a block have put together at its end, in `attention_tiles.cu`.
+const KEYS_A_PASS: usize = 512;
+const QUERIES_A_BLOCK: usize = 32;
+const TOGETHER: usize = 8 * 16 * 34 * 4;
+
+/// The tensor cores' kernel for (batch, heads, queries, keys) without a bias, where there is one.
+fn tiles(d: usize, dtype: DType, (batch, heads, queries, keys): (usize, usize, usize, usize)) -> Result<Option<Kernel>> {
+    if d != 32 || dtype == DType::F32 || queries < TILED_QUERIES || keys < TILED_KEYS {
+        return Ok(None);
+    }
+    // Keys and values in rows of 32 numbers, each eight longer.
+    let shared = (keys.min(KEYS_A_PASS).next_multiple_of(16) * 2 * 40 * 2).max(TOGETHER);
+    let grid = (queries.div_ceil(QUERIES_A_BLOCK), heads, batch);
+    Ok(Some(Kernel { file: "attention_tiles", name: named!("attend_tiles_32", dtype)?, grid, block: (THREADS, 1), shared }))
+}
+
 /// The kernel for heads of `d` channels, and whether a block does one query.
 fn kernel(d: usize, dtype: DType, items: usize, long: bool) -> Result<Option<Kernel>> {
     let name = match (d, long) {
@@ -98,7 +117,8 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale:
     let items = batch * heads * nq;
     let few = few(c / heads, dtype, items, nk)?;
     let plain = kernel(c / heads, dtype, items, nk >= LONG)?;
-    let Some(kernel) = few.or(plain).filter(|_| aligned) else {
+    let tiles = if bias.is_none() { tiles(c / heads, dtype, (batch, heads, nq, nk))? } else { None };
+    let Some(kernel) = few.or(tiles).or(plain).filter(|_| aligned) else {
         let whole = |t: &Tensor| t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?.contiguous();
         return composed::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
     };
@@ -208,9 +228,9 @@ impl WindowAttention {
         let kernel = match (tiled, plain) {
             (Some(tiled), _) => {
                 arguments.bias = launch::contiguous(tiled.get(dtype)?, dtype, "window_attention")?;
-                let (name, queries, threads) =
-                    if window == 7 { (named_window(7, dtype), 1, 128) } else { (named_window(14, dtype), 2, 224) };
-                Kernel { file: "attention", name, grid: (sets, heads, queries), block: (threads, 1), shared: 0 }
+                // Blocks of queries, and warps of sixteen of them.
+                let (name, blocks, warps) = if window == 7 { (named_window(7, dtype), 1, 4) } else { (named_window(14, dtype), 2, 7) };
+                Kernel { file: "attention_tiles", name, grid: (sets, heads, blocks), block: (warps * 32, 1), shared: 0 }
             }
             (None, Some(kernel)) => {
                 arguments.bias = launch::optional(self.bias.as_ref(), DType::F32, "window_attention")?;

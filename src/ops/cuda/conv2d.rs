@@ -76,6 +76,22 @@ impl Conv2d {
         }
     }
 
+    /// Weight and bias, if it is a 1×1 convolution.
+    pub(super) fn pointwise(&self) -> Option<&Linear> {
+        match &self.weights {
+            Weights::Pointwise(linear) => Some(linear),
+            _ => None,
+        }
+    }
+
+    /// Weight `[kh·kw, channels]`, bias and kernel's size, if it is depthwise.
+    pub(super) fn depthwise(&self) -> Option<(&Typed, &Tensor, (usize, usize))> {
+        match &self.weights {
+            Weights::Depthwise(d) => Some((&d.weight, &d.bias, d.kernel)),
+            _ => None,
+        }
+    }
+
     fn output_size(&self, (h, w): (usize, usize), o: &Conv2dOptions) -> Result<(usize, usize)> {
         let (ph, pw) = (h + o.padding.top + o.padding.bottom, w + o.padding.left + o.padding.right);
         let (kh, kw) = self.kernel;
@@ -172,16 +188,30 @@ impl Depthwise {
             shift,
         };
         let aligned = c.is_multiple_of(8) && pixel.is_multiple_of(8) && arguments.input.is_multiple_of(8 * dtype.size_in_bytes() as u64);
-        // Pixels of a row that a thread makes.
-        let (name, each) = match (self.kernel, o.stride, aligned) {
-            ((3, 3), 1, true) => (named!("depthwise_3_1", dtype)?, 2),
-            ((3, 3), 2, true) => (named!("depthwise_3_2", dtype)?, 1),
-            ((5, 5), 1, true) => (named!("depthwise_5_1", dtype)?, 2),
-            _ => (named!("depthwise_any", dtype)?, 0),
-        };
-        let work = if each == 0 { b * out.0 * out.1 * c } else { b * out.0 * out.1.div_ceil(each) * c / 8 };
+        let kernel = depthwise_kernel(self.kernel, o.stride, aligned, &shape, dtype)?;
         // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
-        unsafe { Kernel::over("depthwise", name, work).launch(device, &[&arguments]) }?;
+        unsafe { kernel.launch(device, &[&arguments]) }?;
         Ok(y)
     }
+}
+
+const DEPTHWISE_THREADS: usize = 128;
+/// Threads that are enough for a kernel whose threads make more pixels to be the faster one.
+const ENOUGH_THREADS: usize = 40 << 10;
+const ENOUGH_THREADS_5X5: usize = 4 << 10;
+
+/// The kernel for an output of `shape`, a thread of which makes as many rows and columns of pixels as its name says.
+fn depthwise_kernel(kernel: (usize, usize), stride: usize, aligned: bool, shape: &[usize; 4], dtype: DType) -> Result<Kernel> {
+    let &[b, h, w, c] = shape;
+    let threads = |rows: usize, columns: usize| b * h.div_ceil(rows) * w.div_ceil(columns) * (c / 4);
+    let (name, work) = match (kernel, stride, aligned) {
+        ((3, 3), 1, true) if threads(4, 2) >= ENOUGH_THREADS => (named!("depthwise_3_1_4x2", dtype)?, threads(4, 2)),
+        ((3, 3), 1, true) => (named!("depthwise_3_1_2x2", dtype)?, threads(2, 2)),
+        ((3, 3), 2, true) => (named!("depthwise_3_2_2x2", dtype)?, threads(2, 2)),
+        ((5, 5), 1, true) if threads(2, 4) >= ENOUGH_THREADS_5X5 => (named!("depthwise_5_1_2x4", dtype)?, threads(2, 4)),
+        ((5, 5), 1, true) => (named!("depthwise_5_1_1x2", dtype)?, threads(1, 2)),
+        _ => return Ok(Kernel::over("depthwise", named!("depthwise_any", dtype)?, b * h * w * c)),
+    };
+    int(work)?;
+    Ok(Kernel { file: "depthwise", name, grid: (work.div_ceil(DEPTHWISE_THREADS), 1, 1), block: (DEPTHWISE_THREADS as u32, 1), shared: 0 })
 }

@@ -23,7 +23,7 @@ template <int V, typename T> __device__ __forceinline__ void write(const Depthwi
 #pragma unroll
     for (int i = 0; i < V; i++) sums[i] += add[i];
   }
-  activate(sums, p.activation, p.limit);
+  activate(sums, p.activation, p.limit, sizeof(T) == 2);
   if (p.scale != 1.f || p.shift != 0.f) {
 #pragma unroll
     for (int i = 0; i < V; i++) sums[i] = sums[i] * p.scale + p.shift;
@@ -31,55 +31,78 @@ template <int V, typename T> __device__ __forceinline__ void write(const Depthwi
   store_v(static_cast<T *>(p.out) + at, sums);
 }
 
-// A thread makes 8 channels of PX pixels of a row; the kernel is K×K at stride S.
-template <typename T, int K, int S, int PX> __device__ __forceinline__ void depthwise(const Depthwise &p) {
-  const int c8 = p.channels / 8, groups = (p.out_width + PX - 1) / PX;
-  long long index = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (index >= static_cast<long long>(p.batch) * p.out_height * groups * c8) return;
-  const int c = index % c8 * 8;
-  index /= c8;
-  const int ox = index % groups * PX;
-  index /= groups;
-  const int oy = index % p.out_height, image = index / p.out_height;
+// A thread makes four channels of PY×PX pixels; the kernel is K×K at stride S. All rows' numbers can be asked for before the first is
+// used: what lies outside is not read.
+template <typename T, int K, int S, int PY, int PX> __device__ __forceinline__ void depthwise(const Depthwise &p) {
+  using Raw = typename Four<T>::type;
+  constexpr int ROWS = (PY - 1) * S + K, COLUMNS = (PX - 1) * S + K;
+  const int c4 = p.channels / 4, across = (p.out_width + PX - 1) / PX, down = (p.out_height + PY - 1) / PY;
+  unsigned index = blockIdx.x * blockDim.x + threadIdx.x;
+  const int c = index % c4 * 4;
+  index /= c4;
+  const int ox = index % across * PX;
+  index /= across;
+  const int oy = index % down * PY, image = index / down;
+  if (image >= p.batch) return;
 
-  float sums[PX][8], bias[8];
-  load_8(p.bias + c, bias);
+  float sums[PY][PX][4], bias[4];
+  load_4(p.bias + c, bias);
 #pragma unroll
-  for (int px = 0; px < PX; px++)
+  for (int py = 0; py < PY; py++)
 #pragma unroll
-    for (int i = 0; i < 8; i++) sums[px][i] = bias[i];
+    for (int px = 0; px < PX; px++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) sums[py][px][i] = bias[i];
   const T *input = static_cast<const T *>(p.input) + static_cast<long long>(image) * p.height * p.width * p.pixel + c;
   const T *weight = static_cast<const T *>(p.weight) + c;
+  const int y0 = oy * S - p.top, x0 = ox * S - p.left;
+  Raw weights[K][K];
+  if constexpr (PY > 1) {
 #pragma unroll
-  for (int ky = 0; ky < K; ky++) {
-    int y = oy * S - p.top + ky;
-    if (y < 0 || y >= p.height) continue;
+    for (int i = 0; i < K * K; i++) weights[i / K][i % K] = *reinterpret_cast<const Raw *>(weight + i * p.channels);
+  }
+#pragma unroll
+  for (int iy = 0; iy < ROWS; iy++) {
+    const int y = y0 + iy;
+    const bool here = y >= 0 && y < p.height;
     const T *row = input + static_cast<long long>(y) * p.width * p.pixel;
-    float w[K][8];
+    Raw raw[COLUMNS];
 #pragma unroll
-    for (int kx = 0; kx < K; kx++) load_8(weight + (ky * K + kx) * p.channels, w[kx]);
+    for (int j = 0; j < COLUMNS; j++) {
+      const int x = x0 + j;
+      raw[j] = Raw{};
+      if (here && x >= 0 && x < p.width) raw[j] = *reinterpret_cast<const Raw *>(row + x * p.pixel);
+    }
+    if constexpr (PY == 1) {
 #pragma unroll
-    for (int j = 0; j < (PX - 1) * S + K; j++) {
-      int x = ox * S - p.left + j;
-      if (x < 0 || x >= p.width) continue;
-      float v[8];
-      load_8(row + static_cast<long long>(x) * p.pixel, v);
+      for (int kx = 0; kx < K; kx++) weights[iy][kx] = *reinterpret_cast<const Raw *>(weight + (iy * K + kx) * p.channels);
+    }
+    float v[COLUMNS][4];
 #pragma unroll
-      for (int px = 0; px < PX; px++) {
-        int kx = j - px * S;
-        if (kx >= 0 && kx < K) {
+    for (int j = 0; j < COLUMNS; j++) unpack_4(raw[j], v[j], T());
 #pragma unroll
-          for (int i = 0; i < 8; i++) sums[px][i] = fmaf(v[i], w[kx][i], sums[px][i]);
-        }
+    for (int py = 0; py < PY; py++) {
+      const int ky = iy - py * S;
+      if (ky < 0 || ky >= K) continue;
+#pragma unroll
+      for (int kx = 0; kx < K; kx++) {
+        float w[4];
+        unpack_4(weights[ky][kx], w, T());
+#pragma unroll
+        for (int px = 0; px < PX; px++)
+#pragma unroll
+          for (int i = 0; i < 4; i++) sums[py][px][i] = fmaf(v[px * S + kx][i], w[i], sums[py][px][i]);
       }
     }
   }
 #pragma unroll
-  for (int px = 0; px < PX; px++) {
-    if (ox + px >= p.out_width) break;
-    long long at = ((static_cast<long long>(image) * p.out_height + oy) * p.out_width + ox + px) * p.channels + c;
-    write<8, T>(p, at, sums[px]);
-  }
+  for (int py = 0; py < PY; py++)
+#pragma unroll
+    for (int px = 0; px < PX; px++) {
+      if (oy + py >= p.out_height || ox + px >= p.out_width) continue;
+      const long long at = ((static_cast<long long>(image) * p.out_height + oy + py) * p.out_width + ox + px) * p.channels + c;
+      write<4, T>(p, at, sums[py][px]);
+    }
 }
 
 // Any kernel, any number of channels: a thread makes one number.
@@ -105,9 +128,14 @@ template <typename T> __device__ __forceinline__ void depthwise_any(const Depthw
   write<1, T>(p, at, sum);
 }
 
+// Kernel's side, stride, rows and columns of pixels a thread makes.
+#define EACH(K, S, PY, PX, SUFFIX, TYPE)                                                                                                \
+  extern "C" __global__ void __launch_bounds__(128) depthwise_##K##_##S##_##PY##x##PX##_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise<TYPE, K, S, PY, PX>(p); }
 #define DEPTHWISE(SUFFIX, TYPE)                                                                                                         \
-  extern "C" __global__ void __launch_bounds__(256) depthwise_3_1_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise<TYPE, 3, 1, 2>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) depthwise_3_2_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise<TYPE, 3, 2, 1>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) depthwise_5_1_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise<TYPE, 5, 1, 2>(p); } \
+  EACH(3, 1, 4, 2, SUFFIX, TYPE)                                                                                                        \
+  EACH(3, 1, 2, 2, SUFFIX, TYPE)                                                                                                        \
+  EACH(3, 2, 2, 2, SUFFIX, TYPE)                                                                                                        \
+  EACH(5, 1, 2, 4, SUFFIX, TYPE)                                                                                                        \
+  EACH(5, 1, 1, 2, SUFFIX, TYPE)                                                                                                        \
   extern "C" __global__ void __launch_bounds__(256) depthwise_any_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise_any<TYPE>(p); }
 FOR_FLOATS(DEPTHWISE)

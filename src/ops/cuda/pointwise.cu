@@ -34,6 +34,11 @@ template <typename T> __device__ __forceinline__ void place(const T *__restrict_
   y[row * width + first + c] = x[row * stride + c];
 }
 
+// The same in units of 16 bytes, for any type.
+extern "C" __global__ void __launch_bounds__(256) place_16(const uint4 *__restrict__ x, uint4 *__restrict__ y, long long rows, int channels, long long stride, int first, int width) {
+  place(x, y, rows, channels, stride, first, width);
+}
+
 // Greatest number of each window; outside counts as 0.
 template <typename T, int V>
 __device__ __forceinline__ void max_pool(const T *__restrict__ x, T *__restrict__ y, int batch, int height, int width, int channels, int out_height, int out_width, int kernel, int stride, int top, int left) {

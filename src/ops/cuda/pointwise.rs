@@ -69,10 +69,15 @@ pub(crate) fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
     for part in parts {
         let part = even(part)?;
         let channels = part.dims().last().copied().unwrap_or(0);
-        let (from, stride) = (launch::address(&part)?, row_stride(&part).unwrap_or(channels) as i64);
-        let kernel = Kernel::over("pointwise", named!("place", dtype)?, rows * channels);
-        // SAFETY: the part has `rows` rows, `stride` apart; the parts' columns fill the rows of y.
-        unsafe { kernel.launch(device, &[&from, &out, &(rows as i64), &int(channels)?, &stride, &int(at)?, &int(width)?]) }?;
+        let (from, stride) = (launch::address(&part)?, row_stride(&part).unwrap_or(channels));
+        // Numbers in 16 bytes, if rows consist of such pieces.
+        let piece = 16 / dtype.size_in_bytes();
+        let whole = [channels, stride, at, width].iter().all(|n| n.is_multiple_of(piece)) && (from | out).is_multiple_of(16);
+        let (name, unit) = if whole { ("place_16", piece) } else { (named!("place", dtype)?, 1) };
+        let kernel = Kernel::over("pointwise", name, rows * channels / unit);
+        let (wide, stride) = (int(channels / unit)?, (stride / unit) as i64);
+        // SAFETY: the part has `rows` rows, `stride` apart; the parts' columns fill the rows of y; all in the kernel's unit.
+        unsafe { kernel.launch(device, &[&from, &out, &(rows as i64), &wide, &stride, &int(at / unit)?, &int(width / unit)?]) }?;
         at += channels;
     }
     Ok(y)

@@ -1,25 +1,24 @@
 //! Linear layers and convolutions: one kind of matrix product, see `gemm.cuh`.
 
 use super::{
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, THREADS, empty, int, named},
+    tiles::{ANY_CONV, ANY_LINEAR, ENOUGH_BLOCKS, FOUR_CONV, fastest, tile_for},
     typed::Typed,
 };
 use crate::ops::{
     Activation, Conv2dOptions, Part, Precision, Residual, Result,
     rows::{even, row_stride},
 };
-use candle_core::{CudaDevice, DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
-use std::{
-    collections::HashMap,
-    sync::{Mutex, OnceLock, PoisonError},
-};
+use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
+/// Pixels that a block of `conv_few.cu` makes.
+const FEW_PIXELS: usize = 512;
 /// Tensors that a product can take side by side (as in `gemm.cuh`).
 const MOST_PARTS: usize = 8;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-struct Source {
+pub(super) struct Source {
     start: u64,
     stride: i64,
     channels: i32,
@@ -29,29 +28,29 @@ struct Source {
 /// `Product` of `gemm.cuh`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-struct Product {
+pub(super) struct Product {
     parts: [Source; MOST_PARTS],
     weight: u64,
     bias: u64,
     residual: u64,
     out: u64,
-    part_count: i32,
-    rows: i32,
-    columns: i32,
-    inner: i32,
+    pub(super) part_count: i32,
+    pub(super) rows: i32,
+    pub(super) columns: i32,
+    pub(super) inner: i32,
     residual_rows: i32,
     residual_stride: i32,
     residual_last: i32,
     out_height: i32,
     out_width: i32,
-    height: i32,
-    width: i32,
-    kernel_height: i32,
-    kernel_width: i32,
-    stride: i32,
+    pub(super) height: i32,
+    pub(super) width: i32,
+    pub(super) kernel_height: i32,
+    pub(super) kernel_width: i32,
+    pub(super) stride: i32,
     top: i32,
     left: i32,
-    channels: i32,
+    pub(super) channels: i32,
     padded: i32,
     activation: i32,
     limit: f32,
@@ -62,83 +61,6 @@ struct Product {
 
 // SAFETY: plain numbers, laid out as the kernel's own type.
 unsafe impl DeviceRepr for Product {}
-
-/// A tile of the output that a block makes: its kernels for linear layers and convolutions, by the input's type.
-struct Tile {
-    rows: usize,
-    columns: usize,
-    threads: u32,
-    /// Bytes of shared memory.
-    shared: usize,
-    linear: [&'static str; 2],
-    conv: [&'static str; 2],
-}
-
-impl Tile {
-    const fn new(
-        rows: usize,
-        columns: usize,
-        threads: u32,
-        depth: usize,
-        stages: usize,
-        linear: [&'static str; 2],
-        conv: [&'static str; 2],
-    ) -> Self {
-        Self { rows, columns, threads, shared: stages * (rows + columns) * (depth + 8) * 2, linear, conv }
-    }
-
-    fn kernel(&self, conv: bool, dtype: DType, rows: usize, columns: usize) -> Kernel {
-        let names = if conv { &self.conv } else { &self.linear };
-        let name = names[usize::from(dtype == DType::BF16)];
-        let grid = (rows.div_ceil(self.rows), columns.div_ceil(self.columns), 1);
-        Kernel { file: "gemm", name, grid, block: (self.threads, 1), shared: self.shared }
-    }
-
-    fn blocks(&self, rows: usize, columns: usize) -> usize {
-        rows.div_ceil(self.rows) * columns.div_ceil(self.columns)
-    }
-}
-
-macro_rules! tile {
-    ($name:literal, $rows:literal, $columns:literal, $threads:literal, $depth:literal, $stages:literal) => {
-        Tile::new(
-            $rows,
-            $columns,
-            $threads,
-            $depth,
-            $stages,
-            [concat!("linear_", $name, "_f16"), concat!("linear_", $name, "_bf16")],
-            [concat!("conv_", $name, "_f16"), concat!("conv_", $name, "_bf16")],
-        )
-    };
-}
-
-/// As in `gemm.cu`, largest first.
-const TILES: [Tile; 5] = [
-    tile!("128x128", 128, 128, 256, 32, 3),
-    tile!("128x64", 128, 64, 256, 32, 4),
-    tile!("64x64", 64, 64, 128, 32, 4),
-    tile!("32x64", 32, 64, 128, 64, 3),
-    tile!("32x32", 32, 32, 128, 64, 4),
-];
-/// For few columns.
-const NARROW: Tile = tile!("128x32", 128, 32, 128, 32, 3);
-/// For addresses and channels that are not divisible by eight.
-const ANY_LINEAR: Tile = Tile::new(64, 64, 128, 32, 2, ["linear_any_f16", "linear_any_bf16"], [""; 2]);
-const ANY_CONV: Tile = Tile::new(128, 32, 128, 32, 2, [""; 2], ["conv_any_f16", "conv_any_bf16"]);
-/// For convolutions over channels divisible by four.
-const FOUR_CONV: Tile = Tile::new(128, 32, 128, 32, 3, [""; 2], ["conv_four_f16", "conv_four_bf16"]);
-/// About the multiprocessors of the chips this is for: a grid of fewer blocks leaves some idle.
-const ENOUGH_BLOCKS: usize = 120;
-
-/// The largest tile that still gives every multiprocessor work.
-fn tile_for(rows: usize, columns: usize) -> &'static Tile {
-    if columns <= 32 && NARROW.blocks(rows, columns) >= ENOUGH_BLOCKS {
-        return &NARROW;
-    }
-    let fits = |tile: &&Tile| tile.blocks(rows, columns) >= ENOUGH_BLOCKS && (tile.columns <= columns.next_multiple_of(32));
-    TILES.iter().find(fits).unwrap_or(&TILES[TILES.len() - 1])
-}
 
 /// The code of an activation in `common.cuh`, and the limit of [`Activation::Clamp`].
 pub(super) fn code(activation: Activation) -> (i32, f32) {
@@ -232,8 +154,11 @@ impl Weights {
         (product.activation, product.limit) = code(job.activation);
         (product.scale, product.shift) = job.affine.unwrap_or((1.0, 0.0));
         product.out_f32 = i32::from(out_type == DType::F32);
-        let mut kernel =
-            if split { split_kernel(x.dtype(), rows, self.columns)? } else { kernel(x.dtype(), in_f32, job, rows, self.columns)? };
+        let mut kernel = if split {
+            split_kernel(x.dtype(), rows, self.columns)?
+        } else {
+            kernel(x.dtype(), in_f32, job, rows, self.columns, self.inner)?
+        };
         let few = if in_f32 || !job.conv { None } else { few_kernel(x.dtype(), &product)? };
         if let Some(few) = few {
             kernel = few;
@@ -247,38 +172,6 @@ impl Weights {
     }
 }
 
-/// What the time of a product depends on.
-type Shape = (bool, DType, [i32; 10]);
-
-/// The kernel whose tiles are fastest for a product, found by trying at its first use (in a capture the one given); all of them
-/// give the same bits, since each sums in the order of k.
-fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype: DType, given: Kernel) -> Result<Kernel> {
-    static FASTEST: OnceLock<Mutex<HashMap<Shape, Kernel>>> = OnceLock::new();
-    let p = product;
-    let sizes = [p.rows, p.columns, p.inner, p.part_count, p.height, p.width, p.kernel_height, p.kernel_width, p.stride, p.channels];
-    let shape = (conv, dtype, sizes);
-    let known = FASTEST.get_or_init(Mutex::default);
-    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(kernel) = lock().get(&shape) {
-        return Ok(*kernel);
-    }
-    if super::times::is_capturing(&device.cuda_stream()) {
-        return Ok(given);
-    }
-    let (rows, columns) = (p.rows as usize, p.columns as usize);
-    let (mut best, mut least) = (given, f32::INFINITY);
-    for tile in TILES.iter().chain([&NARROW]) {
-        let kernel = tile.kernel(conv, dtype, rows, columns);
-        // SAFETY: as in `Weights::run`; each run writes the same result.
-        let time = unsafe { kernel.time(device, &[product]) }?;
-        if time < least {
-            (best, least) = (kernel, time);
-        }
-    }
-    lock().insert(shape, best);
-    Ok(best)
-}
-
 /// What is asked of one product.
 #[derive(Debug, Clone, Copy)]
 struct Job<'a> {
@@ -290,29 +183,35 @@ struct Job<'a> {
     affine: Option<(f32, f32)>,
 }
 
-/// The kernel for 3×3 convolutions of one or three channels, where it can make this one: without a residual, by eight outputs.
+/// The kernel for 3×3 convolutions of one or three channels, where it can make this one.
 fn few_kernel(dtype: DType, p: &Product) -> Result<Option<Kernel>> {
-    let name = match p.channels {
-        1 => named!("conv_few_1", dtype)?,
-        3 => named!("conv_few_3", dtype)?,
+    let (rows, columns) = (p.rows as usize, p.columns as usize);
+    let (name, across) = match (p.channels, columns) {
+        (1, ..=16) => (named!("conv_few_1_16", dtype)?, 16),
+        (1, _) => (named!("conv_few_1_32", dtype)?, 32),
+        (3, ..=16) => (named!("conv_few_3_16", dtype)?, 16),
+        (3, _) => (named!("conv_few_3_32", dtype)?, 32),
         _ => return Ok(None),
     };
-    let columns = p.columns as usize;
-    if (p.kernel_height, p.kernel_width) != (3, 3) || p.residual != 0 || p.out_f32 != 0 || !columns.is_multiple_of(8) || columns > 128 {
+    if (p.kernel_height, p.kernel_width) != (3, 3) {
         return Ok(None);
     }
-    let threads = p.rows as usize / p.out_width as usize * (p.out_width as usize).div_ceil(2) * columns / 8;
-    int(threads)?;
-    Ok(Some(Kernel { shared: 9 * p.channels as usize * columns * 4, ..Kernel::over("conv_few", name, threads) }))
+    let grid = (rows.div_ceil(FEW_PIXELS), columns.div_ceil(across), 1);
+    Ok(Some(Kernel { file: "conv_few", name, grid, block: (THREADS, 1), shared: 0 }))
 }
 
 /// The kernel that sums products of f32 numbers on the tensor cores.
 fn split_kernel(dtype: DType, rows: usize, columns: usize) -> Result<Kernel> {
-    let grid = (rows.div_ceil(32), columns.div_ceil(32), 1);
-    Ok(Kernel { file: "gemm_split", name: named!("split", dtype)?, grid, block: (128, 1), shared: 0 })
+    let blocks = |side: usize| (rows.div_ceil(side), columns.div_ceil(side), 1);
+    let (down, across, _) = blocks(64);
+    let large = down * across >= ENOUGH_BLOCKS;
+    let (name, side, stages) = if large { (named!("split_64", dtype)?, 64, 2) } else { (named!("split_32", dtype)?, 32, 4) };
+    // Tiles of 64 numbers of k: the left one of the input's type, three right ones of bf16, each row 16 bytes longer.
+    let shared = stages * side * ((64 * dtype.size_in_bytes() + 16) + 3 * (64 * 2 + 16));
+    Ok(Kernel { file: "gemm_split", name, grid: blocks(side), block: (THREADS, 1), shared })
 }
 
-fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize) -> Result<Kernel> {
+fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize, inner: usize) -> Result<Kernel> {
     if in_f32 {
         let small = rows.div_ceil(64) * columns.div_ceil(64) < ENOUGH_BLOCKS && !job.conv;
         let side = if small { 32 } else { 64 };
@@ -330,7 +229,7 @@ fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize
         (true, _) => &ANY_CONV,
         (false, _) => &ANY_LINEAR,
     };
-    Ok(tile.kernel(job.conv, dtype, rows, columns))
+    Ok(tile.kernel(job.conv, dtype, rows, columns, inner))
 }
 
 /// A linear layer's weights.
@@ -344,6 +243,16 @@ impl Linear {
     /// From `weight` `[out, in]` and `bias` `[out]`.
     pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         Ok(Self { inputs: weight.dim(1)?, weights: Weights::new(weight.clone(), bias)? })
+    }
+
+    /// Weight `[outputs, inputs]`, inputs padded to a multiple of eight, and bias.
+    pub(super) fn parameters(&self) -> (&Typed, Option<&Tensor>) {
+        (&self.weights.weight, self.weights.bias.as_ref())
+    }
+
+    /// Inputs and outputs.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.inputs, self.weights.columns)
     }
 
     /// `activation(x·Wᵀ + bias + residual)`.

@@ -23,65 +23,105 @@ constexpr int TOP_THREADS = 1024, MOST_TOP = 2048;
 
 // Positions of the k greatest of n numbers, greatest first, equal ones by position; a block a row, k up to MOST_TOP.
 //
-// The k-th greatest number is found bit by bit, by counting; then the position below which numbers equal to it are taken. The
-// chosen ones are put in order by counting, for each, those before it. `held` says that the row fits into shared memory.
-extern "C" __global__ void __launch_bounds__(TOP_THREADS) top_k(const float *__restrict__ x, unsigned *__restrict__ index, int n, int k, int held) {
-  __shared__ unsigned counts[64];
-  __shared__ unsigned chosen_keys[MOST_TOP], chosen_places[MOST_TOP];
+// The k-th greatest number is found two bits at a time, by counting; then the position below which numbers equal to it are taken. The
+// chosen ones are put in order by counting, for each, those before it. Threads hold their numbers where a row has at most HELD a thread
+// (0: they read them again each time).
+template <int HELD> __device__ __forceinline__ void top_k(const float *__restrict__ x, unsigned *__restrict__ index, int n, int k) {
+  // Each warp's three counts, at most 20 numbers a thread, in ten bits each or, where threads hold none, in three words; two rounds' worth.
+  __shared__ unsigned counts[2][3][32];
+  // Number and, smaller first, position as one.
+  __shared__ unsigned long long chosen[MOST_TOP];
   __shared__ unsigned found;
-  extern __shared__ unsigned keys[];
   const float *row = x + static_cast<long long>(blockIdx.x) * n;
-  const int thread = threadIdx.x, lane = thread % 32;
-  if (thread < 64) counts[thread] = 0;
+  const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
+  unsigned held[HELD > 0 ? HELD : 1];
+#pragma unroll
+  for (int j = 0; j < HELD; j++) held[j] = thread + j * TOP_THREADS < n ? ordered(row[thread + j * TOP_THREADS]) : 0;
   if (thread == 0) found = 0;
-  if (held)
-    for (int i = thread; i < n; i += TOP_THREADS) keys[i] = ordered(row[i]);
-  __syncthreads();
-  auto key_at = [&](int i) { return held ? keys[i] : ordered(row[i]); };
-  // Adds the counts of all threads into one cell, which each thread then reads.
-  auto add_up = [&](unsigned count, int cell) {
-    count = __reduce_add_sync(ALL_LANES, count);
-    if (lane == 0 && count > 0) atomicAdd(&counts[cell], count);
-    __syncthreads();
-    return counts[cell];
+  // Gives `one` each of this thread's numbers and its position.
+  auto each = [&](auto one) {
+    if constexpr (HELD > 0) {
+#pragma unroll
+      for (int j = 0; j < HELD; j++)
+        if (thread + j * TOP_THREADS < n) one(held[j], thread + j * TOP_THREADS);
+    } else {
+      for (int i = thread; i < n; i += TOP_THREADS) one(ordered(row[i]), i);
+    }
+  };
+  // The sums of the counts of all threads.
+  int round = 0;
+  auto add_up = [&](unsigned (&count)[3]) {
+    auto &cells = counts[round++ % 2];
+    if constexpr (HELD > 0) {
+      const unsigned packed = __reduce_add_sync(ALL_LANES, count[0] | count[1] << 10 | count[2] << 20);
+      if (lane == 0) cells[0][warp] = packed;
+      __syncthreads();
+      const unsigned got = cells[0][lane], low = __reduce_add_sync(ALL_LANES, (got & 1023) | (got >> 10 & 1023) << 16);
+      count[0] = low & 0xffff, count[1] = low >> 16, count[2] = __reduce_add_sync(ALL_LANES, got >> 20);
+    } else {
+#pragma unroll
+      for (int t = 0; t < 3; t++) {
+        const unsigned sum = __reduce_add_sync(ALL_LANES, count[t]);
+        if (lane == 0) cells[t][warp] = sum;
+      }
+      __syncthreads();
+#pragma unroll
+      for (int t = 0; t < 3; t++) count[t] = __reduce_add_sync(ALL_LANES, cells[t][lane]);
+    }
   };
 
-  // The greatest key that at least k keys reach.
-  unsigned bound = 0;
-  for (int bit = 31; bit >= 0; bit--) {
-    const unsigned tried = bound | 1u << bit;
-    unsigned count = 0;
-    for (int i = thread; i < n; i += TOP_THREADS) count += key_at(i) >= tried;
-    if (add_up(count, bit) >= static_cast<unsigned>(k)) bound = tried;
+  // The greatest key that at least k keys reach, and how many do.
+  unsigned bound = 0, reach = n;
+  for (int bit = 30; bit >= 0; bit -= 2) {
+    unsigned count[3] = {};
+    each([&](unsigned key, int) {
+#pragma unroll
+      for (unsigned t = 0; t < 3; t++) count[t] += key >= (bound | (t + 1) << bit);
+    });
+    add_up(count);
+    unsigned digit = 0;
+#pragma unroll
+    for (unsigned t = 0; t < 3; t++)
+      if (count[t] >= static_cast<unsigned>(k)) digit = t + 1, reach = count[t];
+    bound |= digit << bit;
   }
-  unsigned above = 0;
-  for (int i = thread; i < n; i += TOP_THREADS) above += key_at(i) > bound;
-  const unsigned equal = k - add_up(above, 32);
+  unsigned above[3] = {};
+  each([&](unsigned key, int) { above[0] += key > bound; });
+  add_up(above);
+  const unsigned equal = k - above[0];
   // The greatest position p such that fewer than `equal` of the keys equal to the bound lie before it: the last one taken.
-  unsigned last = 0;
-  for (int bit = 30; bit >= 0; bit--) {
-    const unsigned tried = last | 1u << bit;
-    // No position reaches n.
-    if (tried >= static_cast<unsigned>(n)) continue;
-    unsigned count = 0;
-    for (int i = thread; i < static_cast<int>(tried); i += TOP_THREADS) count += key_at(i) == bound;
-    if (add_up(count, 33 + bit) < equal) last = tried;
-  }
-  for (int i = thread; i < n; i += TOP_THREADS) {
-    const unsigned key = key_at(i);
-    if (key > bound || (key == bound && static_cast<unsigned>(i) <= last)) {
-      const unsigned at = atomicAdd(&found, 1u);
-      if (at < MOST_TOP) chosen_keys[at] = key, chosen_places[at] = i;
+  unsigned last = n;
+  if (reach > static_cast<unsigned>(k)) {
+    last = 0;
+    for (int bit = 30; bit >= 0; bit--) {
+      const unsigned tried = last | 1u << bit;
+      // No position reaches n.
+      if (tried >= static_cast<unsigned>(n)) continue;
+      unsigned count[3] = {};
+      each([&](unsigned key, int i) { count[0] += key == bound && static_cast<unsigned>(i) < tried; });
+      add_up(count);
+      if (count[0] < equal) last = tried;
     }
   }
+  each([&](unsigned key, int i) {
+    if (key > bound || (key == bound && static_cast<unsigned>(i) <= last)) {
+      const unsigned at = atomicAdd(&found, 1u);
+      if (at < MOST_TOP) chosen[at] = static_cast<unsigned long long>(key) << 32 | ~static_cast<unsigned>(i);
+    }
+  });
   __syncthreads();
-  for (int i = thread; i < k; i += TOP_THREADS) {
-    const unsigned key = chosen_keys[i], place = chosen_places[i];
-    int before = 0;
-    for (int j = 0; j < k; j++) before += chosen_keys[j] > key || (chosen_keys[j] == key && chosen_places[j] < place);
-    index[static_cast<long long>(blockIdx.x) * k + before] = place;
+  for (int i = warp; i < k; i += TOP_THREADS / 32) {
+    const unsigned long long own = chosen[i];
+    unsigned before = 0;
+    for (int j = lane; j < k; j += 32) before += chosen[j] > own;
+    before = __reduce_add_sync(ALL_LANES, before);
+    if (lane == 0) index[static_cast<long long>(blockIdx.x) * k + before] = ~static_cast<unsigned>(own);
   }
 }
+
+#define TOP_K(HELD)                                                                                                                     \
+  extern "C" __global__ void __launch_bounds__(TOP_THREADS) top_k_##HELD(const float *x, unsigned *index, int n, int k) { top_k<HELD>(x, index, n, k); }
+TOP_K(0) TOP_K(2) TOP_K(9) TOP_K(20)
 
 // Rows of x [batch, n, channels] by index [batch, k], and those of `anchors` [n, 4] f32; where `valid` [n] is 0, `blank` [channels]
 // stands for the row of x.

@@ -6,8 +6,8 @@ use candle_core::{DType, Tensor};
 
 /// Most that [`top_k`] chooses, as in `selection.cu`.
 const MOST_TOP: usize = 2048;
-/// Numbers of a row that are kept in shared memory, beside the chosen ones: 99 KiB is the least that a block can have on any chip.
-const HELD: usize = 20 << 10;
+/// Threads of [`top_k`]'s block.
+const TOP_THREADS: usize = 1024;
 
 /// See [`crate::ops::top_k`].
 pub(crate) fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
@@ -21,10 +21,15 @@ pub(crate) fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
     shape.push(k);
     let (index, out) = empty(device, shape, DType::U32)?;
     let from = launch::contiguous(&x, DType::F32, "top-k")?;
-    let held = n <= HELD;
-    let kernel = Kernel { file: "selection", name: "top_k", grid: (rows, 1, 1), block: (1024, 1), shared: if held { 4 * n } else { 0 } };
+    let name = match n.div_ceil(TOP_THREADS) {
+        ..=2 => "top_k_2",
+        ..=9 => "top_k_9",
+        ..=20 => "top_k_20",
+        _ => "top_k_0",
+    };
+    let kernel = Kernel { file: "selection", name, grid: (rows, 1, 1), block: (TOP_THREADS as u32, 1), shared: 0 };
     // SAFETY: x has `rows` rows of `n` numbers, the index `rows` rows of `k`.
-    unsafe { kernel.launch(device, &[&from, &out, &int(n)?, &int(k)?, &i32::from(held)]) }?;
+    unsafe { kernel.launch(device, &[&from, &out, &int(n)?, &int(k)?]) }?;
     Ok(index)
 }
 

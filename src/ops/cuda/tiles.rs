@@ -1,0 +1,185 @@
+//! Kernels for products of 16-bit numbers: which tiles there are, and which of them is fastest for a product.
+
+use super::{launch::Kernel, product::Product};
+use crate::ops::Result;
+use candle_core::{
+    CudaDevice, DType,
+    cuda_backend::{WrapErr, cudarc::driver::sys::CUdevice_attribute_enum},
+};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+/// A tile of the output that a block makes: its kernels for linear layers and convolutions, by the input's type.
+#[derive(Debug)]
+pub(super) struct Tile {
+    file: &'static str,
+    rows: usize,
+    columns: usize,
+    threads: u32,
+    /// Bytes of shared memory of a step, the most steps there is memory for, k of a step, and bytes beside them.
+    step: usize,
+    stages: usize,
+    depth: usize,
+    beside: usize,
+    linear: [&'static str; 2],
+    conv: [&'static str; 2],
+}
+
+impl Tile {
+    const fn new(
+        rows: usize,
+        columns: usize,
+        threads: u32,
+        depth: usize,
+        stages: usize,
+        linear: [&'static str; 2],
+        conv: [&'static str; 2],
+    ) -> Self {
+        let step = (rows + columns) * (depth + 8) * 2;
+        Self { file: "gemm", rows, columns, threads, step, stages, depth, beside: 0, linear, conv }
+    }
+
+    /// Of `gemm_hopper.cu`.
+    const fn hopper(rows: usize, columns: usize, stages: usize, linear: [&'static str; 2], conv: [&'static str; 2]) -> Self {
+        let (depth, threads) = (64, 2 * rows as u32);
+        let step = (rows + columns) * depth * 2;
+        Self { file: "gemm_hopper", rows, columns, threads, step, stages, depth, beside: 1024, linear, conv }
+    }
+
+    pub(super) fn kernel(&self, conv: bool, dtype: DType, rows: usize, columns: usize, inner: usize) -> Kernel {
+        let names = if conv { &self.conv } else { &self.linear };
+        let name = names[usize::from(dtype == DType::BF16)];
+        let (down, across) = (rows.div_ceil(self.rows), columns.div_ceil(self.columns));
+        if self.beside == 0 {
+            return Kernel { file: self.file, name, grid: (down, across, 1), block: (self.threads, 1), shared: self.stages * self.step };
+        }
+        let shared = self.beside + self.stages.min(inner.div_ceil(self.depth)) * self.step;
+        Kernel { file: self.file, name, grid: (down * across, 1, 1), block: (self.threads, 1), shared }
+    }
+
+    fn blocks(&self, rows: usize, columns: usize) -> usize {
+        rows.div_ceil(self.rows) * columns.div_ceil(self.columns)
+    }
+
+    /// Whether it is worth trying: not much wider than the output, and neither far too few nor far too many blocks.
+    fn may_be_fastest(&self, rows: usize, columns: usize) -> bool {
+        let (blocks, area) = (self.blocks(rows, columns), self.rows * self.columns);
+        let (smallest, wide) = (area <= 64 * 32, area >= 128 * 64 || self.columns >= columns);
+        self.columns < 2 * columns.next_multiple_of(16) && (blocks >= 32 || smallest) && (blocks <= 2048 || wide)
+    }
+}
+
+macro_rules! tile {
+    ($name:literal, $rows:literal, $columns:literal, $threads:literal, $depth:literal, $stages:literal) => {
+        Tile::new(
+            $rows,
+            $columns,
+            $threads,
+            $depth,
+            $stages,
+            [concat!("linear_", $name, "_f16"), concat!("linear_", $name, "_bf16")],
+            [concat!("conv_", $name, "_f16"), concat!("conv_", $name, "_bf16")],
+        )
+    };
+}
+
+macro_rules! hopper {
+    ($name:literal, $rows:literal, $columns:literal, $stages:literal) => {
+        Tile::hopper(
+            $rows,
+            $columns,
+            $stages,
+            [concat!("linear_", $name, "_f16"), concat!("linear_", $name, "_bf16")],
+            [concat!("conv_", $name, "_f16"), concat!("conv_", $name, "_bf16")],
+        )
+    };
+}
+
+/// As in `gemm.cu`, largest first.
+const TILES: [Tile; 5] = [
+    tile!("128x128", 128, 128, 256, 32, 3),
+    tile!("128x64", 128, 64, 256, 32, 4),
+    tile!("64x64", 64, 64, 128, 32, 4),
+    tile!("32x64", 32, 64, 128, 64, 3),
+    tile!("32x32", 32, 32, 128, 64, 4),
+];
+/// For few columns.
+const NARROW: Tile = tile!("128x32", 128, 32, 128, 32, 3);
+/// For addresses and channels that are not divisible by eight.
+pub(super) const ANY_LINEAR: Tile = Tile::new(64, 64, 128, 32, 2, ["linear_any_f16", "linear_any_bf16"], [""; 2]);
+pub(super) const ANY_CONV: Tile = Tile::new(128, 32, 128, 32, 2, [""; 2], ["conv_any_f16", "conv_any_bf16"]);
+/// For convolutions over channels divisible by four.
+pub(super) const FOUR_CONV: Tile = Tile::new(128, 32, 128, 32, 3, [""; 2], ["conv_four_f16", "conv_four_bf16"]);
+/// As in `gemm_hopper.cu`: for compute capability 9.0. Where there is work for two blocks on each multiprocessor, few steps in memory
+/// leave room for the second; else many hide the way to memory.
+const HOPPER: [Tile; 14] = [
+    hopper!("128x256_9_4", 128, 256, 4),
+    hopper!("128x160_9_5", 128, 160, 5),
+    hopper!("128x160_9_3", 128, 160, 3),
+    hopper!("128x128_9_5", 128, 128, 5),
+    hopper!("128x128_9_3", 128, 128, 3),
+    hopper!("128x96_9_3", 128, 96, 3),
+    hopper!("128x64_9_3", 128, 64, 3),
+    hopper!("128x32_9_3", 128, 32, 3),
+    hopper!("64x128_9_4", 64, 128, 4),
+    hopper!("64x80_9_4", 64, 80, 4),
+    hopper!("64x64_9_8", 64, 64, 8),
+    hopper!("64x64_9_4", 64, 64, 4),
+    hopper!("64x32_9_8", 64, 32, 8),
+    hopper!("64x16_9_10", 64, 16, 10),
+];
+/// About the multiprocessors of the chips this is for: a grid of fewer blocks leaves some idle.
+pub(super) const ENOUGH_BLOCKS: usize = 120;
+
+/// The largest tile that still gives every multiprocessor work.
+pub(super) fn tile_for(rows: usize, columns: usize) -> &'static Tile {
+    if columns <= 32 && NARROW.blocks(rows, columns) >= ENOUGH_BLOCKS {
+        return &NARROW;
+    }
+    let fits = |tile: &&Tile| tile.blocks(rows, columns) >= ENOUGH_BLOCKS && (tile.columns <= columns.next_multiple_of(32));
+    TILES.iter().find(fits).unwrap_or(&TILES[TILES.len() - 1])
+}
+
+/// Whether the kernels of `gemm_hopper.cu` do anything there.
+pub(super) fn is_hopper(device: &CudaDevice) -> Result<bool> {
+    let stream = device.cuda_stream();
+    let part = |which| stream.context().attribute(which).w();
+    let major = part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+    Ok((major, part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?) == (9, 0))
+}
+
+/// What the time of a product depends on.
+type Shape = (bool, DType, [i32; 10]);
+
+/// The kernel whose tiles are fastest for a product, found by trying at its first use (in a capture the one given); all of them
+/// give the same bits, since each sums in the order of k.
+pub(super) fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype: DType, given: Kernel) -> Result<Kernel> {
+    static FASTEST: OnceLock<Mutex<HashMap<Shape, Kernel>>> = OnceLock::new();
+    let p = product;
+    let sizes = [p.rows, p.columns, p.inner, p.part_count, p.height, p.width, p.kernel_height, p.kernel_width, p.stride, p.channels];
+    let shape = (conv, dtype, sizes);
+    let known = FASTEST.get_or_init(Mutex::default);
+    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kernel) = lock().get(&shape) {
+        return Ok(*kernel);
+    }
+    if super::times::is_capturing(&device.cuda_stream()) {
+        return Ok(given);
+    }
+    let (rows, columns, inner) = (p.rows as usize, p.columns as usize, p.inner as usize);
+    // Of gemm.cu only the small tiles can be faster than warpgroups.
+    let (of_hopper, of_any) = if is_hopper(device)? { (&HOPPER[..], &TILES[3..]) } else { (&[][..], &TILES[..]) };
+    let (mut best, mut least) = (given, f32::INFINITY);
+    for tile in of_hopper.iter().chain(of_any).chain([&NARROW]).filter(|tile| tile.may_be_fastest(rows, columns)) {
+        let kernel = tile.kernel(conv, dtype, rows, columns, inner);
+        // SAFETY: `Product` is the kernel's own type; as in `Weights::run`, and each run writes the same result.
+        let time = unsafe { kernel.time(device, &[product]) }?;
+        if time < least {
+            (best, least) = (kernel, time);
+        }
+    }
+    lock().insert(shape, best);
+    Ok(best)
+}
