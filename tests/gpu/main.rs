@@ -46,6 +46,7 @@ const GROUPS: &[Group] = &[
     ("dfine-l", |engine| models::dfine(engine, "l")),
     ("dfine-x", |engine| models::dfine(engine, "x")),
     ("mobile-sam", models::mobile_sam),
+    ("decoder-slots", models::decoder_slots),
     ("choose-objects", resident::choose_objects),
     ("resident", resident::same_as_legacy),
     ("fallback", resident::fallback),

@@ -253,3 +253,27 @@ pub(crate) fn out_of_memory(engine: &Engine) -> Outcome {
     report.check("the device works on", again);
     report.finish()
 }
+
+/// Masks must not depend on how many others are decoded beside them, or a resumed run would end in other bytes.
+pub(crate) fn decoder_slots(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    for dtype in [DType::F16, DType::F32] {
+        let model = segmenter(engine)?;
+        let embedding = model.encode(&report.up(&image(1)?, dtype)?).map_err(text)?;
+        let boxes = prompt_boxes(48)?;
+        let masks = |n: usize| -> Result<Vec<f32>, String> {
+            let prompts = report.up(&boxes.narrow(0, 0, n).map_err(text)?, DType::F32)?;
+            let output = model.decode(&embedding, &Prompts::from_boxes(&prompts).map_err(text)?, false).map_err(text)?;
+            report.down(&output.low_res_masks)
+        };
+        let expected = masks(48)?;
+        for n in [1, 2, 4, 8, 16, 32] {
+            let found = masks(n)?;
+            let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+            let most = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+            report
+                .check(&format!("{dtype:?}: {n} of 48 boxes: {differing} of {} logits differ, by {most:.1e}", found.len()), differing == 0);
+        }
+    }
+    report.finish()
+}
