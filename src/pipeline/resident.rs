@@ -201,7 +201,7 @@ impl<'a> Resident<'a> {
         let mut tokens = None;
         for (at, taken) in frames.iter().enumerate() {
             let values: Vec<f32> = prompts.iter().flat_map(|group| group.values.iter().copied()).collect();
-            tokens = self.bring(at, &taken.frame, &values)?;
+            tokens = Engine::in_frame(taken.number, || self.bring(at, &taken.frame, &values))?;
         }
         self.lead.within(Stage::Detect, || self.forward.launch())?;
         let slots = if self.models.detector.is_some() && self.models.segmenter.is_some() { self.slots.now() } else { 0 };

@@ -262,9 +262,10 @@ pub(crate) fn decoder_slots(engine: &Engine) -> Outcome {
         let embedding = model.encode(&report.up(&image(1)?, dtype)?).map_err(text)?;
         let boxes = prompt_boxes(48)?;
         let masks = |n: usize| -> Result<Vec<f32>, String> {
-            let prompts = report.up(&boxes.narrow(0, 0, n).map_err(text)?, DType::F32)?;
+            let prompts = boxes.narrow(0, 0, n).and_then(|b| b.contiguous()).map_err(text)?;
+            let prompts = engine.upload_tensor(Stage::Load, &prompts).map_err(text)?;
             let output = model.decode(&embedding, &Prompts::from_boxes(&prompts).map_err(text)?, false).map_err(text)?;
-            report.down(&output.low_res_masks)
+            host(engine, &output.low_res_masks)
         };
         let expected = masks(48)?;
         for n in [1, 2, 4, 8, 16, 32] {
