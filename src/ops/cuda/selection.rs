@@ -22,9 +22,9 @@ pub(crate) fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
     let (index, out) = empty(device, shape, DType::U32)?;
     let from = launch::contiguous(&x, DType::F32, "top-k")?;
     let name = match n.div_ceil(TOP_THREADS) {
-        ..=2 => "top_k_2",
-        ..=9 => "top_k_9",
-        ..=20 => "top_k_20",
+        0..=2 => "top_k_2",
+        3..=9 => "top_k_9",
+        10..=20 => "top_k_20",
         _ => "top_k_0",
     };
     let kernel = Kernel { file: "selection", name, grid: (rows, 1, 1), block: (TOP_THREADS as u32, 1), shared: 0 };
