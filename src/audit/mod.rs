@@ -19,11 +19,12 @@ mod table;
 mod verdict;
 mod work_log;
 
+pub use crate::pipeline::Mode;
 pub use attribute::{Attributed, attribute};
 pub use classify::{Chain, Class, Finding, Kind, Row, chains, classify, rows};
 pub use html::to_html;
 pub use recording::{Recording, RecordingError};
-pub use report::{Announced, AuditReport, Graph, Mode, ModeReport, Observed, PerFrame, StageReport};
+pub use report::{Announced, AuditReport, Graph, ModeReport, Observed, PerFrame, StageReport};
 pub use run::{AuditPlan, Capture, Observation, Pass, observe, run};
 pub use series::{Latency, Progress, Sample};
 pub use table::to_text;

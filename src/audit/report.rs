@@ -8,46 +8,15 @@ use super::{
     verdict::{Bounds, Kpi, Measured, Verdict},
     work_log::Works,
 };
-use crate::engine::{Direction, Stage};
+use crate::{
+    engine::{Direction, Stage},
+    pipeline::Mode,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
-
-/// How the pipeline brings data from stage to stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Nothing crosses to the host between the decoded frame and the packed result.
-    Resident,
-    /// Boxes and masks come to the host between the stages.
-    Legacy,
-}
-
-impl Mode {
-    /// The modes that the pipeline has on a GPU, or on the CPU, the default first.
-    pub fn available(on_cpu: bool) -> &'static [Self] {
-        if on_cpu { &[Self::Legacy] } else { &[Self::Resident, Self::Legacy] }
-    }
-
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Resident => "resident",
-            Self::Legacy => "legacy",
-        }
-    }
-}
-
-impl From<Mode> for crate::pipeline::Mode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Resident => Self::Resident,
-            Mode::Legacy => Self::Legacy,
-        }
-    }
-}
 
 /// An audit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

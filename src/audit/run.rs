@@ -5,14 +5,14 @@ use super::{
     attribute::attribute,
     cupti::{Captured, Session},
     recording::Recording,
-    report::{self, Announced, AuditReport, Graph, Mode, ModeReport, Observed},
+    report::{self, Announced, AuditReport, Graph, ModeReport, Observed},
     series::{self, End, Progress, Sampled, Sampler},
     verdict::{Bounds, Measured, kpis, verdict},
     work_log::{ClockAlone, WorkLog, Works},
 };
 use crate::{
     engine::{Engine, Stage},
-    pipeline::{Cancel, Event, Execution, Observer, OnError, PipelineError, Plan, Task},
+    pipeline::{Cancel, Event, Execution, Mode, Observer, OnError, PipelineError, Plan, Task},
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
 };
@@ -109,7 +109,7 @@ impl AuditPlan {
     fn execution(&self, mode: Mode) -> Execution {
         match mode {
             Mode::Legacy => Execution::default(),
-            Mode::Resident => Execution { mode: mode.into(), batch: self.batch, latency: self.one_at_a_time },
+            Mode::Resident => Execution { mode, batch: self.batch, latency: self.one_at_a_time },
         }
     }
 

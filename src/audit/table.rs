@@ -3,9 +3,10 @@
 use super::{
     classify::{Class, Kind, Row},
     record::{CopyWay, MemoryKind},
-    report::{AuditReport, Mode, ModeReport, Observed},
+    report::{AuditReport, ModeReport, Observed},
     verdict::{Holds, Kpi},
 };
+use crate::pipeline::Mode;
 use std::fmt::Write;
 
 /// The audit as text, with line ends.

@@ -1,9 +1,11 @@
 //! How frames go through the models: on the device from end to end, or stage by stage.
 
-use std::{fmt, str::FromStr};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Whether results of one stage come to the host before the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Nothing crosses between the decoded frame and its packed result; on a GPU only.
     Resident,
@@ -11,29 +13,24 @@ pub enum Mode {
     Legacy,
 }
 
-/// A word that is no mode.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}: not a mode; use resident or legacy")]
-pub struct ModeError(String);
+impl Mode {
+    /// The modes that there are on a GPU, or on the CPU, the default first.
+    pub fn available(on_cpu: bool) -> &'static [Self] {
+        if on_cpu { &[Self::Legacy] } else { &[Self::Resident, Self::Legacy] }
+    }
 
-impl FromStr for Mode {
-    type Err = ModeError;
-
-    fn from_str(text: &str) -> Result<Self, ModeError> {
-        match text {
-            "resident" => Ok(Self::Resident),
-            "legacy" => Ok(Self::Legacy),
-            _ => Err(ModeError(text.to_owned())),
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resident => "resident",
+            Self::Legacy => "legacy",
         }
     }
 }
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Resident => "resident",
-            Self::Legacy => "legacy",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -9,13 +9,14 @@ use super::{
     Detector, ModelError, Segmenter,
     picture::{self, Picture},
     prompts::{Prompted, UserPrompts},
+    resident_graphs::{BOX, Key, PromptGroup, record_decoder, record_forward},
     resident_layout::{FrameLayout, MaskRows, Slots},
 };
 use crate::{
     engine::{Download, Engine, Recording, Stage, Uploads},
     frame::{Frame, Object},
     geometry::{LongestSide, Size},
-    models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts, Prompts},
+    models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
     ops::{self, Normalisation, ObjectChoice},
 };
 use candle_core::{DType, Tensor};
@@ -69,8 +70,7 @@ pub(super) struct Resident<'a> {
     in_flight: usize,
     uploads: Uploads,
     forward: Recording,
-    /// By tokens of a prompt and slots of a frame.
-    decoders: BTreeMap<(usize, usize), Recording>,
+    decoders: BTreeMap<Key, Recording>,
     classes: Option<Tensor>,
     result: Option<Tensor>,
     idle: Vec<Download>,
@@ -93,9 +93,6 @@ struct Flight {
     download: Option<Download>,
     submit: Duration,
 }
-
-/// Boxes of a detector have two tokens, their corners.
-const BOX: usize = 0;
 
 impl<'a> Resident<'a> {
     /// Captures the models for batches of `batch` frames. With `latency` one batch is worked on at a time. Prompts that differ from
@@ -306,7 +303,7 @@ impl<'a> Resident<'a> {
     }
 
     /// Decodes what the slots are prompted with; the masks from slot `first` on of each `rows` go to their place in the result.
-    fn outline(&mut self, key: (usize, usize), rows: &[(usize, &MaskRows)], result: &Tensor) -> Result<(), ModelError> {
+    fn outline(&mut self, key: Key, rows: &[(usize, &MaskRows)], result: &Tensor) -> Result<(), ModelError> {
         let lead = self.lead.clone();
         let decoder = self.decoder(key)?;
         lead.within(Stage::Segment, || decoder.launch())?;
@@ -351,7 +348,7 @@ impl<'a> Resident<'a> {
     }
 
     /// The mask decoder for that many tokens a prompt and slots a frame.
-    fn decoder(&mut self, key: (usize, usize)) -> Result<&Recording, ModelError> {
+    fn decoder(&mut self, key: Key) -> Result<&Recording, ModelError> {
         if !self.decoders.contains_key(&key) {
             let (Some(segmenter), Some(embedding)) = (self.models.segmenter, self.forward.outputs().last()) else {
                 return Err(ModelError::NoModels);
@@ -382,82 +379,4 @@ impl<'a> Resident<'a> {
         };
         Ok(Some(layouts.iter().enumerate().map(one).collect()))
     }
-}
-
-/// Prompts with as many tokens each, with room for more: the last one stands for those that are not there.
-#[derive(Debug, Clone)]
-pub(super) struct PromptGroup {
-    /// Places of the objects in the frame's list.
-    pub(super) objects: Vec<usize>,
-    values: Vec<f32>,
-    tokens: usize,
-    slots: usize,
-}
-
-impl PromptGroup {
-    fn new(packed: &PackedPrompts) -> Self {
-        let (values, [objects, tokens, width]) = packed.values();
-        let slots = Slots::for_objects(objects);
-        let last = values.len().saturating_sub(tokens * width);
-        let mut all = values.to_vec();
-        for _ in objects..slots {
-            all.extend_from_slice(values.get(last..).unwrap_or(&[]));
-        }
-        Self { objects: packed.objects().to_vec(), values: all, tokens, slots }
-    }
-}
-
-/// Detector and image encoder side by side.
-fn record_forward(models: Models<'_>, lead: &Engine, batch: usize) -> Result<Recording, ModelError> {
-    let mut inputs = Vec::new();
-    if let Some(detector) = models.detector {
-        let config = detector.model().config();
-        let (size, engine) = (config.input_size, detector.engine());
-        inputs.push(engine.zeros(engine.dtype(), &[batch, size.height as usize, size.width as usize, config.channels()])?);
-        engine.synchronise()?;
-    }
-    if models.segmenter.is_some() {
-        inputs.push(lead.zeros(lead.dtype(), &[batch, IMAGE_SIDE, IMAGE_SIDE, 3])?);
-    }
-    Recording::new(lead, inputs, |inputs| -> Result<Vec<Tensor>, ModelError> {
-        let (mut inputs, mut outputs) = (inputs.iter(), Vec::new());
-        if let (Some(detector), Some(pixels)) = (models.detector, models.detector.and_then(|_| inputs.next())) {
-            detector.engine().follow(lead)?;
-            let found = lead.within(Stage::Detect, || detector.model().forward(pixels))?;
-            outputs.extend([found.logits, found.pred_boxes]);
-        }
-        if let (Some(segmenter), Some(pixels)) = (models.segmenter, inputs.next()) {
-            outputs.push(lead.within(Stage::Segment, || segmenter.model().encode(pixels))?);
-        }
-        if let Some(detector) = models.detector {
-            lead.follow(detector.engine())?;
-        }
-        Ok(outputs)
-    })
-}
-
-fn record_decoder(segmenter: &Segmenter, embedding: &Tensor, key: (usize, usize), batch: usize) -> Result<Recording, ModelError> {
-    let ((tokens, slots), engine) = (key, segmenter.engine());
-    let prompts = match tokens {
-        BOX => engine.zeros(DType::F32, &[batch * slots, 4])?,
-        _ => engine.zeros(DType::F32, &[slots, tokens, crate::models::mobile_sam::TOKEN_WIDTH])?,
-    };
-    Recording::new(engine, vec![embedding.clone(), prompts], |inputs| -> Result<Vec<Tensor>, ModelError> {
-        let [embedding, prompts] = inputs else { return Err(ModelError::NoModels) };
-        engine.within(Stage::Segment, || {
-            let embedding = repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;
-            let prompts = if tokens == BOX { Prompts::from_boxes(prompts)? } else { Prompts::from_packed(prompts)? };
-            let output = segmenter.model().decode(&embedding, &prompts, segmenter.multimask())?;
-            Ok(vec![output.low_res_masks, output.iou_predictions])
-        })
-    })
-}
-
-/// Each of several images as often as it has slots; a single one serves all slots as it is.
-fn repeated(embedding: &Tensor, slots: usize) -> ops::Result<Tensor> {
-    let (images, h, w, c) = embedding.dims4()?;
-    if images == 1 || slots == 1 {
-        return Ok(embedding.clone());
-    }
-    embedding.unsqueeze(1)?.broadcast_as((images, slots, h, w, c))?.contiguous()?.reshape((images * slots, h, w, c))
 }

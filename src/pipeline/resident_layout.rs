@@ -1,6 +1,6 @@
 //! Where the parts of a packed result lie, and what they say.
 
-use super::{Detector, ModelError, prompts::Prompted, resident::PromptGroup};
+use super::{Detector, ModelError, prompts::Prompted, resident_graphs::PromptGroup};
 use crate::{
     frame::{Mask, Object},
     geometry::{LongestSide, Size},

@@ -1,7 +1,7 @@
 //! `audit`.
 
 use crate::{
-    audit_args::{self, AuditArgs, BoundArgs},
+    audit_args::{AuditArgs, BoundArgs},
     exit::Exit,
     inputs::{self, usage},
     run::on_interrupt,
@@ -23,8 +23,8 @@ use ultramotion::{
 pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let opened = inputs::engine(&args.device)?;
     let (mode, compare) = modes(args, opened.is_cpu())?;
-    let input = args.input.to_inputs();
-    let decode = inputs::decode(&input.decode)?;
+    let source_options = inputs::all_of(&args.source)?;
+    let decode = source_options.decode;
     if let Some(path) = &args.report {
         // Before the work is done, not after it.
         fs::write(path, "").map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))?;
@@ -33,8 +33,8 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
     let bars = Arc::new(Bars { terminal: terminal.clone(), current: Mutex::default() });
     let plan = AuditPlan {
-        sources: inputs::sources(&input, terminal),
-        source_options: inputs::source_options(&input, false)?,
+        sources: inputs::sources(&args.source, terminal),
+        source_options,
         frames: args.frames.get().into(),
         warm_up: args.warm_up.into(),
         duration: args.duration,
@@ -92,10 +92,7 @@ fn write_page(path: &Path, page: &str) -> anyhow::Result<()> {
 
 /// The mode to audit, and the one to compare it with.
 fn modes(args: &AuditArgs, on_cpu: bool) -> anyhow::Result<(Mode, Option<Mode>)> {
-    let asked = args.mode.map(|mode| match mode {
-        audit_args::Mode::Resident => Mode::Resident,
-        audit_args::Mode::Legacy => Mode::Legacy,
-    });
+    let asked = args.mode.map(Mode::from);
     let available = Mode::available(on_cpu);
     let mode = match asked.or(available.first().copied()) {
         Some(mode) if available.contains(&mode) => mode,

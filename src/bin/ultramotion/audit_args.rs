@@ -1,17 +1,13 @@
 //! What was typed after `audit`.
 
-use crate::args::{DetectorArgs, DeviceArgs, InputArgs, OnError, SegmenterArgs, SelectionArgs};
-use clap::{Args, ValueEnum};
-use std::{
-    num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
-    time::Duration,
-};
+use crate::common_args::{DetectorArgs, DeviceArgs, Mode, SegmenterArgs, SelectionArgs, SourceArgs};
+use clap::Args;
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     #[command(flatten)]
-    pub(crate) input: AuditInputArgs,
+    pub(crate) source: SourceArgs,
     /// Frames that are judged; inputs are read again when they have fewer
     #[arg(long, value_name = "N", default_value = "200")]
     pub(crate) frames: NonZeroU32,
@@ -51,45 +47,6 @@ pub(crate) struct AuditArgs {
     pub(crate) device: DeviceArgs,
 }
 
-/// As [`InputArgs`], without a choice of frames: `--frames` is their number here.
-#[derive(Debug, Args)]
-pub(crate) struct AuditInputArgs {
-    /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list on stdin; repeatable
-    #[arg(short, long, required = true, value_name = "PATH")]
-    pub(crate) input: Vec<PathBuf>,
-    /// Every Nth frame of each source
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) stride: NonZeroU64,
-    /// Grey window of DICOM images: the file's own, or centre and width
-    #[arg(long, value_name = "auto|CENTER,WIDTH", default_value = "auto", allow_hyphen_values = true)]
-    pub(crate) window: String,
-    /// Take numbered files of a folder as separate images, not as the frames of one sequence
-    #[arg(long)]
-    pub(crate) as_images: bool,
-    /// Refuse pictures of more than this many pixels
-    #[arg(long, value_name = "N", default_value_t = ultramotion::sources::DEFAULT_MAX_PIXELS)]
-    pub(crate) max_pixels: u64,
-    /// Where to decode video: auto, gpu or cpu; auto takes the GPU for H.264 and HEVC of 8 bits where models run on one
-    #[arg(long, value_name = "PLACE", default_value = "auto")]
-    pub(crate) decode: String,
-}
-
-impl AuditInputArgs {
-    pub(crate) fn to_inputs(&self) -> InputArgs {
-        InputArgs {
-            input: self.input.clone(),
-            frames: None,
-            stride: self.stride,
-            on_error: OnError::Skip,
-            window: self.window.clone(),
-            as_images: self.as_images,
-            max_pixels: self.max_pixels,
-            decode: self.decode.clone(),
-            keep_patient_data: false,
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bounds (exit code 1 unless all hold)")]
 pub(crate) struct BoundArgs {
@@ -111,14 +68,6 @@ pub(crate) struct BoundArgs {
     /// Least share of stages that stay on the device, 0 to 1
     #[arg(long, value_name = "P", default_value = "0.9")]
     pub(crate) min_resident: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// Nothing crosses to the host between the decoded frame and the packed result
-    Resident,
-    /// Boxes and masks come to the host between the stages
-    Legacy,
 }
 
 /// `300s`, `5m`, `1h`, or seconds alone.

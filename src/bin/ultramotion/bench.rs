@@ -1,7 +1,8 @@
 //! `bench`.
 
 use crate::{
-    args::{BenchArgs, DetectorArgs, SegmenterArgs},
+    args::BenchArgs,
+    common_args::{DetectorArgs, SegmenterArgs},
     exit::Exit,
     inputs::{self, usage},
     terminal::Terminal,

@@ -1,7 +1,9 @@
 //! From what was typed to sources, models and a plan's common parts.
 
 use crate::{
-    args::{DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OnError, OutputArgs, SegmenterArgs, SelectionArgs},
+    common_args::{
+        self, DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OnError, OutputArgs, SegmenterArgs, SelectionArgs, SourceArgs,
+    },
     exit::UsageError,
     terminal::{Downloads, Terminal},
 };
@@ -22,7 +24,7 @@ pub(crate) fn usage(option: &str, problem: impl std::fmt::Display) -> anyhow::Er
 }
 
 /// The sources that the inputs stand for, in order.
-pub(crate) fn sources(args: &InputArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, SourceError>> {
+pub(crate) fn sources(args: &SourceArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, SourceError>> {
     let inputs: Vec<OsString> = args.input.iter().map(|path| path.clone().into_os_string()).collect();
     let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom };
     let expanded = expand(&inputs, options, &mut io::stdin().lock());
@@ -32,20 +34,27 @@ pub(crate) fn sources(args: &InputArgs, terminal: &Terminal) -> Vec<Result<Sourc
     expanded.sources
 }
 
-/// How the sources are read.
-pub(crate) fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<SourceOptions> {
-    let selection = match &args.frames {
-        Some(text) => text.parse::<FrameSelection>().map_err(|e| usage("--frames", e))?,
-        None => FrameSelection::default(),
-    };
+/// How the sources are read, all frames of them.
+pub(crate) fn all_of(args: &SourceArgs) -> anyhow::Result<SourceOptions> {
     let window: Window = args.window.parse().map_err(|e| usage("--window", e))?;
     Ok(SourceOptions {
-        selection: selection.with_stride(args.stride),
+        selection: FrameSelection::default().with_stride(args.stride),
         max_pixels: args.max_pixels,
         decode: decode(&args.decode)?,
-        dicom: DicomOptions { window, keep_patient_data: args.keep_patient_data, stored_values },
+        dicom: DicomOptions { window, ..DicomOptions::default() },
         ..SourceOptions::default()
     })
+}
+
+/// How the sources are read.
+pub(crate) fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<SourceOptions> {
+    let all = all_of(&args.source)?;
+    let selection = match &args.frames {
+        Some(text) => text.parse::<FrameSelection>().map_err(|e| usage("--frames", e))?.with_stride(args.source.stride),
+        None => all.selection,
+    };
+    let dicom = DicomOptions { keep_patient_data: args.keep_patient_data, stored_values, ..all.dicom };
+    Ok(SourceOptions { selection, dicom, ..all })
 }
 
 /// Where videos are decoded.
@@ -125,10 +134,19 @@ pub(crate) const BATCH: usize = 4;
 /// Most that can be named.
 const MOST_BATCH: usize = 64;
 
+impl From<common_args::Mode> for Mode {
+    fn from(mode: common_args::Mode) -> Self {
+        match mode {
+            common_args::Mode::Resident => Self::Resident,
+            common_args::Mode::Legacy => Self::Legacy,
+        }
+    }
+}
+
 /// How frames go through the models on `engine`.
 pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result<Execution> {
     let best = Execution::of(engine);
-    let mode = args.mode.as_deref().map_or(Ok(best.mode), str::parse).map_err(|e| usage("--mode", e))?;
+    let mode = args.mode.map_or(best.mode, Mode::from);
     if mode == Mode::Resident && engine.is_cpu() {
         return Err(usage("--mode resident", "there is nothing to cross to on the CPU; leave --mode out, or use --device cuda"));
     }
@@ -184,12 +202,12 @@ pub(crate) fn segmenter(args: &SegmenterArgs, engine: &Engine, terminal: &Termin
 pub(crate) fn settings(task: &str, input: &InputArgs, outputs: &OutputSet, more: &[(&str, Value)]) -> BTreeMap<String, Value> {
     let mut settings = BTreeMap::from([
         ("task".to_owned(), json!(task)),
-        ("input".to_owned(), json!(input.input.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())),
+        ("input".to_owned(), json!(input.source.input.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())),
         ("frames".to_owned(), json!(input.frames)),
-        ("stride".to_owned(), json!(input.stride)),
-        ("window".to_owned(), json!(input.window)),
-        ("as-images".to_owned(), json!(input.as_images)),
-        ("decode".to_owned(), json!(input.decode)),
+        ("stride".to_owned(), json!(input.source.stride)),
+        ("window".to_owned(), json!(input.source.window)),
+        ("as-images".to_owned(), json!(input.source.as_images)),
+        ("decode".to_owned(), json!(input.source.decode)),
         ("keep-patient-data".to_owned(), json!(input.keep_patient_data)),
         ("write".to_owned(), json!(outputs.to_string())),
     ]);

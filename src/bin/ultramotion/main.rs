@@ -6,6 +6,7 @@ mod args;
 mod audit;
 mod audit_args;
 mod bench;
+mod common_args;
 mod completions;
 mod doctor;
 mod eval;

@@ -1,7 +1,8 @@
 //! `models list|pull|inspect|verify|init`.
 
 use crate::{
-    args::{DeviceArgs, ModelsArgs, ModelsCommand},
+    args::{ModelsArgs, ModelsCommand},
+    common_args::DeviceArgs,
     exit::Exit,
     inputs::{self, usage},
     terminal::{Downloads, Terminal},

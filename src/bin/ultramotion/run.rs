@@ -1,7 +1,8 @@
 //! `extract`, `detect`, `segment` and `pipeline`.
 
 use crate::{
-    args::{DetectArgs, DeviceArgs, ExecutionArgs, ExtractArgs, InputArgs, OutputArgs, PipelineArgs, SegmentArgs, SelectionArgs},
+    args::{DetectArgs, ExtractArgs, PipelineArgs, SegmentArgs},
+    common_args::{DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SelectionArgs},
     exit::Exit,
     inputs::{self, usage},
     report::Report,
@@ -146,7 +147,7 @@ fn run(
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
         settings: inputs::settings(task.name(), input, &outputs, &more),
-        sources: inputs::sources(input, terminal),
+        sources: inputs::sources(&input.source, terminal),
         source_options,
         on_error: inputs::on_error(input),
         output: output.output.clone(),

@@ -1,0 +1,138 @@
+//! Groups of options that several commands have.
+
+use clap::{Args, ValueEnum};
+use std::{num::NonZeroU64, path::PathBuf};
+
+/// Where frames come from.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list on stdin; repeatable
+    #[arg(short, long, required = true, value_name = "PATH")]
+    pub(crate) input: Vec<PathBuf>,
+    /// Every Nth frame of each source
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) stride: NonZeroU64,
+    /// Grey window of DICOM images: the file's own, or centre and width
+    #[arg(long, value_name = "auto|CENTER,WIDTH", default_value = "auto", allow_hyphen_values = true)]
+    pub(crate) window: String,
+    /// Take numbered files of a folder as separate images, not as the frames of one sequence
+    #[arg(long)]
+    pub(crate) as_images: bool,
+    /// Refuse pictures of more than this many pixels
+    #[arg(long, value_name = "N", default_value_t = ultramotion::sources::DEFAULT_MAX_PIXELS)]
+    pub(crate) max_pixels: u64,
+    /// Where to decode video: auto, gpu or cpu; auto takes the GPU for H.264 and HEVC of 8 bits where models run on one, and says so
+    /// where it takes the CPU instead
+    #[arg(long, value_name = "PLACE", default_value = "auto")]
+    pub(crate) decode: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Frames A to B of each source, B left out; either may be missing (10..20, ..100, 50..)
+    #[arg(long, value_name = "A..B")]
+    pub(crate) frames: Option<String>,
+    /// After an input that cannot be read: go on with the next, or end the run
+    #[arg(long, value_enum, default_value = "skip")]
+    pub(crate) on_error: OnError,
+    /// Write DICOM attributes that identify the patient into outputs
+    #[arg(long)]
+    pub(crate) keep_patient_data: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    Skip,
+    Stop,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Folder for results; made if missing, refused if not empty
+    #[arg(short, long, value_name = "DIR", default_value = "ultramotion-out")]
+    pub(crate) output: PathBuf,
+    /// What to write: jsonl, coco, masks, overlay, yolo, frames (jsonl is always written)
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub(crate) write: Option<Vec<String>>,
+    /// Go on with a run that was killed, to the same results
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
+    /// Remove an earlier run's results from the folder first
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// auto, cpu, cuda or cuda:N; a CUDA device that is not there is an error
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+    /// Numbers between layers: auto (f16 on a GPU, f32 on the CPU), f32, f16 or bf16; scores and boxes are f32 all the same
+    #[arg(long, value_name = "TYPE", default_value = "auto")]
+    pub(crate) dtype: String,
+    /// Threads for inference on the CPU [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+/// How data gets from stage to stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Nothing crosses to the host between the decoded frame and its packed result
+    Resident,
+    /// Boxes and masks come to the host between the stages
+    Legacy,
+}
+
+/// How frames go through the models.
+#[derive(Debug, Args)]
+pub(crate) struct ExecutionArgs {
+    /// How data gets from stage to stage on a GPU [default: resident; on the CPU there is legacy only]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// Frames that a GPU works on together: a number, or auto
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    pub(crate) batch: String,
+    /// Hold one frame at a time on a GPU: each result as soon as it can be had, fewer frames a second
+    #[arg(long)]
+    pub(crate) latency: bool,
+    /// Several GPUs by number, instead of --device: batches are dealt out among them in turn, results stay in order
+    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "device")]
+    pub(crate) devices: Vec<usize>,
+    /// When a GPU has no memory left, go on on the CPU and say so; else that is an error
+    #[arg(long)]
+    pub(crate) allow_cpu_fallback: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DetectorArgs {
+    /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt);
+    /// without it the built-in dfine-n-phantom
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) detector: Option<String>,
+    /// Class names, one a line, for a checkpoint that has none or other ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SelectionArgs {
+    /// Least score of an object, 0 to 1
+    #[arg(long, value_name = "P", default_value = "0.5")]
+    pub(crate) confidence: f32,
+    /// Most objects a frame, best first
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) max_objects: usize,
+    /// Only these classes, by name or number
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    pub(crate) classes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SegmenterArgs {
+    /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors); without it the built-in mobile-sam-phantom
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) segmenter: Option<String>,
+}
