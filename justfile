@@ -18,6 +18,10 @@ test *args:
 test-gpu *args:
     cargo test --release --features cuda --test gpu -- {{args}}
 
+# Everything that needs an NVIDIA GPU in one call: builds, checks, times beside PyTorch, audits, soaks. Arguments choose steps.
+gpu *steps:
+    tools/gpu.sh {{steps}}
+
 # Faults planted into a loop on an NVIDIA GPU, which the audit must find. Arguments choose cases.
 test-gpu-audit *args:
     cargo test --release --features cuda --test gpu_audit -- {{args}}

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Frames a second, latency and memory of a run, from its KPI lines (`ultramotion pipeline --kpi run.jsonl`).
+
+    python tools/kpi_summary.py run.jsonl [--skip 100]
+
+The first frames, during which models are prepared, are left out.
+"""
+
+import argparse
+import json
+import statistics
+
+
+def quantile(values, q):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(q * (len(ordered) - 1)))]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file")
+    parser.add_argument("--skip", type=int, default=100)
+    args = parser.parse_args()
+    with open(args.file, encoding="utf-8") as lines:
+        events = [json.loads(line) for line in lines]
+    frames = [event for event in events if event["event"] == "frame"][args.skip :]
+    if len(frames) < 2:
+        raise SystemExit(f"{args.file}: has {len(frames)} frames after the first {args.skip}; two are needed")
+    summary = {"frames": len(frames), "per_second": round((len(frames) - 1) / max(frames[-1]["ts"] - frames[0]["ts"], 1e-3), 1)}
+    for key in ("latency_ms", "submit_ms", "decode_ms"):
+        values = [frame[key] for frame in frames if key in frame]
+        if values:
+            summary[key] = {"median": quantile(values, 0.5), "p99": quantile(values, 0.99)}
+    memory = [frame["device_memory_mb"] for frame in frames if "device_memory_mb" in frame]
+    if memory:
+        summary["device_memory_mb"] = {"first": memory[0], "last": memory[-1], "most": max(memory)}
+    summary["objects"] = round(statistics.mean(frame["objects"] for frame in frames), 2)
+    summary["other_events"] = sorted({event["event"] for event in events} - {"frame", "source-began", "source-ended"})
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()
