@@ -5,9 +5,9 @@
 use super::{Direction, Engine, EngineError, Stage, cuda};
 use candle_core::{
     DType, Tensor,
-    cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result},
+    cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result, sys},
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
     move |e| EngineError::Driver { what, reason: e.to_string() }
@@ -184,6 +184,9 @@ pub struct Download {
     host: Option<Pinned>,
     bytes: usize,
     ready: CudaEvent,
+    /// What lies before each, and moments in the device's work; more of these than names are from earlier work.
+    marked: Vec<&'static str>,
+    moments: Vec<CudaEvent>,
 }
 
 impl fmt::Debug for Download {
@@ -199,7 +202,36 @@ impl Download {
     /// [`EngineError::Unsupported`] on the CPU, [`EngineError::Driver`] if the driver refuses an event.
     pub fn new(engine: &Engine) -> Result<Self, EngineError> {
         let ready = stream(engine)?.context().new_event(None).map_err(driver("an event"))?;
-        Ok(Self { engine: engine.clone(), host: None, bytes: 0, ready })
+        Ok(Self { engine: engine.clone(), host: None, bytes: 0, ready, marked: Vec::new(), moments: Vec::new() })
+    }
+
+    /// Marks the moment at which the device will have done what was asked of it so far, as the end of `what` since the mark before; the
+    /// first mark after a wait for a result ends nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the device failed.
+    pub fn mark(&mut self, what: &'static str) -> Result<(), EngineError> {
+        let main = stream(&self.engine)?;
+        if self.moments.len() <= self.marked.len() {
+            let timed = sys::CUevent_flags::CU_EVENT_DEFAULT;
+            self.moments.push(main.context().new_event(Some(timed)).map_err(driver("an event"))?);
+        }
+        let Some(moment) = self.moments.get(self.marked.len()) else { return Ok(()) };
+        moment.record(&main).map_err(driver("an event"))?;
+        self.marked.push(what);
+        Ok(())
+    }
+
+    /// How long the device was at what the marks tell apart, and forgets them; a moment that has not come yet tells nothing.
+    pub fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
+        let marked = std::mem::take(&mut self.marked);
+        let between = self.moments.iter().zip(self.moments.iter().skip(1)).zip(marked.into_iter().skip(1));
+        let time = |((start, end), what): ((&CudaEvent, &CudaEvent), &'static str)| {
+            // SAFETY: both events are alive and were recorded; the driver only reads them.
+            let ms = unsafe { result::event::elapsed(start.cu_event(), end.cu_event()) }.ok()?;
+            Some((what, Duration::try_from_secs_f32(ms / 1e3).ok()?))
+        };
+        between.filter_map(time).collect()
     }
 
     /// Starts to bring down a contiguous u32 tensor, after all that was asked of the device so far. One at a time: what was started

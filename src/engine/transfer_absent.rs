@@ -2,6 +2,7 @@
 
 use super::{Engine, EngineError, Stage};
 use candle_core::Tensor;
+use std::time::Duration;
 
 /// Cannot be made in this build.
 #[derive(Debug)]
@@ -44,6 +45,19 @@ impl Download {
     /// [`EngineError::NotOnGpu`].
     pub fn new(_: &Engine) -> Result<Self, EngineError> {
         Err(EngineError::NotOnGpu)
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn mark(&mut self, _: &'static str) -> Result<(), EngineError> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
+        match *self {}
     }
 
     /// Never called.

@@ -242,11 +242,10 @@ impl<'a> Flow<'a> {
     }
 
     fn landed(&mut self, landed: Landed) -> Result<Finished, PipelineError> {
-        let Landed { taken, objects, submit } = landed;
-        self.times.record(Stages::SUBMIT, submit);
+        let Landed { taken, objects, times: stages } = landed;
+        stages.iter().for_each(|(stage, time)| self.times.record(stage, *time));
         let objects = self.rescued(&taken.frame, objects);
-        let times =
-            FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages: vec![(Stages::SUBMIT, submit)] };
+        let times = FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages };
         self.finished(taken.frame, objects, times)
     }
 

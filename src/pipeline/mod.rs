@@ -107,6 +107,10 @@ impl Stages {
     pub const MASKS: &'static str = "masks";
     /// Asking a GPU for all the work on a frame, where nothing is waited for in between.
     pub const SUBMIT: &'static str = "submit";
+    /// Bringing frames to both models' inputs on a GPU, the way up included.
+    pub const PREPROCESS: &'static str = "preprocess";
+    /// Detector and image encoder side by side on a GPU.
+    pub const FORWARD: &'static str = "forward";
     /// Stages between a decoded frame and its result.
     pub const OF_A_FRAME: [&'static str; 7] =
         [Self::DETECT_PREPROCESS, Self::DETECT, Self::SELECT, Self::SEGMENT_PREPROCESS, Self::ENCODE, Self::DECODE_MASKS, Self::MASKS];

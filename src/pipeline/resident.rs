@@ -6,7 +6,7 @@
 //! with as many slots as it needs.
 
 use super::{
-    Detector, ModelError, Segmenter,
+    Detector, ModelError, Segmenter, Stages,
     picture::{self, Picture},
     prompts::{Prompted, UserPrompts},
     resident_graphs::{BOX, Key, PromptGroup, record_decoder, record_forward},
@@ -58,8 +58,9 @@ pub(super) type Objects = Result<Vec<Object>, ModelError>;
 pub(super) struct Landed {
     pub(super) taken: Taken,
     pub(super) objects: Objects,
-    /// Time the host took to ask for the work on it.
-    pub(super) submit: Duration,
+    /// Times of a frame, of those that were worked on together the mean: what the host took to ask for the work, and what the device
+    /// took for each stage.
+    pub(super) times: Vec<(&'static str, Duration)>,
 }
 
 pub(super) struct Resident<'a> {
@@ -146,17 +147,31 @@ impl<'a> Resident<'a> {
             let objects = Engine::in_frame(number, || self.read(&flight));
             match objects {
                 // Not enough slots: the same frames again, with more.
-                Ok(None) => flight = self.take_off(std::mem::take(&mut flight.frames)),
+                Ok(None) => {
+                    if let Some(mut download) = flight.download.take() {
+                        download.take_times();
+                        self.idle.push(download);
+                    }
+                    flight = self.take_off(std::mem::take(&mut flight.frames));
+                }
                 Ok(Some(objects)) => return Some(self.landed(flight, objects)),
                 Err(error) => return Some(self.failed(flight, error)),
             }
         }
     }
 
-    fn landed(&mut self, flight: Flight, objects: Vec<Objects>) -> Vec<Landed> {
+    fn landed(&mut self, mut flight: Flight, objects: Vec<Objects>) -> Vec<Landed> {
+        let of_device = flight.download.as_mut().map(Download::take_times).unwrap_or_default();
         self.idle.extend(flight.download);
-        let submit = flight.submit / flight.frames.len().max(1) as u32;
-        flight.frames.into_iter().zip(objects).map(|(taken, objects)| Landed { taken, objects, submit }).collect()
+        let frames = flight.frames.len().max(1) as u32;
+        let mut times: Vec<(&'static str, Duration)> = vec![(Stages::SUBMIT, flight.submit / frames)];
+        for (stage, time) in of_device {
+            match times.iter_mut().find(|(known, _)| *known == stage) {
+                Some((_, sum)) => *sum += time / frames,
+                None => times.push((stage, time / frames)),
+            }
+        }
+        flight.frames.into_iter().zip(objects).map(|(taken, objects)| Landed { taken, objects, times: times.clone() }).collect()
     }
 
     /// The error is each frame's: the first gets it as it is, the others in words.
@@ -165,7 +180,7 @@ impl<'a> Resident<'a> {
         let mut error = Some(error);
         let each = flight.frames.into_iter().map(|taken| {
             let objects = Err(error.take().unwrap_or_else(|| ModelError::Batch(words.clone())));
-            Landed { taken, objects, submit: Duration::ZERO }
+            Landed { taken, objects, times: Vec::new() }
         });
         each.collect()
     }
@@ -195,26 +210,30 @@ impl<'a> Resident<'a> {
             Some(prompted) => self.pack_prompts(frames, prompted)?,
             None => Vec::new(),
         };
+        download.mark("")?;
         let mut tokens = None;
         for (at, taken) in frames.iter().enumerate() {
             let values: Vec<f32> = prompts.iter().flat_map(|group| group.values.iter().copied()).collect();
             tokens = Engine::in_frame(taken.number, || self.bring(at, &taken.frame, &values))?;
         }
+        download.mark(Stages::PREPROCESS)?;
         self.lead.within(Stage::Detect, || self.forward.launch())?;
+        download.mark(Stages::FORWARD)?;
         let slots = if self.models.detector.is_some() && self.models.segmenter.is_some() { self.slots.now() } else { 0 };
         let most = self.models.detector.map_or(0, |d| d.most_objects());
         let (layouts, words) = FrameLayout::of(frames.iter().map(|t| t.frame.size()), most, slots, &prompts);
         let result = self.room(words)?;
         if let Some(detector) = self.models.detector {
             self.choose(detector, &layouts, &result, slots)?;
+            download.mark(Stages::SELECT)?;
         }
         if slots > 0 {
             let rows: Vec<(usize, &MaskRows)> =
                 layouts.iter().enumerate().flat_map(|(at, l)| l.masks.iter().map(move |rows| (at * slots, rows))).collect();
-            self.outline((BOX, slots), &rows, &result)?;
+            self.outline((BOX, slots), &rows, &result, download)?;
         }
         if let (Some(tokens), Some(layout)) = (tokens, layouts.first()) {
-            self.outline_prompts(&prompts, layout, &tokens, &result)?;
+            self.outline_prompts(&prompts, layout, (&tokens, &result), download)?;
         }
         let packed = result.narrow(0, 0, words).map_err(ModelError::op("result"))?;
         download.start(Stage::Pack, &packed)?;
@@ -303,10 +322,11 @@ impl<'a> Resident<'a> {
     }
 
     /// Decodes what the slots are prompted with; the masks from slot `first` on of each `rows` go to their place in the result.
-    fn outline(&mut self, key: Key, rows: &[(usize, &MaskRows)], result: &Tensor) -> Result<(), ModelError> {
+    fn outline(&mut self, key: Key, rows: &[(usize, &MaskRows)], result: &Tensor, download: &mut Download) -> Result<(), ModelError> {
         let lead = self.lead.clone();
         let decoder = self.decoder(key)?;
         lead.within(Stage::Segment, || decoder.launch())?;
+        download.mark(Stages::DECODE_MASKS)?;
         let [logits, scores] = decoder.outputs() else { return Err(ModelError::NoModels) };
         let one = |first: usize, rows: &MaskRows| -> ops::Result<()> {
             let (scaled, frame) = (rows.scaled(), rows.frame());
@@ -315,7 +335,8 @@ impl<'a> Resident<'a> {
             ops::best_masks_to_bits(&logits, &scores, IMAGE_SIDE, scaled, frame, &out)
         };
         let all = || rows.iter().try_for_each(|(first, rows)| one(*first, rows));
-        lead.within(Stage::Mask, all).map_err(ModelError::op("mask upsampling"))
+        lead.within(Stage::Mask, all).map_err(ModelError::op("mask upsampling"))?;
+        Ok(download.mark(Stages::MASKS)?)
     }
 
     /// The user's prompts in the segmenter's input, in groups of as many tokens each.
@@ -331,8 +352,8 @@ impl<'a> Resident<'a> {
         &mut self,
         groups: &[PromptGroup],
         layout: &FrameLayout,
-        tokens: &Tensor,
-        result: &Tensor,
+        (tokens, result): (&Tensor, &Tensor),
+        download: &mut Download,
     ) -> Result<(), ModelError> {
         let mut at = 0;
         for (group, rows) in groups.iter().zip(&layout.masks) {
@@ -341,7 +362,7 @@ impl<'a> Resident<'a> {
             let input = self.decoder(key)?.inputs().get(1).cloned().ok_or(ModelError::NoModels)?;
             let part = tokens.narrow(0, at, bytes).map_err(ModelError::op("prompts"))?;
             self.lead.within(Stage::Segment, || ops::floats_of_bytes(&part, &input)).map_err(ModelError::op("prompts"))?;
-            self.outline(key, &[(0, rows)], result)?;
+            self.outline(key, &[(0, rows)], result, download)?;
             at += bytes;
         }
         Ok(())
