@@ -167,6 +167,24 @@ fn selected_frames_keep_number_time_and_pixels() {
 }
 
 #[test]
+fn threads_change_no_pixel() {
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/phantom-demo.mp4");
+    let with = |threads| {
+        let options = VideoOptions { threads, ..Default::default() };
+        let (frames, errors) = run(&mut VideoSource::open(&spec(&clip), 0, &options).unwrap());
+        assert!(errors.is_empty(), "{errors:?}");
+        frames
+    };
+    let (one, several) = (with(1), with(4));
+    assert_eq!((one.len(), one[0].size()), (60, Size::new(512, 512)));
+    assert_eq!(one.len(), several.len());
+    for (a, b) in one.iter().zip(&several) {
+        assert_eq!((a.index, a.timestamp), (b.index, b.timestamp));
+        assert!(a.image().unwrap().data() == b.image().unwrap().data(), "frame {}", a.index);
+    }
+}
+
+#[test]
 fn a_video_in_memory_is_the_same() {
     let path = media("h264.mp4");
     let info = SourceInfo {

@@ -80,7 +80,7 @@ pub struct SourceOptions {
     pub decode: Decode,
     /// The device that may decode them; a run takes that of its models where there is none.
     pub device: Option<DecodeDevice>,
-    /// Threads of a video decoder on the CPU; 0 leaves it to FFmpeg (one for each core).
+    /// Threads of a video decoder on the CPU, and of the conversion of its frames to RGB; 0 is one for each core.
     pub decode_threads: usize,
     /// Largest picture that is decoded, in pixels; one frame of it takes up to 8 bytes a pixel while being decoded.
     pub max_pixels: u64,

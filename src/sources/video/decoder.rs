@@ -84,7 +84,7 @@ impl VideoDecoder {
             path,
             input,
             decoder,
-            converter: Converter::new(options.max_pixels),
+            converter: Converter::new(options.max_pixels, options.threads),
             frame: frame::Video::empty(),
             frame_is_waiting: false,
             index: 0,

@@ -11,6 +11,7 @@ mod ffmpeg;
 mod gpu;
 mod input;
 mod pixels;
+mod scaler;
 mod support;
 
 pub use gpu::VideoPicture;
@@ -27,7 +28,7 @@ use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
 /// How a video is decoded.
 #[derive(Debug, Clone)]
 pub struct VideoOptions {
-    /// Threads of a decoder on the CPU; 0 leaves it to FFmpeg (one for each core).
+    /// Threads of a decoder on the CPU, and of the conversion of its frames to RGB; 0 is one for each core. The pixels do not depend on it.
     pub threads: usize,
     /// Largest frame that is decoded, in pixels.
     pub max_pixels: u64,

@@ -1,65 +1,38 @@
 //! Decoded frames to 8 bits, grey or RGB.
 
+use super::scaler::{Content, Scaler, threads_for};
 use crate::{
     engine::Matrix,
     frame::{Channels, Image},
     geometry::Size,
     sources::image::composite_over_black,
 };
-use video_rs::ffmpeg::{
-    ffi,
-    format::{Pixel, pixel::Descriptor},
-    frame,
-    software::scaling::{Context, Flags},
-};
-
-/// Exact rounding, the same bytes on every machine, and chroma interpolated to full resolution.
-const FLAGS: Flags =
-    Flags::BICUBIC.union(Flags::ACCURATE_RND).union(Flags::BITEXACT).union(Flags::FULL_CHR_H_INT).union(Flags::FULL_CHR_H_INP);
+use video_rs::ffmpeg::{format::Pixel, frame};
 
 /// `AVCOL_RANGE_MPEG` and `AVCOL_RANGE_JPEG`, as stable as FFmpeg's ABI.
 const LIMITED: i32 = 1;
 const FULL: i32 = 2;
 
-/// Flags of `AVPixFmtDescriptor`.
-const PALETTE: u64 = 1 << 1;
-const RGB: u64 = 1 << 5;
-const ALPHA: u64 = 1 << 7;
-
-#[allow(unsafe_code)]
-fn flags(descriptor: Descriptor) -> u64 {
-    // SAFETY: descriptors are constants of FFmpeg.
-    unsafe { (*descriptor.as_ptr()).flags }
-}
-
 /// Converts frames. Keeps what the conversion of frames of one kind needs.
 pub(super) struct Converter {
     max_pixels: u64,
+    threads: usize,
     scaler: Option<Scaler>,
 }
 
 /// What a conversion depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
-    format: Pixel,
-    size: Size,
+    pub(super) format: Pixel,
+    pub(super) size: Size,
     matrix: i32,
     range: i32,
 }
 
-struct Scaler {
-    kind: Kind,
-    context: Context,
-    output: frame::Video,
-}
-
-// SAFETY: a swscale context belongs to no thread; it is used by one at a time, as `&mut` demands.
-#[allow(unsafe_code)]
-unsafe impl Send for Scaler {}
-
 impl Converter {
-    pub(super) fn new(max_pixels: u64) -> Self {
-        Self { max_pixels, scaler: None }
+    /// For frames of `max_pixels` at most, on so many threads; 0 is one for each core.
+    pub(super) fn new(max_pixels: u64, threads: usize) -> Self {
+        Self { max_pixels, threads, scaler: None }
     }
 
     /// The picture of a frame, not turned.
@@ -73,9 +46,9 @@ impl Converter {
         if let Some(grey) = Grey::parse(descriptor.name()) {
             return grey.convert(frame, kind);
         }
-        let has_alpha = flags(descriptor) & ALPHA != 0;
-        let target = match (descriptor.nb_components(), has_alpha) {
-            (1, false) if flags(descriptor) & PALETTE == 0 => Pixel::GRAY8,
+        let content = Content::of(descriptor);
+        let target = match (descriptor.nb_components(), content.has_alpha) {
+            (1, false) if !content.has_palette => Pixel::GRAY8,
             (_, true) => Pixel::RGBA,
             (_, false) => Pixel::RGB24,
         };
@@ -95,15 +68,14 @@ impl Converter {
     }
 
     fn scale(&mut self, frame: &frame::Video, kind: Kind, target: Pixel) -> Result<&frame::Video, String> {
-        if self.scaler.as_ref().is_none_or(|s| s.kind != kind) {
+        if self.scaler.as_ref().is_none_or(|s| s.kind() != kind) {
             self.scaler = None;
         }
         let scaler = match &mut self.scaler {
             Some(scaler) => scaler,
-            none => none.insert(Scaler::new(kind, target)?),
+            none => none.insert(Scaler::new(kind, target, threads_for(kind.size, self.threads))?),
         };
-        scaler.context.run(frame, &mut scaler.output).map_err(|e| format!("cannot be converted to RGB: {e}"))?;
-        Ok(&scaler.output)
+        scaler.run(frame)
     }
 }
 
@@ -144,7 +116,7 @@ impl Kind {
     }
 
     /// The frame's matrix as swscale numbers it: BT.601 where none is stated or it is none of YCbCr with fixed coefficients.
-    fn coefficients(self) -> i32 {
+    pub(super) fn coefficients(self) -> i32 {
         const BT709: i32 = 1;
         const BT601: i32 = 5;
         const FCC: i32 = 4;
@@ -155,31 +127,6 @@ impl Kind {
             m if BT2020.contains(&m) => 9,
             _ => BT601,
         }
-    }
-}
-
-impl Scaler {
-    #[allow(unsafe_code)]
-    fn new(kind: Kind, target: Pixel) -> Result<Self, String> {
-        let Size { width, height } = kind.size;
-        let mut context = Context::get(kind.format, width, height, target, width, height, FLAGS)
-            .map_err(|_| format!("has pixel format {:?}, which cannot be converted to RGB", kind.format))?;
-        let descriptor = kind.format.descriptor();
-        if descriptor.is_some_and(|d| flags(d) & (RGB | PALETTE) == 0 && d.nb_components() >= 3) {
-            let is_jpeg = descriptor.is_some_and(|d| d.name().starts_with("yuvj"));
-            let full = i32::from(kind.is_full_range() || is_jpeg);
-            // SAFETY: the context is alive; swscale's tables of coefficients are constants of four numbers, which it copies.
-            unsafe {
-                let from = ffi::sws_getCoefficients(kind.coefficients());
-                ffi::sws_setColorspaceDetails(context.as_mut_ptr(), from, full, from, 1, 0, 1 << 16, 1 << 16);
-            }
-        }
-        let output = frame::Video::new(target, width, height);
-        // SAFETY: reads whether FFmpeg could allocate the frame's buffer.
-        if unsafe { output.is_empty() } {
-            return Err(format!("of {} pixels does not fit into memory", kind.size));
-        }
-        Ok(Self { kind, context, output })
     }
 }
 
@@ -262,7 +209,7 @@ mod tests {
         for (at, v) in [(0, 0u16), (2, 1023), (4, 512), (stride, 2), (stride + 2, 3), (stride + 4, 64)] {
             frame.data_mut(0)[at..at + 2].copy_from_slice(&v.to_le_bytes());
         }
-        let image = Converter::new(100).convert(&frame).unwrap();
+        let image = Converter::new(100, 1).convert(&frame).unwrap();
         assert_eq!((image.channels(), image.data()), (Channels::Gray, &[0, 255, 128, 0, 1, 16][..]));
     }
 }
