@@ -37,20 +37,30 @@ pub struct StageTiming {
 }
 
 /// How a benchmark repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bench {
     /// Repetitions that are not timed.
     pub warm_up: usize,
     /// Timed repetitions.
     pub repeats: usize,
+    /// Beginnings of the names of the stages that are timed; all are if there are none.
+    pub stages: Vec<String>,
 }
 
 impl Bench {
-    /// Times `work`, of which every run must do the same.
+    fn wants(&self, stage: &str) -> bool {
+        self.stages.is_empty() || self.stages.iter().any(|wanted| stage.starts_with(wanted.as_str()))
+    }
+
+    /// Times `work`, of which every run must do the same; none if that stage is not wanted.
     ///
     /// # Errors
     /// Those of `work`.
-    pub fn time<T, E>(&self, stage: impl Into<String>, mut work: impl FnMut() -> Result<T, E>) -> Result<StageTiming, E> {
+    pub fn time<T, E>(&self, stage: impl Into<String>, mut work: impl FnMut() -> Result<T, E>) -> Result<Option<StageTiming>, E> {
+        let stage = stage.into();
+        if !self.wants(&stage) {
+            return Ok(None);
+        }
         for _ in 0..self.warm_up {
             work()?;
         }
@@ -63,15 +73,15 @@ impl Bench {
         times.sort_by(f64::total_cmp);
         let at = |q: f64| times.get(((times.len() - 1) as f64 * q).round() as usize).copied().unwrap_or(f64::NAN);
         let median_ms = at(0.5);
-        Ok(StageTiming {
-            stage: stage.into(),
+        Ok(Some(StageTiming {
+            stage,
             count: times.len(),
             median_ms,
             p90_ms: at(0.9),
             p99_ms: at(0.99),
             min_ms: at(0.0),
             per_second: 1e3 / median_ms,
-        })
+        }))
     }
 
     /// Times the stages of a detector on `frame`.
@@ -81,7 +91,7 @@ impl Bench {
     pub fn detector(&self, detector: &Detector, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
         let engine = detector.engine();
         let pixels = detector.preprocess(frame)?;
-        Ok(vec![
+        let timings = [
             self.time("detect-preprocess", || {
                 let pixels = detector.preprocess(frame)?;
                 engine.synchronise()?;
@@ -93,14 +103,15 @@ impl Bench {
                 Ok::<_, ModelError>(engine.download_f32(Stage::Select, &output.pred_boxes)?)
             })?,
             self.time("detect (frame to objects)", || detector.detect(frame, &super::StageTimes::default()))?,
-        ])
+        ];
+        Ok(timings.into_iter().flatten().collect())
     }
 
     /// Times whole frames through detector and segmenter, one of `frames` after the other.
     ///
     /// # Errors
     /// [`ModelError`].
-    pub fn frames(&self, detector: &Detector, segmenter: &Segmenter, frames: &[Frame]) -> Result<StageTiming, ModelError> {
+    pub fn frames(&self, detector: &Detector, segmenter: &Segmenter, frames: &[Frame]) -> Result<Option<StageTiming>, ModelError> {
         let times = super::StageTimes::default();
         let mut turn = frames.iter().cycle();
         self.time("pipeline (frame to masks)", || {
@@ -129,20 +140,26 @@ impl Bench {
             turn.by_ref().take(n).map(taken).collect()
         };
         let check = |landed: Option<Vec<Landed>>| landed.unwrap_or_default().into_iter().try_for_each(|l| l.objects.map(drop));
-        let mut single = Resident::new(models, 1, true)?;
-        let latency = self.time("pipeline (frame up to packed result down)", || {
-            single.submit(take(1));
-            check(single.land())
-        })?;
-        drop(single);
-        let mut flow = Resident::new(models, batch, false)?;
-        flow.submit(take(batch));
-        let mut rate = self.time(format!("pipeline (batches of {batch} in flight)"), || {
+        const LATENCY: &str = "pipeline (frame up to packed result down)";
+        let mut timings = Vec::new();
+        if self.wants(LATENCY) {
+            let mut single = Resident::new(models, 1, true)?;
+            timings.extend(self.time(LATENCY, || {
+                single.submit(take(1));
+                check(single.land())
+            })?);
+        }
+        let rate = format!("pipeline (batches of {batch} in flight)");
+        if self.wants(&rate) {
+            let mut flow = Resident::new(models, batch, false)?;
             flow.submit(take(batch));
-            check(flow.land())
-        })?;
-        rate.per_second *= batch as f64;
-        Ok(vec![latency, rate])
+            let timing = self.time(rate, || {
+                flow.submit(take(batch));
+                check(flow.land())
+            })?;
+            timings.extend(timing.map(|t| StageTiming { per_second: t.per_second * batch as f64, ..t }));
+        }
+        Ok(timings)
     }
 
     /// Times the stages of a segmenter on `frame`: encoder, decoder with one and with eight boxes, masks to the frame's size.
@@ -153,7 +170,7 @@ impl Bench {
         let engine = segmenter.engine();
         let pixels = segmenter.preprocess(frame)?;
         let embedding = segmenter.encode(&pixels)?;
-        let mut timings = vec![
+        let mut timings: Vec<Option<StageTiming>> = vec![
             self.time("segment-preprocess", || {
                 let pixels = segmenter.preprocess(frame)?;
                 engine.synchronise()?;
@@ -177,7 +194,7 @@ impl Bench {
             let (inner, full) = ((scaled.height as usize, scaled.width as usize), (size.height as usize, size.width as usize));
             timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || segmenter.masks(&logits, inner, full))?);
         }
-        Ok(timings)
+        Ok(timings.into_iter().flatten().collect())
     }
 }
 

@@ -302,6 +302,12 @@ pub(crate) struct BenchArgs {
     /// Where to decode a video: auto, gpu or cpu
     #[arg(long, value_name = "PLACE", default_value = "auto")]
     pub(crate) decode: String,
+    /// Only stages whose names begin so (as the table has them: detect, segment-encode, pipeline); repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stage: Vec<String>,
+    /// Frames that a GPU works on together where the whole pipeline is timed
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) batch: u16,
     /// Timed repetitions of each stage
     #[arg(long, value_name = "N", default_value = "20")]
     pub(crate) repeats: usize,

@@ -19,7 +19,7 @@ use ultramotion::{
 /// Times models on a frame, and the pipeline on an input.
 pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
-    let bench = Bench { warm_up: args.warm_up, repeats: args.repeats };
+    let bench = Bench { warm_up: args.warm_up, repeats: args.repeats, stages: args.stage.clone() };
     // Without any name the program's own pair is timed; with one name that model alone.
     let neither = args.detector.is_none() && args.segmenter.is_none();
     let detector = (neither || args.detector.is_some()).then(|| DetectorArgs { detector: args.detector.clone(), labels: None });
@@ -30,10 +30,20 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         Some(input) => first_frames(input, 16, inputs::decode(&args.decode)?, &engine)?,
         None => vec![test_frame()],
     };
-    print(&time(&bench, detector.as_ref(), segmenter.as_ref(), &frames)?, &engine, terminal)
+    let timings = time(&bench, detector.as_ref(), segmenter.as_ref(), &frames, args.batch.into())?;
+    if timings.is_empty() {
+        return Err(usage("--stage", format!("{}: no stage of these models begins so", args.stage.join(", "))));
+    }
+    print(&timings, &engine, terminal)
 }
 
-fn time(bench: &Bench, detector: Option<&Detector>, segmenter: Option<&Segmenter>, frames: &[Frame]) -> anyhow::Result<Vec<StageTiming>> {
+fn time(
+    bench: &Bench,
+    detector: Option<&Detector>,
+    segmenter: Option<&Segmenter>,
+    frames: &[Frame],
+    batch: usize,
+) -> anyhow::Result<Vec<StageTiming>> {
     let mut timings = Vec::new();
     let Some(first) = frames.first() else { return Ok(timings) };
     if let Some(detector) = detector {
@@ -43,9 +53,9 @@ fn time(bench: &Bench, detector: Option<&Detector>, segmenter: Option<&Segmenter
         timings.extend(bench.segmenter(segmenter, first)?);
     }
     if let (Some(detector), Some(segmenter)) = (detector, segmenter) {
-        timings.push(bench.frames(detector, segmenter, frames)?);
+        timings.extend(bench.frames(detector, segmenter, frames)?);
         if !detector.engine().is_cpu() {
-            timings.extend(bench.resident(detector, segmenter, frames, inputs::BATCH)?);
+            timings.extend(bench.resident(detector, segmenter, frames, batch)?);
         }
     }
     Ok(timings)
