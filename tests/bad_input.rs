@@ -7,6 +7,9 @@ use std::{
     process::{Command, Output},
 };
 
+/// A detector that is there, so that the options are what is refused.
+const DETECTOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/dfine-n-phantom");
+
 fn extract(inputs: &[&Path], output: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
     command.arg("extract").arg("--output").arg(output).args(more);
@@ -201,5 +204,20 @@ fn a_command_line_that_makes_no_sense_is_64() {
     assert_eq!(run(&["extract", "--input", "x", "--frames", "5..2"]).status.code(), Some(64));
     assert_eq!(run(&["extract", "--input", "x", "--write", "gif"]).status.code(), Some(64));
     assert_eq!(run(&["detect", "--input", "x", "--detector", "dfine-n", "--device", "gpu"]).status.code(), Some(64));
+    for options in [
+        &["--batch", "0"][..],
+        &["--batch", "many"],
+        &["--batch", "65"],
+        &["--batch", "2", "--device", "cpu"],
+        &["--mode", "fast"],
+        &["--mode", "resident", "--device", "cpu"],
+        &["--devices", "1,1"],
+        &["--devices", "0", "--device", "cpu"],
+        &["--decode", "tape"],
+        &["--decode", "gpu", "--device", "cpu"],
+    ] {
+        let output = run(&[&["detect", "--input", "x", "--detector", DETECTOR][..], options].concat());
+        assert_eq!(output.status.code(), Some(64), "{options:?}: {}", stderr(&output));
+    }
     assert_eq!(run(&["--help"]).status.code(), Some(0));
 }
