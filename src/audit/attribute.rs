@@ -30,7 +30,7 @@ impl Attributed {
     }
 }
 
-/// Says of each activity where it comes from. Ids and calls are used up by that; of calls remain those that [`keeps_call`] names.
+/// Says of each activity where it comes from. Ids and calls are used up by that; of calls remain those that `keeps_call` names.
 ///
 /// The id that a call was made under is that of the innermost work. Nodes of a graph share the launch's id, which gives the
 /// frame; their stage is the one they were captured in, by `node_stages`, else the launch's. A copy is announced if its work is an

@@ -126,7 +126,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, b
     softmax(&scores)?.matmul(&split(v)?)?.transpose(1, 2)?.contiguous()?.reshape((b, nq, ()))
 }
 
-/// See [`super::window_attention`].
+/// See [`super::WindowAttention`].
 ///
 /// # Errors
 /// If the shapes do not fit.

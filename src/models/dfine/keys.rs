@@ -159,7 +159,7 @@ const TRAINING_ONLY: &[&str] =
 
 /// Whether the model in its deploy form, of `layers` decoder layers, leaves a tensor of this canonical name unread.
 ///
-/// That is so for what [`TRAINING_ONLY`] names, counters of batch normalisation, class heads and quality estimators
+/// That is so for what `TRAINING_ONLY` names, counters of batch normalisation, class heads and quality estimators
 /// of all but the last layer, and whatever belongs to layers after it.
 pub fn is_training_only(name: &str, layers: usize) -> bool {
     if name.ends_with(".num_batches_tracked") || TRAINING_ONLY.contains(&name) {
