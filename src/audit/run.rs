@@ -222,6 +222,7 @@ impl AuditPlan {
         let run = Plan {
             execution: self.execution(mode),
             further: Vec::new(),
+            given_up: None,
             fallback: None,
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),

@@ -69,6 +69,10 @@ impl<'a> Flow<'a> {
             out,
             frames: 0,
         };
+        if let Some(lack) = &plan.given_up {
+            flow.tell(Finished::OutOfMemory(lack.clone()));
+            flow.tell_fallback(lack);
+        }
         if plan.execution.mode == Mode::Resident {
             let tasks = std::iter::once(&plan.task).chain(&plan.further);
             let made: Result<Vec<_>, _> = tasks.filter_map(|task| Some((task, models_of(task)?))).map(|made| flow.worker(made)).collect();
@@ -96,15 +100,22 @@ impl<'a> Flow<'a> {
 
     /// Says that there is no memory left, and makes the task on the CPU if that is allowed.
     fn give_up(&mut self, lack: OutOfMemory) -> Result<(), ModelError> {
-        let (from, reason) = (lack.device.clone(), lack.to_string());
-        // A writer that is gone has told its own error.
-        let _ = self.out.send(Finished::OutOfMemory(lack.clone()));
+        self.tell(Finished::OutOfMemory(lack.clone()));
         let Some(make) = &self.plan.fallback else { return Err(ModelError::OutOfMemory(Box::new(lack))) };
         if self.spare.is_none() {
             self.spare = Some(make()?);
-            let _ = self.out.send(Finished::Fallback { from, to: "cpu".to_owned(), reason });
+            self.tell_fallback(&lack);
         }
         Ok(())
+    }
+
+    fn tell_fallback(&self, lack: &OutOfMemory) {
+        self.tell(Finished::Fallback { from: lack.device.clone(), to: "cpu".to_owned(), reason: lack.to_string() });
+    }
+
+    /// Says something out of turn. A writer that is gone has told its own error.
+    fn tell(&self, what: Finished) {
+        let _ = self.out.send(what);
     }
 
     /// Works on decoded frames until there are no more: true if all sources ended.
@@ -198,9 +209,11 @@ impl<'a> Flow<'a> {
 
     /// Brings down what was asked for first.
     fn land(&mut self) -> Result<(), Stopped> {
-        let worker = self.order.pop_front().and_then(|at| self.workers.get_mut(at));
-        for frame in worker.and_then(Resident::land).unwrap_or_default() {
-            let finished = self.landed(frame)?;
+        let Some(at) = self.order.pop_front() else { return Ok(()) };
+        let plan = self.plan;
+        let task = at.checked_sub(1).and_then(|further| plan.further.get(further)).unwrap_or(&plan.task);
+        for frame in self.workers.get_mut(at).and_then(Resident::land).unwrap_or_default() {
+            let finished = self.landed(task, frame)?;
             if let Some(turn) = self.turns.iter_mut().find(|turn| matches!(turn, Turn::Awaited)) {
                 *turn = Turn::Ready(Box::new(finished));
             }
@@ -241,10 +254,10 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    fn landed(&mut self, landed: Landed) -> Result<Finished, PipelineError> {
+    fn landed(&mut self, task: &Task, landed: Landed) -> Result<Finished, PipelineError> {
         let Landed { taken, objects, times: stages } = landed;
         stages.iter().for_each(|(stage, time)| self.times.record(stage, *time));
-        let objects = self.rescued(&taken.frame, objects);
+        let objects = self.rescued(task, &taken.frame, objects);
         let times = FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages };
         self.finished(taken.frame, objects, times)
     }
@@ -253,17 +266,17 @@ impl<'a> Flow<'a> {
     fn stage_by_stage(&mut self, taken: Taken) -> Result<Finished, PipelineError> {
         let frame = taken.frame;
         let objects = self.contained(self.spare.as_ref().unwrap_or(&self.plan.task), &frame);
-        let objects = self.rescued(&frame, objects);
+        let plan = self.plan;
+        let objects = self.rescued(&plan.task, &frame, objects);
         let stages = self.times.take_recent(&Stages::OF_A_FRAME);
         let times = FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages };
         self.finished(frame, objects, times)
     }
 
-    /// The objects of a frame for which the device had no memory, by the CPU where that is allowed.
-    fn rescued(&mut self, frame: &Frame, objects: Objects) -> Objects {
+    /// The objects of a frame for which the device of `task` had no memory, by the CPU where that is allowed.
+    fn rescued(&mut self, task: &Task, frame: &Frame, objects: Objects) -> Objects {
         let Err(error) = objects else { return objects };
-        let tasks = std::iter::once(&self.plan.task).chain(&self.plan.further);
-        let Some(lack) = tasks.into_iter().find_map(|task| lack(task, &error)) else { return Err(error) };
+        let Some(lack) = lack(task, &error) else { return Err(error) };
         self.give_up(lack)?;
         match &self.spare {
             Some(spare) => self.contained(spare, frame),
@@ -357,5 +370,63 @@ impl From<WriterGone> for Stopped {
 impl From<PipelineError> for Stopped {
     fn from(error: PipelineError) -> Self {
         Self::Error(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pipeline::{Cancel, Event, Execution, Observer},
+        sinks::{OutputMode, OutputSet},
+        sources::SourceOptions,
+    };
+    use std::{
+        collections::BTreeMap,
+        sync::{Arc, Mutex},
+    };
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Observer for Heard {
+        fn event(&self, event: Event<'_>) {
+            let heard = match event {
+                Event::OutOfMemory(lack) => lack.device.clone(),
+                Event::Fallback { from, to, .. } => format!("{from} to {to}"),
+                _ => return,
+            };
+            self.0.lock().unwrap().push(heard);
+        }
+    }
+
+    #[test]
+    fn models_that_a_gpu_had_no_memory_for_are_told_as_events_and_in_the_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let heard = Arc::new(Heard::default());
+        let lack = OutOfMemory { device: "cuda:1".to_owned(), needed: None, used: 3, free: 2 };
+        let plan = Plan {
+            task: Task::Extract { stored_values: false },
+            sources: Vec::new(),
+            source_options: SourceOptions::default(),
+            on_error: OnError::Skip,
+            output: folder.path().join("out"),
+            output_mode: OutputMode::Fresh,
+            outputs: OutputSet::default_for(false),
+            stills: false,
+            arguments: Vec::new(),
+            settings: BTreeMap::new(),
+            execution: Execution::default(),
+            further: Vec::new(),
+            given_up: Some(lack),
+            fallback: None,
+            device: "cpu".to_owned(),
+            observer: heard.clone(),
+            cancel: Cancel::default(),
+        };
+        plan.run().unwrap();
+        assert_eq!(*heard.0.lock().unwrap(), ["cuda:1", "cuda:1 to cpu"]);
+        let report = std::fs::read_to_string(folder.path().join("out/run.json")).unwrap();
+        assert!(report.contains("cuda:1 was given up for the cpu"), "{report}");
     }
 }

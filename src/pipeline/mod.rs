@@ -30,6 +30,7 @@
 //!     settings: BTreeMap::new(),
 //!     execution: Execution::of(&engine),
 //!     further: Vec::new(),
+//!     given_up: None,
 //!     fallback: None,
 //!     device: engine.name(),
 //!     observer: Arc::new(()),

@@ -2,6 +2,7 @@
 
 use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
 use crate::{
+    engine::OutOfMemory,
     sinks::{Classes, OutputKind, OutputMode, OutputSet},
     sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec},
 };
@@ -137,6 +138,8 @@ pub struct Plan {
     pub execution: Execution,
     /// The same task on further GPUs, among which batches are dealt out in turn in the resident mode.
     pub further: Vec<Task>,
+    /// The GPU that had no memory for the models, where the task is on the CPU for that reason.
+    pub given_up: Option<OutOfMemory>,
     /// Makes the same task on the CPU, where the run may go on there when a GPU has no memory left.
     pub fallback: Option<Fallback>,
     /// Name of the device, for `run.json`.

@@ -71,6 +71,7 @@ fn run(
         settings: BTreeMap::new(),
         execution,
         further,
+        given_up: None,
         fallback,
         device: "test".to_owned(),
         observer: kept.clone(),

@@ -11,7 +11,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 use ultramotion::{
-    engine::{DeviceSpec, Engine},
+    engine::{DeviceSpec, Engine, OutOfMemory},
     pipeline::{Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
     sinks::{BoxPrompts, Classes, OutputKind},
     sources::{Decode, DecodeDevice, SourceOptions},
@@ -21,7 +21,7 @@ use ultramotion::{
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let more = [("stored-values", json!(args.stored_values))];
     let task = Task::Extract { stored_values: args.stored_values };
-    let prepared = Prepared { task, further: Vec::new(), fallback: None, execution: Execution::default() };
+    let prepared = Prepared { task, further: Vec::new(), given_up: None, fallback: None, execution: Execution::default() };
     run(prepared, &args.input, &args.output, &more, None, terminal)
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Res
         let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
         Ok(Task::Detect(Box::new(detector)))
     };
-    let prepared = prepare(&args.device, &args.execution, make, terminal)?;
+    let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, &selection_settings(&args.selection), None, terminal)
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
         let segmenter = inputs::segmenter(&segmenter, &engine.sibling()?, &speaker)?;
         Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
     };
-    let prepared = prepare(&args.device, &args.execution, make, terminal)?;
+    let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, &selection_settings(&args.selection), args.kpi.as_deref(), terminal)
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
         let segmenter = inputs::segmenter(&segmenter, engine, &speaker)?.with_multimask(multimask);
         Ok(Task::Segment(Box::new(segmenter), Box::new(prompts.clone())))
     };
-    let prepared = prepare(&args.device, &args.execution, make, terminal)?;
+    let prepared = prepare(&args.device, &args.execution, make)?;
     let more = [
         ("box", json!(args.boxes)),
         ("point", json!(args.points)),
@@ -82,6 +82,7 @@ struct Prepared {
     task: Task,
     /// The same on further GPUs.
     further: Vec<Task>,
+    given_up: Option<OutOfMemory>,
     fallback: Option<Fallback>,
     execution: Execution,
 }
@@ -91,7 +92,6 @@ fn prepare(
     device: &DeviceArgs,
     args: &ExecutionArgs,
     make: impl Fn(&Engine) -> anyhow::Result<Task> + Send + Sync + 'static,
-    terminal: &Terminal,
 ) -> anyhow::Result<Prepared> {
     let engines = inputs::engines(device, args)?;
     let Some(first) = engines.first() else { return Err(usage("--devices", "names no device")) };
@@ -109,14 +109,13 @@ fn prepare(
         if !args.allow_cpu_fallback {
             return Err(lack.into());
         }
-        terminal.problem(&format!("{} is given up, the run is on the cpu: {lack}", lack.device));
         let task = make(&Engine::cpu())?;
-        return Ok(Prepared { task, further: Vec::new(), fallback: None, execution: Execution::default() });
+        return Ok(Prepared { task, further: Vec::new(), given_up: Some(lack), fallback: None, execution: Execution::default() });
     }
     let make = move || make(&Engine::cpu()).map_err(|e| e.downcast().unwrap_or_else(|e| ModelError::Batch(format!("{e:#}"))));
     let fallback = args.allow_cpu_fallback.then(|| Box::new(make) as Fallback);
     let task = tasks.remove(0);
-    Ok(Prepared { task, further: tasks, fallback, execution })
+    Ok(Prepared { task, further: tasks, given_up: None, fallback, execution })
 }
 
 fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {
@@ -131,7 +130,7 @@ fn run(
     kpi: Option<&Path>,
     terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Exit> {
-    let Prepared { task, further, fallback, execution } = prepared;
+    let Prepared { task, further, given_up, fallback, execution } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
     if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
         return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
@@ -162,6 +161,7 @@ fn run(
             .unwrap_or_else(|| "cpu".to_owned()),
         execution,
         further,
+        given_up,
         fallback,
         observer: Arc::new(observers),
         cancel,
