@@ -1,18 +1,6 @@
 //! Stands in for `cupti` in a build without CUDA: there is nothing to capture.
 
-use super::{AuditError, recording::Recording, work_log::Ids};
-use crate::engine::Stage;
-use std::collections::BTreeMap;
-
-/// Never made in this build.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Captured {
-    pub(crate) recording: Recording,
-    pub(crate) node_stages: BTreeMap<u64, Stage>,
-    pub(crate) dropped: u64,
-    pub(crate) gaps: Vec<String>,
-    pub(crate) profiler: String,
-}
+use super::{AuditError, captured::Captured, work_log::Ids};
 
 /// Cannot be started in this build.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! copies between host and device must be announced moves of the engine.
 
 mod attribute;
+mod captured;
 mod classify;
 #[cfg_attr(not(feature = "cuda"), path = "cupti_absent.rs")]
 mod cupti;

@@ -3,7 +3,8 @@
 use super::{
     AuditError,
     attribute::attribute,
-    cupti::{Captured, Session},
+    captured::Captured,
+    cupti::Session,
     recording::Recording,
     report::{self, Announced, AuditReport, Graph, ModeReport, Observed},
     series::{self, End, Progress, Sampled, Sampler},

@@ -12,7 +12,8 @@ use candle_core::{
 };
 use std::ffi::c_void;
 
-fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
+/// The driver's refusal of `what`.
+pub(super) fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
     move |e| EngineError::Driver { what, reason: e.to_string() }
 }
 
@@ -24,20 +25,18 @@ pub(super) fn inner(device: &Device) -> Option<&CudaDevice> {
     }
 }
 
-/// What must be done before the first tensor: all work of a device is on one stream, so that no tensor needs events of its own
-/// (which a graph could not hold), and memory that was freed stays with the program.
+/// What must be done before the first tensor: all work of a handle is on one stream, and siblings wait for each other by [`follow`], so
+/// that no tensor needs events of its own (which a graph could not hold); and memory that was freed stays with the program.
 pub(super) fn prepare(device: &Device) -> Result<(), EngineError> {
     let Some(device) = inner(device) else { return Ok(()) };
-    // SAFETY: no tensor of this device exists yet, and none will be used on another stream.
+    // SAFETY: no tensor of this handle exists yet; what is used on another stream is ordered by `follow` or by events of its own.
     unsafe { device.disable_event_tracking() };
     let stream = device.cuda_stream();
     stream.context().bind_to_thread().map_err(driver("use of the device"))?;
-    let ordinal = i32::try_from(stream.context().ordinal()).unwrap_or(0);
+    let pool = pool(device)?;
     let mut threshold = u64::MAX;
     // SAFETY: the pool is the device's own, and the attribute is a 64-bit number.
     unsafe {
-        let mut pool = std::ptr::null_mut();
-        sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal).result().map_err(driver("memory pool"))?;
         let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
         sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast::<c_void>()).result().map_err(driver("memory pool"))?;
     }
@@ -46,15 +45,18 @@ pub(super) fn prepare(device: &Device) -> Result<(), EngineError> {
 
 /// Gives memory that is kept but not used back to the device: graphs have their own, and would come on top of it.
 pub(super) fn trim(device: &CudaDevice) -> Result<(), EngineError> {
-    let stream = device.cuda_stream();
-    stream.synchronize().map_err(driver("waiting for the device"))?;
-    let ordinal = i32::try_from(stream.context().ordinal()).unwrap_or(0);
-    let mut pool = std::ptr::null_mut();
+    device.cuda_stream().synchronize().map_err(driver("waiting for the device"))?;
     // SAFETY: the pool is the device's own; only what no tensor has is given back.
-    unsafe {
-        sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal).result().map_err(driver("memory pool"))?;
-        sys::cuMemPoolTrimTo(pool, 0).result().map_err(driver("memory pool"))
-    }
+    unsafe { sys::cuMemPoolTrimTo(pool(device)?, 0).result().map_err(driver("memory pool")) }
+}
+
+/// What tensors' memory comes from.
+fn pool(device: &CudaDevice) -> Result<sys::CUmemoryPool, EngineError> {
+    let ordinal = i32::try_from(device.cuda_stream().context().ordinal()).unwrap_or(0);
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the driver writes a handle.
+    unsafe { sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal).result().map_err(driver("memory pool"))? };
+    Ok(pool)
 }
 
 /// Free and total memory of the device in bytes.

@@ -2,16 +2,15 @@
 
 #![allow(unsafe_code)]
 
-use super::{Direction, Engine, EngineError, Stage, cuda};
+use super::{
+    Direction, Engine, EngineError, Stage,
+    cuda::{self, driver},
+};
 use candle_core::{
     DType, Tensor,
     cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result, sys},
 };
 use std::{fmt, sync::Arc, time::Duration};
-
-fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
-    move |e| EngineError::Driver { what, reason: e.to_string() }
-}
 
 /// Page-locked host memory.
 struct Pinned {

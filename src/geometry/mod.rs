@@ -26,6 +26,11 @@ impl Size {
         Self { width, height }
     }
 
+    /// Height and width, as tensors and masks have them.
+    pub const fn rows_columns(self) -> (usize, usize) {
+        (self.height as usize, self.width as usize)
+    }
+
     /// Number of pixels, as u64 so that no size overflows.
     pub const fn pixels(self) -> u64 {
         self.width as u64 * self.height as u64

@@ -5,7 +5,7 @@
 //! interpolated by Keys' cubic of parameter -0.6, its samples in the middle of the four of brightness, along rows with coefficients of
 //! 14 fractional bits and results of 7, then along columns with 12; then the matrix in integers, rounded once, to 8 bits.
 
-use super::{Normalisation, Result, Surface, cuda};
+use super::{Normalisation, Result, Surface, cuda, resize::check_sizes};
 use crate::engine::Colour;
 use candle_core::{DType, Device, Tensor};
 
@@ -37,7 +37,7 @@ pub fn resize_normalise_surface(
     normalisation: &Normalisation,
     dtype: DType,
 ) -> Result<Tensor> {
-    check(size, padded, channels)?;
+    check_sizes(size, padded, channels)?;
     cuda::resize_normalise_surface(surface, device, size, padded, channels, normalisation, dtype)
 }
 
@@ -53,18 +53,8 @@ pub fn resize_normalise_surface_to(
     out: &Tensor,
 ) -> Result<()> {
     let (_, height, width, channels) = out.dims4()?;
-    check(size, (height, width), channels)?;
+    check_sizes(size, (height, width), channels)?;
     cuda::resize_normalise_surface_to(surface, device, size, normalisation, out)
-}
-
-fn check(size: (usize, usize), padded: (usize, usize), channels: usize) -> Result<()> {
-    if !matches!(channels, 1 | 3) || size.0 == 0 || size.1 == 0 {
-        candle_core::bail!("resize_normalise_surface: to {size:?} with {channels} channels");
-    }
-    if padded.0 < size.0 || padded.1 < size.1 {
-        candle_core::bail!("resize_normalise_surface: {size:?} does not fit into {padded:?}");
-    }
-    Ok(())
 }
 
 /// The upright RGB picture `[H, W, 3]` u8 of a decoded surface, made on the stream of `device`.

@@ -57,11 +57,19 @@ pub fn resize_normalise_to(image: &Tensor, size: (usize, usize), normalisation: 
 
 fn check(image: &Tensor, size: (usize, usize), padded: (usize, usize), channels: usize) -> Result<()> {
     let (h, w, c) = image.dims3()?;
-    if !matches!(c, 1 | 3) || !matches!(channels, 1 | 3) || h == 0 || w == 0 || size.0 == 0 || size.1 == 0 {
-        candle_core::bail!("resize_normalise: an image {:?} to {size:?} with {channels} channels", image.shape());
+    if !matches!(c, 1 | 3) || h == 0 || w == 0 {
+        candle_core::bail!("resize_normalise: an image {:?}", image.shape());
     }
     if image.dtype() != DType::U8 {
         candle_core::bail!("resize_normalise: an image of {:?}, not of bytes", image.dtype());
+    }
+    check_sizes(size, padded, channels)
+}
+
+/// Whether a model's input can be made of a picture brought to `size`.
+pub(super) fn check_sizes(size: (usize, usize), padded: (usize, usize), channels: usize) -> Result<()> {
+    if !matches!(channels, 1 | 3) || size.0 == 0 || size.1 == 0 {
+        candle_core::bail!("resize_normalise: to {size:?} with {channels} channels");
     }
     if padded.0 < size.0 || padded.1 < size.1 {
         candle_core::bail!("resize_normalise: {size:?} does not fit into {padded:?}");

@@ -191,7 +191,7 @@ impl Bench {
             timings.push(self.time(format!("segment-decode ({boxes} boxes)"), || {
                 Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?)
             })?);
-            let (inner, full) = ((scaled.height as usize, scaled.width as usize), (size.height as usize, size.width as usize));
+            let (inner, full) = (scaled.rows_columns(), size.rows_columns());
             timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || segmenter.masks(&logits, inner, full))?);
         }
         Ok(timings.into_iter().flatten().collect())

@@ -10,7 +10,7 @@ use super::{
     picture::{self, Picture},
     prompts::{Prompted, UserPrompts},
     resident_graphs::{BOX, Key, PromptGroup, record_decoder, record_forward},
-    resident_layout::{FrameLayout, MaskRows, Slots},
+    resident_layout::{FrameLayout, MaskRows, Slots, scaled},
 };
 use crate::{
     engine::{Download, Engine, Recording, Stage, Uploads},
@@ -73,6 +73,8 @@ pub(super) struct Resident<'a> {
     forward: Recording,
     decoders: BTreeMap<Key, Recording>,
     classes: Option<Tensor>,
+    /// The least logit that makes an object.
+    least_logit: f32,
     result: Option<Tensor>,
     idle: Vec<Download>,
     flights: VecDeque<Flight>,
@@ -89,10 +91,15 @@ impl fmt::Debug for Resident<'_> {
 struct Flight {
     frames: Vec<Taken>,
     prompted: Vec<Vec<Prompted>>,
-    /// Where each frame's part of the result lies, or what went wrong.
-    layout: Result<Vec<FrameLayout>, ModelError>,
-    download: Option<Download>,
+    /// What comes down, or what went wrong.
+    result: Result<Packed, ModelError>,
     submit: Duration,
+}
+
+/// A result on its way down, and where each frame's part of it lies.
+struct Packed {
+    download: Download,
+    layouts: Vec<FrameLayout>,
 }
 
 impl<'a> Resident<'a> {
@@ -108,6 +115,7 @@ impl<'a> Resident<'a> {
             forward: lead.within(Stage::Load, || record_forward(models, &lead, batch))?,
             decoders: BTreeMap::new(),
             classes: models.detector.map(Detector::allowed_classes).transpose()?.flatten(),
+            least_logit: models.detector.map_or(f32::INFINITY, Detector::least_logit),
             result: None,
             idle: Vec::new(),
             flights: VecDeque::new(),
@@ -139,50 +147,24 @@ impl<'a> Resident<'a> {
     pub(super) fn land(&mut self) -> Option<Vec<Landed>> {
         let mut flight = self.flights.pop_front()?;
         loop {
-            match std::mem::replace(&mut flight.layout, Ok(Vec::new())) {
-                Ok(layout) => flight.layout = Ok(layout),
-                Err(error) => return Some(self.failed(flight, error)),
-            }
-            let number = flight.frames.first().map_or(0, |t| t.number);
-            let objects = Engine::in_frame(number, || self.read(&flight));
+            let Flight { frames, prompted, result, submit } = flight;
+            let mut packed = match result {
+                Ok(packed) => packed,
+                Err(error) => return Some(failed(frames, error)),
+            };
+            let number = frames.first().map_or(0, |t| t.number);
+            let objects = match Engine::in_frame(number, || self.read(&packed, &prompted)) {
+                Ok(objects) => objects,
+                Err(error) => return Some(failed(frames, error)),
+            };
+            let of_device = packed.download.take_times();
+            self.idle.push(packed.download);
             match objects {
+                Some(objects) => return Some(landed(frames, objects, submit, of_device)),
                 // Not enough slots: the same frames again, with more.
-                Ok(None) => {
-                    if let Some(mut download) = flight.download.take() {
-                        download.take_times();
-                        self.idle.push(download);
-                    }
-                    flight = self.take_off(std::mem::take(&mut flight.frames));
-                }
-                Ok(Some(objects)) => return Some(self.landed(flight, objects)),
-                Err(error) => return Some(self.failed(flight, error)),
+                None => flight = self.take_off(frames),
             }
         }
-    }
-
-    fn landed(&mut self, mut flight: Flight, objects: Vec<Objects>) -> Vec<Landed> {
-        let of_device = flight.download.as_mut().map(Download::take_times).unwrap_or_default();
-        self.idle.extend(flight.download);
-        let frames = flight.frames.len().max(1) as u32;
-        let mut times: Vec<(&'static str, Duration)> = vec![(Stages::SUBMIT, flight.submit / frames)];
-        for (stage, time) in of_device {
-            match times.iter_mut().find(|(known, _)| *known == stage) {
-                Some((_, sum)) => *sum += time / frames,
-                None => times.push((stage, time / frames)),
-            }
-        }
-        flight.frames.into_iter().zip(objects).map(|(taken, objects)| Landed { taken, objects, times: times.clone() }).collect()
-    }
-
-    /// The error is each frame's: the first gets it as it is, the others in words.
-    fn failed(&mut self, flight: Flight, error: ModelError) -> Vec<Landed> {
-        let words = error.to_string();
-        let mut error = Some(error);
-        let each = flight.frames.into_iter().map(|taken| {
-            let objects = Err(error.take().unwrap_or_else(|| ModelError::Batch(words.clone())));
-            Landed { taken, objects, times: Vec::new() }
-        });
-        each.collect()
     }
 
     fn take_off(&mut self, frames: Vec<Taken>) -> Flight {
@@ -192,16 +174,12 @@ impl<'a> Resident<'a> {
             Some(prompts) => frames.iter().map(|t| prompts.of(&t.frame)).collect(),
             None => Vec::new(),
         };
-        let mut download = None;
-        let layout = Engine::in_frame(number, || match self.idle.pop().map_or_else(|| Download::new(&self.lead), Ok) {
-            Ok(mut free) => {
-                let layout = self.enqueue(&frames, &prompted, &mut free);
-                download = Some(free);
-                layout
-            }
-            Err(error) => Err(error.into()),
+        let result = Engine::in_frame(number, || {
+            let mut download = self.idle.pop().map_or_else(|| Download::new(&self.lead), Ok)?;
+            let layouts = self.enqueue(&frames, &prompted, &mut download)?;
+            Ok(Packed { download, layouts })
         });
-        Flight { frames, prompted, layout, download, submit: start.elapsed() }
+        Flight { frames, prompted, result, submit: start.elapsed() }
     }
 
     /// Asks the device for everything from the upload to the result on its way down.
@@ -211,9 +189,9 @@ impl<'a> Resident<'a> {
             None => Vec::new(),
         };
         download.mark("")?;
+        let values: Vec<u8> = prompts.iter().flat_map(|group| &group.values).flat_map(|v| v.to_le_bytes()).collect();
         let mut tokens = None;
         for (at, taken) in frames.iter().enumerate() {
-            let values: Vec<f32> = prompts.iter().flat_map(|group| group.values.iter().copied()).collect();
             tokens = Engine::in_frame(taken.number, || self.bring(at, &taken.frame, &values))?;
         }
         download.mark(Stages::PREPROCESS)?;
@@ -240,31 +218,36 @@ impl<'a> Resident<'a> {
         Ok(layouts)
     }
 
-    /// Brings a frame to place `at` of the models' inputs, with `values` beside it, which come back as bytes on the device.
-    fn bring(&mut self, at: usize, frame: &Frame, values: &[f32]) -> Result<Option<Tensor>, ModelError> {
+    /// Brings a frame to place `at` of the models' inputs, with `beside` it, which comes back as bytes on the device.
+    fn bring(&mut self, at: usize, frame: &Frame, beside: &[u8]) -> Result<Option<Tensor>, ModelError> {
         let size = frame.size();
-        if let Some(surface) = picture::surface_for(&self.lead, frame) {
-            let all: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            let bytes = if all.is_empty() { None } else { Some(self.uploads.start(&all, &[all.len()])?) };
-            self.lead.within(Stage::Preprocess, || self.fill(at, &Picture::Surface(surface), size))?;
-            self.uploads.is_read()?;
-            return Ok(bytes);
-        }
-        let image = picture::on_host(frame)?;
-        let shape = [size.height as usize, size.width as usize, image.channels().count()];
-        let (picture, bytes) = if values.is_empty() {
-            (self.uploads.start(image.data(), &shape)?, None)
-        } else {
-            let mut all = image.data().to_vec();
-            all.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-            let both = self.uploads.start(&all, &[all.len()])?;
-            let pixels = image.data().len();
-            let split = || Ok((both.narrow(0, 0, pixels)?.reshape(&shape)?, Some(both.narrow(0, pixels, 4 * values.len())?)));
-            split().map_err(ModelError::op("upload"))?
+        let (picture, bytes) = match picture::surface_for(&self.lead, frame) {
+            Some(surface) => {
+                let bytes = if beside.is_empty() { None } else { Some(self.uploads.start(beside, &[beside.len()])?) };
+                (Picture::Surface(surface), bytes)
+            }
+            None => {
+                let image = picture::on_host(frame)?;
+                let (rows, columns) = size.rows_columns();
+                let (picture, bytes) = self.bring_pixels(image.data(), &[rows, columns, image.channels().count()], beside)?;
+                (Picture::Tensor(picture), bytes)
+            }
         };
-        self.lead.within(Stage::Preprocess, || self.fill(at, &Picture::Tensor(picture), size))?;
+        self.lead.within(Stage::Preprocess, || self.fill(at, &picture, size))?;
         self.uploads.is_read()?;
         Ok(bytes)
+    }
+
+    /// One upload of a picture of `shape` and what is `beside` it.
+    fn bring_pixels(&mut self, pixels: &[u8], shape: &[usize], beside: &[u8]) -> Result<(Tensor, Option<Tensor>), ModelError> {
+        if beside.is_empty() {
+            return Ok((self.uploads.start(pixels, shape)?, None));
+        }
+        let all = [pixels, beside].concat();
+        let both = self.uploads.start(&all, &[all.len()])?;
+        let part = |from: usize, length: usize| both.narrow(0, from, length).map_err(ModelError::op("upload"));
+        let picture = part(0, pixels.len())?.reshape(shape).map_err(ModelError::op("upload"))?;
+        Ok((picture, Some(part(pixels.len(), beside.len())?)))
     }
 
     fn fill(&self, at: usize, picture: &Picture<'_>, size: Size) -> Result<(), ModelError> {
@@ -277,8 +260,7 @@ impl<'a> Resident<'a> {
             }
         }
         if self.models.segmenter.is_some() {
-            let scaled = LongestSide::new(size, IMAGE_SIDE as u32).scaled;
-            let scaled = (scaled.height as usize, scaled.width as usize);
+            let scaled = scaled(size);
             let (by, out) = (&Normalisation::IMAGENET, place()?);
             let made = match picture {
                 Picture::Tensor(picture) => ops::resize_normalise_to(picture, scaled, by, &out),
@@ -305,13 +287,12 @@ impl<'a> Resident<'a> {
         let prompts = if slots > 0 { self.decoder((BOX, slots))?.inputs().get(1).cloned() } else { None };
         let [logits, boxes, ..] = self.forward.outputs() else { return Err(ModelError::NoModels) };
         let one = |at: usize, layout: &FrameLayout| -> ops::Result<()> {
-            let scaled = LongestSide::new(layout.size, IMAGE_SIDE as u32).scaled;
             let choice = ObjectChoice {
-                least_logit: detector.least_logit(),
+                least_logit: self.least_logit,
                 most: detector.most_objects(),
                 classes: self.classes.as_ref(),
-                frame: (layout.size.height as usize, layout.size.width as usize),
-                scaled: (scaled.height as usize, scaled.width as usize),
+                frame: layout.size.rows_columns(),
+                scaled: scaled(layout.size),
             };
             let records = result.narrow(0, layout.records.start, layout.records.len())?;
             let prompts = prompts.as_ref().map(|p| p.narrow(0, at * slots, slots)).transpose()?;
@@ -381,23 +362,41 @@ impl<'a> Resident<'a> {
     }
 
     /// What a landed flight holds, by frame; none if a frame has more objects than slots.
-    fn read(&mut self, flight: &Flight) -> Result<Option<Vec<Objects>>, ModelError> {
-        let (layouts, download) = match (&flight.layout, &flight.download) {
-            (Ok(layouts), Some(download)) => (layouts, download),
-            (Err(error), _) => return Err(ModelError::Batch(error.to_string())),
-            (_, None) => return Err(ModelError::NoModels),
-        };
+    fn read(&mut self, packed: &Packed, prompted: &[Vec<Prompted>]) -> Result<Option<Vec<Objects>>, ModelError> {
+        let Packed { download, layouts } = packed;
         let words = self.lead.within(Stage::Pack, || download.wait())?;
-        let counts = layouts.iter().map(|layout| layout.objects(words));
+        let has_slots = self.models.detector.is_some() && self.models.segmenter.is_some();
         let room = layouts.first().and_then(|l| l.masks.first()).map_or(0, |rows| rows.count);
-        if self.models.detector.is_some() && self.models.segmenter.is_some() && self.slots.note(counts, room) {
+        if has_slots && self.slots.note(layouts.iter().map(|layout| layout.objects(words)), room) {
             return Ok(None);
         }
-        let nothing = Vec::new();
         let one = |(at, layout): (usize, &FrameLayout)| match self.models.detector {
-            Some(detector) => layout.detected(words, detector, self.models.segmenter.is_some()),
-            None => layout.outlined(words, flight.prompted.get(at).unwrap_or(&nothing)),
+            Some(detector) => layout.detected(words, detector, has_slots),
+            None => layout.outlined(words, prompted.get(at).map_or(&[][..], Vec::as_slice)),
         };
         Ok(Some(layouts.iter().enumerate().map(one).collect()))
     }
+}
+
+fn landed(frames: Vec<Taken>, objects: Vec<Objects>, submit: Duration, of_device: Vec<(&'static str, Duration)>) -> Vec<Landed> {
+    let count = frames.len().max(1) as u32;
+    let mut times: Vec<(&'static str, Duration)> = vec![(Stages::SUBMIT, submit / count)];
+    for (stage, time) in of_device {
+        match times.iter_mut().find(|(known, _)| *known == stage) {
+            Some((_, sum)) => *sum += time / count,
+            None => times.push((stage, time / count)),
+        }
+    }
+    frames.into_iter().zip(objects).map(|(taken, objects)| Landed { taken, objects, times: times.clone() }).collect()
+}
+
+/// The error is each frame's: the first gets it as it is, the others in words.
+fn failed(frames: Vec<Taken>, error: ModelError) -> Vec<Landed> {
+    let words = error.to_string();
+    let mut error = Some(error);
+    let each = frames.into_iter().map(|taken| {
+        let objects = Err(error.take().unwrap_or_else(|| ModelError::Batch(words.clone())));
+        Landed { taken, objects, times: Vec::new() }
+    });
+    each.collect()
 }

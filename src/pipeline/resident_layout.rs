@@ -9,6 +9,11 @@ use crate::{
 };
 use std::{collections::VecDeque, ops::Range};
 
+/// A frame of `size` within the segmenter's input (height, width).
+pub(super) fn scaled(size: Size) -> (usize, usize) {
+    LongestSide::new(size, IMAGE_SIDE as u32).scaled.rows_columns()
+}
+
 /// Rows of mask bits in a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MaskRows {
@@ -23,13 +28,12 @@ pub(super) struct MaskRows {
 impl MaskRows {
     /// The frame (height, width).
     pub(super) fn frame(&self) -> (usize, usize) {
-        (self.size.height as usize, self.size.width as usize)
+        self.size.rows_columns()
     }
 
     /// The frame within the segmenter's input (height, width).
     pub(super) fn scaled(&self) -> (usize, usize) {
-        let scaled = LongestSide::new(self.size, IMAGE_SIDE as u32).scaled;
-        (scaled.height as usize, scaled.width as usize)
+        scaled(self.size)
     }
 
     /// The mask of row `at` and its score.
@@ -66,7 +70,7 @@ impl FrameLayout {
         let one = |size: Size| {
             let records = take(if most > 0 { ops::object_words(most) } else { 0 });
             let mut rows = |count: usize, objects: Vec<usize>| {
-                let length = ops::mask_words((size.height as usize, size.width as usize));
+                let length = ops::mask_words(size.rows_columns());
                 MaskRows { start: take(count * length).start, count, size, objects }
             };
             let mut masks: Vec<MaskRows> = prompts.iter().map(|group| rows(group.objects.len(), group.objects.clone())).collect();
@@ -182,7 +186,7 @@ mod tests {
             assert_eq!(layout.records, at..at + ops::object_words(7));
             let [rows] = &layout.masks[..] else { panic!("one group of masks") };
             assert_eq!((rows.start, rows.count), (layout.records.end, 2));
-            at = rows.start + 2 * ops::mask_words((size.height as usize, size.width as usize));
+            at = rows.start + 2 * ops::mask_words(size.rows_columns());
         }
         assert_eq!(at, words);
     }

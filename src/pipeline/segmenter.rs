@@ -64,7 +64,7 @@ impl Segmenter {
     pub fn preprocess(&self, frame: &Frame) -> Result<Tensor, ModelError> {
         let (size, side) = (frame.size(), IMAGE_SIDE);
         let scaled = LongestSide::new(size, side as u32).scaled;
-        let (scaled, padded) = ((scaled.height as usize, scaled.width as usize), (side, side));
+        let (scaled, padded) = (scaled.rows_columns(), (side, side));
         let (normalisation, dtype) = (&Normalisation::IMAGENET, self.engine.dtype());
         let made = match picture::on_device(&self.engine, frame)? {
             Picture::Tensor(image) => ops::resize_normalise(&image, scaled, padded, 3, normalisation, dtype),
@@ -138,8 +138,8 @@ impl Segmenter {
         let size = frame.size();
         let transform = LongestSide::new(size, IMAGE_SIDE as u32);
         let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| to_input(&p.prompt, &transform)).collect();
-        let scaled = (transform.scaled.height as usize, transform.scaled.width as usize);
-        let full = (size.height as usize, size.width as usize);
+        let scaled = transform.scaled.rows_columns();
+        let full = size.rows_columns();
 
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
         for group in PackedPrompts::pack(&prompts)? {

@@ -2,13 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use super::{
-    Captured,
-    library::{self, GraphData, Library, MAX_LIMIT_REACHED, ResourceData, Subscriber, text_at},
-};
+use super::library::{self, GraphData, Library, MAX_LIMIT_REACHED, ResourceData, Subscriber, text_at};
 use crate::{
     audit::{
         AuditError,
+        captured::Captured,
         record::{CUSTOM0, kind},
         work_log::{self, Ids},
     },

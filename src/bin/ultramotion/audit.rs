@@ -22,7 +22,7 @@ use ultramotion::{
 /// Audits the pipeline; exit code 1 unless every bound is proven to hold.
 pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let opened = inputs::engine(&args.device)?;
-    let (mode, compare) = modes(args, opened.is_cpu())?;
+    let (mode, compare) = modes(args, &opened)?;
     let source_options = inputs::all_of(&args.source)?;
     let decode = source_options.decode;
     if let Some(path) = &args.report {
@@ -91,17 +91,12 @@ fn write_page(path: &Path, page: &str) -> anyhow::Result<()> {
 }
 
 /// The mode to audit, and the one to compare it with.
-fn modes(args: &AuditArgs, on_cpu: bool) -> anyhow::Result<(Mode, Option<Mode>)> {
-    let asked = args.mode.map(Mode::from);
-    let available = Mode::available(on_cpu);
-    let mode = match asked.or(available.first().copied()) {
-        Some(mode) if available.contains(&mode) => mode,
-        _ => return Err(usage("--mode resident", "there is nothing to cross to on the CPU; leave --mode out, or use --device cuda")),
-    };
+fn modes(args: &AuditArgs, engine: &Engine) -> anyhow::Result<(Mode, Option<Mode>)> {
+    let mode = inputs::mode(args.mode, engine)?;
     if !args.compare {
         return Ok((mode, None));
     }
-    match available.iter().find(|other| **other != mode) {
+    match Mode::available(engine.is_cpu()).iter().find(|other| **other != mode) {
         Some(other) => Ok((mode, Some(*other))),
         None => Err(usage("--compare", "the CPU has the legacy mode only; use --device cuda")),
     }

@@ -143,13 +143,18 @@ impl From<common_args::Mode> for Mode {
     }
 }
 
-/// How frames go through the models on `engine`.
-pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result<Execution> {
-    let best = Execution::of(engine);
-    let mode = args.mode.map_or(best.mode, Mode::from);
-    if mode == Mode::Resident && engine.is_cpu() {
+/// The mode that was asked for, or the one that `engine` does best.
+pub(crate) fn mode(asked: Option<common_args::Mode>, engine: &Engine) -> anyhow::Result<Mode> {
+    let mode = asked.map_or(Execution::of(engine).mode, Mode::from);
+    if !Mode::available(engine.is_cpu()).contains(&mode) {
         return Err(usage("--mode resident", "there is nothing to cross to on the CPU; leave --mode out, or use --device cuda"));
     }
+    Ok(mode)
+}
+
+/// How frames go through the models on `engine`.
+pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result<Execution> {
+    let mode = mode(args.mode, engine)?;
     let batch = match args.batch.as_str() {
         "auto" if mode == Mode::Legacy || args.latency => 1,
         "auto" => BATCH,

@@ -87,7 +87,7 @@ impl Detector {
     /// [`DFineError::Tensor`] for a frame of another type or shape.
     pub fn preprocess(&self, frame: &Tensor, dtype: DType) -> Result<Tensor, DFineError> {
         let config = self.config();
-        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        let size = config.input_size.rows_columns();
         Ok(resize_normalise(frame, size, size, config.channels(), &config.normalisation, dtype)?)
     }
 
@@ -97,7 +97,7 @@ impl Detector {
     /// As [`Detector::preprocess`], and on the CPU.
     pub fn preprocess_to(&self, frame: &Tensor, out: &Tensor) -> Result<(), DFineError> {
         let config = self.config();
-        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        let size = config.input_size.rows_columns();
         Ok(resize_normalise_to(frame, size, &config.normalisation, out)?)
     }
 
@@ -107,7 +107,7 @@ impl Detector {
     /// As [`Detector::preprocess`].
     pub fn preprocess_surface(&self, frame: &Surface, device: &Device, dtype: DType) -> Result<Tensor, DFineError> {
         let config = self.config();
-        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        let size = config.input_size.rows_columns();
         Ok(resize_normalise_surface(frame, device, size, size, config.channels(), &config.normalisation, dtype)?)
     }
 
@@ -117,7 +117,7 @@ impl Detector {
     /// As [`Detector::preprocess_to`].
     pub fn preprocess_surface_to(&self, frame: &Surface, device: &Device, out: &Tensor) -> Result<(), DFineError> {
         let config = self.config();
-        let size = (config.input_size.height as usize, config.input_size.width as usize);
+        let size = config.input_size.rows_columns();
         Ok(resize_normalise_surface_to(frame, device, size, &config.normalisation, out)?)
     }
 

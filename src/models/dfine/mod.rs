@@ -119,7 +119,7 @@ impl DFine {
         };
         // Where the channels agree already, the original has no projection.
         let projected = if hidden == d { 0 } else { config.levels() };
-        let input = (config.input_size.height as usize, config.input_size.width as usize);
+        let input = config.input_size.rows_columns();
         let loaded = Self {
             backbone: HgNetV2::load(&model.scope("backbone").scope("model"), &config.backbone)?,
             encoder: HybridEncoder::load(&model, config)?,
