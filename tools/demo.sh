@@ -8,5 +8,6 @@ tools/setup.sh
 cargo build --release --locked
 
 echo "demo: 40 frames of a synthetic clip, with the built-in models that were trained on such clips" >&2
-target/release/ultramotion pipeline --input assets/phantom-demo.mp4 --frames ..40 --write jsonl,coco,masks,overlay,yolo,frames --output out/demo --overwrite
+# By cargo, which knows where it built.
+cargo run --release --locked --quiet -- pipeline --input assets/phantom-demo.mp4 --frames ..40 --write jsonl,coco,masks,overlay,yolo,frames --output out/demo --overwrite
 echo "demo: look at out/demo/overlay" >&2

@@ -25,7 +25,7 @@ trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
 
 build() {
   [ -n "${PROGRAMS:-}" ] && return
-  PROGRAMS=target/release
+  PROGRAMS=${CARGO_TARGET_DIR:-target}/release
   cargo build --locked --release --features cuda || exit 1
   local test file
   for test in gpu gpu_audit; do
