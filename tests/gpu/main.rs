@@ -12,6 +12,8 @@ mod models;
 mod ops;
 mod report;
 mod resident;
+mod runs;
+mod same_as_cpu;
 mod speed;
 #[path = "../dfine_parity/weights.rs"]
 mod weights;
@@ -49,6 +51,7 @@ const GROUPS: &[Group] = &[
     ("decoder-slots", models::decoder_slots),
     ("choose-objects", resident::choose_objects),
     ("resident", resident::same_as_legacy),
+    ("same-as-cpu", same_as_cpu::commands),
     ("fallback", resident::fallback),
     ("two-devices", resident::two_devices),
     ("out-of-memory", models::out_of_memory),
