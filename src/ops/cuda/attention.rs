@@ -66,6 +66,13 @@ const KEYS_A_PASS: usize = 512;
 const QUERIES_A_BLOCK: usize = 32;
 const TOGETHER: usize = 8 * 16 * 34 * 4;
 
+/// Queries up to which the keys are dealt out to warps where they are many, keys and numbers a query of such a part, and warps of a block:
+/// as in `attention_parts.cu`.
+const MOST_PART_QUERIES: usize = 16;
+const PART_KEYS: usize = 64;
+const PART_ROW: usize = 18;
+const PART_WARPS: usize = 4;
+
 /// The tensor cores' kernel for (batch, heads, queries, keys) without a bias, where there is one.
 fn tiles(d: usize, dtype: DType, (batch, heads, queries, keys): (usize, usize, usize, usize)) -> Result<Option<Kernel>> {
     if d != 32 || dtype == DType::F32 || queries < TILED_QUERIES || keys < TILED_KEYS {
@@ -144,6 +151,20 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale:
         scale,
         ..Arguments::default()
     };
+    if aligned && bias.is_none() && c / heads == 16 && dtype != DType::F32 && nq <= MOST_PART_QUERIES && nk >= LONG {
+        let all = nk.div_ceil(PART_KEYS);
+        let (_parts, at) = empty(device, (batch, heads, all, nq, PART_ROW), DType::F32)?;
+        let grid = (all.div_ceil(PART_WARPS), heads, batch);
+        let name = named!("attend_parts_16", dtype)?;
+        let first = Kernel { file: "attention_parts", name, grid, block: (PART_WARPS as u32 * 32, 1), shared: 0 };
+        let second = Kernel::rows("attention_parts", named!("attend_join_16", dtype)?, items);
+        // SAFETY: as below; the parts have room for all rows of each part.
+        unsafe {
+            first.launch(device, &[&arguments, &at])?;
+            second.launch(device, &[&arguments, &at])?;
+        }
+        return Ok(y);
+    }
     // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
     unsafe { kernel.launch(device, &[&arguments]) }?;
     Ok(y)
