@@ -172,7 +172,8 @@ impl VideoDevice {
     pub fn open(engine: &Engine) -> Result<Self, EngineError> {
         let device = cuda::inner(engine.device()).ok_or_else(|| refused("the device is the CPU"))?;
         let context = device.cuda_stream().context().clone();
-        let stream = context.new_stream().map_err(driver)?;
+        // The decoder's small kernels go first: a decoder that waits for the models' large ones falls behind.
+        let stream = context.new_stream_with_priority(greatest_priority(&context)?).map_err(driver)?;
         // SAFETY: the new context's fields are those of CUDA; they are set before it is initialised, as FFmpeg asks. Both handles live as
         // long as `Shared`, which every decoder holds through its attachment.
         let handle = unsafe {
@@ -197,7 +198,7 @@ impl VideoDevice {
     /// Does `work` as that of decoding, on this thread, while no graph is captured. All that a decoder does on the device must be in it,
     /// its end included.
     pub fn work<T>(&self, work: impl FnOnce() -> T) -> T {
-        gate::decoding(|| self.engine.within(Stage::Decode, work))
+        gate::decoding(|| self.engine.ledger().decoding(work))
     }
 
     /// Lets a decoder that is not open yet decode on the device what the device can decode.
@@ -297,6 +298,15 @@ impl VideoDevice {
     pub fn held(&self) -> usize {
         lock(&self.shared.returned).len()
     }
+}
+
+/// The number of the greatest priority that a stream can have.
+fn greatest_priority(context: &CudaContext) -> Result<i32, EngineError> {
+    context.bind_to_thread().map_err(driver)?;
+    let (mut least, mut greatest) = (0, 0);
+    // SAFETY: the driver writes two numbers.
+    unsafe { sys::cuCtxGetStreamPriorityRange(&raw mut least, &raw mut greatest) }.result().map_err(driver)?;
+    Ok(greatest)
 }
 
 /// Copies rows of bytes on the device.
