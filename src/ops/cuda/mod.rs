@@ -42,4 +42,5 @@ pub(super) use position::fourier_features;
 pub(super) use product::Linear;
 pub(super) use resize::{resize_normalise, resize_normalise_to};
 pub(super) use selection::{best_scores, gather_queries, top_k};
+pub(super) use tiles::with_tile;
 pub(super) use times::kernel_times;
