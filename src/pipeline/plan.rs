@@ -83,14 +83,9 @@ impl Task {
 }
 
 impl Plan {
-    /// The device that may decode videos: that of the sources' options, or the models'.
+    /// The device that may decode videos: that of the sources' options, or the models'; of several GPUs the first.
     pub(super) fn decode_device(&self) -> Option<DecodeDevice> {
-        let of_models = |engine| match self.further.is_empty() {
-            true => DecodeDevice::new(engine),
-            // A picture in the memory of one would have to be brought to the others.
-            false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
-        };
-        self.source_options.device.clone().or_else(|| self.task.engine().map(of_models))
+        self.source_options.device.clone().or_else(|| self.task.engine().map(DecodeDevice::new))
     }
 
     /// Whether outputs show the pixels of frames, so that they are needed on the host.
