@@ -29,6 +29,8 @@ absent! {
     best_scores(&Tensor, &Tensor, &Tensor) -> Tensor;
     choose_objects(&Tensor, &Tensor, &super::ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
     concat_channels(&[&Tensor]) -> Tensor;
+    converted(&Tensor, DType) -> Tensor;
+    copied(&Tensor) -> Tensor;
     deformable_attention(&Tensor, &[(usize, usize)], &[usize], &Tensor, &Tensor) -> Tensor;
     deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;
     floats_of_bytes(&Tensor, &Tensor) -> ();

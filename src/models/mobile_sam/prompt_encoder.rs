@@ -47,8 +47,14 @@ impl PromptEncoder {
             Ok((kinds, corners, no_mask.unsqueeze(0)?, encode_position(&grid, &frequencies)?))
         };
         let (kinds, corners, no_mask, dense_position) = build().map_err(MobileSamError::tensor("prompt embeddings"))?;
-        let mask_downscaling = MaskDownscaling::load(&params.scope("mask_downscaling"))?;
-        Ok(Self { frequencies, kinds, corners, no_mask, mask_downscaling, dense_position })
+        Ok(Self {
+            frequencies: params.place(&frequencies)?,
+            kinds: params.place(&kinds)?,
+            corners: params.place(&corners)?,
+            no_mask: params.place(&no_mask)?,
+            mask_downscaling: MaskDownscaling::load(&params.scope("mask_downscaling"))?,
+            dense_position: params.place(&dense_position)?,
+        })
     }
 
     /// Position encoding of the image's embedding `[1, 64², 256]`.
@@ -114,14 +120,14 @@ impl MaskDownscaling {
         let options = Conv2dOptions { stride: 2, ..Conv2dOptions::default() };
         let step = |conv: usize, inputs: usize, outputs: usize| -> Loaded<_> {
             let at = params.scope(conv);
-            let (weight, bias) = (at.get("weight", &[outputs, inputs, 2, 2])?, at.get("bias", &[outputs])?);
+            let (weight, bias) = (at.place(&at.get("weight", &[outputs, inputs, 2, 2])?)?, at.place(&at.get("bias", &[outputs])?)?);
             let conv2d = Conv2d::new(&weight, Some(&bias), options).map_err(MobileSamError::tensor("mask downscaling"))?;
             Ok((conv2d, layer_norm(&params.scope(conv + 1), outputs, EPS_2D)?))
         };
         let steps = [step(0, 1, first)?, step(3, first, second)?];
         let last = params.scope(6);
-        let weight = last.get("weight", &[EMBEDDING_CHANNELS, second, 1, 1])?;
-        let bias = last.get("bias", &[EMBEDDING_CHANNELS])?;
+        let weight = last.place(&last.get("weight", &[EMBEDDING_CHANNELS, second, 1, 1])?)?;
+        let bias = last.place(&last.get("bias", &[EMBEDDING_CHANNELS])?)?;
         let build = || Linear::new(&weight.reshape((EMBEDDING_CHANNELS, second))?, Some(&bias), Activation::Identity);
         Ok(Self { steps, project: build().map_err(MobileSamError::tensor("mask downscaling"))? })
     }
