@@ -1,6 +1,6 @@
 //! How tensors lie in memory: evenly spaced rows, which kernels take instead of contiguous ones, copies without gaps, and other types.
 
-use super::{Result, cpu, cuda};
+use super::{Result, concat_channels, cpu, cuda};
 use candle_core::{DType, Tensor};
 
 /// The tensor itself where it is contiguous, else a contiguous copy.
@@ -25,6 +25,24 @@ pub fn convert(x: &Tensor, dtype: DType) -> Result<Tensor> {
         false if cpu::is_cpu(x) => x.to_dtype(dtype),
         false => cuda::converted(x, dtype),
     }
+}
+
+/// Tensors of the same sizes but for the first dimension one after the other in it.
+///
+/// # Errors
+/// If there are none, or other sizes differ.
+pub fn concat_batches(parts: &[Tensor]) -> Result<Tensor> {
+    let one = |x: &Tensor| contiguous(x)?.reshape((1, ()));
+    let (sizes, mut count) = (parts.first().map_or(&[][..], |x| x.dims().get(1..).unwrap_or(&[])), 0);
+    for part in parts {
+        match part.dims().split_first() {
+            Some((first, rest)) if rest == sizes => count += first,
+            _ => candle_core::bail!("concat_batches: {:?} after {:?}", part.shape(), parts[0].shape()),
+        }
+    }
+    let rows = parts.iter().map(one).collect::<Result<Vec<_>>>()?;
+    let shape: Vec<usize> = std::iter::once(count).chain(sizes.iter().copied()).collect();
+    concat_channels(&rows.iter().collect::<Vec<_>>())?.reshape(shape)
 }
 
 /// The tensor itself where its last dimension is contiguous and its other dimensions are evenly spaced rows, else a contiguous copy.
@@ -71,6 +89,15 @@ pub(super) fn merged(dims: &[usize], strides: &[usize]) -> Vec<(usize, usize)> {
 mod tests {
     use super::*;
     use candle_core::Device;
+
+    #[test]
+    fn batches_follow_each_other() {
+        let x = Tensor::arange(0f32, 24.0, &Device::Cpu).unwrap().reshape((4, 2, 3)).unwrap();
+        let parts = [x.narrow(0, 2, 2).unwrap(), x.narrow(0, 0, 1).unwrap()];
+        let expected = Tensor::cat(&parts, 0).unwrap().to_vec3::<f32>().unwrap();
+        assert_eq!(concat_batches(&parts).unwrap().to_vec3::<f32>().unwrap(), expected);
+        assert!(concat_batches(&[x.clone(), x.narrow(1, 0, 1).unwrap()]).is_err() && concat_batches(&[]).is_err());
+    }
 
     #[test]
     fn merged_dimensions_reach_the_same_numbers_in_the_same_order() {

@@ -2,29 +2,35 @@
 
 #include "common.cuh"
 
+constexpr int MOST_DIMS = 6;
+
 // `Strides` of `layout.rs`, field by field: outermost first, in units of the copied type.
 struct Strides {
   int dims;
-  int sizes[6];
-  long long strides[6];
+  int sizes[MOST_DIMS];
+  long long strides[MOST_DIMS];
 };
 
 // y, without gaps, = the numbers of x at all places of its dimensions.
-template <typename T> __device__ __forceinline__ void copy(const T *__restrict__ x, T *__restrict__ y, long long n, const Strides &from) {
-  const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+template <typename T> __device__ __forceinline__ void copy(const T *__restrict__ x, T *__restrict__ y, unsigned n, const Strides &from) {
+  const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
-  long long rest = i, at = 0;
-  for (int d = from.dims - 1; d >= 0; d--) {
-    at += rest % from.sizes[d] * from.strides[d];
-    rest /= from.sizes[d];
+  unsigned rest = i;
+  long long at = 0;
+#pragma unroll
+  for (int d = MOST_DIMS - 1; d >= 0; d--) {
+    if (d >= from.dims) continue;
+    const unsigned size = from.sizes[d];
+    at += rest % size * from.strides[d];
+    rest /= size;
   }
   y[i] = x[at];
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_1(const uint8_t *x, uint8_t *y, long long n, const Strides from) { copy(x, y, n, from); }
-extern "C" __global__ void __launch_bounds__(256) copy_2(const uint16_t *x, uint16_t *y, long long n, const Strides from) { copy(x, y, n, from); }
-extern "C" __global__ void __launch_bounds__(256) copy_4(const uint32_t *x, uint32_t *y, long long n, const Strides from) { copy(x, y, n, from); }
-extern "C" __global__ void __launch_bounds__(256) copy_16(const uint4 *x, uint4 *y, long long n, const Strides from) { copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_1(const uint8_t *x, uint8_t *y, unsigned n, const Strides from) { copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_2(const uint16_t *x, uint16_t *y, unsigned n, const Strides from) { copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_4(const uint32_t *x, uint32_t *y, unsigned n, const Strides from) { copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_16(const uint4 *x, uint4 *y, unsigned n, const Strides from) { copy(x, y, n, from); }
 
 #define CONVERT(SUFFIX, TYPE)                                                                                                           \
   extern "C" __global__ void __launch_bounds__(256) convert_##SUFFIX(const float *x, TYPE *y, long long n) {                            \

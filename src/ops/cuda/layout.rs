@@ -53,9 +53,9 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     for (i, (size, stride)) in dims.into_iter().enumerate() {
         (strides.sizes[i], strides.strides[i]) = (int(size)?, stride as i64);
     }
-    let n = x.elem_count() / if whole { piece } else { 1 };
+    let n = int(x.elem_count() / if whole { piece } else { 1 })?;
     // SAFETY: `Strides` is the kernel's own type and reaches the numbers of x; y has as many, both counted in the kernel's unit.
-    unsafe { Kernel::over("layout", name, n).launch(device, &[&from, &out, &(n as i64), &strides]) }?;
+    unsafe { Kernel::over("layout", name, n as usize).launch(device, &[&from, &out, &n, &strides]) }?;
     Ok(y)
 }
 
