@@ -54,16 +54,19 @@ pub(crate) fn models(engine: &Engine) -> Outcome {
         }
     };
     let up = |x: &Tensor, dtype| Report::new(engine).up(x, dtype);
-    for dtype in [DType::F16, DType::BF16, DType::F32] {
-        for size in ["n", "s", "m", "l", "x"] {
-            let model = detector(engine, size)?;
-            count(format!("D-FINE-{size} {dtype:?}"), vec![up(&pixels(2)?, dtype)?], &|inputs| {
+    const DTYPES: [DType; 3] = [DType::F16, DType::BF16, DType::F32];
+    for size in ["n", "s", "m", "l", "x"] {
+        let (model, pixels) = (detector(engine, size)?, pixels(2)?);
+        for dtype in DTYPES {
+            count(format!("D-FINE-{size} {dtype:?}"), vec![up(&pixels, dtype)?], &|inputs| {
                 let output = model.forward(&inputs[0])?;
                 Ok(vec![output.logits, output.pred_boxes])
             });
         }
-        let model = segmenter(engine)?;
-        let pixels = up(&image(1)?, dtype)?;
+    }
+    let (model, image) = (segmenter(engine)?, image(1)?);
+    for dtype in DTYPES {
+        let pixels = up(&image, dtype)?;
         let embedding = model.encode(&pixels).map_err(text)?;
         count(format!("image encoder {dtype:?}"), vec![pixels], &|inputs| Ok(vec![model.encode(&inputs[0])?]));
         for (boxes, multimask) in [(1, false), (4, true), (20, false)] {

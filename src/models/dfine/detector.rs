@@ -34,7 +34,8 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Builds a detector on the device of `engine` from a checkpoint of either layout. `labels` are the user's: the file's name and its names.
+    /// Builds a detector on the device of `engine` from a checkpoint of either layout. `labels` are the user's: the file's name and its
+    /// names.
     ///
     /// # Errors
     /// See [`DFineError`]: nothing of the checkpoint is ignored silently but tensors of training alone
