@@ -27,7 +27,7 @@ def main():
     if len(frames) < 2:
         raise SystemExit(f"{args.file}: has {len(frames)} frames after the first {args.skip}; two are needed")
     summary = {"frames": len(frames), "per_second": round((len(frames) - 1) / max(frames[-1]["ts"] - frames[0]["ts"], 1e-3), 1)}
-    for key in ("latency_ms", "submit_ms", "decode_ms"):
+    for key in ("latency_ms", "submit_ms", "decode_ms", "preprocess_ms", "forward_ms", "select_ms", "segment_decode_ms", "masks_ms"):
         values = [frame[key] for frame in frames if key in frame]
         if values:
             summary[key] = {"median": quantile(values, 0.5), "p99": quantile(values, 0.99)}

@@ -19,6 +19,8 @@ pub struct Attributed {
     /// The ledger's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
     /// made in an announced move.
     pub announced: Option<Move>,
+    /// The work in which a video decoder was asked for a picture, where it was made in one.
+    pub decoder: Option<u64>,
     /// The call of driver or runtime that asked for it.
     pub call: Option<String>,
 }
@@ -92,7 +94,8 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
                 (None, None) => frame_at(&frames, activity.start),
             };
             let call = call.map(|(name, ..)| name.clone());
-            Attributed { activity, stage, frame, announced, call }
+            let decoder = id.filter(|_| work.is_some_and(|work| work.decodes));
+            Attributed { activity, stage, frame, announced, decoder, call }
         })
         .collect()
 }

@@ -22,7 +22,7 @@ fn recorded(records: &[u8], told: &str) -> Recorded {
             let direction = if moved[0] == "up" { Direction::HostToDevice } else { Direction::DeviceToHost };
             Move { stage, frame, direction, bytes: moved[1].as_u64().unwrap(), place: Location::caller() }
         });
-        LoggedWork { stage, frame, moved, start: work["start"].as_u64().unwrap(), end: work["end"].as_u64().unwrap() }
+        LoggedWork { stage, frame, moved, decodes: false, start: work["start"].as_u64().unwrap(), end: work["end"].as_u64().unwrap() }
     };
     let works = told["works"].as_array().unwrap().iter().map(work).collect();
     let nodes = told["node_stages"].as_array().unwrap().iter().map(|node| (node[0].as_u64().unwrap(), stage(&node[1]))).collect();
@@ -72,6 +72,31 @@ fn frames_recorded_while_they_overlap_have_one_upload_one_result_and_one_wait_ea
 }
 
 #[test]
+fn a_video_decoder_may_wait_once_for_each_picture_and_no_more() {
+    let (mut activities, mut works, nodes) = recorded!("overlapping-frames");
+    let steady = works.works.iter().find(|work| work.frame == Some(RECORDED.start)).unwrap().start;
+    let mut picture = |correlation: u32, waits: usize, decodes: bool| {
+        works.works.push(LoggedWork { stage: Stage::Decode, frame: None, moved: None, decodes, start: steady, end: steady + 9 });
+        let first = activities[0].clone();
+        let record = |what| Activity { what, start: steady + 1, end: steady + 2, ..first.clone() };
+        for at in 0..waits as u32 {
+            let correlation = correlation + at;
+            let id = works.works.len() as u64;
+            let (asked, wait) = (record(What::External { id }), record(What::Wait { kind: WaitKind::Event }));
+            activities.extend([asked, wait].map(|activity| Activity { correlation, graph_node: 0, ..activity }));
+        }
+    };
+    picture(900_000, 1, true);
+    picture(910_000, 2, true);
+    picture(920_000, 1, false);
+    let (rows, seen, _) = judged((activities, works, nodes));
+    let of = |kind: Kind| rows.iter().filter(|r| r.1 == kind && r.2 == "decode").map(|r| (r.0, r.3)).collect::<Vec<_>>();
+    assert_eq!(of(Kind::DecoderWait), [(Class::Legitimate, 2)]);
+    assert_eq!(of(Kind::HostWait), [(Class::Critical, 2)], "the second of one picture, and that of no decoder");
+    assert_eq!(seen.per_frame.decoder_waits, 0.4);
+}
+
+#[test]
 fn a_recorded_copy_to_pageable_memory_is_also_a_wait() {
     let (rows, seen, measured) = judged(recorded!("to-vec-in-detect"));
     let critical: Vec<_> = rows.iter().filter(|row| row.0 == Class::Critical).map(|row| (row.1, row.2.as_str(), row.3)).collect();
@@ -101,7 +126,7 @@ fn overlapping_frames_are_told_apart_by_correlation_not_by_time() {
         let t = frame * 100;
         let mut work = |stage, frame, moved: Option<(Direction, u64)>, start: u64, made: Vec<(&str, What, u64, u64)>| {
             let moved = moved.map(|(direction, bytes)| Move { stage, frame: Some(frame), direction, bytes, place: Location::caller() });
-            works.push(LoggedWork { stage, frame: Some(frame), moved, start: t + start, end: t + start + 9 });
+            works.push(LoggedWork { stage, frame: Some(frame), moved, decodes: false, start: t + start, end: t + start + 9 });
             for (call, what, delay, graph_node) in made {
                 correlation += 1;
                 let at = |what, start: u64| Activity { what, start, end: start + 1, correlation, stream: None, graph_node: 0 };
@@ -157,7 +182,7 @@ fn what_is_done_outside_of_works_belongs_to_the_frame_that_began_last_until_the_
 fn work_of_no_frame_is_judged_once_frames_have_begun() {
     let judge = |start: u64| {
         let mut works = works();
-        works.works.push(LoggedWork { stage: Stage::Load, frame: None, moved: None, start, end: start + 9 });
+        works.works.push(LoggedWork { stage: Stage::Load, frame: None, moved: None, decodes: false, start, end: start + 9 });
         let id = works.works.len() as u64;
         let what = What::Copy { way: CopyWay::HostToDevice, from: MemoryKind::Pinned, to: MemoryKind::Device, bytes: 8 };
         let external = Activity { what: What::External { id }, start: 0, end: 0, correlation: 1, stream: None, graph_node: 0 };

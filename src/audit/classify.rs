@@ -19,7 +19,7 @@ pub enum Class {
     Critical,
     /// A copy on the device, an allocation or loading of code in steady state.
     Moderate,
-    /// The frame's upload, the packed result, and the wait for it.
+    /// The frame's upload, the packed result, the wait for it, and the video decoder's wait for a picture.
     Legitimate,
 }
 
@@ -31,6 +31,8 @@ pub enum Kind {
     Copy(CopyWay),
     /// The host waited.
     HostWait,
+    /// A video decoder waited for a picture that it was asked for, before there is a frame.
+    DecoderWait,
     /// Memory was taken.
     Allocation,
     /// Code was loaded.
@@ -56,7 +58,7 @@ pub struct Finding {
     pub start: u64,
     /// Where in the code it was announced (`file:line`), else the call that asked for it.
     pub place: String,
-    /// Whether the ledger announced it: a copy, or the move that a wait is made in.
+    /// Whether the ledger announced it: a copy, the move that a wait is made in, or the picture that a decoder waits for.
     pub accounted: bool,
     /// Why it is of its class.
     pub reason: &'static str,
@@ -67,11 +69,11 @@ pub fn classify(attributed: &[Attributed], steady: &Range<u64>) -> Vec<Finding> 
     let mut in_time: Vec<&Attributed> = attributed.iter().filter(|a| a.frame.is_some_and(|frame| steady.contains(&frame))).collect();
     in_time.sort_by_key(|a| a.activity.start);
     // What a frame may do once.
-    let mut once = BTreeSet::new();
-    in_time.into_iter().filter_map(|a| judge(a, &mut once)).collect()
+    let (mut once, mut pictures) = (BTreeSet::new(), BTreeSet::new());
+    in_time.into_iter().filter_map(|a| judge(a, &mut once, &mut pictures)).collect()
 }
 
-fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>) -> Option<Finding> {
+fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, pictures: &mut BTreeSet<u64>) -> Option<Finding> {
     let frame = a.frame?;
     let (kind, host_memory, bytes) = match &a.activity.what {
         What::Copy { way, from, to, bytes } => {
@@ -89,6 +91,10 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>) -> Option<Finding> {
         What::Call { name, .. } if attribute::loads_code(name) => (Kind::LoadedCode, None, 0),
         _ => return None,
     };
+    let kind = match (kind, a.decoder) {
+        (Kind::HostWait, Some(picture)) if pictures.insert(picture) => Kind::DecoderWait,
+        _ => kind,
+    };
     let (class, reason) = match kind {
         Kind::Copy(way @ (CopyWay::HostToDevice | CopyWay::DeviceToHost)) => crossing(a, way, host_memory, frame, once),
         Kind::Copy(CopyWay::DeviceToDevice) => (Class::Moderate, "staging on the device"),
@@ -101,6 +107,7 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>) -> Option<Finding> {
             Some(_) => (Class::Critical, "the host waits between source and result"),
             None => (Class::Critical, "unaccounted: the host waits outside of all stages"),
         },
+        Kind::DecoderWait => (Class::Legitimate, "the video decoder waits for a picture, before there is a frame"),
         Kind::Allocation => (Class::Moderate, "allocation in steady state"),
         Kind::LoadedCode => (Class::Moderate, "code loaded in steady state"),
     };
@@ -109,7 +116,7 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>) -> Option<Finding> {
         (None, Some(call)) => call.clone(),
         (None, None) => String::new(),
     };
-    let (start, accounted) = (a.activity.start, a.announced.is_some());
+    let (start, accounted) = (a.activity.start, a.announced.is_some() || kind == Kind::DecoderWait);
     Some(Finding { class, kind, host_memory, stage: a.stage, frame, bytes, start, place, accounted, reason })
 }
 
@@ -161,7 +168,7 @@ pub struct Row {
     pub per_frame: f64,
     /// Bytes a steady-state frame, on average.
     pub bytes_per_frame: f64,
-    /// Whether the ledger announced it: a copy, or the move that a wait is made in.
+    /// Whether the ledger announced it: a copy, the move that a wait is made in, or the picture that a decoder waits for.
     pub accounted: bool,
     /// Where in the code it was announced (`file:line`), else the call that asked for it, else empty.
     pub place: String,

@@ -108,6 +108,8 @@ pub struct PerFrame {
     pub device_copies: f64,
     /// Waits of the host.
     pub host_waits: f64,
+    /// Waits of a video decoder for its pictures, which are none of the above.
+    pub decoder_waits: f64,
     /// Fills of memory.
     pub memsets: f64,
     /// Kernels, those of graphs included.
@@ -270,6 +272,7 @@ fn per_frame(of_steady: &[&Attributed], findings: &[Finding], frames: u64) -> Pe
         download_bytes: bytes(down),
         device_copies: count(Kind::Copy(CopyWay::DeviceToDevice)),
         host_waits: count(Kind::HostWait),
+        decoder_waits: count(Kind::DecoderWait),
         memsets: all(&|what| matches!(what, What::Memset { .. })),
         kernels: all(&|what| matches!(what, What::Kernel { .. })),
         graph_launches: all(&|what| matches!(what, What::Call { name, .. } if attribute::launches_graph(name))),

@@ -77,6 +77,7 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
         Kind::Copy(CopyWay::HostToHost) => "host to host",
         Kind::Copy(CopyWay::Unknown) => "copy",
         Kind::HostWait => "host wait",
+        Kind::DecoderWait => "decoder wait",
         Kind::Allocation => "allocation",
         Kind::LoadedCode => "code loaded",
     }
@@ -121,6 +122,7 @@ pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[Str
         seen("downloads a frame", &|o| o.per_frame.downloads),
         size("bytes down a frame", &|o| o.per_frame.download_bytes),
         seen("host waits a frame", &|o| o.per_frame.host_waits),
+        seen("waits of the video decoder a frame", &|o| o.per_frame.decoder_waits),
         seen("copies on the device a frame", &|o| o.per_frame.device_copies),
         seen("allocations a frame", &|o| o.per_frame.allocations),
         seen("kernels a frame", &|o| o.per_frame.kernels),

@@ -21,7 +21,7 @@ pub(super) fn works() -> Works {
         let t = frame * 10_000;
         let mut work = |stage, moved: Option<(Direction, u64)>, start, end| {
             let moved = moved.map(|(direction, bytes)| Move { stage, frame: Some(frame), direction, bytes, place: Location::caller() });
-            works.push(LoggedWork { stage, frame: Some(frame), moved, start: t + start, end: t + end });
+            works.push(LoggedWork { stage, frame: Some(frame), moved, decodes: false, start: t + start, end: t + end });
         };
         work(Stage::Preprocess, None, 90, 190);
         work(Stage::Decode, Some((Direction::HostToDevice, 100)), 100, 120);

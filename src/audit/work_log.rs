@@ -17,6 +17,8 @@ pub struct LoggedWork {
     pub frame: Option<u64>,
     /// The announced move, where the work is nothing but this move.
     pub moved: Option<Move>,
+    /// Whether it asks a video decoder for a picture.
+    pub decodes: bool,
     /// When it began, in nanoseconds of the log's clock.
     pub start: u64,
     /// When it ended; its start while it has not.
@@ -117,7 +119,7 @@ impl Watcher for WorkLog {
         }
         let start = self.ids.now();
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
-        works.works.push(LoggedWork { stage: work.stage, frame: work.frame, moved: work.moved, start, end: start });
+        works.works.push(LoggedWork { stage: work.stage, frame: work.frame, moved: work.moved, decodes: work.decodes, start, end: start });
         let id = works.works.len() as u64;
         drop(works);
         OPEN.with_borrow_mut(|open| open.push((id, work.stage)));

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Direction, EngineError, GraphContents};
+use super::{Direction, EngineError, GraphContents, gate};
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Storage, Tensor,
     cuda_backend::{
@@ -136,6 +136,10 @@ unsafe impl Send for Graph {}
 impl Graph {
     /// Records what `work` asks of the device.
     pub(super) fn capture<E: From<EngineError>>(device: &CudaDevice, work: impl FnOnce() -> Result<(), E>) -> Result<Self, E> {
+        gate::capturing(|| Self::capture_alone(device, work))
+    }
+
+    fn capture_alone<E: From<EngineError>>(device: &CudaDevice, work: impl FnOnce() -> Result<(), E>) -> Result<Self, E> {
         let stream = device.cuda_stream();
         stream.synchronize().map_err(driver("waiting for the device"))?;
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;

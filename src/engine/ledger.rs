@@ -92,6 +92,8 @@ pub struct Work {
     pub frame: Option<u64>,
     /// The announced move, where the work is nothing but this move.
     pub moved: Option<Move>,
+    /// Whether it asks a video decoder for a picture. The decoder's own library lets the host wait, once, until the picture is there.
+    pub decodes: bool,
 }
 
 /// What a captured graph does each time it is launched, as the driver describes its nodes.
@@ -159,7 +161,13 @@ pub(super) fn in_frame<T>(frame: u64, work: impl FnOnce() -> T) -> T {
 impl Ledger {
     /// Does `work` as that of `stage`.
     pub(super) fn within<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        self.tell(stage, None, work)
+        self.tell((stage, None, false), work)
+    }
+
+    /// Does `work`, which asks a video decoder for a picture.
+    #[cfg(feature = "cuda")]
+    pub(super) fn decoding<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.tell((Stage::Decode, None, true), work)
     }
 
     /// Does the `work` of moving `bytes`, announced from `place`; it counts if it `crosses` to or from a device.
@@ -175,12 +183,12 @@ impl Ledger {
             let entry = totals.entry((stage, direction)).or_default();
             *entry = (entry.0 + 1, entry.1.saturating_add(bytes));
         }
-        self.tell(stage, Some(Move { stage, frame: FRAME.get(), direction, bytes, place }), work)
+        self.tell((stage, Some(Move { stage, frame: FRAME.get(), direction, bytes, place }), false), work)
     }
 
-    fn tell<T>(&self, stage: Stage, moved: Option<Move>, work: impl FnOnce() -> T) -> T {
+    fn tell<T>(&self, (stage, moved, decodes): (Stage, Option<Move>, bool), work: impl FnOnce() -> T) -> T {
         let Some(watcher) = self.watcher.get() else { return work() };
-        watcher.began(&Work { stage, frame: FRAME.get(), moved });
+        watcher.began(&Work { stage, frame: FRAME.get(), moved, decodes });
         let _end = End(&**watcher);
         work()
     }

@@ -5,6 +5,8 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
+#[cfg(feature = "cuda")]
+mod gate;
 mod ledger;
 mod memory;
 mod params;
@@ -17,6 +19,8 @@ mod transfer;
 mod video;
 
 pub use device::{DeviceSpec, Engine, Precision, constant};
+#[cfg(feature = "cuda")]
+pub(crate) use gate::capturing;
 pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
 pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]

@@ -1,8 +1,9 @@
 //! Decoding of video on a CUDA device: FFmpeg's decoders on the engine's own context, and the surfaces they leave in its memory.
 //!
 //! The decoder has a stream of its own, for that of the models may be under capture on another thread. What reads a surface lets its
-//! stream wait, on the device, for the event behind the decoder's work; a surface goes back to the decoder once the event behind the last
-//! kernel that read it has passed, which the decoding thread looks up when it needs one.
+//! stream wait, on the device, for the event behind the decoder's work; a surface goes back to the decoder as soon as nobody will ask to read
+//! it any more, behind a wait of the decoder's stream, on the device again, for the last kernel that reads it: FFmpeg lets the decoder
+//! fill a surface on that stream. The host waits for none of this.
 
 #![allow(unsafe_code)]
 
@@ -12,17 +13,14 @@ mod surface;
 pub use attachment::Attachment;
 pub use surface::Surface;
 
-use super::{Colour, Direction, Engine, EngineError, Planes, Stage, Turn, cuda};
-use attachment::planes_of;
-use candle_core::cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DriverError, sys};
+use super::{Colour, Direction, Engine, EngineError, Planes, Stage, Turn, cuda, gate};
+use attachment::{Held, planes_of};
+use candle_core::cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
 use std::{
     fmt, mem,
     panic::Location,
     ptr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 use video_rs::ffmpeg::{
     codec,
@@ -52,7 +50,7 @@ pub struct VideoDevice {
 }
 
 struct Shared {
-    /// Read and waiting for the device, or read by nobody.
+    /// Read, or to be read by nobody.
     returned: Mutex<Vec<Returned>>,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
@@ -73,7 +71,7 @@ impl fmt::Debug for Shared {
 
 /// Memory of a surface that nobody will ask to read any more.
 struct Returned {
-    _memory: Memory,
+    memory: Memory,
     /// After which the device does nothing with it.
     last: Vec<CudaEvent>,
 }
@@ -92,7 +90,7 @@ impl Returned {
 /// What a surface lies in.
 enum Memory {
     /// The decoder's, counted until it is back.
-    Decoder { frame: frame::Video, held: Arc<AtomicUsize> },
+    Decoder { frame: frame::Video, held: Arc<Held> },
     /// Its own.
     Own { _bytes: CudaSlice<u8> },
 }
@@ -102,25 +100,56 @@ impl Drop for Memory {
         if let Self::Decoder { frame, held } = self {
             // SAFETY: frees the frame's references, and by these the surface; the frame itself is freed by its owner.
             unsafe { ffi::av_frame_unref(frame.as_mut_ptr()) };
-            held.fetch_sub(1, Ordering::AcqRel);
+            held.count.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
 
-impl Shared {
-    /// Gives back what the device is done with. With `wait`, waits for one at least if there is any; true if one was given back.
-    fn release(&self, wait: bool) -> Result<bool, EngineError> {
-        let mut returned = lock(&self.returned);
-        let (mut done, rest): (Vec<_>, Vec<_>) = mem::take(&mut *returned).into_iter().partition(Returned::is_done);
-        *returned = rest;
-        let awaited = (wait && done.is_empty() && !returned.is_empty()).then(|| returned.remove(0));
-        // Whoever drops a surface meanwhile does not wait too.
-        drop(returned);
-        if let Some(awaited) = awaited {
-            awaited.wait().map_err(driver)?;
-            done.push(awaited);
+impl Memory {
+    /// Whether what is done with it next is ordered by the decoder's stream. A decoder that is closed frees its surfaces instead.
+    fn is_ordered(&self) -> bool {
+        match self {
+            Self::Decoder { held, .. } => !held.closed.load(Ordering::Acquire),
+            Self::Own { .. } => true,
         }
-        Ok(!done.is_empty())
+    }
+
+    /// Whether it is that of a decoder.
+    fn is_of(&self, decoder: &Arc<Held>) -> bool {
+        matches!(self, Self::Decoder { held, .. } if Arc::ptr_eq(held, decoder))
+    }
+}
+
+impl Shared {
+    /// Gives back what nobody will ask to read any more: the stream waits for its readers. The last one stays, and with it its decoder,
+    /// which must not end before the device is done with what it made.
+    fn release(&self) -> Result<(), EngineError> {
+        let all = mem::take(&mut *lock(&self.returned));
+        let is_last = |at: usize, held: &Arc<Held>| !all.iter().skip(at + 1).any(|later| later.memory.is_of(held));
+        let keep: Vec<bool> = all
+            .iter()
+            .enumerate()
+            .map(|(at, returned)| match &returned.memory {
+                Memory::Own { .. } => false,
+                Memory::Decoder { held, .. } if returned.memory.is_ordered() => is_last(at, held),
+                Memory::Decoder { .. } => !returned.is_done(),
+            })
+            .collect();
+        for (returned, keep) in all.into_iter().zip(keep) {
+            if keep {
+                lock(&self.returned).push(returned);
+            } else {
+                returned.last.iter().try_for_each(|event| self.follow(event))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the stream wait, on the device, for an event of any stream of it.
+    fn follow(&self, event: &CudaEvent) -> Result<(), EngineError> {
+        // SAFETY: both are alive. (The safe call wants the same handle of the context, which siblings do not have.)
+        unsafe { result::stream::wait_event(self.stream.cu_stream(), event.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
+            .map_err(driver)
     }
 }
 
@@ -143,7 +172,8 @@ impl VideoDevice {
     pub fn open(engine: &Engine) -> Result<Self, EngineError> {
         let device = cuda::inner(engine.device()).ok_or_else(|| refused("the device is the CPU"))?;
         let context = device.cuda_stream().context().clone();
-        let stream = context.new_stream().map_err(driver)?;
+        // The decoder's small kernels go first: a decoder that waits for the models' large ones falls behind.
+        let stream = context.new_stream_with_priority(greatest_priority(&context)?).map_err(driver)?;
         // SAFETY: the new context's fields are those of CUDA; they are set before it is initialised, as FFmpeg asks. Both handles live as
         // long as `Shared`, which every decoder holds through its attachment.
         let handle = unsafe {
@@ -165,9 +195,10 @@ impl VideoDevice {
         Ok(Self { engine: engine.clone(), shared: Arc::new(shared) })
     }
 
-    /// Does `work` as that of decoding, on this thread.
+    /// Does `work` as that of decoding, on this thread, while no graph is captured. All that a decoder does on the device must be in it,
+    /// its end included.
     pub fn work<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.engine.within(Stage::Decode, work)
+        gate::decoding(|| self.engine.ledger().decoding(work))
     }
 
     /// Lets a decoder that is not open yet decode on the device what the device can decode.
@@ -178,33 +209,44 @@ impl VideoDevice {
         Attachment::new(self, self.shared.handle, context)
     }
 
-    /// A frame that the attached decoder left in device memory, as a surface. If all surfaces that may be held are, those that were
-    /// read are waited for; if none was, the picture is copied, on the device, to memory of its own.
+    /// A frame that the attached decoder left in device memory, as a surface. If all surfaces that may be held are, the picture is copied,
+    /// on the device, to memory of its own.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the frame is none of device memory, or the device failed.
     pub fn surface(&self, attachment: &Attachment, frame: frame::Video, colour: Colour, turn: Turn) -> Result<Surface, EngineError> {
         let planes = planes_of(&frame)?;
-        let (held, limit) = (attachment.held(), attachment.limit());
-        held.fetch_add(1, Ordering::AcqRel);
+        let held = attachment.held();
+        held.count.fetch_add(1, Ordering::AcqRel);
         let memory = Memory::Decoder { frame, held: held.clone() };
         let shared = &self.shared;
         shared.context.bind_to_thread().map_err(driver)?;
-        shared.release(false)?;
-        while held.load(Ordering::Acquire) > limit && shared.release(true)? {}
-        let (planes, memory) = if held.load(Ordering::Acquire) > limit { self.copy(planes, memory)? } else { (planes, memory) };
+        shared.release()?;
+        let too_many = held.count.load(Ordering::Acquire) > attachment.limit();
+        let (planes, memory) = if too_many { self.copy(planes, memory)? } else { (planes, memory) };
         Ok(Surface::new(self, memory, planes, (colour, turn), shared.stream.record_event(None).map_err(driver)?))
     }
 
-    /// A picture in memory of its own; the old memory goes back once it is copied.
-    fn copy(&self, from: Planes, memory: Memory) -> Result<(Planes, Memory), EngineError> {
-        let (shared, stream) = (&self.shared, &self.shared.stream);
+    /// A picture in memory of its own; the old memory goes back.
+    fn copy(&self, from: Planes, old: Memory) -> Result<(Planes, Memory), EngineError> {
+        let stream = &self.shared.stream;
         let (to, bytes) = self.allocate((from.width, from.height))?;
         let chroma = (from.width.div_ceil(2) * 2, from.height.div_ceil(2));
         copy_rows((from.luma, from.luma_pitch), (to.luma, to.luma_pitch), (from.width, from.height), stream)?;
         copy_rows((from.chroma, from.chroma_pitch), (to.chroma, to.chroma_pitch), chroma, stream)?;
-        lock(&shared.returned).push(Returned { _memory: memory, last: vec![stream.record_event(None).map_err(driver)?] });
+        let done = stream.record_event(None).map_err(driver)?;
+        lock(&self.shared.returned).push(Returned { memory: old, last: vec![done] });
+        self.shared.release()?;
         Ok((to, Memory::Own { _bytes: bytes }))
+    }
+
+    /// A decoder ends: the last surface of it that was given back stays until its stream is past all that was asked of it.
+    fn close(&self, held: &Arc<Held>) {
+        let event = self.shared.stream.record_event(None);
+        // Without an event the device has failed.
+        if let (Some(returned), Ok(event)) = (lock(&self.shared.returned).iter_mut().rfind(|r| r.memory.is_of(held)), event) {
+            returned.last.push(event);
+        }
     }
 
     fn allocate(&self, (width, height): (usize, usize)) -> Result<(Planes, CudaSlice<u8>), EngineError> {
@@ -252,10 +294,19 @@ impl VideoDevice {
         Ok(Surface::new(self, Memory::Own { _bytes: bytes }, planes, (colour, turn), ready))
     }
 
-    /// Surfaces that were read and wait for the device.
+    /// Surfaces that nobody will ask to read any more and that are still to be given back.
     pub fn held(&self) -> usize {
         lock(&self.shared.returned).len()
     }
+}
+
+/// The number of the greatest priority that a stream can have.
+fn greatest_priority(context: &CudaContext) -> Result<i32, EngineError> {
+    context.bind_to_thread().map_err(driver)?;
+    let (mut least, mut greatest) = (0, 0);
+    // SAFETY: the driver writes two numbers.
+    unsafe { sys::cuCtxGetStreamPriorityRange(&raw mut least, &raw mut greatest) }.result().map_err(driver)?;
+    Ok(greatest)
 }
 
 /// Copies rows of bytes on the device.

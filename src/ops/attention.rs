@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// `softmax(q·kᵀ·scale + bias)·v` over heads laid side by side in the channels.
 ///
 /// q `[B, Nq, heads·d]`, k `[B, Nk, heads·d]`, v `[B, Nk, heads·dv]`, bias `[heads, Nq, Nk]` or none: `[B, Nq, heads·dv]`.
-/// The softmax is over the keys, in f32. A batch of 1 of q stands for all; on a GPU so does one of k and v.
+/// The softmax is over the keys, in f32. A batch of 1 of q, or of k and v, stands for all.
 ///
 /// # Errors
 /// If the shapes do not fit.
@@ -16,6 +16,14 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, b
         return cuda::attention(q, k, v, heads, scale, bias);
     }
     let ((b, nq, c), batch) = (q.dims3()?, k.dim(0)?);
+    if b > 1 && batch == 1 {
+        if bias.is_none() {
+            // Queries do not see each other: those of all can stand in one row before the shared keys.
+            return cpu::attention(&q.contiguous()?.reshape((1, b * nq, c))?, k, v, heads, scale, None)?.reshape((b, nq, ()));
+        }
+        let each = |t: &Tensor| t.broadcast_as((b, t.dim(1)?, t.dim(2)?))?.contiguous();
+        return cpu::attention(q, &each(k)?, &each(v)?, heads, scale, bias);
+    }
     if b == 1 && batch > 1 {
         return cpu::attention(&q.broadcast_as((batch, nq, c))?.contiguous()?, k, v, heads, scale, bias);
     }

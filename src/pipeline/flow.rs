@@ -169,6 +169,10 @@ impl<'a> Flow<'a> {
         if flying == 0 && self.filling.is_empty() {
             return Ok(decoded.recv().map_or(Next::End, Next::Item));
         }
+        if self.workers.get(self.turn).is_some_and(|worker| worker.is_full() && worker.batch() == 1) {
+            // A frame that would have to wait stays in the queue.
+            return self.land().map(|()| Next::Again);
+        }
         match decoded.try_recv() {
             Ok(item) => Ok(Next::Item(item)),
             Err(TryRecvError::Empty) if flying > 0 => self.land().map(|()| Next::Again),

@@ -437,6 +437,14 @@ pub(crate) fn boxes(engine: &Engine) -> Outcome {
         let expected = ops::inverse_sigmoid(&reference).map_err(text)?;
         report.compare("inverse sigmoid", ops::inverse_sigmoid(&gr).map_err(text), &expected, 1e-6);
     }
+    let (points, frequencies, added) = (random(&[9, 3, 7], 4), random(&[2, 128], 5), random(&[3, 256], 6));
+    let points = points.affine(400.0, 500.0).and_then(|p| p.narrow(2, 2, 2)).map_err(text)?;
+    let [p, f, a] = [&points, &frequencies, &added].map(|t| report.up(t, DType::F32));
+    let (p, f, a, by) = (p?, f?, a?, (1.0 / 1024.0, 0.5 / 1024.0));
+    for (name, added, own) in [("alone", None, None), ("and kinds", Some(&added), Some(&a))] {
+        let expected = ops::fourier_features(&points, by, &frequencies, added).map_err(text)?;
+        report.compare(&format!("positions {name}"), ops::fourier_features(&p, by, &f, own).map_err(text), &expected, 1e-6);
+    }
     report.finish()
 }
 

@@ -32,7 +32,7 @@ fn write_inputs(folder: &Path) -> Result<(), String> {
             image::save_buffer(path, data, width, height, colour).map_err(text)?;
         }
     }
-    dicom::write(&phantom(7, 8, (500, 381))?, &folder.join("cine.dcm")).map_err(text)
+    dicom::write(&phantom(1003, 8, (500, 381))?, &folder.join("cine.dcm")).map_err(text)
 }
 
 type MakeTask = fn(&Engine) -> Result<Task, String>;

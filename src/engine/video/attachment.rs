@@ -17,7 +17,7 @@ use video_rs::ffmpeg::{
 };
 
 /// Surfaces that may be with those who read them, beside those that the decoder needs.
-const AHEAD: usize = 12;
+const AHEAD: usize = 13;
 /// Most surfaces that a decoder of the hardware can have.
 const MOST: usize = 32;
 
@@ -25,7 +25,23 @@ const MOST: usize = 32;
 #[derive(Debug)]
 pub struct Attachment {
     state: Box<State>,
-    _device: VideoDevice,
+    device: VideoDevice,
+}
+
+/// A decoder's surfaces that it does not have back yet.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) count: AtomicUsize,
+    /// Whether the decoder is gone, but for them.
+    pub(super) closed: AtomicBool,
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let held = &self.state.held;
+        held.closed.store(true, Ordering::Release);
+        self.device.close(held);
+    }
 }
 
 /// What FFmpeg's question for a format is answered from.
@@ -34,7 +50,7 @@ struct State {
     handle: *mut AVBufferRef,
     /// Surfaces that may be held beside those the decoder needs.
     limit: AtomicUsize,
-    held: Arc<AtomicUsize>,
+    held: Arc<Held>,
     /// Whether the device was asked to decode the stream as it is now.
     tried: AtomicBool,
     refusal: Mutex<Option<String>>,
@@ -50,7 +66,7 @@ impl Attachment {
     pub(super) fn new(device: &VideoDevice, handle: *mut AVBufferRef, context: &mut codec::Context) -> Result<Self, EngineError> {
         let state =
             State { handle, limit: AtomicUsize::new(2), held: Arc::default(), tried: AtomicBool::new(false), refusal: Mutex::default() };
-        let attachment = Self { state: Box::new(state), _device: device.clone() };
+        let attachment = Self { state: Box::new(state), device: device.clone() };
         // SAFETY: the context is alive and not open; the state does not move, and its owner lives longer than the decoder.
         unsafe {
             let raw = context.as_mut_ptr();
@@ -70,7 +86,7 @@ impl Attachment {
     }
 
     /// How many are.
-    pub(super) fn held(&self) -> &Arc<AtomicUsize> {
+    pub(super) fn held(&self) -> &Arc<Held> {
         &self.state.held
     }
 
@@ -180,7 +196,8 @@ unsafe fn make_surfaces(context: *mut AVCodecContext, state: &State) -> Result<(
         }
         (*context).hw_frames_ctx = frames;
         // What FFmpeg names as needed has two for those who hold on to pictures.
-        state.limit.store(all.saturating_sub(needed).max(2), Ordering::Relaxed);
+        // One more stays with whoever gives back.
+        state.limit.store(all.saturating_sub(needed + 1).max(2), Ordering::Relaxed);
     }
     Ok(())
 }

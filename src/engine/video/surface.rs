@@ -102,11 +102,12 @@ impl Drop for Surface {
     fn drop(&mut self) {
         let Some(memory) = self.memory.take() else { return };
         let mut last: Vec<CudaEvent> = mem::take(&mut *lock(&self.read)).into_iter().map(|(_, event)| event).collect();
-        if last.is_empty() {
-            // Read by nobody: what the decoder does is waited for. Without an event the device has failed.
+        if last.is_empty() || !memory.is_ordered() {
+            // Read by nobody, or the last that keeps its decoder: what the decoder's stream does and waits for comes first. Without an
+            // event the device has failed.
             last.extend(self.shared().stream.record_event(None).ok());
         }
-        lock(&self.shared().returned).push(Returned { _memory: memory, last });
+        lock(&self.shared().returned).push(Returned { memory, last });
     }
 }
 

@@ -5,9 +5,8 @@ use super::{
     layers::{EPS_2D, layer_norm},
     prompts::{NOT_A_POINT, Sparse, TOKEN_WIDTH, UPPER_LEFT},
 };
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result};
-use candle_core::{D, Tensor};
-use std::f64::consts::TAU;
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features};
+use candle_core::Tensor;
 
 /// Channels of the first and second step of the mask's downscaling.
 const MASK_CHANNELS: [usize; 2] = [4, 16];
@@ -44,7 +43,7 @@ impl PromptEncoder {
         let build = || -> Result<_> {
             let kinds = Tensor::cat(&kinds, 0)?;
             let corners = kinds.narrow(0, UPPER_LEFT, 2)?.contiguous()?;
-            Ok((kinds, corners, no_mask.unsqueeze(0)?, encode_position(&grid, &frequencies)?))
+            Ok((kinds, corners, no_mask.unsqueeze(0)?, fourier_features(&grid, (1.0, 0.0), &frequencies, None)?))
         };
         let (kinds, corners, no_mask, dense_position) = build().map_err(MobileSamError::tensor("prompt embeddings"))?;
         Ok(Self {
@@ -79,32 +78,24 @@ impl PromptEncoder {
 
     /// `[N, 4]` to `[N, 2, 256]`.
     fn embed_boxes(&self, boxes: &Tensor) -> Result<Tensor> {
-        self.embed_points(&boxes.contiguous()?.reshape(((), 2, 2))?)?.broadcast_add(&self.corners)
+        self.embed_points(&boxes.contiguous()?.reshape(((), 2, 2))?, Some(&self.corners))
     }
 
     /// `[N, K, TOKEN_WIDTH]` to `[N, K, 256]`: position and embedding of the kind, but no position for what is not a point.
     fn embed_tokens(&self, tokens: &Tensor) -> Result<Tensor> {
         let (n, k, _) = tokens.dims3()?;
-        let position = self.embed_points(&tokens.narrow(2, 0, 2)?)?;
+        let position = self.embed_points(&tokens.narrow(2, 0, 2)?, None)?;
         let is_point = tokens.narrow(2, 2 + NOT_A_POINT, 1)?.affine(-1.0, 1.0)?;
         let kind = tokens.narrow(2, 2, TOKEN_WIDTH - 2)?.contiguous()?.reshape((n * k, ()))?;
         let kind = kind.matmul(&self.kinds)?.reshape((n, k, ()))?;
         position.broadcast_mul(&is_point)? + kind
     }
 
-    /// Position encoding of pixels `[N, K, 2]`, whose centres lie half a pixel further.
-    fn embed_points(&self, points: &Tensor) -> Result<Tensor> {
+    /// Position encoding of pixels `[N, K, 2]`, whose centres lie half a pixel further, plus the embeddings `[K, 256]` of their kinds.
+    fn embed_points(&self, points: &Tensor, kinds: Option<&Tensor>) -> Result<Tensor> {
         let side = IMAGE_SIDE as f64;
-        encode_position(&points.affine(1.0 / side, 0.5 / side)?, &self.frequencies)
+        fourier_features(points, (1.0 / side, 0.5 / side), &self.frequencies, kinds)
     }
-}
-
-/// Random Fourier features (Tancik et al., 2020) of `at` `[N, K, 2]` (x, y in 0..1): sines and cosines of 2π·(2·at - 1)·frequencies,
-/// `[N, K, 256]`.
-fn encode_position(at: &Tensor, frequencies: &Tensor) -> Result<Tensor> {
-    let (n, k, _) = at.dims3()?;
-    let phase = at.affine(2.0, -1.0)?.contiguous()?.reshape((n * k, 2))?.matmul(frequencies)?.affine(TAU, 0.0)?;
-    Tensor::cat(&[phase.sin()?, phase.cos()?], D::Minus1)?.reshape((n, k, ()))
 }
 
 /// Mask prompts at a quarter of their resolution.

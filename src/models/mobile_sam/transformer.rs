@@ -141,16 +141,6 @@ impl Attention {
     /// q `[B, Nq, 256]`, k and v `[B', Nk, 256]`; one of B and B' may be 1.
     fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let (q, k, v) = (self.q.forward(q)?, self.k.forward(k)?, self.v.forward(v)?);
-        let (nq, nk) = (q.dim(0)?, k.dim(0)?);
-        if nq == nk {
-            return ops::attention(&q, &k, &v, HEADS, self.scale, None);
-        }
-        let (_, tokens, c) = q.dims3()?;
-        if nk == 1 {
-            // Queries do not see each other: those of all objects can stand in one row before the shared keys.
-            let x = ops::attention(&q.reshape((1, nq * tokens, c))?, &k, &v, HEADS, self.scale, None)?;
-            return x.reshape((nq, tokens, c));
-        }
         ops::attention(&q, &k, &v, HEADS, self.scale, None)
     }
 }

@@ -1,7 +1,10 @@
 //! How long each kernel takes, in the conditions of a graph.
 
 use super::launch::Kernel;
-use crate::ops::{KernelTime, Result};
+use crate::{
+    engine,
+    ops::{KernelTime, Result},
+};
 use candle_core::cuda_backend::{
     WrapErr,
     cudarc::driver::{CudaStream, DriverError, sys},
@@ -44,7 +47,7 @@ pub(super) fn is_capturing(stream: &CudaStream) -> bool {
 
 /// Microseconds of a launch: some are captured as a graph, of which one run is timed after one that is not.
 pub(super) fn time(stream: &Arc<CudaStream>, mut launch: impl FnMut() -> std::result::Result<(), DriverError>) -> Result<f32> {
-    let mut run = || -> std::result::Result<f32, DriverError> {
+    let run = || -> std::result::Result<f32, DriverError> {
         stream.synchronize()?;
         stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
         let launched = (0..LAUNCHES).try_for_each(|_| launch());
@@ -57,5 +60,5 @@ pub(super) fn time(stream: &Arc<CudaStream>, mut launch: impl FnMut() -> std::re
         let end = stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT))?;
         start.elapsed_ms(&end)
     };
-    Ok(run().w()? * 1e3 / LAUNCHES as f32)
+    Ok(engine::capturing(run).w()? * 1e3 / LAUNCHES as f32)
 }

@@ -76,10 +76,9 @@ pub struct VideoSource {
     /// Opens the input once more.
     open: Opener,
     options: VideoOptions,
-    decoder: VideoDecoder,
+    /// None once nothing more can come.
+    decoder: Option<VideoDecoder>,
     decoding: Decoding,
-    /// Nothing more can come.
-    ended: bool,
 }
 
 /// Opens a video from its start.
@@ -146,33 +145,44 @@ impl VideoSource {
         };
         let decoder = VideoDecoder::new(info.path.clone(), input, options, device)?;
         let options = options.clone();
-        Ok(Self { info: Arc::new(info), physical, open, options, decoder, decoding, ended: false })
+        Ok(Self { info: Arc::new(info), physical, open, options, decoder: Some(decoder), decoding })
     }
 
     /// The next frame's number and time. Where the device gives it up at the first frame, all is decoded anew on the CPU, which works
     /// with more threads; at a later one, as the decoder goes on.
     fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
         loop {
-            let Some((index, time)) = self.decoder.advance()? else { return Ok(None) };
-            let Some(reason) = self.decoder.refusal().filter(|_| self.decoding.on_gpu) else { return Ok(Some((index, time))) };
+            let Some(decoder) = &mut self.decoder else { return Ok(None) };
+            let Some((index, time)) = decoder.advance()? else {
+                self.decoder = None;
+                return Ok(None);
+            };
+            let Some(reason) = decoder.refusal().filter(|_| self.decoding.on_gpu) else { return Ok(Some((index, time))) };
             if self.options.decode == Decode::Gpu {
-                self.ended = true;
+                self.decoder = None;
                 return Err(not_on_gpu(&self.info, &reason).at(index));
             }
             self.decoding = Decoding::on_cpu(Some(reason));
             if index > 0 {
                 return Ok(Some((index, time)));
             }
-            self.decoder = VideoDecoder::new(self.info.path.clone(), (self.open)()?, &self.options, None)?;
+            self.decoder = Some(VideoDecoder::new(self.info.path.clone(), (self.open)()?, &self.options, None)?);
         }
     }
 
     /// Does `work` as that of decoding, on a device or not.
     fn working<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        match self.decoder.device().cloned() {
+        match self.decoder.as_ref().and_then(VideoDecoder::device).cloned() {
             Some(device) => device.work(|| work(self)),
             None => work(self),
         }
+    }
+}
+
+impl Drop for VideoSource {
+    fn drop(&mut self) {
+        // A decoder ends on the device too.
+        self.working(|source| source.decoder = None);
     }
 }
 
@@ -187,12 +197,10 @@ impl Source for VideoSource {
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
-        if self.ended {
-            return Ok(None);
-        }
         let next = self.working(|source| {
             let Some((index, timestamp)) = source.advance()? else { return Ok(None) };
-            Ok(Some((index, timestamp, source.decoder.picture(index)?)))
+            let Some(decoder) = &mut source.decoder else { return Ok(None) };
+            Ok(Some((index, timestamp, decoder.picture(index)?)))
         })?;
         let Some((index, timestamp, pixels)) = next else { return Ok(None) };
         Ok(Some(Frame {
@@ -207,9 +215,6 @@ impl Source for VideoSource {
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
-        if self.ended {
-            return Ok(false);
-        }
         self.working(Self::advance).map(|frame| frame.is_some())
     }
 
