@@ -35,6 +35,7 @@ absent! {
     deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;
     floats_of_bytes(&Tensor, &Tensor) -> ();
     fourier_features(&Tensor, (f32, f32), &Tensor, Option<&Tensor>) -> Tensor;
+    token_features(&Tensor, (f32, f32), &Tensor, &Tensor) -> Tensor;
     gated_norm(&Tensor, &Tensor, &Tensor, &Norm<'_>) -> Tensor;
     gather_queries(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
     inverse_sigmoid(&Tensor) -> Tensor;

@@ -445,6 +445,10 @@ pub(crate) fn boxes(engine: &Engine) -> Outcome {
         let expected = ops::fourier_features(&points, by, &frequencies, added).map_err(text)?;
         report.compare(&format!("positions {name}"), ops::fourier_features(&p, by, &f, own).map_err(text), &expected, 1e-6);
     }
+    let (tokens, kinds) = (random(&[5, 3, 7], 61).affine(3.0, 0.5).map_err(text)?, random(&[5, added.dim(1).map_err(text)?], 62));
+    let expected = ops::token_features(&tokens, by, &frequencies, &kinds).map_err(text)?;
+    let (t, k) = (report.up(&tokens, DType::F32)?, report.up(&kinds, DType::F32)?);
+    report.compare("tokens", ops::token_features(&t, by, &f, &k).map_err(text), &expected, 2e-6);
     report.finish()
 }
 

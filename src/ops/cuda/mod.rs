@@ -40,7 +40,7 @@ pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
 pub(super) use nv12::{resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb};
 pub(super) use objects::{choose_objects, floats_of_bytes};
 pub(super) use pointwise::{activate, add, concat_channels, max_pool2d, upsample_nearest2x};
-pub(super) use position::fourier_features;
+pub(super) use position::{fourier_features, token_features};
 pub(super) use product::Linear;
 pub(super) use resize::{resize_normalise, resize_normalise_to};
 pub(super) use selection::{best_scores, gather_queries, top_k};
