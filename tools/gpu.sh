@@ -92,12 +92,26 @@ peers() {
   done
 }
 
+# Whether a peer still compiles.
+compiling() {
+  local peer
+  for peer in $PEERS; do [ -e "$work/go-$peer.ready" ] || ! pgrep -f "go-$peer" > /dev/null || return 0; done
+  return 1
+}
+
 speed() {
+  local peer waited
+  # While one compiles it would disturb what is timed: those that are not ready in time are given up.
+  for waited in $(seq 120); do
+    compiling || break
+    sleep 1
+  done
+  for peer in $PEERS; do
+    [ -e "$work/go-$peer.ready" ] || ! [ -e "$work/$peer.log" ] || { echo "peer $peer: not ready after $waited s: $(tail -n 1 "$work/$peer.log" 2> /dev/null)"; pkill -f "go-$peer"; }
+  done
   step speed 120 "$PROGRAMS/gpu" speed-dfine speed-mobile-sam
   grep median "$results/speed.txt"
-  local peer
   for peer in $PEERS; do
-    # Those that are not ready by now would disturb what follows.
     [ -e "$work/go-$peer.ready" ] || continue
     touch "$work/go-$peer"
     for _ in $(seq 100); do [ -s "$results/peer-$peer.json" ] && break; sleep 0.1; done

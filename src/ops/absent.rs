@@ -14,6 +14,14 @@ pub(super) fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>)
     work().map(|()| Vec::new())
 }
 
+/// No results.
+pub(super) fn poison_results() {}
+
+/// No tiles.
+pub(super) fn with_tile<T>(_: usize, work: impl FnOnce() -> T) -> T {
+    work()
+}
+
 macro_rules! absent {
     ($($name:ident($($kind:ty),*) -> $result:ty;)*) => {
         $(pub(super) fn $name($(_: $kind),*) -> Result<$result> {

@@ -1,6 +1,6 @@
 //! Matrix product with bias and activation.
 
-use super::{Activation, Residual, Result, concat_channels, cpu, cuda};
+use super::{Activation, Residual, Result, add, concat_channels, cpu, cuda};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -65,12 +65,19 @@ impl Linear {
         self.run(x, None)
     }
 
-    /// `activation(x·Wᵀ + bias + residual)`, `residual` having the output's shape.
+    /// `activation(x·Wᵀ + bias + residual)`, `residual` having the output's shape; a batch of 1 of it stands for all.
     ///
     /// # Errors
     /// As [`Linear::forward`], or if the residual has another shape than the output.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.run(x, Some(residual))
+        let of_all = residual.dims().first() == Some(&1) && x.dims().first() != Some(&1);
+        if !of_all || matches!(self.weights, Weights::Cuda(_)) {
+            return self.run(x, Some(residual));
+        }
+        match self.activation {
+            Activation::Identity => add(&self.run(x, None)?, residual),
+            _ => self.run(x, Some(&residual.broadcast_as((x.dim(0)?, residual.dim(1)?, residual.dim(2)?))?.contiguous()?)),
+        }
     }
 
     /// [`Linear::forward`] for tensors `[…, channels]` laid side by side in their last dimension, which a GPU reads where they lie.

@@ -75,6 +75,20 @@ pub fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>) -> std
     cuda::kernel_times(work)
 }
 
+/// Fills the memory of each result on a GPU with NaN from now on, before anything is written to it: in tests, so that what is left out
+/// shows.
+#[doc(hidden)]
+pub fn poison_results() {
+    cuda::poison_results();
+}
+
+/// Does `work` with products of 16-bit numbers by candidate number `at` of their tiles, instead of by the fastest; by a default one where
+/// there are fewer. The fastest is found by trying, so all must give the same bits: this is for the test of it.
+#[doc(hidden)]
+pub fn with_tile<T>(at: usize, work: impl FnOnce() -> T) -> T {
+    cuda::with_tile(at, work)
+}
+
 /// The vector instructions that operations on the CPU use on this machine.
 pub fn instruction_set() -> &'static str {
     cpu::instruction_set()

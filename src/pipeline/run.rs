@@ -13,9 +13,9 @@ use std::{
     thread,
 };
 
-/// Frames that may wait between decoding and inference.
+/// Frames that may wait between decoding and inference, at least: two batches may, so that decoding goes on while one is worked on.
 const DECODED_AHEAD: usize = 4;
-/// Results that may wait to be written.
+/// Results that may wait to be written, at least.
 const RESULTS_AHEAD: usize = 8;
 
 /// From inference to writing.
@@ -157,8 +157,9 @@ impl Plan {
         }
         let decoder = Decoder::new(specs, &record, self, times)?;
         let writer = Writer::new(self, record, layout, times)?;
-        let (to_infer, decoded) = sync_channel(DECODED_AHEAD);
-        let (to_write, results) = sync_channel(RESULTS_AHEAD);
+        let batches = 2 * self.execution.batch * (1 + self.further.len());
+        let (to_infer, decoded) = sync_channel(batches.max(DECODED_AHEAD));
+        let (to_write, results) = sync_channel(batches.max(RESULTS_AHEAD));
         thread::scope(|scope| {
             let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
             let failed = |e: std::io::Error| PipelineError::Internal(format!("a thread could not be started: {e}"));

@@ -40,6 +40,13 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
                 &cpu.forward_add(&x, &residual).map_err(text)?,
                 tolerance,
             );
+            let of_all = residual.narrow(0, 1, 1).and_then(|r| r.contiguous()).map_err(text)?;
+            report.compare(
+                &format!("{name} + residual of a batch of 1"),
+                gpu.forward_add(&gx, &report.up(&of_all, dtype)?).map_err(text),
+                &cpu.forward_add(&x, &of_all).map_err(text)?,
+                tolerance,
+            );
             if dtype != DType::F32 {
                 for precision in [Precision::F32Result, Precision::F32] {
                     let found = gpu.clone().with_precision(precision).forward(&gx).map_err(text);
@@ -49,7 +56,46 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
         }
     }
     parts(&mut report)?;
+    tiles(&mut report)?;
     report.finish()
+}
+
+/// Candidates of tiles that there are at most.
+const MOST_TILES: usize = 20;
+
+/// Which tiles are taken is found by trying: all of them must give the same bits.
+fn tiles(report: &mut Report<'_>) -> Result<(), String> {
+    for (rows, inner, columns) in [(7, 256, 2048), (28, 2048, 256), (300, 256, 1024), (400, 1024, 256), (4096, 320, 1280), (25600, 64, 64)]
+    {
+        for dtype in [DType::F16, DType::BF16] {
+            let (x, w) = (random(&[1, rows, inner], 1), random(&[columns, inner], 2));
+            let linear = Linear::new(&report.up(&w, DType::F32)?, None, Activation::Gelu).map_err(text)?;
+            let x = report.up(&x, dtype)?;
+            same_by_any_tile(report, &format!("{rows}×{inner}×{columns} {dtype:?}"), || linear.forward(&x).map_err(text))?;
+        }
+    }
+    for (side, channels, out, stride) in [(160, 32, 64, 1), (40, 128, 256, 2), (20, 512, 128, 1)] {
+        let (x, w) = (random(&[2, side, side, channels], 3), random(&[out, channels, 3, 3], 4));
+        let options = Conv2dOptions { stride, padding: Padding::all(1), ..Conv2dOptions::default() };
+        let conv = Conv2d::new(&report.up(&w, DType::F32)?, None, options).map_err(text)?;
+        let x = report.up(&x, DType::F16)?;
+        same_by_any_tile(report, &format!("3×3 {side}², {channels} to {out}"), || conv.forward(&x).map_err(text))?;
+    }
+    Ok(())
+}
+
+fn same_by_any_tile(report: &mut Report<'_>, name: &str, work: impl Fn() -> Result<Tensor, String>) -> Result<(), String> {
+    let first = report.down(&ops::with_tile(0, &work)?)?;
+    let mut differing = Vec::new();
+    for at in 1..MOST_TILES {
+        let found = report.down(&ops::with_tile(at, &work)?)?;
+        let count = found.iter().zip(&first).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+        if count > 0 {
+            differing.push((at, count));
+        }
+    }
+    report.check(&format!("{name}: the same bits by any tile; candidates and numbers that differ: {differing:?}"), differing.is_empty());
+    Ok(())
 }
 
 fn parts(report: &mut Report<'_>) -> Result<(), String> {

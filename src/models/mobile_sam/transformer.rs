@@ -134,8 +134,7 @@ impl Attention {
 
     /// The result added to `residual`, which may have a batch of 1.
     fn forward_add(&self, q: &Tensor, k: &Tensor, v: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        let x = self.attend(q, k, v)?;
-        if residual.dim(0)? == x.dim(0)? { self.out.forward_add(&x, residual) } else { add(&self.out.forward(&x)?, residual) }
+        self.out.forward_add(&self.attend(q, k, v)?, residual)
     }
 
     /// q `[B, Nq, 256]`, k and v `[B', Nk, 256]`; one of B and B' may be 1.

@@ -14,6 +14,7 @@ use candle_core::{
     op::BackpropOp,
 };
 use half::{bf16, f16};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Threads of a block of the kernels that work number by number or row by row.
 pub(super) const THREADS: u32 = 256;
@@ -89,7 +90,21 @@ pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) 
     };
     let tensor = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     let at = address(&tensor)?;
+    if POISON.load(Ordering::Relaxed) {
+        let stream = device.cuda_stream();
+        stream.context().bind_to_thread().w()?;
+        // SAFETY: the tensor has that many bytes.
+        unsafe { sys::cuMemsetD8Async(at, 0xff, n * dtype.size_in_bytes(), stream.cu_stream()).result() }.w()?;
+    }
     Ok((tensor, at))
+}
+
+/// Whether memory for results is filled with what no result has.
+static POISON: AtomicBool = AtomicBool::new(false);
+
+/// See [`crate::ops::poison_results`].
+pub(crate) fn poison_results() {
+    POISON.store(true, Ordering::Relaxed);
 }
 
 /// Sets the first `columns` numbers of each of `rows` rows of `row` u32 to 0.

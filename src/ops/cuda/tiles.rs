@@ -7,6 +7,7 @@ use candle_core::{
     cuda_backend::{WrapErr, cudarc::driver::sys::CUdevice_attribute_enum},
 };
 use std::{
+    cell::Cell,
     collections::HashMap,
     sync::{Mutex, OnceLock, PoisonError},
 };
@@ -153,6 +154,26 @@ pub(super) fn is_hopper(device: &CudaDevice) -> Result<bool> {
 /// What the time of a product depends on.
 type Shape = (bool, DType, [i32; 10]);
 
+thread_local! {
+    /// The candidate that is taken without trying, in tests of all of them.
+    static FORCED: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// See [`crate::ops::with_tile`].
+pub(crate) fn with_tile<T>(at: usize, work: impl FnOnce() -> T) -> T {
+    let before = FORCED.replace(Some(at));
+    let done = work();
+    FORCED.set(before);
+    done
+}
+
+/// The tiles that may be fastest for a product of (rows, columns).
+fn candidates(device: &CudaDevice, (rows, columns): (usize, usize)) -> Result<impl Iterator<Item = &'static Tile>> {
+    // Of gemm.cu only the small tiles can be faster than warpgroups.
+    let (of_hopper, of_any) = if is_hopper(device)? { (&HOPPER[..], &TILES[3..]) } else { (&[][..], &TILES[..]) };
+    Ok(of_hopper.iter().chain(of_any).chain([&NARROW]).filter(move |tile| tile.may_be_fastest(rows, columns)))
+}
+
 /// The kernel whose tiles are fastest for a product, found by trying at its first use (in a capture the one given); all of them
 /// give the same bits, since each sums in the order of k.
 pub(super) fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype: DType, given: Kernel) -> Result<Kernel> {
@@ -160,6 +181,11 @@ pub(super) fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype:
     let p = product;
     let sizes = [p.rows, p.columns, p.inner, p.part_count, p.height, p.width, p.kernel_height, p.kernel_width, p.stride, p.channels];
     let shape = (conv, dtype, sizes);
+    if let Some(at) = FORCED.get() {
+        return candidates(device, (p.rows as usize, p.columns as usize))?
+            .nth(at)
+            .map_or(Ok(given), |tile| Ok(tile.kernel(conv, dtype, p.rows as usize, p.columns as usize, p.inner as usize)));
+    }
     let known = FASTEST.get_or_init(Mutex::default);
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(kernel) = lock().get(&shape) {
@@ -169,10 +195,8 @@ pub(super) fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype:
         return Ok(given);
     }
     let (rows, columns, inner) = (p.rows as usize, p.columns as usize, p.inner as usize);
-    // Of gemm.cu only the small tiles can be faster than warpgroups.
-    let (of_hopper, of_any) = if is_hopper(device)? { (&HOPPER[..], &TILES[3..]) } else { (&[][..], &TILES[..]) };
     let (mut best, mut least) = (given, f32::INFINITY);
-    for tile in of_hopper.iter().chain(of_any).chain([&NARROW]).filter(|tile| tile.may_be_fastest(rows, columns)) {
+    for tile in candidates(device, (rows, columns))? {
         let kernel = tile.kernel(conv, dtype, rows, columns, inner);
         // SAFETY: `Product` is the kernel's own type; as in `Weights::run`, and each run writes the same result.
         let time = unsafe { kernel.time(device, &[product]) }?;
