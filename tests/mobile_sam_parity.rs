@@ -8,6 +8,7 @@ use candle_nn::{Module, VarBuilder};
 use candle_transformers::models::segment_anything::{sam::Sam, tiny_vit::tiny_vit_5m};
 use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 use ultramotion::{
+    engine::Engine,
     geometry::BoxXyxy,
     models::mobile_sam::{MaskOutput, MobileSam, ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, Prompts},
     ops::{Params, masks_to_runs},
@@ -50,7 +51,7 @@ fn weights() -> BTreeMap<String, Tensor> {
 }
 
 fn load(weights: BTreeMap<String, Tensor>) -> MobileSam {
-    MobileSam::load(&Params::new("seeded weights", weights, &Device::Cpu)).unwrap()
+    MobileSam::load(&Params::new("seeded weights", weights, &Engine::cpu())).unwrap()
 }
 
 /// `[1, channels, side, side]`: a value per block×block square plus one per pixel.
@@ -225,7 +226,7 @@ fn loading_is_strict_but_for_what_has_no_part_in_the_computation() {
     let load = |change: &dyn Fn(&mut BTreeMap<String, Tensor>)| {
         let mut tensors = all.clone();
         change(&mut tensors);
-        MobileSam::load(&Params::new("some.pt", tensors, &Device::Cpu)).map(drop).map_err(|e| e.to_string())
+        MobileSam::load(&Params::new("some.pt", tensors, &Engine::cpu())).map(drop).map_err(|e| e.to_string())
     };
     load(&|tensors| {
         tensors.retain(|name, _| !name.starts_with("image_encoder.head.") && !name.starts_with("image_encoder.norm_head."));

@@ -1,13 +1,16 @@
 //! The named tensors a model is built from, with strict accounting: what is missing, misshapen or left over is an error.
-//! They come from a checkpoint, or from a generator for models that are yet to be trained.
+//! They come from a checkpoint, or from a generator for models that are yet to be trained, and stay on the host until a layer's weight
+//! is made of them.
 
-use candle_core::{DType, Device, Tensor, WithDType};
+use super::{Engine, EngineError, Stage};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
-/// Named f32 tensors on one device, read by [`Params::get`] and accounted for by [`Params::finish`].
+/// Named f32 tensors on the CPU, read by [`Params::get`] and accounted for by [`Params::finish`]; what a layer needs of them is brought
+/// to the model's device by [`Params::place`].
 /// Clones and scopes share the accounting.
 #[derive(Debug, Clone)]
 pub struct Params {
@@ -23,7 +26,7 @@ struct Shared {
     tensors: Mutex<BTreeMap<String, Tensor>>,
     generator: Option<Generator>,
     used: Mutex<BTreeSet<String>>,
-    device: Device,
+    engine: Engine,
 }
 
 impl std::fmt::Debug for Shared {
@@ -71,6 +74,14 @@ pub enum ParamsError {
         /// Their names, sorted.
         names: Vec<String>,
     },
+    /// The device refused a tensor.
+    #[error("{origin}: {source}")]
+    Device {
+        /// The checkpoint.
+        origin: String,
+        /// The engine's own error.
+        source: Box<EngineError>,
+    },
     /// Candle refused an operation.
     #[error("{origin}: tensor {name}: {source}")]
     Tensor {
@@ -89,22 +100,22 @@ fn shorten(names: &[String]) -> String {
 }
 
 impl Params {
-    /// Parameters from `tensors` (already on `device`); `origin` names the checkpoint in errors.
-    pub fn new(origin: impl Into<String>, tensors: BTreeMap<String, Tensor>, device: &Device) -> Self {
-        Self::with(origin.into(), tensors, None, device)
+    /// Parameters from `tensors` on the CPU, of a model on the device of `engine`; `origin` names the checkpoint in errors.
+    pub fn new(origin: impl Into<String>, tensors: BTreeMap<String, Tensor>, engine: &Engine) -> Self {
+        Self::with(origin.into(), tensors, None, engine)
     }
 
-    /// Parameters that `generator` makes from full name and shape as the model asks for them: a model built from these
+    /// Parameters that `generator` makes on the CPU from full name and shape as the model asks for them: a model built from these
     /// shows by [`Params::tensors`] which tensors it has.
-    pub fn generated<G>(origin: impl Into<String>, device: &Device, generator: G) -> Self
+    pub fn generated<G>(origin: impl Into<String>, engine: &Engine, generator: G) -> Self
     where
         G: Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
     {
-        Self::with(origin.into(), BTreeMap::new(), Some(Box::new(generator)), device)
+        Self::with(origin.into(), BTreeMap::new(), Some(Box::new(generator)), engine)
     }
 
-    fn with(origin: String, tensors: BTreeMap<String, Tensor>, generator: Option<Generator>, device: &Device) -> Self {
-        let shared = Shared { origin, tensors: Mutex::new(tensors), generator, used: Mutex::default(), device: device.clone() };
+    fn with(origin: String, tensors: BTreeMap<String, Tensor>, generator: Option<Generator>, engine: &Engine) -> Self {
+        let shared = Shared { origin, tensors: Mutex::new(tensors), generator, used: Mutex::default(), engine: engine.clone() };
         Self { shared: Arc::new(shared), prefix: String::new() }
     }
 
@@ -118,9 +129,9 @@ impl Params {
         format!("{}{name}", self.prefix)
     }
 
-    /// Where tensors live.
+    /// Where the model is to run.
     pub fn device(&self) -> &Device {
-        &self.shared.device
+        self.shared.engine.device()
     }
 
     /// Whether the checkpoint has `name` in this scope. A generator has none until it was asked for.
@@ -138,7 +149,7 @@ impl Params {
         lock(&self.shared.tensors).clone()
     }
 
-    /// The tensor `name` in this scope as contiguous f32.
+    /// The tensor `name` in this scope as contiguous f32 on the CPU.
     ///
     /// # Errors
     /// [`ParamsError::Missing`] or [`ParamsError::Shape`].
@@ -164,7 +175,7 @@ impl Params {
         ready.map_err(|source| ParamsError::Tensor { origin: origin(), name, source: Box::new(source) })
     }
 
-    /// The only number of the tensor `name` `[1]` in this scope, brought to the host.
+    /// The only number of the tensor `name` `[1]` in this scope.
     ///
     /// # Errors
     /// As [`Params::get`].
@@ -177,16 +188,39 @@ impl Params {
         })
     }
 
-    /// Numbers that follow from the model's structure (index tables, grids) as a tensor beside the parameters.
+    /// Numbers that follow from the model's structure (index tables, grids) as a tensor beside the parameters, on the CPU.
     ///
     /// # Errors
     /// [`ParamsError::Tensor`] if their count does not fit `shape` or memory ran out.
     pub fn constant<T: WithDType>(&self, values: &[T], shape: &[usize]) -> Result<Tensor, ParamsError> {
-        Tensor::from_slice(values, shape, self.device()).map_err(|source| ParamsError::Tensor {
+        Tensor::from_slice(values, shape, &Device::Cpu).map_err(|source| ParamsError::Tensor {
             origin: self.shared.origin.clone(),
             name: self.full_name("(constant)"),
             source: Box::new(source),
         })
+    }
+
+    /// A finished f32 weight on the device that the model runs on; on the CPU it is `weight` itself.
+    ///
+    /// # Errors
+    /// [`ParamsError::Device`] if the device has no memory for it, [`ParamsError::Tensor`] for one of another type.
+    #[track_caller]
+    pub fn place(&self, weight: &Tensor) -> Result<Tensor, ParamsError> {
+        let Shared { origin, engine, .. } = &*self.shared;
+        if engine.is_cpu() {
+            return Ok(weight.clone());
+        }
+        let failed = |source| ParamsError::Tensor { origin: origin.clone(), name: self.full_name("(weight)"), source: Box::new(source) };
+        let weight = weight.contiguous().map_err(failed)?;
+        let (storage, layout) = weight.storage_and_layout();
+        // Its own numbers only: it may be a part of another tensor.
+        let numbers = match (&*storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => all.get(start..end),
+            _ => None,
+        };
+        let numbers = numbers.ok_or_else(|| failed(candle_core::Error::Msg("a weight is not f32 on the CPU".to_owned())))?;
+        let placed = engine.upload_f32(Stage::Load, numbers, weight.dims());
+        placed.map_err(|source| ParamsError::Device { origin: origin.clone(), source: Box::new(source) })
     }
 
     /// Ends the loading: every tensor must have been read, except those for which `ignorable` says true.
@@ -208,12 +242,12 @@ mod tests {
     fn params() -> Params {
         let t = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
         let tensors = [("a.weight", t(&[2, 3])), ("a.extra", t(&[1]))].map(|(n, t)| (n.to_owned(), t));
-        Params::new("some.safetensors", tensors.into(), &Device::Cpu)
+        Params::new("some.safetensors", tensors.into(), &Engine::cpu())
     }
 
     #[test]
     fn a_generator_makes_what_is_asked_for_and_remembers_it() {
-        let p = Params::generated("new", &Device::Cpu, |_, shape| Tensor::ones(shape, DType::F32, &Device::Cpu));
+        let p = Params::generated("new", &Engine::cpu(), |_, shape| Tensor::ones(shape, DType::F32, &Device::Cpu));
         assert_eq!(p.scope("a").get("w", &[2, 2]).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 4.0);
         assert!(p.get("a.w", &[4]).is_err());
         assert_eq!(p.tensors().keys().collect::<Vec<_>>(), ["a.w"]);

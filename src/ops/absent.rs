@@ -37,10 +37,13 @@ absent! {
     best_scores(&Tensor, &Tensor, &Tensor) -> Tensor;
     choose_objects(&Tensor, &Tensor, &super::ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
     concat_channels(&[&Tensor]) -> Tensor;
+    converted(&Tensor, DType) -> Tensor;
+    copied(&Tensor) -> Tensor;
     deformable_attention(&Tensor, &[(usize, usize)], &[usize], &Tensor, &Tensor) -> Tensor;
     deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;
     floats_of_bytes(&Tensor, &Tensor) -> ();
     fourier_features(&Tensor, (f32, f32), &Tensor, Option<&Tensor>) -> Tensor;
+    token_features(&Tensor, (f32, f32), &Tensor, &Tensor) -> Tensor;
     gated_norm(&Tensor, &Tensor, &Tensor, &Norm<'_>) -> Tensor;
     gather_queries(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
     inverse_sigmoid(&Tensor) -> Tensor;

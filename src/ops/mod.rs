@@ -32,7 +32,7 @@ mod rows;
 mod selection;
 mod torch_ties;
 
-pub use crate::engine::{Params, ParamsError, Surface, constant};
+pub use crate::engine::{Engine, Params, ParamsError, Surface, constant};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
 pub use assignment::{Assignment, AssignmentError, BatchAssigner, Objective, Rules, Used, assign};
 pub use attention::{WindowAttention, attention};
@@ -48,8 +48,9 @@ pub use norm::LayerNorm;
 pub use nv12::{Nv12, nv12_to_rgb, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb};
 pub use objects::{ObjectChoice, ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes, object_words};
 pub use pool::{max_pool2d, upsample_nearest2x};
-pub use position::fourier_features;
+pub use position::{fourier_features, token_features};
 pub use resize::{Normalisation, resize_normalise, resize_normalise_to};
+pub use rows::{concat_batches, contiguous, convert};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
 
 /// Result of an operation.

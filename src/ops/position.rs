@@ -26,6 +26,27 @@ pub fn fourier_features(points: &Tensor, (scale, shift): (f64, f64), frequencies
     added.map_or(Ok(features.clone()), |added| features.broadcast_add(added))
 }
 
+/// Embeddings of tokens `[N, K, 2 + kinds]`, each a point (x, y) and how much it is of each kind, the first kind being no point at all:
+/// [`fourier_features`] of the point times 1 less the first of these numbers, plus these numbers times `kinds` `[kinds, C]`. All are f32:
+/// `[N, K, C]`.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn token_features(tokens: &Tensor, by: (f64, f64), frequencies: &Tensor, kinds: &Tensor) -> Result<Tensor> {
+    let ((n, k, width), (rows, half)) = (tokens.dims3()?, frequencies.dims2()?);
+    if width < 3 || rows != 2 || kinds.dims() != [width - 2, 2 * half] {
+        candle_core::bail!("token_features: {:?} by {:?} with kinds {:?}", tokens.shape(), frequencies.shape(), kinds.shape());
+    }
+    if !cpu::is_cpu(tokens) {
+        return cuda::token_features(tokens, (by.0 as f32, by.1 as f32), frequencies, kinds);
+    }
+    let position = fourier_features(&tokens.narrow(2, 0, 2)?, by, frequencies, None)?;
+    let is_point = tokens.narrow(2, 2, 1)?.affine(-1.0, 1.0)?;
+    let kind = tokens.narrow(2, 2, width - 2)?.contiguous()?.reshape((n * k, ()))?;
+    let kind = kind.matmul(kinds)?.reshape((n, k, ()))?;
+    position.broadcast_mul(&is_point)? + kind
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

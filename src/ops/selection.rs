@@ -43,7 +43,7 @@ pub fn best_scores(x: &Tensor, valid: &Tensor, blank: &Tensor) -> Result<Tensor>
     if cpu::is_cpu(x) { blend(&x.max(D::Minus1)?, blank, valid) } else { cuda::best_scores(x, valid, blank) }
 }
 
-/// Rows of x `[B, N, C]` chosen by `index` `[B, k]`, `blank` `[1, 1, C]` where `valid` `[1, N]` is 0 and not 1, and the same rows of
+/// Rows of x `[B, N, C]` chosen by `index` `[B, k]`, `blank` `[1, 1, C]` f32 where `valid` `[1, N]` is 0 and not 1, and the same rows of
 /// `anchors` `[1, N, 4]`: `[B, k, C]` and `[B, k, 4]`.
 ///
 /// # Errors

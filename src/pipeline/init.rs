@@ -36,7 +36,7 @@ pub fn init_detector(new: &NewDetector, seed: u64, folder: &Path) -> Result<(), 
     let config = DFineConfig::from_json(&config_json.to_string(), Some(&preprocessor_json.to_string()), new.classes.len());
     let config = config.map_err(crate::models::dfine::DFineError::from)?;
     let points = config.decoder.points.clone();
-    let params = Params::generated("new D-FINE", Engine::cpu().device(), move |name, shape| dfine_tensor(name, shape, seed, &points));
+    let params = Params::generated("new D-FINE", &Engine::cpu(), move |name, shape| dfine_tensor(name, shape, seed, &points));
     DFine::load(&params, &config)?;
     create(folder)?;
     write_json(&folder.join("config.json"), &config_json)?;
@@ -49,7 +49,7 @@ pub fn init_detector(new: &NewDetector, seed: u64, folder: &Path) -> Result<(), 
 /// # Errors
 /// [`ModelError`] if the folder cannot be written.
 pub fn init_segmenter(seed: u64, folder: &Path) -> Result<(), ModelError> {
-    let params = Params::generated("new MobileSAM", Engine::cpu().device(), move |name, shape| common_tensor(name, shape, seed));
+    let params = Params::generated("new MobileSAM", &Engine::cpu(), move |name, shape| common_tensor(name, shape, seed));
     MobileSam::load(&params)?;
     create(folder)?;
     write_tensors(&params, &folder.join("mobile_sam.safetensors"))

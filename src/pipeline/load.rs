@@ -2,7 +2,7 @@
 
 use super::{Detector, ModelError, Segmenter};
 use crate::{
-    engine::{Engine, Params, Stage},
+    engine::{Engine, Params},
     models::{
         dfine::{self, Labels},
         mobile_sam::MobileSam,
@@ -93,10 +93,10 @@ fn build_detector(engine: &Engine, files: &ModelFiles, checkpoint: &Checkpoint, 
         Names::OrNumbers => (own(), true),
     };
     let load = |labels: Option<&(String, Labels)>| -> Result<dfine::Detector, ModelError> {
-        let tensors = upload(engine, checkpoint)?;
+        let tensors = read_tensors(checkpoint)?;
         let (config, preprocessor) = (config.as_deref(), preprocessor.as_deref());
         let parts = dfine::Checkpoint { origin: &origin, tensors, config, preprocessor };
-        Ok(dfine::Detector::load(parts, labels.map(|(file, labels)| (file.as_str(), labels.clone())), engine.device())?)
+        Ok(dfine::Detector::load(parts, labels.map(|(file, labels)| (file.as_str(), labels.clone())), engine)?)
     };
     match load(labels.as_ref()) {
         Err(ModelError::DFine(dfine::DFineError::Labels(dfine::LabelsError::Missing { classes, .. }))) if numbers => {
@@ -149,13 +149,8 @@ pub fn describe(files: &ModelFiles) -> Result<String, ModelError> {
     ))
 }
 
-fn upload(engine: &Engine, checkpoint: &Checkpoint) -> Result<BTreeMap<String, Tensor>, ModelError> {
-    let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
-    let one = |name: String| {
-        let tensor = engine.upload_tensor(Stage::Load, &checkpoint.tensor(&name)?)?;
-        Ok((name, tensor))
-    };
-    names.into_iter().map(one).collect()
+fn read_tensors(checkpoint: &Checkpoint) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    checkpoint.names().map(|name| Ok((name.to_owned(), checkpoint.tensor(name)?))).collect()
 }
 
 /// Keys under which trainers store class names.

@@ -89,5 +89,5 @@ fn repeated(embedding: &Tensor, slots: usize) -> ops::Result<Tensor> {
     if images == 1 || slots == 1 {
         return Ok(embedding.clone());
     }
-    embedding.unsqueeze(1)?.broadcast_as((images, slots, h, w, c))?.contiguous()?.reshape((images * slots, h, w, c))
+    ops::contiguous(&embedding.unsqueeze(1)?.broadcast_as((images, slots, h, w, c))?)?.reshape((images * slots, h, w, c))
 }

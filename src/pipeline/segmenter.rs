@@ -171,7 +171,7 @@ impl Segmenter {
         let kept = best.iter().enumerate().map(|(object, &mask)| output.low_res_masks.get(object)?.narrow(0, mask, 1));
         let logits = match masks {
             1 => output.low_res_masks.squeeze(1),
-            _ => kept.collect::<ops::Result<Vec<_>>>().and_then(|kept| Tensor::cat(&kept, 0)),
+            _ => kept.collect::<ops::Result<Vec<_>>>().and_then(|kept| ops::concat_batches(&kept)),
         };
         let chosen = best.iter().enumerate().map(|(object, &mask)| scores.get(object * masks + mask).copied().unwrap_or(f32::NAN));
         let chosen: Vec<f32> = chosen.collect();

@@ -71,14 +71,6 @@ pub enum WeightsError {
         /// The name both get.
         name: String,
     },
-    /// The device refused a tensor.
-    #[error("{}: {source}", path.display())]
-    Engine {
-        /// The file.
-        path: PathBuf,
-        /// The engine's own error.
-        source: Box<crate::engine::EngineError>,
-    },
     /// The text names no model: neither a path, nor a known name, nor a hub id.
     #[error("{text}: {reason}; {known}")]
     UnknownModel {

@@ -2,7 +2,7 @@
 //! tensors become the parameters of a model.
 //!
 //! [`ModelRef`] understands what the user gave and brings the files here ([`ModelFiles`]); [`Checkpoint`] reads one;
-//! [`Checkpoint::into_params`] renames its tensors as the model's key map says and brings them to the device.
+//! [`Checkpoint::into_params`] renames its tensors as the model's key map says and makes them a model's parameters.
 //!
 //! ```no_run
 //! use ultramotion::{engine::Engine, weights::{Checkpoint, Hub, HubConfig, ModelRef, Role}};

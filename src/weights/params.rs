@@ -1,7 +1,7 @@
-//! From a checkpoint to the parameters of a model on the device.
+//! From a checkpoint to the parameters of a model.
 
 use super::{Checkpoint, WeightsError};
-use crate::engine::{Engine, Params, Stage};
+use crate::engine::{Engine, Params};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 pub type Renamed = Vec<(String, Tensor)>;
 
 impl Checkpoint {
-    /// Reads all tensors, gives each to `rename`, and brings the results to the engine's device in their own types.
+    /// Reads all tensors, gives each to `rename`, and makes the results the parameters of a model on the engine's device.
     ///
     /// `rename` gets the name in the checkpoint and the tensor on the CPU; its error text is put behind path and name.
-    /// One tensor of the checkpoint is in host memory at a time, besides those that are already renamed on a CPU engine.
+    /// All tensors are in host memory, in their own types, until the parameters are dropped.
     ///
     /// # Errors
     /// As [`Checkpoint::tensor`]; [`WeightsError::Tensor`] where `rename` fails; [`WeightsError::Duplicate`] where two
-    /// tensors get one name; [`WeightsError::Engine`] where the device refuses one.
+    /// tensors get one name.
     pub fn into_params<E: std::fmt::Display>(
         self,
         engine: &Engine,
@@ -33,11 +33,9 @@ impl Checkpoint {
                 if let Some(first) = origins.insert(name.clone(), original) {
                     return Err(WeightsError::Duplicate { path: path(), first: first.to_owned(), second: original.to_owned(), name });
                 }
-                let tensor = engine.upload_tensor(Stage::Load, &tensor);
-                let tensor = tensor.map_err(|source| WeightsError::Engine { path: path(), source: Box::new(source) })?;
                 tensors.insert(name, tensor);
             }
         }
-        Ok(Params::new(self.path().display().to_string(), tensors, engine.device()))
+        Ok(Params::new(self.path().display().to_string(), tensors, engine))
     }
 }

@@ -4,7 +4,10 @@ mod weights;
 
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
-use ultramotion::models::dfine::{Checkpoint, DFineConfig, DFineOutput, Detector, Labels, PositionOrder, keys::Layout, match_queries};
+use ultramotion::{
+    engine::Engine,
+    models::dfine::{Checkpoint, DFineConfig, DFineOutput, Detector, Labels, PositionOrder, keys::Layout, match_queries},
+};
 
 const TOLERANCE: f64 = 1e-4;
 const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/dfine/expected.safetensors");
@@ -53,7 +56,7 @@ impl Case {
 fn load(tensors: BTreeMap<String, Tensor>, config: Option<&str>, classes: usize) -> Detector {
     let checkpoint = Checkpoint { origin: "seeded", tensors, config, preprocessor: None };
     let labels = Labels::new((0..classes).map(|i| i.to_string()));
-    Detector::load(checkpoint, Some(("labels", labels)), &Device::Cpu).unwrap()
+    Detector::load(checkpoint, Some(("labels", labels)), &Engine::cpu()).unwrap()
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
@@ -262,7 +265,7 @@ fn a_checkpoint_that_lacks_or_has_a_tensor_too_many_is_refused() {
     let error = |tensors: &BTreeMap<String, Tensor>| {
         let checkpoint =
             Checkpoint { origin: "some.safetensors", tensors: tensors.clone(), config: Some(&case.config), preprocessor: None };
-        Detector::load(checkpoint, None, &Device::Cpu).unwrap_err().to_string()
+        Detector::load(checkpoint, None, &Engine::cpu()).unwrap_err().to_string()
     };
     let mut changed = tensors.clone();
     let gone = changed.remove("model.decoder.layers.1.gateway.gate.bias").unwrap();

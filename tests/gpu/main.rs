@@ -7,6 +7,7 @@
 //!     gpu GROUP…                some of them
 //!     gpu --device cuda:1 …     another device
 
+mod compiled_ahead;
 mod decode;
 mod models;
 mod ops;
@@ -37,6 +38,7 @@ const GROUPS: &[Group] = &[
     ("boxes", ops::boxes),
     ("resize", ops::resize),
     ("masks", ops::masks),
+    ("layout", ops::layout),
     ("nv12", decode::nv12),
     ("decode", decode::files),
     ("decode-fallback", decode::fallback),
@@ -49,6 +51,7 @@ const GROUPS: &[Group] = &[
     ("dfine-x", |engine| models::dfine(engine, "x")),
     ("mobile-sam", models::mobile_sam),
     ("decoder-slots", models::decoder_slots),
+    (compiled_ahead::NAME, compiled_ahead::all),
     ("choose-objects", resident::choose_objects),
     ("resident", resident::same_as_legacy),
     ("same-as-cpu", same_as_cpu::commands),
@@ -81,7 +84,11 @@ fn main() -> ExitCode {
     let mut failed = Vec::new();
     for (name, _) in GROUPS.iter().filter(|(name, _)| chosen(name)) {
         println!("== {name}");
-        let status = Command::new(&own).args(["--device", &device, "--group", name]).status();
+        let mut command = Command::new(&own);
+        if *name == compiled_ahead::NAME {
+            command.envs(compiled_ahead::ENVIRONMENT);
+        }
+        let status = command.args(["--device", &device, "--group", name]).status();
         if !status.is_ok_and(|s| s.success()) {
             failed.push(*name);
         }

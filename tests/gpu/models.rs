@@ -5,7 +5,6 @@ use crate::{
     weights,
 };
 use candle_core::{DType, Device, Tensor};
-use std::collections::BTreeMap;
 use ultramotion::{
     engine::{Engine, Params, Replays, Stage},
     geometry::Size,
@@ -31,11 +30,9 @@ fn config(size: &str) -> Result<(String, String, DFineConfig), String> {
 pub(crate) fn detector(engine: &Engine, size: &str) -> Result<dfine::Detector, String> {
     let (json, preprocessor, config) = config(size)?;
     let tensors = weights::draw(&config, 7, 4.0);
-    let up = |(name, tensor): (String, Tensor)| Ok((name, engine.upload_tensor(Stage::Load, &tensor).map_err(text)?));
-    let tensors = tensors.into_iter().map(up).collect::<Result<BTreeMap<_, _>, String>>()?;
     let checkpoint = dfine::Checkpoint { origin: "seeded", tensors, config: Some(&json), preprocessor: Some(&preprocessor) };
     let labels = Labels::new((0..CLASSES).map(|i| i.to_string()));
-    dfine::Detector::load(checkpoint, Some(("labels", labels)), engine.device()).map_err(text)
+    dfine::Detector::load(checkpoint, Some(("labels", labels)), engine).map_err(text)
 }
 
 /// `[batch, 640, 640, 3]` in 0..1, each image another.
@@ -153,13 +150,11 @@ fn centre_and_scale(name: &str, shape: &[usize]) -> (f64, f64) {
 
 /// MobileSAM of seeded weights on the engine's device.
 pub(crate) fn segmenter(engine: &Engine) -> Result<MobileSam, String> {
-    let own = engine.clone();
-    let params = Params::generated("seeded", engine.device(), move |name, shape| {
+    let params = Params::generated("seeded", engine, move |name, shape| {
         let (centre, scale) = centre_and_scale(name, shape);
         let values: Vec<f32> =
             weights::uniform(name, shape.iter().product(), 3).map(|u| (centre + scale * (2.0 * u - 1.0)) as f32).collect();
-        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
-        own.upload_tensor(Stage::Load, &tensor).map_err(candle_core::Error::msg)
+        Tensor::from_vec(values, shape, &Device::Cpu)
     });
     MobileSam::load(&params).map_err(text)
 }

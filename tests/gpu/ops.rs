@@ -395,6 +395,43 @@ pub(crate) fn deformable(engine: &Engine) -> Outcome {
     report.finish()
 }
 
+/// Copies of views and conversions, to the bit.
+pub(crate) fn layout(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    let numbers = random(&[4, 1, 5, 24], 1);
+    type View = fn(&Tensor) -> candle_core::Result<Tensor>;
+    let views: [(&str, View); 7] = [
+        ("transposed", |x| x.transpose(0, 2)),
+        ("permuted", |x| x.permute((3, 1, 2, 0))),
+        ("parts of 16 bytes", |x| x.narrow(3, 8, 16)),
+        ("odd parts", |x| x.narrow(3, 3, 7)),
+        ("some rows", |x| x.narrow(2, 1, 3)),
+        ("repeated", |x| x.broadcast_as((4, 3, 5, 24))),
+        ("a repeated part", |x| x.narrow(3, 1, 5)?.unsqueeze(1)?.broadcast_as((4, 2, 1, 5, 5))),
+    ];
+    for (dtype, _) in TYPES {
+        let (x, own) = (rounded(&numbers, dtype), report.up(&numbers, dtype)?);
+        for (what, view) in views {
+            let expected = view(&x).and_then(|x| x.contiguous()).map_err(text)?;
+            let found = view(&own).and_then(|x| ops::contiguous(&x)).map_err(text);
+            report.compare(&format!("{what} {dtype:?}"), found, &expected, 0.0);
+        }
+        let rows = |x: &Tensor| -> candle_core::Result<Tensor> {
+            let one = x.narrow(0, 1, 1)?.flatten_from(1)?.broadcast_as((4, 120))?;
+            ops::concat_channels(&[&one, &x.flatten_from(1)?])
+        };
+        report.compare(&format!("a row beside each {dtype:?}"), rows(&own).map_err(text), &rows(&x).map_err(text)?, 0.0);
+        let found = ops::convert(&report.up(&numbers, DType::F32)?, dtype).map_err(text);
+        report.compare(&format!("f32 as {dtype:?}"), found, &x, 0.0);
+    }
+    let bytes = numbers.affine(100.0, 128.0).and_then(|x| x.to_dtype(DType::U8)).map_err(text)?;
+    let expected = bytes.transpose(0, 2).and_then(|x| x.contiguous()?.to_dtype(DType::F32)).map_err(text)?;
+    let found = report.up(&bytes, DType::U8)?.transpose(0, 2).and_then(|x| ops::contiguous(&x)).map_err(text)?;
+    let found = engine.download_u8(Stage::Pack, &found).map_err(text)?.into_iter().map(f32::from).collect::<Vec<_>>();
+    report.numbers("bytes", &found, &expected.flatten_all().and_then(|x| x.to_vec1()).map_err(text)?, 0.0);
+    report.finish()
+}
+
 pub(crate) fn selection(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     for (rows, n, k) in [(1, 8400, 300), (8, 8400, 300), (3, 2000, 300), (5, 33, 4), (2, 300, 300), (1, 40000, 300)] {
@@ -454,6 +491,10 @@ pub(crate) fn boxes(engine: &Engine) -> Outcome {
         let expected = ops::fourier_features(&points, by, &frequencies, added).map_err(text)?;
         report.compare(&format!("positions {name}"), ops::fourier_features(&p, by, &f, own).map_err(text), &expected, 1e-6);
     }
+    let (tokens, kinds) = (random(&[5, 3, 7], 61).affine(3.0, 0.5).map_err(text)?, random(&[5, added.dim(1).map_err(text)?], 62));
+    let expected = ops::token_features(&tokens, by, &frequencies, &kinds).map_err(text)?;
+    let (t, k) = (report.up(&tokens, DType::F32)?, report.up(&kinds, DType::F32)?);
+    report.compare("tokens", ops::token_features(&t, by, &f, &k).map_err(text), &expected, 2e-6);
     report.finish()
 }
 

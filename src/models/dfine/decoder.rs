@@ -5,7 +5,7 @@ use super::{
     config::{DFineConfig, DecoderConfig},
     distribution::{Integral, Lqe},
     hybrid_encoder::SelfAttention,
-    layers::{Mlp, layer_norm, linear},
+    layers::{Mlp, build_linear, layer_norm, linear},
     query_selection::Queries,
 };
 use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision, add, deformable_attention_around, inverse_sigmoid};
@@ -139,7 +139,7 @@ impl CrossAttention {
         let weight = Tensor::cat(&[weight, weights.get("weight", &[heads * total, d])?], 0)?;
         let bias = Tensor::cat(&[bias, weights.get("bias", &[heads * total])?], 0)?;
         Ok(Self {
-            sampling: Linear::new(&weight, Some(&bias), Activation::Identity)?.with_precision(Precision::F32),
+            sampling: build_linear(params, &weight, &bias, Activation::Identity)?.with_precision(Precision::F32),
             heads,
             points: config.points.clone(),
         })

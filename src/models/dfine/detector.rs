@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     geometry::Size,
-    ops::{Params, Surface, resize_normalise, resize_normalise_surface, resize_normalise_surface_to, resize_normalise_to},
+    ops::{Engine, Params, Surface, resize_normalise, resize_normalise_surface, resize_normalise_surface_to, resize_normalise_to},
 };
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub struct Checkpoint<'a> {
     /// Names the checkpoint in errors: its path or hub id.
     pub origin: &'a str,
-    /// The tensors under the names they have in the file, on the device the model is to run on.
+    /// The tensors under the names they have in the file, on the CPU.
     pub tensors: BTreeMap<String, Tensor>,
     /// Contents of `config.json`, where there is one; without it the configuration is read from the tensors.
     pub config: Option<&'a str>,
@@ -34,15 +34,16 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Builds a detector from a checkpoint of either layout. `labels` are the user's: the file's name and its names.
+    /// Builds a detector on the device of `engine` from a checkpoint of either layout. `labels` are the user's: the file's name and its
+    /// names.
     ///
     /// # Errors
     /// See [`DFineError`]: nothing of the checkpoint is ignored silently but tensors of training alone
     /// ([`keys::is_training_only`]).
-    pub fn load(checkpoint: Checkpoint<'_>, labels: Option<(&str, Labels)>, device: &Device) -> Result<Self, DFineError> {
+    pub fn load(checkpoint: Checkpoint<'_>, labels: Option<(&str, Labels)>, engine: &Engine) -> Result<Self, DFineError> {
         let Checkpoint { origin, tensors, config, preprocessor } = checkpoint;
         let (tensors, layout) = keys::canonical(origin, tensors)?;
-        let params = Params::new(origin, tensors, device);
+        let params = Params::new(origin, tensors, engine);
         let config = match config {
             Some(text) => {
                 let head = params.shape("model.enc_score_head.weight").unwrap_or_default();

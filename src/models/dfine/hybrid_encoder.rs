@@ -4,7 +4,7 @@ use super::{
     DFineError,
     config::{DFineConfig, HybridEncoderConfig},
     grid::Grid,
-    layers::{ConvSpec, build_conv, layer_norm, linear},
+    layers::{ConvSpec, build_conv, build_linear, layer_norm, linear},
 };
 use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add, attention};
 use candle_core::Tensor;
@@ -103,7 +103,7 @@ impl SelfAttention {
             Ok(Tensor::cat(&[q?, k?], 0)?)
         };
         let (weight, bias) = (both("weight", &[channels, channels])?, both("bias", &[channels])?);
-        let qk = Linear::new(&weight, Some(&bias), Activation::Identity)?;
+        let qk = build_linear(params, &weight, &bias, Activation::Identity)?;
         Ok(Self { qk, v: layer("v_proj")?, out: layer("out_proj")?, heads, scale })
     }
 
@@ -195,7 +195,8 @@ impl CspRepLayer {
         let (channels, activation) = (config.block_channels, config.block_activation);
         let spec = ConvSpec::encoder(inputs, channels, 1, eps, activation);
         let ((first, first_bias), (second, second_bias)) = (spec.folded(&params.scope("conv1"))?, spec.folded(&params.scope("conv2"))?);
-        let both = build_conv(&Tensor::cat(&[first, second], 0)?, &Tensor::cat(&[first_bias, second_bias], 0)?, spec.options)?;
+        let (weight, bias) = (Tensor::cat(&[first, second], 0)?, Tensor::cat(&[first_bias, second_bias], 0)?);
+        let both = build_conv(params, &weight, &bias, spec.options)?;
         let bottleneck = |i| rep_vgg(&params.scope("bottlenecks").scope(i), channels, eps, activation);
         let bottlenecks = (0..config.block_depth).map(bottleneck).collect::<Result<_, _>>()?;
         Ok(Self { both, bottlenecks })
@@ -206,7 +207,7 @@ impl CspRepLayer {
         let channels = both.dim(3)? / 2;
         let (deep, short) = (both.narrow(3, 0, channels)?, both.narrow(3, channels, channels)?);
         match self.bottlenecks.split_last() {
-            None => add(&deep.contiguous()?, &short.contiguous()?),
+            None => add(&deep, &short),
             Some((last, others)) => last.forward_then_add(&others.iter().try_fold(deep, |x, conv| conv.forward(&x))?, &short),
         }
     }
@@ -219,5 +220,5 @@ fn rep_vgg(params: &Params, channels: usize, eps: f64, activation: Activation) -
     let (point, point_bias) = spec(1).folded(&params.scope("conv2"))?;
     let point = point.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?;
     let options = Conv2dOptions { padding: Padding::all(1), activation, ..Conv2dOptions::default() };
-    build_conv(&(weight + point)?, &(bias + point_bias)?, options)
+    build_conv(params, &(weight + point)?, &(bias + point_bias)?, options)
 }

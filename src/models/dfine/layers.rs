@@ -1,4 +1,5 @@
-//! The building blocks that the parts share, built from named tensors, normalisation folded into the convolution before it.
+//! The building blocks that the parts share, built from named tensors, normalisation folded into the convolution before it. All is
+//! computed on the host; what a layer keeps is brought to the model's device last.
 
 use super::DFineError;
 use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Precision};
@@ -28,7 +29,7 @@ impl ConvSpec {
     /// Reads convolution and normalisation and builds the one layer they make.
     pub(super) fn load(&self, params: &Params) -> Result<Conv2d, DFineError> {
         let (weight, bias) = self.folded(params)?;
-        build_conv(&weight, &bias, self.options)
+        build_conv(params, &weight, &bias, self.options)
     }
 
     /// Weight and bias with the normalisation folded in, in f64.
@@ -45,20 +46,25 @@ impl ConvSpec {
 }
 
 /// A layer from folded f64 weight and bias.
-pub(super) fn build_conv(weight: &Tensor, bias: &Tensor, options: Conv2dOptions) -> Result<Conv2d, DFineError> {
+pub(super) fn build_conv(params: &Params, weight: &Tensor, bias: &Tensor, options: Conv2dOptions) -> Result<Conv2d, DFineError> {
     let weight = weight.to_dtype(DType::F32)?.contiguous()?;
-    Ok(Conv2d::new(&weight, Some(&bias.to_dtype(DType::F32)?), options)?)
+    Ok(Conv2d::new(&params.place(&weight)?, Some(&params.place(&bias.to_dtype(DType::F32)?)?), options)?)
+}
+
+/// A layer from weight and bias.
+pub(super) fn build_linear(params: &Params, weight: &Tensor, bias: &Tensor, activation: Activation) -> Result<Linear, DFineError> {
+    Ok(Linear::new(&params.place(weight)?, Some(&params.place(bias)?), activation)?)
 }
 
 /// `weight` and `bias` of a fully connected layer.
 pub(super) fn linear(params: &Params, inputs: usize, outputs: usize, activation: Activation) -> Result<Linear, DFineError> {
-    let weight = params.get("weight", &[outputs, inputs])?;
-    Ok(Linear::new(&weight, Some(&params.get("bias", &[outputs])?), activation)?)
+    build_linear(params, &params.get("weight", &[outputs, inputs])?, &params.get("bias", &[outputs])?, activation)
 }
 
 /// `weight` and `bias` of a layer normalisation.
 pub(super) fn layer_norm(params: &Params, channels: usize, eps: f64) -> Result<LayerNorm, DFineError> {
-    Ok(LayerNorm::new(&params.get("weight", &[channels])?, &params.get("bias", &[channels])?, eps as f32))
+    let read = |name: &str| params.place(&params.get(name, &[channels])?);
+    Ok(LayerNorm::new(&read("weight")?, &read("bias")?, eps as f32))
 }
 
 /// A perceptron: fully connected layers, ReLU between them. It computes in f32 whatever its input's type.
@@ -83,7 +89,7 @@ impl Mlp {
                 (weight, bias) = (weight.repeat((times, 1))?, bias.repeat(times)?);
             }
             let activation = if i < last { Activation::Relu } else { end };
-            Ok(Linear::new(&weight, Some(&bias), activation)?.with_precision(Precision::F32))
+            Ok(build_linear(&params, &weight, &bias, activation)?.with_precision(Precision::F32))
         };
         Ok(Self { layers: dims.windows(2).enumerate().map(layer).collect::<Result<_, _>>()? })
     }

@@ -28,7 +28,7 @@ pub use detector::{Checkpoint, Detector};
 pub use labels::{Labels, LabelsError};
 pub use sizes::{DFineSize, UnknownSize};
 
-use crate::ops::{self, Activation, Conv2d, Params, ParamsError, Ties};
+use crate::ops::{self, Activation, Conv2d, Params, ParamsError, Ties, concat_channels};
 use candle_core::Tensor;
 use decoder::Decoder;
 use grid::Grid;
@@ -165,8 +165,10 @@ impl DFine {
         for (map, projection) in maps.iter_mut().zip(&self.decoder_projections) {
             *map = projection.forward(map)?;
         }
-        let tokens = maps.iter().map(|map| map.flatten(1, 2)).collect::<ops::Result<Vec<_>>>()?;
-        let tokens = Tensor::cat(&tokens, 1)?;
+        // An image's tokens of all levels one after the other.
+        let (batch, d) = (pixel_values.dim(0)?, self.config.decoder.d_model);
+        let tokens = maps.iter().map(|map| map.flatten_from(1)).collect::<ops::Result<Vec<_>>>()?;
+        let tokens = concat_channels(&tokens.iter().collect::<Vec<_>>())?.reshape((batch, (), d))?;
         let queries = self.selection.forward(&tokens, grid, ties)?;
         self.decoder.forward(queries, &tokens, grid.levels())
     }

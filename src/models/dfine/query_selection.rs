@@ -7,7 +7,7 @@ use super::{
     layers::{Mlp, constant, layer_norm, linear},
 };
 use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision, Ties};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 /// Queries chosen from the encoder's tokens.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ impl QuerySelection {
         let score_head =
             linear(&params.scope("enc_score_head"), d, config.num_labels, Activation::Identity)?.with_precision(Precision::F32Result);
         let content = norm.forward(&projection.forward(&constant(vec![0.0; d], (1, 1, d), params.device())?)?)?;
-        let score = score_head.forward(&content)?.max(D::Minus1)?;
+        let [valid, unused] = [1.0, 0.0].map(|v| constant(vec![v], (1, 1), params.device()));
+        let score = ops::best_scores(&score_head.forward(&content)?, &valid?, &unused?)?;
         let box_head = Mlp::load(&params.scope("enc_bbox_head"), &[d, d, d, 4], Activation::Sigmoid)?;
         Ok(Self { projection, norm, score_head, box_head, blank: (content, score), num_queries: config.decoder.num_queries })
     }

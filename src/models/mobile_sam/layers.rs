@@ -1,4 +1,4 @@
-//! Loading of the layers that several parts of the model share.
+//! Loading of the layers that several parts of the model share: weights are folded on the host and then brought to the model's device.
 
 use super::{Loaded, MobileSamError};
 use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Precision, Result};
@@ -11,15 +11,15 @@ pub(super) const EPS_2D: f64 = 1e-6;
 
 /// A fully connected layer `weight` `[outputs, inputs]` with `bias`.
 pub(super) fn linear(params: &Params, inputs: usize, outputs: usize, activation: Activation) -> Loaded<Linear> {
-    let weight = params.get("weight", &[outputs, inputs])?;
-    let bias = params.get("bias", &[outputs])?;
+    let weight = params.place(&params.get("weight", &[outputs, inputs])?)?;
+    let bias = params.place(&params.get("bias", &[outputs])?)?;
     Linear::new(&weight, Some(&bias), activation).map_err(MobileSamError::tensor("linear layer"))
 }
 
 /// Layer normalisation over `channels`.
 pub(super) fn layer_norm(params: &Params, channels: usize, eps: f64) -> Loaded<LayerNorm> {
-    let weight = params.get("weight", &[channels])?;
-    let bias = params.get("bias", &[channels])?;
+    let weight = params.place(&params.get("weight", &[channels])?)?;
+    let bias = params.place(&params.get("bias", &[channels])?)?;
     Ok(LayerNorm::new(&weight, &bias, eps as f32))
 }
 
@@ -29,7 +29,7 @@ struct Folded {
     bias: Tensor,
 }
 
-/// Reads `c.weight` of `shape` and folds `bn` into it.
+/// Reads `c.weight` of `shape`, folds `bn` into it, and brings it to the model's device.
 fn fold(params: &Params, shape: [usize; 4]) -> Loaded<Folded> {
     let out = shape[0];
     let weight = params.scope("c").get("weight", &shape)?;
@@ -41,7 +41,8 @@ fn fold(params: &Params, shape: [usize; 4]) -> Loaded<Folded> {
         let weight = weight.broadcast_mul(&scale.reshape((out, 1, 1, 1))?)?;
         Ok(Folded { weight, bias: (beta - (mean * scale)?)? })
     };
-    fold().map_err(MobileSamError::tensor("folding of batch normalisation"))
+    let Folded { weight, bias } = fold().map_err(MobileSamError::tensor("folding of batch normalisation"))?;
+    Ok(Folded { weight: params.place(&weight)?, bias: params.place(&bias)? })
 }
 
 /// A 1×1 convolution with batch normalisation, as the matrix product over channels that it is.

@@ -5,7 +5,7 @@ use super::{
     layers::{EPS_2D, Mlp, layer_norm},
     transformer::TwoWayTransformer,
 };
-use crate::ops::{Activation, LayerNorm, Linear, Params, Result, add, mask_logits};
+use crate::ops::{Activation, LayerNorm, Linear, Params, Result, add, concat_channels, contiguous, convert, mask_logits};
 use candle_core::Tensor;
 
 const CHANNELS: usize = EMBEDDING_CHANNELS;
@@ -17,7 +17,7 @@ const UPSCALED: [usize; 2] = [CHANNELS / 4, CHANNELS / 8];
 #[derive(Debug, Clone)]
 pub(super) struct MaskDecoder {
     transformer: TwoWayTransformer,
-    /// The token of quality and those of the masks `[1, 5, 256]`.
+    /// The token of quality and those of the masks side by side, `[1, 5·256]`.
     output_tokens: Tensor,
     upscaling: Upscaling,
     hypernetworks: Vec<Mlp>,
@@ -28,14 +28,15 @@ impl MaskDecoder {
     pub(super) fn load(params: &Params) -> Loaded<Self> {
         let iou_token = params.scope("iou_token").get("weight", &[1, CHANNELS])?;
         let mask_tokens = params.scope("mask_tokens").get("weight", &[MASK_TOKENS, CHANNELS])?;
-        let output_tokens = Tensor::cat(&[iou_token, mask_tokens], 0).and_then(|t| t.unsqueeze(0));
+        let output_tokens = Tensor::cat(&[iou_token, mask_tokens], 0).and_then(|t| t.reshape((1, ())));
+        let output_tokens = params.place(&output_tokens.map_err(MobileSamError::tensor("output tokens"))?)?;
         let hypernetworks = params.scope("output_hypernetworks_mlps");
         let hypernetwork = |i: usize| -> Loaded<_> {
             Ok(Mlp::load(&hypernetworks.scope(i), &[CHANNELS, CHANNELS, CHANNELS, UPSCALED[1]])?.with_f32_result())
         };
         Ok(Self {
             transformer: TwoWayTransformer::load(&params.scope("transformer"))?,
-            output_tokens: output_tokens.map_err(MobileSamError::tensor("output tokens"))?,
+            output_tokens,
             upscaling: Upscaling::load(&params.scope("output_upscaling"))?,
             hypernetworks: (0..MASK_TOKENS).map(hypernetwork).collect::<Loaded<_>>()?,
             iou_head: Mlp::load(&params.scope("iou_prediction_head"), &[CHANNELS, CHANNELS, CHANNELS, MASK_TOKENS])?.with_f32_result(),
@@ -52,24 +53,29 @@ impl MaskDecoder {
         dense: &Tensor,
         multimask: bool,
     ) -> Result<MaskOutput> {
+        let n = sparse.as_ref().unwrap_or(dense).dim(0)?;
+        // Tokens one after the other are their channels side by side.
+        let output_tokens = self.output_tokens.broadcast_as((n, (1 + MASK_TOKENS) * CHANNELS))?;
         let tokens = match sparse {
-            Some(sparse) => {
-                let output_tokens = self.output_tokens.broadcast_as((sparse.dim(0)?, 1 + MASK_TOKENS, CHANNELS))?;
-                Tensor::cat(&[&output_tokens, sparse], 1)?
-            }
-            None => self.output_tokens.broadcast_as((dense.dim(0)?, 1 + MASK_TOKENS, CHANNELS))?.contiguous()?,
+            Some(sparse) => concat_channels(&[&output_tokens, &sparse.flatten_from(1)?])?,
+            None => contiguous(&output_tokens)?,
         };
-        let tokens = tokens.to_dtype(embedding.dtype())?;
+        let tokens = convert(&tokens.reshape((n, (), CHANNELS))?, embedding.dtype())?;
         let image = embedding.reshape(((), EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?;
-        let image = if dense.dim(0)? == 1 { add(&image, dense)? } else { image.broadcast_add(&dense.to_dtype(image.dtype())?)? };
+        let image = match dense.dim(0)? {
+            // For all objects the same, or an image of each one's own.
+            many if many == 1 || many == image.dim(0)? => add(&image, dense)?,
+            _ => add(&convert(dense, image.dtype())?, &image)?,
+        };
         let (tokens, image) = self.transformer.forward(&image, position, &tokens)?;
 
         let (first, count) = if multimask { (1, MULTIMASK_OUTPUTS) } else { (0, 1) };
-        let token = |i: usize| tokens.narrow(1, i, 1)?.squeeze(1)?.contiguous();
+        let token = |i: usize| tokens.narrow(1, i, 1)?.squeeze(1);
         let weights = self.hypernetworks.iter().enumerate().skip(first).take(count);
         let weights = weights.map(|(i, mlp)| mlp.forward(&token(1 + i)?)).collect::<Result<Vec<_>>>()?;
-        let low_res_masks = self.upscaling.forward(&image, &Tensor::stack(&weights, 1)?)?;
-        let iou_predictions = self.iou_head.forward(&token(0)?)?.narrow(1, first, count)?.contiguous()?;
+        let weights = concat_channels(&weights.iter().collect::<Vec<_>>())?.reshape((n, count, ()))?;
+        let low_res_masks = self.upscaling.forward(&image, &weights)?;
+        let iou_predictions = contiguous(&self.iou_head.forward(&token(0)?)?.narrow(1, first, count)?)?;
         Ok(MaskOutput { low_res_masks, iou_predictions })
     }
 }
@@ -107,10 +113,10 @@ impl Upscaling {
 fn transposed(params: &Params, inputs: usize, outputs: usize, activation: Activation) -> Loaded<Linear> {
     let weight = params.get("weight", &[inputs, outputs, 2, 2])?;
     let bias = params.get("bias", &[outputs])?;
-    let build = || -> Result<Linear> {
+    let lay_out = || -> Result<(Tensor, Tensor)> {
         let weight = weight.permute((2, 3, 1, 0))?.contiguous()?.reshape((4 * outputs, inputs))?;
-        let bias = Tensor::cat(&[&bias, &bias, &bias, &bias], 0)?;
-        Linear::new(&weight, Some(&bias), activation)
+        Ok((weight, Tensor::cat(&[&bias, &bias, &bias, &bias], 0)?))
     };
-    build().map_err(MobileSamError::tensor("upscaling"))
+    let (weight, bias) = lay_out().map_err(MobileSamError::tensor("upscaling"))?;
+    Linear::new(&params.place(&weight)?, Some(&params.place(&bias)?), activation).map_err(MobileSamError::tensor("upscaling"))
 }

@@ -18,7 +18,7 @@ mod window_attention;
 
 pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts, TOKEN_WIDTH};
 
-use crate::ops::{Params, ParamsError};
+use crate::ops::{Params, ParamsError, concat_batches};
 use candle_core::{DType, Tensor};
 use mask_decoder::MaskDecoder;
 use prompt_encoder::PromptEncoder;
@@ -160,7 +160,7 @@ impl MobileSam {
             ([low_res_masks], [iou_predictions]) => {
                 Ok(MaskOutput { low_res_masks: low_res_masks.clone(), iou_predictions: iou_predictions.clone() })
             }
-            _ => Ok(MaskOutput { low_res_masks: Tensor::cat(&masks, 0)?, iou_predictions: Tensor::cat(&ious, 0)? }),
+            _ => Ok(MaskOutput { low_res_masks: concat_batches(&masks)?, iou_predictions: concat_batches(&ious)? }),
         }
     }
 }

@@ -3,11 +3,13 @@
 use super::{
     EMBEDDING_CHANNELS, EMBEDDING_SIDE, IMAGE_SIDE, Loaded, MASK_SIDE, MobileSamError, Prompts,
     layers::{EPS_2D, layer_norm},
-    prompts::{NOT_A_POINT, Sparse, TOKEN_WIDTH, UPPER_LEFT},
+    prompts::{Sparse, UPPER_LEFT},
 };
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features, token_features};
 use candle_core::Tensor;
 
+/// Pixels, whose centres lie half a pixel further, to 0..1.
+const PIXELS: (f64, f64) = (1.0 / IMAGE_SIDE as f64, 0.5 / IMAGE_SIDE as f64);
 /// Channels of the first and second step of the mask's downscaling.
 const MASK_CHANNELS: [usize; 2] = [4, 16];
 
@@ -46,8 +48,14 @@ impl PromptEncoder {
             Ok((kinds, corners, no_mask.unsqueeze(0)?, fourier_features(&grid, (1.0, 0.0), &frequencies, None)?))
         };
         let (kinds, corners, no_mask, dense_position) = build().map_err(MobileSamError::tensor("prompt embeddings"))?;
-        let mask_downscaling = MaskDownscaling::load(&params.scope("mask_downscaling"))?;
-        Ok(Self { frequencies, kinds, corners, no_mask, mask_downscaling, dense_position })
+        Ok(Self {
+            frequencies: params.place(&frequencies)?,
+            kinds: params.place(&kinds)?,
+            corners: params.place(&corners)?,
+            no_mask: params.place(&no_mask)?,
+            mask_downscaling: MaskDownscaling::load(&params.scope("mask_downscaling"))?,
+            dense_position: params.place(&dense_position)?,
+        })
     }
 
     /// Position encoding of the image's embedding `[1, 64², 256]`.
@@ -72,23 +80,12 @@ impl PromptEncoder {
 
     /// `[N, 4]` to `[N, 2, 256]`.
     fn embed_boxes(&self, boxes: &Tensor) -> Result<Tensor> {
-        self.embed_points(&boxes.contiguous()?.reshape(((), 2, 2))?, Some(&self.corners))
+        fourier_features(&boxes.contiguous()?.reshape(((), 2, 2))?, PIXELS, &self.frequencies, Some(&self.corners))
     }
 
-    /// `[N, K, TOKEN_WIDTH]` to `[N, K, 256]`: position and embedding of the kind, but no position for what is not a point.
+    /// `[N, K, TOKEN_WIDTH]` to `[N, K, 256]`: position and embedding of the kind, but no position for what is not a point (the first kind).
     fn embed_tokens(&self, tokens: &Tensor) -> Result<Tensor> {
-        let (n, k, _) = tokens.dims3()?;
-        let position = self.embed_points(&tokens.narrow(2, 0, 2)?, None)?;
-        let is_point = tokens.narrow(2, 2 + NOT_A_POINT, 1)?.affine(-1.0, 1.0)?;
-        let kind = tokens.narrow(2, 2, TOKEN_WIDTH - 2)?.contiguous()?.reshape((n * k, ()))?;
-        let kind = kind.matmul(&self.kinds)?.reshape((n, k, ()))?;
-        position.broadcast_mul(&is_point)? + kind
-    }
-
-    /// Position encoding of pixels `[N, K, 2]`, whose centres lie half a pixel further, plus the embeddings `[K, 256]` of their kinds.
-    fn embed_points(&self, points: &Tensor, kinds: Option<&Tensor>) -> Result<Tensor> {
-        let side = IMAGE_SIDE as f64;
-        fourier_features(points, (1.0 / side, 0.5 / side), &self.frequencies, kinds)
+        token_features(tokens, PIXELS, &self.frequencies, &self.kinds)
     }
 }
 
@@ -105,14 +102,14 @@ impl MaskDownscaling {
         let options = Conv2dOptions { stride: 2, ..Conv2dOptions::default() };
         let step = |conv: usize, inputs: usize, outputs: usize| -> Loaded<_> {
             let at = params.scope(conv);
-            let (weight, bias) = (at.get("weight", &[outputs, inputs, 2, 2])?, at.get("bias", &[outputs])?);
+            let (weight, bias) = (at.place(&at.get("weight", &[outputs, inputs, 2, 2])?)?, at.place(&at.get("bias", &[outputs])?)?);
             let conv2d = Conv2d::new(&weight, Some(&bias), options).map_err(MobileSamError::tensor("mask downscaling"))?;
             Ok((conv2d, layer_norm(&params.scope(conv + 1), outputs, EPS_2D)?))
         };
         let steps = [step(0, 1, first)?, step(3, first, second)?];
         let last = params.scope(6);
-        let weight = last.get("weight", &[EMBEDDING_CHANNELS, second, 1, 1])?;
-        let bias = last.get("bias", &[EMBEDDING_CHANNELS])?;
+        let weight = last.place(&last.get("weight", &[EMBEDDING_CHANNELS, second, 1, 1])?)?;
+        let bias = last.place(&last.get("bias", &[EMBEDDING_CHANNELS])?)?;
         let build = || Linear::new(&weight.reshape((EMBEDDING_CHANNELS, second))?, Some(&bias), Activation::Identity);
         Ok(Self { steps, project: build().map_err(MobileSamError::tensor("mask downscaling"))? })
     }

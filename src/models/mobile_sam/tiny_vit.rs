@@ -155,8 +155,8 @@ struct Neck {
 impl Neck {
     fn load(params: &Params) -> Loaded<Self> {
         let (inputs, outputs) = (CHANNELS[3], EMBEDDING_CHANNELS);
-        let pointwise = params.scope(0).get("weight", &[outputs, inputs, 1, 1])?;
-        let conv = params.scope(2).get("weight", &[outputs, outputs, 3, 3])?;
+        let pointwise = params.place(&params.scope(0).get("weight", &[outputs, inputs, 1, 1])?)?;
+        let conv = params.place(&params.scope(2).get("weight", &[outputs, outputs, 3, 3])?)?;
         let options = Conv2dOptions { padding: Padding::all(1), ..Conv2dOptions::default() };
         let build = || -> Result<(Linear, Conv2d)> {
             let pointwise = Linear::new(&pointwise.reshape((outputs, inputs))?, None, Activation::Identity)?;

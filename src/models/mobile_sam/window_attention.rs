@@ -23,13 +23,18 @@ impl WindowAttention {
         let qkv = params.scope("qkv");
         let weight = qkv.get("weight", &[3 * channels, channels])?;
         let bias = qkv.get("bias", &[3 * channels])?;
-        let norm_bias = norm.get("bias", &[channels])?;
-        let position = position_bias(params, heads, window)?;
-        let build = || -> Result<(Linear, ops::WindowAttention)> {
-            let d = channels / heads;
+        let norm_bias = params.place(&norm.get("bias", &[channels])?)?;
+        let position = params.place(&position_bias(params, heads, window)?)?;
+        let d = channels / heads;
+        let lay_out = || -> Result<(Tensor, Tensor)> {
             // The checkpoint has q, k, v of a head beside each other.
             let weight = weight.reshape((heads, 3, d, channels))?.transpose(0, 1)?.contiguous()?.reshape((3 * channels, channels))?;
             let bias = bias.reshape((heads, 3, d))?.transpose(0, 1)?.contiguous()?.flatten_all()?;
+            Ok((weight, bias))
+        };
+        let (weight, bias) = lay_out().map_err(MobileSamError::tensor("attention weights"))?;
+        let (weight, bias) = (params.place(&weight)?, params.place(&bias)?);
+        let build = || -> Result<(Linear, ops::WindowAttention)> {
             let qkv = Linear::new(&weight, Some(&bias), Activation::Identity)?;
             // The reference pads with zeros before its normalisation, so that padding enters the attention as the
             // normalisation's bias does.

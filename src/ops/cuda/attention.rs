@@ -5,8 +5,8 @@ use super::{
     typed::Typed,
 };
 use crate::ops::{
-    Result, composed,
-    rows::{even, row_stride},
+    Result, composed, constant,
+    rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
@@ -126,10 +126,10 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale:
     let plain = kernel(c / heads, dtype, items, nk >= LONG)?;
     let tiles = if bias.is_none() { tiles(c / heads, dtype, (batch, heads, nq, nk))? } else { None };
     let Some(kernel) = few.or(tiles).or(plain).filter(|_| aligned) else {
-        let whole = |t: &Tensor| t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?.contiguous();
+        let whole = |t: &Tensor| contiguous(&t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?);
         return composed::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
     };
-    let bias = bias.map(|b| b.to_dtype(DType::F32)?.contiguous()).transpose()?;
+    let bias = bias.map(|b| contiguous(&b.to_dtype(DType::F32)?)).transpose()?;
     let (y, out) = empty(device, (batch, nq, cv), dtype)?;
     let from_image = |b: usize, tokens: usize, stride: usize| if b == 1 { 0 } else { (tokens * stride) as i64 };
     let arguments = Arguments {
@@ -184,7 +184,7 @@ pub(crate) struct WindowAttention {
 }
 
 /// A number below all scores that 16-bit types can hold.
-const VERY_LOW: f64 = -60000.0;
+const VERY_LOW: f32 = -60000.0;
 
 /// Keys that the kernel for a window has room for.
 fn tiled_keys(window: usize) -> Option<usize> {
@@ -197,13 +197,13 @@ fn tiled_keys(window: usize) -> Option<usize> {
 
 impl WindowAttention {
     pub(crate) fn new(padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Self> {
-        let padding = padding.to_dtype(DType::F32)?.contiguous()?;
-        let bias = bias.map(|b| b.to_dtype(DType::F32)?.contiguous()).transpose()?;
+        let padding = contiguous(&padding.to_dtype(DType::F32)?)?;
+        let bias = bias.map(|b| contiguous(&b.to_dtype(DType::F32)?)).transpose()?;
         let tiled = match (&bias, tiled_keys(window)) {
             (Some(bias), Some(keys)) => {
-                let tokens = window * window;
-                let low = Tensor::zeros((heads, tokens, keys - tokens), DType::F32, bias.device())?.affine(0.0, VERY_LOW)?;
-                Some(Typed::new(Tensor::cat(&[bias, &low], 2)?.contiguous()?))
+                let (tokens, after) = (window * window, keys - window * window);
+                let low = constant(&vec![VERY_LOW; heads * tokens * after], (heads, tokens, after), bias.device())?;
+                Some(Typed::new(super::concat_channels(&[bias, &low])?))
             }
             _ => None,
         };
@@ -217,7 +217,7 @@ impl WindowAttention {
         if heads == 0 || window == 0 || !c3.is_multiple_of(3 * heads) {
             candle_core::bail!("window_attention: qkv {:?} for {heads} heads", qkv.shape());
         }
-        let (device, dtype, qkv) = (launch::device(qkv)?, qkv.dtype(), qkv.contiguous()?);
+        let (device, dtype, qkv) = (launch::device(qkv)?, qkv.dtype(), contiguous(qkv)?);
         let (c, d, keys) = (c3 / 3, c3 / 3 / heads, window * window);
         let padding = self.padding.get(dtype)?;
         let (rows, columns) = (h.div_ceil(window), w.div_ceil(window));

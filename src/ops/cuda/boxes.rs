@@ -1,7 +1,7 @@
 //! Boxes from distributions.
 
 use super::launch::{self, Kernel, empty, int};
-use crate::ops::Result;
+use crate::ops::{Result, rows::contiguous};
 use candle_core::{DType, Tensor};
 
 /// Bins that `top_probabilities` takes, as in `boxes.cu`.
@@ -14,7 +14,7 @@ pub(crate) fn refine_boxes(logits: &Tensor, reference: &Tensor, offsets: &Tensor
         candle_core::bail!("refine_boxes: {:?} for {:?} with {bins} bins", logits.shape(), reference.shape());
     }
     let device = launch::device(logits)?;
-    let (logits, reference) = (logits.contiguous()?, reference.contiguous()?);
+    let (logits, reference) = (contiguous(logits)?, contiguous(reference)?);
     let (boxes, out) = empty(device, (b, q, 4), DType::F32)?;
     let [logits, reference, offsets] = [&logits, &reference, offsets].map(|t| launch::contiguous(t, DType::F32, "refine_boxes"));
     let kernel = Kernel::rows("boxes", "refine_boxes", b * q);
@@ -29,7 +29,7 @@ pub(crate) fn top_probabilities(logits: &Tensor, bins: usize, top: usize) -> Res
     if edges != 4 * bins || top == 0 || top > bins || bins > MOST_BINS {
         candle_core::bail!("top_probabilities: {top} of {bins} bins for {:?}", logits.shape());
     }
-    let (device, logits) = (launch::device(logits)?, logits.contiguous()?);
+    let (device, logits) = (launch::device(logits)?, contiguous(logits)?);
     let (y, out) = empty(device, (b, q, 4 * (top + 1)), DType::F32)?;
     let from = launch::contiguous(&logits, DType::F32, "top_probabilities")?;
     let kernel = Kernel::rows("boxes", "top_probabilities", 4 * b * q);
@@ -40,7 +40,7 @@ pub(crate) fn top_probabilities(logits: &Tensor, bins: usize, top: usize) -> Res
 
 /// See [`crate::ops::inverse_sigmoid`].
 pub(crate) fn inverse_sigmoid(x: &Tensor) -> Result<Tensor> {
-    let (device, x) = (launch::device(x)?, x.contiguous()?);
+    let (device, x) = (launch::device(x)?, contiguous(x)?);
     let (y, out) = empty(device, x.shape(), DType::F32)?;
     let from = launch::contiguous(&x, DType::F32, "inverse_sigmoid")?;
     // SAFETY: both have as many numbers.

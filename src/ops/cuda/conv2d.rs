@@ -7,7 +7,7 @@ use super::{
 };
 use crate::ops::{
     Conv2dOptions, Padding, Part, Residual, Result, composed,
-    rows::{even, row_stride},
+    rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
@@ -145,10 +145,10 @@ impl Depthwise {
     fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let (channels, _, kh, kw) = weight.dims4()?;
         let bias = match bias {
-            Some(bias) => bias.to_dtype(DType::F32)?.contiguous()?,
+            Some(bias) => contiguous(&bias.to_dtype(DType::F32)?)?,
             None => Tensor::zeros(channels, DType::F32, weight.device())?,
         };
-        let weight = weight.to_dtype(DType::F32)?.reshape((channels, kh * kw))?.t()?.contiguous()?;
+        let weight = contiguous(&weight.to_dtype(DType::F32)?.reshape((channels, kh * kw))?.t()?)?;
         Ok(Self { weight: Typed::new(weight), bias, channels, kernel: (kh, kw) })
     }
 
@@ -159,7 +159,7 @@ impl Depthwise {
         if c != self.channels || residual.is_some_and(|r| r.dims() != shape) {
             candle_core::bail!("depthwise convolution: {:?} for {} channels", x.shape(), self.channels);
         }
-        let residual = residual.map(Tensor::contiguous).transpose()?;
+        let residual = residual.map(contiguous).transpose()?;
         let (device, pixel) = (launch::device(&x)?, row_stride(&x).unwrap_or(c));
         let (y, address) = empty(device, &shape[..], dtype)?;
         let (activation, limit) = code(o.activation);

@@ -3,7 +3,7 @@
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{
     Result,
-    rows::{even, row_stride},
+    rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
@@ -47,7 +47,7 @@ pub(crate) fn deformable_attention(
     weights: &Tensor,
 ) -> Result<Tensor> {
     let (b, q, heads, p, _) = locations.dims5()?;
-    let (locations, weights) = (locations.contiguous()?, weights.contiguous()?);
+    let (locations, weights) = (contiguous(locations)?, contiguous(weights)?);
     if weights.dims() != [b, q, heads, p] {
         candle_core::bail!("deformable_attention: {:?} and weights {:?}", locations.shape(), weights.shape());
     }
@@ -71,7 +71,7 @@ pub(crate) fn deformable_attention_around(
 ) -> Result<Tensor> {
     let (b, q, row) = sampled.dims3()?;
     let all = heads * points.iter().sum::<usize>();
-    let (boxes, sampled) = (boxes.contiguous()?, sampled.contiguous()?);
+    let (boxes, sampled) = (contiguous(boxes)?, contiguous(sampled)?);
     if row != 3 * all || boxes.dims() != [b, q, 4] {
         candle_core::bail!("deformable_attention_around: {:?} and boxes {:?} for {all} points", sampled.shape(), boxes.shape());
     }

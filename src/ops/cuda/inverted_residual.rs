@@ -5,7 +5,7 @@ use super::{
     launch::{self, Kernel, empty, int, named},
     tiles::is_hopper,
 };
-use crate::ops::{Activation, Conv2dOptions, Padding, Result};
+use crate::ops::{Activation, Conv2dOptions, Padding, Result, rows::contiguous};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// `InvertedResidual` of `inverted_residual.cu`, field by field.
@@ -62,7 +62,7 @@ pub(crate) fn inverted_residual(
     if !sizes || !options || !like_x || !matches!(dtype, DType::F16 | DType::BF16) || !is_hopper(device)? {
         return Ok(None);
     }
-    let (x, residual) = (x.contiguous()?, residual.map(Tensor::contiguous).transpose()?);
+    let (x, residual) = (contiguous(x)?, residual.map(contiguous).transpose()?);
     let op = "inverted_residual";
     let (input, other) = (launch::address(&x)?, launch::optional(residual.as_ref(), dtype, op)?);
     if !(input | other).is_multiple_of(16) {

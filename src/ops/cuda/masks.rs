@@ -4,6 +4,7 @@ use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{
     Result,
     masks::{STATISTICS, mask_words},
+    rows::contiguous,
 };
 use candle_core::{DType, Tensor};
 
@@ -21,7 +22,7 @@ pub(crate) fn masks_to_bits(
 ) -> Result<()> {
     let op = "masks_to_bits";
     let (n, m, h, w) = logits.dims4()?;
-    let (device, logits, row) = (launch::device(logits)?, logits.contiguous()?, mask_words(frame));
+    let (device, logits, row) = (launch::device(logits)?, contiguous(logits)?, mask_words(frame));
     let (from, to) = (launch::contiguous(&logits, DType::F32, op)?, launch::contiguous(out, DType::U32, op)?);
     let scores = launch::optional(scores, DType::F32, op)?;
     launch::clear_columns(device, (to, n, row), STATISTICS)?;
@@ -39,7 +40,7 @@ pub(crate) fn mask_logits(pixels: &Tensor, weights: &Tensor, side: usize) -> Res
         candle_core::bail!("mask_logits: {:?} by {:?} for a side of {side}", pixels.shape(), weights.shape());
     }
     let (device, dtype) = (launch::device(pixels)?, pixels.dtype());
-    let (pixels, weights) = (pixels.contiguous()?, weights.contiguous()?);
+    let (pixels, weights) = (contiguous(pixels)?, contiguous(weights)?);
     let (logits, out) = empty(device, (n, m, 4 * side, 4 * side), DType::F32)?;
     let (from, by) = (launch::contiguous(&pixels, dtype, "mask_logits")?, launch::contiguous(&weights, DType::F32, "mask_logits")?);
     let grid = ((16 * side * side).div_ceil(256), n, 1);

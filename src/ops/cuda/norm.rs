@@ -6,7 +6,7 @@ use super::{
 };
 use crate::ops::{
     Activation, Result,
-    rows::{even, row_stride},
+    rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
@@ -86,7 +86,7 @@ pub(crate) fn layer_norm(x: &Tensor, norm: &Norm<'_>, limit: f32, activation: Ac
 /// See [`crate::ops::LayerNorm::forward_gated`].
 pub(crate) fn gated_norm(gates: &Tensor, x: &Tensor, seen: &Tensor, norm: &Norm<'_>) -> Result<Tensor> {
     let (device, dtype) = (launch::device(x)?, x.dtype());
-    let (x, seen, gates) = (x.contiguous()?, seen.contiguous()?, gates.contiguous()?);
+    let (x, seen, gates) = (contiguous(x)?, contiguous(seen)?, contiguous(gates)?);
     if x.dims() != seen.dims() || gates.elem_count() != 2 * x.elem_count() {
         candle_core::bail!("gated_norm: {:?}, {:?} and gates {:?}", x.shape(), seen.shape(), gates.shape());
     }
@@ -101,7 +101,7 @@ pub(crate) fn gated_norm(gates: &Tensor, x: &Tensor, seen: &Tensor, norm: &Norm<
 
 /// See [`crate::ops::softmax`].
 pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
-    let (device, x) = (launch::device(x)?, x.contiguous()?);
+    let (device, x) = (launch::device(x)?, contiguous(x)?);
     let Some(&n) = x.dims().last() else { candle_core::bail!("softmax of a number") };
     let rows = x.elem_count() / n.max(1);
     let (y, out) = empty(device, x.shape(), x.dtype())?;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::ops::{
     Activation, Padding, Result,
-    rows::{even, row_stride},
+    rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor};
 
@@ -21,8 +21,8 @@ pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 fn sum(a: &Tensor, b: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
-    let (device, dtype, a) = (launch::device(a)?, a.dtype(), a.contiguous()?);
-    let b = b.map(Tensor::contiguous).transpose()?;
+    let (device, dtype, a) = (launch::device(a)?, a.dtype(), contiguous(a)?);
+    let b = b.map(contiguous).transpose()?;
     let (n, period) = (a.elem_count(), b.as_ref().map_or(1, Tensor::elem_count));
     let with_f32 = match b.as_ref().map(Tensor::dtype) {
         Some(DType::F32) if dtype != DType::F32 => true,
@@ -52,6 +52,9 @@ fn sum(a: &Tensor, b: Option<&Tensor>, activation: Activation) -> Result<Tensor>
 /// See [`crate::ops::concat_channels`].
 pub(crate) fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
     let Some(first) = parts.first() else { candle_core::bail!("nothing to lay side by side") };
+    if parts.len() == 1 {
+        return contiguous(first);
+    }
     let (device, dtype) = (launch::device(first)?, first.dtype());
     let mut shape = first.dims().to_vec();
     let Some((last, outer)) = shape.split_last_mut() else { candle_core::bail!("numbers laid side by side") };
@@ -91,7 +94,7 @@ pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: Padd
         candle_core::bail!("max_pool2d: a map of {h}×{w} for windows of {kernel}×{kernel} at stride {stride}");
     }
     let (oh, ow) = ((ph - kernel) / stride + 1, (pw - kernel) / stride + 1);
-    let (device, dtype, x) = (launch::device(x)?, x.dtype(), x.contiguous()?);
+    let (device, dtype, x) = (launch::device(x)?, x.dtype(), contiguous(x)?);
     let (y, out) = empty(device, (b, oh, ow, c), dtype)?;
     let from = launch::address(&x)?;
     let eights = c.is_multiple_of(8) && from.is_multiple_of(8 * dtype.size_in_bytes() as u64);
@@ -107,7 +110,7 @@ pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: Padd
 /// See [`crate::ops::upsample_nearest2x`].
 pub(crate) fn upsample_nearest2x(x: &Tensor) -> Result<Tensor> {
     let (b, h, w, c) = x.dims4()?;
-    let (device, dtype, x) = (launch::device(x)?, x.dtype(), x.contiguous()?);
+    let (device, dtype, x) = (launch::device(x)?, x.dtype(), contiguous(x)?);
     let (y, out) = empty(device, (b, 2 * h, 2 * w, c), dtype)?;
     let from = launch::address(&x)?;
     let kernel = Kernel::over("pointwise", named!("upsample_2", dtype)?, 4 * b * h * w * c);

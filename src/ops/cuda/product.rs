@@ -2,12 +2,13 @@
 
 use super::{
     launch::{self, Kernel, THREADS, empty, int, named},
+    layout::{copied, padded},
     tiles::{ANY_CONV, ANY_LINEAR, ENOUGH_BLOCKS, FOUR_CONV, fastest, tile_for},
     typed::Typed,
 };
 use crate::ops::{
     Activation, Conv2dOptions, Part, Precision, Residual, Result,
-    rows::{even, row_stride},
+    rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
@@ -86,7 +87,7 @@ fn in_pairs(x: &Tensor) -> Result<Tensor> {
     let x = even(x)?;
     let odd = !launch::address(&x)?.is_multiple_of(2 * x.dtype().size_in_bytes() as u64);
     let pairs = x.dims().last().is_some_and(|c| c.is_multiple_of(2)) && row_stride(&x).is_some_and(|s| s.is_multiple_of(2));
-    if odd && pairs { x.force_contiguous() } else { Ok(x) }
+    if odd && pairs { copied(&x) } else { Ok(x) }
 }
 
 /// What the result and the residual are of.
@@ -111,12 +112,11 @@ struct Weights {
 }
 
 impl Weights {
-    fn new(weight: Tensor, bias: Option<&Tensor>) -> Result<Self> {
+    fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let weight = padded(&weight.to_dtype(DType::F32)?)?;
         let (columns, inner) = weight.dims2()?;
-        let weight = weight.pad_with_zeros(1, 0, inner.next_multiple_of(8) - inner)?.contiguous()?;
-        let inner = weight.dim(1)?;
-        let bias = bias.map(|b| b.to_dtype(DType::F32)?.contiguous()).transpose()?;
-        Ok(Self { weight: Typed::new(weight.to_dtype(DType::F32)?), bias, columns, inner })
+        let bias = bias.map(|b| contiguous(&b.to_dtype(DType::F32)?)).transpose()?;
+        Ok(Self { weight: Typed::new(weight), bias, columns, inner })
     }
 
     /// Fills in what does not depend on where the input lies, launches, and gives the result of `shape`.
@@ -242,7 +242,7 @@ pub(crate) struct Linear {
 impl Linear {
     /// From `weight` `[out, in]` and `bias` `[out]`.
     pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
-        Ok(Self { inputs: weight.dim(1)?, weights: Weights::new(weight.clone(), bias)? })
+        Ok(Self { inputs: weight.dim(1)?, weights: Weights::new(weight, bias)? })
     }
 
     /// Weight `[outputs, inputs]`, inputs padded to a multiple of eight, and bias.
@@ -353,9 +353,8 @@ impl Dense {
     /// From `weight` `[out, in, kh, kw]` and `bias` `[out]`.
     pub(super) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let (out, channels, kh, kw) = weight.dims4()?;
-        let taps = weight.permute((0, 2, 3, 1))?.contiguous()?;
-        let taps = taps.pad_with_zeros(3, 0, channels.next_multiple_of(8) - channels)?.contiguous()?.reshape((out, ()))?;
-        Ok(Self { weights: Weights::new(taps, bias)?, kernel: (kh, kw), channels })
+        let taps = padded(&contiguous(&weight.permute((0, 2, 3, 1))?)?)?.reshape((out, ()))?;
+        Ok(Self { weights: Weights::new(&taps, bias)?, kernel: (kh, kw), channels })
     }
 
     /// `affine(activation(conv(x) + bias + residual))` for x `[B, H, W, in]` and an output of (height, width).

@@ -1,7 +1,7 @@
 //! From a decoded frame to a model's input, in one kernel.
 
 use super::launch::{self, Kernel, empty, int, named};
-use crate::ops::{Normalisation, Result};
+use crate::ops::{Normalisation, Result, rows::contiguous};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// Pixels of the output that a block makes, as in `resize.cu`.
@@ -65,7 +65,7 @@ pub(crate) fn resize_normalise(
 /// See [`crate::ops::resize_normalise_to`].
 pub(crate) fn resize_normalise_to(image: &Tensor, size: (usize, usize), normalisation: &Normalisation, y: &Tensor) -> Result<()> {
     let ((h, w, c), (_, height, width, channels)) = (image.dims3()?, y.dims4()?);
-    let (device, image, padded, dtype) = (launch::device(image)?, image.contiguous()?, (height, width), y.dtype());
+    let (device, image, padded, dtype) = (launch::device(image)?, contiguous(image)?, (height, width), y.dtype());
     let out = launch::contiguous(y, dtype, "resize_normalise")?;
     let arguments = Arguments {
         image: launch::contiguous(&image, DType::U8, "resize_normalise")?,

@@ -124,13 +124,15 @@ template <int HELD> __device__ __forceinline__ void top_k(const float *__restric
 TOP_K(0) TOP_K(2) TOP_K(9) TOP_K(20)
 
 // Rows of x [batch, n, channels] by index [batch, k], and those of `anchors` [n, 4] f32; where `valid` [n] is 0, `blank` [channels]
-// stands for the row of x.
+// f32 stands for the row of x.
 template <typename T>
-__device__ __forceinline__ void gather_queries(const T *__restrict__ x, const unsigned *__restrict__ index, const float *__restrict__ valid, const T *__restrict__ blank, const float *__restrict__ anchors, T *__restrict__ content, float *__restrict__ places, int n, int k, int channels) {
+__device__ __forceinline__ void gather_queries(const T *__restrict__ x, const unsigned *__restrict__ index, const float *__restrict__ valid, const float *__restrict__ blank, const float *__restrict__ anchors, T *__restrict__ content, float *__restrict__ places, int n, int k, int channels) {
   const int item = blockIdx.x, image = item / k;
   const unsigned from = index[item];
-  const T *row = valid[from] == 0.f ? blank : x + (static_cast<long long>(image) * n + from) * channels;
-  for (int c = threadIdx.x; c < channels; c += blockDim.x) content[static_cast<long long>(item) * channels + c] = row[c];
+  const bool is_blank = valid[from] == 0.f;
+  const T *row = x + (static_cast<long long>(image) * n + from) * channels;
+  for (int c = threadIdx.x; c < channels; c += blockDim.x)
+    content[static_cast<long long>(item) * channels + c] = is_blank ? from_float<T>(blank[c]) : row[c];
   if (threadIdx.x < 4) places[4 * item + threadIdx.x] = anchors[4LL * from + threadIdx.x];
 }
 
@@ -138,7 +140,7 @@ __device__ __forceinline__ void gather_queries(const T *__restrict__ x, const un
   extern "C" __global__ void __launch_bounds__(256) row_max_##SUFFIX(const TYPE *x, const float *valid, const float *blank, float *y, int rows, int n, int period) { \
     row_max(x, valid, blank, y, rows, n, period);                                                                                       \
   }                                                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(256) gather_queries_##SUFFIX(const TYPE *x, const unsigned *index, const float *valid, const TYPE *blank, const float *anchors, TYPE *content, float *places, int n, int k, int channels) { \
+  extern "C" __global__ void __launch_bounds__(256) gather_queries_##SUFFIX(const TYPE *x, const unsigned *index, const float *valid, const float *blank, const float *anchors, TYPE *content, float *places, int n, int k, int channels) { \
     gather_queries(x, index, valid, blank, anchors, content, places, n, k, channels);                                                   \
   }
 FOR_FLOATS(SELECT)

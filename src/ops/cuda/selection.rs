@@ -1,7 +1,7 @@
 //! Choosing among many tokens.
 
 use super::launch::{self, Kernel, empty, int, named};
-use crate::ops::Result;
+use crate::ops::{Result, rows::contiguous};
 use candle_core::{DType, Tensor};
 
 /// Most that [`top_k`] chooses, as in `selection.cu`.
@@ -16,7 +16,7 @@ pub(crate) fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
     if k == 0 || k > n || k > MOST_TOP {
         candle_core::bail!("top-k: {k} of {n} numbers; at most {MOST_TOP} can be chosen on a GPU");
     }
-    let (device, x) = (launch::device(x)?, x.contiguous()?);
+    let (device, x) = (launch::device(x)?, contiguous(x)?);
     let rows = shape.iter().product::<usize>();
     shape.push(k);
     let (index, out) = empty(device, shape, DType::U32)?;
@@ -39,10 +39,10 @@ pub(crate) fn best_scores(x: &Tensor, valid: &Tensor, blank: &Tensor) -> Result<
     if valid.elem_count() != n || blank.elem_count() != 1 || classes == 0 {
         candle_core::bail!("best_scores: {:?} with valid {:?} and blank {:?}", x.shape(), valid.shape(), blank.shape());
     }
-    let (device, x) = (launch::device(x)?, x.contiguous()?);
+    let (device, x) = (launch::device(x)?, contiguous(x)?);
     let (y, out) = empty(device, (b, n), DType::F32)?;
     let from = launch::address(&x)?;
-    let (valid, blank) = (valid.contiguous()?, blank.contiguous()?);
+    let (valid, blank) = (contiguous(valid)?, contiguous(blank)?);
     let (at_valid, at_blank) =
         (launch::contiguous(&valid, DType::F32, "best_scores")?, launch::contiguous(&blank, DType::F32, "best_scores")?);
     let kernel = Kernel::rows("selection", named!("row_max", x.dtype())?, b * n);
@@ -58,15 +58,15 @@ pub(crate) fn gather_queries(x: &Tensor, index: &Tensor, valid: &Tensor, blank: 
         let shapes = (x.shape(), index.shape(), valid.shape(), blank.shape(), anchors.shape());
         candle_core::bail!("gather_queries: {shapes:?}");
     }
-    let (device, dtype, x) = (launch::device(x)?, x.dtype(), x.contiguous()?);
+    let (device, dtype, x) = (launch::device(x)?, x.dtype(), contiguous(x)?);
     let (content, to) = empty(device, (b, k, c), dtype)?;
     let (places, to_places) = empty(device, (b, k, 4), DType::F32)?;
-    let blank = blank.to_dtype(dtype)?.contiguous()?;
+    let blank = contiguous(blank)?;
     let op = "gather_queries";
     let from = launch::address(&x)?;
     let index = launch::contiguous(index, DType::U32, op)?;
     let (valid, anchors) = (launch::contiguous(valid, DType::F32, op)?, launch::contiguous(anchors, DType::F32, op)?);
-    let blank_at = launch::contiguous(&blank, dtype, op)?;
+    let blank_at = launch::contiguous(&blank, DType::F32, op)?;
     let kernel = Kernel { file: "selection", name: named!("gather_queries", dtype)?, grid: (b * k, 1, 1), block: (256, 1), shared: 0 };
     // SAFETY: the index holds positions below n (top_k made it); all else has the sizes checked above.
     unsafe { kernel.launch(device, &[&from, &index, &valid, &blank_at, &anchors, &to, &to_places, &int(n)?, &int(k)?, &int(c)?]) }?;

@@ -1,5 +1,6 @@
 //! A constant of a layer in each type that inputs come in.
 
+use super::layout;
 use crate::ops::Result;
 use candle_core::{DType, Tensor};
 use std::sync::OnceLock;
@@ -23,23 +24,15 @@ impl Typed {
     pub(super) fn get(&self, dtype: DType) -> Result<&Tensor> {
         match dtype {
             DType::F32 => Ok(&self.f32),
-            DType::F16 => made(&self.f16, || self.f32.to_dtype(dtype)),
-            DType::BF16 => made(&self.bf16, || self.f32.to_dtype(dtype)),
+            DType::F16 => made(&self.f16, || layout::converted(&self.f32, dtype)),
+            DType::BF16 => made(&self.bf16, || layout::converted(&self.f32, dtype)),
             _ => candle_core::bail!("no constants of {dtype:?}"),
         }
     }
 
     /// Each number as three of bf16 that add up to it, the greatest first: a new first dimension of 3.
     pub(super) fn parts(&self) -> Result<&Tensor> {
-        made(&self.parts, || {
-            let (mut rest, mut parts) = (self.f32.clone(), Vec::with_capacity(3));
-            for _ in 0..3 {
-                let part = rest.to_dtype(DType::BF16)?;
-                rest = (rest - part.to_dtype(DType::F32)?)?;
-                parts.push(part);
-            }
-            Tensor::stack(&parts, 0)?.contiguous()
-        })
+        made(&self.parts, || layout::split_in_three(&self.f32))
     }
 }
 

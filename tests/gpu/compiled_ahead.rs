@@ -1,0 +1,104 @@
+//! All that runs on a GPU was compiled ahead: a kernel that the driver would have to compile makes a program's first start on a machine
+//! wait for seconds. This group runs where the driver refuses to compile ([`ENVIRONMENT`]).
+
+use crate::{
+    models::{detector, image, pixels, prompt_boxes, segmenter},
+    report::{Outcome, Report, random, text},
+    runs::{LEGACY, clip, pipeline, results, segment},
+};
+use candle_core::{DType, Tensor};
+use std::sync::{Arc, Mutex};
+use ultramotion::{
+    engine::{Engine, GraphContents, Precision, Recording, Watcher, Work},
+    models::mobile_sam::Prompts,
+    ops::kernel_times,
+    pipeline::{Execution, Mode, ModelError},
+};
+
+/// The group's name.
+pub(crate) const NAME: &str = "compiled-ahead";
+/// What keeps the driver from compiling.
+pub(crate) const ENVIRONMENT: [(&str, &str); 2] = [("CUDA_DISABLE_PTX_JIT", "1"), ("CUDA_DISABLE_JIT", "1")];
+
+/// What a model does with its inputs.
+type Forward<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError>;
+
+/// Kernels of the latest graph.
+#[derive(Debug, Default)]
+struct Latest(Mutex<usize>);
+
+impl Watcher for Latest {
+    fn began(&self, _: &Work) {}
+    fn ended(&self) {}
+    fn captured(&self, contents: &GraphContents) {
+        *self.0.lock().expect("lock") = contents.kernels;
+    }
+}
+
+pub(crate) fn models(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    let x = report.up(&random(&[4, 5], 1), DType::F32)?;
+    report.check("a kernel of the tensor library, which it would compile, is refused", x.affine(2.0, 1.0).is_err());
+    let latest = Arc::new(Latest::default());
+    report.check("graphs are watched", engine.watch(latest.clone()));
+    let mut count = |what: String, inputs: Vec<Tensor>, work: Forward<'_>| {
+        let counted = || -> Result<(usize, usize), ModelError> {
+            work(&inputs)?;
+            let own = kernel_times(|| work(&inputs).map(drop))?.len();
+            Recording::new(engine, inputs.clone(), work)?;
+            Ok((own, *latest.0.lock().expect("lock")))
+        };
+        match counted() {
+            Ok((own, all)) => report.check(&format!("{what}: {own} of {all} kernels are our own"), own == all && own > 0),
+            Err(e) => report.check(&format!("{what}: {e}"), false),
+        }
+    };
+    let up = |x: &Tensor, dtype| Report::new(engine).up(x, dtype);
+    const DTYPES: [DType; 3] = [DType::F16, DType::BF16, DType::F32];
+    for size in ["n", "s", "m", "l", "x"] {
+        let (model, pixels) = (detector(engine, size)?, pixels(2)?);
+        for dtype in DTYPES {
+            count(format!("D-FINE-{size} {dtype:?}"), vec![up(&pixels, dtype)?], &|inputs| {
+                let output = model.forward(&inputs[0])?;
+                Ok(vec![output.logits, output.pred_boxes])
+            });
+        }
+    }
+    let (model, image) = (segmenter(engine)?, image(1)?);
+    for dtype in DTYPES {
+        let pixels = up(&image, dtype)?;
+        let embedding = model.encode(&pixels).map_err(text)?;
+        count(format!("image encoder {dtype:?}"), vec![pixels], &|inputs| Ok(vec![model.encode(&inputs[0])?]));
+        for (boxes, multimask) in [(1, false), (4, true), (20, false)] {
+            let inputs = vec![embedding.clone(), up(&prompt_boxes(boxes)?, DType::F32)?];
+            count(format!("mask decoder, {boxes} boxes, multimask {multimask}, {dtype:?}"), inputs, &|inputs| {
+                let output = model.decode(&inputs[0], &Prompts::from_boxes(&inputs[1])?, multimask)?;
+                Ok(vec![output.low_res_masks, output.iou_predictions])
+            });
+        }
+    }
+    report.finish()
+}
+
+pub(crate) fn runs(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    let engine = engine.clone().with_precision(Precision::F16).map_err(text)?;
+    let resident = |batch| Execution { mode: Mode::Resident, batch, latency: false };
+    for (what, task, execution) in [
+        ("pipeline", pipeline(&engine, 0.3, true)?, resident(1)),
+        ("pipeline in batches", pipeline(&engine, 0.01, false)?, resident(4)),
+        ("pipeline stage by stage", pipeline(&engine, 0.3, true)?, LEGACY),
+        ("segment by boxes and points", segment(&engine)?, resident(1)),
+    ] {
+        match results(task, execution, &clip("..8")) {
+            Ok(found) => report.check(&format!("{what}: {} frames", found.len()), found.len() == 8),
+            Err(e) => report.check(&format!("{what}: {e}"), false),
+        }
+    }
+    report.finish()
+}
+
+/// Models one by one, then whole runs.
+pub(crate) fn all(engine: &Engine) -> Outcome {
+    Ok(models(engine)? + runs(engine)?)
+}
