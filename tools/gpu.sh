@@ -12,6 +12,7 @@
 #   RESULTS=DIR    where results go
 #   CLIP=FILE      a 1080p H.264 clip; without it one is made with ffmpeg, or 1080p is left out
 #   SOAK=SECONDS   how long the soak lasts (130)
+#   SOAK_CLIP=FILE what it reads, again and again (the bundled clip)
 #   PYTHON=FILE    a Python with what tools/bench_torch.py needs
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -147,18 +148,19 @@ rates() {
   if cmp "$work/gpu/coco.json" "$work/cpu/coco.json"; then echo "same files by GPU and CPU decoding"; fi
 }
 
-audit() {
+audit() { # legacy beside resident with decoding on the GPU, then with one frame at a time; the resident mode with decoding on the CPU
   clip
   local input=${CLIP:-assets/phantom-demo.mp4}
   # shellcheck disable=SC2086
-  step audit-gpu-decoding 90 "$PROGRAMS/ultramotion" audit $models --device cuda --input "$input" --decode gpu --frames 200 --compare --json
-  # shellcheck disable=SC2086
-  step audit-cpu-decoding 90 "$PROGRAMS/ultramotion" audit $models --device cuda --input "$input" --decode cpu --frames 60 --json
+  of() { step "audit-$1" 90 "$PROGRAMS/ultramotion" audit $models --device cuda --input "$input" --frames 200 --warm-up 60 --json "${@:2}"; }
+  of gpu-decoding --decode gpu --compare
+  of latency --decode gpu --compare --latency
+  of cpu-decoding --decode cpu
 }
 
 soak() {
   # shellcheck disable=SC2086
-  step soak $((soak + 60)) "$PROGRAMS/ultramotion" audit $models --device cuda --input assets/phantom-demo.mp4 --duration "${soak}s" --batch 8 --warm-up 1000 \
+  step soak $((soak + 60)) "$PROGRAMS/ultramotion" audit $models --device cuda --input "${SOAK_CLIP:-assets/phantom-demo.mp4}" --duration "${soak}s" --batch 8 --warm-up 1000 \
     --max-drift-mb 1 --max-latency-ms 100 --report "$results/soak.html"
   tail -n 12 "$results/soak.txt"
 }
