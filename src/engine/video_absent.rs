@@ -94,11 +94,6 @@ impl Surface {
     }
 
     /// Not reached.
-    pub fn copy_to(&self, _: &Engine) -> Result<Self, EngineError> {
-        match self.0 {}
-    }
-
-    /// Not reached.
     pub fn is_in(&self, _: &Engine) -> bool {
         match self.0 {}
     }

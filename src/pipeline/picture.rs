@@ -24,7 +24,7 @@ pub(super) enum Picture<'a> {
 /// # Errors
 /// [`ModelError`] if its pixels were given up or the device has no memory for them.
 pub(super) fn on_device<'a>(engine: &Engine, frame: &'a Frame) -> Result<Picture<'a>, ModelError> {
-    if let Some(surface) = surface(&frame.pixels).filter(|surface| surface.is_in(engine)) {
+    if let Some(surface) = surface_for(engine, frame) {
         return Ok(Picture::Surface(surface));
     }
     let (size, image) = (frame.size(), on_host(frame)?);
@@ -32,8 +32,12 @@ pub(super) fn on_device<'a>(engine: &Engine, frame: &'a Frame) -> Result<Picture
     Ok(Picture::Tensor(engine.upload_u8(Stage::Decode, image.data(), &shape)?))
 }
 
-/// The surface that a frame was decoded to, where it was on a device.
-pub(super) fn surface(pixels: &Pixels) -> Option<&Surface> {
+/// The frame's surface, where it is in the memory of `engine`.
+pub(super) fn surface_for<'a>(engine: &Engine, frame: &'a Frame) -> Option<&'a Surface> {
+    surface(&frame.pixels).filter(|surface| surface.is_in(engine))
+}
+
+fn surface(pixels: &Pixels) -> Option<&Surface> {
     let Pixels::Device(picture) = pixels else { return None };
     picture.as_any().downcast_ref::<VideoPicture>().map(VideoPicture::surface)
 }

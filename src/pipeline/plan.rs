@@ -83,9 +83,14 @@ impl Task {
 }
 
 impl Plan {
-    /// The device that may decode videos: that of the sources' options, or the models'; of several GPUs the first.
+    /// The device that may decode videos: that of the sources' options, or the models'.
     pub(super) fn decode_device(&self) -> Option<DecodeDevice> {
-        self.source_options.device.clone().or_else(|| self.task.engine().map(DecodeDevice::new))
+        let of_models = |engine| match self.further.is_empty() {
+            true => DecodeDevice::new(engine),
+            // A picture in the memory of one would have to be brought to the others.
+            false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
+        };
+        self.source_options.device.clone().or_else(|| self.task.engine().map(of_models))
     }
 
     /// Whether outputs show the pixels of frames, so that they are needed on the host.

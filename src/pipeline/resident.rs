@@ -221,16 +221,8 @@ impl<'a> Resident<'a> {
     /// Brings a frame to place `at` of the models' inputs, with `beside` it, which comes back as bytes on the device.
     fn bring(&mut self, at: usize, frame: &Frame, beside: &[u8]) -> Result<Option<Tensor>, ModelError> {
         let size = frame.size();
-        let copied;
-        let (picture, bytes) = match picture::surface(&frame.pixels) {
+        let (picture, bytes) = match picture::surface_for(&self.lead, frame) {
             Some(surface) => {
-                // What another GPU decoded comes over in one copy between the two.
-                let surface = if surface.is_in(&self.lead) {
-                    surface
-                } else {
-                    copied = self.lead.within(Stage::Decode, || surface.copy_to(&self.lead))?;
-                    &copied
-                };
                 let bytes = if beside.is_empty() { None } else { Some(self.uploads.start(beside, &[beside.len()])?) };
                 (Picture::Surface(surface), bytes)
             }

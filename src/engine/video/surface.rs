@@ -4,7 +4,7 @@ use super::{Memory, Returned, Shared, VideoDevice, driver, lock, refused};
 use crate::engine::{Colour, Engine, EngineError, Planes, Turn, cuda};
 use candle_core::{
     CudaDevice,
-    cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaSlice, DevicePtr, result, sys},
+    cuda_backend::cudarc::driver::{CudaEvent, result, sys},
 };
 use std::{
     fmt, mem,
@@ -13,15 +13,8 @@ use std::{
 
 /// A decoded picture in device memory. It goes back to the decoder when it is dropped and the device has done what was asked of it.
 pub struct Surface {
-    /// Whose decoder made it.
     device: VideoDevice,
-    /// In whose memory it is.
-    engine: Engine,
-    context: Arc<CudaContext>,
-    /// None for a copy.
     memory: Option<Memory>,
-    /// A copy's own, freed in the order of the stream that made it.
-    _copy: Option<CudaSlice<u8>>,
     planes: Planes,
     colour: Colour,
     turn: Turn,
@@ -33,42 +26,8 @@ pub struct Surface {
 
 impl Surface {
     pub(super) fn new(device: &VideoDevice, memory: Memory, planes: Planes, (colour, turn): (Colour, Turn), ready: CudaEvent) -> Self {
-        let (engine, context) = (device.engine.clone(), device.shared.context.clone());
         let (device, ready) = (device.clone(), Arc::new(ready));
-        Self { device, engine, context, memory: Some(memory), _copy: None, planes, colour, turn, ready, read: Mutex::default() }
-    }
-
-    /// A copy in the memory of another device, made and freed in the order of the stream of `engine`; the host does not wait.
-    ///
-    /// # Errors
-    /// [`EngineError::Driver`] if `engine` is the CPU, its device has no memory left, or a device failed.
-    pub fn copy_to(&self, engine: &Engine) -> Result<Self, EngineError> {
-        let device = cuda::inner(engine.device()).ok_or_else(|| refused("the device is the CPU"))?;
-        let stream = device.cuda_stream();
-        let context = stream.context().clone();
-        context.bind_to_thread().map_err(driver)?;
-        // SAFETY: both are alive; the event may be another device's.
-        unsafe { result::stream::wait_event(stream.cu_stream(), self.ready.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
-            .map_err(driver)?;
-        let from = &self.planes;
-        let (rows, pair_rows, pairs) = (from.height, from.height.div_ceil(2), from.width.div_ceil(2));
-        // SAFETY: what is read of it is written before.
-        let bytes = unsafe { stream.alloc::<u8>(from.luma_pitch * rows + from.chroma_pitch * pair_rows) }.map_err(driver)?;
-        let luma = bytes.device_ptr(&stream).0;
-        let chroma = luma + (from.luma_pitch * rows) as u64;
-        // Up to the last pixel: what is beyond may not be there.
-        let (bright, colour) = (from.luma_pitch * (rows - 1) + from.width, from.chroma_pitch * (pair_rows - 1) + 2 * pairs);
-        for (to, from, length) in [(luma, from.luma, bright), (chroma, from.chroma, colour)] {
-            // SAFETY: both places have as many bytes, and live until the stream is past the copy.
-            unsafe { sys::cuMemcpyPeerAsync(to, context.cu_ctx(), from, self.context.cu_ctx(), length, stream.cu_stream()) }
-                .result()
-                .map_err(driver)?;
-        }
-        self.end_read(device)?;
-        let ready = Arc::new(stream.record_event(None).map_err(driver)?);
-        let planes = Planes { luma, chroma, ..*from };
-        let (device, engine, read) = (self.device.clone(), engine.clone(), Mutex::default());
-        Ok(Self { device, engine, context, memory: None, _copy: Some(bytes), planes, colour: self.colour, turn: self.turn, ready, read })
+        Self { device, memory: Some(memory), planes, colour, turn, ready, read: Mutex::default() }
     }
 
     /// Where it lies.
@@ -91,9 +50,9 @@ impl Surface {
         self.turn.size((self.planes.width, self.planes.height))
     }
 
-    /// The engine in whose memory it is.
+    /// The engine that it was decoded for.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.device.engine
     }
 
     /// Whether it lies in the memory of an engine's device.
@@ -102,7 +61,7 @@ impl Surface {
     }
 
     fn is_of(&self, device: &CudaDevice) -> bool {
-        device.cuda_stream().context().cu_ctx() == self.context.cu_ctx()
+        device.cuda_stream().context().cu_ctx() == self.shared().context.cu_ctx()
     }
 
     fn shared(&self) -> &Shared {
