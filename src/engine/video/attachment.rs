@@ -16,8 +16,9 @@ use video_rs::ffmpeg::{
     frame,
 };
 
-/// Surfaces that may be with those who read them, beside those that the decoder needs.
-const AHEAD: usize = 13;
+/// Surfaces that may be with those who read them, beside those that the decoder needs: enough for batches of 4, the default. What is held beyond is
+/// copied.
+const AHEAD: usize = 24;
 /// Most surfaces that a decoder of the hardware can have.
 const MOST: usize = 32;
 
