@@ -12,7 +12,8 @@
 #   RESULTS=DIR    where results go
 #   CLIP=FILE      a 1080p H.264 clip; without it one is made with ffmpeg, or 1080p is left out
 #   SOAK=SECONDS   how long the soak lasts (130)
-#   SOAK_CLIP=FILE what it reads, again and again (the bundled clip)
+#   SOAK_CLIP=FILE what it reads, again and again (the bundled clip, one after the other as one stream; needs ffmpeg)
+#   SANITIZE=SECONDS   the limit of each group under compute-sanitizer (600)
 #   PYTHON=FILE    a Python with what tools/bench_torch.py needs
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -74,12 +75,14 @@ faults() {
   tail -n 3 "$results/faults.txt"
 }
 
-sanitize() {
-  local tool
+sanitize() { # the groups beside each other: racecheck takes minutes for products
+  local tool group
   for tool in memcheck racecheck; do
-    step "$tool" 300 compute-sanitizer --tool "$tool" --target-processes all --kernel-name-exclude kernel_substring=cutlass "$PROGRAMS/gpu" \
-      conv2d depthwise inverted-residual norm pointwise attention window-attention deformable-attention selection boxes resize nv12 masks choose-objects
-    grep -hE "ERROR SUMMARY|RACECHECK SUMMARY" "$results/$tool.txt" | sort | uniq -c
+    for group in linear conv2d depthwise inverted-residual norm pointwise attention window-attention deformable-attention selection boxes resize nv12 masks layout choose-objects; do
+      step "$tool-$group" "${SANITIZE:-600}" compute-sanitizer --tool "$tool" --target-processes all "$PROGRAMS/gpu" "$group" &
+    done
+    wait
+    grep -HE "ERROR SUMMARY|RACECHECK SUMMARY" "$results/$tool"-*.txt | sed "s,.*/,,"
   done
 }
 
@@ -159,8 +162,15 @@ audit() { # legacy beside resident with decoding on the GPU, then with one frame
 }
 
 soak() {
+  local input=${SOAK_CLIP:-}
+  if [ -z "$input" ]; then
+    # One long stream: where a clip is opened again and again, decoder follows decoder.
+    ffmpeg -v error -i assets/phantom-demo.mp4 -c copy -bsf:v h264_mp4toannexb "$work/clip.h264" || return
+    input=$work/long.h264
+    for _ in $(seq $((soak * 20))); do cat "$work/clip.h264"; done > "$input"
+  fi
   # shellcheck disable=SC2086
-  step soak $((soak + 60)) "$PROGRAMS/ultramotion" audit $models --device cuda --input "${SOAK_CLIP:-assets/phantom-demo.mp4}" --duration "${soak}s" --batch 8 --warm-up 1000 \
+  step soak $((soak + 60)) "$PROGRAMS/ultramotion" audit $models --device cuda --input "$input" --duration "${soak}s" --batch 4 --warm-up 1000 --frames 100 \
     --max-drift-mb 1 --max-latency-ms 100 --report "$results/soak.html"
   tail -n 12 "$results/soak.txt"
 }

@@ -19,8 +19,8 @@ pub struct Attributed {
     /// The ledger's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
     /// made in an announced move.
     pub announced: Option<Move>,
-    /// The work in which a video decoder was asked for a picture, where it was made in one.
-    pub decoder: Option<u64>,
+    /// Where it was made in work that asks a video decoder for a picture: the how manieth such work it is, from 1.
+    pub picture: Option<u64>,
     /// The call of driver or runtime that asked for it.
     pub call: Option<String>,
 }
@@ -55,6 +55,8 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
         }
     }
     let frames = frame_starts(works);
+    let decodes = (1..).zip(&works.works).filter(|(_, work)| work.decodes);
+    let pictures: BTreeMap<u64, u64> = decodes.zip(1..).map(|((id, _), picture)| (id, picture)).collect();
     let implied: Vec<Activity> = activities
         .iter()
         .filter(|copy| waits_for_pageable(copy) && !waited.contains(&copy.correlation))
@@ -94,8 +96,8 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
                 (None, None) => frame_at(&frames, activity.start),
             };
             let call = call.map(|(name, ..)| name.clone());
-            let decoder = id.filter(|_| work.is_some_and(|work| work.decodes));
-            Attributed { activity, stage, frame, announced, decoder, call }
+            let picture = id.and_then(|id| pictures.get(&id)).copied();
+            Attributed { activity, stage, frame, announced, picture, call }
         })
         .collect()
 }

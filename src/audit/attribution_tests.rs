@@ -72,7 +72,7 @@ fn frames_recorded_while_they_overlap_have_one_upload_one_result_and_one_wait_ea
 }
 
 #[test]
-fn a_video_decoder_may_wait_once_for_each_picture_and_no_more() {
+fn a_video_decoder_may_wait_once_for_each_picture_and_one_ahead() {
     let (mut activities, mut works, nodes) = recorded!("overlapping-frames");
     let steady = works.works.iter().find(|work| work.frame == Some(RECORDED.start)).unwrap().start;
     let mut picture = |correlation: u32, waits: usize, decodes: bool| {
@@ -86,14 +86,16 @@ fn a_video_decoder_may_wait_once_for_each_picture_and_no_more() {
             activities.extend([asked, wait].map(|activity| Activity { correlation, graph_node: 0, ..activity }));
         }
     };
-    picture(900_000, 1, true);
-    picture(910_000, 2, true);
-    picture(920_000, 1, false);
+    // The second picture is ready with the first.
+    picture(900_000, 2, true);
+    picture(910_000, 0, true);
+    picture(920_000, 3, true);
+    picture(930_000, 1, false);
     let (rows, seen, _) = judged((activities, works, nodes));
     let of = |kind: Kind| rows.iter().filter(|r| r.1 == kind && r.2 == "decode").map(|r| (r.0, r.3)).collect::<Vec<_>>();
-    assert_eq!(of(Kind::DecoderWait), [(Class::Legitimate, 2)]);
-    assert_eq!(of(Kind::HostWait), [(Class::Critical, 2)], "the second of one picture, and that of no decoder");
-    assert_eq!(seen.per_frame.decoder_waits, 0.4);
+    assert_eq!(of(Kind::DecoderWait), [(Class::Legitimate, 4)]);
+    assert_eq!(of(Kind::HostWait), [(Class::Critical, 2)], "a fifth one for three pictures, and that of no decoder");
+    assert_eq!(seen.per_frame.decoder_waits, 0.8);
 }
 
 #[test]

@@ -66,14 +66,15 @@ pub struct Finding {
 
 /// Judges the activities of the frames in `steady`, in order of time.
 pub fn classify(attributed: &[Attributed], steady: &Range<u64>) -> Vec<Finding> {
-    let mut in_time: Vec<&Attributed> = attributed.iter().filter(|a| a.frame.is_some_and(|frame| steady.contains(&frame))).collect();
-    in_time.sort_by_key(|a| a.activity.start);
+    let of_steady = |(_, a): &(usize, &Attributed)| a.frame.is_some_and(|frame| steady.contains(&frame));
+    let mut in_time: Vec<(usize, &Attributed)> = attributed.iter().enumerate().filter(of_steady).collect();
+    in_time.sort_by_key(|(_, a)| a.activity.start);
     // What a frame may do once.
-    let (mut once, mut pictures) = (BTreeSet::new(), BTreeSet::new());
-    in_time.into_iter().filter_map(|a| judge(a, &mut once, &mut pictures)).collect()
+    let (mut once, waits) = (BTreeSet::new(), decoder_waits(attributed));
+    in_time.into_iter().filter_map(|(at, a)| judge(a, &mut once, waits.contains(&at))).collect()
 }
 
-fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, pictures: &mut BTreeSet<u64>) -> Option<Finding> {
+fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, decoder_waits: bool) -> Option<Finding> {
     let frame = a.frame?;
     let (kind, host_memory, bytes) = match &a.activity.what {
         What::Copy { way, from, to, bytes } => {
@@ -91,10 +92,7 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, pictures: &mut BTreeS
         What::Call { name, .. } if attribute::loads_code(name) => (Kind::LoadedCode, None, 0),
         _ => return None,
     };
-    let kind = match (kind, a.decoder) {
-        (Kind::HostWait, Some(picture)) if pictures.insert(picture) => Kind::DecoderWait,
-        _ => kind,
-    };
+    let kind = if kind == Kind::HostWait && decoder_waits { Kind::DecoderWait } else { kind };
     let (class, reason) = match kind {
         Kind::Copy(way @ (CopyWay::HostToDevice | CopyWay::DeviceToHost)) => crossing(a, way, host_memory, frame, once),
         Kind::Copy(CopyWay::DeviceToDevice) => (Class::Moderate, "staging on the device"),
@@ -118,6 +116,28 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, pictures: &mut BTreeS
     };
     let (start, accounted) = (a.activity.start, a.announced.is_some() || kind == Kind::DecoderWait);
     Some(Finding { class, kind, host_memory, stage: a.stage, frame, bytes, start, place, accounted, reason })
+}
+
+/// Pictures that a decoder may have ready before they are asked for.
+const PICTURES_AHEAD: u64 = 1;
+
+/// Places of the waits that a video decoder may make: one for each picture that it was asked for so far, and for those ahead.
+fn decoder_waits(attributed: &[Attributed]) -> BTreeSet<usize> {
+    let waits = |a: &Attributed| match &a.activity.what {
+        What::Wait { kind } => *kind != WaitKind::StreamForEvent,
+        What::Call { name, .. } => attribute::waits(name),
+        _ => false,
+    };
+    let of_pictures = |(at, a): (usize, &Attributed)| Some((a.activity.start, at, a.picture.filter(|_| waits(a))?));
+    let mut in_time: Vec<(u64, usize, u64)> = attributed.iter().enumerate().filter_map(of_pictures).collect();
+    in_time.sort_unstable();
+    let mut allowed = BTreeSet::new();
+    for (_, at, picture) in in_time {
+        if (allowed.len() as u64) < picture + PICTURES_AHEAD {
+            allowed.insert(at);
+        }
+    }
+    allowed
 }
 
 /// A copy between host and device.
