@@ -11,6 +11,7 @@ mod compiled_ahead;
 mod decode;
 mod models;
 mod ops;
+mod products;
 mod report;
 mod resident;
 mod runs;
@@ -25,10 +26,10 @@ use ultramotion::engine::{DeviceSpec, Engine, Precision};
 type Group = (&'static str, fn(&Engine) -> report::Outcome);
 
 const GROUPS: &[Group] = &[
-    ("linear", ops::linear),
-    ("conv2d", ops::conv2d),
-    ("depthwise", ops::depthwise),
-    ("inverted-residual", ops::inverted_residual),
+    ("linear", products::linear),
+    ("conv2d", products::conv2d),
+    ("depthwise", products::depthwise),
+    ("inverted-residual", products::inverted_residual),
     ("norm", ops::norm),
     ("pointwise", ops::pointwise),
     ("attention", ops::attention),
