@@ -95,7 +95,7 @@ pub enum PipelineError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The models cannot be prepared on the device.
-    #[error("{device}: {source}")]
+    #[error("{}", of_device(device, source))]
     Prepare {
         /// The device.
         device: String,
@@ -125,4 +125,10 @@ pub enum PipelineError {
     /// A thread of the run could not be started or ended by a fault of this program.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What went wrong on a device, which is named once.
+fn of_device(device: &str, source: &ModelError) -> String {
+    let text = source.to_string();
+    if text.starts_with(&format!("{device}:")) { text } else { format!("{device}: {text}") }
 }

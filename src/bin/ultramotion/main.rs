@@ -25,6 +25,7 @@ use exit::Exit;
 use std::{process::ExitCode, sync::Arc};
 
 fn main() -> ExitCode {
+    without_backtraces();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -56,5 +57,16 @@ fn main() -> ExitCode {
             terminal.error(&error);
             exit::of_error(&error).into()
         }
+    }
+}
+
+/// Messages for users have no backtraces in them, which libraries add where RUST_BACKTRACE is set for panics; RUST_LIB_BACKTRACE still asks
+/// for them.
+#[allow(unsafe_code)]
+fn without_backtraces() {
+    const ASKED: &str = "RUST_LIB_BACKTRACE";
+    if std::env::var_os(ASKED).is_none() {
+        // SAFETY: no other thread is there yet.
+        unsafe { std::env::set_var(ASKED, "0") };
     }
 }

@@ -37,7 +37,7 @@ impl Terminal {
 
     /// An error that ends the program.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        self.line(&format!("error: {error:#}"));
+        self.line(&format!("error: {}", told(error)));
     }
 
     /// An error the run goes on after.
@@ -136,4 +136,26 @@ pub(crate) fn report_panics_briefly() {
 fn payload<'a>(info: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
     let payload = info.payload();
     payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+/// An error and what caused it, each said once: messages of the library have their cause in them.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn causes_are_said_once() {
+        assert_eq!(told(&anyhow!("no disk").context("out: cannot be written: no disk")), "out: cannot be written: no disk");
+        assert_eq!(told(&anyhow!("no disk").context("out: cannot be written")), "out: cannot be written: no disk");
+    }
 }
