@@ -58,6 +58,39 @@ __device__ __forceinline__ int pixel(const Resize &p, const unsigned char *row, 
   return (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16;
 }
 
+// What a block's pixels of the output, from (x0, y0) on, are made of.
+template <typename P> __device__ __forceinline__ void fill_spans(const P &p, Span *across, Span *down, int x0, int y0, int thread, int threads) {
+  for (int i = thread; i < COLUMNS + ROWS; i += threads) {
+    if (i < COLUMNS && x0 + i < p.across.to) across[i] = span(p.across, x0 + i);
+    if (i >= COLUMNS && y0 + i - COLUMNS < p.down.to) down[i - COLUMNS] = span(p.down, y0 + i - COLUMNS);
+  }
+}
+
+// Their taps, `most` of each.
+template <typename P>
+__device__ __forceinline__ void fill_taps(const P &p, const Span *across, const Span *down, int *across_taps, int *down_taps, int x0, int y0, int thread, int threads) {
+  for (int i = thread; i < COLUMNS * p.across.most; i += threads) {
+    const int at = i / p.across.most, j = i % p.across.most;
+    if (x0 + at < p.across.to && j < across[at].count) across_taps[i] = tap(p.across, across[at], j);
+  }
+  for (int i = thread; i < ROWS * p.down.most; i += threads) {
+    const int at = i / p.down.most, j = i % p.down.most;
+    if (y0 + at < p.down.to && j < down[at].count) down_taps[i] = tap(p.down, down[at], j);
+  }
+}
+
+// Normalises and stores one channel of a column of `rows` pixels, with zeros around the picture.
+template <typename T, typename P> __device__ __forceinline__ void store_column(const P &p, const int (&sums)[ROWS], int x, int y0, int rows, int channel) {
+#pragma unroll
+  for (int i = 0; i < ROWS; i++) {
+    const int y = y0 + i;
+    if (y >= p.padded_height) continue;
+    const bool inside = x < p.across.to && i < rows;
+    const float v = inside ? (clipped(sums[i]) - p.mean[channel]) / p.std[channel] : 0.f;
+    static_cast<T *>(p.out)[(static_cast<long long>(y) * p.padded_width + x) * p.channels + channel] = from_float<T>(v);
+  }
+}
+
 // A block makes COLUMNS×ROWS pixels of the output, a thread one channel of a column of them. `held` says that the block's taps fit
 // into shared memory.
 template <typename T> __device__ __forceinline__ void resize(const Resize &p, int held) {
@@ -65,21 +98,11 @@ template <typename T> __device__ __forceinline__ void resize(const Resize &p, in
   __shared__ Span across[COLUMNS], down[ROWS];
   const int x0 = blockIdx.x * COLUMNS, y0 = blockIdx.y * ROWS;
   const int thread = threadIdx.y * COLUMNS + threadIdx.x, threads = COLUMNS * blockDim.y;
-  for (int i = thread; i < COLUMNS + ROWS; i += threads) {
-    if (i < COLUMNS && x0 + i < p.across.to) across[i] = span(p.across, x0 + i);
-    if (i >= COLUMNS && y0 + i - COLUMNS < p.down.to) down[i - COLUMNS] = span(p.down, y0 + i - COLUMNS);
-  }
+  fill_spans(p, across, down, x0, y0, thread, threads);
   __syncthreads();
   int *down_taps = taps + COLUMNS * p.across.most;
   if (held) {
-    for (int i = thread; i < COLUMNS * p.across.most; i += threads) {
-      const int at = i / p.across.most, j = i % p.across.most;
-      if (x0 + at < p.across.to && j < across[at].count) taps[i] = tap(p.across, across[at], j);
-    }
-    for (int i = thread; i < ROWS * p.down.most; i += threads) {
-      const int at = i / p.down.most, j = i % p.down.most;
-      if (y0 + at < p.down.to && j < down[at].count) down_taps[i] = tap(p.down, down[at], j);
-    }
+    fill_taps(p, across, down, taps, down_taps, x0, y0, thread, threads);
     __syncthreads();
   }
   const int column = threadIdx.x, channel = threadIdx.y, x = x0 + column;
@@ -107,14 +130,7 @@ template <typename T> __device__ __forceinline__ void resize(const Resize &p, in
       }
     }
   }
-#pragma unroll
-  for (int i = 0; i < ROWS; i++) {
-    const int y = y0 + i;
-    if (y >= p.padded_height) continue;
-    const bool inside = x < p.across.to && i < rows;
-    const float v = inside ? (clipped(sums[i]) - p.mean[channel]) / p.std[channel] : 0.f;
-    static_cast<T *>(p.out)[(static_cast<long long>(y) * p.padded_width + x) * p.channels + channel] = from_float<T>(v);
-  }
+  store_column<T>(p, sums, x, y0, rows, channel);
 }
 
 #define RESIZE(SUFFIX, TYPE)                                                                                                            \
@@ -226,19 +242,9 @@ template <typename T> __device__ __forceinline__ void resize_video(const VideoRe
   int *across_taps = shared, *down_taps = across_taps + COLUMNS * p.across.most;
   short2 *colour = reinterpret_cast<short2 *>(down_taps + ROWS * p.down.most);
   unsigned char *pixels = reinterpret_cast<unsigned char *>(colour + (p.rows / 2 + 5) * p.columns);
-  for (int i = thread; i < COLUMNS + ROWS; i += THREADS) {
-    if (i < COLUMNS && x0 + i < p.across.to) across[i] = span(p.across, x0 + i);
-    if (i >= COLUMNS && y0 + i - COLUMNS < p.down.to) down[i - COLUMNS] = span(p.down, y0 + i - COLUMNS);
-  }
+  fill_spans(p, across, down, x0, y0, thread, THREADS);
   __syncthreads();
-  for (int i = thread; i < COLUMNS * p.across.most; i += THREADS) {
-    const int at = i / p.across.most, j = i % p.across.most;
-    if (x0 + at < p.across.to && j < across[at].count) across_taps[i] = tap(p.across, across[at], j);
-  }
-  for (int i = thread; i < ROWS * p.down.most; i += THREADS) {
-    const int at = i / p.down.most, j = i % p.down.most;
-    if (y0 + at < p.down.to && j < down[at].count) down_taps[i] = tap(p.down, down[at], j);
-  }
+  fill_taps(p, across, down, across_taps, down_taps, x0, y0, thread, THREADS);
   const int x = x0 + column, rows = min(ROWS, p.down.to - y0), filled = min(COLUMNS, p.across.to - x0);
   int sums[ROWS];
 #pragma unroll
@@ -278,14 +284,7 @@ template <typename T> __device__ __forceinline__ void resize_video(const VideoRe
     }
   }
   if (channel >= p.channels || x >= p.padded_width) return;
-#pragma unroll
-  for (int i = 0; i < ROWS; i++) {
-    const int y = y0 + i;
-    if (y >= p.padded_height) continue;
-    const bool inside = x < p.across.to && i < rows;
-    const float v = inside ? (clipped(sums[i]) - p.mean[channel]) / p.std[channel] : 0.f;
-    static_cast<T *>(p.out)[(static_cast<long long>(y) * p.padded_width + x) * p.channels + channel] = from_float<T>(v);
-  }
+  store_column<T>(p, sums, x, y0, rows, channel);
 }
 
 #define NV12_RESIZE(SUFFIX, TYPE)                                                                                                       \
