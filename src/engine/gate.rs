@@ -13,16 +13,10 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Inside;
+/// Leaves the gate, also after a panic.
+struct Leave;
 
-impl Inside {
-    fn new() -> Self {
-        INSIDE.set(true);
-        Self
-    }
-}
-
-impl Drop for Inside {
+impl Drop for Leave {
     fn drop(&mut self) {
         INSIDE.set(false);
     }
@@ -30,21 +24,22 @@ impl Drop for Inside {
 
 /// Does `work`, which captures, while no decoder is at work.
 pub(crate) fn capturing<T>(work: impl FnOnce() -> T) -> T {
-    if INSIDE.get() {
-        return work();
-    }
-    let _alone = GATE.write().unwrap_or_else(PoisonError::into_inner);
-    let _inside = Inside::new();
-    work()
+    inside(|| GATE.write().unwrap_or_else(PoisonError::into_inner), work)
 }
 
 /// Does `work`, which decodes, while nothing is captured.
 pub(crate) fn decoding<T>(work: impl FnOnce() -> T) -> T {
+    inside(|| GATE.read().unwrap_or_else(PoisonError::into_inner), work)
+}
+
+/// Does `work` behind the gate; what it does of the kind again is inside already.
+fn inside<G, T>(enter: impl FnOnce() -> G, work: impl FnOnce() -> T) -> T {
     if INSIDE.get() {
         return work();
     }
-    let _beside = GATE.read().unwrap_or_else(PoisonError::into_inner);
-    let _inside = Inside::new();
+    let _held = enter();
+    INSIDE.set(true);
+    let _leave = Leave;
     work()
 }
 

@@ -139,18 +139,18 @@ impl Shared {
             if keep {
                 lock(&self.returned).push(returned);
             } else {
-                returned.last.iter().try_for_each(|event| self.follow(event))?;
+                returned.last.iter().try_for_each(|event| follow(&self.stream, event))?;
             }
         }
         Ok(())
     }
+}
 
-    /// Lets the stream wait, on the device, for an event of any stream of it.
-    fn follow(&self, event: &CudaEvent) -> Result<(), EngineError> {
-        // SAFETY: both are alive. (The safe call wants the same handle of the context, which siblings do not have.)
-        unsafe { result::stream::wait_event(self.stream.cu_stream(), event.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
-            .map_err(driver)
-    }
+/// Lets a stream wait, on the device, for an event of any stream of it.
+fn follow(stream: &CudaStream, event: &CudaEvent) -> Result<(), EngineError> {
+    // SAFETY: both are alive. (The safe call wants the same handle of the context, which siblings do not have.)
+    unsafe { result::stream::wait_event(stream.cu_stream(), event.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
+        .map_err(driver)
 }
 
 impl Drop for Shared {
@@ -292,11 +292,6 @@ impl VideoDevice {
         self.engine.ledger().moving(true, announced, Location::caller(), copy).map_err(driver)?;
         let ready = stream.record_event(None).map_err(driver)?;
         Ok(Surface::new(self, Memory::Own { _bytes: bytes }, planes, (colour, turn), ready))
-    }
-
-    /// Surfaces that nobody will ask to read any more and that are still to be given back.
-    pub fn held(&self) -> usize {
-        lock(&self.shared.returned).len()
     }
 }
 

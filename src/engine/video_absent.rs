@@ -53,11 +53,6 @@ impl VideoDevice {
     pub fn upload(&self, _: Stage, _: &[u8], _: &[u8], _: (usize, usize), _: Colour, _: Turn) -> Result<Surface, EngineError> {
         match self.0 {}
     }
-
-    /// Not reached.
-    pub fn held(&self) -> usize {
-        match self.0 {}
-    }
 }
 
 impl Attachment {

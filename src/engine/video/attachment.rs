@@ -16,8 +16,8 @@ use video_rs::ffmpeg::{
     frame,
 };
 
-/// Surfaces that may be with those who read them, beside those that the decoder needs: enough for batches of 4, the default. What is held beyond is
-/// copied.
+/// Surfaces that may be with those who read them, beside those that the decoder needs: nearly all that batches of 4, the default, hold. What
+/// is held beyond is copied.
 const AHEAD: usize = 24;
 /// Most surfaces that a decoder of the hardware can have.
 const MOST: usize = 32;
@@ -196,8 +196,7 @@ unsafe fn make_surfaces(context: *mut AVCodecContext, state: &State) -> Result<(
             return Err(format!("the device has no memory for its pictures: {}", failed(status)));
         }
         (*context).hw_frames_ctx = frames;
-        // What FFmpeg names as needed has two for those who hold on to pictures.
-        // One more stays with whoever gives back.
+        // One stays with the device until the next is given back; what FFmpeg names as needed has two for those who hold on to pictures.
         state.limit.store(all.saturating_sub(needed + 1).max(2), Ordering::Relaxed);
     }
     Ok(())

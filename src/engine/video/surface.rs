@@ -1,17 +1,15 @@
 //! Decoded pictures in device memory, and when they may be read and given back.
 
-use super::{Memory, Returned, Shared, VideoDevice, driver, lock, refused};
+use super::{Memory, Returned, Shared, VideoDevice, driver, follow, lock, refused};
 use crate::engine::{Colour, Engine, EngineError, Planes, Turn, cuda};
-use candle_core::{
-    CudaDevice,
-    cuda_backend::cudarc::driver::{CudaEvent, result, sys},
-};
+use candle_core::{CudaDevice, cuda_backend::cudarc::driver::CudaEvent};
 use std::{
     fmt, mem,
     sync::{Arc, Mutex},
 };
 
-/// A decoded picture in device memory. It goes back to the decoder when it is dropped and the device has done what was asked of it.
+/// A decoded picture in device memory. Dropped, it goes back to the decoder, which fills it again only after the device has done what was
+/// asked of it.
 pub struct Surface {
     device: VideoDevice,
     memory: Option<Memory>,
@@ -79,9 +77,7 @@ impl Surface {
         }
         let stream = device.cuda_stream();
         stream.context().bind_to_thread().map_err(driver)?;
-        // SAFETY: both are alive. (The safe call wants the same handle of the context, which siblings do not have.)
-        unsafe { result::stream::wait_event(stream.cu_stream(), self.ready.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
-            .map_err(driver)
+        follow(&stream, &self.ready)
     }
 
     /// Notes that all reading that was asked for so far is on the device's stream.

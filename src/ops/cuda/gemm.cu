@@ -78,7 +78,7 @@ __device__ __forceinline__ void product(const Product &p) {
   store_sums<T>(p, sums, row0 + m0, column0 + n0, lane);
 }
 
-// Shared memory of a tile in bytes: STAGES · (BM + BN) · (BK + SKEW) · 2. The table of tiles in product.rs has the same numbers.
+// Shared memory of a tile in bytes: STAGES · (BM + BN) · (BK + SKEW) · 2. The table of tiles in tiles.rs has the same numbers.
 #define TILE(NAME, TYPE, SUFFIX, CONV, VEC, BM, BN, WM, WN, BK, STAGES)                                                                 \
   extern "C" __global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32) NAME##_##SUFFIX(const __grid_constant__ Product p) {       \
     product<TYPE, CONV, VEC, BM, BN, WM, WN, BK, STAGES>(p);                                                                            \

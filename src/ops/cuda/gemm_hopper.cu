@@ -62,7 +62,7 @@ template <typename T, bool CONV, int BM, int BN, int STAGES, int FLYING> __devic
 #endif
 }
 
-// The table of tiles in product.rs has the same numbers.
+// The table of tiles in tiles.rs has the same numbers.
 #define TILE(NAME, TYPE, SUFFIX, CONV, BM, BN, STAGES, FLYING)                                                                          \
   extern "C" __global__ void __launch_bounds__(BM * 2) NAME##_##SUFFIX(const __grid_constant__ Product p) { product<TYPE, CONV, BM, BN, STAGES, FLYING>(p); }
 #define BOTH(BM, BN, TYPE, SUFFIX, STAGES, FLYING)                                                                                      \

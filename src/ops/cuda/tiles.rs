@@ -72,29 +72,22 @@ impl Tile {
     }
 }
 
+/// A tile's kernels of a kind, by the input's type.
+macro_rules! names {
+    ($kind:literal, $name:literal) => {
+        [concat!($kind, $name, "_f16"), concat!($kind, $name, "_bf16")]
+    };
+}
+
 macro_rules! tile {
     ($name:literal, $rows:literal, $columns:literal, $threads:literal, $depth:literal, $stages:literal) => {
-        Tile::new(
-            $rows,
-            $columns,
-            $threads,
-            $depth,
-            $stages,
-            [concat!("linear_", $name, "_f16"), concat!("linear_", $name, "_bf16")],
-            [concat!("conv_", $name, "_f16"), concat!("conv_", $name, "_bf16")],
-        )
+        Tile::new($rows, $columns, $threads, $depth, $stages, names!("linear_", $name), names!("conv_", $name))
     };
 }
 
 macro_rules! hopper {
     ($name:literal, $rows:literal, $columns:literal, $stages:literal) => {
-        Tile::hopper(
-            $rows,
-            $columns,
-            $stages,
-            [concat!("linear_", $name, "_f16"), concat!("linear_", $name, "_bf16")],
-            [concat!("conv_", $name, "_f16"), concat!("conv_", $name, "_bf16")],
-        )
+        Tile::hopper($rows, $columns, $stages, names!("linear_", $name), names!("conv_", $name))
     };
 }
 
@@ -109,10 +102,10 @@ const TILES: [Tile; 5] = [
 /// For few columns.
 const NARROW: Tile = tile!("128x32", 128, 32, 128, 32, 3);
 /// For addresses and channels that are not divisible by eight.
-pub(super) const ANY_LINEAR: Tile = Tile::new(64, 64, 128, 32, 2, ["linear_any_f16", "linear_any_bf16"], [""; 2]);
-pub(super) const ANY_CONV: Tile = Tile::new(128, 32, 128, 32, 2, [""; 2], ["conv_any_f16", "conv_any_bf16"]);
+pub(super) const ANY_LINEAR: Tile = Tile::new(64, 64, 128, 32, 2, names!("linear_", "any"), [""; 2]);
+pub(super) const ANY_CONV: Tile = Tile::new(128, 32, 128, 32, 2, [""; 2], names!("conv_", "any"));
 /// For convolutions over channels divisible by four.
-pub(super) const FOUR_CONV: Tile = Tile::new(128, 32, 128, 32, 3, [""; 2], ["conv_four_f16", "conv_four_bf16"]);
+pub(super) const FOUR_CONV: Tile = Tile::new(128, 32, 128, 32, 3, [""; 2], names!("conv_", "four"));
 /// As in `gemm_hopper.cu`: for compute capability 9.0. Where there is work for two blocks on each multiprocessor, few steps in memory
 /// leave room for the second; else many hide the way to memory.
 const HOPPER: [Tile; 14] = [
