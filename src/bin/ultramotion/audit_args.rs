@@ -53,7 +53,7 @@ pub(crate) struct BoundArgs {
     /// Most critical findings over all frames that are judged
     #[arg(long, value_name = "N", default_value = "0")]
     pub(crate) max_critical: u64,
-    /// Most waits of the host in any frame
+    /// Most waits of the host in any frame; those of a video decoder for its pictures are counted apart
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) max_syncs: u64,
     /// Longest median time from decoded frame to result, in milliseconds

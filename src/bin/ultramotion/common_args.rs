@@ -98,7 +98,7 @@ pub(crate) struct ExecutionArgs {
     /// Hold one frame at a time on a GPU: each result as soon as it can be had, fewer frames a second
     #[arg(long)]
     pub(crate) latency: bool,
-    /// Several GPUs by number, instead of --device: batches are dealt out among them in turn, results stay in order
+    /// Several GPUs by number, instead of --device: batches are dealt out among them in turn, results stay in order, the CPU decodes video
     #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "device")]
     pub(crate) devices: Vec<usize>,
     /// When a GPU has no memory left, go on on the CPU and say so; else that is an error
