@@ -227,6 +227,7 @@ impl AuditPlan {
             fallback: None,
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
+            warnings: Vec::new(),
             source_options: self.source_options.clone(),
             on_error: OnError::Skip,
             output: folder.path.clone(),

@@ -4,10 +4,10 @@ use super::{Cancel, PipelineError, Plan, StageTimes, Stages};
 use crate::{
     frame::{Frame, FrameResult, SourceInfo},
     sinks::{Record, SinkError, StoredResults},
-    sources::{self, Decoding, Source, SourceError, SourceOptions, SourceSpec},
+    sources::{self, Decoding, Source, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     iter::Peekable,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc::SyncSender},
@@ -26,6 +26,7 @@ pub(super) enum Decoded {
     },
     /// Where the frames that follow are decoded.
     Decoding(Arc<SourceInfo>, Decoding),
+    Warning(SourceWarning),
     Failed(SourceError),
     Ended(Arc<SourceInfo>),
     /// The record cannot be read.
@@ -78,7 +79,14 @@ impl<'a> Decoder<'a> {
         };
         send(Decoded::Began(source.info().clone()))?;
         let mut told = None;
+        let mut warned = HashSet::new();
         loop {
+            for warning in source.take_warnings() {
+                // Once a source, with the first frame that it is about.
+                if warned.insert(warning.problem.clone()) {
+                    send(Decoded::Warning(warning))?;
+                }
+            }
             if self.cancel.is_requested() {
                 return Err(Gone);
             }

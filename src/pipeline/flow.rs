@@ -11,7 +11,7 @@ use super::{
 use crate::{
     engine::{Engine, OutOfMemory},
     frame::{Frame, FrameResult},
-    sinks::InputError,
+    sinks::InputProblem,
 };
 use std::{
     collections::VecDeque,
@@ -135,6 +135,7 @@ impl<'a> Flow<'a> {
             let finished = match item {
                 Decoded::Began(info) => Finished::Began(info),
                 Decoded::Ended(info) => Finished::Ended(info),
+                Decoded::Warning(warning) => Finished::Warning(warning),
                 Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
                 Decoded::Stored { frame, result } => match self.settled(frame) {
                     Ok(frame) => Finished::Frame { frame, result, times: None },
@@ -142,7 +143,7 @@ impl<'a> Flow<'a> {
                 },
                 Decoded::Failed(error) if self.plan.on_error == OnError::Stop => return self.leave(Err(PipelineError::Source(error))),
                 Decoded::Failed(error) => {
-                    Finished::Problem(InputError { input: error.path.display().to_string(), problem: error.to_string() })
+                    Finished::Problem(InputProblem { input: error.path.display().to_string(), problem: error.to_string() })
                 }
                 Decoded::Broken(error) => return self.leave(Err(PipelineError::Sink(error))),
                 Decoded::Cancelled => return self.leave(Ok(false)),
@@ -335,7 +336,7 @@ impl<'a> Flow<'a> {
             }
             Err(error) => {
                 let input = frame.source.path.display().to_string();
-                Ok(Finished::Problem(InputError { input, problem: format!("{place}: {error}") }))
+                Ok(Finished::Problem(InputProblem { input, problem: format!("{place}: {error}") }))
             }
         }
     }
@@ -412,6 +413,7 @@ mod tests {
         let plan = Plan {
             task: Task::Extract { stored_values: false },
             sources: Vec::new(),
+            warnings: Vec::new(),
             source_options: SourceOptions::default(),
             on_error: OnError::Skip,
             output: folder.path().join("out"),

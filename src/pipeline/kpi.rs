@@ -6,7 +6,7 @@
 //! | key | unit or meaning |
 //! |---|---|
 //! | `ts` | seconds since 1970 (UTC), to the millisecond |
-//! | `event` | `frame`, `source-began`, `decoding`, `source-ended`, `resumed`, `input-error` |
+//! | `event` | `frame`, `source-began`, `decoding`, `source-ended`, `resumed`, `input-warning`, `input-error`, `out-of-memory`, `fallback` |
 //! | `source` | name of the source |
 //! | `decoder`, `reason` | `gpu` or `cpu`, of the frames that follow; why not on the GPU |
 //! | `frame` | number of the frame in its source, from 0 |
@@ -141,6 +141,10 @@ impl Observer for KpiFile {
                 self.line("decoding", figures);
             }
             Event::SourceEnded(source) => self.line("source-ended", own(vec![("source", json!(source.name))])),
+            Event::Warning(warning) => {
+                let input = warning.path.display().to_string();
+                self.line("input-warning", own(vec![("input", json!(input)), ("problem", json!(warning.to_string()))]));
+            }
             Event::Problem { input, problem } => {
                 self.line("input-error", own(vec![("input", json!(input)), ("problem", json!(problem))]));
             }

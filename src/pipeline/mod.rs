@@ -21,6 +21,7 @@
 //!     outputs: task.default_outputs(),
 //!     task,
 //!     sources: inputs.sources,
+//!     warnings: inputs.warnings,
 //!     source_options: SourceOptions::default(),
 //!     on_error: OnError::Skip,
 //!     output: "out".into(),

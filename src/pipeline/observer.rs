@@ -3,7 +3,7 @@
 use crate::{
     engine::OutOfMemory,
     frame::{FrameResult, SourceInfo},
-    sources::Decoding,
+    sources::{Decoding, SourceWarning},
 };
 use std::{
     sync::{
@@ -67,6 +67,8 @@ pub enum Event<'a> {
     },
     /// All outputs of a source are complete.
     SourceEnded(&'a SourceInfo),
+    /// An input was read, but perhaps not as its author meant it.
+    Warning(&'a SourceWarning),
     /// An input, or a frame of it, failed; the run goes on unless it was told to stop.
     Problem {
         /// The input as the user gave it.

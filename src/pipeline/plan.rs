@@ -4,7 +4,7 @@ use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segm
 use crate::{
     engine::OutOfMemory,
     sinks::{Classes, OutputKind, OutputMode, OutputSet},
-    sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec},
+    sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -118,6 +118,8 @@ pub struct Plan {
     pub task: Task,
     /// Sources in order; inputs that could not be read stand as errors.
     pub sources: Vec<Result<SourceSpec, SourceError>>,
+    /// What is to be said about the inputs before they are read.
+    pub warnings: Vec<SourceWarning>,
     /// How sources are read.
     pub source_options: SourceOptions,
     /// What to do after an input that cannot be read.
@@ -156,7 +158,7 @@ pub struct Summary {
     /// Totals, of resumed runs over all their parts.
     pub counts: crate::sinks::Counts,
     /// Inputs that could not be read.
-    pub errors: crate::sinks::InputErrors,
+    pub errors: crate::sinks::InputProblems,
     /// Times by stage.
     pub timings: BTreeMap<String, crate::sinks::StageSummary>,
     /// Whether it was cancelled.

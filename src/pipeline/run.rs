@@ -4,8 +4,8 @@ use super::{Event, FrameTimes, OnError, PipelineError, Plan, Summary, decode::De
 use crate::{
     engine::OutOfMemory,
     frame::{Frame, FrameResult},
-    sinks::{DecodingReport, InputError, InputErrors, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
-    sources::{Decoding, SourceSpec},
+    sinks::{DecodingReport, InputProblem, InputProblems, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
+    sources::{Decoding, SourceSpec, SourceWarning},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -29,7 +29,8 @@ pub(super) enum Finished {
     },
     /// Where the frames that follow are decoded.
     Decoding(std::sync::Arc<crate::frame::SourceInfo>, Decoding),
-    Problem(InputError),
+    Warning(SourceWarning),
+    Problem(InputProblem),
     OutOfMemory(OutOfMemory),
     Fallback {
         from: String,
@@ -63,6 +64,8 @@ impl Plan {
                 Record::create(&layout)?
             }
         };
+        report.warnings = folder.earlier().map(|earlier| earlier.warnings.clone()).unwrap_or_default();
+        self.warnings.iter().for_each(|warning| report.warnings.push_new(&as_problem(warning)));
         let (specs, unreadable) = self.split_sources();
         self.check_inputs(&record, &specs)?;
         report.write(&layout)?;
@@ -88,6 +91,7 @@ impl Plan {
                 report.errors = done.errors.clone();
                 report.decoding = done.decoding.clone();
                 report.notices = done.notices.clone();
+                done.warnings.first.iter().for_each(|warning| report.warnings.push_new(warning));
                 match (done.interrupted, done.errors.count) {
                     (true, _) => (RunStatus::Interrupted, 130),
                     (false, 0) => (RunStatus::Completed, 0),
@@ -95,7 +99,7 @@ impl Plan {
                 }
             }
             Err(error) => {
-                report.errors.push(InputError { input: self.output.display().to_string(), problem: error.to_string() });
+                report.errors.push(InputProblem { input: self.output.display().to_string(), problem: error.to_string() });
                 (RunStatus::Failed, 2)
             }
         }
@@ -112,12 +116,12 @@ impl Plan {
         self.task.models().into_iter().map(report).collect()
     }
 
-    fn split_sources(&self) -> (Vec<SourceSpec>, InputErrors) {
-        let (mut specs, mut errors) = (Vec::new(), InputErrors::default());
+    fn split_sources(&self) -> (Vec<SourceSpec>, InputProblems) {
+        let (mut specs, mut errors) = (Vec::new(), InputProblems::default());
         for source in &self.sources {
             match source {
                 Ok(spec) => specs.push(spec.clone()),
-                Err(error) => errors.push(InputError { input: error.path.display().to_string(), problem: error.to_string() }),
+                Err(error) => errors.push(InputProblem { input: error.path.display().to_string(), problem: error.to_string() }),
             }
         }
         (specs, errors)
@@ -140,10 +144,13 @@ impl Plan {
         &self,
         record: Record,
         specs: Vec<SourceSpec>,
-        unreadable: InputErrors,
+        unreadable: InputProblems,
         layout: &crate::sinks::Layout,
         times: &StageTimes,
     ) -> Result<Done, PipelineError> {
+        for warning in &self.warnings {
+            self.observer.event(Event::Warning(warning));
+        }
         for error in &unreadable.first {
             self.observer.event(Event::Problem { input: &error.input, problem: &error.problem });
         }
@@ -182,12 +189,18 @@ impl Plan {
     }
 }
 
+/// A warning as `run.json` keeps it.
+pub(super) fn as_problem(warning: &SourceWarning) -> InputProblem {
+    InputProblem { input: warning.path.display().to_string(), problem: warning.to_string() }
+}
+
 /// What the writing came to.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub counts: crate::sinks::Counts,
-    pub errors: InputErrors,
+    pub errors: InputProblems,
     pub decoding: DecodingReport,
     pub interrupted: bool,
     pub notices: Vec<String>,
+    pub warnings: InputProblems,
 }

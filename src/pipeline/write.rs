@@ -2,9 +2,9 @@
 
 use super::{
     Event, PipelineError, Plan, StageTimes, Stages,
-    run::{Done, Finished},
+    run::{Done, Finished, as_problem},
 };
-use crate::sinks::{DecodingReport, InputErrors, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
+use crate::sinks::{DecodingReport, InputProblems, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
 use std::sync::mpsc::Receiver;
 
 pub(super) struct Writer<'a> {
@@ -12,9 +12,10 @@ pub(super) struct Writer<'a> {
     record: Record,
     sinks: SinkSet,
     /// Errors of the source that has not ended.
-    errors: InputErrors,
+    errors: InputProblems,
     decoding: DecodingReport,
     notices: Vec<String>,
+    warnings: InputProblems,
     times: &'a StageTimes,
 }
 
@@ -30,9 +31,10 @@ impl<'a> Writer<'a> {
             plan,
             record,
             sinks: SinkSet::new(layout, &options)?,
-            errors: InputErrors::default(),
+            errors: InputProblems::default(),
             decoding: DecodingReport::default(),
             notices: Vec::new(),
+            warnings: InputProblems::default(),
             times,
         })
     }
@@ -63,6 +65,10 @@ impl<'a> Writer<'a> {
                 observer.event(Event::Decoding { source: &info, decoding: &decoding });
                 self.decoding.push(&info.name, decoding.name(), decoding.reason);
             }
+            Finished::Warning(warning) => {
+                observer.event(Event::Warning(&warning));
+                self.warnings.push_new(&as_problem(&warning));
+            }
             Finished::Problem(error) => {
                 observer.event(Event::Problem { input: &error.input, problem: &error.problem });
                 self.errors.push(error);
@@ -92,6 +98,7 @@ impl<'a> Writer<'a> {
         let mut errors = self.record.errors().clone();
         errors.extend(std::mem::take(&mut self.errors));
         let (decoding, notices) = (std::mem::take(&mut self.decoding), std::mem::take(&mut self.notices));
-        Done { counts: self.record.counts().clone(), errors, decoding, interrupted: false, notices }
+        let warnings = std::mem::take(&mut self.warnings);
+        Done { counts: self.record.counts().clone(), errors, decoding, interrupted: false, notices, warnings }
     }
 }

@@ -40,32 +40,44 @@ impl Counts {
 
 /// An input that could not be read, or not wholly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputError {
+pub struct InputProblem {
     /// The input as the user gave it.
     pub input: String,
     /// What was wrong.
     pub problem: String,
 }
 
-/// Errors of a run: all are counted, the first thousand kept.
+/// Errors or warnings of a run: all are counted, the first thousand kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputErrors {
+pub struct InputProblems {
     /// How many there were.
     pub count: u64,
     /// The first of them.
-    pub first: Vec<InputError>,
+    pub first: Vec<InputProblem>,
 }
 
-impl InputErrors {
-    /// Errors kept; the rest is only counted.
+impl InputProblems {
+    /// Those kept; the rest is only counted.
     pub const KEPT: usize = 1000;
 
     /// Adds one.
-    pub fn push(&mut self, error: InputError) {
+    pub fn push(&mut self, error: InputProblem) {
         self.count += 1;
         if self.first.len() < Self::KEPT {
             self.first.push(error);
         }
+    }
+
+    /// Adds one unless it is among those kept.
+    pub fn push_new(&mut self, problem: &InputProblem) {
+        if !self.first.contains(problem) {
+            self.push(problem.clone());
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Adds those of `other`.

@@ -38,7 +38,7 @@ mod yolo;
 
 pub use classes::{COCO_NAMES, Classes};
 pub use coco::CocoSink;
-pub use counts::{Counts, InputError, InputErrors};
+pub use counts::{Counts, InputProblem, InputProblems};
 pub use error::SinkError;
 pub use frames::{FramesSink, Stills};
 pub use image_writer::ImageWriter;

@@ -1,6 +1,6 @@
 //! `run.json`: what was run, with what, and how it went.
 
-use super::{Counts, InputErrors, Layout, SinkError, StageSummary, atomic_file::write_atomic};
+use super::{Counts, InputProblems, Layout, SinkError, StageSummary, atomic_file::write_atomic};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,7 +119,10 @@ pub struct RunReport {
     /// Times by stage; of a resumed run, of its last part.
     pub timings: BTreeMap<String, StageSummary>,
     /// Inputs that could not be read.
-    pub errors: InputErrors,
+    pub errors: InputProblems,
+    /// What was found about inputs that were read all the same; of a resumed run, of all its parts.
+    #[serde(default, skip_serializing_if = "InputProblems::is_empty")]
+    pub warnings: InputProblems,
     /// What went otherwise than it was asked for, such as work that was done on the CPU for want of memory on the GPU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,

@@ -9,6 +9,7 @@ mod inputs;
 mod selection;
 mod sequence;
 mod video;
+mod warning;
 
 pub use self::{
     dicom::{DicomSeries, DicomSource, group_dicom},
@@ -19,6 +20,7 @@ pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, e
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
 pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};
+pub use warning::SourceWarning;
 
 use crate::{
     dicom::DicomOptions,
@@ -51,6 +53,12 @@ pub trait Source: Send {
     fn decoding(&self) -> Option<&Decoding> {
         None
     }
+
+    /// Warnings since the last call: after opening, those about the whole source; later, those about the frames that
+    /// came since. The same warning may come for every frame; a run reports it once.
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        Vec::new()
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -68,6 +76,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn decoding(&self) -> Option<&Decoding> {
         (**self).decoding()
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        (**self).take_warnings()
     }
 }
 

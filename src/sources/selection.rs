@@ -1,6 +1,6 @@
 //! Which frames of a source are wanted.
 
-use super::{Decoding, Source, SourceError};
+use super::{Decoding, Source, SourceError, SourceWarning};
 use crate::frame::{Frame, SourceInfo};
 use std::{num::NonZeroU64, ops::Range, str::FromStr, sync::Arc};
 
@@ -119,6 +119,10 @@ impl<S: Source> Source for Selected<S> {
 
     fn decoding(&self) -> Option<&Decoding> {
         self.inner.decoding()
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        self.inner.take_warnings()
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {

@@ -79,6 +79,7 @@ pub(crate) fn run(
     let folder = tempfile::tempdir().map_err(text)?;
     let plan = Plan {
         sources: expand(&[input.path.clone().into_os_string()], ExpandOptions::default(), &mut std::io::empty()).sources,
+        warnings: Vec::new(),
         source_options: SourceOptions { selection: input.frames.parse().map_err(text)?, decode: input.decode, ..SourceOptions::default() },
         on_error: OnError::Skip,
         output: folder.path().to_owned(),

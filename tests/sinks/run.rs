@@ -11,7 +11,7 @@ use ultramotion::{
     frame::{Channels, Frame, FrameResult, Image, Mask, Object, Physical, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     sinks::{
-        Classes, InputError, InputErrors, OutputDir, OutputMode, Record, RunReport, RunStatus, Sink, SinkError, SinkOptions, SinkSet,
+        Classes, InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus, Sink, SinkError, SinkOptions, SinkSet,
         StageTimes, Stills,
     },
 };
@@ -181,9 +181,9 @@ pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> R
             }
         }
         sinks.end_source(&source.info)?;
-        let mut errors = InputErrors::default();
+        let mut errors = InputProblems::default();
         if let Some(problem) = source.error {
-            errors.push(InputError { input: source.info.path.display().to_string(), problem: problem.into() });
+            errors.push(InputProblem { input: source.info.path.display().to_string(), problem: problem.into() });
         }
         record.end_source(&source.info, errors)?;
     }

@@ -32,8 +32,10 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
     let bars = Arc::new(Bars { terminal: terminal.clone(), current: Mutex::default() });
+    let expanded = inputs::expanded(&args.source, terminal);
+    expanded.warnings.iter().for_each(|warning| terminal.warn(&warning.to_string()));
     let plan = AuditPlan {
-        sources: inputs::sources(&args.source, terminal),
+        sources: expanded.sources,
         source_options,
         frames: args.frames.get().into(),
         warm_up: args.warm_up.into(),

@@ -14,7 +14,7 @@ use ultramotion::{
     engine::{DeviceSpec, Engine},
     pipeline::{self, Detector, Execution, Mode, Segmenter},
     sinks::{OutputMode, OutputSet},
-    sources::{Decode, ExpandOptions, FrameSelection, SourceError, SourceOptions, SourceSpec, expand, group_dicom},
+    sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
     weights::{Hub, HubConfig},
 };
 
@@ -23,15 +23,15 @@ pub(crate) fn usage(option: &str, problem: impl std::fmt::Display) -> anyhow::Er
     UsageError(format!("{option}: {problem}")).into()
 }
 
-/// The sources that the inputs stand for, in order.
-pub(crate) fn sources(args: &SourceArgs, terminal: &Terminal) -> Vec<Result<SourceSpec, SourceError>> {
+/// The sources that the inputs stand for, in order, and what is to be said about them.
+pub(crate) fn expanded(args: &SourceArgs, terminal: &Terminal) -> Inputs {
     let inputs: Vec<OsString> = args.input.iter().map(|path| path.clone().into_os_string()).collect();
     let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom };
     let expanded = expand(&inputs, options, &mut io::stdin().lock());
     for path in &expanded.ignored {
         terminal.detail(&format!("{}: left out, it is neither image, video nor DICOM", path.display()));
     }
-    expanded.sources
+    expanded
 }
 
 /// How the sources are read, all frames of them.

@@ -114,6 +114,12 @@ impl Observer for Report {
                 self.terminal.detail(&format!("{}: done", source.path.display()));
                 Ok(())
             }
+            Event::Warning(warning) => {
+                self.terminal.warn(&warning.to_string());
+                let input = warning.path.display().to_string();
+                let line = json!({ "type": "warning", "input": input, "problem": warning.to_string() });
+                if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
+            }
             Event::Problem { input, problem } => {
                 self.terminal.problem(problem);
                 let line = json!({ "type": "error", "input": input, "problem": problem });

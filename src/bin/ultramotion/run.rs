@@ -143,10 +143,12 @@ fn run(
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
     let more = [more, &inputs::execution_settings(execution)].concat();
+    let expanded = inputs::expanded(&input.source, terminal);
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
         settings: inputs::settings(task.name(), input, &outputs, &more),
-        sources: inputs::sources(&input.source, terminal),
+        sources: expanded.sources,
+        warnings: expanded.warnings,
         source_options,
         on_error: inputs::on_error(input),
         output: output.output.clone(),

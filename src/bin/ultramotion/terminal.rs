@@ -45,6 +45,11 @@ impl Terminal {
         self.line(&format!("error: {text}"));
     }
 
+    /// Something that may not be as the user meant it, unless `--quiet`.
+    pub(crate) fn warn(&self, text: &str) {
+        self.say(&format!("warning: {text}"));
+    }
+
     fn line(&self, text: &str) {
         self.bars.suspend(|| {
             // A closed stderr must not end the run.

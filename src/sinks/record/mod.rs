@@ -10,7 +10,7 @@ pub use state::SourceEnd;
 pub(super) use line::{box_area, plain_number};
 pub(super) use scan::Lines;
 
-use super::{Counts, InputErrors, Layout, SinkError};
+use super::{Counts, InputProblems, Layout, SinkError};
 use crate::frame::{Frame, FrameResult, Physical, SourceInfo};
 use serde::Deserialize;
 use state::{EndedSources, StateFile};
@@ -34,7 +34,7 @@ pub struct Record {
     state: StateFile,
     ended: usize,
     counts: Counts,
-    errors: InputErrors,
+    errors: InputProblems,
     /// Of the source that has not ended: where its lines begin, how many there are, and its last frame.
     open: OpenSource,
 }
@@ -62,7 +62,7 @@ impl Record {
             state,
             ended: 0,
             counts: Counts::default(),
-            errors: InputErrors::default(),
+            errors: InputProblems::default(),
             open: OpenSource::default(),
         })
     }
@@ -79,7 +79,7 @@ impl Record {
             state: StateFile::open(layout.state(), false)?,
             ended: 0,
             counts: Counts::default(),
-            errors: InputErrors::default(),
+            errors: InputProblems::default(),
             open: OpenSource::default(),
         };
         record.replay()?;
@@ -104,7 +104,7 @@ impl Record {
     }
 
     /// Errors of the sources that have ended.
-    pub fn errors(&self) -> &InputErrors {
+    pub fn errors(&self) -> &InputProblems {
         &self.errors
     }
 
@@ -156,7 +156,7 @@ impl Record {
     ///
     /// # Errors
     /// [`SinkError`] if that cannot be written, or the source is not the one whose turn it is.
-    pub fn end_source(&mut self, source: &SourceInfo, errors: InputErrors) -> Result<(), SinkError> {
+    pub fn end_source(&mut self, source: &SourceInfo, errors: InputProblems) -> Result<(), SinkError> {
         let path = self.layout.record();
         if source.ordinal != self.ended {
             return Err(SinkError::new(path, format!("source {} ended when source {} was due", source.ordinal, self.ended)));

@@ -1,6 +1,6 @@
 //! Which sources have ended: an append-only file beside the record, one line a source.
 
-use super::super::{InputErrors, SinkError};
+use super::super::{InputProblems, SinkError};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions},
@@ -19,7 +19,7 @@ pub struct SourceEnd {
     pub frames: u64,
     /// What could not be read of it.
     #[serde(default)]
-    pub errors: InputErrors,
+    pub errors: InputProblems,
 }
 
 /// The file, open for appending.

@@ -10,7 +10,7 @@ mod pattern;
 
 pub(super) use contents::{Contents, identify};
 
-use super::SourceError;
+use super::{SourceError, SourceWarning};
 use crate::frame::SourceKind;
 use std::{
     collections::HashMap,
@@ -72,6 +72,8 @@ pub struct Inputs {
     pub sources: Vec<Result<SourceSpec, SourceError>>,
     /// Files of folders that are neither images, videos nor DICOM by content, nor have the extension of one.
     pub ignored: Vec<PathBuf>,
+    /// What was left out on purpose or read otherwise than its author may have meant.
+    pub warnings: Vec<SourceWarning>,
 }
 
 /// A source that has no name yet.
@@ -102,6 +104,7 @@ struct Expansion<'a> {
     options: ExpandOptions<'a>,
     items: Vec<Item>,
     ignored: Vec<PathBuf>,
+    warnings: Vec<SourceWarning>,
 }
 
 /// Expands inputs in the order given: files, folders (searched with their subfolders, hidden files left out), patterns
@@ -115,7 +118,7 @@ struct Expansion<'a> {
 /// [`ExpandOptions::as_images`]. Files named one by one, also by a pattern or list, are sources of their own, save that
 /// DICOM files among them are grouped into series together.
 pub fn expand(inputs: &[OsString], options: ExpandOptions<'_>, stdin: &mut dyn BufRead) -> Inputs {
-    let mut expansion = Expansion { options, items: Vec::new(), ignored: Vec::new() };
+    let mut expansion = Expansion { options, items: Vec::new(), ignored: Vec::new(), warnings: Vec::new() };
     for input in inputs {
         if input == "-" {
             expansion.add_stdin(stdin);
@@ -226,7 +229,7 @@ impl Expansion<'_> {
                 Item::NamedDicom { path, .. } => drafts.extend(groups.remove(&path).unwrap_or_default()),
             }
         }
-        Inputs { sources: names::assign(drafts), ignored: self.ignored }
+        Inputs { sources: names::assign(drafts), ignored: self.ignored, warnings: self.warnings }
     }
 }
 
