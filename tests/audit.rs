@@ -96,7 +96,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
         let engine = Engine::cpu();
         let detector = load_detector(&engine, None, None, &hub, &mut ())?;
         let segmenter = load_segmenter(&engine, None, &hub, &mut ())?;
-        Ok((Task::Pipeline(Box::new(detector), Box::new(segmenter)), Arc::new(()) as Arc<dyn Observer>))
+        Ok((Task::Pipeline(Arc::new(detector), Arc::new(segmenter)), Arc::new(()) as Arc<dyn Observer>))
     })
     .unwrap();
     assert_eq!(passes.into_inner(), [(Mode::Legacy, false), (Mode::Legacy, false)], "nothing to capture on the CPU");

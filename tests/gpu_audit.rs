@@ -24,7 +24,7 @@ use std::{
 };
 use ultramotion::{
     audit::{AuditError, Capture, Class, Kind, Observation, observe, record::CopyWay},
-    engine::{DeviceSpec, Direction, Engine, EngineError, Replays, Stage},
+    engine::{DeviceSpec, Direction, Engine, EngineError, GraphCache, Stage},
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -79,7 +79,7 @@ const CASES: &[(&str, Loop, Check)] = &[
 
 thread_local! {
     /// Graphs, each captured in the first frame.
-    static REPLAYS: Replays = Replays::default();
+    static GRAPHS: RefCell<GraphCache> = RefCell::default();
     /// Device memory that a graph's copy writes to.
     static TARGET: RefCell<Option<u64>> = const { RefCell::new(None) };
 }
@@ -131,7 +131,7 @@ fn graph_copy(engine: &Engine, x: &Tensor) -> Outcome {
         copied.map_err(|e| EngineError::Driver { what: "a copy in a graph", reason: e.to_string() })?;
         inputs.iter().map(|x| (x + 1.0).map_err(tensor)).collect()
     };
-    REPLAYS.with(|replays| engine.within(Stage::Pack, || replays.run(engine, 1, &[x], work)))?;
+    GRAPHS.with_borrow_mut(|graphs| engine.within(Stage::Pack, || graphs.replay(engine, 1, &[x], work)))?;
     Ok(())
 }
 
@@ -145,13 +145,12 @@ fn frames(engine: &Engine, fault: Fault) -> Outcome {
                 let tensor = |e: candle_core::Error| EngineError::Tensor { what: "a graph", source: Box::new(e) };
                 inputs.iter().map(|x| x.affine(2.0, 1.0).and_then(|x| x.relu()).map_err(tensor)).collect()
             };
-            let outputs = REPLAYS.with(|replays| engine.within(Stage::Detect, || replays.run(engine, 0, &[&x], work)))?;
-            let output = outputs.first().ok_or("no output")?;
-            fault(engine, output)
+            GRAPHS.with_borrow_mut(|graphs| engine.within(Stage::Detect, || graphs.replay(engine, 0, &[&x], work)))?;
+            fault(engine, &x)
         })?;
     }
     engine.synchronise()?;
-    REPLAYS.with(|replays| println!("  graphs of {:?} nodes", replays.nodes()));
+    GRAPHS.with_borrow(|graphs| println!("  graphs of {:?} nodes", graphs.nodes()));
     Ok(())
 }
 

@@ -222,8 +222,8 @@ impl AuditPlan {
         });
         let run = Plan {
             execution: self.execution(mode),
-            further: Vec::new(),
-            given_up: None,
+            replicas: Vec::new(),
+            oom_device: None,
             fallback: None,
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),

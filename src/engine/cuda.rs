@@ -2,19 +2,52 @@
 
 #![allow(unsafe_code)]
 
-use super::{Direction, EngineError, GraphContents, gate};
+use super::{Direction, EngineError, GraphContents, MemoryRefused, gate};
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Storage, Tensor,
     cuda_backend::{
-        CudaStorageSlice,
-        cudarc::driver::{CudaGraph, DevicePtr, DriverError, result, sys},
+        CudaError, CudaStorageSlice,
+        cudarc::{
+            cublas::{result::CublasError, sys::cublasStatus_t},
+            cudnn::{result::CudnnError, sys::cudnnStatus_t},
+            driver::{CudaGraph, DevicePtr, DriverError, result, sys},
+        },
     },
 };
 use std::ffi::c_void;
 
 /// The driver's refusal of `what`.
 pub(super) fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
-    move |e| EngineError::Driver { what, reason: e.to_string() }
+    move |e| match e.0 {
+        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => EngineError::NoMemory { what, source: MemoryRefused },
+        _ => EngineError::Driver { what, reason: e.to_string() },
+    }
+}
+
+/// Whether `error` itself (not its source) is a refusal of device memory: by the error codes of the driver, cuBLAS and cuDNN.
+pub(super) fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    let boxed = || error.downcast_ref::<Box<candle_core::Error>>().map(|error| &**error);
+    if let Some(error) = error.downcast_ref::<candle_core::Error>().or_else(boxed) {
+        return match error {
+            candle_core::Error::Cuda(inner) => is_out_of_memory(&**inner),
+            candle_core::Error::WithBacktrace { inner, .. }
+            | candle_core::Error::Context { inner, .. }
+            | candle_core::Error::WithPath { inner, .. } => is_out_of_memory(&**inner),
+            _ => false,
+        };
+    }
+    let driver = |error: &DriverError| error.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
+    let blas = |error: &CublasError| error.0 == cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED;
+    match error.downcast_ref::<CudaError>() {
+        Some(CudaError::Cuda(error) | CudaError::Load { cuda: error, .. }) => driver(error),
+        Some(CudaError::Cublas(error)) => blas(error),
+        Some(_) => false,
+        None => {
+            error.downcast_ref::<DriverError>().is_some_and(driver)
+                || error.downcast_ref::<CublasError>().is_some_and(blas)
+                || matches!(error.downcast_ref::<CudnnError>(), Some(CudnnError(cudnnStatus_t::CUDNN_STATUS_ALLOC_FAILED)))
+        }
+    }
 }
 
 /// The device below a tensor library's handle.

@@ -1,6 +1,6 @@
 //! What is said when a device has no memory left.
 
-use super::Engine;
+use super::{Engine, MemoryRefused};
 use std::{cell::Cell, error::Error, fmt};
 
 thread_local! {
@@ -50,14 +50,28 @@ impl Engine {
             return None;
         }
         let chain = std::iter::successors(Some(error), |&error| error.source());
-        // The driver's name for it; wrapped errors keep it in their words.
-        if !chain.into_iter().any(|error| error.to_string().contains("CUDA_ERROR_OUT_OF_MEMORY")) {
+        if !chain.into_iter().any(is_no_memory) {
             return None;
         }
         let (free, total) = self.memory().ok().flatten().unwrap_or_default();
         let (free, total) = (free as u64, total as u64);
         Some(OutOfMemory { device: self.name(), needed: REFUSED.take(), used: total.saturating_sub(free), free })
     }
+}
+
+/// Whether `error` itself says by its code that the device refused memory.
+fn is_no_memory(error: &(dyn Error + 'static)) -> bool {
+    error.is::<MemoryRefused>() || of_driver(error)
+}
+
+#[cfg(feature = "cuda")]
+fn of_driver(error: &(dyn Error + 'static)) -> bool {
+    super::cuda::is_out_of_memory(error)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn of_driver(_: &(dyn Error + 'static)) -> bool {
+    false
 }
 
 #[cfg(test)]

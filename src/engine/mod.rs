@@ -7,11 +7,11 @@ mod cuda;
 mod device;
 #[cfg(feature = "cuda")]
 mod gate;
+#[cfg_attr(not(feature = "cuda"), path = "graph_cache_absent.rs")]
+mod graph_cache;
 mod ledger;
 mod memory;
 mod params;
-#[cfg_attr(not(feature = "cuda"), path = "replay_absent.rs")]
-mod replay;
 mod surface;
 #[cfg_attr(not(feature = "cuda"), path = "transfer_absent.rs")]
 mod transfer;
@@ -21,15 +21,20 @@ mod video;
 pub use device::{DeviceSpec, Engine, Precision, constant};
 #[cfg(feature = "cuda")]
 pub(crate) use gate::capturing;
+pub use graph_cache::{CapturedGraph, GraphCache};
 pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
 pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
 pub(crate) use memory::note_refused;
 pub use params::{Params, ParamsError};
-pub use replay::{Recording, Replays};
 pub use surface::{Colour, Matrix, Planes, Turn};
 pub use transfer::{Download, Uploads};
 pub use video::{Attachment, Surface, VideoDevice};
+
+/// The driver refused device memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the driver refused the memory")]
+pub struct MemoryRefused;
 
 /// What can go wrong between the program and its device.
 #[derive(Debug, thiserror::Error)]
@@ -65,10 +70,18 @@ pub enum EngineError {
     /// The CUDA driver refused something.
     #[error("{what}: {reason}")]
     Driver {
-        /// What was asked of it.
+        /// The operation.
         what: &'static str,
-        /// What it said.
+        /// The driver's message.
         reason: String,
+    },
+    /// The device has no memory for something, by the driver's error code.
+    #[error("{what}: out of device memory")]
+    NoMemory {
+        /// The operation.
+        what: &'static str,
+        /// The driver's code for it.
+        source: MemoryRefused,
     },
     /// The number of threads cannot be set.
     #[error("{threads} threads: cannot be set: {reason}")]

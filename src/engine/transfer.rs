@@ -80,7 +80,7 @@ impl Uploads {
     /// A ring of `slots` buffers, which grow with what is uploaded.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`] on the CPU, [`EngineError::Driver`] if the driver refuses a stream.
+    /// [`EngineError::NotOnGpu`] on the CPU, [`EngineError::Driver`] if the driver refuses a stream.
     pub fn new(engine: &Engine, slots: usize) -> Result<Self, EngineError> {
         let stream = stream(engine)?;
         let context = stream.context();
@@ -198,7 +198,7 @@ impl Download {
     /// A buffer that grows with what is downloaded.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`] on the CPU, [`EngineError::Driver`] if the driver refuses an event.
+    /// [`EngineError::NotOnGpu`] on the CPU, [`EngineError::Driver`] if the driver refuses an event.
     pub fn new(engine: &Engine) -> Result<Self, EngineError> {
         let ready = stream(engine)?.context().new_event(None).map_err(driver("an event"))?;
         Ok(Self { engine: engine.clone(), host: None, bytes: 0, ready, marked: Vec::new(), moments: Vec::new() })

@@ -2,11 +2,12 @@
 
 use super::{
     Detector, ModelError, Segmenter,
+    executor::{CompletedFrame, Executor, PendingFrame},
     prompts::Prompted,
-    resident::{Landed, Models, Resident, Taken},
+    resident::{Models, Resident},
 };
 use crate::{
-    engine::Stage,
+    engine::{GraphCache, Stage},
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
@@ -91,6 +92,7 @@ impl Bench {
     pub fn detector(&self, detector: &Detector, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
         let engine = detector.engine();
         let pixels = detector.preprocess(frame)?;
+        let mut graphs = GraphCache::default();
         let timings = [
             self.time("detect-preprocess", || {
                 let pixels = detector.preprocess(frame)?;
@@ -98,11 +100,11 @@ impl Bench {
                 Ok::<_, ModelError>(pixels)
             })?,
             self.time("detect", || {
-                let output = detector.forward(&pixels)?;
+                let output = detector.forward_shared(&mut graphs, &pixels)?;
                 // Reading the result waits for a device that works asynchronously.
                 Ok::<_, ModelError>(engine.download_f32(Stage::Select, &output.pred_boxes)?)
             })?,
-            self.time("detect (frame to objects)", || detector.detect(frame, &super::StageTimes::default()))?,
+            self.time("detect (frame to objects)", || detector.detect(&mut graphs, frame, &super::StageTimes::default()))?,
         ];
         Ok(timings.into_iter().flatten().collect())
     }
@@ -114,10 +116,11 @@ impl Bench {
     pub fn frames(&self, detector: &Detector, segmenter: &Segmenter, frames: &[Frame]) -> Result<Option<StageTiming>, ModelError> {
         let times = super::StageTimes::default();
         let mut turn = frames.iter().cycle();
+        let (mut detecting, mut segmenting) = (GraphCache::default(), GraphCache::default());
         self.time("pipeline (frame to masks)", || {
             let Some(frame) = turn.next() else { return Ok(Vec::new()) };
-            let found = detector.detect(frame, &times)?;
-            segmenter.segment(frame, found.into_iter().map(Prompted::from_object).collect(), &times)
+            let found = detector.detect(&mut detecting, frame, &times)?;
+            segmenter.segment(&mut segmenting, frame, found.into_iter().map(Prompted::from_object).collect(), &times)
         })
     }
 
@@ -128,25 +131,26 @@ impl Bench {
     /// [`ModelError`].
     pub fn resident(
         &self,
-        detector: &Detector,
-        segmenter: &Segmenter,
+        detector: &Arc<Detector>,
+        segmenter: &Arc<Segmenter>,
         frames: &[Frame],
         batch: usize,
     ) -> Result<Vec<StageTiming>, ModelError> {
-        let models = Models { detector: Some(detector), segmenter: Some(segmenter), prompts: None };
+        let models = Models { detector: Some(detector.clone()), segmenter: Some(segmenter.clone()), prompts: None };
         let mut turn = frames.iter().cycle();
-        let mut take = move |n: usize| -> Vec<Taken> {
-            let taken = |frame: &Frame| Taken { frame: frame.clone(), number: 0, decode: Duration::ZERO, at: Instant::now() };
-            turn.by_ref().take(n).map(taken).collect()
+        let mut take = move |n: usize| -> Vec<PendingFrame> {
+            let pending =
+                |frame: &Frame| PendingFrame { frame: frame.clone(), number: 0, decode: Duration::ZERO, queued_at: Instant::now() };
+            turn.by_ref().take(n).map(pending).collect()
         };
-        let check = |landed: Option<Vec<Landed>>| landed.unwrap_or_default().into_iter().try_for_each(|l| l.objects.map(drop));
+        let check = |done: Option<Vec<CompletedFrame>>| done.unwrap_or_default().into_iter().try_for_each(|frame| frame.objects.map(drop));
         const LATENCY: &str = "pipeline (frame up to packed result down)";
         let mut timings = Vec::new();
         if self.wants(LATENCY) {
-            let mut single = Resident::new(models, 1, true)?;
+            let mut single = Resident::new(models.clone(), 1, true)?;
             timings.extend(self.time(LATENCY, || {
                 single.submit(take(1));
-                check(single.land())
+                check(single.wait_next())
             })?);
         }
         let rate = format!("pipeline (batches of {batch} in flight)");
@@ -155,7 +159,7 @@ impl Bench {
             flow.submit(take(batch));
             let timing = self.time(rate, || {
                 flow.submit(take(batch));
-                check(flow.land())
+                check(flow.wait_next())
             })?;
             timings.extend(timing.map(|t| StageTiming { per_second: t.per_second * batch as f64, ..t }));
         }
@@ -169,7 +173,8 @@ impl Bench {
     pub fn segmenter(&self, segmenter: &Segmenter, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
         let engine = segmenter.engine();
         let pixels = segmenter.preprocess(frame)?;
-        let embedding = segmenter.encode(&pixels)?;
+        let mut graphs = GraphCache::default();
+        let embedding = segmenter.encode_shared(&mut graphs, &pixels)?;
         let mut timings: Vec<Option<StageTiming>> = vec![
             self.time("segment-preprocess", || {
                 let pixels = segmenter.preprocess(frame)?;
@@ -177,7 +182,7 @@ impl Bench {
                 Ok::<_, ModelError>(pixels)
             })?,
             self.time("segment-encode", || {
-                segmenter.encode(&pixels)?;
+                segmenter.encode_shared(&mut graphs, &pixels)?;
                 Ok::<_, ModelError>(engine.synchronise()?)
             })?,
         ];
@@ -186,7 +191,7 @@ impl Bench {
         for boxes in [1usize, 8] {
             let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;
             let Some(group) = groups.first() else { continue };
-            let decode = || segmenter.decode_group(&embedding, group);
+            let mut decode = || segmenter.decode_group_shared(&mut graphs, &embedding, group);
             let logits = decode()?.low_res_masks.squeeze(1).map_err(ModelError::op("benchmark"))?;
             timings.push(self.time(format!("segment-decode ({boxes} boxes)"), || {
                 Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?)

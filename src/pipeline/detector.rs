@@ -5,7 +5,7 @@ use super::{
     picture::{self, Picture},
 };
 use crate::{
-    engine::{Engine, Replays, Stage},
+    engine::{Engine, GraphCache, Stage},
     frame::{Frame, Object},
     geometry::Size,
     models::dfine::{
@@ -23,13 +23,12 @@ pub struct Detector {
     model: dfine::Detector,
     origin: ModelOrigin,
     selection: Selection,
-    replays: Replays,
 }
 
 impl Detector {
     /// A detector over a loaded model, with the default selection.
     pub fn new(engine: &Engine, model: dfine::Detector, origin: ModelOrigin) -> Self {
-        Self { engine: engine.clone(), model, origin, selection: Selection::default(), replays: Replays::default() }
+        Self { engine: engine.clone(), model, origin, selection: Selection::default() }
     }
 
     /// Which findings become objects: least score, most objects, and classes by name or number (all if empty).
@@ -81,36 +80,37 @@ impl Detector {
         })
     }
 
-    /// Runs the model on its input, on a GPU by replaying what was captured for inputs of this shape. What it gave before for this
-    /// shape is overwritten then.
+    /// Runs the model on its input `[1, height, width, channels]`, on a GPU by replaying what `graphs` holds for inputs of this
+    /// shape. `graphs` must be used with this detector alone.
     ///
     /// # Errors
     /// [`ModelError`] if memory ran out or the device failed.
-    pub fn forward(&self, pixels: &Tensor) -> Result<dfine::DFineOutput, ModelError> {
+    pub fn forward(&self, graphs: &mut GraphCache, pixels: &Tensor) -> Result<dfine::DFineOutput, ModelError> {
+        outputs(graphs.run(&self.engine, 0, &[pixels], self.work())?)
+    }
+
+    /// As [`Detector::forward`], but on a GPU the next call with `graphs` overwrites the outputs.
+    pub(super) fn forward_shared(&self, graphs: &mut GraphCache, pixels: &Tensor) -> Result<dfine::DFineOutput, ModelError> {
+        outputs(graphs.run_shared(&self.engine, 0, &[pixels], self.work())?)
+    }
+
+    fn work(&self) -> impl Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError> + '_ {
         let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
             let Some(pixels) = inputs.first() else { return Ok(Vec::new()) };
             let dfine::DFineOutput { logits, pred_boxes } = self.model.forward(pixels)?;
             Ok(vec![logits, pred_boxes])
         };
-        match <[Tensor; 2]>::try_from(self.replays.run(&self.engine, 0, &[pixels], work)?) {
-            Ok([logits, pred_boxes]) => Ok(dfine::DFineOutput { logits, pred_boxes }),
-            Err(_) => unreachable!("two outputs for one input"),
-        }
+        work
     }
 
-    /// Nodes of the graphs captured so far.
-    pub fn graph_nodes(&self) -> Vec<usize> {
-        self.replays.nodes()
-    }
-
-    /// The objects of a frame, best score first, boxes cut to the frame.
+    /// The objects of a frame, best score first, boxes cut to the frame. `graphs` must be used with this detector alone.
     ///
     /// # Errors
     /// [`ModelError`] if the model computed nonsense or memory ran out.
-    pub fn detect(&self, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
+    pub fn detect(&self, graphs: &mut GraphCache, frame: &Frame, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
         let engine = &self.engine;
         let pixels = engine.within(Stage::Preprocess, || times.time(Stages::DETECT_PREPROCESS, || self.preprocess(frame)))?;
-        let output = engine.within(Stage::Detect, || times.time(Stages::DETECT, || self.forward(&pixels)))?;
+        let output = engine.within(Stage::Detect, || times.time(Stages::DETECT, || self.forward_shared(graphs, &pixels)))?;
         engine.within(Stage::Select, || times.time(Stages::SELECT, || self.select(frame, &output)))
     }
 
@@ -128,13 +128,13 @@ impl Detector {
         Some(Object { bbox, score: chosen.score, class: chosen.class, label, mask: None, mask_score: None })
     }
 
-    /// Most objects of a frame, at least 1 ([`Detector::least_logit`] rules all out where there are to be none).
-    pub(super) fn most_objects(&self) -> usize {
+    /// Maximum number of objects of a frame, at least 1 ([`Detector::min_logit`] rules all out where there are to be none).
+    pub(super) fn max_objects(&self) -> usize {
         self.selection.max_objects.clamp(1, postprocess::TOP)
     }
 
-    /// The least logit that makes an object.
-    pub(super) fn least_logit(&self) -> f32 {
+    /// The lowest logit that makes an object.
+    pub(super) fn min_logit(&self) -> f32 {
         if self.selection.max_objects == 0 { f32::INFINITY } else { postprocess::least_logit(self.selection.threshold) }
     }
 
@@ -144,6 +144,13 @@ impl Detector {
         let allowed: Vec<u32> = classes.iter().map(|&c| u32::from(c)).collect();
         let allowed = Tensor::new(allowed, &candle_core::Device::Cpu).map_err(ModelError::op("classes"))?;
         Ok(Some(self.engine.upload_tensor(Stage::Load, &allowed)?))
+    }
+}
+
+fn outputs(made: Vec<Tensor>) -> Result<dfine::DFineOutput, ModelError> {
+    match <[Tensor; 2]>::try_from(made) {
+        Ok([logits, pred_boxes]) => Ok(dfine::DFineOutput { logits, pred_boxes }),
+        Err(_) => Err(ModelError::NoModels),
     }
 }
 

@@ -74,6 +74,14 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// The state of the memory of `engine`, if this error says that it has none left.
+    pub fn out_of_memory(&self, engine: &crate::engine::Engine) -> Option<OutOfMemory> {
+        match self {
+            Self::OutOfMemory(oom) => Some((**oom).clone()),
+            error => engine.out_of_memory(error),
+        }
+    }
+
     pub(super) fn op(what: &'static str) -> impl FnOnce(candle_core::Error) -> Self {
         move |source| Self::Tensor { what, source: Box::new(source) }
     }

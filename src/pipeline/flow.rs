@@ -1,49 +1,32 @@
 //! The inference thread: decoded frames in, results out in the same order, with several frames on the device at a time.
 
 use super::{
-    FrameTimes, Mode, ModelError, OnError, PipelineError, Plan, StageTimes, Stages, Task,
+    FrameTimes, Mode, ModelError, OnError, PipelineError, Plan, StageTimes, Task,
     decode::Decoded,
+    executor::{CompletedFrame, Executor, PendingFrame},
     picture,
-    prompts::Prompted,
-    resident::{Landed, Models, Objects, Resident, Taken},
+    resident::Resident,
     run::Finished,
+    scheduler::{FallbackWork, MakeFallback, Notice, Output, Scheduler},
+    staged::Staged,
 };
 use crate::{
-    engine::{Engine, OutOfMemory},
+    engine::Engine,
     frame::{Frame, FrameResult},
     sinks::InputProblem,
 };
 use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, SyncSender, TryRecvError},
     time::Instant,
 };
 
-/// The writer ended with an error of its own, which is told when it is joined.
-struct WriterGone;
-
-/// What the order of results is kept by.
-enum Turn {
-    Ready(Box<Finished>),
-    /// The next frame that lands.
-    Awaited,
-}
+/// The writer thread has exited; its error is returned by `join`.
+struct WriterClosed;
 
 pub(super) struct Flow<'a> {
     plan: &'a Plan,
     times: &'a StageTimes,
-    /// One for each GPU; none where frames go stage by stage.
-    workers: Vec<Resident<'a>>,
-    /// The workers that batches in flight are with, in the order in which they were asked for.
-    order: VecDeque<usize>,
-    /// The worker of the next batch.
-    turn: usize,
-    /// The task on the CPU, once a GPU had no memory left.
-    spare: Option<Task>,
-    /// Frames of the next batch.
-    filling: Vec<Taken>,
-    turns: VecDeque<Turn>,
+    scheduler: Scheduler<Finished>,
     out: &'a SyncSender<Finished>,
     frames: u64,
 }
@@ -57,257 +40,154 @@ enum Next {
 
 impl<'a> Flow<'a> {
     pub(super) fn new(plan: &'a Plan, times: &'a StageTimes, out: &'a SyncSender<Finished>) -> Result<Self, PipelineError> {
-        let mut flow = Self {
-            plan,
-            times,
-            workers: Vec::new(),
-            order: VecDeque::new(),
-            turn: 0,
-            spare: None,
-            filling: Vec::new(),
-            turns: VecDeque::new(),
-            out,
-            frames: 0,
+        let one_at_a_time = plan.execution.latency;
+        let scheduler = |executors| Scheduler::new(executors, one_at_a_time, plan.fallback.clone().map(make_fallback));
+        let (scheduler, failed) = match executors(plan) {
+            Ok(executors) => (scheduler(executors), None),
+            Err((task, error)) => (scheduler(Vec::new()), Some((task, error))),
         };
-        if let Some(lack) = &plan.given_up {
-            flow.tell(Finished::OutOfMemory(lack.clone()));
-            flow.tell_fallback(lack);
+        let mut flow = Self { plan, times, scheduler, out, frames: 0 };
+        if let Some(oom) = &plan.oom_device {
+            flow.notify(Notice::OutOfMemory(oom.clone()));
+            flow.notify(Notice::Fallback(oom.clone()));
         }
-        if plan.execution.mode == Mode::Resident {
-            let tasks = std::iter::once(&plan.task).chain(&plan.further);
-            let made: Result<Vec<_>, _> = tasks.filter_map(|task| Some((task, models_of(task)?))).map(|made| flow.worker(made)).collect();
-            match made {
-                Ok(workers) => flow.workers = workers,
-                Err((task, error)) => flow.prepare_spare(task, error)?,
-            }
+        if let Some((task, error)) = failed {
+            flow.init_fallback(task, error)?;
         }
         Ok(flow)
     }
 
-    fn worker(&self, (task, models): (&'a Task, Models<'a>)) -> Result<Resident<'a>, (&'a Task, ModelError)> {
-        let execution = &self.plan.execution;
-        Resident::new(models, execution.batch, execution.latency).map_err(|error| (task, error))
-    }
-
-    /// The models could not be prepared on the device of `task`: for want of memory the CPU may take over.
-    fn prepare_spare(&mut self, task: &Task, error: ModelError) -> Result<(), PipelineError> {
+    /// The executor of `task` could not be prepared: if its device has no memory, the CPU may take over.
+    fn init_fallback(&mut self, task: &Task, error: ModelError) -> Result<(), PipelineError> {
         let device = task.engine().map_or_else(|| self.plan.device.clone(), Engine::name);
-        match lack(task, &error) {
-            Some(lack) => self.give_up(lack).map_err(|source| PipelineError::Prepare { device, source: Box::new(source) }),
-            None => Err(PipelineError::Prepare { device, source: Box::new(error) }),
+        let outcome = match task.engine().and_then(|engine| error.out_of_memory(engine)) {
+            Some(oom) => self.scheduler.enter_fallback(oom),
+            None => Err(error),
+        };
+        self.notify_all();
+        outcome.map_err(|source| PipelineError::Prepare { device, source: Box::new(source) })
+    }
+
+    /// Reports what happened to the devices, ahead of results that are still to come.
+    fn notify_all(&mut self) {
+        for notice in self.scheduler.take_notices() {
+            self.notify(notice);
         }
     }
 
-    /// Says that there is no memory left, and makes the task on the CPU if that is allowed.
-    fn give_up(&mut self, lack: OutOfMemory) -> Result<(), ModelError> {
-        self.tell(Finished::OutOfMemory(lack.clone()));
-        let Some(make) = &self.plan.fallback else { return Err(ModelError::OutOfMemory(Box::new(lack))) };
-        if self.spare.is_none() {
-            self.spare = Some(make()?);
-            self.tell_fallback(&lack);
-        }
-        Ok(())
-    }
-
-    fn tell_fallback(&self, lack: &OutOfMemory) {
-        self.tell(Finished::Fallback { from: lack.device.clone(), to: "cpu".to_owned(), reason: lack.to_string() });
-    }
-
-    /// Says something out of turn. A writer that is gone has told its own error.
-    fn tell(&self, what: Finished) {
-        let _ = self.out.send(what);
+    fn notify(&self, notice: Notice) {
+        let item = match notice {
+            Notice::OutOfMemory(oom) => Finished::OutOfMemory(oom),
+            Notice::Fallback(oom) => Finished::Fallback { from: oom.device.clone(), to: "cpu".to_owned(), reason: oom.to_string() },
+        };
+        // A writer that has exited has an error of its own.
+        let _ = self.out.send(item);
     }
 
     /// Works on decoded frames until there are no more: true if all sources ended.
     pub(super) fn run(mut self, decoded: &Receiver<Decoded>) -> Result<bool, PipelineError> {
         loop {
-            let item = match self.next(decoded) {
-                Ok(Next::Item(item)) => item,
-                Ok(Next::Again) => continue,
-                Ok(Next::End) => return Ok(true),
-                Err(Stopped::Writer(WriterGone)) => return Ok(false),
-                Err(Stopped::Error(error)) => return Err(error),
+            let next = self.next(decoded);
+            if let Err(stopped) = self.emit() {
+                return stopped.outcome();
+            }
+            let item = match next {
+                Next::Item(item) => item,
+                Next::Again => continue,
+                Next::End => return Ok(true),
             };
             if self.plan.cancel.is_requested() {
-                // What the device is at is finished; what has not been asked of it is left for the resumed run.
+                // What is in flight is finished; what was not submitted is left for the resumed run.
                 return self.leave(Ok(false));
             }
-            let finished = match item {
-                Decoded::Began(info) => Finished::Began(info),
-                Decoded::Ended(info) => Finished::Ended(info),
-                Decoded::Warning(warning) => Finished::Warning(warning),
-                Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
-                Decoded::Stored { frame, result } => match self.settled(frame) {
-                    Ok(frame) => Finished::Frame { frame, result, times: None },
-                    Err(error) => return self.leave(Err(error)),
-                },
-                Decoded::Failed(error) if self.plan.on_error == OnError::Stop => return self.leave(Err(PipelineError::Source(error))),
-                Decoded::Failed(error) => {
-                    Finished::Problem(InputProblem { input: error.path.display().to_string(), problem: error.to_string() })
-                }
-                Decoded::Broken(error) => return self.leave(Err(PipelineError::Sink(error))),
-                Decoded::Cancelled => return self.leave(Ok(false)),
-                Decoded::Frame(frame, decode) => {
-                    let taken = Taken { frame, number: self.frames, decode, at: Instant::now() };
-                    self.frames += 1;
-                    match self.take(taken) {
-                        Ok(()) => continue,
-                        Err(Stopped::Writer(WriterGone)) => return Ok(false),
-                        Err(Stopped::Error(error)) => return Err(error),
-                    }
-                }
-            };
-            self.turns.push_back(Turn::Ready(Box::new(finished)));
-            if let Err(WriterGone) = self.emit() {
-                return Ok(false);
+            match self.take(item) {
+                Ok(()) => {}
+                Err(Leave(outcome)) => return self.leave(outcome),
+            }
+            if let Err(stopped) = self.emit() {
+                return stopped.outcome();
             }
         }
     }
 
-    /// The next decoded item; while there is none, what is in flight is brought down.
-    fn next(&mut self, decoded: &Receiver<Decoded>) -> Result<Next, Stopped> {
-        let flying = self.order.len();
-        if flying == 0 && self.filling.is_empty() {
-            return Ok(decoded.recv().map_or(Next::End, Next::Item));
+    /// The next decoded item; while there is none, the oldest batch in flight is waited for.
+    fn next(&mut self, decoded: &Receiver<Decoded>) -> Next {
+        if self.scheduler.is_idle() {
+            return decoded.recv().map_or(Next::End, Next::Item);
         }
-        if self.workers.get(self.turn).is_some_and(|worker| worker.is_full() && worker.batch() == 1) {
+        if self.scheduler.is_full() {
             // A frame that would have to wait stays in the queue.
-            return self.land().map(|()| Next::Again);
+            self.scheduler.wait_next();
+            return Next::Again;
         }
         match decoded.try_recv() {
-            Ok(item) => Ok(Next::Item(item)),
-            Err(TryRecvError::Empty) if flying > 0 => self.land().map(|()| Next::Again),
+            Ok(item) => Next::Item(item),
+            Err(TryRecvError::Empty) if self.scheduler.has_in_flight() => {
+                self.scheduler.wait_next();
+                Next::Again
+            }
             // Decoding is behind: what is there is worked on, though it is less than a batch.
-            Err(TryRecvError::Empty) => self.submit().map(|()| Next::Again),
-            Err(TryRecvError::Disconnected) => self.finish().map(|()| Next::End),
+            Err(TryRecvError::Empty) => {
+                self.scheduler.submit();
+                Next::Again
+            }
+            Err(TryRecvError::Disconnected) => {
+                self.scheduler.drain();
+                Next::End
+            }
         }
     }
 
-    fn take(&mut self, taken: Taken) -> Result<(), Stopped> {
-        let Some(worker) = self.workers.first().filter(|_| self.spare.is_none()) else {
-            // What is in flight comes first.
-            self.finish()?;
-            let finished = Engine::in_frame(taken.number, || self.stage_by_stage(taken))?;
-            self.turns.push_back(Turn::Ready(Box::new(finished)));
-            return Ok(self.emit()?);
+    fn take(&mut self, item: Decoded) -> Result<(), Leave> {
+        let item = match item {
+            Decoded::Frame(frame, decode) => {
+                let pending = PendingFrame { frame, number: self.frames, decode, queued_at: Instant::now() };
+                self.frames += 1;
+                self.scheduler.push(pending);
+                return Ok(());
+            }
+            Decoded::Stored { frame, result } => {
+                let frame = self.settled(frame).map_err(|error| Leave(Err(error)))?;
+                Finished::Frame { frame, result, times: None }
+            }
+            Decoded::Began(info) => Finished::Began(info),
+            Decoded::Ended(info) => Finished::Ended(info),
+            Decoded::Warning(warning) => Finished::Warning(warning),
+            Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
+            Decoded::Failed(error) if self.plan.on_error == OnError::Stop => return Err(Leave(Err(PipelineError::Source(error)))),
+            Decoded::Failed(error) => {
+                Finished::Problem(InputProblem { input: error.path.display().to_string(), problem: error.to_string() })
+            }
+            Decoded::Broken(error) => return Err(Leave(Err(PipelineError::Sink(error)))),
+            Decoded::Cancelled => return Err(Leave(Ok(false))),
         };
-        let batch = worker.batch();
-        self.turns.push_back(Turn::Awaited);
-        self.filling.push(taken);
-        if self.filling.len() >= batch { self.submit() } else { Ok(()) }
-    }
-
-    /// Asks for the work on what has been gathered.
-    fn submit(&mut self) -> Result<(), Stopped> {
-        while self.workers.get(self.turn).is_some_and(Resident::is_full) {
-            self.land()?;
-        }
-        let frames = std::mem::take(&mut self.filling);
-        if let Some(worker) = self.workers.get_mut(self.turn).filter(|_| !frames.is_empty()) {
-            worker.submit(frames);
-            self.order.push_back(self.turn);
-            self.turn = (self.turn + 1) % self.workers.len();
-        }
-        // With one batch at a time its result is waited for at once.
-        if self.plan.execution.latency { self.land() } else { Ok(()) }
-    }
-
-    /// Brings down what was asked for first.
-    fn land(&mut self) -> Result<(), Stopped> {
-        let Some(at) = self.order.pop_front() else { return Ok(()) };
-        let plan = self.plan;
-        let task = at.checked_sub(1).and_then(|further| plan.further.get(further)).unwrap_or(&plan.task);
-        for frame in self.workers.get_mut(at).and_then(Resident::land).unwrap_or_default() {
-            let finished = self.landed(task, frame)?;
-            if let Some(turn) = self.turns.iter_mut().find(|turn| matches!(turn, Turn::Awaited)) {
-                *turn = Turn::Ready(Box::new(finished));
-            }
-        }
-        Ok(self.emit()?)
-    }
-
-    /// Works off all frames that were taken.
-    fn finish(&mut self) -> Result<(), Stopped> {
-        if !self.filling.is_empty() {
-            self.submit()?;
-        }
-        while !self.order.is_empty() {
-            self.land()?;
-        }
+        self.scheduler.pass(item);
         Ok(())
     }
 
-    /// Ends early with `outcome`, after what the device is at.
+    /// Ends early with `outcome`, after what is in flight.
     fn leave(mut self, outcome: Result<bool, PipelineError>) -> Result<bool, PipelineError> {
-        while !self.order.is_empty() {
-            match self.land() {
-                Ok(()) => {}
-                Err(Stopped::Writer(WriterGone)) => return outcome.and(Ok(false)),
-                Err(Stopped::Error(error)) => return outcome.and(Err(error)),
-            }
+        self.scheduler.cancel();
+        match self.emit() {
+            Ok(()) | Err(Stopped::Writer(WriterClosed)) => outcome,
+            Err(Stopped::Error(error)) => outcome.and(Err(error)),
         }
-        outcome
     }
 
-    /// Sends on what is ready, in order.
-    fn emit(&mut self) -> Result<(), WriterGone> {
-        while matches!(self.turns.front(), Some(Turn::Ready(_))) {
-            if let Some(Turn::Ready(finished)) = self.turns.pop_front() {
-                self.out.send(*finished).map_err(|_| WriterGone)?;
-            }
+    /// Sends what is complete, in order.
+    fn emit(&mut self) -> Result<(), Stopped> {
+        self.notify_all();
+        while let Some(output) = self.scheduler.pop() {
+            let finished = match output {
+                Output::Passed(item) => item,
+                Output::Frame(completed) => self.finished(*completed)?,
+            };
+            self.out.send(finished).map_err(|_| Stopped::Writer(WriterClosed))?;
         }
         Ok(())
     }
 
-    fn landed(&mut self, task: &Task, landed: Landed) -> Result<Finished, PipelineError> {
-        let Landed { taken, objects, times: stages } = landed;
-        stages.iter().for_each(|(stage, time)| self.times.record(stage, *time));
-        let objects = self.rescued(task, &taken.frame, objects);
-        let times = FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages };
-        self.finished(taken.frame, objects, times)
-    }
-
-    /// One frame to its result on this thread, a stage after the other.
-    fn stage_by_stage(&mut self, taken: Taken) -> Result<Finished, PipelineError> {
-        let frame = taken.frame;
-        let objects = self.contained(self.spare.as_ref().unwrap_or(&self.plan.task), &frame);
-        let plan = self.plan;
-        let objects = self.rescued(&plan.task, &frame, objects);
-        let stages = self.times.take_recent(&Stages::OF_A_FRAME);
-        let times = FrameTimes { number: taken.number, decode: taken.decode, latency: taken.at.elapsed(), stages };
-        self.finished(frame, objects, times)
-    }
-
-    /// The objects of a frame for which the device of `task` had no memory, by the CPU where that is allowed.
-    fn rescued(&mut self, task: &Task, frame: &Frame, objects: Objects) -> Objects {
-        let Err(error) = objects else { return objects };
-        let Some(lack) = lack(task, &error) else { return Err(error) };
-        self.give_up(lack)?;
-        match &self.spare {
-            Some(spare) => self.contained(spare, frame),
-            None => Err(error),
-        }
-    }
-
-    fn contained(&self, task: &Task, frame: &Frame) -> Objects {
-        let found = catch_unwind(AssertUnwindSafe(|| self.objects(task, frame)));
-        found.unwrap_or_else(|_| Err(ModelError::Batch("the models failed by a fault of ultramotion".to_owned())))
-    }
-
-    fn objects(&self, task: &Task, frame: &Frame) -> Objects {
-        let times = self.times;
-        match task {
-            Task::Extract { .. } => Ok(Vec::new()),
-            Task::Detect(detector) => detector.detect(frame, times),
-            Task::Segment(segmenter, prompts) => segmenter.segment(frame, prompts.of(frame), times),
-            Task::Pipeline(detector, segmenter) => {
-                let found = detector.detect(frame, times)?;
-                segmenter.segment(frame, found.into_iter().map(Prompted::from_object).collect(), times)
-            }
-        }
-    }
-
-    /// A frame as outputs need it: what was decoded on the device goes back to the decoder.
+    /// A frame as outputs need it: a surface goes back to its decoder.
     fn settled(&self, mut frame: Frame) -> Result<Frame, PipelineError> {
         let settled = picture::settle(&mut frame, self.plan.shows_pixels());
         let place = || format!("{}, frame {}", frame.source.path.display(), frame.index);
@@ -316,7 +196,11 @@ impl<'a> Flow<'a> {
     }
 
     /// A frame's result, or the problem of this frame.
-    fn finished(&self, frame: Frame, objects: Objects, times: FrameTimes) -> Result<Finished, PipelineError> {
+    fn finished(&self, completed: CompletedFrame) -> Result<Finished, PipelineError> {
+        let CompletedFrame { pending, objects, times: stages } = completed;
+        stages.iter().for_each(|(stage, time)| self.times.record(stage, *time));
+        let times = FrameTimes { number: pending.number, decode: pending.decode, latency: pending.queued_at.elapsed(), stages };
+        let frame = pending.frame;
         let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
         match objects {
             Ok(objects) => {
@@ -342,33 +226,41 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// The models of a task that has any.
-fn models_of(task: &Task) -> Option<Models<'_>> {
-    match task {
-        Task::Extract { .. } => None,
-        Task::Detect(detector) => Some(Models { detector: Some(detector), segmenter: None, prompts: None }),
-        Task::Segment(segmenter, prompts) => Some(Models { detector: None, segmenter: Some(segmenter), prompts: Some(prompts) }),
-        Task::Pipeline(detector, segmenter) => Some(Models { detector: Some(detector), segmenter: Some(segmenter), prompts: None }),
-    }
+/// The executors of a plan's task and its replicas; on failure the task whose executor could not be prepared.
+fn executors(plan: &Plan) -> Result<Vec<Box<dyn Executor>>, (&Task, ModelError)> {
+    let execution = plan.execution;
+    let one = |task: &Task| -> Result<Box<dyn Executor>, ModelError> {
+        Ok(match (execution.mode, task.models_to_run()) {
+            (Mode::Resident, Some(models)) => Box::new(Resident::new(models, execution.batch, execution.latency)?),
+            _ => Box::new(Staged::new(task.clone())),
+        })
+    };
+    std::iter::once(&plan.task).chain(&plan.replicas).map(|task| one(task).map_err(|error| (task, error))).collect()
 }
 
-/// What the device of `task` lacks, if `error` says that it has no memory left.
-fn lack(task: &Task, error: &ModelError) -> Option<OutOfMemory> {
-    match error {
-        ModelError::OutOfMemory(lack) => Some((**lack).clone()),
-        error => task.engine()?.out_of_memory(error),
-    }
+/// The plan's fallback as work on single frames.
+fn make_fallback(make: super::Fallback) -> MakeFallback {
+    Box::new(move || {
+        let mut staged = Staged::new(make()?);
+        Ok(Box::new(move |pending| staged.run(pending)) as FallbackWork)
+    })
 }
 
-/// Why the flow stops before the end.
+/// The run ends before its inputs do.
+struct Leave(Result<bool, PipelineError>);
+
+/// Why results cannot be sent on.
 enum Stopped {
-    Writer(WriterGone),
+    Writer(WriterClosed),
     Error(PipelineError),
 }
 
-impl From<WriterGone> for Stopped {
-    fn from(gone: WriterGone) -> Self {
-        Self::Writer(gone)
+impl Stopped {
+    fn outcome(self) -> Result<bool, PipelineError> {
+        match self {
+            Self::Writer(WriterClosed) => Ok(false),
+            Self::Error(error) => Err(error),
+        }
     }
 }
 
@@ -382,6 +274,7 @@ impl From<PipelineError> for Stopped {
 mod tests {
     use super::*;
     use crate::{
+        engine::OutOfMemory,
         pipeline::{Cancel, Event, Execution, Observer},
         sinks::{OutputMode, OutputSet},
         sources::SourceOptions,
@@ -423,8 +316,8 @@ mod tests {
             arguments: Vec::new(),
             settings: BTreeMap::new(),
             execution: Execution::default(),
-            further: Vec::new(),
-            given_up: Some(lack),
+            replicas: Vec::new(),
+            oom_device: Some(lack),
             fallback: None,
             device: "cpu".to_owned(),
             observer: heard.clone(),
@@ -433,6 +326,6 @@ mod tests {
         plan.run().unwrap();
         assert_eq!(*heard.0.lock().unwrap(), ["cuda:1", "cuda:1 to cpu"]);
         let report = std::fs::read_to_string(folder.path().join("out/run.json")).unwrap();
-        assert!(report.contains("cuda:1 was given up for the cpu"), "{report}");
+        assert!(report.contains("cuda:1 was replaced by the cpu"), "{report}");
     }
 }

@@ -15,7 +15,7 @@
 //! let hub = Hub::new(HubConfig::from_env()?);
 //! let detector = load_detector(&engine, Some("dfine-s"), None, &hub, &mut ())?.with_selection(0.5, 100, &[])?;
 //! let segmenter = load_segmenter(&engine, Some("mobile-sam"), &hub, &mut ())?;
-//! let task = Task::Pipeline(Box::new(detector), Box::new(segmenter));
+//! let task = Task::Pipeline(Arc::new(detector), Arc::new(segmenter));
 //! let inputs = expand(&["clip.mp4".into()], ExpandOptions::default(), &mut std::io::empty());
 //! let summary = Plan {
 //!     outputs: task.default_outputs(),
@@ -30,8 +30,8 @@
 //!     arguments: Vec::new(),
 //!     settings: BTreeMap::new(),
 //!     execution: Execution::of(&engine),
-//!     further: Vec::new(),
-//!     given_up: None,
+//!     replicas: Vec::new(),
+//!     oom_device: None,
 //!     fallback: None,
 //!     device: engine.name(),
 //!     observer: Arc::new(()),
@@ -49,6 +49,7 @@ mod detector;
 mod doctor;
 mod error;
 mod execution;
+mod executor;
 mod flow;
 mod init;
 mod kpi;
@@ -62,7 +63,11 @@ mod resident;
 mod resident_graphs;
 mod resident_layout;
 mod run;
+mod scheduler;
+#[cfg(test)]
+mod scheduler_tests;
 mod segmenter;
+mod staged;
 mod verify;
 mod verify_file;
 mod write;

@@ -1,6 +1,6 @@
 //! What a run is to do, fully said.
 
-use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segmenter, prompts::UserPrompts};
+use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segmenter, prompts::UserPrompts, resident::Models};
 use crate::{
     engine::OutOfMemory,
     sinks::{Classes, OutputKind, OutputMode, OutputSet},
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// What is done with each frame.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Task {
     /// Nothing but writing it.
     Extract {
@@ -18,11 +18,11 @@ pub enum Task {
         stored_values: bool,
     },
     /// Boxes.
-    Detect(Box<Detector>),
+    Detect(Arc<Detector>),
     /// Masks of what the user points at.
-    Segment(Box<Segmenter>, Box<UserPrompts>),
+    Segment(Arc<Segmenter>, Arc<UserPrompts>),
     /// Boxes, and masks prompted by them.
-    Pipeline(Box<Detector>, Box<Segmenter>),
+    Pipeline(Arc<Detector>, Arc<Segmenter>),
 }
 
 impl Task {
@@ -67,6 +67,17 @@ impl Task {
         }
     }
 
+    /// Its models, where it has any.
+    pub(super) fn models_to_run(&self) -> Option<Models> {
+        let models = |detector, segmenter, prompts| Some(Models { detector, segmenter, prompts });
+        match self {
+            Self::Extract { .. } => None,
+            Self::Detect(d) => models(Some(d.clone()), None, None),
+            Self::Segment(s, prompts) => models(None, Some(s.clone()), Some(prompts.clone())),
+            Self::Pipeline(d, s) => models(Some(d.clone()), Some(s.clone()), None),
+        }
+    }
+
     /// Whether its objects have masks.
     pub fn makes_masks(&self) -> bool {
         matches!(self, Self::Segment(..) | Self::Pipeline(..))
@@ -85,7 +96,7 @@ impl Task {
 impl Plan {
     /// The device that may decode videos: that of the sources' options, or the models'.
     pub(super) fn decode_device(&self) -> Option<DecodeDevice> {
-        let of_models = |engine| match self.further.is_empty() {
+        let of_models = |engine| match self.replicas.is_empty() {
             true => DecodeDevice::new(engine),
             // A picture in the memory of one would have to be brought to the others.
             false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
@@ -110,7 +121,7 @@ pub enum OnError {
 }
 
 /// Makes a task anew on another device.
-pub type Fallback = Box<dyn Fn() -> Result<Task, ModelError> + Send + Sync>;
+pub type Fallback = Arc<dyn Fn() -> Result<Task, ModelError> + Send + Sync>;
 
 /// A run.
 pub struct Plan {
@@ -139,9 +150,9 @@ pub struct Plan {
     /// How frames go through the models.
     pub execution: Execution,
     /// The same task on further GPUs, among which batches are dealt out in turn in the resident mode.
-    pub further: Vec<Task>,
+    pub replicas: Vec<Task>,
     /// The GPU that had no memory for the models, where the task is on the CPU for that reason.
-    pub given_up: Option<OutOfMemory>,
+    pub oom_device: Option<OutOfMemory>,
     /// Makes the same task on the CPU, where the run may go on there when a GPU has no memory left.
     pub fallback: Option<Fallback>,
     /// Name of the device, for `run.json`.

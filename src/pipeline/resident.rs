@@ -7,14 +7,15 @@
 
 use super::{
     Detector, ModelError, Segmenter, Stages,
+    executor::{CompletedFrame, Executor, Objects, PendingFrame},
     picture::{self, Picture},
     prompts::{Prompted, UserPrompts},
     resident_graphs::{BOX, Key, PromptGroup, record_decoder, record_forward},
     resident_layout::{FrameLayout, MaskRows, Slots, scaled},
 };
 use crate::{
-    engine::{Download, Engine, Recording, Stage, Uploads},
-    frame::{Frame, Object},
+    engine::{CapturedGraph, Download, Engine, OutOfMemory, Stage, Uploads},
+    frame::Frame,
     geometry::{LongestSide, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
     ops::{self, Normalisation, ObjectChoice},
@@ -23,6 +24,7 @@ use candle_core::{DType, Tensor};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -30,66 +32,42 @@ use std::{
 const IN_FLIGHT: usize = 2;
 
 /// The models of a task.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Models<'a> {
-    pub(super) detector: Option<&'a Detector>,
-    pub(super) segmenter: Option<&'a Segmenter>,
+#[derive(Debug, Clone)]
+pub(super) struct Models {
+    pub(super) detector: Option<Arc<Detector>>,
+    pub(super) segmenter: Option<Arc<Segmenter>>,
     /// What to outline where there is no detector.
-    pub(super) prompts: Option<&'a UserPrompts>,
+    pub(super) prompts: Option<Arc<UserPrompts>>,
 }
 
-/// A frame taken from the queue.
-#[derive(Debug)]
-pub(super) struct Taken {
-    pub(super) frame: Frame,
-    /// Number of the frame in the run.
-    pub(super) number: u64,
-    /// Time it took to decode.
-    pub(super) decode: Duration,
-    /// When it was taken.
-    pub(super) at: Instant,
-}
-
-/// The objects of a frame, or what went wrong with it.
-pub(super) type Objects = Result<Vec<Object>, ModelError>;
-
-/// A frame that is done.
-#[derive(Debug)]
-pub(super) struct Landed {
-    pub(super) taken: Taken,
-    pub(super) objects: Objects,
-    /// Times of a frame, of those that were worked on together the mean: what the host took to ask for the work, and what the device
-    /// took for each stage.
-    pub(super) times: Vec<(&'static str, Duration)>,
-}
-
-pub(super) struct Resident<'a> {
-    models: Models<'a>,
+/// Runs the models as graphs on a GPU.
+pub(super) struct Resident {
+    models: Models,
     /// Leads the stream on which all but the detector works.
     lead: Engine,
     batch: usize,
     in_flight: usize,
     uploads: Uploads,
-    forward: Recording,
-    decoders: BTreeMap<Key, Recording>,
+    forward: CapturedGraph,
+    decoders: BTreeMap<Key, CapturedGraph>,
     classes: Option<Tensor>,
-    /// The least logit that makes an object.
-    least_logit: f32,
+    /// The lowest logit that makes an object.
+    min_logit: f32,
     result: Option<Tensor>,
     idle: Vec<Download>,
-    flights: VecDeque<Flight>,
+    in_flight_batches: VecDeque<InFlightBatch>,
     slots: Slots,
 }
 
-impl fmt::Debug for Resident<'_> {
+impl fmt::Debug for Resident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Resident of batch {} on {}, {} in flight", self.batch, self.lead.name(), self.flights.len())
+        write!(f, "Resident of batch {} on {}, {} in flight", self.batch, self.lead.name(), self.in_flight_batches.len())
     }
 }
 
 /// Frames that the device works on.
-struct Flight {
-    frames: Vec<Taken>,
+struct InFlightBatch {
+    frames: Vec<PendingFrame>,
     prompted: Vec<Vec<Prompted>>,
     /// What comes down, or what went wrong.
     result: Result<Packed, ModelError>,
@@ -102,23 +80,24 @@ struct Packed {
     layouts: Vec<FrameLayout>,
 }
 
-impl<'a> Resident<'a> {
+impl Resident {
     /// Captures the models for batches of `batch` frames. With `latency` one batch is worked on at a time. Prompts that differ from
     /// frame to frame need a batch of 1.
-    pub(super) fn new(models: Models<'a>, batch: usize, latency: bool) -> Result<Self, ModelError> {
-        let of_segmenter = models.segmenter.map(Segmenter::engine);
-        let lead = of_segmenter.or(models.detector.map(Detector::engine)).ok_or(ModelError::NoModels)?.clone();
+    pub(super) fn new(models: Models, batch: usize, latency: bool) -> Result<Self, ModelError> {
+        let of_segmenter = models.segmenter.as_ref().map(|segmenter| segmenter.engine());
+        let of_detector = || models.detector.as_ref().map(|detector| detector.engine());
+        let lead = of_segmenter.or_else(of_detector).ok_or(ModelError::NoModels)?.clone();
         let batch = if models.detector.is_some() { batch.max(1) } else { 1 };
         let in_flight = if latency { 1 } else { IN_FLIGHT };
         Ok(Self {
             uploads: Uploads::new(&lead, batch * (in_flight + 1))?,
-            forward: lead.within(Stage::Load, || record_forward(models, &lead, batch))?,
+            forward: lead.within(Stage::Load, || record_forward(&models, &lead, batch))?,
             decoders: BTreeMap::new(),
-            classes: models.detector.map(Detector::allowed_classes).transpose()?.flatten(),
-            least_logit: models.detector.map_or(f32::INFINITY, Detector::least_logit),
+            classes: models.detector.as_ref().map(|detector| detector.allowed_classes()).transpose()?.flatten(),
+            min_logit: models.detector.as_ref().map_or(f32::INFINITY, |detector| detector.min_logit()),
             result: None,
             idle: Vec::new(),
-            flights: VecDeque::new(),
+            in_flight_batches: VecDeque::new(),
             slots: Slots::default(),
             models,
             lead,
@@ -127,50 +106,10 @@ impl<'a> Resident<'a> {
         })
     }
 
-    /// Frames that are worked on together.
-    pub(super) fn batch(&self) -> usize {
-        self.batch
-    }
-
-    /// Whether a further batch would have to wait for an earlier one.
-    pub(super) fn is_full(&self) -> bool {
-        self.flights.len() >= self.in_flight
-    }
-
-    /// Asks for the work on at most a batch of frames; what goes wrong comes out when they land.
-    pub(super) fn submit(&mut self, frames: Vec<Taken>) {
-        let flight = self.take_off(frames);
-        self.flights.push_back(flight);
-    }
-
-    /// Waits for the batch that was asked for first. None if nothing flies.
-    pub(super) fn land(&mut self) -> Option<Vec<Landed>> {
-        let mut flight = self.flights.pop_front()?;
-        loop {
-            let Flight { frames, prompted, result, submit } = flight;
-            let mut packed = match result {
-                Ok(packed) => packed,
-                Err(error) => return Some(failed(frames, error)),
-            };
-            let number = frames.first().map_or(0, |t| t.number);
-            let objects = match Engine::in_frame(number, || self.read(&packed, &prompted)) {
-                Ok(objects) => objects,
-                Err(error) => return Some(failed(frames, error)),
-            };
-            let of_device = packed.download.take_times();
-            self.idle.push(packed.download);
-            match objects {
-                Some(objects) => return Some(landed(frames, objects, submit, of_device)),
-                // Not enough slots: the same frames again, with more.
-                None => flight = self.take_off(frames),
-            }
-        }
-    }
-
-    fn take_off(&mut self, frames: Vec<Taken>) -> Flight {
+    fn enqueue_batch(&mut self, frames: Vec<PendingFrame>) -> InFlightBatch {
         let start = Instant::now();
         let number = frames.first().map_or(0, |t| t.number);
-        let prompted: Vec<Vec<Prompted>> = match self.models.prompts {
+        let prompted: Vec<Vec<Prompted>> = match &self.models.prompts {
             Some(prompts) => frames.iter().map(|t| prompts.of(&t.frame)).collect(),
             None => Vec::new(),
         };
@@ -179,11 +118,16 @@ impl<'a> Resident<'a> {
             let layouts = self.enqueue(&frames, &prompted, &mut download)?;
             Ok(Packed { download, layouts })
         });
-        Flight { frames, prompted, result, submit: start.elapsed() }
+        InFlightBatch { frames, prompted, result, submit: start.elapsed() }
     }
 
     /// Asks the device for everything from the upload to the result on its way down.
-    fn enqueue(&mut self, frames: &[Taken], prompted: &[Vec<Prompted>], download: &mut Download) -> Result<Vec<FrameLayout>, ModelError> {
+    fn enqueue(
+        &mut self,
+        frames: &[PendingFrame],
+        prompted: &[Vec<Prompted>],
+        download: &mut Download,
+    ) -> Result<Vec<FrameLayout>, ModelError> {
         let prompts = match prompted.first() {
             Some(prompted) => self.pack_prompts(frames, prompted)?,
             None => Vec::new(),
@@ -198,11 +142,11 @@ impl<'a> Resident<'a> {
         self.lead.within(Stage::Detect, || self.forward.launch())?;
         download.mark(Stages::FORWARD)?;
         let slots = if self.models.detector.is_some() && self.models.segmenter.is_some() { self.slots.now() } else { 0 };
-        let most = self.models.detector.map_or(0, |d| d.most_objects());
+        let most = self.models.detector.as_ref().map_or(0, |d| d.max_objects());
         let (layouts, words) = FrameLayout::of(frames.iter().map(|t| t.frame.size()), most, slots, &prompts);
         let result = self.room(words)?;
-        if let Some(detector) = self.models.detector {
-            self.choose(detector, &layouts, &result, slots)?;
+        if let Some(detector) = self.models.detector.clone() {
+            self.choose(&detector, &layouts, &result, slots)?;
             download.mark(Stages::SELECT)?;
         }
         if slots > 0 {
@@ -253,7 +197,7 @@ impl<'a> Resident<'a> {
     fn fill(&self, at: usize, picture: &Picture<'_>, size: Size) -> Result<(), ModelError> {
         let mut inputs = self.forward.inputs().iter();
         let mut place = || inputs.next().ok_or(ModelError::NoModels)?.narrow(0, at, 1).map_err(ModelError::op("preprocessing"));
-        if let Some(detector) = self.models.detector {
+        if let Some(detector) = self.models.detector.clone() {
             match picture {
                 Picture::Tensor(picture) => detector.model().preprocess_to(picture, &place()?)?,
                 Picture::Surface(surface) => detector.model().preprocess_surface_to(surface, self.lead.device(), &place()?)?,
@@ -284,12 +228,12 @@ impl<'a> Resident<'a> {
 
     /// Objects of each frame to its records, their boxes to the slots.
     fn choose(&mut self, detector: &Detector, layouts: &[FrameLayout], result: &Tensor, slots: usize) -> Result<(), ModelError> {
-        let prompts = if slots > 0 { self.decoder((BOX, slots))?.inputs().get(1).cloned() } else { None };
+        let prompts = if slots > 0 { self.decoder_mut((BOX, slots))?.inputs().get(1).cloned() } else { None };
         let [logits, boxes, ..] = self.forward.outputs() else { return Err(ModelError::NoModels) };
         let one = |at: usize, layout: &FrameLayout| -> ops::Result<()> {
             let choice = ObjectChoice {
-                least_logit: self.least_logit,
-                most: detector.most_objects(),
+                least_logit: self.min_logit,
+                most: detector.max_objects(),
                 classes: self.classes.as_ref(),
                 frame: layout.size.rows_columns(),
                 scaled: scaled(layout.size),
@@ -305,7 +249,7 @@ impl<'a> Resident<'a> {
     /// Decodes what the slots are prompted with; the masks from slot `first` on of each `rows` go to their place in the result.
     fn outline(&mut self, key: Key, rows: &[(usize, &MaskRows)], result: &Tensor, download: &mut Download) -> Result<(), ModelError> {
         let lead = self.lead.clone();
-        let decoder = self.decoder(key)?;
+        let decoder = self.decoder_mut(key)?;
         lead.within(Stage::Segment, || decoder.launch())?;
         download.mark(Stages::DECODE_MASKS)?;
         let [logits, scores] = decoder.outputs() else { return Err(ModelError::NoModels) };
@@ -321,7 +265,7 @@ impl<'a> Resident<'a> {
     }
 
     /// The user's prompts in the segmenter's input, in groups of as many tokens each.
-    fn pack_prompts(&self, frames: &[Taken], prompted: &[Prompted]) -> Result<Vec<PromptGroup>, ModelError> {
+    fn pack_prompts(&self, frames: &[PendingFrame], prompted: &[Prompted]) -> Result<Vec<PromptGroup>, ModelError> {
         let Some(taken) = frames.first() else { return Ok(Vec::new()) };
         let transform = LongestSide::new(taken.frame.size(), IMAGE_SIDE as u32);
         let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| super::segmenter::to_input(&p.prompt, &transform)).collect();
@@ -340,7 +284,7 @@ impl<'a> Resident<'a> {
         for (group, rows) in groups.iter().zip(&layout.masks) {
             let key = (group.tokens, group.slots);
             let bytes = 4 * group.values.len();
-            let input = self.decoder(key)?.inputs().get(1).cloned().ok_or(ModelError::NoModels)?;
+            let input = self.decoder_mut(key)?.inputs().get(1).cloned().ok_or(ModelError::NoModels)?;
             let part = tokens.narrow(0, at, bytes).map_err(ModelError::op("prompts"))?;
             self.lead.within(Stage::Segment, || ops::floats_of_bytes(&part, &input)).map_err(ModelError::op("prompts"))?;
             self.outline(key, &[(0, rows)], result, download)?;
@@ -350,18 +294,18 @@ impl<'a> Resident<'a> {
     }
 
     /// The mask decoder for that many tokens a prompt and slots a frame.
-    fn decoder(&mut self, key: Key) -> Result<&Recording, ModelError> {
+    fn decoder_mut(&mut self, key: Key) -> Result<&mut CapturedGraph, ModelError> {
         if !self.decoders.contains_key(&key) {
-            let (Some(segmenter), Some(embedding)) = (self.models.segmenter, self.forward.outputs().last()) else {
+            let (Some(segmenter), Some(embedding)) = (&self.models.segmenter, self.forward.outputs().last()) else {
                 return Err(ModelError::NoModels);
             };
-            let recorded = self.lead.within(Stage::Load, || record_decoder(segmenter, embedding, key, self.batch))?;
-            self.decoders.insert(key, recorded);
+            let captured = self.lead.within(Stage::Load, || record_decoder(segmenter, embedding, key, self.batch))?;
+            self.decoders.insert(key, captured);
         }
-        self.decoders.get(&key).ok_or(ModelError::NoModels)
+        self.decoders.get_mut(&key).ok_or(ModelError::NoModels)
     }
 
-    /// What a landed flight holds, by frame; none if a frame has more objects than slots.
+    /// What a completed batch holds, by frame; none if a frame has more objects than slots.
     fn read(&mut self, packed: &Packed, prompted: &[Vec<Prompted>]) -> Result<Option<Vec<Objects>>, ModelError> {
         let Packed { download, layouts } = packed;
         let words = self.lead.within(Stage::Pack, || download.wait())?;
@@ -370,7 +314,7 @@ impl<'a> Resident<'a> {
         if has_slots && self.slots.note(layouts.iter().map(|layout| layout.objects(words)), room) {
             return Ok(None);
         }
-        let one = |(at, layout): (usize, &FrameLayout)| match self.models.detector {
+        let one = |(at, layout): (usize, &FrameLayout)| match &self.models.detector {
             Some(detector) => layout.detected(words, detector, has_slots),
             None => layout.outlined(words, prompted.get(at).map_or(&[][..], Vec::as_slice)),
         };
@@ -378,7 +322,54 @@ impl<'a> Resident<'a> {
     }
 }
 
-fn landed(frames: Vec<Taken>, objects: Vec<Objects>, submit: Duration, of_device: Vec<(&'static str, Duration)>) -> Vec<Landed> {
+impl Executor for Resident {
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight_batches.len() >= self.in_flight
+    }
+
+    fn submit(&mut self, frames: Vec<PendingFrame>) {
+        let batch = self.enqueue_batch(frames);
+        self.in_flight_batches.push_back(batch);
+    }
+
+    fn wait_next(&mut self) -> Option<Vec<CompletedFrame>> {
+        let mut batch = self.in_flight_batches.pop_front()?;
+        loop {
+            let InFlightBatch { frames, prompted, result, submit } = batch;
+            let mut packed = match result {
+                Ok(packed) => packed,
+                Err(error) => return Some(failed(frames, error)),
+            };
+            let number = frames.first().map_or(0, |frame| frame.number);
+            let objects = match Engine::in_frame(number, || self.read(&packed, &prompted)) {
+                Ok(objects) => objects,
+                Err(error) => return Some(failed(frames, error)),
+            };
+            let of_device = packed.download.take_times();
+            self.idle.push(packed.download);
+            match objects {
+                Some(objects) => return Some(completed(frames, objects, submit, of_device)),
+                // Not enough slots: the same frames again, with more.
+                None => batch = self.enqueue_batch(frames),
+            }
+        }
+    }
+
+    fn out_of_memory(&self, error: &ModelError) -> Option<OutOfMemory> {
+        error.out_of_memory(&self.lead)
+    }
+}
+
+fn completed(
+    frames: Vec<PendingFrame>,
+    objects: Vec<Objects>,
+    submit: Duration,
+    of_device: Vec<(&'static str, Duration)>,
+) -> Vec<CompletedFrame> {
     let count = frames.len().max(1) as u32;
     let mut times: Vec<(&'static str, Duration)> = vec![(Stages::SUBMIT, submit / count)];
     for (stage, time) in of_device {
@@ -387,16 +378,16 @@ fn landed(frames: Vec<Taken>, objects: Vec<Objects>, submit: Duration, of_device
             None => times.push((stage, time / count)),
         }
     }
-    frames.into_iter().zip(objects).map(|(taken, objects)| Landed { taken, objects, times: times.clone() }).collect()
+    frames.into_iter().zip(objects).map(|(pending, objects)| CompletedFrame { pending, objects, times: times.clone() }).collect()
 }
 
 /// The error is each frame's: the first gets it as it is, the others in words.
-fn failed(frames: Vec<Taken>, error: ModelError) -> Vec<Landed> {
+fn failed(frames: Vec<PendingFrame>, error: ModelError) -> Vec<CompletedFrame> {
     let words = error.to_string();
     let mut error = Some(error);
-    let each = frames.into_iter().map(|taken| {
+    let each = frames.into_iter().map(|pending| {
         let objects = Err(error.take().unwrap_or_else(|| ModelError::Batch(words.clone())));
-        Landed { taken, objects, times: Vec::new() }
+        CompletedFrame { pending, objects, times: Vec::new() }
     });
     each.collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{ModelError, Segmenter, resident::Models, resident_layout::Slots};
 use crate::{
-    engine::{Engine, Recording, Stage},
+    engine::{CapturedGraph, Engine, Stage},
     models::mobile_sam::{IMAGE_SIDE, PackedPrompts, Prompts, TOKEN_WIDTH},
     ops,
 };
@@ -38,9 +38,9 @@ impl PromptGroup {
 }
 
 /// Detector and image encoder side by side.
-pub(super) fn record_forward(models: Models<'_>, lead: &Engine, batch: usize) -> Result<Recording, ModelError> {
+pub(super) fn record_forward(models: &Models, lead: &Engine, batch: usize) -> Result<CapturedGraph, ModelError> {
     let mut inputs = Vec::new();
-    if let Some(detector) = models.detector {
+    if let Some(detector) = &models.detector {
         let config = detector.model().config();
         let (size, engine) = (config.input_size, detector.engine());
         inputs.push(engine.zeros(engine.dtype(), &[batch, size.height as usize, size.width as usize, config.channels()])?);
@@ -49,30 +49,30 @@ pub(super) fn record_forward(models: Models<'_>, lead: &Engine, batch: usize) ->
     if models.segmenter.is_some() {
         inputs.push(lead.zeros(lead.dtype(), &[batch, IMAGE_SIDE, IMAGE_SIDE, 3])?);
     }
-    Recording::new(lead, inputs, |inputs| -> Result<Vec<Tensor>, ModelError> {
+    CapturedGraph::new(lead, inputs, |inputs| -> Result<Vec<Tensor>, ModelError> {
         let (mut inputs, mut outputs) = (inputs.iter(), Vec::new());
-        if let (Some(detector), Some(pixels)) = (models.detector, models.detector.and_then(|_| inputs.next())) {
+        if let (Some(detector), Some(pixels)) = (&models.detector, models.detector.as_ref().and_then(|_| inputs.next())) {
             detector.engine().follow(lead)?;
             let found = lead.within(Stage::Detect, || detector.model().forward(pixels))?;
             outputs.extend([found.logits, found.pred_boxes]);
         }
-        if let (Some(segmenter), Some(pixels)) = (models.segmenter, inputs.next()) {
+        if let (Some(segmenter), Some(pixels)) = (&models.segmenter, inputs.next()) {
             outputs.push(lead.within(Stage::Segment, || segmenter.model().encode(pixels))?);
         }
-        if let Some(detector) = models.detector {
+        if let Some(detector) = &models.detector {
             lead.follow(detector.engine())?;
         }
         Ok(outputs)
     })
 }
 
-pub(super) fn record_decoder(segmenter: &Segmenter, embedding: &Tensor, key: Key, batch: usize) -> Result<Recording, ModelError> {
+pub(super) fn record_decoder(segmenter: &Segmenter, embedding: &Tensor, key: Key, batch: usize) -> Result<CapturedGraph, ModelError> {
     let ((tokens, slots), engine) = (key, segmenter.engine());
     let prompts = match tokens {
         BOX => engine.zeros(DType::F32, &[batch * slots, 4])?,
         _ => engine.zeros(DType::F32, &[slots, tokens, TOKEN_WIDTH])?,
     };
-    Recording::new(engine, vec![embedding.clone(), prompts], |inputs| -> Result<Vec<Tensor>, ModelError> {
+    CapturedGraph::new(engine, vec![embedding.clone(), prompts], |inputs| -> Result<Vec<Tensor>, ModelError> {
         let [embedding, prompts] = inputs else { return Err(ModelError::NoModels) };
         engine.within(Stage::Segment, || {
             let embedding = repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;

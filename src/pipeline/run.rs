@@ -164,7 +164,7 @@ impl Plan {
         }
         let decoder = Decoder::new(specs, &record, self, times)?;
         let writer = Writer::new(self, record, layout, times)?;
-        let batches = 2 * self.execution.batch * (1 + self.further.len());
+        let batches = 2 * self.execution.batch * (1 + self.replicas.len());
         let (to_infer, decoded) = sync_channel(batches.max(DECODED_AHEAD));
         let (to_write, results) = sync_channel(batches.max(RESULTS_AHEAD));
         thread::scope(|scope| {

@@ -6,7 +6,7 @@ use super::{
     prompts::Prompted,
 };
 use crate::{
-    engine::{Engine, Replays, Stage},
+    engine::{Engine, GraphCache, Stage},
     frame::{Frame, Mask, Object},
     geometry::LongestSide,
     models::mobile_sam::{IMAGE_SIDE, MaskOutput, MobileSam, ObjectPrompt, PackedPrompts, Prompts},
@@ -21,13 +21,12 @@ pub struct Segmenter {
     model: MobileSam,
     origin: ModelOrigin,
     multimask: bool,
-    replays: Replays,
 }
 
 impl Segmenter {
     /// A segmenter over a loaded model.
     pub fn new(engine: &Engine, model: MobileSam, origin: ModelOrigin) -> Self {
-        Self { engine: engine.clone(), model, origin, multimask: false, replays: Replays::default() }
+        Self { engine: engine.clone(), model, origin, multimask: false }
     }
 
     /// Whether each prompt gives three masks, of which the one with the best estimated IoU is kept.
@@ -75,23 +74,22 @@ impl Segmenter {
         made.map_err(ModelError::op("preprocessing"))
     }
 
-    /// Embeds an image, on a GPU by replaying what was captured. The embedding before is overwritten then.
-    ///
-    /// # Errors
-    /// [`ModelError`] if memory ran out or the device failed.
-    pub fn encode(&self, pixels: &Tensor) -> Result<Tensor, ModelError> {
+    /// Embeds an image, on a GPU by replaying what `graphs` holds; the next call overwrites the embedding then. `graphs` must be
+    /// used with this segmenter alone.
+    pub(super) fn encode_shared(&self, graphs: &mut GraphCache, pixels: &Tensor) -> Result<Tensor, ModelError> {
         let work =
             |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> { inputs.iter().map(|pixels| Ok(self.model.encode(pixels)?)).collect() };
-        let embedding = self.replays.run(&self.engine, 0, &[pixels], work)?.pop();
-        embedding.ok_or_else(|| unreachable!("an output for each input"))
+        graphs.run_shared(&self.engine, 0, &[pixels], work)?.pop().ok_or(ModelError::NoModels)
     }
 
-    /// Decodes a group of prompts, on a GPU by replaying what was captured for as many objects with as many tokens. What it gave
-    /// before for these is overwritten then.
-    ///
-    /// # Errors
-    /// [`ModelError`] if memory ran out or the device failed.
-    pub fn decode_group(&self, embedding: &Tensor, group: &PackedPrompts) -> Result<MaskOutput, ModelError> {
+    /// Decodes a group of prompts, on a GPU by replaying what `graphs` holds for as many objects with as many tokens; the next call
+    /// for these overwrites the output then.
+    pub(super) fn decode_group_shared(
+        &self,
+        graphs: &mut GraphCache,
+        embedding: &Tensor,
+        group: &PackedPrompts,
+    ) -> Result<MaskOutput, ModelError> {
         let (values, shape) = group.values();
         let tokens = self.engine.upload_f32(Stage::Segment, values, &shape)?;
         let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
@@ -100,9 +98,9 @@ impl Segmenter {
             Ok(vec![output.low_res_masks, output.iou_predictions])
         };
         let number = 1 + u64::from(self.multimask);
-        match <[Tensor; 2]>::try_from(self.replays.run(&self.engine, number, &[embedding, &tokens], work)?) {
+        match <[Tensor; 2]>::try_from(graphs.run_shared(&self.engine, number, &[embedding, &tokens], work)?) {
             Ok([low_res_masks, iou_predictions]) => Ok(MaskOutput { low_res_masks, iou_predictions }),
-            Err(_) => unreachable!("two outputs"),
+            Err(_) => Err(ModelError::NoModels),
         }
     }
 
@@ -118,23 +116,24 @@ impl Segmenter {
         Ok(ops::bits_to_runs(&self.engine.download_u32(Stage::Mask, &bits)?, frame))
     }
 
-    /// Nodes of the graphs captured so far.
-    pub fn graph_nodes(&self) -> Vec<usize> {
-        self.replays.nodes()
-    }
-
     /// Outlines the prompted objects of a frame: encodes it once, decodes all prompts, brings the masks to the frame's
     /// resolution. An object without a box of its own gets its mask's.
     ///
     /// # Errors
     /// [`ModelError`] for prompts the model does not take or if memory ran out.
-    pub(super) fn segment(&self, frame: &Frame, prompted: Vec<Prompted>, times: &StageTimes) -> Result<Vec<Object>, ModelError> {
+    pub(super) fn segment(
+        &self,
+        graphs: &mut GraphCache,
+        frame: &Frame,
+        prompted: Vec<Prompted>,
+        times: &StageTimes,
+    ) -> Result<Vec<Object>, ModelError> {
         if prompted.is_empty() {
             return Ok(Vec::new());
         }
         let engine = &self.engine;
         let pixels = engine.within(Stage::Preprocess, || times.time(Stages::SEGMENT_PREPROCESS, || self.preprocess(frame)))?;
-        let embedding = engine.within(Stage::Segment, || times.time(Stages::ENCODE, || self.encode(&pixels)))?;
+        let embedding = engine.within(Stage::Segment, || times.time(Stages::ENCODE, || self.encode_shared(graphs, &pixels)))?;
         let size = frame.size();
         let transform = LongestSide::new(size, IMAGE_SIDE as u32);
         let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| to_input(&p.prompt, &transform)).collect();
@@ -143,7 +142,7 @@ impl Segmenter {
 
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
         for group in PackedPrompts::pack(&prompts)? {
-            let decode = || times.time(Stages::DECODE_MASKS, || self.decode(&embedding, &group));
+            let decode = || times.time(Stages::DECODE_MASKS, || self.decode(graphs, &embedding, &group));
             let (logits, scores) = engine.within(Stage::Segment, decode)?;
             let masks = || times.time(Stages::MASKS, || self.masks(&logits, scaled, full));
             let runs = engine.within(Stage::Mask, masks)?;
@@ -163,8 +162,8 @@ impl Segmenter {
     }
 
     /// Logits `[N, 256, 256]` and estimated IoU of the mask that is kept for each object of a group.
-    fn decode(&self, embedding: &Tensor, group: &PackedPrompts) -> Result<(Tensor, Vec<f32>), ModelError> {
-        let output = self.decode_group(embedding, group)?;
+    fn decode(&self, graphs: &mut GraphCache, embedding: &Tensor, group: &PackedPrompts) -> Result<(Tensor, Vec<f32>), ModelError> {
+        let output = self.decode_group_shared(graphs, embedding, group)?;
         let (objects, masks) = output.iou_predictions.dims2().map_err(ModelError::op("mask decoder"))?;
         let scores = self.engine.download_f32(Stage::Pack, &output.iou_predictions)?;
         let best: Vec<usize> = scores.chunks_exact(masks.max(1)).map(best_of).collect();

@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
             Finished::OutOfMemory(lack) => observer.event(Event::OutOfMemory(&lack)),
             Finished::Fallback { from, to, reason } => {
                 observer.event(Event::Fallback { from: &from, to: &to, reason: &reason });
-                self.notices.push(format!("{from} was given up for the {to}: {reason}"));
+                self.notices.push(format!("{from} was replaced by the {to}: {reason}"));
             }
             Finished::Ended(info) => {
                 self.sinks.end_source(&info)?;

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use ultramotion::{
-    engine::{Engine, GraphContents, Precision, Recording, Watcher, Work},
+    engine::{CapturedGraph, Engine, GraphContents, Precision, Watcher, Work},
     models::mobile_sam::Prompts,
     ops::kernel_times,
     pipeline::{Execution, Mode, ModelError},
@@ -46,7 +46,7 @@ pub(crate) fn models(engine: &Engine) -> Outcome {
         let counted = || -> Result<(usize, usize), ModelError> {
             work(&inputs)?;
             let own = kernel_times(|| work(&inputs).map(drop))?.len();
-            Recording::new(engine, inputs.clone(), work)?;
+            CapturedGraph::new(engine, inputs.clone(), work)?;
             Ok((own, *latest.0.lock().expect("lock")))
         };
         match counted() {

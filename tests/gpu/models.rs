@@ -6,7 +6,7 @@ use crate::{
 };
 use candle_core::{DType, Device, Tensor};
 use ultramotion::{
-    engine::{Engine, Params, Replays, Stage},
+    engine::{Engine, GraphCache, Params, Stage},
     geometry::Size,
     models::{
         dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels, match_queries},
@@ -97,7 +97,7 @@ pub(crate) fn dfine(engine: &Engine, size: &str) -> Outcome {
                 }
             }
         }
-        let replays = Replays::default();
+        let mut replays = GraphCache::default();
         let forward = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
             let output = gpu.forward(&inputs[0])?;
             Ok(vec![output.logits, output.pred_boxes])
@@ -201,7 +201,7 @@ pub(crate) fn mobile_sam(engine: &Engine) -> Outcome {
                     &expected.iou_predictions,
                     tolerance,
                 );
-                let replays = Replays::default();
+                let mut replays = GraphCache::default();
                 let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
                     let output = decode(&inputs[0], &inputs[1])?;
                     Ok(vec![output.low_res_masks, output.iou_predictions])
@@ -219,7 +219,7 @@ pub(crate) fn mobile_sam(engine: &Engine) -> Outcome {
             }
         }
         if let Ok(found) = found {
-            let replays = Replays::default();
+            let mut replays = GraphCache::default();
             let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> { Ok(vec![gpu.encode(&inputs[0])?]) };
             let eager = host(engine, &found)?;
             for turn in 0..2 {

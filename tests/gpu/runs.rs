@@ -90,7 +90,7 @@ pub(crate) fn run(
         settings: BTreeMap::new(),
         execution,
         further,
-        given_up: None,
+        oom_device: None,
         fallback,
         device: "test".to_owned(),
         observer: kept.clone(),
@@ -112,7 +112,7 @@ fn read_json(path: &Path) -> Result<serde_json::Value, String> {
 pub(crate) fn detect(engine: &Engine, confidence: f32) -> Result<Task, String> {
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
     let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[]));
-    Ok(Task::Detect(Box::new(detector.map_err(text)?)))
+    Ok(Task::Detect(Arc::new(detector.map_err(text)?)))
 }
 
 /// The bundled models.
@@ -122,7 +122,7 @@ pub(crate) fn pipeline(engine: &Engine, confidence: f32, multimask: bool) -> Res
         load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[])).map_err(text)?;
     let sibling = engine.sibling().map_err(text)?;
     let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ()).map_err(text)?.with_multimask(multimask);
-    Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
+    Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
 }
 
 /// The bundled segmenter with three boxes and two points.
@@ -139,7 +139,7 @@ pub(crate) fn segment(engine: &Engine) -> Result<Task, String> {
         points: vec![point(150.0, 160.0, PointLabel::Foreground), point(300.0, 310.0, PointLabel::Background)],
         ..UserPrompts::default()
     };
-    Ok(Task::Segment(Box::new(segmenter), Box::new(prompts)))
+    Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts)))
 }
 
 /// Intersection over union of two masks of the same frame, 1 for two empty ones.

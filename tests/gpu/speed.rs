@@ -7,7 +7,7 @@ use crate::{
 use candle_core::{DType, Tensor};
 use std::time::Instant;
 use ultramotion::{
-    engine::{Engine, Replays},
+    engine::{Engine, GraphCache},
     models::mobile_sam::Prompts,
     ops::{KernelTime, kernel_times},
     pipeline::ModelError,
@@ -15,9 +15,9 @@ use ultramotion::{
 
 /// Median and least time of a replay in milliseconds, its input's copy included, and that of replays one after another.
 fn replay(engine: &Engine, what: &str, inputs: &[&Tensor], work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError>) {
-    let replays = Replays::default();
+    let mut replays = GraphCache::default();
     let timed = || -> Result<(f64, f64, f64, f64), ModelError> {
-        let run = || replays.run(engine, 0, inputs, &work).map(drop);
+        let mut run = || replays.replay(engine, 0, inputs, &work);
         for _ in 0..10 {
             run()?;
         }

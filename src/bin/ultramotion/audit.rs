@@ -128,7 +128,7 @@ fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Resul
     let detector = inputs::selecting(inputs::detector(&args.detector, engine, terminal)?, &args.selection)?;
     // On a stream of its own it works beside the detector, as in `pipeline`.
     let segmenter = inputs::segmenter(&args.segmenter, &engine.sibling()?, terminal)?;
-    Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
+    Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
 }
 
 /// A bar for each pass.

@@ -8,7 +8,7 @@ use crate::{
     terminal::Terminal,
 };
 use serde_json::json;
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 use ultramotion::{
     engine::Engine,
     frame::Frame,
@@ -23,9 +23,9 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     // Without any name the program's own pair is timed; with one name that model alone.
     let neither = args.detector.is_none() && args.segmenter.is_none();
     let detector = (neither || args.detector.is_some()).then(|| DetectorArgs { detector: args.detector.clone(), labels: None });
-    let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?;
+    let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?.map(Arc::new);
     let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs { segmenter: args.segmenter.clone() });
-    let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal)).transpose()?;
+    let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal)).transpose()?.map(Arc::new);
     let frames = match &args.input {
         Some(input) => first_frames(input, 16, inputs::decode(&args.decode)?, &engine)?,
         None => vec![test_frame()],
@@ -39,8 +39,8 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
 
 fn time(
     bench: &Bench,
-    detector: Option<&Detector>,
-    segmenter: Option<&Segmenter>,
+    detector: Option<&Arc<Detector>>,
+    segmenter: Option<&Arc<Segmenter>>,
     frames: &[Frame],
     batch: usize,
 ) -> anyhow::Result<Vec<StageTiming>> {

@@ -21,7 +21,7 @@ use ultramotion::{
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let more = [("stored-values", json!(args.stored_values))];
     let task = Task::Extract { stored_values: args.stored_values };
-    let prepared = Prepared { task, further: Vec::new(), given_up: None, fallback: None, execution: Execution::default() };
+    let prepared = Prepared { task, replicas: Vec::new(), oom_device: None, fallback: None, execution: Execution::default() };
     run(prepared, &args.input, &args.output, &more, None, terminal)
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Res
     let (detector, selection, speaker) = (args.detector.clone(), args.selection.clone(), terminal.clone());
     let make = move |engine: &Engine| {
         let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
-        Ok(Task::Detect(Box::new(detector)))
+        Ok(Task::Detect(Arc::new(detector)))
     };
     let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, &selection_settings(&args.selection), None, terminal)
@@ -44,7 +44,7 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
         let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
         // On a stream of its own it works beside the detector.
         let segmenter = inputs::segmenter(&segmenter, &engine.sibling()?, &speaker)?;
-        Ok(Task::Pipeline(Box::new(detector), Box::new(segmenter)))
+        Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
     };
     let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, &selection_settings(&args.selection), args.kpi.as_deref(), terminal)
@@ -64,7 +64,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
     let (segmenter, multimask, speaker) = (args.segmenter.clone(), args.multimask, terminal.clone());
     let make = move |engine: &Engine| {
         let segmenter = inputs::segmenter(&segmenter, engine, &speaker)?.with_multimask(multimask);
-        Ok(Task::Segment(Box::new(segmenter), Box::new(prompts.clone())))
+        Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts.clone())))
     };
     let prepared = prepare(&args.device, &args.execution, make)?;
     let more = [
@@ -80,9 +80,9 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
 /// A task on its devices.
 struct Prepared {
     task: Task,
-    /// The same on further GPUs.
-    further: Vec<Task>,
-    given_up: Option<OutOfMemory>,
+    /// The same on replicas GPUs.
+    replicas: Vec<Task>,
+    oom_device: Option<OutOfMemory>,
     fallback: Option<Fallback>,
     execution: Execution,
 }
@@ -110,12 +110,12 @@ fn prepare(
             return Err(lack.into());
         }
         let task = make(&Engine::cpu())?;
-        return Ok(Prepared { task, further: Vec::new(), given_up: Some(lack), fallback: None, execution: Execution::default() });
+        return Ok(Prepared { task, replicas: Vec::new(), oom_device: Some(lack), fallback: None, execution: Execution::default() });
     }
     let make = move || make(&Engine::cpu()).map_err(|e| e.downcast().unwrap_or_else(|e| ModelError::Batch(format!("{e:#}"))));
-    let fallback = args.allow_cpu_fallback.then(|| Box::new(make) as Fallback);
+    let fallback = args.allow_cpu_fallback.then(|| Arc::new(make) as Fallback);
     let task = tasks.remove(0);
-    Ok(Prepared { task, further: tasks, given_up: None, fallback, execution })
+    Ok(Prepared { task, replicas: tasks, oom_device: None, fallback, execution })
 }
 
 fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {
@@ -130,7 +130,7 @@ fn run(
     kpi: Option<&Path>,
     terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Exit> {
-    let Prepared { task, further, given_up, fallback, execution } = prepared;
+    let Prepared { task, replicas, oom_device, fallback, execution } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
     if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
         return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
@@ -156,14 +156,14 @@ fn run(
         outputs,
         arguments: inputs::command_line(),
         device: std::iter::once(&task)
-            .chain(&further)
+            .chain(&replicas)
             .filter_map(Task::engine)
             .map(Engine::name)
             .reduce(|all, one| format!("{all},{one}"))
             .unwrap_or_else(|| "cpu".to_owned()),
         execution,
-        further,
-        given_up,
+        replicas,
+        oom_device,
         fallback,
         observer: Arc::new(observers),
         cancel,

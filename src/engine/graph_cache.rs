@@ -1,50 +1,87 @@
 //! Work on tensors of the same shapes, captured once as a CUDA graph and replayed by one launch.
 
 use super::{
-    Engine, EngineError,
+    Direction, Engine, EngineError,
     cuda::{self, Graph},
 };
 use candle_core::{DType, Tensor};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
-    sync::{Mutex, PoisonError},
+    thread::{self, ThreadId},
 };
 
-/// What tells captured work apart: the caller's number, and types and shapes of the inputs.
+/// What identifies captured work: the caller's number, and types and shapes of the inputs.
 type Key = (u64, Vec<(DType, Vec<usize>)>);
 
 /// Captured work, by the caller's number and the inputs' types and shapes. On the CPU work is simply done.
 ///
 /// Strided operations of the tensor library keep their dimensions in device memory that belongs to the thread that captured:
-/// one thread does all work with a `Replays`.
+/// on another thread the work is captured anew.
+///
+/// A replay writes its results into the captured graph's own memory. So that no caller reads the results of another call,
+/// a replay needs the cache for itself (`&mut`), and [`GraphCache::run`] returns copies.
 #[derive(Default)]
-pub struct Replays {
-    captured: Mutex<HashMap<Key, Captured>>,
+pub struct GraphCache {
+    captured: HashMap<Key, Captured>,
 }
 
 struct Captured {
+    thread: ThreadId,
     graph: Graph,
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
 }
 
-impl fmt::Debug for Replays {
+impl fmt::Debug for GraphCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Replays ({})", self.captured.lock().unwrap_or_else(PoisonError::into_inner).len())
+        write!(f, "GraphCache of {} graphs", self.captured.len())
     }
 }
 
-impl Replays {
+impl GraphCache {
     /// Does `work` on `inputs`: the first time for a `number` and the inputs' types and shapes as usual, to prepare what is made
-    /// once, and captures it; from then on by a replay. `work` must ask the same of the device each time.
+    /// once, and captures it; from then on by a replay. `work` must enqueue the same operations each time.
     ///
-    /// The results are the captured work's own memory: the next call with the same number and shapes overwrites them.
+    /// The results are tensors of their own, on the device of `engine`.
     ///
     /// # Errors
-    /// Those of `work`, and [`EngineError`] if the device failed.
+    /// Those of `work`, and [`EngineError`] if the device failed or has no memory for the copies.
     pub fn run<E: From<EngineError>>(
-        &self,
+        &mut self,
+        engine: &Engine,
+        number: u64,
+        inputs: &[&Tensor],
+        work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
+    ) -> Result<Vec<Tensor>, E> {
+        let shared = self.run_shared(engine, number, inputs, work)?;
+        if engine.is_cpu() {
+            return Ok(shared);
+        }
+        Ok(shared.iter().map(cuda::duplicate).collect::<Result<_, _>>()?)
+    }
+
+    /// As [`GraphCache::run`] without the results, for timing.
+    ///
+    /// # Errors
+    /// As [`GraphCache::run`].
+    pub fn replay<E: From<EngineError>>(
+        &mut self,
+        engine: &Engine,
+        number: u64,
+        inputs: &[&Tensor],
+        work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
+    ) -> Result<(), E> {
+        self.run_shared(engine, number, inputs, work).map(drop)
+    }
+
+    /// As [`GraphCache::run`], but the results are the captured graph's own memory: the next replay of the same work
+    /// overwrites them. The caller must have read them, or enqueued what reads them on the same stream, before that.
+    ///
+    /// # Errors
+    /// As [`GraphCache::run`].
+    pub(crate) fn run_shared<E: From<EngineError>>(
+        &mut self,
         engine: &Engine,
         number: u64,
         inputs: &[&Tensor],
@@ -54,59 +91,62 @@ impl Replays {
             return work(&inputs.iter().map(|&t| t.clone()).collect::<Vec<_>>());
         };
         let key = (number, inputs.iter().map(|t| cuda::form(t)).collect());
-        let mut all = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
-        let captured = match all.get(&key) {
-            Some(captured) => {
+        let this_thread = thread::current().id();
+        if self.captured.get(&key).is_some_and(|captured| captured.thread != this_thread) {
+            self.captured.remove(&key);
+        }
+        let captured = match self.captured.entry(key) {
+            Entry::Occupied(known) => {
+                let captured = known.into_mut();
                 for (own, given) in captured.inputs.iter().zip(inputs) {
                     let given = given.contiguous().map_err(|e| EngineError::Tensor { what: "an input", source: Box::new(e) })?;
                     cuda::copy(device, own, &given)?;
                 }
                 captured
             }
-            None => {
+            Entry::Vacant(place) => {
                 let captured = Captured::new(device, inputs, work)?;
                 engine.ledger().captured(|| captured.graph.contents());
-                all.entry(key).or_insert(captured)
+                place.insert(captured)
             }
         };
         captured.graph.launch()?;
         Ok(captured.outputs.clone())
     }
 
-    /// Nodes of each graph so far.
+    /// Number of nodes of each graph so far.
     pub fn nodes(&self) -> Vec<usize> {
-        self.captured.lock().unwrap_or_else(PoisonError::into_inner).values().map(|c| c.graph.nodes()).collect()
+        self.captured.values().map(|c| c.graph.nodes()).collect()
     }
 }
 
 /// Work on tensors of its own, captured once and replayed by one launch: nothing is copied in or out.
-pub struct Recording {
+pub struct CapturedGraph {
     // Results are freed before the graph that made them.
     outputs: Vec<Tensor>,
     inputs: Vec<Tensor>,
     graph: Graph,
 }
 
-impl fmt::Debug for Recording {
+impl fmt::Debug for CapturedGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Recording of {} nodes", self.graph.nodes())
+        write!(f, "CapturedGraph of {} nodes", self.graph.nodes())
     }
 }
 
-impl Recording {
+impl CapturedGraph {
     /// Does `work` on `inputs` once, to prepare what is made once, captures it, and launches it. Each launch reads what the inputs then
-    /// hold. `work` must ask the same of the device each time; work on a sibling's stream must be joined in it
+    /// hold. `work` must enqueue the same operations each time; work on the stream of another engine must be joined in it
     /// ([`Engine::follow`]).
     ///
     /// # Errors
-    /// Those of `work`, [`EngineError::NotOnGpu`] on the CPU, and [`EngineError::Driver`] if the device failed.
+    /// Those of `work`, [`EngineError::NotOnGpu`] on the CPU, and [`EngineError::Driver`] if the device failed or `work` copies from the host.
     pub fn new<E: From<EngineError>>(
         engine: &Engine,
         inputs: Vec<Tensor>,
         work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
     ) -> Result<Self, E> {
         let device = cuda::inner(engine.device()).ok_or(EngineError::NotOnGpu)?;
-        let _guard = device.enable_cuda_graph_htod_cache();
         drop(work(&inputs)?);
         cuda::trim(device)?;
         let mut outputs = Vec::new();
@@ -114,26 +154,32 @@ impl Recording {
             outputs = work(&inputs)?;
             Ok::<_, E>(())
         })?;
-        engine.ledger().captured(|| graph.contents());
+        let contents = graph.contents();
+        if contents.copies.iter().any(|(direction, _)| *direction == Some(Direction::HostToDevice)) {
+            // Its source would be gone at the next launch.
+            let reason = "it copies from host memory; only operations that read device memory can be captured".to_owned();
+            return Err(EngineError::Driver { what: "capture of a graph", reason }.into());
+        }
+        engine.ledger().captured(|| contents);
         graph.launch()?;
         Ok(Self { outputs, inputs, graph })
     }
 
-    /// Asks the device to do it once more.
+    /// Enqueues a replay.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
-    pub fn launch(&self) -> Result<(), EngineError> {
+    pub fn launch(&mut self) -> Result<(), EngineError> {
         self.graph.launch()
     }
 
-    /// What it reads, to be written to.
-    pub fn inputs(&self) -> &[Tensor] {
+    /// What it reads, to be written to before a launch, on the same stream.
+    pub(crate) fn inputs(&self) -> &[Tensor] {
         &self.inputs
     }
 
-    /// What it makes: each launch overwrites it.
-    pub fn outputs(&self) -> &[Tensor] {
+    /// What it makes: each launch overwrites it. What reads it must be enqueued on the same stream before that.
+    pub(crate) fn outputs(&self) -> &[Tensor] {
         &self.outputs
     }
 
@@ -163,6 +209,6 @@ impl Captured {
             }
             Ok::<_, E>(())
         })?;
-        Ok(Self { graph, inputs, outputs })
+        Ok(Self { thread: thread::current().id(), graph, inputs, outputs })
     }
 }

@@ -5,17 +5,45 @@ use candle_core::Tensor;
 
 /// Captured work: none in this build.
 #[derive(Debug, Default)]
-pub struct Replays {
+pub struct GraphCache {
     _nothing: (),
 }
 
-impl Replays {
+impl GraphCache {
     /// Does `work` on `inputs`.
     ///
     /// # Errors
     /// Those of `work`.
     pub fn run<E: From<EngineError>>(
-        &self,
+        &mut self,
+        engine: &Engine,
+        number: u64,
+        inputs: &[&Tensor],
+        work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
+    ) -> Result<Vec<Tensor>, E> {
+        self.run_shared(engine, number, inputs, work)
+    }
+
+    /// Does `work` on `inputs`, for timing.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn replay<E: From<EngineError>>(
+        &mut self,
+        engine: &Engine,
+        number: u64,
+        inputs: &[&Tensor],
+        work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
+    ) -> Result<(), E> {
+        self.run_shared(engine, number, inputs, work).map(drop)
+    }
+
+    /// Does `work` on `inputs`.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub(crate) fn run_shared<E: From<EngineError>>(
+        &mut self,
         _: &Engine,
         _: u64,
         inputs: &[&Tensor],
@@ -32,9 +60,9 @@ impl Replays {
 
 /// Cannot be made in this build.
 #[derive(Debug)]
-pub enum Recording {}
+pub enum CapturedGraph {}
 
-impl Recording {
+impl CapturedGraph {
     /// No graph can be captured.
     ///
     /// # Errors
@@ -47,17 +75,17 @@ impl Recording {
     ///
     /// # Errors
     /// None.
-    pub fn launch(&self) -> Result<(), EngineError> {
+    pub fn launch(&mut self) -> Result<(), EngineError> {
         match *self {}
     }
 
     /// Never called.
-    pub fn inputs(&self) -> &[Tensor] {
+    pub(crate) fn inputs(&self) -> &[Tensor] {
         match *self {}
     }
 
     /// Never called.
-    pub fn outputs(&self) -> &[Tensor] {
+    pub(crate) fn outputs(&self) -> &[Tensor] {
         match *self {}
     }
 
