@@ -235,7 +235,6 @@ impl AuditPlan {
             outputs: OutputSet::new([OutputKind::Coco]),
             stills: false,
             arguments: self.arguments.clone(),
-            settings: BTreeMap::new(),
             observer: Arc::new(vec![sampler.clone() as Arc<dyn Observer>, observer, forward]),
             cancel: stop,
             task,

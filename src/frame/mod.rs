@@ -1,11 +1,13 @@
 //! What travels through the pipeline: images, frames, detected objects, masks and a frame's result.
 
+mod confidence;
 mod image;
 mod mask;
 mod object;
 mod pixels;
 
 pub use self::image::{Channels, Image, StoredImage};
+pub use confidence::{Confidence, ConfidenceError};
 pub use mask::Mask;
 pub use object::{FrameResult, Object};
 pub use pixels::{DevicePicture, NotOnHost, Pixels};

@@ -39,7 +39,6 @@ pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 use conv2d::Residual;
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
-pub use cpu::RecyclingAllocator;
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::{Linear, Precision};

@@ -12,7 +12,7 @@ pub(super) const RECORD: usize = 6;
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectChoice<'a> {
     /// Least logit.
-    pub least_logit: f32,
+    pub min_logit: f32,
     /// Most objects.
     pub most: usize,
     /// For each class 1 where it may be chosen and 0 where not, `[K]` u32; all may if none.

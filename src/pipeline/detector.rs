@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, GraphCache, Stage},
-    frame::{Frame, Object},
+    frame::{Confidence, Frame, Object},
     geometry::Size,
     models::dfine::{
         self, Labels,
@@ -23,19 +23,21 @@ pub struct Detector {
     model: dfine::Detector,
     origin: ModelOrigin,
     selection: Selection,
+    /// Of `selection`, as it was given.
+    confidence: Confidence,
 }
 
 impl Detector {
     /// A detector over a loaded model, with the default selection.
     pub fn new(engine: &Engine, model: dfine::Detector, origin: ModelOrigin) -> Self {
-        Self { engine: engine.clone(), model, origin, selection: Selection::default() }
+        Self { engine: engine.clone(), model, origin, selection: Selection::default(), confidence: Confidence::DEFAULT }
     }
 
-    /// Which findings become objects: least score, most objects, and classes by name or number (all if empty).
+    /// Which findings become objects: threshold of scores, maximum number, and classes by name or number (all if empty).
     ///
     /// # Errors
     /// [`ModelError::UnknownClass`] for a class that the model has not.
-    pub fn with_selection(mut self, confidence: f32, max_objects: usize, classes: &[String]) -> Result<Self, ModelError> {
+    pub fn with_selection(mut self, confidence: Confidence, max_objects: usize, classes: &[String]) -> Result<Self, ModelError> {
         let mut chosen = vec![classes.is_empty(); self.labels().len()];
         for class in classes {
             let index = self.labels().find(class).or_else(|| class.parse().ok());
@@ -43,8 +45,25 @@ impl Detector {
             *place.ok_or_else(|| ModelError::UnknownClass(class.clone(), known(self.labels())))? = true;
         }
         let classes = (!classes.is_empty()).then_some(chosen);
-        self.selection = Selection { threshold: confidence, max_objects, classes };
+        self.confidence = confidence;
+        self.selection = Selection { threshold: confidence.as_f32(), max_objects, classes };
         Ok(self)
+    }
+
+    /// The threshold of scores.
+    pub fn confidence(&self) -> Confidence {
+        self.confidence
+    }
+
+    /// The maximum number of objects of a frame.
+    pub(super) fn selection_limit(&self) -> usize {
+        self.selection.max_objects
+    }
+
+    /// Names of the classes that may be chosen; none if all may.
+    pub(super) fn chosen_classes(&self) -> Option<Vec<&str>> {
+        let chosen = self.selection.classes.as_ref()?;
+        Some(self.labels().iter().zip(chosen).filter(|(_, chosen)| **chosen).map(|(name, _)| &**name).collect())
     }
 
     /// Names of the classes.
@@ -135,7 +154,7 @@ impl Detector {
 
     /// The lowest logit that makes an object.
     pub(super) fn min_logit(&self) -> f32 {
-        if self.selection.max_objects == 0 { f32::INFINITY } else { postprocess::least_logit(self.selection.threshold) }
+        if self.selection.max_objects == 0 { f32::INFINITY } else { postprocess::min_logit(self.selection.threshold) }
     }
 
     /// For each class 1 where it may be chosen and 0 where not, on the device; none where all may.

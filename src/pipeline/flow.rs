@@ -279,10 +279,7 @@ mod tests {
         sinks::{OutputMode, OutputSet},
         sources::SourceOptions,
     };
-    use std::{
-        collections::BTreeMap,
-        sync::{Arc, Mutex},
-    };
+    use std::sync::{Arc, Mutex};
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
@@ -314,7 +311,6 @@ mod tests {
             outputs: OutputSet::default_for(false),
             stills: false,
             arguments: Vec::new(),
-            settings: BTreeMap::new(),
             execution: Execution::default(),
             replicas: Vec::new(),
             oom_device: Some(lack),

@@ -1,9 +1,10 @@
 //! Sources, models and sinks composed into a plan, and the plan run.
 //!
 //! ```no_run
-//! use std::{collections::BTreeMap, sync::Arc};
+//! use std::sync::Arc;
 //! use ultramotion::{
 //!     engine::{DeviceSpec, Engine},
+//!     frame::Confidence,
 //!     pipeline::{Cancel, Execution, OnError, Plan, Task, load_detector, load_segmenter},
 //!     sinks::OutputMode,
 //!     sources::{ExpandOptions, SourceOptions, expand},
@@ -13,7 +14,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let engine = Engine::open(DeviceSpec::Auto)?;
 //! let hub = Hub::new(HubConfig::from_env()?);
-//! let detector = load_detector(&engine, Some("dfine-s"), None, &hub, &mut ())?.with_selection(0.5, 100, &[])?;
+//! let detector = load_detector(&engine, Some("dfine-s"), None, &hub, &mut ())?.with_selection(Confidence::DEFAULT, 100, &[])?;
 //! let segmenter = load_segmenter(&engine, Some("mobile-sam"), &hub, &mut ())?;
 //! let task = Task::Pipeline(Arc::new(detector), Arc::new(segmenter));
 //! let inputs = expand(&["clip.mp4".into()], ExpandOptions::default(), &mut std::io::empty());
@@ -28,7 +29,6 @@
 //!     output_mode: OutputMode::Fresh,
 //!     stills: false,
 //!     arguments: Vec::new(),
-//!     settings: BTreeMap::new(),
 //!     execution: Execution::of(&engine),
 //!     replicas: Vec::new(),
 //!     oom_device: None,
@@ -50,6 +50,7 @@ mod doctor;
 mod error;
 mod execution;
 mod executor;
+mod fingerprint;
 mod flow;
 mod init;
 mod kpi;

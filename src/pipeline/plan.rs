@@ -6,7 +6,6 @@ use crate::{
     sinks::{Classes, OutputKind, OutputMode, OutputSet},
     sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
-use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// What is done with each frame.
@@ -145,8 +144,6 @@ pub struct Plan {
     pub stills: bool,
     /// The command line, for `run.json`.
     pub arguments: Vec<String>,
-    /// What the results depend on, for `run.json`: a run is resumed only where these are the same.
-    pub settings: BTreeMap<String, Value>,
     /// How frames go through the models.
     pub execution: Execution,
     /// The same task on further GPUs, among which batches are dealt out in turn in the resident mode.

@@ -1,7 +1,7 @@
 //! What the user asks the segmenter to outline.
 
 use crate::{
-    frame::{Frame, Object},
+    frame::{Confidence, Frame, Object},
     geometry::BoxXyxy,
     models::mobile_sam::{ObjectPrompt, PointLabel, PointPrompt},
     sinks::BoxPrompts,
@@ -28,8 +28,8 @@ pub struct UserPrompts {
     pub points: Vec<PointPrompt>,
     /// Boxes of each frame.
     pub of_frames: Option<BoxPrompts>,
-    /// Least score of a box in `of_frames`.
-    pub confidence: f32,
+    /// Threshold of the scores of boxes in `of_frames`.
+    pub confidence: Confidence,
 }
 
 /// A box from `x0,y0,x1,y1`.
@@ -112,7 +112,7 @@ impl UserPrompts {
     fn prompts_of_file(&self, frame: &Frame) -> Vec<Prompted> {
         let Some(prompts) = &self.of_frames else { return Vec::new() };
         let size = frame.size();
-        let found = prompts.of(frame).unwrap_or_default().iter().filter(|p| p.score >= self.confidence).filter_map(|p| {
+        let found = prompts.of(frame).unwrap_or_default().iter().filter(|p| self.confidence.passes(p.score)).filter_map(|p| {
             let bbox = Some(p.bbox.clamped(size)).filter(BoxXyxy::is_valid)?;
             Some(Object { bbox, score: p.score, class: p.class, label: p.label.clone(), mask: None, mask_score: None })
         });

@@ -232,7 +232,7 @@ impl Resident {
         let [logits, boxes, ..] = self.forward.outputs() else { return Err(ModelError::NoModels) };
         let one = |at: usize, layout: &FrameLayout| -> ops::Result<()> {
             let choice = ObjectChoice {
-                least_logit: self.min_logit,
+                min_logit: self.min_logit,
                 most: detector.max_objects(),
                 classes: self.classes.as_ref(),
                 frame: layout.size.rows_columns(),

@@ -51,7 +51,7 @@ impl Plan {
     /// had other inputs, models or settings. What was done until then is kept.
     pub fn run(self) -> Result<Summary, PipelineError> {
         let folder = OutputDir::prepare(&self.output, self.output_mode)?;
-        let mut report = RunReport::start(self.arguments.clone(), self.settings.clone(), self.model_reports(), self.device.clone());
+        let mut report = RunReport::start(self.arguments.clone(), self.fingerprint(), self.model_reports(), self.device.clone());
         let layout = folder.layout().clone();
         let record = match folder.earlier() {
             Some(earlier) => {
@@ -99,7 +99,7 @@ impl Plan {
                 }
             }
             Err(error) => {
-                report.errors.push(InputProblem { input: self.output.display().to_string(), problem: error.to_string() });
+                report.failure = Some(error.to_string());
                 (RunStatus::Failed, 2)
             }
         }
@@ -127,10 +127,12 @@ impl Plan {
         (specs, errors)
     }
 
-    /// Whether the sources that ended in an earlier run are still the first ones.
+    /// Whether the sources that ended in an earlier run, and the one it was at, are still the first ones.
     fn check_inputs(&self, record: &Record, specs: &[SourceSpec]) -> Result<(), PipelineError> {
-        for (ordinal, end) in record.ends()?.enumerate() {
-            let earlier = end?.name;
+        let ended = record.ends()?.map(|end| Ok::<_, PipelineError>(end?.name));
+        let open = record.open_source().map(|name| Ok(name.to_owned()));
+        for (ordinal, earlier) in ended.chain(open).enumerate() {
+            let earlier = earlier?;
             let now = specs.get(ordinal).map(|spec| spec.name.as_str()).unwrap_or("absent");
             if earlier != now {
                 let folder = self.output.clone();

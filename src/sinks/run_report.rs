@@ -120,6 +120,9 @@ pub struct RunReport {
     pub timings: BTreeMap<String, StageSummary>,
     /// Inputs that could not be read.
     pub errors: InputProblems,
+    /// Why the run could not go on, where it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// What was found about inputs that were read all the same; of a resumed run, of all its parts.
     #[serde(default, skip_serializing_if = "InputProblems::is_empty")]
     pub warnings: InputProblems,

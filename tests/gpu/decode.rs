@@ -203,7 +203,7 @@ pub(crate) fn objects(engine: &Engine) -> Outcome {
     let (path, model) = (PathBuf::from("assets/phantom-demo.mp4"), "assets/models/dfine-n-phantom");
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
     let detector = load_detector(engine, Some(model), None, &hub, &mut ()).map_err(text)?;
-    let detector = detector.with_selection(0.4, 100, &[]).map_err(text)?;
+    let detector = detector.with_selection(Confidence::new(0.4).map_err(text)?, 100, &[]).map_err(text)?;
     let (mut gpu, mut cpu) = (open(&path, Decode::Gpu, Some(&device)).map_err(text)?, open(&path, Decode::Cpu, None).map_err(text)?);
     let (mut count, mut most, mut same) = (0, 0.0f32, true);
     while let (Some(a), Some(b)) = (gpu.next_frame().map_err(text)?, cpu.next_frame().map_err(text)?) {

@@ -107,7 +107,7 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
         let numbers = allowed.map(|a| Tensor::new(a.iter().map(|&c| u32::from(c)).collect::<Vec<_>>(), &candle_core::Device::Cpu));
         let numbers = numbers.transpose().map_err(text)?.map(|t| engine.upload_tensor(Stage::Load, &t)).transpose().map_err(text)?;
         let choice = ObjectChoice {
-            least_logit: postprocess::least_logit(threshold),
+            min_logit: postprocess::min_logit(threshold),
             most,
             classes: numbers.as_ref(),
             frame: (333, 421),

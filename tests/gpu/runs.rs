@@ -87,7 +87,6 @@ pub(crate) fn run(
         outputs: OutputSet::new([OutputKind::Coco]),
         stills: false,
         arguments: Vec::new(),
-        settings: BTreeMap::new(),
         execution,
         further,
         oom_device: None,

@@ -7,7 +7,7 @@ use crate::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{num::NonZeroU64, path::PathBuf};
-use ultramotion::geometry::Size;
+use ultramotion::{frame::Confidence, geometry::Size};
 
 const EXIT_CODES: &str =
     "Exit codes: 0 done, 1 a check said no, 2 some inputs failed, 64 usage, 130 interrupted (run again with --resume).";
@@ -107,9 +107,9 @@ pub(crate) struct SegmentArgs {
     /// Boxes of each frame: detections.jsonl of an earlier run, or COCO instances or results
     #[arg(long = "boxes", value_name = "FILE")]
     pub(crate) boxes_file: Option<PathBuf>,
-    /// Least score of a box of --boxes
+    /// Threshold of scores: boxes of --boxes with at least this, 0 to 1
     #[arg(long, value_name = "P", default_value = "0")]
-    pub(crate) confidence: f32,
+    pub(crate) confidence: Confidence,
     /// Three masks a prompt, of which the one with the best estimated IoU is kept (for prompts that are ambiguous)
     #[arg(long)]
     pub(crate) multimask: bool,
@@ -193,9 +193,9 @@ pub(crate) struct EvalArgs {
     /// Predictions: coco.json of a run (images matched by file name, categories by name), or a COCO results list (matched by id)
     #[arg(short, long, value_name = "coco.json")]
     pub(crate) predictions: PathBuf,
-    /// Least score of a prediction, 0 to 1, for all figures but AP and AR, which take every prediction
+    /// Threshold of scores: predictions with at least this, 0 to 1, for all figures but AP and AR, which take every prediction
     #[arg(long, value_name = "P", default_value = "0.5")]
-    pub(crate) confidence: f64,
+    pub(crate) confidence: Confidence,
     /// Least IoU of boxes that are matched, for all figures but AP and AR
     #[arg(long, value_name = "T", default_value = "0.5")]
     pub(crate) iou_threshold: f64,

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use std::{num::NonZeroU64, path::PathBuf};
+use ultramotion::frame::Confidence;
 
 /// Where frames come from.
 #[derive(Debug, Args)]
@@ -119,9 +120,9 @@ pub(crate) struct DetectorArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SelectionArgs {
-    /// Least score of an object, 0 to 1
+    /// Threshold of scores: objects with at least this, 0 to 1
     #[arg(long, value_name = "P", default_value = "0.5")]
-    pub(crate) confidence: f32,
+    pub(crate) confidence: Confidence,
     /// Most objects a frame, best first
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) max_objects: usize,

@@ -27,7 +27,7 @@ struct Output<'a> {
 pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     check(args)?;
     let options = EvalOptions {
-        confidence: args.confidence,
+        confidence: args.confidence.get(),
         iou_threshold: args.iou_threshold,
         max_detections: args.max_detections.iter().map(|n| n.get()).collect(),
         boxes_only: args.boxes_only,
@@ -54,9 +54,6 @@ pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
 
 fn check(args: &EvalArgs) -> anyhow::Result<()> {
     let share = |value: f64| (0.0..=1.0).contains(&value);
-    if !share(args.confidence) {
-        return Err(usage("--confidence", format!("{}: give a number from 0 to 1", args.confidence)));
-    }
     if !share(args.iou_threshold) || args.iou_threshold == 0.0 {
         return Err(usage("--iou-threshold", format!("{}: give a number above 0, up to 1", args.iou_threshold)));
     }

@@ -7,8 +7,7 @@ use crate::{
     exit::UsageError,
     terminal::{Downloads, Terminal},
 };
-use serde_json::{Value, json};
-use std::{collections::BTreeMap, ffi::OsString, io};
+use std::{ffi::OsString, io};
 use ultramotion::{
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
@@ -173,11 +172,6 @@ pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result
     Ok(Execution { mode, batch, latency: args.latency })
 }
 
-/// What of it results depend on in their last digits, so that a resumed run has the same.
-pub(crate) fn execution_settings(execution: Execution) -> [(&'static str, Value); 2] {
-    [("mode", json!(execution.mode.to_string())), ("batch", json!(execution.batch))]
-}
-
 /// The hub as the environment describes it.
 pub(crate) fn hub() -> anyhow::Result<Hub> {
     Ok(Hub::new(HubConfig::from_env()?))
@@ -191,9 +185,6 @@ pub(crate) fn detector(args: &DetectorArgs, engine: &Engine, terminal: &Terminal
 
 /// The detector with its selection.
 pub(crate) fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Detector> {
-    if !(0.0..=1.0).contains(&args.confidence) {
-        return Err(usage("--confidence", format!("{}: give a number from 0 to 1", args.confidence)));
-    }
     detector.with_selection(args.confidence, args.max_objects, &args.classes).map_err(|e| usage("--classes", e))
 }
 
@@ -201,23 +192,6 @@ pub(crate) fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Res
 pub(crate) fn segmenter(args: &SegmenterArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Segmenter> {
     let mut downloads = Downloads::new(terminal);
     Ok(pipeline::load_segmenter(engine, args.segmenter.as_deref(), &hub()?, &mut downloads)?)
-}
-
-/// What results depend on, as `run.json` keeps it and `--resume` compares it.
-pub(crate) fn settings(task: &str, input: &InputArgs, outputs: &OutputSet, more: &[(&str, Value)]) -> BTreeMap<String, Value> {
-    let mut settings = BTreeMap::from([
-        ("task".to_owned(), json!(task)),
-        ("input".to_owned(), json!(input.source.input.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())),
-        ("frames".to_owned(), json!(input.frames)),
-        ("stride".to_owned(), json!(input.source.stride)),
-        ("window".to_owned(), json!(input.source.window)),
-        ("as-images".to_owned(), json!(input.source.as_images)),
-        ("decode".to_owned(), json!(input.source.decode)),
-        ("keep-patient-data".to_owned(), json!(input.keep_patient_data)),
-        ("write".to_owned(), json!(outputs.to_string())),
-    ]);
-    settings.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    settings
 }
 
 /// The command line after the program's name.

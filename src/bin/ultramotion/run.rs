@@ -2,13 +2,13 @@
 
 use crate::{
     args::{DetectArgs, ExtractArgs, PipelineArgs, SegmentArgs},
-    common_args::{DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SelectionArgs},
+    common_args::{DeviceArgs, ExecutionArgs, InputArgs, OutputArgs},
     exit::Exit,
     inputs::{self, usage},
     report::Report,
     terminal::Terminal,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{path::Path, sync::Arc};
 use ultramotion::{
     engine::{DeviceSpec, Engine, OutOfMemory},
@@ -19,10 +19,9 @@ use ultramotion::{
 
 /// `extract`.
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let more = [("stored-values", json!(args.stored_values))];
     let task = Task::Extract { stored_values: args.stored_values };
     let prepared = Prepared { task, replicas: Vec::new(), oom_device: None, fallback: None, execution: Execution::default() };
-    run(prepared, &args.input, &args.output, &more, None, terminal)
+    run(prepared, &args.input, &args.output, None, terminal)
 }
 
 /// `detect`.
@@ -33,7 +32,7 @@ pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Res
         Ok(Task::Detect(Arc::new(detector)))
     };
     let prepared = prepare(&args.device, &args.execution, make)?;
-    run(prepared, &args.input, &args.output, &selection_settings(&args.selection), None, terminal)
+    run(prepared, &args.input, &args.output, None, terminal)
 }
 
 /// `pipeline`.
@@ -47,7 +46,7 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
         Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
     };
     let prepared = prepare(&args.device, &args.execution, make)?;
-    run(prepared, &args.input, &args.output, &selection_settings(&args.selection), args.kpi.as_deref(), terminal)
+    run(prepared, &args.input, &args.output, args.kpi.as_deref(), terminal)
 }
 
 /// `segment`.
@@ -67,14 +66,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
         Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts.clone())))
     };
     let prepared = prepare(&args.device, &args.execution, make)?;
-    let more = [
-        ("box", json!(args.boxes)),
-        ("point", json!(args.points)),
-        ("boxes", json!(args.boxes_file.as_ref().map(|p| p.display().to_string()))),
-        ("confidence", json!(args.confidence)),
-        ("multimask", json!(args.multimask)),
-    ];
-    run(prepared, &args.input, &args.output, &more, None, terminal)
+    run(prepared, &args.input, &args.output, None, terminal)
 }
 
 /// A task on its devices.
@@ -118,18 +110,7 @@ fn prepare(
     Ok(Prepared { task, replicas: tasks, oom_device: None, fallback, execution })
 }
 
-fn selection_settings(args: &SelectionArgs) -> [(&'static str, Value); 3] {
-    [("confidence", json!(args.confidence)), ("max-objects", json!(args.max_objects)), ("classes", json!(args.classes))]
-}
-
-fn run(
-    prepared: Prepared,
-    input: &InputArgs,
-    output: &OutputArgs,
-    more: &[(&str, Value)],
-    kpi: Option<&Path>,
-    terminal: &Arc<Terminal>,
-) -> anyhow::Result<Exit> {
+fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, kpi: Option<&Path>, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let Prepared { task, replicas, oom_device, fallback, execution } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
     if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
@@ -142,11 +123,9 @@ fn run(
     let kpi = kpi.map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
-    let more = [more, &inputs::execution_settings(execution)].concat();
     let expanded = inputs::expanded(&input.source, terminal);
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
-        settings: inputs::settings(task.name(), input, &outputs, &more),
         sources: expanded.sources,
         warnings: expanded.warnings,
         source_options,

@@ -11,7 +11,7 @@ pub const TOP: usize = 300;
 /// Which pairs of query and class become objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// Scores must be above this, in 0..1.
+    /// Scores must be at least this, in 0..1.
     pub threshold: f32,
     /// At most this many, and at most [`TOP`].
     pub max_objects: usize,
@@ -79,7 +79,7 @@ pub fn select(logits: &[f32], boxes: &[f32], classes: usize, selection: &Selecti
     if broken > 0 {
         return Err(SelectError::NotFinite(broken));
     }
-    let chosen = |i: usize| sigmoid(logits[i]) > selection.threshold && filter.is_none_or(|f| f[i % classes]);
+    let chosen = |i: usize| sigmoid(logits[i]) >= selection.threshold && filter.is_none_or(|f| f[i % classes]);
     let mut order: Vec<usize> = (0..logits.len()).filter(|&i| chosen(i)).collect();
     // By logit: its order is the score's, and it still tells apart what the sigmoid rounds to the same number.
     let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
@@ -105,18 +105,18 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The least logit whose score is above `threshold`, so that a device can choose without computing scores; infinity if none is.
-pub fn least_logit(threshold: f32) -> f32 {
+/// The lowest logit whose score is at least `threshold`, so that a device can choose without computing scores; infinity if there is none.
+pub fn min_logit(threshold: f32) -> f32 {
     // Floats as integers of the same order.
     let float = |n: i64| f32::from_bits(if n >= 0 { n as u32 } else { (-(n + 1)) as u32 | 1 << 31 });
     let (mut below, mut above) = (-i64::from(f32::INFINITY.to_bits()) - 1, i64::from(f32::INFINITY.to_bits()));
-    if sigmoid(float(below)) > threshold {
+    if sigmoid(float(below)) >= threshold {
         return f32::NEG_INFINITY;
     }
-    // The score at `below` is not above the threshold; that at `above` may be.
+    // The score at `below` is under the threshold; that at `above` may reach it.
     while above - below > 1 {
         let middle = below + (above - below) / 2;
-        if sigmoid(float(middle)) > threshold { above = middle } else { below = middle }
+        if sigmoid(float(middle)) >= threshold { above = middle } else { below = middle }
     }
     float(above)
 }
@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(pairs(&logits, 2, &all), [(2, 1), (0, 1)]);
         let first = Selection { threshold: 0.0, max_objects: 2, classes: Some(vec![true, false]) };
         assert_eq!(pairs(&logits, 2, &first), [(1, 0), (0, 0)]);
-        // sigmoid(0) = 0.5 is not above 0.5.
-        assert!(pairs(&[0.0], 1, &Selection::default()).is_empty());
+        // sigmoid(0) = 0.5 is at least 0.5.
+        assert_eq!(pairs(&[0.0, -1e-3], 1, &Selection::default()), [(0, 0)]);
         assert!(pairs(&logits, 2, &Selection { max_objects: 0, ..all }).is_empty());
     }
 
@@ -177,15 +177,17 @@ mod tests {
     }
 
     #[test]
-    fn the_least_logit_is_the_first_whose_score_is_above_the_threshold() {
-        for threshold in [0.0f32, 1e-30, 0.01, 0.25, 0.3, 0.5, 0.77, 0.99, 0.999_999] {
-            let least = least_logit(threshold);
-            assert!(sigmoid(least) > threshold, "{threshold}: {least}");
-            let below = if least > 0.0 { f32::from_bits(least.to_bits() - 1) } else { f32::from_bits(least.to_bits() + 1) };
-            assert!(least == 0.0 || sigmoid(below) <= threshold, "{threshold}: {least}");
+    fn the_lowest_logit_is_the_first_whose_score_reaches_the_threshold() {
+        for threshold in [1e-30f32, 0.01, 0.25, 0.3, 0.5, 0.77, 0.99, 0.999_999] {
+            let lowest = min_logit(threshold);
+            assert!(sigmoid(lowest) >= threshold, "{threshold}: {lowest}");
+            let below = if lowest > 0.0 { f32::from_bits(lowest.to_bits() - 1) } else { f32::from_bits(lowest.to_bits() + 1) };
+            assert!(lowest == 0.0 || sigmoid(below) < threshold, "{threshold}: {lowest}");
         }
-        assert!(least_logit(0.5) > 0.0);
-        assert_eq!((least_logit(1.0), least_logit(-0.1)), (f32::INFINITY, f32::NEG_INFINITY));
+        assert!(min_logit(0.5) <= 0.0);
+        assert_eq!(min_logit(0.0), f32::NEG_INFINITY);
+        assert!(sigmoid(min_logit(1.0)) >= 1.0 && min_logit(1.0).is_finite());
+        assert_eq!(min_logit(1.1), f32::INFINITY);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 #![allow(unsafe_code)]
 
-mod allocator;
 mod attention;
 mod conv2d;
 mod deformable_attention;
@@ -23,7 +22,6 @@ mod simd;
 mod softmax;
 mod tile;
 
-pub use allocator::RecyclingAllocator;
 pub(super) use attention::{attention, window_attention};
 pub(super) use conv2d::Conv2d;
 pub(super) use deformable_attention::deformable_attention;

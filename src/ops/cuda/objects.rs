@@ -64,7 +64,7 @@ pub(crate) fn choose_objects(
         classes: int(classes)?,
         most: int(choice.most)?,
         slots: int(slots)?,
-        least: choice.least_logit,
+        least: choice.min_logit,
         width,
         height,
         across: choice.scaled.1 as f32 / width,

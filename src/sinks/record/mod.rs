@@ -39,8 +39,10 @@ pub struct Record {
     open: OpenSource,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct OpenSource {
+    /// Its name, once it has a frame.
+    name: Option<String>,
     offset: u64,
     frames: u64,
     last: Option<u64>,
@@ -98,6 +100,11 @@ impl Record {
         self.open.frames
     }
 
+    /// Name of the source that has not ended, where the record holds results of it.
+    pub fn open_source(&self) -> Option<&str> {
+        self.open.name.as_deref()
+    }
+
     /// Totals of what is in the record.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -147,6 +154,7 @@ impl Record {
         self.length += line.len() as u64;
         self.open.frames += 1;
         self.open.last = Some(result.index);
+        self.open.name.get_or_insert_with(|| frame.source.name.clone());
         self.counts.add(result);
         Ok(())
     }
@@ -190,6 +198,7 @@ impl Record {
                 self.open.follows(self.ended, line.source_index, line.frame).map_err(|p| lines.broken(&p))?;
                 self.open.frames += 1;
                 self.open.last = Some(line.frame);
+                self.open.name.get_or_insert_with(|| line.source.into_owned());
                 self.counts.frames += 1;
                 line.objects.iter().for_each(|o| self.counts.add_object(&o.label));
                 more = lines.advance()?;
@@ -222,6 +231,8 @@ impl OpenSource {
 /// What resuming needs of a line.
 #[derive(Deserialize)]
 struct Brief<'a> {
+    #[serde(borrow)]
+    source: Cow<'a, str>,
     source_index: usize,
     frame: u64,
     #[serde(borrow)]

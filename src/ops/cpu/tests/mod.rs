@@ -8,12 +8,7 @@ mod math;
 mod pixels;
 mod tokens;
 
-use crate::ops::RecyclingAllocator;
 use candle_core::{Device, Tensor};
-
-/// As the program has it, so that timings are those of the program.
-#[global_allocator]
-static MEMORY: RecyclingAllocator = RecyclingAllocator::new(512 << 20);
 
 /// Numbers in -1..1 by a fixed generator, different for each `seed`.
 pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
