@@ -212,7 +212,7 @@ fn tensors_become_parameters_under_their_new_names() {
     let params = open("data_parallel.pth").into_params(&engine, rename).unwrap();
     assert_eq!(values(&params.scope("model").get("backbone.weight", &[2, 3]).unwrap()), ramp(6, 0));
     assert_eq!(values(&params.get("b.bias", &[2]).unwrap()), ramp(2, 2));
-    assert!(params.finish(|_| false).unwrap_err().to_string().contains("1 tensors are not part of the model: a.bias"));
+    assert!(params.finish(|_| false).unwrap_err().to_string().contains("1 tensor is not part of the model: a.bias"));
 
     let error = open("bare.pt").into_params(&engine, |_, tensor| Ok::<_, String>(vec![("same".to_owned(), tensor)])).unwrap_err();
     assert!(error.to_string().contains("backbone.weight and head.bias both become same"), "{error}");

@@ -26,7 +26,7 @@ pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
 pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
 pub(crate) use memory::note_refused;
-pub use params::{Params, ParamsError};
+pub use params::{Params, ParamsError, not_finite};
 pub use surface::{Colour, Matrix, Planes, Turn};
 pub use transfer::{Download, Uploads};
 pub use video::{Attachment, Surface, VideoDevice};

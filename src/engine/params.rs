@@ -66,8 +66,23 @@ pub enum ParamsError {
         /// Shape the model needs.
         expected: Vec<usize>,
     },
+    /// A tensor has values that no trained model has.
+    #[error(
+        "{origin}: tensor {name}: {count} of {of} values are not finite (NaN or infinity); training diverged or the file is damaged: use \
+         another checkpoint"
+    )]
+    NotFinite {
+        /// The checkpoint.
+        origin: String,
+        /// Full name of the tensor.
+        name: String,
+        /// Values that are not finite.
+        count: usize,
+        /// All values.
+        of: usize,
+    },
     /// Tensors that no part of the model read.
-    #[error("{origin}: {} tensors are not part of the model: {}; the checkpoint is of another model", names.len(), shorten(names))]
+    #[error("{origin}: {} not part of the model: {}; the checkpoint is of another model", count(names.len()), shorten(names))]
     Unknown {
         /// The checkpoint.
         origin: String,
@@ -94,9 +109,29 @@ pub enum ParamsError {
     },
 }
 
+fn count(tensors: usize) -> String {
+    if tensors == 1 { "1 tensor is".to_owned() } else { format!("{tensors} tensors are") }
+}
+
 fn shorten(names: &[String]) -> String {
     let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > 8 { format!("{shown}, … ({} more)", names.len() - 8) } else { shown }
+}
+
+/// How many numbers of an f32 tensor on the CPU are NaN or infinite; of a tensor elsewhere none are looked at.
+///
+/// # Errors
+/// For another type, or a tensor that is not contiguous.
+pub fn not_finite(tensor: &Tensor) -> candle_core::Result<usize> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else { return Ok(0) };
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(all), Some((start, end))) => {
+            let numbers = all.get(start..end).unwrap_or(&[]);
+            Ok(numbers.iter().map(|x| usize::from(!x.is_finite())).sum())
+        }
+        _ => candle_core::bail!("finite numbers are told apart in contiguous f32 only, not in {:?}", tensor.dtype()),
+    }
 }
 
 impl Params {
@@ -152,7 +187,7 @@ impl Params {
     /// The tensor `name` in this scope as contiguous f32 on the CPU.
     ///
     /// # Errors
-    /// [`ParamsError::Missing`] or [`ParamsError::Shape`].
+    /// [`ParamsError::Missing`], [`ParamsError::Shape`], or [`ParamsError::NotFinite`] if a value is NaN or infinite.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, ParamsError> {
         let name = self.full_name(name);
         let origin = || self.shared.origin.clone();
@@ -172,7 +207,17 @@ impl Params {
         }
         lock(&self.shared.used).insert(name.clone());
         let ready = tensor.to_dtype(DType::F32).and_then(|t| t.contiguous());
-        ready.map_err(|source| ParamsError::Tensor { origin: origin(), name, source: Box::new(source) })
+        let ready = ready.and_then(|tensor| Ok((not_finite(&tensor)?, tensor)));
+        match ready {
+            Ok((0, tensor)) => Ok(tensor),
+            Ok((count, tensor)) => Err(ParamsError::NotFinite { origin: origin(), name, count, of: tensor.elem_count() }),
+            Err(source) => Err(ParamsError::Tensor { origin: origin(), name, source: Box::new(source) }),
+        }
+    }
+
+    /// The tensor `name` in this scope as the checkpoint has it, on the CPU; does not count as reading it.
+    pub fn peek(&self, name: &str) -> Option<Tensor> {
+        lock(&self.shared.tensors).get(&self.full_name(name)).cloned()
     }
 
     /// The only number of the tensor `name` `[1]` in this scope.
@@ -254,13 +299,24 @@ mod tests {
     }
 
     #[test]
+    fn values_that_are_not_finite_are_an_error_that_names_the_tensor() {
+        for (value, dtype) in [(f32::NAN, DType::F32), (f32::INFINITY, DType::F16), (f32::NEG_INFINITY, DType::BF16)] {
+            let bad = Tensor::new(&[1.0, value, 2.0, value], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let p = Params::new("x.pth", [("head.weight".to_owned(), bad)].into(), &Engine::cpu());
+            let error = p.scope("head").get("weight", &[4]).unwrap_err().to_string();
+            assert!(error.starts_with("x.pth: tensor head.weight: 2 of 4 values are not finite (NaN or infinity);"), "{error}");
+            assert!(p.peek("head.weight").is_some());
+        }
+    }
+
+    #[test]
     fn missing_misshapen_and_unknown_tensors_are_named() {
         let p = params();
         let a = p.scope("a");
         assert!(a.get("bias", &[2]).unwrap_err().to_string().contains("tensor a.bias of shape [2] is missing"));
         assert!(a.get("weight", &[3, 2]).unwrap_err().to_string().contains("has shape [2, 3], the model needs [3, 2]"));
         a.get("weight", &[2, 3]).unwrap();
-        assert!(p.finish(|_| false).unwrap_err().to_string().contains("1 tensors are not part of the model: a.extra"));
+        assert!(p.finish(|_| false).unwrap_err().to_string().contains("1 tensor is not part of the model: a.extra"));
         p.finish(|name| name.ends_with("extra")).unwrap();
     }
 }

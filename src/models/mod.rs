@@ -2,3 +2,6 @@
 
 pub mod dfine;
 pub mod mobile_sam;
+mod prefix;
+
+pub use prefix::PrefixError;

@@ -53,6 +53,9 @@ fn check_sizes(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usi
 /// Numbers before the bits of a mask, see [`masks_to_bits`].
 pub(super) const STATISTICS: usize = 6;
 
+/// In the place of frame width - left: a mask with a logit that is not finite.
+const NOT_FINITE: u32 = u32::MAX;
+
 /// Numbers of a row of [`masks_to_bits`] for a frame (height, width).
 pub fn mask_words(frame: (usize, usize)) -> usize {
     STATISTICS + frame.1 * frame.0.div_ceil(32)
@@ -60,7 +63,7 @@ pub fn mask_words(frame: (usize, usize)) -> usize {
 
 /// As [`masks_to_runs`], the masks staying on the device: u32 `[N, numbers]`, each row made of area, frame width - left, frame
 /// height - top, right and bottom of the mask's tight box (all 0 for an empty one), its score (0 here), then its bits column by column, each column in
-/// words of 32 rows, the lowest bit being the first row. [`bits_to_runs`] reads them on the host.
+/// words of 32 rows, the lowest bit being the first row. [`bits_to_runs`] reads them on the host; [`mask_is_finite`] says whether all logits were finite.
 ///
 /// # Errors
 /// As [`masks_to_runs`], and for logits on the CPU, where masks become runs at once.
@@ -76,7 +79,7 @@ pub fn masks_to_bits(logits: &Tensor, side: usize, scaled: (usize, usize), frame
 }
 
 /// As [`masks_to_bits`] for objects with M masks each, logits `[N, M, h, w]` and `scores` `[N, M]`, both f32: the mask with the greatest
-/// score, the first among equals, goes to `out` u32 `[N, mask_words(frame)]`, with the bits of its score.
+/// score, the first among equals, goes to `out` u32 `[N, mask_words(frame)]`, with the bits of its score: NaN if any of the M is not finite.
 ///
 /// # Errors
 /// As [`masks_to_bits`].
@@ -99,6 +102,11 @@ pub fn best_masks_to_bits(
 /// The score that came with the mask of one row of [`best_masks_to_bits`].
 pub fn mask_score(row: &[u32]) -> f32 {
     row.get(STATISTICS - 1).map_or(f32::NAN, |&bits| f32::from_bits(bits))
+}
+
+/// Whether all logits of the mask of one row of [`masks_to_bits`] were finite.
+pub fn mask_is_finite(row: &[u32]) -> bool {
+    row.get(1) != Some(&NOT_FINITE)
 }
 
 /// The masks of a `frame` (height, width) from the numbers that [`masks_to_bits`] gave.

@@ -32,7 +32,7 @@ mod rows;
 mod selection;
 mod torch_ties;
 
-pub use crate::engine::{Engine, Params, ParamsError, Surface, constant};
+pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
 pub use assignment::{Assignment, AssignmentError, BatchAssigner, Objective, Rules, Used, assign};
 pub use attention::{WindowAttention, attention};
@@ -42,7 +42,9 @@ pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::{Linear, Precision};
-pub use masks::{PackedMask, best_masks_to_bits, bits_to_runs, mask_logits, mask_score, mask_words, masks_to_bits, masks_to_runs};
+pub use masks::{
+    PackedMask, best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score, mask_words, masks_to_bits, masks_to_runs,
+};
 pub use norm::LayerNorm;
 pub use nv12::{Nv12, nv12_to_rgb, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb};
 pub use objects::{ObjectChoice, ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes, object_words};

@@ -92,8 +92,9 @@ impl<'a> ObjectRecords<'a> {
     }
 
     /// Logits and coordinates that were not finite.
-    pub fn not_finite(&self) -> usize {
-        self.0.get(1).map_or(0, |&n| n as usize)
+    pub fn not_finite(&self) -> (usize, usize) {
+        let count = |at: usize| self.0.get(at).map_or(0, |&n| n as usize);
+        (count(1), count(3))
     }
 
     /// The objects, best first.
@@ -112,12 +113,12 @@ mod tests {
 
     #[test]
     fn records_are_read_as_the_kernel_writes_them() {
-        let mut words = vec![1, 0, 5, 0, 1.5f32.to_bits(), 7];
+        let mut words = vec![1, 3, 5, 2, 1.5f32.to_bits(), 7];
         words.extend([0.5f32, 0.25, 0.125, 1.0].map(f32::to_bits));
         words.extend([9; RECORD]);
         assert_eq!(words.len(), object_words(2));
         let records = ObjectRecords::new(&words);
-        assert_eq!((records.len(), records.not_finite()), (1, 0));
+        assert_eq!((records.len(), records.not_finite()), (1, (3, 2)));
         assert_eq!(records.iter().collect::<Vec<_>>(), [ObjectRecord { logit: 1.5, place: 7, bbox: [0.5, 0.25, 0.125, 1.0] }]);
         assert!(ObjectRecords::new(&[]).is_empty());
     }

@@ -9,9 +9,10 @@ use crate::{
     frame::{Confidence, Frame, Object},
     geometry::Size,
     models::dfine::{
-        self, Labels,
+        self, InputSizeSource, Labels,
         postprocess::{self, Candidate, Selection},
     },
+    sources::SourceWarning,
 };
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -33,16 +34,18 @@ impl Detector {
         Self { engine: engine.clone(), model, origin, selection: Selection::default(), confidence: Confidence::DEFAULT }
     }
 
-    /// Which findings become objects: threshold of scores, maximum number, and classes by name or number (all if empty).
+    /// Which findings become objects: threshold of scores, maximum number, and classes by name or number (all if empty). A text of `classes`
+    /// that is no class is taken for several with commas between them; names that have commas themselves are recognised in it too.
     ///
     /// # Errors
     /// [`ModelError::UnknownClass`] for a class that the model has not.
     pub fn with_selection(mut self, confidence: Confidence, max_objects: usize, classes: &[String]) -> Result<Self, ModelError> {
         let mut chosen = vec![classes.is_empty(); self.labels().len()];
-        for class in classes {
-            let index = self.labels().find(class).or_else(|| class.parse().ok());
-            let place = index.and_then(|i| chosen.get_mut(i as usize));
-            *place.ok_or_else(|| ModelError::UnknownClass(class.clone(), known(self.labels())))? = true;
+        for text in classes {
+            let unknown = |class: &str| ModelError::UnknownClass(class.to_owned(), known(self.labels()));
+            for class in named_classes(self.labels(), text).map_err(unknown)? {
+                *chosen.get_mut(class as usize).ok_or_else(|| unknown(text))? = true;
+            }
         }
         let classes = (!classes.is_empty()).then_some(chosen);
         self.confidence = confidence;
@@ -64,6 +67,23 @@ impl Detector {
     pub(super) fn chosen_classes(&self) -> Option<Vec<&str>> {
         let chosen = self.selection.classes.as_ref()?;
         Some(self.labels().iter().zip(chosen).filter(|(_, chosen)| **chosen).map(|(name, _)| &**name).collect())
+    }
+
+    /// What a user should know of the model: an input size that is assumed, parts of the checkpoint that are not used.
+    pub fn warnings(&self) -> Vec<SourceWarning> {
+        let path = self.origin.files.first().map_or_else(|| self.origin.name.clone(), |(path, _)| path.clone());
+        let mut warnings = Vec::new();
+        let config = self.model.config();
+        if config.input_size_source == InputSizeSource::Assumed {
+            let size = config.input_size;
+            let problem = format!("nothing in the checkpoint says the size of its input: {}x{} is assumed", size.width, size.height);
+            warnings.push(SourceWarning::new(&path, problem).with_remedy("give the size it was trained for with --input-size WxH"));
+        }
+        if self.model.mask_head() > 0 {
+            let problem = format!("its mask head ({} tensors) is not used: it finds boxes", self.model.mask_head());
+            warnings.push(SourceWarning::new(&path, problem).with_remedy("`ultramotion pipeline` outlines them with MobileSAM"));
+        }
+        warnings
     }
 
     /// Names of the classes.
@@ -173,9 +193,59 @@ fn outputs(made: Vec<Tensor>) -> Result<dfine::DFineOutput, ModelError> {
     }
 }
 
+/// The classes that `text` names: one, or several with commas between them. Of names that begin alike the longest counts, so that names
+/// with commas are found; a part in quotes is a name as it is. The error is the part that names none.
+fn named_classes<'a>(labels: &Labels, text: &'a str) -> Result<Vec<u32>, &'a str> {
+    let of = |part: &str| -> Option<Vec<u32>> {
+        let part = part.trim();
+        let bare = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(part);
+        let named: Vec<u32> = labels.find_all(part).chain(labels.find_all(bare)).collect();
+        if !named.is_empty() {
+            return Some(named);
+        }
+        part.parse().ok().filter(|&class: &u32| (class as usize) < labels.len()).map(|class| vec![class])
+    };
+    let (mut found, mut rest) = (Vec::new(), text);
+    loop {
+        // The whole rest first, then up to each comma from behind.
+        let ends = std::iter::once(rest.len()).chain(rest.rmatch_indices(',').map(|(at, _)| at));
+        let named = ends.filter_map(|end| Some((of(rest.get(..end)?)?, end))).next();
+        let Some((classes, end)) = named else {
+            let part = rest.split(',').next().unwrap_or(rest).trim();
+            return Err(if part.is_empty() { text } else { part });
+        };
+        found.extend(classes);
+        match rest.get(end + 1..) {
+            Some(after) => rest = after,
+            None => return Ok(found),
+        }
+    }
+}
+
 fn known(labels: &Labels) -> String {
     const SHOWN: usize = 20;
-    let names: Vec<&str> = labels.iter().take(SHOWN).map(|name| &**name).collect();
+    let names: Vec<String> = labels.iter().take(SHOWN).map(|name| super::quoted(name)).collect();
     let more = if labels.len() > SHOWN { format!(", … ({} in all)", labels.len()) } else { String::new() };
     format!("{}{more}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_named_alone_in_lists_and_with_commas_of_their_own() {
+        let labels = Labels::new(["bone", "Zyste", "Zyste, groß", "needle, tip, bent", "bone"]);
+        let of = |text| named_classes(&labels, text);
+        assert_eq!(of("Bone"), Ok(vec![0, 4]));
+        assert_eq!(of("Zyste, groß"), Ok(vec![2]));
+        assert_eq!(of("Zyste,bone"), Ok(vec![1, 0, 4]));
+        assert_eq!(of("bone, zyste, groß,needle, tip, bent"), Ok(vec![0, 4, 2, 3]));
+        assert_eq!(of("\"Zyste, groß\", 3"), Ok(vec![2, 3]));
+        assert_eq!(of("1,3"), Ok(vec![1, 3]));
+        assert_eq!(of("bone,vessel"), Err("vessel"));
+        assert_eq!(of("5"), Err("5"));
+        assert_eq!(of("bone,"), Err("bone,"));
+        assert_eq!(of("Zyste, klein"), Err("klein"));
+    }
 }

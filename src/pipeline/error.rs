@@ -43,6 +43,22 @@ pub enum ModelError {
         /// What was wrong.
         problem: String,
     },
+    /// A configuration, or a checkpoint, that makes no model.
+    #[error("{}: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        problem: String,
+    },
+    /// A checkpoint of a model that the program does not run.
+    #[error("{}: neither D-FINE nor MobileSAM (tensors such as {examples})", path.display())]
+    UnknownFamily {
+        /// The file.
+        path: PathBuf,
+        /// Names of some tensors.
+        examples: String,
+    },
     /// A new model cannot be written.
     #[error("{}: cannot be written: {problem}", path.display())]
     Written {
@@ -55,7 +71,9 @@ pub enum ModelError {
     #[error("{0}: not a class of this detector; it has {1}")]
     UnknownClass(String, String),
     /// Outputs that are not numbers.
-    #[error("{0} gave numbers that are not finite; the checkpoint is damaged or of another model")]
+    #[error(
+        "{0} is not finite (NaN or infinity); the checkpoint is damaged, or its numbers are too large for the chosen precision (--dtype f32)"
+    )]
     NotFinite(&'static str),
     /// A resident run without models; a fault of this program.
     #[error("no model for the work on the device; this is a fault of ultramotion")]

@@ -66,6 +66,7 @@ fn of_detector(detector: &Detector, add: &mut impl FnMut(&str, Value)) {
     add("confidence", json!(detector.confidence()));
     add("max-objects", json!(detector.selection_limit()));
     add("classes", json!(detector.chosen_classes()));
+    add("input-size", json!(detector.model().input_size().to_string()));
     add("labels", json!(detector.labels().iter().map(|name| &**name).collect::<Vec<_>>()));
 }
 

@@ -45,6 +45,7 @@
 
 mod bench;
 mod decode;
+mod describe;
 mod detector;
 mod doctor;
 mod error;
@@ -75,13 +76,14 @@ mod write;
 
 pub use crate::sinks::{StageSummary, StageTimes};
 pub use bench::{Bench, StageTiming, test_frame};
+pub use describe::{ModelDescription, ModelFamily, ModelInput, describe, model_family};
 pub use detector::Detector;
 pub use doctor::{Finding, examine};
 pub use error::{ModelError, PipelineError};
 pub use execution::{Execution, Mode};
 pub use init::{NewDetector, init_detector, init_segmenter};
 pub use kpi::{KpiError, KpiFile};
-pub use load::{ModelOrigin, describe, load_detector, load_detector_unnamed, load_segmenter};
+pub use load::{DetectorOptions, ModelOrigin, load_detector, load_detector_unnamed, load_detector_with, load_segmenter};
 pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use phantom::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary};
 pub use plan::{Fallback, OnError, Plan, Summary, Task};
@@ -89,6 +91,12 @@ pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};
 pub use segmenter::Segmenter;
 pub use verify::{Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter};
 pub use verify_file::VerifyFileError;
+
+/// A class name as lists of names show it: in quotes where it has what could end it.
+fn quoted(name: &str) -> String {
+    let plain = !name.contains([',', ';', '"', '(', ')']) && name.trim() == name && !name.is_empty();
+    if plain { name.to_owned() } else { format!("\"{name}\"") }
+}
 
 /// Names of the stages in `run.json` and in benchmarks.
 #[derive(Debug)]

@@ -44,6 +44,14 @@ impl Task {
         }
     }
 
+    /// What a user should know of its models.
+    pub fn warnings(&self) -> Vec<crate::sources::SourceWarning> {
+        match self {
+            Self::Extract { .. } | Self::Segment(..) => Vec::new(),
+            Self::Detect(detector) | Self::Pipeline(detector, _) => detector.warnings(),
+        }
+    }
+
     /// Where its models came from, with their roles.
     pub fn models(&self) -> Vec<(&'static str, &ModelOrigin)> {
         match self {

@@ -1,6 +1,11 @@
 //! Where the parts of a packed result lie, and what they say.
 
-use super::{Detector, ModelError, prompts::Prompted, resident_graphs::PromptGroup};
+use super::{
+    Detector, ModelError,
+    prompts::Prompted,
+    resident_graphs::PromptGroup,
+    segmenter::{MASKS, SCORES},
+};
 use crate::{
     frame::{Mask, Object},
     geometry::{LongestSide, Size},
@@ -42,7 +47,10 @@ impl MaskRows {
         let row = words.get(self.start + at * length..).and_then(|rest| rest.get(..length)).unwrap_or(&[]);
         let score = ops::mask_score(row);
         if !score.is_finite() {
-            return Err(ModelError::NotFinite("the segmenter"));
+            return Err(ModelError::NotFinite(SCORES));
+        }
+        if !ops::mask_is_finite(row) {
+            return Err(ModelError::NotFinite(MASKS));
         }
         let runs = ops::bits_to_runs(row, self.frame()).pop();
         Ok((runs.and_then(|packed| Mask::from_counts(self.size, packed.counts)), score))

@@ -14,6 +14,10 @@ use crate::{
 };
 use candle_core::Tensor;
 
+/// Outputs of the model, as messages call them.
+pub(super) const MASKS: &str = "the segmenter's output low_res_masks";
+pub(super) const SCORES: &str = "the segmenter's output iou_predictions";
+
 /// A loaded segmenter and the device it runs on.
 #[derive(Debug)]
 pub struct Segmenter {
@@ -110,10 +114,18 @@ impl Segmenter {
     /// [`ModelError`] if memory ran out or the device failed.
     pub fn masks(&self, logits: &Tensor, scaled: (usize, usize), frame: (usize, usize)) -> Result<Vec<PackedMask>, ModelError> {
         if self.engine.is_cpu() {
+            let broken = ops::contiguous(logits).and_then(|logits| ops::not_finite(&logits));
+            if broken.map_err(ModelError::op("mask upsampling"))? > 0 {
+                return Err(ModelError::NotFinite(MASKS));
+            }
             return ops::masks_to_runs(logits, IMAGE_SIDE, scaled, frame).map_err(ModelError::op("mask upsampling"));
         }
         let bits = ops::masks_to_bits(logits, IMAGE_SIDE, scaled, frame).map_err(ModelError::op("mask upsampling"))?;
-        Ok(ops::bits_to_runs(&self.engine.download_u32(Stage::Mask, &bits)?, frame))
+        let numbers = self.engine.download_u32(Stage::Mask, &bits)?;
+        if !numbers.chunks_exact(ops::mask_words(frame)).all(ops::mask_is_finite) {
+            return Err(ModelError::NotFinite(MASKS));
+        }
+        Ok(ops::bits_to_runs(&numbers, frame))
     }
 
     /// Outlines the prompted objects of a frame: encodes it once, decodes all prompts, brings the masks to the frame's
@@ -174,8 +186,8 @@ impl Segmenter {
         };
         let chosen = best.iter().enumerate().map(|(object, &mask)| scores.get(object * masks + mask).copied().unwrap_or(f32::NAN));
         let chosen: Vec<f32> = chosen.collect();
-        if chosen.len() != objects || chosen.iter().any(|score| !score.is_finite()) {
-            return Err(ModelError::NotFinite("the segmenter"));
+        if chosen.len() != objects || scores.iter().any(|score| !score.is_finite()) {
+            return Err(ModelError::NotFinite(SCORES));
         }
         Ok((logits.map_err(ModelError::op("mask decoder"))?, chosen))
     }

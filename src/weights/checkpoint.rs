@@ -52,8 +52,9 @@ pub struct TensorInfo {
 /// Safetensors and both forms of `torch.save` are told apart by their bytes, not by the file's extension. Pickles are
 /// read without executing anything in them.
 ///
-/// Of a pickle the tensors of one dictionary are taken: `ema.module`, else `ema`, `model`, `state_dict` or the top
-/// level, the first that holds any. A prefix `module.` or `_orig_mod.` that all names have is removed.
+/// Of a pickle the tensors of one dictionary are taken: averaged weights (`ema.module`, `ema`, `ema_state_dict`, `state_dict_ema`),
+/// else `model`, `model_state_dict`, `state_dict`, `model_state` or the top level, the first that holds any. A prefix `module.` or
+/// `_orig_mod.` that all names have is removed.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -169,7 +170,7 @@ impl Checkpoint {
     }
 
     /// Names of all tensors, sorted.
-    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.tensors.keys().map(String::as_str)
     }
 
@@ -198,7 +199,8 @@ impl Checkpoint {
         self.prefix.as_deref()
     }
 
-    /// Plain values at the top level of a pickle (class names, epoch, image size), by key; empty for safetensors.
+    /// Plain values at the top level of a pickle and in its dictionaries `meta` and `hyper_parameters` (class names, epoch, image size),
+    /// by key (`names`, `meta.img_size`); empty for safetensors.
     pub fn extras(&self) -> &BTreeMap<String, Extra> {
         &self.extras
     }

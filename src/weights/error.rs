@@ -34,7 +34,11 @@ pub enum WeightsError {
         class: String,
     },
     /// A pickle in which no dictionary of tensors was found.
-    #[error("{}: no tensors under ema.module, ema, model, state_dict or the top level; it has {}", path.display(), shorten(keys))]
+    #[error(
+        "{}: no tensors under ema.module, ema, model, model_state_dict, state_dict or the top level; it has {}",
+        path.display(),
+        shorten(keys)
+    )]
     NoTensors {
         /// The file.
         path: PathBuf,

@@ -22,13 +22,17 @@ pub struct Inspection {
     pub removed_prefix: Option<String>,
     /// Number of elements of all tensors; tensors that share storage count each.
     pub parameters: u64,
+    /// Number of tensors.
+    pub tensor_count: usize,
     /// Number of tensors by element type.
+    #[serde(rename = "dtypes")]
     pub elements: BTreeMap<ElementType, usize>,
     /// Safetensors' metadata.
     pub metadata: BTreeMap<String, String>,
     /// Plain values at the top level of a pickle.
     pub extras: BTreeMap<String, Extra>,
-    /// All tensors by name.
+    /// All tensors by name; left out of JSON where a caller cleared them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tensors: Vec<TensorInfo>,
 }
 
@@ -52,6 +56,7 @@ pub fn inspect(file: &ModelFile) -> Result<Inspection, WeightsError> {
         sub_dictionary: checkpoint.sub_dictionary().map(str::to_owned),
         removed_prefix: checkpoint.removed_prefix().map(str::to_owned),
         parameters: tensors.iter().map(count).fold(0, u64::saturating_add),
+        tensor_count: tensors.len(),
         elements,
         metadata: checkpoint.metadata().clone(),
         extras: checkpoint.extras().clone(),

@@ -237,7 +237,7 @@ pub(crate) enum ModelsCommand {
         /// Name or hub id
         model: String,
     },
-    /// What a checkpoint holds: format, tensors, types, size, classes
+    /// What a checkpoint holds: format, tensors, types, size, classes; exit code 1 if no model of it can be run
     Inspect {
         /// Name, hub id or path
         model: String,

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use std::{num::NonZeroU64, path::PathBuf};
-use ultramotion::frame::Confidence;
+use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input};
 
 /// Where frames come from.
 #[derive(Debug, Args)]
@@ -113,9 +113,23 @@ pub(crate) struct DetectorArgs {
     /// without it the built-in dfine-n-phantom
     #[arg(long, value_name = "MODEL")]
     pub(crate) detector: Option<String>,
-    /// Class names, one a line, for a checkpoint that has none or other ones
+    /// Class names for a checkpoint that has none or other ones: one a line, a JSON list, a COCO file, or Ultralytics' data.yaml
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
+    /// Size of the detector's input, multiples of 32, where the checkpoint does not say it; one number for a square
+    #[arg(long, value_name = "WxH", value_parser = input_size)]
+    pub(crate) input_size: Option<Size>,
+}
+
+/// `WxH` or one number, in pixels.
+fn input_size(text: &str) -> Result<Size, String> {
+    let side = |text: &str| text.trim().parse::<u32>().ok();
+    let size = match text.split_once(['x', 'X', '×']) {
+        Some((width, height)) => side(width).zip(side(height)).map(|(width, height)| Size::new(width, height)),
+        None => side(text).map(|side| Size::new(side, side)),
+    };
+    let size = size.ok_or_else(|| "give width and height in pixels, as 640x512, or one number for both".to_owned())?;
+    check_input(size).map(|()| size).map_err(|e| e.problem.to_string())
 }
 
 #[derive(Debug, Clone, Args)]
@@ -126,8 +140,8 @@ pub(crate) struct SelectionArgs {
     /// Most objects a frame, best first
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) max_objects: usize,
-    /// Only these classes, by name or number
-    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    /// Only these classes, by name or number, with commas between them or repeated; names that have commas are found too
+    #[arg(long, value_name = "CLASSES")]
     pub(crate) classes: Vec<String>,
 }
 
@@ -136,4 +150,22 @@ pub(crate) struct SegmenterArgs {
     /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors); without it the built-in mobile-sam-phantom
     #[arg(long, value_name = "MODEL")]
     pub(crate) segmenter: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_sizes_are_one_number_or_two_and_multiples_of_32() {
+        for (text, size) in [("640", (640, 640)), ("640x512", (640, 512)), ("1024×32", (1024, 32)), (" 96 X 64", (96, 64))] {
+            assert_eq!(input_size(text), Ok(Size::new(size.0, size.1)), "{text}");
+        }
+        for (text, problem) in [("500", "500×500 is not supported: both sides must be multiples of 32 up to 8192"), ("0", "0×0"), ("8224", "8224")] {
+            assert!(input_size(text).unwrap_err().contains(problem), "{text}");
+        }
+        for text in ["", "x", "640x", "640,512", "-640", "1e3"] {
+            assert!(input_size(text).unwrap_err().starts_with("give width and height"), "{text}");
+        }
+    }
 }

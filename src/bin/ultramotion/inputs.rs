@@ -11,7 +11,7 @@ use std::{ffi::OsString, io};
 use ultramotion::{
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
-    pipeline::{self, Detector, Execution, Mode, Segmenter},
+    pipeline::{self, Detector, DetectorOptions, Execution, Mode, Segmenter},
     sinks::{OutputMode, OutputSet},
     sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
     weights::{Hub, HubConfig},
@@ -180,12 +180,35 @@ pub(crate) fn hub() -> anyhow::Result<Hub> {
 /// The detector, without its selection.
 pub(crate) fn detector(args: &DetectorArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Detector> {
     let mut downloads = Downloads::new(terminal);
-    Ok(pipeline::load_detector(engine, args.detector.as_deref(), args.labels.as_deref(), &hub()?, &mut downloads)?)
+    let options = DetectorOptions { name: args.detector.as_deref(), labels: args.labels.as_deref(), input_size: args.input_size };
+    Ok(pipeline::load_detector_with(engine, options, &hub()?, &mut downloads)?)
 }
 
 /// The detector with its selection.
 pub(crate) fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Detector> {
     detector.with_selection(args.confidence, args.max_objects, &args.classes).map_err(|e| usage("--classes", e))
+}
+
+/// Says once what the models that are part of the program know, where they are used, and which options find other things.
+pub(crate) fn introduce(detector: Option<&DetectorArgs>, segmenter: Option<&SegmenterArgs>, terminal: &Terminal) {
+    let finds = detector.is_some_and(|args| args.detector.is_none());
+    let outlines = segmenter.is_some_and(|args| args.segmenter.is_none());
+    let photos = match (detector.is_some(), segmenter.is_some()) {
+        (true, true) => "--detector dfine-s --segmenter mobile-sam",
+        (true, false) => "--detector dfine-s",
+        _ => "--segmenter mobile-sam",
+    };
+    if finds {
+        terminal.say(&format!(
+            "built-in detector: finds bone, cyst, vessel and needle in B-mode ultrasound, and nothing else; \
+             {photos} finds the 80 classes of COCO in photos"
+        ));
+    } else if outlines {
+        terminal.say(&format!(
+            "built-in segmenter: outlines what B-mode ultrasound shows; {} is for photos",
+            if detector.is_some() { "--segmenter mobile-sam" } else { photos }
+        ));
+    }
 }
 
 /// The segmenter.

@@ -66,24 +66,28 @@ fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Ex
     let files = ModelRef::parse(model, None)?.resolve(&inputs::hub()?, &mut Downloads::new(terminal))?;
     let mut inspection = weights::inspect(&files.weights)?;
     let known = pipeline::describe(&files);
+    let exit = if known.is_ok() { Exit::Done } else { Exit::CheckFailed };
     if terminal.json {
         if !tensors {
             inspection.tensors.clear();
         }
-        terminal.print_json(&json!({ "file": inspection, "model": known.as_ref().ok() }))?;
-        return Ok(Exit::Done);
+        let problem = known.as_ref().err().map(ToString::to_string);
+        let family = pipeline::model_family(&files)?;
+        terminal.print_json(&json!({ "file": inspection, "family": family, "model": known.ok(), "problem": problem }))?;
+        return Ok(exit);
     }
     print_inspection(&inspection, terminal)?;
-    match known {
-        Ok(description) => terminal.print(&format!("model: {description}"))?,
-        Err(error) => terminal.print(&format!("model: neither D-FINE nor MobileSAM: {error}"))?,
+    match (known, pipeline::model_family(&files)?) {
+        (Ok(description), _) => terminal.print(&format!("model: {description}"))?,
+        (Err(error), Some(family)) => terminal.print(&format!("model: {family}, which cannot be used: {error}"))?,
+        (Err(error), None) => terminal.print(&format!("model: {error}"))?,
     }
     if tensors {
         for tensor in &inspection.tensors {
             terminal.print(&format!("  {} {:?} {}", tensor.name, tensor.shape, tensor.element.name()))?;
         }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn print_inspection(inspection: &Inspection, terminal: &Terminal) -> anyhow::Result<()> {
@@ -93,7 +97,7 @@ fn print_inspection(inspection: &Inspection, terminal: &Terminal) -> anyhow::Res
     if let Some(dictionary) = &inspection.sub_dictionary {
         terminal.print(&format!("taken from: {dictionary}"))?;
     }
-    terminal.print(&format!("tensors: {} ({}), {} parameters", inspection.tensors.len(), types.join(", "), inspection.parameters))?;
+    terminal.print(&format!("tensors: {} ({}), {} parameters", inspection.tensor_count, types.join(", "), inspection.parameters))?;
     for (key, value) in &inspection.metadata {
         terminal.print(&format!("{key}: {value}"))?;
     }

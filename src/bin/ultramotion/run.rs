@@ -31,6 +31,7 @@ pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Res
         let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
         Ok(Task::Detect(Arc::new(detector)))
     };
+    inputs::introduce(Some(&args.detector), None, terminal);
     let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, None, terminal)
 }
@@ -45,6 +46,7 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
         let segmenter = inputs::segmenter(&segmenter, &engine.sibling()?, &speaker)?;
         Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
     };
+    inputs::introduce(Some(&args.detector), Some(&args.segmenter), terminal);
     let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, args.kpi.as_deref(), terminal)
 }
@@ -65,6 +67,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
         let segmenter = inputs::segmenter(&segmenter, engine, &speaker)?.with_multimask(multimask);
         Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts.clone())))
     };
+    inputs::introduce(None, Some(&args.segmenter), terminal);
     let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, None, terminal)
 }
@@ -127,7 +130,7 @@ fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, kpi: Option<&
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
         sources: expanded.sources,
-        warnings: expanded.warnings,
+        warnings: task.warnings().into_iter().chain(expanded.warnings).collect(),
         source_options,
         on_error: inputs::on_error(input),
         output: output.output.clone(),

@@ -1,10 +1,11 @@
 //! What a D-FINE is made of: sizes, counts and switches, whatever the checkpoint's format says them in.
 
-use super::hgnetv2::OUTPUT_STRIDE;
+use super::{hgnetv2::OUTPUT_STRIDE, value_text};
 use crate::{
     geometry::Size,
     ops::{Activation, Normalisation},
 };
+use serde::Serialize;
 
 /// A whole detector.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,12 +22,41 @@ pub struct DFineConfig {
     pub label_names: Option<Vec<String>>,
     /// Size that images are stretched to.
     pub input_size: Size,
+    /// What says so.
+    pub input_size_source: InputSizeSource,
     /// Brings pixels in 0..255 to what the model was trained on.
     pub normalisation: Normalisation,
     /// Added to the variance in encoder and decoder batch normalisation.
     pub batch_norm_eps: f64,
     /// Added to the variance in layer normalisation.
     pub layer_norm_eps: f64,
+}
+
+/// What the size of a detector's input is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputSizeSource {
+    /// Nothing: it is the size that most D-FINEs were trained for.
+    Assumed,
+    /// `preprocessor_config.json`.
+    Preprocessor,
+    /// `anchor_image_size` in `config.json`.
+    Config,
+    /// Anchors that the checkpoint has.
+    Anchors,
+    /// Metadata that the trainer put into the checkpoint.
+    Metadata,
+    /// The user.
+    User,
+}
+
+/// Sizes of a detector's input that neither configuration nor tensors hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InputSizes {
+    /// What the checkpoint's metadata say.
+    pub stated: Option<Size>,
+    /// What the user wants.
+    pub requested: Option<Size>,
 }
 
 /// HGNetv2 (B0 to B6 are settings of it).
@@ -128,17 +158,46 @@ pub struct DecoderConfig {
     pub lqe_layers: usize,
 }
 
+/// What a configuration was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigFile {
+    /// `config.json`.
+    Config,
+    /// `preprocessor_config.json`.
+    Preprocessor,
+    /// The tensors of a checkpoint without configuration, and its metadata.
+    Checkpoint,
+    /// `--input-size`.
+    User,
+}
+
+impl std::fmt::Display for ConfigFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Config => "config.json",
+            Self::Preprocessor => "preprocessor_config.json",
+            Self::Checkpoint => "the checkpoint",
+            Self::User => "--input-size",
+        })
+    }
+}
+
 /// A configuration that cannot be read or makes no model.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+#[error("{file}: {problem}")]
+pub struct ConfigError {
+    /// What was read.
+    pub file: ConfigFile,
+    /// What is wrong with it.
+    pub problem: ConfigProblem,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigProblem {
     /// Not JSON, or a field of the wrong kind.
-    #[error("{file}: {reason}; expected the {file} that transformers writes for a D-FINE")]
-    Json {
-        /// `config.json` or `preprocessor_config.json`.
-        file: &'static str,
-        /// What the parser said.
-        reason: String,
-    },
+    #[error("{0}; expected what transformers writes for a D-FINE")]
+    Json(String),
     /// A value that the model cannot have or that is not supported.
     #[error("{field}: {value} is not supported: {reason}")]
     Value {
@@ -155,8 +214,20 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn value(field: &'static str, value: impl std::fmt::Debug, reason: impl Into<String>) -> Self {
-        Self::Value { field, value: format!("{value:?}"), reason: reason.into() }
+    /// A setting of `config.json`.
+    pub(super) fn value(field: &'static str, value: impl Serialize, reason: impl Into<String>) -> Self {
+        let problem = ConfigProblem::Value { field, value: value_text::of(&value), reason: reason.into() };
+        Self { file: ConfigFile::Config, problem }
+    }
+
+    /// Tensors that do not tell.
+    pub(super) fn not_inferable(what: impl Into<String>) -> Self {
+        Self { file: ConfigFile::Checkpoint, problem: ConfigProblem::NotInferable(what.into()) }
+    }
+
+    /// The same of another file.
+    pub(super) fn of(self, file: ConfigFile) -> Self {
+        Self { file, ..self }
     }
 }
 
@@ -176,6 +247,28 @@ impl DFineConfig {
         self.backbone.stem_channels[0]
     }
 
+    /// Puts the size of the input right by what stands outside of configuration and tensors: what a user wants counts most, then what a
+    /// checkpoint without a configuration says in its metadata.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a size that cannot be, or one that anchors of the checkpoint rule out.
+    pub(super) fn settle_input(&mut self, sizes: InputSizes) -> Result<(), ConfigError> {
+        let (known, source) = (self.input_size, self.input_size_source);
+        if let Some(stated) = sizes.stated {
+            check_input(stated).map_err(|e| e.of(ConfigFile::Checkpoint))?;
+            (self.input_size, self.input_size_source) = (stated, InputSizeSource::Metadata);
+        }
+        if let Some(requested) = sizes.requested {
+            check_input(requested).map_err(|e| e.of(ConfigFile::User))?;
+            if matches!(source, InputSizeSource::Anchors | InputSizeSource::Config) && requested != known {
+                let reason = format!("the checkpoint has anchors for {known}; leave --input-size out");
+                return Err(ConfigError::value("size", requested.to_string(), reason).of(ConfigFile::User));
+            }
+            (self.input_size, self.input_size_source) = (requested, InputSizeSource::User);
+        }
+        Ok(())
+    }
+
     /// Checks what the parts must have in common.
     ///
     /// # Errors
@@ -191,12 +284,13 @@ impl DFineConfig {
             let reason = format!("the class head has {} classes", self.num_labels);
             return Err(ConfigError::value("id2label", names.len(), reason));
         }
-        for side in [self.input_size.width, self.input_size.height] {
-            if side == 0 || side % OUTPUT_STRIDE as u32 != 0 || side > LARGEST_SIDE {
-                let reason = format!("both sides must be multiples of {OUTPUT_STRIDE} up to {LARGEST_SIDE}");
-                return Err(ConfigError::value("input size", self.input_size.to_string(), reason));
-            }
-        }
+        let read_from = match self.input_size_source {
+            InputSizeSource::Preprocessor => ConfigFile::Preprocessor,
+            InputSizeSource::Assumed | InputSizeSource::Config => ConfigFile::Config,
+            InputSizeSource::Anchors | InputSizeSource::Metadata => ConfigFile::Checkpoint,
+            InputSizeSource::User => ConfigFile::User,
+        };
+        check_input(self.input_size).map_err(|e| e.of(read_from))?;
         for (name, eps) in [("batch_norm_eps", self.batch_norm_eps), ("layer_norm_eps", self.layer_norm_eps)] {
             if !(eps > 0.0 && eps < 1.0) {
                 return Err(ConfigError::value(name, eps, "it must be above 0 and below 1"));
@@ -279,6 +373,18 @@ impl DecoderConfig {
         }
         Ok(())
     }
+}
+
+/// Whether a model can have an input of this size: both sides multiples of 32, and not so large that it asks for all memory.
+///
+/// # Errors
+/// [`ConfigError`] with what it may be.
+pub fn check_input(size: Size) -> Result<(), ConfigError> {
+    if [size.width, size.height].iter().any(|&side| side == 0 || side % OUTPUT_STRIDE as u32 != 0 || side > LARGEST_SIDE) {
+        let reason = format!("both sides must be multiples of {OUTPUT_STRIDE} up to {LARGEST_SIDE}");
+        return Err(ConfigError::value("input size", size.to_string(), reason).of(ConfigFile::User));
+    }
+    Ok(())
 }
 
 fn in_range(field: &'static str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {

@@ -1,7 +1,10 @@
 //! Reading the configuration from the tensors themselves, for checkpoints that come without one.
 
 use super::{
-    config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig},
+    config::{
+        ConfigError, ConfigFile, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, PositionOrder, StageConfig,
+    },
+    config_json::ASSUMED_INPUT,
     hgnetv2::OUTPUT_STRIDE,
     keys::Layout,
 };
@@ -9,36 +12,38 @@ use crate::{
     geometry::Size,
     ops::{Activation, Normalisation, Params},
 };
+use candle_core::DType;
 
 /// What no tensor tells and every published D-FINE has.
 const HEADS: usize = 8;
 const QUERIES: usize = 300;
 const OFFSET_SCALE: f64 = 0.5;
 const TEMPERATURE: f64 = 10000.0;
-const SIDE: u32 = 640;
 
 impl DFineConfig {
     /// Reads sizes and counts from the shapes of tensors with canonical names, and the input size from the anchors
     /// where they were stored (640×640 otherwise). What shapes do not tell is as in the published models.
     ///
     /// # Errors
-    /// [`ConfigError::NotInferable`] naming what is missing, [`ConfigError::Value`] for a size that makes no model.
+    /// [`ConfigError`] naming what is missing, or a size that makes no model.
     pub fn infer(params: &Params, layout: Layout) -> Result<Self, ConfigError> {
         let model = Shapes(params.scope("model"));
         let backbone = infer_backbone(&Shapes(model.0.scope("backbone").scope("model")), model.count("encoder_input_proj", "0.weight"))?;
         let levels = backbone.outputs.len();
+        let anchors = infer_input_size(&model.0, levels)?;
         let config = Self {
             encoder: infer_encoder(&model, levels, layout)?,
             decoder: infer_decoder(&model, levels)?,
             num_labels: model.dim("enc_score_head.weight", 0)?,
             label_names: None,
-            input_size: infer_input_size(&model.0, levels)?.unwrap_or(Size::new(SIDE, SIDE)),
+            input_size: anchors.unwrap_or(ASSUMED_INPUT),
+            input_size_source: anchors.map_or(InputSizeSource::Assumed, |_| InputSizeSource::Anchors),
             normalisation: Normalisation::UNIT,
             batch_norm_eps: 1e-5,
             layer_norm_eps: 1e-5,
             backbone,
         };
-        config.validate()?;
+        config.validate().map_err(|e| e.of(ConfigFile::Checkpoint))?;
         Ok(config)
     }
 }
@@ -49,7 +54,7 @@ struct Shapes(Params);
 impl Shapes {
     fn dim(&self, name: &str, axis: usize) -> Result<usize, ConfigError> {
         let size = self.0.shape(name).and_then(|shape| shape.get(axis).copied());
-        size.ok_or_else(|| ConfigError::NotInferable(format!("{} is missing or of too few dimensions", self.0.full_name(name))))
+        size.ok_or_else(|| ConfigError::not_inferable(format!("{} is missing or of too few dimensions", self.0.full_name(name))))
     }
 
     /// How many of `list.0.….name`, `list.1.….name`, … there are in a row.
@@ -80,7 +85,7 @@ fn infer_stage(shapes: &Shapes, index: usize) -> Result<StageConfig, ConfigError
     let gathered = stage.dim("blocks.0.aggregation.0.convolution.weight", 1)?;
     let Some(in_channels) = layers.checked_mul(mid_channels).and_then(|inner| gathered.checked_sub(inner)) else {
         let name = stage.0.full_name("blocks.0.aggregation.0.convolution.weight");
-        return Err(ConfigError::NotInferable(format!("{name} takes fewer channels than the block's {layers} layers give")));
+        return Err(ConfigError::not_inferable(format!("{name} takes fewer channels than the block's {layers} layers give")));
     };
     Ok(StageConfig {
         in_channels,
@@ -97,7 +102,7 @@ fn infer_stage(shapes: &Shapes, index: usize) -> Result<StageConfig, ConfigError
 fn infer_encoder(model: &Shapes, levels: usize, layout: Layout) -> Result<HybridEncoderConfig, ConfigError> {
     let attended = model.count("encoder.encoder", "layers.0.fc1.weight");
     if attended != 1 {
-        return Err(ConfigError::NotInferable(format!("self-attention at {attended} levels instead of at the coarsest alone")));
+        return Err(ConfigError::not_inferable(format!("self-attention at {attended} levels instead of at the coarsest alone")));
     }
     Ok(HybridEncoderConfig {
         hidden_dim: model.dim("encoder_input_proj.0.0.weight", 0)?,
@@ -118,7 +123,7 @@ fn infer_encoder(model: &Shapes, levels: usize, layout: Layout) -> Result<Hybrid
 }
 
 fn infer_decoder(model: &Shapes, levels: usize) -> Result<DecoderConfig, ConfigError> {
-    let indivisible = |name: &str| ConfigError::NotInferable(format!("{} has an unexpected size", model.0.full_name(name)));
+    let indivisible = |name: &str| ConfigError::not_inferable(format!("{} has an unexpected size", model.0.full_name(name)));
     let (corners, quality) = ("decoder.bbox_embed.0.layers.2.weight", "decoder.lqe_layers.{}.reg_conf.layers");
     let layers = model.count("decoder.layers", "fc1.weight");
     // A deployed checkpoint keeps the last layer's estimator alone.
@@ -145,7 +150,7 @@ fn infer_decoder(model: &Shapes, levels: usize) -> Result<DecoderConfig, ConfigE
 /// Points a level: the buffer `num_points_scale` has n times 1/n for a level of n points.
 fn infer_points(model: &Params, levels: usize) -> Result<Vec<usize>, ConfigError> {
     let name = "decoder.layers.0.encoder_attn.num_points_scale";
-    let wrong = |what: &str| ConfigError::NotInferable(format!("{} {what}", model.full_name(name)));
+    let wrong = |what: &str| ConfigError::not_inferable(format!("{} {what}", model.full_name(name)));
     let scales = values(model, name)?.ok_or_else(|| wrong("is missing"))?;
     let mut rest = scales.as_slice();
     let mut points = Vec::new();
@@ -168,7 +173,7 @@ fn infer_points(model: &Params, levels: usize) -> Result<Vec<usize>, ConfigError
 fn infer_input_size(model: &Params, levels: usize) -> Result<Option<Size>, ConfigError> {
     let name = "decoder.anchors";
     let Some(anchors) = values(model, name)? else { return Ok(None) };
-    let odd = || ConfigError::NotInferable(format!("{} is of no input size", model.full_name(name)));
+    let odd = || ConfigError::not_inferable(format!("{} is of no input size", model.full_name(name)));
     let centre = |anchor: &[f32]| 1.0 / (1.0 + f64::from(-anchor[0]).exp());
     let usable = |anchor: &[f32]| anchor.iter().all(|v| v.abs() < 20.0);
     let rows: Vec<&[f32]> = anchors.chunks_exact(4).collect();
@@ -190,9 +195,7 @@ fn infer_input_size(model: &Params, levels: usize) -> Result<Option<Size>, Confi
 }
 
 fn values(params: &Params, name: &str) -> Result<Option<Vec<f32>>, ConfigError> {
-    let Some(shape) = params.shape(name) else { return Ok(None) };
-    let unreadable = |e: &dyn std::fmt::Display| ConfigError::NotInferable(format!("{}: {e}", params.full_name(name)));
-    let tensor = params.get(name, &shape).map_err(|e| unreadable(&e))?;
-    let read = tensor.flatten_all().and_then(|t| t.to_vec1::<f32>());
-    read.map(Some).map_err(|e| unreadable(&e))
+    let Some(tensor) = params.peek(name) else { return Ok(None) };
+    let read = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1::<f32>());
+    read.map(Some).map_err(|e| ConfigError::not_inferable(format!("{}: {e}", params.full_name(name))))
 }

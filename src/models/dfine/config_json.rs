@@ -1,17 +1,21 @@
 //! Reading `config.json` and `preprocessor_config.json` as transformers writes them. Fields left out have transformers' defaults.
 
 use super::{
-    config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig},
-    preprocessor::{self, Preprocessor},
+    config::{
+        ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, PositionOrder,
+        StageConfig,
+    },
+    preprocessor::Preprocessor,
 };
 use crate::{
     geometry::Size,
     ops::{Activation, Normalisation},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
-const CONFIG: &str = "config.json";
+/// Size of the input where nothing says it: that of the published models.
+pub(super) const ASSUMED_INPUT: Size = Size::new(640, 640);
 /// Classes that a configuration has which names none.
 const DEFAULT_LABELS: usize = 2;
 
@@ -158,9 +162,9 @@ impl DFineConfig {
     /// `id2label` must match it. Without it `id2label` tells the number of classes.
     ///
     /// # Errors
-    /// [`ConfigError::Json`] if one cannot be parsed, [`ConfigError::Value`] for a setting that is not supported.
+    /// [`ConfigError`] naming the file, if it cannot be parsed or has a setting that is not supported.
     pub fn from_json(config: &str, preprocessor: Option<&str>, num_labels: impl Into<Option<usize>>) -> Result<Self, ConfigError> {
-        let config: Config = parse(CONFIG, config)?;
+        let config: Config = parse(ConfigFile::Config, config)?;
         config.refuse_unsupported()?;
         let (backbone, decoder) = (config.backbone()?, config.decoder()?);
         let mut read = Self {
@@ -169,15 +173,19 @@ impl DFineConfig {
             decoder,
             num_labels: num_labels.into().unwrap_or(config.id2label.as_ref().map_or(DEFAULT_LABELS, BTreeMap::len)),
             label_names: label_names(config.id2label)?,
-            input_size: config.anchor_image_size.map_or(Size::new(640, 640), |[height, width]| Size::new(width, height)),
+            input_size: config.anchor_image_size.map_or(ASSUMED_INPUT, |[height, width]| Size::new(width, height)),
+            input_size_source: config.anchor_image_size.map_or(InputSizeSource::Assumed, |_| InputSizeSource::Config),
             normalisation: Normalisation::UNIT,
             batch_norm_eps: config.batch_norm_eps,
             layer_norm_eps: config.layer_norm_eps,
         };
         if let Some(text) = preprocessor {
-            let preprocessor: Preprocessor = parse(preprocessor::FILE, text)?;
-            read.input_size = preprocessor.input_size(read.input_size)?;
-            read.normalisation = preprocessor.normalisation()?;
+            let preprocessor: Preprocessor = parse(ConfigFile::Preprocessor, text)?;
+            let here = |error: ConfigError| error.of(ConfigFile::Preprocessor);
+            if let Some(size) = preprocessor.input_size().map_err(here)? {
+                (read.input_size, read.input_size_source) = (size, InputSizeSource::Preprocessor);
+            }
+            read.normalisation = preprocessor.normalisation().map_err(here)?;
         }
         read.validate()?;
         Ok(read)
@@ -186,9 +194,9 @@ impl DFineConfig {
 
 impl Config {
     fn refuse_unsupported(&self) -> Result<(), ConfigError> {
-        let is = |field, value: &dyn std::fmt::Debug, supported: bool, reason: &str| {
+        fn is(field: &'static str, value: impl Serialize, supported: bool, reason: &str) -> Result<(), ConfigError> {
             if supported { Ok(()) } else { Err(ConfigError::value(field, value, reason)) }
-        };
+        }
         is("model_type", &self.model_type, self.model_type == "d_fine", "only d_fine is")?;
         is("eval_size", &self.eval_size, self.eval_size.is_none(), "it switches position embeddings off; null is expected")?;
         is("normalize_before", &self.normalize_before, !self.normalize_before, "no D-FINE was published with it")?;
@@ -323,8 +331,8 @@ impl Backbone {
     }
 }
 
-fn parse<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, ConfigError> {
-    serde_json::from_str(text).map_err(|e| ConfigError::Json { file, reason: e.to_string() })
+fn parse<T: DeserializeOwned>(file: ConfigFile, text: &str) -> Result<T, ConfigError> {
+    serde_json::from_str(text).map_err(|e| ConfigError { file, problem: ConfigProblem::Json(e.to_string()) })
 }
 
 fn activation(field: &'static str, name: &str) -> Result<Activation, ConfigError> {
@@ -386,7 +394,9 @@ mod tests {
         assert!(error(r#"{"model_type": "rt_detr"}"#).contains("model_type"));
         assert!(error(r#"{"id2label": {"0": "a"}}"#).contains("the class head has 3 classes"));
         let size = DFineConfig::from_json(S, Some(r#"{"size": {"height": 500, "width": 500}}"#), Some(3)).unwrap_err();
-        assert!(size.to_string().contains("500×500"), "{size}");
+        assert!(size.to_string().starts_with("preprocessor_config.json: input size: 500×500 is not supported"), "{size}");
+        let channels = error(&S.replace(r#""num_channels": 1"#, r#""num_channels": 3"#));
+        assert_eq!(channels, "config.json: num_channels: 3 is not supported: the stem takes 1");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A checkpoint made into a detector: names, configuration, labels and model together.
 
 use super::{
-    DFine, DFineConfig, DFineError, DFineOutput, Labels,
-    keys::{self, Layout},
+    DFine, DFineConfig, DFineError, DFineOutput, InputSizes, Labels,
+    keys::{self, Canonical, Layout},
     postprocess::{self, Candidate, SelectError, Selection},
 };
 use crate::{
@@ -31,6 +31,8 @@ pub struct Detector {
     model: DFine,
     labels: Labels,
     layout: Layout,
+    prefix: String,
+    mask_head: usize,
 }
 
 impl Detector {
@@ -41,10 +43,23 @@ impl Detector {
     /// See [`DFineError`]: nothing of the checkpoint is ignored silently but tensors of training alone
     /// ([`keys::is_training_only`]).
     pub fn load(checkpoint: Checkpoint<'_>, labels: Option<(&str, Labels)>, engine: &Engine) -> Result<Self, DFineError> {
+        Self::load_for(checkpoint, labels, InputSizes::default(), engine)
+    }
+
+    /// As [`Detector::load`], where the size of the input stands outside of configuration and tensors.
+    ///
+    /// # Errors
+    /// As [`Detector::load`].
+    pub fn load_for(
+        checkpoint: Checkpoint<'_>,
+        labels: Option<(&str, Labels)>,
+        input: InputSizes,
+        engine: &Engine,
+    ) -> Result<Self, DFineError> {
         let Checkpoint { origin, tensors, config, preprocessor } = checkpoint;
-        let (tensors, layout) = keys::canonical(origin, tensors)?;
+        let Canonical { tensors, layout, prefix, mask_head } = keys::canonical(origin, tensors)?;
         let params = Params::new(origin, tensors, engine);
-        let config = match config {
+        let mut config = match config {
             Some(text) => {
                 let head = params.shape("model.enc_score_head.weight").unwrap_or_default();
                 // A missing head is reported with its name when the model is built.
@@ -52,8 +67,9 @@ impl Detector {
             }
             None => DFineConfig::infer(&params, layout)?,
         };
+        config.settle_input(input)?;
         let labels = Labels::resolve(origin, config.num_labels, labels, config.label_names.as_deref())?;
-        Ok(Self { model: DFine::load(&params, &config)?, labels, layout })
+        Ok(Self { model: DFine::load(&params, &config)?, labels, layout, prefix, mask_head })
     }
 
     /// The model.
@@ -74,6 +90,16 @@ impl Detector {
     /// Whose names the checkpoint had.
     pub fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// What all names of the checkpoint began with before the model's own, as training wrappers write it; often nothing.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Tensors of a mask head in the checkpoint, which finding boxes does not need.
+    pub fn mask_head(&self) -> usize {
+        self.mask_head
     }
 
     /// Size that frames are stretched to.

@@ -3,14 +3,12 @@
 //! Canonical names are those of the checkpoints on the hub, as transformers writes them (`model.backbone.model.…`).
 //! The authors' own checkpoints and transformers' names in memory are mapped to them by the tables here.
 
+use crate::models::prefix::{self, PrefixError};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
-/// Where a state dict may lie in a pickled checkpoint, in the order to look: the averaged weights first.
-pub const STATE_DICT_PATHS: &[&[&str]] = &[&["ema", "module"], &["model"], &["state_dict"], &[]];
-
 /// Whose names a checkpoint has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layout {
     /// transformers', on disk or in memory.
     HuggingFace,
@@ -22,7 +20,10 @@ pub enum Layout {
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// Neither transformers' nor the authors' names.
-    #[error("{origin}: not a D-FINE checkpoint (tensors such as {examples}); expected names as in the authors' or the hub's checkpoints")]
+    #[error(
+        "{origin}: not a D-FINE checkpoint (tensors such as {examples}); expected names as in the authors' or the hub's checkpoints, with or \
+         without a common prefix"
+    )]
     Unrecognised {
         /// The checkpoint.
         origin: String,
@@ -30,21 +31,29 @@ pub enum KeysError {
         examples: String,
     },
     /// The authors' names with others among them.
-    #[error("{origin}: {} tensors have no place in a D-FINE: {}; the checkpoint is of another model", names.len(), names.join(", "))]
+    #[error(
+        "{origin}: {} no place in a D-FINE: {}; the checkpoint is of another model",
+        if names.len() == 1 { "1 tensor has".to_owned() } else { format!("{} tensors have", names.len()) },
+        names.join(", ")
+    )]
     Unknown {
         /// The checkpoint.
         origin: String,
         /// All names without a place.
         names: Vec<String>,
     },
-    /// A detector trained with a segmentation head of its own.
-    #[error("{origin}: has a segmentation head, which is not supported: {}; use a checkpoint trained for detection", names.join(", "))]
-    SegmentationHead {
+    /// A model for semantic segmentation, by a trainer of the authors' detector.
+    #[error(
+        "{origin}: is a model for semantic segmentation (D-FINE-seg, task sem_seg), which finds no boxes; use a checkpoint trained with \
+         task detect or segment"
+    )]
+    SemanticSegmentation {
         /// The checkpoint.
         origin: String,
-        /// The head's tensors.
-        names: Vec<String>,
     },
+    /// Prefixes that not all names have.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
     /// Two names for one tensor, with different contents.
     #[error("{origin}: {name} is there twice with different values; the checkpoint is damaged")]
     Conflict {
@@ -65,8 +74,8 @@ pub enum KeysError {
     },
 }
 
-/// What wrappers put before every name.
-const WRAPPERS: &[&str] = &["module.", "_orig_mod."];
+/// What names of each layout begin with, and those of no other.
+const MARKS: &[(Layout, &str)] = &[(Layout::HuggingFace, "model.backbone.model."), (Layout::Authors, "backbone.stem.")];
 
 /// transformers' names that differ from those it writes: in memory, and heads under both of their names.
 /// `*` stands for one part of a name; what follows the pattern is kept. The first match counts.
@@ -147,8 +156,10 @@ const AUTHORS: &[(&str, &str)] = &[
     ("decoder.denoising_class_embed", "model.denoising_class_embed"),
 ];
 
-/// Names of a segmentation head that a trainer adds to the authors' detector.
-const SEGMENTATION_HEAD: &[&str] = &["decoder.mask_decoder.", "decoder.mask_head."];
+/// Names of a mask head that D-FINE-seg adds to the authors' detector. Boxes and scores do not depend on it.
+const MASK_HEAD: &[&str] = &["decoder.mask_decoder.", "decoder.mask_head."];
+/// Name of a head that classifies pixels, which D-FINE-seg puts in the place of the detector's decoder.
+const PIXEL_HEAD: &str = "decoder.classifier.";
 
 /// Query, key and value projections that PyTorch keeps as one, in this order.
 const JOINED: &[(&str, &str)] = &[(".in_proj_weight", "weight"), (".in_proj_bias", "bias")];
@@ -190,40 +201,58 @@ fn renamed(name: &str, table: &[(&str, &str)]) -> Option<String> {
     })
 }
 
+/// A checkpoint's tensors under canonical names.
+#[derive(Debug, Clone)]
+pub struct Canonical {
+    /// Those of the detector.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Whose names they had.
+    pub layout: Layout,
+    /// What all names began with, as training wrappers write it; often empty.
+    pub prefix: String,
+    /// Tensors of a mask head, which a detector has no use for.
+    pub mask_head: usize,
+}
+
 /// Gives every tensor of a checkpoint its canonical name.
 ///
 /// `origin` names the checkpoint in errors.
 ///
 /// # Errors
 /// See [`KeysError`].
-pub fn canonical(origin: &str, tensors: BTreeMap<String, Tensor>) -> Result<(BTreeMap<String, Tensor>, Layout), KeysError> {
-    let wrapper = WRAPPERS.iter().find(|w| tensors.keys().all(|name| name.starts_with(**w))).copied().unwrap_or("");
-    let has = |prefix: &str| tensors.keys().any(|name| name[wrapper.len()..].starts_with(prefix));
-    let layout = match (has("model.backbone."), has("backbone.stem.")) {
-        (true, _) => Layout::HuggingFace,
-        (false, true) => Layout::Authors,
-        (false, false) => {
-            let examples = tensors.keys().take(3).cloned().collect::<Vec<_>>().join(", ");
-            let examples = if examples.is_empty() { "none at all".to_owned() } else { examples };
-            return Err(KeysError::Unrecognised { origin: origin.to_owned(), examples });
-        }
-    };
+pub fn canonical(origin: &str, tensors: BTreeMap<String, Tensor>) -> Result<Canonical, KeysError> {
+    let (layout, prefix) = recognise(origin, tensors.keys().map(String::as_str))?;
     let mut named = Named { origin, tensors: BTreeMap::new(), unknown: Vec::new() };
+    let mut mask_head = 0;
     for (name, tensor) in tensors {
-        let name = &name[wrapper.len()..];
+        let name = name.get(prefix.len()..).unwrap_or_default();
         match layout {
             Layout::HuggingFace => named.insert(renamed(name, HUGGING_FACE).unwrap_or_else(|| name.to_owned()), tensor)?,
+            Layout::Authors if MASK_HEAD.iter().any(|head| name.starts_with(head)) => mask_head += 1,
             Layout::Authors => named.insert_from_authors(name, &tensor)?,
         }
     }
     let (origin, names) = (origin.to_owned(), named.unknown);
-    if names.is_empty() {
-        return Ok((named.tensors, layout));
+    if names.iter().any(|name| name.starts_with(PIXEL_HEAD)) {
+        return Err(KeysError::SemanticSegmentation { origin });
     }
-    if names.iter().all(|name| SEGMENTATION_HEAD.iter().any(|prefix| name.starts_with(prefix))) {
-        return Err(KeysError::SegmentationHead { origin, names });
+    if !names.is_empty() {
+        return Err(KeysError::Unknown { origin, names });
     }
-    Err(KeysError::Unknown { origin, names })
+    Ok(Canonical { tensors: named.tensors, layout, prefix, mask_head })
+}
+
+/// Whose names these are, and the prefix that all have.
+///
+/// # Errors
+/// [`KeysError::Unrecognised`] or [`KeysError::Prefix`].
+pub fn recognise<'a>(origin: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(Layout, String), KeysError> {
+    let unrecognised = || {
+        let examples = names.clone().take(3).collect::<Vec<_>>().join(", ");
+        let examples = if examples.is_empty() { "none at all".to_owned() } else { examples };
+        KeysError::Unrecognised { origin: origin.to_owned(), examples }
+    };
+    prefix::find(origin, names.clone(), MARKS)?.ok_or_else(unrecognised)
 }
 
 struct Named<'a> {
@@ -308,25 +337,34 @@ mod tests {
     #[test]
     fn joined_projections_are_split_in_order() {
         let names = ["module.backbone.stem.stem1.conv.weight", "module.decoder.decoder.layers.1.self_attn.in_proj_bias"];
-        let (named, layout) = canonical("x.pth", tensors(&names)).unwrap();
-        assert_eq!(layout, Layout::Authors);
-        let k = named["model.decoder.layers.1.self_attn.k_proj.bias"].to_vec1::<f32>().unwrap();
+        let named = canonical("x.pth", tensors(&names)).unwrap();
+        assert_eq!((named.layout, named.prefix.as_str(), named.mask_head), (Layout::Authors, "module.", 0));
+        let k = named.tensors["model.decoder.layers.1.self_attn.k_proj.bias"].to_vec1::<f32>().unwrap();
         assert_eq!(k, [2.0, 3.0]);
     }
 
     #[test]
-    fn foreign_names_and_segmentation_heads_are_refused_by_name() {
+    fn foreign_names_are_refused_by_name() {
         let error = |names: &[&str]| canonical("x.pth", tensors(names)).unwrap_err().to_string();
         assert!(error(&["image_encoder.x"]).contains("not a D-FINE checkpoint (tensors such as image_encoder.x)"));
         assert!(error(&[]).contains("none at all"));
-        assert!(error(&["backbone.stem.stem1.conv.weight", "decoder.foo"]).contains("1 tensors have no place in a D-FINE: decoder.foo"));
-        assert!(error(&["backbone.stem.stem1.conv.weight", "decoder.mask_head.layers.0.bias"]).contains("segmentation head"));
+        assert!(error(&["backbone.stem.stem1.conv.weight", "decoder.foo"]).contains("1 tensor has no place in a D-FINE: decoder.foo"));
+        assert!(error(&["model.backbone.stem.x", "model.decoder.up", "loss.w"]).contains("prefix model., as training wrappers write them"));
+    }
+
+    #[test]
+    fn mask_heads_are_counted_and_pixel_heads_refused() {
+        let with_masks = ["backbone.stem.stem1.conv.weight", "decoder.mask_head.layers.0.bias", "decoder.mask_decoder.bn.0.weight"];
+        let named = canonical("x.pt", tensors(&with_masks)).unwrap();
+        assert_eq!((named.tensors.len(), named.mask_head), (1, 2));
+        let pixels = canonical("x.pt", tensors(&["backbone.stem.stem1.conv.weight", "decoder.neck.0.weight", "decoder.classifier.weight"]));
+        assert!(pixels.unwrap_err().to_string().contains("x.pt: is a model for semantic segmentation"));
     }
 
     #[test]
     fn a_tensor_under_two_names_must_be_one() {
-        let mut twice = tensors(&["model.backbone.x", "class_embed.0.bias", "model.decoder.class_embed.0.bias"]);
-        assert_eq!(canonical("x", twice.clone()).unwrap().0.len(), 2);
+        let mut twice = tensors(&["model.backbone.model.x", "class_embed.0.bias", "model.decoder.class_embed.0.bias"]);
+        assert_eq!(canonical("x", twice.clone()).unwrap().tensors.len(), 2);
         twice.insert("class_embed.0.bias".into(), Tensor::zeros(6, candle_core::DType::F32, &Device::Cpu).unwrap());
         assert!(matches!(canonical("x", twice), Err(KeysError::Conflict { .. })));
     }

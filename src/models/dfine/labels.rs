@@ -1,6 +1,7 @@
 //! Names of the classes.
 
-use std::sync::Arc;
+use super::labels_file::{self, Names};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Microsoft COCO's 80 classes, in the order of the detector's outputs.
 const COCO: &str = include_str!("labels/coco.txt");
@@ -9,13 +10,17 @@ const OBJECTS365: &str = include_str!("labels/objects365.txt");
 
 /// A name for each class. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labels(Arc<[Arc<str>]>);
+pub struct Labels {
+    names: Arc<[Arc<str>]>,
+    /// Where the names are those of a data set's categories, their ids, ascending.
+    ids: Option<Arc<[usize]>>,
+}
 
 /// Classes without names, or names that do not fit.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelsError {
     /// Neither the checkpoint nor the user names the classes, and no built-in list has as many.
-    #[error("{origin}: {classes} classes without names; give them with --labels FILE, one name a line")]
+    #[error("{origin}: {} without names; give them with --labels FILE, one name a line", plural(*classes, "class", "classes"))]
     Missing {
         /// The checkpoint.
         origin: String,
@@ -23,7 +28,11 @@ pub enum LabelsError {
         classes: usize,
     },
     /// More or fewer names than classes.
-    #[error("{origin}: {names} names, but the detector has {classes} classes; one name a line is expected")]
+    #[error(
+        "{origin}: {}, but the detector has {}; a name for each class is expected",
+        plural(*names, "name", "names"),
+        plural(*classes, "class", "classes")
+    )]
     Count {
         /// The file of names.
         origin: String,
@@ -42,29 +51,48 @@ pub enum LabelsError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A file of names in a format that is not one of those that are read.
+    #[error("{origin}: {reason}; --labels takes one name a line, a JSON list, a COCO file (categories) or Ultralytics' data.yaml (names)")]
+    Format {
+        /// The file of names.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A number with the word for what it counts.
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 impl Labels {
     /// Labels from names in class order.
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
-        Self(names.into_iter().map(|name| Arc::from(name.as_ref())).collect())
+        Self { names: names.into_iter().map(|name| Arc::from(name.as_ref())).collect(), ids: None }
     }
 
-    /// Reads a text of one name a line, in class order; blanks around names are dropped, blank lines at the end too.
+    /// Reads a file of names: one name a line in class order, a JSON list, a COCO file (its categories), or the data.yaml of
+    /// Ultralytics (its names). `origin` is the file, whose extension says what it is where its contents do not.
     ///
     /// # Errors
-    /// [`LabelsError::Line`] for a blank line among the names or a control character in one.
+    /// [`LabelsError::Line`] for a blank line among the names or a control character in one, [`LabelsError::Format`] for other faults.
     pub fn parse(origin: &str, text: &str) -> Result<Self, LabelsError> {
-        let lines: Vec<&str> = text.trim_start_matches('\u{feff}').trim_end().lines().map(str::trim).collect();
-        for (i, line) in lines.iter().enumerate() {
-            let reason = match line {
-                _ if line.is_empty() => "blank",
-                _ if line.chars().any(char::is_control) => "has a control character",
-                _ => continue,
-            };
-            return Err(LabelsError::Line { origin: origin.to_owned(), line: i + 1, reason });
+        Ok(match labels_file::read(origin, text)? {
+            Names::Ordered(names) => Self::new(names),
+            Names::ById(names) => Self { ids: Some(names.keys().copied().collect()), ..Self::new(names.into_values()) },
+        })
+    }
+
+    /// The names for a head of `classes`. Categories of a data set are its classes in the order of their ids; or, where there are as many
+    /// classes as the greatest id and one more, by their ids, and classes without a category are called by their numbers.
+    fn for_classes(&self, classes: usize) -> Option<Self> {
+        if self.len() == classes {
+            return Some(Self { names: self.names.clone(), ids: None });
         }
-        Ok(Self::new(lines))
+        let ids = self.ids.as_ref().filter(|ids| ids.last().is_some_and(|last| last.checked_add(1) == Some(classes)))?;
+        let by_id: BTreeMap<usize, &Arc<str>> = ids.iter().copied().zip(self.iter()).collect();
+        Some(Self::new((0..classes).map(|class| by_id.get(&class).map_or_else(|| class.to_string(), ToString::to_string))))
     }
 
     /// The built-in names for a head of this many classes: COCO's 80, or Objects365's 366 (the first is "None").
@@ -85,8 +113,7 @@ impl Labels {
     pub fn resolve(origin: &str, classes: usize, given: Option<(&str, Self)>, own: Option<&[String]>) -> Result<Self, LabelsError> {
         if let Some((file, labels)) = given {
             let names = labels.len();
-            let fits = names == classes;
-            return if fits { Ok(labels) } else { Err(LabelsError::Count { origin: file.to_owned(), names, classes }) };
+            return labels.for_classes(classes).ok_or_else(|| LabelsError::Count { origin: file.to_owned(), names, classes });
         }
         let own = own.filter(|names| names.len() == classes).map(Self::new);
         own.or_else(|| Self::built_in(classes)).ok_or_else(|| LabelsError::Missing { origin: origin.to_owned(), classes })
@@ -94,28 +121,33 @@ impl Labels {
 
     /// Number of classes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.names.len()
     }
 
     /// Whether there are no classes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.names.is_empty()
     }
 
     /// Name of a class.
     pub fn get(&self, class: u32) -> Option<&Arc<str>> {
-        self.0.get(class as usize)
+        self.names.get(class as usize)
     }
 
-    /// Number of the class of this name, compared without regard to case.
+    /// Number of the first class of this name, compared without regard to case.
     pub fn find(&self, name: &str) -> Option<u32> {
-        let same = |label: &Arc<str>| label.to_lowercase() == name.to_lowercase();
-        self.0.iter().position(same).map(|i| i as u32)
+        self.find_all(name).next()
+    }
+
+    /// Numbers of all classes of this name, compared without regard to case.
+    pub fn find_all(&self, name: &str) -> impl Iterator<Item = u32> {
+        let name = name.to_lowercase();
+        self.names.iter().enumerate().filter(move |(_, label)| label.to_lowercase() == name).map(|(i, _)| i as u32)
     }
 
     /// Names in class order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.0.iter()
+        self.names.iter()
     }
 }
 
@@ -139,8 +171,18 @@ mod tests {
         let labels = Labels::resolve("x.pth", 3, Some(("names.txt", given.clone())), Some(&own)).unwrap();
         assert_eq!(&**labels.get(1).unwrap(), "vessel");
         let error = |classes, given| Labels::resolve("x.pth", classes, given, None).unwrap_err().to_string();
-        assert_eq!(error(4, Some(("names.txt", given))), "names.txt: 3 names, but the detector has 4 classes; one name a line is expected");
+        assert_eq!(error(4, Some(("names.txt", given))), "names.txt: 3 names, but the detector has 4 classes; a name for each class is expected");
         assert!(error(3, None).contains("x.pth: 3 classes without names; give them with --labels FILE"));
-        assert!(Labels::parse("n", "a\n\nb").unwrap_err().to_string().contains("n: line 2: blank"));
+        assert!(error(1, None).contains("x.pth: 1 class without names"));
+    }
+
+    #[test]
+    fn categories_are_classes_in_their_order_or_by_their_ids() {
+        let coco = r#"{"categories": [{"id": 3, "name": "cyst"}, {"id": 1, "name": "bone"}]}"#;
+        let labels = |classes| Labels::resolve("x.pth", classes, Some(("coco.json", Labels::parse("coco.json", coco).unwrap())), None);
+        let names = |classes| labels(classes).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(2), ["bone", "cyst"]);
+        assert_eq!(names(4), ["0", "bone", "2", "cyst"]);
+        assert!(labels(3).unwrap_err().to_string().starts_with("coco.json: 2 names, but the detector has 3 classes"));
     }
 }

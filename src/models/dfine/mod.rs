@@ -16,14 +16,19 @@ mod hgnetv2;
 mod hybrid_encoder;
 pub mod keys;
 mod labels;
+mod labels_file;
 mod layers;
 pub mod postprocess;
 mod preprocessor;
 mod query_selection;
 mod sizes;
+mod value_text;
 
 pub use compare::match_queries;
-pub use config::{ConfigError, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, PositionOrder, StageConfig};
+pub use config::{
+    ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, InputSizes,
+    PositionOrder, StageConfig, check_input,
+};
 pub use detector::{Checkpoint, Detector};
 pub use labels::{Labels, LabelsError};
 pub use sizes::{DFineSize, UnknownSize};

@@ -53,9 +53,21 @@ pub enum SelectError {
     },
     /// The model computed nonsense.
     #[error(
-        "{0} of the detector's outputs are not finite; the checkpoint is damaged, or its numbers are too large for the chosen precision"
+        "{}; the checkpoint is damaged, or its numbers are too large for the chosen precision (--dtype f32)",
+        broken_outputs(*logits, *boxes)
     )]
-    NotFinite(usize),
+    NotFinite {
+        /// Logits that are NaN or infinite.
+        logits: usize,
+        /// Coordinates that are.
+        boxes: usize,
+    },
+}
+
+fn broken_outputs(logits: usize, boxes: usize) -> String {
+    let of = |name: &str, count: usize| (count > 0).then(|| format!("{count} of its {name}"));
+    let found: Vec<String> = [of("logits", logits), of("pred_boxes", boxes)].into_iter().flatten().collect();
+    format!("the detector's output is not finite (NaN or infinity): {}", found.join(", "))
 }
 
 /// Chooses the best pairs of query and class of one image: best score first, equal scores by query, then by class.
@@ -75,9 +87,10 @@ pub fn select(logits: &[f32], boxes: &[f32], classes: usize, selection: &Selecti
     {
         return Err(SelectError::Lengths { logits: logits.len(), boxes: boxes.len(), classes });
     }
-    let broken = logits.iter().chain(boxes).filter(|v| !v.is_finite()).count();
-    if broken > 0 {
-        return Err(SelectError::NotFinite(broken));
+    let broken = |numbers: &[f32]| numbers.iter().filter(|v| !v.is_finite()).count();
+    let (broken_logits, broken_boxes) = (broken(logits), broken(boxes));
+    if broken_logits + broken_boxes > 0 {
+        return Err(SelectError::NotFinite { logits: broken_logits, boxes: broken_boxes });
     }
     let chosen = |i: usize| sigmoid(logits[i]) >= selection.threshold && filter.is_none_or(|f| f[i % classes]);
     let mut order: Vec<usize> = (0..logits.len()).filter(|&i| chosen(i)).collect();
@@ -126,8 +139,9 @@ pub fn min_logit(threshold: f32) -> f32 {
 /// # Errors
 /// [`SelectError::NotFinite`].
 pub fn chosen(records: ObjectRecords<'_>, classes: usize) -> Result<Vec<Candidate>, SelectError> {
-    if records.not_finite() > 0 {
-        return Err(SelectError::NotFinite(records.not_finite()));
+    let (logits, boxes) = records.not_finite();
+    if logits + boxes > 0 {
+        return Err(SelectError::NotFinite { logits, boxes });
     }
     let classes = classes.max(1) as u32;
     let candidate = |r: ObjectRecord| {
@@ -193,7 +207,10 @@ mod tests {
     #[test]
     fn nonsense_is_an_error() {
         let s = Selection::default();
-        assert!(matches!(select(&[f32::NAN, 1.0], &boxes(1), 2, &s), Err(SelectError::NotFinite(1))));
+        let error = select(&[f32::NAN, 1.0], &boxes(1), 2, &s).unwrap_err().to_string();
+        assert!(error.starts_with("the detector's output is not finite (NaN or infinity): 1 of its logits;"), "{error}");
+        let error = select(&[0.0, 1.0], &[0.5, f32::INFINITY, f32::NAN, 0.5], 2, &s).unwrap_err().to_string();
+        assert!(error.contains("2 of its pred_boxes;"), "{error}");
         assert!(matches!(select(&[1.0, 1.0], &boxes(1), 3, &s), Err(SelectError::Lengths { .. })));
         assert!(matches!(select(&[1.0], &boxes(1)[..3], 1, &s), Err(SelectError::Lengths { .. })));
     }

@@ -5,9 +5,6 @@ use crate::{geometry::Size, ops::Normalisation};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Name of the file.
-pub(super) const FILE: &str = "preprocessor_config.json";
-
 /// The fields of `preprocessor_config.json` that shape a model's input.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
@@ -40,16 +37,17 @@ impl Default for Preprocessor {
 }
 
 impl Preprocessor {
-    /// Size that images are stretched to.
-    pub(super) fn input_size(&self, otherwise: Size) -> Result<Size, ConfigError> {
+    /// Size that images are stretched to, if it is said.
+    pub(super) fn input_size(&self) -> Result<Option<Size>, ConfigError> {
         if !self.do_resize || self.do_pad == Some(true) || self.resample != 2 {
-            let value = format!("do_resize {}, do_pad {:?}, resample {}", self.do_resize, self.do_pad, self.resample);
-            return Err(ConfigError::value("resizing", value, "images are stretched to one size, bilinearly (2), without padding"));
+            let value = (self.do_resize, self.do_pad, self.resample);
+            let reason = "images are stretched to one size (true), without padding (false), bilinearly (2)";
+            return Err(ConfigError::value("do_resize, do_pad, resample", value, reason));
         }
-        let Some(size) = &self.size else { return Ok(otherwise) };
+        let Some(size) = &self.size else { return Ok(None) };
         let side = |name: &str| size.get(name).copied().flatten();
         match (side("height"), side("width")) {
-            (Some(height), Some(width)) => Ok(Size::new(width, height)),
+            (Some(height), Some(width)) => Ok(Some(Size::new(width, height))),
             _ => Err(ConfigError::value("size", size, "height and width are expected")),
         }
     }
@@ -89,11 +87,10 @@ mod tests {
 
     #[test]
     fn size_and_normalisation_are_read() {
-        let otherwise = Size::new(640, 640);
-        assert_eq!(read("{}").input_size(otherwise).unwrap(), otherwise);
+        assert_eq!(read("{}").input_size().unwrap(), None);
         let wide =
             read(r#"{"size": {"height": 512, "width": 768, "longest_edge": null}, "do_normalize": true, "image_mean": [0.5, 0.5, 0.5]}"#);
-        assert_eq!(wide.input_size(otherwise).unwrap(), Size::new(768, 512));
+        assert_eq!(wide.input_size().unwrap(), Some(Size::new(768, 512)));
         let normalisation = wide.normalisation().unwrap();
         assert_eq!((normalisation.mean, normalisation.std[2]), ([127.5; 3], 0.225 * 255.0));
         assert_eq!(read("{}").normalisation().unwrap(), Normalisation::UNIT);
@@ -101,10 +98,11 @@ mod tests {
 
     #[test]
     fn what_the_detector_does_not_do_is_refused() {
-        let size = |text| read(text).input_size(Size::new(640, 640)).unwrap_err().to_string();
+        let size = |text| read(text).input_size().unwrap_err().to_string();
         assert!(size(r#"{"size": {"shortest_edge": 640}}"#).contains("height and width are expected"));
-        assert!(size(r#"{"resample": 3}"#).contains("resample 3"));
-        assert!(size(r#"{"do_pad": true}"#).contains("do_pad Some(true)"));
+        assert!(size(r#"{"size": {"longest_edge": 1333}}"#).contains(r#"size: {"longest_edge": 1333} is not supported"#));
+        assert!(size(r#"{"resample": 3}"#).contains("do_resize, do_pad, resample: [true, null, 3] is not supported"));
+        assert!(size(r#"{"do_pad": true}"#).contains("[true, true, 2]"));
         assert!(read(r#"{"rescale_factor": 1.0}"#).normalisation().is_err());
         assert!(read(r#"{"do_normalize": true, "image_std": [0.0]}"#).normalisation().is_err());
     }

@@ -50,7 +50,14 @@ impl QuerySelection {
     /// Of scores that tie at the last query `ties` says which are taken.
     pub(super) fn forward(&self, tokens: &Tensor, grid: &Grid, ties: Ties) -> ops::Result<Queries> {
         let output = self.norm.forward(&self.projection.forward(tokens)?)?;
-        let scores = ops::best_scores(&self.score_head.forward(&output)?, grid.valid(), &self.blank.1)?;
+        let scores = self.score_head.forward(&output)?;
+        // On a GPU tokens without a finite score come first, so that the decoder's outputs show them.
+        let broken = ops::not_finite(&scores)?;
+        if broken > 0 {
+            let of = scores.elem_count();
+            candle_core::bail!("enc_score_head: {broken} of {of} scores are not finite (NaN or infinity); the checkpoint is damaged");
+        }
+        let scores = ops::best_scores(&scores, grid.valid(), &self.blank.1)?;
         let index = ops::top_k_with_ties(&scores, self.num_queries, ties)?;
         let (content, anchors) = ops::gather_queries(&output, &index, grid.valid(), &self.blank.0, grid.anchors())?;
         let boxes = self.box_head.forward_add(&content, &anchors)?;

@@ -18,7 +18,10 @@ mod window_attention;
 
 pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts, TOKEN_WIDTH};
 
-use crate::ops::{Params, ParamsError, concat_batches};
+use crate::{
+    models::prefix::{self, PrefixError},
+    ops::{Params, ParamsError, concat_batches},
+};
 use candle_core::{DType, Tensor};
 use mask_decoder::MaskDecoder;
 use prompt_encoder::PromptEncoder;
@@ -44,6 +47,17 @@ pub enum MobileSamError {
     /// The checkpoint does not fit.
     #[error(transparent)]
     Params(#[from] ParamsError),
+    /// Prefixes that not all names have.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// Names of another model.
+    #[error("{origin}: not a MobileSAM checkpoint ({found}); expected names as in mobile_sam.pt, with or without a common prefix")]
+    Unrecognised {
+        /// The checkpoint.
+        origin: String,
+        /// What it has.
+        found: String,
+    },
     /// A tensor handed in has another shape.
     #[error("{what}: has shape {found:?}, MobileSAM takes {expected}")]
     Shape {
@@ -165,6 +179,30 @@ impl MobileSam {
     }
 }
 
+/// What names of the image encoder begin with, and those of no other model.
+const MARKS: &[((), &str)] = &[((), "image_encoder.patch_embed.seq.")];
+/// A name that segment anything's own, larger image encoder has.
+const LARGE_ENCODER: &str = "image_encoder.pos_embed";
+
+/// What all `names` begin with before the model's own names, as training wrappers write it; often nothing.
+///
+/// # Errors
+/// [`MobileSamError::Unrecognised`] for names of another model, [`MobileSamError::Prefix`] if not all have the prefix.
+pub fn prefix_of<'a>(origin: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<String, MobileSamError> {
+    if let Some(((), prefix)) = prefix::find(origin, names.clone(), MARKS)? {
+        return Ok(prefix);
+    }
+    let found = if names.clone().any(|name| name.ends_with(LARGE_ENCODER)) {
+        "segment anything with a ViT encoder; MobileSAM has TinyViT".to_owned()
+    } else {
+        match names.take(3).collect::<Vec<_>>().join(", ") {
+            examples if examples.is_empty() => "no tensors at all".to_owned(),
+            examples => format!("tensors such as {examples}"),
+        }
+    };
+    Err(MobileSamError::Unrecognised { origin: origin.to_owned(), found })
+}
+
 /// Whether a tensor of a published checkpoint has no part in the computation:
 ///
 /// - `num_batches_tracked` of batch normalisation;
@@ -178,4 +216,20 @@ pub fn is_ignorable(name: &str) -> bool {
         || name.ends_with(".attn.attention_bias_idxs")
         || name.ends_with(".attn.ab")
         || classifier.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_found_and_other_models_named() {
+        let of = |names: &[&str]| prefix_of("sam.pth", names.iter().copied()).map_err(|e| e.to_string());
+        let name = "image_encoder.patch_embed.seq.0.c.weight";
+        assert_eq!(of(&[name, "pixel_mean"]), Ok(String::new()));
+        assert_eq!(of(&["net.sam.image_encoder.patch_embed.seq.0.c.weight", "net.sam.pixel_mean"]), Ok("net.sam.".to_owned()));
+        assert!(of(&["model.image_encoder.patch_embed.seq.0.c.weight", "loss.w"]).unwrap_err().contains("prefix model.,"));
+        assert!(of(&["image_encoder.pos_embed", "x"]).unwrap_err().starts_with("sam.pth: not a MobileSAM checkpoint (segment anything with"));
+        assert!(of(&["backbone.stem.x"]).unwrap_err().contains("tensors such as backbone.stem.x"));
+    }
 }

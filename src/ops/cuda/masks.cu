@@ -46,9 +46,11 @@ __device__ __forceinline__ Taps both_steps(int i, int from, int side, int scaled
 }
 
 constexpr int STATISTICS = 6;
+// In the place of frame width - left, which it exceeds: a mask with a logit that is not finite.
+constexpr unsigned NOT_FINITE = 0xffffffffu;
 
 // For each of `masks` logits [height, width]: area, frame width - left, frame height - top, right, bottom (the box's edges; all
-// zero to begin with), then bits by columns, each column in words of 32 rows: rows of STATISTICS + frame_width·words numbers.
+// zero to begin with), score (NaN if that of any mask is not finite), then bits by columns, each column in words of 32 rows: rows of STATISTICS + frame_width·words numbers.
 extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, const float *__restrict__ scores, unsigned *__restrict__ out, int masks, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
   __shared__ Taps down[32];
   const int x = blockIdx.x * blockDim.x + threadIdx.x, words = (frame_height + 31) / 32, y0 = blockIdx.y * 32;
@@ -56,14 +58,18 @@ extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restr
   int best = 0;
   if (scores) {
     scores += static_cast<long long>(blockIdx.z) * masks;
-    for (int m = 1; m < masks; m++)
+    bool finite = isfinite(scores[0]);
+    for (int m = 1; m < masks; m++) {
+      finite &= isfinite(scores[m]);
       if (scores[m] > scores[best]) best = m;
-    if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) mask[STATISTICS - 1] = __float_as_uint(scores[best]);
+    }
+    if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) mask[STATISTICS - 1] = finite ? __float_as_uint(scores[best]) : 0x7fffffffu;
   }
   logits += (static_cast<long long>(blockIdx.z) * masks + best) * height * width;
   if (threadIdx.x < 32 && y0 + threadIdx.x < frame_height) down[threadIdx.x] = both_steps(y0 + threadIdx.x, height, side, scaled_height, frame_height);
   __syncthreads();
   unsigned word = 0;
+  bool broken = false;
   if (x < frame_width) {
     const Taps across = both_steps(x, width, side, scaled_width, frame_width);
     const int rows = min(32, frame_height - y0);
@@ -77,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restr
           if (c < across.count) blend = __fadd_rn(blend, __fmul_rn(row[across.from[c]], across.weight[c]));
         sum = __fadd_rn(sum, __fmul_rn(blend, down[i].weight[r]));
       }
-      word |= (sum > 0.f ? 1u : 0u) << i;
+      word |= (sum > 0.f ? 1u : 0u) << i, broken |= !isfinite(sum);
     }
     mask[STATISTICS + static_cast<long long>(x) * words + blockIdx.y] = word;
   }
@@ -90,6 +96,7 @@ extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restr
     atomicAdd(mask, area);
     atomicMax(mask + 1, left), atomicMax(mask + 2, top), atomicMax(mask + 3, right), atomicMax(mask + 4, bottom);
   }
+  if (__any_sync(ALL_LANES, broken) && threadIdx.x % 32 == 0) atomicMax(mask + 1, NOT_FINITE);
 }
 
 // Logits of masks [images, masks, 4·side, 4·side] f32: for each pixel the product of its channels with those of each mask. Pixels

@@ -10,7 +10,7 @@ struct Choice {
   // [queries, classes], [queries, 4] as centre and extent in 0..1; for each class whether it may be chosen, or null.
   const float *logits, *boxes;
   const unsigned *classes_allowed;
-  // HEAD numbers (objects, numbers that are not finite, candidates, 0), then RECORD numbers an object (logit, place, box).
+  // HEAD numbers (objects, logits that are not finite, candidates, coordinates that are not finite), then RECORD numbers an object (logit, place, box).
   unsigned *records;
   // [slots, 4]: corners in pixels of the segmenter's input, or null.
   float *prompts;
@@ -41,10 +41,10 @@ __device__ __forceinline__ void prompt(const Choice &p, const float *box, float 
 extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __grid_constant__ Choice p) {
   __shared__ unsigned counts[64];
   __shared__ unsigned keys[CANDIDATES], places[CANDIDATES];
-  __shared__ unsigned found, broken;
+  __shared__ unsigned found, broken_logits, broken_boxes;
   const int thread = threadIdx.x, lane = thread % 32, n = p.queries * p.classes;
   if (thread < 64) counts[thread] = 0;
-  if (thread == 0) found = 0, broken = 0;
+  if (thread == 0) found = 0, broken_logits = 0, broken_boxes = 0;
   __syncthreads();
   // Adds the counts of all threads into one cell, which each thread then reads.
   auto add_up = [&](unsigned count, unsigned *cell) {
@@ -54,10 +54,11 @@ extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __gr
     return *cell;
   };
   auto is_candidate = [&](int i) { return p.logits[i] >= p.least && (!p.classes_allowed || p.classes_allowed[i % p.classes]); };
-  unsigned own = 0, wrong = 0;
-  for (int i = thread; i < n; i += CHOOSERS) own += is_candidate(i), wrong += !isfinite(p.logits[i]);
-  for (int i = thread; i < 4 * p.queries; i += CHOOSERS) wrong += !isfinite(p.boxes[i]);
-  add_up(wrong, &broken);
+  unsigned own = 0, wrong_logits = 0, wrong_boxes = 0;
+  for (int i = thread; i < n; i += CHOOSERS) own += is_candidate(i), wrong_logits += !isfinite(p.logits[i]);
+  for (int i = thread; i < 4 * p.queries; i += CHOOSERS) wrong_boxes += !isfinite(p.boxes[i]);
+  add_up(wrong_logits, &broken_logits);
+  add_up(wrong_boxes, &broken_boxes);
   const unsigned total = add_up(own, &counts[63]);
 
   // More candidates than fit beside each other: the greatest key that as many reach as are wanted, and among those that equal it
@@ -93,7 +94,7 @@ extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __gr
   }
   __syncthreads();
   const int candidates = min(found, CANDIDATES), kept = min(candidates, p.most);
-  if (thread == 0) p.records[0] = kept, p.records[1] = broken, p.records[2] = total, p.records[3] = 0;
+  if (thread == 0) p.records[0] = kept, p.records[1] = broken_logits, p.records[2] = total, p.records[3] = broken_boxes;
   for (int i = thread; i < candidates; i += CHOOSERS) {
     const unsigned key = keys[i], place = places[i];
     int before = 0;

@@ -8,14 +8,19 @@ __device__ __forceinline__ unsigned ordered(float x) {
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-// The greatest number of each row of x; that of `blank`[0] where `valid`[row % period] is 0. A warp a row.
+// The greatest number of each row of x, or the NaN that is the greatest of all where one of them is not finite; that of `blank`[0] where
+// `valid`[row % period] is 0. A warp a row.
 template <typename T>
 __device__ __forceinline__ void row_max(const T *__restrict__ x, const float *__restrict__ valid, const float *__restrict__ blank, float *__restrict__ y, int rows, int n, int period) {
   const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (row >= rows) return;
   float most = -INFINITY;
-  for (int i = lane; i < n; i += 32) most = fmaxf(most, to_float(x[static_cast<long long>(row) * n + i]));
-  most = warp_max(most);
+  bool broken = false;
+  for (int i = lane; i < n; i += 32) {
+    const float value = to_float(x[static_cast<long long>(row) * n + i]);
+    broken |= !isfinite(value), most = fmaxf(most, value);
+  }
+  most = __any_sync(ALL_LANES, broken) ? __uint_as_float(0x7fffffffu) : warp_max(most);
   if (lane == 0) y[row] = valid && valid[row % period] == 0.f ? blank[0] : most;
 }
 

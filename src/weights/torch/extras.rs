@@ -10,7 +10,10 @@ const MAX_EXTRAS: usize = 256;
 const MAX_ITEMS: usize = 10_000;
 const MAX_BYTES: usize = 4 << 20;
 
-/// A plain value found at the top level of a checkpoint.
+/// Dictionaries of settings whose plain values are taken too, under dotted names.
+const SETTINGS: [&str; 2] = ["meta", "hyper_parameters"];
+
+/// A plain value found at the top level of a checkpoint, or in one of its dictionaries of settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Extra {
@@ -24,34 +27,46 @@ pub enum Extra {
     Text(String),
     /// A list or tuple of texts, for instance class names.
     Texts(Vec<String>),
+    /// A list or tuple of integers, for instance height and width.
+    Integers(Vec<i64>),
     /// A dictionary from texts or integers to texts, for instance class names by index. Integers are written in decimal.
     Map(BTreeMap<String, String>),
 }
 
 pub(super) fn collect(graph: &Graph) -> BTreeMap<String, Extra> {
-    let mut collector = Collector { graph, room: MAX_BYTES };
-    let mut extras = BTreeMap::new();
-    for (key, value) in graph.entries(graph.root).unwrap_or_default() {
-        if extras.len() == MAX_EXTRAS {
-            break;
-        }
-        if let Some(key) = graph.text(*key)
-            && !tensor::is_tensor(graph, *value)
-            && let Some(extra) = collector.extra(*value)
-            && let Some(key) = collector.keep(key)
-        {
-            extras.insert(key, extra);
+    let mut collector = Collector { graph, room: MAX_BYTES, extras: BTreeMap::new() };
+    collector.entries(graph.root, "");
+    for key in SETTINGS {
+        if let Some(settings) = graph.get(graph.root, key) {
+            collector.entries(settings, &format!("{key}."));
         }
     }
-    extras
+    collector.extras
 }
 
 struct Collector<'a> {
     graph: &'a Graph,
     room: usize,
+    extras: BTreeMap<String, Extra>,
 }
 
 impl Collector<'_> {
+    /// Takes the plain values of a dictionary.
+    fn entries(&mut self, dictionary: Id, prefix: &str) {
+        for (key, value) in self.graph.entries(dictionary).unwrap_or_default() {
+            if self.extras.len() == MAX_EXTRAS {
+                break;
+            }
+            if let Some(key) = self.graph.text(*key)
+                && !tensor::is_tensor(self.graph, *value)
+                && let Some(extra) = self.extra(*value)
+                && let Some(key) = self.keep(&format!("{prefix}{key}"))
+            {
+                self.extras.insert(key, extra);
+            }
+        }
+    }
+
     fn extra(&mut self, id: Id) -> Option<Extra> {
         let graph = self.graph;
         Some(match graph.node(id) {
@@ -59,14 +74,24 @@ impl Collector<'_> {
             Node::Int(value) => Extra::Integer(*value),
             Node::Float(value) => Extra::Number(*value),
             Node::Text(text) => Extra::Text(self.keep(text)?),
-            Node::List(items) | Node::Tuple(items) if (1..=MAX_ITEMS).contains(&items.len()) => {
-                Extra::Texts(items.iter().map(|id| self.text(*id)).collect::<Option<_>>()?)
-            }
+            Node::List(items) | Node::Tuple(items) if (1..=MAX_ITEMS).contains(&items.len()) => self.list(items)?,
             Node::Dict(entries) if (1..=MAX_ITEMS).contains(&entries.len()) => {
                 Extra::Map(entries.iter().map(|(key, value)| Some((self.key(*key)?, self.text(*value)?))).collect::<Option<_>>()?)
             }
             _ => return None,
         })
+    }
+
+    fn list(&mut self, items: &[Id]) -> Option<Extra> {
+        let integer = |id: &Id| match self.graph.node(*id) {
+            Node::Int(value) => Some(*value),
+            _ => None,
+        };
+        if let Some(integers) = items.iter().map(integer).collect::<Option<Vec<_>>>() {
+            self.room = self.room.checked_sub(8 * integers.len())?;
+            return Some(Extra::Integers(integers));
+        }
+        items.iter().map(|id| self.text(*id)).collect::<Option<_>>().map(Extra::Texts)
     }
 
     fn key(&mut self, id: Id) -> Option<String> {

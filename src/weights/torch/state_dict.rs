@@ -8,8 +8,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Where tensors are looked for, best first: averaged weights before raw ones, wrapped before bare.
-const PLACES: [(&str, &[&str]); 4] =
-    [("ema.module", &["ema", "module"]), ("ema", &["ema"]), ("model", &["model"]), ("state_dict", &["state_dict"])];
+const PLACES: [(&str, &[&str]); 8] = [
+    ("ema.module", &["ema", "module"]),
+    ("ema", &["ema"]),
+    ("ema_state_dict", &["ema_state_dict"]),
+    ("state_dict_ema", &["state_dict_ema"]),
+    ("model", &["model"]),
+    ("model_state_dict", &["model_state_dict"]),
+    ("state_dict", &["state_dict"]),
+    ("model_state", &["model_state"]),
+];
 
 /// Prefixes that wrappers around a model (data parallel, compiled) put before every name.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
