@@ -152,11 +152,37 @@ pub(super) fn names(role: Option<Role>) -> Vec<&'static str> {
     embedded.chain(matching.flat_map(|model| model.alias.into_iter().chain(std::iter::once(model.name)))).collect()
 }
 
+/// The names for `role` that are closest to `text`, if they are so close that one of them may be meant.
+pub(super) fn close_to(text: &str, role: Option<Role>) -> Vec<&'static str> {
+    /// More differences than these are no slip.
+    const MOST: usize = 3;
+    let text = text.to_lowercase();
+    let allowed = (text.chars().count() / 4).clamp(1, MOST);
+    let distance = |name: &&str| strsim::damerau_levenshtein(&text, name);
+    let names = names(role);
+    let Some(least) = names.iter().map(distance).min().filter(|least| *least <= allowed) else { return Vec::new() };
+    names.iter().filter(|name| distance(name) == least).copied().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::HubRepo;
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn slips_are_answered_with_the_closest_names() {
+        let of = |text, role| close_to(text, role).join(", ");
+        assert_eq!(of("dfine-z", Some(Role::Detector)), "dfine-n, dfine-s, dfine-m, dfine-l, dfine-x");
+        assert_eq!(of("dfine-xx", None), "dfine-x");
+        assert_eq!(of("DFINE_X", None), "dfine-x");
+        assert_eq!(of("dfien-s-coco", None), "dfine-s-coco");
+        assert_eq!(of("mobilesam", Some(Role::Segmenter)), "mobile-sam");
+        assert_eq!(of("mobilesam", Some(Role::Detector)), "");
+        assert_eq!(of("dfine", None), "");
+        assert_eq!(of("yolo11n", None), "");
+        assert_eq!(of("", None), "");
+    }
 
     #[test]
     fn the_table_is_well_formed() {

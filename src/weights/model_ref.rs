@@ -98,6 +98,14 @@ impl ModelRef {
             return Err(unknown("there is no such file or directory"));
         }
         if !name.contains('/') {
+            let close = known::close_to(name, role);
+            if !close.is_empty() {
+                return Err(WeightsError::UnknownModel {
+                    text: text.to_owned(),
+                    reason: "is neither a file nor the name of a model".to_owned(),
+                    known: format!("did you mean {}? `ultramotion models list` shows all names", one_of(&close)),
+                });
+            }
             return Err(unknown("is neither a file nor the name of a model"));
         }
         HubRepo::new(name, revision.unwrap_or("main")).map(Self::Hub).ok_or_else(|| unknown("is neither a file nor a hub id"))
@@ -172,6 +180,14 @@ impl fmt::Display for ModelRef {
     }
 }
 
+/// `a`, `a or b`, `a, b or c`.
+fn one_of(names: &[&str]) -> String {
+    match names {
+        [first @ .., before, last] => first.iter().map(|name| format!("{name}, ")).collect::<String>() + &format!("{before} or {last}"),
+        _ => names.concat(),
+    }
+}
+
 fn looks_like_path(text: &str) -> bool {
     let extension = Path::new(text).extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
     text.starts_with(['.', '/', '~']) || text.contains('\\') || EXTENSIONS.contains(&extension.as_str()) || extension == "onnx"
@@ -241,7 +257,8 @@ mod tests {
     #[test]
     fn what_is_unknown_is_answered_with_what_is_known() {
         for (text, role, expected) in [
-            ("dfine-n-obj365", Role::Detector, "neither a file nor the name of a model"),
+            ("dfine-n-obj365", Role::Detector, "neither a file nor the name of a model; did you mean dfine-s-obj365, dfine-m-obj365, dfine-l-obj365"),
+            ("dfine-xx", Role::Detector, "neither a file nor the name of a model; did you mean dfine-x? `ultramotion models list`"),
             ("dfine", Role::Detector, "dfine-s-obj2coco"),
             ("", Role::Segmenter, "mobile-sam, mobile-sam-safetensors"),
             ("mobile-sam", Role::Detector, "goes with --segmenter, not --detector"),

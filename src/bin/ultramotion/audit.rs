@@ -126,6 +126,7 @@ fn bounds(args: &BoundArgs) -> anyhow::Result<Bounds> {
 
 fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Task> {
     let detector = inputs::selecting(inputs::detector(&args.detector, engine, terminal)?, &args.selection)?;
+    detector.warnings().iter().for_each(|warning| terminal.warn(&warning.to_string()));
     // On a stream of its own it works beside the detector, as in `pipeline`.
     let segmenter = inputs::segmenter(&args.segmenter, &engine.sibling()?, terminal)?;
     Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))

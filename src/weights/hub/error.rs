@@ -9,7 +9,7 @@ pub enum HubError {
     #[error("the model cache has no place: HOME is not set; set HF_HOME or HF_HUB_CACHE to a folder")]
     NoHome,
     /// Files are needed that are not cached, and the network is switched off.
-    #[error("{repo}: {} not in the model cache, and HF_HUB_OFFLINE forbids the network; {by_hand}", missing(files))]
+    #[error("{repo}: {} not in the model cache, and HF_HUB_OFFLINE forbids the network; unset it, or:{by_hand}", missing(files))]
     Offline {
         /// Repository and revision.
         repo: String,
@@ -19,7 +19,7 @@ pub enum HubError {
         by_hand: String,
     },
     /// The hub cannot be reached.
-    #[error("{endpoint}: cannot be reached ({reason}); check the network, proxy and HF_ENDPOINT, or without a network: {by_hand}")]
+    #[error("{endpoint}: cannot be reached ({reason}); check the network, proxy and HF_ENDPOINT, or without a network:{by_hand}")]
     Unreachable {
         /// The hub.
         endpoint: String,

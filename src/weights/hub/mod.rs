@@ -258,14 +258,13 @@ impl Hub {
 
     /// How to bring files here by other means.
     fn by_hand(&self, repo: &HubRepo, files: &[String]) -> String {
-        let urls: Vec<String> = files.iter().map(|file| repo.url(&self.config.endpoint, file)).collect();
+        let urls: String = files.iter().map(|file| format!("\n    {}", repo.url(&self.config.endpoint, file))).collect();
         let place = match self.cached_commit(repo) {
-            Some(commit) => format!("put them into {}, or ", self.snapshot_dir(repo, &commit).display()),
+            Some(commit) => format!("put them into\n    {}\n  or ", self.snapshot_dir(repo, &commit).display()),
             None => String::new(),
         };
         format!(
-            "fetch {} on another machine and {place}put all files of the model into a folder and give its path instead of the name",
-            urls.join(" and ")
+            "\n  fetch on another machine{urls}\n  and {place}put all files of the model into a folder and give its path instead of the name"
         )
     }
 }
