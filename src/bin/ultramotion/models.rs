@@ -11,6 +11,7 @@ use serde_json::json;
 use std::path::Path;
 use ultramotion::{
     geometry::Size,
+    models::dfine::check_input,
     pipeline::{self, NewDetector, TensorComparison},
     weights::{self, EMBEDDED_MODELS, Inspection, ModelRef},
 };
@@ -156,6 +157,7 @@ fn init(
             return Err(usage("--channels", "use 1 or 3"));
         }
         let size = size.parse().map_err(|e| usage(model, e))?;
+        check_input(Size::new(side, side)).map_err(|e| usage("--size", e.problem))?;
         pipeline::init_detector(&NewDetector { size, classes: classes.to_vec(), channels, input: Size::new(side, side) }, seed, output)?;
     }
     terminal.print(&format!("{}: {model} with random, untrained weights (seed {seed})", output.display()))?;

@@ -278,11 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn aliases_that_multiply_are_refused() {
+    fn aliases_that_multiply_take_no_time() {
         let mut text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for (name, before) in "bcdefghi".chars().zip("abcdefgh".chars()) {
             text += &format!("{name}: &{name} [*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before}]\n");
         }
-        assert!(read("data.yaml", &(text + "names: [a]\n")).is_ok_and(|names| names == ordered(&["a"])) || true);
+        text += "names: *i\n";
+        let start = std::time::Instant::now();
+        assert!(read("data.yaml", &text).is_err());
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 }
