@@ -139,8 +139,13 @@ impl Bench {
         let models = Models { detector: Some(detector.clone()), segmenter: Some(segmenter.clone()), prompts: None };
         let mut turn = frames.iter().cycle();
         let mut take = move |n: usize| -> Vec<PendingFrame> {
-            let pending =
-                |frame: &Frame| PendingFrame { frame: frame.clone(), number: 0, decode: Duration::ZERO, queued_at: Instant::now() };
+            let pending = |frame: &Frame| PendingFrame {
+                frame: frame.clone(),
+                prompts: None,
+                number: 0,
+                decode: Duration::ZERO,
+                queued_at: Instant::now(),
+            };
             turn.by_ref().take(n).map(pending).collect()
         };
         let check = |done: Option<Vec<CompletedFrame>>| done.unwrap_or_default().into_iter().try_for_each(|frame| frame.objects.map(drop));

@@ -1,6 +1,6 @@
 //! What runs the models on frames: one interface for the CPU, for graphs on a GPU, and for tests.
 
-use super::ModelError;
+use super::{ModelError, prompts::Prompted};
 use crate::{
     engine::OutOfMemory,
     frame::{Frame, Object},
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct PendingFrame {
     pub(super) frame: Frame,
+    /// What to outline in it; otherwise what the executor was made with.
+    pub(super) prompts: Option<Vec<Prompted>>,
     /// Number of the frame among those that were computed, from 0.
     pub(super) number: u64,
     /// Time it took to decode.
@@ -42,6 +44,9 @@ pub(super) trait Executor: Send {
 
     /// Enqueues the work on at most a batch of frames. Called only when [`Executor::is_full`] is false.
     fn submit(&mut self, frames: Vec<PendingFrame>);
+
+    /// Whether [`Executor::wait_next`] would not have to wait.
+    fn is_ready(&self) -> bool;
 
     /// Waits for the batch that was submitted first. None if nothing is in flight.
     fn wait_next(&mut self) -> Option<Vec<CompletedFrame>>;

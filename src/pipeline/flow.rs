@@ -141,7 +141,7 @@ impl<'a> Flow<'a> {
     fn take(&mut self, item: Decoded) -> Result<(), Leave> {
         let item = match item {
             Decoded::Frame(frame, decode) => {
-                let pending = PendingFrame { frame, number: self.frames, decode, queued_at: Instant::now() };
+                let pending = PendingFrame { frame, prompts: None, number: self.frames, decode, queued_at: Instant::now() };
                 self.frames += 1;
                 self.scheduler.push(pending);
                 return Ok(());

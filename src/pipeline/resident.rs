@@ -110,7 +110,7 @@ impl Resident {
         let start = Instant::now();
         let number = frames.first().map_or(0, |t| t.number);
         let prompted: Vec<Vec<Prompted>> = match &self.models.prompts {
-            Some(prompts) => frames.iter().map(|t| prompts.of(&t.frame)).collect(),
+            Some(prompts) => frames.iter().map(|t| t.prompts.clone().unwrap_or_else(|| prompts.of(&t.frame))).collect(),
             None => Vec::new(),
         };
         let result = Engine::in_frame(number, || {
@@ -334,6 +334,10 @@ impl Executor for Resident {
     fn submit(&mut self, frames: Vec<PendingFrame>) {
         let batch = self.enqueue_batch(frames);
         self.in_flight_batches.push_back(batch);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.in_flight_batches.front().is_some_and(|batch| batch.result.as_ref().map_or(true, |packed| packed.download.is_ready()))
     }
 
     fn wait_next(&mut self) -> Option<Vec<CompletedFrame>> {

@@ -156,6 +156,11 @@ impl<P> Scheduler<P> {
         }
     }
 
+    /// The executors, once nothing is in flight.
+    pub(super) fn into_executors(self) -> Vec<Box<dyn Executor>> {
+        self.executors
+    }
+
     /// What is next in order, if it is there.
     pub(super) fn pop(&mut self) -> Option<Output<P>> {
         match self.reorder_buffer.pop_front()? {

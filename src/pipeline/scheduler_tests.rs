@@ -55,6 +55,10 @@ impl Executor for Scripted {
         self.queue.push_back(frames);
     }
 
+    fn is_ready(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     fn wait_next(&mut self) -> Option<Vec<CompletedFrame>> {
         let completed = |pending: PendingFrame| {
             let objects = match self.no_memory.contains(&pending.number) {
@@ -86,7 +90,7 @@ fn pending(number: u64) -> PendingFrame {
     });
     let image = Image::new(Size::new(1, 1), Channels::Gray, vec![0]).unwrap();
     let frame = Frame { source, index: number, timestamp: None, file: None, pixels: image.into(), physical: None, stored: None };
-    PendingFrame { frame, number, decode: Duration::ZERO, queued_at: Instant::now() }
+    PendingFrame { frame, prompts: None, number, decode: Duration::ZERO, queued_at: Instant::now() }
 }
 
 /// What has come out: items as they are, frames as their number and who worked on them.

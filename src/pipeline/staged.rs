@@ -5,10 +5,7 @@ use super::{
     executor::{CompletedFrame, Executor, Objects, PendingFrame},
     prompts::Prompted,
 };
-use crate::{
-    engine::{Engine, GraphCache, OutOfMemory},
-    frame::Frame,
-};
+use crate::engine::{Engine, GraphCache, OutOfMemory};
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,18 +27,22 @@ impl Staged {
 
     /// Works on one frame. A panic of the models is an error of that frame.
     pub(super) fn run(&mut self, pending: PendingFrame) -> CompletedFrame {
-        let found = catch_unwind(AssertUnwindSafe(|| Engine::in_frame(pending.number, || self.objects(&pending.frame))));
+        let found = catch_unwind(AssertUnwindSafe(|| Engine::in_frame(pending.number, || self.objects(&pending))));
         let objects = found.unwrap_or_else(|_| Err(ModelError::Batch("the models failed by a fault of ultramotion".to_owned())));
         let times = self.times.take_recent(&Stages::OF_A_FRAME);
         CompletedFrame { pending, objects, times }
     }
 
-    fn objects(&mut self, frame: &Frame) -> Objects {
+    fn objects(&mut self, pending: &PendingFrame) -> Objects {
+        let frame = &pending.frame;
         let (times, [detecting, segmenting]) = (&self.times, &mut self.graphs);
         match &self.task {
             Task::Extract { .. } => Ok(Vec::new()),
             Task::Detect(detector) => detector.detect(detecting, frame, times),
-            Task::Segment(segmenter, prompts) => segmenter.segment(segmenting, frame, prompts.of(frame), times),
+            Task::Segment(segmenter, prompts) => {
+                let prompted = pending.prompts.clone().unwrap_or_else(|| prompts.of(frame));
+                segmenter.segment(segmenting, frame, prompted, times)
+            }
             Task::Pipeline(detector, segmenter) => {
                 let found = detector.detect(detecting, frame, times)?;
                 segmenter.segment(segmenting, frame, found.into_iter().map(Prompted::from_object).collect(), times)
@@ -62,6 +63,10 @@ impl Executor for Staged {
     fn submit(&mut self, frames: Vec<PendingFrame>) {
         let completed = frames.into_iter().map(|pending| self.run(pending)).collect();
         self.done.push_back(completed);
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.done.is_empty()
     }
 
     fn wait_next(&mut self) -> Option<Vec<CompletedFrame>> {

@@ -6,6 +6,7 @@ mod decode;
 mod dicom;
 mod image;
 mod inputs;
+mod memory;
 mod selection;
 mod sequence;
 mod video;
@@ -17,6 +18,7 @@ pub use self::{
 };
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
+pub use memory::{ImageError, IntoFrame, PixelLayout, PixelsRef};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
 pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};

@@ -97,7 +97,7 @@ pub(super) fn image_error(path: &Path, error: &ImageError, max_pixels: u64) -> S
 }
 
 /// To 8 bits without alpha; none for floating point.
-fn to_8_bit(image: DynamicImage) -> Option<Image> {
+pub(in crate::sources) fn to_8_bit(image: DynamicImage) -> Option<Image> {
     let size = Size::new(image.width(), image.height());
     let (channels, data) = match image {
         DynamicImage::ImageLuma8(pixels) => (Channels::Gray, pixels.into_raw()),

@@ -5,7 +5,7 @@ mod jpeg;
 mod tiff_pages;
 mod webp_animation;
 
-pub(super) use decode::{composite_over_black, decode_file, oriented};
+pub(super) use decode::{composite_over_black, decode_file, oriented, to_8_bit};
 
 use super::{
     Source, SourceError, SourceSpec,
