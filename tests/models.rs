@@ -16,7 +16,7 @@ use std::{
 use tempfile::TempDir;
 use torch_file::{Value, dict};
 use ultramotion::{
-    engine::Engine,
+    engine::{Engine, GraphCache},
     geometry::Size,
     models::dfine::InputSizeSource,
     pipeline::{
@@ -360,7 +360,10 @@ fn numbers_that_are_not_finite_are_errors_that_name_the_tensor() {
         ("model.decoder.query_pos_head.layers.1.weight", "not finite"),
     ] {
         let detector = load(&with_values(&folder, &hub, name, 3e38), None, None).unwrap();
-        let found = detector.detect(&frame, &StageTimes::default()).map(|objects| objects.len()).map_err(|e| e.to_string());
+        let found = detector
+            .detect(&mut GraphCache::default(), &frame, &StageTimes::default())
+            .map(|objects| objects.len())
+            .map_err(|e| e.to_string());
         let error = found.expect_err(name);
         assert!(error.contains(expected) && error.contains("not finite (NaN or infinity)"), "{name}: {error}");
     }
