@@ -10,10 +10,10 @@ use ultramotion::{
 };
 
 /// Tensors by name.
-pub type Tensors = BTreeMap<String, Tensor>;
+pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
 /// Writes a random D-FINE-N for 320×320 RGB as transformers would into `folder`, and gives its tensors.
-pub fn hub_model(folder: &Path, classes: &[&str]) -> Tensors {
+pub(crate) fn hub_model(folder: &Path, classes: &[&str]) -> Tensors {
     let classes = classes.iter().map(|&c| c.to_owned()).collect();
     init_detector(&NewDetector { size: DFineSize::N, classes, channels: 3, input: Size::new(320, 320) }, 5, folder).unwrap();
     candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap().into_iter().collect()
@@ -53,7 +53,7 @@ const BLOCKS: &[(&str, &str)] = &[
 ];
 
 /// The tensors of [`hub_model`] as the authors' code saves them.
-pub fn authors_names(tensors: &Tensors) -> Tensors {
+pub(crate) fn authors_names(tensors: &Tensors) -> Tensors {
     let mut renamed = Tensors::new();
     for (name, tensor) in tensors {
         if name.contains(".q_proj.") {
@@ -92,7 +92,7 @@ fn authors_name(name: &str) -> String {
 }
 
 /// Anchors that the authors' code stores for an input of this size with levels of stride 16 and 32; those at the border are infinite.
-pub fn anchors(input: (usize, usize)) -> Tensor {
+pub(crate) fn anchors(input: (usize, usize)) -> Tensor {
     let mut values = Vec::new();
     for (level, stride) in [16, 32].into_iter().enumerate() {
         let (h, w) = (input.0 / stride, input.1 / stride);
@@ -108,7 +108,7 @@ pub fn anchors(input: (usize, usize)) -> Tensor {
 }
 
 /// A state_dict of these tensors with `prefix` before each name.
-pub fn state_dict(tensors: &Tensors, prefix: &str) -> Value {
+pub(crate) fn state_dict(tensors: &Tensors, prefix: &str) -> Value {
     let entry = |(name, tensor): (&String, &Tensor)| {
         let values = tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         (format!("{prefix}{name}").as_str().into(), Value::Tensor(tensor.dims().to_vec(), values))

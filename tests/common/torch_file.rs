@@ -5,7 +5,7 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// What a checkpoint is made of.
 #[derive(Debug, Clone)]
-pub enum Value {
+pub(crate) enum Value {
     /// A tensor of f32: shape and values.
     Tensor(Vec<usize>, Vec<f32>),
     /// A dictionary with texts or integers as keys.
@@ -27,12 +27,12 @@ impl From<&str> for Value {
 }
 
 /// A dictionary with texts as keys.
-pub fn dict<const N: usize>(entries: [(&str, Value); N]) -> Value {
+pub(crate) fn dict<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Dict(entries.map(|(key, value)| (key.into(), value)).into())
 }
 
 /// Writes `value` to `path`.
-pub fn write(path: &Path, value: &Value) {
+pub(crate) fn write(path: &Path, value: &Value) {
     let (mut pickle, mut storages) = (vec![0x80, 2], Vec::new());
     put(value, &mut pickle, &mut storages);
     pickle.push(b'.');
