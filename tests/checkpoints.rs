@@ -231,7 +231,8 @@ fn an_inspection_describes_without_loading() {
     let json = serde_json::to_value(&inspection).unwrap();
     assert_eq!(json["format"], "torch_zip");
     assert_eq!(json["sub_dictionary"], "ema.module");
-    assert_eq!(json["elements"], serde_json::json!({ "I64": 1, "F32": 2 }));
+    assert_eq!(json["tensor_count"], 3);
+    assert_eq!(json["dtypes"], serde_json::json!({ "I64": 1, "F32": 2 }));
     assert_eq!(json["extras"]["names"], serde_json::json!(["lesion", "needle", "vessel"]));
     assert_eq!(json["tensors"][0], serde_json::json!({ "name": "backbone.weight", "shape": [2, 3], "element": "F32" }));
 }

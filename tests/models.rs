@@ -357,7 +357,7 @@ fn numbers_that_are_not_finite_are_errors_that_name_the_tensor() {
     for (name, expected) in [
         ("model.enc_score_head.weight", "enc_score_head: "),
         ("model.decoder.class_embed.2.weight", "of its logits"),
-        ("model.decoder.query_pos_head.layers.1.weight", "not finite"),
+        ("model.decoder.bbox_embed.2.layers.2.weight", "of its pred_boxes"),
     ] {
         let detector = load(&with_values(&folder, &hub, name, 3e38), None, None).unwrap();
         let found = detector

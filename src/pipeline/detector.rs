@@ -199,9 +199,11 @@ fn named_classes<'a>(labels: &Labels, text: &'a str) -> Result<Vec<u32>, &'a str
     let of = |part: &str| -> Option<Vec<u32>> {
         let part = part.trim();
         let bare = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(part);
-        let named: Vec<u32> = labels.find_all(part).chain(labels.find_all(bare)).collect();
-        if !named.is_empty() {
-            return Some(named);
+        for name in [part, bare] {
+            let named: Vec<u32> = labels.find_all(name).collect();
+            if !named.is_empty() {
+                return Some(named);
+            }
         }
         part.parse().ok().filter(|&class: &u32| (class as usize) < labels.len()).map(|class| vec![class])
     };

@@ -199,11 +199,11 @@ impl Config {
         }
         is("model_type", &self.model_type, self.model_type == "d_fine", "only d_fine is")?;
         is("eval_size", &self.eval_size, self.eval_size.is_none(), "it switches position embeddings off; null is expected")?;
-        is("normalize_before", &self.normalize_before, !self.normalize_before, "no D-FINE was published with it")?;
+        is("normalize_before", self.normalize_before, !self.normalize_before, "no D-FINE was published with it")?;
         is("decoder_method", &self.decoder_method, self.decoder_method == "default", "only default is")?;
-        is("learn_initial_query", &self.learn_initial_query, !self.learn_initial_query, "no D-FINE was published with it")?;
+        is("learn_initial_query", self.learn_initial_query, !self.learn_initial_query, "no D-FINE was published with it")?;
         let levels = self.decoder_in_channels.len();
-        is("num_feature_levels", &self.num_feature_levels, self.num_feature_levels == levels, "as many as decoder_in_channels are")?;
+        is("num_feature_levels", self.num_feature_levels, self.num_feature_levels == levels, "as many as decoder_in_channels are")?;
         let hidden = self.encoder_hidden_dim;
         let agree = self.decoder_in_channels.iter().all(|&c| c == hidden);
         is("decoder_in_channels", &self.decoder_in_channels, agree, "all must be encoder_hidden_dim")
