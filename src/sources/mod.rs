@@ -16,7 +16,7 @@ pub use self::{
     image::ImageSource,
 };
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
-pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
+pub use inputs::{DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
 pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};
