@@ -21,7 +21,7 @@ use std::{
 /// Largest data set a deflated file may inflate to.
 const MAX_INFLATED: u64 = 1 << 30;
 /// Groups whose attributes are read. Private groups and those about other matters are passed over.
-const GROUPS: [u16; 9] = [0x0004, 0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x5200, 0x7FE0];
+const GROUPS: [u16; 10] = [0x0004, 0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x2050, 0x5200, 0x7FE0];
 
 /// An open DICOM file: its attributes in memory, its pixel data on disk.
 #[derive(Debug)]
