@@ -291,7 +291,7 @@ fn modality(a: FrameAttributes<'_>, signed: bool) -> Result<(Modality, Option<Di
     Ok(match (place.first_number(tags::RESCALE_SLOPE), place.first_number(tags::RESCALE_INTERCEPT)) {
         (Err(value), _) => broken("RescaleSlope", value),
         (_, Err(value)) => broken("RescaleIntercept", value),
-        (Ok(Some(slope)), Ok(Some(_))) if slope == 0.0 => broken("RescaleSlope", "0".to_owned()),
+        (Ok(Some(0.0)), Ok(Some(_))) => broken("RescaleSlope", "0".to_owned()),
         (Ok(Some(slope)), Ok(Some(intercept))) => (Modality::Rescale { slope, intercept }, None),
         _ => (identity, None),
     })

@@ -5,8 +5,8 @@ use super::{
     bytes::Bytes,
     error::{DicomError, Result},
     finding::DicomFinding,
-    plausible,
     parse::Parser,
+    plausible,
     syntax::{self, Syntax},
     walk::{self, Encoding, Span},
 };
@@ -42,8 +42,8 @@ pub struct DicomFile {
 pub fn is_dicom(path: &Path) -> bool {
     File::open(path).ok().and_then(|f| Bytes::disk(f).ok()).is_some_and(|mut bytes| {
         find_start(&mut bytes).is_ok_and(|start| match start {
-            Start::Marked(4) => plausible::looks_like_data_set(&mut bytes, 4),
-            Start::Marked(_) | Start::Bare(_) => true,
+            Start::Marked(132) => true,
+            Start::Marked(at) | Start::Bare(at) => plausible::looks_like_data_set(&mut bytes, at, false),
         })
     })
 }
@@ -66,7 +66,7 @@ fn find_start(bytes: &mut Bytes) -> Result<Start> {
     }
     // The preamble may be there without the mark, or the file may start with its first element.
     for at in [0, 128] {
-        if plausible::looks_like_data_set(bytes, at) {
+        if plausible::looks_like_data_set(bytes, at, true) {
             return Ok(Start::Bare(at));
         }
     }

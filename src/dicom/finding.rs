@@ -21,6 +21,12 @@ pub enum DicomFinding {
         /// Bytes of the frames.
         taken: u64,
     },
+    /// Compressed pixel data that are not in fragments of a sequence of undefined length.
+    #[error("the compressed pixel data have a defined length, which the standard does not allow: read as {read}")]
+    DefinedLength {
+        /// What they were read as.
+        read: &'static str,
+    },
     /// The length of the pixel data proves another chroma format than is stated.
     #[error("PhotometricInterpretation is {stated}, but the length of the pixel data is that of {found}: read as {found}")]
     ChromaFormat {
@@ -106,7 +112,7 @@ impl DicomFinding {
         Some(match self {
             Self::MoreFrames { present, .. } => format!("to read all, set NumberOfFrames to {present}, for example with dcmodify"),
             Self::Window { .. } | Self::VoiTable { .. } => "give a window by --window CENTER,WIDTH".to_owned(),
-            Self::BurnedIn { .. } => "look at the frames before such outputs leave the house".to_owned(),
+            Self::BurnedIn { .. } => "look at the frames before such outputs are handed on".to_owned(),
             _ => return None,
         })
     }

@@ -4,6 +4,7 @@ use super::{
     bytes::Bytes,
     error::{DicomError, Result},
     file::DicomFile,
+    finding::DicomFinding,
     syntax::PixelEncoding,
     walk::{Encoding, ITEM, SEQUENCE_END, Span},
 };
@@ -27,6 +28,28 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
+    /// The fragments of compressed pixel data, also where they have a defined length, which is a finding: then they are
+    /// items all the same, or one frame without any.
+    ///
+    /// # Errors
+    /// As [`Fragments::index`]; [`DicomError::WrongEncoding`] where they are neither.
+    pub(super) fn of(file: &mut DicomFile, span: &Span, frames: u64, encoding: PixelEncoding) -> Result<(Self, Option<DicomFinding>)> {
+        if span.undefined {
+            return Ok((Self::index(file, span, frames, encoding)?, None));
+        }
+        let (b, n) = file.bytes.peek::<4>(span.value)?;
+        let tag = (file.encoding.u16([b[0], b[1]]), file.encoding.u16([b[2], b[3]]));
+        if n == 4 && tag == (ITEM.0, ITEM.1) {
+            return Ok((Self::index(file, span, frames, encoding)?, Some(DicomFinding::DefinedLength { read: "fragments" })));
+        }
+        let whole = Stretch { offset: span.value, len: span.end - span.value };
+        if !begins_frame(&mut file.bytes, &whole, encoding)? {
+            return Err(file.wrong_encoding(span, "of a defined length, as native data are"));
+        }
+        let cut_off = span.stated > whole.len;
+        Ok((Self { fragments: vec![whole], starts: vec![0], cut_off }, Some(DicomFinding::DefinedLength { read: "one frame" })))
+    }
+
     /// Reads the item headers of the pixel data and groups fragments into `frames` frames, by the Extended or Basic Offset
     /// Table where there is one, else one to one, else by what starts a stream of the encoding. There may be more frames
     /// than `frames` where each begins as a frame of the encoding does.

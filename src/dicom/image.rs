@@ -93,12 +93,11 @@ impl DicomImage {
                 (Pixels::Native { span, packing }, findings)
             }
             (PixelEncoding::Native, true) => return Err(file.wrong_encoding(&span, "fragments, as of compressed data")),
-            (_, false) => return Err(file.wrong_encoding(&span, "of a defined length, as native data are")),
-            (_, true) => {
-                let fragments = Fragments::index(&mut file, &span, layout.frames, encoding)?;
+            _ => {
+                let (fragments, finding) = Fragments::of(&mut file, &span, layout.frames, encoding)?;
                 let present = fragments.frames();
                 let more = (present > layout.frames).then_some(DicomFinding::MoreFrames { stated, present });
-                (Pixels::Encapsulated { encoding, fragments }, more.into_iter().collect())
+                (Pixels::Encapsulated { encoding, fragments }, finding.into_iter().chain(more).collect())
             }
         };
         Ok(Self { file, layout, pixels, window, range: None, findings })
@@ -279,7 +278,9 @@ fn to_rgb(decoded: &mut Decoded, layout: &Layout, jpeg_2000: bool) -> (Photometr
             let wrong = as_stated || transformed && !jpeg_2000;
             (false, wrong.then_some(DicomFinding::StreamColour { stated: stated.keyword(), found: "RGB", proof }))
         }
-        Colour::Ybr(proof) => (true, (!as_stated).then_some(DicomFinding::StreamColour { stated: stated.keyword(), found: "YCbCr", proof })),
+        Colour::Ybr(proof) => {
+            (true, (!as_stated).then_some(DicomFinding::StreamColour { stated: stated.keyword(), found: "YCbCr", proof }))
+        }
         Colour::AsStated => (as_stated, transformed.then_some(DicomFinding::NoTransform { stated: stated.keyword() })),
     };
     if ybr {

@@ -16,9 +16,9 @@ const LOOKED_AT: u32 = 32;
 const TEXT: u64 = 64;
 
 /// Whether a data set starts at `at`: three elements of the standard in ascending order, the first of group 2, 4 or 8,
-/// each with the VR of the dictionary (where VRs are written) and a value as that VR asks. Private elements and group
-/// lengths may lie between, but prove nothing.
-pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64) -> bool {
+/// and, unless `lenient`, each with the VR of the dictionary (where VRs are written) and a value as that VR asks. Private
+/// elements and group lengths may lie between, but prove nothing.
+pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64, lenient: bool) -> bool {
     let Ok((b, 8)) = bytes.peek::<8>(at) else { return false };
     if !matches!([b[0], b[1]], [2 | 4 | 8, 0] | [0, 2 | 4 | 8]) {
         return false;
@@ -36,7 +36,8 @@ pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64) -> bool {
             return false;
         }
         match standing(bytes, &span, encoding) {
-            Standing::Wrong => return false,
+            Standing::Doubtful if lenient => proven += 1,
+            Standing::Doubtful | Standing::Wrong => return false,
             Standing::Neutral => {}
             Standing::Proof => proven += 1,
         }
@@ -51,6 +52,8 @@ pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64) -> bool {
 enum Standing {
     /// No element of a data set.
     Wrong,
+    /// One of the standard, but not as the standard says.
+    Doubtful,
     /// It may be one.
     Neutral,
     /// It is as the standard says.
@@ -71,7 +74,7 @@ fn standing(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Standing {
         _ => true,
     };
     if encoding.explicit && !fits_dictionary || !value_fits(bytes, span, len) {
-        return Standing::Wrong;
+        return Standing::Doubtful;
     }
     Standing::Proof
 }

@@ -144,3 +144,28 @@ fn table_values_that_do_not_fit_16_bits_are_an_error_not_wrapped() {
     let error = o.open().and_then(|mut i| i.shown(0)).expect_err("a value of 17 bits");
     assert!(matches!(error, DicomError::Invalid { name: "RedPaletteColorLookupTableDescriptor", .. }), "{error}");
 }
+
+#[test]
+fn compressed_data_of_a_defined_length_are_read_and_told() {
+    let jpeg = fixture("baseline-8.jpg");
+    let mut whole = Object::image(COLUMNS, ROWS);
+    whole.fragments(BASELINE, &[], std::slice::from_ref(&jpeg));
+    let expected = shown_quietly(&whole).data;
+    let items = [&b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0"[..], &(jpeg.len() as u32).to_le_bytes(), &jpeg].concat();
+    for (data, read) in [(items, "fragments"), (jpeg.clone(), "one frame")] {
+        let mut o = Object::image(COLUMNS, ROWS);
+        let bytes = o.bytes(&data).encoded();
+        let mut image = open_bytes(&relabelled(&bytes, BASELINE), Window::Auto).expect(read);
+        assert_eq!(image.shown(0).expect(read).data, expected, "{read}");
+        assert_eq!(image.take_findings(), [DicomFinding::DefinedLength { read }]);
+    }
+}
+
+/// A file of explicit little endian under another transfer syntax. The group length goes wrong, which readers ignore.
+fn relabelled(bytes: &[u8], new: &str) -> Vec<u8> {
+    let old = EXPLICIT.as_bytes();
+    let at = bytes.windows(old.len()).position(|w| w == old).expect("a transfer syntax");
+    let new = if new.len() % 2 == 1 { format!("{new}\0") } else { new.to_owned() };
+    let len = (new.len() as u16).to_le_bytes();
+    [&bytes[..at - 2], &len, new.as_bytes(), &bytes[at + old.len().next_multiple_of(2)..]].concat()
+}

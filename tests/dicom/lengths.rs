@@ -112,7 +112,10 @@ fn a_length_that_fits_no_reading_is_an_error_with_both_lengths() {
         let error = o.open().map(|_| ()).expect_err(photometric);
         let found = len as u64;
         assert_eq!(error, DicomError::PixelLength { columns: 4, rows: 2, frames: 1, found, full: 24, half: 16 });
-        assert!(error.to_string().contains(&format!("{len} bytes")) && error.to_string().contains("24 in 4:4:4 and 16 in 4:2:2"), "{error}");
+        assert!(
+            error.to_string().contains(&format!("{len} bytes")) && error.to_string().contains("24 in 4:4:4 and 16 in 4:2:2"),
+            "{error}"
+        );
     }
     // Other interpretations have one reading: what is short gives both lengths as well, what is long is read and said.
     let mut o = Object::image(4, 2);
