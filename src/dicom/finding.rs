@@ -99,7 +99,7 @@ pub enum DicomFinding {
         found: u16,
     },
     /// The pixels may show who the patient is.
-    #[error("BurnedInAnnotation is {}: the pixels may show names and dates, and outputs with pixels (frames, overlays) would carry them", if *absent { "absent in an ultrasound object" } else { "YES" })]
+    #[error("BurnedInAnnotation is {}: the pixels may show names, and outputs with pixels would too", if *absent { "absent in an ultrasound object" } else { "YES" })]
     BurnedIn {
         /// Whether nothing is stated, in an ultrasound object.
         absent: bool,
@@ -112,7 +112,6 @@ impl DicomFinding {
         Some(match self {
             Self::MoreFrames { present, .. } => format!("to read all, set NumberOfFrames to {present}, for example with dcmodify"),
             Self::Window { .. } | Self::VoiTable { .. } => "give a window by --window CENTER,WIDTH".to_owned(),
-            Self::BurnedIn { .. } => "look at the frames before such outputs are handed on".to_owned(),
             _ => return None,
         })
     }

@@ -77,7 +77,8 @@ fn data_sets_are_found_by_content_alone_and_in_folders() {
     let found = expanded(&[folder.path()]);
     assert!(found.ignored.is_empty() && found.sources.iter().all(|s| s.is_ok()), "{found:?}");
     let mut files: Vec<PathBuf> = found.sources.into_iter().flatten().flat_map(|s| s.files).collect();
-    (files.sort(), written.sort());
+    files.sort();
+    written.sort();
     assert_eq!(files, written);
 }
 
@@ -101,7 +102,7 @@ fn other_files_are_not_taken_for_dicom() {
         ints(&(2..400).collect::<Vec<_>>()),
         [vec![0; 128], ints(&(8..400).step_by(8).collect::<Vec<_>>())].concat(),
         // The right tags with values that are not theirs.
-        b"\x08\0\x16\0\x04\0\0\0\xff\xfe\x01\x02\x08\0\x18\0\x04\0\0\01.2\0\x08\0\x60\0\x02\0\0\0US".to_vec(),
+        b"\x08\0\x16\0\x04\0\0\0\xff\xfe\x01\x02\x08\0\x18\0\x04\0\0\x001.2\0\x08\0\x60\0\x02\0\0\0US".to_vec(),
         // The right tags in explicit encoding under another VR, and out of order.
         b"\x08\0\x16\0US\x04\x001.2\0\x08\0\x18\0UI\x04\x001.2\0\x08\0\x60\0CS\x02\0US".to_vec(),
         b"\x08\0\x60\0CS\x02\0US\x08\0\x18\0UI\x04\x001.2\0\x08\0\x16\0UI\x04\x001.2\0".to_vec(),

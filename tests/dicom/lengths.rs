@@ -188,7 +188,7 @@ fn more_encoded_frames_than_stated_are_a_warning_with_both_counts() {
 #[test]
 fn one_frame_in_several_fragments_is_no_finding() {
     let jpeg = fixture("baseline-8.jpg");
-    let (first, second) = jpeg.split_at(jpeg.len() / 2 & !1);
+    let (first, second) = jpeg.split_at((jpeg.len() / 2) & !1);
     let parts = [first.to_vec(), second.to_vec()];
     let whole = {
         let mut o = Object::image(40, 30);
