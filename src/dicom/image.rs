@@ -92,7 +92,9 @@ impl DicomImage {
                 let (packing, findings) = layout.packing(span.stated, stated)?;
                 (Pixels::Native { span, packing }, findings)
             }
-            (PixelEncoding::Native, true) => return Err(file.wrong_encoding(&span, "fragments, as of compressed data")),
+            (PixelEncoding::Native, true) if file.transfer_syntax_uid() != syntax::ENCAPSULATED_NATIVE => {
+                return Err(file.wrong_encoding(&span, "fragments, as of compressed data"));
+            }
             _ => {
                 let (fragments, finding) = Fragments::of(&mut file, &span, layout.frames, encoding)?;
                 let present = fragments.frames();

@@ -201,3 +201,28 @@ fn one_frame_in_several_fragments_is_no_finding() {
         assert_eq!(shown_quietly(&o).data, whole, "{table:?}");
     }
 }
+
+/// Encapsulated Uncompressed, and frames deflated one by one: each frame has a length of its own.
+#[test]
+fn frames_in_fragments_are_decided_alike() {
+    use std::io::Write;
+    let deflated = |data: &[u8]| {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(data).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let data = ybr(8);
+    let expected = picture(4, 2, &data);
+    for (syntax, frame) in [("1.2.840.10008.1.2.1.98", data.clone()), ("1.2.840.10008.1.2.8.1", deflated(&data))] {
+        let mut o = Object::image(4, 2);
+        o.photometric("YBR_FULL", 3).text(tags::NUMBER_OF_FRAMES, VR::IS, "2");
+        o.fragments(syntax, &[], &[frame.clone(), frame]);
+        assert_eq!(o.open().and_then(|mut i| i.shown(1)).expect("frame 1").data, expected, "{syntax}");
+        o.photometric("YBR_FULL_422", 3);
+        let (shown, found) = shown_with_findings(&o, Window::Auto);
+        assert_eq!((shown.data, found), (expected.clone(), vec![FULL]), "{syntax}");
+    }
+    let mut o = Object::image(4, 2);
+    o.photometric("YBR_FULL_422", 3).fragments("1.2.840.10008.1.2.8.1", &[], &[deflated(&data[..20])]);
+    assert!(matches!(o.open().and_then(|mut i| i.shown(0)), Err(DicomError::PixelLength { found: 20, full: 24, half: 16, .. })));
+}

@@ -22,11 +22,8 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let bench = Bench { warm_up: args.warm_up, repeats: args.repeats, stages: args.stage.clone() };
     // Without any name the program's own pair is timed; with one name that model alone.
     let neither = args.detector.is_none() && args.segmenter.is_none();
-    let detector = (neither || args.detector.is_some()).then(|| DetectorArgs {
-        detector: args.detector.clone(),
-        labels: None,
-        input_size: None,
-    });
+    let detector =
+        (neither || args.detector.is_some()).then(|| DetectorArgs { detector: args.detector.clone(), labels: None, input_size: None });
     let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?.map(Arc::new);
     detector.iter().flat_map(|detector| detector.warnings()).for_each(|warning| terminal.warn(&warning.to_string()));
     let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs { segmenter: args.segmenter.clone() });

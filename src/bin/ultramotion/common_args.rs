@@ -161,7 +161,9 @@ mod tests {
         for (text, size) in [("640", (640, 640)), ("640x512", (640, 512)), ("1024×32", (1024, 32)), (" 96 X 64", (96, 64))] {
             assert_eq!(input_size(text), Ok(Size::new(size.0, size.1)), "{text}");
         }
-        for (text, problem) in [("500", "500×500 is not supported: both sides must be multiples of 32 up to 8192"), ("0", "0×0"), ("8224", "8224")] {
+        for (text, problem) in
+            [("500", "500×500 is not supported: both sides must be multiples of 32 up to 8192"), ("0", "0×0"), ("8224", "8224")]
+        {
             assert!(input_size(text).unwrap_err().contains(problem), "{text}");
         }
         for text in ["", "x", "640x", "640,512", "-640", "1e3"] {

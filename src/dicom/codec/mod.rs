@@ -66,7 +66,7 @@ pub(super) fn decode(encoded: &[u8], encoding: PixelEncoding, layout: &Layout) -
         PixelEncoding::Jpeg2000 => jpeg2000::decode(encoded, layout),
         PixelEncoding::Deflated => inflate(encoded, layout),
         PixelEncoding::Video(codec) => Err(DicomError::Video(codec.name())),
-        PixelEncoding::Native => Err(DicomError::codec("native", "native pixel data in fragments")),
+        PixelEncoding::Native => native(encoded, layout),
     }))
     .unwrap_or_else(|_| Err(DicomError::codec(name(encoding), "the decoder failed on broken data")))?;
     if decoded.samples.len() as u64 != layout.samples_per_frame() {
@@ -93,8 +93,16 @@ fn inflate(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     let mut data = Vec::new();
     let mut stream = flate2::read::DeflateDecoder::new(encoded).take(layout.longest_frame().saturating_add(1));
     stream.read_to_end(&mut data).map_err(|e| DicomError::codec("deflate", e))?;
+    native(&data, layout)
+}
+
+/// A native frame that comes alone.
+fn native(data: &[u8], layout: &Layout) -> Result<Decoded> {
     let (packing, findings) = layout.packing_of_frame(data.len() as u64)?;
-    Ok(Decoded { findings, ..Decoded::new(unpack(&data, layout, packing, false), layout.bits_stored) })
+    let mut samples = unpack(data, layout, packing, false);
+    // Old files may keep their values in high bits.
+    samples.shift_right(layout.high_bit + 1 - layout.bits_stored);
+    Ok(Decoded { findings, ..Decoded::new(samples, layout.bits_stored) })
 }
 
 /// The samples of a native frame, those of a pixel beside each other, chroma at full width.

@@ -171,7 +171,10 @@ mod tests {
         let labels = Labels::resolve("x.pth", 3, Some(("names.txt", given.clone())), Some(&own)).unwrap();
         assert_eq!(&**labels.get(1).unwrap(), "vessel");
         let error = |classes, given| Labels::resolve("x.pth", classes, given, None).unwrap_err().to_string();
-        assert_eq!(error(4, Some(("names.txt", given))), "names.txt: 3 names, but the detector has 4 classes; a name for each class is expected");
+        assert_eq!(
+            error(4, Some(("names.txt", given))),
+            "names.txt: 3 names, but the detector has 4 classes; a name for each class is expected"
+        );
         assert!(error(3, None).contains("x.pth: 3 classes without names; give them with --labels FILE"));
         assert!(error(1, None).contains("x.pth: 1 class without names"));
     }

@@ -160,7 +160,8 @@ impl DicomSeries {
         }
         let physical = physical(image.file(), 0);
         let shown = image.shown(0);
-        self.warnings.extend(image.take_findings().iter().map(|finding| warning(file, None, finding)));
+        let found = image.take_findings().into_iter().chain(image.file().burned_in());
+        self.warnings.extend(found.map(|finding| warning(file, None, &finding)));
         Ok((shown?, physical))
     }
 }
