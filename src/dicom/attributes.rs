@@ -68,15 +68,7 @@ impl<'a> Attributes<'a> {
 
     /// As [`Self::int`] for an attribute that must be right if it is there.
     pub(super) fn checked_int(self, tag: Tag, name: &'static str) -> Result<Option<i64>> {
-        self.checked(tag, name, self.int(tag))
-    }
-
-    /// As [`Self::float`] for an attribute that must be right if it is there.
-    pub(super) fn checked_float(self, tag: Tag, name: &'static str) -> Result<Option<f64>> {
-        self.checked(tag, name, self.float(tag))
-    }
-
-    fn checked<T>(self, tag: Tag, name: &'static str, value: Option<T>) -> Result<Option<T>> {
+        let value = self.int(tag);
         if value.is_none() && self.text(tag).is_some() {
             let text: String = self.text(tag).unwrap_or_default().chars().take(64).collect();
             return Err(DicomError::invalid(name, format!("{text:?}"), "it is not a number"));
@@ -84,13 +76,13 @@ impl<'a> Attributes<'a> {
         Ok(value)
     }
 
-    /// 16-bit values as bit patterns, whatever of US, SS, OW or OB they are written as.
+    /// 16-bit values as bit patterns, whatever of US, SS, OW or OB they are written as; none if one does not fit 16 bits.
     pub fn words(self, tag: Tag) -> Option<Vec<u16>> {
         let words = match self.primitive(tag)? {
             PrimitiveValue::U16(v) => v.to_vec(),
             PrimitiveValue::I16(v) => v.iter().map(|&x| x as u16).collect(),
             PrimitiveValue::U8(v) => v.as_chunks::<2>().0.iter().map(|&b| u16::from_le_bytes(b)).collect(),
-            value => value.to_multi_int::<i64>().ok()?.into_iter().map(|x| x as u16).collect(),
+            value => value.to_multi_int::<i64>().ok()?.into_iter().map(word).collect::<Option<_>>()?,
         };
         (!words.is_empty()).then_some(words)
     }
@@ -114,7 +106,22 @@ impl<'a> Attributes<'a> {
         self.items(sequence).next()
     }
 
+    /// The first value as a finite number; if it has none to give, all of its text.
+    pub(super) fn first_number(self, tag: Tag) -> std::result::Result<Option<f64>, String> {
+        if let Some(value) = self.float(tag) {
+            return Ok(Some(value));
+        }
+        let Some(text) = self.text(tag) else { return Ok(None) };
+        let first = text.split('\\').next().and_then(|part| part.trim_matches(['\0', ' ']).parse::<f64>().ok());
+        first.filter(|v| v.is_finite()).map(Some).ok_or_else(|| text.chars().take(64).collect())
+    }
+
     fn numbers_in_text<T: std::str::FromStr>(self, tag: Tag) -> Option<Vec<T>> {
         self.text(tag)?.split('\\').map(|part| part.trim_matches(['\0', ' ']).parse().ok()).collect()
     }
+}
+
+/// The bit pattern of a 16-bit value, with or without a sign.
+fn word(value: i64) -> Option<u16> {
+    u16::try_from(value).ok().or_else(|| i16::try_from(value).ok().map(|signed| signed as u16))
 }

@@ -45,7 +45,7 @@ impl Bytes {
     /// [`DicomError::Structure`] if they reach past the end; nothing is allocated then.
     pub(super) fn range(&mut self, offset: u64, len: u64) -> Result<Vec<u8>> {
         let end = offset.checked_add(len).filter(|&end| end <= self.len);
-        let end = end.ok_or_else(|| DicomError::structure(offset, format!("{len} bytes reach past the end at {}", self.len)))?;
+        let end = end.ok_or_else(|| DicomError::cut_off(offset, format!("{len} bytes reach past the end at {}", self.len)))?;
         match &mut self.store {
             Store::Memory(data) => Ok(data.get(offset as usize..end as usize).unwrap_or_default().to_vec()),
             Store::Disk(file) => {

@@ -39,15 +39,22 @@ pub(super) fn ybr_to_rgb(samples: &mut Samples, bits: u16) {
     }
 }
 
-/// Native YBR_FULL_422: Y1 Y2 Cb Cr of two neighbouring pixels to two full pixels.
-pub(super) fn widen_422(samples: Samples) -> Samples {
-    fn each<T: Copy>(v: &[T]) -> Vec<T> {
+/// Native 4:2:2: Y1 Y2 Cb Cr of two neighbouring pixels to two full pixels. Where a row has `columns`, an odd number, the
+/// second pixel of its last pair is padding; none where pairs run on from row to row.
+pub(super) fn widen_422(samples: Samples, columns: Option<usize>) -> Samples {
+    fn widen<T: Copy>(v: &[T]) -> Vec<T> {
         v.as_chunks::<4>().0.iter().flat_map(|&[y1, y2, cb, cr]| [y1, cb, cr, y2, cb, cr]).collect()
     }
+    fn each<T: Copy>(v: &[T], columns: Option<usize>) -> Vec<T> {
+        match columns.filter(|c| c % 2 == 1) {
+            Some(columns) => v.chunks_exact(2 * (columns + 1)).flat_map(|row| widen(row).into_iter().take(3 * columns)).collect(),
+            None => widen(v),
+        }
+    }
     match samples {
-        Samples::U8(v) => Samples::U8(each(&v)),
-        Samples::U16(v) => Samples::U16(each(&v)),
-        Samples::U32(v) => Samples::U32(each(&v)),
+        Samples::U8(v) => Samples::U8(each(&v, columns)),
+        Samples::U16(v) => Samples::U16(each(&v, columns)),
+        Samples::U32(v) => Samples::U32(each(&v, columns)),
         other => other,
     }
 }

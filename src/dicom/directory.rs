@@ -2,10 +2,13 @@
 
 use super::{
     error::{DicomError, Result},
-    file::DicomFile,
+    file::{DicomFile, is_dicom},
 };
 use dicom_dictionary_std::tags;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 /// Types of directory records whose files hold images.
 const IMAGE_RECORDS: [&str; 2] = ["IMAGE", "RT DOSE"];
@@ -19,8 +22,9 @@ impl DicomFile {
 
 /// The image files that a DICOMDIR refers to, in the order of its records, each once, below the folder it lies in.
 ///
-/// Names on media are upper-case, but copies often are not: where a file of the exact name is absent, one that differs
-/// in case alone is taken. Files that are absent are listed all the same, so that opening them reports them.
+/// Names on media are upper-case and have no extension, but copies often differ: where a file of the exact name is absent,
+/// one that differs in case alone is taken, else one with what file systems of discs add (`;1`, a dot), else a DICOM file
+/// of the name with an extension. Files that are absent are listed all the same, so that opening them reports them.
 ///
 /// # Errors
 /// As [`DicomFile::open`]; [`DicomError::Missing`] if it is no DICOMDIR; [`DicomError::Invalid`] for a file id that
@@ -53,17 +57,39 @@ fn resolve(folder: &Path, id: &str) -> Result<PathBuf> {
             return Err(DicomError::invalid("ReferencedFileID", id, "it leads out of the folder of the DICOMDIR"));
         }
         let exact = at.join(part);
-        at = if exact.exists() { exact } else { other_case(&at, part).unwrap_or(exact) };
+        at = if exact.exists() { exact } else { other_name(&at, part).unwrap_or(exact) };
     }
     Ok(at)
 }
 
-fn other_case(folder: &Path, name: &str) -> Option<PathBuf> {
-    let mut matching: Vec<_> = std::fs::read_dir(folder)
+/// The entry of a folder that a copy has made of `name`, the likeliest first; of several alike the first by name.
+fn other_name(folder: &Path, name: &str) -> Option<PathBuf> {
+    let mut candidates: Vec<(u8, PathBuf)> = std::fs::read_dir(folder)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(name)))
+        .filter_map(|path| Some((unlikeness(path.file_name()?, name)?, path)))
         .collect();
-    matching.sort();
-    matching.into_iter().next()
+    candidates.sort();
+    // An extension was chosen by somebody, perhaps for a preview beside the file: the content decides.
+    let found = candidates.into_iter().find(|(unlikeness, path)| *unlikeness < EXTENSION || path.is_file() && is_dicom(path));
+    found.map(|(_, path)| path)
+}
+
+const EXTENSION: u8 = 2;
+
+/// How far a file's name is from that of a file id: 0 by case alone, 1 by what discs add, more by an extension, those of
+/// DICOM first; none if it is another name.
+fn unlikeness(file: &OsStr, name: &str) -> Option<u8> {
+    let file = file.to_str()?;
+    let (start, rest) = file.split_at_checked(name.len())?;
+    if !start.eq_ignore_ascii_case(name) {
+        return None;
+    }
+    match rest.to_ascii_lowercase().as_str() {
+        "" => Some(0),
+        "." | ";1" | ".;1" => Some(1),
+        ".dcm" | ".dicom" | ".ima" => Some(EXTENSION),
+        rest if rest.starts_with('.') && !rest.get(1..)?.contains('.') => Some(EXTENSION + 1),
+        _ => None,
+    }
 }

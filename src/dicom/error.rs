@@ -17,6 +17,34 @@ pub enum DicomError {
         offset: u64,
         /// What is broken.
         problem: String,
+        /// Whether the file ends before what it states, as one that was cut off does.
+        cut_off: bool,
+    },
+    /// The pixel data are not encoded as the transfer syntax says.
+    #[error("the pixel data at byte {offset} are {found}, which transfer syntax {syntax} does not have")]
+    WrongEncoding {
+        /// Byte of the file.
+        offset: u64,
+        /// What they are.
+        found: &'static str,
+        /// UID of the transfer syntax.
+        syntax: String,
+    },
+    /// The length of the native pixel data fits neither 4:4:4 nor 4:2:2.
+    #[error("the pixel data have {found} bytes, but {frames} {} of {columns}×{rows} {} {full} in 4:4:4 and {half} in 4:2:2", if *frames == 1 { "frame" } else { "frames" }, if *frames == 1 { "takes" } else { "take" })]
+    PixelLength {
+        /// Columns.
+        columns: u32,
+        /// Rows.
+        rows: u32,
+        /// Number of Frames.
+        frames: u64,
+        /// Bytes as the element states them.
+        found: u64,
+        /// Bytes in 4:4:4.
+        full: u64,
+        /// Bytes in 4:2:2.
+        half: u64,
     },
     /// An attribute is absent.
     #[error("attribute {0} is missing")]
@@ -30,6 +58,12 @@ pub enum DicomError {
         value: String,
         /// Why it cannot be.
         problem: &'static str,
+    },
+    /// A sound object that is no image: a report, presentation state, key object selection, document, structure set.
+    #[error("an object without an image{}", modality.as_deref().map(|m| format!(" (Modality {m})")).unwrap_or_default())]
+    NoImage {
+        /// Its Modality.
+        modality: Option<String>,
     },
     /// The file has no pixel data.
     #[error("no pixel data in this file (neither Pixel Data nor Float Pixel Data)")]
@@ -54,6 +88,8 @@ pub enum DicomError {
         available: u64,
         /// What is needed.
         needed: u64,
+        /// Whether the file ends before the pixel data do by what they state; else the attributes promise more than they hold.
+        cut_off: bool,
     },
     /// More than the limit on one frame, or more than the encoded bytes can stand for.
     #[error("a frame of {columns}×{rows} with {samples} samples a pixel is refused: {problem}")]
@@ -89,7 +125,27 @@ impl DicomError {
     }
 
     pub(super) fn structure(offset: u64, problem: impl Into<String>) -> Self {
-        Self::Structure { offset, problem: problem.into() }
+        Self::Structure { offset, problem: problem.into(), cut_off: false }
+    }
+
+    /// A broken structure where the file ends before what it states.
+    pub(super) fn cut_off(offset: u64, problem: impl Into<String>) -> Self {
+        Self::Structure { offset, problem: problem.into(), cut_off: true }
+    }
+
+    /// What would work, where something is known to.
+    pub fn remedy(&self) -> Option<&'static str> {
+        const TRANSFER_SYNTAX: &str = "correct TransferSyntaxUID to how the pixel data are encoded, for example with dcmodify or dcmconv";
+        Some(match self {
+            Self::NoImage { .. } => "give files of an image, not of a report, document, structure set or plan",
+            Self::NoPixelData => "fetch the file with its pixel data",
+            Self::Truncated { cut_off: true, .. } | Self::Structure { cut_off: true, .. } => "fetch the file again, it may be cut off",
+            Self::Truncated { .. } => "correct NumberOfFrames, Rows, Columns or BitsAllocated, which promise more than the file holds",
+            Self::PixelLength { .. } => "correct PhotometricInterpretation, Rows, Columns, BitsAllocated or NumberOfFrames",
+            Self::WrongEncoding { .. } => TRANSFER_SYNTAX,
+            Self::NotDicom => "give a DICOM file",
+            _ => return None,
+        })
     }
 
     pub(super) fn codec(codec: &'static str, problem: impl ToString) -> Self {

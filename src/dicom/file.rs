@@ -4,12 +4,13 @@ use super::{
     attributes::Attributes,
     bytes::Bytes,
     error::{DicomError, Result},
+    finding::DicomFinding,
     parse::Parser,
+    plausible,
     syntax::{self, Syntax},
     walk::{self, Encoding, Span},
 };
-use dicom_core::{DataDictionary, Tag};
-use dicom_dictionary_std::{StandardDataDictionary, tags};
+use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use std::{
     fs::File,
@@ -20,7 +21,7 @@ use std::{
 /// Largest data set a deflated file may inflate to.
 const MAX_INFLATED: u64 = 1 << 30;
 /// Groups whose attributes are read. Private groups and those about other matters are passed over.
-const GROUPS: [u16; 9] = [0x0004, 0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x5200, 0x7FE0];
+const GROUPS: [u16; 10] = [0x0004, 0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x2050, 0x5200, 0x7FE0];
 
 /// An open DICOM file: its attributes in memory, its pixel data on disk.
 #[derive(Debug)]
@@ -34,11 +35,15 @@ pub struct DicomFile {
 }
 
 /// Whether the content of the file is DICOM; its extension says nothing. False for a file that cannot be read.
+///
+/// A file is DICOM by `DICM` after the preamble. `DICM` at its start, a preamble without the mark, and a file that starts
+/// with its data set need a data set there that can be nothing else: three standard elements in ascending order, the
+/// first of group 2, 4 or 8, with values as their VR asks.
 pub fn is_dicom(path: &Path) -> bool {
     File::open(path).ok().and_then(|f| Bytes::disk(f).ok()).is_some_and(|mut bytes| {
         find_start(&mut bytes).is_ok_and(|start| match start {
-            Start::Marked(_) => true,
-            Start::Bare(at) => looks_like_data_set(&mut bytes, at),
+            Start::Marked(132) => true,
+            Start::Marked(at) | Start::Bare(at) => plausible::looks_like_data_set(&mut bytes, at, false),
         })
     })
 }
@@ -61,35 +66,15 @@ fn find_start(bytes: &mut Bytes) -> Result<Start> {
     }
     // The preamble may be there without the mark, or the file may start with its first element.
     for at in [0, 128] {
-        if looks_like_data_set(bytes, at) {
+        if plausible::looks_like_data_set(bytes, at, true) {
             return Ok(Start::Bare(at));
         }
     }
     Err(DicomError::NotDicom)
 }
 
-/// Whether three standard elements in ascending order, the first of group 2 or 8, lie at `at`.
-fn looks_like_data_set(bytes: &mut Bytes, mut at: u64) -> bool {
-    let Ok((b, 8)) = bytes.peek::<8>(at) else { return false };
-    if !matches!([b[0], b[1]], [2 | 8, 0] | [0, 2 | 8]) {
-        return false;
-    }
-    let encoding = guess_encoding(bytes, at);
-    let limit = bytes.len();
-    let mut last = Tag(0, 0);
-    for _ in 0..3 {
-        let Ok(Some(span)) = walk::element(bytes, at, limit, encoding) else { return false };
-        let known = span.tag.1 == 0 || StandardDataDictionary.by_tag(span.tag).is_some();
-        if span.tag <= last || !known {
-            return false;
-        }
-        (last, at) = (span.tag, span.end);
-    }
-    true
-}
-
 /// The encoding the first element of a data set is written in: VR letters mean explicit; the group number shows the byte order.
-fn guess_encoding(bytes: &mut Bytes, at: u64) -> Encoding {
+pub(super) fn guess_encoding(bytes: &mut Bytes, at: u64) -> Encoding {
     let (b, _) = bytes.peek::<8>(at).unwrap_or_default();
     Encoding { explicit: walk::vr_of([b[4], b[5]]).is_some(), big_endian: b[0] == 0 && b[1] != 0 }
 }
@@ -153,6 +138,43 @@ impl DicomFile {
     /// Whether the file has pixel data.
     pub fn has_pixel_data(&self) -> bool {
         self.pixel_data.is_some()
+    }
+
+    /// Where the pixel data are.
+    ///
+    /// # Errors
+    /// [`DicomError::NoImage`] or [`DicomError::NoPixelData`] where there are none.
+    pub(super) fn pixel_span(&self) -> Result<Span> {
+        self.pixel_data.ok_or_else(|| self.without_pixels())
+    }
+
+    /// Why there are no pixel data: an object of another kind has no rows either; an image has lost its pixels.
+    pub(super) fn without_pixels(&self) -> DicomError {
+        let a = self.attributes();
+        match a.has(tags::ROWS) || !a.has(tags::SOP_CLASS_UID) {
+            true => DicomError::NoPixelData,
+            false => DicomError::NoImage { modality: a.text(tags::MODALITY).map(|m| m.chars().take(16).collect()) },
+        }
+    }
+
+    pub(super) fn wrong_encoding(&self, span: &Span, found: &'static str) -> DicomError {
+        DicomError::WrongEncoding { offset: span.start, found, syntax: self.syntax_uid.clone() }
+    }
+
+    /// What there is to say of burned-in annotation: it is there, or nothing says that it is not, in an ultrasound object.
+    pub fn burned_in(&self) -> Option<DicomFinding> {
+        /// Ultrasound Image and Multi-frame Image Storage, with the retired ones.
+        const ULTRASOUND: [&str; 4] =
+            ["1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3"];
+        let a = self.attributes();
+        match a.text(tags::BURNED_IN_ANNOTATION) {
+            Some(stated) => stated.eq_ignore_ascii_case("YES").then_some(DicomFinding::BurnedIn { absent: false }),
+            None => {
+                let class = a.text(tags::SOP_CLASS_UID).is_some_and(|uid| ULTRASOUND.contains(&uid.as_str()));
+                let modality = a.text(tags::MODALITY).is_some_and(|m| m == "US" || m == "IVUS");
+                (class || modality).then_some(DicomFinding::BurnedIn { absent: true })
+            }
+        }
     }
 
     fn read_attributes(&mut self, mut at: u64) -> Result<()> {

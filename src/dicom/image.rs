@@ -6,8 +6,10 @@ use super::{
     display::{Display, Window},
     error::{DicomError, Result},
     file::DicomFile,
+    finding::DicomFinding,
     fragments::{Fragments, Stretch},
     layout::{Layout, Photometric, SampleKind},
+    packing::Packing,
     samples::StoredFrame,
     syntax::{self, PixelEncoding, VideoCodec},
     walk::Span,
@@ -48,11 +50,13 @@ pub struct DicomImage {
     window: Window,
     /// Lowest and highest value of the file (or, if set from outside, of its series) after rescale.
     range: Option<(f64, f64)>,
+    /// Findings that nobody has taken yet.
+    findings: Vec<DicomFinding>,
 }
 
 #[derive(Debug)]
 enum Pixels {
-    Native(Span),
+    Native { span: Span, packing: Packing },
     Encapsulated { encoding: PixelEncoding, fragments: Fragments },
 }
 
@@ -60,7 +64,7 @@ impl DicomImage {
     /// Opens a file and checks what its frames look like; decodes nothing.
     ///
     /// # Errors
-    /// As [`DicomFile::open`]; [`DicomError::NoPixelData`]; those of [`Layout::read`]; [`DicomError::Video`] where the
+    /// As [`DicomFile::open`]; [`DicomError::NoImage`]; [`DicomError::NoPixelData`]; [`DicomError::PixelLength`]; those of [`Layout::read`]; [`DicomError::Video`] where the
     /// pixel data are a video stream (see [`encapsulated_video`]); [`DicomError::TransferSyntax`].
     pub fn open(path: &Path, window: Window) -> Result<Self> {
         Self::from_file(DicomFile::open(path)?, window)
@@ -71,7 +75,7 @@ impl DicomImage {
     /// # Errors
     /// As [`Self::open`].
     pub fn from_file(mut file: DicomFile, window: Window) -> Result<Self> {
-        let span = file.pixel_data.ok_or(DicomError::NoPixelData)?;
+        let span = file.pixel_span()?;
         let kind = match span.tag {
             tags::FLOAT_PIXEL_DATA => SampleKind::Float32,
             tags::DOUBLE_FLOAT_PIXEL_DATA => SampleKind::Float64,
@@ -82,13 +86,36 @@ impl DicomImage {
             return Err(DicomError::Video(codec.name()));
         }
         let layout = Layout::read(file.attributes(), kind)?;
-        let pixels = match (encoding, span.undefined) {
-            (PixelEncoding::Native, false) => Pixels::Native(span),
-            (PixelEncoding::Native, true) => return Err(DicomError::structure(span.start, "fragments under a native transfer syntax")),
-            (_, false) => return Err(DicomError::structure(span.start, "native pixel data under a compressed transfer syntax")),
-            (_, true) => Pixels::Encapsulated { encoding, fragments: Fragments::index(&mut file, &span, layout.frames)? },
+        let stated = file.attributes().int(tags::NUMBER_OF_FRAMES).and_then(|n| u64::try_from(n).ok());
+        let (pixels, findings) = match (encoding, span.undefined) {
+            (PixelEncoding::Native, false) => {
+                let (packing, findings) = layout.packing(span.stated, stated)?;
+                (Pixels::Native { span, packing }, findings)
+            }
+            (PixelEncoding::Native, true) if file.transfer_syntax_uid() != syntax::ENCAPSULATED_NATIVE => {
+                return Err(file.wrong_encoding(&span, "fragments, as of compressed data"));
+            }
+            _ => {
+                let (fragments, finding) = Fragments::of(&mut file, &span, layout.frames, encoding)?;
+                let present = fragments.frames();
+                let more = (present > layout.frames).then_some(DicomFinding::MoreFrames { stated, present });
+                (Pixels::Encapsulated { encoding, fragments }, finding.into_iter().chain(more).collect())
+            }
         };
-        Ok(Self { file, layout, pixels, window, range: None })
+        Ok(Self { file, layout, pixels, window, range: None, findings })
+    }
+
+    /// What was found about the file, and about the frames since the last call, each finding once.
+    pub fn take_findings(&mut self) -> Vec<DicomFinding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    fn found(&mut self, findings: impl IntoIterator<Item = DicomFinding>) {
+        for finding in findings {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
     }
 
     /// The file.
@@ -101,7 +128,8 @@ impl DicomImage {
         &self.layout
     }
 
-    /// Number of Frames as stated.
+    /// Number of Frames as stated, 1 where it is absent. The data may hold fewer, an error when the time of those comes,
+    /// or more, a finding: what is stated is read, as other readers do.
     pub fn frames(&self) -> u64 {
         self.layout.frames
     }
@@ -113,10 +141,11 @@ impl DicomImage {
     pub fn stored(&mut self, frame: u64) -> Result<StoredFrame> {
         let layout = &self.layout;
         if frame >= layout.frames {
-            return Err(DicomError::Truncated { frame, available: layout.frames, needed: frame.saturating_add(1) });
+            let needed = frame.saturating_add(1);
+            return Err(DicomError::Truncated { frame, available: layout.frames, needed, cut_off: false });
         }
         let mut decoded = match &self.pixels {
-            Pixels::Native(span) => native(&mut self.file, layout, span, frame)?,
+            Pixels::Native { span, packing } => native(&mut self.file, layout, (span, *packing), frame)?,
             Pixels::Encapsulated { encoding, fragments } => {
                 let encoded = fragments.frame(&mut self.file.bytes, frame)?;
                 codec::decode(&encoded, *encoding, layout)?
@@ -125,9 +154,11 @@ impl DicomImage {
         if layout.kind == SampleKind::Integer {
             decoded.samples.keep_bits(decoded.precision, layout.signed);
         }
-        let photometric = to_rgb(&mut decoded, layout);
-        let (size, bits) = (layout.size, layout.bits_stored);
-        Ok(StoredFrame { size, samples_per_pixel: layout.samples, bits, signed: layout.signed, photometric, samples: decoded.samples })
+        let jpeg_2000 = matches!(self.pixels, Pixels::Encapsulated { encoding: PixelEncoding::Jpeg2000, .. });
+        let (photometric, finding) = to_rgb(&mut decoded, layout, jpeg_2000);
+        let (size, bits, samples_per_pixel, signed) = (layout.size, layout.bits_stored, layout.samples, layout.signed);
+        self.found(decoded.findings.into_iter().chain(finding));
+        Ok(StoredFrame { size, samples_per_pixel, bits, signed, photometric, samples: decoded.samples })
     }
 
     /// Decodes a frame (from 0) for display, by the rules of [`Window`] and the file.
@@ -138,6 +169,7 @@ impl DicomImage {
     pub fn shown(&mut self, frame: u64) -> Result<ShownFrame> {
         let stored = self.stored(frame)?;
         let mut display = self.display(frame)?;
+        self.found(display.take_findings());
         if display.needs_range(&self.layout) {
             let (low, high) = self.range()?.unwrap_or((0.0, 0.0));
             display.set_range(low, high);
@@ -180,7 +212,7 @@ impl DicomImage {
     /// Frames the data can hold, at most the stated ones.
     fn available_frames(&self) -> u64 {
         let there = match &self.pixels {
-            Pixels::Native(span) => ((span.end - span.value) * 8).div_ceil(self.layout.native_bits().max(1)),
+            Pixels::Native { span, packing } => ((span.end - span.value) * 8).div_ceil(self.layout.frame_bits(*packing).max(1)),
             Pixels::Encapsulated { fragments, .. } => fragments.frames(),
         };
         there.min(self.layout.frames)
@@ -192,14 +224,15 @@ impl DicomImage {
 }
 
 /// A frame of native pixel data.
-fn native(file: &mut DicomFile, layout: &Layout, span: &Span, frame: u64) -> Result<Decoded> {
-    let bits = layout.native_bits();
+fn native(file: &mut DicomFile, layout: &Layout, (span, packing): (&Span, Packing), frame: u64) -> Result<Decoded> {
+    let bits = layout.frame_bits(packing);
     let available = span.end - span.value;
     let place = frame.checked_mul(bits).and_then(|first| Some((first / 8, first.checked_add(bits)?.div_ceil(8), first % 8)));
     let (start, end, first_bit) = place.filter(|&(_, end, _)| end <= available).ok_or(DicomError::Truncated {
         frame,
         available,
         needed: frame.saturating_add(1).saturating_mul(bits.div_ceil(8)),
+        cut_off: span.stated > available,
     })?;
     let big_endian = file.encoding.big_endian;
     // Big-endian OW data of 8 bits or fewer lie in swapped pairs.
@@ -216,15 +249,10 @@ fn native(file: &mut DicomFile, layout: &Layout, span: &Span, frame: u64) -> Res
     if first_bit > 0 {
         align_bits(&mut data, first_bit as u32);
     }
-    let mut samples = codec::unpack(&data, layout, big_endian);
+    let mut samples = codec::unpack(&data, layout, packing, big_endian);
     // Old files may keep their values in high bits.
     samples.shift_right(layout.high_bit + 1 - layout.bits_stored);
-    if layout.photometric == Photometric::YbrFull422 {
-        samples = colour::widen_422(samples);
-    } else if layout.planar {
-        samples = samples.interleave(usize::from(layout.samples));
-    }
-    Ok(Decoded { samples, precision: layout.bits_stored, colour: Colour::AsStated })
+    Ok(Decoded::new(samples, layout.bits_stored))
 }
 
 /// Shifts packed bits (first pixel lowest) so that bit `first` becomes bit 0.
@@ -237,20 +265,30 @@ fn align_bits(data: &mut [u8], first: u32) {
     }
 }
 
-/// Makes colour RGB; gives what the samples mean then.
-fn to_rgb(decoded: &mut Decoded, layout: &Layout) -> Photometric {
+/// Makes colour RGB; gives what the samples mean then, and whether the stream contradicted what is stated.
+fn to_rgb(decoded: &mut Decoded, layout: &Layout, jpeg_2000: bool) -> (Photometric, Option<DicomFinding>) {
+    use Photometric::{Rgb, YbrFull, YbrFull422, YbrIct, YbrRct};
+    let stated = layout.photometric;
     if layout.samples != 3 {
-        return layout.photometric;
+        return (stated, None);
     }
-    let ybr = match decoded.colour {
-        Colour::Rgb => false,
-        Colour::Ybr => true,
-        Colour::AsStated => matches!(layout.photometric, Photometric::YbrFull | Photometric::YbrFull422),
+    let as_stated = matches!(stated, YbrFull | YbrFull422);
+    let transformed = matches!(stated, YbrIct | YbrRct);
+    let (ybr, finding) = match decoded.colour {
+        Colour::Converted => (false, None),
+        Colour::Rgb(proof) => {
+            let wrong = as_stated || transformed && !jpeg_2000;
+            (false, wrong.then_some(DicomFinding::StreamColour { stated: stated.keyword(), found: "RGB", proof }))
+        }
+        Colour::Ybr(proof) => {
+            (true, (!as_stated).then_some(DicomFinding::StreamColour { stated: stated.keyword(), found: "YCbCr", proof }))
+        }
+        Colour::AsStated => (as_stated, transformed.then_some(DicomFinding::NoTransform { stated: stated.keyword() })),
     };
     if ybr {
         colour::ybr_to_rgb(&mut decoded.samples, decoded.precision);
     }
-    Photometric::Rgb
+    (Rgb, finding)
 }
 
 /// The video stream of an MPEG-2, H.264 or HEVC file, to be handed to a video decoder.
@@ -264,14 +302,14 @@ pub struct EncapsulatedVideo<'a> {
 /// The video stream of a file whose transfer syntax is a video one; none for any other file.
 ///
 /// # Errors
-/// [`DicomError::NoPixelData`], [`DicomError::Structure`].
+/// [`DicomError::NoImage`], [`DicomError::NoPixelData`], [`DicomError::WrongEncoding`], [`DicomError::Structure`].
 pub fn encapsulated_video(file: &mut DicomFile) -> Result<Option<EncapsulatedVideo<'_>>> {
     let Some(PixelEncoding::Video(codec)) = file.syntax.pixels else { return Ok(None) };
-    let span = file.pixel_data.ok_or(DicomError::NoPixelData)?;
+    let span = file.pixel_span()?;
     if !span.undefined {
-        return Err(DicomError::structure(span.start, "native pixel data under a video transfer syntax"));
+        return Err(file.wrong_encoding(&span, "of a defined length, as native data are"));
     }
-    let fragments = Fragments::index(file, &span, 1)?.all().to_vec();
+    let fragments = Fragments::index(file, &span, 1, PixelEncoding::Video(codec))?.all().to_vec();
     Ok(Some(EncapsulatedVideo { codec, file, fragments }))
 }
 
@@ -300,7 +338,8 @@ impl EncapsulatedVideo<'_> {
         let end = self.file.bytes.len();
         for fragment in &self.fragments {
             if fragment.offset + fragment.len > end {
-                return Err(DicomError::Truncated { frame: 0, available: end.saturating_sub(fragment.offset), needed: fragment.len });
+                let available = end.saturating_sub(fragment.offset);
+                return Err(DicomError::Truncated { frame: 0, available, needed: fragment.len, cut_off: true });
             }
             for at in (0..fragment.len).step_by(PIECE as usize) {
                 out.write_all(&self.file.bytes.range(fragment.offset + at, PIECE.min(fragment.len - at))?)?;

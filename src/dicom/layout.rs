@@ -34,17 +34,25 @@ pub enum Photometric {
 
 impl Photometric {
     fn of(text: &str) -> Option<Self> {
-        Some(match text {
-            "MONOCHROME1" => Self::Monochrome1,
-            "MONOCHROME2" => Self::Monochrome2,
-            "PALETTE COLOR" => Self::Palette,
-            "RGB" => Self::Rgb,
-            "YBR_FULL" => Self::YbrFull,
-            "YBR_FULL_422" => Self::YbrFull422,
-            "YBR_ICT" => Self::YbrIct,
-            "YBR_RCT" => Self::YbrRct,
-            _ => return None,
-        })
+        use Photometric::{Monochrome1, Monochrome2, Palette, Rgb, YbrFull, YbrFull422, YbrIct, YbrRct};
+        // Some writers use lower case, which a code string cannot have.
+        [Monochrome1, Monochrome2, Palette, Rgb, YbrFull, YbrFull422, YbrIct, YbrRct]
+            .into_iter()
+            .find(|photometric| photometric.keyword().eq_ignore_ascii_case(text))
+    }
+
+    /// Its value in a data set.
+    pub const fn keyword(self) -> &'static str {
+        match self {
+            Self::Monochrome1 => "MONOCHROME1",
+            Self::Monochrome2 => "MONOCHROME2",
+            Self::Palette => "PALETTE COLOR",
+            Self::Rgb => "RGB",
+            Self::YbrFull => "YBR_FULL",
+            Self::YbrFull422 => "YBR_FULL_422",
+            Self::YbrIct => "YBR_ICT",
+            Self::YbrRct => "YBR_RCT",
+        }
     }
 
     /// 1 for grey and palettes, 3 for colour.
@@ -133,6 +141,10 @@ impl Layout {
         if !allowed.contains(&bits_allocated) {
             return Err(DicomError::invalid("BitsAllocated", bits_allocated, "only 1, 8, 16 and 32 (64 for double floats) can be read"));
         }
+        let ybr = matches!(photometric, Photometric::YbrFull | Photometric::YbrFull422);
+        if ybr && ![8, 16].contains(&bits_allocated) {
+            return Err(DicomError::invalid("BitsAllocated", bits_allocated, "YBR colour can be read of 8 and 16 bits"));
+        }
         let bits_stored = match kind {
             SampleKind::Integer => u16_of(tags::BITS_STORED, "BitsStored")?.unwrap_or(bits_allocated),
             _ => bits_allocated,
@@ -164,16 +176,6 @@ impl Layout {
     /// Samples of a frame once chroma has its full width.
     pub fn samples_per_frame(&self) -> u64 {
         self.size.pixels() * u64::from(self.samples)
-    }
-
-    /// Bits of a native frame.
-    pub(super) fn native_bits(&self) -> u64 {
-        let samples = match self.photometric {
-            // Two pixels share their colour differences.
-            Photometric::YbrFull422 => self.size.pixels() * 2,
-            _ => self.samples_per_frame(),
-        };
-        samples * u64::from(self.bits_allocated)
     }
 
     /// Refuses a frame that `encoded` bytes can hardly stand for: a hostile header, not an image.

@@ -3,6 +3,7 @@
 use super::{
     attributes::Attributes,
     error::{DicomError, Result},
+    finding::DicomFinding,
 };
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -24,7 +25,7 @@ struct Descriptor {
 }
 
 fn descriptor(a: Attributes<'_>, tag: Tag, name: &'static str, signed: bool) -> Result<Descriptor> {
-    let words = a.words(tag).ok_or(DicomError::Missing(name))?;
+    let words = words(a, tag, name)?;
     let &[entries, first, bits, ..] = words.as_slice() else {
         return Err(DicomError::invalid(name, format!("{words:?}"), "it has three values"));
     };
@@ -34,6 +35,18 @@ fn descriptor(a: Attributes<'_>, tag: Tag, name: &'static str, signed: bool) -> 
     // 0 stands for 2^16, which does not fit; the first value has the sign of the pixels.
     let entries = if entries == 0 { 1 << 16 } else { usize::from(entries) };
     Ok(Descriptor { entries, first: if signed { i64::from(first as i16) } else { i64::from(first) }, bits })
+}
+
+/// 16-bit values that must be there.
+fn words(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<Vec<u16>> {
+    match a.words(tag) {
+        Some(words) => Ok(words),
+        None if a.text(tag).is_some() => {
+            let text: String = a.text(tag).unwrap_or_default().chars().take(64).collect();
+            Err(DicomError::invalid(name, text, "its values do not fit 16 bits"))
+        }
+        None => Err(DicomError::Missing(name)),
+    }
 }
 
 /// Entries out of 16-bit words: one a word or, for up to 8 bits, also two a word, the first in the low byte.
@@ -54,8 +67,10 @@ impl Lut {
     /// An item of a Modality or VOI LUT Sequence.
     pub(super) fn from_item(item: Attributes<'_>, signed: bool) -> Result<Self> {
         let d = descriptor(item, tags::LUT_DESCRIPTOR, "LUTDescriptor", signed)?;
-        let words = item.words(tags::LUT_DATA).ok_or(DicomError::Missing("LUTData"))?;
-        Ok(Self { first: d.first, entries: entries(words, &d, "LUTData")?, bits: d.bits })
+        let entries = entries(words(item, tags::LUT_DATA, "LUTData")?, &d, "LUTData")?;
+        // Some descriptors state fewer bits than their entries have.
+        let fits = entries.iter().all(|&entry| u32::from(entry) < 1 << d.bits);
+        Ok(Self { first: d.first, entries, bits: if fits { d.bits } else { 16 } })
     }
 
     /// The entry for a value; fractions are cut off.
@@ -95,8 +110,9 @@ const COLOURS: [(Tag, Tag, Tag, &str, &str); 3] = [
 ];
 
 impl Palette {
-    /// The palette of a PALETTE COLOR image.
-    pub(super) fn read(a: Attributes<'_>, signed: bool) -> Result<Self> {
+    /// The palette of a PALETTE COLOR image. Its entries have 8 or 16 bits, by what they are where the descriptor states
+    /// the other, which is a finding.
+    pub(super) fn read(a: Attributes<'_>, signed: bool) -> Result<(Self, Option<DicomFinding>)> {
         let colour = |(d, data, segmented, d_name, name): (Tag, Tag, Tag, &'static str, &'static str)| -> Result<Lut> {
             let d = descriptor(a, d, d_name, signed)?;
             let found = match (a.words(data), a.words(segmented)) {
@@ -107,7 +123,16 @@ impl Palette {
             Ok(Lut { first: d.first, entries: found, bits: if d.bits > 8 { 16 } else { 8 } })
         };
         let [r, g, b] = COLOURS;
-        Ok(Self([colour(r)?, colour(g)?, colour(b)?]))
+        let mut tables = [colour(r)?, colour(g)?, colour(b)?];
+        let stated = tables.iter().map(|t| t.bits).max().unwrap_or_default();
+        let highest = tables.iter().flat_map(|t| &t.entries).copied().max().unwrap_or_default();
+        let found = match highest {
+            0 => stated,
+            1..=255 => 8,
+            256.. => 16,
+        };
+        tables.iter_mut().for_each(|table| table.bits = found);
+        Ok((Self(tables), (found != stated).then_some(DicomFinding::PaletteBits { stated, found })))
     }
 
     /// Red, green, blue of 8 bits for an index; 16-bit entries give their high byte.

@@ -59,7 +59,7 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
     for (rank, path) in paths.iter().enumerate() {
         match DicomFile::open(path) {
             Ok(file) if file.is_directory() => {}
-            Ok(file) if !file.has_pixel_data() => out.failures.push((path.clone(), DicomError::NoPixelData)),
+            Ok(file) if !file.has_pixel_data() => out.failures.push((path.clone(), file.without_pixels())),
             Ok(file) => {
                 let (key, entry) = (key(&file, rank), entry(&file, path, rank));
                 let number = file.attributes().int(tags::SERIES_NUMBER);

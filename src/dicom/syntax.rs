@@ -57,6 +57,9 @@ pub(super) const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
 pub(super) const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
 const JPEG_FAMILY: &str = "1.2.840.10008.1.2.4.";
 
+/// Encapsulated Uncompressed Explicit VR Little Endian: native frames in fragments.
+pub(super) const ENCAPSULATED_NATIVE: &str = "1.2.840.10008.1.2.1.98";
+
 /// What a transfer syntax UID stands for. Unknown ones are read as explicit little endian, as the standard asks of all
 /// new ones, with pixel data that cannot be decoded.
 pub(super) fn syntax(uid: &str) -> Syntax {
@@ -67,7 +70,7 @@ pub(super) fn syntax(uid: &str) -> Syntax {
         IMPLICIT_LITTLE => return made(Encoding { explicit: false, ..explicit }, false, Some(Native)),
         EXPLICIT_BIG => return made(Encoding { big_endian: true, ..explicit }, false, Some(Native)),
         "1.2.840.10008.1.2.1.99" => return made(explicit, true, Some(Native)),
-        EXPLICIT_LITTLE | "1.2.840.10008.1.2.1.98" => Some(Native),
+        EXPLICIT_LITTLE | ENCAPSULATED_NATIVE => Some(Native),
         "1.2.840.10008.1.2.5" => Some(Rle),
         "1.2.840.10008.1.2.8.1" => Some(Deflated),
         _ => uid.strip_prefix(JPEG_FAMILY).and_then(encapsulated),

@@ -32,6 +32,8 @@ pub(super) struct Span {
     pub(super) value: u64,
     /// First byte after the value and its delimiter.
     pub(super) end: u64,
+    /// Bytes of the value as the header states them; fewer are there where the file is cut off.
+    pub(super) stated: u64,
     /// Whether the length is undefined: a sequence, or encapsulated pixel data.
     pub(super) undefined: bool,
 }
@@ -74,7 +76,7 @@ fn header(bytes: &mut Bytes, at: u64, encoding: Encoding) -> Result<Option<Heade
         return Ok(None);
     }
     if n < 8 {
-        return Err(DicomError::structure(at, "the file ends inside an element's header"));
+        return Err(DicomError::cut_off(at, "the file ends inside an element's header"));
     }
     let tag = Tag(encoding.u16([b[0], b[1]]), encoding.u16([b[2], b[3]]));
     let short = |vr, len: u32| Ok(Some(Header { tag, vr, value: at + 8, len }));
@@ -90,7 +92,7 @@ fn header(bytes: &mut Bytes, at: u64, encoding: Encoding) -> Result<Option<Heade
         return short(vr, u32::from(encoding.u16([b[6], b[7]])));
     }
     if n < 12 {
-        return Err(DicomError::structure(at, "the file ends inside an element's header"));
+        return Err(DicomError::cut_off(at, "the file ends inside an element's header"));
     }
     Ok(Some(Header { tag, vr, value: at + 12, len: encoding.u32([b[8], b[9], b[10], b[11]]) }))
 }
@@ -128,14 +130,15 @@ fn element_at_depth(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding, 
         }
         if end > limit {
             let problem = format!("element {} of {} bytes reaches past the end of its data", h.tag, h.len);
-            return Err(DicomError::structure(at, problem));
+            return Err(if end > bytes.len() { DicomError::cut_off(at, problem) } else { DicomError::structure(at, problem) });
         }
         if h.vr == VR::SQ {
             items(bytes, h.value, end, encoding, false, depth + 1, &mut |_, _| ())?;
         }
         end
     };
-    Ok(Some(Span { tag: h.tag, vr: h.vr, start: at, value: h.value, end, undefined }))
+    let stated = if undefined { end - h.value } else { u64::from(h.len) };
+    Ok(Some(Span { tag: h.tag, vr: h.vr, start: at, value: h.value, end, stated, undefined }))
 }
 
 fn is_pixel_data(tag: Tag) -> bool {
@@ -167,7 +170,7 @@ fn items(
     found: &mut dyn FnMut(u64, u64),
 ) -> Result<u64> {
     while at < limit {
-        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::structure(at, "the file ends inside a sequence"))?;
+        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::cut_off(at, "the file ends inside a sequence"))?;
         match h.tag {
             SEQUENCE_END => return Ok(h.value),
             ITEM if h.len == UNDEFINED => {
@@ -181,7 +184,8 @@ fn items(
                     return Ok(limit);
                 }
                 if end > limit {
-                    return Err(DicomError::structure(at, "an item reaches past the end of its sequence"));
+                    let problem = "an item reaches past the end of its sequence";
+                    return Err(if end > bytes.len() { DicomError::cut_off(at, problem) } else { DicomError::structure(at, problem) });
                 }
                 if !raw {
                     let mut inner = h.value;
@@ -204,7 +208,7 @@ fn within(bytes: &mut Bytes, at: u64, end: u64, encoding: Encoding, depth: u32) 
 
 fn undefined_item(bytes: &mut Bytes, mut at: u64, limit: u64, encoding: Encoding, depth: u32) -> Result<u64> {
     loop {
-        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::structure(at, "the file ends inside an item"))?;
+        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::cut_off(at, "the file ends inside an item"))?;
         if h.tag == ITEM_END {
             return Ok(h.value);
         }

@@ -206,6 +206,7 @@ fn put_image(object: &mut InMemDicomObject, phantom: &Phantom) {
     object.put(DataElement::new(tags::FRAME_INCREMENT_POINTER, VR::AT, PrimitiveValue::Tags([tags::FRAME_TIME].as_slice().into())));
     text(object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
     text(object, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
+    text(object, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
     whole(object, tags::SAMPLES_PER_PIXEL, 1);
     // Sides are at most 4096, see PhantomOptions.
     whole(object, tags::ROWS, options.size.height as u16);

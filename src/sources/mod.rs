@@ -17,7 +17,7 @@ pub use self::{
     image::ImageSource,
 };
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
-pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
+pub use inputs::{DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
 pub use memory::{ImageError, IntoFrame, PixelLayout, PixelsRef};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;

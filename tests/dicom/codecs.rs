@@ -4,17 +4,17 @@ use super::common::*;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-const BASELINE: &str = "1.2.840.10008.1.2.4.50";
+pub(crate) const BASELINE: &str = "1.2.840.10008.1.2.4.50";
 const EXTENDED: &str = "1.2.840.10008.1.2.4.51";
 const LOSSLESS: &str = "1.2.840.10008.1.2.4.57";
 const LOSSLESS_SV1: &str = "1.2.840.10008.1.2.4.70";
 const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
 const JPEG_LS_NEAR: &str = "1.2.840.10008.1.2.4.81";
-const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
-const JPEG_2000_LOSSY: &str = "1.2.840.10008.1.2.4.91";
+pub(crate) const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+pub(crate) const JPEG_2000_LOSSY: &str = "1.2.840.10008.1.2.4.91";
 const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
-const COLUMNS: u16 = 40;
-const ROWS: u16 = 30;
+pub(crate) const COLUMNS: u16 = 40;
+pub(crate) const ROWS: u16 = 30;
 
 fn pattern(channels: i64, f: impl Fn(i64, i64, i64) -> i64) -> Vec<i64> {
     let places = (0..i64::from(ROWS)).flat_map(|y| (0..i64::from(COLUMNS)).map(move |x| (x, y)));
@@ -22,12 +22,12 @@ fn pattern(channels: i64, f: impl Fn(i64, i64, i64) -> i64) -> Vec<i64> {
 }
 
 /// `rough` of make.py.
-fn rough(bits: u32, channels: i64) -> Vec<i64> {
+pub(crate) fn rough(bits: u32, channels: i64) -> Vec<i64> {
     pattern(channels, |x, y, c| (x * x * 3 + y * 37 + x * y + c * 50) * if bits > 12 { 9 } else { 1 } % (1 << bits))
 }
 
 /// `smooth` of make.py.
-fn smooth(bits: u32, channels: i64) -> Vec<i64> {
+pub(crate) fn smooth(bits: u32, channels: i64) -> Vec<i64> {
     let max = (1 << bits) - 1;
     pattern(channels, |x, y, c| (x * max / 39 + y * max / 29 + c * (1 << (bits - 3))) / 3)
 }
@@ -38,7 +38,7 @@ fn object(syntax: &'static str, name: &str, allocated: u16, stored: u16) -> Obje
     o
 }
 
-fn mean_difference(a: &[i64], b: &[i64]) -> f64 {
+pub(crate) fn mean_difference(a: &[i64], b: &[i64]) -> f64 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs() as f64).sum::<f64>() / a.len() as f64
 }

@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use ultramotion::dicom::{DicomError, DicomImage, Samples, ShownFrame, StoredFrame, Window};
+use ultramotion::dicom::{DicomError, DicomFinding, DicomImage, Samples, ShownFrame, StoredFrame, Window};
 
 pub(crate) const IMPLICIT: &str = "1.2.840.10008.1.2";
 pub(crate) const EXPLICIT: &str = "1.2.840.10008.1.2.1";
@@ -146,4 +146,18 @@ pub(crate) fn values(frame: &StoredFrame) -> Vec<i64> {
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", "dicom", name].iter().collect();
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The first frame for display, and what was found.
+pub(crate) fn shown_with_findings(o: &Object, window: Window) -> (ShownFrame, Vec<DicomFinding>) {
+    let mut image = o.open_with(window).expect("an image");
+    let shown = image.shown(0).expect("a frame");
+    (shown, image.take_findings())
+}
+
+/// The first frame for display, of which nothing is to be found.
+pub(crate) fn shown_quietly(o: &Object) -> ShownFrame {
+    let (shown, findings) = shown_with_findings(o, Window::Auto);
+    assert_eq!(findings, []);
+    shown
 }

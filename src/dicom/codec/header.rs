@@ -14,6 +14,8 @@ pub(super) struct FrameHeader {
     pub(super) rows: u32,
     pub(super) columns: u32,
     pub(super) component_ids: Vec<u8>,
+    /// Horizontal and vertical sampling factor of each component, in the high and the low four bits.
+    pub(super) sampling: Vec<u8>,
     /// Components of the first scan.
     pub(super) scan_components: u8,
     /// First and last coefficient of the first scan: 0 and 63 if it is sequential. The predictor and 0 if it is lossless.
@@ -78,7 +80,8 @@ impl FrameHeader {
                     self.process = code;
                     self.precision = u16::from(precision);
                     (self.rows, self.columns) = (u32::from(u16::from_be_bytes([y1, y0])), u32::from(u16::from_be_bytes([x1, x0])));
-                    self.component_ids = components.chunks_exact(3).filter_map(|c| c.first().copied()).collect();
+                    let each = |at: usize| components.chunks_exact(3).filter_map(|c| c.get(at).copied()).collect();
+                    (self.component_ids, self.sampling) = (each(0), each(1));
                 }
             }
             0xDA => {
@@ -92,6 +95,16 @@ impl FrameHeader {
             0xEE if segment.starts_with(b"Adobe") => self.adobe = segment.get(11).copied(),
             _ => {}
         }
+    }
+
+    /// Whether components differ in their sampling, as luma and chroma may, red, green and blue never do.
+    pub(super) fn is_subsampled(&self) -> bool {
+        self.sampling.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
+    }
+
+    /// Whether the frame is coded by cosine transforms.
+    pub(super) fn is_transformed(&self) -> bool {
+        matches!(self.process, 0xC0..=0xC2)
     }
 
     /// Refuses a stream of another size or number of components than the data set states.

@@ -3,7 +3,8 @@
 use super::{Colour, Decoded, header::FrameHeader};
 use crate::dicom::{
     error::{DicomError, Result},
-    layout::Layout,
+    finding::DicomFinding,
+    layout::{Layout, Photometric},
     samples::Samples,
 };
 use libjpeg_turbo_rs::precision;
@@ -15,22 +16,29 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     let mut bare = Vec::new();
     let header = FrameHeader::read_copying(NAME, encoded, Some(&mut bare))?;
     header.check(NAME, layout)?;
-    let colour = colour(&header);
+    let colour = match (colour(&header), layout.photometric) {
+        (Colour::AsStated, Photometric::YbrIct | Photometric::YbrRct) if header.is_transformed() => {
+            Colour::Ybr("a JPEG stream has no transform of JPEG 2000")
+        }
+        (colour, _) => colour,
+    };
     match (header.process, header.precision) {
-        (0xC0..=0xC2, 8) => Ok(Decoded { samples: Samples::U8(decode_8(&bare)?), precision: 8, colour }),
-        (0xC1, 12) => decode_12(encoded, &header, colour),
+        (0xC0..=0xC2, 8) => Ok(Decoded { colour, ..Decoded::new(Samples::U8(decode_8(&bare)?), 8) }),
+        (0xC1, 12) => decode_12(encoded, &header, layout, colour),
         (0xC3, 2..=16) => decode_lossless(encoded, &header, colour),
         (process, bits) => Err(DicomError::codec(NAME, format!("process FF{process:02X} with {bits} bits is not supported"))),
     }
 }
 
-/// What three components are: their ids spell RGB, or the Adobe marker says so; JFIF means YCbCr; else as stated.
+/// What three components are: their ids spell RGB, or the Adobe marker says so; JFIF and chroma of fewer samples than luma
+/// mean YCbCr; else as stated.
 pub(super) fn colour(header: &FrameHeader) -> Colour {
     match (header.component_ids.as_slice(), header.adobe) {
-        (b"RGB" | b"rgb", _) => Colour::Rgb,
-        (_, Some(0)) => Colour::Rgb,
-        (_, Some(_)) => Colour::Ybr,
-        _ if header.jfif => Colour::Ybr,
+        (b"RGB" | b"rgb", _) => Colour::Rgb("its components are named R, G and B"),
+        (_, Some(0)) => Colour::Rgb("by its Adobe marker"),
+        (_, Some(_)) => Colour::Ybr("by its Adobe marker"),
+        _ if header.is_subsampled() => Colour::Ybr("its chroma has fewer samples"),
+        _ if header.jfif => Colour::Ybr("by its JFIF marker"),
         _ => Colour::AsStated,
     }
 }
@@ -47,7 +55,7 @@ fn decode_8(encoded: &[u8]) -> Result<Vec<u8>> {
     decoder.decode().map_err(fail)
 }
 
-fn decode_12(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Decoded> {
+fn decode_12(encoded: &[u8], header: &FrameHeader, layout: &Layout, colour: Colour) -> Result<Decoded> {
     if usize::from(header.scan_components) != header.component_ids.len() {
         return Err(DicomError::codec(NAME, "12-bit colour in a scan for each component is not supported"));
     }
@@ -55,17 +63,30 @@ fn decode_12(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Dec
         return Err(DicomError::codec(NAME, "a sequential scan of fewer than all 64 coefficients"));
     }
     let image = precision::decompress_12bit(encoded).map_err(|e| DicomError::codec(NAME, e))?;
-    let samples = Samples::U16(image.data.into_iter().map(|x| x.max(0) as u16).collect());
-    // The library has converted YCbCr to RGB itself.
-    let colour = if header.component_ids.len() == 3 { Colour::Rgb } else { colour };
-    Ok(Decoded { samples, precision: 12, colour })
+    let samples = Samples::U16(image.data.into_iter().map(|x| x.clamp(0, 4095) as u16).collect());
+    // The library has converted to RGB what it takes for YCbCr, by the same rules but for the attribute, which it does not see.
+    let mut decoded = Decoded::new(samples, 12);
+    if header.component_ids.len() == 3 {
+        let stated = layout.photometric;
+        match colour {
+            Colour::AsStated if stated == Photometric::Rgb => {
+                return Err(DicomError::codec(NAME, "12-bit RGB without a marker that says so is not supported"));
+            }
+            Colour::Ybr(proof) if stated == Photometric::Rgb => {
+                decoded.findings.push(DicomFinding::StreamColour { stated: stated.keyword(), found: "YCbCr", proof });
+            }
+            _ => {}
+        }
+        decoded.colour = Colour::Converted;
+    }
+    Ok(decoded)
 }
 
 fn decode_lossless(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Decoded> {
     let image = precision::decompress_lossless_arbitrary(encoded).map_err(|e| DicomError::codec(NAME, e))?;
     let samples = match header.precision {
-        ..=8 => Samples::U8(image.data.into_iter().map(|x| x as u8).collect()),
+        ..=8 => Samples::U8(image.data.into_iter().map(|x| x.min(255) as u8).collect()),
         _ => Samples::U16(image.data),
     };
-    Ok(Decoded { samples, precision: header.precision, colour })
+    Ok(Decoded { colour, ..Decoded::new(samples, header.precision) })
 }

@@ -6,6 +6,7 @@ use crate::dicom::{
     layout::Layout,
     samples::Samples,
 };
+use jpeg2k::ImageComponent;
 
 const NAME: &str = "JPEG 2000";
 
@@ -16,32 +17,105 @@ fn error(problem: impl ToString) -> DicomError {
 pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     let stream = codestream(encoded)?;
     check_size(stream, layout)?;
+    let sampling = sampling(stream, layout)?;
     // The bare codestream, not the JP2 box around it that some writers leave: the data set states colours, not the box.
     let parameters = jpeg2k::DecodeParameters::new().strict(true);
     let image = jpeg2k::Image::from_bytes_with(stream, parameters).map_err(error)?;
     let components = image.components();
-    let precision = components.iter().map(|c| c.precision()).max().unwrap_or_default();
-    let pixels = layout.size.pixels();
-    if components.len() != usize::from(layout.samples) || components.iter().any(|c| u64::from(c.width()) * u64::from(c.height()) != pixels)
-    {
+    let fits = |c: &ImageComponent, &(dx, dy): &(u32, u32)| {
+        (c.width(), c.height()) == (layout.size.width.div_ceil(dx), layout.size.height.div_ceil(dy))
+    };
+    if components.len() != sampling.len() || !components.iter().zip(&sampling).all(|(c, s)| fits(c, s)) {
         return Err(error("components of another size or number than the data set states"));
     }
+    let precision = components.iter().map(ImageComponent::precision).max().unwrap_or_default();
     if !(1..=32).contains(&precision) {
         return Err(error(format!("samples of {precision} bits")));
     }
-    let planes: Vec<&[i32]> = components.iter().map(|c| c.data()).collect();
-    fn gather<T>(planes: &[&[i32]], pixels: usize, to: impl Fn(i32) -> T) -> Vec<T> {
-        let values = (0..pixels).flat_map(|i| planes.iter().filter_map(move |p| p.get(i).copied()));
-        values.map(to).collect()
+    if components.iter().any(|c| c.precision() != precision) {
+        return Err(error("components of different precisions"));
     }
-    let pixels = usize::try_from(pixels).map_err(error)?;
+    let planes: Vec<Plane<'_>> = components.iter().zip(&sampling).map(|(c, &(dx, dy))| Plane::new(c, dx, dy)).collect();
     let samples = match precision {
-        ..=8 => Samples::U8(gather(&planes, pixels, |x| x as u8)),
-        9..=16 => Samples::U16(gather(&planes, pixels, |x| x as u16)),
-        _ => Samples::U32(gather(&planes, pixels, |x| x as u32)),
+        ..=8 => Samples::U8(gather(&planes, layout, |x| x as u8)),
+        9..=16 => Samples::U16(gather(&planes, layout, |x| x as u16)),
+        _ => Samples::U32(gather(&planes, layout, |x| x as u32)),
     };
-    // OpenJPEG undoes the codestream's own transform (YBR_ICT, YBR_RCT); what is left is what is stated.
-    Ok(Decoded { samples, precision: precision as u16, colour: Colour::AsStated })
+    // OpenJPEG undoes the codestream's own transform, whatever the data set calls it; what else is left is what is stated.
+    let colour = if planes.len() == 3 && sampling.iter().any(|s| *s != (1, 1)) {
+        Colour::Ybr("its chroma has fewer samples")
+    } else if planes.len() == 3 && has_transform(stream) {
+        Colour::Rgb("by its colour transform, which is undone")
+    } else {
+        Colour::AsStated
+    };
+    Ok(Decoded { colour, ..Decoded::new(samples, precision as u16) })
+}
+
+/// One component, of which a sample stands for `dx` by `dy` pixels.
+struct Plane<'a> {
+    data: &'a [i32],
+    width: usize,
+    dx: usize,
+    dy: usize,
+    /// Values that the precision allows; what lies outside in a lossy stream is clamped.
+    range: (i64, i64),
+}
+
+impl<'a> Plane<'a> {
+    fn new(component: &'a ImageComponent, dx: u32, dy: u32) -> Self {
+        let (bits, width) = (component.precision().clamp(1, 32), component.width() as usize);
+        let range = if component.is_signed() { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1_i64 << bits) - 1) };
+        // OpenJPEG keeps samples in 32 bits with a sign, unsigned ones of 32 bits as their pattern.
+        let range = if bits == 32 { (i64::from(i32::MIN), i64::from(i32::MAX)) } else { range };
+        Self { data: component.data(), width, dx: dx as usize, dy: dy as usize, range }
+    }
+
+    fn at(&self, x: usize, y: usize) -> i32 {
+        let value = self.data.get(y / self.dy * self.width + x / self.dx).copied().unwrap_or_default();
+        i64::from(value).clamp(self.range.0, self.range.1) as i32
+    }
+}
+
+/// The samples of all pixels, those of a pixel beside each other, as bit patterns that `to` narrows without loss.
+fn gather<T>(planes: &[Plane<'_>], layout: &Layout, to: impl Fn(i32) -> T) -> Vec<T> {
+    let (columns, rows) = (layout.size.width as usize, layout.size.height as usize);
+    let mut out = Vec::with_capacity(columns.saturating_mul(rows).saturating_mul(planes.len()));
+    for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
+        out.extend(planes.iter().map(|plane| to(plane.at(x, y))));
+    }
+    out
+}
+
+/// Pixels a sample of each component stands for, across and down (XRsiz, YRsiz).
+fn sampling(stream: &[u8], layout: &Layout) -> Result<Vec<(u32, u32)>> {
+    let of = |i: usize| stream.get(42 + 3 * i..).and_then(|b| b.first_chunk()).map(|&[_, x, y]| (u32::from(x), u32::from(y)));
+    let found: Option<Vec<_>> = (0..usize::from(layout.samples)).map(of).collect();
+    let found = found.ok_or_else(|| error("the codestream ends inside its SIZ marker"))?;
+    let subsampled = found.iter().any(|s| *s != (1, 1));
+    let at_origin = stream.get(16..24) == Some(&[0; 8]);
+    let luma_is_whole = found.first() == Some(&(1, 1));
+    if subsampled && !(at_origin && luma_is_whole && found.iter().all(|&(x, y)| (1..=4).contains(&x) && (1..=4).contains(&y))) {
+        return Err(error("components of fewer samples than the image has pixels, in a way that is not supported"));
+    }
+    Ok(found)
+}
+
+/// Whether the main header's COD marker says that a multiple component transform was applied.
+fn has_transform(stream: &[u8]) -> bool {
+    const COD: u8 = 0x52;
+    let mut rest = stream.get(2..).unwrap_or_default();
+    while let Some((&[0xFF, code, high, low], _)) = rest.split_first_chunk::<4>() {
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        match code {
+            // After the length: Scod, progression order, layers of two bytes, transform.
+            COD => return rest.get(8).is_some_and(|transform| *transform != 0),
+            // The first tile-part ends the main header.
+            0x90 | 0x93 | 0xD9 => return false,
+            _ => rest = rest.get(2 + len.max(2)..).unwrap_or_default(),
+        }
+    }
+    false
 }
 
 /// The codestream, out of the JP2 boxes if there are any.

@@ -27,5 +27,5 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     if header.interleave == 0 && layout.samples > 1 {
         samples = samples.interleave(usize::from(layout.samples));
     }
-    Ok(Decoded { samples, precision: header.precision, colour: super::jpeg::colour(&header) })
+    Ok(Decoded { colour: super::jpeg::colour(&header), ..Decoded::new(samples, header.precision) })
 }

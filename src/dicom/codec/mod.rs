@@ -7,8 +7,11 @@ mod jpeg_ls;
 mod rle;
 
 use super::{
+    colour,
     error::{DicomError, Result},
+    finding::DicomFinding,
     layout::Layout,
+    packing::Packing,
     samples::Samples,
     syntax::PixelEncoding,
 };
@@ -25,6 +28,14 @@ pub(super) struct Decoded {
     pub(super) precision: u16,
     /// What three components are.
     pub(super) colour: Colour,
+    pub(super) findings: Vec<DicomFinding>,
+}
+
+impl Decoded {
+    /// Samples whose three components are what is stated.
+    pub(super) fn new(samples: Samples, precision: u16) -> Self {
+        Self { samples, precision, colour: Colour::AsStated, findings: Vec::new() }
+    }
 }
 
 /// What three components mean, as far as the codestream says.
@@ -32,10 +43,12 @@ pub(super) struct Decoded {
 pub(super) enum Colour {
     /// As Photometric Interpretation says.
     AsStated,
-    /// Red, green, blue, whatever is stated.
-    Rgb,
-    /// Luma and colour differences, whatever is stated.
-    Ybr,
+    /// Red, green, blue, which the codec made of whatever was there.
+    Converted,
+    /// Red, green, blue, whatever is stated, for the reason given.
+    Rgb(&'static str),
+    /// Luma and colour differences, whatever is stated, for the reason given.
+    Ybr(&'static str),
 }
 
 /// Decodes one frame.
@@ -53,7 +66,7 @@ pub(super) fn decode(encoded: &[u8], encoding: PixelEncoding, layout: &Layout) -
         PixelEncoding::Jpeg2000 => jpeg2000::decode(encoded, layout),
         PixelEncoding::Deflated => inflate(encoded, layout),
         PixelEncoding::Video(codec) => Err(DicomError::Video(codec.name())),
-        PixelEncoding::Native => Err(DicomError::codec("native", "native pixel data in fragments")),
+        PixelEncoding::Native => native(encoded, layout),
     }))
     .unwrap_or_else(|_| Err(DicomError::codec(name(encoding), "the decoder failed on broken data")))?;
     if decoded.samples.len() as u64 != layout.samples_per_frame() {
@@ -77,18 +90,34 @@ fn name(encoding: PixelEncoding) -> &'static str {
 
 /// A frame compressed by deflate (transfer syntax Deflated Image Frame Compression).
 fn inflate(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
-    let len = layout.native_bits().div_ceil(8);
     let mut data = Vec::new();
-    flate2::read::DeflateDecoder::new(encoded).take(len).read_to_end(&mut data).map_err(|e| DicomError::codec("deflate", e))?;
-    let mut samples = unpack(&data, layout, false);
-    if layout.planar {
-        samples = samples.interleave(usize::from(layout.samples));
-    }
-    Ok(Decoded { samples, precision: layout.bits_stored, colour: Colour::AsStated })
+    let mut stream = flate2::read::DeflateDecoder::new(encoded).take(layout.longest_frame().saturating_add(1));
+    stream.read_to_end(&mut data).map_err(|e| DicomError::codec("deflate", e))?;
+    native(&data, layout)
 }
 
-/// Samples from native bytes of Bits Allocated 1 (first pixel in the lowest bit), 8, 16, 32 or floating-point.
-pub(super) fn unpack(data: &[u8], layout: &Layout, big_endian: bool) -> Samples {
+/// A native frame that comes alone.
+fn native(data: &[u8], layout: &Layout) -> Result<Decoded> {
+    let (packing, findings) = layout.packing_of_frame(data.len() as u64)?;
+    let mut samples = unpack(data, layout, packing, false);
+    // Old files may keep their values in high bits.
+    samples.shift_right(layout.high_bit + 1 - layout.bits_stored);
+    Ok(Decoded { findings, ..Decoded::new(samples, layout.bits_stored) })
+}
+
+/// The samples of a native frame, those of a pixel beside each other, chroma at full width.
+pub(super) fn unpack(data: &[u8], layout: &Layout, packing: Packing, big_endian: bool) -> Samples {
+    let samples = numbers(data, layout, big_endian);
+    match packing {
+        Packing::HalfByRow => colour::widen_422(samples, usize::try_from(layout.size.width).ok()),
+        Packing::HalfRunning => colour::widen_422(samples, None),
+        Packing::Full if layout.planar => samples.interleave(usize::from(layout.samples)),
+        Packing::Full => samples,
+    }
+}
+
+/// Samples as they lie, from native bytes of Bits Allocated 1 (first pixel in the lowest bit), 8, 16, 32 or floating-point.
+fn numbers(data: &[u8], layout: &Layout, big_endian: bool) -> Samples {
     use super::layout::SampleKind;
     fn words<const N: usize, T>(data: &[u8], big_endian: bool, le: fn([u8; N]) -> T, be: fn([u8; N]) -> T) -> Vec<T> {
         let from = if big_endian { be } else { le };

@@ -1,7 +1,7 @@
 //! RLE Lossless (PS3.5 annex G): a header of up to 15 segment offsets, each segment one byte plane packed by PackBits,
 //! the highest byte of the first component first.
 
-use super::{Colour, Decoded};
+use super::Decoded;
 use crate::dicom::{
     error::{DicomError, Result},
     layout::Layout,
@@ -36,7 +36,7 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
         planes.push(unpack_bits(segment, plane_len).ok_or_else(|| error(format!("segment {i} ends before {plane_len} bytes")))?);
     }
     let samples = assemble(&planes, layout, pixels);
-    Ok(Decoded { samples, precision: layout.bits_stored, colour: Colour::AsStated })
+    Ok(Decoded::new(samples, layout.bits_stored))
 }
 
 /// `len` bytes unpacked; none if the segment ends earlier. What follows them is padding.
@@ -67,7 +67,7 @@ fn assemble(planes: &[Vec<u8>], layout: &Layout, pixels: usize) -> Samples {
     let byte = |plane: usize, pixel: usize| planes.get(plane).and_then(|p| p.get(pixel)).copied().unwrap_or_default();
     let order = (0..pixels).flat_map(|pixel| (0..samples).map(move |sample| (sample, pixel)));
     match layout.bits_allocated {
-        1 => super::unpack(planes.first().map_or(&[], Vec::as_slice), layout, false),
+        1 => super::numbers(planes.first().map_or(&[], Vec::as_slice), layout, false),
         8 => Samples::U8(order.map(|(s, p)| byte(s, p)).collect()),
         16 => Samples::U16(order.map(|(s, p)| u16::from_be_bytes([byte(2 * s, p), byte(2 * s + 1, p)])).collect()),
         _ => Samples::U32(order.map(|(s, p)| u32::from_be_bytes([0, 1, 2, 3].map(|b| byte(4 * s + b, p)))).collect()),

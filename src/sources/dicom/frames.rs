@@ -1,8 +1,8 @@
 //! DICOM files and series as sources of frames.
 
-use crate::sources::{Source, SourceError};
+use crate::sources::{Source, SourceError, SourceWarning};
 use crate::{
-    dicom::{DicomError, DicomFile, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
+    dicom::{DicomError, DicomFile, DicomFinding, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
     frame::{Channels, Frame, Image, Physical, SourceInfo, SourceKind, StoredImage, UltrasoundRegion},
 };
 use std::{
@@ -22,6 +22,7 @@ pub struct DicomSource {
     timing: Timing,
     next: u64,
     ended: bool,
+    warnings: Vec<SourceWarning>,
 }
 
 /// The frames of a series of single-frame files, in the order of the files.
@@ -35,6 +36,7 @@ pub struct DicomSeries {
     /// The range of the values of all files, once it was needed.
     range: Option<(f64, f64)>,
     next: usize,
+    warnings: Vec<SourceWarning>,
 }
 
 impl DicomSource {
@@ -44,7 +46,9 @@ impl DicomSource {
     /// [`SourceError`] if the file is no DICOM file with frames. For a video transfer syntax the error says so; ask
     /// [`DicomFile::is_video`] first and give those to the video source.
     pub fn open(path: &Path, ordinal: usize, name: &str, options: DicomOptions) -> Result<Self, SourceError> {
-        let image = DicomImage::open(path, options.window).map_err(|e| source_error(path, None, e))?;
+        let mut image = DicomImage::open(path, options.window).map_err(|e| source_error(path, None, e))?;
+        let findings = image.take_findings().into_iter().chain(image.file().burned_in());
+        let warnings = findings.map(|finding| warning(path, None, &finding)).collect();
         let frames = image.frames();
         let timing = if frames > 1 { Timing::read(image.file().attributes(), frames) } else { Timing::Unknown };
         let info = SourceInfo {
@@ -56,7 +60,7 @@ impl DicomSource {
             frame_rate: timing.frame_rate(),
             attributes: image.file().output_attributes(options.keep_patient_data),
         };
-        Ok(Self { info: Arc::new(info), image, with_stored: options.stored_values, timing, next: 0, ended: false })
+        Ok(Self { info: Arc::new(info), image, with_stored: options.stored_values, timing, next: 0, ended: false, warnings })
     }
 
     /// The stored values of a frame (from 0), for `extract --stored-values`.
@@ -81,7 +85,10 @@ impl Source for DicomSource {
         let index = self.next;
         self.next += 1;
         let physical = physical(self.image.file(), index);
-        let shown = self.image.shown(index).and_then(to_image).map_err(|e| {
+        let shown = self.image.shown(index).and_then(to_image);
+        let found = self.image.take_findings();
+        self.warnings.extend(found.iter().map(|finding| warning(&self.info.path, Some(index), finding)));
+        let shown = shown.map_err(|e| {
             // Where the data end no later frame can be there: one error, not one for each frame that was promised.
             self.ended = matches!(e, DicomError::Truncated { .. } | DicomError::Io(_));
             source_error(&self.info.path, Some(index), e)
@@ -90,6 +97,10 @@ impl Source for DicomSource {
         let stored = if self.with_stored { Some(self.stored_values(index)?) } else { None };
         let frame = frame(&self.info, index, timestamp, None, shown, physical);
         with_stored(frame, stored)
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        std::mem::take(&mut self.warnings)
     }
 }
 
@@ -121,7 +132,8 @@ impl DicomSeries {
             frame_rate: None,
             attributes: first.output_attributes(options.keep_patient_data),
         };
-        Ok(Self { info: Arc::new(info), files, options, range: None, next: 0 })
+        let warnings = first.burned_in().map(|finding| warning(path, None, &finding)).into_iter().collect();
+        Ok(Self { info: Arc::new(info), files, options, range: None, next: 0, warnings })
     }
 
     /// The stored values of a frame (from 0), for `extract --stored-values`.
@@ -147,7 +159,10 @@ impl DicomSeries {
             image.set_range(low, high);
         }
         let physical = physical(image.file(), 0);
-        Ok((image.shown(0)?, physical))
+        let shown = image.shown(0);
+        let found = image.take_findings().into_iter().chain(image.file().burned_in());
+        self.warnings.extend(found.map(|finding| warning(file, None, &finding)));
+        Ok((shown?, physical))
     }
 }
 
@@ -170,6 +185,10 @@ impl Source for DicomSeries {
         let (shown, physical) = shown.map_err(|e| source_error(&file, None, e))?;
         let stored = if self.options.stored_values { Some(self.stored_values(index as u64)?) } else { None };
         with_stored(frame(&self.info, index as u64, None, Some(file), shown, physical), stored)
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        std::mem::take(&mut self.warnings)
     }
 }
 
@@ -218,12 +237,10 @@ pub(super) fn physical(file: &DicomFile, frame: u64) -> Option<Arc<Physical>> {
     (physical != Physical::default()).then(|| Arc::new(physical))
 }
 
+pub(super) fn warning(path: &Path, frame: Option<u64>, finding: &DicomFinding) -> SourceWarning {
+    SourceWarning { path: path.to_owned(), frame, problem: finding.to_string(), remedy: finding.remedy() }
+}
+
 pub(super) fn source_error(path: &Path, frame: Option<u64>, error: DicomError) -> SourceError {
-    let remedy = match &error {
-        DicomError::NoPixelData => Some("give files of an image, not of a report, structure set or plan"),
-        DicomError::Truncated { .. } | DicomError::Structure { .. } => Some("fetch the file again, it may be cut off"),
-        DicomError::NotDicom => Some("give a DICOM file"),
-        _ => None,
-    };
-    SourceError { path: path.to_owned(), frame, problem: error.to_string(), remedy: remedy.map(str::to_owned) }
+    SourceError { path: path.to_owned(), frame, problem: error.to_string(), remedy: error.remedy().map(str::to_owned) }
 }

@@ -1,6 +1,9 @@
 //! What a file holds, by its first bytes.
 
-use crate::sources::{SourceError, video};
+use crate::{
+    dicom,
+    sources::{SourceError, video},
+};
 use image::ImageFormat;
 use std::{
     fs::File,
@@ -59,6 +62,10 @@ pub(in crate::sources) fn identify(path: &Path) -> Result<Contents, SourceError>
     if let Some(contents) = by_signature(&head) {
         return Ok(contents);
     }
+    // Before video: pixel data may look like a stream without a signature.
+    if may_be_bare_dicom(&head) && dicom::is_dicom(path) {
+        return Ok(Contents::Dicom);
+    }
     file.take(PROBE).read_to_end(&mut head).map_err(cannot)?;
     Ok(match video::probe(&head) {
         video::Probe::Video => Contents::Video,
@@ -83,6 +90,13 @@ fn by_signature(head: &[u8]) -> Option<Contents> {
         _ => return None,
     };
     Some(Contents::Image(format))
+}
+
+/// Whether the first bytes allow for DICOM without the mark at its place: `DICM` at the start, or a group with which data
+/// sets begin there or after a preamble.
+fn may_be_bare_dicom(head: &[u8]) -> bool {
+    let group_at = |at: usize| matches!(head.get(at..at + 2), Some([2 | 4 | 8, 0] | [0, 2 | 4 | 8]));
+    head.starts_with(b"DICM") || group_at(0) || group_at(128)
 }
 
 /// Whether the extension says that the file was meant as an image.

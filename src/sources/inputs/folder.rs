@@ -1,12 +1,15 @@
 //! What a folder holds.
 
 use super::{
-    Contents, Draft, ExpandOptions, contents, identify, natural,
+    Contents, DicomRefusal, Draft, ExpandOptions, contents, identify, natural,
     numbered::{self, Numbered},
     pattern::{io_text, is_hidden},
     place_groups,
 };
-use crate::{frame::SourceKind, sources::SourceError};
+use crate::{
+    frame::SourceKind,
+    sources::{SourceError, SourceWarning},
+};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -15,12 +18,14 @@ use walkdir::WalkDir;
 pub(super) struct Found {
     pub(super) sources: Vec<Result<Draft, SourceError>>,
     pub(super) ignored: Vec<PathBuf>,
+    pub(super) warnings: Vec<SourceWarning>,
 }
 
 /// Searches a folder with its subfolders. Hidden names are left out, links followed, loops of links cut.
 pub(super) fn search(root: &Path, options: &ExpandOptions<'_>) -> Found {
     let (files, mut placed) = list(root);
     let (mut images, mut dicom, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
+    let mut without_image = Vec::new();
     for path in files {
         match identify(&path) {
             Ok(Contents::Image(_)) => images.push(Numbered { path, problem: None }),
@@ -34,15 +39,40 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>) -> Found {
         }
     }
     for (place, drafts) in place_groups(dicom, options.group_dicom, |_| Some(root.to_owned())) {
-        placed.extend(drafts.into_iter().map(|draft| (place.clone(), draft)));
+        for draft in drafts {
+            match draft {
+                Err(DicomRefusal::NoImage(error)) => without_image.push(error.path),
+                draft => placed.push((place.clone(), draft.map_err(DicomRefusal::into_error))),
+            }
+        }
     }
+    without_image.sort_by(|a, b| natural::compare_paths(a, b));
     placed.extend(numbered::sources(images, options.as_images, root));
     if placed.is_empty() {
-        let problem = if ignored.is_empty() { "the folder is empty" } else { "the folder holds no image, video or DICOM file" };
+        let problem = match (without_image.is_empty(), ignored.is_empty()) {
+            (false, _) => "the folder holds no image or video, and its DICOM files are none",
+            (true, false) => "the folder holds no image, video or DICOM file",
+            (true, true) => "the folder is empty",
+        };
         placed.push((root.to_owned(), Err(SourceError::new(root, problem))));
     }
     placed.sort_by(|a, b| natural::compare_paths(&a.0, &b.0));
-    Found { sources: placed.into_iter().map(|(_, source)| source).collect(), ignored }
+    let warnings = passed_over(root, &without_image).into_iter().collect();
+    Found { sources: placed.into_iter().map(|(_, source)| source).collect(), ignored, warnings }
+}
+
+/// A word on DICOM files of the folder that hold no image.
+fn passed_over(root: &Path, files: &[PathBuf]) -> Option<SourceWarning> {
+    const NAMED: usize = 3;
+    let names = files.iter().take(NAMED).map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string());
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = if files.len() > NAMED { ", …" } else { "" };
+    let problem = match files.len() {
+        0 => return None,
+        1 => format!("1 DICOM file without an image was passed over ({names})"),
+        n => format!("{n} DICOM files without an image were passed over ({names}{more})"),
+    };
+    Some(SourceWarning::new(root, problem))
 }
 
 type Placed = Vec<(PathBuf, Result<Draft, SourceError>)>;

@@ -41,12 +41,36 @@ pub struct DicomGroup {
     pub files: Vec<PathBuf>,
 }
 
+/// Why a DICOM file belongs to no source.
+#[derive(Debug, Clone)]
+pub enum DicomRefusal {
+    /// It is sound, but no image: a report, presentation state, key object selection or document. An error where the user
+    /// named the file; a search passes it over.
+    NoImage(SourceError),
+    /// It cannot be read.
+    Unreadable(SourceError),
+}
+
+impl From<SourceError> for DicomRefusal {
+    fn from(error: SourceError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl DicomRefusal {
+    /// The error, whatever the reason.
+    pub fn into_error(self) -> SourceError {
+        let (Self::NoImage(error) | Self::Unreadable(error)) = self;
+        error
+    }
+}
+
 /// Sorts DICOM files into sources. It gets files that belong to one input, in natural order, and gives groups in the
-/// order in which the sources shall come, or an error for files that belong to none.
-pub type DicomGrouping<'a> = &'a dyn Fn(Vec<PathBuf>) -> Vec<Result<DicomGroup, SourceError>>;
+/// order in which the sources shall come, or a refusal for files that belong to none.
+pub type DicomGrouping<'a> = &'a dyn Fn(Vec<PathBuf>) -> Vec<Result<DicomGroup, DicomRefusal>>;
 
 /// The grouping in which every file is a source of its own.
-pub fn each_file_alone(files: Vec<PathBuf>) -> Vec<Result<DicomGroup, SourceError>> {
+pub fn each_file_alone(files: Vec<PathBuf>) -> Vec<Result<DicomGroup, DicomRefusal>> {
     files.into_iter().map(|path| Ok(DicomGroup { files: vec![path.clone()], path })).collect()
 }
 
@@ -112,7 +136,7 @@ struct Expansion<'a> {
 /// path a line, relative to the list, `#` for comments), and `-` for a list read from `stdin`, relative to the current
 /// folder.
 ///
-/// Kinds are decided by content; the extension counts only for DICOM files without the standard's preamble, and to tell
+/// Kinds are decided by content, also those of DICOM files without the standard's preamble; the extension counts only to tell
 /// a damaged picture (an error) from a file that was never meant (ignored). Numbered images of one folder with the same
 /// name around the number and the same extension are one sequence, in the order of their numbers, gaps or not, unless
 /// [`ExpandOptions::as_images`]. Files named one by one, also by a pattern or list, are sources of their own, save that
@@ -200,6 +224,7 @@ impl Expansion<'_> {
         let found = folder::search(path, &self.options);
         self.items.extend(found.sources.into_iter().map(Item::Source));
         self.ignored.extend(found.ignored);
+        self.warnings.extend(found.warnings);
     }
 
     fn push(&mut self, draft: Draft) {
@@ -226,7 +251,10 @@ impl Expansion<'_> {
         for item in self.items {
             match item {
                 Item::Source(source) => drafts.push(source),
-                Item::NamedDicom { path, .. } => drafts.extend(groups.remove(&path).unwrap_or_default()),
+                Item::NamedDicom { path, .. } => {
+                    let group = groups.remove(&path).unwrap_or_default();
+                    drafts.extend(group.into_iter().map(|draft| draft.map_err(DicomRefusal::into_error)));
+                }
             }
         }
         Inputs { sources: names::assign(drafts), ignored: self.ignored, warnings: self.warnings }
@@ -238,7 +266,7 @@ fn place_groups(
     files: Vec<PathBuf>,
     group: DicomGrouping<'_>,
     base_of: impl Fn(&Path) -> Option<PathBuf>,
-) -> HashMap<PathBuf, Vec<Result<Draft, SourceError>>> {
+) -> HashMap<PathBuf, Vec<Result<Draft, DicomRefusal>>> {
     let mut placed: HashMap<PathBuf, Vec<_>> = HashMap::new();
     let Some(first) = files.first().cloned() else { return placed };
     let order: HashMap<PathBuf, usize> = files.iter().cloned().enumerate().map(|(i, path)| (path, i)).collect();
@@ -249,7 +277,10 @@ fn place_groups(
                 let base = base_of(place.as_deref().unwrap_or(&first));
                 (place, Ok(Draft { path, kind: SourceKind::Dicom, files, base, pattern: None }))
             }
-            Err(error) => (Some(error.path.clone()).filter(|p| order.contains_key(p)), Err(error)),
+            Err(refusal) => {
+                let (DicomRefusal::NoImage(error) | DicomRefusal::Unreadable(error)) = &refusal;
+                (Some(error.path.clone()).filter(|p| order.contains_key(p)), Err(refusal))
+            }
         };
         placed.entry(place.unwrap_or_else(|| first.clone())).or_default().push(draft);
     }
