@@ -29,7 +29,16 @@ fn write(root: &Path, source: &Arc<SourceInfo>, pictures: &[(Size, Option<Durati
         let data = (0..size.pixels()).map(|i| (i * 255 / size.pixels()) as u8).collect();
         let image = Arc::new(Image::new(*size, Channels::Gray, data).unwrap());
         let (index, timestamp, size) = (index as u64, *timestamp, *size);
-        let frame = Frame { source: Arc::clone(source), index, timestamp, file: None, pixels: image.into(), physical: None, stored: None };
+        let frame = Frame {
+            source: Arc::clone(source),
+            index,
+            timestamp,
+            file: None,
+            pixels: image.into(),
+            physical: None,
+            exif_orientation: None,
+            stored: None,
+        };
         let result = FrameResult { source: 0, index, timestamp, file: None, size, objects: vec![] };
         sink.write(&frame, &result).unwrap();
     }
@@ -110,8 +119,16 @@ fn a_video_that_was_given_up_leaves_nothing() {
     let mut sink = OverlaySink::new(Layout::new(dir.path()), ImageWriter::new(dir.path(), 1).unwrap());
     let size = Size::new(64, 48);
     let image = Arc::new(Image::new(size, Channels::Gray, vec![9; 64 * 48]).unwrap());
-    let frame =
-        Frame { source: Arc::clone(&info), index: 0, timestamp: None, file: None, pixels: image.into(), physical: None, stored: None };
+    let frame = Frame {
+        source: Arc::clone(&info),
+        index: 0,
+        timestamp: None,
+        file: None,
+        pixels: image.into(),
+        physical: None,
+        exif_orientation: None,
+        stored: None,
+    };
     sink.begin_source(&info).unwrap();
     sink.write(&frame, &FrameResult { source: 0, index: 0, timestamp: None, file: None, size, objects: vec![] }).unwrap();
     drop(sink);

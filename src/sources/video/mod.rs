@@ -210,6 +210,7 @@ impl Source for VideoSource {
             file: None,
             pixels,
             physical: self.physical.clone(),
+            exif_orientation: None,
             stored: None,
         }))
     }
