@@ -200,7 +200,7 @@ fn a_cut_file_is_an_error_whatever_its_samples() {
             continue;
         }
         let whole = fs::read(&name).unwrap();
-        for tenth in 0..10 {
+        for tenth in 1..10 {
             fs::write(&path, &whole[..whole.len() * tenth / 10]).unwrap();
             let text = source(&path, Window::Auto).and_then(|mut s| s.next_frame()).unwrap_err().to_string();
             assert!(text.contains("cut.tif: the file ends early"), "{} at {tenth}: {text}", name.display());

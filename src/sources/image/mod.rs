@@ -70,7 +70,10 @@ impl ImageSource {
                 Content::Pages(pages)
             }
             Contents::Image(ImageFormat::WebP) => match WebpAnimation::open(&path, max_pixels)? {
-                Some(animation) => Content::Webp(Box::new(animation)),
+                Some(animation) => {
+                    ending = animation.ending();
+                    Content::Webp(Box::new(animation))
+                }
                 None => Content::Single,
             },
             Contents::Image(ImageFormat::Png) => match Apng::open(&path, max_pixels)? {

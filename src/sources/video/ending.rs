@@ -1,19 +1,48 @@
 //! Whether a container says that it is longer than its file: the demuxers take a file that was cut short for one that ends.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use super::streams;
+use std::{
+    fmt,
+    io::{self, Read, Seek, SeekFrom},
+};
 
 /// Most boxes or elements of the top level that are looked at.
 const MAX_BOXES: usize = 100_000;
 
-/// How many bytes the container has by its own account, where that is more than the file has. Knows MP4/MOV, Matroska/WebM
-/// and AVI; leaves the position of `file` anywhere.
+/// What a file lacks that its container speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It ought to have so many bytes.
+    UpTo(u64),
+    /// It ends inside of something.
+    Rest,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpTo(end) => write!(f, "the file ends early: it ought to have {end} bytes"),
+            Self::Rest => write!(f, "the file ends early"),
+        }
+    }
+}
+
+/// What the file lacks by its container's own account. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, IVF, DV and transport streams; leaves
+/// the position of `file` anywhere.
 ///
 /// # Errors
 /// What reading gives.
-pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
+pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<Missing>> {
     let length = file.seek(SeekFrom::End(0))?;
     let head = read_at::<16, _>(file, 0)?;
     let declared = match &head {
+        [b'G', b'I', b'F', b'8', ..] => return Ok(streams::gif_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'O', b'g', b'g', b'S', ..] => return Ok(streams::ogg_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'D', b'K', b'I', b'F', ..] => return Ok(streams::ivf_is_cut(file, length)?.then_some(Missing::Rest)),
+        [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => streams::asf_end(file)?,
+        [0x06, 0x0e, 0x2b, 0x34, ..] => streams::mxf_end(file)?,
+        [0x1f, 0x07, 0x00, _, ..] => return Ok(streams::dv_is_cut(&head, length).then_some(Missing::Rest)),
+        _ if streams::transport_is_cut(file, length)? => return Ok(Some(Missing::Rest)),
         [b'R', b'I', b'F', b'F', size @ .., b'A', b'V', b'I', b' ', _, _, _, _] => riff_end(size),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => matroska_end(file)?,
         [_, _, _, _, b'f', b't', b'y', b'p', ..]
@@ -22,11 +51,11 @@ pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<u6
         | [_, _, _, _, b'w', b'i', b'd', b'e', ..] => iso_end(file, length)?,
         _ => None,
     };
-    Ok(declared.filter(|&end| end > length))
+    Ok(declared.filter(|&end| end > length).map(Missing::UpTo))
 }
 
 /// Bytes at a place, zeros after the end of the file.
-fn read_at<const N: usize, R: Read + Seek>(file: &mut R, at: u64) -> io::Result<[u8; N]> {
+pub(super) fn read_at<const N: usize, R: Read + Seek>(file: &mut R, at: u64) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     file.seek(SeekFrom::Start(at))?;
     let mut filled = 0;
@@ -110,7 +139,13 @@ mod tests {
     use std::io::Cursor;
 
     fn missing(bytes: &[u8]) -> Option<u64> {
-        missing_from(&mut Cursor::new(bytes)).unwrap()
+        match missing_from(&mut Cursor::new(bytes)).unwrap() {
+            Some(Missing::UpTo(end)) => Some(end),
+            other => {
+                assert_eq!(other, None);
+                None
+            }
+        }
     }
 
     #[test]
