@@ -3,10 +3,11 @@
 use super::{
     VideoOptions,
     clock::Clock,
+    complaints::Complaints,
     display_matrix,
     ending::Missing,
     gpu,
-    input::{Read1, VideoInput, unequal},
+    input::{Opened, Read1, VideoInput, unequal},
     pixels::Converter,
 };
 use crate::{
@@ -52,9 +53,9 @@ pub(super) struct VideoDecoder {
     decoded_until: Option<i64>,
     /// What ended the reading early.
     ending: Option<SourceError>,
-    /// Whether several threads decode, whose frames are given out up to the first damage.
-    threaded: bool,
-    /// Whether they met it.
+    /// Hears of damage, where the decoder is to stop at the first.
+    watches: Option<Complaints>,
+    /// Whether it met it.
     met_damage: bool,
     /// Frames and errors up to this number have been given out by another decoder.
     beyond: u64,
@@ -65,7 +66,7 @@ pub(super) struct VideoDecoder {
 pub(super) enum Step {
     /// A frame's number and time.
     Frame(u64, Duration),
-    /// Several threads met damage after so many frames.
+    /// Damage was met after so many frames, and is not gone into.
     Damage(u64),
     End,
 }
@@ -91,11 +92,28 @@ struct Losses {
 }
 
 impl VideoDecoder {
-    /// A decoder on `device`, or on the CPU where none is given.
+    /// A decoder on `device`, or on the CPU where none is given. One on the CPU stops at the first damage.
     pub(super) fn new(path: PathBuf, input: VideoInput, options: &VideoOptions, device: Option<&VideoDevice>) -> Result<Self, SourceError> {
-        let (decoder, attachment) = input.decoder(&path, options, device)?;
+        Self::with(path, input, options, device, device.is_none())
+    }
+
+    /// A decoder on one thread of the CPU that goes on where damage is; the first `given` frames, and their errors, have
+    /// been given out.
+    pub(super) fn beyond(given: u64, path: PathBuf, input: VideoInput, options: &VideoOptions) -> Result<Self, SourceError> {
+        let options = VideoOptions { threads: 1, ..options.clone() };
+        Ok(Self { beyond: given, ..Self::with(path, input, &options, None, false)? })
+    }
+
+    fn with(
+        path: PathBuf,
+        input: VideoInput,
+        options: &VideoOptions,
+        device: Option<&VideoDevice>,
+        watches: bool,
+    ) -> Result<Self, SourceError> {
+        let Opened { decoder, attachment, complaints } = input.decoder(&path, options, device, watches)?;
         Ok(Self {
-            threaded: device.is_none() && options.threads != 1,
+            watches: complaints,
             met_damage: false,
             beyond: 0,
             warning: None,
@@ -116,11 +134,6 @@ impl VideoDecoder {
             decoded_until: None,
             ending: None,
         })
-    }
-
-    /// The same decoder, that gives out neither the first `given` frames nor their errors.
-    pub(super) fn beyond(self, given: u64) -> Self {
-        Self { beyond: given, ..self }
     }
 
     /// What is to be said of the stream when it has ended.
@@ -145,7 +158,7 @@ impl VideoDecoder {
 
     fn step(&mut self) -> Result<Step, SourceError> {
         loop {
-            if self.threaded && self.met_damage {
+            if self.watches.as_ref().is_some_and(|watch| self.met_damage || watch.heard()) {
                 return Ok(Step::Damage(self.index));
             }
             if self.losses.due > 0 {
@@ -221,7 +234,7 @@ impl VideoDecoder {
     fn hand_out(&mut self) -> Result<Step, SourceError> {
         let arrived_damaged = self.frame.pts().is_some_and(|pts| self.losses.damaged.contains(&pts));
         let is_damaged = arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors();
-        if is_damaged && self.threaded {
+        if is_damaged && self.watches.is_some() {
             return Ok(Step::Damage(self.index));
         }
         let time = self.clock.time(self.frame.timestamp(), self.index == 0);

@@ -27,7 +27,8 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What the file lacks by its container's own account. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, IVF, DV and transport streams; leaves
+/// What the file lacks by its container's own account. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, IVF, AV1, Y4M, DV and
+/// transport streams; leaves
 /// the position of `file` anywhere.
 ///
 /// # Errors
@@ -40,6 +41,8 @@ pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<Mi
         [b'O', b'g', b'g', b'S', ..] => return Ok(streams::ogg_is_cut(file, length)?.then_some(Missing::Rest)),
         [b'D', b'K', b'I', b'F', ..] => return Ok(streams::ivf_is_cut(file, length)?.then_some(Missing::Rest)),
         [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => streams::asf_end(file)?,
+        [0x12, 0x00, ..] => streams::obu_end(file, length)?,
+        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', ..] => return Ok(streams::y4m_is_cut(file, length)?.then_some(Missing::Rest)),
         [0x06, 0x0e, 0x2b, 0x34, ..] => streams::mxf_end(file)?,
         [0x1f, 0x07, 0x00, _, ..] => return Ok(streams::dv_is_cut(&head, length).then_some(Missing::Rest)),
         _ if streams::transport_is_cut(file, length)? => return Ok(Some(Missing::Rest)),
@@ -100,7 +103,7 @@ fn iso_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>>
     Ok(Some(at))
 }
 
-/// End of the Segment that follows the EBML header; none where its size is unknown, as in live recordings.
+/// End of the Segment that follows the EBML header; where its size is unknown, as in live recordings, that of its last part.
 fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
     let mut at = 4;
     let Some((header, bytes)) = ebml_size(&read_at::<8, _>(file, at)?) else { return Ok(None) };
@@ -112,7 +115,10 @@ fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
             [0xec, ..] => (1, false),
             _ => return Ok(None),
         };
-        let Some((size, bytes)) = head.get(id_bytes..).and_then(ebml_size) else { return Ok(None) };
+        let Some((size, bytes)) = head.get(id_bytes..).and_then(ebml_size) else {
+            let size_bytes = head.get(id_bytes).map_or(0, |first| u64::from(first.leading_zeros()) + 1);
+            return if is_segment { streams::parts_end(file, at + id_bytes as u64 + size_bytes) } else { Ok(None) };
+        };
         at = at.saturating_add(id_bytes as u64 + bytes).saturating_add(size);
         if is_segment {
             return Ok(Some(at));
@@ -122,7 +128,7 @@ fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
 }
 
 /// A variable-length size and the bytes it takes; none if unknown (all ones).
-fn ebml_size(bytes: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn ebml_size(bytes: &[u8]) -> Option<(u64, u64)> {
     let first = *bytes.first()?;
     let count = first.leading_zeros() as usize + 1;
     if count > 8 {
@@ -162,7 +168,9 @@ mod tests {
         let matroska = b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x84abcd";
         assert_eq!(missing(matroska), None);
         assert_eq!(missing(&matroska[..14]), Some(16));
-        assert_eq!(missing(b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xffab"), None);
+        // Of unknown size, with a cluster of unknown size in it that holds a block of four bytes.
+        let live = b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff\x1f\x43\xb6\x75\xff\xa3\x84abcd";
+        assert_eq!((missing(live), missing(&live[..26])), (None, Some(30)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{
     VideoOptions,
     clock::Clock,
+    complaints::Complaints,
     display_matrix,
     ending::{self, Missing},
     ffmpeg::{DEMUXERS, set_up},
@@ -64,6 +65,14 @@ pub(super) struct VideoInput {
     position: Option<u64>,
 }
 
+/// A decoder that was opened.
+pub(super) struct Opened {
+    pub(super) decoder: decoder::Video,
+    /// What ties it to a device; lives longer than it.
+    pub(super) attachment: Option<Attachment>,
+    pub(super) complaints: Option<Complaints>,
+}
+
 /// What reading a packet gave.
 pub(super) enum Read1 {
     Packet(Packet),
@@ -118,13 +127,15 @@ impl VideoInput {
         (parameters.id(), Pixel::from(format))
     }
 
-    /// A decoder for the stream, on `device` where one is given. The second lives longer than the first.
+    /// A decoder for the stream, on `device` where one is given. It is heard where it `watches` for
+    /// damage.
     pub(super) fn decoder(
         &self,
         path: &Path,
         options: &VideoOptions,
         device: Option<&VideoDevice>,
-    ) -> Result<(decoder::Video, Option<Attachment>), SourceError> {
+        watches: bool,
+    ) -> Result<Opened, SourceError> {
         let cut_short = self.facts.missing;
         let failed = |e: Error| match cut_short {
             Some(_) => cannot_open(path, e, cut_short),
@@ -148,16 +159,14 @@ impl VideoInput {
         // The device decodes one picture after the other: threads would only hold more of them.
         let threads = if device.is_some() { 1 } else { options.threads };
         settings.set("threads", &if threads == 0 { "auto".to_owned() } else { threads.min(64).to_string() });
-        match parameters_id {
-            // What several threads make of damage depends on chance; made an error, it shows in the order of the packets.
-            Id::H264 | Id::HEVC if threads != 1 => settings.set("err_detect", "+explode"),
-            // These can neither tell nor do without chance, and are fast on one thread.
-            Id::MPEG4 | Id::RV30 | Id::RV40 => settings.set("thread_type", "slice"),
-            _ => {}
+        // Its data are never wrong for the decoder, and threads make of damaged ones what chance has it.
+        if parameters_id == Id::VP8 {
+            settings.set("threads", "1");
         }
         settings.set("max_pixels", &options.max_pixels.min(i32::MAX as u64).to_string());
-        let opened = decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)?;
-        Ok((opened, attachment))
+        let complaints = watches.then(|| Complaints::of(&mut decoder));
+        let decoder = decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)?;
+        Ok(Opened { decoder, attachment, complaints })
     }
 
     /// A clock for the stream.

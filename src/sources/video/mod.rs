@@ -4,6 +4,7 @@
 //! so its FFmpeg bindings (`video_rs::ffmpeg`) are used directly.
 
 mod clock;
+mod complaints;
 mod decoder;
 mod display_matrix;
 mod ending;
@@ -31,7 +32,7 @@ use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
 #[derive(Debug, Clone)]
 pub struct VideoOptions {
     /// Threads of a decoder on the CPU, and of the conversion of its frames to RGB; 0 is one for each core. Neither frames nor
-    /// errors depend on it: a stream in which damage shows is decoded anew from its start on one thread.
+    /// errors depend on it: a stream in which damage shows is decoded anew from its start, on one thread.
     pub threads: usize,
     /// Largest frame that is decoded, in pixels.
     pub max_pixels: u64,
@@ -83,6 +84,8 @@ pub struct VideoSource {
     decoder: Option<VideoDecoder>,
     decoding: Decoding,
     warnings: Vec<SourceWarning>,
+    /// The frame at which damage was met, while no error has come of it.
+    concealed: Option<u64>,
 }
 
 /// Opens a video from its start.
@@ -154,25 +157,29 @@ impl VideoSource {
         };
         let decoder = VideoDecoder::new(info.path.clone(), input, options, device)?;
         let options = options.clone();
-        Ok(Self { info: Arc::new(info), physical, open, options, decoder: Some(decoder), decoding, warnings: Vec::new() })
+        Ok(Self { info: Arc::new(info), physical, open, options, decoder: Some(decoder), decoding, warnings: Vec::new(), concealed: None })
     }
 
     /// The next frame's number and time. Where the device gives it up at the first frame, all is decoded anew on the CPU, which works
-    /// with more threads; at a later one, as the decoder goes on. Where several threads meet damage, all is decoded anew on one.
+    /// with more threads; at a later one, as the decoder goes on. Where damage is met, all is decoded anew on one thread.
     fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
         loop {
             let Some(decoder) = &mut self.decoder else { return Ok(None) };
-            let (index, time) = match decoder.advance()? {
+            let step = decoder.advance();
+            if step.is_err() {
+                self.concealed = None;
+            }
+            let (index, time) = match step? {
                 Step::Frame(index, time) => (index, time),
                 Step::Damage(given) => {
                     self.decoder = None;
-                    let options = VideoOptions { threads: 1, ..self.options.clone() };
-                    let again = VideoDecoder::new(self.info.path.clone(), (self.open)()?, &options, None)?;
-                    self.decoder = Some(again.beyond(given));
+                    self.concealed = Some(given);
+                    self.decoder = Some(VideoDecoder::beyond(given, self.info.path.clone(), (self.open)()?, &self.options)?);
                     continue;
                 }
                 Step::End => {
                     self.warnings.extend(decoder.take_warning());
+                    self.warnings.extend(self.concealed.take().map(|from| concealed(&self.info, from)));
                     self.decoder = None;
                     return Ok(None);
                 }
@@ -212,6 +219,11 @@ impl Drop for VideoSource {
         // A decoder ends on the device too.
         self.working(|source| source.decoder = None);
     }
+}
+
+fn concealed(info: &SourceInfo, from: u64) -> SourceWarning {
+    let problem = "its coded data are damaged from about this frame on, and the decoder concealed it";
+    SourceWarning::new(&info.path, problem).at(from).with_remedy("look at the frames that follow, or fetch the file again")
 }
 
 fn not_on_gpu(info: &SourceInfo, reason: &str) -> SourceError {

@@ -1,6 +1,6 @@
 //! Whether files of further containers are all there: GIF, Ogg, IVF, ASF, MXF, DV, transport streams.
 
-use super::ending::read_at;
+use super::ending::{ebml_size, read_at};
 use std::io::{self, Read, Seek};
 
 /// Blocks, pages or frames that are looked at; a longer file is taken to be whole.
@@ -101,6 +101,84 @@ pub(super) fn mxf_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
     Ok((footer > 0).then(|| footer.saturating_add(17)))
 }
 
+/// End of the last element of a Matroska segment of unknown size that begins at `at`: of clusters of unknown size, that of
+/// their last block.
+pub(super) fn parts_end<R: Read + Seek>(file: &mut R, mut at: u64) -> io::Result<Option<u64>> {
+    const CLUSTER: [u8; 4] = [0x1f, 0x43, 0xb6, 0x75];
+    let length = file.seek(io::SeekFrom::End(0))?;
+    for _ in 0..MAX_PARTS {
+        if at >= length {
+            return Ok(Some(at));
+        }
+        let head = read_at::<12, _>(file, at)?;
+        let id_bytes = head[0].leading_zeros() as usize + 1;
+        let (true, Some(rest)) = (id_bytes <= 4, head.get(id_bytes..)) else { return Ok(None) };
+        at += match ebml_size(rest) {
+            Some((size, bytes)) => (id_bytes as u64 + bytes).saturating_add(size),
+            None if head.starts_with(&CLUSTER) => (id_bytes + rest[0].leading_zeros() as usize + 1) as u64,
+            None => return Ok(None),
+        };
+    }
+    Ok(None)
+}
+
+/// End of the last unit of a stream of AV1 units that state their sizes.
+pub(super) fn obu_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>> {
+    let mut at = 0u64;
+    for _ in 0..MAX_PARTS {
+        if at >= length {
+            return Ok(Some(at));
+        }
+        let head = read_at::<10, _>(file, at)?;
+        // Forbidden bit, type, extension, has a size.
+        if head[0] & 0x82 != 0x02 {
+            return Ok(None);
+        }
+        let start = if head[0] & 4 != 0 { 2 } else { 1 };
+        let (mut size, mut bytes) = (0u64, 0);
+        for byte in head.iter().skip(start).take(8) {
+            size |= u64::from(byte & 0x7f) << (7 * bytes);
+            bytes += 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        at = at.saturating_add(start as u64 + bytes).saturating_add(size);
+    }
+    Ok(None)
+}
+
+/// Whether the last frame of an uncompressed YUV4MPEG stream is not all there.
+pub(super) fn y4m_is_cut<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<bool> {
+    let head = read_at::<512, _>(file, 0)?;
+    let Some(end) = head.iter().position(|&b| b == b'\n') else { return Ok(false) };
+    let line = String::from_utf8_lossy(&head[..end]);
+    let field = |letter| line.split(' ').skip(1).find_map(|word| word.strip_prefix(letter));
+    let number = |letter| field(letter).and_then(|text: &str| text.parse::<u64>().ok());
+    let (Some(width), Some(height)) = (number('W'), number('H')) else { return Ok(false) };
+    let format = field('C').unwrap_or("420jpeg");
+    let half = |n: u64| n.div_ceil(2);
+    let samples = match format.get(..3) {
+        Some("420") => width * height + 2 * half(width) * half(height),
+        Some("422") => width * height + 2 * half(width) * height,
+        Some("444") if !format.contains("alpha") => 3 * width * height,
+        Some("mon") => width * height,
+        _ => return Ok(false),
+    };
+    let deep = ["p9", "p10", "p12", "p14", "p16", "mono9", "mono10", "mono12", "mono16"];
+    let frame = samples * if deep.iter().any(|deep| format.ends_with(deep)) { 2 } else { 1 };
+    let mut at = end as u64 + 1;
+    for _ in 0..MAX_PARTS {
+        if at >= length {
+            break;
+        }
+        let mark = read_at::<80, _>(file, at)?;
+        let Some(line) = mark.iter().position(|&b| b == b'\n') else { return Ok(length - at < 80) };
+        at = at.saturating_add(line as u64 + 1).saturating_add(frame);
+    }
+    Ok(at > length)
+}
+
 /// Whether the last frame of a DV stream is not all there: frames are 120,000 bytes at 60 fields a second, 144,000 at 50, or
 /// multiples of that.
 pub(super) fn dv_is_cut(head: &[u8; 16], length: u64) -> bool {
@@ -148,6 +226,18 @@ mod tests {
         }
         let head = *b"\x1f\x07\0\xbf............";
         assert!(!dv_is_cut(&head, 288_000) && dv_is_cut(&head, 287_999));
+    }
+
+    #[test]
+    fn av1_units_and_uncompressed_frames_are_cut_inside_of_one() {
+        let units = b"\x12\0\x0a\x03abc\x36\0\x02xy";
+        let end = |bytes: &[u8]| obu_end(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
+        assert_eq!((end(units), end(&units[..10]), end(&units[..7]), end(b"\x12\0\x90")), (Some(12), Some(12), Some(7), None));
+        for (format, bytes) in [("C420jpeg", 6 + 2 * 4), ("C444p10", 36), ("Cmono", 6)] {
+            let stream = [format!("YUV4MPEG2 W3 H2 F25:1 {format}\nFRAME\n").as_bytes(), &vec![b'x'; bytes]].concat();
+            let cut = |bytes: &[u8]| y4m_is_cut(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
+            assert!(!cut(&stream) && cut(&stream[..stream.len() - 1]) && cut(&stream[..stream.len() - bytes - 2]), "{format}");
+        }
     }
 
     #[test]
