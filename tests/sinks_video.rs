@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 use ultramotion::{
-    frame::{Channels, Frame, FrameResult, Image, SourceInfo, SourceKind},
+    frame::{Channels, Frame, FrameResult, Image, Physical, SourceInfo, SourceKind},
     geometry::Size,
     sinks::{ImageWriter, Layout, OverlaySink, Sink},
 };
@@ -90,6 +90,31 @@ fn without_times_the_rate_counts_and_sizes_follow_the_first() {
     write(dir.path(), &source("clip", Some(10.0)), &pictures);
     let (size, times) = decode(&dir.path().join("overlay/clip.mp4"));
     assert_eq!((size, times), (Size::new(40, 30), vec![0, 100_000, 200_000, 300_000, 400_000]));
+}
+
+#[test]
+fn the_shape_of_pixels_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, aspect, stated) in [("square", None, (0, 1)), ("wide", Some([64, 45]), (64, 45)), ("high", Some([2, 3]), (2, 3))] {
+        let info = source(name, Some(25.0));
+        let mut sink = OverlaySink::new(Layout::new(dir.path()), ImageWriter::new(dir.path(), 1).unwrap());
+        let size = Size::new(64, 48);
+        let image = Arc::new(Image::new(size, Channels::Gray, vec![90; 64 * 48]).unwrap());
+        let physical = aspect.map(|aspect| Arc::new(Physical { pixel_aspect: Some(aspect), ..Physical::default() }));
+        let (source, pixels) = (Arc::clone(&info), image.into());
+        let frame = Frame { source, index: 0, timestamp: None, file: None, pixels, physical, exif_orientation: None, stored: None };
+        sink.begin_source(&info).unwrap();
+        sink.write(&frame, &FrameResult { source: 0, index: 0, timestamp: None, file: None, size, objects: vec![] }).unwrap();
+        sink.end_source(&info).unwrap();
+        let path = dir.path().join(format!("overlay/{name}.mp4"));
+        assert_eq!(decode(&path).0, size);
+        let input = ffmpeg::format::input(&path).unwrap();
+        let stream = input.streams().best(Type::Video).unwrap();
+        let context = ffmpeg::codec::Context::from_parameters(stream.parameters()).unwrap();
+        let ratio = context.decoder().video().unwrap().aspect_ratio();
+        let same = (ratio.numerator(), ratio.denominator()) == stated || aspect.is_none() && ratio.numerator() == ratio.denominator();
+        assert!(same, "{name}: {ratio:?}");
+    }
 }
 
 #[test]

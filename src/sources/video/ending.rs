@@ -27,7 +27,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What the file lacks by its container's own account. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, IVF, AV1, Y4M, DV and
+/// What the file lacks by its container's own account. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, FLV, IVF, AV1, Y4M, DV and
 /// transport streams; leaves
 /// the position of `file` anywhere.
 ///
@@ -39,6 +39,7 @@ pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<Mi
     let declared = match &head {
         [b'G', b'I', b'F', b'8', ..] => return Ok(streams::gif_is_cut(file, length)?.then_some(Missing::Rest)),
         [b'O', b'g', b'g', b'S', ..] => return Ok(streams::ogg_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'F', b'L', b'V', 1, ..] => return Ok(streams::flv_is_cut(file, length)?.then_some(Missing::Rest)),
         [b'D', b'K', b'I', b'F', ..] => return Ok(streams::ivf_is_cut(file, length)?.then_some(Missing::Rest)),
         [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => streams::asf_end(file)?,
         [0x12, 0x00, ..] => streams::obu_end(file, length)?,

@@ -1,4 +1,4 @@
-//! Whether files of further containers are all there: GIF, Ogg, IVF, ASF, MXF, DV, transport streams.
+//! Whether files of further containers are all there: GIF, Ogg, FLV, IVF, ASF, MXF, DV, transport streams.
 
 use super::ending::{ebml_size, read_at};
 use std::io::{self, Read, Seek};
@@ -68,6 +68,25 @@ pub(super) fn ivf_is_cut<R: Read + Seek>(file: &mut R, length: u64) -> io::Resul
         at += 12 + u64::from(size);
     }
     Ok(at > length)
+}
+
+/// Whether the last tag of an FLV file is not all there.
+pub(super) fn flv_is_cut<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<bool> {
+    let number = |bytes: &[u8]| bytes.iter().fold(0u64, |n, &b| n << 8 | u64::from(b));
+    // After the header, and after each tag, comes the size of the tag before.
+    let mut at = number(&read_at::<9, _>(file, 0)?[5..]).max(9) + 4;
+    for _ in 0..MAX_PARTS {
+        if at >= length {
+            break;
+        }
+        let tag = read_at::<11, _>(file, at)?;
+        if !matches!(tag[0] & 0x1f, 8 | 9 | 18) {
+            return Ok(false);
+        }
+        at += 11 + number(&tag[1..4]) + 4;
+    }
+    // The size after the last tag is not missed.
+    Ok(at > length + 4)
 }
 
 /// The file size that the File Properties object of an ASF file states; none in a live recording.
@@ -245,6 +264,9 @@ mod tests {
         let page = [&b"OggS"[..], &[0; 22], &[2, 3, 1], b"abcd"].concat();
         let cut = |bytes: &[u8]| ogg_is_cut(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
         assert!(!cut(&page.repeat(2)) && cut(&page.repeat(2)[..61]) && cut(&page.repeat(2)[..36]) && !cut(&page));
+        let flv = [&b"FLV\x01\x01\0\0\0\x09\0\0\0\0\x09\0\0\x03\0\0\0\0\0\0\0"[..], b"abc", &[0, 0, 0, 14]].concat();
+        let cut = |bytes: &[u8]| flv_is_cut(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
+        assert!(!cut(&flv) && !cut(&flv[..27]) && cut(&flv[..26]) && cut(&flv[..14]) && !cut(&flv[..13]));
         let ivf = [&b"DKIF\0\0\x20\0"[..], &[0; 24], &[3, 0, 0, 0], &[0; 8], b"abc"].concat();
         let cut = |bytes: &[u8]| ivf_is_cut(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
         assert!(!cut(&ivf) && cut(&ivf[..46]) && cut(&ivf[..33]) && !cut(&ivf[..32]));
