@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 use ultramotion::{
-    frame::{Channels, Frame, FrameResult, Image, SourceInfo, SourceKind},
+    frame::{Channels, Frame, FrameResult, Image, Physical, SourceInfo, SourceKind},
     geometry::Size,
     sinks::{ImageWriter, Layout, OverlaySink, Sink},
 };
@@ -29,7 +29,16 @@ fn write(root: &Path, source: &Arc<SourceInfo>, pictures: &[(Size, Option<Durati
         let data = (0..size.pixels()).map(|i| (i * 255 / size.pixels()) as u8).collect();
         let image = Arc::new(Image::new(*size, Channels::Gray, data).unwrap());
         let (index, timestamp, size) = (index as u64, *timestamp, *size);
-        let frame = Frame { source: Arc::clone(source), index, timestamp, file: None, pixels: image.into(), physical: None, stored: None };
+        let frame = Frame {
+            source: Arc::clone(source),
+            index,
+            timestamp,
+            file: None,
+            pixels: image.into(),
+            physical: None,
+            exif_orientation: None,
+            stored: None,
+        };
         let result = FrameResult { source: 0, index, timestamp, file: None, size, objects: vec![] };
         sink.write(&frame, &result).unwrap();
     }
@@ -84,6 +93,31 @@ fn without_times_the_rate_counts_and_sizes_follow_the_first() {
 }
 
 #[test]
+fn the_shape_of_pixels_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, aspect, stated) in [("square", None, (0, 1)), ("wide", Some([64, 45]), (64, 45)), ("high", Some([2, 3]), (2, 3))] {
+        let info = source(name, Some(25.0));
+        let mut sink = OverlaySink::new(Layout::new(dir.path()), ImageWriter::new(dir.path(), 1).unwrap());
+        let size = Size::new(64, 48);
+        let image = Arc::new(Image::new(size, Channels::Gray, vec![90; 64 * 48]).unwrap());
+        let physical = aspect.map(|aspect| Arc::new(Physical { pixel_aspect: Some(aspect), ..Physical::default() }));
+        let (source, pixels) = (Arc::clone(&info), image.into());
+        let frame = Frame { source, index: 0, timestamp: None, file: None, pixels, physical, exif_orientation: None, stored: None };
+        sink.begin_source(&info).unwrap();
+        sink.write(&frame, &FrameResult { source: 0, index: 0, timestamp: None, file: None, size, objects: vec![] }).unwrap();
+        sink.end_source(&info).unwrap();
+        let path = dir.path().join(format!("overlay/{name}.mp4"));
+        assert_eq!(decode(&path).0, size);
+        let input = ffmpeg::format::input(&path).unwrap();
+        let stream = input.streams().best(Type::Video).unwrap();
+        let context = ffmpeg::codec::Context::from_parameters(stream.parameters()).unwrap();
+        let ratio = context.decoder().video().unwrap().aspect_ratio();
+        let same = (ratio.numerator(), ratio.denominator()) == stated || aspect.is_none() && ratio.numerator() == ratio.denominator();
+        assert!(same, "{name}: {ratio:?}");
+    }
+}
+
+#[test]
 fn one_picture_and_no_picture() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &source("one", None), &[(Size::new(1, 1), None)]);
@@ -110,8 +144,16 @@ fn a_video_that_was_given_up_leaves_nothing() {
     let mut sink = OverlaySink::new(Layout::new(dir.path()), ImageWriter::new(dir.path(), 1).unwrap());
     let size = Size::new(64, 48);
     let image = Arc::new(Image::new(size, Channels::Gray, vec![9; 64 * 48]).unwrap());
-    let frame =
-        Frame { source: Arc::clone(&info), index: 0, timestamp: None, file: None, pixels: image.into(), physical: None, stored: None };
+    let frame = Frame {
+        source: Arc::clone(&info),
+        index: 0,
+        timestamp: None,
+        file: None,
+        pixels: image.into(),
+        physical: None,
+        exif_orientation: None,
+        stored: None,
+    };
     sink.begin_source(&info).unwrap();
     sink.write(&frame, &FrameResult { source: 0, index: 0, timestamp: None, file: None, size, objects: vec![] }).unwrap();
     drop(sink);

@@ -4,7 +4,7 @@ use std::{fs, path::Path, path::PathBuf, time::Duration};
 use ultramotion::{
     frame::{Channels, Frame, SourceKind},
     geometry::Size,
-    sources::{DEFAULT_MAX_PIXELS, FrameSelection, ImageSource, SequenceSource, Source, SourceError, SourceOptions, SourceSpec, open},
+    sources::{FrameSelection, ImageOptions, ImageSource, SequenceSource, Source, SourceError, SourceOptions, SourceSpec, open},
 };
 
 fn media(name: &str) -> PathBuf {
@@ -16,7 +16,7 @@ fn spec(path: PathBuf, kind: SourceKind, files: Vec<PathBuf>) -> SourceSpec {
 }
 
 fn image_source(path: PathBuf) -> Result<ImageSource, SourceError> {
-    ImageSource::open(&spec(path.clone(), SourceKind::Image, vec![path]), 0, DEFAULT_MAX_PIXELS)
+    ImageSource::open(&spec(path.clone(), SourceKind::Image, vec![path]), 0, &ImageOptions::default())
 }
 
 fn frames(source: &mut dyn Source) -> Vec<Frame> {
@@ -98,6 +98,7 @@ fn exif_orientation_is_applied() {
         let frame = only_frame(&format!("orientation{}.jpg", i + 1));
         let size = if i < 4 { Size::new(48, 32) } else { Size::new(32, 48) };
         assert_eq!(frame.size(), size, "orientation {}", i + 1);
+        assert_eq!(frame.exif_orientation, Some(i as u8 + 1).filter(|&turn| turn > 1));
         let x = if left { 4 } else { size.width - 5 } as usize;
         let y = if top { 4 } else { size.height - 5 } as usize;
         let at = (y * size.width as usize + x) * 3;
@@ -133,11 +134,118 @@ fn frames_of_an_animation_have_their_times() {
 }
 
 #[test]
+fn frames_of_an_animated_png_are_composed() {
+    let green = |x: usize, y: usize, i: usize| (2 * i..2 * i + 4).contains(&x) && (1..5).contains(&y);
+    for (name, times) in [("animated.png", &[0, 100, 150, 350][..]), ("animated_beside_still.png", &[0, 100])] {
+        let mut source = image_source(media(name)).unwrap();
+        assert_eq!((source.info().kind, source.info().frame_count), (SourceKind::Sequence, Some(times.len() as u64)), "{name}");
+        let frames = frames(&mut source);
+        assert_eq!(
+            frames.iter().filter_map(|f| f.timestamp).collect::<Vec<_>>(),
+            times.iter().map(|t| Duration::from_millis(*t)).collect::<Vec<_>>()
+        );
+        for (i, frame) in frames.iter().enumerate() {
+            assert_eq!(frame.size(), Size::new(16, 12));
+            let pixels = frame.image().unwrap().data().as_chunks::<3>().0;
+            for (at, pixel) in pixels.iter().enumerate() {
+                let expected = match (at % 16, at / 16) {
+                    (x, y) if green(x, y, i) => [0, 250, 0],
+                    (15, 11) if i == 3 => [100, 50, 25],
+                    _ => [60 * i as u8, 0, 255 - 60 * i as u8],
+                };
+                assert_eq!(*pixel, expected, "{name}, frame {i}, pixel {at}");
+            }
+        }
+    }
+    for (i, frame) in frames(&mut image_source(media("animated_gray.png")).unwrap()).iter().enumerate() {
+        let image = frame.image().unwrap();
+        assert_eq!((image.channels(), image.data()), (Channels::Gray, &[40 * i as u8 + 10; 48][..]));
+    }
+}
+
+/// Frames and errors of a file until its end.
+fn outcome(path: PathBuf) -> (usize, Vec<String>) {
+    let mut source = match image_source(path) {
+        Ok(source) => source,
+        Err(error) => return (0, vec![error.to_string()]),
+    };
+    let (mut count, mut errors) = (0, Vec::new());
+    loop {
+        match source.next_frame() {
+            Ok(Some(_)) => count += 1,
+            Ok(None) => return (count, errors),
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+}
+
+#[test]
+fn a_cut_animation_keeps_its_frames_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["animated.png", "animated.webp"] {
+        let whole = fs::read(media(name)).unwrap();
+        let mut counts = Vec::new();
+        for percent in (10..100).step_by(5) {
+            let path = folder.path().join(name);
+            fs::write(&path, &whole[..whole.len() * percent / 100]).unwrap();
+            let (count, errors) = outcome(path);
+            assert!(count < 4 && errors.len() == 1, "{name} at {percent}%: {count} frames, {errors:?}");
+            counts.push(count);
+        }
+        assert!(counts.is_sorted() && counts.contains(&1) && counts.contains(&2), "{name}: {counts:?}");
+    }
+}
+
+#[test]
+fn jpeg_is_read_as_libjpeg_reads_it() {
+    let expected = only_frame("cases/jpeg.png");
+    let near = |path: PathBuf| {
+        let frame = image_source(path.clone()).unwrap().next_frame().unwrap_or_else(|e| panic!("{e}")).unwrap();
+        let (found, expected) = (frame.image().unwrap().data(), expected.image().unwrap().data());
+        let off = found.iter().zip(expected).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / expected.len() as f64;
+        assert!(found.len() == expected.len() && off < 1.0, "{}: off by {off}", path.display());
+    };
+    near(media("cases/3zero_before_c4.jpg"));
+    near(media("cases/no_eoi_but_padding.jpg"));
+
+    // Bytes before each of the segments, and what follows the scan.
+    let bytes = fs::read(media("cases/3zero_before_c4.jpg")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.jpg");
+    let scan = bytes.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
+    let starts: Vec<usize> = (3..=scan).filter(|&at| bytes[at] == 0xff && matches!(bytes[at + 1], 0xc0..=0xfe) && at < scan + 1).collect();
+    for junk in [&[0u8, 0, 0, 0, 0, 0, 0][..], &[1], &[0xff, 0, 7], &[b'x'; 300]] {
+        let at = *starts.last().unwrap();
+        fs::write(&path, [&bytes[..at], junk, &bytes[at..]].concat()).unwrap();
+        near(path.clone());
+    }
+    let end = bytes.windows(2).rposition(|w| w == [0xff, 0xd9]).unwrap();
+    for after in [&[][..], &[0; 1], &[0; 1000]] {
+        fs::write(&path, [&bytes[..end], after].concat()).unwrap();
+        near(path.clone());
+    }
+    // A scan that is cut, with zeros for the rest or without, is an error.
+    for cut in [1, 3, 20, 300] {
+        for after in [0, 1000] {
+            let at = scan + (end - scan) * 3 / 4 - cut;
+            fs::write(&path, [&bytes[..at], &vec![0; after]].concat()).unwrap();
+            let text = error_of(path.clone());
+            assert!(text.contains("ends early"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn an_image_over_the_limit_is_refused_before_it_is_decoded() {
     let text = error_of(media("huge.png"));
     assert!(text.contains("huge.png") && text.contains("over the limit") && text.contains("--max-pixels"), "{text}");
     let path = media("rgb8.png");
-    let mut source = ImageSource::open(&spec(path.clone(), SourceKind::Image, vec![path]), 0, 24 * 16 - 1).unwrap();
+    let mut source = ImageSource::open(
+        &spec(path.clone(), SourceKind::Image, vec![path]),
+        0,
+        &ImageOptions { max_pixels: 24 * 16 - 1, ..Default::default() },
+    )
+    .unwrap();
     assert!(source.next_frame().unwrap_err().to_string().contains("24×16"));
 }
 
@@ -150,7 +258,7 @@ fn floating_point_is_refused() {
 #[test]
 fn empty_and_truncated_files_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["rgb8.png", "gray16.png", "orientation6.jpg", "rgb8.bmp", "rgb8.webp", "animated.webp", "gray16.tif", "pages.tif"] {
+    for name in ["rgb8.png", "gray16.png", "orientation6.jpg", "rgb8.bmp", "rgb8.webp", "animated.webp", "gray16.tif", "animated.png"] {
         let whole = fs::read(media(name)).unwrap();
         for length in [0, 1, 3, 9, whole.len() / 4, whole.len() / 2, whole.len() * 3 / 4] {
             let path = folder.path().join(format!("{length}-{name}"));
@@ -169,7 +277,7 @@ fn a_bad_file_in_a_sequence_costs_that_frame_alone() {
         fs::copy(media("gray8.png"), file).unwrap();
     }
     fs::write(&files[1], b"\x89PNG\r\n\x1a\n").unwrap();
-    let mut source = SequenceSource::new(&spec(folder.path().to_owned(), SourceKind::Sequence, files.clone()), 3, DEFAULT_MAX_PIXELS);
+    let mut source = SequenceSource::new(&spec(folder.path().to_owned(), SourceKind::Sequence, files.clone()), 3, &ImageOptions::default());
     assert_eq!((source.info().ordinal, source.info().frame_count), (3, Some(4)));
     let first = source.next_frame().unwrap().unwrap();
     assert_eq!((first.index, first.file.as_ref()), (0, Some(&files[0])));

@@ -132,6 +132,22 @@ fn rotated_videos_come_upright() {
 }
 
 #[test]
+fn the_shape_of_pixels_goes_with_the_frames_and_they_stay_as_stored() {
+    for (name, size, aspect) in [
+        ("h264.mp4", Size::new(64, 48), None),
+        ("shape.mp4", Size::new(64, 48), Some([64, 45])),
+        ("shape_stream.h264", Size::new(64, 48), Some([64, 45])),
+        ("shape_container.mkv", Size::new(64, 48), Some([4, 3])),
+        ("shape_turned.mov", Size::new(48, 64), Some([45, 64])),
+    ] {
+        for frame in frames(name) {
+            let found = frame.physical.as_ref().and_then(|physical| physical.pixel_aspect);
+            assert_eq!((frame.size(), found), (size, aspect), "{name}");
+        }
+    }
+}
+
+#[test]
 fn frames_cut_off_by_an_edit_list_do_not_come() {
     let frames = frames("edit_list.mp4");
     let numbers: Vec<u64> = frames.iter().map(number).collect();

@@ -31,6 +31,8 @@ pub struct Frame {
     pub pixels: Pixels,
     /// Physical and ultrasound facts, where the source has them.
     pub physical: Option<Arc<Physical>>,
+    /// The EXIF orientation (2 to 8) of the file, by which `pixels` were turned; none where they are as stored.
+    pub exif_orientation: Option<u8>,
     /// The values as stored, where the source was asked for them and has others than `pixels`.
     pub stored: Option<Arc<StoredImage>>,
 }
@@ -74,6 +76,9 @@ pub struct SourceInfo {
 pub struct Physical {
     /// Row and column spacing in millimetres: between rows (y) first, as DICOM's Pixel Spacing.
     pub pixel_spacing_mm: Option<[f64; 2]>,
+    /// Width and height of a pixel as shown, in relation, where a video states that they differ (sample aspect ratio).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_aspect: Option<[u32; 2]>,
     /// DICOM's Sequence of Ultrasound Regions.
     pub ultrasound_regions: Vec<UltrasoundRegion>,
 }

@@ -235,5 +235,14 @@ pub fn test_frame() -> Frame {
     };
     // The length is that of the size by construction.
     let image = Image::new(size, Channels::Rgb, data).unwrap_or_else(|| unreachable!("three bytes a pixel"));
-    Frame { source: Arc::new(info), index: 0, timestamp: None, file: None, pixels: image.into(), physical: None, stored: None }
+    Frame {
+        source: Arc::new(info),
+        index: 0,
+        timestamp: None,
+        file: None,
+        pixels: image.into(),
+        physical: None,
+        exif_orientation: None,
+        stored: None,
+    }
 }

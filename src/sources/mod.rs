@@ -14,7 +14,7 @@ mod warning;
 
 pub use self::{
     dicom::{DicomSeries, DicomSource, group_dicom},
-    image::ImageSource,
+    image::{ImageOptions, ImageSource},
 };
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
@@ -98,7 +98,7 @@ pub struct SourceOptions {
     pub decode_threads: usize,
     /// Largest picture that is decoded, in pixels; one frame of it takes up to 8 bytes a pixel while being decoded.
     pub max_pixels: u64,
-    /// How DICOM is read.
+    /// How DICOM is read; its window also scales grey images of more than 8 bits.
     pub dicom: DicomOptions,
 }
 
@@ -125,8 +125,8 @@ impl Default for SourceOptions {
 /// errors from [`Source::next_frame`].
 pub fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
     let source: Box<dyn Source> = match spec.kind {
-        SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, options.max_pixels)?),
-        SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, options.max_pixels)),
+        SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, &ImageOptions::from(options))?),
+        SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, &ImageOptions::from(options))),
         SourceKind::Video => Box::new(VideoSource::open(spec, ordinal, &VideoOptions::from(options))?),
         SourceKind::Dicom => dicom::open(spec, ordinal, options)?,
     };

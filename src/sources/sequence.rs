@@ -1,6 +1,6 @@
 //! Folders of numbered images.
 
-use super::{Source, SourceError, SourceSpec, image::decode_file};
+use super::{ImageOptions, Source, SourceError, SourceSpec, SourceWarning, image::decode_file};
 use crate::frame::{Frame, SourceInfo, SourceKind};
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,12 +11,13 @@ pub struct SequenceSource {
     info: Arc<SourceInfo>,
     files: Vec<PathBuf>,
     next: usize,
-    max_pixels: u64,
+    options: ImageOptions,
+    warnings: Vec<SourceWarning>,
 }
 
 impl SequenceSource {
     /// The sequence of the files that `spec` lists.
-    pub fn new(spec: &SourceSpec, ordinal: usize, max_pixels: u64) -> Self {
+    pub fn new(spec: &SourceSpec, ordinal: usize, options: &ImageOptions) -> Self {
         let info = SourceInfo {
             ordinal,
             path: spec.path.clone(),
@@ -26,7 +27,7 @@ impl SequenceSource {
             frame_rate: None,
             attributes: Default::default(),
         };
-        Self { info: Arc::new(info), files: spec.files.clone(), next: 0, max_pixels }
+        Self { info: Arc::new(info), files: spec.files.clone(), next: 0, options: *options, warnings: Vec::new() }
     }
 }
 
@@ -39,14 +40,17 @@ impl Source for SequenceSource {
         let Some(file) = self.files.get(self.next) else { return Ok(None) };
         let index = self.next as u64;
         self.next += 1;
-        let image = decode_file(file, self.max_pixels).map_err(|error| error.at(index))?;
-        let file = Some(file.clone());
-        Ok(Some(Frame { source: self.info.clone(), index, timestamp: None, file, pixels: image.into(), physical: None, stored: None }))
+        let picture = decode_file(file, &self.options).map_err(|error| error.at(index))?;
+        self.warnings.extend(picture.warning(file).map(|warning| warning.at(index)));
+        Ok(Some(picture.into_frame(&self.info, index, None, Some(file.clone()))))
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
         let there = self.next < self.files.len();
         self.next += usize::from(there);
         Ok(there)
+    }
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        std::mem::take(&mut self.warnings)
     }
 }

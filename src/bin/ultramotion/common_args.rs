@@ -13,7 +13,8 @@ pub(crate) struct SourceArgs {
     /// Every Nth frame of each source
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) stride: NonZeroU64,
-    /// Grey window of DICOM images: the file's own, or centre and width (above 0, in units after rescale)
+    /// Grey window: that of a DICOM file itself, or centre and width (above 0, in units after rescale), for DICOM and for images of more
+    /// than 8 bits
     #[arg(long, value_name = "auto|CENTER,WIDTH", default_value = "auto", allow_hyphen_values = true)]
     pub(crate) window: String,
     /// Take numbered files of a folder as separate images, not as the frames of one sequence

@@ -70,7 +70,7 @@ impl SequenceJob<'_> {
         let (size, rate) = (self.options.size, self.options.frame_rate);
         Ok(Writers {
             cine: self.files.dicom.then(|| Cine::new(phantom, &paths.dicom())).transpose()?,
-            video: self.files.mp4.then(|| VideoFile::create(&paths.mp4(), size, Some(rate))).transpose()?,
+            video: self.files.mp4.then(|| VideoFile::create(&paths.mp4(), size, Some(rate), None)).transpose()?,
             truth: TruthFile::create(&paths.truth(), phantom, self.files)?,
         })
     }

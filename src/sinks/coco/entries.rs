@@ -33,6 +33,8 @@ pub(super) struct LightLine<'a> {
     source_info: Option<SourceFacts>,
     #[serde(borrow, default)]
     physical: Option<&'a RawValue>,
+    #[serde(default)]
+    exif_orientation: Option<u8>,
 }
 
 /// The data set's `info`. Nothing in it depends on the time, so that a resumed run writes the same bytes.
@@ -93,6 +95,8 @@ pub(super) struct ImageEntry<'a> {
     timestamp: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     physical: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exif_orientation: Option<u8>,
 }
 
 impl<'a> ImageEntry<'a> {
@@ -112,6 +116,7 @@ impl<'a> ImageEntry<'a> {
             frame_id: moving.then_some(line.frame),
             timestamp: line.timestamp,
             physical: line.physical,
+            exif_orientation: line.exif_orientation,
         }
     }
 }

@@ -26,7 +26,8 @@ pub(crate) use video::VideoFile;
 
 /// A PNG beside each image, each frame of a sequence and each DICOM file of one frame; an MP4 for each video and for each
 /// DICOM cine or series, with one picture a frame. The first picture is shown at 0, each later one as long after it as in
-/// the source. Pictures of another size than the first are scaled to it; odd sides grow by a pixel, as the coding asks.
+/// the source. Pictures of another size than the first are scaled to it; odd sides grow by a pixel, as the coding asks. The video
+/// has the pixels of its source, and shows them in the same shape.
 pub struct OverlaySink {
     layout: Layout,
     writer: ImageWriter,
@@ -67,7 +68,8 @@ impl Sink for OverlaySink {
         if self.video.is_none() {
             self.video = Some(VideoThread::start(self.layout.overlay_video(source), source.frame_rate)?);
         }
-        let picture = Picture { image, result, index: frame.index, time: frame.timestamp };
+        let aspect = frame.physical.as_ref().and_then(|physical| physical.pixel_aspect);
+        let picture = Picture { image, result, index: frame.index, time: frame.timestamp, aspect };
         self.video.as_mut().map_or(Ok(()), |video| video.send(Message::Picture(Box::new(picture))))
     }
 
@@ -92,6 +94,8 @@ struct Picture {
     result: FrameResult,
     index: u64,
     time: Option<Duration>,
+    /// Width and height of a pixel as shown, where they differ.
+    aspect: Option<[u32; 2]>,
 }
 
 enum Message {
@@ -155,7 +159,7 @@ fn encode(path: PathBuf, rate: Option<f64>, messages: &Receiver<Message>) -> Res
                 let canvas = draw::draw(&picture.image, &picture.result);
                 let file = match &mut file {
                     Some(file) => file,
-                    None => file.insert(VideoFile::create(&path, picture.image.size(), rate)?),
+                    None => file.insert(VideoFile::create(&path, picture.image.size(), rate, picture.aspect)?),
                 };
                 file.write(&canvas, picture.index, picture.time)?;
             }

@@ -46,8 +46,9 @@ pub(crate) struct VideoFile {
 }
 
 impl VideoFile {
-    /// Starts a file for pictures of `size`, at `rate` a second where they carry no times.
-    pub(crate) fn create(path: &Path, size: Size, rate: Option<f64>) -> Result<Self, SinkError> {
+    /// Starts a file for pictures of `size`, at `rate` a second where they carry no times, whose pixels are shown in the
+    /// relation `aspect` of width to height where it is given.
+    pub(crate) fn create(path: &Path, size: Size, rate: Option<f64>, aspect: Option<[u32; 2]>) -> Result<Self, SinkError> {
         let target = AtomicFile::create(path)?;
         let size = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
         let rate = rate.filter(|r| r.is_finite() && *r > 0.0).unwrap_or(DEFAULT_RATE).clamp(0.001, 1000.0);
@@ -59,7 +60,7 @@ impl VideoFile {
         })?;
         let (url, folder) = url(target.temporary())?;
         let mut output = format::output_as(&url, "mp4").map_err(failed)?;
-        let encoder = open_encoder(codec, size, rate).map_err(failed)?;
+        let encoder = open_encoder(codec, size, rate, aspect).map_err(failed)?;
         {
             let mut stream = output.add_stream(codec).map_err(failed)?;
             stream.set_parameters(&encoder);
@@ -193,7 +194,7 @@ impl Clock {
     }
 }
 
-fn open_encoder(codec: Codec, size: Size, rate: f64) -> Result<Encoder, AvError> {
+fn open_encoder(codec: Codec, size: Size, rate: f64, aspect: Option<[u32; 2]>) -> Result<Encoder, AvError> {
     // Nominal: MPEG-4 wants a small whole number, and the times in the file are those of the pictures anyway.
     let nominal = rate.round().clamp(1.0, 240.0) as i32;
     let mut context = codec::Context::new_with_codec(codec);
@@ -202,6 +203,9 @@ fn open_encoder(codec: Codec, size: Size, rate: f64) -> Result<Encoder, AvError>
     video.set_width(size.width);
     video.set_height(size.height);
     video.set_format(Pixel::YUV420P);
+    if let Some([Ok(width), Ok(height)]) = aspect.map(|sides| sides.map(i32::try_from)) {
+        video.set_aspect_ratio(Rational::new(width, height));
+    }
     video.set_time_base(Rational::new(1, nominal));
     video.set_frame_rate(Some(Rational::new(nominal, 1)));
     video.set_gop(60);

@@ -50,6 +50,9 @@ pub struct RecordLine<'a> {
     /// Pixel spacing and ultrasound regions, where the source has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub physical: Option<Cow<'a, Physical>>,
+    /// The EXIF orientation (2 to 8) by which the file's picture was turned; boxes and masks are those of the turned one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exif_orientation: Option<u8>,
     /// What was found, best score first.
     #[serde(borrow)]
     pub objects: Vec<ObjectLine<'a>>,
@@ -122,6 +125,7 @@ impl<'a> RecordLine<'a> {
             height: result.size.height,
             source_info: facts.filter(|f| *f != SourceFacts::default()),
             physical: physical.map(Cow::Borrowed),
+            exif_orientation: None,
             objects: result.objects.iter().map(ObjectLine::new).collect::<Option<_>>()?,
         })
     }

@@ -142,7 +142,7 @@ impl Record {
             return Err(SinkError::new(path, problem));
         }
         let facts = (self.open.frames == 0).then(|| facts_of(&frame.source));
-        let Some(line) = write_line(&frame.source, frame.physical.as_deref(), result, facts) else {
+        let Some(line) = line_of(frame, result, facts) else {
             let problem = format!("{}, frame {}: a box or score is not a finite number", frame.source.path.display(), result.index);
             return Err(SinkError::new(path, problem).with_remedy("use --device cpu or a model of full precision"));
         };
@@ -267,11 +267,16 @@ impl Iterator for StoredResults {
 
 /// The line of a frame, with its newline; none if a box or score is not finite, which JSON cannot hold.
 pub fn write_record(source: &SourceInfo, physical: Option<&Physical>, result: &FrameResult) -> Option<String> {
-    write_line(source, physical, result, None)
+    text_of(&RecordLine::new(source, physical, result, None)?)
 }
 
-fn write_line(source: &SourceInfo, physical: Option<&Physical>, result: &FrameResult, facts: Option<SourceFacts>) -> Option<String> {
-    let mut text = serde_json::to_string(&RecordLine::new(source, physical, result, facts)?).ok()?;
+fn line_of(frame: &Frame, result: &FrameResult, facts: Option<SourceFacts>) -> Option<String> {
+    let line = RecordLine::new(&frame.source, frame.physical.as_deref(), result, facts)?;
+    text_of(&RecordLine { exif_orientation: frame.exif_orientation, ..line })
+}
+
+fn text_of(line: &RecordLine<'_>) -> Option<String> {
+    let mut text = serde_json::to_string(line).ok()?;
     text.push('\n');
     Some(text)
 }

@@ -200,7 +200,7 @@ fn frame(
     image: Image,
     physical: Option<Arc<Physical>>,
 ) -> Frame {
-    Frame { source: Arc::clone(info), index, timestamp, file, pixels: image.into(), physical, stored: None }
+    Frame { source: Arc::clone(info), index, timestamp, file, pixels: image.into(), physical, exif_orientation: None, stored: None }
 }
 
 fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame>, SourceError> {
@@ -233,7 +233,7 @@ pub(super) fn physical(file: &DicomFile, frame: u64) -> Option<Arc<Physical>> {
         physical_delta: r.physical_delta,
         physical_units: r.physical_units,
     });
-    let physical = Physical { pixel_spacing_mm: file.pixel_spacing_mm(frame), ultrasound_regions: regions.collect() };
+    let physical = Physical { pixel_spacing_mm: file.pixel_spacing_mm(frame), ultrasound_regions: regions.collect(), pixel_aspect: None };
     (physical != Physical::default()).then(|| Arc::new(physical))
 }
 

@@ -1,7 +1,8 @@
 //! Decoding a still image to 8 bits, grey or RGB, upright.
 
-use super::{jpeg, tiff_pages, webp_animation::WebpAnimation};
+use super::{ImageOptions, Picture, Remark, apng::Apng, grey, jpeg, tiff, webp_animation::WebpAnimation};
 use crate::{
+    dicom::Window,
     frame::{Channels, Image},
     geometry::Size,
     sources::{
@@ -18,13 +19,14 @@ use std::{
 
 /// Decodes the one image of a file.
 ///
-/// Grey stays grey, palettes become RGB. 16 bits become 8 by dividing by 257 and rounding. Alpha is composited over
-/// black. CMYK is converted by the decoder. EXIF orientation is applied.
+/// Grey stays grey, palettes become RGB. 16 bits become 8 by dividing by 257 and rounding, grey of 16 bits by the window
+/// where one was given. Alpha is composited over black. CMYK is converted by the decoder. EXIF orientation is applied.
 ///
 /// # Errors
 /// [`SourceError`] if the file cannot be read, is damaged or cut short, is larger than `max_pixels`, has samples of
-/// floating point, or holds several images.
-pub(in crate::sources) fn decode_file(path: &Path, max_pixels: u64) -> Result<Image, SourceError> {
+/// floating point without a window, or holds several images.
+pub(in crate::sources) fn decode_file(path: &Path, options: &ImageOptions) -> Result<Picture, SourceError> {
+    let max_pixels = options.max_pixels;
     let format = match identify(path)? {
         Contents::Image(format) => format,
         other => return Err(other.refusal(path)),
@@ -40,15 +42,19 @@ pub(in crate::sources) fn decode_file(path: &Path, max_pixels: u64) -> Result<Im
         ImageFormat::Jpeg => {
             let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
             reader.read_to_end(&mut bytes).map_err(cannot)?;
-            jpeg::check_complete(&bytes).map_err(|problem| SourceError::new(path, problem))?;
-            decode(path, Cursor::new(bytes), format, max_pixels)
+            let bytes = jpeg::whole(bytes).map_err(|problem| SourceError::new(path, problem))?;
+            decode(path, Cursor::new(bytes), format, options)
         }
-        ImageFormat::Tiff => match tiff_pages::list(path)?.as_slice() {
-            [page] => tiff_pages::decode(path, *page, max_pixels),
-            pages => Err(several(path, &format!("has {} pages", pages.len()))),
+        ImageFormat::Tiff => match tiff::list(path)? {
+            tiff::Pages { ending: Some(error), .. } => Err(error),
+            tiff::Pages { pages, .. } => match pages.as_slice() {
+                [page] => tiff::decode(path, *page, options),
+                pages => Err(several(path, &format!("has {} pages", pages.len()))),
+            },
         },
         ImageFormat::WebP if WebpAnimation::open(path, max_pixels)?.is_some() => Err(several(path, "is an animation")),
-        _ => decode(path, reader, format, max_pixels),
+        ImageFormat::Png if Apng::open(path, max_pixels)?.is_some() => Err(several(path, "is an animation")),
+        _ => decode(path, reader, format, options),
     }
 }
 
@@ -57,7 +63,8 @@ fn several(path: &Path, what: &str) -> SourceError {
 }
 
 /// Decodes what `reader` holds from its start.
-pub(super) fn decode(path: &Path, reader: impl BufRead + Seek, format: ImageFormat, max_pixels: u64) -> Result<Image, SourceError> {
+fn decode(path: &Path, reader: impl BufRead + Seek, format: ImageFormat, options: &ImageOptions) -> Result<Picture, SourceError> {
+    let max_pixels = options.max_pixels;
     let failed = |e: ImageError| image_error(path, &e, max_pixels);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(max_pixels.saturating_mul(8).saturating_add(64 << 20));
@@ -74,12 +81,13 @@ pub(super) fn decode(path: &Path, reader: impl BufRead + Seek, format: ImageForm
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
-    let image = to_8_bit(image).ok_or_else(|| float_samples(path))?;
-    Ok(oriented(image, orientation))
+    let (image, remark) = to_8_bit(image, options).ok_or_else(|| float_samples(path))?;
+    Ok(Picture { image, orientation: Orientation::NoTransforms, remark }.turned(orientation))
 }
 
 pub(super) fn float_samples(path: &Path) -> SourceError {
-    SourceError::new(path, "its samples are floating point, whose range is not known").with_remedy("convert it to 8 or 16 bits")
+    SourceError::new(path, "its samples are floating point, whose range is not known")
+        .with_remedy("--window CENTER,WIDTH shows grey ones; else convert it to 8 or 16 bits")
 }
 
 pub(super) fn too_large(path: &Path, what: &str, max_pixels: u64) -> SourceError {
@@ -97,25 +105,36 @@ pub(super) fn image_error(path: &Path, error: &ImageError, max_pixels: u64) -> S
 }
 
 /// To 8 bits without alpha; none for floating point.
-pub(in crate::sources) fn to_8_bit(image: DynamicImage) -> Option<Image> {
+pub(in crate::sources) fn to_8_bit(image: DynamicImage, options: &ImageOptions) -> Option<(Image, Option<Remark>)> {
     let size = Size::new(image.width(), image.height());
+    let mut remark = None;
     let (channels, data) = match image {
         DynamicImage::ImageLuma8(pixels) => (Channels::Gray, pixels.into_raw()),
         DynamicImage::ImageRgb8(pixels) => (Channels::Rgb, pixels.into_raw()),
         DynamicImage::ImageLumaA8(pixels) => (Channels::Gray, composite_over_black(&pixels, 2)),
         DynamicImage::ImageRgba8(pixels) => (Channels::Rgb, composite_over_black(&pixels, 4)),
-        DynamicImage::ImageLuma16(pixels) => (Channels::Gray, narrow(&pixels)),
-        DynamicImage::ImageRgb16(pixels) => (Channels::Rgb, narrow(&pixels)),
-        DynamicImage::ImageLumaA16(pixels) => (Channels::Gray, composite_16_over_black(&pixels, 2)),
+        DynamicImage::ImageLuma16(pixels) => {
+            let (shown, about) = grey::grey_16(&pixels, u16::MAX, options.window);
+            remark = about;
+            (Channels::Gray, shown)
+        }
+        DynamicImage::ImageRgb16(pixels) => (Channels::Rgb, grey::narrow(&pixels)),
+        DynamicImage::ImageLumaA16(pixels) => {
+            let (samples, _) = pixels.as_chunks::<2>();
+            let (shown, about) = grey::grey_16(&samples.iter().map(|p| p[0]).collect::<Vec<_>>(), u16::MAX, options.window);
+            remark = about;
+            if let Window::Fixed { .. } = options.window {
+                let alpha = grey::narrow(&samples.iter().map(|p| p[1]).collect::<Vec<_>>());
+                let with_alpha: Vec<u8> = shown.iter().zip(alpha).flat_map(|(&v, a)| [v, a]).collect();
+                (Channels::Gray, composite_over_black(&with_alpha, 2))
+            } else {
+                (Channels::Gray, composite_16_over_black(&pixels, 2))
+            }
+        }
         DynamicImage::ImageRgba16(pixels) => (Channels::Rgb, composite_16_over_black(&pixels, 4)),
         _ => return None,
     };
-    Image::new(size, channels, data)
-}
-
-/// v/257, rounded.
-fn narrow(samples: &[u16]) -> Vec<u8> {
-    samples.iter().map(|&v| ((u32::from(v) + 128) / 257) as u8).collect()
+    Image::new(size, channels, data).map(|image| (image, remark))
 }
 
 /// Pixels of `samples` samples, the last being alpha, as they look over black: each other sample × alpha / 255, rounded.
@@ -131,7 +150,7 @@ pub(in crate::sources) fn composite_over_black(pixels: &[u8], samples: usize) ->
 }
 
 /// As [`composite_over_black`] in 16 bits, narrowed to 8 once at the end.
-fn composite_16_over_black(pixels: &[u16], samples: usize) -> Vec<u8> {
+pub(super) fn composite_16_over_black(pixels: &[u16], samples: usize) -> Vec<u8> {
     const UNIT: u64 = 65_535 * 257;
     let mut data = Vec::with_capacity(pixels.len() / samples * (samples - 1));
     for pixel in pixels.chunks_exact(samples) {
@@ -164,14 +183,6 @@ pub(in crate::sources) fn oriented(image: Image, orientation: Orientation) -> Im
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sixteen_bits_round_to_the_nearest_of_eight() {
-        assert_eq!(narrow(&[0, 128, 129, 257, 385, 386, 65_406, 65_407, 65_535]), [0, 0, 1, 1, 1, 2, 254, 255, 255]);
-        for v in 0..=u16::MAX {
-            assert_eq!(narrow(&[v])[0], (f64::from(v) / 257.0).round() as u8);
-        }
-    }
 
     #[test]
     fn alpha_is_composited_over_black() {

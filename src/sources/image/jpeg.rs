@@ -1,35 +1,119 @@
-//! Whether a JPEG file is all there. The decoder fills what is missing with grey and says nothing.
+//! Whether a JPEG file is all there, and a copy of it without what libjpeg passes over. The decoder fills what is missing
+//! with grey and says nothing.
 
-/// Walks the markers to the end of the image.
+use std::ops::Range;
+
+/// The file as the decoder is to see it: bytes between segments are left out, and where the end marker is missing after
+/// a scan that is whole (often with zeros in its place) it is put there.
 ///
 /// # Errors
 /// What is wrong, where the file ends before the image does.
-pub(super) fn check_complete(bytes: &[u8]) -> Result<(), String> {
-    let early = || format!("the file ends early, after {} bytes", bytes.len());
-    let mut at = 2;
-    loop {
-        let marker = loop {
-            match (bytes.get(at), bytes.get(at + 1)) {
-                (Some(0xff), Some(0xff)) => at += 1,
-                (Some(0xff), Some(&marker)) => break marker,
-                (Some(_), _) => return Err(format!("is damaged at byte {at}: a JPEG marker is missing")),
-                (None, _) => return Err(early()),
+pub(super) fn whole(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    let mut walk = Walk { bytes: &bytes, kept: Vec::new(), from: 0, components: 0, single_scan: false };
+    match walk.to_the_end()? {
+        End::Marker if walk.kept.is_empty() => Ok(bytes),
+        End::Marker => Ok(walk.copy(bytes.len())),
+        End::InScan => walk.with_end_marker().ok_or_else(|| early(bytes.len())),
+    }
+}
+
+fn early(length: usize) -> String {
+    format!("the file ends early, after {length} bytes")
+}
+
+enum End {
+    Marker,
+    /// The coded data of a scan reach to the end of the file.
+    InScan,
+}
+
+/// A walk along the markers.
+struct Walk<'a> {
+    bytes: &'a [u8],
+    /// Parts before `from` that stay, where any was left out.
+    kept: Vec<Range<usize>>,
+    from: usize,
+    /// Of the frame.
+    components: u8,
+    /// Whether the frame is sequential and the last scan has all of its components.
+    single_scan: bool,
+}
+
+impl Walk<'_> {
+    fn to_the_end(&mut self) -> Result<End, String> {
+        let (bytes, mut sequential) = (self.bytes, false);
+        let cut = || early(bytes.len());
+        let mut at = 2;
+        loop {
+            let (marker_at, marker) = self.next_marker(at).ok_or_else(cut)?;
+            if marker_at > at {
+                self.kept.push(self.from..at);
+                self.from = marker_at;
             }
-        };
-        at += 2;
-        match marker {
-            0xd9 => return Ok(()),
-            0x01 | 0xd0..=0xd8 => continue,
-            _ => {}
+            at = marker_at + 2;
+            match marker {
+                0xd9 => return Ok(End::Marker),
+                0x01 | 0xd0..=0xd8 => continue,
+                _ => {}
+            }
+            let length = match bytes.get(at..at + 2) {
+                Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])).max(2),
+                _ => return Err(cut()),
+            };
+            let segment = bytes.get(at + 2..at + length).ok_or_else(cut)?;
+            at += length;
+            match marker {
+                0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                    sequential = matches!(marker, 0xc0 | 0xc1);
+                    self.components = segment.get(5).copied().unwrap_or(0);
+                }
+                0xda => {
+                    self.single_scan = sequential && segment.first() == Some(&self.components);
+                    match end_of_scan(bytes, at) {
+                        Some(end) => at = end,
+                        None => return Ok(End::InScan),
+                    }
+                }
+                _ => {}
+            }
         }
-        let length = match bytes.get(at..at + 2) {
-            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
-            _ => return Err(early()),
-        };
-        at += length.max(2);
-        if marker == 0xda {
-            at = end_of_scan(bytes, at).ok_or_else(early)?;
+    }
+
+    /// Where the next marker is, and which; what is none is passed over, as are fill bytes.
+    fn next_marker(&self, mut at: usize) -> Option<(usize, u8)> {
+        loop {
+            at += self.bytes.get(at..)?.iter().position(|&b| b == 0xff)?;
+            match self.bytes.get(at + 1)? {
+                0xff => at += 1,
+                0x00 => at += 2,
+                &marker => return Some((at, marker)),
+            }
         }
+    }
+
+    /// The file up to `end`, without the parts that were left out.
+    fn copy(&self, end: usize) -> Vec<u8> {
+        let parts = self.kept.iter().cloned().chain([self.from..end]);
+        parts.flat_map(|part| self.bytes.get(part).unwrap_or_default()).copied().collect()
+    }
+
+    /// The file with an end marker after its coded data, zeros after them left out; none if the data are not all there.
+    fn with_end_marker(&self) -> Option<Vec<u8>> {
+        if !self.single_scan {
+            return None;
+        }
+        let end = self.bytes.iter().rposition(|&b| b != 0)? + 1;
+        // The last byte of the data may be zero itself, and 0xff is followed by zero always.
+        let endings = [end, (end + 1).min(self.bytes.len())];
+        endings.into_iter().filter(|&end| end > self.from).find_map(|end| {
+            let mut file = self.copy(end);
+            if file.last() == Some(&0xff) {
+                return None;
+            }
+            file.extend([0xff, 0xd9]);
+            // Strict about data that end before the last block.
+            libjpeg_turbo_rs::decompress(&file).is_ok().then_some(file)
+        })
     }
 }
 

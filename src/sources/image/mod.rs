@@ -1,38 +1,58 @@
-//! Still images: PNG, JPEG, TIFF, BMP, WebP; files of several (TIFF pages, WebP animations) give one frame each.
+//! Still images: PNG, JPEG, TIFF, BMP, WebP; files of several (TIFF pages, animated WebP and PNG) give a frame for each.
 
+mod apng;
 mod decode;
+mod grey;
 mod jpeg;
-mod tiff_pages;
+mod picture;
+mod tiff;
 mod webp_animation;
 
-pub(super) use decode::{composite_over_black, decode_file, oriented, to_8_bit};
+pub use picture::ImageOptions;
+pub(super) use {
+    decode::{composite_over_black, decode_file, oriented, to_8_bit},
+    picture::{Picture, Remark},
+};
 
 use super::{
-    Source, SourceError, SourceSpec,
+    Source, SourceError, SourceSpec, SourceWarning,
     inputs::{Contents, identify},
 };
-use crate::frame::{Frame, Image, SourceInfo, SourceKind};
-use image::ImageFormat;
+use crate::frame::{Frame, SourceInfo, SourceKind};
+use apng::Apng;
+use image::{ImageFormat, metadata::Orientation};
 use std::{path::PathBuf, sync::Arc, time::Duration};
-use tiff_pages::Page;
+use tiff::{Page, Pages};
 use webp_animation::WebpAnimation;
 
-/// A source of one image, of the pages of a TIFF, or of the frames of an animated WebP.
+/// A source of one image, of the pages of a TIFF, or of the frames of an animated WebP or PNG.
 ///
 /// Files of several images have [`SourceKind::Sequence`]. Pages of a TIFF that are thumbnails or masks of others are
-/// left out. Frames of an animation have their time from its start.
+/// left out. Frames of an animation have their time from its start. Of a file that was cut short, what is whole comes
+/// before the error.
 pub struct ImageSource {
     info: Arc<SourceInfo>,
     path: PathBuf,
-    max_pixels: u64,
+    options: ImageOptions,
     next: u64,
     content: Content,
+    /// What comes after the last image of a file that was cut short.
+    ending: Option<SourceError>,
+    warnings: Vec<SourceWarning>,
 }
 
 enum Content {
     Single,
     Pages(Vec<Page>),
-    Animation(Box<WebpAnimation>),
+    Webp(Box<WebpAnimation>),
+    Apng(Box<Apng>),
+}
+
+impl Content {
+    /// Whether each frame builds on the one before.
+    fn is_animation(&self) -> bool {
+        matches!(self, Self::Webp(_) | Self::Apng(_))
+    }
 }
 
 impl ImageSource {
@@ -40,15 +60,24 @@ impl ImageSource {
     ///
     /// # Errors
     /// [`SourceError`] if it cannot be read, is no image, or its directory of pages or frames is broken.
-    pub fn open(spec: &SourceSpec, ordinal: usize, max_pixels: u64) -> Result<Self, SourceError> {
-        let path = spec.path.clone();
+    pub fn open(spec: &SourceSpec, ordinal: usize, options: &ImageOptions) -> Result<Self, SourceError> {
+        let (path, max_pixels) = (spec.path.clone(), options.max_pixels);
+        let mut ending = None;
         let content = match identify(&path)? {
             Contents::Image(ImageFormat::Tiff) => {
-                let pages = tiff_pages::list(&path)?;
-                if pages.len() == 1 { Content::Single } else { Content::Pages(pages) }
+                let Pages { pages, ending: after } = tiff::list(&path)?;
+                ending = after;
+                Content::Pages(pages)
             }
             Contents::Image(ImageFormat::WebP) => match WebpAnimation::open(&path, max_pixels)? {
-                Some(animation) => Content::Animation(Box::new(animation)),
+                Some(animation) => {
+                    ending = animation.ending();
+                    Content::Webp(Box::new(animation))
+                }
+                None => Content::Single,
+            },
+            Contents::Image(ImageFormat::Png) => match Apng::open(&path, max_pixels)? {
+                Some(animation) => Content::Apng(Box::new(animation)),
                 None => Content::Single,
             },
             Contents::Image(_) => Content::Single,
@@ -57,9 +86,10 @@ impl ImageSource {
         let count = match &content {
             Content::Single => 1,
             Content::Pages(pages) => pages.len() as u64,
-            Content::Animation(animation) => animation.frame_count(),
+            Content::Webp(animation) => animation.frame_count(),
+            Content::Apng(animation) => animation.frame_count(),
         };
-        let kind = if count == 1 { SourceKind::Image } else { SourceKind::Sequence };
+        let kind = if count == 1 && ending.is_none() { SourceKind::Image } else { SourceKind::Sequence };
         let info = SourceInfo {
             ordinal,
             path: path.clone(),
@@ -69,17 +99,19 @@ impl ImageSource {
             frame_rate: None,
             attributes: Default::default(),
         };
-        Ok(Self { info: Arc::new(info), path, max_pixels, next: 0, content })
+        Ok(Self { info: Arc::new(info), path, options: *options, next: 0, content, ending, warnings: Vec::new() })
     }
 
-    fn decode(&mut self, index: u64) -> Result<(Image, Option<Duration>), SourceError> {
+    fn decode(&mut self, index: u64) -> Result<(Picture, Option<Duration>), SourceError> {
+        let upright = |image| Picture { image, orientation: Orientation::NoTransforms, remark: None };
         match &mut self.content {
-            Content::Single => decode_file(&self.path, self.max_pixels).map(|image| (image, None)),
+            Content::Single => decode_file(&self.path, &self.options).map(|picture| (picture, None)),
             Content::Pages(pages) => match pages.get(usize::try_from(index).unwrap_or(usize::MAX)) {
-                Some(page) => tiff_pages::decode(&self.path, *page, self.max_pixels).map(|image| (image, None)),
+                Some(page) => tiff::decode(&self.path, *page, &self.options).map(|picture| (picture, None)),
                 None => Err(SourceError::new(&self.path, "has no such page")),
             },
-            Content::Animation(animation) => animation.next(&self.path).map(|(image, at)| (image, Some(at))),
+            Content::Webp(animation) => animation.next(&self.path).map(|(image, at)| (upright(image), Some(at))),
+            Content::Apng(animation) => animation.next(&self.path).map(|(image, at)| (upright(image), Some(at))),
         }
     }
 }
@@ -92,36 +124,39 @@ impl Source for ImageSource {
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
         let count = self.info.frame_count.unwrap_or(0);
         if self.next >= count {
-            return Ok(None);
+            return self.ending.take().map_or(Ok(None), Err);
         }
         let index = self.next;
         self.next += 1;
         match self.decode(index) {
-            Ok((image, timestamp)) => Ok(Some(Frame {
-                source: self.info.clone(),
-                index,
-                timestamp,
-                file: None,
-                pixels: image.into(),
-                physical: None,
-                stored: None,
-            })),
+            Ok((picture, timestamp)) => {
+                let of_several = self.info.kind == SourceKind::Sequence;
+                self.warnings.extend(picture.warning(&self.path).map(|w| if of_several { w.at(index) } else { w }));
+                Ok(Some(picture.into_frame(&self.info, index, timestamp, None)))
+            }
             Err(error) => {
-                // An animation builds each frame on the one before.
-                if matches!(self.content, Content::Animation(_)) {
+                if self.content.is_animation() {
                     self.next = count;
                 }
-                Err(if count > 1 { error.at(index) } else { error })
+                if self.next == count {
+                    // The cut has shown itself in the last page already.
+                    self.ending = None;
+                }
+                Err(if self.info.kind == SourceKind::Sequence { error.at(index) } else { error })
             }
         }
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
-        if matches!(self.content, Content::Animation(_)) {
+        if self.content.is_animation() {
             return self.next_frame().map(|frame| frame.is_some());
         }
         let there = self.next < self.info.frame_count.unwrap_or(0);
         self.next += u64::from(there);
-        Ok(there)
+        if there { Ok(true) } else { self.ending.take().map_or(Ok(false), Err) }
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        std::mem::take(&mut self.warnings)
     }
 }

@@ -1,5 +1,6 @@
 //! What a file holds, by its first bytes.
 
+use super::unread::{self, Unread};
 use crate::{
     dicom,
     sources::{SourceError, video},
@@ -20,6 +21,8 @@ pub(in crate::sources) enum Contents {
     Video,
     /// DICOM.
     Dicom,
+    /// A picture of a format that is not read.
+    Unread(Unread),
     /// Nothing.
     Empty,
     /// Anything else, in words where it was recognised.
@@ -31,7 +34,8 @@ const HEAD: usize = 4096;
 /// Bytes that suffice for FFmpeg to tell stream formats without a signature.
 const PROBE: u64 = 65_536;
 
-const IMAGE_EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "tif", "tiff", "bmp", "webp", "dib"];
+const IMAGE_EXTENSIONS: [&str; 16] =
+    ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "bmp", "webp", "dib", "heic", "heif", "avif", "jp2", "jxl"];
 const VIDEO_EXTENSIONS: [&str; 22] = [
     "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "wmv", "asf", "flv", "ogv", "gif", "3gp", "mxf",
     "h264", "hevc", "ivf",
@@ -87,7 +91,7 @@ fn by_signature(head: &[u8]) -> Option<Contents> {
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => ImageFormat::Tiff,
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => ImageFormat::WebP,
         _ if is_bmp() => ImageFormat::Bmp,
-        _ => return None,
+        _ => return unread::recognised(head).map(Contents::Unread),
     };
     Some(Contents::Image(format))
 }
@@ -116,6 +120,9 @@ pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 impl Contents {
     /// The error for a file that was asked for and holds nothing of use.
     pub(in crate::sources) fn refusal(&self, path: &Path) -> SourceError {
+        if let Self::Unread(Unread { name, remedy }) = self {
+            return SourceError::new(path, format!("is {name}, which is not read")).with_remedy(*remedy);
+        }
         let problem = match self {
             Self::Empty => "is empty (0 bytes)".to_owned(),
             Self::Other(Some(name)) => format!("its content is {name}, not an image, a video or DICOM"),

@@ -31,7 +31,9 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>) -> Found {
             Ok(Contents::Image(_)) => images.push(Numbered { path, problem: None }),
             Ok(Contents::Video) => placed.push((path.clone(), Ok(Draft::file(path, SourceKind::Video, Some(root))))),
             Ok(Contents::Dicom) => dicom.push(path),
-            Ok(other) if contents::looks_like_image(&path) => images.push(Numbered { problem: Some(other.refusal(&path)), path }),
+            Ok(other) if matches!(other, Contents::Unread(_)) || contents::looks_like_image(&path) => {
+                images.push(Numbered { problem: Some(other.refusal(&path)), path })
+            }
             Ok(other) if contents::looks_like_input(&path) => placed.push((path.clone(), Err(other.refusal(&path)))),
             Ok(_) => ignored.push(path),
             Err(error) if contents::looks_like_image(&path) => images.push(Numbered { problem: Some(error), path }),

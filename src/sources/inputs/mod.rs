@@ -7,6 +7,7 @@ mod names;
 mod natural;
 mod numbered;
 mod pattern;
+mod unread;
 
 pub(super) use contents::{Contents, identify};
 

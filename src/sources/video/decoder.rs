@@ -3,15 +3,19 @@
 use super::{
     VideoOptions,
     clock::Clock,
-    display_matrix, gpu,
-    input::{Read1, VideoInput},
+    complaints::Complaints,
+    display_matrix,
+    ending::Missing,
+    gpu,
+    input::{Opened, Read1, VideoInput, unequal},
     pixels::Converter,
 };
 use crate::{
     engine::{Attachment, VideoDevice},
     frame::Pixels,
-    sources::{SourceError, image::oriented},
+    sources::{SourceError, SourceWarning, image::oriented},
 };
+use image::metadata::Orientation;
 use std::{collections::BTreeSet, mem, path::PathBuf, sync::Arc, time::Duration};
 use video_rs::ffmpeg::{
     Error, Packet,
@@ -41,7 +45,7 @@ pub(super) struct VideoDecoder {
     index: u64,
     losses: Losses,
     stage: Stage,
-    /// A damaged packet, until the next one shows that it is not the last.
+    /// A damaged packet, or one that is cut should it be the last, until the next one shows that it is not.
     held: Option<Packet>,
     /// Whether the file was cut short: by the container's account, or because its last packet is not all there.
     cut_short: bool,
@@ -49,6 +53,22 @@ pub(super) struct VideoDecoder {
     decoded_until: Option<i64>,
     /// What ended the reading early.
     ending: Option<SourceError>,
+    /// Hears of damage, where the decoder is to stop at the first.
+    watches: Option<Complaints>,
+    /// Whether it met it.
+    met_damage: bool,
+    /// Frames and errors up to this number have been given out by another decoder.
+    beyond: u64,
+    warning: Option<SourceWarning>,
+}
+
+/// What decoding came to.
+pub(super) enum Step {
+    /// A frame's number and time.
+    Frame(u64, Duration),
+    /// Damage was met after so many frames, and is not gone into.
+    Damage(u64),
+    End,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,14 +92,35 @@ struct Losses {
 }
 
 impl VideoDecoder {
-    /// A decoder on `device`, or on the CPU where none is given.
+    /// A decoder on `device`, or on the CPU where none is given. One on the CPU stops at the first damage.
     pub(super) fn new(path: PathBuf, input: VideoInput, options: &VideoOptions, device: Option<&VideoDevice>) -> Result<Self, SourceError> {
-        let (decoder, attachment) = input.decoder(&path, options, device)?;
+        Self::with(path, input, options, device, device.is_none())
+    }
+
+    /// A decoder on one thread of the CPU that goes on where damage is; the first `given` frames, and their errors, have
+    /// been given out.
+    pub(super) fn beyond(given: u64, path: PathBuf, input: VideoInput, options: &VideoOptions) -> Result<Self, SourceError> {
+        let options = VideoOptions { threads: 1, ..options.clone() };
+        Ok(Self { beyond: given, ..Self::with(path, input, &options, None, false)? })
+    }
+
+    fn with(
+        path: PathBuf,
+        input: VideoInput,
+        options: &VideoOptions,
+        device: Option<&VideoDevice>,
+        watches: bool,
+    ) -> Result<Self, SourceError> {
+        let Opened { decoder, attachment, complaints } = input.decoder(&path, options, device, watches)?;
         Ok(Self {
+            watches: complaints,
+            met_damage: false,
+            beyond: 0,
+            warning: None,
             device: device.cloned().zip(attachment),
             max_pixels: options.max_pixels,
             clock: input.clock(),
-            cut_short: input.facts().missing_from.is_some(),
+            cut_short: input.facts().missing.is_some(),
             held: None,
             path,
             input,
@@ -95,19 +136,41 @@ impl VideoDecoder {
         })
     }
 
-    /// Decodes the next frame and gives its number and time; none at the end. Its picture is made by [`Self::picture`].
-    pub(super) fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
+    /// What is to be said of the stream when it has ended.
+    pub(super) fn take_warning(&mut self) -> Option<SourceWarning> {
+        self.warning.take()
+    }
+
+    /// Decodes the next frame. Its picture is made by [`Self::picture`].
+    pub(super) fn advance(&mut self) -> Result<Step, SourceError> {
         loop {
+            let step = self.step();
+            let is_known = match &step {
+                Ok(Step::Frame(index, _)) => *index < self.beyond,
+                Err(error) => error.frame.is_some_and(|index| index < self.beyond),
+                Ok(Step::Damage(_) | Step::End) => false,
+            };
+            if !is_known {
+                return step;
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, SourceError> {
+        loop {
+            if self.watches.as_ref().is_some_and(|watch| self.met_damage || watch.heard()) {
+                return Ok(Step::Damage(self.index));
+            }
             if self.losses.due > 0 {
                 self.losses.due -= 1;
                 return Err(self.lost("is lost: its data are damaged"));
             }
             if self.frame_is_waiting {
                 self.frame_is_waiting = false;
-                return self.hand_out().map(Some);
+                return self.hand_out();
             }
             if self.stage == Stage::Ended {
-                return self.ending.take().map_or(Ok(None), Err);
+                return self.ending.take().map_or(Ok(Step::End), Err);
             }
             match self.decoder.receive_frame(&mut self.frame) {
                 // Neither does any frame after it.
@@ -118,9 +181,14 @@ impl VideoDecoder {
                 }
                 Err(Error::Other { errno: EAGAIN }) if self.stage == Stage::Reading => self.feed(),
                 Err(Error::Eof | Error::Other { errno: EAGAIN }) => self.end(),
-                Err(_) => self.losses.unplaced += 1,
+                Err(_) => self.meet_damage(),
             }
         }
+    }
+
+    fn meet_damage(&mut self) {
+        self.met_damage = true;
+        self.losses.unplaced += 1;
     }
 
     /// The device it decodes on.
@@ -136,8 +204,7 @@ impl VideoDecoder {
 
     /// The pixels of the frame that [`Self::advance`] gave last; those on a device can be had once.
     pub(super) fn picture(&mut self, index: u64) -> Result<Pixels, SourceError> {
-        let matrix = self.frame.side_data(side_data::Type::DisplayMatrix);
-        let orientation = matrix.map_or(self.input.facts().orientation, |data| display_matrix::orientation(data.data()));
+        let orientation = self.orientation();
         let wrong = |problem| SourceError::new(&self.path, problem).at(index);
         match &self.device {
             Some((device, attachment)) if attachment.is_on_device(&self.frame) => {
@@ -149,15 +216,34 @@ impl VideoDecoder {
         }
     }
 
-    fn hand_out(&mut self) -> Result<(u64, Duration), SourceError> {
-        let time = self.clock.time(self.frame.timestamp(), self.index == 0);
+    /// What makes the frame that [`Self::advance`] gave last upright.
+    fn orientation(&self) -> Orientation {
+        let matrix = self.frame.side_data(side_data::Type::DisplayMatrix);
+        matrix.map_or(self.input.facts().orientation, |data| display_matrix::orientation(data.data()))
+    }
+
+    /// The shape of the pixels of that frame, upright: what the container states counts before what the stream does.
+    pub(super) fn pixel_aspect(&self) -> Option<[u32; 2]> {
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        let ratio = self.frame.aspect_ratio();
+        let [width, height] = self.input.facts().pixel_aspect.or_else(|| unequal(ratio.numerator(), ratio.denominator()))?;
+        let lies = matches!(self.orientation(), Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH);
+        Some(if lies { [height, width] } else { [width, height] })
+    }
+
+    fn hand_out(&mut self) -> Result<Step, SourceError> {
         let arrived_damaged = self.frame.pts().is_some_and(|pts| self.losses.damaged.contains(&pts));
-        if arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors() {
+        let is_damaged = arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors();
+        if is_damaged && self.watches.is_some() {
+            return Ok(Step::Damage(self.index));
+        }
+        let time = self.clock.time(self.frame.timestamp(), self.index == 0);
+        if is_damaged {
             return Err(self.lost("is damaged"));
         }
         let index = self.index;
         self.index += 1;
-        Ok((index, time))
+        Ok(Step::Frame(index, time))
     }
 
     fn lost(&mut self, problem: &str) -> SourceError {
@@ -184,7 +270,7 @@ impl VideoDecoder {
             match self.input.read() {
                 Read1::Packet(packet) => {
                     let sent_one = self.held.take().map(|held| self.send(&held)).is_some();
-                    if packet.is_corrupt() {
+                    if packet.is_corrupt() || self.input.holds_last() {
                         self.held = Some(packet);
                     } else {
                         return self.send(&packet);
@@ -197,7 +283,7 @@ impl VideoDecoder {
                     damaged_in_a_row += 1;
                     // In a file that was cut short it is the end that is met, not damage.
                     if !self.cut_short && damaged_in_a_row == 1 {
-                        self.losses.unplaced += 1;
+                        self.meet_damage();
                     }
                 }
                 Read1::Damaged => {
@@ -209,10 +295,22 @@ impl VideoDecoder {
                     self.ending = Some(SourceError::new(&self.path, format!("cannot be read further: {error}")));
                     break;
                 }
-                Read1::End => {
-                    self.cut_short |= self.held.take().is_some();
-                    break;
-                }
+                Read1::End => match self.held.take() {
+                    // The end comes once more.
+                    Some(held) if !held.is_corrupt() && self.input.has_last() => return self.send(&held),
+                    Some(_) => {
+                        self.cut_short = true;
+                        break;
+                    }
+                    None => {
+                        if !self.cut_short && self.input.may_lack_an_end() {
+                            let problem = "the file ends with the data of its last picture, which may lack their end";
+                            let remedy = "see whether the last frame is whole, or fetch the file again";
+                            self.warning = Some(SourceWarning::new(&self.path, problem).with_remedy(remedy));
+                        }
+                        break;
+                    }
+                },
             }
         }
         self.stage = Stage::Draining;
@@ -224,6 +322,7 @@ impl VideoDecoder {
 
     fn send(&mut self, packet: &Packet) {
         if packet.is_corrupt() {
+            self.met_damage = true;
             self.losses.damaged.extend(packet.pts());
         }
         self.decoded_until = packet.dts().map(|dts| dts.saturating_add(packet.duration().max(0)));
@@ -231,7 +330,7 @@ impl VideoDecoder {
         self.losses.forget_oldest();
         match self.decoder.send_packet(packet) {
             Ok(()) | Err(Error::Eof | Error::Other { errno: EAGAIN }) => {}
-            Err(_) => self.losses.unplaced += 1,
+            Err(_) => self.meet_damage(),
         }
     }
 
@@ -243,12 +342,12 @@ impl VideoDecoder {
             self.losses.due += unplaced;
         }
         if self.ending.is_none() && self.cut_short {
-            let length = self.input.facts().missing_from.map(|end| format!(": it ought to have {end} bytes")).unwrap_or_default();
+            let lacks = self.input.facts().missing.unwrap_or(Missing::Rest);
             let missing = match self.index {
                 0 => "no frame of it can be decoded".to_owned(),
                 n => format!("the frames after the first {n} are missing"),
             };
-            self.ending = Some(SourceError::new(&self.path, format!("the file ends early{length}; {missing}")));
+            self.ending = Some(SourceError::new(&self.path, format!("{lacks}; {missing}")));
         }
         if self.ending.is_none() && self.index == 0 && self.losses.due == 0 {
             self.ending = Some(SourceError::new(&self.path, "its video stream has no frame that can be decoded"));

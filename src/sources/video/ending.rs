@@ -1,19 +1,52 @@
 //! Whether a container says that it is longer than its file: the demuxers take a file that was cut short for one that ends.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use super::streams;
+use std::{
+    fmt,
+    io::{self, Read, Seek, SeekFrom},
+};
 
 /// Most boxes or elements of the top level that are looked at.
 const MAX_BOXES: usize = 100_000;
 
-/// How many bytes the container has by its own account, where that is more than the file has. Knows MP4/MOV, Matroska/WebM
-/// and AVI; leaves the position of `file` anywhere.
+/// What a file lacks that its container speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It ought to have so many bytes.
+    UpTo(u64),
+    /// It ends inside of something.
+    Rest,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpTo(end) => write!(f, "the file ends early: it ought to have {end} bytes"),
+            Self::Rest => write!(f, "the file ends early"),
+        }
+    }
+}
+
+/// What the file lacks by its container's own account. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, FLV, IVF, AV1, Y4M, DV and
+/// transport streams; leaves
+/// the position of `file` anywhere.
 ///
 /// # Errors
 /// What reading gives.
-pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
+pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<Missing>> {
     let length = file.seek(SeekFrom::End(0))?;
     let head = read_at::<16, _>(file, 0)?;
     let declared = match &head {
+        [b'G', b'I', b'F', b'8', ..] => return Ok(streams::gif_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'O', b'g', b'g', b'S', ..] => return Ok(streams::ogg_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'F', b'L', b'V', 1, ..] => return Ok(streams::flv_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'D', b'K', b'I', b'F', ..] => return Ok(streams::ivf_is_cut(file, length)?.then_some(Missing::Rest)),
+        [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => streams::asf_end(file)?,
+        [0x12, 0x00, ..] => streams::obu_end(file, length)?,
+        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', ..] => return Ok(streams::y4m_is_cut(file, length)?.then_some(Missing::Rest)),
+        [0x06, 0x0e, 0x2b, 0x34, ..] => streams::mxf_end(file)?,
+        [0x1f, 0x07, 0x00, _, ..] => return Ok(streams::dv_is_cut(&head, length).then_some(Missing::Rest)),
+        _ if streams::transport_is_cut(file, length)? => return Ok(Some(Missing::Rest)),
         [b'R', b'I', b'F', b'F', size @ .., b'A', b'V', b'I', b' ', _, _, _, _] => riff_end(size),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => matroska_end(file)?,
         [_, _, _, _, b'f', b't', b'y', b'p', ..]
@@ -22,11 +55,11 @@ pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<u6
         | [_, _, _, _, b'w', b'i', b'd', b'e', ..] => iso_end(file, length)?,
         _ => None,
     };
-    Ok(declared.filter(|&end| end > length))
+    Ok(declared.filter(|&end| end > length).map(Missing::UpTo))
 }
 
 /// Bytes at a place, zeros after the end of the file.
-fn read_at<const N: usize, R: Read + Seek>(file: &mut R, at: u64) -> io::Result<[u8; N]> {
+pub(super) fn read_at<const N: usize, R: Read + Seek>(file: &mut R, at: u64) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     file.seek(SeekFrom::Start(at))?;
     let mut filled = 0;
@@ -71,7 +104,7 @@ fn iso_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>>
     Ok(Some(at))
 }
 
-/// End of the Segment that follows the EBML header; none where its size is unknown, as in live recordings.
+/// End of the Segment that follows the EBML header; where its size is unknown, as in live recordings, that of its last part.
 fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
     let mut at = 4;
     let Some((header, bytes)) = ebml_size(&read_at::<8, _>(file, at)?) else { return Ok(None) };
@@ -83,7 +116,10 @@ fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
             [0xec, ..] => (1, false),
             _ => return Ok(None),
         };
-        let Some((size, bytes)) = head.get(id_bytes..).and_then(ebml_size) else { return Ok(None) };
+        let Some((size, bytes)) = head.get(id_bytes..).and_then(ebml_size) else {
+            let size_bytes = head.get(id_bytes).map_or(0, |first| u64::from(first.leading_zeros()) + 1);
+            return if is_segment { streams::parts_end(file, at + id_bytes as u64 + size_bytes) } else { Ok(None) };
+        };
         at = at.saturating_add(id_bytes as u64 + bytes).saturating_add(size);
         if is_segment {
             return Ok(Some(at));
@@ -93,7 +129,7 @@ fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
 }
 
 /// A variable-length size and the bytes it takes; none if unknown (all ones).
-fn ebml_size(bytes: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn ebml_size(bytes: &[u8]) -> Option<(u64, u64)> {
     let first = *bytes.first()?;
     let count = first.leading_zeros() as usize + 1;
     if count > 8 {
@@ -110,7 +146,13 @@ mod tests {
     use std::io::Cursor;
 
     fn missing(bytes: &[u8]) -> Option<u64> {
-        missing_from(&mut Cursor::new(bytes)).unwrap()
+        match missing_from(&mut Cursor::new(bytes)).unwrap() {
+            Some(Missing::UpTo(end)) => Some(end),
+            other => {
+                assert_eq!(other, None);
+                None
+            }
+        }
     }
 
     #[test]
@@ -127,7 +169,9 @@ mod tests {
         let matroska = b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x84abcd";
         assert_eq!(missing(matroska), None);
         assert_eq!(missing(&matroska[..14]), Some(16));
-        assert_eq!(missing(b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xffab"), None);
+        // Of unknown size, with a cluster of unknown size in it that holds a block of four bytes.
+        let live = b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff\x1f\x43\xb6\x75\xff\xa3\x84abcd";
+        assert_eq!((missing(live), missing(&live[..26])), (None, Some(30)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! FFmpeg set up once, and its probe.
 
+use super::complaints;
 use std::{ffi::CStr, sync::Once};
 use video_rs::ffmpeg::{self, ffi};
 
@@ -57,6 +58,7 @@ pub(super) fn set_up() {
         // Registers nothing since FFmpeg 4: it cannot fail.
         let _ = ffmpeg::init();
         ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
+        complaints::set_up();
     });
 }
 

@@ -1,6 +1,14 @@
 //! A container opened: its main video stream, what it states, and its packets.
 
-use super::{VideoOptions, clock::Clock, display_matrix, ending, ffmpeg::DEMUXERS, ffmpeg::set_up};
+use super::{
+    VideoOptions,
+    clock::Clock,
+    complaints::Complaints,
+    display_matrix,
+    ending::{self, Missing},
+    ffmpeg::{DEMUXERS, set_up},
+    transport::{Extent, Transport},
+};
 use crate::{
     engine::{Attachment, VideoDevice},
     sources::SourceError,
@@ -12,7 +20,10 @@ use std::{
 };
 use video_rs::ffmpeg::{
     Dictionary, Error, Packet, Stream,
-    codec::{self, packet::side_data},
+    codec::{
+        self, Id,
+        packet::{self, side_data},
+    },
     decoder,
     ffi::AVPixelFormat,
     format::{
@@ -35,8 +46,10 @@ pub(super) struct Facts {
     pub(super) frame_rate: Option<f64>,
     /// What makes its frames upright.
     pub(super) orientation: Orientation,
-    /// How many bytes the file ought to have, where it has fewer.
-    pub(super) missing_from: Option<u64>,
+    /// Width and height of a pixel as shown, in relation, where the container states that they differ.
+    pub(super) pixel_aspect: Option<[u32; 2]>,
+    /// What the file lacks by its container's account.
+    pub(super) missing: Option<Missing>,
 }
 
 /// An opened container.
@@ -44,6 +57,20 @@ pub(super) struct VideoInput {
     input: Input,
     stream: usize,
     facts: Facts,
+    /// For a transport stream: a second reader of it.
+    transport: Option<Transport>,
+    /// Whether the last packet was called corrupt.
+    suspect: bool,
+    /// Where the last packet stands in the file.
+    position: Option<u64>,
+}
+
+/// A decoder that was opened.
+pub(super) struct Opened {
+    pub(super) decoder: decoder::Video,
+    /// What ties it to a device; lives longer than it.
+    pub(super) attachment: Option<Attachment>,
+    pub(super) complaints: Option<Complaints>,
 }
 
 /// What reading a packet gave.
@@ -61,19 +88,25 @@ impl VideoInput {
     pub(super) fn open<R: Read + Seek + Send + 'static>(path: &Path, mut stream: R) -> Result<Self, SourceError> {
         set_up();
         let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
-        let missing_from = ending::missing_from(&mut stream).map_err(cannot)?;
+        let missing = ending::missing_from(&mut stream).map_err(cannot)?;
         stream.rewind().map_err(cannot)?;
         let mut options = Dictionary::new();
         options.set("format_whitelist", &DEMUXERS.join(","));
         let input = StreamIo::from_read_seek_with_capacity(stream, BUFFER)
             .and_then(|io| format::input_from_stream(io, None, Some(options)))
-            .map_err(|e| cannot_open(path, e, missing_from))?;
+            .map_err(|e| cannot_open(path, e, missing))?;
         let Some(stream) = main_stream(&input) else {
             return Err(SourceError::new(path, "has no video stream"));
         };
         let index = stream.index();
-        let facts = Facts { missing_from, ..facts_of(&input, &stream) };
-        Ok(Self { input, stream: index, facts })
+        let facts = Facts { missing, ..facts_of(&input, &stream) };
+        Ok(Self { input, stream: index, facts, transport: None, suspect: false, position: None })
+    }
+
+    /// The same, with a second reader of what the first read, by which packets are judged that FFmpeg calls corrupt.
+    pub(super) fn judged_by<R: Read + Seek + Send + 'static>(self, second: R) -> Self {
+        let is_transport = self.input.format().name().split(',').any(|name| name == "mpegts");
+        Self { transport: is_transport.then(|| Transport::new(second)), ..self }
     }
 
     pub(super) fn facts(&self) -> &Facts {
@@ -94,25 +127,28 @@ impl VideoInput {
         (parameters.id(), Pixel::from(format))
     }
 
-    /// A decoder for the stream, on `device` where one is given. The second lives longer than the first.
+    /// A decoder for the stream, on `device` where one is given. It is heard where it `watches` for
+    /// damage.
     pub(super) fn decoder(
         &self,
         path: &Path,
         options: &VideoOptions,
         device: Option<&VideoDevice>,
-    ) -> Result<(decoder::Video, Option<Attachment>), SourceError> {
-        let cut_short = self.facts.missing_from;
+        watches: bool,
+    ) -> Result<Opened, SourceError> {
+        let cut_short = self.facts.missing;
         let failed = |e: Error| match cut_short {
             Some(_) => cannot_open(path, e, cut_short),
             None => SourceError::new(path, format!("its video stream cannot be decoded: {e}")),
         };
         let stream = self.input.stream(self.stream).ok_or_else(|| failed(Error::StreamNotFound))?;
         let parameters = stream.parameters();
-        let Some(codec) = decoder::find(parameters.id()) else {
+        let parameters_id = parameters.id();
+        let Some(codec) = decoder::find(parameters_id) else {
             if cut_short.is_some() {
                 return Err(failed(Error::DecoderNotFound));
             }
-            return Err(SourceError::new(path, format!("is coded as {:?}, which this FFmpeg has no decoder for", parameters.id()))
+            return Err(SourceError::new(path, format!("is coded as {:?}, which this FFmpeg has no decoder for", parameters_id))
                 .with_remedy("convert it to H.264, or install an FFmpeg that decodes it"));
         };
         let mut decoder = codec::Context::from_parameters(parameters).map_err(failed)?.decoder();
@@ -123,9 +159,14 @@ impl VideoInput {
         // The device decodes one picture after the other: threads would only hold more of them.
         let threads = if device.is_some() { 1 } else { options.threads };
         settings.set("threads", &if threads == 0 { "auto".to_owned() } else { threads.min(64).to_string() });
+        // Its data are never wrong for the decoder, and threads make of damaged ones what chance has it.
+        if parameters_id == Id::VP8 {
+            settings.set("threads", "1");
+        }
         settings.set("max_pixels", &options.max_pixels.min(i32::MAX as u64).to_string());
-        let opened = decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)?;
-        Ok((opened, attachment))
+        let complaints = watches.then(|| Complaints::of(&mut decoder));
+        let decoder = decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)?;
+        Ok(Opened { decoder, attachment, complaints })
     }
 
     /// A clock for the stream.
@@ -136,12 +177,45 @@ impl VideoInput {
         Clock::new(tick, (start != i64::MIN).then_some(start), self.facts.frame_rate)
     }
 
+    /// The packet, marked as corrupt if its data are not whole: of a transport stream the one that FFmpeg marks and the one
+    /// after it, since a parser that gives out a picture when the next begins puts the mark on the picture before.
+    fn judged(&mut self, mut packet: Packet) -> Packet {
+        let marked = packet.is_corrupt();
+        self.position = u64::try_from(packet.position()).ok();
+        if (marked || self.suspect)
+            && let (Some(transport), Some(position)) = (&mut self.transport, self.position)
+            && let Ok(extent) = transport.extent(position)
+        {
+            let (flags, corrupt) = (packet.flags(), packet::Flags::CORRUPT);
+            packet.set_flags(if extent == Extent::Broken { flags | corrupt } else { flags - corrupt });
+        }
+        self.suspect = marked;
+        packet
+    }
+
+    /// Whether the last packet is not all there where the file was cut short, without a mark of FFmpeg.
+    pub(super) fn holds_last(&self) -> bool {
+        self.facts.missing.is_some() && (self.transport.is_some() || self.input.format().name() == "dv")
+    }
+
+    /// Whether the last packet is all there nevertheless.
+    pub(super) fn has_last(&mut self) -> bool {
+        let (Some(transport), Some(position)) = (&mut self.transport, self.position) else { return false };
+        transport.extent(position).is_ok_and(|extent| extent == Extent::Whole)
+    }
+
+    /// Whether the data of the last packet may lack their end: they are those of a transport stream, which ends with them.
+    pub(super) fn may_lack_an_end(&mut self) -> bool {
+        let (Some(transport), Some(position)) = (&mut self.transport, self.position) else { return false };
+        transport.extent(position).is_ok_and(|extent| extent == Extent::ToTheEnd)
+    }
+
     /// The next packet of the stream.
     pub(super) fn read(&mut self) -> Read1 {
         loop {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() == self.stream => return Read1::Packet(packet),
+                Ok(()) if packet.stream() == self.stream => return Read1::Packet(self.judged(packet)),
                 Ok(()) => {}
                 Err(Error::Eof) => return Read1::End,
                 Err(Error::InvalidData) => return Read1::Damaged,
@@ -151,9 +225,10 @@ impl VideoInput {
     }
 }
 
-fn cannot_open(path: &Path, error: Error, missing_from: Option<u64>) -> SourceError {
-    match (error, missing_from) {
-        (_, Some(end)) => SourceError::new(path, format!("the file ends early: it ought to have {end} bytes and more of its header")),
+fn cannot_open(path: &Path, error: Error, missing: Option<Missing>) -> SourceError {
+    match (error, missing) {
+        (_, Some(missing @ Missing::UpTo(_))) => SourceError::new(path, format!("{missing} and more of its header")),
+        (_, Some(missing)) => SourceError::new(path, format!("{missing}: its header is not all there")),
         (Error::InvalidData | Error::Eof, None) => SourceError::new(path, "its header is damaged or the file ends early"),
         (error, None) => SourceError::new(path, format!("cannot be opened: {error}")),
     }
@@ -175,5 +250,22 @@ fn facts_of(input: &Input, stream: &Stream<'_>) -> Facts {
     let frame_count = u64::try_from(stream.frames()).ok().filter(|n| *n > 0).or(estimated);
     let matrix = stream.side_data().find(|data| data.kind() == side_data::Type::DisplayMatrix);
     let orientation = matrix.map_or(Orientation::NoTransforms, |data| display_matrix::orientation(data.data()));
-    Facts { frame_count, frame_rate, orientation, missing_from: None }
+    Facts { frame_count, frame_rate, orientation, pixel_aspect: pixel_aspect(stream), missing: None }
+}
+
+#[allow(unsafe_code)]
+fn pixel_aspect(stream: &Stream<'_>) -> Option<[u32; 2]> {
+    // SAFETY: reads a field of a live stream.
+    let ratio = unsafe { (*stream.as_ptr()).sample_aspect_ratio };
+    unequal(ratio.num, ratio.den)
+}
+
+/// The relation of two sides in its lowest terms; none if they are equal or unknown.
+pub(super) fn unequal(width: i32, height: i32) -> Option<[u32; 2]> {
+    let (width, height) = (u32::try_from(width).ok().filter(|n| *n > 0)?, u32::try_from(height).ok().filter(|n| *n > 0)?);
+    let (mut divisor, mut rest) = (width, height);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (width != height).then_some([width / divisor, height / divisor])
 }

@@ -4,6 +4,7 @@
 //! so its FFmpeg bindings (`video_rs::ffmpeg`) are used directly.
 
 mod clock;
+mod complaints;
 mod decoder;
 mod display_matrix;
 mod ending;
@@ -12,23 +13,26 @@ mod gpu;
 mod input;
 mod pixels;
 mod scaler;
+mod streams;
 mod support;
+mod transport;
 
 pub use gpu::VideoPicture;
 pub use support::{VideoSupport, video_support};
 
 pub(super) use ffmpeg::{Probe, probe};
 
-use super::{DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceError, SourceOptions, SourceSpec};
+use super::{DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceError, SourceOptions, SourceSpec, SourceWarning};
 use crate::frame::{Frame, Physical, SourceInfo, SourceKind};
-use decoder::VideoDecoder;
+use decoder::{Step, VideoDecoder};
 use input::VideoInput;
 use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
 
 /// How a video is decoded.
 #[derive(Debug, Clone)]
 pub struct VideoOptions {
-    /// Threads of a decoder on the CPU, and of the conversion of its frames to RGB; 0 is one for each core. The pixels do not depend on it.
+    /// Threads of a decoder on the CPU, and of the conversion of its frames to RGB; 0 is one for each core. Neither frames nor
+    /// errors depend on it: a stream in which damage shows is decoded anew from its start, on one thread.
     pub threads: usize,
     /// Largest frame that is decoded, in pixels.
     pub max_pixels: u64,
@@ -64,7 +68,7 @@ impl From<&SourceOptions> for VideoOptions {
 /// - Times are the frames' own, from that of the first frame. Where the file has none, or one that goes backwards, the time
 ///   is the one before and one nominal frame (1/25 s where the file states no rate).
 /// - Rotations and flips of the display matrix are applied, in steps of 90°. The shape of pixels (sample aspect ratio)
-///   is not: a frame has the pixels of the file. Fields of interlaced video are not separated.
+///   is not: a frame has the pixels of the file, and [`Physical::pixel_aspect`]. Fields of interlaced video are not separated.
 /// - YCbCr becomes RGB with the matrix and range that the frame states, BT.601 and limited range where it states none,
 ///   as FFmpeg does; grey formats stay grey; more than 8 bits are narrowed; alpha is composited over black. Each frame
 ///   has its own size. Neither transfer function nor primaries are converted.
@@ -79,6 +83,9 @@ pub struct VideoSource {
     /// None once nothing more can come.
     decoder: Option<VideoDecoder>,
     decoding: Decoding,
+    warnings: Vec<SourceWarning>,
+    /// The frame at which damage was met, while no error has come of it.
+    concealed: Option<u64>,
 }
 
 /// Opens a video from its start.
@@ -102,7 +109,11 @@ impl VideoSource {
         let path = spec.path.clone();
         let open = move || {
             let file = File::open(&path).map_err(|e| SourceError::new(&path, format!("cannot be read: {e}")))?;
-            VideoInput::open(&path, file)
+            let input = VideoInput::open(&path, file)?;
+            Ok(match File::open(&path) {
+                Ok(second) => input.judged_by(second),
+                Err(_) => input,
+            })
         };
         let info = SourceInfo {
             ordinal,
@@ -128,7 +139,8 @@ impl VideoSource {
         options: &VideoOptions,
     ) -> Result<Self, SourceError> {
         let (path, bytes) = (info.path.clone(), Arc::new(bytes));
-        let open = move || VideoInput::open(&path, Cursor::new(SharedBytes(bytes.clone())));
+        let reader = move || Cursor::new(SharedBytes(bytes.clone()));
+        let open = move || Ok(VideoInput::open(&path, reader())?.judged_by(reader()));
         Self::new(Box::new(open), info, physical, options)
     }
 
@@ -145,17 +157,32 @@ impl VideoSource {
         };
         let decoder = VideoDecoder::new(info.path.clone(), input, options, device)?;
         let options = options.clone();
-        Ok(Self { info: Arc::new(info), physical, open, options, decoder: Some(decoder), decoding })
+        Ok(Self { info: Arc::new(info), physical, open, options, decoder: Some(decoder), decoding, warnings: Vec::new(), concealed: None })
     }
 
     /// The next frame's number and time. Where the device gives it up at the first frame, all is decoded anew on the CPU, which works
-    /// with more threads; at a later one, as the decoder goes on.
+    /// with more threads; at a later one, as the decoder goes on. Where damage is met, all is decoded anew on one thread.
     fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
         loop {
             let Some(decoder) = &mut self.decoder else { return Ok(None) };
-            let Some((index, time)) = decoder.advance()? else {
-                self.decoder = None;
-                return Ok(None);
+            let step = decoder.advance();
+            if step.is_err() {
+                self.concealed = None;
+            }
+            let (index, time) = match step? {
+                Step::Frame(index, time) => (index, time),
+                Step::Damage(given) => {
+                    self.decoder = None;
+                    self.concealed = Some(given);
+                    self.decoder = Some(VideoDecoder::beyond(given, self.info.path.clone(), (self.open)()?, &self.options)?);
+                    continue;
+                }
+                Step::End => {
+                    self.warnings.extend(decoder.take_warning());
+                    self.warnings.extend(self.concealed.take().map(|from| concealed(&self.info, from)));
+                    self.decoder = None;
+                    return Ok(None);
+                }
             };
             let Some(reason) = decoder.refusal().filter(|_| self.decoding.on_gpu) else { return Ok(Some((index, time))) };
             if self.options.decode == Decode::Gpu {
@@ -167,6 +194,14 @@ impl VideoSource {
                 return Ok(Some((index, time)));
             }
             self.decoder = Some(VideoDecoder::new(self.info.path.clone(), (self.open)()?, &self.options, None)?);
+        }
+    }
+
+    /// Keeps the shape of pixels with the physical facts.
+    fn note_aspect(&mut self, aspect: Option<[u32; 2]>) {
+        if self.physical.as_ref().and_then(|physical| physical.pixel_aspect) != aspect {
+            let others = self.physical.as_deref().cloned().unwrap_or_default();
+            self.physical = Some(Arc::new(Physical { pixel_aspect: aspect, ..others })).filter(|p| **p != Physical::default());
         }
     }
 
@@ -186,6 +221,11 @@ impl Drop for VideoSource {
     }
 }
 
+fn concealed(info: &SourceInfo, from: u64) -> SourceWarning {
+    let problem = "its coded data are damaged from about this frame on, and the decoder concealed it";
+    SourceWarning::new(&info.path, problem).at(from).with_remedy("look at the frames that follow, or fetch the file again")
+}
+
 fn not_on_gpu(info: &SourceInfo, reason: &str) -> SourceError {
     SourceError::new(&info.path, format!("cannot be decoded on the GPU: {reason}"))
         .with_remedy("use --decode auto or --decode cpu, or convert it to H.264 of 8 bits in 4:2:0 and run on a CUDA device")
@@ -200,9 +240,11 @@ impl Source for VideoSource {
         let next = self.working(|source| {
             let Some((index, timestamp)) = source.advance()? else { return Ok(None) };
             let Some(decoder) = &mut source.decoder else { return Ok(None) };
-            Ok(Some((index, timestamp, decoder.picture(index)?)))
+            let aspect = decoder.pixel_aspect();
+            Ok(Some((index, timestamp, aspect, decoder.picture(index)?)))
         })?;
-        let Some((index, timestamp, pixels)) = next else { return Ok(None) };
+        let Some((index, timestamp, aspect, pixels)) = next else { return Ok(None) };
+        self.note_aspect(aspect);
         Ok(Some(Frame {
             source: self.info.clone(),
             index,
@@ -210,6 +252,7 @@ impl Source for VideoSource {
             file: None,
             pixels,
             physical: self.physical.clone(),
+            exif_orientation: None,
             stored: None,
         }))
     }
@@ -220,5 +263,9 @@ impl Source for VideoSource {
 
     fn decoding(&self) -> Option<&Decoding> {
         Some(&self.decoding)
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        std::mem::take(&mut self.warnings)
     }
 }
