@@ -209,7 +209,11 @@ fn what_d_fine_seg_says_of_its_checkpoints_is_read() {
     }
     authors.insert("decoder.classifier.weight".to_owned(), Tensor::ones(1, DType::F32, &Device::Cpu).unwrap());
     write(&authors, meta([352, 320], false, "sem_seg"));
-    assert!(load(&path, None, None).unwrap_err().contains("is a model for semantic segmentation (D-FINE-seg, task sem_seg), which finds no boxes"));
+    assert!(
+        load(&path, None, None)
+            .unwrap_err()
+            .contains("is a model for semantic segmentation (D-FINE-seg, task sem_seg), which finds no boxes")
+    );
 }
 
 #[test]
@@ -249,7 +253,10 @@ fn inspect_has_fields_and_names_the_family_and_the_file() {
     assert_eq!(json["model"]["family"], "dfine");
     assert_eq!(json["model"]["size"], "n");
     assert_eq!(json["model"]["classes"], serde_json::json!(["0", "1", "2"]));
-    assert_eq!(json["model"]["input"], serde_json::json!({ "width": 640, "height": 640, "channels": 3, "assumed": true, "source": "assumed" }));
+    assert_eq!(
+        json["model"]["input"],
+        serde_json::json!({ "width": 640, "height": 640, "channels": 3, "assumed": true, "source": "assumed" })
+    );
     assert_eq!(json["model"]["prefix"], "model.");
     assert_eq!(json["file"]["tensor_count"], authors.len());
     assert_eq!(json["file"]["dtypes"], serde_json::json!({ "F32": authors.len() }));
@@ -261,7 +268,10 @@ fn inspect_has_fields_and_names_the_family_and_the_file() {
     let folder = dir.path().join("hub");
     let told = ultramotion(&["models", "inspect", folder.to_str().unwrap()]);
     let told_text = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told_text.contains(r#"model: D-FINE-N, 3 classes (bone, "Zyste, groß", needle tip), input 320x320 with 3 channels"#), "{told_text}");
+    assert!(
+        told_text.contains(r#"model: D-FINE-N, 3 classes (bone, "Zyste, groß", needle tip), input 320x320 with 3 channels"#),
+        "{told_text}"
+    );
     assert_eq!(told.status.code(), Some(0));
 
     // A configuration that does not fit is that of a D-FINE all the same; the message begins with its path.
@@ -286,12 +296,17 @@ fn inspect_has_fields_and_names_the_family_and_the_file() {
     let preprocessor = folder.join("preprocessor_config.json");
     fs::write(&preprocessor, r#"{"size": {"longest_edge": 1333}}"#).unwrap();
     let error = load(&folder, None, None).unwrap_err();
-    assert_eq!(error, format!("{}: size: {{\"longest_edge\": 1333}} is not supported: height and width are expected", preprocessor.display()));
+    assert_eq!(
+        error,
+        format!("{}: size: {{\"longest_edge\": 1333}} is not supported: height and width are expected", preprocessor.display())
+    );
 
     let other = dir.path().join("other.safetensors");
     saved(&Tensors::from([("conv1.weight".to_owned(), Tensor::ones(1, DType::F32, &Device::Cpu).unwrap())]), "", &other);
     let told = ultramotion(&["models", "inspect", other.to_str().unwrap()]);
-    assert!(String::from_utf8_lossy(&told.stdout).contains("other.safetensors: neither D-FINE nor MobileSAM (tensors such as conv1.weight)"));
+    assert!(
+        String::from_utf8_lossy(&told.stdout).contains("other.safetensors: neither D-FINE nor MobileSAM (tensors such as conv1.weight)")
+    );
     assert_eq!(told.status.code(), Some(1));
 }
 
@@ -303,7 +318,10 @@ fn labels_come_from_data_yaml_coco_and_json_too() {
     for (name, text) in [
         ("data.yaml", "train: images\nval: images\nnc: 3\nnames:\n  0: bone\n  1: 'Zyste, groß'\n  2: needle tip\n"),
         ("list.yaml", "names: [bone, \"Zyste, groß\", needle tip]\n"),
-        ("coco.json", r#"{"images": [], "annotations": [{"id": 1, "bbox": [1, 2, 3, 4]}], "categories": [{"id": 9, "name": "needle tip"}, {"id": 1, "name": "bone"}, {"id": 4, "name": "Zyste, groß"}]}"#),
+        (
+            "coco.json",
+            r#"{"images": [], "annotations": [{"id": 1, "bbox": [1, 2, 3, 4]}], "categories": [{"id": 9, "name": "needle tip"}, {"id": 1, "name": "bone"}, {"id": 4, "name": "Zyste, groß"}]}"#,
+        ),
         ("list.json", r#"["bone", "Zyste, groß", "needle tip"]"#),
     ] {
         let file = dir.path().join(name);

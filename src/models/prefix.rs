@@ -57,7 +57,8 @@ pub(super) fn find<'a, T: Copy + Ord>(
     let mut found: BTreeMap<&str, BTreeSet<T>> = BTreeMap::new();
     for name in names.clone() {
         for (kind, mark) in marks {
-            let place = name.match_indices(mark).find(|(at, _)| name.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with('.')));
+            let place =
+                name.match_indices(mark).find(|(at, _)| name.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with('.')));
             if let Some(prefix) = place.and_then(|(at, _)| name.get(..at)) {
                 found.entry(prefix).or_default().insert(*kind);
             }

@@ -6,8 +6,10 @@ mod decode;
 mod dicom;
 mod image;
 mod inputs;
+mod renamed;
 mod selection;
 mod sequence;
+mod stated;
 mod video;
 mod warning;
 
@@ -17,8 +19,10 @@ pub use self::{
 };
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{DicomGroup, DicomGrouping, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
+pub use renamed::{Alias, Aliases, Renamed, hidden};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
+pub use stated::stated_frames;
 pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};
 pub use warning::SourceWarning;
 
@@ -98,6 +102,15 @@ pub struct SourceOptions {
     pub max_pixels: u64,
     /// How DICOM is read.
     pub dicom: DicomOptions,
+    /// Neutral names of sources.
+    pub aliases: Option<Arc<Aliases>>,
+}
+
+impl SourceOptions {
+    /// The alias of a source; none where it has its own name.
+    pub(crate) fn alias(&self, spec: &SourceSpec) -> Option<&Alias> {
+        self.aliases.as_ref()?.of(spec)
+    }
 }
 
 /// Default of [`SourceOptions::max_pixels`]: 16,384 × 8,192.
@@ -112,6 +125,7 @@ impl Default for SourceOptions {
             decode_threads: 0,
             max_pixels: DEFAULT_MAX_PIXELS,
             dicom: DicomOptions::default(),
+            aliases: None,
         }
     }
 }
@@ -122,6 +136,12 @@ impl Default for SourceOptions {
 /// [`SourceError`] if the file cannot be opened or its header cannot be read. Frames that turn out bad later give their
 /// errors from [`Source::next_frame`].
 pub fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+    let Some(alias) = options.alias(spec) else { return open_named(spec, ordinal, options) };
+    let source = open_named(spec, ordinal, options).map_err(|error| alias.error(spec, error))?;
+    Ok(Box::new(Renamed::new(source, spec, alias)))
+}
+
+fn open_named(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
     let source: Box<dyn Source> = match spec.kind {
         SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, options.max_pixels)?),
         SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, options.max_pixels)),

@@ -257,7 +257,11 @@ mod tests {
     #[test]
     fn what_is_unknown_is_answered_with_what_is_known() {
         for (text, role, expected) in [
-            ("dfine-n-obj365", Role::Detector, "neither a file nor the name of a model; did you mean dfine-s-obj365, dfine-m-obj365, dfine-l-obj365"),
+            (
+                "dfine-n-obj365",
+                Role::Detector,
+                "neither a file nor the name of a model; did you mean dfine-s-obj365, dfine-m-obj365, dfine-l-obj365",
+            ),
             ("dfine-xx", Role::Detector, "neither a file nor the name of a model; did you mean dfine-x? `ultramotion models list`"),
             ("dfine", Role::Detector, "dfine-s-obj2coco"),
             ("", Role::Segmenter, "mobile-sam, mobile-sam-safetensors"),

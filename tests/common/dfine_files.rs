@@ -43,8 +43,14 @@ const PARTS: &[(&str, &str)] = &[
     (".fc1.", ".linear1."),
     (".fc2.", ".linear2."),
 ];
-const BLOCKS: &[(&str, &str)] =
-    &[(".conv1.", ".cv1."), (".csp_rep1.", ".cv2.0."), (".conv2.", ".cv2.1."), (".csp_rep2.", ".cv3.0."), (".conv3.", ".cv3.1."), (".conv4.", ".cv4.")];
+const BLOCKS: &[(&str, &str)] = &[
+    (".conv1.", ".cv1."),
+    (".csp_rep1.", ".cv2.0."),
+    (".conv2.", ".cv2.1."),
+    (".csp_rep2.", ".cv3.0."),
+    (".conv3.", ".cv3.1."),
+    (".conv4.", ".cv4."),
+];
 
 /// The tensors of [`hub_model`] as the authors' code saves them.
 pub fn authors_names(tensors: &Tensors) -> Tensors {
@@ -78,7 +84,8 @@ fn authors_name(name: &str) -> String {
     }
     if name.contains("_blocks.") {
         // Only the part after the block's number: bottlenecks have a conv1 of their own.
-        let (from, to) = BLOCKS.iter().find(|(from, _)| name.splitn(4, '.').nth(3).is_some_and(|rest| format!(".{rest}").starts_with(from))).unwrap();
+        let (from, to) =
+            BLOCKS.iter().find(|(from, _)| name.splitn(4, '.').nth(3).is_some_and(|rest| format!(".{rest}").starts_with(from))).unwrap();
         name = name.replacen(from, to, 1);
     }
     name

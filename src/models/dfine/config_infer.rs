@@ -2,7 +2,8 @@
 
 use super::{
     config::{
-        ConfigError, ConfigFile, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, PositionOrder, StageConfig,
+        ConfigError, ConfigFile, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, PositionOrder,
+        StageConfig,
     },
     config_json::ASSUMED_INPUT,
     hgnetv2::OUTPUT_STRIDE,

@@ -2,8 +2,8 @@
 
 use super::{
     config::{
-        ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, PositionOrder,
-        StageConfig,
+        ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource,
+        PositionOrder, StageConfig,
     },
     preprocessor::Preprocessor,
 };

@@ -1,6 +1,7 @@
 //! Names of the classes.
 
 use super::labels_file::{self, Names};
+use crate::text::counted;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Microsoft COCO's 80 classes, in the order of the detector's outputs.
@@ -20,7 +21,7 @@ pub struct Labels {
 #[derive(Debug, thiserror::Error)]
 pub enum LabelsError {
     /// Neither the checkpoint nor the user names the classes, and no built-in list has as many.
-    #[error("{origin}: {} without names; give them with --labels FILE, one name a line", plural(*classes, "class", "classes"))]
+    #[error("{origin}: {} without names; give them with --labels FILE, one name a line", counted(*classes, "class"))]
     Missing {
         /// The checkpoint.
         origin: String,
@@ -28,11 +29,7 @@ pub enum LabelsError {
         classes: usize,
     },
     /// More or fewer names than classes.
-    #[error(
-        "{origin}: {}, but the detector has {}; a name for each class is expected",
-        plural(*names, "name", "names"),
-        plural(*classes, "class", "classes")
-    )]
+    #[error("{origin}: {}, but the detector has {}; a name for each class is expected", counted(*names, "name"), counted(*classes, "class"))]
     Count {
         /// The file of names.
         origin: String,
@@ -59,11 +56,6 @@ pub enum LabelsError {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-/// A number with the word for what it counts.
-fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 impl Labels {
@@ -171,7 +163,10 @@ mod tests {
         let labels = Labels::resolve("x.pth", 3, Some(("names.txt", given.clone())), Some(&own)).unwrap();
         assert_eq!(&**labels.get(1).unwrap(), "vessel");
         let error = |classes, given| Labels::resolve("x.pth", classes, given, None).unwrap_err().to_string();
-        assert_eq!(error(4, Some(("names.txt", given))), "names.txt: 3 names, but the detector has 4 classes; a name for each class is expected");
+        assert_eq!(
+            error(4, Some(("names.txt", given))),
+            "names.txt: 3 names, but the detector has 4 classes; a name for each class is expected"
+        );
         assert!(error(3, None).contains("x.pth: 3 classes without names; give them with --labels FILE"));
         assert!(error(1, None).contains("x.pth: 1 class without names"));
     }

@@ -281,7 +281,8 @@ mod tests {
     fn aliases_that_multiply_take_no_time() {
         let mut text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for (name, before) in "bcdefghi".chars().zip("abcdefgh".chars()) {
-            text += &format!("{name}: &{name} [*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before}]\n");
+            text +=
+                &format!("{name}: &{name} [*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before}]\n");
         }
         text += "names: *i\n";
         let start = std::time::Instant::now();

@@ -39,7 +39,10 @@ mod tests {
         assert_eq!(of(&None::<bool>), "null");
         assert_eq!(of(&"rt_detr"), "rt_detr");
         assert_eq!(of(&[3, 6]), "[3, 6]");
-        assert_eq!(of(&BTreeMap::from([("longest_edge", Some(1333)), ("shortest_edge", None)])), r#"{"longest_edge": 1333, "shortest_edge": null}"#);
+        assert_eq!(
+            of(&BTreeMap::from([("longest_edge", Some(1333)), ("shortest_edge", None)])),
+            r#"{"longest_edge": 1333, "shortest_edge": null}"#
+        );
         assert_eq!(of(&(vec!["a"], 0.5)), r#"[["a"], 0.5]"#);
     }
 }

@@ -229,7 +229,9 @@ mod tests {
         assert_eq!(of(&[name, "pixel_mean"]), Ok(String::new()));
         assert_eq!(of(&["net.sam.image_encoder.patch_embed.seq.0.c.weight", "net.sam.pixel_mean"]), Ok("net.sam.".to_owned()));
         assert!(of(&["model.image_encoder.patch_embed.seq.0.c.weight", "loss.w"]).unwrap_err().contains("prefix model.,"));
-        assert!(of(&["image_encoder.pos_embed", "x"]).unwrap_err().starts_with("sam.pth: not a MobileSAM checkpoint (segment anything with"));
+        assert!(
+            of(&["image_encoder.pos_embed", "x"]).unwrap_err().starts_with("sam.pth: not a MobileSAM checkpoint (segment anything with")
+        );
         assert!(of(&["backbone.stem.x"]).unwrap_err().contains("tensors such as backbone.stem.x"));
     }
 }

@@ -23,7 +23,7 @@ use super::{DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceEr
 use crate::frame::{Frame, Physical, SourceInfo, SourceKind};
 use decoder::VideoDecoder;
 use input::VideoInput;
-use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
+use std::{fs::File, io::Cursor, path::Path, sync::Arc, time::Duration};
 
 /// How a video is decoded.
 #[derive(Debug, Clone)]
@@ -79,6 +79,11 @@ pub struct VideoSource {
     /// None once nothing more can come.
     decoder: Option<VideoDecoder>,
     decoding: Decoding,
+}
+
+/// Frames that the container states to have; none where it states none, or cannot be opened.
+pub(super) fn stated_frames(path: &Path) -> Option<u64> {
+    VideoInput::open(path, File::open(path).ok()?).ok()?.facts().frame_count
 }
 
 /// Opens a video from its start.
