@@ -326,7 +326,7 @@ pub(crate) enum ModelsCommand {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// Time the models and the pipeline on the first frames of this; without it on a test picture with forced objects
-    #[arg(value_name = "INPUT", help_heading = "Input")]
+    #[arg(value_name = "INPUT", help_heading = "Input", display_order = 0)]
     pub(crate) positional: Vec<PathBuf>,
     /// The same as INPUT; those of --input come first
     #[arg(short, long, value_name = "PATH", help_heading = "Input")]

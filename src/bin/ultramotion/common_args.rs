@@ -10,7 +10,7 @@ use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input}
 #[command(next_help_heading = "Input")]
 pub(crate) struct SourceArgs {
     /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list on stdin; repeatable
-    #[arg(value_name = "INPUT", required_unless_present = "input")]
+    #[arg(value_name = "INPUT", required_unless_present = "input", display_order = 0)]
     positional: Vec<PathBuf>,
     /// The same as INPUT; those of --input come first
     #[arg(short, long, value_name = "PATH")]
@@ -48,7 +48,7 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "A..B")]
     pub(crate) frames: Option<String>,
     /// After an input that cannot be read: go on with the next, or end the run
-    #[arg(long, value_enum, default_value = "skip")]
+    #[arg(long, value_enum, value_name = "ACTION", default_value = "skip")]
     pub(crate) on_error: OnError,
     /// Write DICOM attributes that identify the patient into outputs
     #[arg(long)]

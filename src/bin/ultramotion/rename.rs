@@ -75,8 +75,10 @@ impl Key {
         if bytes.len() as u64 > MAX_KEY {
             return Err(broken(format!("is longer than {MAX_KEY} bytes")));
         }
-        if bytes.is_empty() {
-            return Ok(());
+        match bytes.last() {
+            None => return Ok(()),
+            Some(b'\n') => {}
+            Some(_) => return Err(broken("ends in the middle of a line".to_owned())),
         }
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
         let mut rows = Vec::new();

@@ -46,7 +46,8 @@ impl State {
     /// Shows the frames of all sources.
     fn show(&self) {
         if let Some(all) = self.all.as_ref().filter(|all| !all.is_hidden()) {
-            all.set_length(self.progress.total().0);
+            // Without any length the bar would be full.
+            all.set_length(self.progress.total().0.max(1));
             all.set_position(self.progress.done());
             all.set_message(self.progress.text());
         }
