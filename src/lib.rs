@@ -1,7 +1,7 @@
 //! Finds and outlines things in moving images, ultrasound first: D-FINE detects, MobileSAM segments, on Candle.
 //!
 //! The layers, lowest first; a module uses only those above it in this list (`tests/layering.rs` holds that):
-//! [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`matching`], [`phantom`], [`eval`],
+//! [`text`], [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`matching`], [`phantom`], [`eval`],
 //! [`pipeline`], [`audit`].
 
 pub mod audit;
@@ -17,4 +17,5 @@ pub mod phantom;
 pub mod pipeline;
 pub mod sinks;
 pub mod sources;
+pub mod text;
 pub mod weights;

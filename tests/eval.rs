@@ -174,11 +174,11 @@ fn predictions_that_cannot_be_compared_are_refused() {
         (whole_with("/annotations/0/score", json!(null)), "annotation 1 (image 7): it has no score; is this ground truth?"),
         (
             whole_with("/images/0/file_name", json!("out/other.png")),
-            "1 of its 2 images are not in the ground truth: out/other.png; give --common",
+            "1 image is not in the ground truth, of 2 in it: out/other.png; give --common",
         ),
         (whole_with("/images/1/file_name", json!("000000.png")), "could be several"),
         (whole_with("/images/0/width", json!(200)), "out/frames/000000.png is 200×80, and 100×80 in the ground truth"),
-        (whole_with("/images", json!([whole()["images"][0]])), "1 of the ground truth's 2 images are not in it: frames/000001.png"),
+        (whole_with("/images", json!([whole()["images"][0]])), "1 image of the ground truth is not in it, of 2: frames/000001.png"),
         (whole_with("/categories/0/name", json!("Bone")), "objects of categories that the ground truth does not have: Bone"),
         (json!({ "images": whole()["images"], "annotations": [], "categories": [] }), "objects of categories that it does not have: bone"),
         (json!("text"), "holds no COCO predictions"),

@@ -7,21 +7,25 @@ use std::{
 
 /// Module, modules it may use. A module may always use itself.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("text", &[]),
     ("geometry", &[]),
     ("frame", &["geometry"]),
-    ("engine", &[]),
+    ("engine", &["text"]),
     ("ops", &["engine"]),
-    ("models", &["ops", "geometry"]),
+    ("models", &["ops", "geometry", "text"]),
     ("weights", &["engine"]),
-    ("dicom", &["geometry"]),
-    ("sources", &["frame", "geometry", "dicom", "engine"]),
-    ("sinks", &["frame", "geometry", "dicom"]),
+    ("dicom", &["geometry", "text"]),
+    ("sources", &["frame", "geometry", "dicom", "engine", "text"]),
+    ("sinks", &["frame", "geometry", "dicom", "text"]),
     ("matching", &["frame", "geometry", "ops"]),
     ("phantom", &["frame", "geometry"]),
-    ("eval", &["matching"]),
-    ("pipeline", &["geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"]),
+    ("eval", &["matching", "text"]),
+    (
+        "pipeline",
+        &["text", "geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"],
+    ),
     // Frames and sources only to run the pipeline over them, sinks for its outputs' folder.
-    ("audit", &["engine", "pipeline", "sources", "sinks"]),
+    ("audit", &["engine", "pipeline", "sources", "sinks", "text"]),
 ];
 
 /// Crate as written in code, places (below `src/`) that may name it.
@@ -30,6 +34,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["bin/"]),
     ("indicatif", &["bin/"]),
     ("ctrlc", &["bin/"]),
+    ("console", &["bin/"]),
+    ("csv", &["bin/"]),
     ("cudarc", &["engine/", "ops/cuda/", "audit/"]),
     ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),

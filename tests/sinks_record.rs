@@ -111,7 +111,8 @@ fn any_result_comes_back_in_every_bit() {
             physical_delta: Some([0.005, 1.0 / 3.0]),
             physical_units: Some([3, 3]),
         };
-        let physical = Physical { pixel_spacing_mm: Some([0.1, 0.2]), ultrasound_regions: vec![region], pixel_aspect: None };
+        let physical =
+            Physical { pixel_spacing_mm: Some([0.1, 0.2]), ultrasound_regions: vec![region], pixel_aspect: None, sop_instance_uid: None };
         let line = write_record(&source(&name), (round % 2 == 0).then_some(&physical), &result).unwrap();
         assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "one line");
         let back = read_record(&line).unwrap();

@@ -7,6 +7,7 @@ use super::{
     table::{before_and_after, bound, bytes, class_name, compared_rows, kind_name, measured, memory_name},
     verdict::{Holds, Verdict},
 };
+use crate::text::counted;
 use std::fmt::Write;
 
 const STYLE: &str = "\
@@ -30,11 +31,11 @@ pub fn to_html(report: &AuditReport) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width\"/>\
          <title>ultramotion audit: {verdict}</title><style>{STYLE}</style></head>\n<body>\n\
          <h1>Audit: <span class=\"{class}\">{verdict}</span></h1>\n\
-         <p>ultramotion {}, {}, device {}, {} frames of warm-up.</p>\n",
+         <p>ultramotion {}, {}, device {}, {} of warm-up.</p>\n",
         escape(&report.version),
         escape(&report.date),
         escape(&report.device),
-        report.warm_up
+        counted(report.warm_up, "frame")
     );
     if !report.not_observed.is_empty() {
         out.push_str("<h2>Not observed</h2>\n<ul>\n");
@@ -73,10 +74,10 @@ fn kpis(report: &AuditReport) -> String {
 fn mode(report: &ModeReport) -> String {
     let l = &report.latency;
     let mut out = format!(
-        "<h2>Mode {}</h2>\n<p>{} frames in {:.1} s. Latency: median {:.2} ms, p90 {:.2}, p99 {:.2}, longest {:.2}. \
+        "<h2>Mode {}</h2>\n<p>{} in {:.1} s. Latency: median {:.2} ms, p90 {:.2}, p99 {:.2}, longest {:.2}. \
          Inputs or frames that failed: {}.</p>\n",
         report.mode.name(),
-        l.frames,
+        counted(l.frames, "frame"),
         report.seconds,
         l.median_ms,
         l.p90_ms,
@@ -85,7 +86,7 @@ fn mode(report: &ModeReport) -> String {
         report.problems
     );
     if let Some(observed) = &report.observed {
-        let _ = writeln!(out, "<p>{}: {} records, {} lost.</p>", escape(&observed.profiler), observed.records, observed.dropped);
+        let _ = writeln!(out, "<p>{}: {}, {} lost.</p>", escape(&observed.profiler), counted(observed.records, "record"), observed.dropped);
         let rows = observed.rows.iter().map(|row| {
             let class = class_name(row.class);
             let class = format!("<td class=\"{class}\">{class}</td>");
@@ -99,7 +100,13 @@ fn mode(report: &ModeReport) -> String {
         for chain in &observed.chains {
             let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
             let stages = (escape(&chain.down), escape(&chain.up));
-            let _ = writeln!(out, "<p>Chain: {down} down in {}, {up} up again in {}, in {} frames.</p>", stages.0, stages.1, chain.frames);
+            let _ = writeln!(
+                out,
+                "<p>Chain: {down} down in {}, {up} up again in {}, in {}.</p>",
+                stages.0,
+                stages.1,
+                counted(chain.frames, "frame")
+            );
         }
         let rows = observed.stages.iter().map(|stage| {
             let (kernels, ms) = (format!("{:.1}", stage.kernels), format!("{:.3}", stage.device_ms));

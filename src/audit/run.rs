@@ -16,6 +16,7 @@ use crate::{
     pipeline::{Cancel, Event, Execution, Mode, Observer, OnError, PipelineError, Plan, Task},
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
+    text::counted,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -266,7 +267,7 @@ fn judge(
     observed.dropped = captured.dropped;
     let mut gaps = captured.gaps;
     if captured.dropped > 0 {
-        gaps.push(format!("{} records: CUPTI had no room for them; audit fewer --frames", captured.dropped));
+        gaps.push(format!("{}: CUPTI had no room; audit fewer --frames", counted(captured.dropped, "record")));
     }
     if observed.per_frame.kernels == 0.0 {
         gaps.push("kernels: CUPTI recorded none in steady state, so its other records cannot be trusted".to_owned());

@@ -6,12 +6,12 @@ use super::{
     report::{AuditReport, ModeReport, Observed},
     verdict::{Holds, Kpi},
 };
-use crate::pipeline::Mode;
+use crate::{pipeline::Mode, text::counted};
 use std::fmt::Write;
 
 /// The audit as text, with line ends.
 pub fn to_text(report: &AuditReport) -> String {
-    let mut out = format!("device {}, {} frames of warm-up\n", report.device, report.warm_up);
+    let mut out = format!("device {}, {} of warm-up\n", report.device, counted(report.warm_up, "frame"));
     let (before, after) = before_and_after(report);
     if let Some(before) = before {
         out.push_str(&comparison(before, after));
@@ -147,9 +147,9 @@ fn comparison(before: &ModeReport, after: &ModeReport) -> String {
 fn mode(report: &ModeReport) -> String {
     let l = &report.latency;
     let mut out = format!(
-        "\n== {}: {} frames in {:.1} s; latency median {:.2} ms, p90 {:.2}, p99 {:.2}, longest {:.2}\n",
+        "\n== {}: {} in {:.1} s; latency median {:.2} ms, p90 {:.2}, p99 {:.2}, longest {:.2}\n",
         report.mode.name(),
-        l.frames,
+        counted(l.frames, "frame"),
         report.seconds,
         l.median_ms,
         l.p90_ms,
@@ -157,10 +157,10 @@ fn mode(report: &ModeReport) -> String {
         l.max_ms
     );
     if report.problems > 0 {
-        let _ = writeln!(out, "{} inputs or frames failed", report.problems);
+        let _ = writeln!(out, "inputs or frames that failed: {}", report.problems);
     }
     if let Some(observed) = &report.observed {
-        let _ = writeln!(out, "{}: {} records, {} lost", observed.profiler, observed.records, observed.dropped);
+        let _ = writeln!(out, "{}: {}, {} lost", observed.profiler, counted(observed.records, "record"), observed.dropped);
         let _ = writeln!(
             out,
             "{:<12}{:<24}{:<12}{:<10}{:>9}{:>14}  why; where",
@@ -169,7 +169,8 @@ fn mode(report: &ModeReport) -> String {
         observed.rows.iter().for_each(|row| out.push_str(&observed_row(row)));
         for chain in &observed.chains {
             let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
-            let _ = writeln!(out, "chain: {down} down in {}, {up} up again in {}, in {} frames", chain.down, chain.up, chain.frames);
+            let _ =
+                writeln!(out, "chain: {down} down in {}, {up} up again in {}, in {}", chain.down, chain.up, counted(chain.frames, "frame"));
         }
         for stage in &observed.stages {
             let (name, kernels, ms) = (&stage.stage, stage.kernels, stage.device_ms);
@@ -179,8 +180,13 @@ fn mode(report: &ModeReport) -> String {
     for graph in &report.graphs {
         let _ = writeln!(
             out,
-            "graph in {}: {} nodes, {} kernels, {} copies to or from the host, {} on the device, {} functions on the host",
-            graph.stage, graph.nodes, graph.kernels, graph.host_copies, graph.device_copies, graph.host_functions
+            "graph in {}: {}, {}, copies to or from the host: {}, on the device: {}, functions on the host: {}",
+            graph.stage,
+            counted(graph.nodes, "node"),
+            counted(graph.kernels, "kernel"),
+            graph.host_copies,
+            graph.device_copies,
+            graph.host_functions
         );
     }
     out.push_str("announced by the engine (its ledger):\n");

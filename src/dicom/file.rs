@@ -177,6 +177,16 @@ impl DicomFile {
         }
     }
 
+    /// Frames that the file states to have: one where it says nothing, none known where what it says is no number above 0.
+    pub fn stated_frames(&self) -> Option<u64> {
+        match self.attributes().text(tags::NUMBER_OF_FRAMES) {
+            Some(_) => {
+                self.attributes().int(tags::NUMBER_OF_FRAMES).and_then(|frames| u64::try_from(frames).ok()).filter(|frames| *frames > 0)
+            }
+            None => Some(1),
+        }
+    }
+
     fn read_attributes(&mut self, mut at: u64) -> Result<()> {
         let limit = self.bytes.len();
         let mut parser = Parser::new(self.encoding);

@@ -8,6 +8,7 @@ use super::{
     syntax::PixelEncoding,
     walk::{Encoding, ITEM, SEQUENCE_END, Span},
 };
+use crate::text::counted;
 use dicom_dictionary_std::tags;
 
 /// A stretch of bytes of the file.
@@ -191,6 +192,7 @@ fn without_table(
         return Ok(starts);
     }
     let offset = fragments.first().map_or(0, |f| f.offset);
-    let problem = format!("{} fragments without an offset table cannot be shared out to {frames} frames", fragments.len());
+    let problem =
+        format!("{} without an offset table cannot be shared out to {}", counted(fragments.len(), "fragment"), counted(frames, "frame"));
     Err(DicomError::structure(offset, problem))
 }

@@ -2,9 +2,10 @@
 //!
 //! Without the user's word only attributes of the lists below are given out: what the image is and how it was made.
 //! None of them is in the basic confidentiality profile (PS3.15 table E.1-1): no names, numbers, dates, places, free
-//! text or instance UIDs. Pixels may show a name all the same; Burned In Annotation is kept for that reason.
+//! text or instance UIDs. Instance UIDs, by which results can be joined to the objects of an archive, can be asked for
+//! alone. Pixels may show a name all the same; Burned In Annotation is kept for that reason.
 
-use super::{attributes::Attributes, file::DicomFile};
+use super::{attributes::Attributes, file::DicomFile, image::DicomOptions};
 use dicom_core::{DataDictionary, Tag, dictionary::DataDictionaryEntry};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use std::collections::BTreeMap;
@@ -55,12 +56,11 @@ const ALLOWED: &[Tag] = &[
     tags::LOSSY_IMAGE_COMPRESSION_METHOD,
 ];
 
+/// Instance UIDs, given out only if the user asked for them or for all that identifies.
+const UIDS: &[Tag] = &[tags::STUDY_INSTANCE_UID, tags::SERIES_INSTANCE_UID, tags::SOP_INSTANCE_UID, tags::FRAME_OF_REFERENCE_UID];
+
 /// Attributes that identify, given out only if the user asked.
 const IDENTIFYING: &[Tag] = &[
-    tags::SOP_INSTANCE_UID,
-    tags::STUDY_INSTANCE_UID,
-    tags::SERIES_INSTANCE_UID,
-    tags::FRAME_OF_REFERENCE_UID,
     tags::PATIENT_NAME,
     tags::PATIENT_ID,
     tags::ISSUER_OF_PATIENT_ID,
@@ -94,14 +94,20 @@ const IDENTIFYING: &[Tag] = &[
 ];
 
 impl DicomFile {
-    /// The attributes outputs may carry, by keyword, several values joined by `\`; with `keep_patient_data` also those
-    /// that identify. `TransferSyntaxUID` is among them.
-    pub fn output_attributes(&self, keep_patient_data: bool) -> BTreeMap<String, String> {
+    /// The attributes outputs may carry, by keyword, several values joined by `\`; those that identify only as `options`
+    /// say. `TransferSyntaxUID` is among them.
+    pub fn output_attributes(&self, options: &DicomOptions) -> BTreeMap<String, String> {
         let a = self.attributes();
-        let more = if keep_patient_data { IDENTIFYING } else { &[] };
-        let mut out: BTreeMap<_, _> = ALLOWED.iter().chain(more).filter_map(|&tag| entry(a, tag)).collect();
+        let uids = if options.gives_uids() { UIDS } else { &[] };
+        let more = if options.keep_patient_data { IDENTIFYING } else { &[] };
+        let mut out: BTreeMap<_, _> = ALLOWED.iter().chain(uids).chain(more).filter_map(|&tag| entry(a, tag)).collect();
         out.insert("TransferSyntaxUID".to_owned(), self.transfer_syntax_uid().to_owned());
         out
+    }
+
+    /// The UID of this instance, if `options` let outputs carry it.
+    pub fn output_instance_uid(&self, options: &DicomOptions) -> Option<String> {
+        options.gives_uids().then(|| self.attributes().text(tags::SOP_INSTANCE_UID))?
     }
 }
 

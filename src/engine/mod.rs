@@ -31,6 +31,8 @@ pub use surface::{Colour, Matrix, Planes, Turn};
 pub use transfer::{Download, Uploads};
 pub use video::{Attachment, Surface, VideoDevice};
 
+use crate::text::counted;
+
 /// The driver refused device memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the driver refused the memory")]
@@ -84,7 +86,7 @@ pub enum EngineError {
         source: MemoryRefused,
     },
     /// The number of threads cannot be set.
-    #[error("{threads} threads: cannot be set: {reason}")]
+    #[error("{}: cannot be set: {reason}", counted(*threads, "thread"))]
     Threads {
         /// How many.
         threads: usize,

@@ -3,6 +3,7 @@
 //! is made of them.
 
 use super::{Engine, EngineError, Stage};
+use crate::text::counted_are;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -82,7 +83,7 @@ pub enum ParamsError {
         of: usize,
     },
     /// Tensors that no part of the model read.
-    #[error("{origin}: {} not part of the model: {}; the checkpoint is of another model", count(names.len()), shorten(names))]
+    #[error("{origin}: {} not part of the model: {}; the checkpoint is of another model", counted_are(names.len(), "tensor"), shorten(names))]
     Unknown {
         /// The checkpoint.
         origin: String,
@@ -107,10 +108,6 @@ pub enum ParamsError {
         /// Candle's own error.
         source: Box<candle_core::Error>,
     },
-}
-
-fn count(tensors: usize) -> String {
-    if tensors == 1 { "1 tensor is".to_owned() } else { format!("{tensors} tensors are") }
 }
 
 fn shorten(names: &[String]) -> String {

@@ -71,7 +71,7 @@ pub struct SourceInfo {
     pub attributes: std::collections::BTreeMap<String, String>,
 }
 
-/// Physical facts kept with a frame.
+/// Physical facts kept with a frame, and which DICOM instance it is of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Physical {
     /// Row and column spacing in millimetres: between rows (y) first, as DICOM's Pixel Spacing.
@@ -81,6 +81,9 @@ pub struct Physical {
     pub pixel_aspect: Option<[u32; 2]>,
     /// DICOM's Sequence of Ultrasound Regions.
     pub ultrasound_regions: Vec<UltrasoundRegion>,
+    /// DICOM's SOP Instance UID of the frame's file; never there unless the user asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sop_instance_uid: Option<String>,
 }
 
 /// An item of DICOM's Sequence of Ultrasound Regions.

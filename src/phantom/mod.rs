@@ -301,7 +301,12 @@ impl Phantom {
             physical_delta: Some([mm / 10.0; 2]),
             physical_units: Some([3, 3]),
         });
-        Physical { pixel_spacing_mm: Some([mm; 2]), ultrasound_regions: region.into_iter().collect(), pixel_aspect: None }
+        Physical {
+            pixel_spacing_mm: Some([mm; 2]),
+            ultrasound_regions: region.into_iter().collect(),
+            pixel_aspect: None,
+            sop_instance_uid: None,
+        }
     }
 
     fn view_index(&self, index: u32) -> usize {

@@ -11,9 +11,11 @@ use crate::{
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
+    text::counted,
 };
 use serde::Serialize;
 use std::{
+    cell::Cell,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -35,6 +37,25 @@ pub struct StageTiming {
     pub min_ms: f64,
     /// Work items a second at the median time.
     pub per_second: f64,
+    /// Objects a frame in the mean, where the whole pipeline was timed: without any the segmenter has nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<f64>,
+}
+
+/// The mean number of objects of the frames that were timed.
+#[derive(Debug, Default)]
+struct Found(Cell<(usize, usize)>);
+
+impl Found {
+    fn add(&self, objects: usize) {
+        let (frames, all) = self.0.get();
+        self.0.set((frames + 1, all + objects));
+    }
+
+    fn noted(&self, timing: StageTiming) -> StageTiming {
+        let (frames, all) = self.0.get();
+        StageTiming { objects: (frames > 0).then(|| all as f64 / frames as f64), ..timing }
+    }
 }
 
 /// How a benchmark repeats.
@@ -82,6 +103,7 @@ impl Bench {
             p99_ms: at(0.99),
             min_ms: at(0.0),
             per_second: 1e3 / median_ms,
+            objects: None,
         }))
     }
 
@@ -117,11 +139,14 @@ impl Bench {
         let times = super::StageTimes::default();
         let mut turn = frames.iter().cycle();
         let (mut detecting, mut segmenting) = (GraphCache::default(), GraphCache::default());
-        self.time("pipeline (frame to masks)", || {
+        let objects = Found::default();
+        let timing = self.time("pipeline (frame to masks)", || {
             let Some(frame) = turn.next() else { return Ok(Vec::new()) };
             let found = detector.detect(&mut detecting, frame, &times)?;
+            objects.add(found.len());
             segmenter.segment(&mut segmenting, frame, found.into_iter().map(Prompted::from_object).collect(), &times)
-        })
+        })?;
+        Ok(timing.map(|timing| objects.noted(timing)))
     }
 
     /// As [`Bench::frames`] without leaving the device: a frame at a time, from its upload to its packed result on the host; and the
@@ -148,7 +173,10 @@ impl Bench {
             };
             turn.by_ref().take(n).map(pending).collect()
         };
-        let check = |done: Option<Vec<CompletedFrame>>| done.unwrap_or_default().into_iter().try_for_each(|frame| frame.objects.map(drop));
+        let objects = Found::default();
+        let check = |done: Option<Vec<CompletedFrame>>| {
+            done.unwrap_or_default().into_iter().try_for_each(|frame| frame.objects.map(|found| objects.add(found.len())))
+        };
         const LATENCY: &str = "pipeline (frame up to packed result down)";
         let mut timings = Vec::new();
         if self.wants(LATENCY) {
@@ -168,7 +196,7 @@ impl Bench {
             })?;
             timings.extend(timing.map(|t| StageTiming { per_second: t.per_second * batch as f64, ..t }));
         }
-        Ok(timings)
+        Ok(timings.into_iter().map(|timing| objects.noted(timing)).collect())
     }
 
     /// Times the stages of a segmenter on `frame`: encoder, decoder with one and with eight boxes, masks to the frame's size.
@@ -198,11 +226,11 @@ impl Bench {
             let Some(group) = groups.first() else { continue };
             let mut decode = || segmenter.decode_group_shared(&mut graphs, &embedding, group);
             let logits = decode()?.low_res_masks.squeeze(1).map_err(ModelError::op("benchmark"))?;
-            timings.push(self.time(format!("segment-decode ({boxes} boxes)"), || {
+            timings.push(self.time(format!("segment-decode ({})", counted(boxes, "box")), || {
                 Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?)
             })?);
             let (inner, full) = (scaled.rows_columns(), size.rows_columns());
-            timings.push(self.time(format!("masks ({boxes} boxes, {size})"), || segmenter.masks(&logits, inner, full))?);
+            timings.push(self.time(format!("masks ({}, {size})", counted(boxes, "box")), || segmenter.masks(&logits, inner, full))?);
         }
         Ok(timings.into_iter().flatten().collect())
     }

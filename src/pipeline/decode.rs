@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     iter::Peekable,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::{Arc, mpsc::SyncSender},
     time::Duration,
 };
@@ -66,12 +67,13 @@ impl<'a> Decoder<'a> {
     fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Gone> {
         let send = |item| out.send(item).map_err(|_| Gone);
         let Some(spec) = self.specs.get(ordinal).cloned() else { return Ok(()) };
-        let opened = self.times.time(Stages::OPEN, || contained(&spec, || sources::open(&spec, ordinal, &self.options)));
+        let shown = self.options.alias(&spec).map_or(&spec.path, |alias| &alias.path).clone();
+        let opened = self.times.time(Stages::OPEN, || contained(&shown, || sources::open(&spec, ordinal, &self.options)));
         let mut source = match opened {
             Ok(Ok(source)) => source,
             Ok(Err(error)) | Err(error) => {
                 // It has a place among the sources all the same: it begins, fails and ends.
-                let info = Arc::new(unopened(&spec, ordinal));
+                let info = Arc::new(unopened(&spec, &shown, ordinal));
                 send(Decoded::Began(info.clone()))?;
                 send(Decoded::Failed(error))?;
                 return send(Decoded::Ended(info));
@@ -90,7 +92,7 @@ impl<'a> Decoder<'a> {
             if self.cancel.is_requested() {
                 return Err(Gone);
             }
-            match self.times.time(Stages::DECODE, || contained(&spec, || source.next_frame())) {
+            match self.times.time(Stages::DECODE, || contained(&shown, || source.next_frame())) {
                 Ok(Ok(Some(frame))) => {
                     if let Some(decoding) = source.decoding().filter(|now| told.as_ref() != Some(*now)) {
                         told = Some(decoding.clone());
@@ -128,14 +130,14 @@ impl<'a> Decoder<'a> {
 }
 
 /// Turns a panic in a decoder into an error of its input.
-fn contained<T>(spec: &SourceSpec, work: impl FnOnce() -> T) -> Result<T, SourceError> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| SourceError::new(&spec.path, "the decoder failed by a fault of its own"))
+fn contained<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
 }
 
-fn unopened(spec: &SourceSpec, ordinal: usize) -> SourceInfo {
+fn unopened(spec: &SourceSpec, path: &Path, ordinal: usize) -> SourceInfo {
     SourceInfo {
         ordinal,
-        path: spec.path.clone(),
+        path: path.to_owned(),
         name: spec.name.clone(),
         kind: spec.kind,
         frame_count: Some(0),

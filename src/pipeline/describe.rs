@@ -10,6 +10,7 @@ use crate::{
         dfine::{self, DFineSize, InputSizeSource, keys::KeysError},
         mobile_sam::{self, IMAGE_SIDE, MobileSamError},
     },
+    text::counted,
     weights::{Checkpoint, ModelFiles},
 };
 use serde::Serialize;
@@ -147,13 +148,13 @@ impl fmt::Display for ModelDescription {
         }
         if *family == ModelFamily::DFine {
             let names: Vec<String> = classes.iter().map(|name| super::quoted(name)).collect();
-            write!(f, ", {} {} ({})", classes.len(), if classes.len() == 1 { "class" } else { "classes" }, names.join(", "))?;
+            write!(f, ", {} ({})", counted(classes.len(), "class"), names.join(", "))?;
         }
         write!(f, ", input {}x{}", input.width, input.height)?;
         if input.assumed {
             write!(f, " (assumed: nothing in the checkpoint says it; --input-size sets it)")?;
         }
-        write!(f, " with {} {}", input.channels, if input.channels == 1 { "channel" } else { "channels" })?;
+        write!(f, " with {}", counted(input.channels, "channel"))?;
         if !prefix.is_empty() {
             write!(f, ", names with the prefix {prefix}")?;
         }

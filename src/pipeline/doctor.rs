@@ -1,10 +1,18 @@
 //! What this machine and build can do, and what mends what they cannot: `ultramotion doctor`.
 
+use super::{Bench, ModelError, load_detector, load_segmenter, test_frame};
 use crate::{
-    engine::{DeviceSpec, Engine},
-    sources, weights,
+    engine::{DeviceSpec, Engine, EngineError},
+    frame::Confidence,
+    sources,
+    text::counted,
+    weights,
 };
 use serde::Serialize;
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,21 +38,34 @@ impl Finding {
     }
 }
 
-/// Looks at device, processor, FFmpeg and model cache. `device` is what the user wants to run on.
+/// Looks at build, device, processor, FFmpeg, the current folder, model cache and hub, and takes the speed of the built-in
+/// models. `device` is what the user wants to run on.
 pub fn examine(device: DeviceSpec) -> Vec<Finding> {
-    let mut findings = vec![Finding::good("ultramotion", env!("CARGO_PKG_VERSION")), processor()];
-    findings.extend(devices(device));
+    let mut findings = vec![Finding::good("ultramotion", env!("CARGO_PKG_VERSION"))];
+    findings.extend(build());
+    findings.push(processor());
+    let engine = Engine::open(device);
+    findings.extend(devices(device, &engine));
     findings.extend(ffmpeg());
+    findings.push(folder());
     findings.extend(cache());
+    findings.extend(engine.ok().map(|engine| speed(&engine)));
     findings
+}
+
+fn build() -> [Finding; 2] {
+    let cuda = if cfg!(feature = "cuda") { "in this build" } else { "not in this build: models run on the CPU" };
+    let models: Vec<&str> = weights::EMBEDDED_MODELS.iter().map(|model| model.name).collect();
+    let models = if models.is_empty() { "not in this build: name a --detector and a --segmenter".to_owned() } else { models.join(", ") };
+    [Finding::good("CUDA", cuda), Finding::good("built-in models", models)]
 }
 
 fn processor() -> Finding {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Finding::good("processor", format!("{threads} threads, {}", crate::ops::instruction_set()))
+    Finding::good("processor", format!("{}, {}", counted(threads, "thread"), crate::ops::instruction_set()))
 }
 
-fn devices(wanted: DeviceSpec) -> Vec<Finding> {
+fn devices(wanted: DeviceSpec, engine: &Result<Engine, EngineError>) -> Vec<Finding> {
     let driver = std::fs::read_to_string("/proc/driver/nvidia/version").ok();
     let driver = driver.and_then(|text| text.lines().next().map(|line| line.trim_start_matches("NVRM version:").trim().to_owned()));
     let mut findings = Vec::new();
@@ -57,7 +78,7 @@ fn devices(wanted: DeviceSpec) -> Vec<Finding> {
         ),
         (None, _) => Finding::good("NVIDIA driver", "none; the CPU is used"),
     });
-    findings.push(match Engine::open(wanted) {
+    findings.push(match engine {
         Ok(engine) => Finding::good(format!("device {wanted}"), engine.name()),
         Err(error) => Finding::bad(format!("device {wanted}"), error.to_string(), "use --device cpu, or install what is named"),
     });
@@ -78,7 +99,86 @@ fn ffmpeg() -> Vec<Finding> {
             )
         });
     }
+    findings.push(match about.encoder {
+        Some("libx264") => Finding::good("encoder of overlay videos", "H.264 (libx264)"),
+        Some(other) => Finding::good("encoder of overlay videos", format!("{other}; H.264 (libx264) is missing: files are larger")),
+        None => Finding::bad(
+            "encoder of overlay videos",
+            "missing",
+            "install an FFmpeg with libx264 (Debian, Ubuntu: apt-get install libavcodec-extra)",
+        ),
+    });
     findings
+}
+
+/// Whether files can be made in the current folder, where outputs go if the user names no other.
+fn folder() -> Finding {
+    let place = std::env::current_dir().map_or_else(|_| ".".to_owned(), |folder| folder.display().to_string());
+    let file = format!(".ultramotion-doctor-{}.tmp", std::process::id());
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).and_then(|mut made| made.write_all(&[0; 4096]));
+    let removed = std::fs::remove_file(&file);
+    match made.and(removed) {
+        Ok(()) => Finding::good("current folder", format!("{place}: can be written")),
+        Err(error) => Finding::bad(
+            "current folder",
+            format!("{place}: cannot be written: {error}"),
+            "give a folder that you may write to with --output",
+        ),
+    }
+}
+
+/// How long the hub may take to answer.
+const HUB_WAIT: Duration = Duration::from_secs(5);
+
+fn reach(hub: &weights::Hub) -> Finding {
+    let endpoint = &hub.config().endpoint;
+    if hub.config().offline {
+        return Finding::good("model hub", format!("{endpoint}: not asked (HF_HUB_OFFLINE)"));
+    }
+    Finding::good(
+        "model hub",
+        match hub.answers(HUB_WAIT) {
+            Ok(()) => format!("{endpoint}: reachable"),
+            Err(reason) => format!("{endpoint}: cannot be reached ({reason}); built-in, cached and local models work without it"),
+        },
+    )
+}
+
+/// Objects of the picture that speed is taken with.
+const OBJECTS: usize = 2;
+/// No further frame is begun after so long.
+const SPEED_TIME: Duration = Duration::from_secs(4);
+
+fn speed(engine: &Engine) -> Finding {
+    const SUBJECT: &str = "speed of the built-in models";
+    if weights::EMBEDDED_MODELS.is_empty() {
+        return Finding::good(SUBJECT, "not taken, they are not in this build");
+    }
+    match frames_a_second(engine) {
+        Ok(rate) => {
+            let rate = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+            let device = engine.name();
+            Finding::good(SUBJECT, format!("about {rate} frames a second ({device}, 1920×1080, {} each)", counted(OBJECTS, "object")))
+        }
+        Err(error) => Finding::bad(SUBJECT, error.to_string(), "run with --device cpu, or report this"),
+    }
+}
+
+/// Frames a second through detector and segmenter one at a time; the first one, which warms up, counts only if it took long.
+fn frames_a_second(engine: &Engine) -> Result<f64, ModelError> {
+    let hub = weights::Hub::new(weights::HubConfig::new(""));
+    let detector = load_detector(engine, None, None, &hub, &mut ())?.with_selection(Confidence::ZERO, OBJECTS, &[])?;
+    let segmenter = load_segmenter(engine, None, &hub, &mut ())?;
+    let (frame, start) = (test_frame(), Instant::now());
+    let mut fastest = f64::INFINITY;
+    for _ in 0..4 {
+        let times = Bench { warm_up: 0, repeats: 1, stages: Vec::new() }.frames(&detector, &segmenter, std::slice::from_ref(&frame))?;
+        fastest = times.map_or(fastest, |timing| fastest.min(timing.median_ms));
+        if start.elapsed() > SPEED_TIME {
+            break;
+        }
+    }
+    Ok(1e3 / fastest)
 }
 
 fn cache() -> Vec<Finding> {
@@ -95,5 +195,6 @@ fn cache() -> Vec<Finding> {
     } else {
         Finding::good("cached models", cached.join(", "))
     });
+    findings.push(reach(&hub));
     findings
 }

@@ -45,13 +45,17 @@ impl Plan {
 }
 
 fn of_sources(options: &SourceOptions, add: &mut impl FnMut(&str, Value)) {
-    let SourceOptions { selection: FrameSelection { range, stride }, decode, max_pixels, dicom, device: _, decode_threads: _ } = options;
+    let SourceOptions { selection: FrameSelection { range, stride }, decode, max_pixels, dicom, device: _, decode_threads: _, aliases } =
+        options;
     add("frames", json!(range.as_ref().map(|range| format!("{}..{}", range.start, range.end))));
     add("stride", json!(stride));
     add("decode", json!(decode.to_string()));
     add("max-pixels", json!(max_pixels));
     add("window", window(dicom.window));
     add("keep-patient-data", json!(dicom.keep_patient_data));
+    add("keep-uids", json!(dicom.keep_uids));
+    // Which names, the sources' own names say as they end.
+    add("rename-sources", json!(aliases.is_some()));
 }
 
 fn window(window: Window) -> Value {
@@ -124,12 +128,14 @@ mod tests {
         plan(&out, |_| ()).run().unwrap();
         plan(&out, |_| ()).run().unwrap();
         type Change = (&'static str, fn(&mut Plan));
-        let changes: [Change; 6] = [
+        let changes: [Change; 8] = [
             ("stored-values", |plan| plan.task = Task::Extract { stored_values: true }),
             ("stride", |plan| plan.source_options.selection.stride = std::num::NonZeroU64::new(2).unwrap()),
             ("frames", |plan| plan.source_options.selection.range = Some(0..3)),
             ("window", |plan| plan.source_options.dicom.window = Window::Fixed { center: 40.0, width: 400.0 }),
             ("keep-patient-data", |plan| plan.source_options.dicom.keep_patient_data = true),
+            ("keep-uids", |plan| plan.source_options.dicom.keep_uids = true),
+            ("rename-sources", |plan| plan.source_options.aliases = Some(Arc::default())),
             ("stills", |plan| plan.stills = true),
         ];
         for (setting, change) in changes {

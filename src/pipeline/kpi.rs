@@ -2,19 +2,7 @@
 //!
 //! Lines are `kpi ts=… event=… key=value …`, or JSON objects with the same keys where the file's name ends in `.jsonl`. They are
 //! appended, each complete and flushed, by the run's writing thread: inference does not wait for them.
-//!
-//! | key | unit or meaning |
-//! |---|---|
-//! | `ts` | seconds since 1970 (UTC), to the millisecond |
-//! | `event` | `frame`, `source-began`, `decoding`, `source-ended`, `resumed`, `input-warning`, `input-error`, `out-of-memory`, `fallback` |
-//! | `source` | name of the source |
-//! | `decoder`, `reason` | `gpu` or `cpu`, of the frames that follow; why not on the GPU |
-//! | `frame` | number of the frame in its source, from 0 |
-//! | `number` | number of the frame among those this run computed, from 0 |
-//! | `decode_ms`, `latency_ms` | milliseconds to decode the frame; from the decoded frame to its result |
-//! | `detect_preprocess_ms` and so on | milliseconds of each stage, named as in `run.json` with `_` for `-` |
-//! | `objects`, `best_score` | objects found; the best score, 0 to 1, left out without objects |
-//! | `device_memory_mb` | MiB in use on the device (by all programs), at most 0.1 s old; left out on the CPU |
+//! [`KEYS`] and [`EVENTS`] are all there are; `docs/audit.md` says what each means.
 
 use super::{Event, Observer};
 use crate::engine::Engine;
@@ -26,6 +14,41 @@ use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+/// The keys of lines beside those of stages, which are [`stage_key`] of a stage's name.
+pub const KEYS: [&str; 22] = [
+    "ts",
+    "event",
+    "source",
+    "frame",
+    "number",
+    "decode_ms",
+    "latency_ms",
+    "objects",
+    "best_score",
+    "device_memory_mb",
+    "sources",
+    "frames",
+    "input",
+    "problem",
+    "decoder",
+    "reason",
+    "device",
+    "needed_mb",
+    "used_mb",
+    "free_mb",
+    "from",
+    "to",
+];
+
+/// The events of lines.
+pub const EVENTS: [&str; 9] =
+    ["frame", "source-began", "source-ended", "resumed", "decoding", "input-warning", "input-error", "out-of-memory", "fallback"];
+
+/// The key of a stage's time.
+pub fn stage_key(stage: &str) -> String {
+    format!("{}_ms", stage.replace('-', "_"))
+}
 
 /// The figures could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +136,7 @@ impl Observer for KpiFile {
                     ("number", json!(times.number)),
                     ("decode_ms", milliseconds(times.decode)),
                 ]);
-                figures.extend(times.stages.iter().map(|(stage, time)| (format!("{}_ms", stage.replace('-', "_")), milliseconds(*time))));
+                figures.extend(times.stages.iter().map(|(stage, time)| (stage_key(stage), milliseconds(*time))));
                 figures.extend(own(vec![("latency_ms", milliseconds(times.latency)), ("objects", json!(result.objects.len()))]));
                 if let Some(best) = result.objects.iter().map(|o| f64::from(o.score)).reduce(f64::max) {
                     figures.push(("best_score".to_owned(), rounded(best, 1e4)));
@@ -185,10 +208,13 @@ fn plain(value: &Value) -> String {
 mod tests {
     use super::*;
     use crate::{
+        engine::OutOfMemory,
         frame::{FrameResult, SourceInfo, SourceKind},
         geometry::Size,
-        pipeline::FrameTimes,
+        pipeline::{FrameTimes, Stages},
+        sources::{Decoding, SourceWarning},
     };
+    use std::collections::BTreeSet;
 
     fn source() -> SourceInfo {
         let (path, name) = ("a b.mp4".into(), "a b".to_owned());
@@ -236,6 +262,59 @@ mod tests {
         assert_eq!(frame.get("device_memory_mb"), None, "there is none on the CPU");
         let error: Value = serde_json::from_str(text.lines().nth(2).unwrap()).unwrap();
         assert_eq!(error["problem"], json!("not \"an\" image\nat all"));
+    }
+
+    /// What stands in backticks in the first column of the documentation's table, and in the row of events.
+    fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
+        let text = include_str!("../../docs/audit.md");
+        let table = text.split("## KPI lines").nth(1).unwrap();
+        let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let cells: Vec<Vec<&str>> = rows.map(|row| row.split('|').collect()).collect();
+        let events = cells.iter().find(|cells| cells[1].trim() == "`event`").unwrap();
+        (cells.iter().flat_map(|cells| quoted(cells[1])).collect(), quoted(events[2]))
+    }
+
+    #[test]
+    fn the_documentation_has_every_key_and_event_and_no_other() {
+        let (keys, events) = documented();
+        let in_resident_mode = [Stages::SUBMIT, Stages::PREPROCESS, Stages::FORWARD];
+        let stages = Stages::OF_A_FRAME.iter().chain(&in_resident_mode).map(|stage| stage_key(stage));
+        assert_eq!(keys, KEYS.iter().map(|key| (*key).to_owned()).chain(stages).collect());
+        assert_eq!(events, EVENTS.iter().map(|event| (*event).to_owned()).collect());
+    }
+
+    #[test]
+    fn every_event_has_the_keys_of_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.jsonl");
+        let kpi = KpiFile::append(&path, None).unwrap();
+        let (info, size) = (source(), Size::new(4, 4));
+        let result = FrameResult { source: 0, index: 0, timestamp: None, file: None, size, objects: Vec::new() };
+        let times = FrameTimes { stages: vec![("segment-decode", Duration::ZERO)], ..FrameTimes::default() };
+        let decoding = Decoding { on_gpu: false, reason: Some("why".to_owned()) };
+        let lack = OutOfMemory { device: "cuda:0".to_owned(), needed: Some(1), used: 2, free: 3 };
+        let warning = SourceWarning::new("x", "odd");
+        [
+            Event::Resumed { sources: 1, frames: 2 },
+            Event::SourceBegan(&info),
+            Event::Decoding { source: &info, decoding: &decoding },
+            Event::FrameDone { source: &info, result: &result, times: Some(&times) },
+            Event::OutOfMemory(&lack),
+            Event::Fallback { from: "cuda:0", to: "cpu", reason: "full" },
+            Event::SourceEnded(&info),
+            Event::Warning(&warning),
+            Event::Problem { input: "x", problem: "bad" },
+        ]
+        .into_iter()
+        .for_each(|event| kpi.event(event));
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<Map<String, Value>> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let events: BTreeSet<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+        assert_eq!(events, EVENTS.into_iter().collect());
+        for key in lines.iter().flat_map(Map::keys) {
+            assert!(KEYS.contains(&key.as_str()) || *key == stage_key("segment-decode"), "{key}");
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub use doctor::{Finding, examine};
 pub use error::{ModelError, PipelineError};
 pub use execution::{Execution, Mode};
 pub use init::{NewDetector, init_detector, init_segmenter};
-pub use kpi::{KpiError, KpiFile};
+pub use kpi::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_key};
 pub use live::WhenBusy;
 pub use load::{DetectorOptions, ModelOrigin, load_detector, load_detector_unnamed, load_detector_with, load_segmenter};
 pub use observer::{Cancel, Event, FrameTimes, Observer};

@@ -1,6 +1,7 @@
 //! `run.json`: what was run, with what, and how it went.
 
 use super::{Counts, InputProblems, Layout, SinkError, StageSummary, atomic_file::write_atomic};
+use crate::text::counted;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -212,7 +213,7 @@ fn difference_of(earlier: &BTreeMap<String, Value>, now: &BTreeMap<String, Value
 
 fn model_difference(earlier: &[ModelReport], now: &[ModelReport]) -> Option<String> {
     if earlier.len() != now.len() {
-        return Some(format!("{} models, this run has {}", earlier.len(), now.len()));
+        return Some(format!("{}, this run has {}", counted(earlier.len(), "model"), now.len()));
     }
     let hashes = |model: &ModelReport| model.files.iter().map(|f| f.sha256.clone()).collect::<Vec<_>>();
     let pair = earlier.iter().zip(now).find(|(a, b)| a.role != b.role || hashes(a) != hashes(b))?;

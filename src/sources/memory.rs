@@ -1,5 +1,6 @@
 //! Images in memory as frames.
 
+use super::ImageOptions;
 use crate::{
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::Size,
@@ -108,7 +109,7 @@ impl IntoFrame for Image {
 impl IntoFrame for Arc<Image> {
     fn into_frame(self, index: u64) -> Result<Frame, ImageError> {
         let source = IN_MEMORY.clone();
-        Ok(Frame { source, index, timestamp: None, file: None, pixels: self.into(), physical: None, stored: None })
+        Ok(Frame { source, index, timestamp: None, file: None, pixels: self.into(), physical: None, stored: None, exif_orientation: None })
     }
 }
 
@@ -118,7 +119,7 @@ impl IntoFrame for DynamicImage {
         if size.pixels() == 0 {
             return Err(ImageError::Empty(size));
         }
-        super::image::to_8_bit(self).ok_or(ImageError::Float)?.into_frame(index)
+        super::image::to_8_bit(self, &ImageOptions::default()).ok_or(ImageError::Float)?.0.into_frame(index)
     }
 }
 

@@ -7,8 +7,10 @@ mod dicom;
 mod image;
 mod inputs;
 mod memory;
+mod renamed;
 mod selection;
 mod sequence;
+mod stated;
 mod video;
 mod warning;
 
@@ -19,8 +21,10 @@ pub use self::{
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
 pub use memory::{ImageError, IntoFrame, PixelLayout, PixelsRef};
+pub use renamed::{Alias, Aliases, Renamed, hidden};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
+pub use stated::stated_frames;
 pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};
 pub use warning::SourceWarning;
 
@@ -100,6 +104,15 @@ pub struct SourceOptions {
     pub max_pixels: u64,
     /// How DICOM is read; its window also scales grey images of more than 8 bits.
     pub dicom: DicomOptions,
+    /// Neutral names of sources.
+    pub aliases: Option<Arc<Aliases>>,
+}
+
+impl SourceOptions {
+    /// The alias of a source; none where it has its own name.
+    pub(crate) fn alias(&self, spec: &SourceSpec) -> Option<&Alias> {
+        self.aliases.as_ref()?.of(spec)
+    }
 }
 
 /// Default of [`SourceOptions::max_pixels`]: 16,384 × 8,192.
@@ -114,6 +127,7 @@ impl Default for SourceOptions {
             decode_threads: 0,
             max_pixels: DEFAULT_MAX_PIXELS,
             dicom: DicomOptions::default(),
+            aliases: None,
         }
     }
 }
@@ -124,6 +138,12 @@ impl Default for SourceOptions {
 /// [`SourceError`] if the file cannot be opened or its header cannot be read. Frames that turn out bad later give their
 /// errors from [`Source::next_frame`].
 pub fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+    let Some(alias) = options.alias(spec) else { return open_named(spec, ordinal, options) };
+    let source = open_named(spec, ordinal, options).map_err(|error| alias.error(spec, error))?;
+    Ok(Box::new(Renamed::new(source, spec, alias)))
+}
+
+fn open_named(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
     let source: Box<dyn Source> = match spec.kind {
         SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, &ImageOptions::from(options))?),
         SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, &ImageOptions::from(options))),

@@ -277,7 +277,7 @@ fn a_checkpoint_that_lacks_or_has_a_tensor_too_many_is_refused() {
     assert!(error(&changed).contains("has shape [7], the model needs [256]"));
     let mut changed = tensors;
     changed.insert("model.surplus".into(), gone);
-    assert!(error(&changed).contains("1 tensors are not part of the model: model.surplus"));
+    assert!(error(&changed).contains("1 tensor is not part of the model: model.surplus"));
 }
 
 #[test]

@@ -311,6 +311,45 @@ fn nothing_that_identifies_is_given_out_unless_asked() {
 }
 
 #[test]
+fn uids_are_given_out_alone_where_only_they_are_asked_for() {
+    let mut o = small();
+    for (tag, vr, value) in IDENTIFYING {
+        o.text(tag, vr, value);
+    }
+    let frame = first_frame(&o, DicomOptions { keep_uids: true, ..Default::default() });
+    let (attributes, physical) = (&frame.source.attributes, frame.physical.as_ref().expect("facts"));
+    let uids = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"].map(|name| attributes[name].as_str());
+    assert_eq!(uids, ["1.9.99.1", "1.9.99.2", "1.2.3.4"]);
+    assert_eq!(physical.sop_instance_uid.as_deref(), Some("1.2.3.4"));
+    let text = format!("{attributes:?}");
+    for secret in ["secret", "1901", "1902"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    assert_eq!(first_frame(&o, DicomOptions::default()).physical.as_ref().and_then(|facts| facts.sop_instance_uid.clone()), None);
+}
+
+#[test]
+fn each_frame_of_a_series_has_its_own_instance_uid() {
+    let folder = folder();
+    let files: Vec<_> = (1..=3_u8)
+        .map(|i| {
+            let path = folder.path().join(format!("{i}.dcm"));
+            let mut o = small();
+            o.text(tags::SOP_INSTANCE_UID, VR::UI, &format!("1.2.3.{i}"));
+            o.write(&path);
+            path
+        })
+        .collect();
+    let options = DicomOptions { keep_uids: true, ..Default::default() };
+    let mut series = DicomSeries::open(files, folder.path(), 0, "series", options).expect("a series");
+    assert_eq!(series.info().attributes.get("SOPInstanceUID"), None, "it would be that of the first frame alone");
+    for i in 1..=3 {
+        let frame = series.next_frame().expect("a frame").expect("a frame");
+        assert_eq!(frame.physical.expect("facts").sop_instance_uid, Some(format!("1.2.3.{i}")));
+    }
+}
+
+#[test]
 fn names_in_other_character_sets_are_decoded() {
     let mut o = small();
     o.text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 100").text(tags::PATIENT_NAME, VR::PN, "Müller^Jörg");

@@ -68,7 +68,12 @@ pub(crate) fn sources() -> Vec<TestSource> {
     broken.error = Some("is empty");
     let mut cine = source(4, "in/cine.dcm", "cine", SourceKind::Dicom, Size::new(80, 60), 4);
     cine.times = |i| Some(Duration::from_nanos(i * 33_333_333 + i / 3 * 2));
-    cine.physical = Some(Arc::new(Physical { pixel_spacing_mm: Some([0.1, 0.2]), ultrasound_regions: vec![], pixel_aspect: None }));
+    cine.physical = Some(Arc::new(Physical {
+        pixel_spacing_mm: Some([0.1, 0.2]),
+        ultrasound_regions: vec![],
+        pixel_aspect: None,
+        sop_instance_uid: None,
+    }));
     if let Some(info) = Arc::get_mut(&mut cine.info) {
         info.attributes.insert("Modality".into(), "US".into());
     }

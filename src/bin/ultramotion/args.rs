@@ -3,18 +3,27 @@
 use crate::{
     audit_args::AuditArgs,
     common_args::{DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SegmenterArgs, SelectionArgs},
+    examples, words,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{num::NonZeroU64, path::PathBuf};
 use ultramotion::{frame::Confidence, geometry::Size};
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 a check said no, 2 some inputs failed, 64 usage, 130 interrupted (run again with --resume).";
+/// What `--version` shows: also the commit and what was built in.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit: ",
+    env!("ULTRAMOTION_COMMIT"),
+    "\nfeatures: ",
+    env!("ULTRAMOTION_FEATURES"),
+    "\ntarget: ",
+    env!("ULTRAMOTION_TARGET")
+);
 
 /// Finds and outlines things in moving images, ultrasound first: D-FINE detects, MobileSAM segments.
 #[derive(Debug, Parser)]
-#[command(name = "ultramotion", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "ultramotion", version, long_version = LONG_VERSION, about, after_help = examples::PROGRAM, max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -23,6 +32,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global")]
 pub(crate) struct Global {
     /// Print results as JSON lines on stdout
     #[arg(long, global = true)]
@@ -38,28 +48,40 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write the decoded frames as PNG; no model
+    #[command(after_help = examples::EXTRACT)]
     Extract(ExtractArgs),
     /// Find objects with D-FINE: boxes
+    #[command(after_help = examples::DETECT)]
     Detect(DetectArgs),
     /// Outline what given boxes or points mean with MobileSAM: masks
+    #[command(after_help = examples::SEGMENT)]
     Segment(SegmentArgs),
     /// Detect, then outline each object: boxes and masks
+    #[command(after_help = examples::PIPELINE)]
     Pipeline(PipelineArgs),
     /// Make ultrasound-like sequences with ground truth, from a seed
+    #[command(after_help = examples::PHANTOM)]
     Phantom(PhantomArgs),
     /// Measure predictions against ground truth: COCO AP and AR, mask overlap, precision and recall, confusions
+    #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
     /// List, fetch, inspect and verify models
+    #[command(after_help = examples::MODELS)]
     Models(ModelsArgs),
     /// Time the models and the pipeline on this machine
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
     /// Count what crosses between host and device in the pipeline, from the driver's own records, and judge it
+    #[command(after_help = examples::AUDIT)]
     Audit(Box<AuditArgs>),
     /// Show device, driver, FFmpeg and model cache, and what mends what is missing
+    #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
     /// Print shell completions
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Print the manual page, or write one for each command
+    #[command(after_help = examples::MAN)]
     Man(ManArgs),
 }
 
@@ -70,7 +92,7 @@ pub(crate) struct ExtractArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Write DICOM pixels as they are stored (16 bit, before rescale and window), not as they are shown
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(crate) stored_values: bool,
 }
 
@@ -98,6 +120,18 @@ pub(crate) struct SegmentArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) segmenter: SegmenterArgs,
+    #[command(flatten)]
+    pub(crate) prompts: PromptArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) execution: ExecutionArgs,
+}
+
+/// What is to be outlined.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Prompts")]
+pub(crate) struct PromptArgs {
     /// Box in pixels of every frame; repeatable
     #[arg(long = "box", value_name = "x0,y0,x1,y1", allow_hyphen_values = true)]
     pub(crate) boxes: Vec<String>,
@@ -113,10 +147,6 @@ pub(crate) struct SegmentArgs {
     /// Three masks a prompt, of which the one with the best estimated IoU is kept (for prompts that are ambiguous)
     #[arg(long)]
     pub(crate) multimask: bool,
-    #[command(flatten)]
-    pub(crate) device: DeviceArgs,
-    #[command(flatten)]
-    pub(crate) execution: ExecutionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -135,9 +165,6 @@ pub(crate) struct PipelineArgs {
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) execution: ExecutionArgs,
-    /// Append figures of each frame and event to this file (JSON lines if it ends in .jsonl)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kpi: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -163,8 +190,8 @@ pub(crate) struct PhantomArgs {
     /// What to write beside the ground truth in coco.json: frames and label maps, video, multi-frame DICOM
     #[arg(long, value_enum, value_name = "KINDS", value_delimiter = ',', default_value = "png,mp4")]
     pub(crate) write: Vec<PhantomFile>,
-    /// What may appear: bone, cyst, vessel, needle; or none, for tissue alone
-    #[arg(long, value_name = "CLASSES", value_delimiter = ',', default_value = "bone,cyst,vessel,needle")]
+    /// What may appear, separated by commas
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',', default_value = "bone,cyst,vessel,needle", value_parser = words::TARGETS)]
     pub(crate) targets: Vec<String>,
     /// Remove earlier phantom sequences from the folder first
     #[arg(long)]
@@ -173,8 +200,11 @@ pub(crate) struct PhantomArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PhantomFile {
+    /// frames/ and labels/, a PNG each
     Png,
+    /// clip.mp4
     Mp4,
+    /// clip.dcm, multi-frame ultrasound
     Dicom,
 }
 
@@ -231,13 +261,16 @@ pub(crate) struct ModelsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
     /// Known models and which of them are cached
+    #[command(after_help = examples::MODELS_LIST)]
     List,
     /// Fetch a model into the cache
+    #[command(after_help = examples::MODELS_PULL)]
     Pull {
         /// Name or hub id
         model: String,
     },
     /// What a checkpoint holds: format, tensors, types, size, classes; exit code 1 if no model of it can be run
+    #[command(after_help = examples::MODELS_INSPECT)]
     Inspect {
         /// Name, hub id or path
         model: String,
@@ -250,6 +283,7 @@ pub(crate) enum ModelsCommand {
     /// The reference is a safetensors file. For a detector: pixel_values [B,C,H,W], logits [B,Q,K], pred_boxes [B,Q,4]. For a segmenter:
     /// pixel_values [1,3,1024,1024] (normalised and padded), image_embeddings [1,256,64,64], boxes [N,4] (x0,y0,x1,y1 in the 1024 frame),
     /// low_res_masks [N,1,256,256], iou_predictions [N,1]. Queries are compared as a set.
+    #[command(after_help = examples::MODELS_VERIFY)]
     Verify {
         /// Detector to verify
         #[arg(long, value_name = "MODEL", required_unless_present = "segmenter", conflicts_with = "segmenter")]
@@ -267,6 +301,7 @@ pub(crate) enum ModelsCommand {
         device: DeviceArgs,
     },
     /// Write a new model with random, untrained weights, to try things out or to start training from
+    #[command(after_help = examples::MODELS_INIT)]
     Init {
         /// dfine-n|s|m|l|x or mobile-sam
         model: String,
@@ -290,18 +325,21 @@ pub(crate) enum ModelsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
+    /// Time the models and the pipeline on the first frames of this; without it on a test picture with forced objects
+    #[arg(value_name = "INPUT", help_heading = "Input", display_order = 0)]
+    pub(crate) positional: Vec<PathBuf>,
+    /// The same as INPUT; those of --input come first
+    #[arg(short, long, value_name = "PATH", help_heading = "Input")]
+    pub(crate) input: Vec<PathBuf>,
+    /// Where to decode a video
+    #[arg(long, value_name = "PLACE", default_value = "auto", value_parser = words::DECODE, help_heading = "Input")]
+    pub(crate) decode: String,
     /// Detector to time, as for `detect`
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", help_heading = "Models")]
     pub(crate) detector: Option<String>,
     /// Segmenter to time, as for `segment`
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", help_heading = "Models")]
     pub(crate) segmenter: Option<String>,
-    /// Also time the pipeline on this input
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) input: Option<PathBuf>,
-    /// Where to decode a video: auto, gpu or cpu
-    #[arg(long, value_name = "PLACE", default_value = "auto")]
-    pub(crate) decode: String,
     /// Only stages whose names begin so (as the table has them: detect, segment-encode, pipeline); repeatable
     #[arg(long, value_name = "NAME")]
     pub(crate) stage: Vec<String>,
@@ -321,7 +359,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Device that should work
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = words::DEVICE)]
     pub(crate) device: String,
 }
 

@@ -5,9 +5,8 @@ use crate::{
     exit::Exit,
     inputs::{self, usage},
     run::on_interrupt,
-    terminal::Terminal,
+    terminal::{FrameBar, Terminal},
 };
-use indicatif::ProgressBar;
 use std::{
     fs,
     path::Path,
@@ -22,28 +21,29 @@ use ultramotion::{
 /// Audits the pipeline; exit code 1 unless every bound is proven to hold.
 pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let opened = inputs::engine(&args.device)?;
+    warn_on_cpu(&opened, terminal);
     let (mode, compare) = modes(args, &opened)?;
     let source_options = inputs::all_of(&args.source)?;
     let decode = source_options.decode;
-    if let Some(path) = &args.report {
+    if let Some(path) = &args.passes.report {
         // Before the work is done, not after it.
         fs::write(path, "").map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))?;
     }
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
     let bars = Arc::new(Bars { terminal: terminal.clone(), current: Mutex::default() });
-    let expanded = inputs::expanded(&args.source, terminal);
+    let expanded = inputs::expanded(&args.source, terminal, false);
     expanded.warnings.iter().for_each(|warning| terminal.warn(&warning.to_string()));
     let plan = AuditPlan {
         sources: expanded.sources,
         source_options,
-        frames: args.frames.get().into(),
-        warm_up: args.warm_up.into(),
-        duration: args.duration,
+        frames: args.passes.frames.get().into(),
+        warm_up: args.passes.warm_up.into(),
+        duration: args.passes.duration,
         mode,
         compare,
-        batch: args.batch.into(),
-        one_at_a_time: args.latency,
+        batch: args.passes.batch.into(),
+        one_at_a_time: args.passes.latency,
         bounds: bounds(&args.bounds)?,
         arguments: inputs::command_line(),
         progress: bars.clone(),
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         let engine = opened.take().map_or_else(|| inputs::engine(&args.device), Ok)?;
         inputs::check_decode(decode, &engine)?;
         let task = load(args, &engine, terminal)?;
-        let observer: Arc<dyn Observer> = match &args.kpi {
+        let observer: Arc<dyn Observer> = match &args.passes.kpi {
             Some(path) if !pass.profiled => {
                 let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
                 kpis.push(kpi.clone());
@@ -81,11 +81,21 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     } else {
         terminal.print(to_text(&report).trim_end())?;
     }
-    if let Some(path) = &args.report {
+    if let Some(path) = &args.passes.report {
         write_page(path, &to_html(&report))?;
     }
     kpis.iter().try_for_each(|kpi| kpi.check())?;
     Ok(if report.verdict == Verdict::Pass { Exit::Done } else { Exit::CheckFailed })
+}
+
+/// An audit of the CPU proves nothing, which is to be known before it is run.
+fn warn_on_cpu(engine: &Engine, terminal: &Terminal) {
+    if engine.is_cpu() {
+        terminal.warn(
+            "audit needs an NVIDIA GPU: on the CPU there are no copies and waits to observe, and nothing will be proven; \
+             use a build with CUDA and --device cuda, or bench for the speed of the CPU",
+        );
+    }
 }
 
 fn write_page(path: &Path, page: &str) -> anyhow::Result<()> {
@@ -94,8 +104,8 @@ fn write_page(path: &Path, page: &str) -> anyhow::Result<()> {
 
 /// The mode to audit, and the one to compare it with.
 fn modes(args: &AuditArgs, engine: &Engine) -> anyhow::Result<(Mode, Option<Mode>)> {
-    let mode = inputs::mode(args.mode, engine)?;
-    if !args.compare {
+    let mode = inputs::mode(args.passes.mode, engine)?;
+    if !args.passes.compare {
         return Ok((mode, None));
     }
     match Mode::available(engine.is_cpu()).iter().find(|other| **other != mode) {
@@ -135,7 +145,7 @@ fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Resul
 /// A bar for each pass.
 struct Bars {
     terminal: Arc<Terminal>,
-    current: Mutex<Option<ProgressBar>>,
+    current: Mutex<Option<FrameBar>>,
 }
 
 impl std::fmt::Debug for Bars {
@@ -147,7 +157,7 @@ impl std::fmt::Debug for Bars {
 impl Bars {
     fn clear(&self) {
         if let Some(bar) = self.current.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            bar.finish_and_clear();
+            bar.clear();
         }
     }
 }
@@ -155,7 +165,7 @@ impl Bars {
 impl Progress for Bars {
     fn frame_done(&self) {
         if let Some(bar) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
-            bar.inc(1);
+            bar.advance();
         }
     }
 

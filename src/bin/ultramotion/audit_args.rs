@@ -8,6 +8,24 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 pub(crate) struct AuditArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) passes: PassArgs,
+    #[command(flatten)]
+    pub(crate) bounds: BoundArgs,
+    #[command(flatten)]
+    pub(crate) detector: DetectorArgs,
+    #[command(flatten)]
+    pub(crate) segmenter: SegmenterArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// What is run and what is written of it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Audit")]
+pub(crate) struct PassArgs {
     /// Frames that are judged; inputs are read again when they have fewer
     #[arg(long, value_name = "N", default_value = "200")]
     pub(crate) frames: NonZeroU32,
@@ -35,16 +53,6 @@ pub(crate) struct AuditArgs {
     /// Append figures of each frame of the passes without a profiler to this file (JSON lines if it ends in .jsonl)
     #[arg(long, value_name = "FILE")]
     pub(crate) kpi: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) bounds: BoundArgs,
-    #[command(flatten)]
-    pub(crate) detector: DetectorArgs,
-    #[command(flatten)]
-    pub(crate) segmenter: SegmenterArgs,
-    #[command(flatten)]
-    pub(crate) selection: SelectionArgs,
-    #[command(flatten)]
-    pub(crate) device: DeviceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -5,16 +5,21 @@ use crate::{
     common_args::{DetectorArgs, SegmenterArgs},
     exit::Exit,
     inputs::{self, usage},
+    progress::digits,
     terminal::Terminal,
 };
 use serde_json::json;
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, sync::Arc};
 use ultramotion::{
     engine::Engine,
-    frame::Frame,
+    frame::{Confidence, Frame},
     pipeline::{Bench, Detector, Segmenter, StageTiming, test_frame},
     sources::{self, Decode, DecodeDevice, ExpandOptions, SourceOptions},
+    text::counted,
 };
+
+/// Objects of the test picture.
+const FORCED: usize = 4;
 
 /// Times models on a frame, and the pipeline on an input.
 pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -24,14 +29,24 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let neither = args.detector.is_none() && args.segmenter.is_none();
     let detector =
         (neither || args.detector.is_some()).then(|| DetectorArgs { detector: args.detector.clone(), labels: None, input_size: None });
-    let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?.map(Arc::new);
+    let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?;
     detector.iter().flat_map(|detector| detector.warnings()).for_each(|warning| terminal.warn(&warning.to_string()));
     let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs { segmenter: args.segmenter.clone() });
     let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal)).transpose()?.map(Arc::new);
-    let frames = match &args.input {
-        Some(input) => first_frames(input, 16, inputs::decode(&args.decode)?, &engine)?,
-        None => vec![test_frame()],
+    let inputs: Vec<OsString> = args.input.iter().chain(&args.positional).map(OsString::from).collect();
+    let (frames, detector) = if inputs.is_empty() {
+        // What the built-in models know is not in it: the best guesses stand for objects, so that the segmenter has work.
+        let forced = detector.map(|detector| detector.with_selection(Confidence::ZERO, FORCED, &[])).transpose()?;
+        if forced.is_some() && segmenter.is_some() {
+            let objects = counted(FORCED, "object");
+            terminal
+                .say(&format!("without an input a test picture of 1920x1080 is timed, with {objects} forced; give a file for real ones"));
+        }
+        (vec![test_frame()], forced)
+    } else {
+        (first_frames(&inputs, 16, inputs::decode(&args.decode)?, &engine)?, detector)
     };
+    let detector = detector.map(Arc::new);
     let timings = time(&bench, detector.as_ref(), segmenter.as_ref(), &frames, args.batch.into())?;
     if timings.is_empty() {
         return Err(usage("--stage", format!("{}: no stage of these models begins so", args.stage.join(", "))));
@@ -63,10 +78,10 @@ fn time(
     Ok(timings)
 }
 
-fn first_frames(input: &PathBuf, count: usize, decode: Decode, engine: &Engine) -> anyhow::Result<Vec<Frame>> {
+fn first_frames(inputs: &[OsString], count: usize, decode: Decode, engine: &Engine) -> anyhow::Result<Vec<Frame>> {
     inputs::check_decode(decode, engine)?;
     let options = SourceOptions { decode, device: Some(DecodeDevice::new(engine)), ..SourceOptions::default() };
-    let expanded = sources::expand(&[OsString::from(input)], ExpandOptions::default(), &mut std::io::empty());
+    let expanded = sources::expand(inputs, ExpandOptions::default(), &mut std::io::empty());
     let mut frames = Vec::new();
     for (ordinal, spec) in expanded.sources.into_iter().enumerate() {
         let mut source = sources::open(&spec?, ordinal, &options)?;
@@ -76,7 +91,8 @@ fn first_frames(input: &PathBuf, count: usize, decode: Decode, engine: &Engine) 
         }
     }
     if frames.is_empty() {
-        return Err(usage("--input", format!("{}: has no frames", input.display())));
+        let names: Vec<_> = inputs.iter().map(|input| input.to_string_lossy()).collect();
+        return Err(usage("--input", format!("{}: has no frames", names.join(", "))));
     }
     Ok(frames)
 }
@@ -88,12 +104,19 @@ fn print(timings: &[StageTiming], engine: &Engine, terminal: &Terminal) -> anyho
         )?;
         return Ok(Exit::Done);
     }
-    terminal.print(&format!("device {}, {} threads", engine.description(), Engine::threads()))?;
-    terminal.print(&format!("{:<34}{:>10}{:>10}{:>10}{:>10}{:>10}", "stage", "median ms", "p90", "p99", "min", "per s"))?;
+    terminal.print(&format!("device {}, {}", engine.description(), counted(Engine::threads(), "thread")))?;
+    let head = ["median ms", "p90", "p99", "min", "per s", "objects"];
+    terminal.print(&format!("{:<42}{}", "stage", head.map(|name| format!("{name:>10}")).concat()))?;
     for t in timings {
+        let objects = t.objects.map(|objects| format!("{objects:>10.1}")).unwrap_or_default();
         terminal.print(&format!(
-            "{:<34}{:>10.2}{:>10.2}{:>10.2}{:>10.2}{:>10.1}",
-            t.stage, t.median_ms, t.p90_ms, t.p99_ms, t.min_ms, t.per_second
+            "{:<42}{:>10.2}{:>10.2}{:>10.2}{:>10.2}{:>10}{objects}",
+            t.stage,
+            t.median_ms,
+            t.p90_ms,
+            t.p99_ms,
+            t.min_ms,
+            digits(t.per_second)
         ))?;
     }
     Ok(Exit::Done)

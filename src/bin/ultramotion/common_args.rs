@@ -1,15 +1,20 @@
 //! Groups of options that several commands have.
 
+use crate::words;
 use clap::{Args, ValueEnum};
-use std::{num::NonZeroU64, path::PathBuf};
+use std::{ffi::OsString, num::NonZeroU64, path::PathBuf};
 use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input};
 
 /// Where frames come from.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
 pub(crate) struct SourceArgs {
     /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list on stdin; repeatable
-    #[arg(short, long, required = true, value_name = "PATH")]
-    pub(crate) input: Vec<PathBuf>,
+    #[arg(value_name = "INPUT", required_unless_present = "input", display_order = 0)]
+    positional: Vec<PathBuf>,
+    /// The same as INPUT; those of --input come first
+    #[arg(short, long, value_name = "PATH")]
+    input: Vec<PathBuf>,
     /// Every Nth frame of each source
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) stride: NonZeroU64,
@@ -23,13 +28,20 @@ pub(crate) struct SourceArgs {
     /// Refuse pictures of more than this many pixels
     #[arg(long, value_name = "N", default_value_t = ultramotion::sources::DEFAULT_MAX_PIXELS)]
     pub(crate) max_pixels: u64,
-    /// Where to decode video: auto, gpu or cpu; auto takes the GPU for H.264 and HEVC of 8 bits where models run on one, and says so
-    /// where it takes the CPU instead
-    #[arg(long, value_name = "PLACE", default_value = "auto")]
+    /// Where to decode video
+    #[arg(long, value_name = "PLACE", default_value = "auto", value_parser = words::DECODE)]
     pub(crate) decode: String,
 }
 
+impl SourceArgs {
+    /// All inputs in order, as they were typed.
+    pub(crate) fn inputs(&self) -> Vec<OsString> {
+        self.input.iter().chain(&self.positional).map(|path| path.clone().into_os_string()).collect()
+    }
+}
+
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
@@ -37,26 +49,37 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "A..B")]
     pub(crate) frames: Option<String>,
     /// After an input that cannot be read: go on with the next, or end the run
-    #[arg(long, value_enum, default_value = "skip")]
+    #[arg(long, value_enum, value_name = "ACTION", default_value = "skip")]
     pub(crate) on_error: OnError,
     /// Write DICOM attributes that identify the patient into outputs
     #[arg(long)]
     pub(crate) keep_patient_data: bool,
+    /// Write the instance UIDs of DICOM files into outputs (study, series, SOP instance, frame of reference), but no names, dates or
+    /// numbers of the patient
+    #[arg(long)]
+    pub(crate) keep_uids: bool,
+    /// Name sources source-000001 and so on in all outputs and messages, and write which is which to this file, outside of the output
+    /// folder. A file that is there goes on: sources keep their names, new ones get the next
+    #[arg(long, value_name = "KEY.csv")]
+    pub(crate) rename_sources: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnError {
+    /// Go on with the next; the exit code is 2 at the end
     Skip,
+    /// End the run; --resume goes on
     Stop,
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Folder for results; made if missing, refused if not empty
     #[arg(short, long, value_name = "DIR", default_value = "ultramotion-out")]
     pub(crate) output: PathBuf,
-    /// What to write: jsonl, coco, masks, overlay, yolo, frames (jsonl is always written)
-    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    /// What to write, separated by commas [default: extract: frames; detect: coco,overlay; segment, pipeline: coco,masks,overlay]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = words::WRITE)]
     pub(crate) write: Option<Vec<String>>,
     /// Go on with a run that was killed, to the same results
     #[arg(long, conflicts_with = "overwrite")]
@@ -64,15 +87,19 @@ pub(crate) struct OutputArgs {
     /// Remove an earlier run's results from the folder first
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Append figures of each frame and event to this file (JSON lines if it ends in .jsonl)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kpi: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Device")]
 pub(crate) struct DeviceArgs {
-    /// auto, cpu, cuda or cuda:N; a CUDA device that is not there is an error
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    /// Where the models run; a CUDA device that is not there is an error
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = words::DEVICE)]
     pub(crate) device: String,
-    /// Numbers between layers: auto (f16 on a GPU, f32 on the CPU), f32, f16 or bf16; scores and boxes are f32 all the same
-    #[arg(long, value_name = "TYPE", default_value = "auto")]
+    /// Numbers between layers; scores and boxes are f32 all the same
+    #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = words::DTYPE)]
     pub(crate) dtype: String,
     /// Threads for inference on the CPU [default: all cores]
     #[arg(long, value_name = "N")]
@@ -90,6 +117,7 @@ pub(crate) enum Mode {
 
 /// How frames go through the models.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Device")]
 pub(crate) struct ExecutionArgs {
     /// How data gets from stage to stage on a GPU [default: resident; on the CPU there is legacy only]
     #[arg(long, value_enum)]
@@ -109,6 +137,7 @@ pub(crate) struct ExecutionArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Models")]
 pub(crate) struct DetectorArgs {
     /// D-FINE: dfine-n|s|m|l|x[-coco|-obj2coco|-obj365], a hub id (org/name[@revision]), or a path (folder, .safetensors, .pth, .pt);
     /// without it the built-in dfine-n-phantom
@@ -134,6 +163,7 @@ fn input_size(text: &str) -> Result<Size, String> {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Selection")]
 pub(crate) struct SelectionArgs {
     /// Threshold of scores: objects with at least this, 0 to 1
     #[arg(long, value_name = "P", default_value = "0.5")]
@@ -147,6 +177,7 @@ pub(crate) struct SelectionArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Models")]
 pub(crate) struct SegmenterArgs {
     /// MobileSAM: mobile-sam, a hub id, or a path (.pt, .pth, .safetensors); without it the built-in mobile-sam-phantom
     #[arg(long, value_name = "MODEL")]

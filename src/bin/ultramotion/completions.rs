@@ -3,6 +3,8 @@
 use crate::{
     args::{Cli, CompletionsArgs, ManArgs},
     exit::Exit,
+    man,
+    terminal::stdout_error,
 };
 use anyhow::Context;
 use clap::CommandFactory;
@@ -12,18 +14,22 @@ use std::io::{self, Write};
 pub(crate) fn print(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut buffer = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "ultramotion", &mut buffer);
-    io::stdout().write_all(&buffer).context("stdout: cannot be written")?;
-    Ok(Exit::Done)
+    write_out(&buffer)
 }
 
 /// Prints the manual page, or writes one for each command.
 pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
-    match &args.output {
-        Some(folder) => {
-            std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-            clap_mangen::generate_to(Cli::command(), folder).with_context(|| format!("{}: cannot be written", folder.display()))?;
-        }
-        None => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout()).context("stdout: cannot be written")?,
+    let Some(folder) = &args.output else { return write_out(man::page(Cli::command())?.as_bytes()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    for (name, text) in man::pages(Cli::command())? {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
     }
+    Ok(Exit::Done)
+}
+
+fn write_out(bytes: &[u8]) -> anyhow::Result<Exit> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(stdout_error)?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,9 @@
 //! An evaluation as text.
 
-use ultramotion::eval::{CocoMetrics, Confusion, Evaluation, MatchedObjects};
+use ultramotion::{
+    eval::{CocoMetrics, Confusion, Evaluation, MatchedObjects},
+    text::counted,
+};
 
 /// Most classes whose confusions are shown as a table; with more, the most frequent ones are listed.
 const MAX_TABLE: usize = 16;
@@ -14,8 +17,9 @@ const BACKGROUND: &str = "background";
 /// The lines of the report.
 pub(crate) fn lines(evaluation: &Evaluation) -> Vec<String> {
     let Evaluation { images, objects, crowds, predictions, .. } = evaluation;
-    let crowds = if *crowds > 0 { format!(" and {crowds} crowds") } else { String::new() };
-    let mut lines = vec![format!("{images} images, {objects} objects{crowds}, {predictions} predictions")];
+    let crowds = if *crowds > 0 { format!(" and {}", counted(*crowds, "crowd")) } else { String::new() };
+    let (images, objects, predictions) = (counted(*images, "image"), counted(*objects, "object"), counted(*predictions, "prediction"));
+    let mut lines = vec![format!("{images}, {objects}{crowds}, {predictions}")];
     let kinds = [("boxes", Some(&evaluation.bbox)), ("masks", evaluation.segm.as_ref())];
     for (what, metrics) in kinds {
         let Some(metrics) = metrics else {
@@ -96,7 +100,7 @@ fn listed(cells: &[Confusion], name: &dyn Fn(&Option<String>) -> String) -> Vec<
     wrong.sort_by_key(|cell| std::cmp::Reverse(cell.count));
     let mut rows = vec![["truth", "prediction", "count"].map(str::to_owned).to_vec()];
     rows.extend(wrong.iter().take(MAX_LISTED).map(|c| vec![name(&c.truth), name(&c.prediction), c.count.to_string()]));
-    let title = format!("Most frequent confusions at the same thresholds ({} kinds; --json has all)", wrong.len());
+    let title = format!("Most frequent confusions at the same thresholds ({}; --json has all)", counted(wrong.len(), "kind"));
     std::iter::once(title).chain(columns(&rows)).collect()
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything was done.
     Done = 0,
-    /// A check said no (`models verify`, `doctor`, `audit`, `eval`).
+    /// A check failed (`models verify`, `doctor`, `audit`, `eval`).
     CheckFailed = 1,
     /// Some inputs failed, or the run could not go on.
     SomeFailed = 2,

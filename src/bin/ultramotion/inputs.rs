@@ -7,13 +7,14 @@ use crate::{
     exit::UsageError,
     terminal::{Downloads, Terminal},
 };
-use std::{ffi::OsString, io};
+use std::io;
 use ultramotion::{
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
     pipeline::{self, Detector, DetectorOptions, Execution, Mode, Segmenter},
     sinks::{OutputMode, OutputSet},
     sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
+    text::counted,
     weights::{Hub, HubConfig},
 };
 
@@ -22,12 +23,14 @@ pub(crate) fn usage(option: &str, problem: impl std::fmt::Display) -> anyhow::Er
     UsageError(format!("{option}: {problem}")).into()
 }
 
-/// The sources that the inputs stand for, in order, and what is to be said about them.
-pub(crate) fn expanded(args: &SourceArgs, terminal: &Terminal) -> Inputs {
-    let inputs: Vec<OsString> = args.input.iter().map(|path| path.clone().into_os_string()).collect();
+/// The sources that the inputs stand for, in order, and what is to be said about them; `unnamed` where messages may not name files.
+pub(crate) fn expanded(args: &SourceArgs, terminal: &Terminal, unnamed: bool) -> Inputs {
     let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom };
-    let expanded = expand(&inputs, options, &mut io::stdin().lock());
-    for path in &expanded.ignored {
+    let expanded = expand(&args.inputs(), options, &mut io::stdin().lock());
+    if unnamed && !expanded.ignored.is_empty() {
+        terminal.detail(&format!("{} left out: neither image, video nor DICOM", counted(expanded.ignored.len(), "file")));
+    }
+    for path in expanded.ignored.iter().filter(|_| !unnamed) {
         terminal.detail(&format!("{}: left out, it is neither image, video nor DICOM", path.display()));
     }
     expanded
@@ -52,7 +55,7 @@ pub(crate) fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::R
         Some(text) => text.parse::<FrameSelection>().map_err(|e| usage("--frames", e))?.with_stride(args.source.stride),
         None => all.selection,
     };
-    let dicom = DicomOptions { keep_patient_data: args.keep_patient_data, stored_values, ..all.dicom };
+    let dicom = DicomOptions { keep_patient_data: args.keep_patient_data, keep_uids: args.keep_uids, stored_values, ..all.dicom };
     Ok(SourceOptions { selection, dicom, ..all })
 }
 

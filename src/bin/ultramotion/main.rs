@@ -1,6 +1,6 @@
 //! `ultramotion`: finds and outlines things in moving images.
 //!
-//! Exit codes: 0 done, 1 a check said no, 2 some inputs failed (or the run could not go on), 64 usage, 130 interrupted.
+//! Exit codes: 0 done, 1 a check failed, 2 some inputs failed (or the run could not go on), 64 usage, 130 interrupted.
 
 mod args;
 mod audit;
@@ -11,13 +11,19 @@ mod completions;
 mod doctor;
 mod eval;
 mod eval_table;
+mod examples;
 mod exit;
 mod inputs;
+mod man;
 mod models;
 mod phantom;
+mod progress;
+mod rename;
 mod report;
 mod run;
+mod summary;
 mod terminal;
+mod words;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.into(),
+        // Who reads the results has enough of them, as `head`.
+        Err(error) if error.is::<terminal::ClosedStdout>() => Exit::Done.into(),
         Err(error) => {
             terminal.error(&error);
             exit::of_error(&error).into()

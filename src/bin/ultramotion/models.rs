@@ -13,6 +13,7 @@ use ultramotion::{
     geometry::Size,
     models::dfine::check_input,
     pipeline::{self, NewDetector, TensorComparison},
+    text::counted,
     weights::{self, EMBEDDED_MODELS, Inspection, ModelRef},
 };
 
@@ -57,7 +58,7 @@ fn pull(model: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
         terminal.print_json(&files)?;
     } else {
         for file in [Some(&files.weights), files.config.as_ref(), files.preprocessor.as_ref()].into_iter().flatten() {
-            terminal.print(&format!("{}: {} bytes, SHA-256 {}", file.path.display(), file.bytes, file.sha256))?;
+            terminal.print(&format!("{}: {}, SHA-256 {}", file.path.display(), counted(file.bytes, "byte"), file.sha256))?;
         }
     }
     Ok(Exit::Done)
@@ -93,12 +94,13 @@ fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Ex
 
 fn print_inspection(inspection: &Inspection, terminal: &Terminal) -> anyhow::Result<()> {
     let types: Vec<String> = inspection.elements.iter().map(|(element, count)| format!("{count} of {}", element.name())).collect();
-    terminal.print(&format!("{}: {}, {} bytes", inspection.path.display(), inspection.format.name(), inspection.bytes))?;
+    terminal.print(&format!("{}: {}, {}", inspection.path.display(), inspection.format.name(), counted(inspection.bytes, "byte")))?;
     terminal.print(&format!("SHA-256: {}", inspection.sha256))?;
     if let Some(dictionary) = &inspection.sub_dictionary {
         terminal.print(&format!("taken from: {dictionary}"))?;
     }
-    terminal.print(&format!("tensors: {} ({}), {} parameters", inspection.tensor_count, types.join(", "), inspection.parameters))?;
+    let parameters = counted(inspection.parameters, "parameter");
+    terminal.print(&format!("tensors: {} ({}), {parameters}", inspection.tensor_count, types.join(", ")))?;
     for (key, value) in &inspection.metadata {
         terminal.print(&format!("{key}: {value}"))?;
     }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ultramotion::{
     phantom::{Class, PhantomError, PhantomOptions, TargetSet},
     pipeline::{Cancel, PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary},
+    text::counted,
 };
 
 /// Writes sequences.
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &PhantomArgs, terminal: &Arc<Terminal>) -> anyhow::Resul
     let bar = terminal.frame_bar("phantom", Some(frames));
     let failure: Mutex<Option<anyhow::Error>> = Mutex::new(None);
     let result = plan.run(&|event| match event {
-        PhantomEvent::FrameDone => bar.inc(1),
+        PhantomEvent::FrameDone => bar.advance(),
         PhantomEvent::SequenceDone(sequence) if terminal.json => {
             let line = terminal.print_json(&json!({
                 "type": "sequence",
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &PhantomArgs, terminal: &Arc<Terminal>) -> anyhow::Resul
         }
         PhantomEvent::SequenceDone(sequence) => terminal.detail(&format!("{}: done", sequence.folder.display())),
     });
-    bar.finish_and_clear();
+    bar.clear();
     let summary = result?;
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
     summarise(&summary, terminal)?;
@@ -93,11 +94,11 @@ fn summarise(summary: &PhantomSummary, terminal: &Terminal) -> anyhow::Result<()
     }
     let objects: Vec<String> = summary.objects.iter().map(|(name, count)| format!("{count} {name}")).collect();
     terminal.print(&format!(
-        "{}: {} sequences, {} frames ({} empty), objects: {}",
+        "{}: {}, {} ({} empty), objects: {}",
         summary.output.display(),
-        summary.sequences,
-        summary.frames,
+        counted(summary.sequences, "sequence"),
+        counted(summary.frames, "frame"),
         summary.empty_frames,
-        objects.join(", ")
+        if objects.is_empty() { "none".to_owned() } else { objects.join(", ") }
     ))
 }

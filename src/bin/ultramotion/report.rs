@@ -1,48 +1,110 @@
 //! A run's events as progress bars, lines on stderr, and JSON lines on stdout.
 
-use crate::terminal::Terminal;
+use crate::{
+    progress::Progress,
+    terminal::{ClosedStdout, Terminal},
+};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 use ultramotion::{
     frame::SourceInfo,
-    pipeline::{Event, Observer},
+    pipeline::{Cancel, Event, Observer},
     sinks::write_record,
+    sources::{FrameSelection, SourceSpec, stated_frames},
+    text::{counted, counted_are},
 };
+
+/// How long frames of sources are counted beside the run, in all.
+const COUNTING: Duration = Duration::from_secs(60);
 
 /// Shows a run.
 pub(crate) struct Report {
     terminal: Arc<Terminal>,
+    /// Ends the run where nobody reads its results any more.
+    cancel: Cancel,
+    /// Which frames of a source are worked on.
+    selection: FrameSelection,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    sources: usize,
-    /// Sources that ended, among all.
+    progress: Progress,
+    /// Frames of all sources.
     all: Option<ProgressBar>,
-    /// Frames of the current source.
+    /// Frames of the current source, where there are several sources.
     current: Option<ProgressBar>,
+    several: bool,
     failure: Option<anyhow::Error>,
 }
 
+impl State {
+    /// Shows the frames of all sources.
+    fn show(&self) {
+        if let Some(all) = self.all.as_ref().filter(|all| !all.is_hidden()) {
+            // Without any length the bar would be full.
+            all.set_length(self.progress.total().0.max(1));
+            all.set_position(self.progress.done());
+            all.set_message(self.progress.text());
+        }
+    }
+}
+
 impl Report {
-    /// A report that talks on `terminal`.
-    pub(crate) fn new(terminal: Arc<Terminal>) -> Self {
-        Self { terminal, state: Mutex::default() }
+    /// A report on `terminal` of a run over `selection`, which `cancel` ends.
+    pub(crate) fn new(terminal: Arc<Terminal>, selection: FrameSelection, cancel: Cancel) -> Self {
+        Self { terminal, cancel, selection, state: Mutex::default() }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With several sources a second bar shows the whole set.
+    /// The run has so many sources.
     pub(crate) fn expect_sources(&self, count: usize) {
         let mut state = self.state();
-        state.sources = count;
-        if count > 1 {
-            state.all = Some(self.terminal.source_bar(count as u64));
+        state.progress = Progress::new(count);
+        state.several = count > 1;
+        state.all = Some(self.terminal.message_bar("all", 0));
+        state.show();
+    }
+
+    /// Asks the files, beside the run, how many frames they state, so that the time left is that of the whole run. Ends at the
+    /// request that is returned.
+    pub(crate) fn count_frames(self: &Arc<Self>, sources: Vec<SourceSpec>, max_pixels: u64) -> anyhow::Result<Cancel> {
+        let (stop, report) = (Cancel::default(), self.clone());
+        if sources.len() < 2 {
+            return Ok(stop);
         }
+        let asked = stop.clone();
+        let count = move || {
+            let start = Instant::now();
+            for (ordinal, spec) in sources.iter().enumerate() {
+                if asked.is_requested() || start.elapsed() > COUNTING {
+                    return;
+                }
+                if report.lacks_frames(ordinal) {
+                    report.expect_frames(ordinal, stated_frames(spec, max_pixels));
+                }
+            }
+        };
+        // Not waited for: it may hang in a file system as long as the run itself would.
+        std::thread::Builder::new().name("count".to_owned()).spawn(count)?;
+        Ok(stop)
+    }
+
+    /// Whether nothing is known of the frames of a source.
+    fn lacks_frames(&self, source: usize) -> bool {
+        self.state().progress.lacks(source)
+    }
+
+    /// A source that has not begun states so many frames.
+    fn expect_frames(&self, source: usize, frames: Option<u64>) {
+        self.state().progress.state(source, frames.map(|frames| self.selection.count_of(frames)));
     }
 
     /// Takes the bars away.
@@ -56,6 +118,39 @@ impl Report {
     /// Whether results could be printed.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.state().failure.take().map_or(Ok(()), Err)
+    }
+
+    fn began(&self, source: &SourceInfo) {
+        let frames = source.frame_count.map(|frames| self.selection.count_of(frames));
+        let mut state = self.state();
+        state.progress.began(source.ordinal, frames);
+        if state.several && frames != Some(1) {
+            state.current = Some(self.terminal.message_bar(&source.name, frames.unwrap_or(0)));
+        }
+    }
+
+    fn frame_done(&self, computed: bool) {
+        let mut state = self.state();
+        state.progress.frame(computed, Instant::now());
+        if let Some(bar) = state.current.as_ref().filter(|bar| !bar.is_hidden()) {
+            bar.inc(1);
+            let of = bar.length().filter(|length| *length > 0).map(|length| format!("/{length}")).unwrap_or_default();
+            bar.set_message(format!("{}{of} frames", bar.position()));
+        }
+        state.show();
+        self.terminal.beat(|| state.progress.line());
+    }
+
+    fn ended(&self, source: &SourceInfo) {
+        let mut state = self.state();
+        if let Some(bar) = state.current.take() {
+            bar.finish_and_clear();
+        }
+        state.progress.ended(source.ordinal);
+        state.show();
+        self.terminal.beat(|| state.progress.line());
+        drop(state);
+        self.terminal.detail(&format!("{}: done", source.path.display()));
     }
 
     /// A frame as its line in `detections.jsonl`, told apart from other lines by `type`.
@@ -73,7 +168,9 @@ impl Observer for Report {
     fn event(&self, event: Event<'_>) {
         let printed = match event {
             Event::Resumed { sources, frames } => {
-                self.terminal.say(&format!("resuming: {sources} sources are done, {frames} frames of the next one"));
+                self.state().progress.resume_at(sources);
+                let (sources, frames) = (counted_are(sources, "source"), counted(frames, "frame"));
+                self.terminal.say(&format!("resuming: {sources} done, and {frames} of the next"));
                 Ok(())
             }
             Event::OutOfMemory(_) => Ok(()),
@@ -83,8 +180,7 @@ impl Observer for Report {
                 if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
             }
             Event::SourceBegan(source) => {
-                let bar = self.terminal.frame_bar(&source.name, source.frame_count);
-                self.state().current = Some(bar);
+                self.began(source);
                 Ok(())
             }
             Event::Decoding { source, decoding } => {
@@ -96,22 +192,12 @@ impl Observer for Report {
                 let line = json!({ "type": "decoding", "source": source.name, "decoder": decoding.name(), "reason": decoding.reason });
                 if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
             }
-            Event::FrameDone { source, result, .. } => {
-                if let Some(bar) = &self.state().current {
-                    bar.inc(1);
-                }
+            Event::FrameDone { source, result, times } => {
+                self.frame_done(times.is_some());
                 if self.terminal.json { self.print_frame(source, result) } else { Ok(()) }
             }
             Event::SourceEnded(source) => {
-                let mut state = self.state();
-                if let Some(bar) = state.current.take() {
-                    bar.finish_and_clear();
-                }
-                if let Some(all) = &state.all {
-                    all.inc(1);
-                }
-                drop(state);
-                self.terminal.detail(&format!("{}: done", source.path.display()));
+                self.ended(source);
                 Ok(())
             }
             Event::Warning(warning) => {
@@ -127,6 +213,9 @@ impl Observer for Report {
             }
         };
         if let Err(error) = printed {
+            if error.is::<ClosedStdout>() {
+                self.cancel.request();
+            }
             self.state().failure.get_or_insert(error);
         }
     }

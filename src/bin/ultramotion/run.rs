@@ -5,16 +5,17 @@ use crate::{
     common_args::{DeviceArgs, ExecutionArgs, InputArgs, OutputArgs},
     exit::Exit,
     inputs::{self, usage},
+    rename::{Key, rename, without_names},
     report::Report,
+    summary,
     terminal::Terminal,
 };
-use serde_json::json;
 use std::{path::Path, sync::Arc};
 use ultramotion::{
     engine::{DeviceSpec, Engine, OutOfMemory},
-    pipeline::{Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Summary, Task, UserPrompts, parse_box, parse_point},
+    pipeline::{Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Task, UserPrompts, parse_box, parse_point},
     sinks::{BoxPrompts, Classes, OutputKind},
-    sources::{Decode, DecodeDevice, SourceOptions},
+    sources::{Decode, DecodeDevice, SourceOptions, SourceSpec},
 };
 
 /// `extract`.
@@ -48,28 +49,29 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
     };
     inputs::introduce(Some(&args.detector), Some(&args.segmenter), terminal);
     let prepared = prepare(&args.device, &args.execution, make)?;
-    run(prepared, &args.input, &args.output, args.kpi.as_deref(), terminal)
+    run(prepared, &args.input, &args.output, None, terminal)
 }
 
 /// `segment`.
 pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+    let given = &args.prompts;
     let prompts = UserPrompts {
-        boxes: args.boxes.iter().map(|b| parse_box(b)).collect::<Result<_, _>>().map_err(|e| usage("--box", e))?,
-        points: args.points.iter().map(|p| parse_point(p)).collect::<Result<_, _>>().map_err(|e| usage("--point", e))?,
-        of_frames: args.boxes_file.as_deref().map(|path| BoxPrompts::read(path, &Classes::default())).transpose()?,
-        confidence: args.confidence,
+        boxes: given.boxes.iter().map(|b| parse_box(b)).collect::<Result<_, _>>().map_err(|e| usage("--box", e))?,
+        points: given.points.iter().map(|p| parse_point(p)).collect::<Result<_, _>>().map_err(|e| usage("--point", e))?,
+        of_frames: given.boxes_file.as_deref().map(|path| BoxPrompts::read(path, &Classes::default())).transpose()?,
+        confidence: given.confidence,
     };
     if prompts.is_empty() {
         return Err(usage("segment", "give what to outline by --box, --point or --boxes"));
     }
-    let (segmenter, multimask, speaker) = (args.segmenter.clone(), args.multimask, terminal.clone());
+    let (segmenter, multimask, speaker) = (args.segmenter.clone(), given.multimask, terminal.clone());
     let make = move |engine: &Engine| {
         let segmenter = inputs::segmenter(&segmenter, engine, &speaker)?.with_multimask(multimask);
         Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts.clone())))
     };
     inputs::introduce(None, Some(&args.segmenter), terminal);
     let prepared = prepare(&args.device, &args.execution, make)?;
-    run(prepared, &args.input, &args.output, None, terminal)
+    run(prepared, &args.input, &args.output, given.boxes_file.as_deref(), terminal)
 }
 
 /// A task on its devices.
@@ -113,20 +115,26 @@ fn prepare(
     Ok(Prepared { task, replicas: tasks, oom_device: None, fallback, execution })
 }
 
-fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, kpi: Option<&Path>, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, boxes: Option<&Path>, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let Prepared { task, replicas, oom_device, fallback, execution } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
     if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
         return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
     }
-    let source_options = source_options(&task, input)?;
+    let mut source_options = source_options(&task, input)?;
+    let key = input.rename_sources.as_deref().map(|path| Key::open(path, &output.output)).transpose()?;
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame; run again with --resume to go on");
-    let report = Arc::new(Report::new(terminal.clone()));
-    let kpi = kpi.map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
+    let report = Arc::new(Report::new(terminal.clone(), source_options.selection.clone(), cancel.clone()));
+    let kpi = output.kpi.as_deref().map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
-    let expanded = inputs::expanded(&input.source, terminal);
+    let mut expanded = inputs::expanded(&input.source, terminal, key.is_some());
+    let mut arguments = inputs::command_line();
+    if let Some(key) = key {
+        source_options.aliases = Some(Arc::new(rename(key, &mut expanded)?));
+        arguments = without_names(arguments, input, output, boxes);
+    }
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
         sources: expanded.sources,
@@ -136,7 +144,7 @@ fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, kpi: Option<&
         output: output.output.clone(),
         output_mode,
         outputs,
-        arguments: inputs::command_line(),
+        arguments,
         device: std::iter::once(&task)
             .chain(&replicas)
             .filter_map(Task::engine)
@@ -148,16 +156,27 @@ fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, kpi: Option<&
         oom_device,
         fallback,
         observer: Arc::new(observers),
-        cancel,
+        cancel: cancel.clone(),
         task,
     };
-    report.expect_sources(plan.sources.len());
+    let exit = carry_out(plan, &report, terminal)?;
+    kpi.map_or(Ok(()), |kpi| kpi.check())?;
+    Ok(exit)
+}
+
+/// Runs the plan and says how it ended.
+fn carry_out(plan: Plan, report: &Arc<Report>, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let sources: Vec<SourceSpec> = plan.sources.iter().flatten().cloned().collect();
+    let (count, written) = (sources.len(), plan.outputs.clone());
+    report.expect_sources(count);
+    let counting = report.count_frames(sources, plan.source_options.max_pixels)?;
     let result = plan.run();
+    counting.request();
     report.clear();
     let summary = result?;
-    summarise(&summary, terminal)?;
+    // Before the summary, which could not be printed either where nobody reads.
     report.check()?;
-    kpi.map_or(Ok(()), |kpi| kpi.check())?;
+    summary::print(&summary, &written, count, terminal)?;
     Ok(match (summary.interrupted, summary.errors.count) {
         (true, _) => Exit::Interrupted,
         (false, 0) => Exit::Done,
@@ -192,35 +211,4 @@ pub(crate) fn on_interrupt(cancel: &Cancel, terminal: &Arc<Terminal>, notice: &'
     if let Err(error) = set {
         terminal.detail(&format!("Ctrl-C will end the program at once: {error}"));
     }
-}
-
-fn summarise(summary: &Summary, terminal: &Terminal) -> anyhow::Result<()> {
-    if terminal.json {
-        return terminal.print_json(&json!({
-            "type": "summary",
-            "output": summary.output.display().to_string(),
-            "interrupted": summary.interrupted,
-            "counts": summary.counts,
-            "errors": summary.errors,
-            "timings": summary.timings,
-        }));
-    }
-    let counts = &summary.counts;
-    let classes: Vec<String> = counts.per_class.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    let classes = if classes.is_empty() { String::new() } else { format!(" ({})", classes.join(", ")) };
-    terminal.print(&format!(
-        "{}: {} frames of {} sources, {} objects{classes}, {} errors",
-        summary.output.display(),
-        counts.frames,
-        counts.sources,
-        counts.objects,
-        summary.errors.count
-    ))?;
-    for (stage, time) in &summary.timings {
-        terminal.detail(&format!(
-            "{stage}: median {:.2} ms, p90 {:.2}, p99 {:.2} ({} times)",
-            time.median_ms, time.p90_ms, time.p99_ms, time.count
-        ));
-    }
-    Ok(())
 }

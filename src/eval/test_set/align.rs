@@ -6,6 +6,7 @@ use super::super::{
     file::{Dataset, Image},
     file_names::{Unmatched, match_names, normalised},
 };
+use crate::text::{counted, counted_are};
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
@@ -90,7 +91,12 @@ fn names_of(dataset: &Dataset<'_>) -> Option<Vec<String>> {
 fn complete(found: HashMap<i64, usize>, file: &Dataset<'_>, path: &Path, common_only: bool) -> Result<HashMap<i64, usize>, EvalError> {
     let unknown: Vec<String> = file.images.iter().filter(|image| !found.contains_key(&image.id)).map(name_of).collect();
     if !unknown.is_empty() && (!common_only || found.is_empty()) {
-        let problem = format!("{} of its {} images are not in the ground truth: {}", unknown.len(), file.images.len(), some_of(&unknown));
+        let problem = format!(
+            "{} not in the ground truth, of {} in it: {}",
+            counted_are(unknown.len(), "image"),
+            file.images.len(),
+            some_of(&unknown)
+        );
         return Err(EvalError::new(path, problem).with_remedy(COMMON));
     }
     Ok(found)
@@ -138,7 +144,13 @@ fn check_complete(truth: &Dataset<'_>, file: &Dataset<'_>, alignment: &Alignment
         truth.images.iter().enumerate().filter(|(place, _)| !run.contains(place)).map(|(_, image)| name_of(image)).collect();
     if !left_out.is_empty() {
         let count = (left_out.len(), truth.images.len());
-        let problem = format!("{} of the ground truth's {} images are not in it: {}", count.0, count.1, some_of(&left_out));
+        let problem = format!(
+            "{} of the ground truth {} not in it, of {}: {}",
+            counted(count.0, "image"),
+            if count.0 == 1 { "is" } else { "are" },
+            count.1,
+            some_of(&left_out)
+        );
         return Err(EvalError::new(path, problem).with_remedy(COMMON));
     }
     let used = |dataset: &Dataset<'_>| dataset.annotations.iter().map(|a| a.category_id).collect::<HashSet<i64>>();

@@ -4,6 +4,7 @@ use super::{hgnetv2::OUTPUT_STRIDE, value_text};
 use crate::{
     geometry::Size,
     ops::{Activation, Normalisation},
+    text::counted,
 };
 use serde::Serialize;
 
@@ -281,7 +282,7 @@ impl DFineConfig {
         if let Some(names) = &self.label_names
             && names.len() != self.num_labels
         {
-            let reason = format!("the class head has {} classes", self.num_labels);
+            let reason = format!("the class head has {}", counted(self.num_labels, "class"));
             return Err(ConfigError::value("id2label", names.len(), reason));
         }
         let read_from = match self.input_size_source {

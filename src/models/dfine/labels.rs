@@ -1,6 +1,7 @@
 //! Names of the classes.
 
 use super::labels_file::{self, Names};
+use crate::text::counted;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Microsoft COCO's 80 classes, in the order of the detector's outputs.
@@ -20,7 +21,7 @@ pub struct Labels {
 #[derive(Debug, thiserror::Error)]
 pub enum LabelsError {
     /// Neither the checkpoint nor the user names the classes, and no built-in list has as many.
-    #[error("{origin}: {} without names; give them with --labels FILE, one name a line", plural(*classes, "class", "classes"))]
+    #[error("{origin}: {} without names; give them with --labels FILE, one name a line", counted(*classes, "class"))]
     Missing {
         /// The checkpoint.
         origin: String,
@@ -28,11 +29,7 @@ pub enum LabelsError {
         classes: usize,
     },
     /// More or fewer names than classes.
-    #[error(
-        "{origin}: {}, but the detector has {}; a name for each class is expected",
-        plural(*names, "name", "names"),
-        plural(*classes, "class", "classes")
-    )]
+    #[error("{origin}: {}, but the detector has {}; a name for each class is expected", counted(*names, "name"), counted(*classes, "class"))]
     Count {
         /// The file of names.
         origin: String,
@@ -59,11 +56,6 @@ pub enum LabelsError {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-/// A number with the word for what it counts.
-fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 impl Labels {

@@ -33,7 +33,10 @@ pub use detector::{Checkpoint, Detector};
 pub use labels::{Labels, LabelsError};
 pub use sizes::{DFineSize, UnknownSize};
 
-use crate::ops::{self, Activation, Conv2d, Params, ParamsError, Ties, concat_channels};
+use crate::{
+    ops::{self, Activation, Conv2d, Params, ParamsError, Ties, concat_channels},
+    text::counted,
+};
 use candle_core::Tensor;
 use decoder::Decoder;
 use grid::Grid;
@@ -183,7 +186,7 @@ impl DFine {
         let channels = self.config.channels();
         let &[batch, h, w, c] = pixel_values.dims() else { return Err(wrong("expected [batch, height, width, channels]".into())) };
         if batch == 0 || c != channels {
-            return Err(wrong(format!("expected at least one image of {channels} channels in the last dimension")));
+            return Err(wrong(format!("expected at least one image of {} in the last dimension", counted(channels, "channel"))));
         }
         if h == 0 || w == 0 || h % OUTPUT_STRIDE != 0 || w % OUTPUT_STRIDE != 0 {
             return Err(wrong(format!("height and width must be multiples of {OUTPUT_STRIDE}")));

@@ -4,8 +4,10 @@ use crate::sources::{Source, SourceError, SourceWarning};
 use crate::{
     dicom::{DicomError, DicomFile, DicomFinding, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
     frame::{Channels, Frame, Image, Physical, SourceInfo, SourceKind, StoredImage, UltrasoundRegion},
+    text::counted,
 };
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -18,7 +20,7 @@ use std::{
 pub struct DicomSource {
     info: Arc<SourceInfo>,
     image: DicomImage,
-    with_stored: bool,
+    options: DicomOptions,
     timing: Timing,
     next: u64,
     ended: bool,
@@ -58,9 +60,9 @@ impl DicomSource {
             kind: SourceKind::Dicom,
             frame_count: Some(frames),
             frame_rate: timing.frame_rate(),
-            attributes: image.file().output_attributes(options.keep_patient_data),
+            attributes: image.file().output_attributes(&options),
         };
-        Ok(Self { info: Arc::new(info), image, with_stored: options.stored_values, timing, next: 0, ended: false, warnings })
+        Ok(Self { info: Arc::new(info), image, options, timing, next: 0, ended: false, warnings })
     }
 
     /// The stored values of a frame (from 0), for `extract --stored-values`.
@@ -84,7 +86,7 @@ impl Source for DicomSource {
         }
         let index = self.next;
         self.next += 1;
-        let physical = physical(self.image.file(), index);
+        let physical = physical(self.image.file(), index, &self.options);
         let shown = self.image.shown(index).and_then(to_image);
         let found = self.image.take_findings();
         self.warnings.extend(found.iter().map(|finding| warning(&self.info.path, Some(index), finding)));
@@ -94,7 +96,7 @@ impl Source for DicomSource {
             source_error(&self.info.path, Some(index), e)
         })?;
         let timestamp = self.timing.timestamp(index);
-        let stored = if self.with_stored { Some(self.stored_values(index)?) } else { None };
+        let stored = if self.options.stored_values { Some(self.stored_values(index)?) } else { None };
         let frame = frame(&self.info, index, timestamp, None, shown, physical);
         with_stored(frame, stored)
     }
@@ -106,7 +108,7 @@ impl Source for DicomSource {
 
 impl DicomSeries {
     /// A series of `files` in their order (see [`crate::dicom::scan`]); `path` is the folder. The attributes are those of
-    /// the first file that can be opened.
+    /// the first file that can be opened, but for its instance UID, which is that of its frame alone.
     ///
     /// # Errors
     /// [`SourceError`] if there is no file or none can be opened.
@@ -130,7 +132,7 @@ impl DicomSeries {
             kind: SourceKind::Dicom,
             frame_count: Some(files.len() as u64),
             frame_rate: None,
-            attributes: first.output_attributes(options.keep_patient_data),
+            attributes: without_instance(first.output_attributes(&options)),
         };
         let warnings = first.burned_in().map(|finding| warning(path, None, &finding)).into_iter().collect();
         Ok(Self { info: Arc::new(info), files, options, range: None, next: 0, warnings })
@@ -144,7 +146,7 @@ impl DicomSeries {
         let file = usize::try_from(frame).ok().and_then(|n| self.files.get(n)).ok_or_else(|| SourceError {
             path: self.info.path.clone(),
             frame: Some(frame),
-            problem: format!("the series has {} files", self.files.len()),
+            problem: format!("the series has {}", counted(self.files.len(), "file")),
             remedy: None,
         })?;
         let stored = DicomImage::open(file, self.options.window).and_then(|mut image| image.stored(0));
@@ -158,7 +160,7 @@ impl DicomSeries {
             self.range = Some((low, high));
             image.set_range(low, high);
         }
-        let physical = physical(image.file(), 0);
+        let physical = physical(image.file(), 0, &self.options);
         let shown = image.shown(0);
         let found = image.take_findings().into_iter().chain(image.file().burned_in());
         self.warnings.extend(found.map(|finding| warning(file, None, &finding)));
@@ -190,6 +192,11 @@ impl Source for DicomSeries {
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         std::mem::take(&mut self.warnings)
     }
+}
+
+fn without_instance(mut attributes: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    attributes.remove("SOPInstanceUID");
+    attributes
 }
 
 fn frame(
@@ -224,8 +231,8 @@ fn to_image(shown: ShownFrame) -> Result<Image, DicomError> {
         .ok_or_else(|| DicomError::Codec { codec: "display", problem: format!("{len} bytes for a frame of {}", shown.size) })
 }
 
-/// Spacing and ultrasound regions of a frame (from 0) of any DICOM file, video files included; none if nothing is stated.
-pub(super) fn physical(file: &DicomFile, frame: u64) -> Option<Arc<Physical>> {
+/// Spacing, ultrasound regions and, where wanted, instance of a frame (from 0) of any DICOM file, video files included; none if nothing is stated.
+pub(super) fn physical(file: &DicomFile, frame: u64, options: &DicomOptions) -> Option<Arc<Physical>> {
     let regions = file.regions().into_iter().map(|r| UltrasoundRegion {
         bounds: r.bounds,
         spatial_format: r.spatial_format,
@@ -233,7 +240,12 @@ pub(super) fn physical(file: &DicomFile, frame: u64) -> Option<Arc<Physical>> {
         physical_delta: r.physical_delta,
         physical_units: r.physical_units,
     });
-    let physical = Physical { pixel_spacing_mm: file.pixel_spacing_mm(frame), ultrasound_regions: regions.collect(), pixel_aspect: None };
+    let physical = Physical {
+        pixel_spacing_mm: file.pixel_spacing_mm(frame),
+        ultrasound_regions: regions.collect(),
+        pixel_aspect: None,
+        sop_instance_uid: file.output_instance_uid(options),
+    };
     (physical != Physical::default()).then(|| Arc::new(physical))
 }
 

@@ -119,9 +119,9 @@ fn open_video(
         kind: SourceKind::Dicom,
         frame_count: None,
         frame_rate: None,
-        attributes: opened.output_attributes(options.dicom.keep_patient_data),
+        attributes: opened.output_attributes(&options.dicom),
     };
-    let facts = physical(opened, 0);
+    let facts = physical(opened, 0, &options.dicom);
     let fail = |e| source_error(file, None, e);
     let mut bytes = Vec::new();
     if let Some(mut video) = dicom::encapsulated_video(opened).map_err(fail)? {

@@ -26,7 +26,7 @@ use super::{DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceEr
 use crate::frame::{Frame, Physical, SourceInfo, SourceKind};
 use decoder::{Step, VideoDecoder};
 use input::VideoInput;
-use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
+use std::{fs::File, io::Cursor, path::Path, sync::Arc, time::Duration};
 
 /// How a video is decoded.
 #[derive(Debug, Clone)]
@@ -86,6 +86,11 @@ pub struct VideoSource {
     warnings: Vec<SourceWarning>,
     /// The frame at which damage was met, while no error has come of it.
     concealed: Option<u64>,
+}
+
+/// Frames that the container states to have; none where it states none, or cannot be opened.
+pub(super) fn stated_frames(path: &Path) -> Option<u64> {
+    VideoInput::open(path, File::open(path).ok()?).ok()?.facts().frame_count
 }
 
 /// Opens a video from its start.

@@ -10,6 +10,8 @@ pub struct VideoSupport {
     pub version: String,
     /// Names of codecs and whether there is a decoder.
     pub decoders: Vec<(&'static str, bool)>,
+    /// The encoder of overlay videos, of those that serve: `libx264` (H.264), else `mpeg4`.
+    pub encoder: Option<&'static str>,
 }
 
 /// Asks FFmpeg.
@@ -26,5 +28,6 @@ pub fn video_support() -> VideoSupport {
         ("MPEG-2", Id::MPEG2VIDEO),
         ("MJPEG", Id::MJPEG),
     ];
-    VideoSupport { version, decoders: codecs.map(|(name, id)| (name, ffmpeg::decoder::find(id).is_some())).to_vec() }
+    let encoder = ["libx264", "mpeg4"].into_iter().find(|name| ffmpeg::encoder::find_by_name(name).is_some());
+    VideoSupport { version, encoder, decoders: codecs.map(|(name, id)| (name, ffmpeg::decoder::find(id).is_some())).to_vec() }
 }

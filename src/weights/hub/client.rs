@@ -51,6 +51,18 @@ impl<'a> Client<'a> {
         Self { config, agent }
     }
 
+    /// Whether the hub answers at all, with whatever, `within` a time.
+    pub(super) fn answers(config: &HubConfig, within: std::time::Duration) -> Result<(), String> {
+        let agent: Agent = Agent::config_builder()
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_global(Some(within))
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        agent.head(&config.endpoint).call().map(drop).map_err(|error| error.to_string())
+    }
+
     /// Asks for the headers of `file` and follows redirects within the hub.
     pub(super) fn describe(&self, repo: &HubRepo, file: &str) -> Result<Described, HubError> {
         let url = repo.url(&self.config.endpoint, file);

@@ -103,6 +103,14 @@ impl Hub {
         &self.config
     }
 
+    /// Whether the hub answers `within` a time; the reason where it does not. Nothing is asked of it but that, and no token is sent.
+    ///
+    /// # Errors
+    /// What failed, in words.
+    pub fn answers(&self, within: std::time::Duration) -> Result<(), String> {
+        client::Client::answers(&self.config, within)
+    }
+
     /// Path of `file` of `repo` in the cache, where it is there.
     pub fn cached(&self, repo: &HubRepo, file: &str) -> Option<PathBuf> {
         let path = self.snapshot_dir(repo, &self.cached_commit(repo)?).join(file);
