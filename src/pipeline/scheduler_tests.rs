@@ -89,7 +89,16 @@ fn pending(number: u64) -> PendingFrame {
         attributes: Default::default(),
     });
     let image = Image::new(Size::new(1, 1), Channels::Gray, vec![0]).unwrap();
-    let frame = Frame { source, index: number, timestamp: None, file: None, pixels: image.into(), physical: None, stored: None };
+    let frame = Frame {
+        source,
+        index: number,
+        timestamp: None,
+        file: None,
+        pixels: image.into(),
+        physical: None,
+        exif_orientation: None,
+        stored: None,
+    };
     PendingFrame { frame, prompts: None, number, decode: Duration::ZERO, queued_at: Instant::now() }
 }
 

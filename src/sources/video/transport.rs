@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_join_shows_in_the_table_of_programs() {
-        let table = |counter| [&[SYNC, 0x40, 0, 0x10 | counter][..], &[0; 184]].concat();
+        let table = |counter: u8| [&[SYNC, 0x40, 0, 0x10 | counter][..], &[0; 184]].concat();
         for (second, expected) in [(5, Extent::Whole), (4, Extent::Broken)] {
             let bytes = [table(3), packet(1, true, 184), table(second), packet(9, true, 184)].concat();
             assert_eq!(Transport::new(Cursor::new(bytes)).extent(188).unwrap(), expected);
