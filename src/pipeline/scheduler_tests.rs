@@ -96,8 +96,8 @@ fn pending(number: u64) -> PendingFrame {
         file: None,
         pixels: image.into(),
         physical: None,
-        stored: None,
         exif_orientation: None,
+        stored: None,
     };
     PendingFrame { frame, prompts: None, number, decode: Duration::ZERO, queued_at: Instant::now() }
 }

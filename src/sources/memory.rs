@@ -1,9 +1,9 @@
 //! Images in memory as frames.
 
-use super::ImageOptions;
 use crate::{
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::Size,
+    sources::ImageOptions,
 };
 use image::DynamicImage;
 use std::sync::{Arc, LazyLock};
@@ -109,7 +109,7 @@ impl IntoFrame for Image {
 impl IntoFrame for Arc<Image> {
     fn into_frame(self, index: u64) -> Result<Frame, ImageError> {
         let source = IN_MEMORY.clone();
-        Ok(Frame { source, index, timestamp: None, file: None, pixels: self.into(), physical: None, stored: None, exif_orientation: None })
+        Ok(Frame { source, index, timestamp: None, file: None, pixels: self.into(), physical: None, exif_orientation: None, stored: None })
     }
 }
 
@@ -119,7 +119,8 @@ impl IntoFrame for DynamicImage {
         if size.pixels() == 0 {
             return Err(ImageError::Empty(size));
         }
-        super::image::to_8_bit(self, &ImageOptions::default()).ok_or(ImageError::Float)?.0.into_frame(index)
+        let (image, _) = super::image::to_8_bit(self, &ImageOptions::default()).ok_or(ImageError::Float)?;
+        image.into_frame(index)
     }
 }
 
