@@ -183,7 +183,8 @@ impl DFine {
         let channels = self.config.channels();
         let &[batch, h, w, c] = pixel_values.dims() else { return Err(wrong("expected [batch, height, width, channels]".into())) };
         if batch == 0 || c != channels {
-            return Err(wrong(format!("expected at least one image of {channels} channels in the last dimension")));
+            let of = if channels == 1 { "1 channel".to_owned() } else { format!("{channels} channels") };
+            return Err(wrong(format!("expected at least one image of {of} in the last dimension")));
         }
         if h == 0 || w == 0 || h % OUTPUT_STRIDE != 0 || w % OUTPUT_STRIDE != 0 {
             return Err(wrong(format!("height and width must be multiples of {OUTPUT_STRIDE}")));
