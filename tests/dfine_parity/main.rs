@@ -285,7 +285,7 @@ fn inputs_of_another_shape_are_refused() {
     let detector = Case::new("s-grey", 3).detector();
     let error =
         |shape: &[usize]| detector.forward(&Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap()).unwrap_err().to_string();
-    assert!(error(&[1, 512, 512, 3]).contains("1 channels"));
+    assert!(error(&[1, 512, 512, 3]).contains("of 1 channel in the last"));
     assert!(error(&[1, 500, 512, 1]).contains("multiples of 32"));
     assert!(error(&[512, 512, 1]).contains("[batch, height, width, channels]"));
     assert!(error(&[1, 64, 64, 1]).contains("gives 84 tokens, the model takes 300 queries"));
