@@ -238,7 +238,7 @@ fn loading_is_strict_but_for_what_has_no_part_in_the_computation() {
     let missing = load(&|tensors| drop(tensors.remove("prompt_encoder.no_mask_embed.weight"))).unwrap_err();
     assert!(missing.starts_with("some.pt: tensor prompt_encoder.no_mask_embed.weight of shape [1, 256] is missing"), "{missing}");
     let unknown = load(&|tensors| drop(tensors.insert("image_encoder.pos_embed".to_owned(), zeros(&[1])))).unwrap_err();
-    assert!(unknown.contains("1 tensors are not part of the model: image_encoder.pos_embed"), "{unknown}");
+    assert!(unknown.contains("1 tensor is not part of the model: image_encoder.pos_embed"), "{unknown}");
     let biases = "image_encoder.layers.2.blocks.3.attn.attention_biases";
     let misshapen = load(&|tensors| drop(tensors.insert(biases.to_owned(), zeros(&[5, 49])))).unwrap_err();
     assert!(misshapen.contains("has shape [5, 49], the model needs [5, 196]"), "{misshapen}");
