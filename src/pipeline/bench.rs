@@ -112,6 +112,9 @@ impl Bench {
     /// # Errors
     /// [`ModelError`].
     pub fn detector(&self, detector: &Detector, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
+        if !["detect-preprocess", "detect", "detect (frame to objects)"].into_iter().any(|stage| self.wants(stage)) {
+            return Ok(Vec::new());
+        }
         let engine = detector.engine();
         let pixels = detector.preprocess(frame)?;
         let mut graphs = GraphCache::default();
@@ -204,6 +207,12 @@ impl Bench {
     /// # Errors
     /// [`ModelError`].
     pub fn segmenter(&self, segmenter: &Segmenter, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
+        let (names, size) = (["segment-preprocess", "segment-encode"], frame.size());
+        let counts = [1, 8].map(|boxes| counted(boxes, "box"));
+        let of_counts = counts.iter().flat_map(|boxes| [format!("segment-decode ({boxes})"), format!("masks ({boxes}, {size})")]);
+        if !names.into_iter().map(str::to_owned).chain(of_counts).any(|stage| self.wants(&stage)) {
+            return Ok(Vec::new());
+        }
         let engine = segmenter.engine();
         let pixels = segmenter.preprocess(frame)?;
         let mut graphs = GraphCache::default();
@@ -219,7 +228,6 @@ impl Bench {
                 Ok::<_, ModelError>(engine.synchronise()?)
             })?,
         ];
-        let size = frame.size();
         let scaled = crate::geometry::LongestSide::new(size, IMAGE_SIDE as u32).scaled;
         for boxes in [1usize, 8] {
             let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;

@@ -68,7 +68,7 @@ mod tests {
 
     fn line(frames: u64, sources: u64, objects: u64, interrupted: bool) -> String {
         let per_class = BTreeMap::from([("bone".to_owned(), objects)]);
-        let counts = Counts { frames, sources, objects, per_class, ..Counts::default() };
+        let counts = Counts { frames, sources, objects, per_class };
         let (errors, output) = (InputProblems { count: 1, ..InputProblems::default() }, "no-such-folder".into());
         let summary = Summary { counts, errors, timings: BTreeMap::new(), interrupted, output };
         summary_line(&summary, &OutputSet::default_for(false), 3)
