@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn long_names_keep_their_end() {
         assert_eq!(tail("a/clip"), "a/clip");
-        assert_eq!(tail("a very long folder of studies/söme clip"), "r of studies/söme clip".chars().collect::<String>());
+        assert_eq!(tail("a very long folder of studies/söme clip"), "der of studies/söme clip");
     }
 
     #[test]
