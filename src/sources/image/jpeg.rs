@@ -10,7 +10,7 @@ use std::ops::Range;
 /// What is wrong, where the file ends before the image does.
 pub(super) fn whole(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     let mut walk = Walk { bytes: &bytes, kept: Vec::new(), from: 0, components: 0, single_scan: false };
-    match walk.to_the_end()? {
+    match walk.until_end()? {
         End::Marker if walk.kept.is_empty() => Ok(bytes),
         End::Marker => Ok(walk.copy(bytes.len())),
         End::InScan => walk.with_end_marker().ok_or_else(|| early(bytes.len())),
@@ -40,7 +40,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn to_the_end(&mut self) -> Result<End, String> {
+    fn until_end(&mut self) -> Result<End, String> {
         let (bytes, mut sequential) = (self.bytes, false);
         let cut = || early(bytes.len());
         let mut at = 2;
@@ -93,7 +93,7 @@ impl Walk<'_> {
 
     /// The file up to `end`, without the parts that were left out.
     fn copy(&self, end: usize) -> Vec<u8> {
-        let parts = self.kept.iter().cloned().chain([self.from..end]);
+        let parts = self.kept.iter().cloned().chain(std::iter::once(self.from..end));
         parts.flat_map(|part| self.bytes.get(part).unwrap_or_default()).copied().collect()
     }
 

@@ -202,7 +202,7 @@ pub(super) fn y4m_is_cut<R: Read + Seek>(file: &mut R, length: u64) -> io::Resul
 /// multiples of that.
 pub(super) fn dv_is_cut(head: &[u8; 16], length: u64) -> bool {
     let frame = if head[3] & 0x80 != 0 { 144_000 } else { 120_000 };
-    length % frame != 0
+    !length.is_multiple_of(frame)
 }
 
 /// Whether the last packet of a transport stream is not all there.
