@@ -41,10 +41,10 @@ pub(super) fn matches(text: &str, search: &Search<'_>) -> Result<Matches, Source
     let (mut found, mut errors) = (BTreeSet::new(), Vec::new());
     for pattern in braces::expanded(text).map_err(malformed)? {
         let names = Names::of(&pattern).map_err(malformed)?;
-        if names.depth() > 0 {
-            if let Some(error) = search.refusal(&names.start).filter(|error| names.searches_whole() || !is_root(&error.path)) {
-                return Err(SourceError { path: text.into(), ..error });
-            }
+        if names.depth() > 0
+            && let Some(error) = search.refusal(&names.start).filter(|error| names.searches_whole() || !is_root(&error.path))
+        {
+            return Err(SourceError { path: text.into(), ..error });
         }
         let tree = names.start.canonicalize().unwrap_or_else(|_| names.start.clone());
         let mut finder = Finder { search, tree, found: BTreeSet::new(), visited: HashSet::new(), errors: Vec::new() };
