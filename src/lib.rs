@@ -1,7 +1,7 @@
 //! Finds and outlines things in moving images, ultrasound first: D-FINE detects, MobileSAM segments, on Candle.
 //!
 //! The layers, lowest first; a module uses only those above it in this list (`tests/layering.rs` holds that):
-//! [`text`], [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`matching`], [`phantom`], [`eval`],
+//! [`text`], `run_files`, [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`matching`], [`phantom`], [`eval`],
 //! [`pipeline`], [`audit`].
 
 pub mod audit;
@@ -15,6 +15,7 @@ pub mod models;
 pub mod ops;
 pub mod phantom;
 pub mod pipeline;
+mod run_files;
 pub mod sinks;
 pub mod sources;
 pub mod text;

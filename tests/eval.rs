@@ -215,6 +215,48 @@ fn whole_files_are_matched_by_names_and_lists_by_ids() {
 }
 
 #[test]
+fn lists_are_matched_by_the_images_that_they_number() {
+    let options = |images_of: Option<PathBuf>| EvalOptions { images_of, ..EvalOptions::default() };
+    let ap = |found: Evaluation| found.bbox.overall.get("AP").map(|ap| (ap * 1e6).round());
+    // The numbers of a run over the same frames in another order.
+    let list = json!([with(with(prediction(), "/image_id", json!(8)), "/category_id", json!(5))]);
+    let images = with(with(whole(), "/images/0/file_name", json!("clip/000001.png")), "/images/1/file_name", json!("clip/000000.png"));
+    let images = format!("\u{feff}{}", with(images, "/annotations", json!([])));
+    let files = Files::new(&format!("\u{feff}{}", truth()), &format!("\u{feff}{list}"));
+    assert!(files.evaluate(&options(None)).unwrap_err().contains("images that the ground truth does not have: 8"));
+    fs::write(files.path("coco.json"), &images).unwrap();
+    assert!(files.evaluate(&options(None)).is_err(), "whose file it is nobody says");
+    assert_eq!(ap(files.evaluate(&options(Some(files.path("coco.json")))).unwrap()), Some(1e6));
+    fs::write(files.path("run.json"), r#"{"program":"ultramotion"}"#).unwrap();
+    assert_eq!(ap(files.evaluate(&options(None)).unwrap()), Some(1e6), "it lies in the folder of its run");
+    assert_eq!(files.run(&["--images-of", files.path("coco.json").to_str().unwrap(), "--min-ap", "0.99"]).status.code(), Some(0));
+    let own = Files::new(&truth().to_string(), &whole().to_string());
+    assert!(own.evaluate(&options(Some(files.path("coco.json")))).unwrap_err().contains("leave --images-of out"));
+}
+
+#[test]
+fn images_without_telling_names_are_matched_by_video_and_number_and_without_extension() {
+    let videos = |value: Value, names: [&str; 2]| {
+        let videos = names.map(|name| json!({ "id": name.len(), "name": name }));
+        let mut value = with(value, "/videos", json!(videos));
+        for (image, name) in value["images"].as_array_mut().unwrap().iter_mut().zip(names) {
+            (image["video_id"], image["frame_id"], image["file_name"]) =
+                (json!(name.len()), json!(0), json!(format!("{}/0.png", image["id"])));
+        }
+        value
+    };
+    let (truth_file, run) = (videos(truth(), ["s1/clip", "long2/clip"]), videos(whole(), ["s1/clip", "long2/clip"]));
+    let found = Files::new(&truth_file.to_string(), &run.to_string()).evaluate(&EvalOptions::default()).unwrap();
+    assert_eq!((found.images, found.matched.recall), (2, Some(1.0)));
+    let swapped = videos(whole(), ["long2/clip", "s1/clip"]);
+    let found = Files::new(&truth_file.to_string(), &swapped.to_string()).evaluate(&EvalOptions::default()).unwrap();
+    assert_eq!(found.matched.recall, Some(0.0), "the object is in the other video");
+    let jpeg = with(with(whole(), "/images/0/file_name", json!("a/000000.jpg")), "/images/1/file_name", json!("a/000001.jpg"));
+    let found = Files::new(&truth().to_string(), &jpeg.to_string()).evaluate(&EvalOptions::default()).unwrap();
+    assert_eq!(found.matched.recall, Some(1.0));
+}
+
+#[test]
 fn confusions_and_false_alarms_are_counted() {
     let predictions = json!([
         { "image_id": 1, "category_id": 2, "bbox": [10, 10, 20, 11], "score": 0.9 },

@@ -8,6 +8,7 @@ use std::{
 /// Module, modules it may use. A module may always use itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("text", &[]),
+    ("run_files", &[]),
     ("geometry", &[]),
     ("frame", &["geometry"]),
     ("engine", &["text"]),
@@ -15,11 +16,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("models", &["ops", "geometry", "text"]),
     ("weights", &["engine"]),
     ("dicom", &["geometry", "text"]),
-    ("sources", &["frame", "geometry", "dicom", "engine", "text"]),
-    ("sinks", &["frame", "geometry", "dicom", "text"]),
+    ("sources", &["run_files", "frame", "geometry", "dicom", "engine", "text"]),
+    ("sinks", &["run_files", "frame", "geometry", "dicom", "text"]),
     ("matching", &["frame", "geometry", "ops"]),
     ("phantom", &["frame", "geometry"]),
-    ("eval", &["matching", "text"]),
+    ("eval", &["run_files", "matching", "text"]),
     (
         "pipeline",
         &["text", "geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"],

@@ -277,7 +277,7 @@ fn images_of_several_sequences_are_numbered_as_in_a_run_over_all() {
 #[test]
 fn the_truth_prompts_a_segmenter_on_frames_and_clips() {
     use ultramotion::{
-        sinks::{BoxPrompts, Classes},
+        sinks::{BoxPrompts, Classes, SourceFrames},
         sources::{ExpandOptions, SourceOptions, expand, open},
     };
     let dir = tempfile::tempdir().unwrap();
@@ -287,11 +287,13 @@ fn the_truth_prompts_a_segmenter_on_frames_and_clips() {
     let prompts = BoxPrompts::read(&out.join("coco.json"), &Classes::default()).unwrap();
     for name in ["frames", "clip.mp4"] {
         let expanded = expand(&[out.join(name).into_os_string()], ExpandOptions::default(), &mut std::io::empty());
-        let mut source = open(expanded.sources[0].as_ref().unwrap(), 0, &SourceOptions::default()).unwrap();
+        let spec = expanded.sources[0].as_ref().unwrap();
+        let boxes = prompts.for_sources([SourceFrames { kind: spec.kind, path: &spec.path, name: &spec.name, files: &spec.files }]);
+        let mut source = open(spec, 0, &SourceOptions::default()).unwrap();
         let mut frames = 0;
         while let Some(frame) = source.next_frame().unwrap() {
             let expected = list(&truth, "annotations").iter().filter(|a| a["image_id"].as_u64() == Some(frame.index + 1)).count();
-            assert_eq!(prompts.of(&frame).unwrap().len(), expected, "{name}, frame {}", frame.index);
+            assert_eq!(boxes.of(&frame).unwrap().unwrap().len(), expected, "{name}, frame {}", frame.index);
             frames += 1;
         }
         assert_eq!(frames, 4);

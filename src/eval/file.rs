@@ -1,6 +1,7 @@
 //! COCO files as they are on disk: data sets and results lists.
 
 use super::EvalError;
+use crate::run_files::without_bom;
 use hotcoco::Segmentation;
 use serde::{
     Deserialize, Deserializer,
@@ -24,6 +25,8 @@ pub(super) struct Dataset<'a> {
     pub(super) annotations: Vec<Annotation>,
     #[serde(borrow)]
     pub(super) categories: Vec<Category<'a>>,
+    #[serde(borrow, default)]
+    pub(super) videos: Vec<Video<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +39,10 @@ pub(super) struct Image<'a> {
     width: Option<u32>,
     #[serde(default)]
     height: Option<u32>,
+    #[serde(default, deserialize_with = "optional_integer")]
+    pub(super) video_id: Option<i64>,
+    #[serde(default, deserialize_with = "optional_integer")]
+    pub(super) frame_id: Option<i64>,
 }
 
 impl Image<'_> {
@@ -43,6 +50,15 @@ impl Image<'_> {
     pub(super) fn size(&self) -> Option<[u32; 2]> {
         Some([self.height.filter(|h| *h > 0)?, self.width.filter(|w| *w > 0)?])
     }
+}
+
+/// A video, whose name not all writers give.
+#[derive(Debug, Deserialize)]
+pub(super) struct Video<'a> {
+    #[serde(deserialize_with = "integer")]
+    pub(super) id: i64,
+    #[serde(borrow, default)]
+    pub(super) name: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,13 +125,22 @@ impl Annotation {
 
 /// Reads ground truth.
 pub(super) fn dataset<'a>(path: &Path, text: &'a [u8]) -> Result<Dataset<'a>, EvalError> {
-    serde_json::from_slice(text).map_err(|e| {
+    serde_json::from_slice(without_bom(text)).map_err(|e| {
         not_json(path, text, &e, "is no COCO ground truth").with_remedy("give an object with images, annotations and categories")
+    })
+}
+
+/// Reads the COCO file whose images and categories a results list numbers.
+pub(super) fn images<'a>(path: &Path, text: &'a [u8]) -> Result<Dataset<'a>, EvalError> {
+    serde_json::from_slice(without_bom(text)).map_err(|e| {
+        let remedy = "give the COCO file that the results list belongs to, such as the coco.json of its run";
+        not_json(path, text, &e, "holds no COCO images").with_remedy(remedy)
     })
 }
 
 /// Reads predictions of either form.
 pub(super) fn predictions<'a>(path: &Path, text: &'a [u8]) -> Result<CocoFile<'a>, EvalError> {
+    let text = without_bom(text);
     let is_list = text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
     let parsed =
         if is_list { serde_json::from_slice(text).map(CocoFile::Results) } else { serde_json::from_slice(text).map(CocoFile::Dataset) };

@@ -3,9 +3,11 @@
 //! [`evaluate`] reads ground truth (a COCO file with `images`, `annotations` and `categories`; masks as run lengths in
 //! either form or as polygons) and predictions: a COCO results list, or a whole COCO file whose annotations have scores.
 //!
-//! Images and categories of a results list have the ground truth's ids. Those of a whole file are its own: its images are
+//! Images and categories of a results list have the ids of the COCO file that [`EvalOptions::images_of`] names, else of the
+//! `coco.json` beside the list in the folder of a run, else of the ground truth. The ids of a whole file are its own: its images are
 //! matched by `file_name` where all images of both files have one (the same name, else the longest common ending, so that
-//! leading folders may differ), else by id, and its categories by name. What has no counterpart is an error that names it.
+//! leading folders may differ, else the same without the extension), else by id, and its categories by name; this is how
+//! `segment --boxes` finds frames too. What has no counterpart is an error that names it.
 //!
 //! AP and AR equal pycocotools' `COCOeval` for `bbox` and `segm`, its rules for crowds, areas and ties included: `ignore` of
 //! the ground truth has no effect there, and none here. One thing differs on purpose: pycocotools takes a match with the
@@ -15,7 +17,6 @@ mod assign;
 mod coco_metrics;
 mod error;
 mod file;
-mod file_names;
 mod masks;
 mod objects;
 mod test_set;
@@ -27,7 +28,7 @@ pub use objects::{Confusion, EmptyImages, MatchedObjects};
 use hotcoco::IouType;
 use objects::Objects;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use test_set::TestSet;
 
 /// What to measure.
@@ -43,11 +44,20 @@ pub struct EvalOptions {
     pub boxes_only: bool,
     /// Evaluate only images and categories that both files have, instead of refusing others.
     pub common_only: bool,
+    /// The COCO file whose images and categories a results list numbers.
+    pub images_of: Option<PathBuf>,
 }
 
 impl Default for EvalOptions {
     fn default() -> Self {
-        Self { confidence: 0.5, iou_threshold: 0.5, max_detections: vec![1, 10, 100], boxes_only: false, common_only: false }
+        Self {
+            confidence: 0.5,
+            iou_threshold: 0.5,
+            max_detections: vec![1, 10, 100],
+            boxes_only: false,
+            common_only: false,
+            images_of: None,
+        }
     }
 }
 

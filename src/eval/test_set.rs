@@ -8,6 +8,7 @@ use super::{
     file::{self, Annotation, Category, CocoFile, Dataset, Image},
     masks,
 };
+use crate::run_files::images_beside;
 use align::Alignment;
 use hotcoco::COCO;
 use std::{
@@ -49,19 +50,21 @@ impl TestSet {
 
         let text = read(predictions_path)?;
         let file = file::predictions(predictions_path, &text)?;
-        let alignment = match &file {
-            CocoFile::Dataset(dataset) => {
-                check_dataset(predictions_path, dataset)?;
-                align::with_dataset(&truth, dataset, predictions_path, options.common_only)?
+        let (alignment, annotations, rule) = match file {
+            CocoFile::Dataset(_) if options.images_of.is_some() => {
+                let error = EvalError::new(predictions_path, "is no COCO results list, and has images of its own");
+                return Err(error.with_remedy("leave --images-of out"));
             }
-            CocoFile::Results(_) => align::with_results(&truth),
-        };
-        let (annotations, rule) = match file {
-            CocoFile::Dataset(dataset) => (dataset.annotations, AreaRule::Stated),
+            CocoFile::Dataset(dataset) => {
+                check_dataset(predictions_path, &dataset)?;
+                let alignment = align::with_dataset(&truth, &dataset, predictions_path, options.common_only)?;
+                (alignment, dataset.annotations, AreaRule::Stated)
+            }
             CocoFile::Results(list) => {
                 // As COCO.loadRes: the first entry decides for all.
                 let rule = if list.first().is_some_and(Annotation::has_box) { AreaRule::Box } else { AreaRule::Mask };
-                (list, rule)
+                let (alignment, list) = align_results(&truth, list, predictions_path, options)?;
+                (alignment, list, rule)
             }
         };
         let kept = Kept::of(&truth, &alignment);
@@ -84,6 +87,26 @@ impl TestSet {
             masks,
         })
     }
+}
+
+/// A results list with the images that it numbers: those of the file that is named or lies beside it in a run's folder,
+/// else the ground truth's.
+fn align_results(
+    truth: &Dataset<'_>,
+    list: Vec<Annotation>,
+    path: &Path,
+    options: &EvalOptions,
+) -> Result<(Alignment, Vec<Annotation>), EvalError> {
+    let Some(images_of) = options.images_of.clone().or_else(|| images_beside(path)) else {
+        return Ok((align::with_results(truth), list));
+    };
+    let text = read(&images_of)?;
+    let mut images = file::images(&images_of, &text)?;
+    images.annotations = Vec::new();
+    check_dataset(&images_of, &images)?;
+    images.annotations = list;
+    let alignment = align::with_dataset(truth, &images, path, options.common_only)?;
+    Ok((alignment, images.annotations))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EvalError> {

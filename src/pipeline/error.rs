@@ -32,6 +32,17 @@ pub enum ModelError {
     /// A prompt the segmenter does not take.
     #[error(transparent)]
     Prompt(#[from] mobile_sam::PromptError),
+    /// A prompt outside of the frame.
+    #[error("{what} lies outside of the picture, which is {size}; coordinates are pixels from the upper left corner")]
+    Outside {
+        /// The prompt.
+        what: String,
+        /// The frame's size.
+        size: crate::geometry::Size,
+    },
+    /// Boxes that were made for a picture of another size.
+    #[error(transparent)]
+    OtherSize(#[from] crate::sinks::OtherSize),
     /// The checkpoint cannot be found or read.
     #[error(transparent)]
     Weights(Box<crate::weights::WeightsError>),
@@ -120,6 +131,9 @@ pub enum PipelineError {
     /// An input failed where the run was told to stop at that.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The file of boxes has none for any frame of the inputs.
+    #[error(transparent)]
+    Boxes(SinkError),
     /// The models cannot be prepared on the device.
     #[error("{}", of_device(device, source))]
     Prepare {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct PendingFrame {
     pub(super) frame: Frame,
-    /// What to outline in it; otherwise what the executor was made with.
+    /// What to outline in it, where no detector finds that.
     pub(super) prompts: Option<Vec<Prompted>>,
     /// Number of the frame among those that were computed, from 0.
     pub(super) number: u64,

@@ -83,7 +83,7 @@ fn of_prompts(prompts: &UserPrompts, add: &mut impl FnMut(&str, Value)) {
     let UserPrompts { boxes, points, of_frames, confidence } = prompts;
     add("box", json!(boxes.iter().map(|b| [b.x0, b.y0, b.x1, b.y1]).collect::<Vec<_>>()));
     add("point", json!(points.iter().map(|p| json!([p.x, p.y, p.label == PointLabel::Foreground])).collect::<Vec<_>>()));
-    add("boxes", json!(of_frames.as_ref().map(|file| file.len())));
+    add("boxes", json!(of_frames.as_ref().map(|file| file.sha256())));
     add("confidence", json!(confidence));
 }
 

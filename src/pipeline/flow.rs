@@ -5,6 +5,7 @@ use super::{
     decode::Decoded,
     executor::{CompletedFrame, Executor, PendingFrame},
     picture,
+    prompts::RunPrompts,
     resident::Resident,
     run::Finished,
     scheduler::{FallbackWork, MakeFallback, Notice, Output, Scheduler},
@@ -25,6 +26,7 @@ struct WriterClosed;
 
 pub(super) struct Flow<'a> {
     plan: &'a Plan,
+    prompts: Option<&'a RunPrompts<'a>>,
     times: &'a StageTimes,
     scheduler: Scheduler<Finished>,
     out: &'a SyncSender<Finished>,
@@ -39,14 +41,19 @@ enum Next {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(plan: &'a Plan, times: &'a StageTimes, out: &'a SyncSender<Finished>) -> Result<Self, PipelineError> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        prompts: Option<&'a RunPrompts<'a>>,
+        times: &'a StageTimes,
+        out: &'a SyncSender<Finished>,
+    ) -> Result<Self, PipelineError> {
         let one_at_a_time = plan.execution.latency;
         let scheduler = |executors| Scheduler::new(executors, one_at_a_time, plan.fallback.clone().map(make_fallback));
         let (scheduler, failed) = match executors(plan) {
             Ok(executors) => (scheduler(executors), None),
             Err((task, error)) => (scheduler(Vec::new()), Some((task, error))),
         };
-        let mut flow = Self { plan, times, scheduler, out, frames: 0 };
+        let mut flow = Self { plan, prompts, times, scheduler, out, frames: 0 };
         if let Some(oom) = &plan.oom_device {
             flow.notify(Notice::OutOfMemory(oom.clone()));
             flow.notify(Notice::Fallback(oom.clone()));
@@ -140,13 +147,17 @@ impl<'a> Flow<'a> {
 
     fn take(&mut self, item: Decoded) -> Result<(), Leave> {
         let item = match item {
-            Decoded::Frame(frame, decode) => {
-                let pending = PendingFrame { frame, prompts: None, number: self.frames, decode, queued_at: Instant::now() };
-                self.frames += 1;
-                self.scheduler.push(pending);
-                return Ok(());
-            }
+            Decoded::Frame(frame, decode) => match self.prompts.map(|prompts| prompts.take(&frame)).transpose() {
+                Ok(prompts) => {
+                    let pending = PendingFrame { frame, prompts, number: self.frames, decode, queued_at: Instant::now() };
+                    self.frames += 1;
+                    self.scheduler.push(pending);
+                    return Ok(());
+                }
+                Err(error) => self.refused(&frame, error).map_err(|error| Leave(Err(error)))?,
+            },
             Decoded::Stored { frame, result } => {
+                self.prompts.into_iter().for_each(|prompts| prompts.count(&frame));
                 let frame = self.settled(frame).map_err(|error| Leave(Err(error)))?;
                 Finished::Frame { frame, result, times: None }
             }
@@ -201,7 +212,6 @@ impl<'a> Flow<'a> {
         stages.iter().for_each(|(stage, time)| self.times.record(stage, *time));
         let times = FrameTimes { number: pending.number, decode: pending.decode, latency: pending.queued_at.elapsed(), stages };
         let frame = pending.frame;
-        let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
         match objects {
             Ok(objects) => {
                 let result = FrameResult {
@@ -214,15 +224,19 @@ impl<'a> Flow<'a> {
                 };
                 Ok(Finished::Frame { frame: self.settled(frame)?, result, times: Some(times) })
             }
-            // Without memory all later frames would fail too.
-            Err(error) if self.plan.on_error == OnError::Stop || matches!(error, ModelError::OutOfMemory(_)) => {
-                Err(PipelineError::Model { frame: place, source: Box::new(error) })
-            }
-            Err(error) => {
-                let input = frame.source.path.display().to_string();
-                Ok(Finished::Problem(InputProblem { input, problem: format!("{place}: {error}") }))
-            }
+            Err(error) => self.refused(&frame, error),
         }
+    }
+
+    /// The problem of a frame; an error where the run ends with it.
+    fn refused(&self, frame: &Frame, error: ModelError) -> Result<Finished, PipelineError> {
+        let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
+        // Without memory all later frames would fail too.
+        if self.plan.on_error == OnError::Stop || matches!(error, ModelError::OutOfMemory(_)) {
+            return Err(PipelineError::Model { frame: place, source: Box::new(error) });
+        }
+        let input = frame.source.path.display().to_string();
+        Ok(Finished::Problem(InputProblem { input, problem: format!("{place}: {error}") }))
     }
 }
 

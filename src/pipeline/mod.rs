@@ -94,7 +94,7 @@ pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use phantom::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary};
 pub use plan::{Fallback, OnError, Plan, Summary, Task};
 pub use prompt::{Prompt, PromptError};
-pub use prompts::{PromptTextError, UserPrompts, parse_box, parse_point};
+pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
 pub use segmenter::Segmenter;
 pub use session::{Detections, Session, SessionError};
 pub use session_builder::{DEFAULT_BATCH, MAX_BATCH, SessionBuilder};

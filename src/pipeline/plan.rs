@@ -181,4 +181,8 @@ pub struct Summary {
     pub interrupted: bool,
     /// The output folder.
     pub output: PathBuf,
+    /// Whether there is one: a run whose inputs all failed leaves none.
+    pub kept: bool,
+    /// Of how many frames the file of boxes knew how many, where there was such a file.
+    pub boxes: Option<super::MatchedFrames>,
 }

@@ -110,7 +110,7 @@ impl Resident {
         let start = Instant::now();
         let number = frames.first().map_or(0, |t| t.number);
         let prompted: Vec<Vec<Prompted>> = match &self.models.prompts {
-            Some(prompts) => frames.iter().map(|t| t.prompts.clone().unwrap_or_else(|| prompts.of(&t.frame))).collect(),
+            Some(_) => frames.iter().map(|t| t.prompts.clone().unwrap_or_default()).collect(),
             None => Vec::new(),
         };
         let result = Engine::in_frame(number, || {

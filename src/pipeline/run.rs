@@ -1,10 +1,15 @@
 //! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
 
-use super::{Event, FrameTimes, OnError, PipelineError, Plan, Summary, decode::Decoder, flow::Flow, write::Writer};
+use super::{
+    Event, FrameTimes, OnError, PipelineError, Plan, Summary, Task, decode::Decoder, flow::Flow, prompts::RunPrompts, write::Writer,
+};
 use crate::{
     engine::OutOfMemory,
     frame::{Frame, FrameResult},
-    sinks::{DecodingReport, InputProblem, InputProblems, ModelFile, ModelReport, OutputDir, Record, RunReport, RunStatus, StageTimes},
+    sinks::{
+        DecodingReport, InputProblem, InputProblems, ModelFile, ModelReport, OutputDir, OutputMode, Record, RunReport, RunStatus,
+        StageTimes,
+    },
     sources::{Decoding, SourceSpec, SourceWarning},
 };
 use std::{
@@ -44,12 +49,22 @@ impl Plan {
     /// Runs the plan to its end, to the first error under [`OnError::Stop`], or until it is cancelled.
     ///
     /// Inputs that fail are counted in the summary. The output folder then holds all outputs of all sources that ended;
-    /// after an early end, `run.json` says so and the run can be resumed.
+    /// after an early end, `run.json` says so and the run can be resumed. Where no input could be read at all there is no
+    /// output folder, unless there was one before.
     ///
     /// # Errors
-    /// [`PipelineError`] if outputs cannot be written, an input fails under [`OnError::Stop`], or the run to be resumed
-    /// had other inputs, models or settings. What was done until then is kept.
+    /// [`PipelineError`] if outputs cannot be written, an input fails under [`OnError::Stop`], no frame has a box in the
+    /// file of boxes, or the run to be resumed had other inputs, models or settings. What was done until then is kept.
     pub fn run(self) -> Result<Summary, PipelineError> {
+        let (specs, unreadable) = self.split_sources();
+        let resumes = self.output_mode == OutputMode::Resume && !is_fresh(&self.output);
+        if specs.is_empty() && unreadable.count > 0 && !resumes {
+            return self.without_inputs(unreadable);
+        }
+        let prompts = match &self.task {
+            Task::Segment(_, user) => Some(RunPrompts::new(user, &specs, &self.source_options)?),
+            _ => None,
+        };
         let folder = OutputDir::prepare(&self.output, self.output_mode)?;
         let mut report = RunReport::start(self.arguments.clone(), self.fingerprint(), self.model_reports(), self.device.clone());
         let layout = folder.layout().clone();
@@ -65,23 +80,50 @@ impl Plan {
             }
         };
         report.warnings = folder.earlier().map(|earlier| earlier.warnings.clone()).unwrap_or_default();
-        self.warnings.iter().for_each(|warning| report.warnings.push_new(&as_problem(warning)));
-        let (specs, unreadable) = self.split_sources();
+        let warnings = [self.warnings.clone(), prompts.as_ref().map(RunPrompts::warnings).unwrap_or_default()].concat();
+        warnings.iter().for_each(|warning| report.warnings.push_new(&as_problem(warning)));
         self.check_inputs(&record, &specs)?;
         report.write(&layout)?;
         let times = StageTimes::default();
-        let outcome = self.work(record, specs, unreadable, &layout, &times);
+        warnings.iter().for_each(|warning| self.observer.event(Event::Warning(warning)));
+        let outcome = self.work(record, (specs, unreadable), prompts.as_ref(), &layout, &times);
         report.timings = times.summaries();
         let status = self.note_outcome(&outcome, &mut report);
         report.end(status.0, status.1);
-        report.write(&layout)?;
+        let kept = !(folder.is_new() && is_in_vain(&outcome, &layout.record()));
+        if kept {
+            report.write(&layout)?;
+        } else {
+            folder.discard()?;
+        }
         outcome.map(|done| Summary {
             counts: done.counts,
             errors: done.errors,
             timings: report.timings,
             interrupted: status.0 == RunStatus::Interrupted,
-            output: self.output,
+            output: self.output.clone(),
+            kept,
+            boxes: prompts.as_ref().and_then(RunPrompts::matched),
         })
+    }
+
+    /// The end of a run over nothing that can be read: its errors, and no output folder.
+    fn without_inputs(&self, errors: InputProblems) -> Result<Summary, PipelineError> {
+        self.warnings.iter().for_each(|warning| self.observer.event(Event::Warning(warning)));
+        self.report_unreadable(&errors)?;
+        let (counts, timings) = (crate::sinks::Counts::default(), std::collections::BTreeMap::new());
+        Ok(Summary { counts, errors, timings, interrupted: false, output: self.output.clone(), kept: false, boxes: None })
+    }
+
+    /// Reports the inputs that could not be read.
+    fn report_unreadable(&self, unreadable: &InputProblems) -> Result<(), PipelineError> {
+        for error in &unreadable.first {
+            self.observer.event(Event::Problem { input: &error.input, problem: &error.problem });
+        }
+        match self.sources.iter().find_map(|source| source.as_ref().err()) {
+            Some(error) if self.on_error == OnError::Stop => Err(PipelineError::Source(error.clone())),
+            _ => Ok(()),
+        }
     }
 
     fn note_outcome(&self, outcome: &Result<Done, PipelineError>, report: &mut RunReport) -> (RunStatus, i32) {
@@ -145,22 +187,13 @@ impl Plan {
     fn work(
         &self,
         record: Record,
-        specs: Vec<SourceSpec>,
-        unreadable: InputProblems,
+        (specs, unreadable): (Vec<SourceSpec>, InputProblems),
+        prompts: Option<&RunPrompts<'_>>,
         layout: &crate::sinks::Layout,
         times: &StageTimes,
     ) -> Result<Done, PipelineError> {
-        for warning in &self.warnings {
-            self.observer.event(Event::Warning(warning));
-        }
-        for error in &unreadable.first {
-            self.observer.event(Event::Problem { input: &error.input, problem: &error.problem });
-        }
-        if self.on_error == OnError::Stop
-            && let Some(Err(error)) = self.sources.iter().find(|s| s.is_err())
-        {
-            return Err(PipelineError::Source(error.clone()));
-        }
+        self.report_unreadable(&unreadable)?;
+        let starts_anew = record.ended_sources() == 0;
         if record.ended_sources() > 0 || record.stored_frames() > 0 {
             self.observer.event(Event::Resumed { sources: record.ended_sources(), frames: record.stored_frames() });
         }
@@ -174,7 +207,7 @@ impl Plan {
             let failed = |e: std::io::Error| PipelineError::Internal(format!("a thread could not be started: {e}"));
             let decoding = spawn("decode").spawn_scoped(scope, move || decoder.run(&to_infer)).map_err(failed)?;
             let writing = spawn("write").spawn_scoped(scope, move || writer.run(results)).map_err(failed)?;
-            let infer = || Flow::new(self, times, &to_write).and_then(|flow| flow.run(&decoded));
+            let infer = || Flow::new(self, prompts, times, &to_write).and_then(|flow| flow.run(&decoded));
             let inferred = catch_unwind(AssertUnwindSafe(infer));
             drop(decoded);
             drop(to_write);
@@ -186,8 +219,42 @@ impl Plan {
             let mut done = if complete { written.finish()? } else { written.leave() };
             done.errors.extend(unreadable);
             done.interrupted = !complete;
+            if complete && starts_anew {
+                self.check_boxes(prompts, &mut done);
+            }
             Ok(done)
         })
+    }
+}
+
+impl Plan {
+    /// Notes that the file of boxes knew not one frame of the run, or not all.
+    fn check_boxes(&self, prompts: Option<&RunPrompts<'_>>, done: &mut Done) {
+        let Some((prompts, of)) = prompts.and_then(|prompts| Some((prompts, prompts.matched()?))) else { return };
+        if of.frames > 0 && of.matched == 0 {
+            let Some(error) = prompts.mismatch() else { return };
+            let problem = InputProblem { input: error.path.display().to_string(), problem: error.to_string() };
+            self.observer.event(Event::Problem { input: &problem.input, problem: &problem.problem });
+            done.errors.push(problem);
+            done.in_vain = true;
+        } else if of.matched < of.frames {
+            done.notices.push(format!("boxes for {} of {} frames", of.matched, of.frames));
+        }
+    }
+}
+
+/// Whether there is no output folder yet, or an empty one.
+fn is_fresh(output: &std::path::Path) -> bool {
+    std::fs::read_dir(output).map_or(true, |mut entries| entries.next().is_none())
+}
+
+/// Whether a run has nothing to show: its inputs failed before the first frame, or no frame had boxes in the file of boxes.
+fn is_in_vain(outcome: &Result<Done, PipelineError>, record: &std::path::Path) -> bool {
+    let no_frame = std::fs::metadata(record).is_ok_and(|meta| meta.len() == 0);
+    match outcome {
+        Ok(done) => !done.interrupted && (done.in_vain || no_frame && done.errors.count > 0),
+        Err(PipelineError::Source(_)) => no_frame,
+        Err(_) => false,
     }
 }
 
@@ -203,6 +270,8 @@ pub(super) struct Done {
     pub errors: InputProblems,
     pub decoding: DecodingReport,
     pub interrupted: bool,
+    /// Whether no frame had boxes in the file of boxes.
+    pub in_vain: bool,
     pub notices: Vec<String>,
     pub warnings: InputProblems,
 }

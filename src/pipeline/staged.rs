@@ -39,10 +39,7 @@ impl Staged {
         match &self.task {
             Task::Extract { .. } => Ok(Vec::new()),
             Task::Detect(detector) => detector.detect(detecting, frame, times),
-            Task::Segment(segmenter, prompts) => {
-                let prompted = pending.prompts.clone().unwrap_or_else(|| prompts.of(frame));
-                segmenter.segment(segmenting, frame, prompted, times)
-            }
+            Task::Segment(segmenter, _) => segmenter.segment(segmenting, frame, pending.prompts.clone().unwrap_or_default(), times),
             Task::Pipeline(detector, segmenter) => {
                 let found = detector.detect(detecting, frame, times)?;
                 segmenter.segment(segmenting, frame, found.into_iter().map(Prompted::from_object).collect(), times)

@@ -99,6 +99,6 @@ impl<'a> Writer<'a> {
         errors.extend(std::mem::take(&mut self.errors));
         let (decoding, notices) = (std::mem::take(&mut self.decoding), std::mem::take(&mut self.notices));
         let warnings = std::mem::take(&mut self.warnings);
-        Done { counts: self.record.counts().clone(), errors, decoding, interrupted: false, notices, warnings }
+        Done { counts: self.record.counts().clone(), errors, decoding, interrupted: false, in_vain: false, notices, warnings }
     }
 }

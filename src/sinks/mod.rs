@@ -47,7 +47,7 @@ pub use layout::Layout;
 pub use output_dir::{OutputDir, OutputMode};
 pub use output_kind::{OutputKind, OutputSet, UnknownOutput};
 pub use overlay::{OverlaySink, draw_overlay};
-pub use read_boxes::{BoxPrompt, BoxPrompts};
+pub use read_boxes::{BoxPrompt, BoxPrompts, FrameBoxes, OtherSize, SourceFrames};
 pub use record::{ObjectLine, Record, RecordLine, RleLine, SourceEnd, SourceFacts, StoredResults, read_record, write_record};
 pub use rle::{decode_counts, encode_counts};
 pub use run_report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};

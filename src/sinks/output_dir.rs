@@ -8,7 +8,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// What to do with an output folder that is not empty.
@@ -30,7 +30,11 @@ pub enum OutputMode {
 pub struct OutputDir {
     layout: Layout,
     earlier: Option<RunReport>,
-    _lock: FolderLock,
+    /// Whether there was nothing in it.
+    new: bool,
+    /// The folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
+    lock: FolderLock,
 }
 
 impl OutputDir {
@@ -40,11 +44,34 @@ impl OutputDir {
     /// [`SinkError`] if the folder cannot be made, written or locked, another run writes to it, it is not empty under
     /// [`OutputMode::Fresh`], or it holds files under the names of outputs but no run of this program.
     pub fn prepare(root: &Path, mode: OutputMode) -> Result<Self, SinkError> {
+        let made = root.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).map(Path::to_owned).collect();
         fs::create_dir_all(root).map_err(|e| SinkError::io(root, "create the output folder", &e))?;
         let layout = Layout::new(root);
         let lock = FolderLock::take(&layout)?;
-        let earlier = if is_empty(root)? { None } else { Self::earlier_run(&layout, mode)? };
-        Ok(Self { layout, earlier, _lock: lock })
+        let new = is_empty(root)?;
+        let earlier = if new { None } else { Self::earlier_run(&layout, mode)? };
+        Ok(Self { layout, earlier, new, made, lock })
+    }
+
+    /// Whether there was nothing in the folder before this run.
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// Removes what the run wrote, and the folders that were made for it, as far as nothing else is in them.
+    ///
+    /// # Errors
+    /// [`SinkError`] if an output cannot be removed.
+    pub fn discard(self) -> Result<(), SinkError> {
+        clear(&self.layout)?;
+        drop(self.lock);
+        for folder in &self.made {
+            // Not empty: something in it is not this program's.
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The run to resume in a folder that is not empty, after clearing it where it is to be overwritten.
@@ -241,6 +268,28 @@ mod tests {
         assert!(dir.path().join("keep.csv").exists() && dir.path().join("masks/a/notes.md").exists());
         assert!(!dir.path().join("overlay").exists() && !out.layout().run_report().exists());
         assert!(!dir.path().join("masks/a/000000.png").exists());
+    }
+
+    #[test]
+    fn a_run_in_vain_leaves_what_was_there_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = |root: &Path| {
+            let out = OutputDir::prepare(root, OutputMode::Fresh).unwrap();
+            assert!(out.is_new());
+            folder_with_run(root);
+            fs::remove_file(root.join("keep.csv")).unwrap();
+            fs::remove_file(root.join("masks/a/notes.md")).unwrap();
+            out
+        };
+        run(&dir.path().join("a/b")).discard().unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "folders above it were made too");
+        fs::create_dir(dir.path().join("there")).unwrap();
+        run(&dir.path().join("there")).discard().unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("there")).unwrap().count(), 0, "it was there, and empty");
+        let out = run(&dir.path().join("c/d"));
+        fs::write(dir.path().join("c/d/mine.txt"), "x").unwrap();
+        out.discard().unwrap();
+        assert!(dir.path().join("c/d/mine.txt").exists() && !dir.path().join("c/d/run.json").exists());
     }
 
     #[test]

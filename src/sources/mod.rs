@@ -10,6 +10,7 @@ mod memory;
 mod renamed;
 mod selection;
 mod sequence;
+mod spooled_source;
 mod stated;
 mod video;
 mod warning;
@@ -19,7 +20,7 @@ pub use self::{
     image::{ImageOptions, ImageSource},
 };
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
-pub use inputs::{DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, each_file_alone, expand};
+pub use inputs::{DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, Spooled, each_file_alone, expand};
 pub use memory::{ImageError, IntoFrame, PixelLayout, PixelsRef};
 pub use renamed::{Alias, Aliases, Renamed, hidden};
 pub use selection::{FrameSelection, Selected, SelectionError};
@@ -32,6 +33,7 @@ use crate::{
     dicom::DicomOptions,
     frame::{Frame, SourceInfo, SourceKind},
 };
+use spooled_source::SpooledSource;
 use std::{path::PathBuf, sync::Arc};
 
 /// A decoded stream of frames. Frames come in order, each once.
@@ -144,6 +146,13 @@ pub fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Resul
 }
 
 fn open_named(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+    if let [file] = &spec.files[..]
+        && *file != spec.path
+        && spec.kind != SourceKind::Sequence
+    {
+        let read = SourceSpec { path: file.clone(), ..spec.clone() };
+        return Ok(Box::new(SpooledSource::open(&spec.path, || open_named(&read, ordinal, options))?));
+    }
     let source: Box<dyn Source> = match spec.kind {
         SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, &ImageOptions::from(options))?),
         SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, &ImageOptions::from(options))),

@@ -86,12 +86,32 @@ pub struct Selected<S> {
     selection: FrameSelection,
     next: u64,
     held: Option<SourceError>,
+    /// Whether a frame of the selection came, or failed.
+    came: bool,
 }
 
 impl<S: Source> Selected<S> {
-    /// The frames of `inner` that `selection` names. `inner` stands before its frame 0.
+    /// The frames of `inner` that `selection` names. `inner` stands before its frame 0. Where it ends before the first of them
+    /// that is an error.
     pub fn new(inner: S, selection: FrameSelection) -> Self {
-        Self { inner, selection, next: 0, held: None }
+        Self { inner, selection, next: 0, held: None, came: false }
+    }
+
+    /// The end of the source: an error, once, if the selection begins behind it.
+    fn ended(&mut self) -> Result<Option<Frame>, SourceError> {
+        if let Some(error) = self.held.take() {
+            self.came = true;
+            return Err(error);
+        }
+        let start = self.selection.range.as_ref().map_or(0, |range| range.start);
+        if std::mem::replace(&mut self.came, true) || start == 0 {
+            return Ok(None);
+        }
+        let problem = match self.next {
+            1 => format!("has one frame, number 0, and those from {start} on are selected"),
+            count => format!("has {count} frames, and those from {start} on are selected (they count from 0)"),
+        };
+        Err(SourceError::new(&self.inner.info().path, problem).with_remedy(format!("select frames below {}", self.next)))
     }
 
     /// Passes over one frame; false at the end.
@@ -102,7 +122,7 @@ impl<S: Source> Selected<S> {
                 self.held = None;
                 Ok(true)
             }
-            Ok(false) => self.held.take().map_or(Ok(false), Err),
+            Ok(false) => Ok(false),
             Err(error) => {
                 self.next = error.next_index(self.next);
                 self.held = Some(error);
@@ -134,18 +154,20 @@ impl<S: Source> Source for Selected<S> {
                 if self.skip()? {
                     continue;
                 }
-                return Ok(None);
+                return self.ended();
             }
             match self.inner.next_frame() {
                 Ok(Some(frame)) => {
                     self.next = frame.index + 1;
                     self.held = None;
                     if self.selection.contains(frame.index) {
+                        self.came = true;
                         return Ok(Some(frame));
                     }
                 }
-                Ok(None) => return self.held.take().map_or(Ok(None), Err),
+                Ok(None) => return self.ended(),
                 Err(error) => {
+                    self.came = true;
                     self.next = error.next_index(self.next);
                     return Err(error);
                 }

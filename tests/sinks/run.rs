@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
 
 /// A source of the run.
 pub(crate) struct TestSource {
-    info: Arc<SourceInfo>,
+    pub(crate) info: Arc<SourceInfo>,
     size: Size,
     frames: u64,
     times: fn(u64) -> Option<Duration>,

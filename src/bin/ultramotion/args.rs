@@ -141,6 +141,9 @@ pub(crate) struct PromptArgs {
     /// Boxes of each frame: detections.jsonl of an earlier run, or COCO instances or results
     #[arg(long = "boxes", value_name = "FILE")]
     pub(crate) boxes_file: Option<PathBuf>,
+    /// COCO file whose images the results list of --boxes numbers; without it the coco.json beside the list in a run's folder
+    #[arg(long, value_name = "coco.json", requires = "boxes_file")]
+    pub(crate) images_of: Option<PathBuf>,
     /// Threshold of scores: boxes of --boxes with at least this, 0 to 1
     #[arg(long, value_name = "P", default_value = "0")]
     pub(crate) confidence: Confidence,
@@ -220,9 +223,13 @@ pub(crate) struct EvalArgs {
     /// Ground truth: COCO instances (images, annotations, categories; masks as run lengths or polygons)
     #[arg(short, long, value_name = "GT.json")]
     pub(crate) ground_truth: PathBuf,
-    /// Predictions: coco.json of a run (images matched by file name, categories by name), or a COCO results list (matched by id)
+    /// Predictions: coco.json of a run (images matched by file name, categories by name), or a COCO results list, whose ids are those of
+    /// --images-of, else of the coco.json beside it in a run's folder, else of the ground truth
     #[arg(short, long, value_name = "coco.json")]
     pub(crate) predictions: PathBuf,
+    /// COCO file whose images and categories the results list numbers
+    #[arg(long, value_name = "coco.json")]
+    pub(crate) images_of: Option<PathBuf>,
     /// Threshold of scores: predictions with at least this, 0 to 1, for all figures but AP and AR, which take every prediction
     #[arg(long, value_name = "P", default_value = "0.5")]
     pub(crate) confidence: Confidence,

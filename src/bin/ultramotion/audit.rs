@@ -32,7 +32,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
     let bars = Arc::new(Bars { terminal: terminal.clone(), current: Mutex::default() });
-    let expanded = inputs::expanded(&args.source, terminal, false);
+    let expanded = inputs::expanded(&args.source, None, &cancel, terminal, false);
     expanded.warnings.iter().for_each(|warning| terminal.warn(&warning.to_string()));
     let plan = AuditPlan {
         sources: expanded.sources,

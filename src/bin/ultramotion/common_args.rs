@@ -9,7 +9,8 @@ use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input}
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct SourceArgs {
-    /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list on stdin; repeatable
+    /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list, or one image, video
+    /// or DICOM file, on stdin; repeatable
     #[arg(value_name = "INPUT", required_unless_present = "input", display_order = 0)]
     positional: Vec<PathBuf>,
     /// The same as INPUT; those of --input come first

@@ -32,6 +32,7 @@ pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         max_detections: args.max_detections.iter().map(|n| n.get()).collect(),
         boxes_only: args.boxes_only,
         common_only: args.common,
+        images_of: args.images_of.clone(),
     };
     let evaluation = evaluate(&args.ground_truth, &args.predictions, &options)?;
     let gates = gates(args, &evaluation);

@@ -7,11 +7,15 @@ use crate::{
     exit::UsageError,
     terminal::{Downloads, Terminal},
 };
-use std::io;
+use std::{
+    io,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use ultramotion::{
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
-    pipeline::{self, Detector, DetectorOptions, Execution, Mode, Segmenter},
+    pipeline::{self, Cancel, Detector, DetectorOptions, Execution, Mode, Segmenter},
     sinks::{OutputMode, OutputSet},
     sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
     text::counted,
@@ -23,10 +27,22 @@ pub(crate) fn usage(option: &str, problem: impl std::fmt::Display) -> anyhow::Er
     UsageError(format!("{option}: {problem}")).into()
 }
 
+/// Whether inputs are being searched for: there is nothing to be finished then, and an interrupt ends the program at once.
+static SEARCHING: AtomicBool = AtomicBool::new(false);
+
+/// Whether inputs are being searched for.
+pub(crate) fn is_searching() -> bool {
+    SEARCHING.load(Ordering::Relaxed)
+}
+
 /// The sources that the inputs stand for, in order, and what is to be said about them; `unnamed` where messages may not name files.
-pub(crate) fn expanded(args: &SourceArgs, terminal: &Terminal, unnamed: bool) -> Inputs {
-    let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom };
+/// `output` is the folder that is written to, which is not searched.
+pub(crate) fn expanded(args: &SourceArgs, output: Option<&Path>, cancel: &Cancel, terminal: &Terminal, unnamed: bool) -> Inputs {
+    let stop = || cancel.is_requested();
+    let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom, output, stop: &stop };
+    SEARCHING.store(true, Ordering::Relaxed);
     let expanded = expand(&args.inputs(), options, &mut io::stdin().lock());
+    SEARCHING.store(false, Ordering::Relaxed);
     if unnamed && !expanded.ignored.is_empty() {
         terminal.detail(&format!("{} left out: neither image, video nor DICOM", counted(expanded.ignored.len(), "file")));
     }

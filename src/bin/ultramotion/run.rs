@@ -58,7 +58,7 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
     let prompts = UserPrompts {
         boxes: given.boxes.iter().map(|b| parse_box(b)).collect::<Result<_, _>>().map_err(|e| usage("--box", e))?,
         points: given.points.iter().map(|p| parse_point(p)).collect::<Result<_, _>>().map_err(|e| usage("--point", e))?,
-        of_frames: given.boxes_file.as_deref().map(|path| BoxPrompts::read(path, &Classes::default())).transpose()?,
+        of_frames: given.boxes_file.as_deref().map(|path| boxes(path, given.images_of.as_deref())).transpose()?,
         confidence: given.confidence,
     };
     if prompts.is_empty() {
@@ -72,6 +72,10 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
     inputs::introduce(None, Some(&args.segmenter), terminal);
     let prepared = prepare(&args.device, &args.execution, make)?;
     run(prepared, &args.input, &args.output, given.boxes_file.as_deref(), terminal)
+}
+
+fn boxes(path: &Path, images_of: Option<&Path>) -> anyhow::Result<BoxPrompts> {
+    Ok(BoxPrompts::read_with_images(path, images_of, &Classes::default())?)
 }
 
 /// A task on its devices.
@@ -129,7 +133,10 @@ fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, boxes: Option
     let kpi = output.kpi.as_deref().map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
-    let mut expanded = inputs::expanded(&input.source, terminal, key.is_some());
+    let mut expanded = inputs::expanded(&input.source, Some(&output.output), &cancel, terminal, key.is_some());
+    if expanded.stopped {
+        return Ok(Exit::Interrupted);
+    }
     let mut arguments = inputs::command_line();
     if let Some(key) = key {
         source_options.aliases = Some(Arc::new(rename(key, &mut expanded)?));
@@ -198,11 +205,12 @@ fn source_options(task: &Task, input: &InputArgs) -> anyhow::Result<SourceOption
     Ok(SourceOptions { device, ..options })
 }
 
-/// The first Ctrl-C (or SIGTERM) ends the run after the frame it is at and says `notice`, the second ends it at once.
+/// The first Ctrl-C (or SIGTERM) ends a search for inputs at once, and the run after the frame it is at, which says `notice`; the
+/// second ends it at once.
 pub(crate) fn on_interrupt(cancel: &Cancel, terminal: &Arc<Terminal>, notice: &'static str) {
     let (cancel, speaker) = (cancel.clone(), terminal.clone());
     let set = ctrlc::set_handler(move || {
-        if cancel.is_requested() {
+        if cancel.is_requested() || inputs::is_searching() {
             std::process::exit(Exit::Interrupted as i32);
         }
         cancel.request();

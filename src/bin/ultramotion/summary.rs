@@ -10,11 +10,19 @@ use ultramotion::{
 
 /// Prints a line, or an object, of a run over so many `sources`.
 pub(crate) fn print(summary: &Summary, written: &OutputSet, sources: usize, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some(of) = summary.boxes.filter(|of| of.matched < of.frames) {
+        terminal.say(&format!("boxes for {} of {}", of.matched, counted(of.frames, "frame")));
+    }
+    if !summary.kept {
+        terminal.say(&format!("{}: no output folder was made, since nothing could be done", summary.output.display()));
+    }
     if terminal.json {
         return terminal.print_json(&json!({
             "type": "summary",
             "output": summary.output.display().to_string(),
             "interrupted": summary.interrupted,
+            "kept": summary.kept,
+            "boxes": summary.boxes,
             "counts": summary.counts,
             "errors": summary.errors,
             "timings": summary.timings,
@@ -70,7 +78,7 @@ mod tests {
         let per_class = BTreeMap::from([("bone".to_owned(), objects)]);
         let counts = Counts { frames, sources, objects, per_class };
         let (errors, output) = (InputProblems { count: 1, ..InputProblems::default() }, "no-such-folder".into());
-        let summary = Summary { counts, errors, timings: BTreeMap::new(), interrupted, output };
+        let summary = Summary { counts, errors, timings: BTreeMap::new(), interrupted, output, kept: true, boxes: None };
         summary_line(&summary, &OutputSet::default_for(false), 3)
     }
 

@@ -4,9 +4,11 @@ use super::super::{
     EvalError,
     error::some_of,
     file::{Dataset, Image},
-    file_names::{Unmatched, match_names, normalised},
 };
-use crate::text::{counted, counted_are};
+use crate::{
+    run_files::{Unmatched, match_names, normalised},
+    text::{counted, counted_are},
+};
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
@@ -64,22 +66,44 @@ fn images_of(truth: &Dataset<'_>, file: &Dataset<'_>, path: &Path, common_only: 
         let found = file.images.iter().filter_map(|image| Some((image.id, *known.get(&image.id)?))).collect();
         return complete(found, file, path, common_only);
     };
+    let found = by_names(&known, &names, path).or_else(|error| by_frames(truth, file).ok_or(error))?;
+    let found = file.images.iter().zip(found).filter_map(|(image, place)| Some((image.id, place?))).collect();
+    let found = complete(found, file, path, common_only)?;
+    check_sizes(truth, file, &found, path)?;
+    Ok(found)
+}
+
+/// For each of `names` its place among `known`; none where it is not there.
+fn by_names(known: &[String], names: &[String], path: &Path) -> Result<Vec<Option<usize>>, EvalError> {
     let mut seen = HashSet::new();
     let twice: Vec<&String> = known.iter().filter(|name| !seen.insert(name.as_str())).collect();
     if !twice.is_empty() {
         let problem = format!("cannot be matched: several images of the ground truth have the same file name: {}", some_of(&twice));
         return Err(EvalError::new(path, problem));
     }
-    let found = match_names(&names, &known);
+    let found = match_names(names, known);
     let ambiguous: Vec<&String> = names.iter().zip(&found).filter(|(_, f)| **f == Err(Unmatched::Ambiguous)).map(|(n, _)| n).collect();
     if !ambiguous.is_empty() {
         let problem = format!("its images could be several of the ground truth's, or several the same: {}", some_of(&ambiguous));
         return Err(EvalError::new(path, problem).with_remedy("give them the ground truth's file names"));
     }
-    let found = file.images.iter().zip(found).filter_map(|(image, place)| Some((image.id, place.ok()?))).collect();
-    let found = complete(found, file, path, common_only)?;
-    check_sizes(truth, file, &found, path)?;
-    Ok(found)
+    Ok(found.into_iter().map(Result::ok).collect())
+}
+
+/// Where file names do not tell images apart: by video and number in it, if both files say them of every image and all of
+/// these are different.
+fn by_frames(truth: &Dataset<'_>, file: &Dataset<'_>) -> Option<Vec<Option<usize>>> {
+    let (known, names) = (frames_of(truth)?, frames_of(file)?);
+    let distinct = |names: &[String]| names.iter().collect::<HashSet<_>>().len() == names.len();
+    let found = if distinct(&known) && distinct(&names) { match_names(&names, &known) } else { return None };
+    let certain = found.iter().all(|place| *place != Err(Unmatched::Ambiguous));
+    certain.then(|| found.into_iter().map(Result::ok).collect())
+}
+
+/// `<video>/<number>` of every image.
+fn frames_of(dataset: &Dataset<'_>) -> Option<Vec<String>> {
+    let videos: HashMap<i64, &str> = dataset.videos.iter().filter_map(|video| Some((video.id, video.name.as_deref()?))).collect();
+    dataset.images.iter().map(|image| Some(normalised(&format!("{}/{}", videos.get(&image.video_id?)?, image.frame_id?)))).collect()
 }
 
 fn names_of(dataset: &Dataset<'_>) -> Option<Vec<String>> {

@@ -3,15 +3,15 @@
 use super::{
     Contents, DicomRefusal, Draft, ExpandOptions, contents, identify, natural,
     numbered::{self, Numbered},
-    pattern::{io_text, is_hidden},
     place_groups,
+    search::Search,
+    walk::{Files, files_below},
 };
 use crate::{
     frame::SourceKind,
     sources::{SourceError, SourceWarning},
 };
 use std::path::{Path, PathBuf};
-use walkdir::WalkDir;
 
 /// Sources of a folder and its subfolders in natural order.
 #[derive(Default)]
@@ -21,12 +21,16 @@ pub(super) struct Found {
     pub(super) warnings: Vec<SourceWarning>,
 }
 
-/// Searches a folder with its subfolders. Hidden names are left out, links followed, loops of links cut.
-pub(super) fn search(root: &Path, options: &ExpandOptions<'_>) -> Found {
-    let (files, mut placed) = list(root);
+/// Searches a folder with its subfolders.
+pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'_>) -> Found {
+    let Files { files, errors } = files_below(root, search);
+    let mut placed: Vec<(PathBuf, Result<Draft, SourceError>)> = errors.into_iter().map(|error| (error.path.clone(), Err(error))).collect();
     let (mut images, mut dicom, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     let mut without_image = Vec::new();
     for path in files {
+        if search.is_stopped() {
+            return Found::default();
+        }
         match identify(&path) {
             Ok(Contents::Image(_)) => images.push(Numbered { path, problem: None }),
             Ok(Contents::Video) => placed.push((path.clone(), Ok(Draft::file(path, SourceKind::Video, Some(root))))),
@@ -75,27 +79,4 @@ fn passed_over(root: &Path, files: &[PathBuf]) -> Option<SourceWarning> {
         n => format!("{n} DICOM files without an image were passed over ({names}{more})"),
     };
     Some(SourceWarning::new(root, problem))
-}
-
-type Placed = Vec<(PathBuf, Result<Draft, SourceError>)>;
-
-/// All files in natural order, and what could not be searched.
-fn list(root: &Path) -> (Vec<PathBuf>, Placed) {
-    let (mut files, mut failed) = (Vec::new(), Vec::new());
-    let walk = WalkDir::new(root).follow_links(true).min_depth(1).into_iter();
-    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
-        match entry {
-            Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
-            Ok(_) => {}
-            Err(error) if error.loop_ancestor().is_some() => {}
-            Err(error) => {
-                let path = error.path().unwrap_or(root).to_owned();
-                if !path.file_name().is_some_and(is_hidden) || path == root {
-                    failed.push((path.clone(), Err(SourceError::new(path, format!("cannot be read: {}", io_text(&error))))));
-                }
-            }
-        }
-    }
-    files.sort_by(|a, b| natural::compare_paths(a, b));
-    (files, failed)
 }

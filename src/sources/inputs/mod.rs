@@ -1,5 +1,6 @@
 //! From what the user gave as inputs to an ordered list of sources.
 
+mod braces;
 mod contents;
 mod folder;
 mod list;
@@ -7,12 +8,18 @@ mod names;
 mod natural;
 mod numbered;
 mod pattern;
+mod search;
+mod stdin;
 mod unread;
+mod walk;
+
+pub use stdin::Spooled;
 
 pub(super) use contents::{Contents, identify};
 
 use super::{SourceError, SourceWarning};
 use crate::frame::SourceKind;
+use search::Search;
 use std::{
     collections::HashMap,
     ffi::OsString,
@@ -23,11 +30,12 @@ use std::{
 /// One source to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSpec {
-    /// The file, or the folder of a sequence or series.
+    /// The file as it is called in outputs and messages, or the folder of a sequence or series.
     pub path: PathBuf,
     /// Kind of source, found by content.
     pub kind: SourceKind,
-    /// Files of a sequence or DICOM series in order; for a single file, that file.
+    /// Files of a sequence or DICOM series in order; for a single file, where it is read, which is `path` save for what came
+    /// on standard input.
     pub files: Vec<PathBuf>,
     /// Name for outputs, unique within the run, as [`crate::frame::SourceInfo::name`] says.
     pub name: String,
@@ -82,11 +90,15 @@ pub struct ExpandOptions<'a> {
     pub as_images: bool,
     /// What sorts DICOM files into series.
     pub group_dicom: DicomGrouping<'a>,
+    /// The output folder of the run, which is left out of searches and refused as an input.
+    pub output: Option<&'a Path>,
+    /// Asked now and then; true ends the search, and [`Inputs::stopped`] tells.
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 impl Default for ExpandOptions<'_> {
     fn default() -> Self {
-        Self { as_images: false, group_dicom: &crate::sources::group_dicom }
+        Self { as_images: false, group_dicom: &crate::sources::group_dicom, output: None, stop: &|| false }
     }
 }
 
@@ -99,6 +111,10 @@ pub struct Inputs {
     pub ignored: Vec<PathBuf>,
     /// What was left out on purpose or read otherwise than its author may have meant.
     pub warnings: Vec<SourceWarning>,
+    /// Files of what came on standard input; they are there until this is dropped.
+    pub spooled: Vec<Spooled>,
+    /// Whether the search was stopped, so that sources are missing.
+    pub stopped: bool,
 }
 
 /// A source that has no name yet.
@@ -127,51 +143,77 @@ enum Item {
 
 struct Expansion<'a> {
     options: ExpandOptions<'a>,
+    search: Search<'a>,
     items: Vec<Item>,
     ignored: Vec<PathBuf>,
-    warnings: Vec<SourceWarning>,
+    spooled: Vec<Spooled>,
+}
+
+/// Where an input stands.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    /// The folder below which names are taken.
+    base: Option<&'p Path>,
+    /// Whether a list may stand here.
+    lists: bool,
+    /// The folder that entries of a list are relative to.
+    list_in: Option<&'p Path>,
 }
 
 /// Expands inputs in the order given: files, folders (searched with their subfolders, hidden files left out), patterns
 /// (`*`, `?`, `[…]`, `{…}`, `**`; a path that exists is never a pattern), list files (`.txt`, `.lst`, `.list`: one
-/// path a line, relative to the list, `#` for comments), and `-` for a list read from `stdin`, relative to the current
-/// folder.
+/// path a line, relative to the list, `#` for comments), and `-` for what comes on `stdin`: a list relative to the current
+/// folder, or the bytes of one image, video or DICOM file, which are kept in a temporary file.
 ///
 /// Kinds are decided by content, also those of DICOM files without the standard's preamble; the extension counts only to tell
 /// a damaged picture (an error) from a file that was never meant (ignored). Numbered images of one folder with the same
 /// name around the number and the same extension are one sequence, in the order of their numbers, gaps or not, unless
 /// [`ExpandOptions::as_images`]. Files named one by one, also by a pattern or list, are sources of their own, save that
 /// DICOM files among them are grouped into series together.
+///
+/// Searches of folders and patterns stay below the folder that they begin at: links to files are read, links to folders only
+/// where these lie below it too; no folder is read twice, and five million files and folders are looked at, at most. The
+/// root of the file system, `/proc` and `/sys` are not searched. Folders with the results of a run, and the output folder of
+/// this one, are passed over with a warning, unless the input names them.
 pub fn expand(inputs: &[OsString], options: ExpandOptions<'_>, stdin: &mut dyn BufRead) -> Inputs {
-    let mut expansion = Expansion { options, items: Vec::new(), ignored: Vec::new(), warnings: Vec::new() };
+    let search = Search::new(&options);
+    let mut expansion = Expansion { options, search, items: Vec::new(), ignored: Vec::new(), spooled: Vec::new() };
     for input in inputs {
         if input == "-" {
             expansion.add_stdin(stdin);
         } else {
-            expansion.add(Path::new(input), None, true);
+            expansion.add(Path::new(input), Place { base: None, lists: true, list_in: None });
         }
     }
     expansion.finish()
 }
 
 impl Expansion<'_> {
-    /// One input or line of a list. `base` is the folder below which names are taken; `lists` says whether a list may stand here.
-    fn add(&mut self, path: &Path, base: Option<&Path>, lists: bool) {
+    /// One input, path that a pattern matched, or entry of a list.
+    fn add(&mut self, path: &Path, place: Place<'_>) {
+        if self.search.is_stopped() {
+            return;
+        }
+        if let Some(error) = self.search.is_output(path) {
+            return self.fail(error);
+        }
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => self.add_folder(path),
-            Ok(meta) if meta.is_file() => self.add_file(path, base, lists),
-            Ok(_) => self.fail(SourceError::new(path, "is neither a file nor a folder")),
+            Ok(meta) if meta.is_file() => self.add_file(path, place),
+            Ok(_) => self.fail(not_a_file(path)),
             // Something stands there that cannot be followed: not a pattern.
             Err(e) if path.symlink_metadata().is_ok() => self.fail(SourceError::new(path, format!("cannot be read: {e}"))),
             Err(e) => match path.to_str().filter(|text| pattern::is_pattern(text)) {
-                Some(text) => self.add_pattern(text),
-                None if e.kind() == std::io::ErrorKind::NotFound => self.fail(SourceError::new(path, "no such file or folder")),
+                _ if is_address(path) => self.fail(address(path)),
+                Some(text) => self.add_pattern(text, place),
+                None if e.kind() == std::io::ErrorKind::NotFound => self.fail(absent(path, place)),
                 None => self.fail(SourceError::new(path, format!("cannot be read: {e}"))),
             },
         }
     }
 
-    fn add_file(&mut self, path: &Path, base: Option<&Path>, lists: bool) {
+    fn add_file(&mut self, path: &Path, place: Place<'_>) {
+        let base = place.base;
         let contents = match identify(path) {
             Ok(contents) => contents,
             Err(error) => return self.fail(error),
@@ -180,7 +222,7 @@ impl Expansion<'_> {
             Contents::Image(_) => self.push(Draft::file(path.to_owned(), SourceKind::Image, base)),
             Contents::Video => self.push(Draft::file(path.to_owned(), SourceKind::Video, base)),
             Contents::Dicom => self.items.push(Item::NamedDicom { path: path.to_owned(), base: base.map(Path::to_owned) }),
-            Contents::Empty | Contents::Other(_) if list::has_list_extension(path) => match lists {
+            Contents::Empty | Contents::Other(_) if list::has_list_extension(path) => match place.lists {
                 true => self.add_list(path),
                 false => self.fail(SourceError::new(path, "is a list inside a list").with_remedy("give it as an input of its own")),
             },
@@ -193,27 +235,45 @@ impl Expansion<'_> {
             Ok(paths) if paths.is_empty() => self.fail(SourceError::new(path, "lists no file")),
             Ok(paths) => {
                 let folder = path.parent().unwrap_or(Path::new(""));
-                for entry in paths {
-                    self.add(&folder.join(entry), Some(folder), false);
-                }
+                let place = Place { base: Some(folder), lists: false, list_in: Some(folder) };
+                paths.into_iter().for_each(|entry| self.add(&folder.join(entry), place));
             }
             Err(error) => self.fail(error),
         }
     }
 
     fn add_stdin(&mut self, stdin: &mut dyn BufRead) {
-        match list::parse(stdin) {
-            Ok(paths) if paths.is_empty() => self.fail(SourceError::new("-", "the list on standard input names no file")),
-            Ok(paths) => paths.iter().for_each(|path| self.add(path, Some(Path::new("")), false)),
-            Err(e) => self.fail(SourceError::new("-", format!("standard input cannot be read: {e}"))),
+        let here = Some(Path::new(""));
+        match stdin::read(stdin, &self.search) {
+            Ok(stdin::Given::List(paths)) if paths.is_empty() => {
+                let error = SourceError::new("-", "standard input is empty");
+                self.fail(error.with_remedy("give a list of paths, or the bytes of one image, video or DICOM file"));
+            }
+            Ok(stdin::Given::List(paths)) => {
+                let place = Place { base: here, lists: false, list_in: here };
+                paths.iter().for_each(|path| self.add(path, place));
+            }
+            Ok(stdin::Given::Media(contents, spooled)) => {
+                let kind = match contents {
+                    Contents::Video => SourceKind::Video,
+                    Contents::Dicom => SourceKind::Dicom,
+                    _ => SourceKind::Image,
+                };
+                let files = vec![spooled.path().to_owned()];
+                self.push(Draft { path: stdin::NAME.into(), kind, files, base: None, pattern: None });
+                self.spooled.push(spooled);
+            }
+            Ok(stdin::Given::Stopped) => {}
+            Err(error) => self.fail(error),
         }
     }
 
-    fn add_pattern(&mut self, text: &str) {
-        match pattern::matches(text) {
+    fn add_pattern(&mut self, text: &str, place: Place<'_>) {
+        match pattern::matches(text, &self.search) {
+            Ok(_) if self.search.is_stopped() => {}
             Ok(found) => {
                 for path in &found.paths {
-                    self.add(path, Some(&found.base), true);
+                    self.add(path, Place { base: Some(&found.base), ..place });
                 }
                 found.errors.into_iter().for_each(|error| self.fail(error));
             }
@@ -222,10 +282,13 @@ impl Expansion<'_> {
     }
 
     fn add_folder(&mut self, path: &Path) {
-        let found = folder::search(path, &self.options);
+        if let Some(error) = self.search.refusal(path) {
+            return self.fail(error);
+        }
+        let found = folder::search(path, &self.options, &self.search);
         self.items.extend(found.sources.into_iter().map(Item::Source));
         self.ignored.extend(found.ignored);
-        self.warnings.extend(found.warnings);
+        found.warnings.into_iter().for_each(|warning| self.search.warn(warning));
     }
 
     fn push(&mut self, draft: Draft) {
@@ -247,6 +310,10 @@ impl Expansion<'_> {
                 named.push(path.clone());
             }
         }
+        let stopped = self.search.is_stopped();
+        if stopped {
+            named.clear();
+        }
         let mut groups = place_groups(named, self.options.group_dicom, |path| bases.get(path).cloned().flatten());
         let mut drafts = Vec::with_capacity(self.items.len());
         for item in self.items {
@@ -258,8 +325,37 @@ impl Expansion<'_> {
                 }
             }
         }
-        Inputs { sources: names::assign(drafts), ignored: self.ignored, warnings: self.warnings }
+        let (warnings, stopped) = (self.search.take_warnings(), stopped || self.search.is_stopped());
+        let sources = if stopped { Vec::new() } else { names::assign(drafts) };
+        Inputs { sources, ignored: self.ignored, warnings, spooled: self.spooled, stopped }
     }
+}
+
+fn absent(path: &Path, place: Place<'_>) -> SourceError {
+    let error = SourceError::new(path, "no such file or folder");
+    match place.list_in {
+        Some(folder) if folder.as_os_str().is_empty() => error.with_remedy("paths on standard input are relative to the current folder"),
+        Some(folder) => error.with_remedy(format!("entries of a list are relative to its folder, {}", folder.display())),
+        None => error,
+    }
+}
+
+fn not_a_file(path: &Path) -> SourceError {
+    let error = SourceError::new(path, "is a pipe or device, neither a file nor a folder");
+    error.with_remedy("put what comes from it on standard input, and give --input -")
+}
+
+/// Whether it is an address of a network or of a file (`rtsp://…`), not a path.
+fn is_address(path: &Path) -> bool {
+    let scheme = path.to_str().and_then(|text| text.split_once("://")).map(|(scheme, _)| scheme);
+    scheme.is_some_and(|s| {
+        s.starts_with(|c: char| c.is_ascii_alphabetic()) && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    })
+}
+
+fn address(path: &Path) -> SourceError {
+    let error = SourceError::new(path, "is an address; streams and downloads are not supported yet");
+    error.with_remedy("give a path, or put the bytes on standard input (ffmpeg -i ADDRESS -c copy -f matroska -) and give --input -")
 }
 
 /// Runs the grouping over `files` and gives its sources by the file at whose place they come.

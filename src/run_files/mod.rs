@@ -1,0 +1,7 @@
+//! How the files of a run are known again: its folder, and the names that files give to frames.
+
+mod folder;
+mod names;
+
+pub(crate) use folder::{images_beside, is_run_folder};
+pub(crate) use names::{Unmatched, folders_differ, match_names, normalised, without_bom};
