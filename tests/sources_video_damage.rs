@@ -43,9 +43,12 @@ fn decoded(path: &Path, threads: usize) -> Outcome {
     outcome
 }
 
+/// Number, time in nanoseconds and pixels of the frames, texts of the errors and warnings.
+type Facts<'a> = (Vec<(u64, u128, &'a [u8])>, Vec<String>, Vec<String>);
+
 impl Outcome {
     /// All that there is to compare: numbers, times and pixels of the frames, texts of the errors and warnings.
-    fn facts(&self) -> (Vec<(u64, u128, &[u8])>, Vec<String>, Vec<String>) {
+    fn facts(&self) -> Facts<'_> {
         let of = |f: &Frame| (f.index, f.timestamp.unwrap().as_nanos());
         let frames = self.frames.iter().map(|f| (of(f).0, of(f).1, f.image().unwrap().data())).collect();
         (frames, self.errors.iter().map(ToString::to_string).collect(), self.warnings.iter().map(ToString::to_string).collect())
@@ -195,7 +198,7 @@ fn every_container_tells_that_it_was_cut() {
             let path = folder.path().join(name);
             // Not between two packets of a transport stream, where nothing tells.
             let length = bytes.len() * percent / 100;
-            let length = length + usize::from(length % 188 == 0 || length % 192 == 0);
+            let length = length + usize::from(length.is_multiple_of(188) || length.is_multiple_of(192));
             fs::write(&path, &bytes[..length]).unwrap();
             let cut = decoded(&path, 0);
             let at = format!("{name} at {percent}%: {:?}", cut.errors);

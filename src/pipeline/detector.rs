@@ -134,12 +134,11 @@ impl Detector {
     }
 
     fn work(&self) -> impl Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError> + '_ {
-        let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
+        |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
             let Some(pixels) = inputs.first() else { return Ok(Vec::new()) };
             let dfine::DFineOutput { logits, pred_boxes } = self.model.forward(pixels)?;
             Ok(vec![logits, pred_boxes])
-        };
-        work
+        }
     }
 
     /// The objects of a frame, best score first, boxes cut to the frame. `graphs` must be used with this detector alone.
