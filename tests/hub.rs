@@ -144,7 +144,8 @@ fn offline_the_cache_is_used_and_what_it_lacks_is_named() {
     assert!(setup.server.requests().is_empty());
     assert!(error.contains(&format!("{}/org/model/resolve/{COMMIT}/model.safetensors", setup.server.url())), "{error}");
     assert!(
-        error.contains("HF_HUB_OFFLINE") && error.contains(&format!("into {},", setup.repo_dir().join("snapshots").join(COMMIT).display())),
+        error.contains("HF_HUB_OFFLINE")
+            && error.contains(&format!("put them into\n    {}\n", setup.repo_dir().join("snapshots").join(COMMIT).display())),
         "{error}"
     );
     // Put there by hand as the message says, it is found.

@@ -102,7 +102,7 @@ mod tests {
         let inside = Prompt::bbox(-5.0, 10.0, 40.0, 500.0).prompted(0, SIZE).unwrap();
         assert_eq!(inside.object.bbox, BoxXyxy::new(0.0, 10.0, 40.0, 50.0));
         for (prompt, text) in [
-            (Prompt::bbox(100.0, 0.0, 120.0, 10.0), "prompt 3: box 100,0,120,10 is outside of the image of 100x50 pixels"),
+            (Prompt::bbox(100.0, 0.0, 120.0, 10.0), "prompt 3: box 100,0,120,10 is outside of the image of 100×50 pixels"),
             (Prompt::bbox(5.0, 0.0, 5.0, 10.0), "prompt 3: box [5.0, 0.0, 5.0, 10.0] has no extent"),
             (Prompt::bbox(f32::NAN, 0.0, 5.0, 10.0), "has no extent"),
             (Prompt::points(&[(1.0, 1.0, true), (562.0, 10.0, true)]), "prompt 3: point 562,10 is outside"),

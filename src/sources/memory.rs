@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn wrong_sizes_are_refused_in_words() {
         let short = PixelsRef::new(&[0; 5], 2, 3, PixelLayout::Gray8).into_frame(0).unwrap_err();
-        assert_eq!(short.to_string(), "5 bytes for an image of 2x3 pixels: 6 are needed");
+        assert_eq!(short.to_string(), "5 bytes for an image of 2×3 pixels: 6 are needed");
         assert!(matches!(PixelsRef::new(&[], 0, 3, PixelLayout::Gray8).into_frame(0), Err(ImageError::Empty(_))));
         let narrow = PixelsRef { stride: 1, ..PixelsRef::new(&[0; 64], 2, 3, PixelLayout::Gray8) };
         assert!(narrow.into_frame(0).is_err());

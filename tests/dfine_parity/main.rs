@@ -249,6 +249,7 @@ fn the_authors_names_and_no_configuration_give_the_same_model() {
         assert_eq!(inferred.encoder.position_order, PositionOrder::Authors);
         inferred.encoder.position_order = PositionOrder::RowMajor;
         inferred.input_size = own.config().input_size;
+        inferred.input_size_source = own.config().input_size_source;
         assert_eq!(&inferred, own.config(), "{name}");
 
         let pixels = case.pixels(own.config().channels());

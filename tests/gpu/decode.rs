@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 use ultramotion::{
-    engine::{Colour, Engine, Matrix, Stage, Turn, VideoDevice},
-    frame::{Frame, Pixels, SourceKind},
+    engine::{Colour, Engine, GraphCache, Matrix, Stage, Turn, VideoDevice},
+    frame::{Confidence, Frame, Pixels, SourceKind},
     ops::{self, Normalisation, Nv12, nv12_to_rgb},
     pipeline::{StageTimes, load_detector},
     sources::{self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec, VideoPicture},
@@ -205,10 +205,12 @@ pub(crate) fn objects(engine: &Engine) -> Outcome {
     let detector = load_detector(engine, Some(model), None, &hub, &mut ()).map_err(text)?;
     let detector = detector.with_selection(Confidence::new(0.4).map_err(text)?, 100, &[]).map_err(text)?;
     let (mut gpu, mut cpu) = (open(&path, Decode::Gpu, Some(&device)).map_err(text)?, open(&path, Decode::Cpu, None).map_err(text)?);
+    let mut graphs = GraphCache::default();
     let (mut count, mut most, mut same) = (0, 0.0f32, true);
     while let (Some(a), Some(b)) = (gpu.next_frame().map_err(text)?, cpu.next_frame().map_err(text)?) {
         let times = StageTimes::default();
-        let (a, b) = (detector.detect(&a, &times).map_err(text)?, detector.detect(&b, &times).map_err(text)?);
+        let a = detector.detect(&mut graphs, &a, &times).map_err(text)?;
+        let b = detector.detect(&mut graphs, &b, &times).map_err(text)?;
         same &= a.iter().map(|o| o.class).eq(b.iter().map(|o| o.class));
         count += a.len();
         for (a, b) in a.iter().zip(&b) {

@@ -16,6 +16,7 @@ mod report;
 mod resident;
 mod runs;
 mod same_as_cpu;
+mod sessions;
 mod speed;
 #[path = "../dfine_parity/weights.rs"]
 mod weights;
@@ -57,6 +58,9 @@ const GROUPS: &[Group] = &[
     ("resident", resident::same_as_legacy),
     ("same-as-cpu", same_as_cpu::commands),
     ("fallback", resident::fallback),
+    ("two-threads", sessions::two_threads),
+    ("ways-in", sessions::ways_in),
+    ("results-are-copies", sessions::results_are_copies),
     ("two-devices", resident::two_devices),
     ("out-of-memory", models::out_of_memory),
     ("speed-dfine", speed::dfine),

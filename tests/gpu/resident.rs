@@ -52,7 +52,8 @@ pub(crate) fn fallback(engine: &Engine) -> Outcome {
         println!("  {refused}");
         let parts = ["out of memory", "MiB are in use", "MiB are free", "--allow-cpu-fallback"];
         report.check(&format!("{what}: an error with need, use and free memory"), parts.iter().all(|part| refused.contains(part)));
-        let spare: Fallback = Box::new(|| pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::pipeline::ModelError::Batch));
+        let spare: Fallback =
+            std::sync::Arc::new(|| pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::pipeline::ModelError::Batch));
         let found = run(allowed, Vec::new(), Some(spare), execution, &clip("..2"))?;
         let events = &found.events;
         report.check(&format!("{what}: events {events:?}"), events.len() == 2 && events[1].ends_with(" to cpu"));

@@ -2,13 +2,12 @@
 
 use crate::report::{Report, text};
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 use ultramotion::{
     engine::Engine,
-    frame::{FrameResult, Mask},
+    frame::{Confidence, FrameResult, Mask},
     geometry::BoxXyxy,
     models::mobile_sam::{PointLabel, PointPrompt},
     pipeline::{Cancel, Event, Execution, Fallback, Mode, Observer, OnError, Plan, Task, UserPrompts, load_detector, load_segmenter},
@@ -70,7 +69,7 @@ pub(crate) fn results(task: Task, execution: Execution, input: &Input) -> Result
 /// Runs a task on some devices; a problem with a frame is an error.
 pub(crate) fn run(
     task: Task,
-    further: Vec<Task>,
+    replicas: Vec<Task>,
     fallback: Option<Fallback>,
     execution: Execution,
     input: &Input,
@@ -88,7 +87,7 @@ pub(crate) fn run(
         stills: false,
         arguments: Vec::new(),
         execution,
-        further,
+        replicas,
         oom_device: None,
         fallback,
         device: "test".to_owned(),
@@ -107,18 +106,24 @@ fn read_json(path: &Path) -> Result<serde_json::Value, String> {
     serde_json::from_slice(&std::fs::read(path).map_err(text)?).map_err(text)
 }
 
+fn confidence_of(value: f64) -> Confidence {
+    Confidence::new(value).expect("a confidence of a test")
+}
+
 /// The bundled detector.
-pub(crate) fn detect(engine: &Engine, confidence: f32) -> Result<Task, String> {
+pub(crate) fn detect(engine: &Engine, confidence: f64) -> Result<Task, String> {
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[]));
+    let detector =
+        load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]));
     Ok(Task::Detect(Arc::new(detector.map_err(text)?)))
 }
 
 /// The bundled models.
-pub(crate) fn pipeline(engine: &Engine, confidence: f32, multimask: bool) -> Result<Task, String> {
+pub(crate) fn pipeline(engine: &Engine, confidence: f64, multimask: bool) -> Result<Task, String> {
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let detector =
-        load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence, 40, &[])).map_err(text)?;
+    let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ())
+        .and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]))
+        .map_err(text)?;
     let sibling = engine.sibling().map_err(text)?;
     let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ()).map_err(text)?.with_multimask(multimask);
     Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))

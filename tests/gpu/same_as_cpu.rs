@@ -15,7 +15,7 @@ use ultramotion::{
 };
 
 /// Least score of an object. Rounding may move one across it; in the inputs below none is so near.
-const CONFIDENCE: f32 = 0.5;
+const CONFIDENCE: f64 = 0.5;
 
 /// A folder of images of several odd sizes, and a multi-frame DICOM file.
 fn write_inputs(folder: &Path) -> Result<(), String> {

@@ -16,7 +16,7 @@ use ultramotion::{
 /// Median and least time of a replay in milliseconds, its input's copy included, and that of replays one after another.
 fn replay(engine: &Engine, what: &str, inputs: &[&Tensor], work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError>) {
     let mut replays = GraphCache::default();
-    let timed = || -> Result<(f64, f64, f64, f64), ModelError> {
+    let mut timed = || -> Result<(f64, f64, f64, f64), ModelError> {
         let mut run = || replays.replay(engine, 0, inputs, &work);
         for _ in 0..10 {
             run()?;

@@ -1,6 +1,6 @@
 //! A clean loop in which each frame is asked for before the one before it is waited for.
 
-use super::{FRAMES, Outcome, REPLAYS, WARM_UP, wants};
+use super::{FRAMES, GRAPHS, Outcome, WARM_UP, wants};
 use candle_core::{
     DType, Device, Storage, Tensor,
     cuda_backend::cudarc::driver::{CudaEvent, CudaStream, DevicePtr, result, sys::CUevent_flags},
@@ -58,7 +58,7 @@ impl Slot {
                 result.map_err(|e| EngineError::Tensor { what: "a graph", source: Box::new(e) })?;
                 Ok(Vec::new())
             };
-            REPLAYS.with(|replays| replays.run(engine, frame % SLOTS as u64, &[], work))?;
+            GRAPHS.with_borrow_mut(|graphs| graphs.replay(engine, frame % SLOTS as u64, &[], work))?;
             Ok(())
         })?;
         let from = address(&self.output)?;
@@ -112,7 +112,7 @@ pub(super) fn overlapping(engine: &Engine) -> Outcome {
         }
     }
     engine.synchronise()?;
-    REPLAYS.with(|replays| println!("  graphs of {:?} nodes", replays.nodes()));
+    GRAPHS.with_borrow(|graphs| println!("  graphs of {:?} nodes", graphs.nodes()));
     Ok(())
 }
 

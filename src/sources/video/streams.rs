@@ -252,7 +252,7 @@ mod tests {
         let units = b"\x12\0\x0a\x03abc\x36\0\x02xy";
         let end = |bytes: &[u8]| obu_end(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
         assert_eq!((end(units), end(&units[..10]), end(&units[..7]), end(b"\x12\0\x90")), (Some(12), Some(12), Some(7), None));
-        for (format, bytes) in [("C420jpeg", 6 + 2 * 4), ("C444p10", 36), ("Cmono", 6)] {
+        for (format, bytes) in [("C420jpeg", 6 + 2 * 2), ("C444p10", 36), ("Cmono", 6)] {
             let stream = [format!("YUV4MPEG2 W3 H2 F25:1 {format}\nFRAME\n").as_bytes(), &vec![b'x'; bytes]].concat();
             let cut = |bytes: &[u8]| y4m_is_cut(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
             assert!(!cut(&stream) && cut(&stream[..stream.len() - 1]) && cut(&stream[..stream.len() - bytes - 2]), "{format}");

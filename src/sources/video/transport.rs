@@ -167,7 +167,7 @@ fn parse(bytes: &[u8]) -> Option<Packet> {
         damaged: flags & 0x80 != 0,
         counter: control & 0xf,
         discontinuity: field.first().is_some_and(|flags| flags & 0x80 != 0),
-        stuffed: has_field && field.len() > meaning(field),
+        stuffed: has_field && (field.is_empty() || field.len() > meaning(field)),
         payload: if has_payload { bytes.get(4 + length..).map(<[u8]>::to_vec) } else { None },
     })
 }
