@@ -84,10 +84,11 @@ fn riff_end(size: &[u8]) -> Option<u64> {
 fn iso_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>> {
     const KNOWN: [&[u8; 4]; 12] =
         [b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"mfra", b"styp", b"meta"];
-    let mut at = 0;
+    let (mut at, mut is_fragment) = (0u64, false);
     for _ in 0..MAX_BOXES {
-        if at + 8 > length {
-            break;
+        if at.saturating_add(8) > length {
+            // The data of a fragment follow its description.
+            return Ok(Some(if is_fragment { at.saturating_add(8) } else { at }));
         }
         let head = read_at::<16, _>(file, at)?;
         let [s0, s1, s2, s3, t0, t1, t2, t3, large @ ..] = head;
@@ -99,6 +100,7 @@ fn iso_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>>
         if size < 8 || !KNOWN.contains(&&[t0, t1, t2, t3]) {
             return Ok(None);
         }
+        is_fragment = [t0, t1, t2, t3] == *b"moof";
         at = at.saturating_add(size);
     }
     Ok(Some(at))

@@ -215,8 +215,8 @@ pub(super) fn transport_is_cut<R: Read + Seek>(file: &mut R, length: u64) -> io:
     let found = measures.into_iter().find(|(distance, start)| (0..4).all(|n| is_sync(start + n * distance)));
     let Some((distance, start)) = found.filter(|(distance, _)| length > 4 * distance) else { return Ok(false) };
     let over = length % distance;
-    // What is left over begins as a packet does, or else it is something else.
-    Ok(over > start && read_at::<1, _>(file, length - over + start)? == [SYNC])
+    // What is left over begins as a packet does, as far as it goes, or else it is something else.
+    Ok(over > 0 && (over <= start || read_at::<1, _>(file, length - over + start)? == [SYNC]))
 }
 
 #[cfg(test)]
