@@ -134,3 +134,111 @@ fn sessions_work_on_threads_of_their_own() {
         }
     });
 }
+
+/// Sources and sinks of the caller's in a run, which is killed by the sink and goes on.
+mod own {
+    use super::*;
+    use std::sync::{Mutex, atomic::AtomicBool, atomic::Ordering};
+    use ultramotion::{
+        frame::{FrameResult, SourceInfo, SourceKind},
+        pipeline::Run,
+        sinks::{OutputKind, Sink, SinkError},
+        sources::SourceError,
+    };
+
+    /// Frames of the clip under a name of its own.
+    struct Memory {
+        info: Arc<SourceInfo>,
+        frames: std::vec::IntoIter<Frame>,
+    }
+
+    impl Memory {
+        fn new(name: &str, frames: Vec<Frame>) -> Self {
+            let info = SourceInfo {
+                ordinal: 99,
+                path: name.into(),
+                name: name.to_owned(),
+                kind: SourceKind::Video,
+                frame_count: None,
+                frame_rate: None,
+                attributes: Default::default(),
+            };
+            Self { info: Arc::new(info), frames: frames.into_iter() }
+        }
+    }
+
+    impl Source for Memory {
+        fn info(&self) -> &Arc<SourceInfo> {
+            &self.info
+        }
+        fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+            Ok(self.frames.next())
+        }
+    }
+
+    /// Notes what it gets; fails once at a frame.
+    struct Notes {
+        lines: Arc<Mutex<Vec<String>>>,
+        fails: Arc<AtomicBool>,
+    }
+
+    impl Sink for Notes {
+        fn begin_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError> {
+            self.lines.lock().unwrap().push(format!("begin {} {}", source.ordinal, source.name));
+            Ok(())
+        }
+        fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+            if result.index == 17 && self.fails.swap(false, Ordering::Relaxed) {
+                return Err(SinkError::new("notes", "is full"));
+            }
+            self.lines.lock().unwrap().push(format!("{} {} {}", result.source, result.index, frame.image().is_ok()));
+            Ok(())
+        }
+        fn end_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError> {
+            self.lines.lock().unwrap().push(format!("end {}", source.name));
+            Ok(())
+        }
+        fn finish(&mut self) -> Result<(), SinkError> {
+            self.lines.lock().unwrap().push("finish".to_owned());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_run_takes_them_and_resumes_after_a_sink_that_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let (lines, fails) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(true)));
+        let run = || {
+            let session = cpu().without_segmenter().build().unwrap();
+            let sink = Notes { lines: lines.clone(), fails: fails.clone() };
+            let twice = [Memory::new("camera", frames("16..19")), Memory::new("camera", frames("3..4"))];
+            let run = Run::new(session).output(&out).write([OutputKind::Coco]).resume(true).sink(sink);
+            twice.into_iter().fold(run, Run::source).start()
+        };
+        let error = run().unwrap_err().to_string();
+        assert!(error.contains("notes") && error.contains("is full"), "{error}");
+        lines.lock().unwrap().clear();
+        let summary = run().unwrap();
+        assert_eq!((summary.counts.sources, summary.counts.frames), (2, 4));
+        let expected = [
+            "begin 0 camera",
+            "0 16 true",
+            "0 17 true",
+            "0 18 true",
+            "end camera",
+            "begin 1 camera-2",
+            "1 3 true",
+            "end camera-2",
+            "finish",
+        ];
+        assert_eq!(*lines.lock().unwrap(), expected);
+        let record = std::fs::read_to_string(out.join("detections.jsonl")).unwrap();
+        assert_eq!(record.lines().count(), 4);
+        // Another session is another run.
+        let other =
+            Run::new(cpu().without_segmenter().confidence(0.9).build().unwrap()).output(&out).write([OutputKind::Coco]).resume(true);
+        let error = other.source(Memory::new("camera", frames("16..17"))).start().unwrap_err().to_string();
+        assert!(error.contains("cannot be resumed") && error.contains("confidence 0.5, this run has 0.9"), "{error}");
+    }
+}

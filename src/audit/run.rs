@@ -229,6 +229,8 @@ impl AuditPlan {
             device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
             sources: repeated(&self.sources, most),
             warnings: Vec::new(),
+            own_sources: Default::default(),
+            own_sinks: Default::default(),
             source_options: self.source_options.clone(),
             on_error: OnError::Skip,
             output: folder.path.clone(),

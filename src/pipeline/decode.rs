@@ -7,7 +7,7 @@ use crate::{
     sources::{self, Decoding, Source, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, VecDeque},
     iter::Peekable,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -37,6 +37,8 @@ pub(super) enum Decoded {
 
 pub(super) struct Decoder<'a> {
     specs: Vec<SourceSpec>,
+    /// Sources of the caller's that have not ended, after the others.
+    own: VecDeque<Box<dyn Source>>,
     first: usize,
     stored: Peekable<StoredResults>,
     options: SourceOptions,
@@ -51,16 +53,26 @@ impl<'a> Decoder<'a> {
     pub(super) fn new(specs: Vec<SourceSpec>, record: &Record, plan: &'a Plan, times: &'a StageTimes) -> Result<Self, PipelineError> {
         let stored = record.stored()?.peekable();
         let options = SourceOptions { device: plan.decode_device(), ..plan.source_options.clone() };
-        Ok(Self { specs, first: record.ended_sources(), stored, options, cancel: &plan.cancel, times })
+        let (first, count) = (record.ended_sources(), specs.len());
+        let names = plan.own_sources.names(specs.iter().map(|spec| spec.name.as_str()));
+        let own = plan.own_sources.take(count, names).into_iter().skip(first.saturating_sub(count)).collect();
+        Ok(Self { specs, own, first, stored, options, cancel: &plan.cancel, times })
     }
 
     pub(super) fn run(mut self, out: &SyncSender<Decoded>) {
-        for ordinal in self.first..self.specs.len() {
-            if self.source(ordinal, out).is_err() {
-                // The receiver may be gone for good: then nobody needs to be told.
-                let _ = out.send(Decoded::Cancelled);
-                return;
+        let ended = (self.first..self.specs.len()).try_for_each(|ordinal| self.source(ordinal, out)).and_then(|()| {
+            while let Some(source) = self.own.pop_front() {
+                let path = source.info().path.clone();
+                let selection = self.options.selection.clone();
+                let source: Box<dyn Source> =
+                    if selection.is_everything() { source } else { Box::new(sources::Selected::new(source, selection)) };
+                self.frames(source, &path, out)?;
             }
+            Ok(())
+        });
+        if ended.is_err() {
+            // Nobody may be there any more to receive it.
+            let _ = out.send(Decoded::Cancelled);
         }
     }
 
@@ -69,7 +81,7 @@ impl<'a> Decoder<'a> {
         let Some(spec) = self.specs.get(ordinal).cloned() else { return Ok(()) };
         let shown = self.options.alias(&spec).map_or(&spec.path, |alias| &alias.path).clone();
         let opened = self.times.time(Stages::OPEN, || contained(&shown, || sources::open(&spec, ordinal, &self.options)));
-        let mut source = match opened {
+        let source = match opened {
             Ok(Ok(source)) => source,
             Ok(Err(error)) | Err(error) => {
                 // It has a place among the sources all the same: it begins, fails and ends.
@@ -79,6 +91,12 @@ impl<'a> Decoder<'a> {
                 return send(Decoded::Ended(info));
             }
         };
+        self.frames(source, &shown, out)
+    }
+
+    /// Sends the frames of a source; `shown` is its path as outputs may show it.
+    fn frames(&mut self, mut source: Box<dyn Source>, shown: &Path, out: &SyncSender<Decoded>) -> Result<(), Gone> {
+        let send = |item| out.send(item).map_err(|_| Gone);
         send(Decoded::Began(source.info().clone()))?;
         let mut told = None;
         let mut warned = HashSet::new();
@@ -92,7 +110,7 @@ impl<'a> Decoder<'a> {
             if self.cancel.is_requested() {
                 return Err(Gone);
             }
-            match self.times.time(Stages::DECODE, || contained(&shown, || source.next_frame())) {
+            match self.times.time(Stages::DECODE, || contained(shown, || source.next_frame())) {
                 Ok(Ok(Some(frame))) => {
                     if let Some(decoding) = source.decoding().filter(|now| told.as_ref() != Some(*now)) {
                         told = Some(decoding.clone());

@@ -318,6 +318,8 @@ mod tests {
             task: Task::Extract { stored_values: false },
             sources: Vec::new(),
             warnings: Vec::new(),
+            own_sources: Default::default(),
+            own_sinks: Default::default(),
             source_options: SourceOptions::default(),
             on_error: OnError::Skip,
             output: folder.path().join("out"),

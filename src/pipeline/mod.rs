@@ -5,7 +5,7 @@
 //! use ultramotion::{
 //!     engine::{DeviceSpec, Engine},
 //!     frame::Confidence,
-//!     pipeline::{Cancel, Execution, OnError, Plan, Task, load_detector, load_segmenter},
+//!     pipeline::{Cancel, Execution, OnError, OwnSinks, OwnSources, Plan, Task, load_detector, load_segmenter},
 //!     sinks::OutputMode,
 //!     sources::{ExpandOptions, SourceOptions, expand},
 //!     weights::{Hub, HubConfig},
@@ -23,6 +23,8 @@
 //!     task,
 //!     sources: inputs.sources,
 //!     warnings: inputs.warnings,
+//!     own_sources: OwnSources::default(),
+//!     own_sinks: OwnSinks::default(),
 //!     source_options: SourceOptions::default(),
 //!     on_error: OnError::Skip,
 //!     output: "out".into(),
@@ -58,6 +60,7 @@ mod kpi;
 mod live;
 mod load;
 mod observer;
+mod own;
 mod phantom;
 mod picture;
 mod plan;
@@ -67,6 +70,7 @@ mod resident;
 mod resident_graphs;
 mod resident_layout;
 mod run;
+mod run_builder;
 mod scheduler;
 #[cfg(test)]
 mod scheduler_tests;
@@ -91,10 +95,12 @@ pub use kpi::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_k
 pub use live::WhenBusy;
 pub use load::{DetectorOptions, ModelOrigin, load_detector, load_detector_unnamed, load_detector_with, load_segmenter};
 pub use observer::{Cancel, Event, FrameTimes, Observer};
+pub use own::{OwnSinks, OwnSources};
 pub use phantom::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary};
 pub use plan::{Fallback, OnError, Plan, Summary, Task};
 pub use prompt::{Prompt, PromptError};
 pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
+pub use run_builder::Run;
 pub use segmenter::Segmenter;
 pub use session::{Detections, Session, SessionError};
 pub use session_builder::{DEFAULT_BATCH, MAX_BATCH, SessionBuilder};

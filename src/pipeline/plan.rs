@@ -1,6 +1,8 @@
 //! What a run is to do, fully said.
 
-use super::{Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, Segmenter, prompts::UserPrompts, resident::Models};
+use super::{
+    Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, OwnSinks, OwnSources, Segmenter, prompts::UserPrompts, resident::Models,
+};
 use crate::{
     engine::OutOfMemory,
     sinks::{Classes, OutputKind, OutputMode, OutputSet},
@@ -113,7 +115,7 @@ impl Plan {
 
     /// Whether outputs show the pixels of frames, so that they are needed on the host.
     pub(super) fn shows_pixels(&self) -> bool {
-        [OutputKind::Overlay, OutputKind::Frames].into_iter().any(|kind| self.outputs.contains(kind))
+        self.own_sinks.read_pixels() || [OutputKind::Overlay, OutputKind::Frames].into_iter().any(|kind| self.outputs.contains(kind))
     }
 }
 
@@ -138,6 +140,10 @@ pub struct Plan {
     pub sources: Vec<Result<SourceSpec, SourceError>>,
     /// What is to be said about the inputs before they are read.
     pub warnings: Vec<SourceWarning>,
+    /// Sources of the caller's, read after `sources`.
+    pub own_sources: OwnSources,
+    /// Sinks of the caller's.
+    pub own_sinks: OwnSinks,
     /// How sources are read.
     pub source_options: SourceOptions,
     /// What to do after an input that cannot be read.

@@ -58,7 +58,7 @@ impl Plan {
     pub fn run(self) -> Result<Summary, PipelineError> {
         let (specs, unreadable) = self.split_sources();
         let resumes = self.output_mode == OutputMode::Resume && !is_fresh(&self.output);
-        if specs.is_empty() && unreadable.count > 0 && !resumes {
+        if specs.is_empty() && self.own_sources.is_empty() && unreadable.count > 0 && !resumes {
             return self.without_inputs(unreadable);
         }
         let prompts = match &self.task {
@@ -173,9 +173,12 @@ impl Plan {
     fn check_inputs(&self, record: &Record, specs: &[SourceSpec]) -> Result<(), PipelineError> {
         let ended = record.ends()?.map(|end| Ok::<_, PipelineError>(end?.name));
         let open = record.open_source().map(|name| Ok(name.to_owned()));
+        let mut names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let own = self.own_sources.names(names.iter().copied());
+        names.extend(own.iter().map(String::as_str));
         for (ordinal, earlier) in ended.chain(open).enumerate() {
             let earlier = earlier?;
-            let now = specs.get(ordinal).map(|spec| spec.name.as_str()).unwrap_or("absent");
+            let now = names.get(ordinal).copied().unwrap_or("absent");
             if earlier != now {
                 let folder = self.output.clone();
                 return Err(PipelineError::OtherInputs { folder, ordinal, earlier, now: now.to_owned() });

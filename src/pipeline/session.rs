@@ -1,7 +1,7 @@
 //! Models on their device, from images in memory to what is found in them.
 
 use super::{
-    Detector, Mode, ModelError, Prompt, PromptError, Segmenter, SessionBuilder, Stream, Task, UserPrompts,
+    Detector, Execution, Mode, ModelError, Prompt, PromptError, Segmenter, SessionBuilder, Stream, Task, UserPrompts,
     executor::{Executor, PendingFrame},
     live::Live,
     resident::{Models, Resident},
@@ -242,6 +242,13 @@ impl Session {
             Some(segmenter) => Task::Pipeline(detector.clone(), segmenter.clone()),
             None => Task::Detect(detector.clone()),
         }
+    }
+
+    /// The session's models as the task of a run, and how frames go through them.
+    pub(super) fn into_task(self) -> Result<(Task, Execution), SessionError> {
+        let Some(detector) = &self.detector else { return Err(SessionError::Without("detector")) };
+        let batch = if self.mode == Mode::Resident { self.batch } else { 1 };
+        Ok((self.task(detector), Execution { mode: self.mode, batch, latency: false }))
     }
 
     fn take_batches(&mut self) -> Result<Box<dyn Executor>, SessionError> {

@@ -27,10 +27,12 @@ impl<'a> Writer<'a> {
             stills: if plan.stills { Stills::Write } else { Stills::Skip },
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
         };
+        let mut sinks = SinkSet::new(layout, &options)?;
+        plan.own_sinks.take().into_iter().for_each(|sink| sinks.push(sink));
         Ok(Self {
             plan,
             record,
-            sinks: SinkSet::new(layout, &options)?,
+            sinks,
             errors: InputProblems::default(),
             decoding: DecodingReport::default(),
             notices: Vec::new(),

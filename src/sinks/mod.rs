@@ -87,6 +87,11 @@ pub trait Sink: Send {
     /// [`SinkError`] if they cannot be completed.
     fn end_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError>;
 
+    /// Whether it reads the pixels of frames: where no sink does, frames that were decoded on a GPU are not brought to the host.
+    fn reads_pixels(&self) -> bool {
+        true
+    }
+
     /// All sources have ended.
     ///
     /// # Errors

@@ -47,6 +47,13 @@ impl SinkSet {
     }
 }
 
+impl SinkSet {
+    /// Adds a sink after those that are there.
+    pub fn push(&mut self, sink: Box<dyn Sink>) {
+        self.sinks.push(sink);
+    }
+}
+
 impl Sink for SinkSet {
     fn begin_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError> {
         self.sinks.iter_mut().try_for_each(|sink| sink.begin_source(source))

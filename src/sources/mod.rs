@@ -196,3 +196,19 @@ impl SourceError {
         self
     }
 }
+
+/// Opens one file, folder of numbered images, or DICOM series.
+///
+/// # Errors
+/// [`SourceError`] if it cannot be opened, or is a folder of several sources; [`expand`] takes those.
+pub fn open_path(path: impl AsRef<std::path::Path>) -> Result<Box<dyn Source>, SourceError> {
+    let path = path.as_ref();
+    let expanded = expand(&[path.as_os_str().to_owned()], ExpandOptions::default(), &mut std::io::empty());
+    let count = expanded.sources.len();
+    match (expanded.sources.into_iter().next(), count) {
+        (Some(spec), 1) => open(&spec?, 0, &SourceOptions::default()),
+        _ => {
+            Err(SourceError::new(path, format!("holds {count} sources")).with_remedy("open them one by one, as sources::expand gives them"))
+        }
+    }
+}

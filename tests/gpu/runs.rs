@@ -79,6 +79,8 @@ pub(crate) fn run(
     let plan = Plan {
         sources: expand(&[input.path.clone().into_os_string()], ExpandOptions::default(), &mut std::io::empty()).sources,
         warnings: Vec::new(),
+        own_sources: Default::default(),
+        own_sinks: Default::default(),
         source_options: SourceOptions { selection: input.frames.parse().map_err(text)?, decode: input.decode, ..SourceOptions::default() },
         on_error: OnError::Skip,
         output: folder.path().to_owned(),

@@ -146,6 +146,8 @@ fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, boxes: Option
         stills: matches!(task, Task::Extract { .. }),
         sources: expanded.sources,
         warnings: task.warnings().into_iter().chain(expanded.warnings).collect(),
+        own_sources: Default::default(),
+        own_sinks: Default::default(),
         source_options,
         on_error: inputs::on_error(input),
         output: output.output.clone(),
