@@ -41,8 +41,8 @@ pub(crate) struct Found {
     pub(crate) coco: serde_json::Value,
 }
 
-const DETECTOR: &str = "assets/models/dfine-n-phantom";
-const SEGMENTER: &str = "assets/models/mobile-sam-phantom/mobile_sam.safetensors";
+pub(crate) const DETECTOR: &str = "assets/models/dfine-n-phantom";
+pub(crate) const SEGMENTER: &str = "assets/models/mobile-sam-phantom/mobile_sam.safetensors";
 
 /// Keeps results.
 #[derive(Debug, Default)]

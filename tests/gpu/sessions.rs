@@ -1,6 +1,9 @@
 //! Sessions on the GPU: each gets its own results, whoever else works there and whichever thread it is on.
 
-use crate::report::{Outcome, Report, random, text};
+use crate::{
+    report::{Outcome, Report, random, text},
+    runs::{DETECTOR, SEGMENTER},
+};
 use candle_core::{DType, Tensor};
 use ultramotion::{
     engine::{DeviceSpec, Engine, EngineError, GraphCache},
@@ -27,7 +30,7 @@ fn frames(range: &str) -> Result<Vec<Frame>, String> {
 
 fn session(engine: &Engine) -> Result<Session, String> {
     let device: DeviceSpec = engine.name().parse().map_err(text)?;
-    Session::builder().device(device).confidence(0.3).build().map_err(text)
+    Session::builder().detector(DETECTOR).segmenter(SEGMENTER).device(device).confidence(0.3).build().map_err(text)
 }
 
 /// Two threads, each with a session on the same GPU, over frames in different orders.

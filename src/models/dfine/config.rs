@@ -273,7 +273,7 @@ impl DFineConfig {
     /// Checks what the parts must have in common.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] naming the setting.
+    /// [`ConfigProblem::Value`], which names the setting.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.backbone.validate()?;
         self.encoder.validate(self.levels())?;
