@@ -130,5 +130,22 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
         let wanted: Vec<f32> = (0..slots).map(prompt).flat_map(|b| [b.x0, b.y0, b.x1, b.y1]).collect();
         report.check("  its prompts", corners == wanted);
     }
+    for (what, logit, coordinate) in [("a logit", true, false), ("a box", false, true), ("all", true, true)] {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            // In a query that would not be chosen.
+            let spoilt = |count: usize, spoil: bool| -> Vec<f32> {
+                (0..count).map(|i| if spoil && i == count - 3 { value } else { -2.0 + i as f32 / count as f32 }).collect()
+            };
+            let tensor = |values: Vec<f32>, columns| Tensor::from_vec(values, (20, columns), &candle_core::Device::Cpu).map_err(text);
+            let (logits, boxes) = (tensor(spoilt(60, logit), 3)?, tensor(spoilt(80, coordinate), 4)?);
+            let choice = ObjectChoice { min_logit: 0.0, most: 5, classes: None, frame: (333, 421), scaled: (810, 1024) };
+            let records = engine.zeros(DType::U32, &[ops::object_words(5)]).map_err(text)?;
+            let up = |x: &Tensor| report.up(x, DType::F32);
+            ops::choose_objects(&up(&logits)?, &up(&boxes)?, &choice, &records, None).map_err(text)?;
+            let words = engine.download_u32(Stage::Pack, &records).map_err(text)?;
+            let refused = postprocess::chosen(ObjectRecords::new(&words), 3).map(drop).map_err(text).err().unwrap_or_default();
+            report.check(&format!("{value} in {what}: {refused}"), refused.contains("finite"));
+        }
+    }
     report.finish()
 }
