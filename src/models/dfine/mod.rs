@@ -81,7 +81,7 @@ pub enum DFineError {
     },
     /// Candle refused an operation.
     #[error("D-FINE: {0}")]
-    Tensor(Box<candle_core::Error>),
+    Tensor(#[source] Box<candle_core::Error>),
 }
 
 impl From<candle_core::Error> for DFineError {
