@@ -106,12 +106,15 @@ fn an_interrupt_ends_a_search_at_once() {
     let mut command = program(dir.path(), &["extract", "--input", "-", "--output", "out"]);
     let mut run = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     // Part of a list, whose end never comes.
-    run.stdin.as_mut().unwrap().write_all(b"a.png\n").unwrap();
+    // Kept: waiting for the program would close it, and the list would end.
+    let mut list = run.stdin.take().unwrap();
+    list.write_all(b"a.png\n").unwrap();
     std::thread::sleep(Duration::from_millis(500));
     assert!(run.try_wait().unwrap().is_none(), "it waits for the end of the list");
     let start = Instant::now();
     Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(130));
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    drop(list);
     assert!(!dir.path().join("out").exists());
 }
