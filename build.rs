@@ -22,7 +22,11 @@ const FOLDER: &str = "src/ops/cuda";
 
 /// The 8.x chips share one run of the compiler's front half; 9.0 may use what only it has (`__CUDA_ARCH_FEAT_SM90_ALL`), which the PTX
 /// for later chips may not.
-const TARGETS: &[&str] = &["arch=compute_80,code=[sm_80,sm_86,sm_89]", "arch=compute_90a,code=sm_90a", "arch=compute_90,code=compute_90"];
+const TARGETS: &[&str] = &[
+    "arch=compute_80,code=[sm_80,sm_86,sm_89]",
+    "arch=compute_90a,code=sm_90a",
+    "arch=compute_90,code=compute_90",
+];
 const CHECKED: &[&str] = &["arch=compute_90a,code=sm_90a"];
 
 fn main() {
@@ -32,7 +36,14 @@ fn main() {
         return;
     }
     println!("cargo::rerun-if-changed={FOLDER}");
-    for name in ["NVCC", "CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR", "ULTRAMOTION_KERNELS"] {
+    for name in [
+        "NVCC",
+        "CUDA_HOME",
+        "CUDA_PATH",
+        "CUDA_ROOT",
+        "CUDA_TOOLKIT_ROOT_DIR",
+        "ULTRAMOTION_KERNELS",
+    ] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     if let Err(message) = build() {
@@ -43,20 +54,48 @@ fn main() {
 
 fn describe_build() {
     let debug = env::var("PROFILE").is_ok_and(|profile| profile == "debug");
-    let commit = if debug { None } else { commit_of_checkout().or_else(commit_of_package) };
-    let unknown = if debug { "not recorded in a debug build" } else { "unknown, not built in a git checkout" };
-    println!("cargo::rustc-env=ULTRAMOTION_COMMIT={}", commit.as_deref().unwrap_or(unknown));
+    let commit = if debug {
+        None
+    } else {
+        commit_of_checkout().or_else(commit_of_package)
+    };
+    let unknown = if debug {
+        "not recorded in a debug build"
+    } else {
+        "unknown, not built in a git checkout"
+    };
+    println!(
+        "cargo::rustc-env=ULTRAMOTION_COMMIT={}",
+        commit.as_deref().unwrap_or(unknown)
+    );
     let features = ["cuda", "embedded-models"].into_iter().map(|name| {
         let variable = format!("CARGO_FEATURE_{}", name.to_uppercase().replace('-', "_"));
-        format!("{}{name}", if env::var_os(variable).is_some() { "+" } else { "-" })
+        format!(
+            "{}{name}",
+            if env::var_os(variable).is_some() {
+                "+"
+            } else {
+                "-"
+            }
+        )
     });
-    println!("cargo::rustc-env=ULTRAMOTION_FEATURES={}", features.collect::<Vec<_>>().join(" "));
-    println!("cargo::rustc-env=ULTRAMOTION_TARGET={}", env::var("TARGET").unwrap_or_default());
+    println!(
+        "cargo::rustc-env=ULTRAMOTION_FEATURES={}",
+        features.collect::<Vec<_>>().join(" ")
+    );
+    println!(
+        "cargo::rustc-env=ULTRAMOTION_TARGET={}",
+        env::var("TARGET").unwrap_or_default()
+    );
 }
 
 /// What `git` prints for `arguments`, in the folder of the package; none where there is no git or no checkout.
 fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).current_dir(env::var_os("CARGO_MANIFEST_DIR")?).output().ok()?;
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(env::var_os("CARGO_MANIFEST_DIR")?)
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
 }
@@ -70,7 +109,10 @@ fn commit_of_checkout() -> Option<String> {
     }
     // A commit changes the reference that HEAD names, loose or packed; a checkout changes HEAD.
     let reference = git(&["symbolic-ref", "--quiet", "HEAD"]);
-    for name in ["HEAD", "packed-refs"].into_iter().chain(reference.as_deref()) {
+    for name in ["HEAD", "packed-refs"]
+        .into_iter()
+        .chain(reference.as_deref())
+    {
         let path = git(&["rev-parse", "--git-path", name])?;
         if package.join(&path).exists() {
             println!("cargo::rerun-if-changed={path}");
@@ -83,7 +125,9 @@ fn commit_of_checkout() -> Option<String> {
 fn commit_of_package() -> Option<String> {
     let text = fs::read_to_string(".cargo_vcs_info.json").ok()?;
     let hash = text.split("\"sha1\"").nth(1)?.split('"').nth(1)?;
-    hash.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| hash.chars().take(12).collect())
+    hash.bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then(|| hash.chars().take(12).collect())
 }
 
 fn build() -> Result<(), String> {
@@ -95,15 +139,27 @@ fn build() -> Result<(), String> {
         .filter(|path| path.extension().is_some_and(|e| e == "cu"))
         .collect();
     sources.sort();
-    let jobs = env::var("NUM_JOBS").ok().and_then(|n| n.parse().ok()).unwrap_or(1usize).clamp(1, sources.len().max(1));
+    let jobs = env::var("NUM_JOBS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1usize)
+        .clamp(1, sources.len().max(1));
     let (next, nvcc, sources, out) = (&AtomicUsize::new(0), &nvcc, &sources, &out);
     let failed: Vec<String> = thread::scope(|scope| {
         let work = move || -> Vec<String> {
             let turns = std::iter::from_fn(|| sources.get(next.fetch_add(1, Ordering::Relaxed)));
-            turns.filter_map(|source| compile(nvcc, source, out).err()).collect()
+            turns
+                .filter_map(|source| compile(nvcc, source, out).err())
+                .collect()
         };
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|_| vec!["a compiler thread panicked".to_owned()])).collect()
+        workers
+            .into_iter()
+            .flat_map(|w| {
+                w.join()
+                    .unwrap_or_else(|_| vec!["a compiler thread panicked".to_owned()])
+            })
+            .collect()
     });
     if !failed.is_empty() {
         return Err(failed.join("\n"));
@@ -111,10 +167,14 @@ fn build() -> Result<(), String> {
     let ending = ending();
     let entry = |source: &PathBuf| {
         let stem = stem(source);
-        format!("    ({stem:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{stem}.{ending}\"))),\n")
+        format!(
+            "    ({stem:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{stem}.{ending}\"))),\n"
+        )
     };
     let table: String = sources.iter().map(entry).collect();
-    let text = format!("/// File of kernels without its ending, and its fatbin.\nconst FATBINS: &[(&str, &[u8])] = &[\n{table}];\n");
+    let text = format!(
+        "/// File of kernels without its ending, and its fatbin.\nconst FATBINS: &[(&str, &[u8])] = &[\n{table}];\n"
+    );
     let file = out.join("kernels.rs");
     fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
 }
@@ -129,7 +189,11 @@ fn ending() -> &'static str {
 }
 
 fn stem(source: &Path) -> String {
-    source.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    source
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Whether `target` is newer than its source, all headers, and this program: changes of the Rust code beside them do not count.
@@ -137,7 +201,9 @@ fn is_newer(target: &Path, source: &Path) -> std::io::Result<bool> {
     let changed = |path: &Path| fs::metadata(path)?.modified();
     let made = changed(target)?;
     let header = |path: &PathBuf| path.extension().is_some_and(|e| e == "cuh");
-    let headers = fs::read_dir(FOLDER)?.filter_map(|entry| entry.ok().map(|e| e.path())).filter(header);
+    let headers = fs::read_dir(FOLDER)?
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(header);
     for path in headers.chain([source.to_owned(), env::current_exe()?]) {
         if changed(&path)? >= made {
             return Ok(false);
@@ -150,11 +216,26 @@ fn find_nvcc() -> PathBuf {
     if let Some(named) = env::var_os("NVCC") {
         return named.into();
     }
-    let roots = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"].iter().filter_map(env::var_os);
-    let on_path = env::var_os("PATH").map(|p| env::split_paths(&p).collect::<Vec<_>>()).unwrap_or_default();
+    let roots = [
+        "CUDA_HOME",
+        "CUDA_PATH",
+        "CUDA_ROOT",
+        "CUDA_TOOLKIT_ROOT_DIR",
+    ]
+    .iter()
+    .filter_map(env::var_os);
+    let on_path = env::var_os("PATH")
+        .map(|p| env::split_paths(&p).collect::<Vec<_>>())
+        .unwrap_or_default();
     let program = format!("nvcc{}", env::consts::EXE_SUFFIX);
-    let places = roots.map(|root| PathBuf::from(root).join("bin")).chain(on_path).chain([PathBuf::from("/usr/local/cuda/bin")]);
-    places.map(|folder| folder.join(&program)).find(|file| file.is_file()).unwrap_or_else(|| program.clone().into())
+    let places = roots
+        .map(|root| PathBuf::from(root).join("bin"))
+        .chain(on_path)
+        .chain([PathBuf::from("/usr/local/cuda/bin")]);
+    places
+        .map(|folder| folder.join(&program))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| program.clone().into())
 }
 
 fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
@@ -164,7 +245,9 @@ fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
     }
     let mut command = Command::new(nvcc);
     // Flags from the environment are for Candle's kernels, which take minutes; these few are always optimised.
-    command.env_remove("NVCC_PREPEND_FLAGS").args(["--fatbin", "-std=c++17"]);
+    command
+        .env_remove("NVCC_PREPEND_FLAGS")
+        .args(["--fatbin", "-std=c++17"]);
     let quick = ["-Xcicc", "-O0", "-Xptxas", "-O0"];
     command.args(if checking() { &quick[..] } else { &["-O3"] });
     for code in if checking() { CHECKED } else { TARGETS } {
@@ -176,10 +259,18 @@ fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
     })?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(format!("{}: nvcc failed ({}):\n{said}{}", source.display(), output.status, String::from_utf8_lossy(&output.stdout)));
+        return Err(format!(
+            "{}: nvcc failed ({}):\n{said}{}",
+            source.display(),
+            output.status,
+            String::from_utf8_lossy(&output.stdout)
+        ));
     }
     // Unoptimised code says nothing about the real one.
-    for line in said.lines().filter(|line| !checking() && !line.trim().is_empty()) {
+    for line in said
+        .lines()
+        .filter(|line| !checking() && !line.trim().is_empty())
+    {
         println!("cargo::warning={line}");
     }
     Ok(())

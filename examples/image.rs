@@ -10,7 +10,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for object in &found {
         let b = object.bbox;
         let area = object.mask.as_ref().map_or(0, |mask| mask.area());
-        println!("{:<10} {:.2}  box {:.1},{:.1},{:.1},{:.1}  mask {area} px", object.label, object.score, b.x0, b.y0, b.x1, b.y1);
+        println!(
+            "{:<10} {:.2}  box {:.1},{:.1},{:.1},{:.1}  mask {area} px",
+            object.label, object.score, b.x0, b.y0, b.x1, b.y1
+        );
     }
     Ok(())
 }

@@ -17,7 +17,10 @@ impl Sink for Count {
         Ok(())
     }
     fn write(&mut self, _: &Frame, result: &FrameResult) -> Result<(), SinkError> {
-        result.objects.iter().for_each(|object| *self.0.entry(object.label.clone()).or_default() += 1);
+        result
+            .objects
+            .iter()
+            .for_each(|object| *self.0.entry(object.label.clone()).or_default() += 1);
         Ok(())
     }
     fn end_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError> {
@@ -31,7 +34,14 @@ impl Sink for Count {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [input, output] = &arguments[..] else { return Err("usage: own_sink INPUT FOLDER".into()) };
-    Run::new(Session::builder().build()?).input(input).output(output).write([OutputKind::Coco]).sink(Count::default()).start()?;
+    let [input, output] = &arguments[..] else {
+        return Err("usage: own_sink INPUT FOLDER".into());
+    };
+    Run::new(Session::builder().build()?)
+        .input(input)
+        .output(output)
+        .write([OutputKind::Coco])
+        .sink(Count::default())
+        .start()?;
     Ok(())
 }

@@ -8,7 +8,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for item in session.stream(sources::open_path(path)?)? {
         let (frame, found) = item?;
         let labels: Vec<&str> = found.iter().map(|object| &*object.label).collect();
-        println!("{:>6} {:>9.3?} {}", frame.index, frame.timestamp.unwrap_or_default(), labels.join(", "));
+        println!(
+            "{:>6} {:>9.3?} {}",
+            frame.index,
+            frame.timestamp.unwrap_or_default(),
+            labels.join(", ")
+        );
     }
     Ok(())
 }

@@ -2,7 +2,11 @@
 
 /// `count` and the word for so many of them: `1 frame`, `2 boxes`, `0 entries`.
 pub fn counted<N: std::fmt::Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
-    if count == N::from(1) { format!("{count} {one}") } else { format!("{count} {}", plural(one)) }
+    if count == N::from(1) {
+        format!("{count} {one}")
+    } else {
+        format!("{count} {}", plural(one))
+    }
 }
 
 /// [`counted`] with its verb: `1 frame is`, `2 boxes are`.
@@ -13,7 +17,9 @@ pub fn counted_are<N: std::fmt::Display + PartialEq + From<u8>>(count: N, one: &
 
 /// The plural of an English noun whose spelling is regular.
 pub fn plural(one: &str) -> String {
-    let hissing = ["s", "x", "ch", "sh"].iter().any(|ending| one.ends_with(ending));
+    let hissing = ["s", "x", "ch", "sh"]
+        .iter()
+        .any(|ending| one.ends_with(ending));
     match one.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
         _ if hissing => format!("{one}es"),
@@ -34,7 +40,10 @@ mod tests {
         assert_eq!(counted(2u64, "entry"), "2 entries");
         assert_eq!(counted(2u64, "array"), "2 arrays");
         assert_eq!(counted(2u64, "batch"), "2 batches");
-        assert_eq!((counted_are(1u64, "tensor"), counted_are(2u64, "tensor")), ("1 tensor is".into(), "2 tensors are".into()));
+        assert_eq!(
+            (counted_are(1u64, "tensor"), counted_are(2u64, "tensor")),
+            ("1 tensor is".into(), "2 tensors are".into())
+        );
         assert_eq!(counted(1.0, "object"), "1 object");
         assert_eq!(counted(2.5, "object"), "2.5 objects");
     }

@@ -12,7 +12,11 @@ const DETECTOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/dfine
 
 fn extract(inputs: &[&Path], output: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
-    command.arg("extract").arg("--output").arg(output).args(more);
+    command
+        .arg("extract")
+        .arg("--output")
+        .arg(output)
+        .args(more);
     for input in inputs {
         command.arg("--input").arg(input);
     }
@@ -28,14 +32,20 @@ fn pngs(folder: &Path) -> usize {
         entries
             .map(|entry| {
                 let path = entry.unwrap().path();
-                if path.is_dir() { pngs(&path) } else { usize::from(path.extension() == Some(OsStr::new("png"))) }
+                if path.is_dir() {
+                    pngs(&path)
+                } else {
+                    usize::from(path.extension() == Some(OsStr::new("png")))
+                }
             })
             .sum()
     })
 }
 
 fn picture() -> image::RgbImage {
-    image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([(x * 4) as u8, (y * 5) as u8, 90]))
+    image::RgbImage::from_fn(64, 48, |x, y| {
+        image::Rgb([(x * 4) as u8, (y * 5) as u8, 90])
+    })
 }
 
 /// Good files of every image format.
@@ -53,7 +63,12 @@ fn good(folder: &Path) -> Vec<PathBuf> {
 /// A PNG that says it is 50,000×50,000 and has next to no data.
 fn giant_png(path: &Path) {
     let mut bytes = Vec::new();
-    picture().write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
+    picture()
+        .write_to(
+            &mut std::io::Cursor::new(&mut bytes),
+            image::ImageFormat::Png,
+        )
+        .unwrap();
     bytes[16..20].copy_from_slice(&50_000u32.to_be_bytes());
     bytes[20..24].copy_from_slice(&50_000u32.to_be_bytes());
     let crc = crc32(&bytes[12..29]);
@@ -62,9 +77,15 @@ fn giant_png(path: &Path) {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes
-        .iter()
-        .fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |c, _| if c & 1 == 1 { (c >> 1) ^ 0xEDB8_8320 } else { c >> 1 }))
+    !bytes.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |c, _| {
+            if c & 1 == 1 {
+                (c >> 1) ^ 0xEDB8_8320
+            } else {
+                c >> 1
+            }
+        })
+    })
 }
 
 #[test]
@@ -75,13 +96,22 @@ fn truncated_empty_lying_and_giant_files_fail_alone() {
     for path in &good {
         let bytes = fs::read(path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        for (kind, cut) in [("empty", 0), ("head", 10.min(bytes.len())), ("half", bytes.len() / 2)] {
+        for (kind, cut) in [
+            ("empty", 0),
+            ("head", 10.min(bytes.len())),
+            ("half", bytes.len() / 2),
+        ] {
             let path = dir.path().join(format!("{kind}-{name}"));
             fs::write(&path, &bytes[..cut]).unwrap();
             bad.push(path);
         }
     }
-    for (name, text) in [("text.png", "not a picture"), ("text.mp4", "not a video"), ("text.dcm", "not DICOM"), ("text.avi", "RIFF")] {
+    for (name, text) in [
+        ("text.png", "not a picture"),
+        ("text.mp4", "not a video"),
+        ("text.dcm", "not DICOM"),
+        ("text.avi", "RIFF"),
+    ] {
         let path = dir.path().join(name);
         fs::write(&path, text).unwrap();
         bad.push(path);
@@ -96,12 +126,22 @@ fn truncated_empty_lying_and_giant_files_fail_alone() {
     let done = extract(&all, &output, &[]);
     let text = stderr(&done);
     assert_eq!(done.status.code(), Some(2), "{text}");
-    assert!(!text.contains("panicked") && !text.contains("internal error"), "{text}");
+    assert!(
+        !text.contains("panicked") && !text.contains("internal error"),
+        "{text}"
+    );
     for path in &bad {
-        let lines: Vec<&str> = text.lines().filter(|line| line.contains(path.to_str().unwrap())).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains(path.to_str().unwrap()))
+            .collect();
         assert_eq!(lines.len(), 1, "{}: {lines:?}", path.display());
     }
-    assert!(text.lines().any(|l| l.contains("giant.png") && l.contains("50000")), "{text}");
+    assert!(
+        text.lines()
+            .any(|l| l.contains("giant.png") && l.contains("50000")),
+        "{text}"
+    );
     assert_eq!(pngs(&output.join("frames")), good.len(), "{text}");
 }
 
@@ -128,7 +168,11 @@ fn a_path_that_is_not_utf8_works() {
     picture().save(&plain).unwrap();
     fs::copy(&plain, &strange).unwrap();
     let output = dir.path().join("out");
-    let done = extract(&[&strange, &plain], &output, &["--write", "jsonl,coco,frames,overlay"]);
+    let done = extract(
+        &[&strange, &plain],
+        &output,
+        &["--write", "jsonl,coco,frames,overlay"],
+    );
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     assert_eq!(pngs(&output.join("frames")), 2);
 }
@@ -140,7 +184,11 @@ fn stop_ends_at_the_first_bad_input_and_skip_does_not() {
     picture().save(&good).unwrap();
     let bad = dir.path().join("bad.png");
     fs::write(&bad, &fs::read(&good).unwrap()[..60]).unwrap();
-    let stopped = extract(&[&bad, &good], &dir.path().join("stop"), &["--on-error", "stop"]);
+    let stopped = extract(
+        &[&bad, &good],
+        &dir.path().join("stop"),
+        &["--on-error", "stop"],
+    );
     assert_eq!(stopped.status.code(), Some(2));
     assert_eq!(pngs(&dir.path().join("stop/frames")), 0);
     let skipped = extract(&[&bad, &good], &dir.path().join("skip"), &[]);
@@ -166,15 +214,35 @@ fn hostile_and_foreign_checkpoints_are_errors() {
     picture().save(&good).unwrap();
     let huge_header = [u64::MAX.to_le_bytes().as_slice(), b"{}"].concat();
     let foreign = br#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    let foreign = [(foreign.len() as u64).to_le_bytes().as_slice(), foreign, &[0; 4]].concat();
-    for (name, bytes) in [("empty.pth", Vec::new()), ("huge.safetensors", huge_header), ("foreign.safetensors", foreign)] {
+    let foreign = [
+        (foreign.len() as u64).to_le_bytes().as_slice(),
+        foreign,
+        &[0; 4],
+    ]
+    .concat();
+    for (name, bytes) in [
+        ("empty.pth", Vec::new()),
+        ("huge.safetensors", huge_header),
+        ("foreign.safetensors", foreign),
+    ] {
         let path = dir.path().join(name);
         fs::write(&path, bytes).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
-        command.arg("detect").arg("--input").arg(&good).arg("--detector").arg(&path).arg("--output").arg(dir.path().join("out"));
+        command
+            .arg("detect")
+            .arg("--input")
+            .arg(&good)
+            .arg("--detector")
+            .arg(&path)
+            .arg("--output")
+            .arg(dir.path().join("out"));
         let done = command.output().unwrap();
         assert_eq!(done.status.code(), Some(2), "{name}");
-        assert!(stderr(&done).contains(name) && !stderr(&done).contains("internal error"), "{}", stderr(&done));
+        assert!(
+            stderr(&done).contains(name) && !stderr(&done).contains("internal error"),
+            "{}",
+            stderr(&done)
+        );
     }
 }
 
@@ -184,26 +252,75 @@ fn the_place_of_decoding_is_recorded_and_nonsense_is_refused() {
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media/h264.mp4");
     let run = |more: &[&str], name: &str| extract(&[&clip], &folder.path().join(name), more);
     let done = run(&["--verbose", "--frames", "..2"], "out");
-    assert!(done.status.success() && stderr(&done).contains("h264.mp4: decoded on the CPU"), "{}", stderr(&done));
-    let report: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("out/run.json")).unwrap()).unwrap();
-    assert_eq!(report["decoding"], serde_json::json!({ "gpu": 0, "cpu": 1, "sources": [{ "source": "h264", "decoder": "cpu" }] }));
+    assert!(
+        done.status.success() && stderr(&done).contains("h264.mp4: decoded on the CPU"),
+        "{}",
+        stderr(&done)
+    );
+    let report: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("out/run.json")).unwrap()).unwrap();
+    assert_eq!(
+        report["decoding"],
+        serde_json::json!({ "gpu": 0, "cpu": 1, "sources": [{ "source": "h264", "decoder": "cpu" }] })
+    );
     let nonsense = run(&["--decode", "nvdec"], "a");
     assert_eq!(nonsense.status.code(), Some(64), "{}", stderr(&nonsense));
-    assert!(stderr(&nonsense).contains("--decode: nvdec: not a place to decode at; use auto, cpu or gpu"), "{}", stderr(&nonsense));
+    assert!(
+        stderr(&nonsense)
+            .contains("--decode: nvdec: not a place to decode at; use auto, cpu or gpu"),
+        "{}",
+        stderr(&nonsense)
+    );
     let mut detect = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
-    detect.args(["detect", "--device", "cpu", "--decode", "gpu", "--output"]).arg(folder.path().join("b")).arg("--input").arg(&clip);
+    detect
+        .args(["detect", "--device", "cpu", "--decode", "gpu", "--output"])
+        .arg(folder.path().join("b"))
+        .arg("--input")
+        .arg(&clip);
     let refused = detect.output().unwrap();
     assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
-    assert!(stderr(&refused).contains("--decode gpu: the device is the CPU; run with --device cuda"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("--decode gpu: the device is the CPU; run with --device cuda"),
+        "{}",
+        stderr(&refused)
+    );
 }
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_64() {
-    let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_ultramotion")).args(args).output().unwrap();
+    let run = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_ultramotion"))
+            .args(args)
+            .output()
+            .unwrap()
+    };
     assert_eq!(run(&["extract"]).status.code(), Some(64));
-    assert_eq!(run(&["extract", "--input", "x", "--frames", "5..2"]).status.code(), Some(64));
-    assert_eq!(run(&["extract", "--input", "x", "--write", "gif"]).status.code(), Some(64));
-    assert_eq!(run(&["detect", "--input", "x", "--detector", "dfine-n", "--device", "gpu"]).status.code(), Some(64));
+    assert_eq!(
+        run(&["extract", "--input", "x", "--frames", "5..2"])
+            .status
+            .code(),
+        Some(64)
+    );
+    assert_eq!(
+        run(&["extract", "--input", "x", "--write", "gif"])
+            .status
+            .code(),
+        Some(64)
+    );
+    assert_eq!(
+        run(&[
+            "detect",
+            "--input",
+            "x",
+            "--detector",
+            "dfine-n",
+            "--device",
+            "gpu"
+        ])
+        .status
+        .code(),
+        Some(64)
+    );
     for options in [
         &["--batch", "0"][..],
         &["--batch", "many"],
@@ -216,8 +333,17 @@ fn a_command_line_that_makes_no_sense_is_64() {
         &["--decode", "tape"],
         &["--decode", "gpu", "--device", "cpu"],
     ] {
-        let output = run(&[&["detect", "--input", "x", "--detector", DETECTOR][..], options].concat());
-        assert_eq!(output.status.code(), Some(64), "{options:?}: {}", stderr(&output));
+        let output = run(&[
+            &["detect", "--input", "x", "--detector", DETECTOR][..],
+            options,
+        ]
+        .concat());
+        assert_eq!(
+            output.status.code(),
+            Some(64),
+            "{options:?}: {}",
+            stderr(&output)
+        );
     }
     assert_eq!(run(&["--help"]).status.code(), Some(0));
 }

@@ -16,14 +16,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("models", &["ops", "geometry", "text"]),
     ("weights", &["engine"]),
     ("dicom", &["geometry", "text"]),
-    ("sources", &["run_files", "frame", "geometry", "dicom", "engine", "text"]),
-    ("sinks", &["run_files", "frame", "geometry", "dicom", "text"]),
+    (
+        "sources",
+        &["run_files", "frame", "geometry", "dicom", "engine", "text"],
+    ),
+    (
+        "sinks",
+        &["run_files", "frame", "geometry", "dicom", "text"],
+    ),
     ("matching", &["frame", "geometry", "ops"]),
     ("phantom", &["frame", "geometry"]),
     ("eval", &["run_files", "matching", "text"]),
     (
         "pipeline",
-        &["text", "geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources", "sinks", "phantom", "matching", "eval"],
+        &[
+            "text", "geometry", "frame", "engine", "ops", "models", "weights", "dicom", "sources",
+            "sinks", "phantom", "matching", "eval",
+        ],
     ),
     // Frames and sources only to run the pipeline over them, sinks for its outputs' folder.
     ("audit", &["engine", "pipeline", "sources", "sinks", "text"]),
@@ -41,7 +50,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),
     ("hotcoco", &["eval/"]),
-    ("video_rs", &["sources/", "sinks/", "engine/", "pipeline/doctor.rs"]),
+    (
+        "video_rs",
+        &["sources/", "sinks/", "engine/", "pipeline/doctor.rs"],
+    ),
 ];
 
 /// Candle's own ways between host and device, which only `engine` may use outside of tests.
@@ -66,10 +78,19 @@ fn sources() -> Vec<(String, String)> {
     files
         .into_iter()
         .map(|path| {
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+            let name = path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .replace('\\', "/");
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-            let code: String = code.lines().filter(|l| !l.trim_start().starts_with("//")).flat_map(|l| [l, "\n"]).collect();
+            let code: String = code
+                .lines()
+                .filter(|l| !l.trim_start().starts_with("//"))
+                .flat_map(|l| [l, "\n"])
+                .collect();
             (name, code)
         })
         .collect()
@@ -83,11 +104,20 @@ fn layer_of(file: &str) -> &str {
 fn used_layers(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
-        if code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_') {
+        if code[..at]
+            .chars()
+            .next_back()
+            .is_some_and(|c| c.is_alphanumeric() || c == '_')
+        {
             continue;
         }
         let rest = &code[at + "crate::".len()..];
-        let word = |s: &str| s.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let word = |s: &str| {
+            s.trim_start()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect::<String>()
+        };
         if let Some(group) = rest.strip_prefix('{') {
             let (mut depth, mut start) = (0usize, 0usize);
             for (i, c) in group.char_indices() {
@@ -125,7 +155,10 @@ fn modules_use_only_the_layers_below() {
             continue;
         };
         for used in used_layers(&code) {
-            if used != layer && LAYERS.iter().any(|(name, _)| *name == used) && !allowed.contains(&used.as_str()) {
+            if used != layer
+                && LAYERS.iter().any(|(name, _)| *name == used)
+                && !allowed.contains(&used.as_str())
+            {
                 wrong.push(format!("{file}: {layer} uses {used}"));
             }
         }
@@ -138,7 +171,8 @@ fn crates_are_named_only_where_they_belong() {
     let mut wrong = Vec::new();
     for (file, code) in sources() {
         for (name, places) in CRATES {
-            let named = code.contains(&format!("{name}::")) || code.contains(&format!("use {name}"));
+            let named =
+                code.contains(&format!("{name}::")) || code.contains(&format!("use {name}"));
             if named && !places.iter().any(|place| file.starts_with(place)) {
                 wrong.push(format!("{file}: names {name}"));
             }
@@ -162,14 +196,25 @@ fn only_the_engine_moves_data() {
 
 #[test]
 fn the_program_uses_the_public_api_only() {
-    for (file, code) in sources().into_iter().filter(|(file, _)| file.starts_with("bin/")) {
-        assert!(!code.contains("#[path"), "{file}: reaches into the library's files");
-        assert!(!code.contains("candle_core") && !code.contains("safetensors::"), "{file}: names candle or safetensors");
+    for (file, code) in sources()
+        .into_iter()
+        .filter(|(file, _)| file.starts_with("bin/"))
+    {
+        assert!(
+            !code.contains("#[path"),
+            "{file}: reaches into the library's files"
+        );
+        assert!(
+            !code.contains("candle_core") && !code.contains("safetensors::"),
+            "{file}: names candle or safetensors"
+        );
     }
 }
 
 #[test]
 fn the_reader_of_use_lines_finds_groups_and_single_paths() {
-    let found = used_layers("use crate::{frame::{A, B}, geometry::Size};\nuse crate::ops::x;\nlet y = crate::engine::z;");
+    let found = used_layers(
+        "use crate::{frame::{A, B}, geometry::Size};\nuse crate::ops::x;\nlet y = crate::engine::z;",
+    );
     assert_eq!(found, ["frame", "geometry", "ops", "engine"]);
 }

@@ -18,7 +18,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n.max(1)
     }
 }
@@ -33,7 +36,10 @@ fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.file_name().unwrap() != "run.json" {
-                files.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
+                files.insert(
+                    path.strip_prefix(root).unwrap().to_owned(),
+                    fs::read(&path).unwrap(),
+                );
             }
         }
     }
@@ -42,18 +48,38 @@ fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn init(model: &str, more: &[&str], folder: &Path) {
     let output = folder.to_str().unwrap();
-    let done = Command::new(PROGRAM).args(["models", "init", model, "--seed", "3", "--output", output]).args(more).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = Command::new(PROGRAM)
+        .args(["models", "init", model, "--seed", "3", "--output", output])
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 /// Pictures of their own, six at most, and a sequence of the rest, so that sources end at many moments.
 fn pictures(folder: &Path, count: u32) {
     for i in 0..count {
-        let shade = |x: u32, y: u32| image::Rgb([(x * 3 + i * 11) as u8, (y * 5) as u8, ((x ^ y) * 7 + i * 29) as u8]);
-        let name = if i < 6.min(count / 2) { format!("{}.png", (b'a' + i as u8) as char) } else { format!("cine/frame{i:03}.png") };
+        let shade = |x: u32, y: u32| {
+            image::Rgb([
+                (x * 3 + i * 11) as u8,
+                (y * 5) as u8,
+                ((x ^ y) * 7 + i * 29) as u8,
+            ])
+        };
+        let name = if i < 6.min(count / 2) {
+            format!("{}.png", (b'a' + i as u8) as char)
+        } else {
+            format!("cine/frame{i:03}.png")
+        };
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::RgbImage::from_fn(150 + i * 5, 120, shade).save(path).unwrap();
+        image::RgbImage::from_fn(150 + i * 5, 120, shade)
+            .save(path)
+            .unwrap();
     }
 }
 
@@ -64,21 +90,36 @@ struct Job {
 impl Job {
     fn start(&self, output: &Path, mode: &str) -> Child {
         let mut command = Command::new(PROGRAM);
-        command.args(&self.arguments).arg("--output").arg(output).arg("--quiet");
+        command
+            .args(&self.arguments)
+            .arg("--output")
+            .arg(output)
+            .arg("--quiet");
         if !mode.is_empty() {
             command.arg(mode);
         }
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     fn finish(child: Child) {
         let done = child.wait_with_output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
     }
 }
 
 fn kills() -> u64 {
-    std::env::var("ULTRAMOTION_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5)
+    std::env::var("ULTRAMOTION_KILLS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(5)
 }
 
 fn killed_and_resumed(job: &Job, folder: &Path) {
@@ -101,9 +142,17 @@ fn killed_and_resumed(job: &Job, folder: &Path) {
         }
         Job::finish(job.start(&output, "--resume"));
         let found = contents(&output);
-        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "run {run}");
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            expected.keys().collect::<Vec<_>>(),
+            "run {run}"
+        );
         for (path, bytes) in &expected {
-            assert!(found[path] == *bytes, "run {run}: {} differs", path.display());
+            assert!(
+                found[path] == *bytes,
+                "run {run}: {} differs",
+                path.display()
+            );
         }
         fs::remove_dir_all(output).unwrap();
     }
@@ -111,14 +160,35 @@ fn killed_and_resumed(job: &Job, folder: &Path) {
 
 fn job(command: &str, folder: &Path, more: &[&str]) -> Job {
     let detector = folder.join("dfine-n");
-    init("dfine-n", &["--size", "320", "--classes", "left,right"], &detector);
+    init(
+        "dfine-n",
+        &["--size", "320", "--classes", "left,right"],
+        &detector,
+    );
     let input = folder.join("in");
     // The segmenter takes most of a second a frame.
     pictures(&input, if command == "pipeline" { 6 } else { 16 });
-    let fixed = ["--detector", detector.to_str().unwrap(), "--confidence", "0", "--max-objects", "3"];
-    let outputs = if command == "pipeline" { "jsonl,coco,masks,overlay,yolo,frames" } else { "jsonl,coco,overlay,yolo,frames" };
+    let fixed = [
+        "--detector",
+        detector.to_str().unwrap(),
+        "--confidence",
+        "0",
+        "--max-objects",
+        "3",
+    ];
+    let outputs = if command == "pipeline" {
+        "jsonl,coco,masks,overlay,yolo,frames"
+    } else {
+        "jsonl,coco,overlay,yolo,frames"
+    };
     let all = ["--input", input.to_str().unwrap(), "--write", outputs];
-    Job { arguments: [&[command][..], &fixed, &all, more].concat().iter().map(|s| (*s).to_owned()).collect() }
+    Job {
+        arguments: [&[command][..], &fixed, &all, more]
+            .concat()
+            .iter()
+            .map(|s| (*s).to_owned())
+            .collect(),
+    }
 }
 
 #[test]
@@ -136,7 +206,14 @@ fn a_killed_pipeline_resumes_to_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     init("mobile-sam", &[], &dir.path().join("sam"));
     let segmenter = dir.path().join("sam/mobile_sam.safetensors");
-    killed_and_resumed(&job("pipeline", dir.path(), &["--segmenter", segmenter.to_str().unwrap()]), dir.path());
+    killed_and_resumed(
+        &job(
+            "pipeline",
+            dir.path(),
+            &["--segmenter", segmenter.to_str().unwrap()],
+        ),
+        dir.path(),
+    );
 }
 
 #[test]
@@ -146,15 +223,31 @@ fn another_runs_folder_is_refused_unless_told_otherwise() {
     let run = |more: &[&str]| {
         let input = dir.path().join("in");
         let output = dir.path().join("out");
-        Command::new(PROGRAM).arg("extract").arg("--input").arg(input).arg("--output").arg(output).args(more).output().unwrap()
+        Command::new(PROGRAM)
+            .arg("extract")
+            .arg("--input")
+            .arg(input)
+            .arg("--output")
+            .arg(output)
+            .args(more)
+            .output()
+            .unwrap()
     };
     assert_eq!(run(&[]).status.code(), Some(0));
     let refused = run(&[]);
     assert_eq!(refused.status.code(), Some(2));
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(text.contains("not empty") && text.contains("--resume") && text.contains("--overwrite"), "{text}");
+    assert!(
+        text.contains("not empty") && text.contains("--resume") && text.contains("--overwrite"),
+        "{text}"
+    );
     assert_eq!(run(&["--overwrite"]).status.code(), Some(0));
     // Other settings are another run.
     let other = run(&["--resume", "--stride", "2"]);
-    assert_eq!(other.status.code(), Some(2), "{}", String::from_utf8_lossy(&other.stderr));
+    assert_eq!(
+        other.status.code(),
+        Some(2),
+        "{}",
+        String::from_utf8_lossy(&other.stderr)
+    );
 }

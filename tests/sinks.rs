@@ -12,12 +12,17 @@ use std::{
     time::Duration,
 };
 use ultramotion::frame::Object;
-use ultramotion::sinks::{BoxPrompts, Classes, Layout, OutputMode, Record, RunReport, RunStatus, SourceFrames};
+use ultramotion::sinks::{
+    BoxPrompts, Classes, Layout, OutputMode, Record, RunReport, RunStatus, SourceFrames,
+};
 
 const ALL: &str = "jsonl,coco,masks,overlay,yolo,frames";
 
 fn whole_run(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    assert_eq!(run(root, OutputMode::Fresh, ALL, Stop::Never).unwrap(), Outcome::Completed);
+    assert_eq!(
+        run(root, OutputMode::Fresh, ALL, Stop::Never).unwrap(),
+        Outcome::Completed
+    );
     read_tree(root)
 }
 
@@ -28,7 +33,11 @@ fn without_times(mut tree: BTreeMap<PathBuf, Vec<u8>>) -> BTreeMap<PathBuf, Vec<
 }
 
 fn assert_same(a: &BTreeMap<PathBuf, Vec<u8>>, b: &BTreeMap<PathBuf, Vec<u8>>, when: &str) {
-    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{when}");
+    assert_eq!(
+        a.keys().collect::<Vec<_>>(),
+        b.keys().collect::<Vec<_>>(),
+        "{when}"
+    );
     for (path, bytes) in a {
         assert!(bytes == &b[path], "{when}: {} differs", path.display());
     }
@@ -60,10 +69,23 @@ fn every_output_is_where_the_layout_says() {
         "frames/cine/000003.png",
     ];
     for path in expected {
-        assert!(tree.contains_key(Path::new(path)), "{path} is missing from {:#?}", tree.keys());
+        assert!(
+            tree.contains_key(Path::new(path)),
+            "{path} is missing from {:#?}",
+            tree.keys()
+        );
     }
-    assert!(!tree.keys().any(|p| p.starts_with("frames/set") || p.to_string_lossy().ends_with(".tmp")), "{:#?}", tree.keys());
-    assert!(tree[Path::new("labels/clip/000004.txt")].is_empty(), "a frame without objects has an empty label file");
+    assert!(
+        !tree
+            .keys()
+            .any(|p| p.starts_with("frames/set") || p.to_string_lossy().ends_with(".tmp")),
+        "{:#?}",
+        tree.keys()
+    );
+    assert!(
+        tree[Path::new("labels/clip/000004.txt")].is_empty(),
+        "a frame without objects has an empty label file"
+    );
 }
 
 #[test]
@@ -71,9 +93,15 @@ fn the_report_tells_totals_and_errors() {
     let dir = tempfile::tempdir().unwrap();
     whole_run(dir.path());
     let report = RunReport::read(&Layout::new(dir.path())).unwrap().unwrap();
-    assert_eq!((report.status, report.exit_status), (RunStatus::Completed, Some(2)));
+    assert_eq!(
+        (report.status, report.exit_status),
+        (RunStatus::Completed, Some(2))
+    );
     assert_eq!((report.counts.sources, report.counts.frames), (5, 22));
-    assert_eq!(report.counts.objects, report.counts.per_class.values().sum::<u64>());
+    assert_eq!(
+        report.counts.objects,
+        report.counts.per_class.values().sum::<u64>()
+    );
     assert_eq!(report.errors.first[0].input, "in/broken.mp4");
     assert!(report.timings["write"].count > 0);
 }
@@ -83,20 +111,47 @@ fn coco_lists_images_videos_and_categories() {
     let dir = tempfile::tempdir().unwrap();
     let tree = whole_run(dir.path());
     let coco: serde_json::Value = serde_json::from_slice(&tree[Path::new("coco.json")]).unwrap();
-    let names: Vec<&str> = coco["images"].as_array().unwrap().iter().map(|i| i["file_name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = coco["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| i["file_name"].as_str().unwrap())
+        .collect();
     assert_eq!(names[0], "in/set/picture.png");
-    assert!(names.contains(&"in/walk/00001.jpg") && names.contains(&"frames/clip/000011.png"), "{names:?}");
-    let videos: Vec<&str> = coco["videos"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap()).collect();
+    assert!(
+        names.contains(&"in/walk/00001.jpg") && names.contains(&"frames/clip/000011.png"),
+        "{names:?}"
+    );
+    let videos: Vec<&str> = coco["videos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["name"].as_str().unwrap())
+        .collect();
     assert_eq!(videos, ["walk", "clip", "cine"]);
     let cine = &coco["videos"][2];
-    assert_eq!((cine["length"].as_u64(), cine["attributes"]["Modality"].as_str()), (Some(4), Some("US")));
-    let categories: Vec<(u64, &str)> =
-        coco["categories"].as_array().unwrap().iter().map(|c| (c["id"].as_u64().unwrap(), c["name"].as_str().unwrap())).collect();
+    assert_eq!(
+        (
+            cine["length"].as_u64(),
+            cine["attributes"]["Modality"].as_str()
+        ),
+        (Some(4), Some("US"))
+    );
+    let categories: Vec<(u64, &str)> = coco["categories"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["id"].as_u64().unwrap(), c["name"].as_str().unwrap()))
+        .collect();
     assert_eq!(categories, [(1, "bone"), (2, "Schatten é"), (8, "beyond")]);
     let last = coco["images"].as_array().unwrap().last().unwrap();
-    assert_eq!((last["frame_id"].as_u64(), last["timestamp"].as_f64()), (Some(3), Some(0.100_000_001)));
+    assert_eq!(
+        (last["frame_id"].as_u64(), last["timestamp"].as_f64()),
+        (Some(3), Some(0.100_000_001))
+    );
     assert_eq!(last["physical"]["pixel_spacing_mm"][0].as_f64(), Some(0.1));
-    let results: Vec<serde_json::Value> = serde_json::from_slice(&tree[Path::new("coco_results.json")]).unwrap();
+    let results: Vec<serde_json::Value> =
+        serde_json::from_slice(&tree[Path::new("coco_results.json")]).unwrap();
     assert_eq!(results.len(), coco["annotations"].as_array().unwrap().len());
 }
 
@@ -106,25 +161,56 @@ fn a_run_stopped_anywhere_resumes_to_the_same_bytes() {
     let expected = without_times(whole_run(whole.path()));
     for frames in [0, 1, 2, 6, 7, 13, 19, 20, 22] {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(run(dir.path(), OutputMode::Fresh, ALL, Stop::AfterFrames(frames)).unwrap(), Outcome::Stopped);
+        assert_eq!(
+            run(
+                dir.path(),
+                OutputMode::Fresh,
+                ALL,
+                Stop::AfterFrames(frames)
+            )
+            .unwrap(),
+            Outcome::Stopped
+        );
         let layout = Layout::new(dir.path());
         // What a kill in the middle of a write leaves.
         append(&layout.record(), b"{\"source\":\"cl");
         append(&layout.state(), b"{\"source\":");
         fs::write(Layout::temporary(&layout.coco()), "[").unwrap();
-        assert_eq!(run(dir.path(), OutputMode::Resume, ALL, Stop::Never).unwrap(), Outcome::Completed);
-        assert_same(&expected, &without_times(read_tree(dir.path())), &format!("stopped after {frames} frames"));
+        assert_eq!(
+            run(dir.path(), OutputMode::Resume, ALL, Stop::Never).unwrap(),
+            Outcome::Completed
+        );
+        assert_same(
+            &expected,
+            &without_times(read_tree(dir.path())),
+            &format!("stopped after {frames} frames"),
+        );
     }
     // A run that has ended can be resumed: nothing changes.
-    assert_eq!(run(whole.path(), OutputMode::Resume, ALL, Stop::Never).unwrap(), Outcome::Completed);
-    assert_same(&expected, &without_times(read_tree(whole.path())), "resumed after its end");
-    let report = RunReport::read(&Layout::new(whole.path())).unwrap().unwrap();
+    assert_eq!(
+        run(whole.path(), OutputMode::Resume, ALL, Stop::Never).unwrap(),
+        Outcome::Completed
+    );
+    assert_same(
+        &expected,
+        &without_times(read_tree(whole.path())),
+        "resumed after its end",
+    );
+    let report = RunReport::read(&Layout::new(whole.path()))
+        .unwrap()
+        .unwrap();
     assert_eq!((report.counts.frames, report.errors.count), (22, 1));
 }
 
 fn append(path: &Path, bytes: &[u8]) {
     use std::io::Write;
-    fs::OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(bytes).unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap()
+        .write_all(bytes)
+        .unwrap();
 }
 
 #[test]
@@ -135,20 +221,38 @@ fn without_masks_boxes_take_their_place() {
     let coco: serde_json::Value = serde_json::from_slice(&tree[Path::new("coco.json")]).unwrap();
     for entry in coco["annotations"].as_array().unwrap() {
         let side = |i: usize| entry["bbox"][i].as_f64().unwrap();
-        assert_eq!((&entry["segmentation"], entry["area"].as_f64().unwrap()), (&serde_json::json!([]), side(2) * side(3)));
+        assert_eq!(
+            (&entry["segmentation"], entry["area"].as_f64().unwrap()),
+            (&serde_json::json!([]), side(2) * side(3))
+        );
     }
     let labels = String::from_utf8(tree[Path::new("labels/set/picture.txt")].clone()).unwrap();
-    assert_eq!(labels.lines().next(), Some("0 0.500000 0.500000 0.400000 0.500000"));
-    assert!(!tree.keys().any(|p| p.starts_with("masks") || p.starts_with("overlay")));
+    assert_eq!(
+        labels.lines().next(),
+        Some("0 0.500000 0.500000 0.400000 0.500000")
+    );
+    assert!(
+        !tree
+            .keys()
+            .any(|p| p.starts_with("masks") || p.starts_with("overlay"))
+    );
 }
 
 #[test]
 fn a_resumed_run_with_other_settings_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), OutputMode::Fresh, "coco", Stop::AfterFrames(3)).unwrap();
-    let error = run(dir.path(), OutputMode::Resume, "coco,masks", Stop::Never).unwrap_err().to_string();
-    assert!(error.contains("cannot be resumed") && error.contains("coco,masks"), "{error}");
-    assert_eq!(run(dir.path(), OutputMode::Overwrite, "coco,masks", Stop::Never).unwrap(), Outcome::Completed);
+    let error = run(dir.path(), OutputMode::Resume, "coco,masks", Stop::Never)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("cannot be resumed") && error.contains("coco,masks"),
+        "{error}"
+    );
+    assert_eq!(
+        run(dir.path(), OutputMode::Overwrite, "coco,masks", Stop::Never).unwrap(),
+        Outcome::Completed
+    );
 }
 
 #[test]
@@ -159,14 +263,36 @@ fn a_record_that_is_damaged_is_refused() {
     let text = fs::read_to_string(layout.record()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let with = |lines: &[&str]| {
-        fs::write(layout.record(), lines.iter().map(|l| format!("{l}\n")).collect::<String>()).unwrap();
+        fs::write(
+            layout.record(),
+            lines.iter().map(|l| format!("{l}\n")).collect::<String>(),
+        )
+        .unwrap();
         Record::resume(&layout).unwrap_err().to_string()
     };
-    let swapped: Vec<&str> = lines[..7].iter().chain([&lines[8], &lines[7]]).copied().collect();
-    assert!(with(&swapped).contains("line 9 is not a frame's result: frame 1 of source 2 after its frame 2"), "{}", with(&swapped));
-    let garbled: Vec<&str> = lines[..2].iter().chain([&"not JSON"]).chain(&lines[3..]).copied().collect();
+    let swapped: Vec<&str> = lines[..7]
+        .iter()
+        .chain([&lines[8], &lines[7]])
+        .copied()
+        .collect();
+    assert!(
+        with(&swapped)
+            .contains("line 9 is not a frame's result: frame 1 of source 2 after its frame 2"),
+        "{}",
+        with(&swapped)
+    );
+    let garbled: Vec<&str> = lines[..2]
+        .iter()
+        .chain([&"not JSON"])
+        .chain(&lines[3..])
+        .copied()
+        .collect();
     assert!(with(&garbled).contains("line 3"), "{}", with(&garbled));
-    assert!(with(&lines[..3]).contains("ended with 5 frames, but the record holds 2"), "{}", with(&lines[..3]));
+    assert!(
+        with(&lines[..3]).contains("ended with 5 frames, but the record holds 2"),
+        "{}",
+        with(&lines[..3])
+    );
 }
 
 #[test]
@@ -176,7 +302,15 @@ fn boxes_are_read_back_from_every_form() {
     let layout = Layout::new(dir.path());
     let classes = Classes::new(["bone", "Schatten é"]);
     let all = sources();
-    let files: Vec<Vec<PathBuf>> = all.iter().map(|source| source.frames(true).filter_map(|(frame, _)| frame.file).collect()).collect();
+    let files: Vec<Vec<PathBuf>> = all
+        .iter()
+        .map(|source| {
+            source
+                .frames(true)
+                .filter_map(|(frame, _)| frame.file)
+                .collect()
+        })
+        .collect();
     for path in [layout.record(), layout.coco(), layout.coco_results()] {
         let prompts = BoxPrompts::read(&path, &classes).unwrap();
         let given = all.iter().zip(&files).map(|(source, files)| {
@@ -185,18 +319,33 @@ fn boxes_are_read_back_from_every_form() {
                 kind: info.kind,
                 path: &info.path,
                 name: &info.name,
-                files: if files.is_empty() { std::slice::from_ref(&info.path) } else { files },
+                files: if files.is_empty() {
+                    std::slice::from_ref(&info.path)
+                } else {
+                    files
+                },
             }
         });
         let boxes = prompts.for_sources(given);
         for source in &all {
             for (frame, result) in source.frames(true) {
-                let found = boxes.of(&frame).unwrap().unwrap_or_else(|| panic!("{}: {:?}", path.display(), frame.source.name));
+                let found = boxes
+                    .of(&frame)
+                    .unwrap()
+                    .unwrap_or_else(|| panic!("{}: {:?}", path.display(), frame.source.name));
                 let in_list = path == layout.coco_results();
                 // Entries of a results list have no box beside their mask, and an empty mask has none.
-                let kept = |o: &&Object| o.mask.as_ref().is_some_and(|mask| !in_list || mask.bounds().is_some());
+                let kept = |o: &&Object| {
+                    o.mask
+                        .as_ref()
+                        .is_some_and(|mask| !in_list || mask.bounds().is_some())
+                };
                 let masked: Vec<_> = result.objects.iter().filter(kept).collect();
-                let expected = if in_list { masked.len() } else { result.objects.len() };
+                let expected = if in_list {
+                    masked.len()
+                } else {
+                    result.objects.len()
+                };
                 assert_eq!(found.len(), expected, "{}", path.display());
                 for (prompt, object) in found.iter().zip(masked) {
                     assert_eq!((prompt.score, &prompt.label), (object.score, &object.label));
@@ -206,17 +355,33 @@ fn boxes_are_read_back_from_every_form() {
     }
     let bad = dir.path().join("bad.json");
     fs::write(&bad, "{\"images\": 3}").unwrap();
-    assert!(BoxPrompts::read(&bad, &classes).unwrap_err().to_string().contains("COCO"));
+    assert!(
+        BoxPrompts::read(&bad, &classes)
+            .unwrap_err()
+            .to_string()
+            .contains("COCO")
+    );
 }
 
 /// Not a test of its own: the process that the tests below kill or starve.
 #[test]
 #[ignore = "run by other tests in a process of its own"]
 fn child() {
-    let Ok(root) = std::env::var("SINKS_TEST_ROOT") else { return };
-    let mode = if Path::new(&root).join("run.json").exists() { OutputMode::Resume } else { OutputMode::Fresh };
+    let Ok(root) = std::env::var("SINKS_TEST_ROOT") else {
+        return;
+    };
+    let mode = if Path::new(&root).join("run.json").exists() {
+        OutputMode::Resume
+    } else {
+        OutputMode::Fresh
+    };
     let outputs = std::env::var("SINKS_TEST_OUTPUTS").unwrap_or_else(|_| ALL.to_owned());
-    match run(Path::new(&root), mode, &outputs, Stop::Slowly(Duration::from_millis(3))) {
+    match run(
+        Path::new(&root),
+        mode,
+        &outputs,
+        Stop::Slowly(Duration::from_millis(3)),
+    ) {
         Ok(outcome) => println!("outcome: {outcome:?}"),
         Err(error) => println!("error: {error}"),
     }
@@ -225,8 +390,16 @@ fn child() {
 fn child_command(shell_prefix: &str, root: &Path) -> Command {
     let mut command = Command::new("sh");
     let this = std::env::current_exe().unwrap();
-    command.arg("-c").arg(format!("{shell_prefix} exec \"$0\" --exact child --ignored --nocapture")).arg(this);
-    command.env("SINKS_TEST_ROOT", root).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .arg("-c")
+        .arg(format!(
+            "{shell_prefix} exec \"$0\" --exact child --ignored --nocapture"
+        ))
+        .arg(this);
+    command
+        .env("SINKS_TEST_ROOT", root)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     command
 }
 
@@ -242,8 +415,15 @@ fn a_killed_process_resumes_to_the_same_bytes() {
         child.wait().unwrap();
     }
     let output = child_command("", dir.path()).output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stdout).contains("outcome: Completed"), "{output:?}");
-    assert_same(&expected, &without_times(read_tree(dir.path())), "killed six times");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("outcome: Completed"),
+        "{output:?}"
+    );
+    assert_same(
+        &expected,
+        &without_times(read_tree(dir.path())),
+        "killed six times",
+    );
 }
 
 #[test]
@@ -252,14 +432,28 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let mut seen = Vec::new();
     for blocks in [1, 3, 6, 10, 20] {
         let dir = tempfile::tempdir().unwrap();
-        let output = child_command(&format!("trap '' XFSZ; ulimit -f {blocks};"), dir.path()).output().unwrap();
+        let output = child_command(&format!("trap '' XFSZ; ulimit -f {blocks};"), dir.path())
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let Some(error) = text.lines().find_map(|l| l.split_once("error: ")) else { panic!("{blocks} blocks: {text}") };
-        assert!(error.1.contains(dir.path().to_str().unwrap()) && error.1.contains("File too large"), "{}", error.1);
+        let Some(error) = text.lines().find_map(|l| l.split_once("error: ")) else {
+            panic!("{blocks} blocks: {text}")
+        };
+        assert!(
+            error.1.contains(dir.path().to_str().unwrap()) && error.1.contains("File too large"),
+            "{}",
+            error.1
+        );
         seen.push(error.1.to_owned());
         // With room again the run goes on and ends as any other.
         let output = child_command("", dir.path()).output().unwrap();
-        assert!(String::from_utf8_lossy(&output.stdout).contains("outcome: Completed"), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("outcome: Completed"),
+            "{output:?}"
+        );
     }
-    assert!(seen.iter().any(|e| e.contains(".mp4")) && seen.iter().any(|e| e.contains(".jsonl")), "{seen:#?}");
+    assert!(
+        seen.iter().any(|e| e.contains(".mp4")) && seen.iter().any(|e| e.contains(".jsonl")),
+        "{seen:#?}"
+    );
 }

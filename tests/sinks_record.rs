@@ -33,13 +33,30 @@ impl Random {
     }
 
     fn text(&mut self) -> String {
-        let alphabet = ['a', 'Z', ' ', '"', '\\', '\n', '\u{0}', 'é', '骨', '\u{1f600}', '\u{2028}', '/'];
-        (0..self.below(9)).map(|_| alphabet[self.below(alphabet.len() as u64) as usize]).collect()
+        let alphabet = [
+            'a',
+            'Z',
+            ' ',
+            '"',
+            '\\',
+            '\n',
+            '\u{0}',
+            'é',
+            '骨',
+            '\u{1f600}',
+            '\u{2028}',
+            '/',
+        ];
+        (0..self.below(9))
+            .map(|_| alphabet[self.below(alphabet.len() as u64) as usize])
+            .collect()
     }
 
     fn mask(&mut self, size: Size) -> Mask {
         let share = self.below(101);
-        let pixels: Vec<u8> = (0..size.pixels()).map(|_| u8::from(self.below(100) < share)).collect();
+        let pixels: Vec<u8> = (0..size.pixels())
+            .map(|_| u8::from(self.below(100) < share))
+            .collect();
         Mask::from_row_major(size, &pixels).unwrap()
     }
 
@@ -58,7 +75,9 @@ impl Random {
         match self.below(3) {
             0 => None,
             1 => Some(self.text().into()),
-            _ => Some(odd_path(self.next().to_le_bytes().iter().map(|b| b | 0x80).collect())),
+            _ => Some(odd_path(
+                self.next().to_le_bytes().iter().map(|b| b | 0x80).collect(),
+            )),
         }
     }
 
@@ -67,7 +86,12 @@ impl Random {
         FrameResult {
             source: self.below(1 << 40) as usize,
             index: self.next(),
-            timestamp: (self.below(4) > 0).then(|| Duration::new(self.next() >> self.below(64), self.below(1_000_000_000) as u32)),
+            timestamp: (self.below(4) > 0).then(|| {
+                Duration::new(
+                    self.next() >> self.below(64),
+                    self.below(1_000_000_000) as u32,
+                )
+            }),
             file: self.file(),
             size,
             objects: (0..self.below(4)).map(|_| self.object(size)).collect(),
@@ -111,13 +135,30 @@ fn any_result_comes_back_in_every_bit() {
             physical_delta: Some([0.005, 1.0 / 3.0]),
             physical_units: Some([3, 3]),
         };
-        let physical =
-            Physical { pixel_spacing_mm: Some([0.1, 0.2]), ultrasound_regions: vec![region], pixel_aspect: None, sop_instance_uid: None };
-        let line = write_record(&source(&name), (round % 2 == 0).then_some(&physical), &result).unwrap();
-        assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "one line");
+        let physical = Physical {
+            pixel_spacing_mm: Some([0.1, 0.2]),
+            ultrasound_regions: vec![region],
+            pixel_aspect: None,
+            sop_instance_uid: None,
+        };
+        let line = write_record(
+            &source(&name),
+            (round % 2 == 0).then_some(&physical),
+            &result,
+        )
+        .unwrap();
+        assert!(
+            line.ends_with('\n') && line.matches('\n').count() == 1,
+            "one line"
+        );
         let back = read_record(&line).unwrap();
         assert_eq!(back, result, "round {round}: {line}");
-        let bits = |r: &FrameResult| r.objects.iter().map(|o| (o.score.to_bits(), o.bbox.x0.to_bits())).collect::<Vec<_>>();
+        let bits = |r: &FrameResult| {
+            r.objects
+                .iter()
+                .map(|o| (o.score.to_bits(), o.bbox.x0.to_bits()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(bits(&back), bits(&result), "the sign of zero too");
     }
 }
@@ -144,5 +185,9 @@ fn broken_lines_are_errors() {
     let with_bad_mask = format!(
         r#"{{"source":"a","source_index":0,"kind":"image","path":"a","frame":0,"timestamp":null,"width":2,"height":2,"objects":[{object}]}}"#
     );
-    assert!(read_record(&with_bad_mask).unwrap_err().contains("do not fill"));
+    assert!(
+        read_record(&with_bad_mask)
+            .unwrap_err()
+            .contains("do not fill")
+    );
 }

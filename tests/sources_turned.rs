@@ -8,15 +8,23 @@ use std::{
 use ultramotion::{
     frame::{FrameResult, SourceKind},
     sinks::{Classes, InputProblems, Layout, Record, Sink, SinkOptions, SinkSet, Stills},
-    sources::{ExpandOptions, ImageOptions, ImageSource, SequenceSource, Source, SourceSpec, expand},
+    sources::{
+        ExpandOptions, ImageOptions, ImageSource, SequenceSource, Source, SourceSpec, expand,
+    },
 };
 
 fn media(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/media")
+        .join(name)
 }
 
 fn lines(path: PathBuf) -> Vec<serde_json::Value> {
-    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -25,21 +33,46 @@ fn the_outputs_say_by_which_exif_orientation_a_picture_was_turned() {
     let layout = Layout::new(dir.path());
     let mut record = Record::create(&layout).unwrap();
     let classes = Classes::new(["thing"]);
-    let options = SinkOptions { outputs: "jsonl,coco".parse().unwrap(), classes, stills: Stills::Skip, threads: 1 };
+    let options = SinkOptions {
+        outputs: "jsonl,coco".parse().unwrap(),
+        classes,
+        stills: Stills::Skip,
+        threads: 1,
+    };
     let mut sinks = SinkSet::new(&layout, &options).unwrap();
-    let spec = |name: &str, kind| SourceSpec { path: media(name), kind, files: vec![media(name)], name: name.to_owned() };
+    let spec = |name: &str, kind| SourceSpec {
+        path: media(name),
+        kind,
+        files: vec![media(name)],
+        name: name.to_owned(),
+    };
     let options = ImageOptions::default();
     let sources: Vec<Box<dyn Source>> = vec![
-        Box::new(ImageSource::open(&spec("orientation1.jpg", SourceKind::Image), 0, &options).unwrap()),
-        Box::new(ImageSource::open(&spec("orientation6.jpg", SourceKind::Image), 1, &options).unwrap()),
-        Box::new(SequenceSource::new(&spec("orientation3.jpg", SourceKind::Sequence), 2, &options)),
+        Box::new(
+            ImageSource::open(&spec("orientation1.jpg", SourceKind::Image), 0, &options).unwrap(),
+        ),
+        Box::new(
+            ImageSource::open(&spec("orientation6.jpg", SourceKind::Image), 1, &options).unwrap(),
+        ),
+        Box::new(SequenceSource::new(
+            &spec("orientation3.jpg", SourceKind::Sequence),
+            2,
+            &options,
+        )),
     ];
     for mut source in sources {
         let info = Arc::clone(source.info());
         sinks.begin_source(&info).unwrap();
         while let Some(frame) = source.next_frame().unwrap() {
             let (index, file, size) = (frame.index, frame.file.clone(), frame.size());
-            let result = FrameResult { source: info.ordinal, index, timestamp: None, file, size, objects: vec![] };
+            let result = FrameResult {
+                source: info.ordinal,
+                index,
+                timestamp: None,
+                file,
+                size,
+                objects: vec![],
+            };
             record.append(&frame, &result).unwrap();
             sinks.write(&frame, &result).unwrap();
         }
@@ -47,11 +80,19 @@ fn the_outputs_say_by_which_exif_orientation_a_picture_was_turned() {
         record.end_source(&info, InputProblems::default()).unwrap();
     }
     sinks.finish().unwrap();
-    let turns =
-        |values: &[serde_json::Value]| values.iter().map(|v| v.get("exif_orientation").and_then(|n| n.as_u64())).collect::<Vec<_>>();
+    let turns = |values: &[serde_json::Value]| {
+        values
+            .iter()
+            .map(|v| v.get("exif_orientation").and_then(|n| n.as_u64()))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(turns(&lines(layout.record())), [None, Some(6), Some(3)]);
-    let coco: serde_json::Value = serde_json::from_slice(&fs::read(dir.path().join("coco.json")).unwrap()).unwrap();
-    assert_eq!(turns(coco["images"].as_array().unwrap()), [None, Some(6), Some(3)]);
+    let coco: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("coco.json")).unwrap()).unwrap();
+    assert_eq!(
+        turns(coco["images"].as_array().unwrap()),
+        [None, Some(6), Some(3)]
+    );
 }
 
 #[test]
@@ -69,10 +110,21 @@ fn heic_and_avif_are_named_with_the_way_out_wherever_they_are_found() {
         let path = folder.join(copy);
         fs::copy(media(file), &path).unwrap();
         for input in [&path, &folder] {
-            let found = expand(&[input.clone().into()], ExpandOptions::default(), &mut &b""[..]);
-            let [Err(error)] = &found.sources[..] else { panic!("{copy}: {found:?}") };
+            let found = expand(
+                &[input.clone().into()],
+                ExpandOptions::default(),
+                &mut &b""[..],
+            );
+            let [Err(error)] = &found.sources[..] else {
+                panic!("{copy}: {found:?}")
+            };
             let text = error.to_string();
-            assert!(words.iter().all(|word| text.contains(word)) && error.path == path && !text.contains("damaged"), "{text}");
+            assert!(
+                words.iter().all(|word| text.contains(word))
+                    && error.path == path
+                    && !text.contains("damaged"),
+                "{text}"
+            );
         }
     }
 }

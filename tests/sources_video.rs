@@ -9,17 +9,34 @@ use ultramotion::{
     engine::Engine,
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::Size,
-    sources::{Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec, VideoOptions, VideoSource, open},
+    sources::{
+        Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec,
+        VideoOptions, VideoSource, open,
+    },
 };
 
-const COLOURS: [[u8; 3]; 6] = [[200, 30, 40], [30, 180, 60], [40, 50, 210], [220, 210, 30], [120, 120, 120], [250, 250, 250]];
+const COLOURS: [[u8; 3]; 6] = [
+    [200, 30, 40],
+    [30, 180, 60],
+    [40, 50, 210],
+    [220, 210, 30],
+    [120, 120, 120],
+    [250, 250, 250],
+];
 
 fn media(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/media")
+        .join(name)
 }
 
 fn spec(path: &Path) -> SourceSpec {
-    SourceSpec { path: path.to_owned(), kind: SourceKind::Video, files: vec![path.to_owned()], name: "clip".to_owned() }
+    SourceSpec {
+        path: path.to_owned(),
+        kind: SourceKind::Video,
+        files: vec![path.to_owned()],
+        name: "clip".to_owned(),
+    }
 }
 
 fn video(path: &Path) -> Result<VideoSource, SourceError> {
@@ -51,27 +68,49 @@ fn pixel(image: &Image, x: u32, y: u32) -> [u8; 3] {
 }
 
 fn near(found: [u8; 3], expected: [u8; 3], tolerance: u8) -> bool {
-    found.iter().zip(expected).all(|(&a, b)| a.abs_diff(b) <= tolerance)
+    found
+        .iter()
+        .zip(expected)
+        .all(|(&a, b)| a.abs_diff(b) <= tolerance)
 }
 
 /// The number that the grey of a frame's left half stands for.
 fn number(frame: &Frame) -> u64 {
     let image = frame.image().unwrap();
-    (f64::from(image.data()[(24 * image.size().width as usize + 8) * image.channels().count()]) / 10.0).round() as u64
+    (f64::from(image.data()[(24 * image.size().width as usize + 8) * image.channels().count()])
+        / 10.0)
+        .round() as u64
 }
 
 #[test]
 fn every_codec_gives_every_frame_once_in_order_with_its_time() {
-    for name in ["h264.mp4", "hevc10.mkv", "vp9.webm", "av1.mp4", "mpeg4.avi", "mjpeg.avi"] {
+    for name in [
+        "h264.mp4",
+        "hevc10.mkv",
+        "vp9.webm",
+        "av1.mp4",
+        "mpeg4.avi",
+        "mjpeg.avi",
+    ] {
         let frames = frames(name);
         assert_eq!(frames.len(), 12, "{name}");
         for (i, frame) in frames.iter().enumerate() {
             assert_eq!((frame.index, number(frame)), (i as u64, i as u64), "{name}");
-            assert_eq!(frame.timestamp, Some(Duration::from_millis(40 * i as u64)), "{name}");
-            assert_eq!((frame.size(), frame.image().unwrap().channels()), (Size::new(64, 48), Channels::Rgb));
+            assert_eq!(
+                frame.timestamp,
+                Some(Duration::from_millis(40 * i as u64)),
+                "{name}"
+            );
+            assert_eq!(
+                (frame.size(), frame.image().unwrap().channels()),
+                (Size::new(64, 48), Channels::Rgb)
+            );
             for (n, colour) in COLOURS.iter().enumerate() {
                 let found = pixel(frame.image().unwrap(), 48, n as u32 * 8 + 4);
-                assert!(near(found, *colour, 12), "{name}, frame {i}: {found:?} for {colour:?}");
+                assert!(
+                    near(found, *colour, 12),
+                    "{name}, frame {i}: {found:?} for {colour:?}"
+                );
             }
         }
     }
@@ -79,7 +118,12 @@ fn every_codec_gives_every_frame_once_in_order_with_its_time() {
 
 #[test]
 fn matrix_and_range_are_those_that_the_file_states() {
-    for name in ["bt601_limited.mkv", "bt601_full.mkv", "bt709_limited.mkv", "bt709_full.mkv"] {
+    for name in [
+        "bt601_limited.mkv",
+        "bt601_full.mkv",
+        "bt709_limited.mkv",
+        "bt709_full.mkv",
+    ] {
         let frames = frames(name);
         for (n, colour) in COLOURS.iter().enumerate() {
             let found = pixel(frames[0].image().unwrap(), 48, n as u32 * 8 + 4);
@@ -101,13 +145,24 @@ fn grey_video_stays_grey() {
 fn facts_are_known_before_decoding() {
     let source = video(&media("h264.mp4")).unwrap();
     let info = source.info();
-    assert_eq!((info.frame_count, info.frame_rate, info.kind), (Some(12), Some(25.0), SourceKind::Video));
+    assert_eq!(
+        (info.frame_count, info.frame_rate, info.kind),
+        (Some(12), Some(25.0), SourceKind::Video)
+    );
 }
 
 #[test]
 fn variable_rates_keep_their_times() {
-    let times: Vec<Duration> = frames("vfr.mkv").iter().filter_map(|f| f.timestamp).collect();
-    assert_eq!(times, (0..8u64).map(|n| Duration::from_millis(n * (n + 1) / 2 * 20)).collect::<Vec<_>>());
+    let times: Vec<Duration> = frames("vfr.mkv")
+        .iter()
+        .filter_map(|f| f.timestamp)
+        .collect();
+    assert_eq!(
+        times,
+        (0..8u64)
+            .map(|n| Duration::from_millis(n * (n + 1) / 2 * 20))
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -141,7 +196,10 @@ fn the_shape_of_pixels_goes_with_the_frames_and_they_stay_as_stored() {
         ("shape_turned.mov", Size::new(48, 64), Some([45, 64])),
     ] {
         for frame in frames(name) {
-            let found = frame.physical.as_ref().and_then(|physical| physical.pixel_aspect);
+            let found = frame
+                .physical
+                .as_ref()
+                .and_then(|physical| physical.pixel_aspect);
             assert_eq!((frame.size(), found), (size, aspect), "{name}");
         }
     }
@@ -159,7 +217,17 @@ fn frames_cut_off_by_an_edit_list_do_not_come() {
 #[test]
 fn the_size_may_change_within_a_stream() {
     let sizes: Vec<Size> = frames("two_sizes.h264").iter().map(Frame::size).collect();
-    assert_eq!(sizes, [Size::new(64, 48), Size::new(64, 48), Size::new(64, 48), Size::new(32, 24), Size::new(32, 24), Size::new(32, 24)]);
+    assert_eq!(
+        sizes,
+        [
+            Size::new(64, 48),
+            Size::new(64, 48),
+            Size::new(64, 48),
+            Size::new(32, 24),
+            Size::new(32, 24),
+            Size::new(32, 24)
+        ]
+    );
 }
 
 #[test]
@@ -171,14 +239,24 @@ fn a_cover_picture_is_no_video() {
 #[test]
 fn selected_frames_keep_number_time_and_pixels() {
     let all = frames("h264.mp4");
-    let selection = FrameSelection { range: Some(2..11), stride: 3.try_into().unwrap() };
-    let options = SourceOptions { selection, decode_threads: 1, ..Default::default() };
+    let selection = FrameSelection {
+        range: Some(2..11),
+        stride: 3.try_into().unwrap(),
+    };
+    let options = SourceOptions {
+        selection,
+        decode_threads: 1,
+        ..Default::default()
+    };
     let (some, errors) = run(&mut *open(&spec(&media("h264.mp4")), 0, &options).unwrap());
     assert!(errors.is_empty());
     assert_eq!(some.iter().map(|f| f.index).collect::<Vec<_>>(), [2, 5, 8]);
     for frame in some {
         let same = &all[frame.index as usize];
-        assert_eq!((frame.timestamp, frame.image().unwrap()), (same.timestamp, same.image().unwrap()));
+        assert_eq!(
+            (frame.timestamp, frame.image().unwrap()),
+            (same.timestamp, same.image().unwrap())
+        );
     }
 }
 
@@ -186,7 +264,10 @@ fn selected_frames_keep_number_time_and_pixels() {
 fn threads_change_no_pixel() {
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/phantom-demo.mp4");
     let with = |threads| {
-        let options = VideoOptions { threads, ..Default::default() };
+        let options = VideoOptions {
+            threads,
+            ..Default::default()
+        };
         let (frames, errors) = run(&mut VideoSource::open(&spec(&clip), 0, &options).unwrap());
         assert!(errors.is_empty(), "{errors:?}");
         frames
@@ -196,7 +277,11 @@ fn threads_change_no_pixel() {
     assert_eq!(one.len(), several.len());
     for (a, b) in one.iter().zip(&several) {
         assert_eq!((a.index, a.timestamp), (b.index, b.timestamp));
-        assert!(a.image().unwrap().data() == b.image().unwrap().data(), "frame {}", a.index);
+        assert!(
+            a.image().unwrap().data() == b.image().unwrap().data(),
+            "frame {}",
+            a.index
+        );
     }
 }
 
@@ -212,8 +297,17 @@ fn a_video_in_memory_is_the_same() {
         frame_rate: Some(30.0),
         attributes: Default::default(),
     };
-    let mut source = VideoSource::from_bytes(fs::read(path).unwrap(), info, None, &VideoOptions::default()).unwrap();
-    assert_eq!((source.info().frame_rate, source.info().frame_count), (Some(30.0), Some(12)));
+    let mut source = VideoSource::from_bytes(
+        fs::read(path).unwrap(),
+        info,
+        None,
+        &VideoOptions::default(),
+    )
+    .unwrap();
+    assert_eq!(
+        (source.info().frame_rate, source.info().frame_count),
+        (Some(30.0), Some(12))
+    );
     let (found, errors) = run(&mut source);
     assert!(errors.is_empty());
     let expected = frames("h264.mp4");
@@ -221,7 +315,9 @@ fn a_video_in_memory_is_the_same() {
         found
             .iter()
             .zip(&expected)
-            .all(|(a, b)| a.image().unwrap() == b.image().unwrap() && a.index == b.index && a.source.kind == SourceKind::Dicom)
+            .all(|(a, b)| a.image().unwrap() == b.image().unwrap()
+                && a.index == b.index
+                && a.source.kind == SourceKind::Dicom)
     );
     assert_eq!(found.len(), expected.len());
 }
@@ -229,7 +325,13 @@ fn a_video_in_memory_is_the_same() {
 #[test]
 fn a_truncated_file_gives_what_is_there_and_one_error() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["h264.mp4", "hevc10.mkv", "vp9.webm", "mpeg4.avi", "mjpeg.avi"] {
+    for name in [
+        "h264.mp4",
+        "hevc10.mkv",
+        "vp9.webm",
+        "mpeg4.avi",
+        "mjpeg.avi",
+    ] {
         let whole = fs::read(media(name)).unwrap();
         let expected = frames(name);
         for percent in [20, 40, 60, 80, 95] {
@@ -240,10 +342,18 @@ fn a_truncated_file_gives_what_is_there_and_one_error() {
                 Err(error) => (Vec::new(), vec![error]),
             };
             assert_eq!(errors.len(), 1, "{name} at {percent}%: {errors:?}");
-            assert!(errors[0].to_string().contains("ends early"), "{}", errors[0]);
+            assert!(
+                errors[0].to_string().contains("ends early"),
+                "{}",
+                errors[0]
+            );
             assert!(found.len() < 12, "{name} at {percent}%");
             for (frame, whole) in found.iter().zip(&expected) {
-                assert_eq!((frame.index, number(frame)), (whole.index, number(whole)), "{name} at {percent}%");
+                assert_eq!(
+                    (frame.index, number(frame)),
+                    (whole.index, number(whole)),
+                    "{name} at {percent}%"
+                );
             }
         }
     }
@@ -267,22 +377,58 @@ fn damaged_packets_cost_their_frames_alone() {
     let path = folder.path().join("damaged.avi");
     fs::write(&path, bytes).unwrap();
     let (found, errors) = run(&mut video(&path).unwrap());
-    assert_eq!(errors.iter().map(|e| e.frame).collect::<Vec<_>>(), [Some(3), Some(7)], "{errors:?}");
-    assert_eq!(found.iter().map(|f| f.index).collect::<Vec<_>>(), [0, 1, 2, 4, 5, 6, 8, 9, 10, 11]);
-    assert!(found.iter().all(|f| number(f) == f.index && f.timestamp == Some(Duration::from_millis(40 * f.index))));
+    assert_eq!(
+        errors.iter().map(|e| e.frame).collect::<Vec<_>>(),
+        [Some(3), Some(7)],
+        "{errors:?}"
+    );
+    assert_eq!(
+        found.iter().map(|f| f.index).collect::<Vec<_>>(),
+        [0, 1, 2, 4, 5, 6, 8, 9, 10, 11]
+    );
+    assert!(
+        found
+            .iter()
+            .all(|f| number(f) == f.index
+                && f.timestamp == Some(Duration::from_millis(40 * f.index)))
+    );
 }
 
 #[test]
 fn without_a_gpu_video_is_decoded_on_the_cpu_or_refused() {
     let device = || Some(DecodeDevice::new(&Engine::cpu()));
-    for (decode, device) in [(Decode::Auto, device()), (Decode::Auto, None), (Decode::Cpu, device())] {
-        let source = VideoSource::open(&spec(&media("h264.mp4")), 0, &VideoOptions { decode, device, ..VideoOptions::default() }).unwrap();
+    for (decode, device) in [
+        (Decode::Auto, device()),
+        (Decode::Auto, None),
+        (Decode::Cpu, device()),
+    ] {
+        let source = VideoSource::open(
+            &spec(&media("h264.mp4")),
+            0,
+            &VideoOptions {
+                decode,
+                device,
+                ..VideoOptions::default()
+            },
+        )
+        .unwrap();
         let decoding = source.decoding().unwrap();
-        assert_eq!((decoding.on_gpu, decoding.name(), &decoding.reason), (false, "cpu", &None), "{decode}");
+        assert_eq!(
+            (decoding.on_gpu, decoding.name(), &decoding.reason),
+            (false, "cpu", &None),
+            "{decode}"
+        );
     }
     for device in [device(), None] {
-        let options = VideoOptions { decode: Decode::Gpu, device, ..VideoOptions::default() };
-        let error = VideoSource::open(&spec(&media("h264.mp4")), 0, &options).err().unwrap().to_string();
+        let options = VideoOptions {
+            decode: Decode::Gpu,
+            device,
+            ..VideoOptions::default()
+        };
+        let error = VideoSource::open(&spec(&media("h264.mp4")), 0, &options)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("h264.mp4: cannot be decoded on the GPU: the run has no CUDA device; use --decode auto"), "{error}");
     }
 }

@@ -10,7 +10,9 @@ use ultramotion::{
 };
 
 fn media(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/media")
+        .join(name)
 }
 
 /// Frames, errors and warnings of a file until its end.
@@ -22,9 +24,21 @@ struct Outcome {
 }
 
 fn decoded(path: &Path, threads: usize) -> Outcome {
-    let spec = SourceSpec { path: path.to_owned(), kind: SourceKind::Video, files: vec![path.to_owned()], name: "clip".to_owned() };
+    let spec = SourceSpec {
+        path: path.to_owned(),
+        kind: SourceKind::Video,
+        files: vec![path.to_owned()],
+        name: "clip".to_owned(),
+    };
     let mut outcome = Outcome::default();
-    let mut source = match VideoSource::open(&spec, 0, &VideoOptions { threads, ..VideoOptions::default() }) {
+    let mut source = match VideoSource::open(
+        &spec,
+        0,
+        &VideoOptions {
+            threads,
+            ..VideoOptions::default()
+        },
+    ) {
         Ok(source) => source,
         Err(error) => {
             outcome.errors.push(error);
@@ -50,28 +64,56 @@ impl Outcome {
     /// All that there is to compare: numbers, times and pixels of the frames, texts of the errors and warnings.
     fn facts(&self) -> Facts<'_> {
         let of = |f: &Frame| (f.index, f.timestamp.unwrap().as_nanos());
-        let frames = self.frames.iter().map(|f| (of(f).0, of(f).1, f.image().unwrap().data())).collect();
-        (frames, self.errors.iter().map(ToString::to_string).collect(), self.warnings.iter().map(ToString::to_string).collect())
+        let frames = self
+            .frames
+            .iter()
+            .map(|f| (of(f).0, of(f).1, f.image().unwrap().data()))
+            .collect();
+        (
+            frames,
+            self.errors.iter().map(ToString::to_string).collect(),
+            self.warnings.iter().map(ToString::to_string).collect(),
+        )
     }
 }
 
 fn assert_clean(outcome: &Outcome, count: usize, name: &str) {
-    assert!(outcome.errors.is_empty() && outcome.warnings.is_empty(), "{name}: {:?} {:?}", outcome.errors, outcome.warnings);
-    assert_eq!(outcome.frames.iter().map(|f| f.index).collect::<Vec<_>>(), (0..count as u64).collect::<Vec<_>>(), "{name}");
+    assert!(
+        outcome.errors.is_empty() && outcome.warnings.is_empty(),
+        "{name}: {:?} {:?}",
+        outcome.errors,
+        outcome.warnings
+    );
+    assert_eq!(
+        outcome.frames.iter().map(|f| f.index).collect::<Vec<_>>(),
+        (0..count as u64).collect::<Vec<_>>(),
+        "{name}"
+    );
 }
 
 const SYNC: usize = 188;
 
 /// The parts of a file of joined recordings: each begins with the table of services (stream 17) that FFmpeg writes first.
 fn parts(whole: &[u8]) -> Vec<&[u8]> {
-    let starts: Vec<usize> = (0..whole.len()).step_by(SYNC).filter(|&at| whole[at + 1..at + 3] == [0x40, 0x11]).collect();
-    starts.iter().zip(starts[1..].iter().chain([&whole.len()])).map(|(&from, &to)| &whole[from..to]).collect()
+    let starts: Vec<usize> = (0..whole.len())
+        .step_by(SYNC)
+        .filter(|&at| whole[at + 1..at + 3] == [0x40, 0x11])
+        .collect();
+    starts
+        .iter()
+        .zip(starts[1..].iter().chain([&whole.len()]))
+        .map(|(&from, &to)| &whole[from..to])
+        .collect()
 }
 
 #[test]
 fn joined_transport_streams_lose_no_frame() {
     let folder = tempfile::tempdir().unwrap();
-    assert_clean(&decoded(&media("cases/h264_joined.ts"), 0), 50, "h264_joined.ts");
+    assert_clean(
+        &decoded(&media("cases/h264_joined.ts"), 0),
+        50,
+        "h264_joined.ts",
+    );
     for name in ["joined_h264.ts", "joined_hevc.ts", "joined_mpeg2.ts"] {
         let joined = decoded(&media(name), 0);
         assert_clean(&joined, 24, name);
@@ -86,7 +128,12 @@ fn joined_transport_streams_lose_no_frame() {
         }
         assert_eq!(joined.frames.len(), alone.len());
         for (a, b) in joined.frames.iter().zip(&alone) {
-            assert_eq!(a.image().unwrap(), b.image().unwrap(), "{name}, frame {}", a.index);
+            assert_eq!(
+                a.image().unwrap(),
+                b.image().unwrap(),
+                "{name}, frame {}",
+                a.index
+            );
         }
     }
 }
@@ -98,26 +145,54 @@ fn a_transport_stream_that_lacks_packets_says_so() {
         let whole = fs::read(media(name)).unwrap();
         // A packet of the picture's stream (256) that begins nothing, in the second part.
         let from = parts(&whole)[0].len();
-        let at = (from..).step_by(SYNC).find(|&at| whole[at + 1..at + 3] == [0x01, 0x00]).unwrap();
+        let at = (from..)
+            .step_by(SYNC)
+            .find(|&at| whole[at + 1..at + 3] == [0x01, 0x00])
+            .unwrap();
         let path = folder.path().join(name);
         fs::write(&path, [&whole[..at], &whole[at + SYNC..]].concat()).unwrap();
         let outcome = decoded(&path, 0);
-        assert!(!outcome.errors.is_empty() && outcome.frames.len() < 24, "{name}: {:?}", outcome.errors);
-        assert!(outcome.errors.iter().all(|e| (6..12).contains(&e.frame.unwrap())), "{name}: {:?}", outcome.errors);
+        assert!(
+            !outcome.errors.is_empty() && outcome.frames.len() < 24,
+            "{name}: {:?}",
+            outcome.errors
+        );
+        assert!(
+            outcome
+                .errors
+                .iter()
+                .all(|e| (6..12).contains(&e.frame.unwrap())),
+            "{name}: {:?}",
+            outcome.errors
+        );
     }
 }
 
 /// Numbers that look like chance, the same in every run.
 fn numbers(seed: u64) -> impl Iterator<Item = usize> {
-    let next = |n: &u64| Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-    std::iter::successors(Some(seed), next).skip(1).map(|n| (n >> 20) as usize)
+    let next = |n: &u64| {
+        Some(
+            n.wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407),
+        )
+    };
+    std::iter::successors(Some(seed), next)
+        .skip(1)
+        .map(|n| (n >> 20) as usize)
 }
 
 #[test]
 fn damage_gives_the_same_frames_and_errors_on_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
     let mut damaged = 0;
-    for name in ["moving_h264.mp4", "joined_h264.ts", "joined_mpeg2.ts", "mpeg4.avi", "vp9.webm", "ends.ivf"] {
+    for name in [
+        "moving_h264.mp4",
+        "joined_h264.ts",
+        "joined_mpeg2.ts",
+        "mpeg4.avi",
+        "vp9.webm",
+        "ends.ivf",
+    ] {
         let whole = fs::read(media(name)).unwrap();
         for seed in 0..3 {
             let mut bytes = whole.clone();
@@ -134,9 +209,21 @@ fn damage_gives_the_same_frames_and_errors_on_any_number_of_threads() {
             for threads in [0, 2, 3, 4, 8, 4] {
                 let several = decoded(&path, threads);
                 let ((frames, errors, warnings), one) = (several.facts(), one.facts());
-                assert_eq!((&errors, &warnings), (&one.1, &one.2), "{name}, seed {seed}, {threads} threads");
-                let differ: Vec<u64> = frames.iter().zip(&one.0).filter(|(a, b)| a != b).map(|(a, _)| a.0).collect();
-                assert!(differ.is_empty() && frames.len() == one.0.len(), "{name}, seed {seed}, {threads} threads: {differ:?}");
+                assert_eq!(
+                    (&errors, &warnings),
+                    (&one.1, &one.2),
+                    "{name}, seed {seed}, {threads} threads"
+                );
+                let differ: Vec<u64> = frames
+                    .iter()
+                    .zip(&one.0)
+                    .filter(|(a, b)| a != b)
+                    .map(|(a, _)| a.0)
+                    .collect();
+                assert!(
+                    differ.is_empty() && frames.len() == one.0.len(),
+                    "{name}, seed {seed}, {threads} threads: {differ:?}"
+                );
             }
         }
     }
@@ -160,7 +247,10 @@ fn damage_that_the_decoder_conceals_is_a_warning() {
         let outcome = decoded(&path, 0);
         if outcome.errors.is_empty() && !outcome.warnings.is_empty() {
             let text = outcome.warnings[0].to_string();
-            assert!(text.contains("frame ") && text.contains("the decoder concealed it"), "{text}");
+            assert!(
+                text.contains("frame ") && text.contains("the decoder concealed it"),
+                "{text}"
+            );
             concealed += 1;
         }
     }
@@ -195,13 +285,23 @@ fn every_container_tells_that_it_was_cut() {
         let bytes = fs::read(media(name)).unwrap();
         let mut most = 0;
         // In these, what is left may hold all of the pictures.
-        let in_one = ["ends_fragments.mp4", "ends.ogv", "ends_live.mkv", "ends.wmv"].contains(&name);
+        let in_one = [
+            "ends_fragments.mp4",
+            "ends.ogv",
+            "ends_live.mkv",
+            "ends.wmv",
+        ]
+        .contains(&name);
         for percent in (15..100).step_by(7) {
             let path = folder.path().join(name);
             // Not between two packets of a transport stream, nor after a unit of AV1 (one ends at byte 320), where nothing tells.
             let length = bytes.len() * percent / 100;
-            let length =
-                length + usize::from(length.is_multiple_of(188) || length.is_multiple_of(192) || (name == "ends.obu" && length == 320));
+            let length = length
+                + usize::from(
+                    length.is_multiple_of(188)
+                        || length.is_multiple_of(192)
+                        || (name == "ends.obu" && length == 320),
+                );
             fs::write(&path, &bytes[..length]).unwrap();
             let cut = decoded(&path, 0);
             let at = format!("{name} at {percent}%: {:?}", cut.errors);
@@ -211,18 +311,34 @@ fn every_container_tells_that_it_was_cut() {
             // The picture that was cut in two may be an error of its own before that.
             let tells = |text: &str| text.contains("ends early") || cut.frames.is_empty();
             let texts: Vec<String> = cut.errors.iter().map(ToString::to_string).collect();
-            let (last, before) = texts.split_last().map_or((true, &[][..]), |(last, before)| (tells(last), before));
-            assert!(last && before.len() <= 1 && before.iter().all(|text| text.ends_with("is damaged")), "{at}");
-            assert!(cut.frames.len() < whole.frames.len() || percent > 90 || in_one, "{at}");
+            let (last, before) = texts
+                .split_last()
+                .map_or((true, &[][..]), |(last, before)| (tells(last), before));
+            assert!(
+                last && before.len() <= 1 && before.iter().all(|text| text.ends_with("is damaged")),
+                "{at}"
+            );
+            assert!(
+                cut.frames.len() < whole.frames.len() || percent > 90 || in_one,
+                "{at}"
+            );
             for (a, b) in cut.frames.iter().zip(&whole.frames) {
-                assert_eq!((a.index, a.image().unwrap()), (b.index, b.image().unwrap()), "{at}");
+                assert_eq!(
+                    (a.index, a.image().unwrap()),
+                    (b.index, b.image().unwrap()),
+                    "{at}"
+                );
             }
             most = most.max(cut.frames.len());
         }
         assert!(most > whole.frames.len() / 2 || in_one, "{name}: {most}");
     }
     let cut = decoded(&media("cases/60.gif"), 0);
-    assert!(cut.errors.len() == 1 && !cut.frames.is_empty(), "{:?}", cut.errors);
+    assert!(
+        cut.errors.len() == 1 && !cut.frames.is_empty(),
+        "{:?}",
+        cut.errors
+    );
 }
 
 /// Where the cut is between packets, and the last picture may or may not be all there, that is said.
@@ -235,7 +351,9 @@ fn a_transport_stream_that_may_lack_its_end_is_a_warning_or_an_error() {
     let path = folder.path().join("aligned.ts");
     let part = parts(&whole)[0].len();
     // After a packet that begins a picture of more than one packet.
-    let at = (0..part).step_by(SYNC).find(|&at| whole[at + 1..at + 3] == [0x41, 0] && whole[at + SYNC + 1..at + SYNC + 3] == [0x01, 0]);
+    let at = (0..part).step_by(SYNC).find(|&at| {
+        whole[at + 1..at + 3] == [0x41, 0] && whole[at + SYNC + 1..at + SYNC + 3] == [0x01, 0]
+    });
     fs::write(&path, &whole[..at.unwrap() + SYNC]).unwrap();
     let outcome = decoded(&path, 0);
     assert!(!outcome.errors.is_empty() || !outcome.warnings.is_empty());

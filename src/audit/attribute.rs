@@ -38,15 +38,25 @@ impl Attributed {
 /// frame; their stage is the one they were captured in, by `node_stages`, else the launch's. A copy is announced if its work is an
 /// announced move of the same direction and bytes, each for one copy. A copy to pageable memory makes the host wait: there is a wait
 /// beside it where the records have none.
-pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMap<u64, Stage>) -> Vec<Attributed> {
+pub fn attribute(
+    activities: Vec<Activity>,
+    works: &Works,
+    node_stages: &BTreeMap<u64, Stage>,
+) -> Vec<Attributed> {
     let (mut ids, mut calls, mut waited) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-    for activity in activities.iter().filter(|activity| activity.correlation != 0) {
+    for activity in activities
+        .iter()
+        .filter(|activity| activity.correlation != 0)
+    {
         match &activity.what {
             What::External { id } => {
                 ids.insert(activity.correlation, *id);
             }
             What::Call { name, .. } => {
-                calls.insert(activity.correlation, (name.clone(), activity.start, activity.end));
+                calls.insert(
+                    activity.correlation,
+                    (name.clone(), activity.start, activity.end),
+                );
             }
             What::Wait { .. } => {
                 waited.insert(activity.correlation);
@@ -56,37 +66,60 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
     }
     let frames = frame_starts(works);
     let decodes = (1..).zip(&works.works).filter(|(_, work)| work.decodes);
-    let pictures: BTreeMap<u64, u64> = decodes.zip(1..).map(|((id, _), picture)| (id, picture)).collect();
+    let pictures: BTreeMap<u64, u64> = decodes
+        .zip(1..)
+        .map(|((id, _), picture)| (id, picture))
+        .collect();
     let implied: Vec<Activity> = activities
         .iter()
         .filter(|copy| waits_for_pageable(copy) && !waited.contains(&copy.correlation))
         .filter_map(|copy| {
-            let (_, start, end) = calls.get(&copy.correlation).filter(|(call, ..)| !waits(call))?;
-            let what = What::Wait { kind: WaitKind::PageableCopy };
-            Some(Activity { what, start: *start, end: *end, ..copy.clone() })
+            let (_, start, end) = calls
+                .get(&copy.correlation)
+                .filter(|(call, ..)| !waits(call))?;
+            let what = What::Wait {
+                kind: WaitKind::PageableCopy,
+            };
+            Some(Activity {
+                what,
+                start: *start,
+                end: *end,
+                ..copy.clone()
+            })
         })
         .collect();
     let mut used = BTreeSet::new();
-    let kept = activities.into_iter().filter(|activity| match &activity.what {
-        What::External { .. } => false,
-        // A wait's own record says more than the call; runtime calls share the id of the driver's.
-        What::Call { name, .. } => keeps_call(name) && (!waits(name) || waited.insert(activity.correlation)),
-        What::Wait { .. } => !calls.get(&activity.correlation).is_some_and(|(call, ..)| asks_only(call)),
-        _ => true,
-    });
+    let kept = activities
+        .into_iter()
+        .filter(|activity| match &activity.what {
+            What::External { .. } => false,
+            // A wait's own record says more than the call; runtime calls share the id of the driver's.
+            What::Call { name, .. } => {
+                keeps_call(name) && (!waits(name) || waited.insert(activity.correlation))
+            }
+            What::Wait { .. } => !calls
+                .get(&activity.correlation)
+                .is_some_and(|(call, ..)| asks_only(call)),
+            _ => true,
+        });
     kept.chain(implied)
         .map(|activity| {
             let id = ids.get(&activity.correlation).copied();
             let work = id.and_then(|id| works.of(id));
             let announced = match (&activity.what, work.and_then(|work| work.moved)) {
-                (What::Copy { way, bytes, .. }, Some(moved)) if activity.graph_node == 0 && fits(*way, *bytes, &moved) => {
+                (What::Copy { way, bytes, .. }, Some(moved))
+                    if activity.graph_node == 0 && fits(*way, *bytes, &moved) =>
+                {
                     id.filter(|id| used.insert(*id)).map(|_| moved)
                 }
                 (What::Wait { .. }, moved) => moved,
                 (What::Call { name, .. }, moved) if waits(name) => moved,
                 _ => None,
             };
-            let stage = node_stages.get(&activity.graph_node).copied().or(work.map(|work| work.stage));
+            let stage = node_stages
+                .get(&activity.graph_node)
+                .copied()
+                .or(work.map(|work| work.stage));
             let call = calls.get(&activity.correlation);
             let frame = match (work, call) {
                 // A thread that works ahead may know no frame.
@@ -97,14 +130,28 @@ pub fn attribute(activities: Vec<Activity>, works: &Works, node_stages: &BTreeMa
             };
             let call = call.map(|(name, ..)| name.clone());
             let picture = id.and_then(|id| pictures.get(&id)).copied();
-            Attributed { activity, stage, frame, announced, picture, call }
+            Attributed {
+                activity,
+                stage,
+                frame,
+                announced,
+                picture,
+                call,
+            }
         })
         .collect()
 }
 
 /// Whether it is a copy that returns to the host only when it is done. Nodes of graphs are no calls of the host.
 fn waits_for_pageable(activity: &Activity) -> bool {
-    let to_pageable = matches!(activity.what, What::Copy { way: CopyWay::DeviceToHost, to: MemoryKind::Pageable, .. });
+    let to_pageable = matches!(
+        activity.what,
+        What::Copy {
+            way: CopyWay::DeviceToHost,
+            to: MemoryKind::Pageable,
+            ..
+        }
+    );
     to_pageable && activity.graph_node == 0
 }
 
@@ -126,8 +173,17 @@ fn frame_starts(works: &Works) -> Vec<(u64, Option<u64>)> {
             *start = (*start).min(work.start);
         }
     }
-    let end = works.beyond.or_else(|| works.works.iter().map(|work| work.end.saturating_add(1)).max());
-    let mut by_time: Vec<(u64, Option<u64>)> = starts.into_iter().map(|(frame, start)| (start, Some(frame))).collect();
+    let end = works.beyond.or_else(|| {
+        works
+            .works
+            .iter()
+            .map(|work| work.end.saturating_add(1))
+            .max()
+    });
+    let mut by_time: Vec<(u64, Option<u64>)> = starts
+        .into_iter()
+        .map(|(frame, start)| (start, Some(frame)))
+        .collect();
     by_time.extend(end.map(|end| (end, None)));
     by_time.sort_unstable_by_key(|(start, _)| *start);
     by_time
@@ -135,14 +191,27 @@ fn frame_starts(works: &Works) -> Vec<(u64, Option<u64>)> {
 
 fn frame_at(starts: &[(u64, Option<u64>)], time: u64) -> Option<u64> {
     let after = starts.partition_point(|(start, _)| *start <= time);
-    after.checked_sub(1).and_then(|at| starts.get(at)).and_then(|(_, frame)| *frame)
+    after
+        .checked_sub(1)
+        .and_then(|at| starts.get(at))
+        .and_then(|(_, frame)| *frame)
 }
 
 /// Whether a call makes the host wait for the device, whatever its arguments.
 pub(super) fn waits(call: &str) -> bool {
-    const WAITING: [&str; 4] = ["StreamSynchronize", "CtxSynchronize", "EventSynchronize", "DeviceSynchronize"];
-    let copies = call.contains("Memcpy") && !call.contains("Async") && !call.contains("Graph") && !call.contains("Node");
-    let frees = matches!(call, "cuMemFree" | "cuMemFree_v2" | "cuMemFreeHost") || call.starts_with("cudaFree_") || call == "cudaFree";
+    const WAITING: [&str; 4] = [
+        "StreamSynchronize",
+        "CtxSynchronize",
+        "EventSynchronize",
+        "DeviceSynchronize",
+    ];
+    let copies = call.contains("Memcpy")
+        && !call.contains("Async")
+        && !call.contains("Graph")
+        && !call.contains("Node");
+    let frees = matches!(call, "cuMemFree" | "cuMemFree_v2" | "cuMemFreeHost")
+        || call.starts_with("cudaFree_")
+        || call == "cudaFree";
     copies || frees || WAITING.iter().any(|part| call.contains(part))
 }
 
@@ -158,7 +227,9 @@ pub(super) fn launches_graph(call: &str) -> bool {
 
 /// Whether a call loads code.
 pub(super) fn loads_code(call: &str) -> bool {
-    ["ModuleLoad", "LibraryLoad"].iter().any(|part| call.contains(part))
+    ["ModuleLoad", "LibraryLoad"]
+        .iter()
+        .any(|part| call.contains(part))
 }
 
 /// Whether a call matters by itself.

@@ -66,18 +66,28 @@ pub struct Finding {
 
 /// Judges the activities of the frames in `steady`, in order of time.
 pub fn classify(attributed: &[Attributed], steady: &Range<u64>) -> Vec<Finding> {
-    let of_steady = |(_, a): &(usize, &Attributed)| a.frame.is_some_and(|frame| steady.contains(&frame));
-    let mut in_time: Vec<(usize, &Attributed)> = attributed.iter().enumerate().filter(of_steady).collect();
+    let of_steady =
+        |(_, a): &(usize, &Attributed)| a.frame.is_some_and(|frame| steady.contains(&frame));
+    let mut in_time: Vec<(usize, &Attributed)> =
+        attributed.iter().enumerate().filter(of_steady).collect();
     in_time.sort_by_key(|(_, a)| a.activity.start);
     // What a frame may do once.
     let (mut once, waits) = (BTreeSet::new(), decoder_waits(attributed));
-    in_time.into_iter().filter_map(|(at, a)| judge(a, &mut once, waits.contains(&at))).collect()
+    in_time
+        .into_iter()
+        .filter_map(|(at, a)| judge(a, &mut once, waits.contains(&at)))
+        .collect()
 }
 
 fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, decoder_waits: bool) -> Option<Finding> {
     let frame = a.frame?;
     let (kind, host_memory, bytes) = match &a.activity.what {
-        What::Copy { way, from, to, bytes } => {
+        What::Copy {
+            way,
+            from,
+            to,
+            bytes,
+        } => {
             let host = match way {
                 CopyWay::HostToDevice => Some(*from),
                 CopyWay::DeviceToHost => Some(*to),
@@ -85,27 +95,53 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, decoder_waits: bool) 
             };
             (Kind::Copy(*way), host, *bytes)
         }
-        What::Wait { kind: WaitKind::StreamForEvent } => return None,
+        What::Wait {
+            kind: WaitKind::StreamForEvent,
+        } => return None,
         What::Wait { .. } => (Kind::HostWait, None, 0),
-        What::Memory { allocation: true, bytes, .. } => (Kind::Allocation, None, *bytes),
+        What::Memory {
+            allocation: true,
+            bytes,
+            ..
+        } => (Kind::Allocation, None, *bytes),
         What::Call { name, .. } if attribute::waits(name) => (Kind::HostWait, None, 0),
         What::Call { name, .. } if attribute::loads_code(name) => (Kind::LoadedCode, None, 0),
         _ => return None,
     };
-    let kind = if kind == Kind::HostWait && decoder_waits { Kind::DecoderWait } else { kind };
+    let kind = if kind == Kind::HostWait && decoder_waits {
+        Kind::DecoderWait
+    } else {
+        kind
+    };
     let (class, reason) = match kind {
-        Kind::Copy(way @ (CopyWay::HostToDevice | CopyWay::DeviceToHost)) => crossing(a, way, host_memory, frame, once),
+        Kind::Copy(way @ (CopyWay::HostToDevice | CopyWay::DeviceToHost)) => {
+            crossing(a, way, host_memory, frame, once)
+        }
         Kind::Copy(CopyWay::DeviceToDevice) => (Class::Moderate, "staging on the device"),
         Kind::Copy(CopyWay::PeerToPeer) => (Class::Moderate, "between devices"),
         Kind::Copy(CopyWay::HostToHost) => (Class::Moderate, "within the host, by the driver"),
-        Kind::Copy(CopyWay::Unknown) => (Class::Critical, "a copy of which the driver does not say from where to where"),
+        Kind::Copy(CopyWay::Unknown) => (
+            Class::Critical,
+            "a copy of which the driver does not say from where to where",
+        ),
         Kind::HostWait => match a.stage {
-            Some(Stage::Pack) if once.insert((frame, kind)) => (Class::Legitimate, "waits for the result"),
-            Some(Stage::Pack) => (Class::Critical, "more than one wait for the result of a frame"),
+            Some(Stage::Pack) if once.insert((frame, kind)) => {
+                (Class::Legitimate, "waits for the result")
+            }
+            Some(Stage::Pack) => (
+                Class::Critical,
+                "more than one wait for the result of a frame",
+            ),
             Some(_) => (Class::Critical, "the host waits between source and result"),
-            None => (Class::Critical, "unaccounted: the host waits outside of all stages"),
+            None => (
+                Class::Critical,
+                "unaccounted: the host waits outside of all stages",
+            ),
         },
-        Kind::DecoderWait => (Class::Legitimate, "the video decoder waits for a picture, before there is a frame"),
+        Kind::DecoderWait => (
+            Class::Legitimate,
+            "the video decoder waits for a picture, before there is a frame",
+        ),
         Kind::Allocation => (Class::Moderate, "allocation in steady state"),
         Kind::LoadedCode => (Class::Moderate, "code loaded in steady state"),
     };
@@ -114,8 +150,22 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, decoder_waits: bool) 
         (None, Some(call)) => call.clone(),
         (None, None) => String::new(),
     };
-    let (start, accounted) = (a.activity.start, a.announced.is_some() || kind == Kind::DecoderWait);
-    Some(Finding { class, kind, host_memory, stage: a.stage, frame, bytes, start, place, accounted, reason })
+    let (start, accounted) = (
+        a.activity.start,
+        a.announced.is_some() || kind == Kind::DecoderWait,
+    );
+    Some(Finding {
+        class,
+        kind,
+        host_memory,
+        stage: a.stage,
+        frame,
+        bytes,
+        start,
+        place,
+        accounted,
+        reason,
+    })
 }
 
 /// Pictures that a decoder may have ready before they are asked for.
@@ -128,8 +178,14 @@ fn decoder_waits(attributed: &[Attributed]) -> BTreeSet<usize> {
         What::Call { name, .. } => attribute::waits(name),
         _ => false,
     };
-    let of_pictures = |(at, a): (usize, &Attributed)| Some((a.activity.start, at, a.picture.filter(|_| waits(a))?));
-    let mut in_time: Vec<(u64, usize, u64)> = attributed.iter().enumerate().filter_map(of_pictures).collect();
+    let of_pictures = |(at, a): (usize, &Attributed)| {
+        Some((a.activity.start, at, a.picture.filter(|_| waits(a))?))
+    };
+    let mut in_time: Vec<(u64, usize, u64)> = attributed
+        .iter()
+        .enumerate()
+        .filter_map(of_pictures)
+        .collect();
     in_time.sort_unstable();
     let mut allowed = BTreeSet::new();
     for (_, at, picture) in in_time {
@@ -141,9 +197,19 @@ fn decoder_waits(attributed: &[Attributed]) -> BTreeSet<usize> {
 }
 
 /// A copy between host and device.
-fn crossing(a: &Attributed, way: CopyWay, host: Option<MemoryKind>, frame: u64, once: &mut BTreeSet<(u64, Kind)>) -> (Class, &'static str) {
+fn crossing(
+    a: &Attributed,
+    way: CopyWay,
+    host: Option<MemoryKind>,
+    frame: u64,
+    once: &mut BTreeSet<(u64, Kind)>,
+) -> (Class, &'static str) {
     let Some(moved) = &a.announced else {
-        let reason = if a.in_graph() { "unaccounted: a node of a captured graph" } else { "unaccounted: not announced by the engine" };
+        let reason = if a.in_graph() {
+            "unaccounted: a node of a captured graph"
+        } else {
+            "unaccounted: not announced by the engine"
+        };
         return (Class::Critical, reason);
     };
     match host {
@@ -157,11 +223,18 @@ fn crossing(a: &Attributed, way: CopyWay, host: Option<MemoryKind>, frame: u64, 
     };
     match (moved.stage == allowed, way) {
         (true, _) if once.insert((frame, Kind::Copy(way))) => {
-            let reason = if way == CopyWay::HostToDevice { "the frame's upload" } else { "the packed result" };
+            let reason = if way == CopyWay::HostToDevice {
+                "the frame's upload"
+            } else {
+                "the packed result"
+            };
             (Class::Legitimate, reason)
         }
         (true, CopyWay::HostToDevice) => (Class::Critical, "more than one upload of a frame"),
-        (true, _) => (Class::Critical, "more than one copy of the result of a frame"),
+        (true, _) => (
+            Class::Critical,
+            "more than one copy of the result of a frame",
+        ),
         (false, _) => (Class::Critical, "between source and result"),
     }
 }
@@ -198,30 +271,50 @@ pub struct Row {
 
 /// Findings as rows, worst first; `frames` is the number of steady-state frames.
 pub fn rows(findings: &[Finding], frames: u64) -> Vec<Row> {
-    type Key<'a> = (Class, Kind, Option<Stage>, Option<MemoryKind>, &'a str, bool, &'static str);
+    type Key<'a> = (
+        Class,
+        Kind,
+        Option<Stage>,
+        Option<MemoryKind>,
+        &'a str,
+        bool,
+        &'static str,
+    );
     let mut groups: BTreeMap<Key<'_>, (BTreeSet<u64>, u64, u64)> = BTreeMap::new();
     for f in findings {
-        let group = groups.entry((f.class, f.kind, f.stage, f.host_memory, &f.place, f.accounted, f.reason)).or_default();
+        let group = groups
+            .entry((
+                f.class,
+                f.kind,
+                f.stage,
+                f.host_memory,
+                &f.place,
+                f.accounted,
+                f.reason,
+            ))
+            .or_default();
         group.0.insert(f.frame);
         group.1 += 1;
         group.2 = group.2.saturating_add(f.bytes);
     }
     let each = |n: u64| n as f64 / frames.max(1) as f64;
-    let row =
-        |((class, kind, stage, host_memory, place, accounted, reason), (of, count, bytes)): (Key<'_>, (BTreeSet<u64>, u64, u64))| Row {
-            class,
-            kind,
-            stage: stage_name(stage),
-            host_memory,
-            frames: of.len() as u64,
-            first_frame: of.first().copied().unwrap_or_default(),
-            count,
-            per_frame: each(count),
-            bytes_per_frame: each(bytes),
-            accounted,
-            place: place.to_owned(),
-            reason: reason.to_owned(),
-        };
+    let row = |(
+        (class, kind, stage, host_memory, place, accounted, reason),
+        (of, count, bytes),
+    ): (Key<'_>, (BTreeSet<u64>, u64, u64))| Row {
+        class,
+        kind,
+        stage: stage_name(stage),
+        host_memory,
+        frames: of.len() as u64,
+        first_frame: of.first().copied().unwrap_or_default(),
+        count,
+        per_frame: each(count),
+        bytes_per_frame: each(bytes),
+        accounted,
+        place: place.to_owned(),
+        reason: reason.to_owned(),
+    };
     groups.into_iter().map(row).collect()
 }
 
@@ -251,7 +344,9 @@ pub fn chains(findings: &[Finding]) -> Vec<Chain> {
     // By stages: frames, bytes down, bytes up.
     type Chains = BTreeMap<(Option<Stage>, Option<Stage>), (BTreeSet<u64>, u64, u64)>;
     let mut by_frame: BTreeMap<u64, Vec<&Finding>> = BTreeMap::new();
-    findings.iter().for_each(|f| by_frame.entry(f.frame).or_default().push(f));
+    findings
+        .iter()
+        .for_each(|f| by_frame.entry(f.frame).or_default().push(f));
     let mut found = Chains::new();
     for (frame, mut of_frame) in by_frame {
         of_frame.sort_by_key(|f| f.start);
@@ -259,7 +354,10 @@ pub fn chains(findings: &[Finding]) -> Vec<Chain> {
         for f in of_frame {
             match f.kind {
                 Kind::Copy(CopyWay::DeviceToHost) => {
-                    down = Some((f.stage, down.map_or(0, |(_, bytes)| bytes).saturating_add(f.bytes)));
+                    down = Some((
+                        f.stage,
+                        down.map_or(0, |(_, bytes)| bytes).saturating_add(f.bytes),
+                    ));
                 }
                 Kind::Copy(CopyWay::HostToDevice) if f.stage != Some(Stage::Decode) => {
                     if let Some((stage, bytes)) = down.take() {

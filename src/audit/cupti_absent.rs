@@ -8,7 +8,9 @@ pub(crate) enum Session {}
 
 impl Session {
     pub(crate) fn start() -> Result<Self, AuditError> {
-        Err(AuditError::NoCupti("this build has no CUDA support".to_owned()))
+        Err(AuditError::NoCupti(
+            "this build has no CUDA support".to_owned(),
+        ))
     }
 
     pub(crate) fn ids() -> Box<dyn Ids> {

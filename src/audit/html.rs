@@ -4,7 +4,9 @@ use super::{
     plot,
     report::{AuditReport, ModeReport},
     series::Sample,
-    table::{before_and_after, bound, bytes, class_name, compared_rows, kind_name, measured, memory_name},
+    table::{
+        before_and_after, bound, bytes, class_name, compared_rows, kind_name, measured, memory_name,
+    },
     verdict::{Holds, Verdict},
 };
 use crate::text::counted;
@@ -26,7 +28,11 @@ figure{margin:1rem 0}svg{width:100%;max-width:720px;height:auto}svg text{font-si
 /// The audit as a page; drift is plotted where there are samples.
 pub fn to_html(report: &AuditReport) -> String {
     let verdict = report.verdict.name();
-    let class = if report.verdict == Verdict::NotProven { "not-proven" } else { verdict };
+    let class = if report.verdict == Verdict::NotProven {
+        "not-proven"
+    } else {
+        verdict
+    };
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width\"/>\
          <title>ultramotion audit: {verdict}</title><style>{STYLE}</style></head>\n<body>\n\
@@ -48,7 +54,9 @@ pub fn to_html(report: &AuditReport) -> String {
     let (before, after) = before_and_after(report);
     if let Some(before) = before {
         let rows = compared_rows(before, after);
-        let rows = rows.iter().map(|[name, before, after]| vec![text(name), number(before), number(after)]);
+        let rows = rows
+            .iter()
+            .map(|[name, before, after]| vec![text(name), number(before), number(after)]);
         let head = ["", before.mode.name(), after.mode.name()];
         let _ = write!(out, "<h2>Comparison</h2>\n{}", table(&head, &[1, 2], rows));
         out.push_str(&mode(before));
@@ -66,9 +74,22 @@ fn kpis(report: &AuditReport) -> String {
             Holds::NotObserved => ("not-observed", "not observed"),
         };
         let option = format!("<td><code>{}</code></td>", escape(&kpi.option));
-        vec![text(&kpi.name), number(&measured(kpi)), number(&bound(kpi)), format!("<td class=\"{class}\">{holds}</td>"), option]
+        vec![
+            text(&kpi.name),
+            number(&measured(kpi)),
+            number(&bound(kpi)),
+            format!("<td class=\"{class}\">{holds}</td>"),
+            option,
+        ]
     });
-    format!("<h2>Bounds</h2>\n{}", table(&["figure", "measured", "bound", "holds", "option"], &[1, 2], rows))
+    format!(
+        "<h2>Bounds</h2>\n{}",
+        table(
+            &["figure", "measured", "bound", "holds", "option"],
+            &[1, 2],
+            rows
+        )
+    )
 }
 
 fn mode(report: &ModeReport) -> String {
@@ -86,16 +107,47 @@ fn mode(report: &ModeReport) -> String {
         report.problems
     );
     if let Some(observed) = &report.observed {
-        let _ = writeln!(out, "<p>{}: {}, {} lost.</p>", escape(&observed.profiler), counted(observed.records, "record"), observed.dropped);
+        let _ = writeln!(
+            out,
+            "<p>{}: {}, {} lost.</p>",
+            escape(&observed.profiler),
+            counted(observed.records, "record"),
+            observed.dropped
+        );
         let rows = observed.rows.iter().map(|row| {
             let class = class_name(row.class);
             let class = format!("<td class=\"{class}\">{class}</td>");
-            let place = format!("<td>{}<br/><code>{}</code></td>", escape(&row.reason), escape(&row.place));
-            let (each, size) = (number(&format!("{:.2}", row.per_frame)), number(&bytes(row.bytes_per_frame)));
+            let place = format!(
+                "<td>{}<br/><code>{}</code></td>",
+                escape(&row.reason),
+                escape(&row.place)
+            );
+            let (each, size) = (
+                number(&format!("{:.2}", row.per_frame)),
+                number(&bytes(row.bytes_per_frame)),
+            );
             let frames = number(&row.frames.to_string());
-            vec![class, text(kind_name(row.kind)), text(&row.stage), text(memory_name(row.host_memory)), frames, each, size, place]
+            vec![
+                class,
+                text(kind_name(row.kind)),
+                text(&row.stage),
+                text(memory_name(row.host_memory)),
+                frames,
+                each,
+                size,
+                place,
+            ]
         });
-        let head = ["class", "what", "stage", "memory", "frames", "a frame", "bytes a frame", "why; where"];
+        let head = [
+            "class",
+            "what",
+            "stage",
+            "memory",
+            "frames",
+            "a frame",
+            "bytes a frame",
+            "why; where",
+        ];
         out.push_str(&table(&head, &[4, 5, 6], rows));
         for chain in &observed.chains {
             let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
@@ -109,39 +161,85 @@ fn mode(report: &ModeReport) -> String {
             );
         }
         let rows = observed.stages.iter().map(|stage| {
-            let (kernels, ms) = (format!("{:.1}", stage.kernels), format!("{:.3}", stage.device_ms));
-            vec![text(&stage.stage), number(&kernels), number(&ms), number(&stage.critical.to_string())]
+            let (kernels, ms) = (
+                format!("{:.1}", stage.kernels),
+                format!("{:.3}", stage.device_ms),
+            );
+            vec![
+                text(&stage.stage),
+                number(&kernels),
+                number(&ms),
+                number(&stage.critical.to_string()),
+            ]
         });
-        out.push_str(&table(&["stage", "kernels a frame", "ms on the device", "critical"], &[1, 2, 3], rows));
+        out.push_str(&table(
+            &["stage", "kernels a frame", "ms on the device", "critical"],
+            &[1, 2, 3],
+            rows,
+        ));
     }
     if !report.graphs.is_empty() {
         let rows = report.graphs.iter().map(|graph| {
-            let counts = [graph.nodes, graph.kernels, graph.host_copies, graph.device_copies, graph.host_functions];
-            std::iter::once(text(&graph.stage)).chain(counts.iter().map(|n| number(&n.to_string()))).collect()
+            let counts = [
+                graph.nodes,
+                graph.kernels,
+                graph.host_copies,
+                graph.device_copies,
+                graph.host_functions,
+            ];
+            std::iter::once(text(&graph.stage))
+                .chain(counts.iter().map(|n| number(&n.to_string())))
+                .collect()
         });
-        let head = ["graph captured in", "nodes", "kernels", "host copies", "device copies", "host functions"];
+        let head = [
+            "graph captured in",
+            "nodes",
+            "kernels",
+            "host copies",
+            "device copies",
+            "host functions",
+        ];
         out.push_str(&table(&head, &[1, 2, 3, 4, 5], rows));
     }
     let rows = report.announced.iter().map(|a| {
         let way = kind_name(super::classify::Kind::Copy(a.direction));
         let place = format!("<td><code>{}</code></td>", escape(&a.place));
-        vec![text(&a.stage), text(way), number(&format!("{:.2}", a.per_frame)), number(&bytes(a.bytes_per_frame)), place]
+        vec![
+            text(&a.stage),
+            text(way),
+            number(&format!("{:.2}", a.per_frame)),
+            number(&bytes(a.bytes_per_frame)),
+            place,
+        ]
     });
-    let head = ["announced by the engine", "direction", "a frame", "bytes a frame", "where"];
+    let head = [
+        "announced by the engine",
+        "direction",
+        "a frame",
+        "bytes a frame",
+        "where",
+    ];
     out.push_str(&table(&head, &[2, 3], rows));
     out.push_str(&plots(&report.samples));
     out
 }
 
 fn plots(samples: &[Sample]) -> String {
-    let series =
-        |pick: fn(&Sample) -> Option<f64>| -> Vec<(f64, f64)> { samples.iter().filter_map(|s| Some((s.seconds, pick(s)?))).collect() };
+    let series = |pick: fn(&Sample) -> Option<f64>| -> Vec<(f64, f64)> {
+        samples
+            .iter()
+            .filter_map(|s| Some((s.seconds, pick(s)?)))
+            .collect()
+    };
     let all = [
         plot::line("Device memory", "MiB", &series(|s| s.device_mb)),
         plot::line("Host memory", "MiB", &series(|s| s.host_mb)),
         plot::line("Latency", "ms", &series(|s| Some(s.latency_ms))),
     ];
-    all.into_iter().flatten().flat_map(|plot| [plot, "\n".to_owned()]).collect()
+    all.into_iter()
+        .flatten()
+        .flat_map(|plot| [plot, "\n".to_owned()])
+        .collect()
 }
 
 /// A table; columns in `numeric` are set right.
@@ -149,10 +247,24 @@ fn table(head: &[&str], numeric: &[usize], rows: impl Iterator<Item = Vec<String
     let head: String = head
         .iter()
         .enumerate()
-        .map(|(at, name)| format!("<th{}>{}</th>", if numeric.contains(&at) { " class=\"n\"" } else { "" }, escape(name)))
+        .map(|(at, name)| {
+            format!(
+                "<th{}>{}</th>",
+                if numeric.contains(&at) {
+                    " class=\"n\""
+                } else {
+                    ""
+                },
+                escape(name)
+            )
+        })
         .collect();
-    let rows: String = rows.map(|cells| format!("<tr>{}</tr>\n", cells.concat())).collect();
-    format!("<div class=\"wide\"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n")
+    let rows: String = rows
+        .map(|cells| format!("<tr>{}</tr>\n", cells.concat()))
+        .collect();
+    format!(
+        "<div class=\"wide\"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n"
+    )
 }
 
 fn text(cell: &str) -> String {

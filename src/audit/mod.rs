@@ -36,10 +36,14 @@ pub use work_log::{CapturedGraph, LoggedWork, Works};
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The library is not there.
-    #[error("CUPTI cannot be loaded: {0}; install CUDA's CUPTI (cuda-cupti, or the wheel nvidia-cuda-cupti) or name it by CUPTI_PATH")]
+    #[error(
+        "CUPTI cannot be loaded: {0}; install CUDA's CUPTI (cuda-cupti, or the wheel nvidia-cuda-cupti) or name it by CUPTI_PATH"
+    )]
     NoCupti(String),
     /// The library refused something.
-    #[error("CUPTI: {what}: {reason}; another profiler may be attached, or the driver may not allow profiling")]
+    #[error(
+        "CUPTI: {what}: {reason}; another profiler may be attached, or the driver may not allow profiling"
+    )]
     Cupti {
         /// What was asked of it.
         what: &'static str,
@@ -64,7 +68,9 @@ pub enum AuditError {
     #[error("interrupted")]
     Interrupted,
     /// A folder for the pipeline's outputs cannot be made.
-    #[error("{folder}: a folder for the pipeline's outputs cannot be made: {problem}; set TMPDIR to another place")]
+    #[error(
+        "{folder}: a folder for the pipeline's outputs cannot be made: {problem}; set TMPDIR to another place"
+    )]
     Folder {
         /// Where.
         folder: String,

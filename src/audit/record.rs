@@ -168,7 +168,11 @@ struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
-        self.0.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([0; N])
+        self.0
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<N>())
+            .copied()
+            .unwrap_or([0; N])
     }
     fn u8(&self, at: usize) -> u8 {
         u8::from_ne_bytes(self.bytes(at))
@@ -183,7 +187,9 @@ impl Fields<'_> {
 
 /// A record shorter than what is read of its kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a CUPTI record of kind {kind} has {found} bytes, at least {least} are needed; use the CUPTI of CUDA 12 or 13")]
+#[error(
+    "a CUPTI record of kind {kind} has {found} bytes, at least {least} are needed; use the CUPTI of CUDA 12 or 13"
+)]
 pub struct ShortRecord {
     /// Its kind.
     pub kind: u32,
@@ -215,10 +221,22 @@ impl Activity {
         let f = Fields(record);
         let kind = f.u32(0);
         let Some((_, least)) = LEAST.iter().find(|(known, _)| *known == kind) else {
-            return if record.len() < 4 { Err(ShortRecord { kind, found: record.len(), least: 4 }) } else { Ok(None) };
+            return if record.len() < 4 {
+                Err(ShortRecord {
+                    kind,
+                    found: record.len(),
+                    least: 4,
+                })
+            } else {
+                Ok(None)
+            };
         };
         if record.len() < *least {
-            return Err(ShortRecord { kind, found: record.len(), least: *least });
+            return Err(ShortRecord {
+                kind,
+                found: record.len(),
+                least: *least,
+            });
         }
         Ok(match kind {
             kind::MEMCPY => Some(copy(&f, 44, 64)),
@@ -235,7 +253,9 @@ impl Activity {
                 })
             }
             kind::CONCURRENT_KERNEL => {
-                let what = What::Kernel { name: names.text(f.u64(104)).unwrap_or_default() };
+                let what = What::Kernel {
+                    name: names.text(f.u64(104)).unwrap_or_default(),
+                };
                 Some(Self {
                     what,
                     start: f.u64(16),
@@ -246,21 +266,49 @@ impl Activity {
                 })
             }
             kind::SYNCHRONIZATION => {
-                let what = What::Wait { kind: wait_kind(f.u32(4)) };
+                let what = What::Wait {
+                    kind: wait_kind(f.u32(4)),
+                };
                 // All ones: no stream, as for a wait for a whole device.
                 let stream = Some(f.u32(32)).filter(|stream| *stream != u32::MAX);
-                Some(Self { what, start: f.u64(8), end: f.u64(16), correlation: f.u32(24), stream, graph_node: 0 })
+                Some(Self {
+                    what,
+                    start: f.u64(8),
+                    end: f.u64(16),
+                    correlation: f.u32(24),
+                    stream,
+                    graph_node: 0,
+                })
             }
             kind::MEMORY2 => memory(&f),
             kind::DRIVER | kind::RUNTIME => {
                 let number = f.u32(4);
-                let name = names.call(kind == kind::RUNTIME, number).unwrap_or_else(|| format!("cbid {number}"));
-                let what = What::Call { name, thread: f.u32(28) };
-                Some(Self { what, start: f.u64(8), end: f.u64(16), correlation: f.u32(32), stream: None, graph_node: 0 })
+                let name = names
+                    .call(kind == kind::RUNTIME, number)
+                    .unwrap_or_else(|| format!("cbid {number}"));
+                let what = What::Call {
+                    name,
+                    thread: f.u32(28),
+                };
+                Some(Self {
+                    what,
+                    start: f.u64(8),
+                    end: f.u64(16),
+                    correlation: f.u32(32),
+                    stream: None,
+                    graph_node: 0,
+                })
             }
             _ if f.u32(4) == CUSTOM0 => {
                 let what = What::External { id: f.u64(8) };
-                Some(Self { what, start: 0, end: 0, correlation: f.u32(16), stream: None, graph_node: 0 })
+                Some(Self {
+                    what,
+                    start: 0,
+                    end: 0,
+                    correlation: f.u32(16),
+                    stream: None,
+                    graph_node: 0,
+                })
             }
             _ => None,
         })
@@ -268,9 +316,21 @@ impl Activity {
 }
 
 fn copy(f: &Fields<'_>, correlation: usize, node: usize) -> Activity {
-    let what = What::Copy { way: copy_way(f.u8(4)), from: memory_kind(f.u8(5).into()), to: memory_kind(f.u8(6).into()), bytes: f.u64(8) };
+    let what = What::Copy {
+        way: copy_way(f.u8(4)),
+        from: memory_kind(f.u8(5).into()),
+        to: memory_kind(f.u8(6).into()),
+        bytes: f.u64(8),
+    };
     let (correlation, graph_node) = (f.u32(correlation), f.u64(node));
-    Activity { what, start: f.u64(16), end: f.u64(24), correlation, stream: Some(f.u32(40)), graph_node }
+    Activity {
+        what,
+        start: f.u64(16),
+        end: f.u64(24),
+        correlation,
+        stream: Some(f.u32(40)),
+        graph_node,
+    }
 }
 
 fn memory(f: &Fields<'_>) -> Option<Activity> {
@@ -279,9 +339,20 @@ fn memory(f: &Fields<'_>) -> Option<Activity> {
         2 => false,
         _ => return None,
     };
-    let what = What::Memory { allocation, memory: memory_kind(f.u32(8)), bytes: f.u64(24) };
+    let what = What::Memory {
+        allocation,
+        memory: memory_kind(f.u32(8)),
+        bytes: f.u64(24),
+    };
     let stream = Some(f.u32(60)).filter(|stream| *stream != u32::MAX);
-    Some(Activity { what, start: f.u64(32), end: f.u64(32), correlation: f.u32(12), stream, graph_node: 0 })
+    Some(Activity {
+        what,
+        start: f.u64(32),
+        end: f.u64(32),
+        correlation: f.u32(12),
+        stream,
+        graph_node: 0,
+    })
 }
 
 /// `CUpti_ActivityMemcpyKind`.

@@ -56,7 +56,8 @@ impl Recording {
 
     /// Notes the name of a call by its number.
     pub fn note_call(&mut self, runtime: bool, number: u32, name: impl FnOnce() -> Option<String>) {
-        if let std::collections::btree_map::Entry::Vacant(entry) = self.calls.entry((runtime, number))
+        if let std::collections::btree_map::Entry::Vacant(entry) =
+            self.calls.entry((runtime, number))
             && let Some(name) = name()
         {
             entry.insert(name);
@@ -75,7 +76,9 @@ impl Recording {
 
     fn records(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+        starts
+            .zip(&self.ends)
+            .filter_map(|(start, end)| self.bytes.get(start..*end))
     }
 
     /// The activities of all records that the audit uses.
@@ -83,7 +86,9 @@ impl Recording {
     /// # Errors
     /// [`ShortRecord`].
     pub fn activities(&self) -> Result<Vec<Activity>, ShortRecord> {
-        self.records().filter_map(|record| Activity::parse(record, self).transpose()).collect()
+        self.records()
+            .filter_map(|record| Activity::parse(record, self).transpose())
+            .collect()
     }
 
     /// As the bytes of a file.
@@ -95,9 +100,14 @@ impl Recording {
             out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
             parts.iter().for_each(|part| out.extend_from_slice(part));
         };
-        self.texts.iter().for_each(|(address, text)| item(b'T', [&address.to_le_bytes(), text.as_bytes()]));
+        self.texts
+            .iter()
+            .for_each(|(address, text)| item(b'T', [&address.to_le_bytes(), text.as_bytes()]));
         for ((runtime, number), name) in &self.calls {
-            item(if *runtime { b'U' } else { b'D' }, [&number.to_le_bytes(), name.as_bytes()]);
+            item(
+                if *runtime { b'U' } else { b'D' },
+                [&number.to_le_bytes(), name.as_bytes()],
+            );
         }
         self.records().for_each(|record| item(b'R', [record, &[]]));
         out
@@ -112,19 +122,28 @@ impl Recording {
         let mut recording = Self::default();
         while let Some((tag, after)) = rest.split_first() {
             let damaged = RecordingError::Damaged(bytes.len() - rest.len());
-            let item =
-                after.split_first_chunk::<4>().and_then(|(length, after)| after.split_at_checked(u32::from_le_bytes(*length) as usize));
-            let Some((item, after)) = item else { return Err(damaged) };
+            let item = after.split_first_chunk::<4>().and_then(|(length, after)| {
+                after.split_at_checked(u32::from_le_bytes(*length) as usize)
+            });
+            let Some((item, after)) = item else {
+                return Err(damaged);
+            };
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             match tag {
                 b'R' => recording.push(item),
                 b'T' => {
-                    let Some((address, name)) = item.split_first_chunk::<8>() else { return Err(damaged) };
+                    let Some((address, name)) = item.split_first_chunk::<8>() else {
+                        return Err(damaged);
+                    };
                     recording.note_text(u64::from_le_bytes(*address), || Some(text(name)));
                 }
                 b'D' | b'U' => {
-                    let Some((number, name)) = item.split_first_chunk::<4>() else { return Err(damaged) };
-                    recording.note_call(*tag == b'U', u32::from_le_bytes(*number), || Some(text(name)));
+                    let Some((number, name)) = item.split_first_chunk::<4>() else {
+                        return Err(damaged);
+                    };
+                    recording.note_call(*tag == b'U', u32::from_le_bytes(*number), || {
+                        Some(text(name))
+                    });
                 }
                 _ => return Err(damaged),
             }

@@ -176,7 +176,9 @@ pub(super) fn announced(works: &Works, steady: &Range<u64>, frames: u64) -> Vec<
     for moved in works.works.iter().filter_map(|work| work.moved) {
         if moved.frame.is_some_and(|frame| steady.contains(&frame)) {
             let place = format!("{}:{}", moved.place.file(), moved.place.line());
-            let group = groups.entry((moved.stage, moved.direction, place)).or_default();
+            let group = groups
+                .entry((moved.stage, moved.direction, place))
+                .or_default();
             *group = (group.0 + 1, group.1.saturating_add(moved.bytes));
         }
     }
@@ -185,12 +187,14 @@ pub(super) fn announced(works: &Works, steady: &Range<u64>, frames: u64) -> Vec<
         Direction::HostToDevice => CopyWay::HostToDevice,
         Direction::DeviceToHost => CopyWay::DeviceToHost,
     };
-    let row = |((stage, way, place), (count, bytes)): ((Stage, Direction, String), (u64, u64))| Announced {
-        stage: stage.name().to_owned(),
-        direction: direction(way),
-        place,
-        per_frame: each(count),
-        bytes_per_frame: each(bytes),
+    let row = |((stage, way, place), (count, bytes)): ((Stage, Direction, String), (u64, u64))| {
+        Announced {
+            stage: stage.name().to_owned(),
+            direction: direction(way),
+            place,
+            per_frame: each(count),
+            bytes_per_frame: each(bytes),
+        }
     };
     groups.into_iter().map(row).collect()
 }
@@ -199,11 +203,20 @@ pub(super) fn announced(works: &Works, steady: &Range<u64>, frames: u64) -> Vec<
 pub(super) fn graphs(works: &Works) -> Vec<Graph> {
     let graph = |graph: &super::work_log::CapturedGraph| {
         let contents = &graph.contents;
-        let host_copies = contents.copies.iter().filter(|(direction, _)| direction.is_some()).count();
+        let host_copies = contents
+            .copies
+            .iter()
+            .filter(|(direction, _)| direction.is_some())
+            .count();
         Graph {
             stage: match graph.stages.is_empty() {
                 true => classify::stage_name(None),
-                false => graph.stages.iter().map(|stage| stage.name()).collect::<Vec<_>>().join(", "),
+                false => graph
+                    .stages
+                    .iter()
+                    .map(|stage| stage.name())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             },
             nodes: contents.nodes as u64,
             kernels: contents.kernels as u64,
@@ -217,24 +230,44 @@ pub(super) fn graphs(works: &Works) -> Vec<Graph> {
 }
 
 /// What the records of the frames in `steady` come to, with `graphs` as read from the driver.
-pub(super) fn observed(attributed: &[Attributed], works: &Works, steady: &Range<u64>, graphs: &[Graph]) -> (Observed, Measured) {
+pub(super) fn observed(
+    attributed: &[Attributed],
+    works: &Works,
+    steady: &Range<u64>,
+    graphs: &[Graph],
+) -> (Observed, Measured) {
     let findings = classify::classify(attributed, steady);
     let in_steady = |frame: Option<u64>| frame.is_some_and(|frame| steady.contains(&frame));
-    let frames =
-        works.works.iter().filter_map(|work| work.frame).filter(|frame| steady.contains(frame)).collect::<BTreeSet<_>>().len() as u64;
+    let frames = works
+        .works
+        .iter()
+        .filter_map(|work| work.frame)
+        .filter(|frame| steady.contains(frame))
+        .collect::<BTreeSet<_>>()
+        .len() as u64;
     let of_steady: Vec<&Attributed> = attributed.iter().filter(|a| in_steady(a.frame)).collect();
     let stages = stages(&of_steady, works, &findings, steady, frames);
-    let critical = findings.iter().filter(|f| f.class == Class::Critical).count() as u64;
+    let critical = findings
+        .iter()
+        .filter(|f| f.class == Class::Critical)
+        .count() as u64;
     // A function on the host within a graph leaves no record of its own.
     let host_functions: u64 = graphs.iter().map(|graph| graph.host_functions).sum();
     let mut waits: BTreeMap<u64, u64> = BTreeMap::new();
-    findings.iter().filter(|f| f.kind == Kind::HostWait).for_each(|f| *waits.entry(f.frame).or_default() += 1);
+    findings
+        .iter()
+        .filter(|f| f.kind == Kind::HostWait)
+        .for_each(|f| *waits.entry(f.frame).or_default() += 1);
     // Files are written on the host: they are no stage of the device.
-    let known: Vec<&StageReport> = stages.iter().filter(|s| s.stage != "unknown" && s.stage != Stage::Sink.name()).collect();
+    let known: Vec<&StageReport> = stages
+        .iter()
+        .filter(|s| s.stage != "unknown" && s.stage != Stage::Sink.name())
+        .collect();
     let measured = Measured {
         critical: Some(critical + host_functions),
         syncs: Some(waits.values().max().copied().unwrap_or(0)),
-        resident: (!known.is_empty()).then(|| known.iter().filter(|s| s.critical == 0).count() as f64 / known.len() as f64),
+        resident: (!known.is_empty())
+            .then(|| known.iter().filter(|s| s.critical == 0).count() as f64 / known.len() as f64),
         ..Measured::default()
     };
     let observed = Observed {
@@ -262,9 +295,22 @@ fn is_unaccounted(f: &Finding) -> bool {
 fn per_frame(of_steady: &[&Attributed], findings: &[Finding], frames: u64) -> PerFrame {
     let each = |n: f64| n / frames.max(1) as f64;
     let count = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).count() as f64);
-    let bytes = |kind: Kind| each(findings.iter().filter(|f| f.kind == kind).map(|f| f.bytes as f64).fold(0.0, |a, b| a + b));
-    let all = |is: &dyn Fn(&What) -> bool| each(of_steady.iter().filter(|a| is(&a.activity.what)).count() as f64);
-    let (up, down) = (Kind::Copy(CopyWay::HostToDevice), Kind::Copy(CopyWay::DeviceToHost));
+    let bytes = |kind: Kind| {
+        each(
+            findings
+                .iter()
+                .filter(|f| f.kind == kind)
+                .map(|f| f.bytes as f64)
+                .fold(0.0, |a, b| a + b),
+        )
+    };
+    let all = |is: &dyn Fn(&What) -> bool| {
+        each(of_steady.iter().filter(|a| is(&a.activity.what)).count() as f64)
+    };
+    let (up, down) = (
+        Kind::Copy(CopyWay::HostToDevice),
+        Kind::Copy(CopyWay::DeviceToHost),
+    );
     PerFrame {
         uploads: count(up),
         upload_bytes: bytes(up),
@@ -275,19 +321,33 @@ fn per_frame(of_steady: &[&Attributed], findings: &[Finding], frames: u64) -> Pe
         decoder_waits: count(Kind::DecoderWait),
         memsets: all(&|what| matches!(what, What::Memset { .. })),
         kernels: all(&|what| matches!(what, What::Kernel { .. })),
-        graph_launches: all(&|what| matches!(what, What::Call { name, .. } if attribute::launches_graph(name))),
+        graph_launches: all(
+            &|what| matches!(what, What::Call { name, .. } if attribute::launches_graph(name)),
+        ),
         allocations: count(Kind::Allocation),
     }
 }
 
-fn stages(of_steady: &[&Attributed], works: &Works, findings: &[Finding], steady: &Range<u64>, frames: u64) -> Vec<StageReport> {
+fn stages(
+    of_steady: &[&Attributed],
+    works: &Works,
+    findings: &[Finding],
+    steady: &Range<u64>,
+    frames: u64,
+) -> Vec<StageReport> {
     let mut all: BTreeMap<Option<Stage>, (u64, u64, u64)> = BTreeMap::new();
-    for work in works.works.iter().filter(|work| work.frame.is_some_and(|frame| steady.contains(&frame))) {
+    for work in works
+        .works
+        .iter()
+        .filter(|work| work.frame.is_some_and(|frame| steady.contains(&frame)))
+    {
         all.entry(Some(work.stage)).or_default();
     }
     for a in of_steady {
         let busy = match a.activity.what {
-            What::Kernel { .. } | What::Copy { .. } | What::Memset { .. } => a.activity.end.saturating_sub(a.activity.start),
+            What::Kernel { .. } | What::Copy { .. } | What::Memset { .. } => {
+                a.activity.end.saturating_sub(a.activity.start)
+            }
             _ => continue,
         };
         let stage = all.entry(a.stage).or_default();
@@ -298,11 +358,12 @@ fn stages(of_steady: &[&Attributed], works: &Works, findings: &[Finding], steady
         all.entry(finding.stage).or_default().2 += 1;
     }
     let each = |n: f64| n / frames.max(1) as f64;
-    let stage = |(stage, (kernels, nanos, critical)): (Option<Stage>, (u64, u64, u64))| StageReport {
-        stage: classify::stage_name(stage),
-        kernels: each(kernels as f64),
-        device_ms: each(nanos as f64 / 1e6),
-        critical,
-    };
+    let stage =
+        |(stage, (kernels, nanos, critical)): (Option<Stage>, (u64, u64, u64))| StageReport {
+            stage: classify::stage_name(stage),
+            kernels: each(kernels as f64),
+            device_ms: each(nanos as f64 / 1e6),
+            critical,
+        };
     all.into_iter().map(stage).collect()
 }

@@ -77,7 +77,11 @@ pub fn run<E: From<AuditError>>(
 ) -> Result<AuditReport, E> {
     // The audited mode first, since the device keeps memory for the program; all times before the first profiler.
     let (mut audited, device) = plan.measure(plan.mode, &mut load)?;
-    let mut compared = plan.compare.map(|mode| plan.measure(mode, &mut load)).transpose()?.map(|(report, _)| report);
+    let mut compared = plan
+        .compare
+        .map(|mode| plan.measure(mode, &mut load))
+        .transpose()?
+        .map(|(report, _)| report);
     let mut not_observed = Vec::new();
     if device == CPU {
         not_observed.push("copies, waits and allocations: the pipeline ran on the CPU, where no driver moves data".to_owned());
@@ -86,7 +90,10 @@ pub fn run<E: From<AuditError>>(
         not_observed.extend(plan.profile(&mut load, &mut audited)?);
         if let Some(compared) = &mut compared {
             let gaps = plan.profile(&mut load, compared)?;
-            not_observed.extend(gaps.into_iter().map(|gap| format!("mode {}: {gap}", compared.mode.name())));
+            not_observed.extend(
+                gaps.into_iter()
+                    .map(|gap| format!("mode {}: {gap}", compared.mode.name())),
+            );
         }
     }
     let kpis = kpis(&audited.measured, &plan.bounds, plan.duration.is_some());
@@ -111,7 +118,11 @@ impl AuditPlan {
     fn execution(&self, mode: Mode) -> Execution {
         match mode {
             Mode::Legacy => Execution::default(),
-            Mode::Resident => Execution { mode, batch: self.batch, latency: self.one_at_a_time },
+            Mode::Resident => Execution {
+                mode,
+                batch: self.batch,
+                latency: self.one_at_a_time,
+            },
         }
     }
 
@@ -126,7 +137,10 @@ impl AuditPlan {
         mode: Mode,
         load: &mut impl FnMut(Pass) -> Result<(Task, Arc<dyn Observer>), E>,
     ) -> Result<(ModeReport, String), E> {
-        let (task, observer) = load(Pass { mode, profiled: false })?;
+        let (task, observer) = load(Pass {
+            mode,
+            profiled: false,
+        })?;
         let engine = task.engine().cloned();
         let device = engine.as_ref().map_or_else(|| CPU.to_owned(), Engine::name);
         let log = Arc::new(WorkLog::new(Box::new(ClockAlone::new()), self.last_frame()));
@@ -134,12 +148,24 @@ impl AuditPlan {
             engine.watch(log.clone());
         }
         let end = self.duration.map_or(End::Frames(self.frames), End::After);
-        let name = format!("{}, {}", mode.name(), if self.duration.is_some() { "soak" } else { "latency" });
+        let name = format!(
+            "{}, {}",
+            mode.name(),
+            if self.duration.is_some() {
+                "soak"
+            } else {
+                "latency"
+            }
+        );
         let sampled = self.pass(&name, (mode, end), task, (engine, observer))?;
         let steady = self.warm_up..self.last_frame();
         let measured = Measured {
             latency_ms: Some(sampled.latency.median_ms),
-            memory_mb: sampled.samples.iter().filter_map(|s| s.device_mb).reduce(f64::max),
+            memory_mb: sampled
+                .samples
+                .iter()
+                .filter_map(|s| s.device_mb)
+                .reduce(f64::max),
             device_drift_mb: series::drift(sampled.samples.iter().map(|s| s.device_mb)),
             host_drift_mb: series::drift(sampled.samples.iter().map(|s| s.host_mb)),
             ..Measured::default()
@@ -147,7 +173,11 @@ impl AuditPlan {
         let report = ModeReport {
             mode,
             observed: None,
-            announced: report::announced(&log.take(), &steady, sampled.latency.frames.min(self.frames)),
+            announced: report::announced(
+                &log.take(),
+                &steady,
+                sampled.latency.frames.min(self.frames),
+            ),
             graphs: Vec::new(),
             latency: sampled.latency,
             seconds: sampled.seconds,
@@ -174,14 +204,26 @@ impl AuditPlan {
                 None
             }
         };
-        let ids = if session.is_some() { Session::ids() } else { Box::new(ClockAlone::new()) as Box<_> };
+        let ids = if session.is_some() {
+            Session::ids()
+        } else {
+            Box::new(ClockAlone::new()) as Box<_>
+        };
         let log = Arc::new(WorkLog::new(ids, self.last_frame()));
-        let (task, observer) = load(Pass { mode, profiled: true })?;
+        let (task, observer) = load(Pass {
+            mode,
+            profiled: true,
+        })?;
         if let Some(engine) = task.engine() {
             engine.watch(log.clone());
         }
         let name = format!("{}, under CUPTI", mode.name());
-        let sampled = self.pass(&name, (mode, End::Frames(self.frames)), task, (None, observer))?;
+        let sampled = self.pass(
+            &name,
+            (mode, End::Frames(self.frames)),
+            task,
+            (None, observer),
+        )?;
         let works = log.take();
         let frames = sampled.latency.frames;
         let steady = self.warm_up..self.warm_up.saturating_add(frames);
@@ -191,8 +233,14 @@ impl AuditPlan {
         if let Some(session) = session {
             let captured = session.stop()?;
             let (observed, measured, unseen) = judge(captured, &works, &steady, &report.graphs)?;
-            let (critical, syncs, resident) = (measured.critical, measured.syncs, measured.resident);
-            report.measured = Measured { critical, syncs, resident, ..report.measured };
+            let (critical, syncs, resident) =
+                (measured.critical, measured.syncs, measured.resident);
+            report.measured = Measured {
+                critical,
+                syncs,
+                resident,
+                ..report.measured
+            };
             report.observed = Some(observed);
             gaps.extend(unseen);
         }
@@ -215,10 +263,21 @@ impl AuditPlan {
         self.progress.pass(name, frames);
         let progress = Box::new(self.progress.clone());
         let sampler = Sampler::new(self.warm_up, end, stop.clone(), engine, progress);
-        let sampler = Arc::new(sampler.ok_or_else(|| PipelineError::Internal("no histogram of latencies".to_owned()))?);
-        let forward = Arc::new(Forward { from: self.cancel.clone(), to: stop.clone() });
+        let sampler = Arc::new(
+            sampler
+                .ok_or_else(|| PipelineError::Internal("no histogram of latencies".to_owned()))?,
+        );
+        let forward = Arc::new(Forward {
+            from: self.cancel.clone(),
+            to: stop.clone(),
+        });
         let most = frames.unwrap_or_else(|| match end {
-            End::After(duration) => self.warm_up.saturating_add(duration.as_secs().saturating_add(1).saturating_mul(MOST_RATE)),
+            End::After(duration) => self.warm_up.saturating_add(
+                duration
+                    .as_secs()
+                    .saturating_add(1)
+                    .saturating_mul(MOST_RATE),
+            ),
             End::Frames(frames) => frames,
         });
         let run = Plan {
@@ -238,7 +297,11 @@ impl AuditPlan {
             outputs: OutputSet::new([OutputKind::Coco]),
             stills: false,
             arguments: self.arguments.clone(),
-            observer: Arc::new(vec![sampler.clone() as Arc<dyn Observer>, observer, forward]),
+            observer: Arc::new(vec![
+                sampler.clone() as Arc<dyn Observer>,
+                observer,
+                forward,
+            ]),
             cancel: stop,
             task,
         };
@@ -248,8 +311,13 @@ impl AuditPlan {
         }
         let sampled = sampler.finish();
         if sampled.latency.frames == 0 {
-            let problem = sampled.first_problem.unwrap_or_else(|| "the inputs have too few frames".to_owned());
-            return Err(AuditError::NoFrames { warm_up: self.warm_up, problem });
+            let problem = sampled
+                .first_problem
+                .unwrap_or_else(|| "the inputs have too few frames".to_owned());
+            return Err(AuditError::NoFrames {
+                warm_up: self.warm_up,
+                problem,
+            });
         }
         Ok(sampled)
     }
@@ -262,17 +330,27 @@ fn judge(
     steady: &std::ops::Range<u64>,
     graphs: &[Graph],
 ) -> Result<(Observed, Measured, Vec<String>), AuditError> {
-    let attributed = attribute(captured.recording.activities()?, works, &captured.node_stages);
+    let attributed = attribute(
+        captured.recording.activities()?,
+        works,
+        &captured.node_stages,
+    );
     let (mut observed, measured) = report::observed(&attributed, works, steady, graphs);
     observed.profiler = captured.profiler;
     observed.records = captured.recording.len() as u64;
     observed.dropped = captured.dropped;
     let mut gaps = captured.gaps;
     if captured.dropped > 0 {
-        gaps.push(format!("{}: CUPTI had no room; audit fewer --frames", counted(captured.dropped, "record")));
+        gaps.push(format!(
+            "{}: CUPTI had no room; audit fewer --frames",
+            counted(captured.dropped, "record")
+        ));
     }
     if observed.per_frame.kernels == 0.0 {
-        gaps.push("kernels: CUPTI recorded none in steady state, so its other records cannot be trusted".to_owned());
+        gaps.push(
+            "kernels: CUPTI recorded none in steady state, so its other records cannot be trusted"
+                .to_owned(),
+        );
     }
     Ok((observed, measured, gaps))
 }
@@ -327,21 +405,48 @@ pub fn observe<E: From<AuditError>>(
     let (recording, node_stages) = (captured.recording.clone(), captured.node_stages.clone());
     let (observed, measured, gaps) = judge(captured, &works, &steady, &graphs)?;
     let announced = report::announced(&works, &steady, observed.frames);
-    let capture = Capture { recording, node_stages, works };
-    Ok(Observation { observed, measured, graphs, announced, gaps, capture })
+    let capture = Capture {
+        recording,
+        node_stages,
+        works,
+    };
+    Ok(Observation {
+        observed,
+        measured,
+        graphs,
+        announced,
+        gaps,
+        capture,
+    })
 }
 
 /// The sources, again and again until there are `most`, as many as there may be frames; with names of their own.
-fn repeated(sources: &[Result<SourceSpec, SourceError>], most: u64) -> Vec<Result<SourceSpec, SourceError>> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX).min(MOST_SOURCES).max(sources.len());
-    let rounds = if sources.iter().any(Result::is_ok) { most.div_ceil(sources.len().max(1)) } else { 1 };
+fn repeated(
+    sources: &[Result<SourceSpec, SourceError>],
+    most: u64,
+) -> Vec<Result<SourceSpec, SourceError>> {
+    let most = usize::try_from(most)
+        .unwrap_or(usize::MAX)
+        .min(MOST_SOURCES)
+        .max(sources.len());
+    let rounds = if sources.iter().any(Result::is_ok) {
+        most.div_ceil(sources.len().max(1))
+    } else {
+        1
+    };
     let again = |round: usize| {
-        sources.iter().filter(move |source| round == 0 || source.is_ok()).map(move |source| {
-            source.clone().map(|spec| match round {
-                0 => spec,
-                _ => SourceSpec { name: format!("{} ({})", spec.name, round + 1), ..spec },
+        sources
+            .iter()
+            .filter(move |source| round == 0 || source.is_ok())
+            .map(move |source| {
+                source.clone().map(|spec| match round {
+                    0 => spec,
+                    _ => SourceSpec {
+                        name: format!("{} ({})", spec.name, round + 1),
+                        ..spec
+                    },
+                })
             })
-        })
     };
     (0..rounds).flat_map(again).take(most).collect()
 }
@@ -370,14 +475,25 @@ impl TemporaryFolder {
     fn new() -> Result<Self, AuditError> {
         let base = std::env::temp_dir();
         for attempt in 0..1000u32 {
-            let path = base.join(format!("ultramotion-audit-{}-{attempt}", std::process::id()));
+            let path = base.join(format!(
+                "ultramotion-audit-{}-{attempt}",
+                std::process::id()
+            ));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Self { path }),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(AuditError::Folder { folder: base.display().to_string(), problem: error.to_string() }),
+                Err(error) => {
+                    return Err(AuditError::Folder {
+                        folder: base.display().to_string(),
+                        problem: error.to_string(),
+                    });
+                }
             }
         }
-        Err(AuditError::Folder { folder: base.display().to_string(), problem: "too many are there".to_owned() })
+        Err(AuditError::Folder {
+            folder: base.display().to_string(),
+            problem: "too many are there".to_owned(),
+        })
     }
 }
 
@@ -395,10 +511,18 @@ mod tests {
 
     #[test]
     fn sources_are_repeated_under_names_of_their_own_and_bad_ones_only_once() {
-        let spec = SourceSpec { path: "a.png".into(), kind: SourceKind::Image, files: vec!["a.png".into()], name: "a".into() };
+        let spec = SourceSpec {
+            path: "a.png".into(),
+            kind: SourceKind::Image,
+            files: vec!["a.png".into()],
+            name: "a".into(),
+        };
         let sources = [Ok(spec), Err(SourceError::new("b.png", "is bad"))];
         let all = repeated(&sources, 5);
-        let names: Vec<String> = all.iter().map(|s| s.as_ref().map_or("bad".to_owned(), |s| s.name.clone())).collect();
+        let names: Vec<String> = all
+            .iter()
+            .map(|s| s.as_ref().map_or("bad".to_owned(), |s| s.name.clone()))
+            .collect();
         assert_eq!(names, ["a", "bad", "a (2)", "a (3)"]);
         assert_eq!(repeated(&sources[1..], 5).len(), 1);
         assert!(repeated(&sources, u64::MAX).len() <= MOST_SOURCES);

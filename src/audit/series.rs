@@ -116,11 +116,21 @@ const LONGEST_NS: u64 = 3_600_000_000_000;
 
 impl Sampler {
     /// `engine` is asked for its memory; a pass under a profiler gives none.
-    pub(super) fn new(warm_up: u64, end: End, cancel: Cancel, engine: Option<Engine>, progress: Box<dyn Progress>) -> Option<Self> {
+    pub(super) fn new(
+        warm_up: u64,
+        end: End,
+        cancel: Cancel,
+        engine: Option<Engine>,
+        progress: Box<dyn Progress>,
+    ) -> Option<Self> {
         let state = State {
             began: None,
             samples: Vec::with_capacity(MOST),
-            interval: Duration::from_millis(if matches!(end, End::Frames(_)) { 20 } else { 100 }),
+            interval: Duration::from_millis(if matches!(end, End::Frames(_)) {
+                20
+            } else {
+                100
+            }),
             last: Duration::ZERO,
             sum_ms: 0.0,
             count: 0,
@@ -129,7 +139,14 @@ impl Sampler {
             problems: 0,
             first_problem: None,
         };
-        Some(Self { warm_up, end, cancel, engine, state: Mutex::new(state), progress })
+        Some(Self {
+            warm_up,
+            end,
+            cancel,
+            engine,
+            state: Mutex::new(state),
+            progress,
+        })
     }
 
     pub(super) fn finish(&self) -> Sampled {
@@ -139,12 +156,20 @@ impl Sampler {
             Latency::default()
         } else {
             let max_ms = state.latencies.max() as f64 / 1e6;
-            Latency { frames: state.steady, median_ms: ms(0.5), p90_ms: ms(0.9), p99_ms: ms(0.99), max_ms }
+            Latency {
+                frames: state.steady,
+                median_ms: ms(0.5),
+                p90_ms: ms(0.9),
+                p99_ms: ms(0.99),
+                max_ms,
+            }
         };
         Sampled {
             samples: state.samples.clone(),
             latency,
-            seconds: state.began.map_or(0.0, |began| began.elapsed().as_secs_f64()),
+            seconds: state
+                .began
+                .map_or(0.0, |began| began.elapsed().as_secs_f64()),
             problems: state.problems,
             first_problem: state.first_problem.clone(),
         }
@@ -166,13 +191,23 @@ impl Sampler {
             return;
         }
         state.steady += 1;
-        state.latencies.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(LONGEST_NS).min(LONGEST_NS));
+        state.latencies.saturating_record(
+            u64::try_from(latency.as_nanos())
+                .unwrap_or(LONGEST_NS)
+                .min(LONGEST_NS),
+        );
         state.sum_ms += latency.as_secs_f64() * 1e3;
         state.count += 1;
         if state.samples.is_empty() || now.saturating_sub(state.last) >= state.interval {
             let device_mb = self.engine.as_ref().and_then(device_mb);
             let latency_ms = state.sum_ms / state.count as f64;
-            state.samples.push(Sample { seconds: now.as_secs_f64(), frame: number, host_mb: host_mb(), device_mb, latency_ms });
+            state.samples.push(Sample {
+                seconds: now.as_secs_f64(),
+                frame: number,
+                host_mb: host_mb(),
+                device_mb,
+                latency_ms,
+            });
             (state.last, state.sum_ms, state.count) = (now, 0.0, 0);
             if state.samples.len() >= MOST {
                 let mut at = 0;
@@ -192,11 +227,15 @@ impl Sampler {
 impl Observer for Sampler {
     fn event(&self, event: Event<'_>) {
         match event {
-            Event::FrameDone { times: Some(times), .. } => self.frame(times.number, times.latency),
+            Event::FrameDone {
+                times: Some(times), ..
+            } => self.frame(times.number, times.latency),
             Event::Problem { problem, .. } => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.problems += 1;
-                state.first_problem.get_or_insert_with(|| problem.to_owned());
+                state
+                    .first_problem
+                    .get_or_insert_with(|| problem.to_owned());
             }
             _ => {}
         }
@@ -213,7 +252,9 @@ pub(super) fn device_mb(engine: &Engine) -> Option<f64> {
 /// Resident memory of this program in MiB.
 fn host_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kib / 1024.0)
 }
@@ -243,7 +284,11 @@ mod tests {
         assert_eq!(drift(rising), Some(90.0));
         let mut spiked: Vec<_> = vec![Some(5.0); 40];
         spiked[38] = Some(999.0);
-        assert_eq!(drift(spiked.into_iter()), Some(0.0), "one outlier is no drift");
+        assert_eq!(
+            drift(spiked.into_iter()),
+            Some(0.0),
+            "one outlier is no drift"
+        );
         assert_eq!(drift([Some(1.0)].into_iter()), None);
         assert_eq!(drift([Some(1.0), None].into_iter()), None);
     }
@@ -253,7 +298,10 @@ mod tests {
         let cancel = Cancel::default();
         let sampler = Sampler::new(2, End::Frames(3), cancel.clone(), None, Box::new(())).unwrap();
         for number in 0..4 {
-            sampler.frame(number, Duration::from_millis(if number < 2 { 900 } else { 10 }));
+            sampler.frame(
+                number,
+                Duration::from_millis(if number < 2 { 900 } else { 10 }),
+            );
         }
         assert!(!cancel.is_requested());
         sampler.frame(4, Duration::from_millis(10));
@@ -266,12 +314,28 @@ mod tests {
 
     #[test]
     fn a_long_run_keeps_few_samples() {
-        let sampler = Sampler::new(0, End::After(Duration::from_secs(3600)), Cancel::default(), None, Box::new(())).unwrap();
+        let sampler = Sampler::new(
+            0,
+            End::After(Duration::from_secs(3600)),
+            Cancel::default(),
+            None,
+            Box::new(()),
+        )
+        .unwrap();
         sampler.state.lock().unwrap().interval = Duration::ZERO;
         (0..5000).for_each(|number| sampler.frame(number, Duration::from_millis(1)));
         let sampled = sampler.finish();
-        assert!(sampled.samples.len() <= MOST && sampled.samples.len() > 100, "{}", sampled.samples.len());
-        assert!(sampled.samples.windows(2).all(|two| two[0].frame < two[1].frame));
+        assert!(
+            sampled.samples.len() <= MOST && sampled.samples.len() > 100,
+            "{}",
+            sampled.samples.len()
+        );
+        assert!(
+            sampled
+                .samples
+                .windows(2)
+                .all(|two| two[0].frame < two[1].frame)
+        );
         assert_eq!(sampled.latency.frames, 5000);
     }
 }

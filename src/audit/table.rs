@@ -11,7 +11,11 @@ use std::fmt::Write;
 
 /// The audit as text, with line ends.
 pub fn to_text(report: &AuditReport) -> String {
-    let mut out = format!("device {}, {} of warm-up\n", report.device, counted(report.warm_up, "frame"));
+    let mut out = format!(
+        "device {}, {} of warm-up\n",
+        report.device,
+        counted(report.warm_up, "frame")
+    );
     let (before, after) = before_and_after(report);
     if let Some(before) = before {
         out.push_str(&comparison(before, after));
@@ -21,14 +25,25 @@ pub fn to_text(report: &AuditReport) -> String {
     for gap in &report.not_observed {
         let _ = writeln!(out, "not observed: {gap}");
     }
-    let _ = writeln!(out, "\n{:<30}{:>14}{:>18}  {:<14}option", "figure", "measured", "bound", "holds");
+    let _ = writeln!(
+        out,
+        "\n{:<30}{:>14}{:>18}  {:<14}option",
+        "figure", "measured", "bound", "holds"
+    );
     for kpi in &report.kpis {
         let holds = match kpi.holds {
             Holds::Yes => "yes",
             Holds::No => "NO",
             Holds::NotObserved => "not observed",
         };
-        let _ = writeln!(out, "{:<30}{:>14}{:>18}  {holds:<14}{}", kpi.name, measured(kpi), bound(kpi), kpi.option);
+        let _ = writeln!(
+            out,
+            "{:<30}{:>14}{:>18}  {holds:<14}{}",
+            kpi.name,
+            measured(kpi),
+            bound(kpi),
+            kpi.option
+        );
     }
     let _ = writeln!(out, "\nverdict: {}", report.verdict.name());
     out
@@ -44,18 +59,31 @@ pub(super) fn before_and_after(report: &AuditReport) -> (Option<&ModeReport>, &M
 
 /// The figure with its unit, or a dash.
 pub(super) fn measured(kpi: &Kpi) -> String {
-    kpi.measured.map_or_else(|| "–".to_owned(), |value| with_unit(value, &kpi.unit))
+    kpi.measured
+        .map_or_else(|| "–".to_owned(), |value| with_unit(value, &kpi.unit))
 }
 
 /// The bound with its unit and direction.
 pub(super) fn bound(kpi: &Kpi) -> String {
     let least = kpi.option.starts_with("--min");
-    format!("at {} {}", if least { "least" } else { "most" }, with_unit(kpi.bound, &kpi.unit))
+    format!(
+        "at {} {}",
+        if least { "least" } else { "most" },
+        with_unit(kpi.bound, &kpi.unit)
+    )
 }
 
 fn with_unit(value: f64, unit: &str) -> String {
-    let number = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") };
-    if unit.is_empty() { number } else { format!("{number} {unit}") }
+    let number = if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    };
+    if unit.is_empty() {
+        number
+    } else {
+        format!("{number} {unit}")
+    }
 }
 
 /// `1.5 MiB`.
@@ -108,12 +136,29 @@ pub(super) fn memory_name(memory: Option<MemoryKind>) -> &'static str {
 /// Figures of two modes side by side: what they are, before, after.
 pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[String; 3]> {
     let cell = |cell: Option<String>| cell.unwrap_or_else(|| "–".to_owned());
-    let both = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<String>| [name.to_owned(), cell(figure(before)), cell(figure(after))];
-    let seen = |name: &str, figure: &dyn Fn(&Observed) -> f64| both(name, &|mode| Some(format!("{:.1}", figure(mode.observed.as_ref()?))));
-    let size = |name: &str, figure: &dyn Fn(&Observed) -> f64| both(name, &|mode| Some(bytes(figure(mode.observed.as_ref()?))));
-    let of_class =
-        |class: Class| move |o: &Observed| o.rows.iter().filter(|r| r.class == class).map(|r| r.per_frame).fold(0.0, |a, b| a + b);
-    let number = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<f64>| both(name, &|mode| Some(format!("{:.2}", figure(mode)?)));
+    let both = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<String>| {
+        [name.to_owned(), cell(figure(before)), cell(figure(after))]
+    };
+    let seen = |name: &str, figure: &dyn Fn(&Observed) -> f64| {
+        both(name, &|mode| {
+            Some(format!("{:.1}", figure(mode.observed.as_ref()?)))
+        })
+    };
+    let size = |name: &str, figure: &dyn Fn(&Observed) -> f64| {
+        both(name, &|mode| Some(bytes(figure(mode.observed.as_ref()?))))
+    };
+    let of_class = |class: Class| {
+        move |o: &Observed| {
+            o.rows
+                .iter()
+                .filter(|r| r.class == class)
+                .map(|r| r.per_frame)
+                .fold(0.0, |a, b| a + b)
+        }
+    };
+    let number = |name: &str, figure: &dyn Fn(&ModeReport) -> Option<f64>| {
+        both(name, &|mode| Some(format!("{:.2}", figure(mode)?)))
+    };
     vec![
         seen("critical a frame", &of_class(Class::Critical)),
         seen("moderate a frame", &of_class(Class::Moderate)),
@@ -122,8 +167,12 @@ pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[Str
         seen("downloads a frame", &|o| o.per_frame.downloads),
         size("bytes down a frame", &|o| o.per_frame.download_bytes),
         seen("host waits a frame", &|o| o.per_frame.host_waits),
-        seen("waits of the video decoder a frame", &|o| o.per_frame.decoder_waits),
-        seen("copies on the device a frame", &|o| o.per_frame.device_copies),
+        seen("waits of the video decoder a frame", &|o| {
+            o.per_frame.decoder_waits
+        }),
+        seen("copies on the device a frame", &|o| {
+            o.per_frame.device_copies
+        }),
         seen("allocations a frame", &|o| o.per_frame.allocations),
         seen("kernels a frame", &|o| o.per_frame.kernels),
         seen("graph launches a frame", &|o| o.per_frame.graph_launches),
@@ -132,12 +181,19 @@ pub(super) fn compared_rows(before: &ModeReport, after: &ModeReport) -> Vec<[Str
         number("latency, median, ms", &|mode| Some(mode.latency.median_ms)),
         number("latency, p90, ms", &|mode| Some(mode.latency.p90_ms)),
         number("latency, p99, ms", &|mode| Some(mode.latency.p99_ms)),
-        number("frames a second, decoding included", &|mode| (mode.seconds > 0.0).then(|| mode.latency.frames as f64 / mode.seconds)),
+        number("frames a second, decoding included", &|mode| {
+            (mode.seconds > 0.0).then(|| mode.latency.frames as f64 / mode.seconds)
+        }),
     ]
 }
 
 fn comparison(before: &ModeReport, after: &ModeReport) -> String {
-    let mut out = format!("\n{:<36}{:>14}{:>14}\n", "", before.mode.name(), after.mode.name());
+    let mut out = format!(
+        "\n{:<36}{:>14}{:>14}\n",
+        "",
+        before.mode.name(),
+        after.mode.name()
+    );
     for [name, before, after] in compared_rows(before, after) {
         let _ = writeln!(out, "{name:<36}{before:>14}{after:>14}");
     }
@@ -160,21 +216,39 @@ fn mode(report: &ModeReport) -> String {
         let _ = writeln!(out, "inputs or frames that failed: {}", report.problems);
     }
     if let Some(observed) = &report.observed {
-        let _ = writeln!(out, "{}: {}, {} lost", observed.profiler, counted(observed.records, "record"), observed.dropped);
+        let _ = writeln!(
+            out,
+            "{}: {}, {} lost",
+            observed.profiler,
+            counted(observed.records, "record"),
+            observed.dropped
+        );
         let _ = writeln!(
             out,
             "{:<12}{:<24}{:<12}{:<10}{:>9}{:>14}  why; where",
             "class", "what", "stage", "memory", "a frame", "bytes a frame"
         );
-        observed.rows.iter().for_each(|row| out.push_str(&observed_row(row)));
+        observed
+            .rows
+            .iter()
+            .for_each(|row| out.push_str(&observed_row(row)));
         for chain in &observed.chains {
             let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
-            let _ =
-                writeln!(out, "chain: {down} down in {}, {up} up again in {}, in {}", chain.down, chain.up, counted(chain.frames, "frame"));
+            let _ = writeln!(
+                out,
+                "chain: {down} down in {}, {up} up again in {}, in {}",
+                chain.down,
+                chain.up,
+                counted(chain.frames, "frame")
+            );
         }
         for stage in &observed.stages {
             let (name, kernels, ms) = (&stage.stage, stage.kernels, stage.device_ms);
-            let _ = writeln!(out, "stage {name}: {kernels:.1} kernels a frame, {ms:.3} ms on the device, {} critical", stage.critical);
+            let _ = writeln!(
+                out,
+                "stage {name}: {kernels:.1} kernels a frame, {ms:.3} ms on the device, {} critical",
+                stage.critical
+            );
         }
     }
     for graph in &report.graphs {
@@ -195,7 +269,11 @@ fn mode(report: &ModeReport) -> String {
     }
     for a in &report.announced {
         let (way, size) = (kind_name(Kind::Copy(a.direction)), bytes(a.bytes_per_frame));
-        let _ = writeln!(out, "  {:<12}{way:<18}{:>7.2} a frame {size:>12} a frame  {}", a.stage, a.per_frame, a.place);
+        let _ = writeln!(
+            out,
+            "  {:<12}{way:<18}{:>7.2} a frame {size:>12} a frame  {}",
+            a.stage, a.per_frame, a.place
+        );
     }
     out
 }

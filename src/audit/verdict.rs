@@ -22,7 +22,14 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { max_critical: 0, max_syncs: 1, max_latency_ms: 45.0, max_memory_mb: 8192.0, max_drift_mb: 5.0, min_resident: 0.9 }
+        Self {
+            max_critical: 0,
+            max_syncs: 1,
+            max_latency_ms: 45.0,
+            max_memory_mb: 8192.0,
+            max_drift_mb: 5.0,
+            min_resident: 0.9,
+        }
     }
 }
 
@@ -101,28 +108,87 @@ impl Verdict {
 
 /// Holds `measured` against `bounds`; the host's memory only after a soak, since it grows while a run fills its queues.
 pub fn kpis(measured: &Measured, bounds: &Bounds, soak: bool) -> Vec<Kpi> {
-    let most = |name: &str, option: &str, unit: &str, value: Option<f64>, bound: f64| kpi(name, option, unit, value, bound, |v| v <= bound);
+    let most = |name: &str, option: &str, unit: &str, value: Option<f64>, bound: f64| {
+        kpi(name, option, unit, value, bound, |v| v <= bound)
+    };
     let mut kpis = vec![
-        most("critical findings", "--max-critical", "", measured.critical.map(|n| n as f64), bounds.max_critical as f64),
-        most("host waits, most in a frame", "--max-syncs", "", measured.syncs.map(|n| n as f64), bounds.max_syncs as f64),
-        most("latency, median", "--max-latency-ms", "ms", measured.latency_ms, bounds.max_latency_ms),
-        most("device memory, most", "--max-memory-mb", "MiB", measured.memory_mb, bounds.max_memory_mb),
-        most("device memory, drift", "--max-drift-mb", "MiB", measured.device_drift_mb, bounds.max_drift_mb),
-        kpi("stages on the device", "--min-resident", "", measured.resident, bounds.min_resident, |v| v >= bounds.min_resident),
+        most(
+            "critical findings",
+            "--max-critical",
+            "",
+            measured.critical.map(|n| n as f64),
+            bounds.max_critical as f64,
+        ),
+        most(
+            "host waits, most in a frame",
+            "--max-syncs",
+            "",
+            measured.syncs.map(|n| n as f64),
+            bounds.max_syncs as f64,
+        ),
+        most(
+            "latency, median",
+            "--max-latency-ms",
+            "ms",
+            measured.latency_ms,
+            bounds.max_latency_ms,
+        ),
+        most(
+            "device memory, most",
+            "--max-memory-mb",
+            "MiB",
+            measured.memory_mb,
+            bounds.max_memory_mb,
+        ),
+        most(
+            "device memory, drift",
+            "--max-drift-mb",
+            "MiB",
+            measured.device_drift_mb,
+            bounds.max_drift_mb,
+        ),
+        kpi(
+            "stages on the device",
+            "--min-resident",
+            "",
+            measured.resident,
+            bounds.min_resident,
+            |v| v >= bounds.min_resident,
+        ),
     ];
     if soak {
-        kpis.push(most("host memory, drift", "--max-drift-mb", "MiB", measured.host_drift_mb, bounds.max_drift_mb));
+        kpis.push(most(
+            "host memory, drift",
+            "--max-drift-mb",
+            "MiB",
+            measured.host_drift_mb,
+            bounds.max_drift_mb,
+        ));
     }
     kpis
 }
 
-fn kpi(name: &str, option: &str, unit: &str, measured: Option<f64>, bound: f64, holds: impl Fn(f64) -> bool) -> Kpi {
+fn kpi(
+    name: &str,
+    option: &str,
+    unit: &str,
+    measured: Option<f64>,
+    bound: f64,
+    holds: impl Fn(f64) -> bool,
+) -> Kpi {
     let holds = match measured {
         None => Holds::NotObserved,
         Some(value) if holds(value) => Holds::Yes,
         Some(_) => Holds::No,
     };
-    Kpi { name: name.to_owned(), option: option.to_owned(), measured, bound, unit: unit.to_owned(), holds }
+    Kpi {
+        name: name.to_owned(),
+        option: option.to_owned(),
+        measured,
+        bound,
+        unit: unit.to_owned(),
+        holds,
+    }
 }
 
 /// The verdict on `kpis`; `proven` says whether the driver's own records were read, all of them.
@@ -135,7 +201,11 @@ pub fn verdict(kpis: &[Kpi], proven: bool) -> Verdict {
     if kpis.iter().any(|kpi| kpi.holds == Holds::No) {
         return Verdict::Fail;
     }
-    if kpis.iter().all(|kpi| kpi.holds == Holds::Yes) { Verdict::Pass } else { Verdict::NotProven }
+    if kpis.iter().all(|kpi| kpi.holds == Holds::Yes) {
+        Verdict::Pass
+    } else {
+        Verdict::NotProven
+    }
 }
 
 #[cfg(test)]
@@ -159,14 +229,38 @@ mod tests {
         let judge = |measured: &Measured| verdict(&kpis(measured, &Bounds::default(), true), true);
         assert_eq!(judge(&good()), Verdict::Pass);
         let broken = [
-            Measured { critical: Some(1), ..good() },
-            Measured { syncs: Some(2), ..good() },
-            Measured { latency_ms: Some(45.01), ..good() },
-            Measured { memory_mb: Some(8193.0), ..good() },
-            Measured { device_drift_mb: Some(5.1), ..good() },
-            Measured { host_drift_mb: Some(5.1), ..good() },
-            Measured { resident: Some(0.89), ..good() },
-            Measured { latency_ms: Some(f64::NAN), ..good() },
+            Measured {
+                critical: Some(1),
+                ..good()
+            },
+            Measured {
+                syncs: Some(2),
+                ..good()
+            },
+            Measured {
+                latency_ms: Some(45.01),
+                ..good()
+            },
+            Measured {
+                memory_mb: Some(8193.0),
+                ..good()
+            },
+            Measured {
+                device_drift_mb: Some(5.1),
+                ..good()
+            },
+            Measured {
+                host_drift_mb: Some(5.1),
+                ..good()
+            },
+            Measured {
+                resident: Some(0.89),
+                ..good()
+            },
+            Measured {
+                latency_ms: Some(f64::NAN),
+                ..good()
+            },
         ];
         for measured in broken {
             assert_eq!(judge(&measured), Verdict::Fail, "{measured:?}");
@@ -175,12 +269,31 @@ mod tests {
 
     #[test]
     fn what_was_not_observed_is_not_proven() {
-        let part = Measured { memory_mb: None, ..good() };
+        let part = Measured {
+            memory_mb: None,
+            ..good()
+        };
         let of_part = kpis(&part, &Bounds::default(), true);
         assert_eq!(verdict(&of_part, true), Verdict::NotProven);
-        assert_eq!(of_part.iter().filter(|kpi| kpi.holds == Holds::NotObserved).count(), 1);
-        assert_eq!(verdict(&kpis(&good(), &Bounds::default(), false), false), Verdict::NotProven);
-        let slow = Measured { latency_ms: Some(99.0), ..Measured::default() };
-        assert_eq!(verdict(&kpis(&slow, &Bounds::default(), false), false), Verdict::NotProven, "without records nothing is proven");
+        assert_eq!(
+            of_part
+                .iter()
+                .filter(|kpi| kpi.holds == Holds::NotObserved)
+                .count(),
+            1
+        );
+        assert_eq!(
+            verdict(&kpis(&good(), &Bounds::default(), false), false),
+            Verdict::NotProven
+        );
+        let slow = Measured {
+            latency_ms: Some(99.0),
+            ..Measured::default()
+        };
+        assert_eq!(
+            verdict(&kpis(&slow, &Bounds::default(), false), false),
+            Verdict::NotProven,
+            "without records nothing is proven"
+        );
     }
 }

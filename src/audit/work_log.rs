@@ -99,7 +99,11 @@ fn current_stage() -> Option<Stage> {
 impl WorkLog {
     /// A log of the frames before number `end`, and of what is outside of frames.
     pub(crate) fn new(ids: Box<dyn Ids>, end: u64) -> Self {
-        Self { works: Mutex::default(), ids, end }
+        Self {
+            works: Mutex::default(),
+            ids,
+            end,
+        }
     }
 
     /// What was logged so far; the log is empty afterwards.
@@ -114,12 +118,23 @@ impl Watcher for WorkLog {
             // Without an id of its own; the profiler's ids of works around it do not count for it.
             OPEN.with_borrow_mut(|open| open.push((0, work.stage)));
             let now = self.ids.now();
-            self.works.lock().unwrap_or_else(PoisonError::into_inner).beyond.get_or_insert(now);
+            self.works
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .beyond
+                .get_or_insert(now);
             return self.ids.push(0);
         }
         let start = self.ids.now();
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
-        works.works.push(LoggedWork { stage: work.stage, frame: work.frame, moved: work.moved, decodes: work.decodes, start, end: start });
+        works.works.push(LoggedWork {
+            stage: work.stage,
+            frame: work.frame,
+            moved: work.moved,
+            decodes: work.decodes,
+            start,
+            end: start,
+        });
         let id = works.works.len() as u64;
         drop(works);
         OPEN.with_borrow_mut(|open| open.push((id, work.stage)));
@@ -128,10 +143,15 @@ impl Watcher for WorkLog {
 
     fn ended(&self) {
         self.ids.pop();
-        let Some((id, _)) = OPEN.with_borrow_mut(Vec::pop) else { return };
+        let Some((id, _)) = OPEN.with_borrow_mut(Vec::pop) else {
+            return;
+        };
         let end = self.ids.now();
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(work) = usize::try_from(id).ok().and_then(|id| works.works.get_mut(id.checked_sub(1)?)) {
+        if let Some(work) = usize::try_from(id)
+            .ok()
+            .and_then(|id| works.works.get_mut(id.checked_sub(1)?))
+        {
             work.end = end;
         }
     }
@@ -141,8 +161,15 @@ impl Watcher for WorkLog {
         if stages.is_empty() {
             stages.extend(current_stage());
         }
-        let graph = CapturedGraph { stages, contents: contents.clone() };
-        self.works.lock().unwrap_or_else(PoisonError::into_inner).graphs.push(graph);
+        let graph = CapturedGraph {
+            stages,
+            contents: contents.clone(),
+        };
+        self.works
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .graphs
+            .push(graph);
     }
 }
 

@@ -23,7 +23,13 @@ impl<'a> Attributes<'a> {
 
     /// The bytes of a value whose VR is unknown, or that its VR does not allow (such as a text of more than 64 KiB).
     fn unparsed(self, tag: Tag) -> Option<&'a [u8]> {
-        match self.0.get(tag).filter(|e| e.vr() == VR::UN)?.value().primitive()? {
+        match self
+            .0
+            .get(tag)
+            .filter(|e| e.vr() == VR::UN)?
+            .value()
+            .primitive()?
+        {
             PrimitiveValue::U8(bytes) => Some(bytes),
             _ => None,
         }
@@ -31,7 +37,10 @@ impl<'a> Attributes<'a> {
 
     /// All values as text, trimmed, joined by `\`; none if empty.
     pub fn text(self, tag: Tag) -> Option<String> {
-        let text = self.unparsed(tag).map_or_else(|| Some(self.primitive(tag)?.to_str()), |bytes| Some(String::from_utf8_lossy(bytes)))?;
+        let text = self.unparsed(tag).map_or_else(
+            || Some(self.primitive(tag)?.to_str()),
+            |bytes| Some(String::from_utf8_lossy(bytes)),
+        )?;
         let text = text.trim_matches(['\0', ' ', '\n', '\r', '\t']);
         (!text.is_empty()).then(|| text.to_owned())
     }
@@ -70,8 +79,17 @@ impl<'a> Attributes<'a> {
     pub(super) fn checked_int(self, tag: Tag, name: &'static str) -> Result<Option<i64>> {
         let value = self.int(tag);
         if value.is_none() && self.text(tag).is_some() {
-            let text: String = self.text(tag).unwrap_or_default().chars().take(64).collect();
-            return Err(DicomError::invalid(name, format!("{text:?}"), "it is not a number"));
+            let text: String = self
+                .text(tag)
+                .unwrap_or_default()
+                .chars()
+                .take(64)
+                .collect();
+            return Err(DicomError::invalid(
+                name,
+                format!("{text:?}"),
+                "it is not a number",
+            ));
         }
         Ok(value)
     }
@@ -81,8 +99,18 @@ impl<'a> Attributes<'a> {
         let words = match self.primitive(tag)? {
             PrimitiveValue::U16(v) => v.to_vec(),
             PrimitiveValue::I16(v) => v.iter().map(|&x| x as u16).collect(),
-            PrimitiveValue::U8(v) => v.as_chunks::<2>().0.iter().map(|&b| u16::from_le_bytes(b)).collect(),
-            value => value.to_multi_int::<i64>().ok()?.into_iter().map(word).collect::<Option<_>>()?,
+            PrimitiveValue::U8(v) => v
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|&b| u16::from_le_bytes(b))
+                .collect(),
+            value => value
+                .to_multi_int::<i64>()
+                .ok()?
+                .into_iter()
+                .map(word)
+                .collect::<Option<_>>()?,
         };
         (!words.is_empty()).then_some(words)
     }
@@ -91,14 +119,25 @@ impl<'a> Attributes<'a> {
     pub(super) fn quads(self, tag: Tag) -> Option<Vec<u64>> {
         match self.primitive(tag)? {
             PrimitiveValue::U64(v) => Some(v.to_vec()),
-            PrimitiveValue::U8(v) => Some(v.as_chunks::<8>().0.iter().map(|&b| u64::from_le_bytes(b)).collect()),
+            PrimitiveValue::U8(v) => Some(
+                v.as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|&b| u64::from_le_bytes(b))
+                    .collect(),
+            ),
             _ => None,
         }
     }
 
     /// The items of a sequence; empty if it is absent or no sequence.
     pub fn items(self, tag: Tag) -> impl ExactSizeIterator<Item = Attributes<'a>> {
-        self.0.get(tag).and_then(|e| e.items()).unwrap_or_default().iter().map(Attributes)
+        self.0
+            .get(tag)
+            .and_then(|e| e.items())
+            .unwrap_or_default()
+            .iter()
+            .map(Attributes)
     }
 
     /// An attribute of the first item of a sequence.
@@ -111,17 +150,30 @@ impl<'a> Attributes<'a> {
         if let Some(value) = self.float(tag) {
             return Ok(Some(value));
         }
-        let Some(text) = self.text(tag) else { return Ok(None) };
-        let first = text.split('\\').next().and_then(|part| part.trim_matches(['\0', ' ']).parse::<f64>().ok());
-        first.filter(|v| v.is_finite()).map(Some).ok_or_else(|| text.chars().take(64).collect())
+        let Some(text) = self.text(tag) else {
+            return Ok(None);
+        };
+        let first = text
+            .split('\\')
+            .next()
+            .and_then(|part| part.trim_matches(['\0', ' ']).parse::<f64>().ok());
+        first
+            .filter(|v| v.is_finite())
+            .map(Some)
+            .ok_or_else(|| text.chars().take(64).collect())
     }
 
     fn numbers_in_text<T: std::str::FromStr>(self, tag: Tag) -> Option<Vec<T>> {
-        self.text(tag)?.split('\\').map(|part| part.trim_matches(['\0', ' ']).parse().ok()).collect()
+        self.text(tag)?
+            .split('\\')
+            .map(|part| part.trim_matches(['\0', ' ']).parse().ok())
+            .collect()
     }
 }
 
 /// The bit pattern of a 16-bit value, with or without a sign.
 fn word(value: i64) -> Option<u16> {
-    u16::try_from(value).ok().or_else(|| i16::try_from(value).ok().map(|signed| signed as u16))
+    u16::try_from(value)
+        .ok()
+        .or_else(|| i16::try_from(value).ok().map(|signed| signed as u16))
 }

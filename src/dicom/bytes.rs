@@ -27,12 +27,22 @@ enum Store {
 impl Bytes {
     pub(super) fn disk(file: File) -> Result<Self> {
         let len = file.metadata()?.len();
-        Ok(Self { store: Store::Disk(file), len, block_start: 0, block: Vec::new() })
+        Ok(Self {
+            store: Store::Disk(file),
+            len,
+            block_start: 0,
+            block: Vec::new(),
+        })
     }
 
     pub(super) fn memory(data: Vec<u8>) -> Self {
         let len = data.len() as u64;
-        Self { store: Store::Memory(data), len, block_start: 0, block: Vec::new() }
+        Self {
+            store: Store::Memory(data),
+            len,
+            block_start: 0,
+            block: Vec::new(),
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -45,9 +55,17 @@ impl Bytes {
     /// [`DicomError::Structure`] if they reach past the end; nothing is allocated then.
     pub(super) fn range(&mut self, offset: u64, len: u64) -> Result<Vec<u8>> {
         let end = offset.checked_add(len).filter(|&end| end <= self.len);
-        let end = end.ok_or_else(|| DicomError::cut_off(offset, format!("{len} bytes reach past the end at {}", self.len)))?;
+        let end = end.ok_or_else(|| {
+            DicomError::cut_off(
+                offset,
+                format!("{len} bytes reach past the end at {}", self.len),
+            )
+        })?;
         match &mut self.store {
-            Store::Memory(data) => Ok(data.get(offset as usize..end as usize).unwrap_or_default().to_vec()),
+            Store::Memory(data) => Ok(data
+                .get(offset as usize..end as usize)
+                .unwrap_or_default()
+                .to_vec()),
             Store::Disk(file) => {
                 let mut out = vec![0; len as usize];
                 file.seek(SeekFrom::Start(offset))?;
@@ -64,7 +82,11 @@ impl Bytes {
         }
         self.cache(offset, len)?;
         let from = (offset - self.block_start) as usize;
-        Ok(self.block.get(from..from + len as usize).unwrap_or_default().to_vec())
+        Ok(self
+            .block
+            .get(from..from + len as usize)
+            .unwrap_or_default()
+            .to_vec())
     }
 
     /// Makes the cached block hold `offset .. offset + len`, which lie inside the data.

@@ -18,8 +18,14 @@ const CB_TO_B: i64 = fixed(1.772);
 fn rgb(y: i64, cb: i64, cr: i64, bits: u16) -> [i64; 3] {
     let (half, max) = (1_i64 << (bits - 1), (1_i64 << bits) - 1);
     let (cb, cr) = (cb - half, cr - half);
-    let at = |difference: i64| (((y << FRACTION) + difference + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, max);
-    [at(cr * CR_TO_R), at(-cb * CB_TO_G - cr * CR_TO_G), at(cb * CB_TO_B)]
+    let at = |difference: i64| {
+        (((y << FRACTION) + difference + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, max)
+    };
+    [
+        at(cr * CR_TO_R),
+        at(-cb * CB_TO_G - cr * CR_TO_G),
+        at(cb * CB_TO_B),
+    ]
 }
 
 /// Converts interleaved YBR samples to RGB in place; samples of more than 16 bits are left alone.
@@ -27,12 +33,24 @@ pub(super) fn ybr_to_rgb(samples: &mut Samples, bits: u16) {
     match samples {
         Samples::U8(v) => {
             for pixel in v.as_chunks_mut::<3>().0 {
-                *pixel = rgb(pixel[0].into(), pixel[1].into(), pixel[2].into(), bits.min(8)).map(|x| x as u8);
+                *pixel = rgb(
+                    pixel[0].into(),
+                    pixel[1].into(),
+                    pixel[2].into(),
+                    bits.min(8),
+                )
+                .map(|x| x as u8);
             }
         }
         Samples::U16(v) => {
             for pixel in v.as_chunks_mut::<3>().0 {
-                *pixel = rgb(pixel[0].into(), pixel[1].into(), pixel[2].into(), bits.min(16)).map(|x| x as u16);
+                *pixel = rgb(
+                    pixel[0].into(),
+                    pixel[1].into(),
+                    pixel[2].into(),
+                    bits.min(16),
+                )
+                .map(|x| x as u16);
             }
         }
         Samples::U32(_) | Samples::F32(_) | Samples::F64(_) => {}
@@ -43,11 +61,18 @@ pub(super) fn ybr_to_rgb(samples: &mut Samples, bits: u16) {
 /// second pixel of its last pair is padding; none where pairs run on from row to row.
 pub(super) fn widen_422(samples: Samples, columns: Option<usize>) -> Samples {
     fn widen<T: Copy>(v: &[T]) -> Vec<T> {
-        v.as_chunks::<4>().0.iter().flat_map(|&[y1, y2, cb, cr]| [y1, cb, cr, y2, cb, cr]).collect()
+        v.as_chunks::<4>()
+            .0
+            .iter()
+            .flat_map(|&[y1, y2, cb, cr]| [y1, cb, cr, y2, cb, cr])
+            .collect()
     }
     fn each<T: Copy>(v: &[T], columns: Option<usize>) -> Vec<T> {
         match columns.filter(|c| c % 2 == 1) {
-            Some(columns) => v.chunks_exact(2 * (columns + 1)).flat_map(|row| widen(row).into_iter().take(3 * columns)).collect(),
+            Some(columns) => v
+                .chunks_exact(2 * (columns + 1))
+                .flat_map(|row| widen(row).into_iter().take(3 * columns))
+                .collect(),
             None => widen(v),
         }
     }

@@ -38,9 +38,16 @@ pub fn directory_files(path: &Path) -> Result<Vec<PathBuf>> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut out = Vec::new();
     for record in a.items(tags::DIRECTORY_RECORD_SEQUENCE) {
-        let wanted = record.text(tags::DIRECTORY_RECORD_TYPE).is_some_and(|t| IMAGE_RECORDS.contains(&t.as_str()));
+        let wanted = record
+            .text(tags::DIRECTORY_RECORD_TYPE)
+            .is_some_and(|t| IMAGE_RECORDS.contains(&t.as_str()));
         let in_use = record.int(tags::RECORD_IN_USE_FLAG) != Some(0);
-        let Some(id) = record.text(tags::REFERENCED_FILE_ID).filter(|_| wanted && in_use) else { continue };
+        let Some(id) = record
+            .text(tags::REFERENCED_FILE_ID)
+            .filter(|_| wanted && in_use)
+        else {
+            continue;
+        };
         let found = resolve(folder, &id)?;
         if !out.contains(&found) {
             out.push(found);
@@ -54,10 +61,18 @@ fn resolve(folder: &Path, id: &str) -> Result<PathBuf> {
     let mut at = folder.to_owned();
     for part in id.split('\\').map(str::trim) {
         if part.is_empty() || part == "." || part == ".." || part.contains(['/', ':', '\0']) {
-            return Err(DicomError::invalid("ReferencedFileID", id, "it leads out of the folder of the DICOMDIR"));
+            return Err(DicomError::invalid(
+                "ReferencedFileID",
+                id,
+                "it leads out of the folder of the DICOMDIR",
+            ));
         }
         let exact = at.join(part);
-        at = if exact.exists() { exact } else { other_name(&at, part).unwrap_or(exact) };
+        at = if exact.exists() {
+            exact
+        } else {
+            other_name(&at, part).unwrap_or(exact)
+        };
     }
     Ok(at)
 }
@@ -71,7 +86,9 @@ fn other_name(folder: &Path, name: &str) -> Option<PathBuf> {
         .collect();
     candidates.sort();
     // An extension was chosen by somebody, perhaps for a preview beside the file: the content decides.
-    let found = candidates.into_iter().find(|(unlikeness, path)| *unlikeness < EXTENSION || path.is_file() && is_dicom(path));
+    let found = candidates
+        .into_iter()
+        .find(|(unlikeness, path)| *unlikeness < EXTENSION || path.is_file() && is_dicom(path));
     found.map(|(_, path)| path)
 }
 

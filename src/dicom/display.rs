@@ -53,10 +53,21 @@ impl std::str::FromStr for Window {
         if s == "auto" {
             return Ok(Self::Auto);
         }
-        let wrong = || format!("{s:?} is no window; give auto or CENTER,WIDTH with a width above 0, such as 40,400");
+        let wrong = || {
+            format!(
+                "{s:?} is no window; give auto or CENTER,WIDTH with a width above 0, such as 40,400"
+            )
+        };
         let (center, width) = s.split_once(',').ok_or_else(wrong)?;
-        let (center, width): (f64, f64) = (center.trim().parse().map_err(|_| wrong())?, width.trim().parse().map_err(|_| wrong())?);
-        if center.is_finite() && width.is_finite() && width > 0.0 { Ok(Self::Fixed { center, width }) } else { Err(wrong()) }
+        let (center, width): (f64, f64) = (
+            center.trim().parse().map_err(|_| wrong())?,
+            width.trim().parse().map_err(|_| wrong())?,
+        );
+        if center.is_finite() && width.is_finite() && width > 0.0 {
+            Ok(Self::Fixed { center, width })
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -112,8 +123,16 @@ pub(super) struct FrameAttributes<'a> {
 impl DicomFile {
     pub(super) fn frame_attributes(&self, frame: u64) -> FrameAttributes<'_> {
         let data_set = self.attributes();
-        let per_frame = usize::try_from(frame).ok().and_then(|n| data_set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).nth(n));
-        FrameAttributes { per_frame, shared: data_set.first_item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE), data_set }
+        let per_frame = usize::try_from(frame).ok().and_then(|n| {
+            data_set
+                .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
+                .nth(n)
+        });
+        FrameAttributes {
+            per_frame,
+            shared: data_set.first_item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE),
+            data_set,
+        }
     }
 }
 
@@ -121,7 +140,10 @@ impl<'a> FrameAttributes<'a> {
     /// The first of the places where `macro_sequence` holds `tag`, else the data set.
     pub(super) fn place(&self, macro_sequence: Tag, tag: Tag) -> Attributes<'a> {
         let groups = [self.per_frame, self.shared].into_iter().flatten();
-        groups.filter_map(|g| g.first_item(macro_sequence)).find(|item| item.has(tag)).unwrap_or(self.data_set)
+        groups
+            .filter_map(|g| g.first_item(macro_sequence))
+            .find(|item| item.has(tag))
+            .unwrap_or(self.data_set)
     }
 }
 
@@ -135,12 +157,17 @@ impl Display {
             palette = Some(read);
             findings.extend(finding);
         }
-        let grey = matches!(layout.photometric, Photometric::Monochrome1 | Photometric::Monochrome2);
+        let grey = matches!(
+            layout.photometric,
+            Photometric::Monochrome1 | Photometric::Monochrome2
+        );
         let (modality, broken) = modality(a, signed)?;
         let mut shown_by = None;
         if grey {
             shown_by = match window {
-                Window::Fixed { center, width } => Some(window_of_user(center, width, layout, &modality)),
+                Window::Fixed { center, width } => {
+                    Some(window_of_user(center, width, layout, &modality))
+                }
                 Window::Auto if broken.is_some() => None,
                 Window::Auto => voi_of_file(a, layout, &modality, &mut findings),
             };
@@ -149,7 +176,14 @@ impl Display {
             findings.extend(inversion(a.data_set, layout));
         }
         let padding = padding(a.data_set, layout);
-        Ok(Self { modality, voi: shown_by, palette, invert: layout.photometric == Photometric::Monochrome1, padding, findings })
+        Ok(Self {
+            modality,
+            voi: shown_by,
+            palette,
+            invert: layout.photometric == Photometric::Monochrome1,
+            padding,
+            findings,
+        })
     }
 
     /// What was found on reading.
@@ -170,7 +204,9 @@ impl Display {
     pub(super) fn range(&self, frame: &StoredFrame) -> Option<(f64, f64)> {
         let mut range: Option<(f64, f64)> = None;
         for_each_value(frame, |v| {
-            let padding = self.padding.is_some_and(|(low, high)| (low..=high).contains(&v));
+            let padding = self
+                .padding
+                .is_some_and(|(low, high)| (low..=high).contains(&v));
             let v = self.modality.apply(v);
             if v.is_finite() && !padding {
                 range = Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))));
@@ -194,18 +230,41 @@ impl Display {
 
     fn show_grey(&self, frame: &StoredFrame) -> Vec<u8> {
         let grey = |v: f64| {
-            let shown = self.voi.as_ref().map_or(0, |voi| voi.apply(self.modality.apply(v)));
+            let shown = self
+                .voi
+                .as_ref()
+                .map_or(0, |voi| voi.apply(self.modality.apply(v)));
             if self.invert { 255 - shown } else { shown }
         };
         // Up to 16 bits every value there can be is shown once, then looked up.
         match (&frame.samples, frame.signed) {
             (Samples::U8(v), signed) => {
-                let table: Vec<u8> = (0..=u8::MAX).map(|x| grey(if signed { f64::from(x as i8) } else { f64::from(x) })).collect();
-                v.iter().map(|&x| table.get(usize::from(x)).copied().unwrap_or_default()).collect()
+                let table: Vec<u8> = (0..=u8::MAX)
+                    .map(|x| {
+                        grey(if signed {
+                            f64::from(x as i8)
+                        } else {
+                            f64::from(x)
+                        })
+                    })
+                    .collect();
+                v.iter()
+                    .map(|&x| table.get(usize::from(x)).copied().unwrap_or_default())
+                    .collect()
             }
             (Samples::U16(v), signed) if v.len() > 1 << 14 => {
-                let table: Vec<u8> = (0..=u16::MAX).map(|x| grey(if signed { f64::from(x as i16) } else { f64::from(x) })).collect();
-                v.iter().map(|&x| table.get(usize::from(x)).copied().unwrap_or_default()).collect()
+                let table: Vec<u8> = (0..=u16::MAX)
+                    .map(|x| {
+                        grey(if signed {
+                            f64::from(x as i16)
+                        } else {
+                            f64::from(x)
+                        })
+                    })
+                    .collect();
+                v.iter()
+                    .map(|&x| table.get(usize::from(x)).copied().unwrap_or_default())
+                    .collect()
             }
             _ => {
                 let mut out = Vec::with_capacity(frame.samples.len());
@@ -271,10 +330,16 @@ impl Voi {
         match self {
             Self::Linear { center, width } => linear(center - 0.5, width - 1.0),
             Self::LinearExact { center, width } => linear(*center, *width),
-            Self::Sigmoid { center, width } => to_8_bits(1.0 / (1.0 + (-4.0 * (x - center) / width).exp())),
-            Self::Table(lut) => to_8_bits(f64::from(lut.map(x)) / f64::from((1_u32 << lut.bits) - 1)),
+            Self::Sigmoid { center, width } => {
+                to_8_bits(1.0 / (1.0 + (-4.0 * (x - center) / width).exp()))
+            }
+            Self::Table(lut) => {
+                to_8_bits(f64::from(lut.map(x)) / f64::from((1_u32 << lut.bits) - 1))
+            }
             // Halved, the difference of the largest numbers there are is one still.
-            Self::Range { low, high } if high > low => to_8_bits((x / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0)),
+            Self::Range { low, high } if high > low => {
+                to_8_bits((x / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0))
+            }
             Self::Range { .. } => 0,
         }
     }
@@ -285,23 +350,43 @@ fn modality(a: FrameAttributes<'_>, signed: bool) -> Result<(Modality, Option<Di
     if let Some(item) = a.data_set.first_item(tags::MODALITY_LUT_SEQUENCE) {
         return Ok((Modality::Table(Lut::from_item(item, signed)?), None));
     }
-    let place = a.place(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_SLOPE);
-    let identity = Modality::Rescale { slope: 1.0, intercept: 0.0 };
-    let broken = |name, value| (identity.clone(), Some(DicomFinding::Rescale { name, value }));
-    Ok(match (place.first_number(tags::RESCALE_SLOPE), place.first_number(tags::RESCALE_INTERCEPT)) {
-        (Err(value), _) => broken("RescaleSlope", value),
-        (_, Err(value)) => broken("RescaleIntercept", value),
-        (Ok(Some(0.0)), Ok(Some(_))) => broken("RescaleSlope", "0".to_owned()),
-        (Ok(Some(slope)), Ok(Some(intercept))) => (Modality::Rescale { slope, intercept }, None),
-        _ => (identity, None),
-    })
+    let place = a.place(
+        tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+        tags::RESCALE_SLOPE,
+    );
+    let identity = Modality::Rescale {
+        slope: 1.0,
+        intercept: 0.0,
+    };
+    let broken = |name, value| {
+        (
+            identity.clone(),
+            Some(DicomFinding::Rescale { name, value }),
+        )
+    };
+    Ok(
+        match (
+            place.first_number(tags::RESCALE_SLOPE),
+            place.first_number(tags::RESCALE_INTERCEPT),
+        ) {
+            (Err(value), _) => broken("RescaleSlope", value),
+            (_, Err(value)) => broken("RescaleIntercept", value),
+            (Ok(Some(0.0)), Ok(Some(_))) => broken("RescaleSlope", "0".to_owned()),
+            (Ok(Some(slope)), Ok(Some(intercept))) => {
+                (Modality::Rescale { slope, intercept }, None)
+            }
+            _ => (identity, None),
+        },
+    )
 }
 
 /// Whether values after the modality transform are whole numbers, for which LINEAR windows are made.
 fn are_whole(layout: &Layout, modality: &Modality) -> bool {
     layout.kind == SampleKind::Integer
         && match modality {
-            Modality::Rescale { slope, intercept } => slope.fract() == 0.0 && intercept.fract() == 0.0,
+            Modality::Rescale { slope, intercept } => {
+                slope.fract() == 0.0 && intercept.fract() == 0.0
+            }
             Modality::Table(_) => true,
         }
 }
@@ -314,7 +399,12 @@ fn window_of_user(center: f64, width: f64, layout: &Layout, modality: &Modality)
 }
 
 /// The VOI LUT or window of the file; what is broken is passed over and found.
-fn voi_of_file(a: FrameAttributes<'_>, layout: &Layout, modality: &Modality, findings: &mut Vec<DicomFinding>) -> Option<Voi> {
+fn voi_of_file(
+    a: FrameAttributes<'_>,
+    layout: &Layout,
+    modality: &Modality,
+    findings: &mut Vec<DicomFinding>,
+) -> Option<Voi> {
     // Values after a modality LUT are unsigned.
     let signed = match modality {
         Modality::Rescale { slope, intercept } => layout.signed || *intercept < 0.0 || *slope < 0.0,
@@ -324,7 +414,9 @@ fn voi_of_file(a: FrameAttributes<'_>, layout: &Layout, modality: &Modality, fin
     if let Some(item) = item.filter(|i| i.has(tags::LUT_DESCRIPTOR) && i.has(tags::LUT_DATA)) {
         match Lut::from_item(item, signed) {
             Ok(table) => return Some(Voi::Table(table)),
-            Err(error) => findings.push(DicomFinding::VoiTable { problem: error.to_string() }),
+            Err(error) => findings.push(DicomFinding::VoiTable {
+                problem: error.to_string(),
+            }),
         }
     }
     let place = a.place(tags::FRAME_VOILUT_SEQUENCE, tags::WINDOW_CENTER);
@@ -332,7 +424,10 @@ fn voi_of_file(a: FrameAttributes<'_>, layout: &Layout, modality: &Modality, fin
         findings.push(DicomFinding::Window { name, value });
         None
     };
-    let (center, width) = match (place.first_number(tags::WINDOW_CENTER), place.first_number(tags::WINDOW_WIDTH)) {
+    let (center, width) = match (
+        place.first_number(tags::WINDOW_CENTER),
+        place.first_number(tags::WINDOW_WIDTH),
+    ) {
         (Err(value), _) => return broken("WindowCenter", value),
         (_, Err(value)) => return broken("WindowWidth", value),
         (Ok(Some(center)), Ok(Some(width))) => (center, width),
@@ -341,9 +436,13 @@ fn voi_of_file(a: FrameAttributes<'_>, layout: &Layout, modality: &Modality, fin
     if width <= 0.0 {
         return broken("WindowWidth", width.to_string());
     }
-    let function = place.text(tags::VOILUT_FUNCTION).map_or_else(|| "LINEAR".to_owned(), |f| f.to_ascii_uppercase());
+    let function = place
+        .text(tags::VOILUT_FUNCTION)
+        .map_or_else(|| "LINEAR".to_owned(), |f| f.to_ascii_uppercase());
     if !["LINEAR", "LINEAR_EXACT", "SIGMOID"].contains(&function.as_str()) {
-        findings.push(DicomFinding::WindowFunction { value: function.chars().take(64).collect() });
+        findings.push(DicomFinding::WindowFunction {
+            value: function.chars().take(64).collect(),
+        });
     }
     Some(match function.as_str() {
         "SIGMOID" => Voi::Sigmoid { center, width },
@@ -355,37 +454,58 @@ fn voi_of_file(a: FrameAttributes<'_>, layout: &Layout, modality: &Modality, fin
 
 /// The range of the stored bits, for integers of up to 8.
 fn range_of_bits(layout: &Layout, modality: &Modality) -> Option<Voi> {
-    let (Modality::Rescale { slope, intercept }, SampleKind::Integer, ..=8) = (modality, layout.kind, layout.bits_stored) else {
+    let (Modality::Rescale { slope, intercept }, SampleKind::Integer, ..=8) =
+        (modality, layout.kind, layout.bits_stored)
+    else {
         return None;
     };
     let span = f64::from(1_u32 << layout.bits_stored);
     let low = if layout.signed { -span / 2.0 } else { 0.0 };
     let ends = [low, low + span - 1.0].map(|v| v * slope + intercept);
-    Some(Voi::Range { low: ends[0].min(ends[1]), high: ends[0].max(ends[1]) })
+    Some(Voi::Range {
+        low: ends[0].min(ends[1]),
+        high: ends[0].max(ends[1]),
+    })
 }
 
 /// Photometric Interpretation decides over inversion; a Presentation LUT Shape that disagrees is found.
 fn inversion(a: Attributes<'_>, layout: &Layout) -> Option<DicomFinding> {
-    let shape = match (a.text(tags::PRESENTATION_LUT_SHAPE)?.as_str(), layout.photometric) {
+    let shape = match (
+        a.text(tags::PRESENTATION_LUT_SHAPE)?.as_str(),
+        layout.photometric,
+    ) {
         ("INVERSE", Photometric::Monochrome2) => "INVERSE",
         ("IDENTITY", Photometric::Monochrome1) => "IDENTITY",
         _ => return None,
     };
-    Some(DicomFinding::Inversion { shape, photometric: layout.photometric.keyword() })
+    Some(DicomFinding::Inversion {
+        shape,
+        photometric: layout.photometric.keyword(),
+    })
 }
 
 /// The stored values that Pixel Padding Value, and Pixel Padding Range Limit where it is there, say are none.
 fn padding(a: Attributes<'_>, layout: &Layout) -> Option<(f64, f64)> {
     let (value, limit) = match layout.kind {
         SampleKind::Integer => (tags::PIXEL_PADDING_VALUE, tags::PIXEL_PADDING_RANGE_LIMIT),
-        SampleKind::Float32 => (tags::FLOAT_PIXEL_PADDING_VALUE, tags::FLOAT_PIXEL_PADDING_RANGE_LIMIT),
-        SampleKind::Float64 => (tags::DOUBLE_FLOAT_PIXEL_PADDING_VALUE, tags::DOUBLE_FLOAT_PIXEL_PADDING_RANGE_LIMIT),
+        SampleKind::Float32 => (
+            tags::FLOAT_PIXEL_PADDING_VALUE,
+            tags::FLOAT_PIXEL_PADDING_RANGE_LIMIT,
+        ),
+        SampleKind::Float64 => (
+            tags::DOUBLE_FLOAT_PIXEL_PADDING_VALUE,
+            tags::DOUBLE_FLOAT_PIXEL_PADDING_RANGE_LIMIT,
+        ),
     };
     let of = |tag| match layout.kind {
         // As a pattern of the stored bits, since writers choose US and SS as they like.
         SampleKind::Integer => a.int(tag).map(|v| {
             let unused = 64 - u32::from(layout.bits_stored);
-            (if layout.signed { v << unused >> unused } else { ((v as u64) << unused >> unused) as i64 }) as f64
+            (if layout.signed {
+                v << unused >> unused
+            } else {
+                ((v as u64) << unused >> unused) as i64
+            }) as f64
         }),
         _ => a.float(tag),
     };

@@ -21,7 +21,9 @@ pub enum DicomError {
         cut_off: bool,
     },
     /// The pixel data are not encoded as the transfer syntax says.
-    #[error("the pixel data at byte {offset} are {found}, which transfer syntax {syntax} does not have")]
+    #[error(
+        "the pixel data at byte {offset} are {found}, which transfer syntax {syntax} does not have"
+    )]
     WrongEncoding {
         /// Byte of the file.
         offset: u64,
@@ -77,7 +79,9 @@ pub enum DicomError {
         remedy: &'static str,
     },
     /// The pixel data are a video stream.
-    #[error("the pixel data are a {0} video stream, which is decoded as a video, not frame by frame")]
+    #[error(
+        "the pixel data are a {0} video stream, which is decoded as a video, not frame by frame"
+    )]
     Video(&'static str),
     /// The pixel data end before the frame.
     #[error("the pixel data end before frame {frame}: {available} bytes or fragments of {needed}")]
@@ -121,27 +125,47 @@ impl From<std::io::Error> for DicomError {
 
 impl DicomError {
     pub(super) fn invalid(name: &'static str, value: impl ToString, problem: &'static str) -> Self {
-        Self::Invalid { name, value: value.to_string(), problem }
+        Self::Invalid {
+            name,
+            value: value.to_string(),
+            problem,
+        }
     }
 
     pub(super) fn structure(offset: u64, problem: impl Into<String>) -> Self {
-        Self::Structure { offset, problem: problem.into(), cut_off: false }
+        Self::Structure {
+            offset,
+            problem: problem.into(),
+            cut_off: false,
+        }
     }
 
     /// A broken structure where the file ends before what it states.
     pub(super) fn cut_off(offset: u64, problem: impl Into<String>) -> Self {
-        Self::Structure { offset, problem: problem.into(), cut_off: true }
+        Self::Structure {
+            offset,
+            problem: problem.into(),
+            cut_off: true,
+        }
     }
 
     /// What would work, where something is known to.
     pub fn remedy(&self) -> Option<&'static str> {
         const TRANSFER_SYNTAX: &str = "correct TransferSyntaxUID to how the pixel data are encoded, for example with dcmodify or dcmconv";
         Some(match self {
-            Self::NoImage { .. } => "give files of an image, not of a report, document, structure set or plan",
+            Self::NoImage { .. } => {
+                "give files of an image, not of a report, document, structure set or plan"
+            }
             Self::NoPixelData => "fetch the file with its pixel data",
-            Self::Truncated { cut_off: true, .. } | Self::Structure { cut_off: true, .. } => "fetch the file again, it may be cut off",
-            Self::Truncated { .. } => "correct NumberOfFrames, Rows, Columns or BitsAllocated, which promise more than the file holds",
-            Self::PixelLength { .. } => "correct PhotometricInterpretation, Rows, Columns, BitsAllocated or NumberOfFrames",
+            Self::Truncated { cut_off: true, .. } | Self::Structure { cut_off: true, .. } => {
+                "fetch the file again, it may be cut off"
+            }
+            Self::Truncated { .. } => {
+                "correct NumberOfFrames, Rows, Columns or BitsAllocated, which promise more than the file holds"
+            }
+            Self::PixelLength { .. } => {
+                "correct PhotometricInterpretation, Rows, Columns, BitsAllocated or NumberOfFrames"
+            }
             Self::WrongEncoding { .. } => TRANSFER_SYNTAX,
             Self::NotDicom => "give a DICOM file",
             _ => return None,
@@ -149,7 +173,10 @@ impl DicomError {
     }
 
     pub(super) fn codec(codec: &'static str, problem: impl ToString) -> Self {
-        Self::Codec { codec, problem: problem.to_string() }
+        Self::Codec {
+            codec,
+            problem: problem.to_string(),
+        }
     }
 }
 

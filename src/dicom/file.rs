@@ -21,7 +21,9 @@ use std::{
 /// Largest data set a deflated file may inflate to.
 const MAX_INFLATED: u64 = 1 << 30;
 /// Groups whose attributes are read. Private groups and those about other matters are passed over.
-const GROUPS: [u16; 10] = [0x0004, 0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x2050, 0x5200, 0x7FE0];
+const GROUPS: [u16; 10] = [
+    0x0004, 0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x2050, 0x5200, 0x7FE0,
+];
 
 /// An open DICOM file: its attributes in memory, its pixel data on disk.
 #[derive(Debug)]
@@ -40,12 +42,17 @@ pub struct DicomFile {
 /// with its data set need a data set there that can be nothing else: three standard elements in ascending order, the
 /// first of group 2, 4 or 8, with values as their VR asks.
 pub fn is_dicom(path: &Path) -> bool {
-    File::open(path).ok().and_then(|f| Bytes::disk(f).ok()).is_some_and(|mut bytes| {
-        find_start(&mut bytes).is_ok_and(|start| match start {
-            Start::Marked(132) => true,
-            Start::Marked(at) | Start::Bare(at) => plausible::looks_like_data_set(&mut bytes, at, false),
+    File::open(path)
+        .ok()
+        .and_then(|f| Bytes::disk(f).ok())
+        .is_some_and(|mut bytes| {
+            find_start(&mut bytes).is_ok_and(|start| match start {
+                Start::Marked(132) => true,
+                Start::Marked(at) | Start::Bare(at) => {
+                    plausible::looks_like_data_set(&mut bytes, at, false)
+                }
+            })
         })
-    })
 }
 
 enum Start {
@@ -76,7 +83,10 @@ fn find_start(bytes: &mut Bytes) -> Result<Start> {
 /// The encoding the first element of a data set is written in: VR letters mean explicit; the group number shows the byte order.
 pub(super) fn guess_encoding(bytes: &mut Bytes, at: u64) -> Encoding {
     let (b, _) = bytes.peek::<8>(at).unwrap_or_default();
-    Encoding { explicit: walk::vr_of([b[4], b[5]]).is_some(), big_endian: b[0] == 0 && b[1] != 0 }
+    Encoding {
+        explicit: walk::vr_of([b[4], b[5]]).is_some(),
+        big_endian: b[0] == 0 && b[1] != 0,
+    }
 }
 
 impl DicomFile {
@@ -92,7 +102,10 @@ impl DicomFile {
             Some(uid) => syntax::syntax(uid),
             None => {
                 let encoding = guess_encoding(&mut bytes, data_set_at);
-                Syntax { encoding, ..syntax::syntax(syntax::EXPLICIT_LITTLE) }
+                Syntax {
+                    encoding,
+                    ..syntax::syntax(syntax::EXPLICIT_LITTLE)
+                }
             }
         };
         let mut at = data_set_at;
@@ -153,25 +166,41 @@ impl DicomFile {
         let a = self.attributes();
         match a.has(tags::ROWS) || !a.has(tags::SOP_CLASS_UID) {
             true => DicomError::NoPixelData,
-            false => DicomError::NoImage { modality: a.text(tags::MODALITY).map(|m| m.chars().take(16).collect()) },
+            false => DicomError::NoImage {
+                modality: a.text(tags::MODALITY).map(|m| m.chars().take(16).collect()),
+            },
         }
     }
 
     pub(super) fn wrong_encoding(&self, span: &Span, found: &'static str) -> DicomError {
-        DicomError::WrongEncoding { offset: span.start, found, syntax: self.syntax_uid.clone() }
+        DicomError::WrongEncoding {
+            offset: span.start,
+            found,
+            syntax: self.syntax_uid.clone(),
+        }
     }
 
     /// What there is to say of burned-in annotation: it is there, or nothing says that it is not, in an ultrasound object.
     pub fn burned_in(&self) -> Option<DicomFinding> {
         /// Ultrasound Image and Multi-frame Image Storage, with the retired ones.
-        const ULTRASOUND: [&str; 4] =
-            ["1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3"];
+        const ULTRASOUND: [&str; 4] = [
+            "1.2.840.10008.5.1.4.1.1.6.1",
+            "1.2.840.10008.5.1.4.1.1.3.1",
+            "1.2.840.10008.5.1.4.1.1.6",
+            "1.2.840.10008.5.1.4.1.1.3",
+        ];
         let a = self.attributes();
         match a.text(tags::BURNED_IN_ANNOTATION) {
-            Some(stated) => stated.eq_ignore_ascii_case("YES").then_some(DicomFinding::BurnedIn { absent: false }),
+            Some(stated) => stated
+                .eq_ignore_ascii_case("YES")
+                .then_some(DicomFinding::BurnedIn { absent: false }),
             None => {
-                let class = a.text(tags::SOP_CLASS_UID).is_some_and(|uid| ULTRASOUND.contains(&uid.as_str()));
-                let modality = a.text(tags::MODALITY).is_some_and(|m| m == "US" || m == "IVUS");
+                let class = a
+                    .text(tags::SOP_CLASS_UID)
+                    .is_some_and(|uid| ULTRASOUND.contains(&uid.as_str()));
+                let modality = a
+                    .text(tags::MODALITY)
+                    .is_some_and(|m| m == "US" || m == "IVUS");
                 (class || modality).then_some(DicomFinding::BurnedIn { absent: true })
             }
         }
@@ -180,9 +209,11 @@ impl DicomFile {
     /// Frames that the file states to have: one where it says nothing, none known where what it says is no number above 0.
     pub fn stated_frames(&self) -> Option<u64> {
         match self.attributes().text(tags::NUMBER_OF_FRAMES) {
-            Some(_) => {
-                self.attributes().int(tags::NUMBER_OF_FRAMES).and_then(|frames| u64::try_from(frames).ok()).filter(|frames| *frames > 0)
-            }
+            Some(_) => self
+                .attributes()
+                .int(tags::NUMBER_OF_FRAMES)
+                .and_then(|frames| u64::try_from(frames).ok())
+                .filter(|frames| *frames > 0),
             None => Some(1),
         }
     }
@@ -198,7 +229,10 @@ impl DicomFile {
                 Err(_) if self.pixel_data.is_some() => return Ok(()),
                 Err(e) => return Err(e),
             };
-            if matches!(span.tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA) {
+            if matches!(
+                span.tag,
+                tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
+            ) {
                 self.pixel_data = Some(span);
             } else if GROUPS.contains(&span.tag.0)
                 && let Some(element) = parser.element(&mut self.bytes, &span)?
@@ -213,14 +247,21 @@ impl DicomFile {
 /// The transfer syntax UID of the file meta information at `at`, if stated, and where the data set starts.
 fn read_meta(bytes: &mut Bytes, mut at: u64) -> Result<(Option<String>, u64)> {
     let limit = bytes.len();
-    let explicit = Encoding { explicit: true, big_endian: false };
+    let explicit = Encoding {
+        explicit: true,
+        big_endian: false,
+    };
     let mut uid = None;
     // The group's stated length is not trusted: the group ends where another begins.
     while let ([2, 0], 2) = bytes.peek::<2>(at)? {
-        let Some(span) = walk::element(bytes, at, limit, explicit)? else { break };
+        let Some(span) = walk::element(bytes, at, limit, explicit)? else {
+            break;
+        };
         if span.tag == tags::TRANSFER_SYNTAX_UID && span.end - span.value <= 64 {
             let value = bytes.range(span.value, span.end - span.value)?;
-            let text = String::from_utf8_lossy(&value).trim_matches(['\0', ' ']).to_owned();
+            let text = String::from_utf8_lossy(&value)
+                .trim_matches(['\0', ' '])
+                .to_owned();
             uid = (!text.is_empty()).then_some(text);
         }
         at = span.end;
@@ -232,7 +273,9 @@ fn inflate(path: &Path, at: u64) -> Result<Bytes> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(at))?;
     let mut data = Vec::new();
-    let read = flate2::read::DeflateDecoder::new(file).take(MAX_INFLATED + 1).read_to_end(&mut data);
+    let read = flate2::read::DeflateDecoder::new(file)
+        .take(MAX_INFLATED + 1)
+        .read_to_end(&mut data);
     // The end of a deflated data set may be cut off; what came before it is still checked element by element.
     if let Err(e) = read
         && data.is_empty()
@@ -240,7 +283,10 @@ fn inflate(path: &Path, at: u64) -> Result<Bytes> {
         return Err(DicomError::codec("deflate", e));
     }
     if data.len() as u64 > MAX_INFLATED {
-        return Err(DicomError::structure(at, "the deflated data set inflates to more than 1 GiB"));
+        return Err(DicomError::structure(
+            at,
+            "the deflated data set inflates to more than 1 GiB",
+        ));
     }
     Ok(Bytes::memory(data))
 }

@@ -14,7 +14,9 @@ pub enum DicomFinding {
         present: u64,
     },
     /// The pixel data are longer than their frames, by less or more than whole frames.
-    #[error("the pixel data have {found} bytes, of which the frames take {taken}: the rest is not read")]
+    #[error(
+        "the pixel data have {found} bytes, of which the frames take {taken}: the rest is not read"
+    )]
     LongerData {
         /// Bytes of the pixel data.
         found: u64,
@@ -22,13 +24,17 @@ pub enum DicomFinding {
         taken: u64,
     },
     /// Compressed pixel data that are not in fragments of a sequence of undefined length.
-    #[error("the compressed pixel data have a defined length, which the standard does not allow: read as {read}")]
+    #[error(
+        "the compressed pixel data have a defined length, which the standard does not allow: read as {read}"
+    )]
     DefinedLength {
         /// What they were read as.
         read: &'static str,
     },
     /// The length of the pixel data proves another chroma format than is stated.
-    #[error("PhotometricInterpretation is {stated}, but the length of the pixel data is that of {found}: read as {found}")]
+    #[error(
+        "PhotometricInterpretation is {stated}, but the length of the pixel data is that of {found}: read as {found}"
+    )]
     ChromaFormat {
         /// Photometric Interpretation.
         stated: &'static str,
@@ -39,7 +45,9 @@ pub enum DicomFinding {
     #[error("PlanarConfiguration is 1, which 4:2:2 data cannot have: read pixel by pixel")]
     PlanarChroma,
     /// The encoded stream proves another colour model than is stated.
-    #[error("PhotometricInterpretation is {stated}, but the stream is {found} ({proof}): shown as {found}")]
+    #[error(
+        "PhotometricInterpretation is {stated}, but the stream is {found} ({proof}): shown as {found}"
+    )]
     StreamColour {
         /// Photometric Interpretation.
         stated: &'static str,
@@ -49,7 +57,9 @@ pub enum DicomFinding {
         proof: &'static str,
     },
     /// YBR_ICT or YBR_RCT of data that no JPEG 2000 transform was applied to.
-    #[error("PhotometricInterpretation is {stated}, but the data have no JPEG 2000 colour transform: shown as RGB")]
+    #[error(
+        "PhotometricInterpretation is {stated}, but the data have no JPEG 2000 colour transform: shown as RGB"
+    )]
     NoTransform {
         /// Photometric Interpretation.
         stated: &'static str,
@@ -75,7 +85,9 @@ pub enum DicomFinding {
         problem: String,
     },
     /// A rescale that is none.
-    #[error("{name} is {value:?}, which is no rescale: the values are shown as stored, without the file's window")]
+    #[error(
+        "{name} is {value:?}, which is no rescale: the values are shown as stored, without the file's window"
+    )]
     Rescale {
         /// Keyword of the attribute.
         name: &'static str,
@@ -83,7 +95,9 @@ pub enum DicomFinding {
         value: String,
     },
     /// Presentation LUT Shape and Photometric Interpretation disagree about inversion.
-    #[error("PresentationLUTShape is {shape}, but PhotometricInterpretation {photometric}: shown as {photometric}")]
+    #[error(
+        "PresentationLUTShape is {shape}, but PhotometricInterpretation {photometric}: shown as {photometric}"
+    )]
     Inversion {
         /// Presentation LUT Shape.
         shape: &'static str,
@@ -91,7 +105,9 @@ pub enum DicomFinding {
         photometric: &'static str,
     },
     /// A palette whose entries have other bits than its descriptor states.
-    #[error("the palette's descriptor states {stated} bits, but its entries have {found}: shown with {found}")]
+    #[error(
+        "the palette's descriptor states {stated} bits, but its entries have {found}: shown with {found}"
+    )]
     PaletteBits {
         /// Bits of an entry as stated.
         stated: u16,
@@ -110,8 +126,12 @@ impl DicomFinding {
     /// What would change it, where something is known to.
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::MoreFrames { present, .. } => format!("to read all, set NumberOfFrames to {present}, for example with dcmodify"),
-            Self::Window { .. } | Self::VoiTable { .. } => "give a window by --window CENTER,WIDTH".to_owned(),
+            Self::MoreFrames { present, .. } => {
+                format!("to read all, set NumberOfFrames to {present}, for example with dcmodify")
+            }
+            Self::Window { .. } | Self::VoiTable { .. } => {
+                "give a window by --window CENTER,WIDTH".to_owned()
+            }
             _ => return None,
         })
     }

@@ -34,39 +34,79 @@ impl Fragments {
     ///
     /// # Errors
     /// As [`Fragments::index`]; [`DicomError::WrongEncoding`] where they are neither.
-    pub(super) fn of(file: &mut DicomFile, span: &Span, frames: u64, encoding: PixelEncoding) -> Result<(Self, Option<DicomFinding>)> {
+    pub(super) fn of(
+        file: &mut DicomFile,
+        span: &Span,
+        frames: u64,
+        encoding: PixelEncoding,
+    ) -> Result<(Self, Option<DicomFinding>)> {
         if span.undefined {
             return Ok((Self::index(file, span, frames, encoding)?, None));
         }
         let (b, n) = file.bytes.peek::<4>(span.value)?;
-        let tag = (file.encoding.u16([b[0], b[1]]), file.encoding.u16([b[2], b[3]]));
+        let tag = (
+            file.encoding.u16([b[0], b[1]]),
+            file.encoding.u16([b[2], b[3]]),
+        );
         if n == 4 && tag == (ITEM.0, ITEM.1) {
-            return Ok((Self::index(file, span, frames, encoding)?, Some(DicomFinding::DefinedLength { read: "fragments" })));
+            return Ok((
+                Self::index(file, span, frames, encoding)?,
+                Some(DicomFinding::DefinedLength { read: "fragments" }),
+            ));
         }
-        let whole = Stretch { offset: span.value, len: span.end - span.value };
+        let whole = Stretch {
+            offset: span.value,
+            len: span.end - span.value,
+        };
         if !begins_frame(&mut file.bytes, &whole, encoding)? {
             return Err(file.wrong_encoding(span, "of a defined length, as native data are"));
         }
         let cut_off = span.stated > whole.len;
-        Ok((Self { fragments: vec![whole], starts: vec![0], cut_off }, Some(DicomFinding::DefinedLength { read: "one frame" })))
+        Ok((
+            Self {
+                fragments: vec![whole],
+                starts: vec![0],
+                cut_off,
+            },
+            Some(DicomFinding::DefinedLength { read: "one frame" }),
+        ))
     }
 
     /// Reads the item headers of the pixel data and groups fragments into `frames` frames, by the Extended or Basic Offset
     /// Table where there is one, else one to one, else by what starts a stream of the encoding. There may be more frames
     /// than `frames` where each begins as a frame of the encoding does.
-    pub(super) fn index(file: &mut DicomFile, span: &Span, frames: u64, encoding: PixelEncoding) -> Result<Self> {
+    pub(super) fn index(
+        file: &mut DicomFile,
+        span: &Span,
+        frames: u64,
+        encoding: PixelEncoding,
+    ) -> Result<Self> {
         let (table, fragments, cut_off) = items(&mut file.bytes, span, file.encoding)?;
         if fragments.is_empty() {
-            return Err(DicomError::structure(span.value, "the encapsulated pixel data hold no fragment"));
+            return Err(DicomError::structure(
+                span.value,
+                "the encapsulated pixel data hold no fragment",
+            ));
         }
         let base = fragments.first().map_or(0, |f| f.offset - 8);
-        let extended = file.attributes().quads(tags::EXTENDED_OFFSET_TABLE).unwrap_or_default();
+        let extended = file
+            .attributes()
+            .quads(tags::EXTENDED_OFFSET_TABLE)
+            .unwrap_or_default();
         let basic = table.map_or(Ok(Vec::new()), |t| file.bytes.range(t.offset, t.len))?;
-        let basic = basic.as_chunks::<4>().0.iter().map(|&b| u64::from(file.encoding.u32(b)));
-        let begins = |fragment: &Stretch, bytes: &mut Bytes| begins_frame(bytes, fragment, encoding);
+        let basic = basic
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|&b| u64::from(file.encoding.u32(b)));
+        let begins =
+            |fragment: &Stretch, bytes: &mut Bytes| begins_frame(bytes, fragment, encoding);
         let mut starts = from_offsets(&fragments, base, extended.into_iter(), frames)
             .or_else(|| from_offsets(&fragments, base, basic, frames))
-            .map_or_else(|| without_table(&mut file.bytes, &fragments, frames, &begins), Ok)?;
+            .map_or_else(
+                || without_table(&mut file.bytes, &fragments, frames, &begins),
+                Ok,
+            )?;
         // Entries beyond the stated frames count as frames if they begin like some; else they are parts of the last.
         let stated = usize::try_from(frames).unwrap_or(usize::MAX);
         for place in stated..starts.len() {
@@ -76,7 +116,11 @@ impl Fragments {
                 break;
             }
         }
-        Ok(Self { fragments, starts, cut_off })
+        Ok(Self {
+            fragments,
+            starts,
+            cut_off,
+        })
     }
 
     /// All fragments one after another, as a video stream is stored.
@@ -93,15 +137,31 @@ impl Fragments {
     pub(super) fn frame(&self, bytes: &mut Bytes, frame: u64) -> Result<Vec<u8>> {
         let index = usize::try_from(frame).unwrap_or(usize::MAX);
         let needed = frame.saturating_add(1);
-        let truncated = DicomError::Truncated { frame, available: self.frames(), needed, cut_off: self.cut_off };
-        let Some(&start) = self.starts.get(index) else { return Err(truncated) };
-        let end = self.starts.get(index + 1).copied().unwrap_or(self.fragments.len());
+        let truncated = DicomError::Truncated {
+            frame,
+            available: self.frames(),
+            needed,
+            cut_off: self.cut_off,
+        };
+        let Some(&start) = self.starts.get(index) else {
+            return Err(truncated);
+        };
+        let end = self
+            .starts
+            .get(index + 1)
+            .copied()
+            .unwrap_or(self.fragments.len());
         let parts = self.fragments.get(start..end).unwrap_or_default();
         let mut out = Vec::new();
         for part in parts {
             if part.offset + part.len > bytes.len() {
                 let available = bytes.len().saturating_sub(part.offset);
-                return Err(DicomError::Truncated { frame, available, needed: part.len, cut_off: true });
+                return Err(DicomError::Truncated {
+                    frame,
+                    available,
+                    needed: part.len,
+                    cut_off: true,
+                });
             }
             match parts {
                 [_] => out = bytes.range(part.offset, part.len)?,
@@ -109,14 +169,21 @@ impl Fragments {
             }
         }
         if out.is_empty() {
-            return Err(DicomError::structure(parts.first().map_or(0, |p| p.offset), format!("frame {frame} is an empty fragment")));
+            return Err(DicomError::structure(
+                parts.first().map_or(0, |p| p.offset),
+                format!("frame {frame} is an empty fragment"),
+            ));
         }
         Ok(out)
     }
 }
 
 /// The Basic Offset Table, if it has entries, the fragments, and whether the file ends before their delimiter.
-fn items(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Result<(Option<Stretch>, Vec<Stretch>, bool)> {
+fn items(
+    bytes: &mut Bytes,
+    span: &Span,
+    encoding: Encoding,
+) -> Result<(Option<Stretch>, Vec<Stretch>, bool)> {
     let mut at = span.value;
     let mut all = Vec::new();
     let mut cut_off = true;
@@ -128,17 +195,30 @@ fn items(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Result<(Option<S
             break;
         }
         if tag != (ITEM.0, ITEM.1) {
-            return Err(DicomError::structure(at, "no item of encapsulated pixel data where one should start"));
+            return Err(DicomError::structure(
+                at,
+                "no item of encapsulated pixel data where one should start",
+            ));
         }
         let len = u64::from(encoding.u32([b[4], b[5], b[6], b[7]]));
-        all.push(Stretch { offset: at + 8, len });
+        all.push(Stretch {
+            offset: at + 8,
+            len,
+        });
         at += 8 + len;
     }
     if all.is_empty() {
-        return Err(DicomError::structure(span.value, "the encapsulated pixel data hold no item"));
+        return Err(DicomError::structure(
+            span.value,
+            "the encapsulated pixel data hold no item",
+        ));
     }
     let table = all.remove(0);
-    Ok(((table.len > 0 && table.offset + table.len <= bytes.len()).then_some(table), all, cut_off))
+    Ok((
+        (table.len > 0 && table.offset + table.len <= bytes.len()).then_some(table),
+        all,
+        cut_off,
+    ))
 }
 
 /// Whether a fragment begins as a frame of the encoding does.
@@ -149,12 +229,21 @@ fn begins_frame(bytes: &mut Bytes, fragment: &Stretch, encoding: PixelEncoding) 
         && match encoding {
             // The header of RLE: 1 to 15 segments, of which the first follows at once.
             PixelEncoding::Rle => matches!(b, [1..=15, 0, 0, 0, 64, 0, 0, 0]),
-            _ => b.starts_with(&[0xFF, 0xD8, 0xFF]) || b.starts_with(&[0xFF, 0x4F, 0xFF, 0x51]) || b == *b"\0\0\0\x0cjP  ",
+            _ => {
+                b.starts_with(&[0xFF, 0xD8, 0xFF])
+                    || b.starts_with(&[0xFF, 0x4F, 0xFF, 0x51])
+                    || b == *b"\0\0\0\x0cjP  "
+            }
         })
 }
 
 /// Frame starts by an offset table, if it is for these frames and each offset meets a fragment's item in ascending order.
-fn from_offsets(fragments: &[Stretch], base: u64, offsets: impl ExactSizeIterator<Item = u64>, frames: u64) -> Option<Vec<usize>> {
+fn from_offsets(
+    fragments: &[Stretch],
+    base: u64,
+    offsets: impl ExactSizeIterator<Item = u64>,
+    frames: u64,
+) -> Option<Vec<usize>> {
     if offsets.len() == 0 || (offsets.len() as u64) < frames {
         return None;
     }
@@ -192,7 +281,10 @@ fn without_table(
         return Ok(starts);
     }
     let offset = fragments.first().map_or(0, |f| f.offset);
-    let problem =
-        format!("{} without an offset table cannot be shared out to {}", counted(fragments.len(), "fragment"), counted(frames, "frame"));
+    let problem = format!(
+        "{} without an offset table cannot be shared out to {}",
+        counted(fragments.len(), "fragment"),
+        counted(frames, "frame")
+    );
     Err(DicomError::structure(offset, problem))
 }

@@ -65,8 +65,14 @@ pub struct DicomImage {
 
 #[derive(Debug)]
 enum Pixels {
-    Native { span: Span, packing: Packing },
-    Encapsulated { encoding: PixelEncoding, fragments: Fragments },
+    Native {
+        span: Span,
+        packing: Packing,
+    },
+    Encapsulated {
+        encoding: PixelEncoding,
+        fragments: Fragments,
+    },
 }
 
 impl DicomImage {
@@ -90,28 +96,51 @@ impl DicomImage {
             tags::DOUBLE_FLOAT_PIXEL_DATA => SampleKind::Float64,
             _ => SampleKind::Integer,
         };
-        let encoding = file.syntax.pixels.ok_or_else(|| syntax::unsupported(file.transfer_syntax_uid()))?;
+        let encoding = file
+            .syntax
+            .pixels
+            .ok_or_else(|| syntax::unsupported(file.transfer_syntax_uid()))?;
         if let PixelEncoding::Video(codec) = encoding {
             return Err(DicomError::Video(codec.name()));
         }
         let layout = Layout::read(file.attributes(), kind)?;
-        let stated = file.attributes().int(tags::NUMBER_OF_FRAMES).and_then(|n| u64::try_from(n).ok());
+        let stated = file
+            .attributes()
+            .int(tags::NUMBER_OF_FRAMES)
+            .and_then(|n| u64::try_from(n).ok());
         let (pixels, findings) = match (encoding, span.undefined) {
             (PixelEncoding::Native, false) => {
                 let (packing, findings) = layout.packing(span.stated, stated)?;
                 (Pixels::Native { span, packing }, findings)
             }
-            (PixelEncoding::Native, true) if file.transfer_syntax_uid() != syntax::ENCAPSULATED_NATIVE => {
+            (PixelEncoding::Native, true)
+                if file.transfer_syntax_uid() != syntax::ENCAPSULATED_NATIVE =>
+            {
                 return Err(file.wrong_encoding(&span, "fragments, as of compressed data"));
             }
             _ => {
-                let (fragments, finding) = Fragments::of(&mut file, &span, layout.frames, encoding)?;
+                let (fragments, finding) =
+                    Fragments::of(&mut file, &span, layout.frames, encoding)?;
                 let present = fragments.frames();
-                let more = (present > layout.frames).then_some(DicomFinding::MoreFrames { stated, present });
-                (Pixels::Encapsulated { encoding, fragments }, finding.into_iter().chain(more).collect())
+                let more = (present > layout.frames)
+                    .then_some(DicomFinding::MoreFrames { stated, present });
+                (
+                    Pixels::Encapsulated {
+                        encoding,
+                        fragments,
+                    },
+                    finding.into_iter().chain(more).collect(),
+                )
             }
         };
-        Ok(Self { file, layout, pixels, window, range: None, findings })
+        Ok(Self {
+            file,
+            layout,
+            pixels,
+            window,
+            range: None,
+            findings,
+        })
     }
 
     /// What was found about the file, and about the frames since the last call, each finding once.
@@ -151,11 +180,21 @@ impl DicomImage {
         let layout = &self.layout;
         if frame >= layout.frames {
             let needed = frame.saturating_add(1);
-            return Err(DicomError::Truncated { frame, available: layout.frames, needed, cut_off: false });
+            return Err(DicomError::Truncated {
+                frame,
+                available: layout.frames,
+                needed,
+                cut_off: false,
+            });
         }
         let mut decoded = match &self.pixels {
-            Pixels::Native { span, packing } => native(&mut self.file, layout, (span, *packing), frame)?,
-            Pixels::Encapsulated { encoding, fragments } => {
+            Pixels::Native { span, packing } => {
+                native(&mut self.file, layout, (span, *packing), frame)?
+            }
+            Pixels::Encapsulated {
+                encoding,
+                fragments,
+            } => {
                 let encoded = fragments.frame(&mut self.file.bytes, frame)?;
                 codec::decode(&encoded, *encoding, layout)?
             }
@@ -163,11 +202,29 @@ impl DicomImage {
         if layout.kind == SampleKind::Integer {
             decoded.samples.keep_bits(decoded.precision, layout.signed);
         }
-        let jpeg_2000 = matches!(self.pixels, Pixels::Encapsulated { encoding: PixelEncoding::Jpeg2000, .. });
+        let jpeg_2000 = matches!(
+            self.pixels,
+            Pixels::Encapsulated {
+                encoding: PixelEncoding::Jpeg2000,
+                ..
+            }
+        );
         let (photometric, finding) = to_rgb(&mut decoded, layout, jpeg_2000);
-        let (size, bits, samples_per_pixel, signed) = (layout.size, layout.bits_stored, layout.samples, layout.signed);
+        let (size, bits, samples_per_pixel, signed) = (
+            layout.size,
+            layout.bits_stored,
+            layout.samples,
+            layout.signed,
+        );
         self.found(decoded.findings.into_iter().chain(finding));
-        Ok(StoredFrame { size, samples_per_pixel, bits, signed, photometric, samples: decoded.samples })
+        Ok(StoredFrame {
+            size,
+            samples_per_pixel,
+            bits,
+            signed,
+            photometric,
+            samples: decoded.samples,
+        })
     }
 
     /// Decodes a frame (from 0) for display, by the rules of [`Window`] and the file.
@@ -184,7 +241,11 @@ impl DicomImage {
             display.set_range(low, high);
         }
         let colour = stored.photometric == Photometric::Palette || stored.samples_per_pixel == 3;
-        Ok(ShownFrame { size: stored.size, colour, data: display.show(&stored) })
+        Ok(ShownFrame {
+            size: stored.size,
+            colour,
+            data: display.show(&stored),
+        })
     }
 
     /// Whether frames are shown by the range of the file's values, for want of a window (see [`Window::Auto`]).
@@ -204,9 +265,14 @@ impl DicomImage {
         if self.range.is_none() {
             for frame in 0..self.available_frames() {
                 let display = self.display(frame)?;
-                let Ok(stored) = self.stored(frame) else { continue };
+                let Ok(stored) = self.stored(frame) else {
+                    continue;
+                };
                 if let Some((low, high)) = display.range(&stored) {
-                    self.range = Some(self.range.map_or((low, high), |(l, h)| (l.min(low), h.max(high))));
+                    self.range = Some(
+                        self.range
+                            .map_or((low, high), |(l, h)| (l.min(low), h.max(high))),
+                    );
                 }
             }
         }
@@ -221,7 +287,9 @@ impl DicomImage {
     /// Frames the data can hold, at most the stated ones.
     fn available_frames(&self) -> u64 {
         let there = match &self.pixels {
-            Pixels::Native { span, packing } => ((span.end - span.value) * 8).div_ceil(self.layout.frame_bits(*packing).max(1)),
+            Pixels::Native { span, packing } => {
+                ((span.end - span.value) * 8).div_ceil(self.layout.frame_bits(*packing).max(1))
+            }
             Pixels::Encapsulated { fragments, .. } => fragments.frames(),
         };
         there.min(self.layout.frames)
@@ -233,25 +301,44 @@ impl DicomImage {
 }
 
 /// A frame of native pixel data.
-fn native(file: &mut DicomFile, layout: &Layout, (span, packing): (&Span, Packing), frame: u64) -> Result<Decoded> {
+fn native(
+    file: &mut DicomFile,
+    layout: &Layout,
+    (span, packing): (&Span, Packing),
+    frame: u64,
+) -> Result<Decoded> {
     let bits = layout.frame_bits(packing);
     let available = span.end - span.value;
-    let place = frame.checked_mul(bits).and_then(|first| Some((first / 8, first.checked_add(bits)?.div_ceil(8), first % 8)));
-    let (start, end, first_bit) = place.filter(|&(_, end, _)| end <= available).ok_or(DicomError::Truncated {
-        frame,
-        available,
-        needed: frame.saturating_add(1).saturating_mul(bits.div_ceil(8)),
-        cut_off: span.stated > available,
-    })?;
+    let place = frame
+        .checked_mul(bits)
+        .and_then(|first| Some((first / 8, first.checked_add(bits)?.div_ceil(8), first % 8)));
+    let (start, end, first_bit) =
+        place
+            .filter(|&(_, end, _)| end <= available)
+            .ok_or(DicomError::Truncated {
+                frame,
+                available,
+                needed: frame.saturating_add(1).saturating_mul(bits.div_ceil(8)),
+                cut_off: span.stated > available,
+            })?;
     let big_endian = file.encoding.big_endian;
     // Big-endian OW data of 8 bits or fewer lie in swapped pairs.
     let swapped = big_endian && layout.bits_allocated <= 8 && span.vr == VR::OW;
     let mut data = if swapped {
         let (even_start, even_end) = (start & !1, (end + (end & 1)).min(available));
-        let mut pairs = file.bytes.range(span.value + even_start, even_end - even_start)?;
-        pairs.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.swap(0, 1));
+        let mut pairs = file
+            .bytes
+            .range(span.value + even_start, even_end - even_start)?;
+        pairs
+            .as_chunks_mut::<2>()
+            .0
+            .iter_mut()
+            .for_each(|pair| pair.swap(0, 1));
         let from = (start - even_start) as usize;
-        pairs.get(from..from + (end - start) as usize).unwrap_or_default().to_vec()
+        pairs
+            .get(from..from + (end - start) as usize)
+            .unwrap_or_default()
+            .to_vec()
     } else {
         file.bytes.range(span.value + start, end - start)?
     };
@@ -275,7 +362,11 @@ fn align_bits(data: &mut [u8], first: u32) {
 }
 
 /// Makes colour RGB; gives what the samples mean then, and whether the stream contradicted what is stated.
-fn to_rgb(decoded: &mut Decoded, layout: &Layout, jpeg_2000: bool) -> (Photometric, Option<DicomFinding>) {
+fn to_rgb(
+    decoded: &mut Decoded,
+    layout: &Layout,
+    jpeg_2000: bool,
+) -> (Photometric, Option<DicomFinding>) {
     use Photometric::{Rgb, YbrFull, YbrFull422, YbrIct, YbrRct};
     let stated = layout.photometric;
     if layout.samples != 3 {
@@ -287,12 +378,29 @@ fn to_rgb(decoded: &mut Decoded, layout: &Layout, jpeg_2000: bool) -> (Photometr
         Colour::Converted => (false, None),
         Colour::Rgb(proof) => {
             let wrong = as_stated || transformed && !jpeg_2000;
-            (false, wrong.then_some(DicomFinding::StreamColour { stated: stated.keyword(), found: "RGB", proof }))
+            (
+                false,
+                wrong.then_some(DicomFinding::StreamColour {
+                    stated: stated.keyword(),
+                    found: "RGB",
+                    proof,
+                }),
+            )
         }
-        Colour::Ybr(proof) => {
-            (true, (!as_stated).then_some(DicomFinding::StreamColour { stated: stated.keyword(), found: "YCbCr", proof }))
-        }
-        Colour::AsStated => (as_stated, transformed.then_some(DicomFinding::NoTransform { stated: stated.keyword() })),
+        Colour::Ybr(proof) => (
+            true,
+            (!as_stated).then_some(DicomFinding::StreamColour {
+                stated: stated.keyword(),
+                found: "YCbCr",
+                proof,
+            }),
+        ),
+        Colour::AsStated => (
+            as_stated,
+            transformed.then_some(DicomFinding::NoTransform {
+                stated: stated.keyword(),
+            }),
+        ),
     };
     if ybr {
         colour::ybr_to_rgb(&mut decoded.samples, decoded.precision);
@@ -313,13 +421,21 @@ pub struct EncapsulatedVideo<'a> {
 /// # Errors
 /// [`DicomError::NoImage`], [`DicomError::NoPixelData`], [`DicomError::WrongEncoding`], [`DicomError::Structure`].
 pub fn encapsulated_video(file: &mut DicomFile) -> Result<Option<EncapsulatedVideo<'_>>> {
-    let Some(PixelEncoding::Video(codec)) = file.syntax.pixels else { return Ok(None) };
+    let Some(PixelEncoding::Video(codec)) = file.syntax.pixels else {
+        return Ok(None);
+    };
     let span = file.pixel_span()?;
     if !span.undefined {
         return Err(file.wrong_encoding(&span, "of a defined length, as native data are"));
     }
-    let fragments = Fragments::index(file, &span, 1, PixelEncoding::Video(codec))?.all().to_vec();
-    Ok(Some(EncapsulatedVideo { codec, file, fragments }))
+    let fragments = Fragments::index(file, &span, 1, PixelEncoding::Video(codec))?
+        .all()
+        .to_vec();
+    Ok(Some(EncapsulatedVideo {
+        codec,
+        file,
+        fragments,
+    }))
 }
 
 impl EncapsulatedVideo<'_> {
@@ -348,10 +464,20 @@ impl EncapsulatedVideo<'_> {
         for fragment in &self.fragments {
             if fragment.offset + fragment.len > end {
                 let available = end.saturating_sub(fragment.offset);
-                return Err(DicomError::Truncated { frame: 0, available, needed: fragment.len, cut_off: true });
+                return Err(DicomError::Truncated {
+                    frame: 0,
+                    available,
+                    needed: fragment.len,
+                    cut_off: true,
+                });
             }
             for at in (0..fragment.len).step_by(PIECE as usize) {
-                out.write_all(&self.file.bytes.range(fragment.offset + at, PIECE.min(fragment.len - at))?)?;
+                out.write_all(
+                    &self
+                        .file
+                        .bytes
+                        .range(fragment.offset + at, PIECE.min(fragment.len - at))?,
+                )?;
             }
         }
         Ok(())

@@ -34,11 +34,22 @@ pub enum Photometric {
 
 impl Photometric {
     fn of(text: &str) -> Option<Self> {
-        use Photometric::{Monochrome1, Monochrome2, Palette, Rgb, YbrFull, YbrFull422, YbrIct, YbrRct};
+        use Photometric::{
+            Monochrome1, Monochrome2, Palette, Rgb, YbrFull, YbrFull422, YbrIct, YbrRct,
+        };
         // Some writers use lower case, which a code string cannot have.
-        [Monochrome1, Monochrome2, Palette, Rgb, YbrFull, YbrFull422, YbrIct, YbrRct]
-            .into_iter()
-            .find(|photometric| photometric.keyword().eq_ignore_ascii_case(text))
+        [
+            Monochrome1,
+            Monochrome2,
+            Palette,
+            Rgb,
+            YbrFull,
+            YbrFull422,
+            YbrIct,
+            YbrRct,
+        ]
+        .into_iter()
+        .find(|photometric| photometric.keyword().eq_ignore_ascii_case(text))
     }
 
     /// Its value in a data set.
@@ -102,7 +113,11 @@ pub struct Layout {
 
 fn checked_u16(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<Option<u16>> {
     let value = a.checked_int(tag, name)?;
-    value.map(|v| u16::try_from(v).map_err(|_| DicomError::invalid(name, v, "it does not fit 16 bits"))).transpose()
+    value
+        .map(|v| {
+            u16::try_from(v).map_err(|_| DicomError::invalid(name, v, "it does not fit 16 bits"))
+        })
+        .transpose()
 }
 
 impl Layout {
@@ -120,7 +135,9 @@ impl Layout {
                 return Err(DicomError::invalid(name, 0, "an image has at least one"));
             }
         }
-        let text = a.text(tags::PHOTOMETRIC_INTERPRETATION).ok_or(DicomError::Missing("PhotometricInterpretation"))?;
+        let text = a
+            .text(tags::PHOTOMETRIC_INTERPRETATION)
+            .ok_or(DicomError::Missing("PhotometricInterpretation"))?;
         let photometric = Photometric::of(&text).ok_or_else(|| {
             DicomError::invalid(
                 "PhotometricInterpretation",
@@ -128,9 +145,14 @@ impl Layout {
                 "only MONOCHROME1/2, PALETTE COLOR, RGB and YBR_FULL(_422), YBR_ICT, YBR_RCT can be shown",
             )
         })?;
-        let samples = u16_of(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")?.unwrap_or(photometric.samples());
+        let samples =
+            u16_of(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")?.unwrap_or(photometric.samples());
         if samples != photometric.samples() {
-            return Err(DicomError::invalid("SamplesPerPixel", samples, "it contradicts PhotometricInterpretation"));
+            return Err(DicomError::invalid(
+                "SamplesPerPixel",
+                samples,
+                "it contradicts PhotometricInterpretation",
+            ));
         }
         let bits_allocated = needed(tags::BITS_ALLOCATED, "BitsAllocated")?;
         let allowed: &[u16] = match kind {
@@ -139,38 +161,76 @@ impl Layout {
             SampleKind::Float64 => &[64],
         };
         if !allowed.contains(&bits_allocated) {
-            return Err(DicomError::invalid("BitsAllocated", bits_allocated, "only 1, 8, 16 and 32 (64 for double floats) can be read"));
+            return Err(DicomError::invalid(
+                "BitsAllocated",
+                bits_allocated,
+                "only 1, 8, 16 and 32 (64 for double floats) can be read",
+            ));
         }
         let ybr = matches!(photometric, Photometric::YbrFull | Photometric::YbrFull422);
         if ybr && ![8, 16].contains(&bits_allocated) {
-            return Err(DicomError::invalid("BitsAllocated", bits_allocated, "YBR colour can be read of 8 and 16 bits"));
+            return Err(DicomError::invalid(
+                "BitsAllocated",
+                bits_allocated,
+                "YBR colour can be read of 8 and 16 bits",
+            ));
         }
         let bits_stored = match kind {
-            SampleKind::Integer => u16_of(tags::BITS_STORED, "BitsStored")?.unwrap_or(bits_allocated),
+            SampleKind::Integer => {
+                u16_of(tags::BITS_STORED, "BitsStored")?.unwrap_or(bits_allocated)
+            }
             _ => bits_allocated,
         };
         if bits_stored == 0 || bits_stored > bits_allocated {
-            return Err(DicomError::invalid("BitsStored", bits_stored, "it must lie between 1 and BitsAllocated"));
+            return Err(DicomError::invalid(
+                "BitsStored",
+                bits_stored,
+                "it must lie between 1 and BitsAllocated",
+            ));
         }
-        let high_bit =
-            u16_of(tags::HIGH_BIT, "HighBit")?.filter(|h| (bits_stored - 1..bits_allocated).contains(h)).unwrap_or(bits_stored - 1);
+        let high_bit = u16_of(tags::HIGH_BIT, "HighBit")?
+            .filter(|h| (bits_stored - 1..bits_allocated).contains(h))
+            .unwrap_or(bits_stored - 1);
         let size = Size::new(u32::from(columns), u32::from(rows));
         if size.pixels() > MAX_PIXELS {
             let problem = "it has more than 268,435,456 pixels";
-            return Err(DicomError::TooLarge { columns: size.width, rows: size.height, samples, problem });
+            return Err(DicomError::TooLarge {
+                columns: size.width,
+                rows: size.height,
+                samples,
+                problem,
+            });
         }
         let frames = match a.checked_int(tags::NUMBER_OF_FRAMES, "NumberOfFrames")? {
             None | Some(0) => 1,
-            Some(n) => u64::try_from(n).map_err(|_| DicomError::invalid("NumberOfFrames", n, "it cannot be negative"))?,
+            Some(n) => u64::try_from(n)
+                .map_err(|_| DicomError::invalid("NumberOfFrames", n, "it cannot be negative"))?,
         };
         let signed = match u16_of(tags::PIXEL_REPRESENTATION, "PixelRepresentation")? {
             Some(0) | None => false,
             Some(1) => true,
-            Some(v) => return Err(DicomError::invalid("PixelRepresentation", v, "it is 0 or 1")),
+            Some(v) => {
+                return Err(DicomError::invalid(
+                    "PixelRepresentation",
+                    v,
+                    "it is 0 or 1",
+                ));
+            }
         };
         let planar = a.int(tags::PLANAR_CONFIGURATION) == Some(1) && samples > 1;
         let signed = signed && samples == 1;
-        Ok(Self { size, samples, bits_allocated, bits_stored, high_bit, signed, photometric, planar, frames, kind })
+        Ok(Self {
+            size,
+            samples,
+            bits_allocated,
+            bits_stored,
+            high_bit,
+            signed,
+            photometric,
+            planar,
+            frames,
+            kind,
+        })
     }
 
     /// Samples of a frame once chroma has its full width.
@@ -185,7 +245,12 @@ impl Layout {
         let decoded = self.samples_per_frame() * u64::from(self.bits_allocated.div_ceil(8));
         if decoded > ALWAYS.max(encoded.saturating_mul(RATIO)) {
             let problem = "its encoded bytes are too few for it by a factor of more than 1,024";
-            return Err(DicomError::TooLarge { columns: self.size.width, rows: self.size.height, samples: self.samples, problem });
+            return Err(DicomError::TooLarge {
+                columns: self.size.width,
+                rows: self.size.height,
+                samples: self.samples,
+                problem,
+            });
         }
         Ok(())
     }

@@ -27,14 +27,34 @@ struct Descriptor {
 fn descriptor(a: Attributes<'_>, tag: Tag, name: &'static str, signed: bool) -> Result<Descriptor> {
     let words = words(a, tag, name)?;
     let &[entries, first, bits, ..] = words.as_slice() else {
-        return Err(DicomError::invalid(name, format!("{words:?}"), "it has three values"));
+        return Err(DicomError::invalid(
+            name,
+            format!("{words:?}"),
+            "it has three values",
+        ));
     };
     if !(1..=16).contains(&bits) {
-        return Err(DicomError::invalid(name, format!("{words:?}"), "entries have 1 to 16 bits"));
+        return Err(DicomError::invalid(
+            name,
+            format!("{words:?}"),
+            "entries have 1 to 16 bits",
+        ));
     }
     // 0 stands for 2^16, which does not fit; the first value has the sign of the pixels.
-    let entries = if entries == 0 { 1 << 16 } else { usize::from(entries) };
-    Ok(Descriptor { entries, first: if signed { i64::from(first as i16) } else { i64::from(first) }, bits })
+    let entries = if entries == 0 {
+        1 << 16
+    } else {
+        usize::from(entries)
+    };
+    Ok(Descriptor {
+        entries,
+        first: if signed {
+            i64::from(first as i16)
+        } else {
+            i64::from(first)
+        },
+        bits,
+    })
 }
 
 /// 16-bit values that must be there.
@@ -43,7 +63,11 @@ fn words(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<Vec<u16>> {
         Some(words) => Ok(words),
         None if a.text(tag).is_some() => {
             let text: String = a.text(tag).unwrap_or_default().chars().take(64).collect();
-            Err(DicomError::invalid(name, text, "its values do not fit 16 bits"))
+            Err(DicomError::invalid(
+                name,
+                text,
+                "its values do not fit 16 bits",
+            ))
         }
         None => Err(DicomError::Missing(name)),
     }
@@ -52,12 +76,19 @@ fn words(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<Vec<u16>> {
 /// Entries out of 16-bit words: one a word or, for up to 8 bits, also two a word, the first in the low byte.
 fn entries(words: Vec<u16>, d: &Descriptor, name: &'static str) -> Result<Vec<u16>> {
     let mut out = if d.bits <= 8 && words.len() == d.entries.div_ceil(2) && d.entries > 1 {
-        words.iter().flat_map(|w| w.to_le_bytes().map(u16::from)).collect()
+        words
+            .iter()
+            .flat_map(|w| w.to_le_bytes().map(u16::from))
+            .collect()
     } else {
         words
     };
     if out.len() < d.entries {
-        return Err(DicomError::invalid(name, format!("of {} entries", out.len()), "its descriptor states more"));
+        return Err(DicomError::invalid(
+            name,
+            format!("of {} entries", out.len()),
+            "its descriptor states more",
+        ));
     }
     out.truncate(d.entries);
     Ok(out)
@@ -70,13 +101,20 @@ impl Lut {
         let entries = entries(words(item, tags::LUT_DATA, "LUTData")?, &d, "LUTData")?;
         // Some descriptors state fewer bits than their entries have.
         let fits = entries.iter().all(|&entry| u32::from(entry) < 1 << d.bits);
-        Ok(Self { first: d.first, entries, bits: if fits { d.bits } else { 16 } })
+        Ok(Self {
+            first: d.first,
+            entries,
+            bits: if fits { d.bits } else { 16 },
+        })
     }
 
     /// The entry for a value; fractions are cut off.
     pub(super) fn map(&self, value: f64) -> u16 {
         let index = (value - self.first as f64).clamp(0.0, (self.entries.len().max(1) - 1) as f64);
-        self.entries.get(index as usize).copied().unwrap_or_default()
+        self.entries
+            .get(index as usize)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -113,26 +151,49 @@ impl Palette {
     /// The palette of a PALETTE COLOR image. Its entries have 8 or 16 bits, by what they are where the descriptor states
     /// the other, which is a finding.
     pub(super) fn read(a: Attributes<'_>, signed: bool) -> Result<(Self, Option<DicomFinding>)> {
-        let colour = |(d, data, segmented, d_name, name): (Tag, Tag, Tag, &'static str, &'static str)| -> Result<Lut> {
+        let colour = |(d, data, segmented, d_name, name): (
+            Tag,
+            Tag,
+            Tag,
+            &'static str,
+            &'static str,
+        )|
+         -> Result<Lut> {
             let d = descriptor(a, d, d_name, signed)?;
             let found = match (a.words(data), a.words(segmented)) {
                 (Some(words), _) => entries(words, &d, name)?,
-                (None, Some(words)) => expand(&words, &d).ok_or(DicomError::invalid(name, "segmented", "its segments are broken"))?,
+                (None, Some(words)) => expand(&words, &d).ok_or(DicomError::invalid(
+                    name,
+                    "segmented",
+                    "its segments are broken",
+                ))?,
                 (None, None) => return Err(DicomError::Missing(name)),
             };
-            Ok(Lut { first: d.first, entries: found, bits: if d.bits > 8 { 16 } else { 8 } })
+            Ok(Lut {
+                first: d.first,
+                entries: found,
+                bits: if d.bits > 8 { 16 } else { 8 },
+            })
         };
         let [r, g, b] = COLOURS;
         let mut tables = [colour(r)?, colour(g)?, colour(b)?];
         let stated = tables.iter().map(|t| t.bits).max().unwrap_or_default();
-        let highest = tables.iter().flat_map(|t| &t.entries).copied().max().unwrap_or_default();
+        let highest = tables
+            .iter()
+            .flat_map(|t| &t.entries)
+            .copied()
+            .max()
+            .unwrap_or_default();
         let found = match highest {
             0 => stated,
             1..=255 => 8,
             256.. => 16,
         };
         tables.iter_mut().for_each(|table| table.bits = found);
-        Ok((Self(tables), (found != stated).then_some(DicomFinding::PaletteBits { stated, found })))
+        Ok((
+            Self(tables),
+            (found != stated).then_some(DicomFinding::PaletteBits { stated, found }),
+        ))
     }
 
     /// Red, green, blue of 8 bits for an index; 16-bit entries give their high byte.
@@ -145,7 +206,10 @@ impl Palette {
 /// Expands segmented palette data (PS3.3 C.7.9.2): discrete, linear and indirect segments.
 fn expand(words: &[u16], d: &Descriptor) -> Option<Vec<u16>> {
     let units: Vec<u16> = match d.bits {
-        ..=8 => words.iter().flat_map(|w| w.to_le_bytes().map(u16::from)).collect(),
+        ..=8 => words
+            .iter()
+            .flat_map(|w| w.to_le_bytes().map(u16::from))
+            .collect(),
         _ => words.to_vec(),
     };
     let mut out = Vec::with_capacity(d.entries);
@@ -158,7 +222,13 @@ fn expand(words: &[u16], d: &Descriptor) -> Option<Vec<u16>> {
 }
 
 /// Expands the segment at `at`; gives the place of the next. Indirect segments may not refer to indirect ones.
-fn segment(units: &[u16], at: usize, d: &Descriptor, out: &mut Vec<u16>, may_refer: bool) -> Option<usize> {
+fn segment(
+    units: &[u16],
+    at: usize,
+    d: &Descriptor,
+    out: &mut Vec<u16>,
+    may_refer: bool,
+) -> Option<usize> {
     let (&code, &len) = (units.get(at)?, units.get(at + 1)?);
     let (body, len) = (at + 2, usize::from(len));
     match code {
@@ -179,7 +249,9 @@ fn segment(units: &[u16], at: usize, d: &Descriptor, out: &mut Vec<u16>, may_ref
                 .get(body..body + parts)?
                 .iter()
                 .rev()
-                .fold(0_usize, |acc, &u| acc << if parts == 4 { 8 } else { 16 } | usize::from(u));
+                .fold(0_usize, |acc, &u| {
+                    acc << if parts == 4 { 8 } else { 16 } | usize::from(u)
+                });
             // The offset counts bytes from the start of the data.
             let mut target = if d.bits <= 8 { offset } else { offset / 2 };
             for _ in 0..len {

@@ -36,7 +36,9 @@ impl Layout {
     pub(super) fn frame_bits(&self, packing: Packing) -> u64 {
         let samples = match packing {
             Full => self.samples_per_frame(),
-            HalfByRow => u64::from(self.size.width).next_multiple_of(2) * u64::from(self.size.height) * 2,
+            HalfByRow => {
+                u64::from(self.size.width).next_multiple_of(2) * u64::from(self.size.height) * 2
+            }
             HalfRunning => self.size.pixels() * 2,
         };
         samples * u64::from(self.bits_allocated)
@@ -49,7 +51,14 @@ impl Layout {
 
     fn length_error(&self, frames: u64, found: u64) -> DicomError {
         let (full, half) = (self.bytes(Full, frames), self.bytes(HalfByRow, frames));
-        DicomError::PixelLength { columns: self.size.width, rows: self.size.height, frames, found, full, half }
+        DicomError::PixelLength {
+            columns: self.size.width,
+            rows: self.size.height,
+            frames,
+            found,
+            full,
+            half,
+        }
     }
 
     /// The packing of native data whose element states `len` bytes, and what contradicts what is stated. `stated` is
@@ -61,7 +70,11 @@ impl Layout {
     ///
     /// # Errors
     /// [`DicomError::PixelLength`] where several may be meant and none fits.
-    pub(super) fn packing(&self, len: u64, stated: Option<u64>) -> Result<(Packing, Vec<DicomFinding>)> {
+    pub(super) fn packing(
+        &self,
+        len: u64,
+        stated: Option<u64>,
+    ) -> Result<(Packing, Vec<DicomFinding>)> {
         let fits = |packing: Packing, frames: u64| {
             let bytes = self.bytes(packing, frames);
             len == bytes || len == bytes.saturating_add(1)
@@ -69,11 +82,21 @@ impl Layout {
         let whole = |packing: Packing| len.saturating_mul(8) / self.frame_bits(packing).max(1);
         let packings = self.packings();
         let exact = packings.iter().find(|&&p| fits(p, self.frames));
-        let other = || packings.iter().find(|&&p| whole(p) > 0 && fits(p, whole(p)));
-        let longer = || (packings.first() == Some(&Full) && len >= self.bytes(Full, self.frames)).then_some(&Full);
+        let other = || {
+            packings
+                .iter()
+                .find(|&&p| whole(p) > 0 && fits(p, whole(p)))
+        };
+        let longer = || {
+            (packings.first() == Some(&Full) && len >= self.bytes(Full, self.frames))
+                .then_some(&Full)
+        };
         let packing = match packings {
             [only] => *only,
-            _ => *exact.or_else(other).or_else(longer).ok_or_else(|| self.length_error(self.frames, len))?,
+            _ => *exact
+                .or_else(other)
+                .or_else(longer)
+                .ok_or_else(|| self.length_error(self.frames, len))?,
         };
         let mut findings = self.chroma_findings(packing);
         let taken = self.bytes(packing, self.frames);
@@ -92,14 +115,23 @@ impl Layout {
     /// # Errors
     /// [`DicomError::PixelLength`] where none fits.
     pub(super) fn packing_of_frame(&self, len: u64) -> Result<(Packing, Vec<DicomFinding>)> {
-        let fits = |&&p: &&Packing| (self.bytes(p, 1)..=self.bytes(p, 1).saturating_add(1)).contains(&len);
-        let packing = *self.packings().iter().find(fits).ok_or_else(|| self.length_error(1, len))?;
+        let fits =
+            |&&p: &&Packing| (self.bytes(p, 1)..=self.bytes(p, 1).saturating_add(1)).contains(&len);
+        let packing = *self
+            .packings()
+            .iter()
+            .find(fits)
+            .ok_or_else(|| self.length_error(1, len))?;
         Ok((packing, self.chroma_findings(packing)))
     }
 
     /// Bytes of the longest frame that may be meant.
     pub(super) fn longest_frame(&self) -> u64 {
-        self.packings().iter().map(|&p| self.bytes(p, 1)).max().unwrap_or_default()
+        self.packings()
+            .iter()
+            .map(|&p| self.bytes(p, 1))
+            .max()
+            .unwrap_or_default()
     }
 
     fn chroma_findings(&self, packing: Packing) -> Vec<DicomFinding> {
@@ -107,7 +139,10 @@ impl Layout {
         let half = packing != Full;
         if half != (self.photometric == Photometric::YbrFull422) {
             let found = if half { "4:2:2" } else { "4:4:4" };
-            findings.push(DicomFinding::ChromaFormat { stated: self.photometric.keyword(), found });
+            findings.push(DicomFinding::ChromaFormat {
+                stated: self.photometric.keyword(),
+                found,
+            });
         }
         if half && self.planar {
             findings.push(DicomFinding::PlanarChroma);

@@ -19,7 +19,9 @@ const TEXT: u64 = 64;
 /// and, unless `lenient`, each with the VR of the dictionary (where VRs are written) and a value as that VR asks. Private
 /// elements and group lengths may lie between, but prove nothing.
 pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64, lenient: bool) -> bool {
-    let Ok((b, 8)) = bytes.peek::<8>(at) else { return false };
+    let Ok((b, 8)) = bytes.peek::<8>(at) else {
+        return false;
+    };
     if !matches!([b[0], b[1]], [2 | 4 | 8, 0] | [0, 2 | 4 | 8]) {
         return false;
     }
@@ -28,10 +30,14 @@ pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64, lenient: bool)
     let (mut last, mut proven) = (None, 0);
     for _ in 0..LOOKED_AT {
         // The data set's own encoding may differ from that of group 2 before it.
-        if last.is_some_and(|last: Tag| last.0 == 2) && !matches!(bytes.peek::<2>(at), Ok(([2, 0], 2))) {
+        if last.is_some_and(|last: Tag| last.0 == 2)
+            && !matches!(bytes.peek::<2>(at), Ok(([2, 0], 2)))
+        {
             encoding = guess_encoding(bytes, at);
         }
-        let Ok(Some(span)) = walk::element(bytes, at, limit, encoding) else { return false };
+        let Ok(Some(span)) = walk::element(bytes, at, limit, encoding) else {
+            return false;
+        };
         if last.is_some_and(|last| span.tag <= last) {
             return false;
         }
@@ -63,12 +69,18 @@ enum Standing {
 fn standing(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Standing {
     let len = span.end - span.value;
     if span.tag.1 == 0 {
-        return if len == 4 && matches!(span.vr, VR::UL | VR::UN) { Standing::Neutral } else { Standing::Wrong };
+        return if len == 4 && matches!(span.vr, VR::UL | VR::UN) {
+            Standing::Neutral
+        } else {
+            Standing::Wrong
+        };
     }
     if span.tag.0 % 2 == 1 {
         return Standing::Neutral;
     }
-    let Some(entry) = StandardDataDictionary.by_tag(span.tag) else { return Standing::Wrong };
+    let Some(entry) = StandardDataDictionary.by_tag(span.tag) else {
+        return Standing::Wrong;
+    };
     let fits_dictionary = match entry.vr() {
         VirtualVr::Exact(vr) => span.vr == vr || span.vr == VR::UN,
         _ => true,
@@ -83,12 +95,19 @@ fn standing(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Standing {
 fn value_fits(bytes: &mut Bytes, span: &Span, len: u64) -> bool {
     let whole = |width: u64| len.is_multiple_of(width);
     match span.vr {
-        VR::UI => len <= 64 && text(bytes, span, len, |b| b.is_ascii_digit() || matches!(b, b'.' | b' ' | 0)),
+        VR::UI => {
+            len <= 64
+                && text(bytes, span, len, |b| {
+                    b.is_ascii_digit() || matches!(b, b'.' | b' ' | 0)
+                })
+        }
         VR::AE | VR::AS | VR::CS | VR::DA | VR::DS | VR::DT | VR::IS | VR::TM | VR::UR => {
             text(bytes, span, len, |b| (b' '..=b'~').contains(&b) || b == 0)
         }
         VR::LO | VR::LT | VR::PN | VR::SH | VR::ST | VR::UC | VR::UT => {
-            text(bytes, span, len, |b| b >= b' ' && b != 0x7F || matches!(b, 0 | b'\t' | b'\n' | b'\r' | 0x0C | 0x1B))
+            text(bytes, span, len, |b| {
+                b >= b' ' && b != 0x7F || matches!(b, 0 | b'\t' | b'\n' | b'\r' | 0x0C | 0x1B)
+            })
         }
         VR::US | VR::SS | VR::OW => whole(2),
         VR::UL | VR::SL | VR::FL | VR::AT | VR::OF | VR::OL => whole(4),
@@ -99,5 +118,7 @@ fn value_fits(bytes: &mut Bytes, span: &Span, len: u64) -> bool {
 }
 
 fn text(bytes: &mut Bytes, span: &Span, len: u64, allowed: impl Fn(u8) -> bool) -> bool {
-    bytes.value(span.value, len.min(TEXT)).is_ok_and(|value| value.iter().all(|&b| allowed(b)))
+    bytes
+        .value(span.value, len.min(TEXT))
+        .is_ok_and(|value| value.iter().all(|&b| allowed(b)))
 }

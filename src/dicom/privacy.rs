@@ -57,7 +57,12 @@ const ALLOWED: &[Tag] = &[
 ];
 
 /// Instance UIDs, given out only if the user asked for them or for all that identifies.
-const UIDS: &[Tag] = &[tags::STUDY_INSTANCE_UID, tags::SERIES_INSTANCE_UID, tags::SOP_INSTANCE_UID, tags::FRAME_OF_REFERENCE_UID];
+const UIDS: &[Tag] = &[
+    tags::STUDY_INSTANCE_UID,
+    tags::SERIES_INSTANCE_UID,
+    tags::SOP_INSTANCE_UID,
+    tags::FRAME_OF_REFERENCE_UID,
+];
 
 /// Attributes that identify, given out only if the user asked.
 const IDENTIFYING: &[Tag] = &[
@@ -99,15 +104,29 @@ impl DicomFile {
     pub fn output_attributes(&self, options: &DicomOptions) -> BTreeMap<String, String> {
         let a = self.attributes();
         let uids = if options.gives_uids() { UIDS } else { &[] };
-        let more = if options.keep_patient_data { IDENTIFYING } else { &[] };
-        let mut out: BTreeMap<_, _> = ALLOWED.iter().chain(uids).chain(more).filter_map(|&tag| entry(a, tag)).collect();
-        out.insert("TransferSyntaxUID".to_owned(), self.transfer_syntax_uid().to_owned());
+        let more = if options.keep_patient_data {
+            IDENTIFYING
+        } else {
+            &[]
+        };
+        let mut out: BTreeMap<_, _> = ALLOWED
+            .iter()
+            .chain(uids)
+            .chain(more)
+            .filter_map(|&tag| entry(a, tag))
+            .collect();
+        out.insert(
+            "TransferSyntaxUID".to_owned(),
+            self.transfer_syntax_uid().to_owned(),
+        );
         out
     }
 
     /// The UID of this instance, if `options` let outputs carry it.
     pub fn output_instance_uid(&self, options: &DicomOptions) -> Option<String> {
-        options.gives_uids().then(|| self.attributes().text(tags::SOP_INSTANCE_UID))?
+        options
+            .gives_uids()
+            .then(|| self.attributes().text(tags::SOP_INSTANCE_UID))?
     }
 }
 

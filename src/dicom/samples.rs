@@ -89,7 +89,9 @@ impl Samples {
         fn each<T: Copy>(v: Vec<T>, planes: usize) -> Vec<T> {
             let plane = v.len() / planes.max(1);
             (0..plane)
-                .flat_map(|i| (0..planes).filter_map(move |p| Some((p, i)).map(|(p, i)| p * plane + i)))
+                .flat_map(|i| {
+                    (0..planes).filter_map(move |p| Some((p, i)).map(|(p, i)| p * plane + i))
+                })
                 .filter_map(|at| v.get(at).copied())
                 .collect()
         }
@@ -113,7 +115,10 @@ impl StoredFrame {
             (Samples::U8(v), true) => Some(v.iter().map(|&x| i16::from(x as i8) as u16).collect()),
             (Samples::U16(v), _) => Some(v.clone()),
             (Samples::U32(v), false) => v.iter().map(|&x| u16::try_from(x).ok()).collect(),
-            (Samples::U32(v), true) => v.iter().map(|&x| i16::try_from(x as i32).ok().map(|y| y as u16)).collect(),
+            (Samples::U32(v), true) => v
+                .iter()
+                .map(|&x| i16::try_from(x as i32).ok().map(|y| y as u16))
+                .collect(),
             (Samples::F32(_) | Samples::F64(_), _) => None,
         }
     }

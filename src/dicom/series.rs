@@ -59,11 +59,17 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
     for (rank, path) in paths.iter().enumerate() {
         match DicomFile::open(path) {
             Ok(file) if file.is_directory() => {}
-            Ok(file) if !file.has_pixel_data() => out.failures.push((path.clone(), file.without_pixels())),
+            Ok(file) if !file.has_pixel_data() => {
+                out.failures.push((path.clone(), file.without_pixels()))
+            }
             Ok(file) => {
                 let (key, entry) = (key(&file, rank), entry(&file, path, rank));
                 let number = file.attributes().int(tags::SERIES_NUMBER);
-                groups.entry(key).or_insert_with(|| (number, file.is_video(), Vec::new())).2.push(entry);
+                groups
+                    .entry(key)
+                    .or_insert_with(|| (number, file.is_video(), Vec::new()))
+                    .2
+                    .push(entry);
             }
             Err(e) => out.failures.push((path.clone(), e)),
         }
@@ -76,8 +82,16 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
         let label = number.map_or_else(|| "series".to_owned(), |n| format!("series-{n}"));
         let count = used.entry(label.clone()).or_default();
         *count += 1;
-        let label = if *count == 1 { label } else { format!("{label}-{count}") };
-        out.series.push(Series { files: entries.into_iter().map(|e| e.path).collect(), label, video });
+        let label = if *count == 1 {
+            label
+        } else {
+            format!("{label}-{count}")
+        };
+        out.series.push(Series {
+            files: entries.into_iter().map(|e| e.path).collect(),
+            label,
+            video,
+        });
     }
     out
 }
@@ -85,12 +99,20 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
 impl DicomFile {
     /// Whether the transfer syntax is one of the video ones.
     pub fn is_video(&self) -> bool {
-        matches!(self.syntax.pixels, Some(super::syntax::PixelEncoding::Video(_)))
+        matches!(
+            self.syntax.pixels,
+            Some(super::syntax::PixelEncoding::Video(_))
+        )
     }
 
     /// Columns and rows as stated, for a first look; [`DicomImage`](super::DicomImage) checks them.
     pub fn stated_size(&self) -> Option<Size> {
-        let of = |tag| self.attributes().int(tag).and_then(|v| u32::try_from(v).ok()).filter(|&v| v > 0);
+        let of = |tag| {
+            self.attributes()
+                .int(tag)
+                .and_then(|v| u32::try_from(v).ok())
+                .filter(|&v| v > 0)
+        };
         Some(Size::new(of(tags::COLUMNS)?, of(tags::ROWS)?))
     }
 }
@@ -98,24 +120,47 @@ impl DicomFile {
 fn key(file: &DicomFile, rank: usize) -> Key {
     let a = file.attributes();
     let series = a.text(tags::SERIES_INSTANCE_UID);
-    let alone = series.is_none() || file.is_video() || a.int(tags::NUMBER_OF_FRAMES).is_some_and(|n| n > 1);
-    let size = (a.int(tags::COLUMNS).unwrap_or_default(), a.int(tags::ROWS).unwrap_or_default());
-    Key { series, size, lone: alone.then_some(rank) }
+    let alone =
+        series.is_none() || file.is_video() || a.int(tags::NUMBER_OF_FRAMES).is_some_and(|n| n > 1);
+    let size = (
+        a.int(tags::COLUMNS).unwrap_or_default(),
+        a.int(tags::ROWS).unwrap_or_default(),
+    );
+    Key {
+        series,
+        size,
+        lone: alone.then_some(rank),
+    }
 }
 
 fn entry(file: &DicomFile, path: &Path, rank: usize) -> Entry {
     let a = file.attributes();
-    let position = a.floats(tags::IMAGE_ORIENTATION_PATIENT).zip(a.floats(tags::IMAGE_POSITION_PATIENT)).and_then(|(o, p)| {
-        let (&[rx, ry, rz, cx, cy, cz], &[px, py, pz]) = (o.as_slice().first_chunk::<6>()?, p.as_slice().first_chunk::<3>()?);
-        let normal = [ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx];
-        Some((normal[0] * px + normal[1] * py + normal[2] * pz, normal))
-    });
-    Entry { path: path.to_owned(), rank, instance: a.int(tags::INSTANCE_NUMBER), position }
+    let position = a
+        .floats(tags::IMAGE_ORIENTATION_PATIENT)
+        .zip(a.floats(tags::IMAGE_POSITION_PATIENT))
+        .and_then(|(o, p)| {
+            let (&[rx, ry, rz, cx, cy, cz], &[px, py, pz]) = (
+                o.as_slice().first_chunk::<6>()?,
+                p.as_slice().first_chunk::<3>()?,
+            );
+            let normal = [ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx];
+            Some((normal[0] * px + normal[1] * py + normal[2] * pz, normal))
+        });
+    Entry {
+        path: path.to_owned(),
+        rank,
+        instance: a.int(tags::INSTANCE_NUMBER),
+        position,
+    }
 }
 
 fn sort(entries: &mut [Entry]) {
     if by_position(entries) {
-        entries.sort_by(|a, b| a.position.map_or(0.0, |p| p.0).total_cmp(&b.position.map_or(0.0, |p| p.0)));
+        entries.sort_by(|a, b| {
+            a.position
+                .map_or(0.0, |p| p.0)
+                .total_cmp(&b.position.map_or(0.0, |p| p.0))
+        });
     } else if entries.iter().all(|e| e.instance.is_some()) {
         entries.sort_by_key(|e| (e.instance, e.rank));
     }
@@ -126,11 +171,21 @@ fn by_position(entries: &[Entry]) -> bool {
     const SAME_NORMAL: f64 = 1e-3;
     const SAME_PLACE_MM: f64 = 1e-3;
     let positions: Option<Vec<_>> = entries.iter().map(|e| e.position).collect();
-    let Some(positions) = positions.filter(|p| p.len() > 1) else { return false };
-    let Some(&(_, first)) = positions.first() else { return false };
-    let parallel = positions.iter().all(|(_, n)| n.iter().zip(first).all(|(a, b)| (a - b).abs() < SAME_NORMAL));
+    let Some(positions) = positions.filter(|p| p.len() > 1) else {
+        return false;
+    };
+    let Some(&(_, first)) = positions.first() else {
+        return false;
+    };
+    let parallel = positions.iter().all(|(_, n)| {
+        n.iter()
+            .zip(first)
+            .all(|(a, b)| (a - b).abs() < SAME_NORMAL)
+    });
     let mut places: Vec<f64> = positions.iter().map(|p| p.0).collect();
     places.sort_by(f64::total_cmp);
-    let apart = places.windows(2).all(|w| matches!(w, [a, b] if b - a > SAME_PLACE_MM));
+    let apart = places
+        .windows(2)
+        .all(|w| matches!(w, [a, b] if b - a > SAME_PLACE_MM));
     parallel && apart && first.iter().any(|x| x.abs() > 0.5)
 }

@@ -26,7 +26,10 @@ const TWO_D: u16 = 1;
 impl DicomFile {
     /// The regions of an ultrasound image; those without a place are left out.
     pub fn regions(&self) -> Vec<Region> {
-        self.attributes().items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS).filter_map(region).collect()
+        self.attributes()
+            .items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS)
+            .filter_map(region)
+            .collect()
     }
 }
 
@@ -45,8 +48,13 @@ fn region(item: Attributes<'_>) -> Option<Region> {
         bounds,
         spatial_format: code(tags::REGION_SPATIAL_FORMAT).unwrap_or_default(),
         data_type: code(tags::REGION_DATA_TYPE).unwrap_or_default(),
-        physical_delta: pair(item.float(tags::PHYSICAL_DELTA_X), item.float(tags::PHYSICAL_DELTA_Y)),
-        physical_units: code(tags::PHYSICAL_UNITS_X_DIRECTION).zip(code(tags::PHYSICAL_UNITS_Y_DIRECTION)).map(|(x, y)| [x, y]),
+        physical_delta: pair(
+            item.float(tags::PHYSICAL_DELTA_X),
+            item.float(tags::PHYSICAL_DELTA_Y),
+        ),
+        physical_units: code(tags::PHYSICAL_UNITS_X_DIRECTION)
+            .zip(code(tags::PHYSICAL_UNITS_Y_DIRECTION))
+            .map(|(x, y)| [x, y]),
     })
 }
 
@@ -60,23 +68,36 @@ impl DicomFile {
 }
 
 fn spacing(a: &FrameAttributes<'_>) -> Option<[f64; 2]> {
-    let measures = a.place(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING).floats(tags::PIXEL_SPACING);
+    let measures = a
+        .place(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING)
+        .floats(tags::PIXEL_SPACING);
     let other = |tag| a.data_set.floats(tag);
-    let candidates = [measures, other(tags::IMAGER_PIXEL_SPACING), other(tags::NOMINAL_SCANNED_PIXEL_SPACING)];
-    candidates.into_iter().flatten().find_map(|v| match v.as_slice() {
-        &[y, x] if y > 0.0 && x > 0.0 => Some([y, x]),
-        _ => None,
-    })
+    let candidates = [
+        measures,
+        other(tags::IMAGER_PIXEL_SPACING),
+        other(tags::NOMINAL_SCANNED_PIXEL_SPACING),
+    ];
+    candidates
+        .into_iter()
+        .flatten()
+        .find_map(|v| match v.as_slice() {
+            &[y, x] if y > 0.0 && x > 0.0 => Some([y, x]),
+            _ => None,
+        })
 }
 
 fn region_spacing(regions: &[Region]) -> Option<[f64; 2]> {
     let of = |r: &Region| {
-        let [x, y] = r.physical_delta.filter(|_| r.physical_units == Some([CENTIMETRES; 2]))?;
+        let [x, y] = r
+            .physical_delta
+            .filter(|_| r.physical_units == Some([CENTIMETRES; 2]))?;
         let (x, y) = (x.abs() * 10.0, y.abs() * 10.0);
         (x > 0.0 && y > 0.0).then_some([y, x])
     };
     let mut found = regions.iter().filter(|r| r.spatial_format == TWO_D).map(of);
     let first = found.next()??;
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.max(b);
-    found.all(|s| s.is_some_and(|s| near(s[0], first[0]) && near(s[1], first[1]))).then_some(first)
+    found
+        .all(|s| s.is_some_and(|s| near(s[0], first[0]) && near(s[1], first[1])))
+        .then_some(first)
 }

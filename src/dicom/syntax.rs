@@ -64,11 +64,36 @@ pub(super) const ENCAPSULATED_NATIVE: &str = "1.2.840.10008.1.2.1.98";
 /// new ones, with pixel data that cannot be decoded.
 pub(super) fn syntax(uid: &str) -> Syntax {
     use PixelEncoding::*;
-    let explicit = Encoding { explicit: true, big_endian: false };
-    let made = |encoding, deflated, pixels| Syntax { encoding, deflated, pixels };
+    let explicit = Encoding {
+        explicit: true,
+        big_endian: false,
+    };
+    let made = |encoding, deflated, pixels| Syntax {
+        encoding,
+        deflated,
+        pixels,
+    };
     let pixels = match uid {
-        IMPLICIT_LITTLE => return made(Encoding { explicit: false, ..explicit }, false, Some(Native)),
-        EXPLICIT_BIG => return made(Encoding { big_endian: true, ..explicit }, false, Some(Native)),
+        IMPLICIT_LITTLE => {
+            return made(
+                Encoding {
+                    explicit: false,
+                    ..explicit
+                },
+                false,
+                Some(Native),
+            );
+        }
+        EXPLICIT_BIG => {
+            return made(
+                Encoding {
+                    big_endian: true,
+                    ..explicit
+                },
+                false,
+                Some(Native),
+            );
+        }
         "1.2.840.10008.1.2.1.99" => return made(explicit, true, Some(Native)),
         EXPLICIT_LITTLE | ENCAPSULATED_NATIVE => Some(Native),
         "1.2.840.10008.1.2.5" => Some(Rle),
@@ -80,7 +105,11 @@ pub(super) fn syntax(uid: &str) -> Syntax {
 
 fn encapsulated(suffix: &str) -> Option<PixelEncoding> {
     use PixelEncoding::*;
-    let number = suffix.strip_suffix(".1").unwrap_or(suffix).parse::<u32>().ok()?;
+    let number = suffix
+        .strip_suffix(".1")
+        .unwrap_or(suffix)
+        .parse::<u32>()
+        .ok()?;
     match number {
         50..=70 => Some(Jpeg),
         80 | 81 => Some(JpegLs),
@@ -95,9 +124,18 @@ fn encapsulated(suffix: &str) -> Option<PixelEncoding> {
 /// The error for a transfer syntax without a decoder.
 pub(super) fn unsupported(uid: &str) -> DicomError {
     let remedy = match uid.strip_prefix(JPEG_FAMILY) {
-        Some("94" | "95" | "204" | "205") => "the pixels are on a JPIP server; fetch them into the file first",
-        Some("110" | "111" | "112") => "JPEG XL has no decoder here; convert the file to JPEG 2000 or an uncompressed transfer syntax",
-        _ => "convert the file to an uncompressed transfer syntax, for example with dcmdjpeg or gdcmconv --raw",
+        Some("94" | "95" | "204" | "205") => {
+            "the pixels are on a JPIP server; fetch them into the file first"
+        }
+        Some("110" | "111" | "112") => {
+            "JPEG XL has no decoder here; convert the file to JPEG 2000 or an uncompressed transfer syntax"
+        }
+        _ => {
+            "convert the file to an uncompressed transfer syntax, for example with dcmdjpeg or gdcmconv --raw"
+        }
     };
-    DicomError::TransferSyntax { uid: uid.to_owned(), remedy }
+    DicomError::TransferSyntax {
+        uid: uid.to_owned(),
+        remedy,
+    }
 }

@@ -20,10 +20,14 @@ impl Timing {
     /// two counts where both are there is what Frame Increment Pointer says; values that are no times are passed over.
     pub fn read(a: Attributes<'_>, frames: u64) -> Self {
         // The vector holds increments; the first is 0 and stands for the first frame.
-        let vector = a.floats(tags::FRAME_TIME_VECTOR).filter(|v| v.len() as u64 >= frames && v.iter().skip(1).all(|&t| t >= 0.0));
+        let vector = a
+            .floats(tags::FRAME_TIME_VECTOR)
+            .filter(|v| v.len() as u64 >= frames && v.iter().skip(1).all(|&t| t >= 0.0));
         let constant = a.float(tags::FRAME_TIME).filter(|&t| t > 0.0);
         let rate = |tag| a.float(tag).filter(|&r| r > 0.0).map(|r| 1000.0 / r);
-        let points_to_constant = a.text(tags::FRAME_INCREMENT_POINTER).is_some_and(|p| p.contains("0018,1063"));
+        let points_to_constant = a
+            .text(tags::FRAME_INCREMENT_POINTER)
+            .is_some_and(|p| p.contains("0018,1063"));
         let vector = vector.filter(|_| !(points_to_constant && constant.is_some()));
         if let Some(vector) = vector {
             let mut at = 0.0;
@@ -33,7 +37,9 @@ impl Timing {
             });
             return Self::Each(times.collect());
         }
-        let step = constant.or_else(|| rate(tags::RECOMMENDED_DISPLAY_FRAME_RATE)).or_else(|| rate(tags::CINE_RATE));
+        let step = constant
+            .or_else(|| rate(tags::RECOMMENDED_DISPLAY_FRAME_RATE))
+            .or_else(|| rate(tags::CINE_RATE));
         step.map_or(Self::Unknown, Self::Constant)
     }
 

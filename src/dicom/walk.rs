@@ -52,11 +52,19 @@ pub(super) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
 impl Encoding {
     pub(super) fn u16(self, b: [u8; 2]) -> u16 {
-        if self.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) }
+        if self.big_endian {
+            u16::from_be_bytes(b)
+        } else {
+            u16::from_le_bytes(b)
+        }
     }
 
     pub(super) fn u32(self, b: [u8; 4]) -> u32 {
-        if self.big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) }
+        if self.big_endian {
+            u32::from_be_bytes(b)
+        } else {
+            u32::from_le_bytes(b)
+        }
     }
 }
 
@@ -67,7 +75,9 @@ pub(super) fn vr_of(bytes: [u8; 2]) -> Option<VR> {
 
 /// The VR the standard dictionary gives `tag`, for implicit encoding.
 pub(super) fn implicit_vr(tag: Tag) -> VR {
-    StandardDataDictionary.by_tag(tag).map_or(VR::UN, |entry| entry.vr().relaxed())
+    StandardDataDictionary
+        .by_tag(tag)
+        .map_or(VR::UN, |entry| entry.vr().relaxed())
 }
 
 fn header(bytes: &mut Bytes, at: u64, encoding: Encoding) -> Result<Option<Header>> {
@@ -76,10 +86,20 @@ fn header(bytes: &mut Bytes, at: u64, encoding: Encoding) -> Result<Option<Heade
         return Ok(None);
     }
     if n < 8 {
-        return Err(DicomError::cut_off(at, "the file ends inside an element's header"));
+        return Err(DicomError::cut_off(
+            at,
+            "the file ends inside an element's header",
+        ));
     }
     let tag = Tag(encoding.u16([b[0], b[1]]), encoding.u16([b[2], b[3]]));
-    let short = |vr, len: u32| Ok(Some(Header { tag, vr, value: at + 8, len }));
+    let short = |vr, len: u32| {
+        Ok(Some(Header {
+            tag,
+            vr,
+            value: at + 8,
+            len,
+        }))
+    };
     if tag.0 == 0xFFFE {
         return short(VR::UN, encoding.u32([b[4], b[5], b[6], b[7]]));
     }
@@ -92,36 +112,68 @@ fn header(bytes: &mut Bytes, at: u64, encoding: Encoding) -> Result<Option<Heade
         return short(vr, u32::from(encoding.u16([b[6], b[7]])));
     }
     if n < 12 {
-        return Err(DicomError::cut_off(at, "the file ends inside an element's header"));
+        return Err(DicomError::cut_off(
+            at,
+            "the file ends inside an element's header",
+        ));
     }
-    Ok(Some(Header { tag, vr, value: at + 12, len: encoding.u32([b[8], b[9], b[10], b[11]]) }))
+    Ok(Some(Header {
+        tag,
+        vr,
+        value: at + 12,
+        len: encoding.u32([b[8], b[9], b[10], b[11]]),
+    }))
 }
 
 /// Whether an explicit header of this VR has a length of 32 bits (PS3.5 7.1.2).
 pub(super) fn has_long_length(vr: VR) -> bool {
     use VR::{OB, OD, OF, OL, OV, OW, SQ, SV, UC, UN, UR, UT, UV};
-    matches!(vr, OB | OD | OF | OL | OV | OW | SQ | SV | UC | UN | UR | UT | UV)
+    matches!(
+        vr,
+        OB | OD | OF | OL | OV | OW | SQ | SV | UC | UN | UR | UT | UV
+    )
 }
 
 /// The element at `at`, with everything inside it checked; none at the end of the data.
 ///
 /// # Errors
 /// [`DicomError::Structure`] where a length reaches past `limit`, sequences nest too deep or are broken.
-pub(super) fn element(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding) -> Result<Option<Span>> {
+pub(super) fn element(
+    bytes: &mut Bytes,
+    at: u64,
+    limit: u64,
+    encoding: Encoding,
+) -> Result<Option<Span>> {
     if at >= limit {
         return Ok(None);
     }
     element_at_depth(bytes, at, limit, encoding, 0)
 }
 
-fn element_at_depth(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding, depth: u32) -> Result<Option<Span>> {
-    let Some(h) = header(bytes, at, encoding)? else { return Ok(None) };
+fn element_at_depth(
+    bytes: &mut Bytes,
+    at: u64,
+    limit: u64,
+    encoding: Encoding,
+    depth: u32,
+) -> Result<Option<Span>> {
+    let Some(h) = header(bytes, at, encoding)? else {
+        return Ok(None);
+    };
     if depth > MAX_DEPTH {
         return Err(DicomError::structure(at, "sequences nest too deep"));
     }
     let undefined = h.len == UNDEFINED;
     let end = if undefined {
-        items(bytes, h.value, limit, inner_encoding(h.vr, encoding), is_pixel_data(h.tag), depth + 1, &mut |_, _| ())?
+        items(
+            bytes,
+            h.value,
+            limit,
+            inner_encoding(h.vr, encoding),
+            is_pixel_data(h.tag),
+            depth + 1,
+            &mut |_, _| (),
+        )?
     } else {
         let mut end = h.value + u64::from(h.len);
         if end > limit && depth == 0 && is_pixel_data(h.tag) {
@@ -129,16 +181,43 @@ fn element_at_depth(bytes: &mut Bytes, at: u64, limit: u64, encoding: Encoding, 
             end = limit;
         }
         if end > limit {
-            let problem = format!("element {} of {} bytes reaches past the end of its data", h.tag, h.len);
-            return Err(if end > bytes.len() { DicomError::cut_off(at, problem) } else { DicomError::structure(at, problem) });
+            let problem = format!(
+                "element {} of {} bytes reaches past the end of its data",
+                h.tag, h.len
+            );
+            return Err(if end > bytes.len() {
+                DicomError::cut_off(at, problem)
+            } else {
+                DicomError::structure(at, problem)
+            });
         }
         if h.vr == VR::SQ {
-            items(bytes, h.value, end, encoding, false, depth + 1, &mut |_, _| ())?;
+            items(
+                bytes,
+                h.value,
+                end,
+                encoding,
+                false,
+                depth + 1,
+                &mut |_, _| (),
+            )?;
         }
         end
     };
-    let stated = if undefined { end - h.value } else { u64::from(h.len) };
-    Ok(Some(Span { tag: h.tag, vr: h.vr, start: at, value: h.value, end, stated, undefined }))
+    let stated = if undefined {
+        end - h.value
+    } else {
+        u64::from(h.len)
+    };
+    Ok(Some(Span {
+        tag: h.tag,
+        vr: h.vr,
+        start: at,
+        value: h.value,
+        end,
+        stated,
+        undefined,
+    }))
 }
 
 fn is_pixel_data(tag: Tag) -> bool {
@@ -146,16 +225,35 @@ fn is_pixel_data(tag: Tag) -> bool {
 }
 
 /// The places of the items of a sequence whose span is known to be sound, and how they are encoded inside.
-pub(super) fn items_of(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Result<(Vec<(u64, u64)>, Encoding)> {
+pub(super) fn items_of(
+    bytes: &mut Bytes,
+    span: &Span,
+    encoding: Encoding,
+) -> Result<(Vec<(u64, u64)>, Encoding)> {
     let inner = inner_encoding(span.vr, encoding);
     let mut found = Vec::new();
-    items(bytes, span.value, span.end, inner, false, 1, &mut |start, end| found.push((start, end)))?;
+    items(
+        bytes,
+        span.value,
+        span.end,
+        inner,
+        false,
+        1,
+        &mut |start, end| found.push((start, end)),
+    )?;
     Ok((found, inner))
 }
 
 /// Sequences of unknown VR are implicit inside (PS3.5 6.2.2).
 fn inner_encoding(vr: VR, encoding: Encoding) -> Encoding {
-    if vr == VR::UN { Encoding { explicit: false, ..encoding } } else { encoding }
+    if vr == VR::UN {
+        Encoding {
+            explicit: false,
+            ..encoding
+        }
+    } else {
+        encoding
+    }
 }
 
 /// Walks the items from `at` to a sequence delimiter or `limit`, telling `found` of each; gives the byte after. Raw items
@@ -170,7 +268,8 @@ fn items(
     found: &mut dyn FnMut(u64, u64),
 ) -> Result<u64> {
     while at < limit {
-        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::cut_off(at, "the file ends inside a sequence"))?;
+        let h = header(bytes, at, encoding)?
+            .ok_or_else(|| DicomError::cut_off(at, "the file ends inside a sequence"))?;
         match h.tag {
             SEQUENCE_END => return Ok(h.value),
             ITEM if h.len == UNDEFINED => {
@@ -185,7 +284,11 @@ fn items(
                 }
                 if end > limit {
                     let problem = "an item reaches past the end of its sequence";
-                    return Err(if end > bytes.len() { DicomError::cut_off(at, problem) } else { DicomError::structure(at, problem) });
+                    return Err(if end > bytes.len() {
+                        DicomError::cut_off(at, problem)
+                    } else {
+                        DicomError::structure(at, problem)
+                    });
                 }
                 if !raw {
                     let mut inner = h.value;
@@ -196,23 +299,47 @@ fn items(
                 found(h.value, end);
                 at = end;
             }
-            tag => return Err(DicomError::structure(at, format!("{tag} where an item of a sequence should start"))),
+            tag => {
+                return Err(DicomError::structure(
+                    at,
+                    format!("{tag} where an item of a sequence should start"),
+                ));
+            }
         }
     }
     Ok(at)
 }
 
-fn within(bytes: &mut Bytes, at: u64, end: u64, encoding: Encoding, depth: u32) -> Result<Option<Span>> {
-    if at >= end { Ok(None) } else { element_at_depth(bytes, at, end, encoding, depth) }
+fn within(
+    bytes: &mut Bytes,
+    at: u64,
+    end: u64,
+    encoding: Encoding,
+    depth: u32,
+) -> Result<Option<Span>> {
+    if at >= end {
+        Ok(None)
+    } else {
+        element_at_depth(bytes, at, end, encoding, depth)
+    }
 }
 
-fn undefined_item(bytes: &mut Bytes, mut at: u64, limit: u64, encoding: Encoding, depth: u32) -> Result<u64> {
+fn undefined_item(
+    bytes: &mut Bytes,
+    mut at: u64,
+    limit: u64,
+    encoding: Encoding,
+    depth: u32,
+) -> Result<u64> {
     loop {
-        let h = header(bytes, at, encoding)?.ok_or_else(|| DicomError::cut_off(at, "the file ends inside an item"))?;
+        let h = header(bytes, at, encoding)?
+            .ok_or_else(|| DicomError::cut_off(at, "the file ends inside an item"))?;
         if h.tag == ITEM_END {
             return Ok(h.value);
         }
         let span = within(bytes, at, limit, encoding, depth)?;
-        at = span.ok_or_else(|| DicomError::structure(at, "the data end inside an item"))?.end;
+        at = span
+            .ok_or_else(|| DicomError::structure(at, "the data end inside an item"))?
+            .end;
     }
 }

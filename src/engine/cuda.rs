@@ -19,14 +19,24 @@ use std::ffi::c_void;
 /// The driver's refusal of `what`.
 pub(super) fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
     move |e| match e.0 {
-        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => EngineError::NoMemory { what, source: MemoryRefused },
-        _ => EngineError::Driver { what, reason: e.to_string() },
+        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => EngineError::NoMemory {
+            what,
+            source: MemoryRefused,
+        },
+        _ => EngineError::Driver {
+            what,
+            reason: e.to_string(),
+        },
     }
 }
 
 /// Whether `error` itself (not its source) is a refusal of device memory: by the error codes of the driver, cuBLAS and cuDNN.
 pub(super) fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
-    let boxed = || error.downcast_ref::<Box<candle_core::Error>>().map(|error| &**error);
+    let boxed = || {
+        error
+            .downcast_ref::<Box<candle_core::Error>>()
+            .map(|error| &**error)
+    };
     if let Some(error) = error.downcast_ref::<candle_core::Error>().or_else(boxed) {
         return match error {
             candle_core::Error::Cuda(inner) => is_out_of_memory(&**inner),
@@ -45,7 +55,10 @@ pub(super) fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> boo
         None => {
             error.downcast_ref::<DriverError>().is_some_and(driver)
                 || error.downcast_ref::<CublasError>().is_some_and(blas)
-                || matches!(error.downcast_ref::<CudnnError>(), Some(CudnnError(cudnnStatus_t::CUDNN_STATUS_ALLOC_FAILED)))
+                || matches!(
+                    error.downcast_ref::<CudnnError>(),
+                    Some(CudnnError(cudnnStatus_t::CUDNN_STATUS_ALLOC_FAILED))
+                )
         }
     }
 }
@@ -61,26 +74,40 @@ pub(super) fn inner(device: &Device) -> Option<&CudaDevice> {
 /// What must be done before the first tensor: all work of a handle is on one stream, and siblings wait for each other by [`follow`], so
 /// that no tensor needs events of its own (which a graph could not hold); and memory that was freed stays with the program.
 pub(super) fn prepare(device: &Device) -> Result<(), EngineError> {
-    let Some(device) = inner(device) else { return Ok(()) };
+    let Some(device) = inner(device) else {
+        return Ok(());
+    };
     // SAFETY: no tensor of this handle exists yet; what is used on another stream is ordered by `follow` or by events of its own.
     unsafe { device.disable_event_tracking() };
     let stream = device.cuda_stream();
-    stream.context().bind_to_thread().map_err(driver("use of the device"))?;
+    stream
+        .context()
+        .bind_to_thread()
+        .map_err(driver("use of the device"))?;
     let pool = pool(device)?;
     let mut threshold = u64::MAX;
     // SAFETY: the pool is the device's own, and the attribute is a 64-bit number.
     unsafe {
         let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast::<c_void>()).result().map_err(driver("memory pool"))?;
+        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast::<c_void>())
+            .result()
+            .map_err(driver("memory pool"))?;
     }
     Ok(())
 }
 
 /// Gives memory that is kept but not used back to the device: graphs have their own, and would come on top of it.
 pub(super) fn trim(device: &CudaDevice) -> Result<(), EngineError> {
-    device.cuda_stream().synchronize().map_err(driver("waiting for the device"))?;
+    device
+        .cuda_stream()
+        .synchronize()
+        .map_err(driver("waiting for the device"))?;
     // SAFETY: the pool is the device's own; only what no tensor has is given back.
-    unsafe { sys::cuMemPoolTrimTo(pool(device)?, 0).result().map_err(driver("memory pool")) }
+    unsafe {
+        sys::cuMemPoolTrimTo(pool(device)?, 0)
+            .result()
+            .map_err(driver("memory pool"))
+    }
 }
 
 /// What tensors' memory comes from.
@@ -88,13 +115,21 @@ fn pool(device: &CudaDevice) -> Result<sys::CUmemoryPool, EngineError> {
     let ordinal = i32::try_from(device.cuda_stream().context().ordinal()).unwrap_or(0);
     let mut pool = std::ptr::null_mut();
     // SAFETY: the driver writes a handle.
-    unsafe { sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal).result().map_err(driver("memory pool"))? };
+    unsafe {
+        sys::cuDeviceGetDefaultMemPool(&raw mut pool, ordinal)
+            .result()
+            .map_err(driver("memory pool"))?
+    };
     Ok(pool)
 }
 
 /// Free and total memory of the device in bytes.
 pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError> {
-    device.cuda_stream().context().bind_to_thread().map_err(driver("use of the device"))?;
+    device
+        .cuda_stream()
+        .context()
+        .bind_to_thread()
+        .map_err(driver("use of the device"))?;
     result::mem_get_info().map_err(driver("memory of the device"))
 }
 
@@ -111,7 +146,9 @@ pub(super) fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
     if !layout.is_contiguous() {
         return Err(refused(format!("{:?} is not contiguous", x.shape())));
     }
-    let Storage::Cuda(storage) = &*storage else { return Err(refused("it is not on a CUDA device".to_owned())) };
+    let Storage::Cuda(storage) = &*storage else {
+        return Err(refused("it is not on a CUDA device".to_owned()));
+    };
     let stream = storage.device.cuda_stream();
     let start = match &storage.slice {
         CudaStorageSlice::U8(s) => s.device_ptr(&stream).0,
@@ -122,7 +159,10 @@ pub(super) fn place(x: &Tensor) -> Result<(u64, usize), EngineError> {
         _ => return Err(refused(format!("it is of {:?}", x.dtype()))),
     };
     let size = x.dtype().size_in_bytes();
-    Ok((start + (layout.start_offset() * size) as u64, x.elem_count() * size))
+    Ok((
+        start + (layout.start_offset() * size) as u64,
+        x.elem_count() * size,
+    ))
 }
 
 /// How many numbers a tensor's memory holds, where it is of a type that is moved.
@@ -142,7 +182,9 @@ pub(super) fn follow(device: &CudaDevice, other: &CudaDevice) -> Result<(), Engi
         return Ok(());
     }
     // An event belongs to the handle of the context it is made by; the context below is the same for both.
-    let event = theirs.record_event(None).map_err(driver("order of two streams"))?;
+    let event = theirs
+        .record_event(None)
+        .map_err(driver("order of two streams"))?;
     own.wait(&event).map_err(driver("order of two streams"))
 }
 
@@ -150,13 +192,17 @@ pub(super) fn follow(device: &CudaDevice, other: &CudaDevice) -> Result<(), Engi
 pub(super) fn copy(device: &CudaDevice, to: &Tensor, from: &Tensor) -> Result<(), EngineError> {
     let ((to, room), (from, bytes)) = (place(to)?, place(from)?);
     if room != bytes {
-        return Err(EngineError::Driver { what: "a copy on the device", reason: format!("{bytes} bytes to {room}") });
+        return Err(EngineError::Driver {
+            what: "a copy on the device",
+            reason: format!("{bytes} bytes to {room}"),
+        });
     }
     if bytes == 0 {
         return Ok(());
     }
     // SAFETY: both tensors are contiguous and have that many bytes; the stream keeps the order of work on them.
-    unsafe { result::memcpy_dtod_async(to, from, bytes, device.cuda_stream().cu_stream()) }.map_err(driver("a copy on the device"))
+    unsafe { result::memcpy_dtod_async(to, from, bytes, device.cuda_stream().cu_stream()) }
+        .map_err(driver("a copy on the device"))
 }
 
 /// Work that the driver repeats by one launch.
@@ -168,21 +214,34 @@ unsafe impl Send for Graph {}
 
 impl Graph {
     /// Records what `work` asks of the device.
-    pub(super) fn capture<E: From<EngineError>>(device: &CudaDevice, work: impl FnOnce() -> Result<(), E>) -> Result<Self, E> {
+    pub(super) fn capture<E: From<EngineError>>(
+        device: &CudaDevice,
+        work: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Self, E> {
         gate::capturing(|| Self::capture_alone(device, work))
     }
 
-    fn capture_alone<E: From<EngineError>>(device: &CudaDevice, work: impl FnOnce() -> Result<(), E>) -> Result<Self, E> {
+    fn capture_alone<E: From<EngineError>>(
+        device: &CudaDevice,
+        work: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Self, E> {
         let stream = device.cuda_stream();
-        stream.synchronize().map_err(driver("waiting for the device"))?;
+        stream
+            .synchronize()
+            .map_err(driver("waiting for the device"))?;
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        stream.begin_capture(mode).map_err(driver("capture of a graph"))?;
+        stream
+            .begin_capture(mode)
+            .map_err(driver("capture of a graph"))?;
         let done = work();
         let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
         let graph = stream.end_capture(flags);
         done?;
         let graph = graph.map_err(driver("capture of a graph"))?;
-        let graph = graph.ok_or_else(|| EngineError::Driver { what: "capture of a graph", reason: "it is empty".to_owned() })?;
+        let graph = graph.ok_or_else(|| EngineError::Driver {
+            what: "capture of a graph",
+            reason: "it is empty".to_owned(),
+        })?;
         Ok(Self(graph))
     }
 
@@ -200,8 +259,14 @@ impl Graph {
     pub(super) fn nodes(&self) -> usize {
         let mut count = 0usize;
         // SAFETY: with no array the call gives the count alone.
-        let status = unsafe { sys::cuGraphGetNodes(self.0.cu_graph(), std::ptr::null_mut(), &raw mut count) };
-        if status == sys::CUresult::CUDA_SUCCESS { count } else { 0 }
+        let status = unsafe {
+            sys::cuGraphGetNodes(self.0.cu_graph(), std::ptr::null_mut(), &raw mut count)
+        };
+        if status == sys::CUresult::CUDA_SUCCESS {
+            count
+        } else {
+            0
+        }
     }
 }
 
@@ -214,9 +279,16 @@ fn contents(graph: sys::CUgraph) -> GraphContents {
         let _ = sys::cuGraphGetNodes(graph, std::ptr::null_mut(), &raw mut count);
         let mut nodes = vec![std::ptr::null_mut(); count];
         let status = sys::cuGraphGetNodes(graph, nodes.as_mut_ptr(), &raw mut count);
-        if status == sys::CUresult::CUDA_SUCCESS { nodes } else { Vec::new() }
+        if status == sys::CUresult::CUDA_SUCCESS {
+            nodes
+        } else {
+            Vec::new()
+        }
     };
-    let mut found = GraphContents { nodes: nodes.len(), ..GraphContents::default() };
+    let mut found = GraphContents {
+        nodes: nodes.len(),
+        ..GraphContents::default()
+    };
     for node in nodes {
         let mut kind = Kind::CU_GRAPH_NODE_TYPE_EMPTY;
         // SAFETY: the node is one of the graph's.
@@ -239,7 +311,9 @@ fn copy_of(node: sys::CUgraphNode) -> Option<(Option<Direction>, u64)> {
     // SAFETY: the parameters are plain numbers and pointers that are not followed here.
     let params = unsafe {
         let mut params = std::mem::MaybeUninit::<sys::CUDA_MEMCPY3D>::zeroed();
-        sys::cuGraphMemcpyNodeGetParams(node, params.as_mut_ptr()).result().ok()?;
+        sys::cuGraphMemcpyNodeGetParams(node, params.as_mut_ptr())
+            .result()
+            .ok()?;
         // The driver has filled it in: the memory types are valid ones.
         params.assume_init()
     };
@@ -250,7 +324,10 @@ fn copy_of(node: sys::CUgraphNode) -> Option<(Option<Direction>, u64)> {
     };
     let from_host = host(params.srcMemoryType, params.srcDevice);
     let to_host = host(params.dstMemoryType, params.dstDevice);
-    let bytes = params.WidthInBytes.saturating_mul(params.Height.max(1)).saturating_mul(params.Depth.max(1));
+    let bytes = params
+        .WidthInBytes
+        .saturating_mul(params.Height.max(1))
+        .saturating_mul(params.Depth.max(1));
     let direction = match (from_host, to_host) {
         (true, _) => Some(Direction::HostToDevice),
         (false, true) => Some(Direction::DeviceToHost),
@@ -264,14 +341,18 @@ fn is_device_memory(address: u64) -> bool {
     let mut kind = 0u32;
     let attribute = sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
     // SAFETY: the attribute is a 32-bit number; the address is not followed.
-    let status = unsafe { sys::cuPointerGetAttribute((&raw mut kind).cast::<c_void>(), attribute, address) };
+    let status =
+        unsafe { sys::cuPointerGetAttribute((&raw mut kind).cast::<c_void>(), attribute, address) };
     status == sys::CUresult::CUDA_SUCCESS && kind == sys::CUmemorytype::CU_MEMORYTYPE_DEVICE as u32
 }
 
 /// A tensor of its own memory with the numbers of `x`.
 pub(super) fn duplicate(x: &Tensor) -> Result<Tensor, EngineError> {
     let duplicate = || x.contiguous()?.copy();
-    duplicate().map_err(|source| EngineError::Tensor { what: "an input of a graph", source: Box::new(source) })
+    duplicate().map_err(|source| EngineError::Tensor {
+        what: "an input of a graph",
+        source: Box::new(source),
+    })
 }
 
 /// The type and shape of a tensor, by which graphs are told apart.

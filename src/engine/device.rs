@@ -23,9 +23,11 @@ impl FromStr for DeviceSpec {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
-            _ => {
-                text.strip_prefix("cuda:").and_then(|n| n.parse().ok()).map(Self::Cuda).ok_or_else(|| EngineError::BadSpec(text.to_owned()))
-            }
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|n| n.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| EngineError::BadSpec(text.to_owned())),
         }
     }
 }
@@ -89,8 +91,16 @@ impl Engine {
             DeviceSpec::Auto => open_cuda(spec, 0)?,
             DeviceSpec::Cuda(ordinal) => open_cuda(spec, ordinal)?,
         };
-        let dtype = if device.is_cpu() { DType::F32 } else { DType::F16 };
-        Ok(Self { device, dtype, ledger: Arc::new(Ledger::default()) })
+        let dtype = if device.is_cpu() {
+            DType::F32
+        } else {
+            DType::F16
+        };
+        Ok(Self {
+            device,
+            dtype,
+            ledger: Arc::new(Ledger::default()),
+        })
     }
 
     /// The same device, computing in another type.
@@ -105,7 +115,10 @@ impl Engine {
             Precision::Bf16 => DType::BF16,
         };
         if self.is_cpu() && dtype != DType::F32 {
-            return Err(EngineError::Unsupported { dtype: dtype.as_str().to_owned(), device: self.name() });
+            return Err(EngineError::Unsupported {
+                dtype: dtype.as_str().to_owned(),
+                device: self.name(),
+            });
         }
         Ok(Self { dtype, ..self })
     }
@@ -120,8 +133,13 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Threads`] if they were set or used before.
     pub fn set_threads(threads: usize) -> Result<(), EngineError> {
-        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        built.map_err(|e| EngineError::Threads { threads, reason: e.to_string() })
+        let built = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global();
+        built.map_err(|e| EngineError::Threads {
+            threads,
+            reason: e.to_string(),
+        })
     }
 
     /// The number of threads that work on the CPU.
@@ -131,7 +149,11 @@ impl Engine {
 
     /// The CPU.
     pub fn cpu() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32, ledger: Arc::new(Ledger::default()) }
+        Self {
+            device: Device::Cpu,
+            dtype: DType::F32,
+            ledger: Arc::new(Ledger::default()),
+        }
     }
 
     /// Candle's device.
@@ -187,9 +209,15 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Tensor`] if the length does not fit the shape or memory ran out.
     #[track_caller]
-    pub fn upload_u8(&self, stage: Stage, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
+    pub fn upload_u8(
+        &self,
+        stage: Stage,
+        bytes: &[u8],
+        shape: &[usize],
+    ) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(bytes, shape, &self.device);
-        self.moving(stage, Direction::HostToDevice, bytes.len(), upload).map_err(refused(bytes.len(), "upload of bytes"))
+        self.moving(stage, Direction::HostToDevice, bytes.len(), upload)
+            .map_err(refused(bytes.len(), "upload of bytes"))
     }
 
     /// Brings numbers to the device as an f32 tensor of `shape`.
@@ -197,10 +225,16 @@ impl Engine {
     /// # Errors
     /// As [`Engine::upload_u8`].
     #[track_caller]
-    pub fn upload_f32(&self, stage: Stage, values: &[f32], shape: &[usize]) -> Result<Tensor, EngineError> {
+    pub fn upload_f32(
+        &self,
+        stage: Stage,
+        values: &[f32],
+        shape: &[usize],
+    ) -> Result<Tensor, EngineError> {
         let upload = || Tensor::from_slice(values, shape, &self.device);
         let bytes = values.len() * 4;
-        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of numbers"))
+        self.moving(stage, Direction::HostToDevice, bytes, upload)
+            .map_err(refused(bytes, "upload of numbers"))
     }
 
     /// Brings a host tensor (a weight, a reference) to the device in its own type.
@@ -211,7 +245,8 @@ impl Engine {
     pub fn upload_tensor(&self, stage: Stage, tensor: &Tensor) -> Result<Tensor, EngineError> {
         let bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
         let upload = || tensor.to_device(&self.device);
-        self.moving(stage, Direction::HostToDevice, bytes, upload).map_err(refused(bytes, "upload of a tensor"))
+        self.moving(stage, Direction::HostToDevice, bytes, upload)
+            .map_err(refused(bytes, "upload of a tensor"))
     }
 
     /// Brings a tensor of any float type to the host as f32, row-major.
@@ -222,7 +257,13 @@ impl Engine {
     pub fn download_f32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
         // Converted on the device: what crosses is f32.
         let read = || alone(&tensor.to_dtype(DType::F32)?.flatten_all()?)?.to_vec1::<f32>();
-        self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
+        self.moving(
+            stage,
+            Direction::DeviceToHost,
+            tensor.elem_count() * 4,
+            read,
+        )
+        .map_err(tensor_error("download of numbers"))
     }
 
     /// Brings a contiguous u32 tensor to the host, row-major.
@@ -232,7 +273,13 @@ impl Engine {
     #[track_caller]
     pub fn download_u32(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<u32>, EngineError> {
         let read = || alone(&tensor.flatten_all()?)?.to_vec1::<u32>();
-        self.moving(stage, Direction::DeviceToHost, tensor.elem_count() * 4, read).map_err(tensor_error("download of numbers"))
+        self.moving(
+            stage,
+            Direction::DeviceToHost,
+            tensor.elem_count() * 4,
+            read,
+        )
+        .map_err(tensor_error("download of numbers"))
     }
 
     /// Brings a u8 tensor to the host, row-major.
@@ -242,7 +289,8 @@ impl Engine {
     #[track_caller]
     pub fn download_u8(&self, stage: Stage, tensor: &Tensor) -> Result<Vec<u8>, EngineError> {
         let read = || tensor.flatten_all()?.to_vec1::<u8>();
-        self.moving(stage, Direction::DeviceToHost, tensor.elem_count(), read).map_err(tensor_error("download of bytes"))
+        self.moving(stage, Direction::DeviceToHost, tensor.elem_count(), read)
+            .map_err(tensor_error("download of bytes"))
     }
 
     /// Free and total memory of the device in bytes; none on the CPU.
@@ -263,10 +311,15 @@ impl Engine {
     /// [`EngineError::NoDevice`] if the device cannot be opened again.
     pub fn sibling(&self) -> Result<Self, EngineError> {
         let device = match self.device.location() {
-            candle_core::DeviceLocation::Cuda { gpu_id } => open_cuda(DeviceSpec::Cuda(gpu_id), gpu_id)?,
+            candle_core::DeviceLocation::Cuda { gpu_id } => {
+                open_cuda(DeviceSpec::Cuda(gpu_id), gpu_id)?
+            }
             _ => return Ok(self.clone()),
         };
-        Ok(Self { device, ..self.clone() })
+        Ok(Self {
+            device,
+            ..self.clone()
+        })
     }
 
     /// What is asked of this engine from now on begins after all that was asked of `other`, a sibling, so far; the host does not wait.
@@ -275,7 +328,10 @@ impl Engine {
     /// [`EngineError::Driver`] if the device failed.
     pub fn follow(&self, other: &Self) -> Result<(), EngineError> {
         #[cfg(feature = "cuda")]
-        if let (Some(own), Some(other)) = (super::cuda::inner(&self.device), super::cuda::inner(&other.device)) {
+        if let (Some(own), Some(other)) = (
+            super::cuda::inner(&self.device),
+            super::cuda::inner(&other.device),
+        ) {
             return super::cuda::follow(own, other);
         }
         let _ = other;
@@ -296,21 +352,40 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Tensor`] if it failed.
     pub fn synchronise(&self) -> Result<(), EngineError> {
-        self.device.synchronize().map_err(tensor_error("waiting for the device"))
+        self.device
+            .synchronize()
+            .map_err(tensor_error("waiting for the device"))
     }
 
     /// Announces a move of `bytes` for the caller and does `work`, which asks the driver for it, once. It may be done later: what
     /// counts for the announcement is that it is asked for within `work`. For loops of one's own under an audit; the crate's own
     /// moves are the functions above.
     #[track_caller]
-    pub fn announce<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
+    pub fn announce<T>(
+        &self,
+        stage: Stage,
+        direction: Direction,
+        bytes: usize,
+        work: impl FnOnce() -> T,
+    ) -> T {
         self.moving(stage, direction, bytes, work)
     }
 
     /// Announces a move for whoever called the calling function, and does it.
     #[track_caller]
-    pub(super) fn moving<T>(&self, stage: Stage, direction: Direction, bytes: usize, work: impl FnOnce() -> T) -> T {
-        self.ledger.moving(!self.is_cpu(), (stage, direction, bytes as u64), Location::caller(), work)
+    pub(super) fn moving<T>(
+        &self,
+        stage: Stage,
+        direction: Direction,
+        bytes: usize,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        self.ledger.moving(
+            !self.is_cpu(),
+            (stage, direction, bytes as u64),
+            Location::caller(),
+            work,
+        )
     }
 }
 
@@ -323,7 +398,11 @@ fn alone(x: &Tensor) -> candle_core::Result<Tensor> {
     };
     let alone = layout.is_contiguous() && stored.is_none_or(|stored| stored == x.elem_count());
     drop(storage);
-    if alone { Ok(x.clone()) } else { x.force_contiguous() }
+    if alone {
+        Ok(x.clone())
+    } else {
+        x.force_contiguous()
+    }
 }
 
 #[cfg(feature = "cuda")]
@@ -345,7 +424,10 @@ fn refused(bytes: usize, what: &'static str) -> impl FnOnce(candle_core::Error) 
 }
 
 fn tensor_error(what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {
-    move |source| EngineError::Tensor { what, source: Box::new(source) }
+    move |source| EngineError::Tensor {
+        what,
+        source: Box::new(source),
+    }
 }
 
 /// Numbers that follow from a model's structure or an input's size, as a tensor on `device`.
@@ -362,7 +444,10 @@ pub fn constant<T: candle_core::WithDType>(
 
 #[cfg(feature = "cuda")]
 fn open_cuda(spec: DeviceSpec, ordinal: usize) -> Result<Device, EngineError> {
-    let failed = |e: &dyn fmt::Display| EngineError::NoDevice { spec: spec.to_string(), reason: e.to_string() };
+    let failed = |e: &dyn fmt::Display| EngineError::NoDevice {
+        spec: spec.to_string(),
+        reason: e.to_string(),
+    };
     let device = Device::new_cuda_with_stream(ordinal).map_err(|e| failed(&e))?;
     super::cuda::prepare(&device).map_err(|e| failed(&e))?;
     Ok(device)
@@ -382,7 +467,10 @@ mod tests {
         assert_eq!("cuda:3".parse::<DeviceSpec>().unwrap(), DeviceSpec::Cuda(3));
         assert_eq!("cuda".parse::<DeviceSpec>().unwrap(), DeviceSpec::Cuda(0));
         for bad in ["gpu", "cuda:", "cuda:x", ""] {
-            assert!(matches!(bad.parse::<DeviceSpec>(), Err(EngineError::BadSpec(_))), "{bad}");
+            assert!(
+                matches!(bad.parse::<DeviceSpec>(), Err(EngineError::BadSpec(_))),
+                "{bad}"
+            );
         }
     }
 
@@ -390,7 +478,10 @@ mod tests {
     #[test]
     fn cuda_without_cuda_is_an_error_not_a_fallback() {
         let error = Engine::open(DeviceSpec::Cuda(1)).unwrap_err().to_string();
-        assert!(error.starts_with("cuda:1: this build has no CUDA"), "{error}");
+        assert!(
+            error.starts_with("cuda:1: this build has no CUDA"),
+            "{error}"
+        );
         assert!(Engine::open(DeviceSpec::Auto).unwrap().is_cpu());
     }
 }

@@ -24,7 +24,10 @@ impl Drop for Leave {
 
 /// Does `work`, which captures, while no decoder is at work.
 pub(crate) fn capturing<T>(work: impl FnOnce() -> T) -> T {
-    inside(|| GATE.write().unwrap_or_else(PoisonError::into_inner), work)
+    inside(
+        || GATE.write().unwrap_or_else(PoisonError::into_inner),
+        work,
+    )
 }
 
 /// Does `work`, which decodes, while nothing is captured.
@@ -61,6 +64,9 @@ mod tests {
         .join()
         .unwrap()
         .unwrap();
-        assert_eq!([told.recv().unwrap(), told.recv().unwrap()], ["decoder", "capture"]);
+        assert_eq!(
+            [told.recv().unwrap(), told.recv().unwrap()],
+            ["decoder", "capture"]
+        );
     }
 }

@@ -58,7 +58,10 @@ impl GraphCache {
         if engine.is_cpu() {
             return Ok(shared);
         }
-        Ok(shared.iter().map(cuda::duplicate).collect::<Result<_, _>>()?)
+        Ok(shared
+            .iter()
+            .map(cuda::duplicate)
+            .collect::<Result<_, _>>()?)
     }
 
     /// As [`GraphCache::run`] without the results, for timing.
@@ -92,14 +95,21 @@ impl GraphCache {
         };
         let key = (number, inputs.iter().map(|t| cuda::form(t)).collect());
         let this_thread = thread::current().id();
-        if self.captured.get(&key).is_some_and(|captured| captured.thread != this_thread) {
+        if self
+            .captured
+            .get(&key)
+            .is_some_and(|captured| captured.thread != this_thread)
+        {
             self.captured.remove(&key);
         }
         let captured = match self.captured.entry(key) {
             Entry::Occupied(known) => {
                 let captured = known.into_mut();
                 for (own, given) in captured.inputs.iter().zip(inputs) {
-                    let given = given.contiguous().map_err(|e| EngineError::Tensor { what: "an input", source: Box::new(e) })?;
+                    let given = given.contiguous().map_err(|e| EngineError::Tensor {
+                        what: "an input",
+                        source: Box::new(e),
+                    })?;
                     cuda::copy(device, own, &given)?;
                 }
                 captured
@@ -155,14 +165,26 @@ impl CapturedGraph {
             Ok::<_, E>(())
         })?;
         let contents = graph.contents();
-        if contents.copies.iter().any(|(direction, _)| *direction == Some(Direction::HostToDevice)) {
+        if contents
+            .copies
+            .iter()
+            .any(|(direction, _)| *direction == Some(Direction::HostToDevice))
+        {
             // Its source would be gone at the next launch.
             let reason = "it copies from host memory; only operations that read device memory can be captured".to_owned();
-            return Err(EngineError::Driver { what: "capture of a graph", reason }.into());
+            return Err(EngineError::Driver {
+                what: "capture of a graph",
+                reason,
+            }
+            .into());
         }
         engine.ledger().captured(|| contents);
         graph.launch()?;
-        Ok(Self { outputs, inputs, graph })
+        Ok(Self {
+            outputs,
+            inputs,
+            graph,
+        })
     }
 
     /// Enqueues a replay.
@@ -195,12 +217,18 @@ impl Captured {
         inputs: &[&Tensor],
         work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
     ) -> Result<Self, E> {
-        let inputs = inputs.iter().map(|t| cuda::duplicate(t)).collect::<Result<Vec<_>, _>>()?;
+        let inputs = inputs
+            .iter()
+            .map(|t| cuda::duplicate(t))
+            .collect::<Result<Vec<_>, _>>()?;
         // Keeps the dimensions that strided operations upload, so that a replay finds them.
         let _guard = device.enable_cuda_graph_htod_cache();
         drop(work(&inputs)?);
         let own = |t: &Tensor| cuda::duplicate(t);
-        let outputs = work(&inputs)?.iter().map(own).collect::<Result<Vec<_>, _>>()?;
+        let outputs = work(&inputs)?
+            .iter()
+            .map(own)
+            .collect::<Result<Vec<_>, _>>()?;
         cuda::trim(device)?;
         let graph = Graph::capture(device, || {
             let results = work(&inputs)?;
@@ -209,6 +237,11 @@ impl Captured {
             }
             Ok::<_, E>(())
         })?;
-        Ok(Self { thread: thread::current().id(), graph, inputs, outputs })
+        Ok(Self {
+            thread: thread::current().id(),
+            graph,
+            inputs,
+            outputs,
+        })
     }
 }

@@ -67,7 +67,11 @@ impl CapturedGraph {
     ///
     /// # Errors
     /// [`EngineError::NotOnGpu`].
-    pub fn new<E: From<EngineError>>(_: &Engine, _: Vec<Tensor>, _: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>) -> Result<Self, E> {
+    pub fn new<E: From<EngineError>>(
+        _: &Engine,
+        _: Vec<Tensor>,
+        _: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
+    ) -> Result<Self, E> {
         Err(EngineError::NotOnGpu.into())
     }
 

@@ -42,8 +42,17 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order in which a frame passes them.
-    pub const ALL: [Self; 9] =
-        [Self::Load, Self::Decode, Self::Preprocess, Self::Detect, Self::Select, Self::Segment, Self::Mask, Self::Pack, Self::Sink];
+    pub const ALL: [Self; 9] = [
+        Self::Load,
+        Self::Decode,
+        Self::Preprocess,
+        Self::Detect,
+        Self::Select,
+        Self::Segment,
+        Self::Mask,
+        Self::Pack,
+        Self::Sink,
+    ];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
@@ -183,12 +192,36 @@ impl Ledger {
             let entry = totals.entry((stage, direction)).or_default();
             *entry = (entry.0 + 1, entry.1.saturating_add(bytes));
         }
-        self.tell((stage, Some(Move { stage, frame: FRAME.get(), direction, bytes, place }), false), work)
+        self.tell(
+            (
+                stage,
+                Some(Move {
+                    stage,
+                    frame: FRAME.get(),
+                    direction,
+                    bytes,
+                    place,
+                }),
+                false,
+            ),
+            work,
+        )
     }
 
-    fn tell<T>(&self, (stage, moved, decodes): (Stage, Option<Move>, bool), work: impl FnOnce() -> T) -> T {
-        let Some(watcher) = self.watcher.get() else { return work() };
-        watcher.began(&Work { stage, frame: FRAME.get(), moved, decodes });
+    fn tell<T>(
+        &self,
+        (stage, moved, decodes): (Stage, Option<Move>, bool),
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let Some(watcher) = self.watcher.get() else {
+            return work();
+        };
+        watcher.began(&Work {
+            stage,
+            frame: FRAME.get(),
+            moved,
+            decodes,
+        });
         let _end = End(&**watcher);
         work()
     }
@@ -222,8 +255,13 @@ mod tests {
 
     impl Watcher for Heard {
         fn began(&self, work: &Work) {
-            let moved = work.moved.map_or(String::new(), |m| format!(" {} bytes from line {}", m.bytes, m.place.line()));
-            self.0.lock().unwrap().push(format!("{} of {:?}{moved}", work.stage, work.frame));
+            let moved = work.moved.map_or(String::new(), |m| {
+                format!(" {} bytes from line {}", m.bytes, m.place.line())
+            });
+            self.0
+                .lock()
+                .unwrap()
+                .push(format!("{} of {:?}{moved}", work.stage, work.frame));
         }
         fn ended(&self) {
             self.0.lock().unwrap().push("end".to_owned());
@@ -240,12 +278,22 @@ mod tests {
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             in_frame(7, || {
                 ledger.within(Stage::Detect, || {
-                    ledger.moving(true, (Stage::Decode, Direction::HostToDevice, 12), here, || panic!("in the middle"))
+                    ledger.moving(
+                        true,
+                        (Stage::Decode, Direction::HostToDevice, 12),
+                        here,
+                        || panic!("in the middle"),
+                    )
                 })
             })
         }));
         assert!(panicked.is_err());
-        ledger.moving(false, (Stage::Pack, Direction::DeviceToHost, 5), here, || ());
+        ledger.moving(
+            false,
+            (Stage::Pack, Direction::DeviceToHost, 5),
+            here,
+            || (),
+        );
         let expected = [
             "detect of Some(7)".to_owned(),
             format!("decode of Some(7) 12 bytes from line {}", here.line()),
@@ -255,7 +303,14 @@ mod tests {
             "end".to_owned(),
         ];
         assert_eq!(*heard.0.lock().unwrap(), expected);
-        assert_eq!(ledger.total(Stage::Decode, Direction::HostToDevice), (1, 12));
-        assert_eq!(ledger.total(Stage::Pack, Direction::DeviceToHost), (0, 0), "nothing crossed");
+        assert_eq!(
+            ledger.total(Stage::Decode, Direction::HostToDevice),
+            (1, 12)
+        );
+        assert_eq!(
+            ledger.total(Stage::Pack, Direction::DeviceToHost),
+            (0, 0),
+            "nothing crossed"
+        );
     }
 }

@@ -29,7 +29,10 @@ pub struct OutOfMemory {
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
-        let needed = self.needed.map_or_else(|| "more is needed than is free".to_owned(), |n| format!("{} more are needed", mib(n)));
+        let needed = self.needed.map_or_else(
+            || "more is needed than is free".to_owned(),
+            |n| format!("{} more are needed", mib(n)),
+        );
         write!(
             f,
             "{}: out of memory: {needed}, {} are in use, {} are free; close other programs on this GPU, lower --batch or \
@@ -55,7 +58,12 @@ impl Engine {
         }
         let (free, total) = self.memory().ok().flatten().unwrap_or_default();
         let (free, total) = (free as u64, total as u64);
-        Some(OutOfMemory { device: self.name(), needed: REFUSED.take(), used: total.saturating_sub(free), free })
+        Some(OutOfMemory {
+            device: self.name(),
+            needed: REFUSED.take(),
+            used: total.saturating_sub(free),
+            free,
+        })
     }
 }
 
@@ -80,15 +88,26 @@ mod tests {
 
     #[test]
     fn the_message_states_need_use_and_free_memory() {
-        let lack = OutOfMemory { device: "cuda:1".to_owned(), needed: Some(3 << 20), used: 10 << 20, free: 1 << 19 };
+        let lack = OutOfMemory {
+            device: "cuda:1".to_owned(),
+            needed: Some(3 << 20),
+            used: 10 << 20,
+            free: 1 << 19,
+        };
         let text = lack.to_string();
         assert!(text.starts_with("cuda:1: out of memory: 3.0 MiB more are needed, 10.0 MiB are in use, 0.5 MiB are free;"), "{text}");
-        let unknown = OutOfMemory { needed: None, ..lack };
+        let unknown = OutOfMemory {
+            needed: None,
+            ..lack
+        };
         assert!(unknown.to_string().contains("more is needed than is free"));
     }
 
     #[test]
     fn an_error_of_the_cpu_is_none_of_the_device() {
-        assert_eq!(Engine::cpu().out_of_memory(&std::io::Error::other("CUDA_ERROR_OUT_OF_MEMORY")), None);
+        assert_eq!(
+            Engine::cpu().out_of_memory(&std::io::Error::other("CUDA_ERROR_OUT_OF_MEMORY")),
+            None
+        );
     }
 }

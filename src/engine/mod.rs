@@ -45,10 +45,14 @@ pub enum EngineError {
     #[error("{0}: not a device; use auto, cpu, cuda or cuda:N")]
     BadSpec(String),
     /// A CUDA device was asked for in a build without CUDA.
-    #[error("{0}: this build has no CUDA support; use --device cpu, or build with `cargo build --release --features cuda`")]
+    #[error(
+        "{0}: this build has no CUDA support; use --device cpu, or build with `cargo build --release --features cuda`"
+    )]
     NoCudaBuild(String),
     /// A CUDA device was asked for and could not be opened.
-    #[error("{spec}: cannot be opened: {reason}; `ultramotion doctor` shows driver and devices, --device cpu does without")]
+    #[error(
+        "{spec}: cannot be opened: {reason}; `ultramotion doctor` shows driver and devices, --device cpu does without"
+    )]
     NoDevice {
         /// What the user asked for.
         spec: String,

@@ -37,14 +37,18 @@ impl std::fmt::Debug for Shared {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A checkpoint that does not fit the model.
 #[derive(Debug, thiserror::Error)]
 pub enum ParamsError {
     /// A tensor the model needs is not there.
-    #[error("{origin}: tensor {name} of shape {shape:?} is missing; the checkpoint is of another model or incomplete")]
+    #[error(
+        "{origin}: tensor {name} of shape {shape:?} is missing; the checkpoint is of another model or incomplete"
+    )]
     Missing {
         /// The checkpoint.
         origin: String,
@@ -112,7 +116,11 @@ pub enum ParamsError {
 
 fn shorten(names: &[String]) -> String {
     let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 8 { format!("{shown}, … ({} more)", names.len() - 8) } else { shown }
+    if names.len() > 8 {
+        format!("{shown}, … ({} more)", names.len() - 8)
+    } else {
+        shown
+    }
 }
 
 /// How many numbers of an f32 tensor on the CPU are NaN or infinite; of a tensor elsewhere none are looked at.
@@ -121,19 +129,28 @@ fn shorten(names: &[String]) -> String {
 /// For another type, or a tensor that is not contiguous.
 pub fn not_finite(tensor: &Tensor) -> candle_core::Result<usize> {
     let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else { return Ok(0) };
+    let Storage::Cpu(storage) = &*storage else {
+        return Ok(0);
+    };
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(all), Some((start, end))) => {
             let numbers = all.get(start..end).unwrap_or(&[]);
             Ok(numbers.iter().map(|x| usize::from(!x.is_finite())).sum())
         }
-        _ => candle_core::bail!("finite numbers are told apart in contiguous f32 only, not in {:?}", tensor.dtype()),
+        _ => candle_core::bail!(
+            "finite numbers are told apart in contiguous f32 only, not in {:?}",
+            tensor.dtype()
+        ),
     }
 }
 
 impl Params {
     /// Parameters from `tensors` on the CPU, of a model on the device of `engine`; `origin` names the checkpoint in errors.
-    pub fn new(origin: impl Into<String>, tensors: BTreeMap<String, Tensor>, engine: &Engine) -> Self {
+    pub fn new(
+        origin: impl Into<String>,
+        tensors: BTreeMap<String, Tensor>,
+        engine: &Engine,
+    ) -> Self {
         Self::with(origin.into(), tensors, None, engine)
     }
 
@@ -143,17 +160,39 @@ impl Params {
     where
         G: Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
     {
-        Self::with(origin.into(), BTreeMap::new(), Some(Box::new(generator)), engine)
+        Self::with(
+            origin.into(),
+            BTreeMap::new(),
+            Some(Box::new(generator)),
+            engine,
+        )
     }
 
-    fn with(origin: String, tensors: BTreeMap<String, Tensor>, generator: Option<Generator>, engine: &Engine) -> Self {
-        let shared = Shared { origin, tensors: Mutex::new(tensors), generator, used: Mutex::default(), engine: engine.clone() };
-        Self { shared: Arc::new(shared), prefix: String::new() }
+    fn with(
+        origin: String,
+        tensors: BTreeMap<String, Tensor>,
+        generator: Option<Generator>,
+        engine: &Engine,
+    ) -> Self {
+        let shared = Shared {
+            origin,
+            tensors: Mutex::new(tensors),
+            generator,
+            used: Mutex::default(),
+            engine: engine.clone(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            prefix: String::new(),
+        }
     }
 
     /// The same parameters below `prefix.` (dots within are allowed).
     pub fn scope(&self, prefix: impl std::fmt::Display) -> Self {
-        Self { shared: self.shared.clone(), prefix: format!("{}{prefix}.", self.prefix) }
+        Self {
+            shared: self.shared.clone(),
+            prefix: format!("{}{prefix}.", self.prefix),
+        }
     }
 
     /// Full name of `name` in this scope.
@@ -173,7 +212,9 @@ impl Params {
 
     /// Shape of `name` in this scope, where it is there; does not count as reading it.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        lock(&self.shared.tensors).get(&self.full_name(name)).map(|t| t.dims().to_vec())
+        lock(&self.shared.tensors)
+            .get(&self.full_name(name))
+            .map(|t| t.dims().to_vec())
     }
 
     /// All tensors by full name.
@@ -193,28 +234,54 @@ impl Params {
             (Some(tensor), _) => tensor.clone(),
             (None, Some(generator)) => {
                 let made = generator(&name, shape);
-                let made = made.map_err(|source| ParamsError::Tensor { origin: origin(), name: name.clone(), source: Box::new(source) })?;
+                let made = made.map_err(|source| ParamsError::Tensor {
+                    origin: origin(),
+                    name: name.clone(),
+                    source: Box::new(source),
+                })?;
                 tensors.insert(name.clone(), made.clone());
                 made
             }
-            (None, None) => return Err(ParamsError::Missing { origin: origin(), name, shape: shape.to_vec() }),
+            (None, None) => {
+                return Err(ParamsError::Missing {
+                    origin: origin(),
+                    name,
+                    shape: shape.to_vec(),
+                });
+            }
         };
         if tensor.dims() != shape {
-            return Err(ParamsError::Shape { origin: origin(), name, found: tensor.dims().to_vec(), expected: shape.to_vec() });
+            return Err(ParamsError::Shape {
+                origin: origin(),
+                name,
+                found: tensor.dims().to_vec(),
+                expected: shape.to_vec(),
+            });
         }
         lock(&self.shared.used).insert(name.clone());
         let ready = tensor.to_dtype(DType::F32).and_then(|t| t.contiguous());
         let ready = ready.and_then(|tensor| Ok((not_finite(&tensor)?, tensor)));
         match ready {
             Ok((0, tensor)) => Ok(tensor),
-            Ok((count, tensor)) => Err(ParamsError::NotFinite { origin: origin(), name, count, of: tensor.elem_count() }),
-            Err(source) => Err(ParamsError::Tensor { origin: origin(), name, source: Box::new(source) }),
+            Ok((count, tensor)) => Err(ParamsError::NotFinite {
+                origin: origin(),
+                name,
+                count,
+                of: tensor.elem_count(),
+            }),
+            Err(source) => Err(ParamsError::Tensor {
+                origin: origin(),
+                name,
+                source: Box::new(source),
+            }),
         }
     }
 
     /// The tensor `name` in this scope as the checkpoint has it, on the CPU; does not count as reading it.
     pub fn peek(&self, name: &str) -> Option<Tensor> {
-        lock(&self.shared.tensors).get(&self.full_name(name)).cloned()
+        lock(&self.shared.tensors)
+            .get(&self.full_name(name))
+            .cloned()
     }
 
     /// The only number of the tensor `name` `[1]` in this scope.
@@ -222,7 +289,10 @@ impl Params {
     /// # Errors
     /// As [`Params::get`].
     pub fn number(&self, name: &str) -> Result<f32, ParamsError> {
-        let value = self.get(name, &[1])?.squeeze(0).and_then(|t| t.to_scalar::<f32>());
+        let value = self
+            .get(name, &[1])?
+            .squeeze(0)
+            .and_then(|t| t.to_scalar::<f32>());
         value.map_err(|source| ParamsError::Tensor {
             origin: self.shared.origin.clone(),
             name: self.full_name(name),
@@ -234,7 +304,11 @@ impl Params {
     ///
     /// # Errors
     /// [`ParamsError::Tensor`] if their count does not fit `shape` or memory ran out.
-    pub fn constant<T: WithDType>(&self, values: &[T], shape: &[usize]) -> Result<Tensor, ParamsError> {
+    pub fn constant<T: WithDType>(
+        &self,
+        values: &[T],
+        shape: &[usize],
+    ) -> Result<Tensor, ParamsError> {
         Tensor::from_slice(values, shape, &Device::Cpu).map_err(|source| ParamsError::Tensor {
             origin: self.shared.origin.clone(),
             name: self.full_name("(constant)"),
@@ -252,7 +326,11 @@ impl Params {
         if engine.is_cpu() {
             return Ok(weight.clone());
         }
-        let failed = |source| ParamsError::Tensor { origin: origin.clone(), name: self.full_name("(weight)"), source: Box::new(source) };
+        let failed = |source| ParamsError::Tensor {
+            origin: origin.clone(),
+            name: self.full_name("(weight)"),
+            source: Box::new(source),
+        };
         let weight = weight.contiguous().map_err(failed)?;
         let (storage, layout) = weight.storage_and_layout();
         // Its own numbers only: it may be a part of another tensor.
@@ -260,9 +338,16 @@ impl Params {
             (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => all.get(start..end),
             _ => None,
         };
-        let numbers = numbers.ok_or_else(|| failed(candle_core::Error::Msg("a weight is not f32 on the CPU".to_owned())))?;
+        let numbers = numbers.ok_or_else(|| {
+            failed(candle_core::Error::Msg(
+                "a weight is not f32 on the CPU".to_owned(),
+            ))
+        })?;
         let placed = engine.upload_f32(Stage::Load, numbers, weight.dims());
-        placed.map_err(|source| ParamsError::Device { origin: origin.clone(), source: Box::new(source) })
+        placed.map_err(|source| ParamsError::Device {
+            origin: origin.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// Ends the loading: every tensor must have been read, except those for which `ignorable` says true.
@@ -271,9 +356,19 @@ impl Params {
     /// [`ParamsError::Unknown`] with the names of all others.
     pub fn finish(&self, ignorable: impl Fn(&str) -> bool) -> Result<(), ParamsError> {
         let used = lock(&self.shared.used);
-        let names: Vec<String> =
-            lock(&self.shared.tensors).keys().filter(|name| !used.contains(*name) && !ignorable(name)).cloned().collect();
-        if names.is_empty() { Ok(()) } else { Err(ParamsError::Unknown { origin: self.shared.origin.clone(), names }) }
+        let names: Vec<String> = lock(&self.shared.tensors)
+            .keys()
+            .filter(|name| !used.contains(*name) && !ignorable(name))
+            .cloned()
+            .collect();
+        if names.is_empty() {
+            Ok(())
+        } else {
+            Err(ParamsError::Unknown {
+                origin: self.shared.origin.clone(),
+                names,
+            })
+        }
     }
 }
 
@@ -283,25 +378,53 @@ mod tests {
 
     fn params() -> Params {
         let t = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-        let tensors = [("a.weight", t(&[2, 3])), ("a.extra", t(&[1]))].map(|(n, t)| (n.to_owned(), t));
+        let tensors =
+            [("a.weight", t(&[2, 3])), ("a.extra", t(&[1]))].map(|(n, t)| (n.to_owned(), t));
         Params::new("some.safetensors", tensors.into(), &Engine::cpu())
     }
 
     #[test]
     fn a_generator_makes_what_is_asked_for_and_remembers_it() {
-        let p = Params::generated("new", &Engine::cpu(), |_, shape| Tensor::ones(shape, DType::F32, &Device::Cpu));
-        assert_eq!(p.scope("a").get("w", &[2, 2]).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 4.0);
+        let p = Params::generated("new", &Engine::cpu(), |_, shape| {
+            Tensor::ones(shape, DType::F32, &Device::Cpu)
+        });
+        assert_eq!(
+            p.scope("a")
+                .get("w", &[2, 2])
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap(),
+            4.0
+        );
         assert!(p.get("a.w", &[4]).is_err());
         assert_eq!(p.tensors().keys().collect::<Vec<_>>(), ["a.w"]);
     }
 
     #[test]
     fn values_that_are_not_finite_are_an_error_that_names_the_tensor() {
-        for (value, dtype) in [(f32::NAN, DType::F32), (f32::INFINITY, DType::F16), (f32::NEG_INFINITY, DType::BF16)] {
-            let bad = Tensor::new(&[1.0, value, 2.0, value], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
-            let p = Params::new("x.pth", [("head.weight".to_owned(), bad)].into(), &Engine::cpu());
+        for (value, dtype) in [
+            (f32::NAN, DType::F32),
+            (f32::INFINITY, DType::F16),
+            (f32::NEG_INFINITY, DType::BF16),
+        ] {
+            let bad = Tensor::new(&[1.0, value, 2.0, value], &Device::Cpu)
+                .unwrap()
+                .to_dtype(dtype)
+                .unwrap();
+            let p = Params::new(
+                "x.pth",
+                [("head.weight".to_owned(), bad)].into(),
+                &Engine::cpu(),
+            );
             let error = p.scope("head").get("weight", &[4]).unwrap_err().to_string();
-            assert!(error.starts_with("x.pth: tensor head.weight: 2 of 4 values are not finite (NaN or infinity);"), "{error}");
+            assert!(
+                error.starts_with(
+                    "x.pth: tensor head.weight: 2 of 4 values are not finite (NaN or infinity);"
+                ),
+                "{error}"
+            );
             assert!(p.peek("head.weight").is_some());
         }
     }
@@ -310,10 +433,25 @@ mod tests {
     fn missing_misshapen_and_unknown_tensors_are_named() {
         let p = params();
         let a = p.scope("a");
-        assert!(a.get("bias", &[2]).unwrap_err().to_string().contains("tensor a.bias of shape [2] is missing"));
-        assert!(a.get("weight", &[3, 2]).unwrap_err().to_string().contains("has shape [2, 3], the model needs [3, 2]"));
+        assert!(
+            a.get("bias", &[2])
+                .unwrap_err()
+                .to_string()
+                .contains("tensor a.bias of shape [2] is missing")
+        );
+        assert!(
+            a.get("weight", &[3, 2])
+                .unwrap_err()
+                .to_string()
+                .contains("has shape [2, 3], the model needs [3, 2]")
+        );
         a.get("weight", &[2, 3]).unwrap();
-        assert!(p.finish(|_| false).unwrap_err().to_string().contains("1 tensor is not part of the model: a.extra"));
+        assert!(
+            p.finish(|_| false)
+                .unwrap_err()
+                .to_string()
+                .contains("1 tensor is not part of the model: a.extra")
+        );
         p.finish(|name| name.ends_with("extra")).unwrap();
     }
 }

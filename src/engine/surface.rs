@@ -56,7 +56,11 @@ impl Turn {
 
     /// Width and height after the turn.
     pub fn size(self, (width, height): (usize, usize)) -> (usize, usize) {
-        if self.transposed { (height, width) } else { (width, height) }
+        if self.transposed {
+            (height, width)
+        } else {
+            (width, height)
+        }
     }
 }
 

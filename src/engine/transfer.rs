@@ -24,10 +24,17 @@ unsafe impl Send for Pinned {}
 
 impl Pinned {
     fn new(context: &Arc<CudaContext>, len: usize) -> Result<Self, EngineError> {
-        context.bind_to_thread().map_err(driver("use of the device"))?;
+        context
+            .bind_to_thread()
+            .map_err(driver("use of the device"))?;
         // SAFETY: it is freed once, below.
-        let start = unsafe { result::malloc_host(len.max(1), 0) }.map_err(driver("page-locked memory"))?;
-        Ok(Self { start: start.cast(), len, context: context.clone() })
+        let start =
+            unsafe { result::malloc_host(len.max(1), 0) }.map_err(driver("page-locked memory"))?;
+        Ok(Self {
+            start: start.cast(),
+            len,
+            context: context.clone(),
+        })
     }
 
     fn bytes(&self, len: usize) -> &[u8] {
@@ -72,7 +79,12 @@ struct Slot {
 
 impl fmt::Debug for Uploads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Uploads of {} slots to {}", self.slots.len(), self.engine.name())
+        write!(
+            f,
+            "Uploads of {} slots to {}",
+            self.slots.len(),
+            self.engine.name()
+        )
     }
 }
 
@@ -85,11 +97,22 @@ impl Uploads {
         let stream = stream(engine)?;
         let context = stream.context();
         let event = || context.new_event(None).map_err(driver("an event"));
-        let slot = |_| Ok(Slot { host: None, device: None, arrived: event()?, read: event()? });
+        let slot = |_| {
+            Ok(Slot {
+                host: None,
+                device: None,
+                arrived: event()?,
+                read: event()?,
+            })
+        };
         Ok(Self {
             engine: engine.clone(),
-            stream: context.new_stream().map_err(driver("a stream for uploads"))?,
-            slots: (0..slots.max(1)).map(slot).collect::<Result<_, EngineError>>()?,
+            stream: context
+                .new_stream()
+                .map_err(driver("a stream for uploads"))?,
+            slots: (0..slots.max(1))
+                .map(slot)
+                .collect::<Result<_, EngineError>>()?,
             latest: 0,
         })
     }
@@ -105,21 +128,39 @@ impl Uploads {
     pub fn start(&mut self, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
         let main = stream(&self.engine)?;
         self.latest = (self.latest + 1) % self.slots.len();
-        let Some(slot) = self.slots.get_mut(self.latest) else { unreachable!("a ring has a slot") };
-        slot.arrived.synchronize_unless_complete().map_err(driver("an earlier upload"))?;
+        let Some(slot) = self.slots.get_mut(self.latest) else {
+            unreachable!("a ring has a slot")
+        };
+        slot.arrived
+            .synchronize_unless_complete()
+            .map_err(driver("an earlier upload"))?;
         let device = slot.room(&self.engine, &main, bytes.len())?;
-        let Some(host) = &mut slot.host else { unreachable!("room has made it") };
+        let Some(host) = &mut slot.host else {
+            unreachable!("room has made it")
+        };
         copy_large(host.bytes_mut(bytes.len()), bytes);
-        self.stream.wait(&slot.read).map_err(driver("order of uploads"))?;
+        self.stream
+            .wait(&slot.read)
+            .map_err(driver("order of uploads"))?;
         let (to, _) = cuda::place(&device)?;
         let (copying, from) = (&self.stream, host.bytes(bytes.len()));
         // SAFETY: the device buffer has room; the host buffer is not written before `arrived` has passed.
         let copy = || unsafe { result::memcpy_htod_async(to, from, copying.cu_stream()) };
-        self.engine.moving(Stage::Decode, Direction::HostToDevice, bytes.len(), copy).map_err(driver("upload of a frame"))?;
-        slot.arrived.record(&self.stream).map_err(driver("order of uploads"))?;
-        main.wait(&slot.arrived).map_err(driver("order of uploads"))?;
-        let view = device.narrow(0, 0, bytes.len()).and_then(|t| t.reshape(shape));
-        view.map_err(|source| EngineError::Tensor { what: "upload of a frame", source: Box::new(source) })
+        self.engine
+            .moving(Stage::Decode, Direction::HostToDevice, bytes.len(), copy)
+            .map_err(driver("upload of a frame"))?;
+        slot.arrived
+            .record(&self.stream)
+            .map_err(driver("order of uploads"))?;
+        main.wait(&slot.arrived)
+            .map_err(driver("order of uploads"))?;
+        let view = device
+            .narrow(0, 0, bytes.len())
+            .and_then(|t| t.reshape(shape));
+        view.map_err(|source| EngineError::Tensor {
+            what: "upload of a frame",
+            source: Box::new(source),
+        })
     }
 
     /// Says that all that reads the latest upload has been asked of the device.
@@ -128,7 +169,9 @@ impl Uploads {
     /// [`EngineError::Driver`] if the device failed.
     pub fn is_read(&mut self) -> Result<(), EngineError> {
         let main = stream(&self.engine)?;
-        let Some(slot) = self.slots.get(self.latest) else { return Ok(()) };
+        let Some(slot) = self.slots.get(self.latest) else {
+            return Ok(());
+        };
         slot.read.record(&main).map_err(driver("order of uploads"))
     }
 }
@@ -140,7 +183,9 @@ fn copy_large(to: &mut [u8], from: &[u8]) {
     if from.len() <= 2 * PART {
         return to.copy_from_slice(from);
     }
-    to.par_chunks_mut(PART).zip(from.par_chunks(PART)).for_each(|(to, from)| to.copy_from_slice(from));
+    to.par_chunks_mut(PART)
+        .zip(from.par_chunks(PART))
+        .for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 impl Drop for Uploads {
@@ -152,7 +197,12 @@ impl Drop for Uploads {
 
 impl Slot {
     /// The device buffer, with room for `bytes`, and a host buffer as large.
-    fn room(&mut self, engine: &Engine, main: &CudaStream, bytes: usize) -> Result<Tensor, EngineError> {
+    fn room(
+        &mut self,
+        engine: &Engine,
+        main: &CudaStream,
+        bytes: usize,
+    ) -> Result<Tensor, EngineError> {
         if let Some(device) = self.device.as_ref().filter(|d| d.elem_count() >= bytes) {
             return Ok(device.clone());
         }
@@ -173,7 +223,11 @@ trait Unless {
 
 impl Unless for CudaEvent {
     fn synchronize_unless_complete(&self) -> Result<(), DriverError> {
-        if self.is_complete() { Ok(()) } else { self.synchronize() }
+        if self.is_complete() {
+            Ok(())
+        } else {
+            self.synchronize()
+        }
     }
 }
 
@@ -190,7 +244,12 @@ pub struct Download {
 
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Download of {} bytes from {}", self.bytes, self.engine.name())
+        write!(
+            f,
+            "Download of {} bytes from {}",
+            self.bytes,
+            self.engine.name()
+        )
     }
 }
 
@@ -200,8 +259,18 @@ impl Download {
     /// # Errors
     /// [`EngineError::NotOnGpu`] on the CPU, [`EngineError::Driver`] if the driver refuses an event.
     pub fn new(engine: &Engine) -> Result<Self, EngineError> {
-        let ready = stream(engine)?.context().new_event(None).map_err(driver("an event"))?;
-        Ok(Self { engine: engine.clone(), host: None, bytes: 0, ready, marked: Vec::new(), moments: Vec::new() })
+        let ready = stream(engine)?
+            .context()
+            .new_event(None)
+            .map_err(driver("an event"))?;
+        Ok(Self {
+            engine: engine.clone(),
+            host: None,
+            bytes: 0,
+            ready,
+            marked: Vec::new(),
+            moments: Vec::new(),
+        })
     }
 
     /// Marks the moment at which the device will have done what was asked of it so far, as the end of `what` since the mark before; the
@@ -213,9 +282,15 @@ impl Download {
         let main = stream(&self.engine)?;
         if self.moments.len() <= self.marked.len() {
             let timed = sys::CUevent_flags::CU_EVENT_DEFAULT;
-            self.moments.push(main.context().new_event(Some(timed)).map_err(driver("an event"))?);
+            self.moments.push(
+                main.context()
+                    .new_event(Some(timed))
+                    .map_err(driver("an event"))?,
+            );
         }
-        let Some(moment) = self.moments.get(self.marked.len()) else { return Ok(()) };
+        let Some(moment) = self.moments.get(self.marked.len()) else {
+            return Ok(());
+        };
         moment.record(&main).map_err(driver("an event"))?;
         self.marked.push(what);
         Ok(())
@@ -224,7 +299,11 @@ impl Download {
     /// How long the device was at what the marks tell apart, and forgets them; a moment that has not come yet tells nothing.
     pub fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
         let marked = std::mem::take(&mut self.marked);
-        let between = self.moments.iter().zip(self.moments.iter().skip(1)).zip(marked.into_iter().skip(1));
+        let between = self
+            .moments
+            .iter()
+            .zip(self.moments.iter().skip(1))
+            .zip(marked.into_iter().skip(1));
         let time = |((start, end), what): ((&CudaEvent, &CudaEvent), &'static str)| {
             // SAFETY: both events are alive and were recorded; the driver only reads them.
             let ms = unsafe { result::event::elapsed(start.cu_event(), end.cu_event()) }.ok()?;
@@ -247,13 +326,19 @@ impl Download {
             self.host = None;
             self.host = Some(Pinned::new(main.context(), bytes + bytes / 2)?);
         }
-        let Some(host) = &mut self.host else { unreachable!("made above") };
+        let Some(host) = &mut self.host else {
+            unreachable!("made above")
+        };
         let to = host.bytes_mut(bytes);
         // SAFETY: both have that many bytes; the host reads after `ready` has passed.
         let copy = || unsafe { result::memcpy_dtoh_async(to, from, main.cu_stream()) };
-        self.engine.moving(stage, Direction::DeviceToHost, bytes, copy).map_err(driver("download of a result"))?;
+        self.engine
+            .moving(stage, Direction::DeviceToHost, bytes, copy)
+            .map_err(driver("download of a result"))?;
         self.bytes = bytes;
-        self.ready.record(&main).map_err(driver("download of a result"))
+        self.ready
+            .record(&main)
+            .map_err(driver("download of a result"))
     }
 
     /// Whether the result is there.
@@ -266,7 +351,9 @@ impl Download {
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
     pub fn wait(&self) -> Result<&[u32], EngineError> {
-        self.ready.synchronize().map_err(driver("waiting for a result"))?;
+        self.ready
+            .synchronize()
+            .map_err(driver("waiting for a result"))?;
         let bytes = self.host.as_ref().map_or(&[][..], |h| h.bytes(self.bytes));
         // SAFETY: page-locked memory is aligned to pages; any four bytes are a number.
         let (_, words, _) = unsafe { bytes.align_to::<u32>() };

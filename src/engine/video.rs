@@ -15,7 +15,9 @@ pub use surface::Surface;
 
 use super::{Colour, Direction, Engine, EngineError, Planes, Stage, Turn, cuda, gate};
 use attachment::{Held, planes_of};
-use candle_core::cuda_backend::cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
+};
 use std::{
     fmt, mem,
     panic::Location,
@@ -35,7 +37,10 @@ fn driver(e: DriverError) -> EngineError {
 }
 
 fn refused(reason: impl Into<String>) -> EngineError {
-    EngineError::Driver { what: WHAT, reason: reason.into() }
+    EngineError::Driver {
+        what: WHAT,
+        reason: reason.into(),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,7 +84,9 @@ struct Returned {
 impl Returned {
     /// Whether the device is done with it. A device that failed will not touch it either.
     fn is_done(&self) -> bool {
-        self.last.iter().all(|event| event.try_is_complete().unwrap_or(true))
+        self.last
+            .iter()
+            .all(|event| event.try_is_complete().unwrap_or(true))
     }
 
     fn wait(&self) -> Result<(), DriverError> {
@@ -90,7 +97,10 @@ impl Returned {
 /// What a surface lies in.
 enum Memory {
     /// The decoder's, counted until it is back.
-    Decoder { frame: frame::Video, held: Arc<Held> },
+    Decoder {
+        frame: frame::Video,
+        held: Arc<Held>,
+    },
     /// Its own.
     Own { _bytes: CudaSlice<u8> },
 }
@@ -125,7 +135,11 @@ impl Shared {
     /// which must not end before the device is done with what it made.
     fn release(&self) -> Result<(), EngineError> {
         let all = mem::take(&mut *lock(&self.returned));
-        let is_last = |at: usize, held: &Arc<Held>| !all.iter().skip(at + 1).any(|later| later.memory.is_of(held));
+        let is_last = |at: usize, held: &Arc<Held>| {
+            !all.iter()
+                .skip(at + 1)
+                .any(|later| later.memory.is_of(held))
+        };
         let keep: Vec<bool> = all
             .iter()
             .enumerate()
@@ -139,7 +153,10 @@ impl Shared {
             if keep {
                 lock(&self.returned).push(returned);
             } else {
-                returned.last.iter().try_for_each(|event| follow(&self.stream, event))?;
+                returned
+                    .last
+                    .iter()
+                    .try_for_each(|event| follow(&self.stream, event))?;
             }
         }
         Ok(())
@@ -149,8 +166,14 @@ impl Shared {
 /// Lets a stream wait, on the device, for an event of any stream of it.
 fn follow(stream: &CudaStream, event: &CudaEvent) -> Result<(), EngineError> {
     // SAFETY: both are alive. (The safe call wants the same handle of the context, which siblings do not have.)
-    unsafe { result::stream::wait_event(stream.cu_stream(), event.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
-        .map_err(driver)
+    unsafe {
+        result::stream::wait_event(
+            stream.cu_stream(),
+            event.cu_event(),
+            sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT,
+        )
+    }
+    .map_err(driver)
 }
 
 impl Drop for Shared {
@@ -170,10 +193,13 @@ impl VideoDevice {
     /// # Errors
     /// [`EngineError::Driver`] if the engine is the CPU, or FFmpeg cannot use the device.
     pub fn open(engine: &Engine) -> Result<Self, EngineError> {
-        let device = cuda::inner(engine.device()).ok_or_else(|| refused("the device is the CPU"))?;
+        let device =
+            cuda::inner(engine.device()).ok_or_else(|| refused("the device is the CPU"))?;
         let context = device.cuda_stream().context().clone();
         // The decoder's small kernels go first: a decoder that waits for the models' large ones falls behind.
-        let stream = context.new_stream_with_priority(greatest_priority(&context)?).map_err(driver)?;
+        let stream = context
+            .new_stream_with_priority(greatest_priority(&context)?)
+            .map_err(driver)?;
         // SAFETY: the new context's fields are those of CUDA; they are set before it is initialised, as FFmpeg asks. Both handles live as
         // long as `Shared`, which every decoder holds through its attachment.
         let handle = unsafe {
@@ -181,18 +207,31 @@ impl VideoDevice {
             if handle.is_null() {
                 return Err(refused("this FFmpeg was built without CUDA"));
             }
-            let cuda = (*(*handle).data.cast::<ffi::AVHWDeviceContext>()).hwctx.cast::<ffi::AVCUDADeviceContext>();
+            let cuda = (*(*handle).data.cast::<ffi::AVHWDeviceContext>())
+                .hwctx
+                .cast::<ffi::AVCUDADeviceContext>();
             (*cuda).cuda_ctx = context.cu_ctx().cast();
             (*cuda).stream = stream.cu_stream().cast();
             let status = ffi::av_hwdevice_ctx_init(handle);
             if status < 0 {
                 ffi::av_buffer_unref(&mut handle);
-                return Err(refused(format!("FFmpeg cannot use the device: {}", video_rs::ffmpeg::Error::from(status))));
+                return Err(refused(format!(
+                    "FFmpeg cannot use the device: {}",
+                    video_rs::ffmpeg::Error::from(status)
+                )));
             }
             handle
         };
-        let shared = Shared { returned: Mutex::default(), context, stream, handle };
-        Ok(Self { engine: engine.clone(), shared: Arc::new(shared) })
+        let shared = Shared {
+            returned: Mutex::default(),
+            context,
+            stream,
+            handle,
+        };
+        Ok(Self {
+            engine: engine.clone(),
+            shared: Arc::new(shared),
+        })
     }
 
     /// Does `work` as that of decoding, on this thread, while no graph is captured. All that a decoder does on the device must be in it,
@@ -214,17 +253,36 @@ impl VideoDevice {
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the frame is none of device memory, or the device failed.
-    pub fn surface(&self, attachment: &Attachment, frame: frame::Video, colour: Colour, turn: Turn) -> Result<Surface, EngineError> {
+    pub fn surface(
+        &self,
+        attachment: &Attachment,
+        frame: frame::Video,
+        colour: Colour,
+        turn: Turn,
+    ) -> Result<Surface, EngineError> {
         let planes = planes_of(&frame)?;
         let held = attachment.held();
         held.count.fetch_add(1, Ordering::AcqRel);
-        let memory = Memory::Decoder { frame, held: held.clone() };
+        let memory = Memory::Decoder {
+            frame,
+            held: held.clone(),
+        };
         let shared = &self.shared;
         shared.context.bind_to_thread().map_err(driver)?;
         shared.release()?;
         let too_many = held.count.load(Ordering::Acquire) > attachment.limit();
-        let (planes, memory) = if too_many { self.copy(planes, memory)? } else { (planes, memory) };
-        Ok(Surface::new(self, memory, planes, (colour, turn), shared.stream.record_event(None).map_err(driver)?))
+        let (planes, memory) = if too_many {
+            self.copy(planes, memory)?
+        } else {
+            (planes, memory)
+        };
+        Ok(Surface::new(
+            self,
+            memory,
+            planes,
+            (colour, turn),
+            shared.stream.record_event(None).map_err(driver)?,
+        ))
     }
 
     /// A picture in memory of its own; the old memory goes back.
@@ -232,10 +290,23 @@ impl VideoDevice {
         let stream = &self.shared.stream;
         let (to, bytes) = self.allocate((from.width, from.height))?;
         let chroma = (from.width.div_ceil(2) * 2, from.height.div_ceil(2));
-        copy_rows((from.luma, from.luma_pitch), (to.luma, to.luma_pitch), (from.width, from.height), stream)?;
-        copy_rows((from.chroma, from.chroma_pitch), (to.chroma, to.chroma_pitch), chroma, stream)?;
+        copy_rows(
+            (from.luma, from.luma_pitch),
+            (to.luma, to.luma_pitch),
+            (from.width, from.height),
+            stream,
+        )?;
+        copy_rows(
+            (from.chroma, from.chroma_pitch),
+            (to.chroma, to.chroma_pitch),
+            chroma,
+            stream,
+        )?;
         let done = stream.record_event(None).map_err(driver)?;
-        lock(&self.shared.returned).push(Returned { memory: old, last: vec![done] });
+        lock(&self.shared.returned).push(Returned {
+            memory: old,
+            last: vec![done],
+        });
         self.shared.release()?;
         Ok((to, Memory::Own { _bytes: bytes }))
     }
@@ -244,18 +315,41 @@ impl VideoDevice {
     fn close(&self, held: &Arc<Held>) {
         let event = self.shared.stream.record_event(None);
         // Without an event the device has failed.
-        if let (Some(returned), Ok(event)) = (lock(&self.shared.returned).iter_mut().rfind(|r| r.memory.is_of(held)), event) {
+        if let (Some(returned), Ok(event)) = (
+            lock(&self.shared.returned)
+                .iter_mut()
+                .rfind(|r| r.memory.is_of(held)),
+            event,
+        ) {
             returned.last.push(event);
         }
     }
 
-    fn allocate(&self, (width, height): (usize, usize)) -> Result<(Planes, CudaSlice<u8>), EngineError> {
+    fn allocate(
+        &self,
+        (width, height): (usize, usize),
+    ) -> Result<(Planes, CudaSlice<u8>), EngineError> {
         let pitch = width.next_multiple_of(256);
         // SAFETY: all of the picture is written before anything reads it.
-        let bytes = unsafe { self.shared.stream.alloc::<u8>(pitch * (height + height.div_ceil(2))) }.map_err(driver)?;
+        let bytes = unsafe {
+            self.shared
+                .stream
+                .alloc::<u8>(pitch * (height + height.div_ceil(2)))
+        }
+        .map_err(driver)?;
         let luma = bytes.device_ptr(&self.shared.stream).0;
         let chroma = luma + (pitch * height) as u64;
-        Ok((Planes { luma, luma_pitch: pitch, chroma, chroma_pitch: pitch, width, height }, bytes))
+        Ok((
+            Planes {
+                luma,
+                luma_pitch: pitch,
+                chroma,
+                chroma_pitch: pitch,
+                width,
+                height,
+            },
+            bytes,
+        ))
     }
 
     /// Brings a picture of the host to the device: rows of brightness of `size` (width, height), and rows of pairs of Cb and Cr.
@@ -275,23 +369,44 @@ impl VideoDevice {
         let (width, height) = size;
         let (pairs, rows) = (width.div_ceil(2) * 2, height.div_ceil(2));
         if luma.len() != width * height || chroma.len() != pairs * rows || luma.is_empty() {
-            return Err(refused(format!("{} and {} bytes for {width}×{height}", luma.len(), chroma.len())));
+            return Err(refused(format!(
+                "{} and {} bytes for {width}×{height}",
+                luma.len(),
+                chroma.len()
+            )));
         }
         let stream = &self.shared.stream;
         self.shared.context.bind_to_thread().map_err(driver)?;
         let (planes, mut bytes) = self.allocate(size)?;
         let mut padded = vec![0u8; planes.luma_pitch * (height + rows)];
         let (above, below) = padded.split_at_mut(planes.luma_pitch * height);
-        let lines = above.chunks_exact_mut(planes.luma_pitch).zip(luma.chunks_exact(width));
-        let pair_lines = below.chunks_exact_mut(planes.chroma_pitch).zip(chroma.chunks_exact(pairs));
+        let lines = above
+            .chunks_exact_mut(planes.luma_pitch)
+            .zip(luma.chunks_exact(width));
+        let pair_lines = below
+            .chunks_exact_mut(planes.chroma_pitch)
+            .zip(chroma.chunks_exact(pairs));
         for (to, from) in lines.chain(pair_lines) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
         let announced = (stage, Direction::HostToDevice, padded.len() as u64);
-        let copy = || stream.memcpy_htod(&padded, &mut bytes).and_then(|()| stream.synchronize());
-        self.engine.ledger().moving(true, announced, Location::caller(), copy).map_err(driver)?;
+        let copy = || {
+            stream
+                .memcpy_htod(&padded, &mut bytes)
+                .and_then(|()| stream.synchronize())
+        };
+        self.engine
+            .ledger()
+            .moving(true, announced, Location::caller(), copy)
+            .map_err(driver)?;
         let ready = stream.record_event(None).map_err(driver)?;
-        Ok(Surface::new(self, Memory::Own { _bytes: bytes }, planes, (colour, turn), ready))
+        Ok(Surface::new(
+            self,
+            Memory::Own { _bytes: bytes },
+            planes,
+            (colour, turn),
+            ready,
+        ))
     }
 }
 
@@ -300,12 +415,19 @@ fn greatest_priority(context: &CudaContext) -> Result<i32, EngineError> {
     context.bind_to_thread().map_err(driver)?;
     let (mut least, mut greatest) = (0, 0);
     // SAFETY: the driver writes two numbers.
-    unsafe { sys::cuCtxGetStreamPriorityRange(&raw mut least, &raw mut greatest) }.result().map_err(driver)?;
+    unsafe { sys::cuCtxGetStreamPriorityRange(&raw mut least, &raw mut greatest) }
+        .result()
+        .map_err(driver)?;
     Ok(greatest)
 }
 
 /// Copies rows of bytes on the device.
-fn copy_rows(from: (u64, usize), to: (u64, usize), (width, height): (usize, usize), stream: &CudaStream) -> Result<(), EngineError> {
+fn copy_rows(
+    from: (u64, usize),
+    to: (u64, usize),
+    (width, height): (usize, usize),
+    stream: &CudaStream,
+) -> Result<(), EngineError> {
     let copy = sys::CUDA_MEMCPY2D {
         srcXInBytes: 0,
         srcY: 0,
@@ -325,5 +447,7 @@ fn copy_rows(from: (u64, usize), to: (u64, usize), (width, height): (usize, usiz
         Height: height,
     };
     // SAFETY: both places have as many rows of that pitch, and live until the stream is past the copy.
-    unsafe { sys::cuMemcpy2DAsync_v2(&raw const copy, stream.cu_stream()) }.result().map_err(driver)
+    unsafe { sys::cuMemcpy2DAsync_v2(&raw const copy, stream.cu_stream()) }
+        .result()
+        .map_err(driver)
 }

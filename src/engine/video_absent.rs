@@ -42,7 +42,13 @@ impl VideoDevice {
     ///
     /// # Errors
     /// None.
-    pub fn surface(&self, _: &Attachment, _: frame::Video, _: Colour, _: Turn) -> Result<Surface, EngineError> {
+    pub fn surface(
+        &self,
+        _: &Attachment,
+        _: frame::Video,
+        _: Colour,
+        _: Turn,
+    ) -> Result<Surface, EngineError> {
         match self.0 {}
     }
 
@@ -50,7 +56,15 @@ impl VideoDevice {
     ///
     /// # Errors
     /// None.
-    pub fn upload(&self, _: Stage, _: &[u8], _: &[u8], _: (usize, usize), _: Colour, _: Turn) -> Result<Surface, EngineError> {
+    pub fn upload(
+        &self,
+        _: Stage,
+        _: &[u8],
+        _: &[u8],
+        _: (usize, usize),
+        _: Colour,
+        _: Turn,
+    ) -> Result<Surface, EngineError> {
         match self.0 {}
     }
 }

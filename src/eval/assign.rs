@@ -17,12 +17,26 @@ pub(super) struct Candidate {
 pub(super) fn one_to_one(candidates: &[Candidate]) -> Vec<Candidate> {
     let mut groups: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
     let mut parents = Parents::default();
-    let nodes: Vec<(usize, usize)> = candidates.iter().map(|c| (parents.node(2 * c.prediction), parents.node(2 * c.object + 1))).collect();
+    let nodes: Vec<(usize, usize)> = candidates
+        .iter()
+        .map(|c| {
+            (
+                parents.node(2 * c.prediction),
+                parents.node(2 * c.object + 1),
+            )
+        })
+        .collect();
     nodes.iter().for_each(|&(a, b)| parents.join(a, b));
     for (candidate, &(node, _)) in candidates.iter().zip(&nodes) {
-        groups.entry(parents.root(node)).or_default().push(*candidate);
+        groups
+            .entry(parents.root(node))
+            .or_default()
+            .push(*candidate);
     }
-    let mut pairs: Vec<Candidate> = groups.into_values().flat_map(|group| best_of_group(&group)).collect();
+    let mut pairs: Vec<Candidate> = groups
+        .into_values()
+        .flat_map(|group| best_of_group(&group))
+        .collect();
     pairs.sort_by_key(|pair| (pair.prediction, pair.object));
     pairs
 }
@@ -41,14 +55,33 @@ fn best_of_group(group: &[Candidate]) -> Vec<Candidate> {
     let columns = objects.len();
     let mut table: Vec<Option<Candidate>> = vec![None; predictions.len() * columns];
     for candidate in group {
-        if let (Ok(row), Ok(column)) = (predictions.binary_search(&candidate.prediction), objects.binary_search(&candidate.object)) {
+        if let (Ok(row), Ok(column)) = (
+            predictions.binary_search(&candidate.prediction),
+            objects.binary_search(&candidate.object),
+        ) {
             table[row * columns + column] = Some(*candidate);
         }
     }
-    let costs: Vec<f64> = table.iter().map(|c| c.map_or(f64::INFINITY, |c| c.cost)).collect();
+    let costs: Vec<f64> = table
+        .iter()
+        .map(|c| c.map_or(f64::INFINITY, |c| c.cost))
+        .collect();
     // Costs are of overlaps: finite, or no pair. Anything else is paired with nothing.
-    let found = matching::assign(&costs, predictions.len(), columns, &matching::Rules::default());
-    found.map_or_else(|_| Vec::new(), |found| found.pairs().filter_map(|(row, column)| table[row * columns + column]).collect())
+    let found = matching::assign(
+        &costs,
+        predictions.len(),
+        columns,
+        &matching::Rules::default(),
+    );
+    found.map_or_else(
+        |_| Vec::new(),
+        |found| {
+            found
+                .pairs()
+                .filter_map(|(row, column)| table[row * columns + column])
+                .collect()
+        },
+    )
 }
 
 /// Sets of things that are connected.
@@ -88,8 +121,18 @@ mod tests {
     use super::*;
 
     fn chosen(candidates: &[(usize, usize, f64)]) -> Vec<(usize, usize)> {
-        let all: Vec<Candidate> = candidates.iter().map(|&(prediction, object, cost)| Candidate { prediction, object, cost }).collect();
-        one_to_one(&all).iter().map(|c| (c.prediction, c.object)).collect()
+        let all: Vec<Candidate> = candidates
+            .iter()
+            .map(|&(prediction, object, cost)| Candidate {
+                prediction,
+                object,
+                cost,
+            })
+            .collect();
+        one_to_one(&all)
+            .iter()
+            .map(|c| (c.prediction, c.object))
+            .collect()
     }
 
     #[test]
@@ -97,10 +140,26 @@ mod tests {
         assert!(chosen(&[]).is_empty());
         assert_eq!(chosen(&[(7, 3, 0.4)]), [(7, 3)]);
         // The best pair alone would leave the others without.
-        assert_eq!(chosen(&[(0, 0, 0.01), (0, 1, 0.5), (1, 0, 0.5)]), [(0, 1), (1, 0)]);
-        assert_eq!(chosen(&[(0, 0, 0.1), (0, 1, 0.2), (1, 0, 0.2), (1, 1, 0.1)]), [(0, 0), (1, 1)]);
+        assert_eq!(
+            chosen(&[(0, 0, 0.01), (0, 1, 0.5), (1, 0, 0.5)]),
+            [(0, 1), (1, 0)]
+        );
+        assert_eq!(
+            chosen(&[(0, 0, 0.1), (0, 1, 0.2), (1, 0, 0.2), (1, 1, 0.1)]),
+            [(0, 0), (1, 1)]
+        );
         // More predictions than objects, more objects than predictions, and a group of its own.
-        assert_eq!(chosen(&[(0, 0, 0.3), (1, 0, 0.2), (2, 0, 0.1), (5, 4, 0.2), (5, 6, 0.1), (9, 9, 1.0)]), [(2, 0), (5, 6), (9, 9)]);
+        assert_eq!(
+            chosen(&[
+                (0, 0, 0.3),
+                (1, 0, 0.2),
+                (2, 0, 0.1),
+                (5, 4, 0.2),
+                (5, 6, 0.1),
+                (9, 9, 1.0)
+            ]),
+            [(2, 0), (5, 6), (9, 9)]
+        );
     }
 
     #[test]
@@ -108,8 +167,10 @@ mod tests {
         // All subsets of a small table, against trying all choices.
         let costs = [[0.3, 0.1, 0.7], [0.2, 0.9, 0.4], [0.6, 0.5, 0.8]];
         for present in 0u32..512 {
-            let candidates: Vec<(usize, usize, f64)> =
-                (0..9).filter(|i| present >> i & 1 == 1).map(|i| (i / 3, i % 3, costs[i / 3][i % 3])).collect();
+            let candidates: Vec<(usize, usize, f64)> = (0..9)
+                .filter(|i| present >> i & 1 == 1)
+                .map(|i| (i / 3, i % 3, costs[i / 3][i % 3]))
+                .collect();
             let mut best = (0usize, 0.0f64);
             try_all(&candidates, &mut Vec::new(), &mut best);
             let pairs = chosen(&candidates);
@@ -119,13 +180,20 @@ mod tests {
         }
     }
 
-    fn try_all(left: &[(usize, usize, f64)], taken: &mut Vec<(usize, usize, f64)>, best: &mut (usize, f64)) {
+    fn try_all(
+        left: &[(usize, usize, f64)],
+        taken: &mut Vec<(usize, usize, f64)>,
+        best: &mut (usize, f64),
+    ) {
         let total: f64 = taken.iter().map(|c| c.2).sum();
         if taken.len() > best.0 || taken.len() == best.0 && total < best.1 {
             *best = (taken.len(), total);
         }
         for (i, candidate) in left.iter().enumerate() {
-            if taken.iter().all(|c| c.0 != candidate.0 && c.1 != candidate.1) {
+            if taken
+                .iter()
+                .all(|c| c.0 != candidate.0 && c.1 != candidate.1)
+            {
                 taken.push(*candidate);
                 try_all(&left[i + 1..], taken, best);
                 taken.pop();

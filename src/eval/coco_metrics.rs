@@ -27,14 +27,21 @@ pub struct CocoRow {
 impl CocoRow {
     /// The row in COCO's own wording.
     pub fn text(&self) -> String {
-        let (title, kind) = if self.name.starts_with("AP") { ("Average Precision", "(AP)") } else { ("Average Recall", "(AR)") };
+        let (title, kind) = if self.name.starts_with("AP") {
+            ("Average Precision", "(AP)")
+        } else {
+            ("Average Recall", "(AR)")
+        };
         let iou = match self.name.as_str() {
             "AP50" => "0.50",
             "AP75" => "0.75",
             _ => "0.50:0.95",
         };
         let value = self.value.unwrap_or(-1.0);
-        format!("{title:<18} {kind} @[ IoU={iou:<9} | area={:>6} | maxDets={:>3} ] = {value:.3}", self.area, self.max_detections)
+        format!(
+            "{title:<18} {kind} @[ IoU={iou:<9} | area={:>6} | maxDets={:>3} ] = {value:.3}",
+            self.area, self.max_detections
+        )
     }
 }
 
@@ -76,7 +83,11 @@ impl Serialize for CocoMetrics {
             #[serde(flatten)]
             stats: &'a CocoStats,
         }
-        let classes: Vec<Class<'_>> = self.per_class.iter().map(|(category, stats)| Class { category, stats }).collect();
+        let classes: Vec<Class<'_>> = self
+            .per_class
+            .iter()
+            .map(|(category, stats)| Class { category, stats })
+            .collect();
         let mut fields = serializer.serialize_struct("CocoMetrics", 2)?;
         fields.serialize_field("overall", &self.overall)?;
         fields.serialize_field("per_class", &classes)?;
@@ -106,23 +117,42 @@ struct Row {
 fn rows(max_detections: &[usize]) -> Vec<Row> {
     let last = max_detections.len().saturating_sub(1);
     let most = max_detections.last().copied().unwrap_or_default();
-    let row =
-        |name: &str, precision, iou, area, limit, max_detections| Row { name: name.into(), precision, iou, area, limit, max_detections };
+    let row = |name: &str, precision, iou, area, limit, max_detections| Row {
+        name: name.into(),
+        precision,
+        iou,
+        area,
+        limit,
+        max_detections,
+    };
     let mut rows = vec![
         row("AP", true, None, "all", last, most),
         row("AP50", true, Some(0.5), "all", last, most),
         row("AP75", true, Some(0.75), "all", last, most),
     ];
-    rows.extend(["small", "medium", "large"].map(|area| row(&format!("AP_{area}"), true, None, area, last, most)));
-    rows.extend(max_detections.iter().enumerate().map(|(i, &n)| row(&format!("AR{n}"), false, None, "all", i, n)));
-    rows.extend(["small", "medium", "large"].map(|area| row(&format!("AR_{area}"), false, None, area, last, most)));
+    rows.extend(
+        ["small", "medium", "large"]
+            .map(|area| row(&format!("AP_{area}"), true, None, area, last, most)),
+    );
+    rows.extend(
+        max_detections
+            .iter()
+            .enumerate()
+            .map(|(i, &n)| row(&format!("AR{n}"), false, None, "all", i, n)),
+    );
+    rows.extend(
+        ["small", "medium", "large"]
+            .map(|area| row(&format!("AR_{area}"), false, None, area, last, most)),
+    );
     rows
 }
 
 impl Curves {
     fn stats(&self, classes: std::ops::Range<usize>) -> CocoStats {
         let value = |sums: &[(f64, usize)]| {
-            let (sum, count) = sums[classes.clone()].iter().fold((0.0, 0), |(s, n), (sum, count)| (s + sum, n + count));
+            let (sum, count) = sums[classes.clone()]
+                .iter()
+                .fold((0.0, 0), |(s, n), (sum, count)| (s + sum, n + count));
             (count > 0).then(|| sum / count as f64)
         };
         let row = |(row, sums): (&Row, &Vec<(f64, usize)>)| CocoRow {
@@ -136,29 +166,51 @@ impl Curves {
 }
 
 /// Evaluates by boxes or masks. `max_detections` is sorted and not empty.
-pub(super) fn evaluate(set: &TestSet, iou: IouType, max_detections: &[usize], path: &Path) -> Result<CocoMetrics, EvalError> {
-    let mut curves = Curves { rows: rows(max_detections), sums: Vec::new() };
+pub(super) fn evaluate(
+    set: &TestSet,
+    iou: IouType,
+    max_detections: &[usize],
+    path: &Path,
+) -> Result<CocoMetrics, EvalError> {
+    let mut curves = Curves {
+        rows: rows(max_detections),
+        sums: Vec::new(),
+    };
     curves.sums = vec![Vec::with_capacity(set.classes.len()); curves.rows.len()];
     let classes: Vec<u64> = (0u64..).take(set.classes.len()).collect();
     for some in classes.chunks(AT_ONCE) {
         let mut eval = COCOeval::new(Arc::clone(&set.truth), Arc::clone(&set.predictions), iou);
         eval.params.cat_ids = some.to_vec();
         eval.params.max_dets = max_detections.to_vec();
-        eval.evaluate().map_err(|e| EvalError::new(path, format!("cannot be evaluated: {e}")))?;
+        eval.evaluate()
+            .map_err(|e| EvalError::new(path, format!("cannot be evaluated: {e}")))?;
         eval.accumulate();
-        let tables = eval.accumulated().ok_or_else(|| EvalError::new(path, "cannot be evaluated: there are no tables"))?;
+        let tables = eval
+            .accumulated()
+            .ok_or_else(|| EvalError::new(path, "cannot be evaluated: there are no tables"))?;
         for (row, sums) in curves.rows.iter().zip(&mut curves.sums) {
             let area = eval.params.area_range_idx(row.area).unwrap_or_default();
             let only = row.iou.and_then(|iou| eval.params.iou_thr_idx(iou));
             sums.extend((0..some.len()).map(|class| sum(tables, row, class, area, only)));
         }
     }
-    let of_class = |(place, class): (usize, &super::test_set::Class)| (class.name.clone(), curves.stats(place..place + 1));
-    Ok(CocoMetrics { overall: curves.stats(0..set.classes.len()), per_class: set.classes.iter().enumerate().map(of_class).collect() })
+    let of_class = |(place, class): (usize, &super::test_set::Class)| {
+        (class.name.clone(), curves.stats(place..place + 1))
+    };
+    Ok(CocoMetrics {
+        overall: curves.stats(0..set.classes.len()),
+        per_class: set.classes.iter().enumerate().map(of_class).collect(),
+    })
 }
 
 /// Sum and count of one class's values for a row, without those that are -1.
-fn sum(tables: &AccumulatedEval, row: &Row, class: usize, area: usize, only: Option<usize>) -> (f64, usize) {
+fn sum(
+    tables: &AccumulatedEval,
+    row: &Row,
+    class: usize,
+    area: usize,
+    only: Option<usize>,
+) -> (f64, usize) {
     let mut found = (0.0, 0);
     for t in (0..tables.shape.t).filter(|t| only.is_none_or(|only| only == *t)) {
         let mut add = |value: f64| {
@@ -167,7 +219,9 @@ fn sum(tables: &AccumulatedEval, row: &Row, class: usize, area: usize, only: Opt
             }
         };
         if row.precision {
-            (0..tables.shape.r).for_each(|r| add(tables.precision[tables.precision_idx(t, r, class, area, row.limit)]));
+            (0..tables.shape.r).for_each(|r| {
+                add(tables.precision[tables.precision_idx(t, r, class, area, row.limit)])
+            });
         } else {
             add(tables.recall[tables.recall_idx(t, class, area, row.limit)]);
         }
@@ -181,13 +235,44 @@ mod tests {
 
     #[test]
     fn rows_are_in_cocos_order_and_wording() {
-        let names: Vec<String> = rows(&[1, 10, 100]).into_iter().map(|row| row.name).collect();
-        let expected =
-            ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large"];
+        let names: Vec<String> = rows(&[1, 10, 100])
+            .into_iter()
+            .map(|row| row.name)
+            .collect();
+        let expected = [
+            "AP",
+            "AP50",
+            "AP75",
+            "AP_small",
+            "AP_medium",
+            "AP_large",
+            "AR1",
+            "AR10",
+            "AR100",
+            "AR_small",
+            "AR_medium",
+            "AR_large",
+        ];
         assert_eq!(names, expected);
-        let row = CocoRow { name: "AP50".into(), area: "all", max_detections: 100, value: Some(0.12345) };
-        assert_eq!(row.text(), "Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = 0.123");
-        let row = CocoRow { name: "AR_small".into(), area: "small", max_detections: 100, value: None };
-        assert_eq!(row.text(), "Average Recall     (AR) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = -1.000");
+        let row = CocoRow {
+            name: "AP50".into(),
+            area: "all",
+            max_detections: 100,
+            value: Some(0.12345),
+        };
+        assert_eq!(
+            row.text(),
+            "Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = 0.123"
+        );
+        let row = CocoRow {
+            name: "AR_small".into(),
+            area: "small",
+            max_detections: 100,
+            value: None,
+        };
+        assert_eq!(
+            row.text(),
+            "Average Recall     (AR) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = -1.000"
+        );
     }
 }

@@ -17,7 +17,11 @@ pub struct EvalError {
 impl EvalError {
     /// An error in the file at `path`, without a remedy.
     pub(super) fn new(path: &Path, problem: impl Into<String>) -> Self {
-        Self { path: path.to_path_buf(), problem: problem.into(), remedy: None }
+        Self {
+            path: path.to_path_buf(),
+            problem: problem.into(),
+            remedy: None,
+        }
     }
 
     /// The same error, with what would work.
@@ -31,7 +35,12 @@ impl EvalError {
 /// The first few of `names` in words, and how many more there are.
 pub(super) fn some_of<T: std::fmt::Display>(names: &[T]) -> String {
     const SHOWN: usize = 5;
-    let mut text = names.iter().take(SHOWN).map(T::to_string).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }

@@ -48,7 +48,10 @@ pub(super) struct Image<'a> {
 impl Image<'_> {
     /// `[height, width]` in pixels, as masks state it; none if the file does not tell.
     pub(super) fn size(&self) -> Option<[u32; 2]> {
-        Some([self.height.filter(|h| *h > 0)?, self.width.filter(|w| *w > 0)?])
+        Some([
+            self.height.filter(|h| *h > 0)?,
+            self.width.filter(|w| *w > 0)?,
+        ])
     }
 }
 
@@ -101,9 +104,14 @@ impl Annotation {
 
     /// The box it states, `[x, y, width, height]`; an error for one that is none.
     pub(super) fn stated_box(&self) -> Result<Option<[f64; 4]>, String> {
-        let Some(values) = self.bbox.as_deref().filter(|b| !b.is_empty()) else { return Ok(None) };
+        let Some(values) = self.bbox.as_deref().filter(|b| !b.is_empty()) else {
+            return Ok(None);
+        };
         let Ok(found) = <[f64; 4]>::try_from(values) else {
-            return Err(format!("its bbox has {} numbers instead of x, y, width, height", values.len()));
+            return Err(format!(
+                "its bbox has {} numbers instead of x, y, width, height",
+                values.len()
+            ));
         };
         if found.iter().any(|v| v.abs() > LARGEST) {
             return Err(format!("its bbox {found:?} is beyond any picture"));
@@ -117,7 +125,9 @@ impl Annotation {
     /// The area it states, in pixels.
     pub(super) fn stated_area(&self) -> Result<Option<f64>, String> {
         match self.area {
-            Some(area) if !(0.0..=LARGEST * LARGEST).contains(&area) => Err(format!("its area {area} is no number of pixels")),
+            Some(area) if !(0.0..=LARGEST * LARGEST).contains(&area) => {
+                Err(format!("its area {area} is no number of pixels"))
+            }
             area => Ok(area),
         }
     }
@@ -126,14 +136,16 @@ impl Annotation {
 /// Reads ground truth.
 pub(super) fn dataset<'a>(path: &Path, text: &'a [u8]) -> Result<Dataset<'a>, EvalError> {
     serde_json::from_slice(without_bom(text)).map_err(|e| {
-        not_json(path, text, &e, "is no COCO ground truth").with_remedy("give an object with images, annotations and categories")
+        not_json(path, text, &e, "is no COCO ground truth")
+            .with_remedy("give an object with images, annotations and categories")
     })
 }
 
 /// Reads the COCO file whose images and categories a results list numbers.
 pub(super) fn images<'a>(path: &Path, text: &'a [u8]) -> Result<Dataset<'a>, EvalError> {
     serde_json::from_slice(without_bom(text)).map_err(|e| {
-        let remedy = "give the COCO file that the results list belongs to, such as the coco.json of its run";
+        let remedy =
+            "give the COCO file that the results list belongs to, such as the coco.json of its run";
         not_json(path, text, &e, "holds no COCO images").with_remedy(remedy)
     })
 }
@@ -142,8 +154,11 @@ pub(super) fn images<'a>(path: &Path, text: &'a [u8]) -> Result<Dataset<'a>, Eva
 pub(super) fn predictions<'a>(path: &Path, text: &'a [u8]) -> Result<CocoFile<'a>, EvalError> {
     let text = without_bom(text);
     let is_list = text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
-    let parsed =
-        if is_list { serde_json::from_slice(text).map(CocoFile::Results) } else { serde_json::from_slice(text).map(CocoFile::Dataset) };
+    let parsed = if is_list {
+        serde_json::from_slice(text).map(CocoFile::Results)
+    } else {
+        serde_json::from_slice(text).map(CocoFile::Dataset)
+    };
     parsed.map_err(|e| {
         let remedy = "give a COCO results list, or a whole COCO file whose annotations have scores";
         not_json(path, text, &e, "holds no COCO predictions").with_remedy(remedy)
@@ -151,11 +166,22 @@ pub(super) fn predictions<'a>(path: &Path, text: &'a [u8]) -> Result<CocoFile<'a
 }
 
 fn not_json(path: &Path, text: &[u8], error: &serde_json::Error, what: &str) -> EvalError {
-    let line = text.split(|b| *b == b'\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
-    let near = line.get(error.column().saturating_sub(2)..).unwrap_or_default();
+    let line = text
+        .split(|b| *b == b'\n')
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or_default();
+    let near = line
+        .get(error.column().saturating_sub(2)..)
+        .unwrap_or_default();
     let near = near.get(..12).unwrap_or(near);
-    let not_finite = [&b"NaN"[..], b"Inf"].iter().any(|name| near.windows(name.len()).any(|w| w == *name));
-    let hint = if error.is_syntax() && not_finite { " (NaN and Infinity are not JSON numbers)" } else { "" };
+    let not_finite = [&b"NaN"[..], b"Inf"]
+        .iter()
+        .any(|name| near.windows(name.len()).any(|w| w == *name));
+    let hint = if error.is_syntax() && not_finite {
+        " (NaN and Infinity are not JSON numbers)"
+    } else {
+        ""
+    };
     EvalError::new(path, format!("{what}: {error}{hint}"))
 }
 
@@ -181,13 +207,19 @@ impl<'de> Deserialize<'de> for Integer {
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Integer, E> {
-                i64::try_from(value).map(Integer).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+                i64::try_from(value)
+                    .map(Integer)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
             }
 
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Integer, E> {
                 // Up to 2⁵³ a float holds whole numbers exactly.
                 let whole = value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0;
-                if whole { Ok(Integer(value as i64)) } else { Err(E::invalid_value(de::Unexpected::Float(value), &self)) }
+                if whole {
+                    Ok(Integer(value as i64))
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Float(value), &self))
+                }
             }
         }
         deserializer.deserialize_any(Reader)

@@ -107,18 +107,36 @@ pub struct ClassMatches {
 /// # Errors
 /// [`EvalError`] if a file cannot be read, holds something else, contradicts itself (ids that are there twice, masks that do
 /// not fit their image) or has images or categories that the other does not have.
-pub fn evaluate(ground_truth: &Path, predictions: &Path, options: &EvalOptions) -> Result<Evaluation, EvalError> {
+pub fn evaluate(
+    ground_truth: &Path,
+    predictions: &Path,
+    options: &EvalOptions,
+) -> Result<Evaluation, EvalError> {
     let set = TestSet::read(ground_truth, predictions, options)?;
-    let mut limits: Vec<usize> = options.max_detections.iter().copied().filter(|n| *n > 0).collect();
+    let mut limits: Vec<usize> = options
+        .max_detections
+        .iter()
+        .copied()
+        .filter(|n| *n > 0)
+        .collect();
     limits.sort_unstable();
     limits.dedup();
     if limits.is_empty() {
         limits = EvalOptions::default().max_detections;
     }
     let coco = |iou| coco_metrics::evaluate(&set, iou, &limits, predictions);
-    let (bbox, segm) = (coco(IouType::Bbox)?, set.masks.then(|| coco(IouType::Segm)).transpose()?);
+    let (bbox, segm) = (
+        coco(IouType::Bbox)?,
+        set.masks.then(|| coco(IouType::Segm)).transpose()?,
+    );
     let found = Objects::measure(&set, options, predictions)?;
-    let crowds = set.truth.dataset.annotations.iter().filter(|a| a.iscrowd).count();
+    let crowds = set
+        .truth
+        .dataset
+        .annotations
+        .iter()
+        .filter(|a| a.iscrowd)
+        .count();
     let of_class = |(class, matched): (&test_set::Class, &MatchedObjects)| ClassMatches {
         category_id: class.id,
         category: class.name.clone(),
@@ -133,7 +151,12 @@ pub fn evaluate(ground_truth: &Path, predictions: &Path, options: &EvalOptions) 
         iou_threshold: options.iou_threshold,
         bbox,
         segm,
-        matched_per_class: set.classes.iter().zip(&found.per_class).map(of_class).collect(),
+        matched_per_class: set
+            .classes
+            .iter()
+            .zip(&found.per_class)
+            .map(of_class)
+            .collect(),
         confusion: found.confusions(&set),
         matched: found.overall,
         empty_images: found.empty,

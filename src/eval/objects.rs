@@ -65,7 +65,11 @@ impl MatchedObjects {
 
     fn finish(&mut self) {
         let share = |part: f64, whole: u64| (whole > 0).then(|| part / whole as f64);
-        let (tp, fp, fn_) = (self.true_positives, self.false_positives, self.false_negatives);
+        let (tp, fp, fn_) = (
+            self.true_positives,
+            self.false_positives,
+            self.false_negatives,
+        );
         self.precision = share(tp as f64, tp + fp);
         self.recall = share(tp as f64, tp + fn_);
         self.f1 = share(2.0 * tp as f64, 2 * tp + fp + fn_);
@@ -108,15 +112,29 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn measure(set: &TestSet, options: &EvalOptions, path: &Path) -> Result<Self, EvalError> {
-        let mut objects = Self { per_class: vec![MatchedObjects::default(); set.classes.len()], ..Self::default() };
+    pub(super) fn measure(
+        set: &TestSet,
+        options: &EvalOptions,
+        path: &Path,
+    ) -> Result<Self, EvalError> {
+        let mut objects = Self {
+            per_class: vec![MatchedObjects::default(); set.classes.len()],
+            ..Self::default()
+        };
         let truth = by_image(&set.truth.dataset.annotations, set.images.len(), |_| true);
         let sure = |a: &Annotation| a.score.is_some_and(|score| score >= options.confidence);
         let predictions = by_image(&set.predictions.dataset.annotations, set.images.len(), sure);
         for (place, (truth, predictions)) in truth.iter().zip(&predictions).enumerate() {
             if truth.len().saturating_mul(predictions.len()) > MAX_PAIRS {
-                let counts = format!("{} predictions and {} objects", predictions.len(), truth.len());
-                let problem = format!("{} has {counts}, too many to match one to one", set.images[place]);
+                let counts = format!(
+                    "{} predictions and {} objects",
+                    predictions.len(),
+                    truth.len()
+                );
+                let problem = format!(
+                    "{} has {counts}, too many to match one to one",
+                    set.images[place]
+                );
                 return Err(EvalError::new(path, problem).with_remedy("raise --confidence"));
             }
             let image = ImageObjects::new(truth, predictions, options.iou_threshold, set.masks);
@@ -130,30 +148,43 @@ impl Objects {
         }
         objects.overall.finish();
         let empty = &mut objects.empty;
-        empty.share = (empty.images > 0).then(|| empty.without_predictions as f64 / empty.images as f64);
+        empty.share =
+            (empty.images > 0).then(|| empty.without_predictions as f64 / empty.images as f64);
         Ok(objects)
     }
 
     /// The cells that are not 0, by class of the object, then of the prediction, background last.
     pub(super) fn confusions(&self, set: &TestSet) -> Vec<Confusion> {
-        let name = |class: Option<usize>| class.and_then(|class| set.classes.get(class)).map(|class| class.name.clone());
+        let name = |class: Option<usize>| {
+            class
+                .and_then(|class| set.classes.get(class))
+                .map(|class| class.name.clone())
+        };
         let last = |class: Option<usize>| class.unwrap_or(usize::MAX);
         let mut cells: Vec<_> = self.confusion.iter().collect();
         cells.sort_by_key(|((truth, prediction), _)| (last(*truth), last(*prediction)));
-        let cell = |(&(truth, prediction), &count): (&(Option<usize>, Option<usize>), &u64)| Confusion {
-            truth: name(truth),
-            prediction: name(prediction),
-            count,
-        };
+        let cell =
+            |(&(truth, prediction), &count): (&(Option<usize>, Option<usize>), &u64)| Confusion {
+                truth: name(truth),
+                prediction: name(prediction),
+                count,
+            };
         cells.into_iter().map(cell).collect()
     }
 }
 
 /// Annotations by image, in the order of the list.
-fn by_image(annotations: &[Annotation], images: usize, keep: impl Fn(&Annotation) -> bool) -> Vec<Vec<&Annotation>> {
+fn by_image(
+    annotations: &[Annotation],
+    images: usize,
+    keep: impl Fn(&Annotation) -> bool,
+) -> Vec<Vec<&Annotation>> {
     let mut lists = vec![Vec::new(); images];
     for annotation in annotations.iter().filter(|a| keep(a)) {
-        if let Some(list) = usize::try_from(annotation.image_id).ok().and_then(|image| lists.get_mut(image)) {
+        if let Some(list) = usize::try_from(annotation.image_id)
+            .ok()
+            .and_then(|image| lists.get_mut(image))
+        {
             list.push(annotation);
         }
     }
@@ -172,19 +203,39 @@ struct ImageObjects<'a> {
 }
 
 impl<'a> ImageObjects<'a> {
-    fn new(truth: &[&'a Annotation], predictions: &[&'a Annotation], threshold: f64, masks: bool) -> Self {
+    fn new(
+        truth: &[&'a Annotation],
+        predictions: &[&'a Annotation],
+        threshold: f64,
+        masks: bool,
+    ) -> Self {
         let (crowds, objects): (Vec<_>, Vec<_>) = truth.iter().copied().partition(|a| a.iscrowd);
         let mut candidates = Vec::new();
         for (p, prediction) in predictions.iter().enumerate() {
             for (o, object) in objects.iter().enumerate() {
                 let iou = overlap(prediction, object, false);
                 if iou >= threshold {
-                    let other = if prediction.category_id == object.category_id { 0.0 } else { OTHER_CLASS };
-                    candidates.push(Candidate { prediction: p, object: o, cost: 1.0 - iou + other });
+                    let other = if prediction.category_id == object.category_id {
+                        0.0
+                    } else {
+                        OTHER_CLASS
+                    };
+                    candidates.push(Candidate {
+                        prediction: p,
+                        object: o,
+                        cost: 1.0 - iou + other,
+                    });
                 }
             }
         }
-        Self { objects, predictions: predictions.to_vec(), crowds, threshold, masks, candidates }
+        Self {
+            objects,
+            predictions: predictions.to_vec(),
+            crowds,
+            threshold,
+            masks,
+            candidates,
+        }
     }
 
     fn count_empty(&self, empty: &mut EmptyImages) {
@@ -195,13 +246,21 @@ impl<'a> ImageObjects<'a> {
     }
 
     fn count_matches(&self, classes: &mut [MatchedObjects]) {
-        let same = |c: &&Candidate| self.objects[c.object].category_id == self.predictions[c.prediction].category_id;
+        let same = |c: &&Candidate| {
+            self.objects[c.object].category_id == self.predictions[c.prediction].category_id
+        };
         let candidates: Vec<Candidate> = self.candidates.iter().filter(same).copied().collect();
-        let (mut found, mut right) = (vec![false; self.objects.len()], vec![false; self.predictions.len()]);
+        let (mut found, mut right) = (
+            vec![false; self.objects.len()],
+            vec![false; self.predictions.len()],
+        );
         for pair in one_to_one(&candidates) {
             (found[pair.object], right[pair.prediction]) = (true, true);
-            let (object, prediction) = (self.objects[pair.object], self.predictions[pair.prediction]);
-            let Some(class) = class_of(object).and_then(|class| classes.get_mut(class)) else { continue };
+            let (object, prediction) =
+                (self.objects[pair.object], self.predictions[pair.prediction]);
+            let Some(class) = class_of(object).and_then(|class| classes.get_mut(class)) else {
+                continue;
+            };
             class.true_positives += 1;
             class.sums.box_iou += 1.0 - pair.cost;
             if let Some(iou) = self.masks.then(|| mask_iou(prediction, object)).flatten() {
@@ -224,11 +283,17 @@ impl<'a> ImageObjects<'a> {
     }
 
     fn count_confusions(&self, table: &mut BTreeMap<(Option<usize>, Option<usize>), u64>) {
-        let (mut found, mut used) = (vec![false; self.objects.len()], vec![false; self.predictions.len()]);
+        let (mut found, mut used) = (
+            vec![false; self.objects.len()],
+            vec![false; self.predictions.len()],
+        );
         let mut count = |truth, prediction| *table.entry((truth, prediction)).or_default() += 1;
         for pair in one_to_one(&self.candidates) {
             (found[pair.object], used[pair.prediction]) = (true, true);
-            count(class_of(self.objects[pair.object]), class_of(self.predictions[pair.prediction]));
+            count(
+                class_of(self.objects[pair.object]),
+                class_of(self.predictions[pair.prediction]),
+            );
         }
         for (object, _) in self.objects.iter().zip(found).filter(|(_, found)| !found) {
             count(class_of(object), None);
@@ -241,8 +306,12 @@ impl<'a> ImageObjects<'a> {
     }
 
     fn in_crowd(&self, prediction: &Annotation) -> bool {
-        let own = self.crowds.iter().filter(|crowd| crowd.category_id == prediction.category_id);
-        own.into_iter().any(|crowd| overlap(prediction, crowd, true) >= self.threshold)
+        let own = self
+            .crowds
+            .iter()
+            .filter(|crowd| crowd.category_id == prediction.category_id);
+        own.into_iter()
+            .any(|crowd| overlap(prediction, crowd, true) >= self.threshold)
     }
 }
 

@@ -41,7 +41,11 @@ pub(super) struct TestSet {
 
 impl TestSet {
     /// Reads and aligns two files.
-    pub(super) fn read(truth_path: &Path, predictions_path: &Path, options: &EvalOptions) -> Result<Self, EvalError> {
+    pub(super) fn read(
+        truth_path: &Path,
+        predictions_path: &Path,
+        options: &EvalOptions,
+    ) -> Result<Self, EvalError> {
         let truth_text = read(truth_path)?;
         let mut truth = file::dataset(truth_path, &truth_text)?;
         check_dataset(truth_path, &truth)?;
@@ -52,28 +56,47 @@ impl TestSet {
         let file = file::predictions(predictions_path, &text)?;
         let (alignment, annotations, rule) = match file {
             CocoFile::Dataset(_) if options.images_of.is_some() => {
-                let error = EvalError::new(predictions_path, "is no COCO results list, and has images of its own");
+                let error = EvalError::new(
+                    predictions_path,
+                    "is no COCO results list, and has images of its own",
+                );
                 return Err(error.with_remedy("leave --images-of out"));
             }
             CocoFile::Dataset(dataset) => {
                 check_dataset(predictions_path, &dataset)?;
-                let alignment = align::with_dataset(&truth, &dataset, predictions_path, options.common_only)?;
+                let alignment =
+                    align::with_dataset(&truth, &dataset, predictions_path, options.common_only)?;
                 (alignment, dataset.annotations, AreaRule::Stated)
             }
             CocoFile::Results(list) => {
                 // As COCO.loadRes: the first entry decides for all.
-                let rule = if list.first().is_some_and(Annotation::has_box) { AreaRule::Box } else { AreaRule::Mask };
+                let rule = if list.first().is_some_and(Annotation::has_box) {
+                    AreaRule::Box
+                } else {
+                    AreaRule::Mask
+                };
                 let (alignment, list) = align_results(&truth, list, predictions_path, options)?;
                 (alignment, list, rule)
             }
         };
         let kept = Kept::of(&truth, &alignment);
-        let truth_side = Side { path: truth_path, what: "ground truth", scored: false, rule: AreaRule::Stated };
+        let truth_side = Side {
+            path: truth_path,
+            what: "ground truth",
+            scored: false,
+            rule: AreaRule::Stated,
+        };
         let own = Alignment::of_truth(&truth);
         let annotated = std::mem::take(&mut truth.annotations);
         let objects = truth_side.objects(annotated, &truth.images, &own, &kept, options)?;
-        let prediction_side = Side { path: predictions_path, what: "predictions", scored: true, rule };
-        let predicted = prediction_side.objects(annotations, &truth.images, &alignment, &kept, options)?;
+        let prediction_side = Side {
+            path: predictions_path,
+            what: "predictions",
+            scored: true,
+            rule,
+        };
+        let predicted =
+            prediction_side.objects(annotations, &truth.images, &alignment, &kept, options)?;
 
         let sides = [objects.masks, predicted.masks];
         let masks = sides.contains(&Masks::All) && !sides.contains(&Masks::None);
@@ -118,14 +141,38 @@ fn check_dataset(path: &Path, dataset: &Dataset<'_>) -> Result<(), EvalError> {
     let unique = |what: &str, ids: &mut dyn Iterator<Item = i64>| {
         let mut seen = HashSet::new();
         let twice: Vec<i64> = ids.filter(|id| !seen.insert(*id)).collect();
-        let problem = || EvalError::new(path, format!("several {what} have the same id: {}", some_of(&twice)));
-        if twice.is_empty() { Ok(()) } else { Err(problem()) }
+        let problem = || {
+            EvalError::new(
+                path,
+                format!("several {what} have the same id: {}", some_of(&twice)),
+            )
+        };
+        if twice.is_empty() {
+            Ok(())
+        } else {
+            Err(problem())
+        }
     };
     unique("images", &mut dataset.images.iter().map(|image| image.id))?;
-    unique("categories", &mut dataset.categories.iter().map(|category| category.id))?;
-    unique("annotations", &mut dataset.annotations.iter().filter_map(|annotation| annotation.id))?;
+    unique(
+        "categories",
+        &mut dataset.categories.iter().map(|category| category.id),
+    )?;
+    unique(
+        "annotations",
+        &mut dataset
+            .annotations
+            .iter()
+            .filter_map(|annotation| annotation.id),
+    )?;
     if dataset.categories.len() > MAX_CATEGORIES {
-        return Err(EvalError::new(path, format!("{} categories are more than {MAX_CATEGORIES}", dataset.categories.len())));
+        return Err(EvalError::new(
+            path,
+            format!(
+                "{} categories are more than {MAX_CATEGORIES}",
+                dataset.categories.len()
+            ),
+        ));
     }
     Ok(())
 }
@@ -139,7 +186,8 @@ struct Kept {
 impl Kept {
     fn of(truth: &Dataset<'_>, alignment: &Alignment) -> Self {
         let number = |count: usize, kept: &Option<HashSet<usize>>| {
-            let places = (0..count).filter(|place| kept.as_ref().is_none_or(|kept| kept.contains(place)));
+            let places =
+                (0..count).filter(|place| kept.as_ref().is_none_or(|kept| kept.contains(place)));
             places.zip(0u64..).collect::<HashMap<_, _>>()
         };
         Self {
@@ -149,12 +197,23 @@ impl Kept {
     }
 
     fn images<'a, 't>(&self, all: &'a [Image<'t>]) -> Vec<&'a Image<'t>> {
-        all.iter().enumerate().filter(|(place, _)| self.images.contains_key(place)).map(|(_, image)| image).collect()
+        all.iter()
+            .enumerate()
+            .filter(|(place, _)| self.images.contains_key(place))
+            .map(|(_, image)| image)
+            .collect()
     }
 
     fn classes(&self, all: &[Category<'_>]) -> Vec<Class> {
-        let kept = all.iter().enumerate().filter(|(place, _)| self.classes.contains_key(place));
-        kept.map(|(_, category)| Class { id: category.id, name: category.name.to_string() }).collect()
+        let kept = all
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| self.classes.contains_key(place));
+        kept.map(|(_, category)| Class {
+            id: category.id,
+            name: category.name.to_string(),
+        })
+        .collect()
     }
 }
 
@@ -202,19 +261,48 @@ impl Side<'_> {
         options: &EvalOptions,
     ) -> Result<Objects, EvalError> {
         self.check_ids(&annotations, alignment, options)?;
-        let mut objects = Objects { annotations: Vec::with_capacity(annotations.len()), masks: Masks::Unknown };
+        let mut objects = Objects {
+            annotations: Vec::with_capacity(annotations.len()),
+            masks: Masks::Unknown,
+        };
         for (place, annotation) in annotations.into_iter().enumerate() {
-            let known = (alignment.images.get(&annotation.image_id), alignment.categories.get(&annotation.category_id));
-            let (Some(&image), Some(&category)) = known else { continue };
-            let (Some(&image_number), Some(&class)) = (kept.images.get(&image), kept.classes.get(&category)) else { continue };
-            let name = annotation.id.map_or_else(|| format!("annotation {place} of the list"), |id| format!("annotation {id}"));
-            let wrong = |problem: String| EvalError::new(self.path, format!("{name} (image {}): {problem}", annotation.image_id));
+            let known = (
+                alignment.images.get(&annotation.image_id),
+                alignment.categories.get(&annotation.category_id),
+            );
+            let (Some(&image), Some(&category)) = known else {
+                continue;
+            };
+            let (Some(&image_number), Some(&class)) =
+                (kept.images.get(&image), kept.classes.get(&category))
+            else {
+                continue;
+            };
+            let name = annotation.id.map_or_else(
+                || format!("annotation {place} of the list"),
+                |id| format!("annotation {id}"),
+            );
+            let wrong = |problem: String| {
+                EvalError::new(
+                    self.path,
+                    format!("{name} (image {}): {problem}", annotation.image_id),
+                )
+            };
             let size = images.get(image).and_then(Image::size);
             let mut object = self.object(&annotation, size, options).map_err(wrong)?;
-            let has = if object.segmentation.is_some() { Masks::All } else { Masks::None };
+            let has = if object.segmentation.is_some() {
+                Masks::All
+            } else {
+                Masks::None
+            };
             if objects.masks != Masks::Unknown && objects.masks != has {
-                let problem = format!("{name} (image {}) has {} mask, unlike those before it", annotation.image_id, a_or_no(has));
-                return Err(EvalError::new(self.path, problem).with_remedy("give --boxes-only to evaluate boxes alone"));
+                let problem = format!(
+                    "{name} (image {}) has {} mask, unlike those before it",
+                    annotation.image_id,
+                    a_or_no(has)
+                );
+                return Err(EvalError::new(self.path, problem)
+                    .with_remedy("give --boxes-only to evaluate boxes alone"));
             }
             objects.masks = has;
             // COCOeval has no ids of 0: there they stand for "unmatched".
@@ -225,13 +313,23 @@ impl Side<'_> {
         Ok(objects)
     }
 
-    fn object(&self, annotation: &Annotation, size: Option<[u32; 2]>, options: &EvalOptions) -> Result<hotcoco::Annotation, String> {
+    fn object(
+        &self,
+        annotation: &Annotation,
+        size: Option<[u32; 2]>,
+        options: &EvalOptions,
+    ) -> Result<hotcoco::Annotation, String> {
         let mask = match &annotation.segmentation {
-            Some(segmentation) if !options.boxes_only || !annotation.has_box() => masks::checked(segmentation, size)?,
+            Some(segmentation) if !options.boxes_only || !annotation.has_box() => {
+                masks::checked(segmentation, size)?
+            }
             _ => None,
         };
         let bounds = mask.as_ref().map(|mask| mask.bounds);
-        let bbox = annotation.stated_box()?.or(bounds).ok_or("it has neither a box nor a mask")?;
+        let bbox = annotation
+            .stated_box()?
+            .or(bounds)
+            .ok_or("it has neither a box nor a mask")?;
         let mask_area = mask.as_ref().map(|mask| mask.area);
         let area = match self.rule {
             AreaRule::Stated => annotation.stated_area()?.or(mask_area),
@@ -246,7 +344,9 @@ impl Side<'_> {
         Ok(hotcoco::Annotation {
             bbox: Some(bbox),
             area: Some(area.unwrap_or(bbox[2] * bbox[3])),
-            segmentation: mask.map(|mask| mask.segmentation).filter(|_| !options.boxes_only),
+            segmentation: mask
+                .map(|mask| mask.segmentation)
+                .filter(|_| !options.boxes_only),
             iscrowd: annotation.iscrowd && !self.scored,
             score: score.filter(|_| self.scored),
             ..Default::default()
@@ -254,20 +354,43 @@ impl Side<'_> {
     }
 
     /// Refuses images and categories that the ground truth does not have.
-    fn check_ids(&self, annotations: &[Annotation], alignment: &Alignment, options: &EvalOptions) -> Result<(), EvalError> {
+    fn check_ids(
+        &self,
+        annotations: &[Annotation],
+        alignment: &Alignment,
+        options: &EvalOptions,
+    ) -> Result<(), EvalError> {
         if self.scored && options.common_only {
             return Ok(());
         }
         let unknown = |what: &str, ids: &mut dyn Iterator<Item = i64>| {
             let mut seen = HashSet::new();
             let ids: Vec<i64> = ids.filter(|id| seen.insert(*id)).collect();
-            let whose = if self.scored { "the ground truth does" } else { "its lists do" };
-            let problem = format!("the {} refer to {what} that {whose} not have: {}", self.what, some_of(&ids));
-            if ids.is_empty() { Ok(()) } else { Err(EvalError::new(self.path, problem)) }
+            let whose = if self.scored {
+                "the ground truth does"
+            } else {
+                "its lists do"
+            };
+            let problem = format!(
+                "the {} refer to {what} that {whose} not have: {}",
+                self.what,
+                some_of(&ids)
+            );
+            if ids.is_empty() {
+                Ok(())
+            } else {
+                Err(EvalError::new(self.path, problem))
+            }
         };
-        let images = annotations.iter().map(|a| a.image_id).filter(|id| !alignment.images.contains_key(id));
+        let images = annotations
+            .iter()
+            .map(|a| a.image_id)
+            .filter(|id| !alignment.images.contains_key(id));
         unknown("images", &mut { images })?;
-        let categories = annotations.iter().map(|a| a.category_id).filter(|id| !alignment.categories.contains_key(id));
+        let categories = annotations
+            .iter()
+            .map(|a| a.category_id)
+            .filter(|id| !alignment.categories.contains_key(id));
         unknown("categories", &mut { categories })
     }
 }
@@ -280,12 +403,20 @@ impl Objects {
     fn into_coco(self, images: &[&Image<'_>], classes: &[Class]) -> COCO {
         let image = |(id, image): (u64, &&Image<'_>)| {
             let [height, width] = image.size().unwrap_or_default();
-            hotcoco::Image { id, height, width, ..Default::default() }
+            hotcoco::Image {
+                id,
+                height,
+                width,
+                ..Default::default()
+            }
         };
         COCO::from_dataset(hotcoco::Dataset {
             images: (0u64..).zip(images).map(image).collect(),
             annotations: self.annotations,
-            categories: (0u64..).zip(classes).map(|(id, class)| category(id, class)).collect(),
+            categories: (0u64..)
+                .zip(classes)
+                .map(|(id, class)| category(id, class))
+                .collect(),
             ..Default::default()
         })
     }
@@ -293,6 +424,14 @@ impl Objects {
 
 fn category(id: u64, class: &Class) -> hotcoco::Category {
     // Names play no part in the figures, and an empty one is complained about.
-    let name = if class.name.is_empty() { id.to_string() } else { class.name.clone() };
-    hotcoco::Category { id, name, ..Default::default() }
+    let name = if class.name.is_empty() {
+        id.to_string()
+    } else {
+        class.name.clone()
+    };
+    hotcoco::Category {
+        id,
+        name,
+        ..Default::default()
+    }
 }

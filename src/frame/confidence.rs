@@ -25,7 +25,11 @@ impl Confidence {
     /// # Errors
     /// [`ConfidenceError`] if it is below 0, above 1 or not a number.
     pub fn new(value: f64) -> Result<Self, ConfidenceError> {
-        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(ConfidenceError(value.to_string())) }
+        if (0.0..=1.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(ConfidenceError(value.to_string()))
+        }
     }
 
     /// The threshold as a number.
@@ -68,7 +72,10 @@ impl FromStr for Confidence {
     type Err = ConfidenceError;
 
     fn from_str(text: &str) -> Result<Self, ConfidenceError> {
-        let value: f64 = text.trim().parse().map_err(|_| ConfidenceError(text.to_owned()))?;
+        let value: f64 = text
+            .trim()
+            .parse()
+            .map_err(|_| ConfidenceError(text.to_owned()))?;
         Self::new(value).map_err(|_| ConfidenceError(text.to_owned()))
     }
 }
@@ -89,7 +96,12 @@ mod tests {
             let confidence: Confidence = text.parse().unwrap();
             let score: f32 = text.parse().unwrap();
             assert!(confidence.passes(score), "{text}");
-            assert!(!confidence.passes(f32::from_bits(score.to_bits().wrapping_sub(1)).min(score - f32::EPSILON / 2.0)), "{text}");
+            assert!(
+                !confidence.passes(
+                    f32::from_bits(score.to_bits().wrapping_sub(1)).min(score - f32::EPSILON / 2.0)
+                ),
+                "{text}"
+            );
         }
         assert!(!Confidence::ZERO.passes(f32::NAN));
     }
@@ -99,7 +111,10 @@ mod tests {
         let confidence: Confidence = "0.4".parse().unwrap();
         assert_eq!(confidence.to_string(), "0.4");
         assert_eq!(serde_json::to_string(&confidence).unwrap(), "0.4");
-        assert_eq!(serde_json::from_str::<Confidence>("0.4").unwrap(), confidence);
+        assert_eq!(
+            serde_json::from_str::<Confidence>("0.4").unwrap(),
+            confidence
+        );
     }
 
     #[test]

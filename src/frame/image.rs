@@ -33,7 +33,11 @@ impl Image {
     /// An image over `data`; none if its length is not width × height × channels or a side is 0.
     pub fn new(size: Size, channels: Channels, data: Vec<u8>) -> Option<Self> {
         let expected = size.pixels().checked_mul(channels.count() as u64)?;
-        (size.width > 0 && size.height > 0 && data.len() as u64 == expected).then_some(Self { size, channels, data })
+        (size.width > 0 && size.height > 0 && data.len() as u64 == expected).then_some(Self {
+            size,
+            channels,
+            data,
+        })
     }
 
     /// Width and height.

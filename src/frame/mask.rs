@@ -49,7 +49,12 @@ impl Mask {
 
     /// Number of pixels inside.
     pub fn area(&self) -> u64 {
-        self.counts.iter().skip(1).step_by(2).map(|&c| u64::from(c)).sum()
+        self.counts
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .map(|&c| u64::from(c))
+            .sum()
     }
 
     /// Calls `paint(x, y0, y1)` for each vertical run inside, `y1` exclusive, columns left to right.
@@ -61,7 +66,11 @@ impl Mask {
             while i % 2 == 1 && at < end {
                 let column_end = (at / h + 1) * h;
                 let stop = end.min(column_end);
-                paint((at / h) as u32, (at % h) as u32, (stop - 1 - at / h * h) as u32 + 1);
+                paint(
+                    (at / h) as u32,
+                    (at % h) as u32,
+                    (stop - 1 - at / h * h) as u32 + 1,
+                );
                 at = stop;
             }
             at = end;

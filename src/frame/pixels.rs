@@ -60,7 +60,9 @@ impl Pixels {
     pub fn image(&self) -> Result<&Arc<Image>, NotOnHost> {
         match self {
             Self::Host(image) => Ok(image),
-            Self::Device(_) => Err(NotOnHost("are in the memory of a device; bring them to the host first, or decode on the CPU")),
+            Self::Device(_) => Err(NotOnHost(
+                "are in the memory of a device; bring them to the host first, or decode on the CPU",
+            )),
             Self::Dropped(_) => Err(NotOnHost("were given up after their last use")),
         }
     }
@@ -92,9 +94,17 @@ mod tests {
             assert_eq!(pixels.size(), size);
         }
         assert_eq!(host.image().unwrap().data()[14], 7);
-        assert!(device.image().unwrap_err().to_string().contains("in the memory of a device"));
+        assert!(
+            device
+                .image()
+                .unwrap_err()
+                .to_string()
+                .contains("in the memory of a device")
+        );
         assert!(Pixels::Dropped(size).image().is_err());
-        let Pixels::Device(picture) = device else { unreachable!() };
+        let Pixels::Device(picture) = device else {
+            unreachable!()
+        };
         assert!(picture.as_any().downcast_ref::<Elsewhere>().is_some());
     }
 }

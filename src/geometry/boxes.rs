@@ -52,13 +52,22 @@ impl BoxXyxy {
 
     /// Whether all four coordinates are finite and the box has extent.
     pub fn is_valid(&self) -> bool {
-        [self.x0, self.y0, self.x1, self.y1].iter().all(|v| v.is_finite()) && self.x1 > self.x0 && self.y1 > self.y0
+        [self.x0, self.y0, self.x1, self.y1]
+            .iter()
+            .all(|v| v.is_finite())
+            && self.x1 > self.x0
+            && self.y1 > self.y0
     }
 
     /// The part of the box inside an image of `size`.
     pub fn clamped(&self, size: Size) -> Self {
         let (w, h) = (size.width as f32, size.height as f32);
-        Self::new(self.x0.clamp(0.0, w), self.y0.clamp(0.0, h), self.x1.clamp(0.0, w), self.y1.clamp(0.0, h))
+        Self::new(
+            self.x0.clamp(0.0, w),
+            self.y0.clamp(0.0, h),
+            self.x1.clamp(0.0, w),
+            self.y1.clamp(0.0, h),
+        )
     }
 
     /// The box as COCO writes it: `[x, y, width, height]`.
@@ -69,12 +78,23 @@ impl BoxXyxy {
     /// The box in normalised centre form, relative to an image of `size`.
     pub fn normalised(&self, size: Size) -> BoxCxCyWh {
         let (w, h) = (size.width as f32, size.height as f32);
-        BoxCxCyWh { cx: (self.x0 + self.x1) / 2.0 / w, cy: (self.y0 + self.y1) / 2.0 / h, w: self.width() / w, h: self.height() / h }
+        BoxCxCyWh {
+            cx: (self.x0 + self.x1) / 2.0 / w,
+            cy: (self.y0 + self.y1) / 2.0 / h,
+            w: self.width() / w,
+            h: self.height() / h,
+        }
     }
 
     /// Intersection over union with `other`, in 0..1; 0 where either has no area.
     pub fn iou(&self, other: &Self) -> f32 {
-        let inter = Self::new(self.x0.max(other.x0), self.y0.max(other.y0), self.x1.min(other.x1), self.y1.min(other.y1)).area();
+        let inter = Self::new(
+            self.x0.max(other.x0),
+            self.y0.max(other.y0),
+            self.x1.min(other.x1),
+            self.y1.min(other.y1),
+        )
+        .area();
         let union = self.area() + other.area() - inter;
         if union > 0.0 { inter / union } else { 0.0 }
     }
@@ -84,7 +104,12 @@ impl BoxCxCyWh {
     /// The box by corners in pixels of an image of `size`, not clamped to it.
     pub fn to_pixels(&self, size: Size) -> BoxXyxy {
         let (w, h) = (size.width as f32, size.height as f32);
-        BoxXyxy::new((self.cx - self.w / 2.0) * w, (self.cy - self.h / 2.0) * h, (self.cx + self.w / 2.0) * w, (self.cy + self.h / 2.0) * h)
+        BoxXyxy::new(
+            (self.cx - self.w / 2.0) * w,
+            (self.cy - self.h / 2.0) * h,
+            (self.cx + self.w / 2.0) * w,
+            (self.cy + self.h / 2.0) * h,
+        )
     }
 }
 
@@ -97,7 +122,10 @@ mod tests {
         let size = Size::new(422, 558);
         let b = BoxXyxy::new(10.0, 20.5, 300.25, 400.0);
         let back = b.normalised(size).to_pixels(size);
-        assert!((back.x0 - b.x0).abs() < 1e-3 && (back.y1 - b.y1).abs() < 1e-3, "{back:?}");
+        assert!(
+            (back.x0 - b.x0).abs() < 1e-3 && (back.y1 - b.y1).abs() < 1e-3,
+            "{back:?}"
+        );
     }
 
     #[test]

@@ -36,12 +36,19 @@ impl LongestSide {
     pub fn new(image: Size, side: u32) -> Self {
         let scale = f64::from(side) / f64::from(image.width.max(image.height).max(1));
         let round = |v: u32| ((f64::from(v) * scale + 0.5) as u32).max(1);
-        Self { image, side, scaled: Size::new(round(image.width), round(image.height)) }
+        Self {
+            image,
+            side,
+            scaled: Size::new(round(image.width), round(image.height)),
+        }
     }
 
     /// A point of the image in input coordinates.
     pub fn point_to_input(&self, x: f32, y: f32) -> (f32, f32) {
-        (x * (self.scaled.width as f32 / self.image.width as f32), y * (self.scaled.height as f32 / self.image.height as f32))
+        (
+            x * (self.scaled.width as f32 / self.image.width as f32),
+            y * (self.scaled.height as f32 / self.image.height as f32),
+        )
     }
 
     /// A box of the image in input coordinates.

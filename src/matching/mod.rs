@@ -8,7 +8,8 @@
 use rayon::prelude::*;
 
 pub use crate::ops::{
-    Assignment, AssignmentError, BatchAssigner, DetectionCost, DetectionCostWeights, Objective, Rules, Targets, Used, assign,
+    Assignment, AssignmentError, BatchAssigner, DetectionCost, DetectionCostWeights, Objective,
+    Rules, Targets, Used, assign,
 };
 
 /// Why one problem of a batch cannot be solved.
@@ -34,7 +35,14 @@ pub fn assign_batch<T: Copy + Into<f64> + Sync>(
 ) -> Result<Vec<Assignment>, BatchError> {
     let size = rows.checked_mul(cols);
     if size.and_then(|n| n.checked_mul(batch)) != Some(costs.len()) {
-        return Err(BatchError { problem: 0, source: AssignmentError::Shape { len: costs.len(), rows, cols } });
+        return Err(BatchError {
+            problem: 0,
+            source: AssignmentError::Shape {
+                len: costs.len(),
+                rows,
+                cols,
+            },
+        });
     }
     let size = rows * cols;
     let one = |problem: usize| {
@@ -52,12 +60,26 @@ mod tests {
 
     #[test]
     fn each_problem_of_a_batch_is_solved_as_alone() {
-        let costs: Vec<f32> = (0..5 * 7 * 4u32).map(|i| ((i.wrapping_mul(2_654_435_761) % 1009) as f32).sqrt()).collect();
+        let costs: Vec<f32> = (0..5 * 7 * 4u32)
+            .map(|i| ((i.wrapping_mul(2_654_435_761) % 1009) as f32).sqrt())
+            .collect();
         let all = assign_batch(&costs, 5, 7, 4, &Rules::gated(25.0)).unwrap();
         for (problem, found) in all.iter().enumerate() {
-            assert_eq!(*found, assign(&costs[problem * 28..(problem + 1) * 28], 7, 4, &Rules::gated(25.0)).unwrap());
+            assert_eq!(
+                *found,
+                assign(
+                    &costs[problem * 28..(problem + 1) * 28],
+                    7,
+                    4,
+                    &Rules::gated(25.0)
+                )
+                .unwrap()
+            );
         }
-        assert_eq!(assign_batch(&costs[..0], 3, 0, 4, &Rules::default()).unwrap()[2].col_to_row, [None; 4]);
+        assert_eq!(
+            assign_batch(&costs[..0], 3, 0, 4, &Rules::default()).unwrap()[2].col_to_row,
+            [None; 4]
+        );
     }
 
     #[test]
@@ -69,6 +91,11 @@ mod tests {
             error.to_string(),
             "problem 1: row 1, column 0: a cost of NaN; use a finite cost, or plus infinity for a forbidden pair"
         );
-        assert!(matches!(assign_batch(&costs, 4, 2, 2, &Rules::default()).unwrap_err().source, AssignmentError::Shape { .. }));
+        assert!(matches!(
+            assign_batch(&costs, 4, 2, 2, &Rules::default())
+                .unwrap_err()
+                .source,
+            AssignmentError::Shape { .. }
+        ));
     }
 }

@@ -2,15 +2,21 @@
 
 #![allow(clippy::unnecessary_wraps)]
 
-use super::{Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result, Surface};
+use super::{
+    Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result, Surface,
+};
 use candle_core::{DType, Device, Tensor};
 
 fn absent<T>() -> Result<T> {
-    candle_core::bail!("a tensor on a device that this build has no code for; build with `--features cuda`")
+    candle_core::bail!(
+        "a tensor on a device that this build has no code for; build with `--features cuda`"
+    )
 }
 
 /// No kernels, no times.
-pub(super) fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>) -> std::result::Result<Vec<super::KernelTime>, E> {
+pub(super) fn kernel_times<E>(
+    work: impl FnOnce() -> std::result::Result<(), E>,
+) -> std::result::Result<Vec<super::KernelTime>, E> {
     work().map(|()| Vec::new())
 }
 
@@ -85,11 +91,22 @@ impl Linear {
         absent()
     }
 
-    pub(super) fn forward(&self, _: &Tensor, _: Option<Residual<'_>>, _: Activation, _: Precision) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        _: &Tensor,
+        _: Option<Residual<'_>>,
+        _: Activation,
+        _: Precision,
+    ) -> Result<Tensor> {
         match *self {}
     }
 
-    pub(super) fn forward_tokens(&self, _: &[&Tensor], _: Activation, _: Precision) -> Result<Tensor> {
+    pub(super) fn forward_tokens(
+        &self,
+        _: &[&Tensor],
+        _: Activation,
+        _: Precision,
+    ) -> Result<Tensor> {
         match *self {}
     }
 }
@@ -103,11 +120,20 @@ impl Conv2d {
         absent()
     }
 
-    pub(super) fn forward(&self, _: &Tensor, _: Option<Residual<'_>>, _: &Conv2dOptions) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        _: &Tensor,
+        _: Option<Residual<'_>>,
+        _: &Conv2dOptions,
+    ) -> Result<Tensor> {
         match *self {}
     }
 
-    pub(super) fn forward_parts(&self, _: &[Part<'_>], _: &Conv2dOptions) -> Result<Option<Tensor>> {
+    pub(super) fn forward_parts(
+        &self,
+        _: &[Part<'_>],
+        _: &Conv2dOptions,
+    ) -> Result<Option<Tensor>> {
         match *self {}
     }
 }

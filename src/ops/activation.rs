@@ -26,7 +26,11 @@ pub enum Activation {
 /// # Errors
 /// If x is not f32.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if cpu::is_cpu(x) { cpu::activate(x, activation) } else { cuda::activate(x, activation) }
+    if cpu::is_cpu(x) {
+        cpu::activate(x, activation)
+    } else {
+        cuda::activate(x, activation)
+    }
 }
 
 /// a + b; b has a's shape, or that with leading dimensions of 1 (or without them), over which it repeats. The result has a's type.
@@ -36,13 +40,24 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.dims() != b.dims() {
         let (longer, shorter) = (a.dims(), b.dims());
-        let whole = shorter.iter().position(|&d| d != 1).map_or(&shorter[shorter.len()..], |first| &shorter[first..]);
+        let whole = shorter
+            .iter()
+            .position(|&d| d != 1)
+            .map_or(&shorter[shorter.len()..], |first| &shorter[first..]);
         if shorter.len() > longer.len() || !longer.ends_with(whole) {
             candle_core::bail!("add: {:?} and {:?}", a.shape(), b.shape());
         }
-        return if cpu::is_cpu(a) { a.broadcast_add(b) } else { cuda::add(a, b) };
+        return if cpu::is_cpu(a) {
+            a.broadcast_add(b)
+        } else {
+            cuda::add(a, b)
+        };
     }
-    if cpu::is_cpu(a) { cpu::add(a, b) } else { cuda::add(a, b) }
+    if cpu::is_cpu(a) {
+        cpu::add(a, b)
+    } else {
+        cuda::add(a, b)
+    }
 }
 
 /// Softmax over the last dimension.
@@ -50,7 +65,11 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If x has no dimensions.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    if cpu::is_cpu(x) { cpu::softmax(x) } else { cuda::softmax(x) }
+    if cpu::is_cpu(x) {
+        cpu::softmax(x)
+    } else {
+        cuda::softmax(x)
+    }
 }
 
 /// Tensors `[…, channels]` of the same leading dimensions side by side: `[…, sum of channels]`.

@@ -11,7 +11,14 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
+pub fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    scale: f32,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
     if !cpu::is_cpu(q) {
         return cuda::attention(q, k, v, heads, scale, bias);
     }
@@ -19,13 +26,28 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, b
     if b > 1 && batch == 1 {
         if bias.is_none() {
             // Queries do not see each other: those of all can stand in one row before the shared keys.
-            return cpu::attention(&q.contiguous()?.reshape((1, b * nq, c))?, k, v, heads, scale, None)?.reshape((b, nq, ()));
+            return cpu::attention(
+                &q.contiguous()?.reshape((1, b * nq, c))?,
+                k,
+                v,
+                heads,
+                scale,
+                None,
+            )?
+            .reshape((b, nq, ()));
         }
         let each = |t: &Tensor| t.broadcast_as((b, t.dim(1)?, t.dim(2)?))?.contiguous();
         return cpu::attention(q, &each(k)?, &each(v)?, heads, scale, bias);
     }
     if b == 1 && batch > 1 {
-        return cpu::attention(&q.broadcast_as((batch, nq, c))?.contiguous()?, k, v, heads, scale, bias);
+        return cpu::attention(
+            &q.broadcast_as((batch, nq, c))?.contiguous()?,
+            k,
+            v,
+            heads,
+            scale,
+            bias,
+        );
     }
     cpu::attention(q, k, v, heads, scale, bias)
 }
@@ -48,10 +70,28 @@ impl WindowAttention {
     ///
     /// # Errors
     /// If memory ran out.
-    pub fn new(padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Self> {
-        let on_device =
-            if cpu::is_cpu(padding) { None } else { Some(Arc::new(cuda::WindowAttention::new(padding, window, heads, scale, bias)?)) };
-        Ok(Self { padding: padding.clone(), bias: bias.cloned(), window, heads, scale, on_device })
+    pub fn new(
+        padding: &Tensor,
+        window: usize,
+        heads: usize,
+        scale: f32,
+        bias: Option<&Tensor>,
+    ) -> Result<Self> {
+        let on_device = if cpu::is_cpu(padding) {
+            None
+        } else {
+            Some(Arc::new(cuda::WindowAttention::new(
+                padding, window, heads, scale, bias,
+            )?))
+        };
+        Ok(Self {
+            padding: padding.clone(),
+            bias: bias.cloned(),
+            window,
+            heads,
+            scale,
+            on_device,
+        })
     }
 
     /// `qkv` `[B, H, W, 3·heads·d]`, each token's queries of all heads, then its keys, then its values, to `[B, H, W, heads·d]`.
@@ -61,7 +101,14 @@ impl WindowAttention {
     pub fn forward(&self, qkv: &Tensor) -> Result<Tensor> {
         match &self.on_device {
             Some(on_device) => on_device.forward(qkv),
-            None => cpu::window_attention(qkv, &self.padding, self.window, self.heads, self.scale, self.bias.as_ref()),
+            None => cpu::window_attention(
+                qkv,
+                &self.padding,
+                self.window,
+                self.heads,
+                self.scale,
+                self.bias.as_ref(),
+            ),
         }
     }
 }

@@ -11,15 +11,26 @@ use candle_core::{D, Tensor};
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn refine_boxes(logits: &Tensor, reference: &Tensor, offsets: &Tensor, reg_scale: f64) -> Result<Tensor> {
+pub fn refine_boxes(
+    logits: &Tensor,
+    reference: &Tensor,
+    offsets: &Tensor,
+    reg_scale: f64,
+) -> Result<Tensor> {
     if !cpu::is_cpu(logits) {
         return cuda::refine_boxes(logits, reference, offsets, reg_scale as f32);
     }
     let ((b, q, _), bins) = (logits.dims3()?, offsets.dim(1)?);
     let distribution = super::softmax(&logits.reshape((b, q, 4, bins))?)?;
-    let mean = distribution.reshape((b * q * 4, bins))?.matmul(&offsets.t()?)?.reshape((b, q, 4))?;
+    let mean = distribution
+        .reshape((b * q * 4, bins))?
+        .matmul(&offsets.t()?)?
+        .reshape((b, q, 4))?;
     let moved = (mean + 0.5 * reg_scale)?;
-    let (centre, extent) = (reference.narrow(D::Minus1, 0, 2)?, reference.narrow(D::Minus1, 2, 2)?);
+    let (centre, extent) = (
+        reference.narrow(D::Minus1, 0, 2)?,
+        reference.narrow(D::Minus1, 2, 2)?,
+    );
     let unit = (extent / reg_scale)?;
     let near = (&centre - (moved.narrow(D::Minus1, 0, 2)? * &unit)?)?;
     let far = (&centre + (moved.narrow(D::Minus1, 2, 2)? * &unit)?)?;
@@ -63,7 +74,10 @@ mod tests {
     fn inverse_sigmoid_is_the_inverse_and_is_bounded() {
         let x = Tensor::new(&[-1f32, 0.0, 0.25, 0.5, 1.0, 2.0], &Device::Cpu).unwrap();
         let y = inverse_sigmoid(&x).unwrap().to_vec1::<f32>().unwrap();
-        assert!((y[2] + 3f32.ln()).abs() < 1e-5 && y[3].abs() < 1e-6, "{y:?}");
+        assert!(
+            (y[2] + 3f32.ln()).abs() < 1e-5 && y[3].abs() < 1e-6,
+            "{y:?}"
+        );
         assert_eq!((y[0], y[4]), (y[1], y[5]));
         assert!((y[4] - 1e5f32.ln()).abs() < 1e-3, "{y:?}");
     }

@@ -20,7 +20,12 @@ pub struct Padding {
 impl Padding {
     /// The same number of zeros at all sides.
     pub const fn all(n: usize) -> Self {
-        Self { top: n, bottom: n, left: n, right: n }
+        Self {
+            top: n,
+            bottom: n,
+            left: n,
+            right: n,
+        }
     }
 }
 
@@ -41,7 +46,13 @@ pub struct Conv2dOptions {
 
 impl Default for Conv2dOptions {
     fn default() -> Self {
-        Self { stride: 1, padding: Padding::default(), groups: 1, activation: Activation::Identity, affine: None }
+        Self {
+            stride: 1,
+            padding: Padding::default(),
+            groups: 1,
+            activation: Activation::Identity,
+            affine: None,
+        }
     }
 }
 
@@ -64,7 +75,10 @@ pub struct Part<'a> {
 
 impl<'a> From<&'a Tensor> for Part<'a> {
     fn from(map: &'a Tensor) -> Self {
-        Self { map, doubled: false }
+        Self {
+            map,
+            doubled: false,
+        }
     }
 }
 
@@ -90,12 +104,18 @@ impl Conv2d {
     pub fn new(weight: &Tensor, bias: Option<&Tensor>, options: Conv2dOptions) -> Result<Self> {
         let (out, _, _, _) = weight.dims4()?;
         if options.groups == 0 || out % options.groups != 0 {
-            candle_core::bail!("conv2d: {out} output channels do not divide into {} groups", options.groups);
+            candle_core::bail!(
+                "conv2d: {out} output channels do not divide into {} groups",
+                options.groups
+            );
         }
         if let Some(bias) = bias
             && bias.dims() != [out]
         {
-            candle_core::bail!("conv2d: bias of shape {:?} for {out} output channels", bias.dims());
+            candle_core::bail!(
+                "conv2d: bias of shape {:?} for {out} output channels",
+                bias.dims()
+            );
         }
         let weights = if cpu::is_cpu(weight) {
             Weights::Cpu(Arc::new(cpu::Conv2d::new(weight, bias, &options)?))
@@ -118,7 +138,13 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward`], or if the residual has another shape than the output.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.run(x, Some(Residual { map: residual, last: false }))
+        self.run(
+            x,
+            Some(Residual {
+                map: residual,
+                last: false,
+            }),
+        )
     }
 
     /// `affine(activation(conv(x) + bias)) + residual`, `residual` having the output's shape.
@@ -126,7 +152,13 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward_add`].
     pub fn forward_then_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.run(x, Some(Residual { map: residual, last: true }))
+        self.run(
+            x,
+            Some(Residual {
+                map: residual,
+                last: true,
+            }),
+        )
     }
 
     /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions on a GPU read where they lie.
@@ -139,7 +171,13 @@ impl Conv2d {
         {
             return Ok(y);
         }
-        let map = |part: &Part<'_>| if part.doubled { upsample_nearest2x(part.map) } else { Ok(part.map.clone()) };
+        let map = |part: &Part<'_>| {
+            if part.doubled {
+                upsample_nearest2x(part.map)
+            } else {
+                Ok(part.map.clone())
+            }
+        };
         let maps = parts.iter().map(map).collect::<Result<Vec<_>>>()?;
         self.forward(&concat_channels(&maps.iter().collect::<Vec<_>>())?)
     }
@@ -147,7 +185,10 @@ impl Conv2d {
     fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         match &self.weights {
             Weights::Cpu(weights) => match residual {
-                Some(Residual { map, last: true }) => add(&weights.forward(x, None, &self.options)?, &map.contiguous()?),
+                Some(Residual { map, last: true }) => add(
+                    &weights.forward(x, None, &self.options)?,
+                    &map.contiguous()?,
+                ),
                 residual => weights.forward(x, residual.map(|r| r.map), &self.options),
             },
             Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
@@ -160,15 +201,33 @@ impl Conv2d {
 ///
 /// # Errors
 /// As each layer's `forward`.
-pub fn inverted_residual(x: &Tensor, expand: &Conv2d, depthwise: &Conv2d, project: &Conv2d, residual: Option<&Tensor>) -> Result<Tensor> {
-    if let (Weights::Cpu(first), Weights::Cpu(middle), Weights::Cpu(last)) = (&expand.weights, &depthwise.weights, &project.weights) {
-        let layers = ((&**first, &expand.options), (&**middle, &depthwise.options), (&**last, &project.options));
+pub fn inverted_residual(
+    x: &Tensor,
+    expand: &Conv2d,
+    depthwise: &Conv2d,
+    project: &Conv2d,
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
+    if let (Weights::Cpu(first), Weights::Cpu(middle), Weights::Cpu(last)) =
+        (&expand.weights, &depthwise.weights, &project.weights)
+    {
+        let layers = (
+            (&**first, &expand.options),
+            (&**middle, &depthwise.options),
+            (&**last, &project.options),
+        );
         if let Some(y) = cpu::inverted_residual(x, layers.0, layers.1, layers.2, residual)? {
             return Ok(y);
         }
     }
-    if let (Weights::Cuda(first), Weights::Cuda(middle), Weights::Cuda(last)) = (&expand.weights, &depthwise.weights, &project.weights) {
-        let layers = ((&**first, &expand.options), (&**middle, &depthwise.options), (&**last, &project.options));
+    if let (Weights::Cuda(first), Weights::Cuda(middle), Weights::Cuda(last)) =
+        (&expand.weights, &depthwise.weights, &project.weights)
+    {
+        let layers = (
+            (&**first, &expand.options),
+            (&**middle, &depthwise.options),
+            (&**last, &project.options),
+        );
         if let Some(y) = cuda::inverted_residual(x, layers.0, layers.1, layers.2, residual)? {
             return Ok(y);
         }

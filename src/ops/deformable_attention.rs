@@ -50,8 +50,14 @@ pub fn deformable_attention_around(
     }
     let ((b, q, _), total) = (sampled.dims3()?, points.iter().sum::<usize>());
     let boxes = boxes.reshape((b, q, 1, 1, 4))?;
-    let offsets = sampled.narrow(D::Minus1, 0, 2 * heads * total)?.reshape((b, q, heads, total, 2))?;
-    let locations = offsets.broadcast_mul(&boxes.narrow(D::Minus1, 2, 2)?)?.broadcast_add(&boxes.narrow(D::Minus1, 0, 2)?)?;
-    let weights = sampled.narrow(D::Minus1, 2 * heads * total, heads * total)?.reshape((b, q, heads, total))?;
+    let offsets = sampled
+        .narrow(D::Minus1, 0, 2 * heads * total)?
+        .reshape((b, q, heads, total, 2))?;
+    let locations = offsets
+        .broadcast_mul(&boxes.narrow(D::Minus1, 2, 2)?)?
+        .broadcast_add(&boxes.narrow(D::Minus1, 0, 2)?)?;
+    let weights = sampled
+        .narrow(D::Minus1, 2 * heads * total, heads * total)?
+        .reshape((b, q, heads, total))?;
     cpu::deformable_attention(value, levels, points, &locations, &softmax(&weights)?)
 }

@@ -48,7 +48,11 @@ impl Linear {
         } else {
             Weights::Cuda(Arc::new(cuda::Linear::new(weight, bias)?))
         };
-        Ok(Self { weights, activation, precision: Precision::Input })
+        Ok(Self {
+            weights,
+            activation,
+            precision: Precision::Input,
+        })
     }
 
     /// The same layer with another precision.
@@ -76,7 +80,14 @@ impl Linear {
         }
         match self.activation {
             Activation::Identity => add(&self.run(x, None)?, residual),
-            _ => self.run(x, Some(&residual.broadcast_as((x.dim(0)?, residual.dim(1)?, residual.dim(2)?))?.contiguous()?)),
+            _ => self.run(
+                x,
+                Some(
+                    &residual
+                        .broadcast_as((x.dim(0)?, residual.dim(1)?, residual.dim(2)?))?
+                        .contiguous()?,
+                ),
+            ),
         }
     }
 
@@ -87,7 +98,9 @@ impl Linear {
     pub fn forward_parts(&self, parts: &[&Tensor]) -> Result<Tensor> {
         match &self.weights {
             Weights::Cpu(_) => self.forward(&concat_channels(parts)?),
-            Weights::Cuda(weights) => weights.forward_tokens(parts, self.activation, self.precision),
+            Weights::Cuda(weights) => {
+                weights.forward_tokens(parts, self.activation, self.precision)
+            }
         }
     }
 

@@ -15,8 +15,13 @@ pub fn mask_logits(pixels: &Tensor, weights: &Tensor, side: usize) -> Result<Ten
         return cuda::mask_logits(pixels, weights, side);
     }
     let (n, m, _) = weights.dims3()?;
-    let masks = weights.matmul(&pixels.t()?)?.reshape(&[n, m, side, side, 2, 2, 2, 2][..])?;
-    masks.permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?.contiguous()?.reshape((n, m, 4 * side, 4 * side))
+    let masks = weights
+        .matmul(&pixels.t()?)?
+        .reshape(&[n, m, side, side, 2, 2, 2, 2][..])?;
+    masks
+        .permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?
+        .contiguous()?
+        .reshape((n, m, 4 * side, 4 * side))
 }
 
 /// One mask at the frame's resolution.
@@ -33,7 +38,12 @@ pub struct PackedMask {
 ///
 /// # Errors
 /// If `logits` has not three dimensions or a size is 0.
-pub fn masks_to_runs(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<Vec<PackedMask>> {
+pub fn masks_to_runs(
+    logits: &Tensor,
+    side: usize,
+    scaled: (usize, usize),
+    frame: (usize, usize),
+) -> Result<Vec<PackedMask>> {
     check_sizes(logits, side, scaled, frame)?;
     if !cpu::is_cpu(logits) {
         candle_core::bail!("masks_to_runs: on a GPU masks become bits first (masks_to_bits)");
@@ -41,11 +51,26 @@ pub fn masks_to_runs(logits: &Tensor, side: usize, scaled: (usize, usize), frame
     cpu::masks_to_runs(logits, side, scaled, frame)
 }
 
-fn check_sizes(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<()> {
+fn check_sizes(
+    logits: &Tensor,
+    side: usize,
+    scaled: (usize, usize),
+    frame: (usize, usize),
+) -> Result<()> {
     let (_, h, w) = logits.dims3()?;
     let sizes = [h, w, side, scaled.0, scaled.1, frame.0, frame.1];
-    if sizes.contains(&0) || scaled.0 > side || scaled.1 > side || frame.0.checked_mul(frame.1).is_none_or(|n| n > u32::MAX as usize) {
-        candle_core::bail!("masks: {:?} by {side} and {scaled:?} to {frame:?}", logits.shape());
+    if sizes.contains(&0)
+        || scaled.0 > side
+        || scaled.1 > side
+        || frame
+            .0
+            .checked_mul(frame.1)
+            .is_none_or(|n| n > u32::MAX as usize)
+    {
+        candle_core::bail!(
+            "masks: {:?} by {side} and {scaled:?} to {frame:?}",
+            logits.shape()
+        );
     }
     Ok(())
 }
@@ -67,14 +92,26 @@ pub fn mask_words(frame: (usize, usize)) -> usize {
 ///
 /// # Errors
 /// As [`masks_to_runs`], and for logits on the CPU, where masks become runs at once.
-pub fn masks_to_bits(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<Tensor> {
+pub fn masks_to_bits(
+    logits: &Tensor,
+    side: usize,
+    scaled: (usize, usize),
+    frame: (usize, usize),
+) -> Result<Tensor> {
     check_sizes(logits, side, scaled, frame)?;
     if cpu::is_cpu(logits) {
         candle_core::bail!("masks_to_bits: on the CPU masks become runs at once (masks_to_runs)");
     }
     let (n, h, w) = logits.dims3()?;
     let bits = Tensor::zeros((n, mask_words(frame)), DType::U32, logits.device())?;
-    cuda::masks_to_bits(&logits.reshape((n, 1, h, w))?, None, side, scaled, frame, &bits)?;
+    cuda::masks_to_bits(
+        &logits.reshape((n, 1, h, w))?,
+        None,
+        side,
+        scaled,
+        frame,
+        &bits,
+    )?;
     Ok(bits)
 }
 
@@ -93,15 +130,25 @@ pub fn best_masks_to_bits(
 ) -> Result<()> {
     let (n, m, h, w) = logits.dims4()?;
     check_sizes(&logits.reshape((n * m, h, w))?, side, scaled, frame)?;
-    if cpu::is_cpu(logits) || m == 0 || scores.dims() != [n, m] || out.dims() != [n, mask_words(frame)] {
-        candle_core::bail!("best_masks_to_bits: {:?} with {:?} to {:?}, on a GPU only", logits.shape(), scores.shape(), out.shape());
+    if cpu::is_cpu(logits)
+        || m == 0
+        || scores.dims() != [n, m]
+        || out.dims() != [n, mask_words(frame)]
+    {
+        candle_core::bail!(
+            "best_masks_to_bits: {:?} with {:?} to {:?}, on a GPU only",
+            logits.shape(),
+            scores.shape(),
+            out.shape()
+        );
     }
     cuda::masks_to_bits(logits, Some(scores), side, scaled, frame, out)
 }
 
 /// The score that came with the mask of one row of [`best_masks_to_bits`].
 pub fn mask_score(row: &[u32]) -> f32 {
-    row.get(STATISTICS - 1).map_or(f32::NAN, |&bits| f32::from_bits(bits))
+    row.get(STATISTICS - 1)
+        .map_or(f32::NAN, |&bits| f32::from_bits(bits))
 }
 
 /// Whether all logits of the mask of one row of [`masks_to_bits`] were finite.
@@ -120,7 +167,12 @@ pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
                 let mut at = 0;
                 while at < rows {
                     let rest = word >> at;
-                    let same = if inside { rest.trailing_ones() } else { rest.trailing_zeros() }.min(rows - at);
+                    let same = if inside {
+                        rest.trailing_ones()
+                    } else {
+                        rest.trailing_zeros()
+                    }
+                    .min(rows - at);
                     (run, at) = (run + same, at + same);
                     if at < rows {
                         runs.push(run);
@@ -130,7 +182,10 @@ pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
             }
         }
         runs.push(run);
-        PackedMask { counts: runs, area: row.first().copied().map_or(0, u64::from) }
+        PackedMask {
+            counts: runs,
+            area: row.first().copied().map_or(0, u64::from),
+        }
     };
     numbers.chunks_exact(mask_words(frame)).map(one).collect()
 }
@@ -153,9 +208,18 @@ impl Taps {
     }
 
     /// For each of `frame` numbers: `from` interpolated to `side`, the first `scaled` of these interpolated to `frame`.
-    pub(super) fn of_both_steps(from: usize, side: usize, scaled: usize, frame: usize) -> Vec<Self> {
+    pub(super) fn of_both_steps(
+        from: usize,
+        side: usize,
+        scaled: usize,
+        frame: usize,
+    ) -> Vec<Self> {
         let one = |i| {
-            let mut taps = Self { from: [0; 4], weight: [0.0; 4], count: 0 };
+            let mut taps = Self {
+                from: [0; 4],
+                weight: [0.0; 4],
+                count: 0,
+            };
             for (middle, outer) in Self::linear(i, scaled, frame) {
                 for (source, inner) in Self::linear(middle, from, side) {
                     taps.add(source, outer * inner);

@@ -43,11 +43,16 @@ pub use deformable_attention::{deformable_attention, deformable_attention_around
 pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::{Linear, Precision};
 pub use masks::{
-    PackedMask, best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score, mask_words, masks_to_bits, masks_to_runs,
+    PackedMask, best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score,
+    mask_words, masks_to_bits, masks_to_runs,
 };
 pub use norm::LayerNorm;
-pub use nv12::{Nv12, nv12_to_rgb, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb};
-pub use objects::{ObjectChoice, ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes, object_words};
+pub use nv12::{
+    Nv12, nv12_to_rgb, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb,
+};
+pub use objects::{
+    ObjectChoice, ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes, object_words,
+};
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use position::{fourier_features, token_features};
 pub use resize::{Normalisation, resize_normalise, resize_normalise_to};
@@ -72,7 +77,9 @@ pub struct KernelTime {
 ///
 /// # Errors
 /// Those of `work`.
-pub fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>) -> std::result::Result<Vec<KernelTime>, E> {
+pub fn kernel_times<E>(
+    work: impl FnOnce() -> std::result::Result<(), E>,
+) -> std::result::Result<Vec<KernelTime>, E> {
     cuda::kernel_times(work)
 }
 

@@ -14,11 +14,19 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// A layer by `weight` and `bias` `[channels]`, f32; `eps` is added to the variance.
     pub fn new(weight: &Tensor, bias: &Tensor, eps: f32) -> Self {
-        Self { weight: weight.clone(), bias: bias.clone(), eps }
+        Self {
+            weight: weight.clone(),
+            bias: bias.clone(),
+            eps,
+        }
     }
 
     fn device_norm(&self) -> cuda::Norm<'_> {
-        cuda::Norm { weight: &self.weight, bias: &self.bias, eps: self.eps }
+        cuda::Norm {
+            weight: &self.weight,
+            bias: &self.bias,
+            eps: self.eps,
+        }
     }
 
     /// `(x - mean) / sqrt(var + eps) · weight + bias` over the last dimension of x `[…, channels]`.
@@ -51,7 +59,11 @@ impl LayerNorm {
     /// # Errors
     /// As [`LayerNorm::forward`].
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        if cpu::is_cpu(x) { activate(&self.forward(x)?, activation) } else { cuda::layer_norm(x, &self.device_norm(), 0.0, activation) }
+        if cpu::is_cpu(x) {
+            activate(&self.forward(x)?, activation)
+        } else {
+            cuda::layer_norm(x, &self.device_norm(), 0.0, activation)
+        }
     }
 
     /// The normalisation of `gate·x + gate'·seen` for x and seen `[…, channels]`, the gates being the halves of `gates`

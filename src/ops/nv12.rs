@@ -38,7 +38,15 @@ pub fn resize_normalise_surface(
     dtype: DType,
 ) -> Result<Tensor> {
     check_sizes(size, padded, channels)?;
-    cuda::resize_normalise_surface(surface, device, size, padded, channels, normalisation, dtype)
+    cuda::resize_normalise_surface(
+        surface,
+        device,
+        size,
+        padded,
+        channels,
+        normalisation,
+        dtype,
+    )
 }
 
 /// As [`resize_normalise_surface`], into `out` `[1, padded height, padded width, channels]`, contiguous.
@@ -75,8 +83,16 @@ struct Shares {
 }
 
 // The same numbers are in resize.cu.
-const ACROSS: Shares = Shares { even: [-461, 3943, 14284, -1382], first: [0, 0, 17729, -1345], third: [0, 3835, 13894, -1345] };
-const DOWN: Shares = Shares { even: [-115, 985, 3572, -346], first: [0, 0, 4432, -336], third: [0, 959, 3473, -336] };
+const ACROSS: Shares = Shares {
+    even: [-461, 3943, 14284, -1382],
+    first: [0, 0, 17729, -1345],
+    third: [0, 3835, 13894, -1345],
+};
+const DOWN: Shares = Shares {
+    even: [-115, 985, 3572, -346],
+    first: [0, 0, 4432, -336],
+    third: [0, 959, 3473, -336],
+};
 
 /// A matrix in integers of 13 fractional bits, as kernels take it.
 #[repr(C)]
@@ -99,14 +115,24 @@ impl Coefficients {
         let green = 1.0 - red - blue;
         // As swscale: numbers of 16 fractional bits first, of limited range, which are cut to those of full range.
         let limited = |share: f64| (share * 255.0 / 224.0 * 65536.0).round() as i64;
-        let of_range = |number: i64| if colour.full_range { number * 224 / 255 } else { number };
+        let of_range = |number: i64| {
+            if colour.full_range {
+                number * 224 / 255
+            } else {
+                number
+            }
+        };
         let short = |number: i64| ((number * (1 << 13) + (1 << 15)) >> 16) as i32;
         let share = |share: f64| short(of_range(limited(share)));
         // A half is rounded upwards here too.
         let negative = |share: f64| short(-of_range(limited(share)));
         Self {
             black: if colour.full_range { 0 } else { 16 << 9 },
-            luma: short(if colour.full_range { 1 << 16 } else { (1i64 << 16) * 255 / 219 }),
+            luma: short(if colour.full_range {
+                1 << 16
+            } else {
+                (1i64 << 16) * 255 / 219
+            }),
             red_cr: share(2.0 * (1.0 - red)),
             green_cr: negative(2.0 * red * (1.0 - red) / green),
             green_cb: negative(2.0 * blue * (1.0 - blue) / green),
@@ -117,11 +143,16 @@ impl Coefficients {
     /// Red, green and blue of a pixel: brightness of 8 bits, colour differences with 9 fractional bits around 0.
     fn rgb(&self, luma: u8, cb: i32, cr: i32) -> [u8; 3] {
         // Colours that no picture should have wrap around, as they do there.
-        let bright = ((i32::from(luma) << 9) - self.black).wrapping_mul(self.luma).wrapping_add(1 << 21);
+        let bright = ((i32::from(luma) << 9) - self.black)
+            .wrapping_mul(self.luma)
+            .wrapping_add(1 << 21);
         let sum = |terms: [i32; 2]| bright.wrapping_add(terms[0]).wrapping_add(terms[1]);
         let colours = [
             sum([cr.wrapping_mul(self.red_cr), 0]),
-            sum([cr.wrapping_mul(self.green_cr), cb.wrapping_mul(self.green_cb)]),
+            sum([
+                cr.wrapping_mul(self.green_cr),
+                cb.wrapping_mul(self.green_cb),
+            ]),
             sum([cb.wrapping_mul(self.blue_cb), 0]),
         ];
         colours.map(|c| (c.clamp(0, (1 << 30) - 1) >> 22) as u8)
@@ -137,7 +168,12 @@ fn taps(at: usize, count: usize, shares: &Shares) -> [(usize, i32); 4] {
         _ if at.is_multiple_of(2) => ((at / 2) as isize - 2, shares.even),
         _ => ((at / 2) as isize - 1, [d, c, b, a]),
     };
-    std::array::from_fn(|j| ((first + j as isize).clamp(0, count as isize - 1) as usize, shares[j]))
+    std::array::from_fn(|j| {
+        (
+            (first + j as isize).clamp(0, count as isize - 1) as usize,
+            shares[j],
+        )
+    })
 }
 
 /// The RGB picture `[height, width, 3]` of a picture in host memory: the plain reference of what decoders on a device are read by.
@@ -145,22 +181,39 @@ fn taps(at: usize, count: usize, shares: &Shares) -> [(usize, i32); 4] {
 /// # Errors
 /// If the planes are not of the lengths that the size asks for.
 pub fn nv12_to_rgb(picture: &Nv12<'_>, colour: Colour) -> Result<Vec<u8>> {
-    let Nv12 { luma, chroma, width, height } = *picture;
+    let Nv12 {
+        luma,
+        chroma,
+        width,
+        height,
+    } = *picture;
     let (columns, rows) = (width.div_ceil(2), height.div_ceil(2));
-    if width == 0 || height == 0 || luma.len() != width * height || chroma.len() != 2 * columns * rows {
-        candle_core::bail!("nv12_to_rgb: {} and {} bytes for {width}×{height}", luma.len(), chroma.len());
+    if width == 0
+        || height == 0
+        || luma.len() != width * height
+        || chroma.len() != 2 * columns * rows
+    {
+        candle_core::bail!(
+            "nv12_to_rgb: {} and {} bytes for {width}×{height}",
+            luma.len(),
+            chroma.len()
+        );
     }
     // Colour of full width, 7 fractional bits.
     let across = |row: usize, x: usize, which: usize| {
-        let samples = taps(x, columns, &ACROSS).map(|(at, share)| share * i32::from(chroma[2 * (row * columns + at) + which]));
+        let samples = taps(x, columns, &ACROSS)
+            .map(|(at, share)| share * i32::from(chroma[2 * (row * columns + at) + which]));
         (samples.iter().sum::<i32>() >> 7).min((1 << 15) - 1)
     };
-    let wide: Vec<[i32; 2]> = (0..rows * width).map(|i| [0, 1].map(|which| across(i / width, i % width, which))).collect();
+    let wide: Vec<[i32; 2]> = (0..rows * width)
+        .map(|i| [0, 1].map(|which| across(i / width, i % width, which)))
+        .collect();
     let coefficients = Coefficients::new(colour);
     let pixel = |i: usize| {
         let (x, y) = (i % width, i / width);
         let [cb, cr] = [0, 1].map(|which| {
-            let terms = taps(y, rows, &DOWN).map(|(row, share)| share * wide[row * width + x][which]);
+            let terms =
+                taps(y, rows, &DOWN).map(|(row, share)| share * wide[row * width + x][which]);
             (terms.iter().sum::<i32>() + (1 << 9) - (128 << 19)) >> 10
         });
         coefficients.rgb(luma[i], cb, cr)
@@ -175,12 +228,27 @@ mod tests {
 
     #[test]
     fn black_white_and_grey_are_those_of_the_range() {
-        for matrix in [Matrix::Bt601, Matrix::Bt709, Matrix::Fcc, Matrix::Smpte240m, Matrix::Bt2020] {
+        for matrix in [
+            Matrix::Bt601,
+            Matrix::Bt709,
+            Matrix::Fcc,
+            Matrix::Smpte240m,
+            Matrix::Bt2020,
+        ] {
             for (full_range, black, white) in [(false, 16, 235), (true, 0, 255)] {
                 let luma = [black, white, black, black];
-                let picture = Nv12 { luma: &luma, chroma: &[128, 128], width: 2, height: 2 };
+                let picture = Nv12 {
+                    luma: &luma,
+                    chroma: &[128, 128],
+                    width: 2,
+                    height: 2,
+                };
                 let rgb = nv12_to_rgb(&picture, Colour { matrix, full_range }).unwrap();
-                assert_eq!(rgb, [[0; 3], [255; 3], [0; 3], [0; 3]].concat(), "{matrix:?} {full_range}");
+                assert_eq!(
+                    rgb,
+                    [[0; 3], [255; 3], [0; 3], [0; 3]].concat(),
+                    "{matrix:?} {full_range}"
+                );
             }
         }
     }
@@ -190,18 +258,51 @@ mod tests {
         // Red of (200, 30, 40) by BT.709, full range: exact values rounded to 8 bits.
         let (r, g, b) = (200.0, 30.0, 40.0);
         let luma = 0.2126 * r + 0.7152 * g + 0.0722 * b;
-        let pair = [128.0 + (b - luma) / 1.8556, 128.0 + (r - luma) / 1.5748].map(|v| f64::round(v) as u8);
-        let picture = Nv12 { luma: &[luma.round() as u8; 15], chroma: &pair.repeat(6), width: 5, height: 3 };
-        let rgb = nv12_to_rgb(&picture, Colour { matrix: Matrix::Bt709, full_range: true }).unwrap();
+        let pair =
+            [128.0 + (b - luma) / 1.8556, 128.0 + (r - luma) / 1.5748].map(|v| f64::round(v) as u8);
+        let picture = Nv12 {
+            luma: &[luma.round() as u8; 15],
+            chroma: &pair.repeat(6),
+            width: 5,
+            height: 3,
+        };
+        let rgb = nv12_to_rgb(
+            &picture,
+            Colour {
+                matrix: Matrix::Bt709,
+                full_range: true,
+            },
+        )
+        .unwrap();
         assert_eq!(rgb.len(), 45);
         for pixel in rgb.chunks_exact(3) {
-            assert!(pixel.iter().zip([r, g, b]).all(|(&found, v)| (f64::from(found) - v).abs() <= 1.5), "{pixel:?}");
+            assert!(
+                pixel
+                    .iter()
+                    .zip([r, g, b])
+                    .all(|(&found, v)| (f64::from(found) - v).abs() <= 1.5),
+                "{pixel:?}"
+            );
         }
     }
 
     #[test]
     fn planes_of_another_size_are_refused() {
-        let picture = Nv12 { luma: &[0; 6], chroma: &[0; 2], width: 3, height: 2 };
-        assert!(nv12_to_rgb(&picture, Colour { matrix: Matrix::Bt601, full_range: false }).is_err());
+        let picture = Nv12 {
+            luma: &[0; 6],
+            chroma: &[0; 2],
+            width: 3,
+            height: 2,
+        };
+        assert!(
+            nv12_to_rgb(
+                &picture,
+                Colour {
+                    matrix: Matrix::Bt601,
+                    full_range: false
+                }
+            )
+            .is_err()
+        );
     }
 }

@@ -99,10 +99,21 @@ impl<'a> ObjectRecords<'a> {
 
     /// The objects, best first.
     pub fn iter(&self) -> impl Iterator<Item = ObjectRecord> + 'a {
-        let records = self.0.get(HEAD..).unwrap_or(&[]).chunks_exact(RECORD).take(self.len());
+        let records = self
+            .0
+            .get(HEAD..)
+            .unwrap_or(&[])
+            .chunks_exact(RECORD)
+            .take(self.len());
         records.filter_map(|record| {
-            let &[logit, place, a, b, c, d] = record else { return None };
-            Some(ObjectRecord { logit: f32::from_bits(logit), place, bbox: [a, b, c, d].map(f32::from_bits) })
+            let &[logit, place, a, b, c, d] = record else {
+                return None;
+            };
+            Some(ObjectRecord {
+                logit: f32::from_bits(logit),
+                place,
+                bbox: [a, b, c, d].map(f32::from_bits),
+            })
         })
     }
 }
@@ -119,7 +130,14 @@ mod tests {
         assert_eq!(words.len(), object_words(2));
         let records = ObjectRecords::new(&words);
         assert_eq!((records.len(), records.not_finite()), (1, (3, 2)));
-        assert_eq!(records.iter().collect::<Vec<_>>(), [ObjectRecord { logit: 1.5, place: 7, bbox: [0.5, 0.25, 0.125, 1.0] }]);
+        assert_eq!(
+            records.iter().collect::<Vec<_>>(),
+            [ObjectRecord {
+                logit: 1.5,
+                place: 7,
+                bbox: [0.5, 0.25, 0.125, 1.0]
+            }]
+        );
         assert!(ObjectRecords::new(&[]).is_empty());
     }
 }

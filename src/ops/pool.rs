@@ -9,7 +9,11 @@ use candle_core::Tensor;
 /// # Errors
 /// If x is not of four dimensions or smaller than the kernel.
 pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: Padding) -> Result<Tensor> {
-    if cpu::is_cpu(x) { cpu::max_pool2d(x, kernel, stride, padding) } else { cuda::max_pool2d(x, kernel, stride, padding) }
+    if cpu::is_cpu(x) {
+        cpu::max_pool2d(x, kernel, stride, padding)
+    } else {
+        cuda::max_pool2d(x, kernel, stride, padding)
+    }
 }
 
 /// Each pixel of x `[B, H, W, C]` twice in both directions: `[B, 2H, 2W, C]`.
@@ -17,5 +21,9 @@ pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: Padding) ->
 /// # Errors
 /// If x is not of four dimensions.
 pub fn upsample_nearest2x(x: &Tensor) -> Result<Tensor> {
-    if cpu::is_cpu(x) { cpu::upsample_nearest2x(x) } else { cuda::upsample_nearest2x(x) }
+    if cpu::is_cpu(x) {
+        cpu::upsample_nearest2x(x)
+    } else {
+        cuda::upsample_nearest2x(x)
+    }
 }

@@ -14,9 +14,15 @@ pub struct Normalisation {
 
 impl Normalisation {
     /// To 0..1 and no further (D-FINE).
-    pub const UNIT: Self = Self { mean: [0.0; 3], std: [255.0; 3] };
+    pub const UNIT: Self = Self {
+        mean: [0.0; 3],
+        std: [255.0; 3],
+    };
     /// ImageNet's, in 0..255 (SAM).
-    pub const IMAGENET: Self = Self { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] };
+    pub const IMAGENET: Self = Self {
+        mean: [123.675, 116.28, 103.53],
+        std: [58.395, 57.12, 57.375],
+    };
 }
 
 /// Resizes an interleaved picture `image` `[H, W, 1 or 3]` u8 to `size` (height, width) with antialiased bilinear
@@ -37,7 +43,9 @@ pub fn resize_normalise(
     check(image, size, padded, channels)?;
     match (cpu::is_cpu(image), dtype) {
         (true, DType::F32) => cpu::resize_normalise(image, size, padded, channels, normalisation),
-        (true, _) => candle_core::bail!("resize_normalise: on the CPU numbers are f32, not {dtype:?}"),
+        (true, _) => {
+            candle_core::bail!("resize_normalise: on the CPU numbers are f32, not {dtype:?}")
+        }
         (false, _) => cuda::resize_normalise(image, size, padded, channels, normalisation, dtype),
     }
 }
@@ -46,7 +54,12 @@ pub fn resize_normalise(
 ///
 /// # Errors
 /// As [`resize_normalise`], and on the CPU.
-pub fn resize_normalise_to(image: &Tensor, size: (usize, usize), normalisation: &Normalisation, out: &Tensor) -> Result<()> {
+pub fn resize_normalise_to(
+    image: &Tensor,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    out: &Tensor,
+) -> Result<()> {
     let (_, height, width, channels) = out.dims4()?;
     check(image, size, (height, width), channels)?;
     if cpu::is_cpu(image) {
@@ -55,19 +68,31 @@ pub fn resize_normalise_to(image: &Tensor, size: (usize, usize), normalisation: 
     cuda::resize_normalise_to(image, size, normalisation, out)
 }
 
-fn check(image: &Tensor, size: (usize, usize), padded: (usize, usize), channels: usize) -> Result<()> {
+fn check(
+    image: &Tensor,
+    size: (usize, usize),
+    padded: (usize, usize),
+    channels: usize,
+) -> Result<()> {
     let (h, w, c) = image.dims3()?;
     if !matches!(c, 1 | 3) || h == 0 || w == 0 {
         candle_core::bail!("resize_normalise: an image {:?}", image.shape());
     }
     if image.dtype() != DType::U8 {
-        candle_core::bail!("resize_normalise: an image of {:?}, not of bytes", image.dtype());
+        candle_core::bail!(
+            "resize_normalise: an image of {:?}, not of bytes",
+            image.dtype()
+        );
     }
     check_sizes(size, padded, channels)
 }
 
 /// Whether a model's input can be made of a picture brought to `size`.
-pub(super) fn check_sizes(size: (usize, usize), padded: (usize, usize), channels: usize) -> Result<()> {
+pub(super) fn check_sizes(
+    size: (usize, usize),
+    padded: (usize, usize),
+    channels: usize,
+) -> Result<()> {
     if !matches!(channels, 1 | 3) || size.0 == 0 || size.1 == 0 {
         candle_core::bail!("resize_normalise: to {size:?} with {channels} channels");
     }
@@ -104,14 +129,19 @@ impl Coefficients {
             let centre = (i as f64 + 0.5) * scale;
             let first = ((centre - support + 0.5) as i64).max(0) as usize;
             let end = ((centre + support + 0.5) as i64).min(from as i64) as usize;
-            let share = |x: usize| (1.0 - ((x as f64 - centre + 0.5) * (1.0 / support)).abs()).max(0.0);
+            let share =
+                |x: usize| (1.0 - ((x as f64 - centre + 0.5) * (1.0 / support)).abs()).max(0.0);
             let total: f64 = (first..end).map(share).sum();
             for (x, tap) in (first..end).zip(taps) {
                 *tap = (share(x) / total * f64::from(1 << Self::BITS) + 0.5) as i32;
             }
             spans.push((first, end - first));
         }
-        Self { spans, taps: all, most }
+        Self {
+            spans,
+            taps: all,
+            most,
+        }
     }
 
     /// The first input pixel of output pixel `i`, and the factors of that and the next ones.

@@ -33,21 +33,36 @@ pub fn convert(x: &Tensor, dtype: DType) -> Result<Tensor> {
 /// If there are none, or other sizes differ.
 pub fn concat_batches(parts: &[Tensor]) -> Result<Tensor> {
     let one = |x: &Tensor| contiguous(x)?.reshape((1, ()));
-    let (sizes, mut count) = (parts.first().map_or(&[][..], |x| x.dims().get(1..).unwrap_or(&[])), 0);
+    let (sizes, mut count) = (
+        parts
+            .first()
+            .map_or(&[][..], |x| x.dims().get(1..).unwrap_or(&[])),
+        0,
+    );
     for part in parts {
         match part.dims().split_first() {
             Some((first, rest)) if rest == sizes => count += first,
-            _ => candle_core::bail!("concat_batches: {:?} after {:?}", part.shape(), parts[0].shape()),
+            _ => candle_core::bail!(
+                "concat_batches: {:?} after {:?}",
+                part.shape(),
+                parts[0].shape()
+            ),
         }
     }
     let rows = parts.iter().map(one).collect::<Result<Vec<_>>>()?;
-    let shape: Vec<usize> = std::iter::once(count).chain(sizes.iter().copied()).collect();
+    let shape: Vec<usize> = std::iter::once(count)
+        .chain(sizes.iter().copied())
+        .collect();
     concat_channels(&rows.iter().collect::<Vec<_>>())?.reshape(shape)
 }
 
 /// The tensor itself where its last dimension is contiguous and its other dimensions are evenly spaced rows, else a contiguous copy.
 pub(super) fn even(x: &Tensor) -> Result<Tensor> {
-    if row_stride(x).is_some() { Ok(x.clone()) } else { contiguous(x) }
+    if row_stride(x).is_some() {
+        Ok(x.clone())
+    } else {
+        contiguous(x)
+    }
 }
 
 /// Numbers from one row to the next, a row being the last dimension; none where rows are not evenly spaced.
@@ -92,32 +107,54 @@ mod tests {
 
     #[test]
     fn batches_follow_each_other() {
-        let x = Tensor::arange(0f32, 24.0, &Device::Cpu).unwrap().reshape((4, 2, 3)).unwrap();
+        let x = Tensor::arange(0f32, 24.0, &Device::Cpu)
+            .unwrap()
+            .reshape((4, 2, 3))
+            .unwrap();
         let parts = [x.narrow(0, 2, 2).unwrap(), x.narrow(0, 0, 1).unwrap()];
         let expected = Tensor::cat(&parts, 0).unwrap().to_vec3::<f32>().unwrap();
-        assert_eq!(concat_batches(&parts).unwrap().to_vec3::<f32>().unwrap(), expected);
-        assert!(concat_batches(&[x.clone(), x.narrow(1, 0, 1).unwrap()]).is_err() && concat_batches(&[]).is_err());
+        assert_eq!(
+            concat_batches(&parts).unwrap().to_vec3::<f32>().unwrap(),
+            expected
+        );
+        assert!(
+            concat_batches(&[x.clone(), x.narrow(1, 0, 1).unwrap()]).is_err()
+                && concat_batches(&[]).is_err()
+        );
     }
 
     #[test]
     fn merged_dimensions_reach_the_same_numbers_in_the_same_order() {
-        let x = Tensor::arange(0u32, 240, &Device::Cpu).unwrap().reshape((4, 1, 5, 12)).unwrap();
+        let x = Tensor::arange(0u32, 240, &Device::Cpu)
+            .unwrap()
+            .reshape((4, 1, 5, 12))
+            .unwrap();
         let views = [
             (x.clone(), 1),
             (x.permute((3, 0, 1, 2)).unwrap(), 2),
             (x.transpose(0, 2).unwrap(), 3),
             (x.narrow(3, 4, 6).unwrap(), 2),
             (x.broadcast_as((4, 3, 5, 12)).unwrap(), 3),
-            (x.narrow(0, 1, 1).unwrap().broadcast_as((6, 1, 5, 12)).unwrap(), 2),
+            (
+                x.narrow(0, 1, 1)
+                    .unwrap()
+                    .broadcast_as((6, 1, 5, 12))
+                    .unwrap(),
+                2,
+            ),
         ];
         for (view, count) in views {
             let (storage, layout) = view.storage_and_layout();
-            let candle_core::Storage::Cpu(storage) = &*storage else { panic!("on the CPU") };
+            let candle_core::Storage::Cpu(storage) = &*storage else {
+                panic!("on the CPU")
+            };
             let numbers = storage.as_slice::<u32>().unwrap();
             let merged = merged(view.dims(), view.stride());
             assert_eq!(merged.len(), count, "{:?}", view.layout());
             let at = |i: usize| {
-                let step = |(rest, at): (usize, usize), &(size, stride): &(usize, usize)| (rest / size, at + rest % size * stride);
+                let step = |(rest, at): (usize, usize), &(size, stride): &(usize, usize)| {
+                    (rest / size, at + rest % size * stride)
+                };
                 numbers[layout.start_offset() + merged.iter().rev().fold((i, 0), step).1]
             };
             let found: Vec<u32> = (0..view.elem_count()).map(at).collect();

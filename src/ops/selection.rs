@@ -31,7 +31,9 @@ pub fn top_k_with_ties(x: &Tensor, k: usize, ties: Ties) -> Result<Tensor> {
     match ties {
         _ if cpu::is_cpu(x) => x.contiguous()?.apply_op1_no_bwd(&TopK { k, ties }),
         Ties::First => cuda::top_k(x, k),
-        Ties::Torch => candle_core::bail!("top-k: ties as PyTorch breaks them are there on the CPU only"),
+        Ties::Torch => {
+            candle_core::bail!("top-k: ties as PyTorch breaks them are there on the CPU only")
+        }
     }
 }
 
@@ -40,7 +42,11 @@ pub fn top_k_with_ties(x: &Tensor, k: usize, ties: Ties) -> Result<Tensor> {
 /// # Errors
 /// If the shapes do not fit.
 pub fn best_scores(x: &Tensor, valid: &Tensor, blank: &Tensor) -> Result<Tensor> {
-    if cpu::is_cpu(x) { blend(&x.max(D::Minus1)?, blank, valid) } else { cuda::best_scores(x, valid, blank) }
+    if cpu::is_cpu(x) {
+        blend(&x.max(D::Minus1)?, blank, valid)
+    } else {
+        cuda::best_scores(x, valid, blank)
+    }
 }
 
 /// Rows of x `[B, N, C]` chosen by `index` `[B, k]`, `blank` `[1, 1, C]` f32 where `valid` `[1, N]` is 0 and not 1, and the same rows of
@@ -48,25 +54,48 @@ pub fn best_scores(x: &Tensor, valid: &Tensor, blank: &Tensor) -> Result<Tensor>
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn gather_queries(x: &Tensor, index: &Tensor, valid: &Tensor, blank: &Tensor, anchors: &Tensor) -> Result<(Tensor, Tensor)> {
+pub fn gather_queries(
+    x: &Tensor,
+    index: &Tensor,
+    valid: &Tensor,
+    blank: &Tensor,
+    anchors: &Tensor,
+) -> Result<(Tensor, Tensor)> {
     if !cpu::is_cpu(x) {
         return cuda::gather_queries(x, index, valid, blank, anchors);
     }
     let (b, n, _) = x.dims3()?;
-    let valid = valid.broadcast_as((b, n))?.contiguous()?.gather(index, 1)?.unsqueeze(2)?;
+    let valid = valid
+        .broadcast_as((b, n))?
+        .contiguous()?
+        .gather(index, 1)?
+        .unsqueeze(2)?;
     let content = blend(&gather_rows(x, index)?, blank, &valid)?;
-    Ok((content, gather_rows(&anchors.broadcast_as((b, n, 4))?.contiguous()?, index)?))
+    Ok((
+        content,
+        gather_rows(&anchors.broadcast_as((b, n, 4))?.contiguous()?, index)?,
+    ))
 }
 
 /// `x` where `valid` is 1, `blank` where it is 0.
 fn blend(x: &Tensor, blank: &Tensor, valid: &Tensor) -> Result<Tensor> {
-    x.broadcast_mul(valid)? + valid.affine(-1.0, 1.0)?.broadcast_mul(blank)?.broadcast_as(x.shape())?
+    x.broadcast_mul(valid)?
+        + valid
+            .affine(-1.0, 1.0)?
+            .broadcast_mul(blank)?
+            .broadcast_as(x.shape())?
 }
 
 /// Rows of x `[B, N, C]` chosen by `index` `[B, k]`: `[B, k, C]`.
 fn gather_rows(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     let (b, k) = index.dims2()?;
-    x.gather(&index.unsqueeze(2)?.broadcast_as((b, k, x.dim(2)?))?.contiguous()?, 1)
+    x.gather(
+        &index
+            .unsqueeze(2)?
+            .broadcast_as((b, k, x.dim(2)?))?
+            .contiguous()?,
+        1,
+    )
 }
 
 struct TopK {
@@ -80,9 +109,12 @@ impl CustomOp1 for TopK {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let CpuStorage::F32(values) = storage else { candle_core::bail!("top-k takes f32") };
+        let CpuStorage::F32(values) = storage else {
+            candle_core::bail!("top-k takes f32")
+        };
         let mut dims = layout.dims().to_vec();
-        let (Some((start, end)), Some(last)) = (layout.contiguous_offsets(), dims.last_mut()) else {
+        let (Some((start, end)), Some(last)) = (layout.contiguous_offsets(), dims.last_mut())
+        else {
             candle_core::bail!("top-k takes contiguous rows")
         };
         let n = std::mem::replace(last, self.k);
@@ -92,7 +124,8 @@ impl CustomOp1 for TopK {
         let mut chosen = Vec::with_capacity(dims.iter().product());
         let mut order = Vec::with_capacity(n);
         for row in values[start..end].chunks_exact(n) {
-            let better = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
+            let better =
+                |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
             order.clear();
             match self.ties {
                 Ties::First => order.extend(0..n as u32),
@@ -116,7 +149,11 @@ mod tests {
 
     #[test]
     fn top_k_breaks_ties_by_position() {
-        let x = Tensor::new(&[[1f32, 3.0, 3.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0, -1.0]], &Device::Cpu).unwrap();
+        let x = Tensor::new(
+            &[[1f32, 3.0, 3.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0, -1.0]],
+            &Device::Cpu,
+        )
+        .unwrap();
         let top = top_k(&x, 3).unwrap().to_vec2::<u32>().unwrap();
         assert_eq!(top, [[1, 2, 4], [0, 1, 2]]);
         assert!(top_k(&x, 6).is_err());

@@ -59,7 +59,13 @@ fn median_to_front(all: &mut [u32], first: usize, last: usize, before: &impl Fn(
 }
 
 /// Numbers before the pivot's to the left, the others to the right; where the right begins. The pivot, being a median, ends both walks.
-fn partition(all: &mut [u32], first: usize, last: usize, pivot: usize, before: &impl Fn(u32, u32) -> bool) -> usize {
+fn partition(
+    all: &mut [u32],
+    first: usize,
+    last: usize,
+    pivot: usize,
+    before: &impl Fn(u32, u32) -> bool,
+) -> usize {
     let (mut low, mut high) = (first, last);
     loop {
         while before(all[low], all[pivot]) {
@@ -79,7 +85,11 @@ fn partition(all: &mut [u32], first: usize, last: usize, pivot: usize, before: &
 
 fn insertion_sort(all: &mut [u32], before: &impl Fn(u32, u32) -> bool) {
     for i in 1..all.len() {
-        let place = (0..i).rev().take_while(|&j| before(all[i], all[j])).last().unwrap_or(i);
+        let place = (0..i)
+            .rev()
+            .take_while(|&j| before(all[i], all[j]))
+            .last()
+            .unwrap_or(i);
         all[place..=i].rotate_right(1);
     }
 }
@@ -104,7 +114,11 @@ fn adjust(heap: &mut [u32], mut hole: usize, value: u32, before: &impl Fn(u32, u
     let (top, len) = (hole, heap.len());
     while 2 * hole + 2 < len {
         let (left, right) = (2 * hole + 1, 2 * hole + 2);
-        let child = if before(heap[right], heap[left]) { left } else { right };
+        let child = if before(heap[right], heap[left]) {
+            left
+        } else {
+            right
+        };
         heap[hole] = heap[child];
         hole = child;
     }
@@ -127,25 +141,37 @@ mod tests {
     fn hash(mut positions: Vec<u32>) -> u64 {
         positions.sort_unstable();
         let bytes = positions.iter().flat_map(|p| p.to_le_bytes());
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     /// Expected values: `tests/fixtures/torch_ties.py`.
     #[test]
     fn ties_are_broken_as_torch_breaks_them() {
         for &(n, k, levels, expected) in EXPECTED {
-            let row: Vec<f32> = (0..n as u64).map(|i| (i.wrapping_mul(2_654_435_761) % 4_294_967_296 / 65_536 % levels) as f32).collect();
-            assert_eq!(hash(chosen(&row, k)), expected, "{k} of {n} with {levels} levels");
+            let row: Vec<f32> = (0..n as u64)
+                .map(|i| (i.wrapping_mul(2_654_435_761) % 4_294_967_296 / 65_536 % levels) as f32)
+                .collect();
+            assert_eq!(
+                hash(chosen(&row, k)),
+                expected,
+                "{k} of {n} with {levels} levels"
+            );
         }
     }
 
     #[test]
     fn without_ties_it_is_the_largest() {
-        let row: Vec<f32> = (0..1000u32).map(|i| (i.wrapping_mul(7919) % 1000) as f32).collect();
+        let row: Vec<f32> = (0..1000u32)
+            .map(|i| (i.wrapping_mul(7919) % 1000) as f32)
+            .collect();
         for k in [0, 1, 3, 15, 300, 999, 1000] {
             let mut positions = chosen(&row, k);
             positions.sort_unstable();
-            let expected: Vec<u32> = (0..1000).filter(|&i| row[i as usize] >= (1000 - k) as f32).collect();
+            let expected: Vec<u32> = (0..1000)
+                .filter(|&i| row[i as usize] >= (1000 - k) as f32)
+                .collect();
             assert_eq!(positions, expected);
         }
     }

@@ -47,7 +47,11 @@ pub(super) struct Look {
 impl Look {
     pub(super) fn draw(rng: &mut Rng, depth: f32) -> Self {
         let contact = [0, 1].map(|_| {
-            let share = if rng.chance(0.13) { rng.range(0.05, 0.4) } else { 0.0 };
+            let share = if rng.chance(0.13) {
+                rng.range(0.05, 0.4)
+            } else {
+                0.0
+            };
             (share, Sway::new(rng, 0.15, 0.12))
         });
         let mut sliders = [0; 8].map(|_| rng.range(-3.0, 3.0));
@@ -61,28 +65,52 @@ impl Look {
             range: rng.range(42.0, 72.0),
             gamma: rng.range(0.85, 1.35),
             gain: Sway::new(rng, 3.0, 0.15),
-            gain_step: (if rng.chance(0.2) { rng.range(-6.0, 6.0) } else { 0.0 }, rng.range(0.2, 0.8)),
+            gain_step: (
+                if rng.chance(0.2) {
+                    rng.range(-6.0, 6.0)
+                } else {
+                    0.0
+                },
+                rng.range(0.2, 0.8),
+            ),
             compensation,
             most_compensation: rng.range(25.0, 60.0),
             sliders,
             noise: rng.range(-90.0, -58.0),
             smoothing: rng.range(0.0, 3.0),
             shading: (rng.range(0.0, 4.0), rng.range(0.7, 3.0), rng.unit()),
-            sharpening: if rng.chance(0.6) { rng.range(0.0, 0.9) } else { 0.0 },
+            sharpening: if rng.chance(0.6) {
+                rng.range(0.0, 0.9)
+            } else {
+                0.0
+            },
             pulse: rng.range(0.4, 0.85),
             f_number: rng.range(1.2, 2.6),
             focus: depth * rng.range(0.25, 0.6),
             divergence: rng.range(0.006, 0.02),
-            ring: (rng.range(1.0, 6.0), rng.range(0.5, 1.5), rng.range(0.35, 0.9)),
+            ring: (
+                rng.range(1.0, 6.0),
+                rng.range(0.5, 1.5),
+                rng.range(0.35, 0.9),
+            ),
             contact,
-            dropouts: if rng.chance(0.3) { rng.range(0.01, 0.06) } else { 0.0 },
-            background: if rng.chance(0.2) { 4 + rng.below(20) as u8 } else { 0 },
+            dropouts: if rng.chance(0.3) {
+                rng.range(0.01, 0.06)
+            } else {
+                0.0
+            },
+            background: if rng.chance(0.2) {
+                4 + rng.below(20) as u8
+            } else {
+                0
+            },
         }
     }
 
     /// Decibels that the machine adds at one time; `part` is the time as a share of the sequence.
     pub(super) fn gain(&self, seconds: f32, part: f32) -> f32 {
-        self.gain.at(seconds) + self.gain_step.0 * smoothstep(self.gain_step.1, self.gain_step.1 + 0.02, part)
+        self.gain.at(seconds)
+            + self.gain_step.0 * smoothstep(self.gain_step.1, self.gain_step.1 + 0.02, part)
     }
 
     /// Loss on each line before tissue begins: lost contact and dropouts, decibels.
@@ -92,13 +120,22 @@ impl Look {
         let (from, width, loss) = (rng.unit(), rng.range(0.05, 0.6), rng.range(15.0, 60.0));
         let edge = |(share, sway): &(f32, Sway), t: f32| {
             let border = share + sway.at(seconds) * share * 2.0;
-            if *share > 0.0 { 50.0 * (1.0 - smoothstep(border - 0.12, border + 0.05, t)) } else { 0.0 }
+            if *share > 0.0 {
+                50.0 * (1.0 - smoothstep(border - 0.12, border + 0.05, t))
+            } else {
+                0.0
+            }
         };
         (0..lines)
             .map(|l| {
                 let t = l as f32 / (lines - 1) as f32;
-                let dropped = if hit && t >= from && t < from + width { loss } else { 0.0 };
-                let shade = self.shading.0 * (1.0 + sin_turns(t * self.shading.1 + self.shading.2 + 0.02 * seconds));
+                let dropped = if hit && t >= from && t < from + width {
+                    loss
+                } else {
+                    0.0
+                };
+                let shade = self.shading.0
+                    * (1.0 + sin_turns(t * self.shading.1 + self.shading.2 + 0.02 * seconds));
                 dropped + shade + edge(&self.contact[0], t) + edge(&self.contact[1], 1.0 - t)
             })
             .collect()
@@ -120,15 +157,25 @@ pub(super) struct Beam {
 
 impl Beam {
     /// `attenuation` is the tissue's mean in decibels a centimetre and megahertz, one way; `density` in scatterers a square millimetre.
-    pub(super) fn new(look: &Look, probe: &Probe, view: &View, attenuation: f32, density: f32) -> Self {
+    pub(super) fn new(
+        look: &Look,
+        probe: &Probe,
+        view: &View,
+        attenuation: f32,
+        density: f32,
+    ) -> Self {
         let wavelength = 1.54 / probe.frequency;
         let axial = gaussian(wavelength * look.pulse / view.step, 0.0);
         let axial_power: f32 = axial.iter().map(|k| k * k).sum();
-        let (mut lateral, mut speckle, mut curve, mut ring) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut lateral, mut speckle, mut curve, mut ring) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for s in 0..view.samples {
             let z = s as f32 * view.step;
             let pitch = view.pitch(z);
-            let (narrow, spread) = (wavelength * look.f_number * 0.7, (z - look.focus) * look.divergence);
+            let (narrow, spread) = (
+                wavelength * look.f_number * 0.7,
+                (z - look.focus) * look.divergence,
+            );
             let kernel = gaussian((narrow * narrow + spread * spread).sqrt() / pitch, 0.02);
             let power: f32 = kernel.iter().map(|k| k * k).sum();
             speckle.push(1.0 / (power * axial_power * density * pitch * view.step * 0.45).sqrt());
@@ -142,11 +189,24 @@ impl Beam {
             let (height, length, spacing) = look.ring;
             ring.push(height * libm::expf(-z / length) * (0.6 + 0.4 * sin_turns(z / spacing)));
         }
-        Self { lines: view.lines, samples: view.samples, axial, lateral, speckle, curve, ring }
+        Self {
+            lines: view.lines,
+            samples: view.samples,
+            axial,
+            lateral,
+            speckle,
+            curve,
+            ring,
+        }
     }
 
     /// Applies the point spread to rows `rows` of a field (others stay 0 in the result).
-    pub(super) fn spread(&self, field: &[f32], rows: std::ops::Range<usize>, noise: Option<(f32, u64)>) -> Vec<f32> {
+    pub(super) fn spread(
+        &self,
+        field: &[f32],
+        rows: std::ops::Range<usize>,
+        noise: Option<(f32, u64)>,
+    ) -> Vec<f32> {
         let n = self.lines;
         let reach = self.axial.len() / 2;
         let wide = rows.start.saturating_sub(reach)..(rows.end + reach).min(self.samples);
@@ -158,24 +218,36 @@ impl Beam {
             padded[half..half + n].copy_from_slice(&field[s * n..(s + 1) * n]);
             let row = &mut across[s * n..(s + 1) * n];
             for (k, &weight) in kernel.iter().enumerate() {
-                row.iter_mut().zip(&padded[k..]).for_each(|(out, v)| *out += weight * v);
+                row.iter_mut()
+                    .zip(&padded[k..])
+                    .for_each(|(out, v)| *out += weight * v);
             }
             if let Some((level, seed)) = noise {
                 let row_seed = mix(seed ^ s as u64);
                 for (l, out) in row.iter_mut().enumerate() {
                     let h = mix(row_seed ^ l as u64);
-                    let sum = (h & 0xffff) + ((h >> 16) & 0xffff) + ((h >> 32) & 0xffff) + (h >> 48);
+                    let sum =
+                        (h & 0xffff) + ((h >> 16) & 0xffff) + ((h >> 32) & 0xffff) + (h >> 48);
                     *out += level * (sum as f32 * (1.0 / 65536.0) - 2.0);
                 }
             }
         }
         let mut out = vec![0.0f32; n * self.samples];
         for s in wide.clone() {
-            let (first, last) = (s.saturating_sub(reach).max(wide.start), (s + reach + 1).min(wide.end));
+            let (first, last) = (
+                s.saturating_sub(reach).max(wide.start),
+                (s + reach + 1).min(wide.end),
+            );
             for from in first..last {
                 let weight = self.axial[from + reach - s];
-                let (target, source) = (&mut out[s * n..(s + 1) * n], &across[from * n..(from + 1) * n]);
-                target.iter_mut().zip(source).for_each(|(out, v)| *out += weight * v);
+                let (target, source) = (
+                    &mut out[s * n..(s + 1) * n],
+                    &across[from * n..(from + 1) * n],
+                );
+                target
+                    .iter_mut()
+                    .zip(source)
+                    .for_each(|(out, v)| *out += weight * v);
             }
         }
         out
@@ -198,9 +270,15 @@ impl Beam {
             passes -= 1.0;
         }
         let mut grey = vec![0.0; power.len()];
-        for (s, (out, row)) in grey.chunks_exact_mut(self.lines).zip(power.chunks_exact(self.lines)).enumerate() {
+        for (s, (out, row)) in grey
+            .chunks_exact_mut(self.lines)
+            .zip(power.chunks_exact(self.lines))
+            .enumerate()
+        {
             let added = self.curve[s] + gain;
-            out.iter_mut().zip(row).for_each(|(g, &p)| *g = look.level(p, added));
+            out.iter_mut()
+                .zip(row)
+                .for_each(|(g, &p)| *g = look.level(p, added));
         }
         if look.sharpening > 0.0 {
             grey = self.sharpen(&grey, look.sharpening);
@@ -228,7 +306,8 @@ impl Beam {
         let n = self.lines;
         let mut out = grey.to_vec();
         for i in 3 * n..grey.len() - 3 * n {
-            let around = (grey[i - 3 * n] + grey[i - 2 * n] + grey[i + 2 * n] + grey[i + 3 * n]) * 0.25;
+            let around =
+                (grey[i - 3 * n] + grey[i - 2 * n] + grey[i + 2 * n] + grey[i + 3 * n]) * 0.25;
             out[i] = grey[i] + amount * (grey[i] - around);
         }
         out
@@ -246,7 +325,11 @@ impl Look {
         let g = level.clamp(0.0, 1.0);
         // A power between two neighbouring whole exponents, by interpolation: no pow in the hot path.
         let bent = if self.gamma < 1.0 { g.sqrt() } else { g * g };
-        let share = if self.gamma < 1.0 { (1.0 - self.gamma) * 2.0 } else { self.gamma - 1.0 };
+        let share = if self.gamma < 1.0 {
+            (1.0 - self.gamma) * 2.0
+        } else {
+            self.gamma - 1.0
+        };
         g + (bent - g) * share
     }
 }
@@ -256,7 +339,9 @@ fn gaussian(sigma: f32, skirt: f32) -> Vec<f32> {
     let sigma = sigma.clamp(0.5, 9.0);
     let half = (sigma * if skirt > 0.0 { 4.0 } else { 2.8 }) as i32 + 1;
     let bell = |i: i32, sigma: f32| libm::expf(-0.5 * (i as f32 / sigma) * (i as f32 / sigma));
-    let mut kernel: Vec<f32> = (-half..=half).map(|i| bell(i, sigma) + skirt * bell(i, sigma * 3.0)).collect();
+    let mut kernel: Vec<f32> = (-half..=half)
+        .map(|i| bell(i, sigma) + skirt * bell(i, sigma * 3.0))
+        .collect();
     let sum: f32 = kernel.iter().sum();
     kernel.iter_mut().for_each(|k| *k /= sum);
     kernel

@@ -55,16 +55,40 @@ impl Bone {
         let half = view.half_width(view.depth * 0.4);
         let (profile, reach, tilt) = if kind < 0.5 {
             let (steep, gentle) = (rng.range(1.0, 7.0), rng.range(0.3, 2.0));
-            let (left, right) = if rng.chance(0.5) { (steep, gentle) } else { (gentle, steep) };
+            let (left, right) = if rng.chance(0.5) {
+                (steep, gentle)
+            } else {
+                (gentle, steep)
+            };
             let reach = (rng.range(10.0, 45.0) * scale, rng.range(10.0, 45.0) * scale);
-            (Profile::Ridge { radius: rng.range(2.0, 8.0) * scale, left, right }, reach, rng.range(-0.15, 0.15))
+            (
+                Profile::Ridge {
+                    radius: rng.range(2.0, 8.0) * scale,
+                    left,
+                    right,
+                },
+                reach,
+                rng.range(-0.15, 0.15),
+            )
         } else if kind < 0.75 {
             let slopes = (rng.range(-0.05, 0.25), rng.range(-0.05, 0.25));
             let reach = (half * rng.range(0.4, 2.2), half * rng.range(0.4, 2.2));
-            (Profile::Ridge { radius: rng.range(5.0, 20.0) * scale, left: slopes.0, right: slopes.1 }, reach, rng.range(-0.25, 0.25))
+            (
+                Profile::Ridge {
+                    radius: rng.range(5.0, 20.0) * scale,
+                    left: slopes.0,
+                    right: slopes.1,
+                },
+                reach,
+                rng.range(-0.25, 0.25),
+            )
         } else {
             let radius = rng.range(4.0, 15.0) * scale;
-            (Profile::Round { radius }, (0.97 * radius, 0.97 * radius), 0.0)
+            (
+                Profile::Round { radius },
+                (0.97 * radius, 0.97 * radius),
+                0.0,
+            )
         };
         let z = view.depth * rng.range(0.16, 0.55);
         Self {
@@ -97,32 +121,58 @@ impl Bone {
         let (s, c) = libm::sincosf(self.tilt + self.drift[2].at(seconds));
         let flare = 1.0 + self.flare.at(seconds);
         let profile = match self.profile {
-            Profile::Ridge { radius, left, right } => Profile::Ridge { radius, left: left * flare, right: right / flare },
+            Profile::Ridge {
+                radius,
+                left,
+                right,
+            } => Profile::Ridge {
+                radius,
+                left: left * flare,
+                right: right / flare,
+            },
             round => round,
         };
         let x = self.apex.0 + self.drift[0].at(seconds) + excursion - plane.x;
         let z = (self.apex.1 + self.drift[1].at(seconds)).max(2.0) / plane.stretch;
-        BonePose { profile, apex: (x, z), reach: self.reach, turn: (c, s), along: plane.elevation }
+        BonePose {
+            profile,
+            apex: (x, z),
+            reach: self.reach,
+            turn: (c, s),
+            along: plane.elevation,
+        }
     }
 
     /// Writes the cortex into `own`, shadow into `maps`; returns for each line the first sample in bone and the strength of
     /// its reverberation.
-    pub(super) fn paint(&self, pose: &BonePose, view: &View, noise: &Noise, maps: &mut Maps, own: &mut [f32]) -> Vec<Option<(usize, f32)>> {
+    pub(super) fn paint(
+        &self,
+        pose: &BonePose,
+        view: &View,
+        noise: &Noise,
+        maps: &mut Maps,
+        own: &mut [f32],
+    ) -> Vec<Option<(usize, f32)>> {
         let w = self.thickness;
         let (mut struck, mut lost) = (vec![None; view.lines], vec![0.0f32; view.lines]);
         for s in 0..view.samples {
             for l in 0..view.lines {
                 let i = s * view.lines + l;
                 let shadowed = struck[l].is_some();
-                let Some(surface) = pose.surface(view.x[i], view.z[i], self.roughness, noise).filter(|p| p.distance > -2.0 * w) else {
+                let Some(surface) = pose
+                    .surface(view.x[i], view.z[i], self.roughness, noise)
+                    .filter(|p| p.distance > -2.0 * w)
+                else {
                     continue;
                 };
                 let d = surface.distance;
                 let (bx, bz) = view.direction[l];
                 let facing = (surface.normal.0 * bx + surface.normal.1 * bz).max(0.0);
                 let specular = (1..self.focus).fold(facing, |p, _| p * facing);
-                let gaps = (0.6 + 0.65 * noise.at(surface.u * 0.35, pose.along * 0.2, 3.5)).max(0.08);
-                let strength = (self.diffuse + (1.0 - self.diffuse) * specular) * gaps * surface.end;
+                let gaps =
+                    (0.6 + 0.65 * noise.at(surface.u * 0.35, pose.along * 0.2, 3.5)).max(0.08);
+                let strength =
+                    (self.diffuse + (1.0 - self.diffuse) * specular) * gaps * surface.end;
                 let depth = if d < 0.0 { d / (0.5 * w) } else { d / w };
                 if d < 5.0 * w {
                     own[i] = own[i].max(self.brightness * strength * libm::expf(-depth * depth));
@@ -134,7 +184,8 @@ impl Bone {
                         struck[l] = Some((s, self.reverberation * strength));
                     }
                     // Scattered within bone and between its surface and the pulse: the shadow's own loss does not apply.
-                    maps.echo[i] += self.haze.0 * strength * libm::expf(-d / self.haze.1) * amplitude(lost[l]);
+                    maps.echo[i] +=
+                        self.haze.0 * strength * libm::expf(-d / self.haze.1) * amplitude(lost[l]);
                 }
                 if d > 1.3 * w && d < 1.3 * w + 4.0 {
                     let step = SHADOW_DB_PER_MM * view.step * surface.end;
@@ -163,15 +214,25 @@ impl BonePose {
         let (dx, dz) = (x - self.apex.0, z - self.apex.1);
         let (c, s) = self.turn;
         let (u, v) = (c * dx + s * dz, c * dz - s * dx);
-        let end = smoothstep(-self.reach.0, -0.85 * self.reach.0, u) * smoothstep(-self.reach.1, -0.85 * self.reach.1, -u);
+        let end = smoothstep(-self.reach.0, -0.85 * self.reach.0, u)
+            * smoothstep(-self.reach.1, -0.85 * self.reach.1, -u);
         if end <= 0.0 {
             return None;
         }
         let (height, slope) = self.profile.at(u);
-        let rough = if roughness > 0.0 { roughness * noise.at(u * 0.4 + 7.0, self.along * 0.15, 1.5) } else { 0.0 };
+        let rough = if roughness > 0.0 {
+            roughness * noise.at(u * 0.4 + 7.0, self.along * 0.15, 1.5)
+        } else {
+            0.0
+        };
         let length = (1.0 + slope * slope).sqrt();
         let (nu, nv) = (-slope / length, 1.0 / length);
-        Some(Surface { distance: (v - height - rough) / length, normal: (c * nu - s * nv, s * nu + c * nv), u, end })
+        Some(Surface {
+            distance: (v - height - rough) / length,
+            normal: (c * nu - s * nv, s * nu + c * nv),
+            u,
+            end,
+        })
     }
 
     /// Points along the cortex, evenly over its reach.
@@ -191,7 +252,11 @@ impl Profile {
     /// Depth under the apex and slope at `u`.
     fn at(&self, u: f32) -> (f32, f32) {
         match *self {
-            Self::Ridge { radius, left, right } => {
+            Self::Ridge {
+                radius,
+                left,
+                right,
+            } => {
                 let slope = if u < 0.0 { left } else { right };
                 let root = (u * u + radius * radius).sqrt();
                 (slope * (root - radius), slope * u / root)

@@ -43,7 +43,9 @@ pub enum DicomWriteError {
         source: std::io::Error,
     },
     /// Other frames than those of the sequence were given.
-    #[error("phantom DICOM {path}: {given} bytes of pixels were given, the sequence has {expected}; give each frame once")]
+    #[error(
+        "phantom DICOM {path}: {given} bytes of pixels were given, the sequence has {expected}; give each frame once"
+    )]
     Frames {
         /// The file asked for.
         path: PathBuf,
@@ -72,7 +74,10 @@ pub enum DicomWriteError {
 pub fn write(phantom: &Phantom, path: &Path) -> Result<(), DicomWriteError> {
     let mut cine = Cine::new(phantom, path)?;
     phantom.frames().for_each(|frame| cine.push(&frame.image));
-    let file = File::create(path).map_err(|source| DicomWriteError::Create { path: path.to_owned(), source })?;
+    let file = File::create(path).map_err(|source| DicomWriteError::Create {
+        path: path.to_owned(),
+        source,
+    })?;
     cine.finish(file)
 }
 
@@ -93,11 +98,22 @@ impl<'a> Cine<'a> {
     pub fn new(phantom: &'a Phantom, path: &Path) -> Result<Self, DicomWriteError> {
         let options = phantom.options();
         let bytes_per_frame = options.size.pixels();
-        let total = bytes_per_frame.checked_mul(u64::from(options.frames)).filter(|&n| n < u64::from(u32::MAX) - 1);
+        let total = bytes_per_frame
+            .checked_mul(u64::from(options.frames))
+            .filter(|&n| n < u64::from(u32::MAX) - 1);
         let Some(expected) = total else {
-            return Err(DicomWriteError::TooLarge { path: path.to_owned(), frames: options.frames, bytes_per_frame });
+            return Err(DicomWriteError::TooLarge {
+                path: path.to_owned(),
+                frames: options.frames,
+                bytes_per_frame,
+            });
         };
-        Ok(Self { phantom, path: path.to_owned(), pixels: Vec::with_capacity(expected as usize + 1), expected })
+        Ok(Self {
+            phantom,
+            path: path.to_owned(),
+            pixels: Vec::with_capacity(expected as usize + 1),
+            expected,
+        })
     }
 
     /// Adds the next frame.
@@ -112,7 +128,11 @@ impl<'a> Cine<'a> {
     pub fn finish(mut self, to: impl Write) -> Result<(), DicomWriteError> {
         let (path, given) = (self.path, self.pixels.len() as u64);
         if given != self.expected {
-            return Err(DicomWriteError::Frames { path, given, expected: self.expected });
+            return Err(DicomWriteError::Frames {
+                path,
+                given,
+                expected: self.expected,
+            });
         }
         if given % 2 == 1 {
             self.pixels.push(0);
@@ -120,14 +140,24 @@ impl<'a> Cine<'a> {
         let mut object = InMemDicomObject::new_empty();
         put_identity(&mut object, self.phantom);
         put_image(&mut object, self.phantom);
-        object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(self.pixels)));
+        object.put(DataElement::new(
+            tags::PIXEL_DATA,
+            VR::OB,
+            PrimitiveValue::from(self.pixels),
+        ));
         let meta = FileMetaTableBuilder::new()
             .media_storage_sop_class_uid(uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE)
             .media_storage_sop_instance_uid(uid(self.phantom, 3))
             .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
         match object.with_meta(meta) {
-            Ok(file) => file.write_all(to).map_err(|e| DicomWriteError::Write { path, source: Box::new(e) }),
-            Err(e) => Err(DicomWriteError::Meta { path, source: Box::new(e) }),
+            Ok(file) => file.write_all(to).map_err(|e| DicomWriteError::Write {
+                path,
+                source: Box::new(e),
+            }),
+            Err(e) => Err(DicomWriteError::Meta {
+                path,
+                source: Box::new(e),
+            }),
         }
     }
 }
@@ -138,8 +168,18 @@ fn uid(phantom: &Phantom, kind: u64) -> String {
     let classes = o.targets.classes().map(|c| 1u64 << c as u8).sum::<u64>();
     let size = u64::from(o.size.width) << 32 | u64::from(o.size.height);
     let hash = |salt: u64| {
-        let parts = [salt, kind, o.seed, u64::from(o.frames), size, classes, o.frame_rate.to_bits()];
-        parts.into_iter().fold(0x756c_7472_616d_6f74, |h, part| mix(h ^ part))
+        let parts = [
+            salt,
+            kind,
+            o.seed,
+            u64::from(o.frames),
+            size,
+            classes,
+            o.frame_rate.to_bits(),
+        ];
+        parts
+            .into_iter()
+            .fold(0x756c_7472_616d_6f74, |h, part| mix(h ^ part))
     };
     let number = (u128::from(hash(1)) << 64 | u128::from(hash(2))) >> 2;
     format!("2.25.{}", number.max(1))
@@ -161,7 +201,11 @@ fn put_identity(object: &mut InMemDicomObject, phantom: &Phantom) {
     let values = [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 100"),
         (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY"),
-        (tags::SOP_CLASS_UID, VR::UI, uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE),
+        (
+            tags::SOP_CLASS_UID,
+            VR::UI,
+            uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE,
+        ),
         (tags::SOP_INSTANCE_UID, VR::UI, &uid(phantom, 3)),
         (tags::STUDY_DATE, VR::DA, "20000101"),
         (tags::SERIES_DATE, VR::DA, "20000101"),
@@ -173,14 +217,22 @@ fn put_identity(object: &mut InMemDicomObject, phantom: &Phantom) {
         (tags::MODALITY, VR::CS, "US"),
         (tags::MANUFACTURER, VR::LO, "ultramotion"),
         (tags::REFERRING_PHYSICIAN_NAME, VR::PN, ""),
-        (tags::STUDY_DESCRIPTION, VR::LO, "Synthetic ultrasound, no patient"),
+        (
+            tags::STUDY_DESCRIPTION,
+            VR::LO,
+            "Synthetic ultrasound, no patient",
+        ),
         (tags::SERIES_DESCRIPTION, VR::LO, &description),
         (tags::MANUFACTURER_MODEL_NAME, VR::LO, "phantom"),
         (tags::PATIENT_NAME, VR::PN, "SYNTHETIC^PHANTOM"),
         (tags::PATIENT_ID, VR::LO, &id),
         (tags::PATIENT_BIRTH_DATE, VR::DA, ""),
         (tags::PATIENT_SEX, VR::CS, ""),
-        (tags::PATIENT_COMMENTS, VR::LT, "Computed images. No person was examined."),
+        (
+            tags::PATIENT_COMMENTS,
+            VR::LT,
+            "Computed images. No person was examined.",
+        ),
         (tags::DEVICE_SERIAL_NUMBER, VR::LO, "0"),
         (tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION")),
         (tags::STUDY_INSTANCE_UID, VR::UI, &uid(phantom, 1)),
@@ -202,9 +254,23 @@ fn put_image(object: &mut InMemDicomObject, phantom: &Phantom) {
     let options = phantom.options();
     let frame_time = format!("{:.6}", 1000.0 / options.frame_rate);
     text(object, tags::FRAME_TIME, VR::DS, &frame_time);
-    text(object, tags::NUMBER_OF_FRAMES, VR::IS, &options.frames.to_string());
-    object.put(DataElement::new(tags::FRAME_INCREMENT_POINTER, VR::AT, PrimitiveValue::Tags([tags::FRAME_TIME].as_slice().into())));
-    text(object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+    text(
+        object,
+        tags::NUMBER_OF_FRAMES,
+        VR::IS,
+        &options.frames.to_string(),
+    );
+    object.put(DataElement::new(
+        tags::FRAME_INCREMENT_POINTER,
+        VR::AT,
+        PrimitiveValue::Tags([tags::FRAME_TIME].as_slice().into()),
+    ));
+    text(
+        object,
+        tags::PHOTOMETRIC_INTERPRETATION,
+        VR::CS,
+        "MONOCHROME2",
+    );
     text(object, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
     text(object, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
     whole(object, tags::SAMPLES_PER_PIXEL, 1);
@@ -217,9 +283,17 @@ fn put_image(object: &mut InMemDicomObject, phantom: &Phantom) {
     whole(object, tags::PIXEL_REPRESENTATION, 0);
     let first = phantom.physical(0);
     let steady = first == phantom.physical(options.frames.saturating_sub(1));
-    let regions: Vec<InMemDicomObject> = first.ultrasound_regions.iter().map(|r| region(r, steady)).collect();
+    let regions: Vec<InMemDicomObject> = first
+        .ultrasound_regions
+        .iter()
+        .map(|r| region(r, steady))
+        .collect();
     if !regions.is_empty() {
-        object.put(DataElement::new(tags::SEQUENCE_OF_ULTRASOUND_REGIONS, VR::SQ, DataSetSequence::from(regions)));
+        object.put(DataElement::new(
+            tags::SEQUENCE_OF_ULTRASOUND_REGIONS,
+            VR::SQ,
+            DataSetSequence::from(regions),
+        ));
     }
 }
 
@@ -233,14 +307,33 @@ fn region(region: &UltrasoundRegion, steady: bool) -> InMemDicomObject {
     // Here the standard counts the last pixel in.
     item.put(long(tags::REGION_LOCATION_MAX_X1, b.x1 - 1.0));
     item.put(long(tags::REGION_LOCATION_MAX_Y1, b.y1 - 1.0));
-    item.put(DataElement::new(tags::REGION_FLAGS, VR::UL, PrimitiveValue::from(0u32)));
-    whole(&mut item, tags::REGION_SPATIAL_FORMAT, region.spatial_format);
+    item.put(DataElement::new(
+        tags::REGION_FLAGS,
+        VR::UL,
+        PrimitiveValue::from(0u32),
+    ));
+    whole(
+        &mut item,
+        tags::REGION_SPATIAL_FORMAT,
+        region.spatial_format,
+    );
     whole(&mut item, tags::REGION_DATA_TYPE, region.data_type);
     let units = region.physical_units.filter(|_| steady).unwrap_or([0, 0]);
-    let delta = region.physical_delta.filter(|_| steady).unwrap_or([1.0, 1.0]);
+    let delta = region
+        .physical_delta
+        .filter(|_| steady)
+        .unwrap_or([1.0, 1.0]);
     whole(&mut item, tags::PHYSICAL_UNITS_X_DIRECTION, units[0]);
     whole(&mut item, tags::PHYSICAL_UNITS_Y_DIRECTION, units[1]);
-    item.put(DataElement::new(tags::PHYSICAL_DELTA_X, VR::FD, dicom_value!(F64, [delta[0]])));
-    item.put(DataElement::new(tags::PHYSICAL_DELTA_Y, VR::FD, dicom_value!(F64, [delta[1]])));
+    item.put(DataElement::new(
+        tags::PHYSICAL_DELTA_X,
+        VR::FD,
+        dicom_value!(F64, [delta[0]]),
+    ));
+    item.put(DataElement::new(
+        tags::PHYSICAL_DELTA_Y,
+        VR::FD,
+        dicom_value!(F64, [delta[1]]),
+    ));
     item
 }

@@ -22,12 +22,20 @@ pub(super) struct Furniture {
 impl Furniture {
     pub(super) fn draw(rng: &mut Rng, layout: Layout, depth: f32) -> Self {
         let share = if layout.bleed { 0.15 } else { 0.5 };
-        let rulers = [0; 3].map(|_| rng.chance(share).then(|| (rng.range(90.0, 255.0) as u8, 3 + rng.below(4) as i32)));
+        let rulers = [0; 3].map(|_| {
+            rng.chance(share)
+                .then(|| (rng.range(90.0, 255.0) as u8, 3 + rng.below(4) as i32))
+        });
         Self {
             rulers,
-            every: if depth > 80.0 || rng.chance(0.4) { 10.0 } else { 5.0 },
+            every: if depth > 80.0 || rng.chance(0.4) {
+                10.0
+            } else {
+                5.0
+            },
             focus: (rng.chance(share)).then(|| rng.range(0.2, 0.7)),
-            text: (!layout.bleed && rng.chance(0.6)).then(|| (rng.next_u64(), rng.range(100.0, 255.0) as u8)),
+            text: (!layout.bleed && rng.chance(0.6))
+                .then(|| (rng.next_u64(), rng.range(100.0, 255.0) as u8)),
             grey_bar: !layout.bleed && rng.chance(0.4),
             centre_mark: rng.chance(0.3),
             layout,
@@ -36,7 +44,11 @@ impl Furniture {
 
     /// Draws it over grey pixels of the view's size.
     pub(super) fn paint(&self, view: &View, pixels: &mut [u8]) {
-        let mut screen = Screen { width: view.size.width as i32, height: view.size.height as i32, pixels };
+        let mut screen = Screen {
+            width: view.size.width as i32,
+            height: view.size.height as i32,
+            pixels,
+        };
         let l = self.layout;
         let (left, right) = (l.left as i32, (l.left + l.width) as i32 - 1);
         let (top, bottom) = (l.top as i32, (l.top + l.height) as i32 - 1);
@@ -55,7 +67,13 @@ impl Furniture {
         if let Some((grey, length)) = self.rulers[2] {
             let count = (l.width * 0.5 / gap.max(2.0)) as i32;
             for i in -count..=count {
-                screen.bar((view.origin.0 + i as f32 * gap) as i32, bottom - length, 1, length, grey);
+                screen.bar(
+                    (view.origin.0 + i as f32 * gap) as i32,
+                    bottom - length,
+                    1,
+                    length,
+                    grey,
+                );
             }
         }
         if let Some(at) = self.focus {
@@ -67,7 +85,8 @@ impl Furniture {
         }
         if self.grey_bar && left >= 10 {
             let length = (l.height * 0.4) as i32;
-            (0..length).for_each(|i| screen.bar(2, top + i, 5, 1, (255 - i * 255 / length.max(1)) as u8));
+            (0..length)
+                .for_each(|i| screen.bar(2, top + i, 5, 1, (255 - i * 255 / length.max(1)) as u8));
         }
         if let Some((seed, grey)) = self.text {
             screen.text(seed, grey, (4, 3), top - 3);

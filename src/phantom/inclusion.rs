@@ -46,11 +46,22 @@ impl Inclusion {
         let size = view.depth * rng.range(0.05, 0.16);
         let wobble = [0; 4].map(|_| rng.range(-0.08, 0.08));
         Self {
-            outline: Outline::Closed { a: size * rng.range(0.85, 1.6), b: size * rng.range(0.6, 1.0), wobble },
+            outline: Outline::Closed {
+                a: size * rng.range(0.85, 1.6),
+                b: size * rng.range(0.6, 1.0),
+                wobble,
+            },
             centre,
             drift: [(1.2, 0.2), (0.8, 0.17)].map(|(a, f)| Sway::new(rng, a, f)),
             elevation: (rng.range(9.0, 25.0), Sway::new(rng, 5.0, 0.08)),
-            wall: (if rng.chance(0.5) { rng.range(0.2, 0.5) } else { 0.0 }, rng.range(0.3, 1.2)),
+            wall: (
+                if rng.chance(0.5) {
+                    rng.range(0.2, 0.5)
+                } else {
+                    0.0
+                },
+                rng.range(0.3, 1.2),
+            ),
             facing: rng.range(2.5, 12.0),
             lumen: rng.range(-45.0, -20.0),
             attenuation: 0.0,
@@ -69,7 +80,11 @@ impl Inclusion {
             }
         } else {
             let half_width = view.half_width(centre.1);
-            Outline::Tube { half: size * 0.9, slope: rng.range(-0.3, 0.3), bend: rng.range(-0.25, 0.25) / half_width }
+            Outline::Tube {
+                half: size * 0.9,
+                slope: rng.range(-0.3, 0.3),
+                bend: rng.range(-0.25, 0.25) / half_width,
+            }
         };
         Self {
             outline,
@@ -92,7 +107,9 @@ impl Inclusion {
             Outline::Closed { a, b, .. } => vec![(x, z, a.max(b) * 1.1 + self.wall.0)],
             Outline::Tube { half, slope, bend } => {
                 let steps = (-12..=12).map(|i| i as f32 / 12.0 * reach - x);
-                steps.map(|dx| (x + dx, z + slope * dx + bend * dx * dx, half + self.wall.0)).collect()
+                steps
+                    .map(|dx| (x + dx, z + slope * dx + bend * dx * dx, half + self.wall.0))
+                    .collect()
             }
         }
     }
@@ -107,18 +124,38 @@ impl Inclusion {
         let beat = seconds * self.pulse.1;
         let phase = beat - beat.floor();
         // A quick rise and a slow fall, as an artery's wall moves.
-        let swell = cut * (1.0 + self.pulse.0 * (smoothstep(0.0, 0.16, phase) - smoothstep(0.16, 0.9, phase)));
+        let swell = cut
+            * (1.0 + self.pulse.0 * (smoothstep(0.0, 0.16, phase) - smoothstep(0.16, 0.9, phase)));
         let outline = match self.outline {
-            Outline::Closed { a, b, wobble } => Outline::Closed { a: a * swell, b: b * swell, wobble },
-            Outline::Tube { half, slope, bend } => Outline::Tube { half: half * swell, slope, bend },
+            Outline::Closed { a, b, wobble } => Outline::Closed {
+                a: a * swell,
+                b: b * swell,
+                wobble,
+            },
+            Outline::Tube { half, slope, bend } => Outline::Tube {
+                half: half * swell,
+                slope,
+                bend,
+            },
         };
         let x = self.centre.0 + self.drift[0].at(seconds) - plane.x;
         let z = (self.centre.1 + self.drift[1].at(seconds)) / plane.stretch;
-        Some(InclusionPose { outline, centre: (x, z) })
+        Some(InclusionPose {
+            outline,
+            centre: (x, z),
+        })
     }
 
     /// Writes lumen and wall into `maps`, and into `inside` the distance inwards from the outer border in millimetres.
-    pub(super) fn paint(&self, pose: &InclusionPose, view: &View, noise: &Noise, seconds: f32, maps: &mut Maps, inside: &mut [f32]) {
+    pub(super) fn paint(
+        &self,
+        pose: &InclusionPose,
+        view: &View,
+        noise: &Noise,
+        seconds: f32,
+        maps: &mut Maps,
+        inside: &mut [f32],
+    ) {
         let (wall, wall_echo) = self.wall;
         let quiet = amplitude(self.lumen);
         for (i, inside) in inside.iter_mut().enumerate() {
@@ -146,7 +183,8 @@ impl Inclusion {
             if rim.abs() < 3.0 {
                 let square = facing * facing;
                 maps.mirror[i] += self.facing * square * square * libm::expf(-rim * rim);
-                maps.loss[i] += self.edge_shadow * view.step * (1.0 - smoothstep(0.0, 0.22, facing.abs()));
+                maps.loss[i] +=
+                    self.edge_shadow * view.step * (1.0 - smoothstep(0.0, 0.22, facing.abs()));
             }
         }
     }
@@ -167,14 +205,20 @@ impl InclusionPose {
                 let (gx, gz) = (u / a, v / b);
                 let length = (gx * gx + gz * gz).sqrt().max(1e-6);
                 // First-order distance: the level over its gradient.
-                ((rim - rho) * rho / length + wall, (gx / length, gz / length))
+                (
+                    (rim - rho) * rho / length + wall,
+                    (gx / length, gz / length),
+                )
             }
             Outline::Tube { half, slope, bend } => {
                 let offset = dz - slope * dx - bend * dx * dx;
                 let tangent = slope + 2.0 * bend * dx;
                 let length = (1.0 + tangent * tangent).sqrt();
                 let side = if offset < 0.0 { -1.0 } else { 1.0 };
-                (half - offset.abs() / length + wall, (-tangent / length * side, side / length))
+                (
+                    half - offset.abs() / length + wall,
+                    (-tangent / length * side, side / length),
+                )
             }
         }
     }
@@ -184,14 +228,18 @@ impl InclusionPose {
         let ring = |i: usize| (i as f32 + 0.5) / 12.0 * 2.0 - 1.0;
         let grid = (0..144).map(|i| (ring(i % 12), ring(i / 12)));
         match self.outline {
-            Outline::Closed { a, b, .. } => {
-                grid.filter(|(u, v)| u * u + v * v < 0.9).map(|(u, v)| (self.centre.0 + u * a, self.centre.1 + v * b)).collect()
-            }
+            Outline::Closed { a, b, .. } => grid
+                .filter(|(u, v)| u * u + v * v < 0.9)
+                .map(|(u, v)| (self.centre.0 + u * a, self.centre.1 + v * b))
+                .collect(),
             Outline::Tube { half, slope, bend } => {
                 let reach = view.half_width(self.centre.1);
                 let place = |(u, v): (f32, f32)| {
                     let dx = u * reach - self.centre.0;
-                    (u * reach, self.centre.1 + slope * dx + bend * dx * dx + v * half)
+                    (
+                        u * reach,
+                        self.centre.1 + slope * dx + bend * dx * dx + v * half,
+                    )
                 };
                 grid.map(place).collect()
             }

@@ -84,7 +84,9 @@ impl TargetSet {
 
     /// The classes in it, by id.
     pub fn classes(self) -> impl Iterator<Item = Class> {
-        Class::ALL.into_iter().filter(move |&class| self.contains(class))
+        Class::ALL
+            .into_iter()
+            .filter(move |&class| self.contains(class))
     }
 
     /// This set with `class`.
@@ -122,7 +124,13 @@ pub struct PhantomOptions {
 impl Default for PhantomOptions {
     /// 100 frames of 512×512 at 25 a second, every class, seed 0.
     fn default() -> Self {
-        Self { seed: 0, frames: 100, size: Size::new(512, 512), targets: TargetSet::ALL, frame_rate: 25.0 }
+        Self {
+            seed: 0,
+            frames: 100,
+            size: Size::new(512, 512),
+            targets: TargetSet::ALL,
+            frame_rate: 25.0,
+        }
     }
 }
 
@@ -203,7 +211,11 @@ struct Sweep {
 
 impl Sweep {
     fn draw(rng: &mut Rng, depth: f32) -> Self {
-        let reach = if rng.chance(0.6) { rng.range(0.3, 2.0) } else { depth * rng.range(0.05, 0.16) };
+        let reach = if rng.chance(0.6) {
+            rng.range(0.3, 2.0)
+        } else {
+            depth * rng.range(0.05, 0.16)
+        };
         let out_of_plane = rng.range(0.5, 9.0);
         Self {
             x: Sway::new(rng, reach, 0.11),
@@ -215,7 +227,11 @@ impl Sweep {
 
     fn plane(&self, seconds: f32) -> Plane {
         let elevation = self.elevation.at(seconds) + self.drift * seconds;
-        Plane { x: self.x.at(seconds), elevation, stretch: 1.0 + self.pressure.at(seconds) }
+        Plane {
+            x: self.x.at(seconds),
+            elevation,
+            stretch: 1.0 + self.pressure.at(seconds),
+        }
     }
 }
 
@@ -250,7 +266,15 @@ impl Phantom {
         let targets = target::draw(&mut stream(4), &view, options.targets);
         let scatterers = Scatterers::new(&mut stream(5), &view, probe.frequency);
         let mut zoom = stream(6);
-        let beam_for = |view: &View| Beam::new(&look, &probe, view, tissue.mean_attenuation(), scatterers.density());
+        let beam_for = |view: &View| {
+            Beam::new(
+                &look,
+                &probe,
+                view,
+                tissue.mean_attenuation(),
+                scatterers.density(),
+            )
+        };
         let first = beam_for(&view);
         let mut views = vec![(view, first)];
         let zoomed = zoom.chance(0.1);
@@ -287,7 +311,11 @@ impl Phantom {
 
     /// Every frame in order, a few rendered ahead on the threads of rayon's pool.
     pub fn frames(&self) -> Frames<'_> {
-        Frames { phantom: self, next: 0, ready: VecDeque::new() }
+        Frames {
+            phantom: self,
+            next: 0,
+            ready: VecDeque::new(),
+        }
     }
 
     /// Scale and region of frame `index`, as a DICOM header would state them: some sequences change depth on the way.
@@ -329,9 +357,16 @@ impl Iterator for Frames<'_> {
             // Frames ahead are held in memory: bounded by threads and, for large screens, by pixels.
             let room = (1 << 26) / self.phantom.options.size.pixels().max(1);
             let ahead = (rayon::current_num_threads() as u64).clamp(1, room.clamp(1, 32)) as u32;
-            let end = self.next.saturating_add(ahead).min(self.phantom.options.frames);
+            let end = self
+                .next
+                .saturating_add(ahead)
+                .min(self.phantom.options.frames);
             let range: Vec<u32> = (self.next..end).collect();
-            self.ready = range.par_iter().filter_map(|&i| self.phantom.frame(i)).collect::<Vec<_>>().into();
+            self.ready = range
+                .par_iter()
+                .filter_map(|&i| self.phantom.frame(i))
+                .collect::<Vec<_>>()
+                .into();
             self.next = end;
         }
         self.ready.pop_front()

@@ -35,7 +35,10 @@ impl Needle {
         let half = view.half_width(view.depth * 0.1);
         let scale = (view.depth / 50.0).clamp(0.7, 1.8);
         Self {
-            entry: (-side * half * rng.range(0.5, 1.05), rng.range(0.0, 0.1) * view.depth),
+            entry: (
+                -side * half * rng.range(0.5, 1.05),
+                rng.range(0.0, 0.1) * view.depth,
+            ),
             angle: rng.range(0.2, 0.95),
             side,
             length: view.depth * rng.range(0.45, 0.9),
@@ -44,7 +47,11 @@ impl Needle {
             radius: rng.range(0.12, 0.32) * scale,
             brightness: rng.range(18.0, 70.0),
             diffuse: rng.range(0.2, 0.6),
-            tail: (rng.range(0.015, 0.12), rng.range(1.2, 4.0) * scale, rng.range(0.8, 1.8) * scale),
+            tail: (
+                rng.range(0.015, 0.12),
+                rng.range(1.2, 4.0) * scale,
+                rng.range(0.8, 1.8) * scale,
+            ),
         }
     }
 
@@ -52,26 +59,45 @@ impl Needle {
     pub(super) fn pose(&self, seconds: f32, excursion: f32) -> Option<NeedlePose> {
         let (s, c) = libm::sincosf(self.angle + self.swing.at(seconds));
         let length = self.length * (1.0 + self.advance.at(seconds)) * (1.0 - excursion);
-        (length > 0.06 * self.length).then_some(NeedlePose { entry: self.entry, direction: (c * self.side, s), length })
+        (length > 0.06 * self.length).then_some(NeedlePose {
+            entry: self.entry,
+            direction: (c * self.side, s),
+            length,
+        })
     }
 
     /// Writes the shaft into `own`, tail and shading into `maps`.
-    pub(super) fn paint(&self, pose: &NeedlePose, view: &View, noise: &Noise, maps: &mut Maps, own: &mut [f32]) {
+    pub(super) fn paint(
+        &self,
+        pose: &NeedlePose,
+        view: &View,
+        noise: &Noise,
+        maps: &mut Maps,
+        own: &mut [f32],
+    ) {
         let (dx, dz) = pose.direction;
         let (tail, fade, spacing) = self.tail;
         let side = if dx < 0.0 { -1.0 } else { 1.0 };
         for (i, own) in own.iter_mut().enumerate() {
             let (x, z) = (view.x[i] - pose.entry.0, view.z[i] - pose.entry.1);
             let (along, below) = (x * dx + z * dz, (z * dx - x * dz) * side);
-            if along < -1.0 || along > pose.length + 0.5 * self.radius || below < -3.0 * self.radius || below > 4.0 * fade {
+            if along < -1.0
+                || along > pose.length + 0.5 * self.radius
+                || below < -3.0 * self.radius
+                || below > 4.0 * fade
+            {
                 continue;
             }
-            let end = (along / 1.0).clamp(0.0, 1.0) * ((pose.length - along) / (0.5 * self.radius) + 1.0).clamp(0.0, 1.0);
+            let end = (along / 1.0).clamp(0.0, 1.0)
+                * ((pose.length - along) / (0.5 * self.radius) + 1.0).clamp(0.0, 1.0);
             let (bx, bz) = view.direction[i % view.lines];
             let facing = ((dx * bz - dz * bx) * side).max(0.0);
             let square = facing * facing;
             let texture = 0.75 + 0.35 * noise.at(along * 0.7, 2.5, 9.5);
-            let bright = self.brightness * (self.diffuse + (1.0 - self.diffuse) * square * square) * texture * end;
+            let bright = self.brightness
+                * (self.diffuse + (1.0 - self.diffuse) * square * square)
+                * texture
+                * end;
             let q = below / self.radius;
             if q.abs() < 3.0 {
                 *own = own.max(bright * libm::expf(-q * q));
@@ -79,7 +105,8 @@ impl Needle {
             if below > self.radius {
                 let turns = below / spacing;
                 let phase = (turns - turns.floor() - 0.5) / 0.22;
-                maps.mirror[i] += bright * tail * libm::expf(-below / fade) * (0.06 + libm::expf(-phase * phase));
+                maps.mirror[i] +=
+                    bright * tail * libm::expf(-below / fade) * (0.06 + libm::expf(-phase * phase));
                 if below < 3.0 * self.radius {
                     maps.loss[i] += 3.0 * view.step / self.radius * end;
                 }
@@ -92,6 +119,13 @@ impl NeedlePose {
     /// Points along the shaft.
     pub(super) fn points(&self) -> Vec<(f32, f32)> {
         let at = |i: usize| self.length * (i as f32 + 0.5) / 64.0;
-        (0..64).map(|i| (self.entry.0 + at(i) * self.direction.0, self.entry.1 + at(i) * self.direction.1)).collect()
+        (0..64)
+            .map(|i| {
+                (
+                    self.entry.0 + at(i) * self.direction.0,
+                    self.entry.1 + at(i) * self.direction.1,
+                )
+            })
+            .collect()
     }
 }

@@ -40,11 +40,23 @@ impl Probe {
         let (w, h) = (size.width as f32, size.height as f32);
         let bleed = rng.chance(0.5);
         let layout = if bleed {
-            Layout { left: 0.0, top: 0.0, width: w, height: h, bleed }
+            Layout {
+                left: 0.0,
+                top: 0.0,
+                width: w,
+                height: h,
+                bleed,
+            }
         } else {
             let (left, right) = (w * rng.range(0.01, 0.14), w * rng.range(0.03, 0.16));
             let (top, bottom) = (h * rng.range(0.01, 0.12), h * rng.range(0.01, 0.10));
-            Layout { left, top, width: w - left - right, height: h - top - bottom, bleed }
+            Layout {
+                left,
+                top,
+                width: w - left - right,
+                height: h - top - bottom,
+                bleed,
+            }
         };
         let kind = rng.unit();
         let (shape, depth, frequency) = if kind < 0.58 {
@@ -52,20 +64,41 @@ impl Probe {
             let width = layout.width * depth / layout.height;
             let most = rng.range(45.0, 65.0);
             (
-                Shape::Linear { width: if bleed { width.min(1.6 * most) } else { width.min(most) } },
+                Shape::Linear {
+                    width: if bleed {
+                        width.min(1.6 * most)
+                    } else {
+                        width.min(most)
+                    },
+                },
                 depth,
                 (17.0 - 0.14 * depth) * rng.range(0.8, 1.2),
             )
         } else if kind < 0.9 {
             (
-                Shape::Curved { radius: rng.range(40.0, 65.0), half_angle: rng.range(0.45, 0.65) },
+                Shape::Curved {
+                    radius: rng.range(40.0, 65.0),
+                    half_angle: rng.range(0.45, 0.65),
+                },
                 rng.range(60.0, 150.0),
                 rng.range(3.0, 6.0),
             )
         } else {
-            (Shape::Curved { radius: rng.range(8.0, 20.0), half_angle: rng.range(0.55, 0.8) }, rng.range(60.0, 120.0), rng.range(4.0, 8.0))
+            (
+                Shape::Curved {
+                    radius: rng.range(8.0, 20.0),
+                    half_angle: rng.range(0.55, 0.8),
+                },
+                rng.range(60.0, 120.0),
+                rng.range(4.0, 8.0),
+            )
         };
-        Self { shape, depth, frequency, layout }
+        Self {
+            shape,
+            depth,
+            frequency,
+            layout,
+        }
     }
 }
 
@@ -111,13 +144,24 @@ impl View {
             Shape::Linear { width } => (width, depth, 0.0),
             Shape::Curved { radius, half_angle } => {
                 let rise = radius * (1.0 - libm::cosf(half_angle));
-                (2.0 * (radius + depth) * libm::sinf(half_angle), depth + rise, rise)
+                (
+                    2.0 * (radius + depth) * libm::sinf(half_angle),
+                    depth + rise,
+                    rise,
+                )
             }
         };
         // A wide sector on a narrow screen is cut at its sides rather than shown small.
-        let mm_per_px = if l.bleed { extent_h / l.height } else { (0.75 * extent_w / l.width).max(extent_h / l.height) };
+        let mm_per_px = if l.bleed {
+            extent_h / l.height
+        } else {
+            (0.75 * extent_w / l.width).max(extent_h / l.height)
+        };
         let free = (l.height - extent_h / mm_per_px).max(0.0);
-        let origin = (l.left + l.width * 0.5, l.top + rise / mm_per_px + free * 0.3);
+        let origin = (
+            l.left + l.width * 0.5,
+            l.top + rise / mm_per_px + free * 0.3,
+        );
         let seen_w = extent_w.min(l.width * mm_per_px);
         let samples = ((depth / mm_per_px) as usize).clamp(48, 576);
         let lines = ((seen_w / mm_per_px * 0.45) as usize).clamp(40, 208);
@@ -161,7 +205,10 @@ impl View {
                     return None;
                 }
                 let r = (x * x + below * below).sqrt();
-                Some((libm::atan2f(x, below) * (middle / half_angle) + middle, (r - radius) / self.step))
+                Some((
+                    libm::atan2f(x, below) * (middle / half_angle) + middle,
+                    (r - radius) / self.step,
+                ))
             }
         }
     }
@@ -177,7 +224,10 @@ impl View {
 
     /// The pixel of a point.
     pub(super) fn pixel(&self, x: f32, z: f32) -> (f32, f32) {
-        (self.origin.0 + x / self.mm_per_px, self.origin.1 + z / self.mm_per_px)
+        (
+            self.origin.0 + x / self.mm_per_px,
+            self.origin.1 + z / self.mm_per_px,
+        )
     }
 
     fn place_samples(&mut self) {
@@ -213,10 +263,21 @@ impl View {
         for v in 0..h {
             for u in 0..w {
                 let (px, py) = (u as f32 + 0.5, v as f32 + 0.5);
-                let (x, z) = ((px - self.origin.0) * self.mm_per_px, (py - self.origin.1) * self.mm_per_px);
-                let inside = px >= l.left && px <= l.left + l.width && py >= l.top && py <= l.top + l.height;
-                let tap = self.beam_of(x, z).filter(|_| inside).and_then(|(fl, fs)| self.tap(fl, fs));
-                self.taps.push(tap.unwrap_or(Tap { index: OUTSIDE, fl: 0, fs: 0 }));
+                let (x, z) = (
+                    (px - self.origin.0) * self.mm_per_px,
+                    (py - self.origin.1) * self.mm_per_px,
+                );
+                let inside =
+                    px >= l.left && px <= l.left + l.width && py >= l.top && py <= l.top + l.height;
+                let tap = self
+                    .beam_of(x, z)
+                    .filter(|_| inside)
+                    .and_then(|(fl, fs)| self.tap(fl, fs));
+                self.taps.push(tap.unwrap_or(Tap {
+                    index: OUTSIDE,
+                    fl: 0,
+                    fs: 0,
+                }));
             }
         }
     }
@@ -225,13 +286,25 @@ impl View {
         if fl < 0.0 || fs < 0.0 || fl > (self.lines - 1) as f32 || fs > (self.samples - 1) as f32 {
             return None;
         }
-        let (l, s) = ((fl as usize).min(self.lines - 2), (fs as usize).min(self.samples - 2));
+        let (l, s) = (
+            (fl as usize).min(self.lines - 2),
+            (fs as usize).min(self.samples - 2),
+        );
         let fraction = |f: f32, i: usize| ((f - i as f32) * 65535.0) as u16;
-        Some(Tap { index: (s * self.lines + l) as u32, fl: fraction(fl, l), fs: fraction(fs, s) })
+        Some(Tap {
+            index: (s * self.lines + l) as u32,
+            fl: fraction(fl, l),
+            fs: fraction(fs, s),
+        })
     }
 
     /// Interpolates a field over the beam grid at every pixel, row-major; `outside` where no beam passes.
-    pub(super) fn scan_convert<T>(&self, field: &[f32], outside: T, mut convert: impl FnMut(f32) -> T) -> Vec<T>
+    pub(super) fn scan_convert<T>(
+        &self,
+        field: &[f32],
+        outside: T,
+        mut convert: impl FnMut(f32) -> T,
+    ) -> Vec<T>
     where
         T: Copy,
     {
@@ -254,7 +327,12 @@ impl View {
     pub(super) fn bounds(&self) -> Option<BoxXyxy> {
         let w = self.size.width as usize;
         let mut found: Option<(usize, usize, usize, usize)> = None;
-        for (i, _) in self.taps.iter().enumerate().filter(|(_, t)| t.index != OUTSIDE) {
+        for (i, _) in self
+            .taps
+            .iter()
+            .enumerate()
+            .filter(|(_, t)| t.index != OUTSIDE)
+        {
             let (x, y) = (i % w, i / w);
             let (a, b, c, d) = found.unwrap_or((x, y, x, y));
             found = Some((a.min(x), b.min(y), c.max(x), d.max(y)));

@@ -41,26 +41,45 @@ impl Phantom {
         let part = index as f32 / self.options.frames as f32;
         let (view, beam) = &self.views[self.view_index(index)];
         let plane = self.sweep.plane(seconds);
-        let mut maps = self.tissue.maps(view, plane, &self.noise, self.probe.frequency);
+        let mut maps = self
+            .tissue
+            .maps(view, plane, &self.noise, self.probe.frequency);
         let plain = accumulate(&maps.loss, vec![0.0; view.lines]);
         let (painted, struck) = self.paint_targets(view, plane, seconds, part, &mut maps);
 
-        let entry = self.look.entry_loss(view.lines, seconds, u64::from(index), mix(self.options.seed));
+        let entry = self.look.entry_loss(
+            view.lines,
+            seconds,
+            u64::from(index),
+            mix(self.options.seed),
+        );
         let lost = accumulate(&maps.loss, entry);
         let gain = self.look.gain(seconds, part);
-        let hidden: Vec<f32> = lost.iter().zip(&plain).map(|(lost, plain)| lost - plain).collect();
+        let hidden: Vec<f32> = lost
+            .iter()
+            .zip(&plain)
+            .map(|(lost, plain)| lost - plain)
+            .collect();
         let sent: Vec<f32> = lost.iter().map(|&db| amplitude(-db)).collect();
         let echoes = self.echoes(view, beam, plane, &maps, &painted, &sent, &struck);
-        let grey = beam.grey(&self.look, &echoes, gain, mix(self.options.seed ^ mix(u64::from(index))));
+        let grey = beam.grey(
+            &self.look,
+            &echoes,
+            gain,
+            mix(self.options.seed ^ mix(u64::from(index))),
+        );
 
         let size = self.options.size;
-        let mut pixels = view.scan_convert(&grey, self.look.background, |g| (g * 255.0 + 0.5) as u8);
+        let mut pixels =
+            view.scan_convert(&grey, self.look.background, |g| (g * 255.0 + 0.5) as u8);
         self.furniture.paint(view, &mut pixels);
         let mut labels = vec![0u8; pixels.len()];
         let mut objects = Vec::new();
         for p in &painted {
             let field = match p.pose {
-                Pose::Inclusion(_) => self.fluid_field(view, beam, &maps, (&lost, &hidden), gain, p),
+                Pose::Inclusion(_) => {
+                    self.fluid_field(view, beam, &maps, (&lost, &hidden), gain, p)
+                }
                 _ => self.bright_field(beam, &maps, (&lost, &sent), gain, p),
             };
             if let Some(object) = truth_of(view, p, &field, &mut labels) {
@@ -68,31 +87,68 @@ impl Phantom {
             }
         }
         let image = |data| Image::new(size, Channels::Gray, data);
-        Some(PhantomFrame { index, image: image(pixels)?, objects, label_map: image(labels)? })
+        Some(PhantomFrame {
+            index,
+            image: image(pixels)?,
+            objects,
+            label_map: image(labels)?,
+        })
     }
 
-    fn paint_targets(&self, view: &View, plane: Plane, seconds: f32, part: f32, maps: &mut Maps) -> (Vec<Painted<'_>>, Vec<Struck>) {
+    fn paint_targets(
+        &self,
+        view: &View,
+        plane: Plane,
+        seconds: f32,
+        part: f32,
+        maps: &mut Maps,
+    ) -> (Vec<Painted<'_>>, Vec<Struck>) {
         let (mut painted, mut struck) = (Vec::new(), Vec::new());
         for (target, track_id) in self.targets.iter().zip(1..) {
-            let Some(pose) = target.pose(seconds, part, plane, view) else { continue };
+            let Some(pose) = target.pose(seconds, part, plane, view) else {
+                continue;
+            };
             let mut own = vec![0.0; view.x.len()];
             match (&target.body, &pose) {
-                (Body::Bone(bone), Pose::Bone(pose)) => struck.push(bone.paint(pose, view, &self.noise, maps, &mut own)),
-                (Body::Inclusion(fluid), Pose::Inclusion(pose)) => fluid.paint(pose, view, &self.noise, seconds, maps, &mut own),
-                (Body::Needle(needle), Pose::Needle(pose)) => needle.paint(pose, view, &self.noise, maps, &mut own),
+                (Body::Bone(bone), Pose::Bone(pose)) => {
+                    struck.push(bone.paint(pose, view, &self.noise, maps, &mut own))
+                }
+                (Body::Inclusion(fluid), Pose::Inclusion(pose)) => {
+                    fluid.paint(pose, view, &self.noise, seconds, maps, &mut own)
+                }
+                (Body::Needle(needle), Pose::Needle(pose)) => {
+                    needle.paint(pose, view, &self.noise, maps, &mut own)
+                }
                 _ => {}
             }
-            painted.push(Painted { target, track_id, pose, own });
+            painted.push(Painted {
+                target,
+                track_id,
+                pose,
+                own,
+            });
         }
         (painted, struck)
     }
 
     /// Echoes that reach the probe before the point spread: speckle, mirrors, and echoes of both that bounced off bone.
     #[allow(clippy::too_many_arguments)]
-    fn echoes(&self, view: &View, beam: &Beam, plane: Plane, maps: &Maps, painted: &[Painted], sent: &[f32], struck: &[Struck]) -> Field {
+    fn echoes(
+        &self,
+        view: &View,
+        beam: &Beam,
+        plane: Plane,
+        maps: &Maps,
+        painted: &[Painted],
+        sent: &[f32],
+        struck: &[Struck],
+    ) -> Field {
         let mut field = self.scatterers.splat(view, plane);
         let mut mirror = maps.mirror.clone();
-        for p in painted.iter().filter(|p| !matches!(p.pose, Pose::Inclusion(_))) {
+        for p in painted
+            .iter()
+            .filter(|p| !matches!(p.pose, Pose::Inclusion(_)))
+        {
             mirror.iter_mut().zip(&p.own).for_each(|(m, own)| *m += own);
         }
         for i in 0..mirror.len() {
@@ -101,7 +157,11 @@ impl Phantom {
             field.re[i] = (field.re[i] * scattered + mirror[i]) * sent[i];
             field.im[i] *= scattered * sent[i];
         }
-        for (l, &(from, strength)) in struck.iter().flat_map(|s| s.iter().enumerate().filter_map(|(l, hit)| hit.as_ref().map(|h| (l, h)))) {
+        for (l, &(from, strength)) in struck.iter().flat_map(|s| {
+            s.iter()
+                .enumerate()
+                .filter_map(|(l, hit)| hit.as_ref().map(|h| (l, h)))
+        }) {
             // Bone, probe face and a layer above: the layer appears again, as deep under the bone as it lies under the probe.
             let strength = strength * sent[from * view.lines + l];
             for s in from + 1..view.samples {
@@ -114,12 +174,26 @@ impl Phantom {
     }
 
     /// Above 0 where a cortex or shaft shows bright: its own echo through the same response, against a share of its peak.
-    fn bright_field(&self, beam: &Beam, maps: &Maps, (lost, sent): (&[f32], &[f32]), gain: f32, p: &Painted) -> Vec<f32> {
+    fn bright_field(
+        &self,
+        beam: &Beam,
+        maps: &Maps,
+        (lost, sent): (&[f32], &[f32]),
+        gain: f32,
+        p: &Painted,
+    ) -> Vec<f32> {
         let n = p.own.len();
         let lines = n / beam.curve.len();
-        let Some(first) = p.own.iter().position(|&v| v > 0.0) else { return vec![-1.0; n] };
+        let Some(first) = p.own.iter().position(|&v| v > 0.0) else {
+            return vec![-1.0; n];
+        };
         let last = p.own.iter().rposition(|&v| v > 0.0).unwrap_or(first);
-        let echo: Vec<f32> = p.own.iter().zip(sent).map(|(own, sent)| own * sent).collect();
+        let echo: Vec<f32> = p
+            .own
+            .iter()
+            .zip(sent)
+            .map(|(own, sent)| own * sent)
+            .collect();
         let spread = beam.spread(&echo, first / lines..last / lines + 1, None);
         let mut peak = vec![0.0f32; lines];
         let mut field = vec![-1.0f32; n];
@@ -130,8 +204,12 @@ impl Phantom {
         }
         for (i, level) in field.iter_mut().enumerate() {
             if *level > LEAST_BRIGHT {
-                let tissue = self.look.level(1.0, maps.level[i] - lost[i] + beam.curve[i / lines] + gain);
-                let least = (BRIGHT_SHARE * peak[i % lines]).max(LEAST_BRIGHT).max(tissue + OVER_TISSUE);
+                let tissue = self
+                    .look
+                    .level(1.0, maps.level[i] - lost[i] + beam.curve[i / lines] + gain);
+                let least = (BRIGHT_SHARE * peak[i % lines])
+                    .max(LEAST_BRIGHT)
+                    .max(tissue + OVER_TISSUE);
                 *level -= least;
             } else {
                 *level = (*level - LEAST_BRIGHT).max(-0.5);
@@ -142,10 +220,27 @@ impl Phantom {
 
     /// Above 0 inside the border of a cyst or vessel that stands out from the tissue around it, save where bone, lost contact
     /// or a dropout hides it.
-    fn fluid_field(&self, view: &View, beam: &Beam, maps: &Maps, (lost, hidden): (&[f32], &[f32]), gain: f32, p: &Painted) -> Vec<f32> {
+    fn fluid_field(
+        &self,
+        view: &View,
+        beam: &Beam,
+        maps: &Maps,
+        (lost, hidden): (&[f32], &[f32]),
+        gain: f32,
+        p: &Painted,
+    ) -> Vec<f32> {
         let (mut grey, mut count) = (0.0, 0.0f32);
-        for (i, _) in p.own.iter().enumerate().filter(|(i, d)| **d < 0.6 && **d > -1.0 && hidden[*i] < HIDDEN_DB) {
-            let shown = |power: f32, db: f32| self.look.level(power, db + beam.curve[i / view.lines] + gain).clamp(0.0, 1.0);
+        for (i, _) in p
+            .own
+            .iter()
+            .enumerate()
+            .filter(|(i, d)| **d < 0.6 && **d > -1.0 && hidden[*i] < HIDDEN_DB)
+        {
+            let shown = |power: f32, db: f32| {
+                self.look
+                    .level(power, db + beam.curve[i / view.lines] + gain)
+                    .clamp(0.0, 1.0)
+            };
             let tissue = maps.echo[i] * maps.echo[i] + maps.mirror[i] * maps.mirror[i];
             grey += (shown(tissue, -lost[i]) - shown(1.0, self.look.noise)).max(0.0);
             count += 1.0;
@@ -153,7 +248,8 @@ impl Phantom {
         if grey < LEAST_TISSUE * count.max(1.0) {
             return vec![-1.0; p.own.len()];
         }
-        let inside = |(&d, &hidden): (&f32, &f32)| (d / view.mm_per_px).min(0.3 * (HIDDEN_DB - hidden));
+        let inside =
+            |(&d, &hidden): (&f32, &f32)| (d / view.mm_per_px).min(0.3 * (HIDDEN_DB - hidden));
         p.own.iter().zip(hidden).map(inside).collect()
     }
 }
@@ -166,7 +262,10 @@ fn accumulate(loss: &[f32], mut running: Vec<f32>) -> Vec<f32> {
     let mut out = Vec::with_capacity(loss.len());
     for row in loss.chunks_exact(running.len()) {
         out.extend_from_slice(&running);
-        running.iter_mut().zip(row).for_each(|(sum, step)| *sum += step);
+        running
+            .iter_mut()
+            .zip(row)
+            .for_each(|(sum, step)| *sum += step);
     }
     out
 }
@@ -184,6 +283,17 @@ fn truth_of(view: &View, p: &Painted, field: &[f32], labels: &mut [u8]) -> Optio
         return None;
     }
     let class = p.target.class;
-    labels.iter_mut().zip(&pixels).filter(|(_, inside)| **inside != 0).for_each(|(label, _)| *label = class as u8 + 1);
-    Some(GroundTruth { class, label: CLASS_NAMES[class as usize], track_id: p.track_id, bbox: mask.bounds()?, visible_fraction, mask })
+    labels
+        .iter_mut()
+        .zip(&pixels)
+        .filter(|(_, inside)| **inside != 0)
+        .for_each(|(label, _)| *label = class as u8 + 1);
+    Some(GroundTruth {
+        class,
+        label: CLASS_NAMES[class as usize],
+        track_id: p.track_id,
+        bbox: mask.bounds()?,
+        visible_fraction,
+        mask,
+    })
 }

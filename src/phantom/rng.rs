@@ -68,7 +68,10 @@ impl Noise {
         let plane = |ie: usize| {
             let row = |iz: usize| {
                 let base = ((ie % NE) * NX + iz % NX) * NX;
-                let (a, b) = (self.0[base + ix % NX], self.0[base + ix.wrapping_add(1) % NX]);
+                let (a, b) = (
+                    self.0[base + ix % NX],
+                    self.0[base + ix.wrapping_add(1) % NX],
+                );
                 a + (b - a) * fx
             };
             let (a, b) = (row(iz), row(iz.wrapping_add(1)));
@@ -90,12 +93,17 @@ pub(super) struct Sway {
 impl Sway {
     /// Within ±`amplitude`, with `frequency` in hertz.
     pub(super) fn new(rng: &mut Rng, amplitude: f32, frequency: f32) -> Self {
-        Self { amplitude, frequency, phase: rng.unit() }
+        Self {
+            amplitude,
+            frequency,
+            phase: rng.unit(),
+        }
     }
 
     pub(super) fn at(&self, seconds: f32) -> f32 {
         let cycles = seconds * self.frequency + self.phase;
-        self.amplitude * (0.7 * sin_turns(cycles) + 0.3 * sin_turns(cycles * 2.37 + self.phase * 5.0))
+        self.amplitude
+            * (0.7 * sin_turns(cycles) + 0.3 * sin_turns(cycles * 2.37 + self.phase * 5.0))
     }
 }
 

@@ -38,10 +38,18 @@ pub(super) struct Scatterers {
 impl Scatterers {
     /// A field fine enough for `view`: about two scatterers for three samples of the grid.
     pub(super) fn new(rng: &mut Rng, view: &View, frequency: f32) -> Self {
-        let phases = (0..PHASES).map(|i| i as f32 / PHASES as f32).map(|t| (sin_turns(t + 0.25), sin_turns(t))).collect();
+        let phases = (0..PHASES)
+            .map(|i| i as f32 / PHASES as f32)
+            .map(|t| (sin_turns(t + 0.25), sin_turns(t)))
+            .collect();
         let cell = (view.pitch(view.depth * 0.35) * 1.2, view.step * 1.25);
         // 1.54 mm/µs is the speed of sound in soft tissue.
-        Self { seed: rng.next_u64(), cell, turns_per_mm: 2.0 * frequency / 1.54, phases }
+        Self {
+            seed: rng.next_u64(),
+            cell,
+            turns_per_mm: 2.0 * frequency / 1.54,
+            phases,
+        }
     }
 
     /// Scatterers a square millimetre.
@@ -52,7 +60,10 @@ impl Scatterers {
     /// Sums every visible scatterer, with unit variance each and the phase of its depth, into the beam grid.
     pub(super) fn splat(&self, view: &View, plane: Plane) -> Field {
         let n = view.lines * view.samples;
-        let mut field = Field { re: vec![0.0; n], im: vec![0.0; n] };
+        let mut field = Field {
+            re: vec![0.0; n],
+            im: vec![0.0; n],
+        };
         let turn = plane.elevation / ELEVATION_PERIOD;
         let mixture = (sin_turns(turn + 0.25), sin_turns(turn));
         let (mut low, mut high) = ((f32::MAX, f32::MAX), (f32::MIN, f32::MIN));
@@ -60,7 +71,9 @@ impl Scatterers {
             low = (low.0.min(x), low.1.min(z));
             high = (high.0.max(x), high.1.max(z));
         }
-        let cells = |a: f32, b: f32, size: f32| ((a / size).floor() as i32 - 1, (b / size).floor() as i32 + 1);
+        let cells = |a: f32, b: f32, size: f32| {
+            ((a / size).floor() as i32 - 1, (b / size).floor() as i32 + 1)
+        };
         let (i0, i1) = cells(low.0 + plane.x, high.0 + plane.x, self.cell.0);
         let (k0, k1) = cells(low.1 * plane.stretch, high.1 * plane.stretch, self.cell.1);
         for k in k0..=k1 {
@@ -71,13 +84,23 @@ impl Scatterers {
         field
     }
 
-    fn add(&self, view: &View, plane: Plane, mixture: (f32, f32), (i, k): (i32, i32), field: &mut Field) {
+    fn add(
+        &self,
+        view: &View,
+        plane: Plane,
+        mixture: (f32, f32),
+        (i, k): (i32, i32),
+        field: &mut Field,
+    ) {
         let h = mix(self.seed ^ (u64::from(i as u32) << 32 | u64::from(k as u32)));
         let bits = |shift: u32| ((h >> shift) & 0xffff) as f32 * (1.0 / 65536.0);
         let x = (i as f32 + bits(0)) * self.cell.0 - plane.x;
         let z = (k as f32 + bits(16)) * self.cell.1 / plane.stretch;
-        let Some((fl, fs)) = view.beam_of(x, z) else { return };
-        if fl < 0.0 || fs < 0.0 || fl >= (view.lines - 1) as f32 || fs >= (view.samples - 1) as f32 {
+        let Some((fl, fs)) = view.beam_of(x, z) else {
+            return;
+        };
+        if fl < 0.0 || fs < 0.0 || fl >= (view.lines - 1) as f32 || fs >= (view.samples - 1) as f32
+        {
             return;
         }
         // Uniform in ±√3 has unit variance.
@@ -87,9 +110,12 @@ impl Scatterers {
         let (l, r) = (fl as usize, fs as usize);
         let (a, b) = (fl - l as f32, fs - r as f32);
         let at = r * view.lines + l;
-        for (index, weight) in
-            [(at, (1.0 - a) * (1.0 - b)), (at + 1, a * (1.0 - b)), (at + view.lines, (1.0 - a) * b), (at + view.lines + 1, a * b)]
-        {
+        for (index, weight) in [
+            (at, (1.0 - a) * (1.0 - b)),
+            (at + 1, a * (1.0 - b)),
+            (at + view.lines, (1.0 - a) * b),
+            (at + view.lines + 1, a * b),
+        ] {
             field.re[index] += strength * weight * c;
             field.im[index] += strength * weight * s;
         }

@@ -45,7 +45,9 @@ impl Target {
                 let far = 4.5 * view.half_width(view.depth) * self.side;
                 Some(Pose::Bone(bone.pose(seconds, plane, excursion * far)))
             }
-            Body::Inclusion(inclusion) => inclusion.pose(seconds, plane, excursion).map(Pose::Inclusion),
+            Body::Inclusion(inclusion) => inclusion
+                .pose(seconds, plane, excursion)
+                .map(Pose::Inclusion),
             Body::Needle(needle) => needle.pose(seconds, excursion).map(Pose::Needle),
         }
     }
@@ -53,9 +55,15 @@ impl Target {
 
 /// Draws the targets of a sequence among `allowed`, bones first and needles last, as they are painted.
 pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet) -> Vec<Target> {
-    let classes: Vec<Class> = Class::ALL.into_iter().filter(|&c| allowed.contains(c)).collect();
+    let classes: Vec<Class> = Class::ALL
+        .into_iter()
+        .filter(|&c| allowed.contains(c))
+        .collect();
     let n = rng.unit();
-    let count = [0.12, 0.5, 0.74, 0.88, 0.96].iter().filter(|&&limit| n >= limit).count();
+    let count = [0.12, 0.5, 0.74, 0.88, 0.96]
+        .iter()
+        .filter(|&&limit| n >= limit)
+        .count();
     if classes.is_empty() {
         return Vec::new();
     }
@@ -74,17 +82,36 @@ pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet) -> Vec<Target
                 Class::Needle => Some(Body::Needle(Needle::draw(rng, view))),
                 _ => draw_inclusion(rng, view, class, &mut taken),
             };
-            let (leaves, from, length, side) = (rng.chance(0.45), rng.range(-0.15, 0.8), rng.range(0.1, 0.45), rng.sign());
+            let (leaves, from, length, side) = (
+                rng.chance(0.45),
+                rng.range(-0.15, 0.8),
+                rng.range(0.1, 0.45),
+                rng.sign(),
+            );
             if let Some(body) = body {
-                targets.push(Target { class, body, away: leaves.then_some((from, from + length)), side });
+                targets.push(Target {
+                    class,
+                    body,
+                    away: leaves.then_some((from, from + length)),
+                    side,
+                });
             }
         }
     }
     targets
 }
 
-fn draw_bone(rng: &mut Rng, view: &View, (index, count): (usize, usize), taken: &mut Vec<(f32, f32, f32)>) -> Body {
-    let side = if count == 1 { rng.range(-0.8, 0.8) } else { (index as f32 * 2.0 - 1.0) * rng.range(0.4, 0.75) };
+fn draw_bone(
+    rng: &mut Rng,
+    view: &View,
+    (index, count): (usize, usize),
+    taken: &mut Vec<(f32, f32, f32)>,
+) -> Body {
+    let side = if count == 1 {
+        rng.range(-0.8, 0.8)
+    } else {
+        (index as f32 * 2.0 - 1.0) * rng.range(0.4, 0.75)
+    };
     let bone = Bone::draw(rng, view, side);
     let (x, z) = bone.apex();
     // Its shadow is no place for anything else.
@@ -92,7 +119,12 @@ fn draw_bone(rng: &mut Rng, view: &View, (index, count): (usize, usize), taken: 
     Body::Bone(bone)
 }
 
-fn draw_inclusion(rng: &mut Rng, view: &View, class: Class, taken: &mut Vec<(f32, f32, f32)>) -> Option<Body> {
+fn draw_inclusion(
+    rng: &mut Rng,
+    view: &View,
+    class: Class,
+    taken: &mut Vec<(f32, f32, f32)>,
+) -> Option<Body> {
     for _ in 0..24 {
         let z = view.depth * rng.range(0.14, 0.68);
         let x = view.half_width(z) * rng.range(-0.85, 0.85);
@@ -105,7 +137,10 @@ fn draw_inclusion(rng: &mut Rng, view: &View, class: Class, taken: &mut Vec<(f32
             let (dx, dz) = (x - ox, z - oz);
             (dx * dx + dz * dz).sqrt() > or + r + 1.0
         };
-        if cover.iter().all(|c| c.1 - c.2 > 1.5 && taken.iter().all(|t| apart(c, t))) {
+        if cover
+            .iter()
+            .all(|c| c.1 - c.2 > 1.5 && taken.iter().all(|t| apart(c, t)))
+        {
             taken.extend(cover);
             return Some(Body::Inclusion(inclusion));
         }

@@ -63,7 +63,11 @@ impl Tissue {
         let organ = rng.chance(if depth > 75.0 { 0.6 } else { 0.2 });
         let count = if organ { 1 } else { 2 + rng.below(3) };
         for i in 0..count {
-            layers.push(if organ { parenchyma(rng, top) } else { muscle(rng, top, i) });
+            layers.push(if organ {
+                parenchyma(rng, top)
+            } else {
+                muscle(rng, top, i)
+            });
             top += depth * rng.range(0.14, 0.4);
         }
         Self { layers, scale }
@@ -77,7 +81,12 @@ impl Tissue {
     /// Evaluates the anatomy on the grid of `view` in `plane`, for a pulse of `frequency` megahertz.
     pub(super) fn maps(&self, view: &View, plane: Plane, noise: &Noise, frequency: f32) -> Maps {
         let n = view.x.len();
-        let mut maps = Maps { echo: vec![0.0; n], mirror: vec![0.0; n], loss: vec![0.0; n], level: vec![0.0; n] };
+        let mut maps = Maps {
+            echo: vec![0.0; n],
+            mirror: vec![0.0; n],
+            loss: vec![0.0; n],
+            level: vec![0.0; n],
+        };
         let borders = Borders::new(self, view, plane, noise);
         let per_sample = 2.0 * frequency * view.step * 0.1;
         for i in 0..n {
@@ -90,9 +99,16 @@ impl Tissue {
             maps.loss[i] = layer.attenuation * per_sample;
             maps.mirror[i] = glint;
             for (index, distance) in [(place.layer, place.above), (place.layer + 1, place.below)] {
-                let Some(next) = self.layers.get(index).filter(|l| distance < 2.5 * l.fascia_width) else { continue };
+                let Some(next) = self
+                    .layers
+                    .get(index)
+                    .filter(|l| distance < 2.5 * l.fascia_width)
+                else {
+                    continue;
+                };
                 let q = distance / next.fascia_width;
-                let broken = 0.55 + 0.75 * noise.at(x * 0.12, index as f32 * 7.3, plane.elevation * 0.1);
+                let broken =
+                    0.55 + 0.75 * noise.at(x * 0.12, index as f32 * 7.3, plane.elevation * 0.1);
                 let band = next.fascia * broken.max(0.03) * libm::expf(-q * q);
                 maps.mirror[i] += band;
                 maps.echo[i] += 0.5 * band;
@@ -105,7 +121,11 @@ impl Tissue {
 impl Layer {
     /// Level in decibels and amplitude of glints at a point of tissue.
     fn texture(&self, x: f32, z: f32, e: f32, scale: f32, noise: &Noise) -> (f32, f32) {
-        let slow = noise.at(x * 0.11 / scale + 3.0, z * 0.13 / scale + self.top, e * 0.07);
+        let slow = noise.at(
+            x * 0.11 / scale + 3.0,
+            z * 0.13 / scale + self.top,
+            e * 0.07,
+        );
         let bend = self.warp * noise.at(x * 0.21 / scale + 17.0, z * 0.21 / scale + 5.0, e * 0.12);
         let along = (x + self.slope * z + bend) / (self.grain.0 * scale);
         let across = (z - self.slope * x + bend * 1.4) / (self.grain.1 * scale);
@@ -171,9 +191,17 @@ fn muscle(rng: &mut Rng, top: f32, order: usize) -> Layer {
         patches: rng.range(3.0, 15.0),
         threads: rng.range(7.0, 18.0),
         sheen: rng.range(0.4, 5.0),
-        grain: if winding { (rng.range(2.0, 4.0), rng.range(1.5, 3.0)) } else { (rng.range(5.0, 12.0), rng.range(0.8, 1.8)) },
+        grain: if winding {
+            (rng.range(2.0, 4.0), rng.range(1.5, 3.0))
+        } else {
+            (rng.range(5.0, 12.0), rng.range(0.8, 1.8))
+        },
         slope: rng.range(-0.4, 0.4),
-        warp: if winding { rng.range(1.5, 4.0) } else { rng.range(0.4, 1.6) },
+        warp: if winding {
+            rng.range(1.5, 4.0)
+        } else {
+            rng.range(0.4, 1.6)
+        },
         glints: rng.range(0.0, 12.0),
         attenuation: rng.range(0.45, 0.85),
         fascia: rng.range(2.0, 22.0),
@@ -227,11 +255,17 @@ impl Borders {
             for (i, layer) in tissue.layers.iter().enumerate() {
                 let wave = noise.at(x * 0.045, i as f32 * 3.7 + 0.5, plane.elevation * 0.05);
                 let ripple = noise.at(x * 0.16 + 9.0, i as f32 * 5.1 + 0.5, plane.elevation * 0.09);
-                last = (layer.top + layer.relief * tissue.scale * (1.6 * wave + 0.4 * ripple)).max(last);
+                last = (layer.top + layer.relief * tissue.scale * (1.6 * wave + 0.4 * ripple))
+                    .max(last);
                 depths.push(last);
             }
         }
-        Self { first_x: -half, columns, layers: tissue.layers.len(), depths }
+        Self {
+            first_x: -half,
+            columns,
+            layers: tissue.layers.len(),
+            depths,
+        }
     }
 
     fn place(&self, x: f32, z: f32) -> Place {
@@ -239,7 +273,11 @@ impl Borders {
         let column = (at as usize).min(self.columns - 2);
         let f = at - column as f32;
         let (a, b) = self.depths[column * self.layers..].split_at(self.layers);
-        let mut place = Place { layer: 0, above: f32::MAX, below: f32::MAX };
+        let mut place = Place {
+            layer: 0,
+            above: f32::MAX,
+            below: f32::MAX,
+        };
         for i in 0..self.layers {
             let border = a[i] + (b[i] - a[i]) * f;
             if border > z {

@@ -21,11 +21,14 @@ pub(super) fn mask(size: Size, pixels: &[u8]) -> Option<Mask> {
 /// Share of `points` (millimetres) whose pixel, or one two pixels away, is inside.
 pub(super) fn visible_fraction(view: &View, pixels: &[u8], points: &[(f32, f32)]) -> f32 {
     let (w, h) = (view.size.width as i32, view.size.height as i32);
-    let inside = |x: i32, y: i32| x >= 0 && y >= 0 && x < w && y < h && pixels[(y * w + x) as usize] != 0;
+    let inside =
+        |x: i32, y: i32| x >= 0 && y >= 0 && x < w && y < h && pixels[(y * w + x) as usize] != 0;
     let seen = points.iter().filter(|&&(x, z)| {
         let (u, v) = view.pixel(x, z);
         let (u, v) = (u.floor() as i32, v.floor() as i32);
-        [(0, 0), (0, -2), (0, 2), (-2, 0), (2, 0)].iter().any(|(a, b)| inside(u + a, v + b))
+        [(0, 0), (0, -2), (0, 2), (-2, 0), (2, 0)]
+            .iter()
+            .any(|(a, b)| inside(u + a, v + b))
     });
     seen.count() as f32 / points.len().max(1) as f32
 }

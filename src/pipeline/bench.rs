@@ -54,7 +54,10 @@ impl Found {
 
     fn noted(&self, timing: StageTiming) -> StageTiming {
         let (frames, all) = self.0.get();
-        StageTiming { objects: (frames > 0).then(|| all as f64 / frames as f64), ..timing }
+        StageTiming {
+            objects: (frames > 0).then(|| all as f64 / frames as f64),
+            ..timing
+        }
     }
 }
 
@@ -71,14 +74,22 @@ pub struct Bench {
 
 impl Bench {
     fn wants(&self, stage: &str) -> bool {
-        self.stages.is_empty() || self.stages.iter().any(|wanted| stage.starts_with(wanted.as_str()))
+        self.stages.is_empty()
+            || self
+                .stages
+                .iter()
+                .any(|wanted| stage.starts_with(wanted.as_str()))
     }
 
     /// Times `work`, of which every run must do the same; none if that stage is not wanted.
     ///
     /// # Errors
     /// Those of `work`.
-    pub fn time<T, E>(&self, stage: impl Into<String>, mut work: impl FnMut() -> Result<T, E>) -> Result<Option<StageTiming>, E> {
+    pub fn time<T, E>(
+        &self,
+        stage: impl Into<String>,
+        mut work: impl FnMut() -> Result<T, E>,
+    ) -> Result<Option<StageTiming>, E> {
         let stage = stage.into();
         if !self.wants(&stage) {
             return Ok(None);
@@ -93,7 +104,12 @@ impl Bench {
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
         times.sort_by(f64::total_cmp);
-        let at = |q: f64| times.get(((times.len() - 1) as f64 * q).round() as usize).copied().unwrap_or(f64::NAN);
+        let at = |q: f64| {
+            times
+                .get(((times.len() - 1) as f64 * q).round() as usize)
+                .copied()
+                .unwrap_or(f64::NAN)
+        };
         let median_ms = at(0.5);
         Ok(Some(StageTiming {
             stage,
@@ -111,8 +127,15 @@ impl Bench {
     ///
     /// # Errors
     /// [`ModelError`].
-    pub fn detector(&self, detector: &Detector, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
-        if !["detect-preprocess", "detect", "detect (frame to objects)"].into_iter().any(|stage| self.wants(stage)) {
+    pub fn detector(
+        &self,
+        detector: &Detector,
+        frame: &Frame,
+    ) -> Result<Vec<StageTiming>, ModelError> {
+        if !["detect-preprocess", "detect", "detect (frame to objects)"]
+            .into_iter()
+            .any(|stage| self.wants(stage))
+        {
             return Ok(Vec::new());
         }
         let engine = detector.engine();
@@ -129,7 +152,9 @@ impl Bench {
                 // Reading the result waits for a device that works asynchronously.
                 Ok::<_, ModelError>(engine.download_f32(Stage::Select, &output.pred_boxes)?)
             })?,
-            self.time("detect (frame to objects)", || detector.detect(&mut graphs, frame, &super::StageTimes::default()))?,
+            self.time("detect (frame to objects)", || {
+                detector.detect(&mut graphs, frame, &super::StageTimes::default())
+            })?,
         ];
         Ok(timings.into_iter().flatten().collect())
     }
@@ -138,16 +163,28 @@ impl Bench {
     ///
     /// # Errors
     /// [`ModelError`].
-    pub fn frames(&self, detector: &Detector, segmenter: &Segmenter, frames: &[Frame]) -> Result<Option<StageTiming>, ModelError> {
+    pub fn frames(
+        &self,
+        detector: &Detector,
+        segmenter: &Segmenter,
+        frames: &[Frame],
+    ) -> Result<Option<StageTiming>, ModelError> {
         let times = super::StageTimes::default();
         let mut turn = frames.iter().cycle();
         let (mut detecting, mut segmenting) = (GraphCache::default(), GraphCache::default());
         let objects = Found::default();
         let timing = self.time("pipeline (frame to masks)", || {
-            let Some(frame) = turn.next() else { return Ok(Vec::new()) };
+            let Some(frame) = turn.next() else {
+                return Ok(Vec::new());
+            };
             let found = detector.detect(&mut detecting, frame, &times)?;
             objects.add(found.len());
-            segmenter.segment(&mut segmenting, frame, found.into_iter().map(Prompted::from_object).collect(), &times)
+            segmenter.segment(
+                &mut segmenting,
+                frame,
+                found.into_iter().map(Prompted::from_object).collect(),
+                &times,
+            )
         })?;
         Ok(timing.map(|timing| objects.noted(timing)))
     }
@@ -164,7 +201,11 @@ impl Bench {
         frames: &[Frame],
         batch: usize,
     ) -> Result<Vec<StageTiming>, ModelError> {
-        let models = Models { detector: Some(detector.clone()), segmenter: Some(segmenter.clone()), prompts: None };
+        let models = Models {
+            detector: Some(detector.clone()),
+            segmenter: Some(segmenter.clone()),
+            prompts: None,
+        };
         let mut turn = frames.iter().cycle();
         let mut take = move |n: usize| -> Vec<PendingFrame> {
             let pending = |frame: &Frame| PendingFrame {
@@ -178,7 +219,9 @@ impl Bench {
         };
         let objects = Found::default();
         let check = |done: Option<Vec<CompletedFrame>>| {
-            done.unwrap_or_default().into_iter().try_for_each(|frame| frame.objects.map(|found| objects.add(found.len())))
+            done.unwrap_or_default()
+                .into_iter()
+                .try_for_each(|frame| frame.objects.map(|found| objects.add(found.len())))
         };
         const LATENCY: &str = "pipeline (frame up to packed result down)";
         let mut timings = Vec::new();
@@ -197,20 +240,40 @@ impl Bench {
                 flow.submit(take(batch));
                 check(flow.wait_next())
             })?;
-            timings.extend(timing.map(|t| StageTiming { per_second: t.per_second * batch as f64, ..t }));
+            timings.extend(timing.map(|t| StageTiming {
+                per_second: t.per_second * batch as f64,
+                ..t
+            }));
         }
-        Ok(timings.into_iter().map(|timing| objects.noted(timing)).collect())
+        Ok(timings
+            .into_iter()
+            .map(|timing| objects.noted(timing))
+            .collect())
     }
 
     /// Times the stages of a segmenter on `frame`: encoder, decoder with one and with eight boxes, masks to the frame's size.
     ///
     /// # Errors
     /// [`ModelError`].
-    pub fn segmenter(&self, segmenter: &Segmenter, frame: &Frame) -> Result<Vec<StageTiming>, ModelError> {
+    pub fn segmenter(
+        &self,
+        segmenter: &Segmenter,
+        frame: &Frame,
+    ) -> Result<Vec<StageTiming>, ModelError> {
         let (names, size) = (["segment-preprocess", "segment-encode"], frame.size());
         let counts = [1, 8].map(|boxes| counted(boxes, "box"));
-        let of_counts = counts.iter().flat_map(|boxes| [format!("segment-decode ({boxes})"), format!("masks ({boxes}, {size})")]);
-        if !names.into_iter().map(str::to_owned).chain(of_counts).any(|stage| self.wants(&stage)) {
+        let of_counts = counts.iter().flat_map(|boxes| {
+            [
+                format!("segment-decode ({boxes})"),
+                format!("masks ({boxes}, {size})"),
+            ]
+        });
+        if !names
+            .into_iter()
+            .map(str::to_owned)
+            .chain(of_counts)
+            .any(|stage| self.wants(&stage))
+        {
             return Ok(Vec::new());
         }
         let engine = segmenter.engine();
@@ -231,14 +294,28 @@ impl Bench {
         let scaled = crate::geometry::LongestSide::new(size, IMAGE_SIDE as u32).scaled;
         for boxes in [1usize, 8] {
             let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;
-            let Some(group) = groups.first() else { continue };
+            let Some(group) = groups.first() else {
+                continue;
+            };
             let mut decode = || segmenter.decode_group_shared(&mut graphs, &embedding, group);
-            let logits = decode()?.low_res_masks.squeeze(1).map_err(ModelError::op("benchmark"))?;
-            timings.push(self.time(format!("segment-decode ({})", counted(boxes, "box")), || {
-                Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?)
-            })?);
+            let logits = decode()?
+                .low_res_masks
+                .squeeze(1)
+                .map_err(ModelError::op("benchmark"))?;
+            timings.push(self.time(
+                format!("segment-decode ({})", counted(boxes, "box")),
+                || {
+                    Ok::<_, ModelError>(
+                        engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?,
+                    )
+                },
+            )?);
             let (inner, full) = (scaled.rows_columns(), size.rows_columns());
-            timings.push(self.time(format!("masks ({}, {size})", counted(boxes, "box")), || segmenter.masks(&logits, inner, full))?);
+            timings.push(
+                self.time(format!("masks ({}, {size})", counted(boxes, "box")), || {
+                    segmenter.masks(&logits, inner, full)
+                })?,
+            );
         }
         Ok(timings.into_iter().flatten().collect())
     }
@@ -248,7 +325,14 @@ fn boxes_in(size: Size, count: usize) -> Vec<ObjectPrompt> {
     let (w, h) = (size.width as f32, size.height as f32);
     let shifted = |i: usize| i as f32 / count as f32 * 0.5;
     (0..count)
-        .map(|i| ObjectPrompt::from_box(BoxXyxy::new(shifted(i) * w, shifted(i) * h, (shifted(i) + 0.4) * w, (shifted(i) + 0.4) * h)))
+        .map(|i| {
+            ObjectPrompt::from_box(BoxXyxy::new(
+                shifted(i) * w,
+                shifted(i) * h,
+                (shifted(i) + 0.4) * w,
+                (shifted(i) + 0.4) * h,
+            ))
+        })
         .collect()
 }
 
@@ -257,7 +341,11 @@ pub fn test_frame() -> Frame {
     let size = Size::new(1920, 1080);
     let pixel = |i: usize| {
         let (x, y) = (i % 1920, i / 1920);
-        [(x * 255 / 1919) as u8, (y * 255 / 1079) as u8, if (x / 60 + y / 60) % 2 == 0 { 40 } else { 200 }]
+        [
+            (x * 255 / 1919) as u8,
+            (y * 255 / 1079) as u8,
+            if (x / 60 + y / 60) % 2 == 0 { 40 } else { 200 },
+        ]
     };
     let data: Vec<u8> = (0..size.pixels() as usize).flat_map(pixel).collect();
     let info = SourceInfo {
@@ -270,7 +358,8 @@ pub fn test_frame() -> Frame {
         attributes: Default::default(),
     };
     // The length is that of the size by construction.
-    let image = Image::new(size, Channels::Rgb, data).unwrap_or_else(|| unreachable!("three bytes a pixel"));
+    let image = Image::new(size, Channels::Rgb, data)
+        .unwrap_or_else(|| unreachable!("three bytes a pixel"));
     Frame {
         source: Arc::new(info),
         index: 0,

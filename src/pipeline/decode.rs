@@ -50,26 +50,54 @@ pub(super) struct Decoder<'a> {
 struct Gone;
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(specs: Vec<SourceSpec>, record: &Record, plan: &'a Plan, times: &'a StageTimes) -> Result<Self, PipelineError> {
+    pub(super) fn new(
+        specs: Vec<SourceSpec>,
+        record: &Record,
+        plan: &'a Plan,
+        times: &'a StageTimes,
+    ) -> Result<Self, PipelineError> {
         let stored = record.stored()?.peekable();
-        let options = SourceOptions { device: plan.decode_device(), ..plan.source_options.clone() };
+        let options = SourceOptions {
+            device: plan.decode_device(),
+            ..plan.source_options.clone()
+        };
         let (first, count) = (record.ended_sources(), specs.len());
-        let names = plan.own_sources.names(specs.iter().map(|spec| spec.name.as_str()));
-        let own = plan.own_sources.take(count, names).into_iter().skip(first.saturating_sub(count)).collect();
-        Ok(Self { specs, own, first, stored, options, cancel: &plan.cancel, times })
+        let names = plan
+            .own_sources
+            .names(specs.iter().map(|spec| spec.name.as_str()));
+        let own = plan
+            .own_sources
+            .take(count, names)
+            .into_iter()
+            .skip(first.saturating_sub(count))
+            .collect();
+        Ok(Self {
+            specs,
+            own,
+            first,
+            stored,
+            options,
+            cancel: &plan.cancel,
+            times,
+        })
     }
 
     pub(super) fn run(mut self, out: &SyncSender<Decoded>) {
-        let ended = (self.first..self.specs.len()).try_for_each(|ordinal| self.source(ordinal, out)).and_then(|()| {
-            while let Some(source) = self.own.pop_front() {
-                let path = source.info().path.clone();
-                let selection = self.options.selection.clone();
-                let source: Box<dyn Source> =
-                    if selection.is_everything() { source } else { Box::new(sources::Selected::new(source, selection)) };
-                self.frames(source, &path, out)?;
-            }
-            Ok(())
-        });
+        let ended = (self.first..self.specs.len())
+            .try_for_each(|ordinal| self.source(ordinal, out))
+            .and_then(|()| {
+                while let Some(source) = self.own.pop_front() {
+                    let path = source.info().path.clone();
+                    let selection = self.options.selection.clone();
+                    let source: Box<dyn Source> = if selection.is_everything() {
+                        source
+                    } else {
+                        Box::new(sources::Selected::new(source, selection))
+                    };
+                    self.frames(source, &path, out)?;
+                }
+                Ok(())
+            });
         if ended.is_err() {
             // Nobody may be there any more to receive it.
             let _ = out.send(Decoded::Cancelled);
@@ -78,9 +106,17 @@ impl<'a> Decoder<'a> {
 
     fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Gone> {
         let send = |item| out.send(item).map_err(|_| Gone);
-        let Some(spec) = self.specs.get(ordinal).cloned() else { return Ok(()) };
-        let shown = self.options.alias(&spec).map_or(&spec.path, |alias| &alias.path).clone();
-        let opened = self.times.time(Stages::OPEN, || contained(&shown, || sources::open(&spec, ordinal, &self.options)));
+        let Some(spec) = self.specs.get(ordinal).cloned() else {
+            return Ok(());
+        };
+        let shown = self
+            .options
+            .alias(&spec)
+            .map_or(&spec.path, |alias| &alias.path)
+            .clone();
+        let opened = self.times.time(Stages::OPEN, || {
+            contained(&shown, || sources::open(&spec, ordinal, &self.options))
+        });
         let source = match opened {
             Ok(Ok(source)) => source,
             Ok(Err(error)) | Err(error) => {
@@ -95,7 +131,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// Sends the frames of a source; `shown` is its path as outputs may show it.
-    fn frames(&mut self, mut source: Box<dyn Source>, shown: &Path, out: &SyncSender<Decoded>) -> Result<(), Gone> {
+    fn frames(
+        &mut self,
+        mut source: Box<dyn Source>,
+        shown: &Path,
+        out: &SyncSender<Decoded>,
+    ) -> Result<(), Gone> {
         let send = |item| out.send(item).map_err(|_| Gone);
         send(Decoded::Began(source.info().clone()))?;
         let mut told = None;
@@ -110,9 +151,14 @@ impl<'a> Decoder<'a> {
             if self.cancel.is_requested() {
                 return Err(Gone);
             }
-            match self.times.time(Stages::DECODE, || contained(shown, || source.next_frame())) {
+            match self
+                .times
+                .time(Stages::DECODE, || contained(shown, || source.next_frame()))
+            {
                 Ok(Ok(Some(frame))) => {
-                    if let Some(decoding) = source.decoding().filter(|now| told.as_ref() != Some(*now)) {
+                    if let Some(decoding) =
+                        source.decoding().filter(|now| told.as_ref() != Some(*now))
+                    {
                         told = Some(decoding.clone());
                         send(Decoded::Decoding(source.info().clone(), decoding.clone()))?;
                     }
@@ -142,14 +188,22 @@ impl<'a> Decoder<'a> {
                 Decoded::Stored { frame, result }
             }
             Some(Err(error)) => Decoded::Broken(error),
-            None => Decoded::Frame(frame, self.times.take_recent(&[Stages::DECODE]).iter().map(|(_, time)| *time).sum()),
+            None => Decoded::Frame(
+                frame,
+                self.times
+                    .take_recent(&[Stages::DECODE])
+                    .iter()
+                    .map(|(_, time)| *time)
+                    .sum(),
+            ),
         }
     }
 }
 
 /// Turns a panic in a decoder into an error of its input.
 fn contained<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
 }
 
 fn unopened(spec: &SourceSpec, path: &Path, ordinal: usize) -> SourceInfo {

@@ -30,10 +30,16 @@ pub enum ModelFamily {
 impl ModelFamily {
     /// The family that a checkpoint is of by the names of its tensors; none for another model.
     fn of(checkpoint: &Checkpoint) -> Option<Self> {
-        if matches!(dfine::keys::recognise("", checkpoint.names()), Ok(_) | Err(KeysError::Prefix(_))) {
+        if matches!(
+            dfine::keys::recognise("", checkpoint.names()),
+            Ok(_) | Err(KeysError::Prefix(_))
+        ) {
             return Some(Self::DFine);
         }
-        let is_segmenter = matches!(mobile_sam::prefix_of("", checkpoint.names()), Ok(_) | Err(MobileSamError::Prefix(_)));
+        let is_segmenter = matches!(
+            mobile_sam::prefix_of("", checkpoint.names()),
+            Ok(_) | Err(MobileSamError::Prefix(_))
+        );
         is_segmenter.then_some(Self::MobileSam)
     }
 }
@@ -93,7 +99,10 @@ pub fn describe(files: &ModelFiles) -> Result<ModelDescription, ModelError> {
                 none if none.is_empty() => "none at all".to_owned(),
                 examples => examples,
             };
-            Err(ModelError::UnknownFamily { path: files.weights.path.clone(), examples })
+            Err(ModelError::UnknownFamily {
+                path: files.weights.path.clone(),
+                examples,
+            })
         }
     }
 }
@@ -132,7 +141,13 @@ fn segmenter(checkpoint: Checkpoint) -> Result<ModelDescription, ModelError> {
         family: ModelFamily::MobileSam,
         size: Some("tiny_vit".to_owned()),
         classes: Vec::new(),
-        input: ModelInput { width: side, height: side, channels: 3, assumed: false, source: None },
+        input: ModelInput {
+            width: side,
+            height: side,
+            channels: 3,
+            assumed: false,
+            source: None,
+        },
         prefix,
         mask_head_tensors: 0,
     })
@@ -140,7 +155,14 @@ fn segmenter(checkpoint: Checkpoint) -> Result<ModelDescription, ModelError> {
 
 impl fmt::Display for ModelDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, size, classes, input, prefix, mask_head_tensors } = self;
+        let Self {
+            family,
+            size,
+            classes,
+            input,
+            prefix,
+            mask_head_tensors,
+        } = self;
         match (family, size) {
             (ModelFamily::MobileSam, _) => write!(f, "MobileSAM (TinyViT)")?,
             (_, Some(size)) => write!(f, "{family}-{}", size.to_uppercase())?,
@@ -148,18 +170,29 @@ impl fmt::Display for ModelDescription {
         }
         if *family == ModelFamily::DFine {
             let names: Vec<String> = classes.iter().map(|name| super::quoted(name)).collect();
-            write!(f, ", {} ({})", counted(classes.len(), "class"), names.join(", "))?;
+            write!(
+                f,
+                ", {} ({})",
+                counted(classes.len(), "class"),
+                names.join(", ")
+            )?;
         }
         write!(f, ", input {}x{}", input.width, input.height)?;
         if input.assumed {
-            write!(f, " (assumed: nothing in the checkpoint says it; --input-size sets it)")?;
+            write!(
+                f,
+                " (assumed: nothing in the checkpoint says it; --input-size sets it)"
+            )?;
         }
         write!(f, " with {}", counted(input.channels, "channel"))?;
         if !prefix.is_empty() {
             write!(f, ", names with the prefix {prefix}")?;
         }
         if *mask_head_tensors > 0 {
-            write!(f, "; its mask head ({mask_head_tensors} tensors) is not used")?;
+            write!(
+                f,
+                "; its mask head ({mask_head_tensors} tensors) is not used"
+            )?;
         }
         Ok(())
     }
@@ -171,7 +204,13 @@ mod tests {
 
     #[test]
     fn descriptions_count_and_quote() {
-        let input = ModelInput { width: 640, height: 512, channels: 1, assumed: true, source: Some(InputSizeSource::Assumed) };
+        let input = ModelInput {
+            width: 640,
+            height: 512,
+            channels: 1,
+            assumed: true,
+            source: Some(InputSizeSource::Assumed),
+        };
         let mut model = ModelDescription {
             family: ModelFamily::DFine,
             size: Some("n".to_owned()),
@@ -185,8 +224,18 @@ mod tests {
             "D-FINE-N, 1 class (\"Zyste, groß\"), input 640x512 (assumed: nothing in the checkpoint says it; --input-size sets it) with 1 \
              channel, names with the prefix model."
         );
-        (model.classes, model.prefix) = (vec!["bone".to_owned(), "needle tip".to_owned()], String::new());
-        model.input = ModelInput { assumed: false, channels: 3, ..input };
-        assert_eq!(model.to_string(), "D-FINE-N, 2 classes (bone, needle tip), input 640x512 with 3 channels");
+        (model.classes, model.prefix) = (
+            vec!["bone".to_owned(), "needle tip".to_owned()],
+            String::new(),
+        );
+        model.input = ModelInput {
+            assumed: false,
+            channels: 3,
+            ..input
+        };
+        assert_eq!(
+            model.to_string(),
+            "D-FINE-N, 2 classes (bone, needle tip), input 640x512 with 3 channels"
+        );
     }
 }

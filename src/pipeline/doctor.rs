@@ -30,11 +30,25 @@ pub struct Finding {
 
 impl Finding {
     fn good(subject: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { subject: subject.into(), ok: true, found: found.into(), remedy: None }
+        Self {
+            subject: subject.into(),
+            ok: true,
+            found: found.into(),
+            remedy: None,
+        }
     }
 
-    fn bad(subject: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { subject: subject.into(), ok: false, found: found.into(), remedy: Some(remedy.into()) }
+    fn bad(
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            subject: subject.into(),
+            ok: false,
+            found: found.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 }
 
@@ -54,20 +68,45 @@ pub fn examine(device: DeviceSpec) -> Vec<Finding> {
 }
 
 fn build() -> [Finding; 2] {
-    let cuda = if cfg!(feature = "cuda") { "in this build" } else { "not in this build: models run on the CPU" };
-    let models: Vec<&str> = weights::EMBEDDED_MODELS.iter().map(|model| model.name).collect();
-    let models = if models.is_empty() { "not in this build: name a --detector and a --segmenter".to_owned() } else { models.join(", ") };
-    [Finding::good("CUDA", cuda), Finding::good("built-in models", models)]
+    let cuda = if cfg!(feature = "cuda") {
+        "in this build"
+    } else {
+        "not in this build: models run on the CPU"
+    };
+    let models: Vec<&str> = weights::EMBEDDED_MODELS
+        .iter()
+        .map(|model| model.name)
+        .collect();
+    let models = if models.is_empty() {
+        "not in this build: name a --detector and a --segmenter".to_owned()
+    } else {
+        models.join(", ")
+    };
+    [
+        Finding::good("CUDA", cuda),
+        Finding::good("built-in models", models),
+    ]
 }
 
 fn processor() -> Finding {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Finding::good("processor", format!("{}, {}", counted(threads, "thread"), crate::ops::instruction_set()))
+    Finding::good(
+        "processor",
+        format!(
+            "{}, {}",
+            counted(threads, "thread"),
+            crate::ops::instruction_set()
+        ),
+    )
 }
 
 fn devices(wanted: DeviceSpec, engine: &Result<Engine, EngineError>) -> Vec<Finding> {
     let driver = std::fs::read_to_string("/proc/driver/nvidia/version").ok();
-    let driver = driver.and_then(|text| text.lines().next().map(|line| line.trim_start_matches("NVRM version:").trim().to_owned()));
+    let driver = driver.and_then(|text| {
+        text.lines()
+            .next()
+            .map(|line| line.trim_start_matches("NVRM version:").trim().to_owned())
+    });
     let mut findings = Vec::new();
     findings.push(match (&driver, cfg!(feature = "cuda")) {
         (Some(driver), true) => Finding::good("NVIDIA driver", driver),
@@ -80,7 +119,11 @@ fn devices(wanted: DeviceSpec, engine: &Result<Engine, EngineError>) -> Vec<Find
     });
     findings.push(match engine {
         Ok(engine) => Finding::good(format!("device {wanted}"), engine.name()),
-        Err(error) => Finding::bad(format!("device {wanted}"), error.to_string(), "use --device cpu, or install what is named"),
+        Err(error) => Finding::bad(
+            format!("device {wanted}"),
+            error.to_string(),
+            "use --device cpu, or install what is named",
+        ),
     });
     findings
 }
@@ -101,7 +144,10 @@ fn ffmpeg() -> Vec<Finding> {
     }
     findings.push(match about.encoder {
         Some("libx264") => Finding::good("encoder of overlay videos", "H.264 (libx264)"),
-        Some(other) => Finding::good("encoder of overlay videos", format!("{other}; H.264 (libx264) is missing: files are larger")),
+        Some(other) => Finding::good(
+            "encoder of overlay videos",
+            format!("{other}; H.264 (libx264) is missing: files are larger"),
+        ),
         None => Finding::bad(
             "encoder of overlay videos",
             "missing",
@@ -113,9 +159,14 @@ fn ffmpeg() -> Vec<Finding> {
 
 /// Whether files can be made in the current folder, where outputs go if the user names no other.
 fn folder() -> Finding {
-    let place = std::env::current_dir().map_or_else(|_| ".".to_owned(), |folder| folder.display().to_string());
+    let place = std::env::current_dir()
+        .map_or_else(|_| ".".to_owned(), |folder| folder.display().to_string());
     let file = format!(".ultramotion-doctor-{}.tmp", std::process::id());
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).and_then(|mut made| made.write_all(&[0; 4096]));
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&file)
+        .and_then(|mut made| made.write_all(&[0; 4096]));
     let removed = std::fs::remove_file(&file);
     match made.and(removed) {
         Ok(()) => Finding::good("current folder", format!("{place}: can be written")),
@@ -133,13 +184,18 @@ const HUB_WAIT: Duration = Duration::from_secs(5);
 fn reach(hub: &weights::Hub) -> Finding {
     let endpoint = &hub.config().endpoint;
     if hub.config().offline {
-        return Finding::good("model hub", format!("{endpoint}: not asked (HF_HUB_OFFLINE)"));
+        return Finding::good(
+            "model hub",
+            format!("{endpoint}: not asked (HF_HUB_OFFLINE)"),
+        );
     }
     Finding::good(
         "model hub",
         match hub.answers(HUB_WAIT) {
             Ok(()) => format!("{endpoint}: reachable"),
-            Err(reason) => format!("{endpoint}: cannot be reached ({reason}); built-in, cached and local models work without it"),
+            Err(reason) => format!(
+                "{endpoint}: cannot be reached ({reason}); built-in, cached and local models work without it"
+            ),
         },
     )
 }
@@ -156,23 +212,46 @@ fn speed(engine: &Engine) -> Finding {
     }
     match frames_a_second(engine) {
         Ok(rate) => {
-            let rate = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+            let rate = if rate < 10.0 {
+                format!("{rate:.1}")
+            } else {
+                format!("{rate:.0}")
+            };
             let device = engine.name();
-            Finding::good(SUBJECT, format!("about {rate} frames a second ({device}, 1920×1080, {} each)", counted(OBJECTS, "object")))
+            Finding::good(
+                SUBJECT,
+                format!(
+                    "about {rate} frames a second ({device}, 1920×1080, {} each)",
+                    counted(OBJECTS, "object")
+                ),
+            )
         }
-        Err(error) => Finding::bad(SUBJECT, error.to_string(), "run with --device cpu, or report this"),
+        Err(error) => Finding::bad(
+            SUBJECT,
+            error.to_string(),
+            "run with --device cpu, or report this",
+        ),
     }
 }
 
 /// Frames a second through detector and segmenter one at a time; the first one, which warms up, counts only if it took long.
 fn frames_a_second(engine: &Engine) -> Result<f64, ModelError> {
     let hub = weights::Hub::new(weights::HubConfig::new(""));
-    let detector = load_detector(engine, None, None, &hub, &mut ())?.with_selection(Confidence::ZERO, OBJECTS, &[])?;
+    let detector = load_detector(engine, None, None, &hub, &mut ())?.with_selection(
+        Confidence::ZERO,
+        OBJECTS,
+        &[],
+    )?;
     let segmenter = load_segmenter(engine, None, &hub, &mut ())?;
     let (frame, start) = (test_frame(), Instant::now());
     let mut fastest = f64::INFINITY;
     for _ in 0..4 {
-        let times = Bench { warm_up: 0, repeats: 1, stages: Vec::new() }.frames(&detector, &segmenter, std::slice::from_ref(&frame))?;
+        let times = Bench {
+            warm_up: 0,
+            repeats: 1,
+            stages: Vec::new(),
+        }
+        .frames(&detector, &segmenter, std::slice::from_ref(&frame))?;
         fastest = times.map_or(fastest, |timing| fastest.min(timing.median_ms));
         if start.elapsed() > SPEED_TIME {
             break;
@@ -184,14 +263,34 @@ fn frames_a_second(engine: &Engine) -> Result<f64, ModelError> {
 fn cache() -> Vec<Finding> {
     let hub = match weights::HubConfig::from_env() {
         Ok(config) => weights::Hub::new(config),
-        Err(error) => return vec![Finding::bad("model cache", error.to_string(), "export HF_HOME=/some/folder")],
+        Err(error) => {
+            return vec![Finding::bad(
+                "model cache",
+                error.to_string(),
+                "export HF_HOME=/some/folder",
+            )];
+        }
     };
     let config = hub.config();
-    let cached: Vec<&str> = weights::catalogue(&hub).into_iter().filter(|entry| entry.cached).map(|entry| entry.name).collect();
-    let offline = if config.offline { ", offline (HF_HUB_OFFLINE)" } else { "" };
-    let mut findings = vec![Finding::good("model cache", format!("{}{offline}", config.cache.display()))];
+    let cached: Vec<&str> = weights::catalogue(&hub)
+        .into_iter()
+        .filter(|entry| entry.cached)
+        .map(|entry| entry.name)
+        .collect();
+    let offline = if config.offline {
+        ", offline (HF_HUB_OFFLINE)"
+    } else {
+        ""
+    };
+    let mut findings = vec![Finding::good(
+        "model cache",
+        format!("{}{offline}", config.cache.display()),
+    )];
     findings.push(if cached.is_empty() {
-        Finding::good("cached models", "none; `ultramotion models pull NAME` fetches one")
+        Finding::good(
+            "cached models",
+            "none; `ultramotion models pull NAME` fetches one",
+        )
     } else {
         Finding::good("cached models", cached.join(", "))
     });

@@ -33,7 +33,9 @@ pub enum ModelError {
     #[error(transparent)]
     Prompt(#[from] mobile_sam::PromptError),
     /// A prompt outside of the frame.
-    #[error("{what} lies outside of the picture, which is {size}; coordinates are pixels from the upper left corner")]
+    #[error(
+        "{what} lies outside of the picture, which is {size}; coordinates are pixels from the upper left corner"
+    )]
     Outside {
         /// The prompt.
         what: String,
@@ -112,7 +114,10 @@ impl ModelError {
     }
 
     pub(super) fn op(what: &'static str) -> impl FnOnce(candle_core::Error) -> Self {
-        move |source| Self::Tensor { what, source: Box::new(source) }
+        move |source| Self::Tensor {
+            what,
+            source: Box::new(source),
+        }
     }
 }
 
@@ -170,5 +175,9 @@ pub enum PipelineError {
 /// What went wrong on a device, which is named once.
 fn of_device(device: &str, source: &ModelError) -> String {
     let text = source.to_string();
-    if text.starts_with(&format!("{device}:")) { text } else { format!("{device}: {text}") }
+    if text.starts_with(&format!("{device}:")) {
+        text
+    } else {
+        format!("{device}: {text}")
+    }
 }

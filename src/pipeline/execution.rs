@@ -16,7 +16,11 @@ pub enum Mode {
 impl Mode {
     /// The modes that there are on a GPU, or on the CPU, the default first.
     pub fn available(on_cpu: bool) -> &'static [Self] {
-        if on_cpu { &[Self::Legacy] } else { &[Self::Resident, Self::Legacy] }
+        if on_cpu {
+            &[Self::Legacy]
+        } else {
+            &[Self::Resident, Self::Legacy]
+        }
     }
 
     /// Its name on the command line.
@@ -48,12 +52,23 @@ pub struct Execution {
 impl Execution {
     /// What `engine` does best: resident on a GPU.
     pub fn of(engine: &crate::engine::Engine) -> Self {
-        Self { mode: if engine.is_cpu() { Mode::Legacy } else { Mode::Resident }, ..Self::default() }
+        Self {
+            mode: if engine.is_cpu() {
+                Mode::Legacy
+            } else {
+                Mode::Resident
+            },
+            ..Self::default()
+        }
     }
 }
 
 impl Default for Execution {
     fn default() -> Self {
-        Self { mode: Mode::Legacy, batch: 1, latency: false }
+        Self {
+            mode: Mode::Legacy,
+            batch: 1,
+            latency: false,
+        }
     }
 }

@@ -45,9 +45,23 @@ impl Plan {
 }
 
 fn of_sources(options: &SourceOptions, add: &mut impl FnMut(&str, Value)) {
-    let SourceOptions { selection: FrameSelection { range, stride }, decode, max_pixels, dicom, device: _, decode_threads: _, aliases } =
-        options;
-    add("frames", json!(range.as_ref().map(|range| format!("{}..{}", range.start, range.end))));
+    let SourceOptions {
+        selection: FrameSelection { range, stride },
+        decode,
+        max_pixels,
+        dicom,
+        device: _,
+        decode_threads: _,
+        aliases,
+    } = options;
+    add(
+        "frames",
+        json!(
+            range
+                .as_ref()
+                .map(|range| format!("{}..{}", range.start, range.end))
+        ),
+    );
     add("stride", json!(stride));
     add("decode", json!(decode.to_string()));
     add("max-pixels", json!(max_pixels));
@@ -70,8 +84,20 @@ fn of_detector(detector: &Detector, add: &mut impl FnMut(&str, Value)) {
     add("confidence", json!(detector.confidence()));
     add("max-objects", json!(detector.selection_limit()));
     add("classes", json!(detector.chosen_classes()));
-    add("input-size", json!(detector.model().input_size().to_string()));
-    add("labels", json!(detector.labels().iter().map(|name| &**name).collect::<Vec<_>>()));
+    add(
+        "input-size",
+        json!(detector.model().input_size().to_string()),
+    );
+    add(
+        "labels",
+        json!(
+            detector
+                .labels()
+                .iter()
+                .map(|name| &**name)
+                .collect::<Vec<_>>()
+        ),
+    );
 }
 
 fn of_segmenter(segmenter: &Segmenter, add: &mut impl FnMut(&str, Value)) {
@@ -80,9 +106,30 @@ fn of_segmenter(segmenter: &Segmenter, add: &mut impl FnMut(&str, Value)) {
 }
 
 fn of_prompts(prompts: &UserPrompts, add: &mut impl FnMut(&str, Value)) {
-    let UserPrompts { boxes, points, of_frames, confidence } = prompts;
-    add("box", json!(boxes.iter().map(|b| [b.x0, b.y0, b.x1, b.y1]).collect::<Vec<_>>()));
-    add("point", json!(points.iter().map(|p| json!([p.x, p.y, p.label == PointLabel::Foreground])).collect::<Vec<_>>()));
+    let UserPrompts {
+        boxes,
+        points,
+        of_frames,
+        confidence,
+    } = prompts;
+    add(
+        "box",
+        json!(
+            boxes
+                .iter()
+                .map(|b| [b.x0, b.y0, b.x1, b.y1])
+                .collect::<Vec<_>>()
+        ),
+    );
+    add(
+        "point",
+        json!(
+            points
+                .iter()
+                .map(|p| json!([p.x, p.y, p.label == PointLabel::Foreground]))
+                .collect::<Vec<_>>()
+        ),
+    );
     add("boxes", json!(of_frames.as_ref().map(|file| file.sha256())));
     add("confidence", json!(confidence));
 }
@@ -98,7 +145,9 @@ mod tests {
 
     fn plan(output: &std::path::Path, change: impl FnOnce(&mut Plan)) -> Plan {
         let mut plan = Plan {
-            task: Task::Extract { stored_values: false },
+            task: Task::Extract {
+                stored_values: false,
+            },
             sources: Vec::new(),
             warnings: Vec::new(),
             own_sources: Default::default(),
@@ -131,18 +180,40 @@ mod tests {
         plan(&out, |_| ()).run().unwrap();
         type Change = (&'static str, fn(&mut Plan));
         let changes: [Change; 8] = [
-            ("stored-values", |plan| plan.task = Task::Extract { stored_values: true }),
-            ("stride", |plan| plan.source_options.selection.stride = std::num::NonZeroU64::new(2).unwrap()),
-            ("frames", |plan| plan.source_options.selection.range = Some(0..3)),
-            ("window", |plan| plan.source_options.dicom.window = Window::Fixed { center: 40.0, width: 400.0 }),
-            ("keep-patient-data", |plan| plan.source_options.dicom.keep_patient_data = true),
-            ("keep-uids", |plan| plan.source_options.dicom.keep_uids = true),
-            ("rename-sources", |plan| plan.source_options.aliases = Some(Arc::default())),
+            ("stored-values", |plan| {
+                plan.task = Task::Extract {
+                    stored_values: true,
+                }
+            }),
+            ("stride", |plan| {
+                plan.source_options.selection.stride = std::num::NonZeroU64::new(2).unwrap()
+            }),
+            ("frames", |plan| {
+                plan.source_options.selection.range = Some(0..3)
+            }),
+            ("window", |plan| {
+                plan.source_options.dicom.window = Window::Fixed {
+                    center: 40.0,
+                    width: 400.0,
+                }
+            }),
+            ("keep-patient-data", |plan| {
+                plan.source_options.dicom.keep_patient_data = true
+            }),
+            ("keep-uids", |plan| {
+                plan.source_options.dicom.keep_uids = true
+            }),
+            ("rename-sources", |plan| {
+                plan.source_options.aliases = Some(Arc::default())
+            }),
             ("stills", |plan| plan.stills = true),
         ];
         for (setting, change) in changes {
             let error = plan(&out, change).run().unwrap_err().to_string();
-            assert!(error.contains("cannot be resumed") && error.contains(setting), "{setting}: {error}");
+            assert!(
+                error.contains("cannot be resumed") && error.contains(setting),
+                "{setting}: {error}"
+            );
         }
     }
 }

@@ -48,12 +48,25 @@ impl<'a> Flow<'a> {
         out: &'a SyncSender<Finished>,
     ) -> Result<Self, PipelineError> {
         let one_at_a_time = plan.execution.latency;
-        let scheduler = |executors| Scheduler::new(executors, one_at_a_time, plan.fallback.clone().map(make_fallback));
+        let scheduler = |executors| {
+            Scheduler::new(
+                executors,
+                one_at_a_time,
+                plan.fallback.clone().map(make_fallback),
+            )
+        };
         let (scheduler, failed) = match executors(plan) {
             Ok(executors) => (scheduler(executors), None),
             Err((task, error)) => (scheduler(Vec::new()), Some((task, error))),
         };
-        let mut flow = Self { plan, prompts, times, scheduler, out, frames: 0 };
+        let mut flow = Self {
+            plan,
+            prompts,
+            times,
+            scheduler,
+            out,
+            frames: 0,
+        };
         if let Some(oom) = &plan.oom_device {
             flow.notify(Notice::OutOfMemory(oom.clone()));
             flow.notify(Notice::Fallback(oom.clone()));
@@ -66,13 +79,18 @@ impl<'a> Flow<'a> {
 
     /// The executor of `task` could not be prepared: if its device has no memory, the CPU may take over.
     fn init_fallback(&mut self, task: &Task, error: ModelError) -> Result<(), PipelineError> {
-        let device = task.engine().map_or_else(|| self.plan.device.clone(), Engine::name);
+        let device = task
+            .engine()
+            .map_or_else(|| self.plan.device.clone(), Engine::name);
         let outcome = match task.engine().and_then(|engine| error.out_of_memory(engine)) {
             Some(oom) => self.scheduler.enter_fallback(oom),
             None => Err(error),
         };
         self.notify_all();
-        outcome.map_err(|source| PipelineError::Prepare { device, source: Box::new(source) })
+        outcome.map_err(|source| PipelineError::Prepare {
+            device,
+            source: Box::new(source),
+        })
     }
 
     /// Reports what happened to the devices, ahead of results that are still to come.
@@ -85,7 +103,11 @@ impl<'a> Flow<'a> {
     fn notify(&self, notice: Notice) {
         let item = match notice {
             Notice::OutOfMemory(oom) => Finished::OutOfMemory(oom),
-            Notice::Fallback(oom) => Finished::Fallback { from: oom.device.clone(), to: "cpu".to_owned(), reason: oom.to_string() },
+            Notice::Fallback(oom) => Finished::Fallback {
+                from: oom.device.clone(),
+                to: "cpu".to_owned(),
+                reason: oom.to_string(),
+            },
         };
         // A writer that has exited has an error of its own.
         let _ = self.out.send(item);
@@ -147,28 +169,47 @@ impl<'a> Flow<'a> {
 
     fn take(&mut self, item: Decoded) -> Result<(), Leave> {
         let item = match item {
-            Decoded::Frame(frame, decode) => match self.prompts.map(|prompts| prompts.take(&frame)).transpose() {
-                Ok(prompts) => {
-                    let pending = PendingFrame { frame, prompts, number: self.frames, decode, queued_at: Instant::now() };
-                    self.frames += 1;
-                    self.scheduler.push(pending);
-                    return Ok(());
+            Decoded::Frame(frame, decode) => {
+                match self.prompts.map(|prompts| prompts.take(&frame)).transpose() {
+                    Ok(prompts) => {
+                        let pending = PendingFrame {
+                            frame,
+                            prompts,
+                            number: self.frames,
+                            decode,
+                            queued_at: Instant::now(),
+                        };
+                        self.frames += 1;
+                        self.scheduler.push(pending);
+                        return Ok(());
+                    }
+                    Err(error) => self
+                        .refused(&frame, error)
+                        .map_err(|error| Leave(Err(error)))?,
                 }
-                Err(error) => self.refused(&frame, error).map_err(|error| Leave(Err(error)))?,
-            },
+            }
             Decoded::Stored { frame, result } => {
-                self.prompts.into_iter().for_each(|prompts| prompts.count(&frame));
+                self.prompts
+                    .into_iter()
+                    .for_each(|prompts| prompts.count(&frame));
                 let frame = self.settled(frame).map_err(|error| Leave(Err(error)))?;
-                Finished::Frame { frame, result, times: None }
+                Finished::Frame {
+                    frame,
+                    result,
+                    times: None,
+                }
             }
             Decoded::Began(info) => Finished::Began(info),
             Decoded::Ended(info) => Finished::Ended(info),
             Decoded::Warning(warning) => Finished::Warning(warning),
             Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
-            Decoded::Failed(error) if self.plan.on_error == OnError::Stop => return Err(Leave(Err(PipelineError::Source(error)))),
-            Decoded::Failed(error) => {
-                Finished::Problem(InputProblem { input: error.path.display().to_string(), problem: error.to_string() })
+            Decoded::Failed(error) if self.plan.on_error == OnError::Stop => {
+                return Err(Leave(Err(PipelineError::Source(error))));
             }
+            Decoded::Failed(error) => Finished::Problem(InputProblem {
+                input: error.path.display().to_string(),
+                problem: error.to_string(),
+            }),
             Decoded::Broken(error) => return Err(Leave(Err(PipelineError::Sink(error)))),
             Decoded::Cancelled => return Err(Leave(Ok(false))),
         };
@@ -193,7 +234,9 @@ impl<'a> Flow<'a> {
                 Output::Passed(item) => item,
                 Output::Frame(completed) => self.finished(*completed)?,
             };
-            self.out.send(finished).map_err(|_| Stopped::Writer(WriterClosed))?;
+            self.out
+                .send(finished)
+                .map_err(|_| Stopped::Writer(WriterClosed))?;
         }
         Ok(())
     }
@@ -202,15 +245,29 @@ impl<'a> Flow<'a> {
     fn settled(&self, mut frame: Frame) -> Result<Frame, PipelineError> {
         let settled = picture::settle(&mut frame, self.plan.shows_pixels());
         let place = || format!("{}, frame {}", frame.source.path.display(), frame.index);
-        settled.map_err(|source| PipelineError::Model { frame: place(), source: Box::new(source) })?;
+        settled.map_err(|source| PipelineError::Model {
+            frame: place(),
+            source: Box::new(source),
+        })?;
         Ok(frame)
     }
 
     /// A frame's result, or the problem of this frame.
     fn finished(&self, completed: CompletedFrame) -> Result<Finished, PipelineError> {
-        let CompletedFrame { pending, objects, times: stages } = completed;
-        stages.iter().for_each(|(stage, time)| self.times.record(stage, *time));
-        let times = FrameTimes { number: pending.number, decode: pending.decode, latency: pending.queued_at.elapsed(), stages };
+        let CompletedFrame {
+            pending,
+            objects,
+            times: stages,
+        } = completed;
+        stages
+            .iter()
+            .for_each(|(stage, time)| self.times.record(stage, *time));
+        let times = FrameTimes {
+            number: pending.number,
+            decode: pending.decode,
+            latency: pending.queued_at.elapsed(),
+            stages,
+        };
         let frame = pending.frame;
         match objects {
             Ok(objects) => {
@@ -222,7 +279,11 @@ impl<'a> Flow<'a> {
                     size: frame.size(),
                     objects,
                 };
-                Ok(Finished::Frame { frame: self.settled(frame)?, result, times: Some(times) })
+                Ok(Finished::Frame {
+                    frame: self.settled(frame)?,
+                    result,
+                    times: Some(times),
+                })
             }
             Err(error) => self.refused(&frame, error),
         }
@@ -233,10 +294,16 @@ impl<'a> Flow<'a> {
         let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
         // Without memory all later frames would fail too.
         if self.plan.on_error == OnError::Stop || matches!(error, ModelError::OutOfMemory(_)) {
-            return Err(PipelineError::Model { frame: place, source: Box::new(error) });
+            return Err(PipelineError::Model {
+                frame: place,
+                source: Box::new(error),
+            });
         }
         let input = frame.source.path.display().to_string();
-        Ok(Finished::Problem(InputProblem { input, problem: format!("{place}: {error}") }))
+        Ok(Finished::Problem(InputProblem {
+            input,
+            problem: format!("{place}: {error}"),
+        }))
     }
 }
 
@@ -245,11 +312,16 @@ fn executors(plan: &Plan) -> Result<Vec<Box<dyn Executor>>, (&Task, ModelError)>
     let execution = plan.execution;
     let one = |task: &Task| -> Result<Box<dyn Executor>, ModelError> {
         Ok(match (execution.mode, task.models_to_run()) {
-            (Mode::Resident, Some(models)) => Box::new(Resident::new(models, execution.batch, execution.latency)?),
+            (Mode::Resident, Some(models)) => {
+                Box::new(Resident::new(models, execution.batch, execution.latency)?)
+            }
             _ => Box::new(Staged::new(task.clone())),
         })
     };
-    std::iter::once(&plan.task).chain(&plan.replicas).map(|task| one(task).map_err(|error| (task, error))).collect()
+    std::iter::once(&plan.task)
+        .chain(&plan.replicas)
+        .map(|task| one(task).map_err(|error| (task, error)))
+        .collect()
 }
 
 /// The plan's fallback as work on single frames.
@@ -313,9 +385,16 @@ mod tests {
     fn models_that_a_gpu_had_no_memory_for_are_told_as_events_and_in_the_report() {
         let folder = tempfile::tempdir().unwrap();
         let heard = Arc::new(Heard::default());
-        let lack = OutOfMemory { device: "cuda:1".to_owned(), needed: None, used: 3, free: 2 };
+        let lack = OutOfMemory {
+            device: "cuda:1".to_owned(),
+            needed: None,
+            used: 3,
+            free: 2,
+        };
         let plan = Plan {
-            task: Task::Extract { stored_values: false },
+            task: Task::Extract {
+                stored_values: false,
+            },
             sources: Vec::new(),
             warnings: Vec::new(),
             own_sources: Default::default(),
@@ -338,6 +417,9 @@ mod tests {
         plan.run().unwrap();
         assert_eq!(*heard.0.lock().unwrap(), ["cuda:1", "cuda:1 to cpu"]);
         let report = std::fs::read_to_string(folder.path().join("out/run.json")).unwrap();
-        assert!(report.contains("cuda:1 was replaced by the cpu"), "{report}");
+        assert!(
+            report.contains("cuda:1 was replaced by the cpu"),
+            "{report}"
+        );
     }
 }

@@ -33,10 +33,16 @@ pub struct NewDetector {
 pub fn init_detector(new: &NewDetector, seed: u64, folder: &Path) -> Result<(), ModelError> {
     let config_json = new.size.config_json(&new.classes, new.channels);
     let preprocessor_json = DFineSize::preprocessor_json(new.input);
-    let config = DFineConfig::from_json(&config_json.to_string(), Some(&preprocessor_json.to_string()), new.classes.len());
+    let config = DFineConfig::from_json(
+        &config_json.to_string(),
+        Some(&preprocessor_json.to_string()),
+        new.classes.len(),
+    );
     let config = config.map_err(crate::models::dfine::DFineError::from)?;
     let points = config.decoder.points.clone();
-    let params = Params::generated("new D-FINE", &Engine::cpu(), move |name, shape| dfine_tensor(name, shape, seed, &points));
+    let params = Params::generated("new D-FINE", &Engine::cpu(), move |name, shape| {
+        dfine_tensor(name, shape, seed, &points)
+    });
     DFine::load(&params, &config)?;
     create(folder)?;
     write_json(&folder.join("config.json"), &config_json)?;
@@ -49,14 +55,21 @@ pub fn init_detector(new: &NewDetector, seed: u64, folder: &Path) -> Result<(), 
 /// # Errors
 /// [`ModelError`] if the folder cannot be written.
 pub fn init_segmenter(seed: u64, folder: &Path) -> Result<(), ModelError> {
-    let params = Params::generated("new MobileSAM", &Engine::cpu(), move |name, shape| common_tensor(name, shape, seed));
+    let params = Params::generated("new MobileSAM", &Engine::cpu(), move |name, shape| {
+        common_tensor(name, shape, seed)
+    });
     MobileSam::load(&params)?;
     create(folder)?;
     write_tensors(&params, &folder.join("mobile_sam.safetensors"))
 }
 
 /// Numbers that D-FINE starts from: as [`common_tensor`], but few objects at first and offsets as the paper's code has them.
-fn dfine_tensor(name: &str, shape: &[usize], seed: u64, points: &[usize]) -> candle_core::Result<Tensor> {
+fn dfine_tensor(
+    name: &str,
+    shape: &[usize],
+    seed: u64,
+    points: &[usize],
+) -> candle_core::Result<Tensor> {
     let constant = |value: f32| Tensor::full(value, shape, &Device::Cpu);
     // The score of every class starts at 0.01.
     let rare = -(99f32.ln());
@@ -66,10 +79,17 @@ fn dfine_tensor(name: &str, shape: &[usize], seed: u64, points: &[usize]) -> can
         _ if name.ends_with(".lab.scale") => constant(1.0),
         _ if name.ends_with(".lab.bias") => constant(0.0),
         _ if name.ends_with("num_points_scale") => {
-            let scales: Vec<f32> = points.iter().flat_map(|&n| std::iter::repeat_n(1.0 / n as f32, n)).collect();
+            let scales: Vec<f32> = points
+                .iter()
+                .flat_map(|&n| std::iter::repeat_n(1.0 / n as f32, n))
+                .collect();
             Tensor::from_vec(scales, shape, &Device::Cpu)
         }
-        _ if name.ends_with("enc_score_head.bias") || name.contains("class_embed.") && name.ends_with(".bias") => constant(rare),
+        _ if name.ends_with("enc_score_head.bias")
+            || name.contains("class_embed.") && name.ends_with(".bias") =>
+        {
+            constant(rare)
+        }
         _ => common_tensor(name, shape, seed),
     }
 }
@@ -84,10 +104,16 @@ fn common_tensor(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<
         "weight" if shape.len() == 1 => constant(1.0),
         _ => {
             let count: usize = shape.iter().product();
-            let fan_in: usize = if last == "weight" { shape.iter().skip(1).product() } else { 1 };
+            let fan_in: usize = if last == "weight" {
+                shape.iter().skip(1).product()
+            } else {
+                1
+            };
             let scale = (3.0 / fan_in.max(1) as f64).sqrt();
             let stream = fnv1a(name) ^ seed;
-            let values: Vec<f32> = (0..count as u64).map(|i| (scale * symmetric(stream, i)) as f32).collect();
+            let values: Vec<f32> = (0..count as u64)
+                .map(|i| (scale * symmetric(stream, i)) as f32)
+                .collect();
             Tensor::from_vec(values, shape, &Device::Cpu)
         }
     }
@@ -102,7 +128,9 @@ fn symmetric(stream: u64, index: u64) -> f64 {
 }
 
 fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
 }
 
 fn create(folder: &Path) -> Result<(), ModelError> {
@@ -110,7 +138,10 @@ fn create(folder: &Path) -> Result<(), ModelError> {
 }
 
 fn written(path: &Path, error: &io::Error) -> ModelError {
-    ModelError::Written { path: path.to_owned(), problem: error.to_string() }
+    ModelError::Written {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    }
 }
 
 fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), ModelError> {
@@ -121,7 +152,8 @@ fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), ModelError> 
 fn write_tensors(params: &Params, path: &Path) -> Result<(), ModelError> {
     let tensors: HashMap<String, Tensor> = params.tensors().into_iter().collect();
     let temporary = path.with_extension("safetensors.tmp");
-    candle_core::safetensors::save(&tensors, &temporary).map_err(ModelError::op("writing the model"))?;
+    candle_core::safetensors::save(&tensors, &temporary)
+        .map_err(ModelError::op("writing the model"))?;
     fs::rename(&temporary, path).map_err(|e| written(path, &e))
 }
 
@@ -132,7 +164,12 @@ mod tests {
     #[test]
     fn a_new_detector_has_the_same_bytes_for_the_same_seed_and_others_for_another() {
         let dir = tempfile::tempdir().unwrap();
-        let new = NewDetector { size: DFineSize::N, classes: vec!["bone".into()], channels: 1, input: Size::new(512, 512) };
+        let new = NewDetector {
+            size: DFineSize::N,
+            classes: vec!["bone".into()],
+            channels: 1,
+            input: Size::new(512, 512),
+        };
         let mut bytes = Vec::new();
         for (name, seed) in [("a", 1), ("b", 1), ("c", 2)] {
             init_detector(&new, seed, &dir.path().join(name)).unwrap();

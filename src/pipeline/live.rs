@@ -45,7 +45,9 @@ impl Live {
                 self.collect(true);
                 self.submit(pending);
             }
-            WhenBusy::DropOldest => self.dropped += u64::from(self.waiting.replace(pending).is_some()),
+            WhenBusy::DropOldest => {
+                self.dropped += u64::from(self.waiting.replace(pending).is_some())
+            }
         }
     }
 
@@ -56,7 +58,8 @@ impl Live {
 
     /// Takes the results that are there, or waits for the oldest; then the frame that waits may go.
     fn collect(&mut self, wait: bool) {
-        while self.in_flight > 0 && (self.executor.is_ready() || (wait && self.executor.is_full())) {
+        while self.in_flight > 0 && (self.executor.is_ready() || (wait && self.executor.is_full()))
+        {
             self.wait_next();
         }
         if !self.executor.is_full()
@@ -70,7 +73,9 @@ impl Live {
         self.in_flight = self.in_flight.saturating_sub(1);
         match self.executor.wait_next() {
             Some(done) => self.done.extend(done.into_iter().map(Ok)),
-            None => self.done.push_back(Err(SessionError::Internal("the inference thread ended by a fault of ultramotion".to_owned()))),
+            None => self.done.push_back(Err(SessionError::Internal(
+                "the inference thread ended by a fault of ultramotion".to_owned(),
+            ))),
         }
     }
 }
@@ -102,7 +107,9 @@ impl Session {
     /// # Errors
     /// [`SessionError::Model`] if a model failed on that frame; the loop goes on with the next.
     pub fn try_next(&mut self) -> Result<Option<(Frame, Detections)>, SessionError> {
-        let Some(live) = &mut self.live else { return Ok(None) };
+        let Some(live) = &mut self.live else {
+            return Ok(None);
+        };
         live.collect(false);
         live.done.pop_front().map(finished).transpose()
     }
@@ -112,7 +119,9 @@ impl Session {
     /// # Errors
     /// As [`Session::try_next`].
     pub fn wait_next(&mut self) -> Result<Option<(Frame, Detections)>, SessionError> {
-        let Some(live) = &mut self.live else { return Ok(None) };
+        let Some(live) = &mut self.live else {
+            return Ok(None);
+        };
         live.collect(false);
         if live.done.is_empty() && live.in_flight > 0 {
             live.wait_next();
@@ -129,15 +138,27 @@ impl Session {
     fn live(&mut self) -> Result<&mut Live, SessionError> {
         if self.live.is_none() {
             let executor = self.executor(1)?;
-            let executor: Box<dyn Executor> = if self.is_cpu() { Box::new(OnThread::new(executor)?) } else { executor };
-            self.live =
-                Some(Live { executor, waiting: None, in_flight: 0, done: VecDeque::new(), when_busy: WhenBusy::default(), dropped: 0 });
+            let executor: Box<dyn Executor> = if self.is_cpu() {
+                Box::new(OnThread::new(executor)?)
+            } else {
+                executor
+            };
+            self.live = Some(Live {
+                executor,
+                waiting: None,
+                in_flight: 0,
+                done: VecDeque::new(),
+                when_busy: WhenBusy::default(),
+                dropped: 0,
+            });
         }
         self.live.as_mut().ok_or(SessionError::Without("live loop"))
     }
 }
 
-fn finished(done: Result<CompletedFrame, SessionError>) -> Result<(Frame, Detections), SessionError> {
+fn finished(
+    done: Result<CompletedFrame, SessionError>,
+) -> Result<(Frame, Detections), SessionError> {
     let done = done?;
     frame_with_detections(done.pending.frame, done.objects, false)
 }
@@ -165,8 +186,16 @@ impl OnThread {
             }
         };
         let thread = thread::Builder::new().name("infer".to_owned()).spawn(work);
-        let thread = thread.map_err(|e| SessionError::Internal(format!("the inference thread could not be started: {e}")))?;
-        Ok(Self { to_do: Some(to_do), results, ready: Default::default(), submitted: 0, thread: Some(thread) })
+        let thread = thread.map_err(|e| {
+            SessionError::Internal(format!("the inference thread could not be started: {e}"))
+        })?;
+        Ok(Self {
+            to_do: Some(to_do),
+            results,
+            ready: Default::default(),
+            submitted: 0,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -202,7 +231,10 @@ impl Executor for OnThread {
             return None;
         }
         self.submitted -= 1;
-        self.ready.get_mut().pop_front().or_else(|| self.results.recv().ok())
+        self.ready
+            .get_mut()
+            .pop_front()
+            .or_else(|| self.results.recv().ok())
     }
 
     fn out_of_memory(&self, _: &super::ModelError) -> Option<OutOfMemory> {

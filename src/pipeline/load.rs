@@ -8,7 +8,9 @@ use crate::{
         dfine::{self, ConfigFile, DFineError, InputSizes, Labels},
         mobile_sam::{self, MobileSam},
     },
-    weights::{self, Checkpoint, DownloadProgress, Extra, Hub, ModelFile, ModelFiles, ModelRef, Role},
+    weights::{
+        self, Checkpoint, DownloadProgress, Extra, Hub, ModelFile, ModelFiles, ModelRef, Role,
+    },
 };
 use candle_core::Tensor;
 use std::{collections::BTreeMap, convert::Infallible, fs::File, io::Read, path::Path};
@@ -33,16 +35,30 @@ impl From<&ModelFiles> for ModelOrigin {
     fn from(files: &ModelFiles) -> Self {
         let (repository, revision) = match &files.origin {
             weights::ModelOrigin::Path | weights::ModelOrigin::Embedded => (None, None),
-            weights::ModelOrigin::Hub { repo, commit, .. } => (Some(repo.clone()), Some(commit.clone())),
+            weights::ModelOrigin::Hub { repo, commit, .. } => {
+                (Some(repo.clone()), Some(commit.clone()))
+            }
         };
-        let all = [Some(&files.weights), files.config.as_ref(), files.preprocessor.as_ref()];
+        let all = [
+            Some(&files.weights),
+            files.config.as_ref(),
+            files.preprocessor.as_ref(),
+        ];
         let described = |file: &ModelFile| (file.path.display().to_string(), file.sha256.clone());
-        Self { name: files.name.clone(), repository, revision, files: all.into_iter().flatten().map(described).collect() }
+        Self {
+            name: files.name.clone(),
+            repository,
+            revision,
+            files: all.into_iter().flatten().map(described).collect(),
+        }
     }
 }
 
 fn find(name: Option<&str>, role: Role) -> Result<ModelRef, ModelError> {
-    Ok(name.map_or_else(|| ModelRef::default_of(role), |name| ModelRef::parse(name, Some(role)))?)
+    Ok(name.map_or_else(
+        || ModelRef::default_of(role),
+        |name| ModelRef::parse(name, Some(role)),
+    )?)
 }
 
 /// Which detector to load, and what its checkpoint does not say.
@@ -69,7 +85,16 @@ pub fn load_detector(
     hub: &Hub,
     progress: &mut dyn DownloadProgress,
 ) -> Result<Detector, ModelError> {
-    load_detector_with(engine, DetectorOptions { name, labels, input_size: None }, hub, progress)
+    load_detector_with(
+        engine,
+        DetectorOptions {
+            name,
+            labels,
+            input_size: None,
+        },
+        hub,
+        progress,
+    )
 }
 
 /// As [`load_detector`], with all that can be said of a detector.
@@ -82,9 +107,19 @@ pub fn load_detector_with(
     hub: &Hub,
     progress: &mut dyn DownloadProgress,
 ) -> Result<Detector, ModelError> {
-    let names = options.labels.map(read_labels).transpose()?.map_or(Names::Needed, Names::Given);
+    let names = options
+        .labels
+        .map(read_labels)
+        .transpose()?
+        .map_or(Names::Needed, Names::Given);
     let files = find(options.name, Role::Detector)?.resolve(hub, progress)?;
-    let loaded = build_detector(engine, &files, &Checkpoint::of(&files.weights)?, names, options.input_size)?;
+    let loaded = build_detector(
+        engine,
+        &files,
+        &Checkpoint::of(&files.weights)?,
+        names,
+        options.input_size,
+    )?;
     Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
 }
 
@@ -92,9 +127,20 @@ pub fn load_detector_with(
 ///
 /// # Errors
 /// As [`load_detector`].
-pub fn load_detector_unnamed(engine: &Engine, name: &str, hub: &Hub, progress: &mut dyn DownloadProgress) -> Result<Detector, ModelError> {
+pub fn load_detector_unnamed(
+    engine: &Engine,
+    name: &str,
+    hub: &Hub,
+    progress: &mut dyn DownloadProgress,
+) -> Result<Detector, ModelError> {
     let files = ModelRef::parse(name, Some(Role::Detector))?.resolve(hub, progress)?;
-    let loaded = build_detector(engine, &files, &Checkpoint::of(&files.weights)?, Names::OrNumbers, None)?;
+    let loaded = build_detector(
+        engine,
+        &files,
+        &Checkpoint::of(&files.weights)?,
+        Names::OrNumbers,
+        None,
+    )?;
     Ok(Detector::new(engine, loaded, ModelOrigin::from(&files)))
 }
 
@@ -115,14 +161,32 @@ pub(super) fn build_detector(
     names: Names,
     input_size: Option<Size>,
 ) -> Result<dfine::Detector, ModelError> {
-    let unreadable = |file: &ModelFile, e: std::io::Error| ModelError::File { path: file.path.clone(), problem: e.to_string() };
-    let read = |file: &Option<ModelFile>| file.as_ref().map(|f| f.text().map_err(|e| unreadable(f, e))).transpose();
+    let unreadable = |file: &ModelFile, e: std::io::Error| ModelError::File {
+        path: file.path.clone(),
+        problem: e.to_string(),
+    };
+    let read = |file: &Option<ModelFile>| {
+        file.as_ref()
+            .map(|f| f.text().map_err(|e| unreadable(f, e)))
+            .transpose()
+    };
     let (config, preprocessor) = (read(&files.config)?, read(&files.preprocessor)?);
     let origin = files.weights.path.display().to_string();
     // What the checkpoint itself says counts where there is no configuration.
-    let own = || class_names(checkpoint).filter(|_| config.is_none()).map(|names| (origin.clone(), Labels::new(names)));
-    let stated = if config.is_none() { stated_input(files, checkpoint)? } else { None };
-    let input = InputSizes { stated, requested: input_size };
+    let own = || {
+        class_names(checkpoint)
+            .filter(|_| config.is_none())
+            .map(|names| (origin.clone(), Labels::new(names)))
+    };
+    let stated = if config.is_none() {
+        stated_input(files, checkpoint)?
+    } else {
+        None
+    };
+    let input = InputSizes {
+        stated,
+        requested: input_size,
+    };
     let (labels, numbers) = match names {
         Names::Given(labels) => (Some(labels), false),
         Names::Needed => (own(), false),
@@ -131,14 +195,22 @@ pub(super) fn build_detector(
     let load = |labels: Option<&(String, Labels)>| -> Result<dfine::Detector, ModelError> {
         let tensors = read_tensors(checkpoint)?;
         let (config, preprocessor) = (config.as_deref(), preprocessor.as_deref());
-        let parts = dfine::Checkpoint { origin: &origin, tensors, config, preprocessor };
+        let parts = dfine::Checkpoint {
+            origin: &origin,
+            tensors,
+            config,
+            preprocessor,
+        };
         let labels = labels.map(|(file, labels)| (file.as_str(), labels.clone()));
         dfine::Detector::load_for(parts, labels, input, engine).map_err(|e| with_path(e, files))
     };
     match load(labels.as_ref()) {
-        Err(ModelError::DFine(DFineError::Labels(dfine::LabelsError::Missing { classes, .. }))) if numbers => {
-            load(Some(&(origin.clone(), Labels::new((0..classes).map(|class| class.to_string())))))
-        }
+        Err(ModelError::DFine(DFineError::Labels(dfine::LabelsError::Missing {
+            classes, ..
+        }))) if numbers => load(Some(&(
+            origin.clone(),
+            Labels::new((0..classes).map(|class| class.to_string())),
+        ))),
         loaded => loaded,
     }
 }
@@ -163,7 +235,10 @@ fn with_path(error: DFineError, files: &ModelFiles) -> ModelError {
 /// The size of the input that D-FINE-seg writes into its checkpoints.
 fn stated_input(files: &ModelFiles, checkpoint: &Checkpoint) -> Result<Option<Size>, ModelError> {
     let extras = checkpoint.extras();
-    let wrong = |problem: &str| ModelError::Config { path: files.weights.path.clone(), problem: problem.to_owned() };
+    let wrong = |problem: &str| ModelError::Config {
+        path: files.weights.path.clone(),
+        problem: problem.to_owned(),
+    };
     if extras.get("meta.keep_ratio") == Some(&Extra::Flag(true)) {
         return Err(wrong(
             "meta: keep_ratio: true is not supported: images are stretched to the input's size, not padded; train with keep_ratio: false",
@@ -175,7 +250,9 @@ fn stated_input(files: &ModelFiles, checkpoint: &Checkpoint) -> Result<Option<Si
         Some(Extra::Integers(sides)) => match sides[..] {
             [height, width] => match (side(width), side(height)) {
                 (Some(width), Some(height)) => Ok(Some(Size::new(width, height))),
-                _ => Err(wrong("meta: img_size: height and width in pixels are expected")),
+                _ => Err(wrong(
+                    "meta: img_size: height and width in pixels are expected",
+                )),
             },
             _ => Err(wrong("meta: img_size: height and width are expected")),
         },
@@ -199,11 +276,16 @@ pub fn load_segmenter(
 }
 
 /// The model, and the prefix that the names of its tensors had.
-pub(super) fn build_segmenter(engine: &Engine, checkpoint: Checkpoint) -> Result<(MobileSam, String), ModelError> {
+pub(super) fn build_segmenter(
+    engine: &Engine,
+    checkpoint: Checkpoint,
+) -> Result<(MobileSam, String), ModelError> {
     let origin = checkpoint.path().display().to_string();
     let prefix = mobile_sam::prefix_of(&origin, checkpoint.names())?;
     let without = |name: String, tensor: Tensor| {
-        let name = name.strip_prefix(&prefix).map_or_else(|| name.clone(), str::to_owned);
+        let name = name
+            .strip_prefix(&prefix)
+            .map_or_else(|| name.clone(), str::to_owned);
         Ok::<_, Infallible>(vec![(name, tensor)])
     };
     let params: Params = checkpoint.into_params(engine, without)?;
@@ -211,15 +293,28 @@ pub(super) fn build_segmenter(engine: &Engine, checkpoint: Checkpoint) -> Result
 }
 
 fn read_tensors(checkpoint: &Checkpoint) -> Result<BTreeMap<String, Tensor>, ModelError> {
-    checkpoint.names().map(|name| Ok((name.to_owned(), checkpoint.tensor(name)?))).collect()
+    checkpoint
+        .names()
+        .map(|name| Ok((name.to_owned(), checkpoint.tensor(name)?)))
+        .collect()
 }
 
 /// Keys under which trainers store class names, and what they put these keys into.
-const NAME_KEYS: [&str; 7] = ["names", "class_names", "classes", "label_names", "labels", "id2label", "label_to_name"];
+const NAME_KEYS: [&str; 7] = [
+    "names",
+    "class_names",
+    "classes",
+    "label_names",
+    "labels",
+    "id2label",
+    "label_to_name",
+];
 const NAME_PLACES: [&str; 3] = ["", "meta.", "hyper_parameters."];
 
 fn class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> {
-    let mut keys = NAME_PLACES.iter().flat_map(|place| NAME_KEYS.iter().map(move |key| format!("{place}{key}")));
+    let mut keys = NAME_PLACES
+        .iter()
+        .flat_map(|place| NAME_KEYS.iter().map(move |key| format!("{place}{key}")));
     keys.find_map(|key| match checkpoint.extras().get(&key)? {
         Extra::Texts(names) => Some(names.clone()),
         Extra::Map(by_index) => {
@@ -242,12 +337,19 @@ fn read_labels(path: &Path) -> Result<(String, Labels), ModelError> {
 }
 
 fn read_text(path: &Path) -> Result<String, ModelError> {
-    let failed = |problem: String| ModelError::File { path: path.to_owned(), problem };
+    let failed = |problem: String| ModelError::File {
+        path: path.to_owned(),
+        problem,
+    };
     let mut text = String::new();
     let file = File::open(path).map_err(|e| failed(e.to_string()))?;
-    file.take(MAX_LABELS + 1).read_to_string(&mut text).map_err(|e| failed(e.to_string()))?;
+    file.take(MAX_LABELS + 1)
+        .read_to_string(&mut text)
+        .map_err(|e| failed(e.to_string()))?;
     if text.len() as u64 > MAX_LABELS {
-        return Err(failed(format!("it has more than {MAX_LABELS} bytes, which no file of class names has")));
+        return Err(failed(format!(
+            "it has more than {MAX_LABELS} bytes, which no file of class names has"
+        )));
     }
     Ok(text)
 }

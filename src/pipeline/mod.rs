@@ -93,10 +93,15 @@ pub use execution::{Execution, Mode};
 pub use init::{NewDetector, init_detector, init_segmenter};
 pub use kpi::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_key};
 pub use live::WhenBusy;
-pub use load::{DetectorOptions, ModelOrigin, load_detector, load_detector_unnamed, load_detector_with, load_segmenter};
+pub use load::{
+    DetectorOptions, ModelOrigin, load_detector, load_detector_unnamed, load_detector_with,
+    load_segmenter,
+};
 pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use own::{OwnSinks, OwnSources};
-pub use phantom::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary};
+pub use phantom::{
+    PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary,
+};
 pub use plan::{Fallback, OnError, Plan, Summary, Task};
 pub use prompt::{Prompt, PromptError};
 pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
@@ -105,13 +110,20 @@ pub use segmenter::Segmenter;
 pub use session::{Detections, Session, SessionError};
 pub use session_builder::{DEFAULT_BATCH, MAX_BATCH, SessionBuilder};
 pub use stream::Stream;
-pub use verify::{Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter};
+pub use verify::{
+    Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter,
+};
 pub use verify_file::VerifyFileError;
 
 /// A class name as lists of names show it: in quotes where it has what could end it.
 fn quoted(name: &str) -> String {
-    let plain = !name.contains([',', ';', '"', '(', ')']) && name.trim() == name && !name.is_empty();
-    if plain { name.to_owned() } else { format!("\"{name}\"") }
+    let plain =
+        !name.contains([',', ';', '"', '(', ')']) && name.trim() == name && !name.is_empty();
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{name}\"")
+    }
 }
 
 /// Names of the stages in `run.json` and in benchmarks.
@@ -144,8 +156,15 @@ impl Stages {
     /// Detector and image encoder side by side on a GPU.
     pub const FORWARD: &'static str = "forward";
     /// Stages between a decoded frame and its result.
-    pub const OF_A_FRAME: [&'static str; 7] =
-        [Self::DETECT_PREPROCESS, Self::DETECT, Self::SELECT, Self::SEGMENT_PREPROCESS, Self::ENCODE, Self::DECODE_MASKS, Self::MASKS];
+    pub const OF_A_FRAME: [&'static str; 7] = [
+        Self::DETECT_PREPROCESS,
+        Self::DETECT,
+        Self::SELECT,
+        Self::SEGMENT_PREPROCESS,
+        Self::ENCODE,
+        Self::DECODE_MASKS,
+        Self::MASKS,
+    ];
     /// Writing one frame's outputs.
     pub const WRITE: &'static str = "write";
     /// Completing the outputs of the whole run.

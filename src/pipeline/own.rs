@@ -19,8 +19,14 @@ pub struct OwnSources {
 
 impl From<Vec<Box<dyn Source>>> for OwnSources {
     fn from(sources: Vec<Box<dyn Source>>) -> Self {
-        let infos = sources.iter().map(|source| (**source.info()).clone()).collect();
-        Self { sources: Mutex::new(sources), infos }
+        let infos = sources
+            .iter()
+            .map(|source| (**source.info()).clone())
+            .collect();
+        Self {
+            sources: Mutex::new(sources),
+            infos,
+        }
     }
 }
 
@@ -34,8 +40,11 @@ impl OwnSources {
     pub(super) fn names<'a>(&self, taken: impl Iterator<Item = &'a str>) -> Vec<String> {
         let mut taken: HashSet<String> = taken.map(str::to_owned).collect();
         let mut unique = |name: &str| {
-            let mut candidates = std::iter::once(name.to_owned()).chain((2u64..).map(|n| format!("{name}-{n}")));
-            let free = candidates.find(|candidate| !taken.contains(candidate)).unwrap_or_default();
+            let mut candidates =
+                std::iter::once(name.to_owned()).chain((2u64..).map(|n| format!("{name}-{n}")));
+            let free = candidates
+                .find(|candidate| !taken.contains(candidate))
+                .unwrap_or_default();
             taken.insert(free.clone());
             free
         };
@@ -44,12 +53,22 @@ impl OwnSources {
 
     /// The sources themselves, once, numbered from `first` on, under `names`.
     pub(super) fn take(&self, first: usize, names: Vec<String>) -> Vec<Box<dyn Source>> {
-        let sources = std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
+        let sources =
+            std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
         let numbered = |(at, (inner, name)): (usize, (Box<dyn Source>, String))| {
-            let info = Arc::new(SourceInfo { ordinal: first + at, name, ..(**inner.info()).clone() });
+            let info = Arc::new(SourceInfo {
+                ordinal: first + at,
+                name,
+                ..(**inner.info()).clone()
+            });
             Box::new(Numbered { inner, info }) as Box<dyn Source>
         };
-        sources.into_iter().zip(names).enumerate().map(numbered).collect()
+        sources
+            .into_iter()
+            .zip(names)
+            .enumerate()
+            .map(numbered)
+            .collect()
     }
 }
 
@@ -65,7 +84,10 @@ impl Source for Numbered {
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
-        Ok(self.inner.next_frame()?.map(|frame| Frame { source: self.info.clone(), ..frame }))
+        Ok(self.inner.next_frame()?.map(|frame| Frame {
+            source: self.info.clone(),
+            ..frame
+        }))
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
@@ -91,7 +113,10 @@ pub struct OwnSinks {
 impl From<Vec<Box<dyn Sink>>> for OwnSinks {
     fn from(sinks: Vec<Box<dyn Sink>>) -> Self {
         let read_pixels = sinks.iter().any(|sink| sink.reads_pixels());
-        Self { sinks: Mutex::new(sinks), read_pixels }
+        Self {
+            sinks: Mutex::new(sinks),
+            read_pixels,
+        }
     }
 }
 

@@ -28,8 +28,16 @@ pub(super) fn on_device<'a>(engine: &Engine, frame: &'a Frame) -> Result<Picture
         return Ok(Picture::Surface(surface));
     }
     let (size, image) = (frame.size(), on_host(frame)?);
-    let shape = [size.height as usize, size.width as usize, image.channels().count()];
-    Ok(Picture::Tensor(engine.upload_u8(Stage::Decode, image.data(), &shape)?))
+    let shape = [
+        size.height as usize,
+        size.width as usize,
+        image.channels().count(),
+    ];
+    Ok(Picture::Tensor(engine.upload_u8(
+        Stage::Decode,
+        image.data(),
+        &shape,
+    )?))
 }
 
 /// The frame's surface, where it is in the memory of `engine`.
@@ -38,8 +46,13 @@ pub(super) fn surface_for<'a>(engine: &Engine, frame: &'a Frame) -> Option<&'a S
 }
 
 fn surface(pixels: &Pixels) -> Option<&Surface> {
-    let Pixels::Device(picture) = pixels else { return None };
-    picture.as_any().downcast_ref::<VideoPicture>().map(VideoPicture::surface)
+    let Pixels::Device(picture) = pixels else {
+        return None;
+    };
+    picture
+        .as_any()
+        .downcast_ref::<VideoPicture>()
+        .map(VideoPicture::surface)
 }
 
 /// The frame's picture on the host; one of a device is brought down, by one announced copy that is waited for.
@@ -47,12 +60,17 @@ fn surface(pixels: &Pixels) -> Option<&Surface> {
 /// # Errors
 /// [`ModelError`] if its pixels were given up or the device failed.
 pub(super) fn on_host(frame: &Frame) -> Result<Arc<Image>, ModelError> {
-    let Some(surface) = surface(&frame.pixels) else { return Ok(frame.image()?.clone()) };
+    let Some(surface) = surface(&frame.pixels) else {
+        return Ok(frame.image()?.clone());
+    };
     let engine = surface.engine();
-    let rgb = ops::surface_to_rgb(surface, engine.device()).map_err(ModelError::op("pixels of a decoded frame"))?;
+    let rgb = ops::surface_to_rgb(surface, engine.device())
+        .map_err(ModelError::op("pixels of a decoded frame"))?;
     let data = engine.download_u8(Stage::Sink, &rgb)?;
     let image = Image::new(frame.size(), Channels::Rgb, data);
-    Ok(Arc::new(image.unwrap_or_else(|| unreachable!("three bytes a pixel"))))
+    Ok(Arc::new(
+        image.unwrap_or_else(|| unreachable!("three bytes a pixel")),
+    ))
 }
 
 /// Lets a frame go on to the outputs without its surface, which goes back to the decoder when the device has read it. Where outputs show
@@ -62,7 +80,11 @@ pub(super) fn on_host(frame: &Frame) -> Result<Arc<Image>, ModelError> {
 /// As [`on_host`].
 pub(super) fn settle(frame: &mut Frame, is_shown: bool) -> Result<(), ModelError> {
     if matches!(frame.pixels, Pixels::Device(_)) {
-        frame.pixels = if is_shown { on_host(frame)?.into() } else { Pixels::Dropped(frame.size()) };
+        frame.pixels = if is_shown {
+            on_host(frame)?.into()
+        } else {
+            Pixels::Dropped(frame.size())
+        };
     }
     Ok(())
 }

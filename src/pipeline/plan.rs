@@ -1,7 +1,8 @@
 //! What a run is to do, fully said.
 
 use super::{
-    Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, OwnSinks, OwnSources, Segmenter, prompts::UserPrompts, resident::Models,
+    Cancel, Detector, Execution, ModelError, ModelOrigin, Observer, OwnSinks, OwnSources,
+    Segmenter, prompts::UserPrompts, resident::Models,
 };
 use crate::{
     engine::OutOfMemory,
@@ -78,7 +79,13 @@ impl Task {
 
     /// Its models, where it has any.
     pub(super) fn models_to_run(&self) -> Option<Models> {
-        let models = |detector, segmenter, prompts| Some(Models { detector, segmenter, prompts });
+        let models = |detector, segmenter, prompts| {
+            Some(Models {
+                detector,
+                segmenter,
+                prompts,
+            })
+        };
         match self {
             Self::Extract { .. } => None,
             Self::Detect(d) => models(Some(d.clone()), None, None),
@@ -110,12 +117,18 @@ impl Plan {
             // A picture in the memory of one would have to be brought to the others.
             false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
         };
-        self.source_options.device.clone().or_else(|| self.task.engine().map(of_models))
+        self.source_options
+            .device
+            .clone()
+            .or_else(|| self.task.engine().map(of_models))
     }
 
     /// Whether outputs show the pixels of frames, so that they are needed on the host.
     pub(super) fn shows_pixels(&self) -> bool {
-        self.own_sinks.read_pixels() || [OutputKind::Overlay, OutputKind::Frames].into_iter().any(|kind| self.outputs.contains(kind))
+        self.own_sinks.read_pixels()
+            || [OutputKind::Overlay, OutputKind::Frames]
+                .into_iter()
+                .any(|kind| self.outputs.contains(kind))
     }
 }
 

@@ -21,7 +21,9 @@ pub enum PromptTextError {
     #[error("{0}: not a box; give four numbers x0,y0,x1,y1 in pixels with x0 < x1 and y0 < y1")]
     Box(String),
     /// `--point`.
-    #[error("{0}: not a point; give x,y in pixels, and 1 for inside the object or 0 for outside: x,y,0")]
+    #[error(
+        "{0}: not a point; give x,y in pixels, and 1 for inside the object or 0 for outside: x,y,0"
+    )]
     Point(String),
 }
 
@@ -54,9 +56,15 @@ pub struct MatchedFrames {
 pub fn parse_box(text: &str) -> Result<BoxXyxy, PromptTextError> {
     let bad = || PromptTextError::Box(text.to_owned());
     let numbers = numbers(text).ok_or_else(bad)?;
-    let &[x0, y0, x1, y1] = &numbers[..] else { return Err(bad()) };
+    let &[x0, y0, x1, y1] = &numbers[..] else {
+        return Err(bad());
+    };
     let bounds = BoxXyxy::new(x0, y0, x1, y1);
-    if bounds.is_valid() { Ok(bounds) } else { Err(bad()) }
+    if bounds.is_valid() {
+        Ok(bounds)
+    } else {
+        Err(bad())
+    }
 }
 
 /// A point from `x,y` or `x,y,label`.
@@ -89,7 +97,10 @@ pub(super) struct Prompted {
 impl Prompted {
     /// An object that a detector found, or a box from a file.
     pub(super) fn from_object(object: Object) -> Self {
-        Self { prompt: ObjectPrompt::from_box(object.bbox), object }
+        Self {
+            prompt: ObjectPrompt::from_box(object.bbox),
+            object,
+        }
     }
 }
 
@@ -115,10 +126,28 @@ impl<'a> RunPrompts<'a> {
     ///
     /// # Errors
     /// [`PipelineError::Boxes`] if the file of boxes can have none for any of them.
-    pub(super) fn new(user: &'a UserPrompts, sources: &[SourceSpec], options: &SourceOptions) -> Result<Self, PipelineError> {
-        let boxes = user.of_frames.as_ref().map(|boxes| boxes.for_sources(sources.iter().map(|spec| frames_of(spec, options))));
-        let prompts = Self { user, boxes, frames: AtomicU64::new(0), matched: AtomicU64::new(0) };
-        match prompts.mismatch().filter(|_| !sources.is_empty() && prompts.boxes.as_ref().is_some_and(FrameBoxes::match_nothing)) {
+    pub(super) fn new(
+        user: &'a UserPrompts,
+        sources: &[SourceSpec],
+        options: &SourceOptions,
+    ) -> Result<Self, PipelineError> {
+        let boxes = user
+            .of_frames
+            .as_ref()
+            .map(|boxes| boxes.for_sources(sources.iter().map(|spec| frames_of(spec, options))));
+        let prompts = Self {
+            user,
+            boxes,
+            frames: AtomicU64::new(0),
+            matched: AtomicU64::new(0),
+        };
+        match prompts.mismatch().filter(|_| {
+            !sources.is_empty()
+                && prompts
+                    .boxes
+                    .as_ref()
+                    .is_some_and(FrameBoxes::match_nothing)
+        }) {
             Some(error) => Err(PipelineError::Boxes(error)),
             None => Ok(prompts),
         }
@@ -126,21 +155,34 @@ impl<'a> RunPrompts<'a> {
 
     /// What is to be said about how frames were found in the file of boxes.
     pub(super) fn warnings(&self) -> Vec<SourceWarning> {
-        let (Some(file), Some(boxes)) = (&self.user.of_frames, &self.boxes) else { return Vec::new() };
+        let (Some(file), Some(boxes)) = (&self.user.of_frames, &self.boxes) else {
+            return Vec::new();
+        };
         let mut warnings = Vec::new();
         if let Some((ours, known)) = boxes.doubtful().first() {
             let count = boxes.doubtful().len();
-            let whose = if count == 1 { "an input has".to_owned() } else { format!("{count} inputs have") };
-            let problem =
-                format!("{whose} nothing but the name in common with the image whose boxes it gets: {ours} gets those of {known}");
-            warnings
-                .push(SourceWarning::new(file.path(), problem).with_remedy("give the file the paths of the inputs if that is not right"));
+            let whose = if count == 1 {
+                "an input has".to_owned()
+            } else {
+                format!("{count} inputs have")
+            };
+            let problem = format!(
+                "{whose} nothing but the name in common with the image whose boxes it gets: {ours} gets those of {known}"
+            );
+            warnings.push(
+                SourceWarning::new(file.path(), problem)
+                    .with_remedy("give the file the paths of the inputs if that is not right"),
+            );
         }
         if let Some(name) = boxes.ambiguous().first() {
             let count = boxes.ambiguous().len();
-            let problem = format!("{count} of the inputs could be several of its images, and get no boxes: {name}");
-            warnings
-                .push(SourceWarning::new(file.path(), problem).with_remedy("give the file names with the folders that tell them apart"));
+            let problem = format!(
+                "{count} of the inputs could be several of its images, and get no boxes: {name}"
+            );
+            warnings.push(
+                SourceWarning::new(file.path(), problem)
+                    .with_remedy("give the file names with the folders that tell them apart"),
+            );
         }
         warnings
     }
@@ -149,7 +191,10 @@ impl<'a> RunPrompts<'a> {
     pub(super) fn count(&self, frame: &Frame) {
         if let Some(boxes) = &self.boxes {
             self.frames.fetch_add(1, Ordering::Relaxed);
-            self.matched.fetch_add(u64::from(!matches!(boxes.of(frame), Ok(None))), Ordering::Relaxed);
+            self.matched.fetch_add(
+                u64::from(!matches!(boxes.of(frame), Ok(None))),
+                Ordering::Relaxed,
+            );
         }
     }
 
@@ -165,7 +210,10 @@ impl<'a> RunPrompts<'a> {
     /// Of how many of the frames that were counted the file of boxes knows how many; none without such a file.
     pub(super) fn matched(&self) -> Option<MatchedFrames> {
         self.boxes.as_ref()?;
-        Some(MatchedFrames { matched: self.matched.load(Ordering::Relaxed), frames: self.frames.load(Ordering::Relaxed) })
+        Some(MatchedFrames {
+            matched: self.matched.load(Ordering::Relaxed),
+            frames: self.frames.load(Ordering::Relaxed),
+        })
     }
 
     /// The error for a file of boxes that has none for any frame.
@@ -185,38 +233,80 @@ impl<'a> RunPrompts<'a> {
     fn of(&self, frame: &Frame) -> Result<Vec<Prompted>, ModelError> {
         let size = frame.size();
         let mut prompted: Vec<Prompted> = self.prompts_of_file(frame)?;
-        let boxes: Vec<BoxXyxy> = self.user.boxes.iter().map(|bounds| inside(*bounds, size)).collect::<Result<_, _>>()?;
+        let boxes: Vec<BoxXyxy> = self
+            .user
+            .boxes
+            .iter()
+            .map(|bounds| inside(*bounds, size))
+            .collect::<Result<_, _>>()?;
         let points = &self.user.points;
         if let Some(point) = points.iter().find(|point| !contains(size, point)) {
-            return Err(ModelError::Outside { what: format!("the point {},{}", point.x, point.y), size });
+            return Err(ModelError::Outside {
+                what: format!("the point {},{}", point.x, point.y),
+                size,
+            });
         }
         let prompts = match (&boxes[..], points.is_empty()) {
             ([], true) => Vec::new(),
             ([], false) => vec![ObjectPrompt::from_points(points.clone())],
             (boxes, true) => boxes.iter().copied().map(ObjectPrompt::from_box).collect(),
-            ([one], false) => vec![ObjectPrompt { bounds: Some(*one), points: points.clone() }],
+            ([one], false) => vec![ObjectPrompt {
+                bounds: Some(*one),
+                points: points.clone(),
+            }],
             (boxes, false) => {
                 let points = std::iter::once(ObjectPrompt::from_points(points.clone()));
-                boxes.iter().copied().map(ObjectPrompt::from_box).chain(points).collect()
+                boxes
+                    .iter()
+                    .copied()
+                    .map(ObjectPrompt::from_box)
+                    .chain(points)
+                    .collect()
             }
         };
         let label: Arc<str> = "object".into();
         prompted.extend(prompts.into_iter().map(|prompt| {
-            let bbox = prompt.bounds.unwrap_or(BoxXyxy::new(0.0, 0.0, size.width as f32, size.height as f32));
-            Prompted { object: Object { bbox, score: 1.0, class: 0, label: label.clone(), mask: None, mask_score: None }, prompt }
+            let bbox = prompt.bounds.unwrap_or(BoxXyxy::new(
+                0.0,
+                0.0,
+                size.width as f32,
+                size.height as f32,
+            ));
+            Prompted {
+                object: Object {
+                    bbox,
+                    score: 1.0,
+                    class: 0,
+                    label: label.clone(),
+                    mask: None,
+                    mask_score: None,
+                },
+                prompt,
+            }
         }));
         Ok(prompted)
     }
 
     fn prompts_of_file(&self, frame: &Frame) -> Result<Vec<Prompted>, ModelError> {
-        let Some(boxes) = &self.boxes else { return Ok(Vec::new()) };
+        let Some(boxes) = &self.boxes else {
+            return Ok(Vec::new());
+        };
         let known = boxes.of(frame)?.unwrap_or_default();
         // A box without extent, as of an empty mask, prompts nothing.
-        let wanted = known.iter().filter(|p| self.user.confidence.passes(p.score) && p.bbox.is_valid());
+        let wanted = known
+            .iter()
+            .filter(|p| self.user.confidence.passes(p.score) && p.bbox.is_valid());
         wanted
             .map(|p| {
                 let bbox = inside(p.bbox, frame.size())?;
-                let object = Object { bbox, score: p.score, class: p.class, label: p.label.clone(), mask: None, mask_score: None };
+                let object = Object {
+                    bbox,
+                    score: p.score,
+                    class: p.class,
+                    label: p.label.clone(),
+                    mask: None,
+                    mask_score: None,
+                };
                 Ok(Prompted::from_object(object))
             })
             .collect()
@@ -225,14 +315,31 @@ impl<'a> RunPrompts<'a> {
 
 /// The source as its frames and outputs name it.
 fn frames_of<'s>(spec: &'s SourceSpec, options: &'s SourceOptions) -> SourceFrames<'s> {
-    let (path, files) = options.alias(spec).map_or((&spec.path, &spec.files), |alias| (&alias.path, &alias.files));
-    SourceFrames { kind: spec.kind, path, name: &spec.name, files }
+    let (path, files) = options
+        .alias(spec)
+        .map_or((&spec.path, &spec.files), |alias| {
+            (&alias.path, &alias.files)
+        });
+    SourceFrames {
+        kind: spec.kind,
+        path,
+        name: &spec.name,
+        files,
+    }
 }
 
 /// The part of a box inside of a frame.
 fn inside(bounds: BoxXyxy, size: Size) -> Result<BoxXyxy, ModelError> {
-    let outside = || ModelError::Outside { what: format!("the box {},{},{},{}", bounds.x0, bounds.y0, bounds.x1, bounds.y1), size };
-    Some(bounds.clamped(size)).filter(BoxXyxy::is_valid).ok_or_else(outside)
+    let outside = || ModelError::Outside {
+        what: format!(
+            "the box {},{},{},{}",
+            bounds.x0, bounds.y0, bounds.x1, bounds.y1
+        ),
+        size,
+    };
+    Some(bounds.clamped(size))
+        .filter(BoxXyxy::is_valid)
+        .ok_or_else(outside)
 }
 
 fn contains(size: Size, point: &PointPrompt) -> bool {
@@ -245,7 +352,10 @@ mod tests {
 
     #[test]
     fn boxes_and_points_are_read_and_nonsense_is_refused() {
-        assert_eq!(parse_box("1, 2,3.5,4").unwrap(), BoxXyxy::new(1.0, 2.0, 3.5, 4.0));
+        assert_eq!(
+            parse_box("1, 2,3.5,4").unwrap(),
+            BoxXyxy::new(1.0, 2.0, 3.5, 4.0)
+        );
         for bad in ["", "1,2,3", "3,2,1,4", "1,2,nan,4", "a,b,c,d", "1,2,3,4,5"] {
             assert!(parse_box(bad).is_err(), "{bad}");
         }

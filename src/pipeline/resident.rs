@@ -61,7 +61,13 @@ pub(super) struct Resident {
 
 impl fmt::Debug for Resident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Resident of batch {} on {}, {} in flight", self.batch, self.lead.name(), self.in_flight_batches.len())
+        write!(
+            f,
+            "Resident of batch {} on {}, {} in flight",
+            self.batch,
+            self.lead.name(),
+            self.in_flight_batches.len()
+        )
     }
 }
 
@@ -84,17 +90,35 @@ impl Resident {
     /// Captures the models for batches of `batch` frames. With `latency` one batch is worked on at a time. Prompts that differ from
     /// frame to frame need a batch of 1.
     pub(super) fn new(models: Models, batch: usize, latency: bool) -> Result<Self, ModelError> {
-        let of_segmenter = models.segmenter.as_ref().map(|segmenter| segmenter.engine());
+        let of_segmenter = models
+            .segmenter
+            .as_ref()
+            .map(|segmenter| segmenter.engine());
         let of_detector = || models.detector.as_ref().map(|detector| detector.engine());
-        let lead = of_segmenter.or_else(of_detector).ok_or(ModelError::NoModels)?.clone();
-        let batch = if models.detector.is_some() { batch.max(1) } else { 1 };
+        let lead = of_segmenter
+            .or_else(of_detector)
+            .ok_or(ModelError::NoModels)?
+            .clone();
+        let batch = if models.detector.is_some() {
+            batch.max(1)
+        } else {
+            1
+        };
         let in_flight = if latency { 1 } else { IN_FLIGHT };
         Ok(Self {
             uploads: Uploads::new(&lead, batch * (in_flight + 1))?,
             forward: lead.within(Stage::Load, || record_forward(&models, &lead, batch))?,
             decoders: BTreeMap::new(),
-            classes: models.detector.as_ref().map(|detector| detector.allowed_classes()).transpose()?.flatten(),
-            min_logit: models.detector.as_ref().map_or(f32::INFINITY, |detector| detector.min_logit()),
+            classes: models
+                .detector
+                .as_ref()
+                .map(|detector| detector.allowed_classes())
+                .transpose()?
+                .flatten(),
+            min_logit: models
+                .detector
+                .as_ref()
+                .map_or(f32::INFINITY, |detector| detector.min_logit()),
             result: None,
             idle: Vec::new(),
             in_flight_batches: VecDeque::new(),
@@ -110,15 +134,26 @@ impl Resident {
         let start = Instant::now();
         let number = frames.first().map_or(0, |t| t.number);
         let prompted: Vec<Vec<Prompted>> = match &self.models.prompts {
-            Some(_) => frames.iter().map(|t| t.prompts.clone().unwrap_or_default()).collect(),
+            Some(_) => frames
+                .iter()
+                .map(|t| t.prompts.clone().unwrap_or_default())
+                .collect(),
             None => Vec::new(),
         };
         let result = Engine::in_frame(number, || {
-            let mut download = self.idle.pop().map_or_else(|| Download::new(&self.lead), Ok)?;
+            let mut download = self
+                .idle
+                .pop()
+                .map_or_else(|| Download::new(&self.lead), Ok)?;
             let layouts = self.enqueue(&frames, &prompted, &mut download)?;
             Ok(Packed { download, layouts })
         });
-        InFlightBatch { frames, prompted, result, submit: start.elapsed() }
+        InFlightBatch {
+            frames,
+            prompted,
+            result,
+            submit: start.elapsed(),
+        }
     }
 
     /// Asks the device for everything from the upload to the result on its way down.
@@ -133,7 +168,11 @@ impl Resident {
             None => Vec::new(),
         };
         download.mark("")?;
-        let values: Vec<u8> = prompts.iter().flat_map(|group| &group.values).flat_map(|v| v.to_le_bytes()).collect();
+        let values: Vec<u8> = prompts
+            .iter()
+            .flat_map(|group| &group.values)
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
         let mut tokens = None;
         for (at, taken) in frames.iter().enumerate() {
             tokens = Engine::in_frame(taken.number, || self.bring(at, &taken.frame, &values))?;
@@ -141,66 +180,110 @@ impl Resident {
         download.mark(Stages::PREPROCESS)?;
         self.lead.within(Stage::Detect, || self.forward.launch())?;
         download.mark(Stages::FORWARD)?;
-        let slots = if self.models.detector.is_some() && self.models.segmenter.is_some() { self.slots.now() } else { 0 };
+        let slots = if self.models.detector.is_some() && self.models.segmenter.is_some() {
+            self.slots.now()
+        } else {
+            0
+        };
         let most = self.models.detector.as_ref().map_or(0, |d| d.max_objects());
-        let (layouts, words) = FrameLayout::of(frames.iter().map(|t| t.frame.size()), most, slots, &prompts);
+        let (layouts, words) =
+            FrameLayout::of(frames.iter().map(|t| t.frame.size()), most, slots, &prompts);
         let result = self.room(words)?;
         if let Some(detector) = self.models.detector.clone() {
             self.choose(&detector, &layouts, &result, slots)?;
             download.mark(Stages::SELECT)?;
         }
         if slots > 0 {
-            let rows: Vec<(usize, &MaskRows)> =
-                layouts.iter().enumerate().flat_map(|(at, l)| l.masks.iter().map(move |rows| (at * slots, rows))).collect();
+            let rows: Vec<(usize, &MaskRows)> = layouts
+                .iter()
+                .enumerate()
+                .flat_map(|(at, l)| l.masks.iter().map(move |rows| (at * slots, rows)))
+                .collect();
             self.outline((BOX, slots), &rows, &result, download)?;
         }
         if let (Some(tokens), Some(layout)) = (tokens, layouts.first()) {
             self.outline_prompts(&prompts, layout, (&tokens, &result), download)?;
         }
-        let packed = result.narrow(0, 0, words).map_err(ModelError::op("result"))?;
+        let packed = result
+            .narrow(0, 0, words)
+            .map_err(ModelError::op("result"))?;
         download.start(Stage::Pack, &packed)?;
         Ok(layouts)
     }
 
     /// Brings a frame to place `at` of the models' inputs, with `beside` it, which comes back as bytes on the device.
-    fn bring(&mut self, at: usize, frame: &Frame, beside: &[u8]) -> Result<Option<Tensor>, ModelError> {
+    fn bring(
+        &mut self,
+        at: usize,
+        frame: &Frame,
+        beside: &[u8],
+    ) -> Result<Option<Tensor>, ModelError> {
         let size = frame.size();
         let (picture, bytes) = match picture::surface_for(&self.lead, frame) {
             Some(surface) => {
-                let bytes = if beside.is_empty() { None } else { Some(self.uploads.start(beside, &[beside.len()])?) };
+                let bytes = if beside.is_empty() {
+                    None
+                } else {
+                    Some(self.uploads.start(beside, &[beside.len()])?)
+                };
                 (Picture::Surface(surface), bytes)
             }
             None => {
                 let image = picture::on_host(frame)?;
                 let (rows, columns) = size.rows_columns();
-                let (picture, bytes) = self.bring_pixels(image.data(), &[rows, columns, image.channels().count()], beside)?;
+                let (picture, bytes) = self.bring_pixels(
+                    image.data(),
+                    &[rows, columns, image.channels().count()],
+                    beside,
+                )?;
                 (Picture::Tensor(picture), bytes)
             }
         };
-        self.lead.within(Stage::Preprocess, || self.fill(at, &picture, size))?;
+        self.lead
+            .within(Stage::Preprocess, || self.fill(at, &picture, size))?;
         self.uploads.is_read()?;
         Ok(bytes)
     }
 
     /// One upload of a picture of `shape` and what is `beside` it.
-    fn bring_pixels(&mut self, pixels: &[u8], shape: &[usize], beside: &[u8]) -> Result<(Tensor, Option<Tensor>), ModelError> {
+    fn bring_pixels(
+        &mut self,
+        pixels: &[u8],
+        shape: &[usize],
+        beside: &[u8],
+    ) -> Result<(Tensor, Option<Tensor>), ModelError> {
         if beside.is_empty() {
             return Ok((self.uploads.start(pixels, shape)?, None));
         }
         let all = [pixels, beside].concat();
         let both = self.uploads.start(&all, &[all.len()])?;
-        let part = |from: usize, length: usize| both.narrow(0, from, length).map_err(ModelError::op("upload"));
-        let picture = part(0, pixels.len())?.reshape(shape).map_err(ModelError::op("upload"))?;
+        let part = |from: usize, length: usize| {
+            both.narrow(0, from, length)
+                .map_err(ModelError::op("upload"))
+        };
+        let picture = part(0, pixels.len())?
+            .reshape(shape)
+            .map_err(ModelError::op("upload"))?;
         Ok((picture, Some(part(pixels.len(), beside.len())?)))
     }
 
     fn fill(&self, at: usize, picture: &Picture<'_>, size: Size) -> Result<(), ModelError> {
         let mut inputs = self.forward.inputs().iter();
-        let mut place = || inputs.next().ok_or(ModelError::NoModels)?.narrow(0, at, 1).map_err(ModelError::op("preprocessing"));
+        let mut place = || {
+            inputs
+                .next()
+                .ok_or(ModelError::NoModels)?
+                .narrow(0, at, 1)
+                .map_err(ModelError::op("preprocessing"))
+        };
         if let Some(detector) = self.models.detector.clone() {
             match picture {
                 Picture::Tensor(picture) => detector.model().preprocess_to(picture, &place()?)?,
-                Picture::Surface(surface) => detector.model().preprocess_surface_to(surface, self.lead.device(), &place()?)?,
+                Picture::Surface(surface) => detector.model().preprocess_surface_to(
+                    surface,
+                    self.lead.device(),
+                    &place()?,
+                )?,
             }
         }
         if self.models.segmenter.is_some() {
@@ -208,7 +291,9 @@ impl Resident {
             let (by, out) = (&Normalisation::IMAGENET, place()?);
             let made = match picture {
                 Picture::Tensor(picture) => ops::resize_normalise_to(picture, scaled, by, &out),
-                Picture::Surface(surface) => ops::resize_normalise_surface_to(surface, self.lead.device(), scaled, by, &out),
+                Picture::Surface(surface) => {
+                    ops::resize_normalise_surface_to(surface, self.lead.device(), scaled, by, &out)
+                }
             };
             made.map_err(ModelError::op("preprocessing"))?;
         }
@@ -221,15 +306,30 @@ impl Resident {
             Some(result) if result.elem_count() >= words => Ok(result.clone()),
             _ => {
                 self.result = None;
-                Ok(self.result.insert(self.lead.zeros(DType::U32, &[words + words / 2])?).clone())
+                Ok(self
+                    .result
+                    .insert(self.lead.zeros(DType::U32, &[words + words / 2])?)
+                    .clone())
             }
         }
     }
 
     /// Objects of each frame to its records, their boxes to the slots.
-    fn choose(&mut self, detector: &Detector, layouts: &[FrameLayout], result: &Tensor, slots: usize) -> Result<(), ModelError> {
-        let prompts = if slots > 0 { self.decoder_mut((BOX, slots))?.inputs().get(1).cloned() } else { None };
-        let [logits, boxes, ..] = self.forward.outputs() else { return Err(ModelError::NoModels) };
+    fn choose(
+        &mut self,
+        detector: &Detector,
+        layouts: &[FrameLayout],
+        result: &Tensor,
+        slots: usize,
+    ) -> Result<(), ModelError> {
+        let prompts = if slots > 0 {
+            self.decoder_mut((BOX, slots))?.inputs().get(1).cloned()
+        } else {
+            None
+        };
+        let [logits, boxes, ..] = self.forward.outputs() else {
+            return Err(ModelError::NoModels);
+        };
         let one = |at: usize, layout: &FrameLayout| -> ops::Result<()> {
             let choice = ObjectChoice {
                 min_logit: self.min_logit,
@@ -239,36 +339,75 @@ impl Resident {
                 scaled: scaled(layout.size),
             };
             let records = result.narrow(0, layout.records.start, layout.records.len())?;
-            let prompts = prompts.as_ref().map(|p| p.narrow(0, at * slots, slots)).transpose()?;
-            ops::choose_objects(&logits.get(at)?, &boxes.get(at)?, &choice, &records, prompts.as_ref())
+            let prompts = prompts
+                .as_ref()
+                .map(|p| p.narrow(0, at * slots, slots))
+                .transpose()?;
+            ops::choose_objects(
+                &logits.get(at)?,
+                &boxes.get(at)?,
+                &choice,
+                &records,
+                prompts.as_ref(),
+            )
         };
-        let all = || layouts.iter().enumerate().try_for_each(|(at, layout)| one(at, layout));
-        self.lead.within(Stage::Select, all).map_err(ModelError::op("selection"))
+        let all = || {
+            layouts
+                .iter()
+                .enumerate()
+                .try_for_each(|(at, layout)| one(at, layout))
+        };
+        self.lead
+            .within(Stage::Select, all)
+            .map_err(ModelError::op("selection"))
     }
 
     /// Decodes what the slots are prompted with; the masks from slot `first` on of each `rows` go to their place in the result.
-    fn outline(&mut self, key: Key, rows: &[(usize, &MaskRows)], result: &Tensor, download: &mut Download) -> Result<(), ModelError> {
+    fn outline(
+        &mut self,
+        key: Key,
+        rows: &[(usize, &MaskRows)],
+        result: &Tensor,
+        download: &mut Download,
+    ) -> Result<(), ModelError> {
         let lead = self.lead.clone();
         let decoder = self.decoder_mut(key)?;
         lead.within(Stage::Segment, || decoder.launch())?;
         download.mark(Stages::DECODE_MASKS)?;
-        let [logits, scores] = decoder.outputs() else { return Err(ModelError::NoModels) };
+        let [logits, scores] = decoder.outputs() else {
+            return Err(ModelError::NoModels);
+        };
         let one = |first: usize, rows: &MaskRows| -> ops::Result<()> {
             let (scaled, frame) = (rows.scaled(), rows.frame());
-            let out = result.narrow(0, rows.start, rows.count * ops::mask_words(frame))?.reshape((rows.count, ()))?;
-            let (logits, scores) = (logits.narrow(0, first, rows.count)?, scores.narrow(0, first, rows.count)?);
+            let out = result
+                .narrow(0, rows.start, rows.count * ops::mask_words(frame))?
+                .reshape((rows.count, ()))?;
+            let (logits, scores) = (
+                logits.narrow(0, first, rows.count)?,
+                scores.narrow(0, first, rows.count)?,
+            );
             ops::best_masks_to_bits(&logits, &scores, IMAGE_SIDE, scaled, frame, &out)
         };
         let all = || rows.iter().try_for_each(|(first, rows)| one(*first, rows));
-        lead.within(Stage::Mask, all).map_err(ModelError::op("mask upsampling"))?;
+        lead.within(Stage::Mask, all)
+            .map_err(ModelError::op("mask upsampling"))?;
         Ok(download.mark(Stages::MASKS)?)
     }
 
     /// The user's prompts in the segmenter's input, in groups of as many tokens each.
-    fn pack_prompts(&self, frames: &[PendingFrame], prompted: &[Prompted]) -> Result<Vec<PromptGroup>, ModelError> {
-        let Some(taken) = frames.first() else { return Ok(Vec::new()) };
+    fn pack_prompts(
+        &self,
+        frames: &[PendingFrame],
+        prompted: &[Prompted],
+    ) -> Result<Vec<PromptGroup>, ModelError> {
+        let Some(taken) = frames.first() else {
+            return Ok(Vec::new());
+        };
         let transform = LongestSide::new(taken.frame.size(), IMAGE_SIDE as u32);
-        let prompts: Vec<ObjectPrompt> = prompted.iter().map(|p| super::segmenter::to_input(&p.prompt, &transform)).collect();
+        let prompts: Vec<ObjectPrompt> = prompted
+            .iter()
+            .map(|p| super::segmenter::to_input(&p.prompt, &transform))
+            .collect();
         let groups = PackedPrompts::pack(&prompts)?;
         Ok(groups.iter().map(PromptGroup::new).collect())
     }
@@ -284,9 +423,18 @@ impl Resident {
         for (group, rows) in groups.iter().zip(&layout.masks) {
             let key = (group.tokens, group.slots);
             let bytes = 4 * group.values.len();
-            let input = self.decoder_mut(key)?.inputs().get(1).cloned().ok_or(ModelError::NoModels)?;
-            let part = tokens.narrow(0, at, bytes).map_err(ModelError::op("prompts"))?;
-            self.lead.within(Stage::Segment, || ops::floats_of_bytes(&part, &input)).map_err(ModelError::op("prompts"))?;
+            let input = self
+                .decoder_mut(key)?
+                .inputs()
+                .get(1)
+                .cloned()
+                .ok_or(ModelError::NoModels)?;
+            let part = tokens
+                .narrow(0, at, bytes)
+                .map_err(ModelError::op("prompts"))?;
+            self.lead
+                .within(Stage::Segment, || ops::floats_of_bytes(&part, &input))
+                .map_err(ModelError::op("prompts"))?;
             self.outline(key, &[(0, rows)], result, download)?;
             at += bytes;
         }
@@ -296,22 +444,37 @@ impl Resident {
     /// The mask decoder for that many tokens a prompt and slots a frame.
     fn decoder_mut(&mut self, key: Key) -> Result<&mut CapturedGraph, ModelError> {
         if !self.decoders.contains_key(&key) {
-            let (Some(segmenter), Some(embedding)) = (&self.models.segmenter, self.forward.outputs().last()) else {
+            let (Some(segmenter), Some(embedding)) =
+                (&self.models.segmenter, self.forward.outputs().last())
+            else {
                 return Err(ModelError::NoModels);
             };
-            let captured = self.lead.within(Stage::Load, || record_decoder(segmenter, embedding, key, self.batch))?;
+            let captured = self.lead.within(Stage::Load, || {
+                record_decoder(segmenter, embedding, key, self.batch)
+            })?;
             self.decoders.insert(key, captured);
         }
         self.decoders.get_mut(&key).ok_or(ModelError::NoModels)
     }
 
     /// What a completed batch holds, by frame; none if a frame has more objects than slots.
-    fn read(&mut self, packed: &Packed, prompted: &[Vec<Prompted>]) -> Result<Option<Vec<Objects>>, ModelError> {
+    fn read(
+        &mut self,
+        packed: &Packed,
+        prompted: &[Vec<Prompted>],
+    ) -> Result<Option<Vec<Objects>>, ModelError> {
         let Packed { download, layouts } = packed;
         let words = self.lead.within(Stage::Pack, || download.wait())?;
         let has_slots = self.models.detector.is_some() && self.models.segmenter.is_some();
-        let room = layouts.first().and_then(|l| l.masks.first()).map_or(0, |rows| rows.count);
-        if has_slots && self.slots.note(layouts.iter().map(|layout| layout.objects(words)), room) {
+        let room = layouts
+            .first()
+            .and_then(|l| l.masks.first())
+            .map_or(0, |rows| rows.count);
+        if has_slots
+            && self
+                .slots
+                .note(layouts.iter().map(|layout| layout.objects(words)), room)
+        {
             return Ok(None);
         }
         let one = |(at, layout): (usize, &FrameLayout)| match &self.models.detector {
@@ -337,13 +500,23 @@ impl Executor for Resident {
     }
 
     fn is_ready(&self) -> bool {
-        self.in_flight_batches.front().is_some_and(|batch| batch.result.as_ref().map_or(true, |packed| packed.download.is_ready()))
+        self.in_flight_batches.front().is_some_and(|batch| {
+            batch
+                .result
+                .as_ref()
+                .map_or(true, |packed| packed.download.is_ready())
+        })
     }
 
     fn wait_next(&mut self) -> Option<Vec<CompletedFrame>> {
         let mut batch = self.in_flight_batches.pop_front()?;
         loop {
-            let InFlightBatch { frames, prompted, result, submit } = batch;
+            let InFlightBatch {
+                frames,
+                prompted,
+                result,
+                submit,
+            } = batch;
             let mut packed = match result {
                 Ok(packed) => packed,
                 Err(error) => return Some(failed(frames, error)),
@@ -382,7 +555,15 @@ fn completed(
             None => times.push((stage, time / count)),
         }
     }
-    frames.into_iter().zip(objects).map(|(pending, objects)| CompletedFrame { pending, objects, times: times.clone() }).collect()
+    frames
+        .into_iter()
+        .zip(objects)
+        .map(|(pending, objects)| CompletedFrame {
+            pending,
+            objects,
+            times: times.clone(),
+        })
+        .collect()
 }
 
 /// The error is each frame's: the first gets it as it is, the others in words.
@@ -390,8 +571,14 @@ fn failed(frames: Vec<PendingFrame>, error: ModelError) -> Vec<CompletedFrame> {
     let words = error.to_string();
     let mut error = Some(error);
     let each = frames.into_iter().map(|pending| {
-        let objects = Err(error.take().unwrap_or_else(|| ModelError::Batch(words.clone())));
-        CompletedFrame { pending, objects, times: Vec::new() }
+        let objects = Err(error
+            .take()
+            .unwrap_or_else(|| ModelError::Batch(words.clone())));
+        CompletedFrame {
+            pending,
+            objects,
+            times: Vec::new(),
+        }
     });
     each.collect()
 }

@@ -33,17 +33,34 @@ impl PromptGroup {
         for _ in objects..slots {
             all.extend_from_slice(values.get(last..).unwrap_or(&[]));
         }
-        Self { objects: packed.objects().to_vec(), values: all, tokens, slots }
+        Self {
+            objects: packed.objects().to_vec(),
+            values: all,
+            tokens,
+            slots,
+        }
     }
 }
 
 /// Detector and image encoder side by side.
-pub(super) fn record_forward(models: &Models, lead: &Engine, batch: usize) -> Result<CapturedGraph, ModelError> {
+pub(super) fn record_forward(
+    models: &Models,
+    lead: &Engine,
+    batch: usize,
+) -> Result<CapturedGraph, ModelError> {
     let mut inputs = Vec::new();
     if let Some(detector) = &models.detector {
         let config = detector.model().config();
         let (size, engine) = (config.input_size, detector.engine());
-        inputs.push(engine.zeros(engine.dtype(), &[batch, size.height as usize, size.width as usize, config.channels()])?);
+        inputs.push(engine.zeros(
+            engine.dtype(),
+            &[
+                batch,
+                size.height as usize,
+                size.width as usize,
+                config.channels(),
+            ],
+        )?);
         engine.synchronise()?;
     }
     if models.segmenter.is_some() {
@@ -51,7 +68,10 @@ pub(super) fn record_forward(models: &Models, lead: &Engine, batch: usize) -> Re
     }
     CapturedGraph::new(lead, inputs, |inputs| -> Result<Vec<Tensor>, ModelError> {
         let (mut inputs, mut outputs) = (inputs.iter(), Vec::new());
-        if let (Some(detector), Some(pixels)) = (&models.detector, models.detector.as_ref().and_then(|_| inputs.next())) {
+        if let (Some(detector), Some(pixels)) = (
+            &models.detector,
+            models.detector.as_ref().and_then(|_| inputs.next()),
+        ) {
             detector.engine().follow(lead)?;
             let found = lead.within(Stage::Detect, || detector.model().forward(pixels))?;
             outputs.extend([found.logits, found.pred_boxes]);
@@ -66,21 +86,40 @@ pub(super) fn record_forward(models: &Models, lead: &Engine, batch: usize) -> Re
     })
 }
 
-pub(super) fn record_decoder(segmenter: &Segmenter, embedding: &Tensor, key: Key, batch: usize) -> Result<CapturedGraph, ModelError> {
+pub(super) fn record_decoder(
+    segmenter: &Segmenter,
+    embedding: &Tensor,
+    key: Key,
+    batch: usize,
+) -> Result<CapturedGraph, ModelError> {
     let ((tokens, slots), engine) = (key, segmenter.engine());
     let prompts = match tokens {
         BOX => engine.zeros(DType::F32, &[batch * slots, 4])?,
         _ => engine.zeros(DType::F32, &[slots, tokens, TOKEN_WIDTH])?,
     };
-    CapturedGraph::new(engine, vec![embedding.clone(), prompts], |inputs| -> Result<Vec<Tensor>, ModelError> {
-        let [embedding, prompts] = inputs else { return Err(ModelError::NoModels) };
-        engine.within(Stage::Segment, || {
-            let embedding = repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;
-            let prompts = if tokens == BOX { Prompts::from_boxes(prompts)? } else { Prompts::from_packed(prompts)? };
-            let output = segmenter.model().decode(&embedding, &prompts, segmenter.multimask())?;
-            Ok(vec![output.low_res_masks, output.iou_predictions])
-        })
-    })
+    CapturedGraph::new(
+        engine,
+        vec![embedding.clone(), prompts],
+        |inputs| -> Result<Vec<Tensor>, ModelError> {
+            let [embedding, prompts] = inputs else {
+                return Err(ModelError::NoModels);
+            };
+            engine.within(Stage::Segment, || {
+                let embedding =
+                    repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;
+                let prompts = if tokens == BOX {
+                    Prompts::from_boxes(prompts)?
+                } else {
+                    Prompts::from_packed(prompts)?
+                };
+                let output =
+                    segmenter
+                        .model()
+                        .decode(&embedding, &prompts, segmenter.multimask())?;
+                Ok(vec![output.low_res_masks, output.iou_predictions])
+            })
+        },
+    )
 }
 
 /// Each of several images as often as it has slots; a single one serves all slots as it is.
@@ -89,5 +128,10 @@ fn repeated(embedding: &Tensor, slots: usize) -> ops::Result<Tensor> {
     if images == 1 || slots == 1 {
         return Ok(embedding.clone());
     }
-    ops::contiguous(&embedding.unsqueeze(1)?.broadcast_as((images, slots, h, w, c))?)?.reshape((images * slots, h, w, c))
+    ops::contiguous(
+        &embedding
+            .unsqueeze(1)?
+            .broadcast_as((images, slots, h, w, c))?,
+    )?
+    .reshape((images * slots, h, w, c))
 }

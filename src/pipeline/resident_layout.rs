@@ -16,7 +16,9 @@ use std::{collections::VecDeque, ops::Range};
 
 /// A frame of `size` within the segmenter's input (height, width).
 pub(super) fn scaled(size: Size) -> (usize, usize) {
-    LongestSide::new(size, IMAGE_SIDE as u32).scaled.rows_columns()
+    LongestSide::new(size, IMAGE_SIDE as u32)
+        .scaled
+        .rows_columns()
 }
 
 /// Rows of mask bits in a result.
@@ -44,7 +46,10 @@ impl MaskRows {
     /// The mask of row `at` and its score.
     fn mask(&self, words: &[u32], at: usize) -> Result<(Option<Mask>, f32), ModelError> {
         let length = ops::mask_words(self.frame());
-        let row = words.get(self.start + at * length..).and_then(|rest| rest.get(..length)).unwrap_or(&[]);
+        let row = words
+            .get(self.start + at * length..)
+            .and_then(|rest| rest.get(..length))
+            .unwrap_or(&[]);
         let score = ops::mask_score(row);
         if !score.is_finite() {
             return Err(ModelError::NotFinite(SCORES));
@@ -53,7 +58,10 @@ impl MaskRows {
             return Err(ModelError::NotFinite(MASKS));
         }
         let runs = ops::bits_to_runs(row, self.frame()).pop();
-        Ok((runs.and_then(|packed| Mask::from_counts(self.size, packed.counts)), score))
+        Ok((
+            runs.and_then(|packed| Mask::from_counts(self.size, packed.counts)),
+            score,
+        ))
     }
 }
 
@@ -69,7 +77,12 @@ pub(super) struct FrameLayout {
 
 impl FrameLayout {
     /// The layouts of frames of `sizes` one after the other, and the length of the whole.
-    pub(super) fn of(sizes: impl Iterator<Item = Size>, most: usize, slots: usize, prompts: &[PromptGroup]) -> (Vec<Self>, usize) {
+    pub(super) fn of(
+        sizes: impl Iterator<Item = Size>,
+        most: usize,
+        slots: usize,
+        prompts: &[PromptGroup],
+    ) -> (Vec<Self>, usize) {
         let mut at = 0;
         let mut take = |n: usize| {
             at += n;
@@ -79,13 +92,25 @@ impl FrameLayout {
             let records = take(if most > 0 { ops::object_words(most) } else { 0 });
             let mut rows = |count: usize, objects: Vec<usize>| {
                 let length = ops::mask_words(size.rows_columns());
-                MaskRows { start: take(count * length).start, count, size, objects }
+                MaskRows {
+                    start: take(count * length).start,
+                    count,
+                    size,
+                    objects,
+                }
             };
-            let mut masks: Vec<MaskRows> = prompts.iter().map(|group| rows(group.objects.len(), group.objects.clone())).collect();
+            let mut masks: Vec<MaskRows> = prompts
+                .iter()
+                .map(|group| rows(group.objects.len(), group.objects.clone()))
+                .collect();
             if slots > 0 {
                 masks.push(rows(slots, Vec::new()));
             }
-            Self { size, records, masks }
+            Self {
+                size,
+                records,
+                masks,
+            }
         };
         let layouts = sizes.map(one).collect();
         (layouts, at.max(1))
@@ -101,11 +126,18 @@ impl FrameLayout {
     }
 
     /// A detector's objects, best score first, with their masks where there are any.
-    pub(super) fn detected(&self, words: &[u32], detector: &Detector, masks: bool) -> Result<Vec<Object>, ModelError> {
+    pub(super) fn detected(
+        &self,
+        words: &[u32],
+        detector: &Detector,
+        masks: bool,
+    ) -> Result<Vec<Object>, ModelError> {
         let candidates = postprocess::chosen(self.of_detector(words), detector.labels().len())?;
         let mut objects = Vec::with_capacity(candidates.len());
         for (slot, candidate) in candidates.into_iter().enumerate() {
-            let Some(mut object) = detector.object(candidate, self.size) else { continue };
+            let Some(mut object) = detector.object(candidate, self.size) else {
+                continue;
+            };
             if let Some(rows) = self.masks.first().filter(|_| masks) {
                 let (mask, score) = rows.mask(words, slot)?;
                 (object.mask, object.mask_score) = (mask, Some(score));
@@ -116,11 +148,17 @@ impl FrameLayout {
     }
 
     /// The user's objects with their masks; one without a box of its own gets its mask's.
-    pub(super) fn outlined(&self, words: &[u32], prompted: &[Prompted]) -> Result<Vec<Object>, ModelError> {
+    pub(super) fn outlined(
+        &self,
+        words: &[u32],
+        prompted: &[Prompted],
+    ) -> Result<Vec<Object>, ModelError> {
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
         for rows in &self.masks {
             for (row, &at) in rows.objects.iter().enumerate() {
-                let (Some(object), Some(prompted)) = (objects.get_mut(at), prompted.get(at)) else { continue };
+                let (Some(object), Some(prompted)) = (objects.get_mut(at), prompted.get(at)) else {
+                    continue;
+                };
                 let (mask, score) = rows.mask(words, row)?;
                 if prompted.prompt.bounds.is_none()
                     && let Some(bounds) = mask.as_ref().and_then(Mask::bounds)
@@ -148,12 +186,23 @@ impl Slots {
 
     /// Room for that many objects: 1, 2, 4, 8, 16 and multiples of 16, so that few sizes are captured.
     pub(super) fn for_objects(objects: usize) -> usize {
-        if objects <= 16 { objects.max(1).next_power_of_two() } else { objects.next_multiple_of(16) }
+        if objects <= 16 {
+            objects.max(1).next_power_of_two()
+        } else {
+            objects.next_multiple_of(16)
+        }
     }
 
     /// Room for the next frames.
     pub(super) fn now(&self) -> usize {
-        Self::for_objects(self.late.iter().copied().max().unwrap_or(0).max(Self::LEAST))
+        Self::for_objects(
+            self.late
+                .iter()
+                .copied()
+                .max()
+                .unwrap_or(0)
+                .max(Self::LEAST),
+        )
     }
 
     /// Takes note of the numbers of objects of frames with `room` for so many; says whether one had more.
@@ -178,11 +227,17 @@ mod tests {
     fn slots_follow_what_was_found_lately() {
         let mut slots = Slots::default();
         assert_eq!(slots.now(), 4);
-        assert!(slots.note([1, 5].into_iter(), 4), "five objects in four slots");
+        assert!(
+            slots.note([1, 5].into_iter(), 4),
+            "five objects in four slots"
+        );
         assert_eq!(slots.now(), 8);
         assert!(!slots.note(std::iter::repeat_n(0, Slots::REMEMBERED), 8));
         assert_eq!(slots.now(), 4);
-        assert_eq!([0, 1, 3, 16, 17, 300].map(Slots::for_objects), [1, 1, 4, 16, 32, 304]);
+        assert_eq!(
+            [0, 1, 3, 16, 17, 300].map(Slots::for_objects),
+            [1, 1, 4, 16, 32, 304]
+        );
     }
 
     #[test]
@@ -192,7 +247,9 @@ mod tests {
         let mut at = 0;
         for (layout, size) in layouts.iter().zip(sizes) {
             assert_eq!(layout.records, at..at + ops::object_words(7));
-            let [rows] = &layout.masks[..] else { panic!("one group of masks") };
+            let [rows] = &layout.masks[..] else {
+                panic!("one group of masks")
+            };
             assert_eq!((rows.start, rows.count), (layout.records.end, 2));
             at = rows.start + 2 * ops::mask_words(size.rows_columns());
         }

@@ -1,14 +1,15 @@
 //! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
 
 use super::{
-    Event, FrameTimes, OnError, PipelineError, Plan, Summary, Task, decode::Decoder, flow::Flow, prompts::RunPrompts, write::Writer,
+    Event, FrameTimes, OnError, PipelineError, Plan, Summary, Task, decode::Decoder, flow::Flow,
+    prompts::RunPrompts, write::Writer,
 };
 use crate::{
     engine::OutOfMemory,
     frame::{Frame, FrameResult},
     sinks::{
-        DecodingReport, InputProblem, InputProblems, ModelFile, ModelReport, OutputDir, OutputMode, Record, RunReport, RunStatus,
-        StageTimes,
+        DecodingReport, InputProblem, InputProblems, ModelFile, ModelReport, OutputDir, OutputMode,
+        Record, RunReport, RunStatus, StageTimes,
     },
     sources::{Decoding, SourceSpec, SourceWarning},
 };
@@ -66,7 +67,12 @@ impl Plan {
             _ => None,
         };
         let folder = OutputDir::prepare(&self.output, self.output_mode)?;
-        let mut report = RunReport::start(self.arguments.clone(), self.fingerprint(), self.model_reports(), self.device.clone());
+        let mut report = RunReport::start(
+            self.arguments.clone(),
+            self.fingerprint(),
+            self.model_reports(),
+            self.device.clone(),
+        );
         let layout = folder.layout().clone();
         let record = match folder.earlier() {
             Some(earlier) => {
@@ -79,14 +85,34 @@ impl Plan {
                 Record::create(&layout)?
             }
         };
-        report.warnings = folder.earlier().map(|earlier| earlier.warnings.clone()).unwrap_or_default();
-        let warnings = [self.warnings.clone(), prompts.as_ref().map(RunPrompts::warnings).unwrap_or_default()].concat();
-        warnings.iter().for_each(|warning| report.warnings.push_new(&as_problem(warning)));
+        report.warnings = folder
+            .earlier()
+            .map(|earlier| earlier.warnings.clone())
+            .unwrap_or_default();
+        let warnings = [
+            self.warnings.clone(),
+            prompts
+                .as_ref()
+                .map(RunPrompts::warnings)
+                .unwrap_or_default(),
+        ]
+        .concat();
+        warnings
+            .iter()
+            .for_each(|warning| report.warnings.push_new(&as_problem(warning)));
         self.check_inputs(&record, &specs)?;
         report.write(&layout)?;
         let times = StageTimes::default();
-        warnings.iter().for_each(|warning| self.observer.event(Event::Warning(warning)));
-        let outcome = self.work(record, (specs, unreadable), prompts.as_ref(), &layout, &times);
+        warnings
+            .iter()
+            .for_each(|warning| self.observer.event(Event::Warning(warning)));
+        let outcome = self.work(
+            record,
+            (specs, unreadable),
+            prompts.as_ref(),
+            &layout,
+            &times,
+        );
         report.timings = times.summaries();
         let status = self.note_outcome(&outcome, &mut report);
         report.end(status.0, status.1);
@@ -109,31 +135,56 @@ impl Plan {
 
     /// The end of a run over nothing that can be read: its errors, and no output folder.
     fn without_inputs(&self, errors: InputProblems) -> Result<Summary, PipelineError> {
-        self.warnings.iter().for_each(|warning| self.observer.event(Event::Warning(warning)));
+        self.warnings
+            .iter()
+            .for_each(|warning| self.observer.event(Event::Warning(warning)));
         self.report_unreadable(&errors)?;
-        let (counts, timings) = (crate::sinks::Counts::default(), std::collections::BTreeMap::new());
-        Ok(Summary { counts, errors, timings, interrupted: false, output: self.output.clone(), kept: false, boxes: None })
+        let (counts, timings) = (
+            crate::sinks::Counts::default(),
+            std::collections::BTreeMap::new(),
+        );
+        Ok(Summary {
+            counts,
+            errors,
+            timings,
+            interrupted: false,
+            output: self.output.clone(),
+            kept: false,
+            boxes: None,
+        })
     }
 
     /// Reports the inputs that could not be read.
     fn report_unreadable(&self, unreadable: &InputProblems) -> Result<(), PipelineError> {
         for error in &unreadable.first {
-            self.observer.event(Event::Problem { input: &error.input, problem: &error.problem });
+            self.observer.event(Event::Problem {
+                input: &error.input,
+                problem: &error.problem,
+            });
         }
         match self.sources.iter().find_map(|source| source.as_ref().err()) {
-            Some(error) if self.on_error == OnError::Stop => Err(PipelineError::Source(error.clone())),
+            Some(error) if self.on_error == OnError::Stop => {
+                Err(PipelineError::Source(error.clone()))
+            }
             _ => Ok(()),
         }
     }
 
-    fn note_outcome(&self, outcome: &Result<Done, PipelineError>, report: &mut RunReport) -> (RunStatus, i32) {
+    fn note_outcome(
+        &self,
+        outcome: &Result<Done, PipelineError>,
+        report: &mut RunReport,
+    ) -> (RunStatus, i32) {
         match outcome {
             Ok(done) => {
                 report.counts = done.counts.clone();
                 report.errors = done.errors.clone();
                 report.decoding = done.decoding.clone();
                 report.notices = done.notices.clone();
-                done.warnings.first.iter().for_each(|warning| report.warnings.push_new(warning));
+                done.warnings
+                    .first
+                    .iter()
+                    .for_each(|warning| report.warnings.push_new(warning));
                 match (done.interrupted, done.errors.count) {
                     (true, _) => (RunStatus::Interrupted, 130),
                     (false, 0) => (RunStatus::Completed, 0),
@@ -153,7 +204,14 @@ impl Plan {
             name: origin.name.clone(),
             repository: origin.repository.clone(),
             revision: origin.revision.clone(),
-            files: origin.files.iter().map(|(path, sha256)| ModelFile { path: path.clone(), sha256: sha256.clone() }).collect(),
+            files: origin
+                .files
+                .iter()
+                .map(|(path, sha256)| ModelFile {
+                    path: path.clone(),
+                    sha256: sha256.clone(),
+                })
+                .collect(),
         };
         self.task.models().into_iter().map(report).collect()
     }
@@ -163,7 +221,10 @@ impl Plan {
         for source in &self.sources {
             match source {
                 Ok(spec) => specs.push(spec.clone()),
-                Err(error) => errors.push(InputProblem { input: error.path.display().to_string(), problem: error.to_string() }),
+                Err(error) => errors.push(InputProblem {
+                    input: error.path.display().to_string(),
+                    problem: error.to_string(),
+                }),
             }
         }
         (specs, errors)
@@ -181,7 +242,12 @@ impl Plan {
             let now = names.get(ordinal).copied().unwrap_or("absent");
             if earlier != now {
                 let folder = self.output.clone();
-                return Err(PipelineError::OtherInputs { folder, ordinal, earlier, now: now.to_owned() });
+                return Err(PipelineError::OtherInputs {
+                    folder,
+                    ordinal,
+                    earlier,
+                    now: now.to_owned(),
+                });
             }
         }
         Ok(())
@@ -198,7 +264,10 @@ impl Plan {
         self.report_unreadable(&unreadable)?;
         let starts_anew = record.ended_sources() == 0;
         if record.ended_sources() > 0 || record.stored_frames() > 0 {
-            self.observer.event(Event::Resumed { sources: record.ended_sources(), frames: record.stored_frames() });
+            self.observer.event(Event::Resumed {
+                sources: record.ended_sources(),
+                frames: record.stored_frames(),
+            });
         }
         let decoder = Decoder::new(specs, &record, self, times)?;
         let writer = Writer::new(self, record, layout, times)?;
@@ -207,19 +276,34 @@ impl Plan {
         let (to_write, results) = sync_channel(batches.max(RESULTS_AHEAD));
         thread::scope(|scope| {
             let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-            let failed = |e: std::io::Error| PipelineError::Internal(format!("a thread could not be started: {e}"));
-            let decoding = spawn("decode").spawn_scoped(scope, move || decoder.run(&to_infer)).map_err(failed)?;
-            let writing = spawn("write").spawn_scoped(scope, move || writer.run(results)).map_err(failed)?;
-            let infer = || Flow::new(self, prompts, times, &to_write).and_then(|flow| flow.run(&decoded));
+            let failed = |e: std::io::Error| {
+                PipelineError::Internal(format!("a thread could not be started: {e}"))
+            };
+            let decoding = spawn("decode")
+                .spawn_scoped(scope, move || decoder.run(&to_infer))
+                .map_err(failed)?;
+            let writing = spawn("write")
+                .spawn_scoped(scope, move || writer.run(results))
+                .map_err(failed)?;
+            let infer =
+                || Flow::new(self, prompts, times, &to_write).and_then(|flow| flow.run(&decoded));
             let inferred = catch_unwind(AssertUnwindSafe(infer));
             drop(decoded);
             drop(to_write);
-            let fault = |_| PipelineError::Internal("a thread of the run panicked; this is a fault of ultramotion".to_owned());
+            let fault = |_| {
+                PipelineError::Internal(
+                    "a thread of the run panicked; this is a fault of ultramotion".to_owned(),
+                )
+            };
             decoding.join().map_err(fault)?;
             // A sink that failed ended the others: its error is the one to tell.
             let mut written = writing.join().map_err(fault)??;
             let complete = inferred.map_err(fault)??;
-            let mut done = if complete { written.finish()? } else { written.leave() };
+            let mut done = if complete {
+                written.finish()?
+            } else {
+                written.leave()
+            };
             done.errors.extend(unreadable);
             done.interrupted = !complete;
             if complete && starts_anew {
@@ -233,15 +317,27 @@ impl Plan {
 impl Plan {
     /// Notes that the file of boxes knew not one frame of the run, or not all.
     fn check_boxes(&self, prompts: Option<&RunPrompts<'_>>, done: &mut Done) {
-        let Some((prompts, of)) = prompts.and_then(|prompts| Some((prompts, prompts.matched()?))) else { return };
+        let Some((prompts, of)) = prompts.and_then(|prompts| Some((prompts, prompts.matched()?)))
+        else {
+            return;
+        };
         if of.frames > 0 && of.matched == 0 {
-            let Some(error) = prompts.mismatch() else { return };
-            let problem = InputProblem { input: error.path.display().to_string(), problem: error.to_string() };
-            self.observer.event(Event::Problem { input: &problem.input, problem: &problem.problem });
+            let Some(error) = prompts.mismatch() else {
+                return;
+            };
+            let problem = InputProblem {
+                input: error.path.display().to_string(),
+                problem: error.to_string(),
+            };
+            self.observer.event(Event::Problem {
+                input: &problem.input,
+                problem: &problem.problem,
+            });
             done.errors.push(problem);
             done.in_vain = true;
         } else if of.matched < of.frames {
-            done.notices.push(format!("boxes for {} of {} frames", of.matched, of.frames));
+            done.notices
+                .push(format!("boxes for {} of {} frames", of.matched, of.frames));
         }
     }
 }
@@ -263,7 +359,10 @@ fn is_in_vain(outcome: &Result<Done, PipelineError>, record: &std::path::Path) -
 
 /// A warning as `run.json` keeps it.
 pub(super) fn as_problem(warning: &SourceWarning) -> InputProblem {
-    InputProblem { input: warning.path.display().to_string(), problem: warning.to_string() }
+    InputProblem {
+        input: warning.path.display().to_string(),
+        problem: warning.to_string(),
+    }
 }
 
 /// What the writing came to.

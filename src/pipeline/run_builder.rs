@@ -73,7 +73,10 @@ impl Run {
 
     /// How sources are read: which frames, where video is decoded, how DICOM is shown.
     pub fn source_options(self, source_options: SourceOptions) -> Self {
-        Self { source_options, ..self }
+        Self {
+            source_options,
+            ..self
+        }
     }
 
     /// A sink of the caller's, which gets every frame with its result, after the outputs of the run.
@@ -84,23 +87,39 @@ impl Run {
 
     /// The folder for results; made if missing, refused if not empty.
     pub fn output(self, output: impl Into<PathBuf>) -> Self {
-        Self { output: output.into(), ..self }
+        Self {
+            output: output.into(),
+            ..self
+        }
     }
 
     /// What to write; `detections.jsonl` and `run.json` always are. Without this: COCO, masks and overlays.
     pub fn write(self, outputs: impl IntoIterator<Item = OutputKind>) -> Self {
-        Self { outputs: Some(OutputSet::new(outputs)), ..self }
+        Self {
+            outputs: Some(OutputSet::new(outputs)),
+            ..self
+        }
     }
 
     /// Whether a run that is in the output folder goes on, to the same results; it must be one with the same models and
     /// options.
     pub fn resume(self, resume: bool) -> Self {
-        Self { output_mode: if resume { OutputMode::Resume } else { OutputMode::Fresh }, ..self }
+        Self {
+            output_mode: if resume {
+                OutputMode::Resume
+            } else {
+                OutputMode::Fresh
+            },
+            ..self
+        }
     }
 
     /// Removes the results of an earlier run from the output folder first.
     pub fn overwrite(self) -> Self {
-        Self { output_mode: OutputMode::Overwrite, ..self }
+        Self {
+            output_mode: OutputMode::Overwrite,
+            ..self
+        }
     }
 
     /// What to do after an input that cannot be read; default: go on with the next.
@@ -124,14 +143,27 @@ impl Run {
     /// [`PipelineError`] if the session has no detector, outputs cannot be written, an input fails under [`OnError::Stop`],
     /// or the run to be resumed had other inputs, models or options. Inputs that fail otherwise are in the summary.
     pub fn start(self) -> Result<Summary, PipelineError> {
-        let (task, execution) = self.session.into_task().map_err(|e| PipelineError::Internal(e.to_string()))?;
-        let options = ExpandOptions { as_images: self.as_images, output: Some(&self.output), ..ExpandOptions::default() };
+        let (task, execution) = self
+            .session
+            .into_task()
+            .map_err(|e| PipelineError::Internal(e.to_string()))?;
+        let options = ExpandOptions {
+            as_images: self.as_images,
+            output: Some(&self.output),
+            ..ExpandOptions::default()
+        };
         let expanded = expand(&self.inputs, options, &mut std::io::empty());
         let plan = Plan {
             outputs: self.outputs.unwrap_or_else(|| task.default_outputs()),
-            device: task.engine().map_or_else(|| "cpu".to_owned(), |engine| engine.name()),
+            device: task
+                .engine()
+                .map_or_else(|| "cpu".to_owned(), |engine| engine.name()),
             sources: expanded.sources,
-            warnings: task.warnings().into_iter().chain(expanded.warnings).collect(),
+            warnings: task
+                .warnings()
+                .into_iter()
+                .chain(expanded.warnings)
+                .collect(),
             own_sources: self.sources.into(),
             own_sinks: self.sinks.into(),
             source_options: self.source_options,

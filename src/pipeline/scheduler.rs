@@ -56,7 +56,11 @@ pub(super) struct Scheduler<P> {
 
 impl<P> Scheduler<P> {
     /// With `one_at_a_time` each batch is waited for right after its submission.
-    pub(super) fn new(executors: Vec<Box<dyn Executor>>, one_at_a_time: bool, make_fallback: Option<MakeFallback>) -> Self {
+    pub(super) fn new(
+        executors: Vec<Box<dyn Executor>>,
+        one_at_a_time: bool,
+        make_fallback: Option<MakeFallback>,
+    ) -> Self {
         Self {
             executors,
             in_flight: VecDeque::new(),
@@ -77,7 +81,9 @@ impl<P> Scheduler<P> {
 
     /// Whether a frame pushed now would wait for an earlier one.
     pub(super) fn is_full(&self) -> bool {
-        self.executors.get(self.next_executor).is_some_and(|executor| executor.is_full() && executor.batch() == 1)
+        self.executors
+            .get(self.next_executor)
+            .is_some_and(|executor| executor.is_full() && executor.batch() == 1)
     }
 
     /// Whether a batch is in flight, so that [`Scheduler::wait_next`] has something to wait for.
@@ -87,7 +93,8 @@ impl<P> Scheduler<P> {
 
     /// An item that keeps its place among the frames.
     pub(super) fn pass(&mut self, item: P) {
-        self.reorder_buffer.push_back(Slot::Done(Output::Passed(item)));
+        self.reorder_buffer
+            .push_back(Slot::Done(Output::Passed(item)));
     }
 
     /// A frame to work on; submits its batch when that is full.
@@ -98,9 +105,14 @@ impl<P> Scheduler<P> {
         }
         if let Some(fallback) = &mut self.fallback {
             let completed = fallback(pending);
-            return self.reorder_buffer.push_back(Slot::Done(Output::Frame(Box::new(completed))));
+            return self
+                .reorder_buffer
+                .push_back(Slot::Done(Output::Frame(Box::new(completed))));
         }
-        let batch = self.executors.get(self.next_executor).map_or(1, |executor| executor.batch());
+        let batch = self
+            .executors
+            .get(self.next_executor)
+            .map_or(1, |executor| executor.batch());
         self.reorder_buffer.push_back(Slot::Pending);
         self.filling.push(pending);
         if self.filling.len() >= batch {
@@ -113,7 +125,12 @@ impl<P> Scheduler<P> {
         if self.filling.is_empty() {
             return;
         }
-        while self.executors.get(self.next_executor).is_some_and(|executor| executor.is_full()) && self.has_in_flight() {
+        while self
+            .executors
+            .get(self.next_executor)
+            .is_some_and(|executor| executor.is_full())
+            && self.has_in_flight()
+        {
             self.wait_next();
         }
         let frames = std::mem::take(&mut self.filling);
@@ -129,11 +146,21 @@ impl<P> Scheduler<P> {
 
     /// Waits for the batch that was submitted first.
     pub(super) fn wait_next(&mut self) {
-        let Some(at) = self.in_flight.pop_front() else { return };
-        let completed = self.executors.get_mut(at).and_then(|executor| executor.wait_next()).unwrap_or_default();
+        let Some(at) = self.in_flight.pop_front() else {
+            return;
+        };
+        let completed = self
+            .executors
+            .get_mut(at)
+            .and_then(|executor| executor.wait_next())
+            .unwrap_or_default();
         for frame in completed {
             let frame = self.with_fallback(at, frame);
-            if let Some(slot) = self.reorder_buffer.iter_mut().find(|slot| matches!(slot, Slot::Pending)) {
+            if let Some(slot) = self
+                .reorder_buffer
+                .iter_mut()
+                .find(|slot| matches!(slot, Slot::Pending))
+            {
                 *slot = Slot::Done(Output::Frame(Box::new(frame)));
             }
         }
@@ -183,7 +210,9 @@ impl<P> Scheduler<P> {
     /// [`ModelError::OutOfMemory`] where none is allowed, and why the fallback could not be made.
     pub(super) fn enter_fallback(&mut self, oom: OutOfMemory) -> Result<(), ModelError> {
         self.notices.push(Notice::OutOfMemory(oom.clone()));
-        let Some(make) = &self.make_fallback else { return Err(ModelError::OutOfMemory(Box::new(oom))) };
+        let Some(make) = &self.make_fallback else {
+            return Err(ModelError::OutOfMemory(Box::new(oom)));
+        };
         if self.fallback.is_none() {
             self.fallback = Some(make()?);
             self.notices.push(Notice::Fallback(oom));
@@ -193,8 +222,16 @@ impl<P> Scheduler<P> {
 
     /// A frame for which executor `at` had no memory is done again by the fallback, where one is allowed.
     fn with_fallback(&mut self, at: usize, mut completed: CompletedFrame) -> CompletedFrame {
-        let Err(error) = &completed.objects else { return completed };
-        let Some(oom) = self.executors.get(at).and_then(|executor| executor.out_of_memory(error)) else { return completed };
+        let Err(error) = &completed.objects else {
+            return completed;
+        };
+        let Some(oom) = self
+            .executors
+            .get(at)
+            .and_then(|executor| executor.out_of_memory(error))
+        else {
+            return completed;
+        };
         match (self.enter_fallback(oom), &mut self.fallback) {
             (Ok(()), Some(fallback)) => return fallback(completed.pending),
             (Ok(()), None) => {}

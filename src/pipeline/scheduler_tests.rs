@@ -31,12 +31,24 @@ struct Scripted {
 
 impl Scripted {
     fn new(name: &'static str, batch: usize, log: &Log) -> Self {
-        Self { name, batch, in_flight: 2, queue: VecDeque::new(), no_memory: Vec::new(), log: log.clone() }
+        Self {
+            name,
+            batch,
+            in_flight: 2,
+            queue: VecDeque::new(),
+            no_memory: Vec::new(),
+            log: log.clone(),
+        }
     }
 }
 
 fn oom() -> OutOfMemory {
-    OutOfMemory { device: "cuda:7".to_owned(), needed: Some(1), used: 2, free: 0 }
+    OutOfMemory {
+        device: "cuda:7".to_owned(),
+        needed: Some(1),
+        used: 2,
+        free: 0,
+    }
 }
 
 impl Executor for Scripted {
@@ -51,7 +63,10 @@ impl Executor for Scripted {
     fn submit(&mut self, frames: Vec<PendingFrame>) {
         assert!(!self.is_full(), "submitted to a full executor");
         assert!((1..=self.batch).contains(&frames.len()));
-        self.log.lock().unwrap().push((self.name, frames.iter().map(|frame| frame.number).collect()));
+        self.log
+            .lock()
+            .unwrap()
+            .push((self.name, frames.iter().map(|frame| frame.number).collect()));
         self.queue.push_back(frames);
     }
 
@@ -65,7 +80,11 @@ impl Executor for Scripted {
                 true => Err(ModelError::OutOfMemory(Box::new(oom()))),
                 false => Ok(Vec::new()),
             };
-            CompletedFrame { pending, objects, times: vec![(self.name, Duration::ZERO)] }
+            CompletedFrame {
+                pending,
+                objects,
+                times: vec![(self.name, Duration::ZERO)],
+            }
         };
         Some(self.queue.pop_front()?.into_iter().map(completed).collect())
     }
@@ -99,7 +118,13 @@ fn pending(number: u64) -> PendingFrame {
         exif_orientation: None,
         stored: None,
     };
-    PendingFrame { frame, prompts: None, number, decode: Duration::ZERO, queued_at: Instant::now() }
+    PendingFrame {
+        frame,
+        prompts: None,
+        number,
+        decode: Duration::ZERO,
+        queued_at: Instant::now(),
+    }
 }
 
 /// What has come out: items as they are, frames as their number and who worked on them.
@@ -109,7 +134,11 @@ fn popped(scheduler: &mut Scheduler<&'static str>) -> Vec<String> {
             Output::Passed(item) => item.to_owned(),
             Output::Frame(done) => {
                 let by = done.times.first().map_or("nobody", |(name, _)| name);
-                format!("{} by {by}{}", done.pending.number, if done.objects.is_err() { " failed" } else { "" })
+                format!(
+                    "{} by {by}{}",
+                    done.pending.number,
+                    if done.objects.is_err() { " failed" } else { "" }
+                )
             }
         })
         .collect()
@@ -119,14 +148,21 @@ fn fallback(log: &Log) -> FallbackWork {
     let log = log.clone();
     Box::new(move |pending| {
         log.lock().unwrap().push(("cpu", vec![pending.number]));
-        CompletedFrame { pending, objects: Ok(Vec::new()), times: vec![("cpu", Duration::ZERO)] }
+        CompletedFrame {
+            pending,
+            objects: Ok(Vec::new()),
+            times: vec![("cpu", Duration::ZERO)],
+        }
     })
 }
 
 #[test]
 fn results_and_items_come_in_the_order_of_their_frames_whichever_executor_is_first() {
     let log = Log::default();
-    let executors: Vec<Box<dyn Executor>> = vec![Box::new(Scripted::new("a", 2, &log)), Box::new(Scripted::new("b", 2, &log))];
+    let executors: Vec<Box<dyn Executor>> = vec![
+        Box::new(Scripted::new("a", 2, &log)),
+        Box::new(Scripted::new("b", 2, &log)),
+    ];
     let mut scheduler = Scheduler::new(executors, false, None);
     scheduler.pass("begin");
     for number in 0..5 {
@@ -136,27 +172,45 @@ fn results_and_items_come_in_the_order_of_their_frames_whichever_executor_is_fir
         }
     }
     scheduler.pass("end");
-    assert_eq!(popped(&mut scheduler), ["begin"], "what follows a pending frame waits");
+    assert_eq!(
+        popped(&mut scheduler),
+        ["begin"],
+        "what follows a pending frame waits"
+    );
     scheduler.wait_next();
     assert_eq!(popped(&mut scheduler), ["0 by a", "1 by a"]);
     scheduler.drain();
-    assert_eq!(popped(&mut scheduler), ["2 by b", "between", "3 by b", "4 by a", "end"]);
+    assert_eq!(
+        popped(&mut scheduler),
+        ["2 by b", "between", "3 by b", "4 by a", "end"]
+    );
     assert!(scheduler.is_idle());
     let batches = log.lock().unwrap().clone();
-    assert_eq!(batches, [("a", vec![0, 1]), ("b", vec![2, 3]), ("a", vec![4])], "batches are dealt out in turn");
+    assert_eq!(
+        batches,
+        [("a", vec![0, 1]), ("b", vec![2, 3]), ("a", vec![4])],
+        "batches are dealt out in turn"
+    );
 }
 
 #[test]
 fn no_executor_ever_has_more_than_it_takes() {
     let log = Log::default();
     for (batch, executors) in [(1, 1), (3, 1), (4, 3)] {
-        let made = (0..executors).map(|_| Box::new(Scripted::new("e", batch, &log)) as Box<dyn Executor>).collect();
+        let made = (0..executors)
+            .map(|_| Box::new(Scripted::new("e", batch, &log)) as Box<dyn Executor>)
+            .collect();
         let mut scheduler = Scheduler::new(made, false, None);
         // `Scripted::submit` asserts the bound.
         (0..100).for_each(|number| scheduler.push(pending(number)));
         scheduler.drain();
         let out = popped(&mut scheduler);
-        assert_eq!(out, (0..100).map(|number| format!("{number} by e")).collect::<Vec<_>>());
+        assert_eq!(
+            out,
+            (0..100)
+                .map(|number| format!("{number} by e"))
+                .collect::<Vec<_>>()
+        );
     }
 }
 
@@ -175,7 +229,8 @@ fn one_at_a_time_leaves_nothing_in_flight() {
 fn after_a_cancellation_what_was_submitted_comes_out_and_no_more() {
     for pushed in 0..9 {
         let log = Log::default();
-        let mut scheduler = Scheduler::new(vec![Box::new(Scripted::new("a", 4, &log))], false, None);
+        let mut scheduler =
+            Scheduler::new(vec![Box::new(Scripted::new("a", 4, &log))], false, None);
         scheduler.pass("begin");
         (0..pushed).for_each(|number| scheduler.push(pending(number)));
         scheduler.pass("end");
@@ -194,37 +249,62 @@ fn after_a_cancellation_what_was_submitted_comes_out_and_no_more() {
 #[test]
 fn a_device_without_memory_hands_its_frame_and_all_later_ones_to_the_fallback() {
     let log = Log::default();
-    let executor = Scripted { no_memory: vec![3], ..Scripted::new("gpu", 2, &log) };
+    let executor = Scripted {
+        no_memory: vec![3],
+        ..Scripted::new("gpu", 2, &log)
+    };
     let of_fallback = log.clone();
     let make = Box::new(move || Ok(fallback(&of_fallback)));
-    let mut scheduler: Scheduler<&'static str> = Scheduler::new(vec![Box::new(executor)], false, Some(make));
+    let mut scheduler: Scheduler<&'static str> =
+        Scheduler::new(vec![Box::new(executor)], false, Some(make));
     (0..4).for_each(|number| scheduler.push(pending(number)));
     scheduler.drain();
     (4..6).for_each(|number| scheduler.push(pending(number)));
-    assert_eq!(popped(&mut scheduler), ["0 by gpu", "1 by gpu", "2 by gpu", "3 by cpu", "4 by cpu", "5 by cpu"]);
-    assert_eq!(scheduler.take_notices(), [Notice::OutOfMemory(oom()), Notice::Fallback(oom())]);
+    assert_eq!(
+        popped(&mut scheduler),
+        [
+            "0 by gpu", "1 by gpu", "2 by gpu", "3 by cpu", "4 by cpu", "5 by cpu"
+        ]
+    );
+    assert_eq!(
+        scheduler.take_notices(),
+        [Notice::OutOfMemory(oom()), Notice::Fallback(oom())]
+    );
     assert!(scheduler.take_notices().is_empty());
 }
 
 #[test]
 fn without_a_fallback_the_frame_fails_and_the_others_come_out() {
     let log = Log::default();
-    let executor = Scripted { no_memory: vec![1], ..Scripted::new("gpu", 2, &log) };
-    let mut scheduler: Scheduler<&'static str> = Scheduler::new(vec![Box::new(executor)], false, None);
+    let executor = Scripted {
+        no_memory: vec![1],
+        ..Scripted::new("gpu", 2, &log)
+    };
+    let mut scheduler: Scheduler<&'static str> =
+        Scheduler::new(vec![Box::new(executor)], false, None);
     (0..4).for_each(|number| scheduler.push(pending(number)));
     scheduler.drain();
-    assert_eq!(popped(&mut scheduler), ["0 by gpu", "1 by gpu failed", "2 by gpu", "3 by gpu"]);
+    assert_eq!(
+        popped(&mut scheduler),
+        ["0 by gpu", "1 by gpu failed", "2 by gpu", "3 by gpu"]
+    );
     assert_eq!(scheduler.take_notices(), [Notice::OutOfMemory(oom())]);
 }
 
 #[test]
 fn a_fallback_that_cannot_be_made_is_the_error_of_the_frame() {
     let log = Log::default();
-    let executor = Scripted { no_memory: vec![0], ..Scripted::new("gpu", 1, &log) };
+    let executor = Scripted {
+        no_memory: vec![0],
+        ..Scripted::new("gpu", 1, &log)
+    };
     let make = Box::new(|| Err(ModelError::Batch("no such file".to_owned())));
-    let mut scheduler: Scheduler<&'static str> = Scheduler::new(vec![Box::new(executor)], false, Some(make));
+    let mut scheduler: Scheduler<&'static str> =
+        Scheduler::new(vec![Box::new(executor)], false, Some(make));
     scheduler.push(pending(0));
     scheduler.drain();
-    let Some(Output::Frame(done)) = scheduler.pop() else { panic!("a frame") };
+    let Some(Output::Frame(done)) = scheduler.pop() else {
+        panic!("a frame")
+    };
     assert_eq!(done.objects.unwrap_err().to_string(), "no such file");
 }

@@ -1,7 +1,8 @@
 //! Models on their device, from images in memory to what is found in them.
 
 use super::{
-    Detector, Execution, Mode, ModelError, Prompt, PromptError, Segmenter, SessionBuilder, Stream, Task, UserPrompts,
+    Detector, Execution, Mode, ModelError, Prompt, PromptError, Segmenter, SessionBuilder, Stream,
+    Task, UserPrompts,
     executor::{Executor, PendingFrame},
     live::Live,
     resident::{Models, Resident},
@@ -139,7 +140,18 @@ impl Session {
         mode: Mode,
         batch: usize,
     ) -> Self {
-        Self { engine, detector, segmenter, mode, batch, single: None, prompted: None, batches: None, live: None, frames: 0 }
+        Self {
+            engine,
+            detector,
+            segmenter,
+            mode,
+            batch,
+            single: None,
+            prompted: None,
+            batches: None,
+            live: None,
+            frames: 0,
+        }
     }
 
     /// The device it works on: `cpu` or `cuda:N`.
@@ -149,7 +161,10 @@ impl Session {
 
     /// The detector's class names, by class number; none without a detector.
     pub fn labels(&self) -> Vec<Arc<str>> {
-        self.detector.as_ref().map(|detector| detector.labels().iter().cloned().collect()).unwrap_or_default()
+        self.detector
+            .as_ref()
+            .map(|detector| detector.labels().iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Finds and outlines the objects of one image.
@@ -170,8 +185,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`], for the first image that fails.
-    pub fn run_batch<I: IntoFrame>(&mut self, images: impl IntoIterator<Item = I>) -> Result<Vec<Detections>, SessionError> {
-        let mut scheduler: Scheduler<std::convert::Infallible> = Scheduler::new(vec![self.take_batches()?], false, None);
+    pub fn run_batch<I: IntoFrame>(
+        &mut self,
+        images: impl IntoIterator<Item = I>,
+    ) -> Result<Vec<Detections>, SessionError> {
+        let mut scheduler: Scheduler<std::convert::Infallible> =
+            Scheduler::new(vec![self.take_batches()?], false, None);
         let mut found = Vec::new();
         let outcome = (|| {
             for image in images {
@@ -192,23 +211,40 @@ impl Session {
     /// # Errors
     /// [`SessionError::Without`] without a segmenter, [`SessionError::Prompt`] for a prompt outside of the image, else as
     /// [`Session::run`].
-    pub fn segment(&mut self, image: impl IntoFrame, prompts: &[Prompt]) -> Result<Detections, SessionError> {
-        let Some(segmenter) = &self.segmenter else { return Err(SessionError::Without("segmenter")) };
+    pub fn segment(
+        &mut self,
+        image: impl IntoFrame,
+        prompts: &[Prompt],
+    ) -> Result<Detections, SessionError> {
+        let Some(segmenter) = &self.segmenter else {
+            return Err(SessionError::Without("segmenter"));
+        };
         if self.prompted.is_none() {
             let prompts = Arc::new(UserPrompts::default());
             self.prompted = Some(match self.mode {
                 Mode::Legacy => Box::new(Staged::new(Task::Segment(segmenter.clone(), prompts))),
                 Mode::Resident => {
-                    let models = Models { detector: None, segmenter: Some(segmenter.clone()), prompts: Some(prompts) };
+                    let models = Models {
+                        detector: None,
+                        segmenter: Some(segmenter.clone()),
+                        prompts: Some(prompts),
+                    };
                     Box::new(Resident::new(models, 1, true)?)
                 }
             });
         }
         let mut pending = self.pending(image)?;
         let size = pending.frame.size();
-        let prompted = prompts.iter().enumerate().map(|(at, prompt)| prompt.prompted(at, size)).collect::<Result<Vec<_>, _>>()?;
+        let prompted = prompts
+            .iter()
+            .enumerate()
+            .map(|(at, prompt)| prompt.prompted(at, size))
+            .collect::<Result<Vec<_>, _>>()?;
         if prompted.is_empty() {
-            return Ok(Detections { size, objects: Vec::new() });
+            return Ok(Detections {
+                size,
+                objects: Vec::new(),
+            });
         }
         pending.prompts = Some(prompted);
         complete(self.prompted.as_mut(), pending)
@@ -227,11 +263,17 @@ impl Session {
 
     /// An executor of the session's models for batches of `batch` frames.
     pub(super) fn executor(&self, batch: usize) -> Result<Box<dyn Executor>, SessionError> {
-        let Some(detector) = &self.detector else { return Err(SessionError::Without("detector")) };
+        let Some(detector) = &self.detector else {
+            return Err(SessionError::Without("detector"));
+        };
         Ok(match self.mode {
             Mode::Legacy => Box::new(Staged::new(self.task(detector))),
             Mode::Resident => {
-                let models = Models { detector: Some(detector.clone()), segmenter: self.segmenter.clone(), prompts: None };
+                let models = Models {
+                    detector: Some(detector.clone()),
+                    segmenter: self.segmenter.clone(),
+                    prompts: None,
+                };
                 Box::new(Resident::new(models, batch, batch == 1)?)
             }
         })
@@ -246,9 +288,22 @@ impl Session {
 
     /// The session's models as the task of a run, and how frames go through them.
     pub(super) fn into_task(self) -> Result<(Task, Execution), SessionError> {
-        let Some(detector) = &self.detector else { return Err(SessionError::Without("detector")) };
-        let batch = if self.mode == Mode::Resident { self.batch } else { 1 };
-        Ok((self.task(detector), Execution { mode: self.mode, batch, latency: false }))
+        let Some(detector) = &self.detector else {
+            return Err(SessionError::Without("detector"));
+        };
+        let batch = if self.mode == Mode::Resident {
+            self.batch
+        } else {
+            1
+        };
+        Ok((
+            self.task(detector),
+            Execution {
+                mode: self.mode,
+                batch,
+                latency: false,
+            },
+        ))
     }
 
     fn take_batches(&mut self) -> Result<Box<dyn Executor>, SessionError> {
@@ -272,7 +327,13 @@ impl Session {
     pub(super) fn pending_frame(&mut self, frame: Frame, decode: Duration) -> PendingFrame {
         let number = self.frames;
         self.frames += 1;
-        PendingFrame { frame, prompts: None, number, decode, queued_at: Instant::now() }
+        PendingFrame {
+            frame,
+            prompts: None,
+            number,
+            decode,
+            queued_at: Instant::now(),
+        }
     }
 
     pub(super) fn is_cpu(&self) -> bool {
@@ -281,20 +342,34 @@ impl Session {
 }
 
 /// Works on one frame and waits for it.
-fn complete(executor: Option<&mut Box<dyn Executor>>, pending: PendingFrame) -> Result<Detections, SessionError> {
+fn complete(
+    executor: Option<&mut Box<dyn Executor>>,
+    pending: PendingFrame,
+) -> Result<Detections, SessionError> {
     let size = pending.frame.size();
     let executor = executor.ok_or(ModelError::NoModels)?;
     executor.submit(vec![pending]);
-    let done = executor.wait_next().and_then(|mut done| done.pop()).ok_or(ModelError::NoModels)?;
-    Ok(Detections { size, objects: done.objects? })
+    let done = executor
+        .wait_next()
+        .and_then(|mut done| done.pop())
+        .ok_or(ModelError::NoModels)?;
+    Ok(Detections {
+        size,
+        objects: done.objects?,
+    })
 }
 
 /// What has come out of `scheduler`.
-fn ready(scheduler: &mut Scheduler<std::convert::Infallible>) -> Result<Vec<Detections>, SessionError> {
+fn ready(
+    scheduler: &mut Scheduler<std::convert::Infallible>,
+) -> Result<Vec<Detections>, SessionError> {
     let outputs = std::iter::from_fn(|| scheduler.pop());
     outputs
         .map(|output| match output {
-            Output::Frame(done) => Ok(Detections { size: done.pending.frame.size(), objects: done.objects? }),
+            Output::Frame(done) => Ok(Detections {
+                size: done.pending.frame.size(),
+                objects: done.objects?,
+            }),
             Output::Passed(never) => match never {},
         })
         .collect()

@@ -1,6 +1,9 @@
 //! What a [`Session`] is made of.
 
-use super::{DetectorOptions, Mode, ModelError, Segmenter, Session, SessionError, load_detector_with, load_segmenter};
+use super::{
+    DetectorOptions, Mode, ModelError, Segmenter, Session, SessionError, load_detector_with,
+    load_segmenter,
+};
 use crate::{
     engine::{DeviceSpec, Engine, Precision},
     frame::Confidence,
@@ -72,33 +75,51 @@ impl Default for SessionBuilder {
 impl SessionBuilder {
     /// The detector: a known name (`dfine-s`), a hub id (`org/name[@revision]`) or a path.
     pub fn detector(self, name: impl Into<String>) -> Self {
-        Self { detector: Role::Named(name.into()), ..self }
+        Self {
+            detector: Role::Named(name.into()),
+            ..self
+        }
     }
 
     /// No detector: only [`Session::segment`] can be used.
     pub fn without_detector(self) -> Self {
-        Self { detector: Role::Without, ..self }
+        Self {
+            detector: Role::Without,
+            ..self
+        }
     }
 
     /// The segmenter: `mobile-sam`, a hub id or a path.
     pub fn segmenter(self, name: impl Into<String>) -> Self {
-        Self { segmenter: Role::Named(name.into()), ..self }
+        Self {
+            segmenter: Role::Named(name.into()),
+            ..self
+        }
     }
 
     /// No segmenter: objects have boxes and no masks.
     pub fn without_segmenter(self) -> Self {
-        Self { segmenter: Role::Without, ..self }
+        Self {
+            segmenter: Role::Without,
+            ..self
+        }
     }
 
     /// A file of class names for a detector whose checkpoint has none: one a line, a JSON list, a COCO file, or the
     /// data.yaml of Ultralytics.
     pub fn labels(self, path: impl Into<PathBuf>) -> Self {
-        Self { labels: Some(path.into()), ..self }
+        Self {
+            labels: Some(path.into()),
+            ..self
+        }
     }
 
     /// Size of the detector's input where its checkpoint does not say it; both sides multiples of 32.
     pub fn input_size(self, width: u32, height: u32) -> Self {
-        Self { input_size: Some(Size::new(width, height)), ..self }
+        Self {
+            input_size: Some(Size::new(width, height)),
+            ..self
+        }
     }
 
     /// The device; default [`DeviceSpec::Auto`].
@@ -118,12 +139,18 @@ impl SessionBuilder {
 
     /// Maximum number of objects of a frame, best first; default 100.
     pub fn max_objects(self, max_objects: usize) -> Self {
-        Self { max_objects, ..self }
+        Self {
+            max_objects,
+            ..self
+        }
     }
 
     /// Only these classes, by name or number; all if there are none.
     pub fn classes<S: Into<String>>(self, classes: impl IntoIterator<Item = S>) -> Self {
-        Self { classes: classes.into_iter().map(Into::into).collect(), ..self }
+        Self {
+            classes: classes.into_iter().map(Into::into).collect(),
+            ..self
+        }
     }
 
     /// Three masks a prompt, of which the one with the best estimated IoU is kept; for ambiguous prompts.
@@ -134,12 +161,18 @@ impl SessionBuilder {
     /// Frames that a GPU works on together in [`Session::run_batch`] and [`Session::stream`], 1 to [`MAX_BATCH`]; default
     /// [`DEFAULT_BATCH`]. What is found does not depend on which frames these are. The CPU works on one frame at a time.
     pub fn batch(self, batch: usize) -> Self {
-        Self { batch: Some(batch), ..self }
+        Self {
+            batch: Some(batch),
+            ..self
+        }
     }
 
     /// Where models of the hub are looked for; default as the environment says (`HF_HOME`, `HF_ENDPOINT` …).
     pub fn hub(self, hub: HubConfig) -> Self {
-        Self { hub: Some(hub), ..self }
+        Self {
+            hub: Some(hub),
+            ..self
+        }
     }
 
     /// Loads the models onto the device.
@@ -155,16 +188,27 @@ impl SessionBuilder {
     ///
     /// # Errors
     /// As [`SessionBuilder::build`].
-    pub fn build_with_progress(self, progress: &mut dyn DownloadProgress) -> Result<Session, SessionError> {
+    pub fn build_with_progress(
+        self,
+        progress: &mut dyn DownloadProgress,
+    ) -> Result<Session, SessionError> {
         let confidence = Confidence::new(self.confidence).map_err(|e| option("confidence", e))?;
         let batch = self.batch.unwrap_or(DEFAULT_BATCH);
         if !(1..=MAX_BATCH).contains(&batch) {
-            return Err(option("batch", format!("{batch}: give a number from 1 to {MAX_BATCH}")));
+            return Err(option(
+                "batch",
+                format!("{batch}: give a number from 1 to {MAX_BATCH}"),
+            ));
         }
         if self.detector == Role::Without && self.segmenter == Role::Without {
-            return Err(option("detector", "there is neither a detector nor a segmenter"));
+            return Err(option(
+                "detector",
+                "there is neither a detector nor a segmenter",
+            ));
         }
-        let engine = Engine::open(self.device).and_then(|engine| engine.with_precision(self.precision)).map_err(ModelError::from)?;
+        let engine = Engine::open(self.device)
+            .and_then(|engine| engine.with_precision(self.precision))
+            .map_err(ModelError::from)?;
         let hub = match self.hub {
             Some(config) => config,
             None => HubConfig::from_env().map_err(|e| option("hub", e))?,
@@ -173,25 +217,44 @@ impl SessionBuilder {
         let detector = match self.detector {
             Role::Without => None,
             role => {
-                let options = DetectorOptions { name: role.name(), labels: self.labels.as_deref(), input_size: self.input_size };
+                let options = DetectorOptions {
+                    name: role.name(),
+                    labels: self.labels.as_deref(),
+                    input_size: self.input_size,
+                };
                 let detector = load_detector_with(&engine, options, &hub, progress)?;
-                Some(Arc::new(detector.with_selection(confidence, self.max_objects, &self.classes)?))
+                Some(Arc::new(detector.with_selection(
+                    confidence,
+                    self.max_objects,
+                    &self.classes,
+                )?))
             }
         };
         let segmenter = match self.segmenter {
             Role::Without => None,
             role => {
                 // On a stream of its own it works beside the detector.
-                let engine = if detector.is_some() { engine.sibling().map_err(ModelError::from)? } else { engine.clone() };
+                let engine = if detector.is_some() {
+                    engine.sibling().map_err(ModelError::from)?
+                } else {
+                    engine.clone()
+                };
                 let segmenter: Segmenter = load_segmenter(&engine, role.name(), &hub, progress)?;
                 Some(Arc::new(segmenter.with_multimask(self.multimask)))
             }
         };
-        let mode = if engine.is_cpu() { Mode::Legacy } else { Mode::Resident };
+        let mode = if engine.is_cpu() {
+            Mode::Legacy
+        } else {
+            Mode::Resident
+        };
         Ok(Session::new(engine, detector, segmenter, mode, batch))
     }
 }
 
 fn option(name: &'static str, problem: impl std::fmt::Display) -> SessionError {
-    SessionError::Option { name, problem: problem.to_string() }
+    SessionError::Option {
+        name,
+        problem: problem.to_string(),
+    }
 }

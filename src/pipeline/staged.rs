@@ -22,15 +22,30 @@ pub(super) struct Staged {
 
 impl Staged {
     pub(super) fn new(task: Task) -> Self {
-        Self { task, graphs: Default::default(), times: StageTimes::default(), done: VecDeque::new() }
+        Self {
+            task,
+            graphs: Default::default(),
+            times: StageTimes::default(),
+            done: VecDeque::new(),
+        }
     }
 
     /// Works on one frame. A panic of the models is an error of that frame.
     pub(super) fn run(&mut self, pending: PendingFrame) -> CompletedFrame {
-        let found = catch_unwind(AssertUnwindSafe(|| Engine::in_frame(pending.number, || self.objects(&pending))));
-        let objects = found.unwrap_or_else(|_| Err(ModelError::Batch("the models failed by a fault of ultramotion".to_owned())));
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            Engine::in_frame(pending.number, || self.objects(&pending))
+        }));
+        let objects = found.unwrap_or_else(|_| {
+            Err(ModelError::Batch(
+                "the models failed by a fault of ultramotion".to_owned(),
+            ))
+        });
         let times = self.times.take_recent(&Stages::OF_A_FRAME);
-        CompletedFrame { pending, objects, times }
+        CompletedFrame {
+            pending,
+            objects,
+            times,
+        }
     }
 
     fn objects(&mut self, pending: &PendingFrame) -> Objects {
@@ -39,10 +54,20 @@ impl Staged {
         match &self.task {
             Task::Extract { .. } => Ok(Vec::new()),
             Task::Detect(detector) => detector.detect(detecting, frame, times),
-            Task::Segment(segmenter, _) => segmenter.segment(segmenting, frame, pending.prompts.clone().unwrap_or_default(), times),
+            Task::Segment(segmenter, _) => segmenter.segment(
+                segmenting,
+                frame,
+                pending.prompts.clone().unwrap_or_default(),
+                times,
+            ),
             Task::Pipeline(detector, segmenter) => {
                 let found = detector.detect(detecting, frame, times)?;
-                segmenter.segment(segmenting, frame, found.into_iter().map(Prompted::from_object).collect(), times)
+                segmenter.segment(
+                    segmenting,
+                    frame,
+                    found.into_iter().map(Prompted::from_object).collect(),
+                    times,
+                )
             }
         }
     }
@@ -58,7 +83,10 @@ impl Executor for Staged {
     }
 
     fn submit(&mut self, frames: Vec<PendingFrame>) {
-        let completed = frames.into_iter().map(|pending| self.run(pending)).collect();
+        let completed = frames
+            .into_iter()
+            .map(|pending| self.run(pending))
+            .collect();
         self.done.push_back(completed);
     }
 
@@ -71,6 +99,8 @@ impl Executor for Staged {
     }
 
     fn out_of_memory(&self, error: &ModelError) -> Option<OutOfMemory> {
-        self.task.engine().and_then(|engine| error.out_of_memory(engine))
+        self.task
+            .engine()
+            .and_then(|engine| error.out_of_memory(engine))
     }
 }

@@ -42,12 +42,20 @@ pub struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(session: &'a mut Session, executor: Box<dyn Executor>, source: Box<dyn Source>) -> Result<Self, SessionError> {
+    pub(super) fn new(
+        session: &'a mut Session,
+        executor: Box<dyn Executor>,
+        source: Box<dyn Source>,
+    ) -> Result<Self, SessionError> {
         let (send, decoded) = sync_channel(2 * executor.batch().max(2));
         let cancel = Arc::new(AtomicBool::new(false));
         let (info, stop) = (source.info().clone(), cancel.clone());
-        let started = thread::Builder::new().name("decode".to_owned()).spawn(move || decode(source, &send, &stop));
-        let decoding = started.map_err(|e| SessionError::Internal(format!("the decoding thread could not be started: {e}")))?;
+        let started = thread::Builder::new()
+            .name("decode".to_owned())
+            .spawn(move || decode(source, &send, &stop));
+        let decoding = started.map_err(|e| {
+            SessionError::Internal(format!("the decoding thread could not be started: {e}"))
+        })?;
         Ok(Self {
             session,
             scheduler: Some(Scheduler::new(vec![executor], false, None)),
@@ -111,9 +119,17 @@ impl<'a> Stream<'a> {
 
     /// The decoding thread has ended: by itself, or by a panic, which is reported as an error of the source.
     fn end(&mut self) -> Option<Output<SourceError>> {
-        let panicked = self.decoding.take().is_some_and(|decoding| decoding.join().is_err());
+        let panicked = self
+            .decoding
+            .take()
+            .is_some_and(|decoding| decoding.join().is_err());
         self.finish();
-        panicked.then(|| Output::Passed(SourceError::new(&self.info.path, "the decoder failed by a fault of its own")))
+        panicked.then(|| {
+            Output::Passed(SourceError::new(
+                &self.info.path,
+                "the decoder failed by a fault of its own",
+            ))
+        })
     }
 
     fn finish(&mut self) {
@@ -135,7 +151,9 @@ impl Iterator for Stream<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         Some(match self.advance()? {
             Output::Passed(error) => Err(SessionError::Source(error)),
-            Output::Frame(done) => frame_with_detections(done.pending.frame, done.objects, self.keep_pixels),
+            Output::Frame(done) => {
+                frame_with_detections(done.pending.frame, done.objects, self.keep_pixels)
+            }
         })
     }
 }
@@ -154,7 +172,13 @@ pub(super) fn frame_with_detections(
 ) -> Result<(Frame, Detections), SessionError> {
     picture::settle(&mut frame, keep_pixels)?;
     let size = frame.size();
-    Ok((frame, Detections { size, objects: objects? }))
+    Ok((
+        frame,
+        Detections {
+            size,
+            objects: objects?,
+        },
+    ))
 }
 
 fn decode(mut source: Box<dyn Source>, out: &SyncSender<Decoded>, cancel: &AtomicBool) {

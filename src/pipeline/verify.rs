@@ -64,7 +64,9 @@ pub enum VerifyError {
         expected: String,
     },
     /// The model gave another shape.
-    #[error("{name}: the model gives {found:?}, {origin} has {expected:?}; the reference is of another model or configuration")]
+    #[error(
+        "{name}: the model gives {found:?}, {origin} has {expected:?}; the reference is of another model or configuration"
+    )]
     OutputShape {
         /// The reference.
         origin: String,
@@ -123,57 +125,126 @@ pub struct SegmenterOutput {
 
 impl Reference {
     /// A reference from tensors on the host; `origin` names it in errors.
-    pub fn new(origin: impl Into<String>, tensors: BTreeMap<String, Tensor>, engine: &Engine) -> Self {
-        Self { origin: origin.into(), tensors, engine: engine.clone() }
+    pub fn new(
+        origin: impl Into<String>,
+        tensors: BTreeMap<String, Tensor>,
+        engine: &Engine,
+    ) -> Self {
+        Self {
+            origin: origin.into(),
+            tensors,
+            engine: engine.clone(),
+        }
     }
 
     /// A tensor of floats with as many dimensions as `sizes`, of which those that are not 0 must be met.
-    fn get(&self, name: &'static str, sizes: &[usize], shape: &'static str) -> Result<Tensor, VerifyError> {
+    fn get(
+        &self,
+        name: &'static str,
+        sizes: &[usize],
+        shape: &'static str,
+    ) -> Result<Tensor, VerifyError> {
         let origin = || self.origin.clone();
         let Some(tensor) = self.tensors.get(name) else {
-            return Err(VerifyError::Missing { origin: origin(), name, shape });
+            return Err(VerifyError::Missing {
+                origin: origin(),
+                name,
+                shape,
+            });
         };
-        let fits = tensor.rank() == sizes.len() && tensor.dims().iter().zip(sizes).all(|(&d, &s)| d > 0 && (s == 0 || d == s));
+        let fits = tensor.rank() == sizes.len()
+            && tensor
+                .dims()
+                .iter()
+                .zip(sizes)
+                .all(|(&d, &s)| d > 0 && (s == 0 || d == s));
         if !fits {
             let found = format!("of shape {:?}", tensor.dims());
-            return Err(VerifyError::BadReference { origin: origin(), name, found, expected: format!("of shape {shape}") });
+            return Err(VerifyError::BadReference {
+                origin: origin(),
+                name,
+                found,
+                expected: format!("of shape {shape}"),
+            });
         }
         if !tensor.dtype().is_float() {
             let found = format!("of type {}", tensor.dtype().as_str());
-            return Err(VerifyError::BadReference { origin: origin(), name, found, expected: "of a float type".to_owned() });
+            return Err(VerifyError::BadReference {
+                origin: origin(),
+                name,
+                found,
+                expected: "of a float type".to_owned(),
+            });
         }
         Ok(tensor.clone())
     }
 
     /// `tensor` on the engine's device, checked to be finite.
     fn input(&self, name: &'static str, tensor: &Tensor) -> Result<Tensor, VerifyError> {
-        let tensor = tensor.to_dtype(candle_core::DType::F32).and_then(|t| t.contiguous()).map_err(tensor_error(name))?;
-        finite(name, &self.origin, Engine::cpu().download_f32(Stage::Load, &tensor)?)?;
+        let tensor = tensor
+            .to_dtype(candle_core::DType::F32)
+            .and_then(|t| t.contiguous())
+            .map_err(tensor_error(name))?;
+        finite(
+            name,
+            &self.origin,
+            Engine::cpu().download_f32(Stage::Load, &tensor)?,
+        )?;
         Ok(self.engine.upload_tensor(Stage::Load, &tensor)?)
     }
 
     /// Elements of the model's tensor and of the reference's, of the same shape and finite.
-    fn pair(&self, name: &'static str, found: &Tensor, expected: &Tensor) -> Result<[Vec<f32>; 2], VerifyError> {
+    fn pair(
+        &self,
+        name: &'static str,
+        found: &Tensor,
+        expected: &Tensor,
+    ) -> Result<[Vec<f32>; 2], VerifyError> {
         if found.dims() != expected.dims() {
             let (found, expected) = (found.dims().to_vec(), expected.dims().to_vec());
-            return Err(VerifyError::OutputShape { origin: self.origin.clone(), name, found, expected });
+            return Err(VerifyError::OutputShape {
+                origin: self.origin.clone(),
+                name,
+                found,
+                expected,
+            });
         }
-        let found = finite(name, "the model", self.engine.download_f32(Stage::Pack, found)?)?;
-        let expected = finite(name, &self.origin, Engine::cpu().download_f32(Stage::Load, expected)?)?;
+        let found = finite(
+            name,
+            "the model",
+            self.engine.download_f32(Stage::Pack, found)?,
+        )?;
+        let expected = finite(
+            name,
+            &self.origin,
+            Engine::cpu().download_f32(Stage::Load, expected)?,
+        )?;
         Ok([found, expected])
     }
 }
 
 fn tensor_error(name: &'static str) -> impl FnOnce(candle_core::Error) -> VerifyError {
-    move |source| VerifyError::Tensor { name, source: Box::new(source) }
+    move |source| VerifyError::Tensor {
+        name,
+        source: Box::new(source),
+    }
 }
 
 fn finite(name: &'static str, whose: &str, values: Vec<f32>) -> Result<Vec<f32>, VerifyError> {
-    if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(VerifyError::NotFinite { name, whose: whose.to_owned() }) }
+    if values.iter().all(|v| v.is_finite()) {
+        Ok(values)
+    } else {
+        Err(VerifyError::NotFinite {
+            name,
+            whose: whose.to_owned(),
+        })
+    }
 }
 
 fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyError> {
-    nchw.permute((0, 2, 3, 1)).and_then(|t| t.contiguous()).map_err(tensor_error(name))
+    nchw.permute((0, 2, 3, 1))
+        .and_then(|t| t.contiguous())
+        .map_err(tensor_error(name))
 }
 
 /// Runs a detector on the reference's `pixel_values`, which `run` gets as `[B, H, W, C]` f32 on the device, to give `logits`
@@ -197,21 +268,33 @@ where
     let (queries, classes) = (logits.dims()[1], logits.dims()[2]);
     let boxes = reference.get("pred_boxes", &[batch, queries, 4], "[B, Q, 4]")?;
     if queries > MAX_QUERIES {
-        let (found, expected) = (format!("of {queries} queries"), format!("of at most {MAX_QUERIES}"));
-        return Err(VerifyError::BadReference { origin: reference.origin.clone(), name: "logits", found, expected });
+        let (found, expected) = (
+            format!("of {queries} queries"),
+            format!("of at most {MAX_QUERIES}"),
+        );
+        return Err(VerifyError::BadReference {
+            origin: reference.origin.clone(),
+            name: "logits",
+            found,
+            expected,
+        });
     }
     let input = reference.input("pixel_values", &nhwc("pixel_values", &pixel_values)?)?;
     let (found_logits, found_boxes) = run(&input).map_err(|e| VerifyError::Run(e.into()))?;
     let logits = reference.pair("logits", &found_logits, &logits)?;
     let boxes = reference.pair("pred_boxes", &found_boxes, &boxes)?;
 
-    let scaled = [(&logits, classes), (&boxes, 4)].map(|(pair, width)| (pair, width, mean_square(&pair[1])));
+    let scaled =
+        [(&logits, classes), (&boxes, 4)].map(|(pair, width)| (pair, width, mean_square(&pair[1])));
     let mut order = Vec::with_capacity(batch * queries);
     for first in (0..batch * queries).step_by(queries) {
         let cost = |at: usize| -> f64 {
             let (expected, found) = (at / queries, at % queries);
             let part = |(pair, width, scale): &(&[Vec<f32>; 2], usize, f64)| {
-                let distance = square_distance(row(&pair[0], first + found, *width), row(&pair[1], first + expected, *width));
+                let distance = square_distance(
+                    row(&pair[0], first + found, *width),
+                    row(&pair[1], first + expected, *width),
+                );
                 distance / scale / *width as f64
             };
             // Distances without bound, or to a reference that is all zero, are the last to be chosen.
@@ -222,9 +305,19 @@ where
         order.extend(pairs.pairs().map(|(_, found)| first + found));
     }
     let reordered = |[found, expected]: &[Vec<f32>; 2], width: usize| -> [Vec<f32>; 2] {
-        [order.iter().flat_map(|&i| row(found, i, width)).copied().collect(), expected.clone()]
+        [
+            order
+                .iter()
+                .flat_map(|&i| row(found, i, width))
+                .copied()
+                .collect(),
+            expected.clone(),
+        ]
     };
-    Ok(vec![compare("logits", &reordered(&logits, classes)), compare("pred_boxes", &reordered(&boxes, 4))])
+    Ok(vec![
+        compare("logits", &reordered(&logits, classes)),
+        compare("pred_boxes", &reordered(&boxes, 4)),
+    ])
 }
 
 /// Runs a segmenter on the reference's `pixel_values`, which `run` gets as `[1, 1024, 1024, 3]` f32 on the device together with `boxes`
@@ -250,9 +343,18 @@ where
     let found = run(&input, &boxes).map_err(|e| VerifyError::Run(e.into()))?;
     let embeddings = nhwc("image_embeddings", &embeddings)?;
     Ok(vec![
-        compare("image_embeddings", &reference.pair("image_embeddings", &found.image_embeddings, &embeddings)?),
-        compare("low_res_masks", &reference.pair("low_res_masks", &found.low_res_masks, &masks)?),
-        compare("iou_predictions", &reference.pair("iou_predictions", &found.iou_predictions, &iou)?),
+        compare(
+            "image_embeddings",
+            &reference.pair("image_embeddings", &found.image_embeddings, &embeddings)?,
+        ),
+        compare(
+            "low_res_masks",
+            &reference.pair("low_res_masks", &found.low_res_masks, &masks)?,
+        ),
+        compare(
+            "iou_predictions",
+            &reference.pair("iou_predictions", &found.iou_predictions, &iou)?,
+        ),
     ])
 }
 
@@ -262,7 +364,10 @@ fn row(values: &[f32], i: usize, width: usize) -> &[f32] {
 }
 
 fn square_distance(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
+        .sum()
 }
 
 fn square(values: &[f32]) -> f64 {
@@ -272,14 +377,33 @@ fn square(values: &[f32]) -> f64 {
 /// 1 where all values are 0.
 fn mean_square(values: &[f32]) -> f64 {
     let square = square(values);
-    if square == 0.0 { 1.0 } else { square / values.len() as f64 }
+    if square == 0.0 {
+        1.0
+    } else {
+        square / values.len() as f64
+    }
 }
 
 fn compare(name: &'static str, [found, expected]: &[Vec<f32>; 2]) -> TensorComparison {
-    let max_abs = found.iter().zip(expected).map(|(&f, &e)| (f64::from(f) - f64::from(e)).abs()).fold(0.0, f64::max);
-    let (difference, size) = (square_distance(found, expected).sqrt(), square(expected).sqrt());
-    let relative = if difference == 0.0 { 0.0 } else { difference / size };
-    TensorComparison { name, max_abs, relative }
+    let max_abs = found
+        .iter()
+        .zip(expected)
+        .map(|(&f, &e)| (f64::from(f) - f64::from(e)).abs())
+        .fold(0.0, f64::max);
+    let (difference, size) = (
+        square_distance(found, expected).sqrt(),
+        square(expected).sqrt(),
+    );
+    let relative = if difference == 0.0 {
+        0.0
+    } else {
+        difference / size
+    };
+    TensorComparison {
+        name,
+        max_abs,
+        relative,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Loaded models against a reference file.
 
 use super::{
-    Detector, ModelError, Reference, Segmenter, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter,
+    Detector, ModelError, Reference, Segmenter, SegmenterOutput, TensorComparison, VerifyError,
+    verify_detector, verify_segmenter,
 };
 use crate::{engine::Engine, models::mobile_sam::Prompts, ops::Ties, weights::Checkpoint};
 use std::path::Path;
@@ -21,7 +22,9 @@ pub enum VerifyFileError {
 }
 
 fn reference(path: &Path, engine: &Engine) -> Result<Reference, VerifyFileError> {
-    let tensors = Checkpoint::open(path).and_then(|checkpoint| checkpoint.tensors()).map_err(ModelError::from)?;
+    let tensors = Checkpoint::open(path)
+        .and_then(|checkpoint| checkpoint.tensors())
+        .map_err(ModelError::from)?;
     Ok(Reference::new(path.display().to_string(), tensors, engine))
 }
 
@@ -36,7 +39,12 @@ impl Detector {
     pub fn verify(&self, path: &Path) -> Result<Vec<TensorComparison>, VerifyFileError> {
         let reference = reference(path, self.engine())?;
         let compared = |ties: Ties| {
-            let run = |pixels: &_| self.model().model().forward_with_ties(pixels, ties).map(|output| (output.logits, output.pred_boxes));
+            let run = |pixels: &_| {
+                self.model()
+                    .model()
+                    .forward_with_ties(pixels, ties)
+                    .map(|output| (output.logits, output.pred_boxes))
+            };
             verify_detector(&reference, run)
         };
         let first = compared(Ties::First)?;
@@ -44,8 +52,17 @@ impl Detector {
             return Ok(first);
         }
         let second = compared(Ties::Torch)?;
-        let furthest = |tensors: &[TensorComparison]| tensors.iter().map(|tensor| tensor.relative).fold(0.0, f64::max);
-        Ok(if furthest(&second) < furthest(&first) { second } else { first })
+        let furthest = |tensors: &[TensorComparison]| {
+            tensors
+                .iter()
+                .map(|tensor| tensor.relative)
+                .fold(0.0, f64::max)
+        };
+        Ok(if furthest(&second) < furthest(&first) {
+            second
+        } else {
+            first
+        })
     }
 }
 
@@ -56,11 +73,19 @@ impl Segmenter {
     /// # Errors
     /// [`VerifyFileError`].
     pub fn verify(&self, path: &Path) -> Result<Vec<TensorComparison>, VerifyFileError> {
-        let run = |pixels: &_, boxes: &_| -> Result<SegmenterOutput, Box<dyn std::error::Error + Send + Sync>> {
+        let run = |pixels: &_,
+                   boxes: &_|
+         -> Result<SegmenterOutput, Box<dyn std::error::Error + Send + Sync>> {
             let image_embeddings = self.model().encode(pixels)?;
-            let output = self.model().decode(&image_embeddings, &Prompts::from_boxes(boxes)?, false)?;
+            let output =
+                self.model()
+                    .decode(&image_embeddings, &Prompts::from_boxes(boxes)?, false)?;
             let (low_res_masks, iou_predictions) = (output.low_res_masks, output.iou_predictions);
-            Ok(SegmenterOutput { image_embeddings, low_res_masks, iou_predictions })
+            Ok(SegmenterOutput {
+                image_embeddings,
+                low_res_masks,
+                iou_predictions,
+            })
         };
         Ok(verify_segmenter(&reference(path, self.engine())?, run)?)
     }

@@ -4,7 +4,9 @@ use super::{
     Event, PipelineError, Plan, StageTimes, Stages,
     run::{Done, Finished, as_problem},
 };
-use crate::sinks::{DecodingReport, InputProblems, Layout, Record, Sink, SinkOptions, SinkSet, Stills};
+use crate::sinks::{
+    DecodingReport, InputProblems, Layout, Record, Sink, SinkOptions, SinkSet, Stills,
+};
 use std::sync::mpsc::Receiver;
 
 pub(super) struct Writer<'a> {
@@ -20,15 +22,29 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(plan: &'a Plan, record: Record, layout: &Layout, times: &'a StageTimes) -> Result<Self, PipelineError> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        record: Record,
+        layout: &Layout,
+        times: &'a StageTimes,
+    ) -> Result<Self, PipelineError> {
         let options = SinkOptions {
             outputs: plan.outputs.clone(),
             classes: plan.task.classes(),
-            stills: if plan.stills { Stills::Write } else { Stills::Skip },
-            threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
+            stills: if plan.stills {
+                Stills::Write
+            } else {
+                Stills::Skip
+            },
+            threads: std::thread::available_parallelism()
+                .map_or(1, usize::from)
+                .min(8),
         };
         let mut sinks = SinkSet::new(layout, &options)?;
-        plan.own_sinks.take().into_iter().for_each(|sink| sinks.push(sink));
+        plan.own_sinks
+            .take()
+            .into_iter()
+            .for_each(|sink| sinks.push(sink));
         Ok(Self {
             plan,
             record,
@@ -56,33 +72,54 @@ impl<'a> Writer<'a> {
                 self.sinks.begin_source(&info)?;
                 observer.event(Event::SourceBegan(&info));
             }
-            Finished::Frame { frame, result, times } => {
+            Finished::Frame {
+                frame,
+                result,
+                times,
+            } => {
                 self.sinks.write(&frame, &result)?;
                 if times.is_some() {
                     self.record.append(&frame, &result)?;
                 }
-                observer.event(Event::FrameDone { source: &frame.source, result: &result, times: times.as_ref() });
+                observer.event(Event::FrameDone {
+                    source: &frame.source,
+                    result: &result,
+                    times: times.as_ref(),
+                });
             }
             Finished::Decoding(info, decoding) => {
-                observer.event(Event::Decoding { source: &info, decoding: &decoding });
-                self.decoding.push(&info.name, decoding.name(), decoding.reason);
+                observer.event(Event::Decoding {
+                    source: &info,
+                    decoding: &decoding,
+                });
+                self.decoding
+                    .push(&info.name, decoding.name(), decoding.reason);
             }
             Finished::Warning(warning) => {
                 observer.event(Event::Warning(&warning));
                 self.warnings.push_new(&as_problem(&warning));
             }
             Finished::Problem(error) => {
-                observer.event(Event::Problem { input: &error.input, problem: &error.problem });
+                observer.event(Event::Problem {
+                    input: &error.input,
+                    problem: &error.problem,
+                });
                 self.errors.push(error);
             }
             Finished::OutOfMemory(lack) => observer.event(Event::OutOfMemory(&lack)),
             Finished::Fallback { from, to, reason } => {
-                observer.event(Event::Fallback { from: &from, to: &to, reason: &reason });
-                self.notices.push(format!("{from} was replaced by the {to}: {reason}"));
+                observer.event(Event::Fallback {
+                    from: &from,
+                    to: &to,
+                    reason: &reason,
+                });
+                self.notices
+                    .push(format!("{from} was replaced by the {to}: {reason}"));
             }
             Finished::Ended(info) => {
                 self.sinks.end_source(&info)?;
-                self.record.end_source(&info, std::mem::take(&mut self.errors))?;
+                self.record
+                    .end_source(&info, std::mem::take(&mut self.errors))?;
                 observer.event(Event::SourceEnded(&info));
             }
         }
@@ -99,8 +136,19 @@ impl<'a> Writer<'a> {
     pub(super) fn leave(&mut self) -> Done {
         let mut errors = self.record.errors().clone();
         errors.extend(std::mem::take(&mut self.errors));
-        let (decoding, notices) = (std::mem::take(&mut self.decoding), std::mem::take(&mut self.notices));
+        let (decoding, notices) = (
+            std::mem::take(&mut self.decoding),
+            std::mem::take(&mut self.notices),
+        );
         let warnings = std::mem::take(&mut self.warnings);
-        Done { counts: self.record.counts().clone(), errors, decoding, interrupted: false, in_vain: false, notices, warnings }
+        Done {
+            counts: self.record.counts().clone(),
+            errors,
+            decoding,
+            interrupted: false,
+            in_vain: false,
+            notices,
+            warnings,
+        }
     }
 }

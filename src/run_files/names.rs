@@ -16,22 +16,44 @@ const MAX_DEPTH: usize = 64;
 
 /// With `/` between folders, without `.` and empty parts.
 pub(crate) fn normalised(name: &str) -> String {
-    name.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
+    name.split(['/', '\\'])
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// For each of `names` the place of its image among `known`: the same name; else the one name left that has the most
 /// trailing parts in common with it; else the same by names without extension. No place is given twice. All names are
 /// [`normalised`], those of `known` different.
 pub(crate) fn match_names(names: &[String], known: &[String]) -> Vec<Result<usize, Unmatched>> {
-    let mut matching = Matching { found: vec![Err(Unmatched::Unknown); names.len()], taken: vec![false; known.len()] };
-    let places: HashMap<&str, usize> = known.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-    matching.stage(|at| names.get(at).and_then(|name| places.get(name.as_str())).map_or(Err(Unmatched::Unknown), |place| Ok(*place)));
+    let mut matching = Matching {
+        found: vec![Err(Unmatched::Unknown); names.len()],
+        taken: vec![false; known.len()],
+    };
+    let places: HashMap<&str, usize> = known
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (name.as_str(), i))
+        .collect();
+    matching.stage(|at| {
+        names
+            .get(at)
+            .and_then(|name| places.get(name.as_str()))
+            .map_or(Err(Unmatched::Unknown), |place| Ok(*place))
+    });
     for form in [str::len as fn(&str) -> usize, stem_length] {
         // None for an ending of several names.
         let mut endings: HashMap<&str, Option<usize>> = HashMap::new();
-        for (i, name) in known.iter().enumerate().filter(|(i, _)| !matching.taken[*i]) {
+        for (i, name) in known
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !matching.taken[*i])
+        {
             for ending in endings_of(&name[..form(name)]) {
-                endings.entry(ending).and_modify(|known| *known = None).or_insert(Some(i));
+                endings
+                    .entry(ending)
+                    .and_modify(|known| *known = None)
+                    .or_insert(Some(i));
             }
         }
         matching.stage(|at| {
@@ -55,7 +77,9 @@ struct Matching {
 impl Matching {
     /// Looks for the names that are unknown so far; a place that several of them come to is nobody's.
     fn stage(&mut self, place_of: impl Fn(usize) -> Result<usize, Unmatched>) {
-        let open: Vec<usize> = (0..self.found.len()).filter(|&at| self.found[at] == Err(Unmatched::Unknown)).collect();
+        let open: Vec<usize> = (0..self.found.len())
+            .filter(|&at| self.found[at] == Err(Unmatched::Unknown))
+            .collect();
         let mut users = vec![0usize; self.taken.len()];
         for &at in &open {
             self.found[at] = place_of(at);
@@ -96,7 +120,11 @@ fn stem_length(name: &str) -> usize {
 
 /// The last parts of a name: as many as are looked at first, the file's name alone last.
 fn endings_of(name: &str) -> impl Iterator<Item = &str> {
-    let mut starts: Vec<usize> = name.rmatch_indices('/').map(|(i, _)| i + 1).take(MAX_DEPTH).collect();
+    let mut starts: Vec<usize> = name
+        .rmatch_indices('/')
+        .map(|(i, _)| i + 1)
+        .take(MAX_DEPTH)
+        .collect();
     if starts.len() < MAX_DEPTH {
         starts.push(0);
     }
@@ -114,19 +142,49 @@ mod tests {
 
     #[test]
     fn leading_folders_may_differ() {
-        assert_eq!(found(&["out\\frames\\2.png", "./frames//1.png"], &["frames/1.png", "frames/2.png"]), [Ok(1), Ok(0)]);
-        assert_eq!(found(&["/data/s2/1.png", "/data/s1/1.png"], &["s1/1.png", "s2/1.png"]), [Ok(1), Ok(0)]);
-        assert_eq!(found(&["frames/clip/000001.png"], &["frames/000000.png", "frames/000001.png"]), [Ok(1)]);
+        assert_eq!(
+            found(
+                &["out\\frames\\2.png", "./frames//1.png"],
+                &["frames/1.png", "frames/2.png"]
+            ),
+            [Ok(1), Ok(0)]
+        );
+        assert_eq!(
+            found(
+                &["/data/s2/1.png", "/data/s1/1.png"],
+                &["s1/1.png", "s2/1.png"]
+            ),
+            [Ok(1), Ok(0)]
+        );
+        assert_eq!(
+            found(
+                &["frames/clip/000001.png"],
+                &["frames/000000.png", "frames/000001.png"]
+            ),
+            [Ok(1)]
+        );
         assert_eq!(found(&["1.png"], &["a/b/1.png"]), [Ok(0)]);
     }
 
     #[test]
     fn what_is_not_certain_is_not_matched() {
         use Unmatched::{Ambiguous, Unknown};
-        assert_eq!(found(&["x/1.png"], &["s1/1.png", "s2/1.png"]), [Err(Ambiguous)]);
-        assert_eq!(found(&["s1/1.png", "s2/1.png"], &["1.png"]), [Err(Ambiguous), Err(Ambiguous)]);
-        assert_eq!(found(&["a/1.png", "b/1.png"], &["a/1.png"]), [Ok(0), Err(Unknown)]);
-        assert_eq!(found(&["1.png", "1.png"], &["1.png"]), [Err(Ambiguous), Err(Ambiguous)]);
+        assert_eq!(
+            found(&["x/1.png"], &["s1/1.png", "s2/1.png"]),
+            [Err(Ambiguous)]
+        );
+        assert_eq!(
+            found(&["s1/1.png", "s2/1.png"], &["1.png"]),
+            [Err(Ambiguous), Err(Ambiguous)]
+        );
+        assert_eq!(
+            found(&["a/1.png", "b/1.png"], &["a/1.png"]),
+            [Ok(0), Err(Unknown)]
+        );
+        assert_eq!(
+            found(&["1.png", "1.png"], &["1.png"]),
+            [Err(Ambiguous), Err(Ambiguous)]
+        );
         assert_eq!(found(&["11.png"], &["1.png"]), [Err(Unknown)]);
         // The same name is preferred to a longer one that ends like it.
         assert_eq!(found(&["1.png"], &["x/1.png", "1.png"]), [Ok(1)]);
@@ -135,10 +193,19 @@ mod tests {
     #[test]
     fn extensions_may_differ_where_nothing_else_is_known() {
         use Unmatched::{Ambiguous, Unknown};
-        assert_eq!(found(&["in/a.jpg", "in/b.jpg"], &["b.png", "a.png"]), [Ok(1), Ok(0)]);
-        assert_eq!(found(&["a.jpg", "a.png"], &["x/a.png"]), [Err(Unknown), Ok(0)]);
+        assert_eq!(
+            found(&["in/a.jpg", "in/b.jpg"], &["b.png", "a.png"]),
+            [Ok(1), Ok(0)]
+        );
+        assert_eq!(
+            found(&["a.jpg", "a.png"], &["x/a.png"]),
+            [Err(Unknown), Ok(0)]
+        );
         assert_eq!(found(&["a.bmp"], &["a.png", "a.jpg"]), [Err(Ambiguous)]);
-        assert_eq!(found(&["a.jpg", "a.bmp"], &["a.png"]), [Err(Ambiguous), Err(Ambiguous)]);
+        assert_eq!(
+            found(&["a.jpg", "a.bmp"], &["a.png"]),
+            [Err(Ambiguous), Err(Ambiguous)]
+        );
         assert_eq!(found(&["val/000000000139.jpg"], &["000000000139"]), [Ok(0)]);
         // The last number of a UID tells images apart.
         assert_eq!(found(&["1.2.840.7"], &["1.2.840.8"]), [Err(Unknown)]);
@@ -149,15 +216,27 @@ mod tests {
     fn folders_that_contradict_each_other_are_seen() {
         let differ = |a: &str, b: &str| folders_differ(&normalised(a), &normalised(b));
         assert!(differ("a/1.png", "b/1.png") && differ("/x/a/1.png", "x/b/1.jpg"));
-        assert!(!differ("/data/a/1.png", "a/1.png") && !differ("1.png", "b/1.png") && !differ("./a/1.png", "x/a//1.png"));
+        assert!(
+            !differ("/data/a/1.png", "a/1.png")
+                && !differ("1.png", "b/1.png")
+                && !differ("./a/1.png", "x/a//1.png")
+        );
     }
 
     #[test]
     fn many_images_of_one_name_and_deep_names_take_no_time() {
         let known: Vec<String> = (0..20_000).map(|i| format!("s{i}/0.png")).collect();
         let names: Vec<String> = known.iter().map(|name| format!("out/{name}")).collect();
-        assert!(match_names(&names, &known).iter().enumerate().all(|(i, found)| *found == Ok(i)));
+        assert!(
+            match_names(&names, &known)
+                .iter()
+                .enumerate()
+                .all(|(i, found)| *found == Ok(i))
+        );
         let deep = "a/".repeat(1_000_000);
-        assert_eq!(match_names(&[format!("{deep}1.png")], &[format!("b/{deep}1.png")]), [Ok(0)]);
+        assert_eq!(
+            match_names(&[format!("{deep}1.png")], &[format!("b/{deep}1.png")]),
+            [Ok(0)]
+        );
     }
 }

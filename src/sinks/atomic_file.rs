@@ -29,7 +29,12 @@ impl AtomicFile {
             other => other,
         };
         let file = file.map_err(|e| SinkError::io(path, "create the file", &e))?;
-        Ok(Self { file, temporary, path: path.to_path_buf(), committed: false })
+        Ok(Self {
+            file,
+            temporary,
+            path: path.to_path_buf(),
+            committed: false,
+        })
     }
 
     /// Where it is written, for a library that opens files by itself.
@@ -39,14 +44,17 @@ impl AtomicFile {
 
     /// Gives the file its final name, replacing one that is there.
     pub(crate) fn commit(mut self) -> Result<(), SinkError> {
-        fs::rename(&self.temporary, &self.path).map_err(|e| SinkError::io(&self.path, "give the finished file its name", &e))?;
+        fs::rename(&self.temporary, &self.path)
+            .map_err(|e| SinkError::io(&self.path, "give the finished file its name", &e))?;
         self.committed = true;
         Ok(())
     }
 
     /// As [`AtomicFile::commit`], after the bytes have reached the disk.
     pub(crate) fn commit_synced(self) -> Result<(), SinkError> {
-        self.file.sync_all().map_err(|e| SinkError::io(&self.path, "write the file to disk", &e))?;
+        self.file
+            .sync_all()
+            .map_err(|e| SinkError::io(&self.path, "write the file to disk", &e))?;
         self.commit()
     }
 
@@ -85,7 +93,9 @@ pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
 /// Makes the folder of `path` and those above it.
 pub(super) fn create_parent(path: &Path) -> Result<(), SinkError> {
     match path.parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(|e| SinkError::io(parent, "create the folder", &e)),
+        Some(parent) => {
+            fs::create_dir_all(parent).map_err(|e| SinkError::io(parent, "create the folder", &e))
+        }
         None => Ok(()),
     }
 }

@@ -16,7 +16,8 @@ impl Classes {
     /// The classes named `names`, class 0 first.
     pub fn new(names: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
         let names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
-        let coco = names.len() == COCO_NAMES.len() && names.iter().zip(COCO_NAMES).all(|(a, b)| same_class(a, b));
+        let coco = names.len() == COCO_NAMES.len()
+            && names.iter().zip(COCO_NAMES).all(|(a, b)| same_class(a, b));
         Self { names, coco }
     }
 
@@ -32,7 +33,9 @@ impl Classes {
             return class + 1;
         }
         let known = usize::try_from(class).ok().and_then(|c| COCO_IDS.get(c));
-        known.map_or(class + 1 + (u64::from(COCO_IDS[79]) - 80), |&id| u64::from(id))
+        known.map_or(class + 1 + (u64::from(COCO_IDS[79]) - 80), |&id| {
+            u64::from(id)
+        })
     }
 
     /// The class of a COCO category id: the inverse of [`Classes::category_id`]; none for an id that it never gives.
@@ -42,7 +45,10 @@ impl Classes {
             (_, 0) => None,
             (false, _) => Some(id - 1),
             (true, _) if id > last => Some(id - 1 - (last - 80)),
-            (true, _) => COCO_IDS.iter().position(|&i| u64::from(i) == id).map(|p| p as u64),
+            (true, _) => COCO_IDS
+                .iter()
+                .position(|&i| u64::from(i) == id)
+                .map(|p| p as u64),
         };
         u32::try_from(class?).ok()
     }
@@ -91,8 +97,19 @@ mod tests {
     #[test]
     fn coco_classes_get_the_published_ids() {
         let coco = Classes::new(COCO_NAMES);
-        let id = |name: &str| coco.category_id(COCO_NAMES.iter().position(|n| *n == name).unwrap() as u32);
-        assert_eq!([id("person"), id("stop sign"), id("backpack"), id("dining table"), id("toothbrush")], [1, 13, 27, 67, 90]);
+        let id = |name: &str| {
+            coco.category_id(COCO_NAMES.iter().position(|n| *n == name).unwrap() as u32)
+        };
+        assert_eq!(
+            [
+                id("person"),
+                id("stop sign"),
+                id("backpack"),
+                id("dining table"),
+                id("toothbrush")
+            ],
+            [1, 13, 27, 67, 90]
+        );
         assert_eq!(coco.category_id(80), 91);
         assert!((0..100).all(|class| coco.class_of(coco.category_id(class)) == Some(class)));
         assert_eq!((coco.class_of(0), coco.class_of(12)), (None, None));
@@ -103,7 +120,18 @@ mod tests {
         let own = Classes::new(["bone", "shadow"]);
         assert_eq!((own.category_id(0), own.category_id(7)), (1, 8));
         assert_eq!(own.class_of(8), Some(7));
-        assert_eq!(Classes::new(COCO_NAMES.iter().map(|n| n.to_uppercase().replace(' ', "_"))).category_id(79), 90);
-        assert_eq!(Classes::new(COCO_NAMES[..79].iter().copied()).category_id(78), 79);
+        assert_eq!(
+            Classes::new(
+                COCO_NAMES
+                    .iter()
+                    .map(|n| n.to_uppercase().replace(' ', "_"))
+            )
+            .category_id(79),
+            90
+        );
+        assert_eq!(
+            Classes::new(COCO_NAMES[..79].iter().copied()).category_id(78),
+            79
+        );
     }
 }

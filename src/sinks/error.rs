@@ -23,7 +23,11 @@ const LONGEST_PART: usize = 255;
 impl SinkError {
     /// An error at `path`, without a remedy.
     pub fn new(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into(), remedy: None }
+        Self {
+            path: path.into(),
+            problem: problem.into(),
+            remedy: None,
+        }
     }
 
     /// The same error, with what would work.
@@ -37,17 +41,29 @@ impl SinkError {
     pub fn io(path: &Path, doing: &str, error: &io::Error) -> Self {
         use io::ErrorKind as K;
         let remedy = match error.kind() {
-            K::StorageFull | K::QuotaExceeded => Some("free some space and run again with --resume"),
-            K::FileTooLarge => Some("raise the limit on file size, or choose a folder on another file system"),
-            K::PermissionDenied | K::ReadOnlyFilesystem => Some("choose a folder that you may write to"),
-            K::NotADirectory | K::AlreadyExists => Some("choose an output folder whose path holds no file of that name"),
+            K::StorageFull | K::QuotaExceeded => {
+                Some("free some space and run again with --resume")
+            }
+            K::FileTooLarge => {
+                Some("raise the limit on file size, or choose a folder on another file system")
+            }
+            K::PermissionDenied | K::ReadOnlyFilesystem => {
+                Some("choose a folder that you may write to")
+            }
+            K::NotADirectory | K::AlreadyExists => {
+                Some("choose an output folder whose path holds no file of that name")
+            }
             K::InvalidFilename if path.iter().any(|part| part.len() > LONGEST_PART) => {
                 Some("give the input, or the output folder, a shorter name")
             }
             K::InvalidFilename => Some("choose an output folder with a shorter path"),
             _ => None,
         };
-        Self { path: path.to_path_buf(), problem: format!("cannot {doing}: {error}"), remedy: remedy.map(str::to_owned) }
+        Self {
+            path: path.to_path_buf(),
+            problem: format!("cannot {doing}: {error}"),
+            remedy: remedy.map(str::to_owned),
+        }
     }
 }
 
@@ -59,8 +75,16 @@ mod tests {
     fn what_is_too_long_is_what_is_to_be_shortened() {
         let error = io::Error::from(io::ErrorKind::InvalidFilename);
         let deep = Path::new("out").join("deep/".repeat(1000)).join("a.png");
-        assert!(SinkError::io(&deep, "write", &error).to_string().ends_with("; choose an output folder with a shorter path"));
+        assert!(
+            SinkError::io(&deep, "write", &error)
+                .to_string()
+                .ends_with("; choose an output folder with a shorter path")
+        );
         let long = Path::new("out/masks").join("x".repeat(256));
-        assert!(SinkError::io(&long, "write", &error).to_string().ends_with("; give the input, or the output folder, a shorter name"));
+        assert!(
+            SinkError::io(&long, "write", &error)
+                .to_string()
+                .ends_with("; give the input, or the output folder, a shorter name")
+        );
     }
 }

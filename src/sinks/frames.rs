@@ -28,7 +28,11 @@ pub struct FramesSink {
 impl FramesSink {
     /// A sink that writes through `writer`.
     pub fn new(layout: Layout, writer: ImageWriter, stills: Stills) -> Self {
-        Self { layout, writer, stills }
+        Self {
+            layout,
+            writer,
+            stills,
+        }
     }
 }
 
@@ -42,11 +46,17 @@ impl Sink for FramesSink {
         if still && self.stills == Stills::Skip {
             return Ok(());
         }
-        let path = self.layout.frame(&frame.source, frame.index, frame.file.as_deref());
+        let path = self
+            .layout
+            .frame(&frame.source, frame.index, frame.file.as_deref());
         if let Some(stored) = frame.stored.clone() {
             return self.writer.submit(move || write_stored(&path, &stored));
         }
-        let image = Arc::clone(frame.image().map_err(|e| SinkError::new(&path, e.to_string()))?);
+        let image = Arc::clone(
+            frame
+                .image()
+                .map_err(|e| SinkError::new(&path, e.to_string()))?,
+        );
         self.writer.submit(move || write_image(&path, &image))
     }
 

@@ -55,25 +55,43 @@ impl ImageWriter {
             let (jobs, shared) = (Arc::clone(&jobs), Arc::clone(&shared));
             let named = std::thread::Builder::new().name(format!("image-writer-{i}"));
             let worker = named.spawn(move || work(&jobs, &shared));
-            workers.push(worker.map_err(|e| SinkError::io(root, "start a thread that writes images", &e))?);
+            workers.push(
+                worker.map_err(|e| SinkError::io(root, "start a thread that writes images", &e))?,
+            );
         }
-        Ok(Self { pool: Arc::new(Pool { queue: Some(queue), workers, shared }) })
+        Ok(Self {
+            pool: Arc::new(Pool {
+                queue: Some(queue),
+                workers,
+                shared,
+            }),
+        })
     }
 
     /// Queues a job; waits while the queue is full.
     ///
     /// # Errors
     /// The [`SinkError`] of an earlier job; this one is then not queued.
-    pub fn submit(&self, job: impl FnOnce() -> Result<(), SinkError> + Send + 'static) -> Result<(), SinkError> {
+    pub fn submit(
+        &self,
+        job: impl FnOnce() -> Result<(), SinkError> + Send + 'static,
+    ) -> Result<(), SinkError> {
         let shared = &self.pool.shared;
         {
             let mut state = shared.lock();
             state.error.take().map_or(Ok(()), Err)?;
             state.pending += 1;
         }
-        let sent = self.pool.queue.as_ref().map(|queue| queue.send(Box::new(job)));
+        let sent = self
+            .pool
+            .queue
+            .as_ref()
+            .map(|queue| queue.send(Box::new(job)));
         if !matches!(sent, Some(Ok(()))) {
-            shared.done(Err(SinkError::new("", "the threads that write images have ended")));
+            shared.done(Err(SinkError::new(
+                "",
+                "the threads that write images have ended",
+            )));
         }
         Ok(())
     }
@@ -86,7 +104,10 @@ impl ImageWriter {
         let shared = &self.pool.shared;
         let mut state = shared.lock();
         while state.pending > 0 {
-            state = shared.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = shared
+                .idle
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         state.error.take().map_or(Ok(()), Err)
     }
@@ -124,7 +145,12 @@ fn work(jobs: &Mutex<Receiver<Job>>, shared: &Shared) {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         let outcome = catch_unwind(AssertUnwindSafe(job));
-        shared.done(outcome.unwrap_or_else(|_| Err(SinkError::new("", "writing an image failed unexpectedly; this is a defect"))));
+        shared.done(outcome.unwrap_or_else(|_| {
+            Err(SinkError::new(
+                "",
+                "writing an image failed unexpectedly; this is a defect",
+            ))
+        }));
     }
 }
 
@@ -148,7 +174,9 @@ mod tests {
         }
         writer.wait().unwrap();
         assert_eq!(done.load(Ordering::SeqCst), 100);
-        writer.submit(|| Err(SinkError::new("a.png", "full"))).unwrap();
+        writer
+            .submit(|| Err(SinkError::new("a.png", "full")))
+            .unwrap();
         assert_eq!(writer.wait().unwrap_err().path, Path::new("a.png"));
         writer.wait().unwrap();
     }

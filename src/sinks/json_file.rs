@@ -16,12 +16,17 @@ pub(crate) struct JsonFile {
 impl JsonFile {
     /// Starts the file that will be `path`.
     pub(crate) fn create(path: &Path) -> Result<Self, SinkError> {
-        Ok(Self { out: BufWriter::with_capacity(1 << 18, AtomicFile::create(path)?), first: true })
+        Ok(Self {
+            out: BufWriter::with_capacity(1 << 18, AtomicFile::create(path)?),
+            first: true,
+        })
     }
 
     /// Writes `text` as it is.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), SinkError> {
-        self.out.write_all(text.as_bytes()).map_err(|e| self.out.get_ref().error(&e))
+        self.out
+            .write_all(text.as_bytes())
+            .map_err(|e| self.out.get_ref().error(&e))
     }
 
     /// Writes a value.

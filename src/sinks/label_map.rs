@@ -28,7 +28,9 @@ pub fn label_map(result: &FrameResult) -> Vec<u16> {
     let width = result.size.width as usize;
     let mut labels = vec![0u16; width * result.size.height as usize];
     for (i, object) in by_rising_score(&result.objects) {
-        let Some(mask) = object.mask.as_ref().filter(|m| m.size() == result.size) else { continue };
+        let Some(mask) = object.mask.as_ref().filter(|m| m.size() == result.size) else {
+            continue;
+        };
         let id = u16::try_from(i + 1).unwrap_or(u16::MAX);
         mask.for_each_run(|x, y0, y1| {
             for y in y0..y1 {
@@ -52,14 +54,31 @@ impl Sink for MasksSink {
     }
 
     fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
-        let path = self.layout.mask(&frame.source, result.index, result.file.as_deref());
-        let mismatched = result.objects.iter().filter_map(|o| o.mask.as_ref()).find(|m| m.size() != result.size);
+        let path = self
+            .layout
+            .mask(&frame.source, result.index, result.file.as_deref());
+        let mismatched = result
+            .objects
+            .iter()
+            .filter_map(|o| o.mask.as_ref())
+            .find(|m| m.size() != result.size);
         if let Some(mask) = mismatched {
-            return Err(SinkError::new(path, format!("a mask is {} where the frame is {}", mask.size(), result.size)));
+            return Err(SinkError::new(
+                path,
+                format!(
+                    "a mask is {} where the frame is {}",
+                    mask.size(),
+                    result.size
+                ),
+            ));
         }
         if result.objects.len() > usize::from(u16::MAX) {
-            let problem = format!("{} objects in one frame are more than a 16-bit label map can tell apart", result.objects.len());
-            return Err(SinkError::new(path, problem).with_remedy("lower --max-objects or raise --confidence"));
+            let problem = format!(
+                "{} objects in one frame are more than a 16-bit label map can tell apart",
+                result.objects.len()
+            );
+            return Err(SinkError::new(path, problem)
+                .with_remedy("lower --max-objects or raise --confidence"));
         }
         let result = result.clone();
         self.writer.submit(move || {

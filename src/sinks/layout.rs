@@ -71,27 +71,32 @@ impl Layout {
 
     /// The label map of a frame.
     pub fn mask(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
-        self.root.join(of_frame("masks", source, index, file, "png"))
+        self.root
+            .join(of_frame("masks", source, index, file, "png"))
     }
 
     /// The overlay of a frame, where overlays are images.
     pub fn overlay_image(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
-        self.root.join(of_frame("overlay", source, index, file, "png"))
+        self.root
+            .join(of_frame("overlay", source, index, file, "png"))
     }
 
     /// The overlay of a source, where overlays are videos.
     pub fn overlay_video(&self, source: &SourceInfo) -> PathBuf {
-        self.root.join(format!("overlay/{}.mp4", safe_name(&source.name)))
+        self.root
+            .join(format!("overlay/{}.mp4", safe_name(&source.name)))
     }
 
     /// The YOLO labels of a frame.
     pub fn labels(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
-        self.root.join(of_frame("labels", source, index, file, "txt"))
+        self.root
+            .join(of_frame("labels", source, index, file, "txt"))
     }
 
     /// The decoded frame.
     pub fn frame(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
-        self.root.join(of_frame("frames", source, index, file, "png"))
+        self.root
+            .join(of_frame("frames", source, index, file, "png"))
     }
 
     /// The decoded frame of a video or DICOM source, relative to the output folder and `/`-separated, as annotations
@@ -103,18 +108,31 @@ impl Layout {
     /// The name under which a file is written before it is complete: in the same folder, the same for the same file.
     pub fn temporary(path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        let hash = name.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let hash = name.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| {
+            (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+        });
         path.with_file_name(format!("{TEMPORARY_PREFIX}{hash:016x}{TEMPORARY_SUFFIX}"))
     }
 }
 
 /// `<folder>/<name>.<extension>` for a still image, `<folder>/<name>/<frame>.<extension>` for all else.
-fn of_frame(folder: &str, source: &SourceInfo, index: u64, file: Option<&Path>, extension: &str) -> String {
+fn of_frame(
+    folder: &str,
+    source: &SourceInfo,
+    index: u64,
+    file: Option<&Path>,
+    extension: &str,
+) -> String {
     let name = safe_name(&source.name);
     match source.kind {
         SourceKind::Image => format!("{folder}/{name}.{extension}"),
-        SourceKind::Sequence => format!("{folder}/{name}/{}.{extension}", stem(file).unwrap_or_else(|| format!("frame-{}", number(index)))),
-        SourceKind::Video | SourceKind::Dicom => format!("{folder}/{name}/{}.{extension}", number(index)),
+        SourceKind::Sequence => format!(
+            "{folder}/{name}/{}.{extension}",
+            stem(file).unwrap_or_else(|| format!("frame-{}", number(index)))
+        ),
+        SourceKind::Video | SourceKind::Dicom => {
+            format!("{folder}/{name}/{}.{extension}", number(index))
+        }
     }
 }
 
@@ -160,15 +178,40 @@ mod tests {
     fn names_follow_the_kind_of_source() {
         let layout = Layout::new("out");
         let path = |kind, name: &str, index, file: Option<&str>| {
-            layout.mask(&source(kind, name), index, file.map(Path::new)).to_str().unwrap().to_owned()
+            layout
+                .mask(&source(kind, name), index, file.map(Path::new))
+                .to_str()
+                .unwrap()
+                .to_owned()
         };
-        assert_eq!(path(SourceKind::Image, "set/a.b", 0, None), "out/masks/set/a.b.png");
-        assert_eq!(path(SourceKind::Video, "clip", 7, None), "out/masks/clip/000007.png");
-        assert_eq!(path(SourceKind::Dicom, "clip", 1_234_567, None), "out/masks/clip/1234567.png");
-        assert_eq!(path(SourceKind::Sequence, "s", 0, Some("in/s/00001.jpg")), "out/masks/s/00001.png");
-        assert_eq!(path(SourceKind::Sequence, "s", 3, None), "out/masks/s/frame-000003.png");
-        assert_eq!(layout.overlay_video(&source(SourceKind::Video, "é/b")), Path::new("out/overlay/é/b.mp4"));
-        assert_eq!(Layout::frame_file_name("clip", 123), "frames/clip/000123.png");
+        assert_eq!(
+            path(SourceKind::Image, "set/a.b", 0, None),
+            "out/masks/set/a.b.png"
+        );
+        assert_eq!(
+            path(SourceKind::Video, "clip", 7, None),
+            "out/masks/clip/000007.png"
+        );
+        assert_eq!(
+            path(SourceKind::Dicom, "clip", 1_234_567, None),
+            "out/masks/clip/1234567.png"
+        );
+        assert_eq!(
+            path(SourceKind::Sequence, "s", 0, Some("in/s/00001.jpg")),
+            "out/masks/s/00001.png"
+        );
+        assert_eq!(
+            path(SourceKind::Sequence, "s", 3, None),
+            "out/masks/s/frame-000003.png"
+        );
+        assert_eq!(
+            layout.overlay_video(&source(SourceKind::Video, "é/b")),
+            Path::new("out/overlay/é/b.mp4")
+        );
+        assert_eq!(
+            Layout::frame_file_name("clip", 123),
+            "frames/clip/000123.png"
+        );
     }
 
     #[test]
@@ -183,7 +226,10 @@ mod tests {
 
     #[test]
     fn temporary_names_are_stable_and_differ() {
-        let (a, b) = (Layout::temporary(Path::new("x/a.png")), Layout::temporary(Path::new("x/b.png")));
+        let (a, b) = (
+            Layout::temporary(Path::new("x/a.png")),
+            Layout::temporary(Path::new("x/b.png")),
+        );
         assert_eq!(a, Layout::temporary(Path::new("x/a.png")));
         assert_ne!(a, b);
         assert_eq!(a.parent(), Some(Path::new("x")));

@@ -48,9 +48,14 @@ pub use output_dir::{OutputDir, OutputMode};
 pub use output_kind::{OutputKind, OutputSet, UnknownOutput};
 pub use overlay::{OverlaySink, draw_overlay};
 pub use read_boxes::{BoxPrompt, BoxPrompts, FrameBoxes, OtherSize, SourceFrames};
-pub use record::{ObjectLine, Record, RecordLine, RleLine, SourceEnd, SourceFacts, StoredResults, read_record, write_record};
+pub use record::{
+    ObjectLine, Record, RecordLine, RleLine, SourceEnd, SourceFacts, StoredResults, read_record,
+    write_record,
+};
 pub use rle::{decode_counts, encode_counts};
-pub use run_report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};
+pub use run_report::{
+    DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding,
+};
 pub use set::{SinkOptions, SinkSet};
 pub use stage_times::{StageSummary, StageTimes};
 pub use yolo::YoloSink;

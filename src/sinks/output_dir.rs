@@ -44,13 +44,28 @@ impl OutputDir {
     /// [`SinkError`] if the folder cannot be made, written or locked, another run writes to it, it is not empty under
     /// [`OutputMode::Fresh`], or it holds files under the names of outputs but no run of this program.
     pub fn prepare(root: &Path, mode: OutputMode) -> Result<Self, SinkError> {
-        let made = root.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).map(Path::to_owned).collect();
-        fs::create_dir_all(root).map_err(|e| SinkError::io(root, "create the output folder", &e))?;
+        let made = root
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(Path::to_owned)
+            .collect();
+        fs::create_dir_all(root)
+            .map_err(|e| SinkError::io(root, "create the output folder", &e))?;
         let layout = Layout::new(root);
         let lock = FolderLock::take(&layout)?;
         let new = is_empty(root)?;
-        let earlier = if new { None } else { Self::earlier_run(&layout, mode)? };
-        Ok(Self { layout, earlier, new, made, lock })
+        let earlier = if new {
+            None
+        } else {
+            Self::earlier_run(&layout, mode)?
+        };
+        Ok(Self {
+            layout,
+            earlier,
+            new,
+            made,
+            lock,
+        })
     }
 
     /// Whether there was nothing in the folder before this run.
@@ -104,15 +119,29 @@ impl OutputDir {
 }
 
 /// Folders of outputs and the extensions of the files in them.
-const FOLDERS: [(&str, &[&str]); 4] = [("masks", &["png"]), ("overlay", &["png", "mp4"]), ("labels", &["txt"]), ("frames", &["png"])];
+const FOLDERS: [(&str, &[&str]); 4] = [
+    ("masks", &["png"]),
+    ("overlay", &["png", "mp4"]),
+    ("labels", &["txt"]),
+    ("frames", &["png"]),
+];
 
 /// Single files of outputs.
 fn files(layout: &Layout) -> [std::path::PathBuf; 7] {
-    [layout.record(), layout.state(), layout.coco(), layout.coco_results(), layout.yolo_classes(), layout.yolo_data(), layout.run_report()]
+    [
+        layout.record(),
+        layout.state(),
+        layout.coco(),
+        layout.coco_results(),
+        layout.yolo_classes(),
+        layout.yolo_data(),
+        layout.run_report(),
+    ]
 }
 
 fn is_temporary(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|n| n.starts_with(TEMPORARY_PREFIX) && n.ends_with(TEMPORARY_SUFFIX))
+    name.to_str()
+        .is_some_and(|n| n.starts_with(TEMPORARY_PREFIX) && n.ends_with(TEMPORARY_SUFFIX))
 }
 
 fn read_error(path: &Path) -> impl Fn(io::Error) -> SinkError + '_ {
@@ -133,7 +162,10 @@ pub(crate) fn is_empty(root: &Path) -> Result<bool, SinkError> {
 
 fn has_outputs(root: &Path) -> Result<bool, SinkError> {
     let exists = |path: &Path| path.try_exists().map_err(read_error(path));
-    for path in files(&Layout::new(root)).iter().chain(&FOLDERS.map(|(name, _)| root.join(name))) {
+    for path in files(&Layout::new(root))
+        .iter()
+        .chain(&FOLDERS.map(|(name, _)| root.join(name)))
+    {
         if exists(path)? {
             return Ok(true);
         }
@@ -166,7 +198,12 @@ pub(crate) fn clear_folder(folder: &Path, extensions: &[&str]) -> Result<(), Sin
         let path = entry.path();
         if entry.file_type().map_err(read_error(folder))?.is_dir() {
             clear_folder(&path, extensions)?;
-        } else if is_temporary(&entry.file_name()) || path.extension().and_then(OsStr::to_str).is_some_and(|e| extensions.contains(&e)) {
+        } else if is_temporary(&entry.file_name())
+            || path
+                .extension()
+                .and_then(OsStr::to_str)
+                .is_some_and(|e| extensions.contains(&e))
+        {
             remove(&path)?;
         }
     }
@@ -178,7 +215,9 @@ pub(crate) fn clear_folder(folder: &Path, extensions: &[&str]) -> Result<(), Sin
 /// Removes an output, where it is there.
 pub(crate) fn remove(path: &Path) -> Result<(), SinkError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SinkError::io(path, "remove the earlier output", &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(SinkError::io(path, "remove the earlier output", &error))
+        }
         _ => Ok(()),
     }
 }
@@ -196,16 +235,22 @@ impl FolderLock {
         let path = layout.lock();
         loop {
             let opened = OpenOptions::new().create(true).append(true).open(&path);
-            let file = opened.map_err(|e| SinkError::io(layout.root(), "write to the output folder", &e))?;
+            let file = opened
+                .map_err(|e| SinkError::io(layout.root(), "write to the output folder", &e))?;
             match file.try_lock() {
                 // The owner before may have removed the file between our opening and locking it: then look again.
                 Ok(()) if is_at(&file, &path) => return Ok(Self { _file: file, path }),
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    let error = SinkError::new(layout.root(), "another run is writing to this folder");
-                    return Err(error.with_remedy("wait until it has ended, or choose another folder"));
+                    let error =
+                        SinkError::new(layout.root(), "another run is writing to this folder");
+                    return Err(
+                        error.with_remedy("wait until it has ended, or choose another folder")
+                    );
                 }
-                Err(TryLockError::Error(error)) => return Err(SinkError::io(&path, "lock the output folder", &error)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(SinkError::io(&path, "lock the output folder", &error));
+                }
             }
         }
     }
@@ -238,11 +283,19 @@ mod tests {
         let layout = Layout::new(root);
         fs::create_dir_all(root.join("masks/a")).unwrap();
         fs::create_dir_all(root.join("overlay")).unwrap();
-        for file in ["detections.jsonl", "masks/a/000000.png", "masks/a/notes.md", "overlay/a.mp4", "keep.csv"] {
+        for file in [
+            "detections.jsonl",
+            "masks/a/000000.png",
+            "masks/a/notes.md",
+            "overlay/a.mp4",
+            "keep.csv",
+        ] {
             fs::write(root.join(file), "x").unwrap();
         }
         fs::write(root.join("overlay/.ultramotion-0123456789abcdef.tmp"), "x").unwrap();
-        RunReport::start(vec![], Default::default(), vec![], "cpu".into()).write(&layout).unwrap();
+        RunReport::start(vec![], Default::default(), vec![], "cpu".into())
+            .write(&layout)
+            .unwrap();
     }
 
     #[test]
@@ -252,8 +305,13 @@ mod tests {
         drop(OutputDir::prepare(&root, OutputMode::Fresh).unwrap());
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0, "the lock is gone");
         folder_with_run(&root);
-        let error = OutputDir::prepare(&root, OutputMode::Fresh).unwrap_err().to_string();
-        assert!(error.contains("not empty") && error.contains("--resume"), "{error}");
+        let error = OutputDir::prepare(&root, OutputMode::Fresh)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("not empty") && error.contains("--resume"),
+            "{error}"
+        );
         let resumed = OutputDir::prepare(&root, OutputMode::Resume).unwrap();
         assert!(resumed.earlier().is_some());
         assert!(root.join("masks/a/000000.png").exists());
@@ -265,7 +323,9 @@ mod tests {
         folder_with_run(dir.path());
         let out = OutputDir::prepare(dir.path(), OutputMode::Overwrite).unwrap();
         assert!(out.earlier().is_none());
-        assert!(dir.path().join("keep.csv").exists() && dir.path().join("masks/a/notes.md").exists());
+        assert!(
+            dir.path().join("keep.csv").exists() && dir.path().join("masks/a/notes.md").exists()
+        );
         assert!(!dir.path().join("overlay").exists() && !out.layout().run_report().exists());
         assert!(!dir.path().join("masks/a/000000.png").exists());
     }
@@ -282,14 +342,24 @@ mod tests {
             out
         };
         run(&dir.path().join("a/b")).discard().unwrap();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "folders above it were made too");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "folders above it were made too"
+        );
         fs::create_dir(dir.path().join("there")).unwrap();
         run(&dir.path().join("there")).discard().unwrap();
-        assert_eq!(fs::read_dir(dir.path().join("there")).unwrap().count(), 0, "it was there, and empty");
+        assert_eq!(
+            fs::read_dir(dir.path().join("there")).unwrap().count(),
+            0,
+            "it was there, and empty"
+        );
         let out = run(&dir.path().join("c/d"));
         fs::write(dir.path().join("c/d/mine.txt"), "x").unwrap();
         out.discard().unwrap();
-        assert!(dir.path().join("c/d/mine.txt").exists() && !dir.path().join("c/d/run.json").exists());
+        assert!(
+            dir.path().join("c/d/mine.txt").exists() && !dir.path().join("c/d/run.json").exists()
+        );
     }
 
     #[test]
@@ -298,7 +368,12 @@ mod tests {
         fs::create_dir(dir.path().join("frames")).unwrap();
         fs::write(dir.path().join("frames/holiday.png"), "x").unwrap();
         for mode in [OutputMode::Overwrite, OutputMode::Resume] {
-            assert!(OutputDir::prepare(dir.path(), mode).unwrap_err().to_string().contains("no run.json"));
+            assert!(
+                OutputDir::prepare(dir.path(), mode)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("no run.json")
+            );
         }
         assert!(dir.path().join("frames/holiday.png").exists());
     }
@@ -307,7 +382,9 @@ mod tests {
     fn one_run_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let first = OutputDir::prepare(dir.path(), OutputMode::Fresh).unwrap();
-        let error = OutputDir::prepare(dir.path(), OutputMode::Fresh).unwrap_err().to_string();
+        let error = OutputDir::prepare(dir.path(), OutputMode::Fresh)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("another run"), "{error}");
         drop(first);
         // A lock file without an owner, as a killed run leaves it.
@@ -318,7 +395,12 @@ mod tests {
     #[test]
     fn an_unwritable_place_is_named() {
         let error = OutputDir::prepare(Path::new("/proc/no/such"), OutputMode::Fresh).unwrap_err();
-        assert!(error.to_string().starts_with("/proc/no/such: cannot create"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("/proc/no/such: cannot create"),
+            "{error}"
+        );
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(OutputDir::prepare(file.path(), OutputMode::Fresh).is_err());
     }

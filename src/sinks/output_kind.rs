@@ -21,7 +21,14 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// All kinds, in the order in which they are named.
-    pub const ALL: [Self; 6] = [Self::Jsonl, Self::Coco, Self::Masks, Self::Overlay, Self::Yolo, Self::Frames];
+    pub const ALL: [Self; 6] = [
+        Self::Jsonl,
+        Self::Coco,
+        Self::Masks,
+        Self::Overlay,
+        Self::Yolo,
+        Self::Frames,
+    ];
 
     /// Its name in `--write`.
     pub const fn name(self) -> &'static str {
@@ -38,14 +45,18 @@ impl OutputKind {
 
 /// A name that `--write` does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not an output; use any of jsonl, coco, masks, overlay, yolo, frames, separated by commas")]
+#[error(
+    "'{0}' is not an output; use any of jsonl, coco, masks, overlay, yolo, frames, separated by commas"
+)]
 pub struct UnknownOutput(pub String);
 
 impl FromStr for OutputKind {
     type Err = UnknownOutput;
 
     fn from_str(name: &str) -> Result<Self, UnknownOutput> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name.trim().to_ascii_lowercase());
+        let found = Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name.trim().to_ascii_lowercase());
         found.ok_or_else(|| UnknownOutput(name.trim().to_owned()))
     }
 }
@@ -69,7 +80,11 @@ impl OutputSet {
     /// What is written where the user says nothing: JSONL, COCO, overlays, and masks where a segmenter runs.
     pub fn default_for(segmenter: bool) -> Self {
         let masks = segmenter.then_some(OutputKind::Masks);
-        Self::new([OutputKind::Coco, OutputKind::Overlay].into_iter().chain(masks))
+        Self::new(
+            [OutputKind::Coco, OutputKind::Overlay]
+                .into_iter()
+                .chain(masks),
+        )
     }
 
     /// Whether `kind` is asked for.
@@ -87,7 +102,11 @@ impl FromStr for OutputSet {
     type Err = UnknownOutput;
 
     fn from_str(list: &str) -> Result<Self, UnknownOutput> {
-        Ok(Self::new(list.split(',').map(str::parse).collect::<Result<Vec<_>, _>>()?))
+        Ok(Self::new(
+            list.split(',')
+                .map(str::parse)
+                .collect::<Result<Vec<_>, _>>()?,
+        ))
     }
 }
 
@@ -104,10 +123,22 @@ mod tests {
 
     #[test]
     fn lists_parse_and_the_record_is_always_there() {
-        assert_eq!("masks, COCO".parse::<OutputSet>().unwrap().to_string(), "jsonl,coco,masks");
-        assert_eq!(OutputSet::default_for(true).to_string(), "jsonl,coco,masks,overlay");
-        assert_eq!(OutputSet::default_for(false).to_string(), "jsonl,coco,overlay");
-        assert_eq!("coco,png".parse::<OutputSet>(), Err(UnknownOutput("png".into())));
+        assert_eq!(
+            "masks, COCO".parse::<OutputSet>().unwrap().to_string(),
+            "jsonl,coco,masks"
+        );
+        assert_eq!(
+            OutputSet::default_for(true).to_string(),
+            "jsonl,coco,masks,overlay"
+        );
+        assert_eq!(
+            OutputSet::default_for(false).to_string(),
+            "jsonl,coco,overlay"
+        );
+        assert_eq!(
+            "coco,png".parse::<OutputSet>(),
+            Err(UnknownOutput("png".into()))
+        );
         assert_eq!("".parse::<OutputSet>(), Err(UnknownOutput(String::new())));
     }
 }

@@ -23,7 +23,8 @@ pub(super) enum Samples<'a> {
 
 /// Writes `samples` of an image of `size` to `path`.
 pub(super) fn write_png(path: &Path, size: Size, samples: Samples<'_>) -> Result<(), SinkError> {
-    let bytes = encode(size, samples).map_err(|e| SinkError::new(path, format!("cannot encode {size} pixels as PNG: {e}")))?;
+    let bytes = encode(size, samples)
+        .map_err(|e| SinkError::new(path, format!("cannot encode {size} pixels as PNG: {e}")))?;
     write_atomic(path, &bytes)
 }
 
@@ -52,7 +53,11 @@ fn encode(size: Size, samples: Samples<'_>) -> Result<Vec<u8>, png::EncodingErro
         Samples::Rgb(data) => (ColorType::Rgb, BitDepth::Eight, data),
         Samples::Gray16(data) | Samples::Rgb16(data) => {
             big_endian = data.iter().flat_map(|v| v.to_be_bytes()).collect();
-            let color = if matches!(samples, Samples::Rgb16(_)) { ColorType::Rgb } else { ColorType::Grayscale };
+            let color = if matches!(samples, Samples::Rgb16(_)) {
+                ColorType::Rgb
+            } else {
+                ColorType::Grayscale
+            };
             (color, BitDepth::Sixteen, big_endian.as_slice())
         }
     };

@@ -16,7 +16,11 @@ pub fn encode_counts(counts: &[u32]) -> String {
             let group = (rest & 0x1f) as u8;
             rest >>= 5;
             // Done when what is left is nothing but copies of the sign, which bit 4 already carries.
-            let more = if group & 0x10 != 0 { rest != -1 } else { rest != 0 };
+            let more = if group & 0x10 != 0 {
+                rest != -1
+            } else {
+                rest != 0
+            };
             text.push(char::from(48 + (group | if more { 0x20 } else { 0 })));
             if !more {
                 break;
@@ -69,11 +73,17 @@ mod tests {
         (&[9], "9"),
         (&[0, 9], "09"),
         (
-            &[38, 1, 7, 1, 77, 1, 15, 1, 15, 1, 71, 1, 4, 1, 43, 1, 12, 1, 29, 1, 3, 1, 12, 1, 130, 1, 82, 1, 48],
+            &[
+                38, 1, 7, 1, 77, 1, 15, 1, 15, 1, 71, 1, 4, 1, 43, 1, 12, 1, 29, 1, 3, 1, 12, 1,
+                130, 1, 82, 1, 48,
+            ],
             "V1170V20RN000h10mM0W10QO0a00VO090f30`N0nN",
         ),
         (&[1_000_000, 5, 31, 32, 33, 15, 16, 17], "Pb`n05o0k02_O_O2"),
-        (&[0, 70_000, 3, 1, 100_000, 70_000, 2], "0`[T23adkMmdQ3_[T2R[nL"),
+        (
+            &[0, 70_000, 3, 1, 100_000, 70_000, 2],
+            "0`[T23adkMmdQ3_[T2R[nL",
+        ),
     ];
 
     #[test]
@@ -88,7 +98,9 @@ mod tests {
     fn any_runs_come_back() {
         let mut state = 7u64;
         let mut random = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as u32
         };
         for _ in 0..500 {

@@ -77,9 +77,17 @@ impl DecodingReport {
 
     /// Notes where a video is decoded. One that changes its place counts for both.
     pub fn push(&mut self, source: &str, decoder: &str, reason: Option<String>) {
-        *(if decoder == "gpu" { &mut self.gpu } else { &mut self.cpu }) += 1;
+        *(if decoder == "gpu" {
+            &mut self.gpu
+        } else {
+            &mut self.cpu
+        }) += 1;
         if self.sources.len() < Self::LISTED {
-            self.sources.push(SourceDecoding { source: source.to_owned(), decoder: decoder.to_owned(), reason });
+            self.sources.push(SourceDecoding {
+                source: source.to_owned(),
+                decoder: decoder.to_owned(),
+                reason,
+            });
         }
     }
 
@@ -134,7 +142,12 @@ pub struct RunReport {
 
 impl RunReport {
     /// The report of a run that starts now.
-    pub fn start(arguments: Vec<String>, settings: BTreeMap<String, Value>, models: Vec<ModelReport>, device: String) -> Self {
+    pub fn start(
+        arguments: Vec<String>,
+        settings: BTreeMap<String, Value>,
+        models: Vec<ModelReport>,
+        device: String,
+    ) -> Self {
         Self {
             program: PROGRAM.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -160,7 +173,8 @@ impl RunReport {
     /// [`SinkError`] if it cannot be written.
     pub fn write(&self, layout: &Layout) -> Result<(), SinkError> {
         let path = layout.run_report();
-        let mut text = serde_json::to_vec_pretty(self).map_err(|e| SinkError::new(&path, e.to_string()))?;
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|e| SinkError::new(&path, e.to_string()))?;
         text.push(b'\n');
         write_atomic(&path, &text)
     }
@@ -174,13 +188,25 @@ impl RunReport {
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(SinkError::io(&path, "read the report of the earlier run", &error)),
+            Err(error) => {
+                return Err(SinkError::io(
+                    &path,
+                    "read the report of the earlier run",
+                    &error,
+                ));
+            }
         };
         let parsed: Result<Self, _> = serde_json::from_slice(&text);
         match parsed {
             Ok(report) if report.program == PROGRAM => Ok(Some(report)),
-            Ok(report) => Err(SinkError::new(path, format!("is a report of '{}', not of {PROGRAM}", report.program))),
-            Err(error) => Err(SinkError::new(path, format!("is not a report of {PROGRAM}: {error}"))),
+            Ok(report) => Err(SinkError::new(
+                path,
+                format!("is a report of '{}', not of {PROGRAM}", report.program),
+            )),
+            Err(error) => Err(SinkError::new(
+                path,
+                format!("is not a report of {PROGRAM}: {error}"),
+            )),
         }
     }
 
@@ -190,9 +216,13 @@ impl RunReport {
     /// [`SinkError`] that names the first difference: version, a setting, or a model.
     pub fn check_resumes(&self, earlier: &Self, layout: &Layout) -> Result<(), SinkError> {
         let difference = if self.version == earlier.version {
-            difference_of(&earlier.settings, &self.settings).or_else(|| model_difference(&earlier.models, &self.models))
+            difference_of(&earlier.settings, &self.settings)
+                .or_else(|| model_difference(&earlier.models, &self.models))
         } else {
-            Some(format!("version {} of the program, this is {}", earlier.version, self.version))
+            Some(format!(
+                "version {} of the program, this is {}",
+                earlier.version, self.version
+            ))
         };
         difference.map_or(Ok(()), |difference| {
             let problem = format!("the run in this folder cannot be resumed: it was made with {difference}");
@@ -204,20 +234,45 @@ impl RunReport {
 
 const PROGRAM: &str = "ultramotion";
 
-fn difference_of(earlier: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) -> Option<String> {
+fn difference_of(
+    earlier: &BTreeMap<String, Value>,
+    now: &BTreeMap<String, Value>,
+) -> Option<String> {
     let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
     let keys: std::collections::BTreeSet<&String> = earlier.keys().chain(now.keys()).collect();
-    let key = keys.into_iter().find(|key| earlier.get(*key) != now.get(*key))?;
-    Some(format!("{key} {}, this run has {}", text(earlier.get(key)), text(now.get(key))))
+    let key = keys
+        .into_iter()
+        .find(|key| earlier.get(*key) != now.get(*key))?;
+    Some(format!(
+        "{key} {}, this run has {}",
+        text(earlier.get(key)),
+        text(now.get(key))
+    ))
 }
 
 fn model_difference(earlier: &[ModelReport], now: &[ModelReport]) -> Option<String> {
     if earlier.len() != now.len() {
-        return Some(format!("{}, this run has {}", counted(earlier.len(), "model"), now.len()));
+        return Some(format!(
+            "{}, this run has {}",
+            counted(earlier.len(), "model"),
+            now.len()
+        ));
     }
-    let hashes = |model: &ModelReport| model.files.iter().map(|f| f.sha256.clone()).collect::<Vec<_>>();
-    let pair = earlier.iter().zip(now).find(|(a, b)| a.role != b.role || hashes(a) != hashes(b))?;
-    Some(format!("the {} {}, this run has {}, and their files differ", pair.0.role, pair.0.name, pair.1.name))
+    let hashes = |model: &ModelReport| {
+        model
+            .files
+            .iter()
+            .map(|f| f.sha256.clone())
+            .collect::<Vec<_>>()
+    };
+    let pair = earlier
+        .iter()
+        .zip(now)
+        .find(|(a, b)| a.role != b.role || hashes(a) != hashes(b))?;
+    Some(format!(
+        "the {} {}, this run has {}, and their files differ",
+        pair.0.role, pair.0.name, pair.1.name
+    ))
 }
 
 fn timestamp(time: SystemTime) -> String {
@@ -229,8 +284,16 @@ mod tests {
     use super::*;
 
     fn report(confidence: f64, sha256: &str) -> RunReport {
-        let files = vec![ModelFile { path: "m.safetensors".into(), sha256: sha256.into() }];
-        let model = ModelReport { role: "detector".into(), name: "dfine-n".into(), files, ..ModelReport::default() };
+        let files = vec![ModelFile {
+            path: "m.safetensors".into(),
+            sha256: sha256.into(),
+        }];
+        let model = ModelReport {
+            role: "detector".into(),
+            name: "dfine-n".into(),
+            files,
+            ..ModelReport::default()
+        };
         let settings = BTreeMap::from([("confidence".to_owned(), Value::from(confidence))]);
         RunReport::start(vec!["detect".into()], settings, vec![model], "cpu".into())
     }
@@ -254,9 +317,18 @@ mod tests {
         let layout = Layout::new("out");
         let earlier = report(0.5, "aa");
         report(0.5, "aa").check_resumes(&earlier, &layout).unwrap();
-        let error = report(0.3, "aa").check_resumes(&earlier, &layout).unwrap_err().to_string();
-        assert!(error.contains("confidence 0.5, this run has 0.3"), "{error}");
-        let error = report(0.5, "bb").check_resumes(&earlier, &layout).unwrap_err().to_string();
+        let error = report(0.3, "aa")
+            .check_resumes(&earlier, &layout)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("confidence 0.5, this run has 0.3"),
+            "{error}"
+        );
+        let error = report(0.5, "bb")
+            .check_resumes(&earlier, &layout)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("detector dfine-n"), "{error}");
     }
 }

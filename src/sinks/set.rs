@@ -1,7 +1,8 @@
 //! All sinks of a run as one.
 
 use super::{
-    Classes, CocoSink, FramesSink, ImageWriter, Layout, MasksSink, OutputKind, OutputSet, OverlaySink, Sink, SinkError, Stills, YoloSink,
+    Classes, CocoSink, FramesSink, ImageWriter, Layout, MasksSink, OutputKind, OutputSet,
+    OverlaySink, Sink, SinkError, Stills, YoloSink,
 };
 use crate::frame::{Frame, FrameResult, SourceInfo};
 use std::sync::Arc;
@@ -32,18 +33,24 @@ impl SinkSet {
     /// [`SinkError`] if the threads that write cannot start.
     pub fn new(layout: &Layout, options: &SinkOptions) -> Result<Self, SinkError> {
         let writer = ImageWriter::new(layout.root(), options.threads)?;
-        let sinks = options.outputs.iter().filter_map(|kind| -> Option<Box<dyn Sink>> {
-            let (layout, writer, classes) = (layout.clone(), writer.clone(), options.classes.clone());
-            Some(match kind {
-                OutputKind::Jsonl => return None,
-                OutputKind::Coco => Box::new(CocoSink::new(layout, classes)),
-                OutputKind::Masks => Box::new(MasksSink::new(layout, writer)),
-                OutputKind::Overlay => Box::new(OverlaySink::new(layout, writer)),
-                OutputKind::Yolo => Box::new(YoloSink::new(layout, classes)),
-                OutputKind::Frames => Box::new(FramesSink::new(layout, writer, options.stills)),
-            })
-        });
-        Ok(Self { sinks: sinks.collect() })
+        let sinks = options
+            .outputs
+            .iter()
+            .filter_map(|kind| -> Option<Box<dyn Sink>> {
+                let (layout, writer, classes) =
+                    (layout.clone(), writer.clone(), options.classes.clone());
+                Some(match kind {
+                    OutputKind::Jsonl => return None,
+                    OutputKind::Coco => Box::new(CocoSink::new(layout, classes)),
+                    OutputKind::Masks => Box::new(MasksSink::new(layout, writer)),
+                    OutputKind::Overlay => Box::new(OverlaySink::new(layout, writer)),
+                    OutputKind::Yolo => Box::new(YoloSink::new(layout, classes)),
+                    OutputKind::Frames => Box::new(FramesSink::new(layout, writer, options.stills)),
+                })
+            });
+        Ok(Self {
+            sinks: sinks.collect(),
+        })
     }
 }
 
@@ -56,15 +63,21 @@ impl SinkSet {
 
 impl Sink for SinkSet {
     fn begin_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError> {
-        self.sinks.iter_mut().try_for_each(|sink| sink.begin_source(source))
+        self.sinks
+            .iter_mut()
+            .try_for_each(|sink| sink.begin_source(source))
     }
 
     fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
-        self.sinks.iter_mut().try_for_each(|sink| sink.write(frame, result))
+        self.sinks
+            .iter_mut()
+            .try_for_each(|sink| sink.write(frame, result))
     }
 
     fn end_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError> {
-        self.sinks.iter_mut().try_for_each(|sink| sink.end_source(source))
+        self.sinks
+            .iter_mut()
+            .try_for_each(|sink| sink.end_source(source))
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

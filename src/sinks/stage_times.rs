@@ -45,7 +45,9 @@ impl StageTimes {
         drop(recent);
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         if !stages.contains_key(stage) {
-            let Ok(histogram) = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3) else { return };
+            let Ok(histogram) = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3) else {
+                return;
+            };
             stages.insert(stage, histogram);
         }
         if let Some(histogram) = stages.get_mut(stage) {
@@ -65,13 +67,19 @@ impl StageTimes {
     /// caller for each stage that asks after each frame, these are the times of one frame.
     pub fn take_recent(&self, stages: &[&'static str]) -> Vec<(&'static str, Duration)> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        stages.iter().filter_map(|stage| recent.remove_entry(stage)).collect()
+        stages
+            .iter()
+            .filter_map(|stage| recent.remove_entry(stage))
+            .collect()
     }
 
     /// The summary of each stage.
     pub fn summaries(&self) -> BTreeMap<String, StageSummary> {
         let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        stages.iter().map(|(name, histogram)| ((*name).to_owned(), summary(histogram))).collect()
+        stages
+            .iter()
+            .map(|(name, histogram)| ((*name).to_owned(), summary(histogram)))
+            .collect()
     }
 }
 
@@ -99,8 +107,16 @@ mod tests {
         let all = times.summaries();
         let detect = all["detect"];
         assert_eq!(detect.count, 1000);
-        for (found, expected) in [(detect.median_ms, 50.0), (detect.p90_ms, 90.0), (detect.p99_ms, 99.0), (detect.max_ms, 100.0)] {
-            assert!((found - expected).abs() <= expected * 2e-3, "{found} for {expected}");
+        for (found, expected) in [
+            (detect.median_ms, 50.0),
+            (detect.p90_ms, 90.0),
+            (detect.p99_ms, 99.0),
+            (detect.max_ms, 100.0),
+        ] {
+            assert!(
+                (found - expected).abs() <= expected * 2e-3,
+                "{found} for {expected}"
+            );
         }
         assert_eq!(all["write"].count, 1);
     }
@@ -112,9 +128,15 @@ mod tests {
             times.record("detect", Duration::from_millis(ms));
         }
         times.record("decode", Duration::from_millis(9));
-        assert_eq!(times.take_recent(&["detect", "select"]), [("detect", Duration::from_millis(5))]);
+        assert_eq!(
+            times.take_recent(&["detect", "select"]),
+            [("detect", Duration::from_millis(5))]
+        );
         assert_eq!(times.take_recent(&["detect"]), []);
-        assert_eq!(times.take_recent(&["decode"]), [("decode", Duration::from_millis(9))]);
+        assert_eq!(
+            times.take_recent(&["decode"]),
+            [("decode", Duration::from_millis(9))]
+        );
     }
 
     #[test]

@@ -63,11 +63,17 @@ impl Decoding {
     }
 
     pub(super) fn on_gpu() -> Self {
-        Self { on_gpu: true, reason: None }
+        Self {
+            on_gpu: true,
+            reason: None,
+        }
     }
 
     pub(super) fn on_cpu(reason: Option<String>) -> Self {
-        Self { on_gpu: false, reason }
+        Self {
+            on_gpu: false,
+            reason,
+        }
     }
 }
 
@@ -84,12 +90,18 @@ struct Opened {
 impl DecodeDevice {
     /// The device of `engine`, which may be the CPU: then no video is decoded on it.
     pub fn new(engine: &Engine) -> Self {
-        Self(Arc::new(Opened { engine: engine.clone(), device: OnceLock::new() }))
+        Self(Arc::new(Opened {
+            engine: engine.clone(),
+            device: OnceLock::new(),
+        }))
     }
 
     /// As [`DecodeDevice::new`], but nothing is decoded on it for the given reason.
     pub fn refusing(engine: &Engine, reason: &str) -> Self {
-        Self(Arc::new(Opened { engine: engine.clone(), device: OnceLock::from(Err(reason.to_owned())) }))
+        Self(Arc::new(Opened {
+            engine: engine.clone(),
+            device: OnceLock::from(Err(reason.to_owned())),
+        }))
     }
 
     /// Whether it can decode at all.
@@ -99,7 +111,11 @@ impl DecodeDevice {
 
     /// The device, ready to decode, or why it is not.
     pub(super) fn open(&self) -> Result<&VideoDevice, String> {
-        self.0.device.get_or_init(|| VideoDevice::open(&self.0.engine).map_err(|e| e.to_string())).as_ref().map_err(Clone::clone)
+        self.0
+            .device
+            .get_or_init(|| VideoDevice::open(&self.0.engine).map_err(|e| e.to_string()))
+            .as_ref()
+            .map_err(Clone::clone)
     }
 }
 
@@ -113,7 +129,13 @@ mod tests {
             assert_eq!(place.to_string().parse(), Ok(place));
         }
         for bad in ["", "cuda", "GPU"] {
-            assert!(bad.parse::<Decode>().unwrap_err().to_string().contains("use auto, cpu or gpu"), "{bad}");
+            assert!(
+                bad.parse::<Decode>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("use auto, cpu or gpu"),
+                "{bad}"
+            );
         }
     }
 

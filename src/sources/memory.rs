@@ -53,7 +53,13 @@ pub struct PixelsRef<'a> {
 impl<'a> PixelsRef<'a> {
     /// Pixels without a gap between rows.
     pub fn new(data: &'a [u8], width: u32, height: u32, layout: PixelLayout) -> Self {
-        Self { data, width, height, stride: width as usize * layout.bytes(), layout }
+        Self {
+            data,
+            width,
+            height,
+            stride: width as usize * layout.bytes(),
+            layout,
+        }
     }
 }
 
@@ -75,7 +81,9 @@ pub enum ImageError {
         needed: usize,
     },
     /// The samples' range is not known.
-    #[error("the image's samples are floating point, whose range is not known; convert them to 8 or 16 bits")]
+    #[error(
+        "the image's samples are floating point, whose range is not known; convert them to 8 or 16 bits"
+    )]
     Float,
 }
 
@@ -109,7 +117,16 @@ impl IntoFrame for Image {
 impl IntoFrame for Arc<Image> {
     fn into_frame(self, index: u64) -> Result<Frame, ImageError> {
         let source = IN_MEMORY.clone();
-        Ok(Frame { source, index, timestamp: None, file: None, pixels: self.into(), physical: None, exif_orientation: None, stored: None })
+        Ok(Frame {
+            source,
+            index,
+            timestamp: None,
+            file: None,
+            pixels: self.into(),
+            physical: None,
+            exif_orientation: None,
+            stored: None,
+        })
     }
 }
 
@@ -119,7 +136,8 @@ impl IntoFrame for DynamicImage {
         if size.pixels() == 0 {
             return Err(ImageError::Empty(size));
         }
-        let (image, _) = super::image::to_8_bit(self, &ImageOptions::default()).ok_or(ImageError::Float)?;
+        let (image, _) =
+            super::image::to_8_bit(self, &ImageOptions::default()).ok_or(ImageError::Float)?;
         image.into_frame(index)
     }
 }
@@ -150,23 +168,46 @@ impl IntoFrame for PixelsRef<'_> {
             return Err(ImageError::Empty(size));
         }
         let row = (self.width as usize).saturating_mul(bytes);
-        let needed = self.stride.saturating_mul(self.height as usize - 1).saturating_add(row);
+        let needed = self
+            .stride
+            .saturating_mul(self.height as usize - 1)
+            .saturating_add(row);
         if self.stride < row || self.data.len() < needed {
-            return Err(ImageError::Length { size, given: self.data.len(), needed: needed.max(row.saturating_mul(self.height as usize)) });
+            return Err(ImageError::Length {
+                size,
+                given: self.data.len(),
+                needed: needed.max(row.saturating_mul(self.height as usize)),
+            });
         }
-        let channels = if self.layout == PixelLayout::Gray8 { Channels::Gray } else { Channels::Rgb };
+        let channels = if self.layout == PixelLayout::Gray8 {
+            Channels::Gray
+        } else {
+            Channels::Rgb
+        };
         let mut data = Vec::with_capacity(row / bytes * channels.count() * self.height as usize);
-        for row in self.data.chunks(self.stride).take(self.height as usize).filter_map(|chunk| chunk.get(..row)) {
+        for row in self
+            .data
+            .chunks(self.stride)
+            .take(self.height as usize)
+            .filter_map(|chunk| chunk.get(..row))
+        {
             match self.layout {
                 PixelLayout::Gray8 | PixelLayout::Rgb8 => data.extend_from_slice(row),
-                PixelLayout::Rgbx8 => row.chunks_exact(4).for_each(|p| data.extend_from_slice(&[p[0], p[1], p[2]])),
+                PixelLayout::Rgbx8 => row
+                    .chunks_exact(4)
+                    .for_each(|p| data.extend_from_slice(&[p[0], p[1], p[2]])),
                 PixelLayout::Bgr8 | PixelLayout::Bgrx8 => {
-                    row.chunks_exact(bytes).for_each(|p| data.extend_from_slice(&[p[2], p[1], p[0]]));
+                    row.chunks_exact(bytes)
+                        .for_each(|p| data.extend_from_slice(&[p[2], p[1], p[0]]));
                 }
             }
         }
         let given = data.len();
-        let image = Image::new(size, channels, data).ok_or(ImageError::Length { size, given, needed })?;
+        let image = Image::new(size, channels, data).ok_or(ImageError::Length {
+            size,
+            given,
+            needed,
+        })?;
         image.into_frame(index)
     }
 }
@@ -197,24 +238,60 @@ mod tests {
         let rgb = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
         let of = |data: &[u8], layout| pixels(PixelsRef::new(data, 2, 2, layout).into_frame(0));
         assert_eq!(of(&rgb, PixelLayout::Rgb8), rgb);
-        assert_eq!(of(&[3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10], PixelLayout::Bgr8), rgb);
-        assert_eq!(of(&[1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 10, 11, 12, 0], PixelLayout::Rgbx8), rgb);
-        assert_eq!(of(&[3, 2, 1, 0, 6, 5, 4, 0, 9, 8, 7, 0, 12, 11, 10, 0], PixelLayout::Bgrx8), rgb);
+        assert_eq!(
+            of(&[3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10], PixelLayout::Bgr8),
+            rgb
+        );
+        assert_eq!(
+            of(
+                &[1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 10, 11, 12, 0],
+                PixelLayout::Rgbx8
+            ),
+            rgb
+        );
+        assert_eq!(
+            of(
+                &[3, 2, 1, 0, 6, 5, 4, 0, 9, 8, 7, 0, 12, 11, 10, 0],
+                PixelLayout::Bgrx8
+            ),
+            rgb
+        );
         let gaps = [1, 2, 3, 4, 5, 6, 99, 99, 7, 8, 9, 10, 11, 12];
-        let padded = PixelsRef { stride: 8, ..PixelsRef::new(&gaps, 2, 2, PixelLayout::Rgb8) };
-        assert_eq!(pixels(padded.into_frame(0)), rgb, "the last row needs no padding");
+        let padded = PixelsRef {
+            stride: 8,
+            ..PixelsRef::new(&gaps, 2, 2, PixelLayout::Rgb8)
+        };
+        assert_eq!(
+            pixels(padded.into_frame(0)),
+            rgb,
+            "the last row needs no padding"
+        );
     }
 
     #[test]
     fn wrong_sizes_are_refused_in_words() {
-        let short = PixelsRef::new(&[0; 5], 2, 3, PixelLayout::Gray8).into_frame(0).unwrap_err();
-        assert_eq!(short.to_string(), "5 bytes for an image of 2×3 pixels: 6 are needed");
-        assert!(matches!(PixelsRef::new(&[], 0, 3, PixelLayout::Gray8).into_frame(0), Err(ImageError::Empty(_))));
-        let narrow = PixelsRef { stride: 1, ..PixelsRef::new(&[0; 64], 2, 3, PixelLayout::Gray8) };
+        let short = PixelsRef::new(&[0; 5], 2, 3, PixelLayout::Gray8)
+            .into_frame(0)
+            .unwrap_err();
+        assert_eq!(
+            short.to_string(),
+            "5 bytes for an image of 2×3 pixels: 6 are needed"
+        );
+        assert!(matches!(
+            PixelsRef::new(&[], 0, 3, PixelLayout::Gray8).into_frame(0),
+            Err(ImageError::Empty(_))
+        ));
+        let narrow = PixelsRef {
+            stride: 1,
+            ..PixelsRef::new(&[0; 64], 2, 3, PixelLayout::Gray8)
+        };
         assert!(narrow.into_frame(0).is_err());
         let huge = PixelsRef::new(&[0; 4], u32::MAX, u32::MAX, PixelLayout::Bgrx8);
         assert!(huge.into_frame(0).is_err());
-        assert!(matches!(DynamicImage::new_rgb32f(2, 2).into_frame(0), Err(ImageError::Float)));
+        assert!(matches!(
+            DynamicImage::new_rgb32f(2, 2).into_frame(0),
+            Err(ImageError::Float)
+        ));
     }
 
     #[test]
@@ -222,7 +299,10 @@ mod tests {
         let grey = image::GrayImage::from_raw(2, 1, vec![7, 9]).unwrap();
         assert_eq!(pixels((&grey).into_frame(3)), [7, 9]);
         let rgba = image::RgbaImage::from_raw(1, 1, vec![200, 100, 50, 128]).unwrap();
-        assert_eq!(pixels((&DynamicImage::from(rgba)).into_frame(0)), [100, 50, 25]);
+        assert_eq!(
+            pixels((&DynamicImage::from(rgba)).into_frame(0)),
+            [100, 50, 25]
+        );
         assert_eq!((&grey).into_frame(3).unwrap().index, 3);
     }
 }

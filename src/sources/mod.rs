@@ -20,7 +20,10 @@ pub use self::{
     image::{ImageOptions, ImageSource},
 };
 pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
-pub use inputs::{DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, Spooled, each_file_alone, expand};
+pub use inputs::{
+    DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, Spooled,
+    each_file_alone, expand,
+};
 pub use memory::{ImageError, IntoFrame, PixelLayout, PixelsRef};
 pub use renamed::{Alias, Aliases, Renamed, hidden};
 pub use selection::{FrameSelection, Selected, SelectionError};
@@ -139,27 +142,58 @@ impl Default for SourceOptions {
 /// # Errors
 /// [`SourceError`] if the file cannot be opened or its header cannot be read. Frames that turn out bad later give their
 /// errors from [`Source::next_frame`].
-pub fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
-    let Some(alias) = options.alias(spec) else { return open_named(spec, ordinal, options) };
+pub fn open(
+    spec: &SourceSpec,
+    ordinal: usize,
+    options: &SourceOptions,
+) -> Result<Box<dyn Source>, SourceError> {
+    let Some(alias) = options.alias(spec) else {
+        return open_named(spec, ordinal, options);
+    };
     let source = open_named(spec, ordinal, options).map_err(|error| alias.error(spec, error))?;
     Ok(Box::new(Renamed::new(source, spec, alias)))
 }
 
-fn open_named(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+fn open_named(
+    spec: &SourceSpec,
+    ordinal: usize,
+    options: &SourceOptions,
+) -> Result<Box<dyn Source>, SourceError> {
     if let [file] = &spec.files[..]
         && *file != spec.path
         && spec.kind != SourceKind::Sequence
     {
-        let read = SourceSpec { path: file.clone(), ..spec.clone() };
-        return Ok(Box::new(SpooledSource::open(&spec.path, || open_named(&read, ordinal, options))?));
+        let read = SourceSpec {
+            path: file.clone(),
+            ..spec.clone()
+        };
+        return Ok(Box::new(SpooledSource::open(&spec.path, || {
+            open_named(&read, ordinal, options)
+        })?));
     }
     let source: Box<dyn Source> = match spec.kind {
-        SourceKind::Image => Box::new(ImageSource::open(spec, ordinal, &ImageOptions::from(options))?),
-        SourceKind::Sequence => Box::new(SequenceSource::new(spec, ordinal, &ImageOptions::from(options))),
-        SourceKind::Video => Box::new(VideoSource::open(spec, ordinal, &VideoOptions::from(options))?),
+        SourceKind::Image => Box::new(ImageSource::open(
+            spec,
+            ordinal,
+            &ImageOptions::from(options),
+        )?),
+        SourceKind::Sequence => Box::new(SequenceSource::new(
+            spec,
+            ordinal,
+            &ImageOptions::from(options),
+        )),
+        SourceKind::Video => Box::new(VideoSource::open(
+            spec,
+            ordinal,
+            &VideoOptions::from(options),
+        )?),
         SourceKind::Dicom => dicom::open(spec, ordinal, options)?,
     };
-    Ok(if options.selection.is_everything() { source } else { Box::new(Selected::new(source, options.selection.clone())) })
+    Ok(if options.selection.is_everything() {
+        source
+    } else {
+        Box::new(Selected::new(source, options.selection.clone()))
+    })
 }
 
 /// An input that cannot be read. Displayed as: what the user gave, what was wrong, what would work.
@@ -179,7 +213,12 @@ pub struct SourceError {
 impl SourceError {
     /// An error of the whole file or folder.
     pub fn new(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), frame: None, problem: problem.into(), remedy: None }
+        Self {
+            path: path.into(),
+            frame: None,
+            problem: problem.into(),
+            remedy: None,
+        }
     }
 
     /// The same error, of one frame.
@@ -203,12 +242,15 @@ impl SourceError {
 /// [`SourceError`] if it cannot be opened, or is a folder of several sources; [`expand`] takes those.
 pub fn open_path(path: impl AsRef<std::path::Path>) -> Result<Box<dyn Source>, SourceError> {
     let path = path.as_ref();
-    let expanded = expand(&[path.as_os_str().to_owned()], ExpandOptions::default(), &mut std::io::empty());
+    let expanded = expand(
+        &[path.as_os_str().to_owned()],
+        ExpandOptions::default(),
+        &mut std::io::empty(),
+    );
     let count = expanded.sources.len();
     match (expanded.sources.into_iter().next(), count) {
         (Some(spec), 1) => open(&spec?, 0, &SourceOptions::default()),
-        _ => {
-            Err(SourceError::new(path, format!("holds {count} sources")).with_remedy("open them one by one, as sources::expand gives them"))
-        }
+        _ => Err(SourceError::new(path, format!("holds {count} sources"))
+            .with_remedy("open them one by one, as sources::expand gives them")),
     }
 }

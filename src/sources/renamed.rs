@@ -39,15 +39,22 @@ impl Aliases {
 impl Alias {
     /// The path that stands for `path` of the source `spec`.
     fn path_of(&self, spec: &SourceSpec, path: &Path) -> PathBuf {
-        let file = spec.files.iter().position(|file| file == path).filter(|_| path != spec.path);
-        file.and_then(|at| self.files.get(at)).unwrap_or(&self.path).clone()
+        let file = spec
+            .files
+            .iter()
+            .position(|file| file == path)
+            .filter(|_| path != spec.path);
+        file.and_then(|at| self.files.get(at))
+            .unwrap_or(&self.path)
+            .clone()
     }
 
     /// An error of the source `spec` without its paths.
     pub fn error(&self, spec: &SourceSpec, mut error: SourceError) -> SourceError {
         let path = self.path_of(spec, &error.path);
         let hide = |text: String| hidden(hidden(text, &error.path, &path), &spec.path, &self.path);
-        (error.problem, error.remedy) = (hide(error.problem.clone()), error.remedy.clone().map(hide));
+        (error.problem, error.remedy) =
+            (hide(error.problem.clone()), error.remedy.clone().map(hide));
         error.path = path;
         error
     }
@@ -55,8 +62,12 @@ impl Alias {
     /// A warning about the source `spec` without its paths.
     fn warning(&self, spec: &SourceSpec, mut warning: SourceWarning) -> SourceWarning {
         let path = self.path_of(spec, &warning.path);
-        let hide = |text: String| hidden(hidden(text, &warning.path, &path), &spec.path, &self.path);
-        (warning.problem, warning.remedy) = (hide(warning.problem.clone()), warning.remedy.clone().map(hide));
+        let hide =
+            |text: String| hidden(hidden(text, &warning.path, &path), &spec.path, &self.path);
+        (warning.problem, warning.remedy) = (
+            hide(warning.problem.clone()),
+            warning.remedy.clone().map(hide),
+        );
         warning.path = path;
         warning
     }
@@ -65,9 +76,18 @@ impl Alias {
 /// `text` with `alias` in place of `path`, and of its last part where that stands alone.
 pub fn hidden(text: String, path: &Path, alias: &Path) -> String {
     let (path_text, alias) = (path.to_string_lossy(), alias.to_string_lossy());
-    let text = if path_text.is_empty() { text } else { text.replace(&*path_text, &alias) };
-    let parts = [path.file_name(), path.file_stem()].into_iter().flatten().map(|part| part.to_string_lossy());
-    parts.filter(|part| part.chars().count() >= SHORTEST_NAME).fold(text, |text, part| text.replace(&*part, &alias))
+    let text = if path_text.is_empty() {
+        text
+    } else {
+        text.replace(&*path_text, &alias)
+    };
+    let parts = [path.file_name(), path.file_stem()]
+        .into_iter()
+        .flatten()
+        .map(|part| part.to_string_lossy());
+    parts
+        .filter(|part| part.chars().count() >= SHORTEST_NAME)
+        .fold(text, |text, part| text.replace(&*part, &alias))
 }
 
 /// A source whose frames, errors and warnings have neutral paths.
@@ -82,13 +102,34 @@ pub struct Renamed<S> {
 impl<S: Source> Renamed<S> {
     /// The source of `spec` under `alias`.
     pub fn new(inner: S, spec: &SourceSpec, alias: &Alias) -> Self {
-        let info = Arc::new(SourceInfo { path: alias.path.clone(), ..(**inner.info()).clone() });
-        let files = spec.files.iter().cloned().enumerate().map(|(at, file)| (file, at)).collect();
-        Self { inner, spec: spec.clone(), alias: alias.clone(), files, info }
+        let info = Arc::new(SourceInfo {
+            path: alias.path.clone(),
+            ..(**inner.info()).clone()
+        });
+        let files = spec
+            .files
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(at, file)| (file, at))
+            .collect();
+        Self {
+            inner,
+            spec: spec.clone(),
+            alias: alias.clone(),
+            files,
+            info,
+        }
     }
 
     fn frame(&self, mut frame: Frame) -> Frame {
-        let alias = |file: &PathBuf| self.files.get(file).and_then(|at| self.alias.files.get(*at)).unwrap_or(&self.alias.path).clone();
+        let alias = |file: &PathBuf| {
+            self.files
+                .get(file)
+                .and_then(|at| self.alias.files.get(*at))
+                .unwrap_or(&self.alias.path)
+                .clone()
+        };
         frame.file = frame.file.as_ref().map(alias);
         frame.source = self.info.clone();
         frame
@@ -101,12 +142,17 @@ impl<S: Source> Source for Renamed<S> {
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
-        let next = self.inner.next_frame().map_err(|error| self.alias.error(&self.spec, error))?;
+        let next = self
+            .inner
+            .next_frame()
+            .map_err(|error| self.alias.error(&self.spec, error))?;
         Ok(next.map(|frame| self.frame(frame)))
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
-        self.inner.skip_frame().map_err(|error| self.alias.error(&self.spec, error))
+        self.inner
+            .skip_frame()
+            .map_err(|error| self.alias.error(&self.spec, error))
     }
 
     fn decoding(&self) -> Option<&Decoding> {
@@ -114,7 +160,11 @@ impl<S: Source> Source for Renamed<S> {
     }
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
-        self.inner.take_warnings().into_iter().map(|warning| self.alias.warning(&self.spec, warning)).collect()
+        self.inner
+            .take_warnings()
+            .into_iter()
+            .map(|warning| self.alias.warning(&self.spec, warning))
+            .collect()
     }
 }
 
@@ -128,22 +178,49 @@ mod tests {
         let spec = SourceSpec {
             path: "study/Meier_1960".into(),
             kind: SourceKind::Sequence,
-            files: vec!["study/Meier_1960/Hans1.png".into(), "study/Meier_1960/Hans2.png".into()],
+            files: vec![
+                "study/Meier_1960/Hans1.png".into(),
+                "study/Meier_1960/Hans2.png".into(),
+            ],
             name: "source-000003".into(),
         };
-        let files = vec!["source-000003/000000.png".into(), "source-000003/000001.png".into()];
-        let alias = Alias { path: "source-000003".into(), files };
-        let error = SourceError::new("study/Meier_1960/Hans2.png", "Hans2.png in study/Meier_1960 is cut").with_remedy("see Hans2");
+        let files = vec![
+            "source-000003/000000.png".into(),
+            "source-000003/000001.png".into(),
+        ];
+        let alias = Alias {
+            path: "source-000003".into(),
+            files,
+        };
+        let error = SourceError::new(
+            "study/Meier_1960/Hans2.png",
+            "Hans2.png in study/Meier_1960 is cut",
+        )
+        .with_remedy("see Hans2");
         let error = alias.error(&spec, error).to_string();
-        assert_eq!(error, "source-000003/000001.png: source-000003/000001.png in source-000003 is cut; see source-000003/000001.png");
-        let whole = alias.error(&spec, SourceError::new("study/Meier_1960", "cannot be read")).to_string();
+        assert_eq!(
+            error,
+            "source-000003/000001.png: source-000003/000001.png in source-000003 is cut; see source-000003/000001.png"
+        );
+        let whole = alias
+            .error(
+                &spec,
+                SourceError::new("study/Meier_1960", "cannot be read"),
+            )
+            .to_string();
         assert_eq!(whole, "source-000003: cannot be read");
         let warning = SourceWarning::new("study/Meier_1960/Hans1.png", "is odd");
-        assert_eq!(alias.warning(&spec, warning).to_string(), "source-000003/000000.png: is odd");
+        assert_eq!(
+            alias.warning(&spec, warning).to_string(),
+            "source-000003/000000.png: is odd"
+        );
     }
 
     #[test]
     fn short_names_are_no_words_to_replace() {
-        assert_eq!(hidden("a frame".to_owned(), Path::new("x/a"), Path::new("s")), "a frame");
+        assert_eq!(
+            hidden("a frame".to_owned(), Path::new("x/a"), Path::new("s")),
+            "a frame"
+        );
     }
 }

@@ -25,7 +25,10 @@ pub struct SelectionError {
 
 impl Default for FrameSelection {
     fn default() -> Self {
-        Self { range: None, stride: NonZeroU64::MIN }
+        Self {
+            range: None,
+            stride: NonZeroU64::MIN,
+        }
     }
 }
 
@@ -34,8 +37,14 @@ impl FromStr for FrameSelection {
 
     /// `A..B`, `A..` or `..B`, end exclusive; the stride is 1.
     fn from_str(given: &str) -> Result<Self, SelectionError> {
-        let error = |problem| SelectionError { given: given.to_owned(), problem };
-        let (start, end) = given.trim().split_once("..").ok_or_else(|| error("not a range"))?;
+        let error = |problem| SelectionError {
+            given: given.to_owned(),
+            problem,
+        };
+        let (start, end) = given
+            .trim()
+            .split_once("..")
+            .ok_or_else(|| error("not a range"))?;
         let number = |text: &str, default| match text.trim() {
             "" => Ok(default),
             text => text.parse().map_err(|_| error("not a frame number")),
@@ -44,7 +53,10 @@ impl FromStr for FrameSelection {
         if range.is_empty() {
             return Err(error("holds no frame"));
         }
-        Ok(Self { range: Some(range), stride: NonZeroU64::MIN })
+        Ok(Self {
+            range: Some(range),
+            stride: NonZeroU64::MIN,
+        })
     }
 }
 
@@ -75,7 +87,11 @@ impl FrameSelection {
     /// How many of `total` frames are wanted.
     pub fn count_of(&self, total: u64) -> u64 {
         let range = self.range.clone().unwrap_or(0..u64::MAX);
-        range.end.min(total).saturating_sub(range.start).div_ceil(self.stride.get())
+        range
+            .end
+            .min(total)
+            .saturating_sub(range.start)
+            .div_ceil(self.stride.get())
     }
 }
 
@@ -94,7 +110,13 @@ impl<S: Source> Selected<S> {
     /// The frames of `inner` that `selection` names. `inner` stands before its frame 0. Where it ends before the first of them
     /// that is an error.
     pub fn new(inner: S, selection: FrameSelection) -> Self {
-        Self { inner, selection, next: 0, held: None, came: false }
+        Self {
+            inner,
+            selection,
+            next: 0,
+            held: None,
+            came: false,
+        }
     }
 
     /// The end of the source: an error, once, if the selection begins behind it.
@@ -109,9 +131,12 @@ impl<S: Source> Selected<S> {
         }
         let problem = match self.next {
             1 => format!("has one frame, number 0, and those from {start} on are selected"),
-            count => format!("has {count} frames, and those from {start} on are selected (they count from 0)"),
+            count => format!(
+                "has {count} frames, and those from {start} on are selected (they count from 0)"
+            ),
         };
-        Err(SourceError::new(&self.inner.info().path, problem).with_remedy(format!("select frames below {}", self.next)))
+        Err(SourceError::new(&self.inner.info().path, problem)
+            .with_remedy(format!("select frames below {}", self.next)))
     }
 
     /// Passes over one frame; false at the end.

@@ -27,7 +27,13 @@ impl SequenceSource {
             frame_rate: None,
             attributes: Default::default(),
         };
-        Self { info: Arc::new(info), files: spec.files.clone(), next: 0, options: *options, warnings: Vec::new() }
+        Self {
+            info: Arc::new(info),
+            files: spec.files.clone(),
+            next: 0,
+            options: *options,
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -37,12 +43,20 @@ impl Source for SequenceSource {
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
-        let Some(file) = self.files.get(self.next) else { return Ok(None) };
+        let Some(file) = self.files.get(self.next) else {
+            return Ok(None);
+        };
         let index = self.next as u64;
         self.next += 1;
         let picture = decode_file(file, &self.options).map_err(|error| error.at(index))?;
-        self.warnings.extend(picture.warning(file).map(|warning| warning.at(index)));
-        Ok(Some(picture.into_frame(&self.info, index, None, Some(file.clone()))))
+        self.warnings
+            .extend(picture.warning(file).map(|warning| warning.at(index)));
+        Ok(Some(picture.into_frame(
+            &self.info,
+            index,
+            None,
+            Some(file.clone()),
+        )))
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {

@@ -16,15 +16,31 @@ pub(super) struct SpooledSource {
 
 impl SpooledSource {
     /// The source that `open` gives, under the path `name`.
-    pub(super) fn open(name: &Path, open: impl FnOnce() -> Result<Box<dyn Source>, SourceError>) -> Result<Self, SourceError> {
-        let inner = open().map_err(|error| SourceError { path: name.to_owned(), ..error })?;
-        let info = Arc::new(SourceInfo { path: name.to_owned(), ..(**inner.info()).clone() });
+    pub(super) fn open(
+        name: &Path,
+        open: impl FnOnce() -> Result<Box<dyn Source>, SourceError>,
+    ) -> Result<Self, SourceError> {
+        let inner = open().map_err(|error| SourceError {
+            path: name.to_owned(),
+            ..error
+        })?;
+        let info = Arc::new(SourceInfo {
+            path: name.to_owned(),
+            ..(**inner.info()).clone()
+        });
         let read = inner.info().path.clone();
         Ok(Self { inner, info, read })
     }
 
     fn named(&self, error: SourceError) -> SourceError {
-        if error.path == self.read { SourceError { path: self.info.path.clone(), ..error } } else { error }
+        if error.path == self.read {
+            SourceError {
+                path: self.info.path.clone(),
+                ..error
+            }
+        } else {
+            error
+        }
     }
 }
 
@@ -35,7 +51,11 @@ impl Source for SpooledSource {
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
         let frame = self.inner.next_frame().map_err(|error| self.named(error))?;
-        Ok(frame.map(|frame| Frame { source: self.info.clone(), file: frame.file.filter(|file| *file != self.read), ..frame }))
+        Ok(frame.map(|frame| Frame {
+            source: self.info.clone(),
+            file: frame.file.filter(|file| *file != self.read),
+            ..frame
+        }))
     }
 
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
@@ -48,6 +68,13 @@ impl Source for SpooledSource {
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         let path = &self.info.path;
-        self.inner.take_warnings().into_iter().map(|warning| SourceWarning { path: path.clone(), ..warning }).collect()
+        self.inner
+            .take_warnings()
+            .into_iter()
+            .map(|warning| SourceWarning {
+                path: path.clone(),
+                ..warning
+            })
+            .collect()
     }
 }

@@ -8,7 +8,19 @@ use crate::{dicom::DicomFile, frame::SourceKind};
 pub fn stated_frames(spec: &SourceSpec, max_pixels: u64) -> Option<u64> {
     match spec.kind {
         SourceKind::Sequence => Some(spec.files.len() as u64),
-        SourceKind::Image => ImageSource::open(spec, 0, &ImageOptions { max_pixels, ..ImageOptions::default() }).ok()?.info().frame_count,
+        SourceKind::Image => {
+            ImageSource::open(
+                spec,
+                0,
+                &ImageOptions {
+                    max_pixels,
+                    ..ImageOptions::default()
+                },
+            )
+            .ok()?
+            .info()
+            .frame_count
+        }
         SourceKind::Video => video::stated_frames(&spec.path),
         SourceKind::Dicom => match &spec.files[..] {
             [file] => DicomFile::open(file).ok()?.stated_frames(),

@@ -20,7 +20,12 @@ pub struct SourceWarning {
 impl SourceWarning {
     /// A warning about the whole file or folder.
     pub fn new(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), frame: None, problem: problem.into(), remedy: None }
+        Self {
+            path: path.into(),
+            frame: None,
+            problem: problem.into(),
+            remedy: None,
+        }
     }
 
     /// The same warning, about one frame.

@@ -41,17 +41,45 @@ pub struct CatalogueFile {
 
 /// All models that have a name. Looks into the cache only, never asks the hub, and does not check the files.
 pub fn catalogue(hub: &Hub) -> Vec<CatalogueEntry> {
-    KNOWN_MODELS.iter().filter_map(|model| entry(hub, model)).collect()
+    KNOWN_MODELS
+        .iter()
+        .filter_map(|model| entry(hub, model))
+        .collect()
 }
 
 fn entry(hub: &Hub, model: &KnownModel) -> Option<CatalogueEntry> {
     let repo = HubRepo::new(model.repo, model.revision)?;
     let file = |name: &'static str| {
         let path = hub.cached(&repo, name);
-        let bytes = path.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len());
-        CatalogueFile { name, url: repo.url(&hub.config().endpoint, name), path, bytes }
+        let bytes = path
+            .as_ref()
+            .and_then(|path| std::fs::metadata(path).ok())
+            .map(|metadata| metadata.len());
+        CatalogueFile {
+            name,
+            url: repo.url(&hub.config().endpoint, name),
+            path,
+            bytes,
+        }
     };
     let files: Vec<CatalogueFile> = model.files().map(file).collect();
-    let KnownModel { name, alias, role, description, repo, revision, .. } = *model;
-    Some(CatalogueEntry { name, alias, role, description, repo, revision, cached: files.iter().all(|f| f.path.is_some()), files })
+    let KnownModel {
+        name,
+        alias,
+        role,
+        description,
+        repo,
+        revision,
+        ..
+    } = *model;
+    Some(CatalogueEntry {
+        name,
+        alias,
+        role,
+        description,
+        repo,
+        revision,
+        cached: files.iter().all(|f| f.path.is_some()),
+        files,
+    })
 }

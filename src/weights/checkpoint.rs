@@ -101,31 +101,63 @@ impl Checkpoint {
     /// tensors that can be read. All sizes and offsets are checked here, against the size of the file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
-        let fail = |source| WeightsError::Io { path: path.to_owned(), source };
+        let fail = |source| WeightsError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let mut file = File::open(path).map_err(fail)?;
         let metadata = file.metadata().map_err(fail)?;
         if metadata.is_dir() {
             let reason = "is a directory where a checkpoint file is needed".to_owned();
-            return Err(WeightsError::Directory { path: path.to_owned(), reason });
+            return Err(WeightsError::Directory {
+                path: path.to_owned(),
+                reason,
+            });
         }
         let len = metadata.len();
         let mut head = Vec::new();
-        io::Read::by_ref(&mut file).take(64).read_to_end(&mut head).and_then(|_| file.rewind()).map_err(fail)?;
-        let malformed = |flaw| WeightsError::Malformed { path: path.to_owned(), flaw };
+        io::Read::by_ref(&mut file)
+            .take(64)
+            .read_to_end(&mut head)
+            .and_then(|_| file.rewind())
+            .map_err(fail)?;
+        let malformed = |flaw| WeightsError::Malformed {
+            path: path.to_owned(),
+            flaw,
+        };
         let format = recognise(&head, path).map_err(malformed)?;
         let mut metadata = BTreeMap::new();
         let contents = match format {
             CheckpointFormat::Safetensors => {
                 let header = super::safetensors::read_header(&mut file, len).map_err(malformed)?;
                 metadata = header.metadata;
-                Contents { tensors: header.tensors, sub_dictionary: None, prefix: None, extras: BTreeMap::new() }
+                Contents {
+                    tensors: header.tensors,
+                    sub_dictionary: None,
+                    prefix: None,
+                    extras: BTreeMap::new(),
+                }
             }
             CheckpointFormat::TorchZip => torch::read_zip(path, &file, len)?,
             CheckpointFormat::TorchLegacy => torch::read_legacy(path, &file, len)?,
         };
-        let Contents { tensors, sub_dictionary, prefix, extras } = contents;
+        let Contents {
+            tensors,
+            sub_dictionary,
+            prefix,
+            extras,
+        } = contents;
         let file = Mutex::new(Bytes::File(file));
-        Ok(Self { path: path.to_owned(), file, format, tensors, metadata, sub_dictionary, prefix, extras })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            format,
+            tensors,
+            metadata,
+            sub_dictionary,
+            prefix,
+            extras,
+        })
     }
 
     /// Opens a file of a model, on disk or in the program.
@@ -133,10 +165,15 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn of(file: &ModelFile) -> Result<Self, WeightsError> {
-        let Some(content) = file.content else { return Self::open(&file.path) };
+        let Some(content) = file.content else {
+            return Self::open(&file.path);
+        };
         let mut cursor = Cursor::new(content);
         let header = super::safetensors::read_header(&mut cursor, file.bytes);
-        let header = header.map_err(|flaw| WeightsError::Malformed { path: file.path.clone(), flaw })?;
+        let header = header.map_err(|flaw| WeightsError::Malformed {
+            path: file.path.clone(),
+            flaw,
+        })?;
         Ok(Self {
             path: file.path.clone(),
             file: Mutex::new(Bytes::Embedded(cursor)),
@@ -212,7 +249,10 @@ impl Checkpoint {
     /// [`WeightsError::NoTensor`], [`WeightsError::Io`], or [`WeightsError::Tensor`] for a type that cannot be converted.
     pub fn tensor(&self, name: &str) -> Result<Tensor, WeightsError> {
         let stored = self.tensors.get(name);
-        let stored = stored.ok_or_else(|| WeightsError::NoTensor { path: self.path.clone(), name: name.to_owned() })?;
+        let stored = stored.ok_or_else(|| WeightsError::NoTensor {
+            path: self.path.clone(),
+            name: name.to_owned(),
+        })?;
         self.load(name, stored)
     }
 
@@ -221,13 +261,23 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::tensor`].
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>, WeightsError> {
-        self.tensors.iter().map(|(name, stored)| Ok((name.clone(), self.load(name, stored)?))).collect()
+        self.tensors
+            .iter()
+            .map(|(name, stored)| Ok((name.clone(), self.load(name, stored)?)))
+            .collect()
     }
 
     fn load(&self, name: &str, stored: &StoredTensor) -> Result<Tensor, WeightsError> {
-        let fail = |reason| WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), reason };
+        let fail = |reason| WeightsError::Tensor {
+            path: self.path.clone(),
+            name: name.to_owned(),
+            reason,
+        };
         let read = stored.read(&mut *self.file());
-        let bytes = read.map_err(|source| WeightsError::Io { path: self.path.clone(), source })?;
+        let bytes = read.map_err(|source| WeightsError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
         stored::to_tensor(stored.element, &stored.shape, &bytes).map_err(fail)
     }
 
@@ -238,25 +288,43 @@ impl Checkpoint {
 
 /// The format that the first bytes of a file say.
 fn recognise(head: &[u8], path: &Path) -> Result<CheckpointFormat, Flaw> {
-    const CHECKPOINTS: &str = "checkpoints are read as safetensors or as files of torch.save (.pth, .pt)";
+    const CHECKPOINTS: &str =
+        "checkpoints are read as safetensors or as files of torch.save (.pth, .pt)";
     let text = head.trim_ascii_start().to_ascii_lowercase();
     match head {
         [] => Err(Flaw::new("it is empty")),
         [b'P', b'K', 3, 4, ..] => Ok(CheckpointFormat::TorchZip),
         [0x80, 0..=5, ..] => Ok(CheckpointFormat::TorchLegacy),
         [_, _, _, _, _, _, _, _, b'{', ..] => Ok(CheckpointFormat::Safetensors),
-        _ if text.starts_with(b"version https://git-lfs") => {
-            Err(Flaw::with_advice("it is a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`"))
-        }
+        _ if text.starts_with(b"version https://git-lfs") => Err(Flaw::with_advice(
+            "it is a Git LFS pointer, not the file itself",
+            "fetch the file with `git lfs pull`",
+        )),
         _ if text.starts_with(b"<!doctype") || text.starts_with(b"<html") => {
-            Err(Flaw::with_advice("it is a web page, not a checkpoint", "download the file itself, by its resolve/ address on the hub"))
+            Err(Flaw::with_advice(
+                "it is a web page, not a checkpoint",
+                "download the file itself, by its resolve/ address on the hub",
+            ))
         }
-        [0x89, b'H', b'D', b'F', ..] => Err(Flaw::with_advice("it is an HDF5 file (Keras)", CHECKPOINTS)),
+        [0x89, b'H', b'D', b'F', ..] => {
+            Err(Flaw::with_advice("it is an HDF5 file (Keras)", CHECKPOINTS))
+        }
         [b'G', b'G', b'U', b'F', ..] => Err(Flaw::with_advice("it is a GGUF file", CHECKPOINTS)),
-        _ if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) => Err(Flaw::with_advice("it is an ONNX file", CHECKPOINTS)),
-        _ if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) => {
+        _ if path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("onnx")) =>
+        {
+            Err(Flaw::with_advice("it is an ONNX file", CHECKPOINTS))
+        }
+        _ if path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) =>
+        {
             Err(Flaw::new("it does not begin with a safetensors header"))
         }
-        _ => Err(Flaw::with_advice("its first bytes are those of no checkpoint", CHECKPOINTS)),
+        _ => Err(Flaw::with_advice(
+            "its first bytes are those of no checkpoint",
+            CHECKPOINTS,
+        )),
     }
 }

@@ -171,7 +171,13 @@ mod tests {
 
     #[test]
     fn the_serialised_name_is_the_safetensors_name() {
-        for element in [ElementType::Bool, ElementType::Bf16, ElementType::F8E4M3, ElementType::F8E5M2, ElementType::C128] {
+        for element in [
+            ElementType::Bool,
+            ElementType::Bf16,
+            ElementType::F8E4M3,
+            ElementType::F8E5M2,
+            ElementType::C128,
+        ] {
             assert_eq!(serde_json::to_value(element).unwrap(), element.name());
         }
     }

@@ -115,7 +115,12 @@ impl From<super::HubError> for WeightsError {
 }
 
 fn shorten(names: &[String]) -> String {
-    let shown = names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(12)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len() {
         0 => "nothing in it".to_owned(),
         n if n > 12 => format!("{shown}, … ({} more)", n - 12),
@@ -133,12 +138,18 @@ pub struct Flaw {
 impl Flaw {
     /// A flaw whose remedy is a fresh copy of the file.
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), advice: "the file is damaged or incomplete: fetch or save it again" }
+        Self {
+            reason: reason.into(),
+            advice: "the file is damaged or incomplete: fetch or save it again",
+        }
     }
 
     /// A flaw with a remedy of its own.
     pub(super) fn with_advice(reason: impl Into<String>, advice: &'static str) -> Self {
-        Self { reason: reason.into(), advice }
+        Self {
+            reason: reason.into(),
+            advice,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a checkpoint is, without loading it: `ultramotion models inspect`.
 
-use super::{Checkpoint, CheckpointFormat, ElementType, Extra, ModelFile, TensorInfo, WeightsError};
+use super::{
+    Checkpoint, CheckpointFormat, ElementType, Extra, ModelFile, TensorInfo, WeightsError,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,7 +49,12 @@ pub fn inspect(file: &ModelFile) -> Result<Inspection, WeightsError> {
     for info in &tensors {
         *elements.entry(info.element).or_default() += 1;
     }
-    let count = |info: &TensorInfo| info.shape.iter().map(|d| *d as u64).fold(1u64, u64::saturating_mul);
+    let count = |info: &TensorInfo| {
+        info.shape
+            .iter()
+            .map(|d| *d as u64)
+            .fold(1u64, u64::saturating_mul)
+    };
     Ok(Inspection {
         path: file.path.clone(),
         format: checkpoint.format(),

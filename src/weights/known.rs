@@ -136,20 +136,34 @@ pub const KNOWN_MODELS: &[KnownModel] = &[
 impl KnownModel {
     /// The model that has this name or alias.
     pub fn find(name: &str) -> Option<&'static Self> {
-        KNOWN_MODELS.iter().find(|model| model.name == name || model.alias == Some(name))
+        KNOWN_MODELS
+            .iter()
+            .find(|model| model.name == name || model.alias == Some(name))
     }
 
     /// Its files: the small ones first, so that a cache with the weights is complete.
     pub fn files(&self) -> impl Iterator<Item = &'static str> {
-        self.others.iter().copied().chain(std::iter::once(self.weights))
+        self.others
+            .iter()
+            .copied()
+            .chain(std::iter::once(self.weights))
     }
 }
 
 /// Names that may be given for `role`, or for either.
 pub(super) fn names(role: Option<Role>) -> Vec<&'static str> {
-    let embedded = EMBEDDED_MODELS.iter().filter(|model| role.is_none_or(|role| role == model.role)).map(|model| model.name);
-    let matching = KNOWN_MODELS.iter().filter(|model| role.is_none_or(|role| role == model.role));
-    embedded.chain(matching.flat_map(|model| model.alias.into_iter().chain(std::iter::once(model.name)))).collect()
+    let embedded = EMBEDDED_MODELS
+        .iter()
+        .filter(|model| role.is_none_or(|role| role == model.role))
+        .map(|model| model.name);
+    let matching = KNOWN_MODELS
+        .iter()
+        .filter(|model| role.is_none_or(|role| role == model.role));
+    embedded
+        .chain(
+            matching.flat_map(|model| model.alias.into_iter().chain(std::iter::once(model.name))),
+        )
+        .collect()
 }
 
 /// The names for `role` that are closest to `text`, if they are so close that one of them may be meant.
@@ -160,8 +174,19 @@ pub(super) fn close_to(text: &str, role: Option<Role>) -> Vec<&'static str> {
     let allowed = (text.chars().count() / 4).clamp(1, MOST);
     let distance = |name: &&str| strsim::damerau_levenshtein(&text, name);
     let names = names(role);
-    let Some(least) = names.iter().map(distance).min().filter(|least| *least <= allowed) else { return Vec::new() };
-    names.iter().filter(|name| distance(name) == least).copied().collect()
+    let Some(least) = names
+        .iter()
+        .map(distance)
+        .min()
+        .filter(|least| *least <= allowed)
+    else {
+        return Vec::new();
+    };
+    names
+        .iter()
+        .filter(|name| distance(name) == least)
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
@@ -173,7 +198,10 @@ mod tests {
     #[test]
     fn slips_are_answered_with_the_closest_names() {
         let of = |text, role| close_to(text, role).join(", ");
-        assert_eq!(of("dfine-z", Some(Role::Detector)), "dfine-n, dfine-s, dfine-m, dfine-l, dfine-x");
+        assert_eq!(
+            of("dfine-z", Some(Role::Detector)),
+            "dfine-n, dfine-s, dfine-m, dfine-l, dfine-x"
+        );
         assert_eq!(of("dfine-xx", None), "dfine-x");
         assert_eq!(of("DFINE_X", None), "dfine-x");
         assert_eq!(of("dfien-s-coco", None), "dfine-s-coco");
@@ -188,15 +216,35 @@ mod tests {
     fn the_table_is_well_formed() {
         let mut seen = BTreeSet::new();
         for model in KNOWN_MODELS {
-            assert!(seen.insert(model.name) && model.alias.is_none_or(|alias| seen.insert(alias)), "{} twice", model.name);
+            assert!(
+                seen.insert(model.name) && model.alias.is_none_or(|alias| seen.insert(alias)),
+                "{} twice",
+                model.name
+            );
             let repo = HubRepo::new(model.repo, model.revision).unwrap();
-            assert!(repo.is_pinned() || model.revision == "main", "{}", model.name);
-            assert!(model.weights_sha256.is_none_or(|s| s.len() == 64), "{}", model.name);
+            assert!(
+                repo.is_pinned() || model.revision == "main",
+                "{}",
+                model.name
+            );
+            assert!(
+                model.weights_sha256.is_none_or(|s| s.len() == 64),
+                "{}",
+                model.name
+            );
             assert_eq!(model.files().last(), Some(model.weights));
         }
         for size in ["n", "s", "m", "l", "x"] {
-            assert_eq!(KnownModel::find(&format!("dfine-{size}")), KnownModel::find(&format!("dfine-{size}-coco")));
+            assert_eq!(
+                KnownModel::find(&format!("dfine-{size}")),
+                KnownModel::find(&format!("dfine-{size}-coco"))
+            );
         }
-        assert!(KnownModel::find("dfine-n").unwrap().revision.starts_with("066438d"));
+        assert!(
+            KnownModel::find("dfine-n")
+                .unwrap()
+                .revision
+                .starts_with("066438d")
+        );
     }
 }

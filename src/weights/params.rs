@@ -28,14 +28,27 @@ impl Checkpoint {
             let tensor = self.tensor(original)?;
             let path = || self.path().to_owned();
             let renamed = rename(original.to_owned(), tensor);
-            let fail = |e: E| WeightsError::Tensor { path: path(), name: original.to_owned(), reason: e.to_string() };
+            let fail = |e: E| WeightsError::Tensor {
+                path: path(),
+                name: original.to_owned(),
+                reason: e.to_string(),
+            };
             for (name, tensor) in renamed.map_err(fail)? {
                 if let Some(first) = origins.insert(name.clone(), original) {
-                    return Err(WeightsError::Duplicate { path: path(), first: first.to_owned(), second: original.to_owned(), name });
+                    return Err(WeightsError::Duplicate {
+                        path: path(),
+                        first: first.to_owned(),
+                        second: original.to_owned(),
+                        name,
+                    });
                 }
                 tensors.insert(name, tensor);
             }
         }
-        Ok(Params::new(self.path().display().to_string(), tensors, engine))
+        Ok(Params::new(
+            self.path().display().to_string(),
+            tensors,
+            engine,
+        ))
     }
 }

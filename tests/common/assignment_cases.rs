@@ -51,7 +51,13 @@ pub(crate) fn case(number: u64) -> Case {
         17 => Rules::gate_price(0.25),
         _ => Rules::default(),
     };
-    Case { number, rows: rows as usize, cols: cols as usize, costs, rules }
+    Case {
+        number,
+        rows: rows as usize,
+        cols: cols as usize,
+        costs,
+        rules,
+    }
 }
 
 fn cost(kind: u64, state: u64, (rows, cols): (u64, u64), (i, j): (u64, u64)) -> f64 {
@@ -64,7 +70,12 @@ fn cost(kind: u64, state: u64, (rows, cols): (u64, u64), (i, j): (u64, u64)) -> 
         3 if other % 10 < 3 => f64::INFINITY,
         4 if other % 10 < 7 => f64::INFINITY,
         4 => unit - 0.5,
-        5 if mix(state ^ 4) % rows == i || mix(state ^ 5) % cols == j || other.is_multiple_of(4) => f64::INFINITY,
+        5 if mix(state ^ 4) % rows == i
+            || mix(state ^ 5) % cols == j
+            || other.is_multiple_of(4) =>
+        {
+            f64::INFINITY
+        }
         5 => (other % 5) as f64,
         6 => (unit - 0.25) * 2f64.powi(100),
         7 => (unit - 0.25) * 2f64.powi(-100),
@@ -90,13 +101,29 @@ pub(crate) fn expected() -> Vec<Expected> {
 
 /// Asserts that the assignment is one, keeps the rules, and is as good as scipy's.
 pub(crate) fn check(case: &Case, row_to_col: &[Option<usize>], expected: &Expected) {
-    let Case { number, rows, cols, costs, rules } = case;
+    let Case {
+        number,
+        rows,
+        cols,
+        costs,
+        rules,
+    } = case;
     assert_eq!(row_to_col.len(), *rows, "case {number}");
     let (mut used, mut total, mut pairs, mut magnitude) = (vec![false; *cols], 0f64, 0usize, 0f64);
-    for (row, col) in row_to_col.iter().enumerate().filter_map(|(row, col)| col.map(|col| (row, col))) {
-        assert!(!std::mem::replace(&mut used[col], true), "case {number}: column {col} twice");
+    for (row, col) in row_to_col
+        .iter()
+        .enumerate()
+        .filter_map(|(row, col)| col.map(|col| (row, col)))
+    {
+        assert!(
+            !std::mem::replace(&mut used[col], true),
+            "case {number}: column {col} twice"
+        );
         let cost = f64::from(costs[row * cols + col]);
-        assert!(cost <= rules.gate && cost < f64::INFINITY, "case {number}: forbidden pair {row}, {col}");
+        assert!(
+            cost <= rules.gate && cost < f64::INFINITY,
+            "case {number}: forbidden pair {row}, {col}"
+        );
         (total, pairs, magnitude) = (total + cost, pairs + 1, magnitude + cost.abs());
     }
     let priced = *rules == Rules::gate_price(rules.gate) && rules.gate < f64::INFINITY;
@@ -104,8 +131,16 @@ pub(crate) fn check(case: &Case, row_to_col: &[Option<usize>], expected: &Expect
         total += rules.gate * (*rows.min(cols) - pairs) as f64;
     } else {
         assert_eq!(pairs, expected.pairs, "case {number}: pairs");
-        assert_eq!(pairs < *rows.min(cols), expected.infeasible, "case {number}");
+        assert_eq!(
+            pairs < *rows.min(cols),
+            expected.infeasible,
+            "case {number}"
+        );
     }
     let off = (total - expected.objective).abs();
-    assert!(off <= 1e-12 * magnitude.max(expected.objective.abs()), "case {number}: {total} instead of {}", expected.objective);
+    assert!(
+        off <= 1e-12 * magnitude.max(expected.objective.abs()),
+        "case {number}: {total} instead of {}",
+        expected.objective
+    );
 }

@@ -15,8 +15,21 @@ pub(crate) type Tensors = BTreeMap<String, Tensor>;
 /// Writes a random D-FINE-N for 320×320 RGB as transformers would into `folder`, and gives its tensors.
 pub(crate) fn hub_model(folder: &Path, classes: &[&str]) -> Tensors {
     let classes = classes.iter().map(|&c| c.to_owned()).collect();
-    init_detector(&NewDetector { size: DFineSize::N, classes, channels: 3, input: Size::new(320, 320) }, 5, folder).unwrap();
-    candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap().into_iter().collect()
+    init_detector(
+        &NewDetector {
+            size: DFineSize::N,
+            classes,
+            channels: 3,
+            input: Size::new(320, 320),
+        },
+        5,
+        folder,
+    )
+    .unwrap();
+    candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu)
+        .unwrap()
+        .into_iter()
+        .collect()
 }
 
 /// What the authors call tensors, by what the hub calls them; the first that fits counts.
@@ -68,24 +81,42 @@ pub(crate) fn authors_names(tensors: &Tensors) -> Tensors {
 }
 
 fn authors_name(name: &str) -> String {
-    let (from, to) = NAMES.iter().find(|(from, _)| name.starts_with(from)).unwrap();
+    let (from, to) = NAMES
+        .iter()
+        .find(|(from, _)| name.starts_with(from))
+        .unwrap();
     let mut name = name.replacen(from, to, 1);
     for (from, to) in PARTS {
         name = name.replace(from, to);
     }
-    let last_norm = if name.starts_with("decoder.") { ".norm3." } else { ".norm2." };
+    let last_norm = if name.starts_with("decoder.") {
+        ".norm3."
+    } else {
+        ".norm2."
+    };
     name = name.replace(".final_layer_norm.", last_norm);
     let parts: Vec<&str> = name.split('.').collect();
     if let ["encoder", "input_proj", level, kind, rest] = parts[..] {
-        return format!("encoder.input_proj.{level}.{}.{rest}", if kind == "0" { "conv" } else { "norm" });
+        return format!(
+            "encoder.input_proj.{level}.{}.{rest}",
+            if kind == "0" { "conv" } else { "norm" }
+        );
     }
     if name.starts_with("encoder.downsample_convs.") {
-        name = name.replace(".conv1.", ".0.cv1.").replace(".conv2.", ".0.cv2.");
+        name = name
+            .replace(".conv1.", ".0.cv1.")
+            .replace(".conv2.", ".0.cv2.");
     }
     if name.contains("_blocks.") {
         // Only the part after the block's number: bottlenecks have a conv1 of their own.
-        let (from, to) =
-            BLOCKS.iter().find(|(from, _)| name.splitn(4, '.').nth(3).is_some_and(|rest| format!(".{rest}").starts_with(from))).unwrap();
+        let (from, to) = BLOCKS
+            .iter()
+            .find(|(from, _)| {
+                name.splitn(4, '.')
+                    .nth(3)
+                    .is_some_and(|rest| format!(".{rest}").starts_with(from))
+            })
+            .unwrap();
         name = name.replacen(from, to, 1);
     }
     name
@@ -98,9 +129,20 @@ pub(crate) fn anchors(input: (usize, usize)) -> Tensor {
         let (h, w) = (input.0 / stride, input.1 / stride);
         let extent = 0.05 * f64::from(1u32 << level);
         for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
-            let anchor = [(x as f64 + 0.5) / w as f64, (y as f64 + 0.5) / h as f64, extent, extent];
+            let anchor = [
+                (x as f64 + 0.5) / w as f64,
+                (y as f64 + 0.5) / h as f64,
+                extent,
+                extent,
+            ];
             let inside = anchor.iter().all(|&v| v > 0.01 && v < 0.99);
-            values.extend(anchor.map(|v| if inside { (v / (1.0 - v)).ln() as f32 } else { f32::INFINITY }));
+            values.extend(anchor.map(|v| {
+                if inside {
+                    (v / (1.0 - v)).ln() as f32
+                } else {
+                    f32::INFINITY
+                }
+            }));
         }
     }
     let count = values.len() / 4;
@@ -110,8 +152,17 @@ pub(crate) fn anchors(input: (usize, usize)) -> Tensor {
 /// A state_dict of these tensors with `prefix` before each name.
 pub(crate) fn state_dict(tensors: &Tensors, prefix: &str) -> Value {
     let entry = |(name, tensor): (&String, &Tensor)| {
-        let values = tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        (format!("{prefix}{name}").as_str().into(), Value::Tensor(tensor.dims().to_vec(), values))
+        let values = tensor
+            .to_dtype(DType::F32)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        (
+            format!("{prefix}{name}").as_str().into(),
+            Value::Tensor(tensor.dims().to_vec(), values),
+        )
     };
     Value::Dict(tensors.iter().map(entry).collect())
 }

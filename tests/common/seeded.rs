@@ -2,7 +2,9 @@
 //! tensor is made from `splitmix64(fnv1a64(name) + i)` alone, so that no weights need to be kept.
 
 fn fnv1a64(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+        (state ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 fn splitmix64(state: u64) -> u64 {
@@ -20,5 +22,8 @@ pub(crate) fn uniform(name: &str) -> impl Iterator<Item = f64> {
 
 /// `centre ± scale`, rounded to f32 at the end.
 pub(crate) fn values(name: &str, count: usize, centre: f64, scale: f64) -> Vec<f32> {
-    uniform(name).take(count).map(|u| (centre + scale * u) as f32).collect()
+    uniform(name)
+        .take(count)
+        .map(|u| (centre + scale * u) as f32)
+        .collect()
 }

@@ -99,7 +99,9 @@ fn tensor(shape: &[usize], values: &[f32], out: &mut Vec<u8>, storages: &mut Vec
     out.extend(b"tQ");
     int(0, out);
     tuple(shape, out);
-    let strides: Vec<usize> = (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
+    let strides: Vec<usize> = (0..shape.len())
+        .map(|axis| shape[axis + 1..].iter().product())
+        .collect();
     tuple(&strides, out);
     out.extend(b"\x89ccollections\nOrderedDict\n)RtR");
     storages.push(values.iter().flat_map(|v| v.to_le_bytes()).collect());

@@ -14,7 +14,9 @@ struct Weights {
 
 /// `count` numbers in [0, 1) of the stream `name`.
 pub(crate) fn uniform(name: &str, count: usize, seed: u64) -> impl Iterator<Item = f64> {
-    let start = name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)) ^ seed;
+    let start = name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, byte| {
+        (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    }) ^ seed;
     (1..=count as u64).map(move |i| {
         let mut z = start.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -26,7 +28,12 @@ pub(crate) fn uniform(name: &str, count: usize, seed: u64) -> impl Iterator<Item
 /// All tensors of a model, those of training included.
 pub(crate) fn draw(config: &DFineConfig, seed: u64, reg_scale: f32) -> BTreeMap<String, Tensor> {
     let points = config.decoder.points.clone();
-    let mut weights = Weights { seed, reg_scale, points, tensors: BTreeMap::new() };
+    let mut weights = Weights {
+        seed,
+        reg_scale,
+        points,
+        tensors: BTreeMap::new(),
+    };
     weights.backbone(config);
     weights.encoder(config);
     weights.decoder(config);
@@ -45,15 +52,29 @@ impl Weights {
             ("stem4", mid, out, 1),
         ];
         for (name, inputs, outputs, kernel) in stem {
-            self.hg_conv(&format!("model.backbone.model.embedder.{name}"), [outputs, inputs, kernel, kernel], affine);
+            self.hg_conv(
+                &format!("model.backbone.model.embedder.{name}"),
+                [outputs, inputs, kernel, kernel],
+                affine,
+            );
         }
         for (i, stage) in config.backbone.stages.iter().enumerate() {
-            self.stage(&format!("model.backbone.model.encoder.stages.{i}"), stage, affine);
+            self.stage(
+                &format!("model.backbone.model.encoder.stages.{i}"),
+                stage,
+                affine,
+            );
         }
     }
 
     fn stage(&mut self, name: &str, stage: &StageConfig, affine: bool) {
-        let &StageConfig { in_channels, mid_channels: mid, out_channels: out, kernel_size: k, .. } = stage;
+        let &StageConfig {
+            in_channels,
+            mid_channels: mid,
+            out_channels: out,
+            kernel_size: k,
+            ..
+        } = stage;
         if stage.downsample {
             self.hg_conv(&format!("{name}.downsample"), [in_channels, 1, 3, 3], false);
         }
@@ -70,8 +91,16 @@ impl Weights {
                     self.hg_conv(&name, [mid, inputs, k, k], affine);
                 }
             }
-            self.hg_conv(&format!("{name}.aggregation.0"), [out / 2, inputs + stage.layers * mid, 1, 1], affine);
-            self.hg_conv(&format!("{name}.aggregation.1"), [out, out / 2, 1, 1], affine);
+            self.hg_conv(
+                &format!("{name}.aggregation.0"),
+                [out / 2, inputs + stage.layers * mid, 1, 1],
+                affine,
+            );
+            self.hg_conv(
+                &format!("{name}.aggregation.1"),
+                [out, out / 2, 1, 1],
+                affine,
+            );
         }
     }
 
@@ -79,17 +108,34 @@ impl Weights {
         let (hidden, ffn) = (config.encoder.hidden_dim, config.encoder.ffn_dim);
         for (i, &stage) in config.backbone.outputs.iter().enumerate() {
             let name = format!("model.encoder_input_proj.{i}");
-            self.conv(&format!("{name}.0"), &format!("{name}.1"), [hidden, config.backbone.stages[stage].out_channels, 1, 1]);
+            self.conv(
+                &format!("{name}.0"),
+                &format!("{name}.1"),
+                [hidden, config.backbone.stages[stage].out_channels, 1, 1],
+            );
         }
         for i in 0..config.encoder.attention_levels.len() {
             for layer in 0..config.encoder.attention_layers {
-                self.attention_layer(&format!("model.encoder.encoder.{i}.layers.{layer}"), hidden, ffn);
+                self.attention_layer(
+                    &format!("model.encoder.encoder.{i}.layers.{layer}"),
+                    hidden,
+                    ffn,
+                );
             }
         }
         for i in 0..config.levels() - 1 {
-            self.encoder_conv(&format!("model.encoder.lateral_convs.{i}"), [hidden, hidden, 1, 1]);
-            self.encoder_conv(&format!("model.encoder.downsample_convs.{i}.conv1"), [hidden, hidden, 1, 1]);
-            self.encoder_conv(&format!("model.encoder.downsample_convs.{i}.conv2"), [hidden, 1, 3, 3]);
+            self.encoder_conv(
+                &format!("model.encoder.lateral_convs.{i}"),
+                [hidden, hidden, 1, 1],
+            );
+            self.encoder_conv(
+                &format!("model.encoder.downsample_convs.{i}.conv1"),
+                [hidden, hidden, 1, 1],
+            );
+            self.encoder_conv(
+                &format!("model.encoder.downsample_convs.{i}.conv2"),
+                [hidden, 1, 3, 3],
+            );
             for blocks in ["fpn_blocks", "pan_blocks"] {
                 self.fusion_block(
                     &format!("model.encoder.{blocks}.{i}"),
@@ -105,23 +151,40 @@ impl Weights {
         self.encoder_conv(&format!("{name}.conv1"), [2 * hidden, 2 * hidden, 1, 1]);
         self.encoder_conv(&format!("{name}.conv2"), [inner, inner, 3, 3]);
         self.encoder_conv(&format!("{name}.conv3"), [inner, inner, 3, 3]);
-        self.encoder_conv(&format!("{name}.conv4"), [hidden, 2 * (hidden + inner), 1, 1]);
+        self.encoder_conv(
+            &format!("{name}.conv4"),
+            [hidden, 2 * (hidden + inner), 1, 1],
+        );
         for (csp, inputs) in [("csp_rep1", hidden), ("csp_rep2", inner)] {
             self.encoder_conv(&format!("{name}.{csp}.conv1"), [inner, inputs, 1, 1]);
             self.encoder_conv(&format!("{name}.{csp}.conv2"), [inner, inputs, 1, 1]);
             for i in 0..depth {
-                self.encoder_conv(&format!("{name}.{csp}.bottlenecks.{i}.conv1"), [inner, inner, 3, 3]);
-                self.encoder_conv(&format!("{name}.{csp}.bottlenecks.{i}.conv2"), [inner, inner, 1, 1]);
+                self.encoder_conv(
+                    &format!("{name}.{csp}.bottlenecks.{i}.conv1"),
+                    [inner, inner, 3, 3],
+                );
+                self.encoder_conv(
+                    &format!("{name}.{csp}.bottlenecks.{i}.conv2"),
+                    [inner, inner, 1, 1],
+                );
             }
         }
     }
 
     fn decoder(&mut self, config: &DFineConfig) {
-        let (decoder, classes, hidden) = (&config.decoder, config.num_labels, config.encoder.hidden_dim);
+        let (decoder, classes, hidden) = (
+            &config.decoder,
+            config.num_labels,
+            config.encoder.hidden_dim,
+        );
         let (d, edges) = (decoder.d_model, 4 * (decoder.max_num_bins + 1));
         for i in (0..config.levels()).filter(|_| hidden != d) {
             let name = format!("model.decoder_input_proj.{i}");
-            self.conv(&format!("{name}.0"), &format!("{name}.1"), [d, hidden, 1, 1]);
+            self.conv(
+                &format!("{name}.0"),
+                &format!("{name}.1"),
+                [d, hidden, 1, 1],
+            );
         }
         self.tensor("model.denoising_class_embed.weight", &[classes + 1, d]);
         self.linear("model.enc_output.0", d, d);
@@ -136,20 +199,35 @@ impl Weights {
         for i in 0..decoder.layers {
             let name = format!("model.decoder.layers.{i}");
             self.attention_layer(&name, d, decoder.ffn_dim);
-            self.linear(&format!("{name}.encoder_attn.sampling_offsets"), d, decoder.heads * total * 2);
-            self.linear(&format!("{name}.encoder_attn.attention_weights"), d, decoder.heads * total);
+            self.linear(
+                &format!("{name}.encoder_attn.sampling_offsets"),
+                d,
+                decoder.heads * total * 2,
+            );
+            self.linear(
+                &format!("{name}.encoder_attn.attention_weights"),
+                d,
+                decoder.heads * total,
+            );
             self.tensor(&format!("{name}.encoder_attn.num_points_scale"), &[total]);
             self.linear(&format!("{name}.gateway.gate"), 2 * d, 2 * d);
             self.norm(&format!("{name}.gateway.norm"), d);
             self.linear(&format!("model.decoder.class_embed.{i}"), d, classes);
             self.mlp(&format!("model.decoder.bbox_embed.{i}"), &[d, d, d, edges]);
-            self.mlp(&format!("model.decoder.lqe_layers.{i}.reg_conf"), &[4 * (decoder.top_prob_values + 1), decoder.lqe_hidden_dim, 1]);
+            self.mlp(
+                &format!("model.decoder.lqe_layers.{i}.reg_conf"),
+                &[4 * (decoder.top_prob_values + 1), decoder.lqe_hidden_dim, 1],
+            );
         }
     }
 
     fn attention_layer(&mut self, name: &str, channels: usize, ffn: usize) {
         for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
-            self.linear(&format!("{name}.self_attn.{projection}"), channels, channels);
+            self.linear(
+                &format!("{name}.self_attn.{projection}"),
+                channels,
+                channels,
+            );
         }
         self.linear(&format!("{name}.fc1"), channels, ffn);
         self.linear(&format!("{name}.fc2"), ffn, channels);
@@ -158,7 +236,11 @@ impl Weights {
     }
 
     fn hg_conv(&mut self, name: &str, shape: [usize; 4], affine: bool) {
-        self.conv(&format!("{name}.convolution"), &format!("{name}.normalization"), shape);
+        self.conv(
+            &format!("{name}.convolution"),
+            &format!("{name}.normalization"),
+            shape,
+        );
         if affine {
             self.tensor(&format!("{name}.lab.scale"), &[1]);
             self.tensor(&format!("{name}.lab.bias"), &[1]);
@@ -197,16 +279,25 @@ impl Weights {
         let count = shape.iter().product();
         let values: Vec<f32> = match name {
             _ if name.ends_with(".num_batches_tracked") => vec![0.0; count],
-            _ if name.ends_with(".num_points_scale") => self.points.iter().flat_map(|&n| std::iter::repeat_n(1.0 / n as f32, n)).collect(),
+            _ if name.ends_with(".num_points_scale") => self
+                .points
+                .iter()
+                .flat_map(|&n| std::iter::repeat_n(1.0 / n as f32, n))
+                .collect(),
             "model.decoder.up" => vec![0.5],
             "model.decoder.reg_scale" => vec![self.reg_scale],
             _ => {
                 let (base, spread) = range(name, shape);
-                uniform(name, count, self.seed).map(|u| (base + (2.0 * u - 1.0) * spread) as f32).collect()
+                uniform(name, count, self.seed)
+                    .map(|u| (base + (2.0 * u - 1.0) * spread) as f32)
+                    .collect()
             }
         };
         let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
-        assert!(self.tensors.insert(name.to_owned(), tensor).is_none(), "{name} twice");
+        assert!(
+            self.tensors.insert(name.to_owned(), tensor).is_none(),
+            "{name} twice"
+        );
     }
 }
 
@@ -220,13 +311,20 @@ fn range(name: &str, shape: &[usize]) -> (f64, f64) {
     } else if ends(".running_mean") || ends(".bias") {
         (0.0, 0.1)
     } else {
-        (0.0, gain(name) * (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt())
+        (
+            0.0,
+            gain(name) * (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt(),
+        )
     }
 }
 
 fn gain(name: &str) -> f64 {
     let has = |part| name.contains(part);
-    if has("class_embed") || has("enc_score_head") || has("query_pos_head") || (has(".bbox_embed.") && has(".layers.2.")) {
+    if has("class_embed")
+        || has("enc_score_head")
+        || has("query_pos_head")
+        || (has(".bbox_embed.") && has(".layers.2."))
+    {
         4.0
     } else if has("attention_weights") || has("lqe_layers") {
         2.0

@@ -18,29 +18,41 @@ pub(crate) const ROWS: u16 = 30;
 
 fn pattern(channels: i64, f: impl Fn(i64, i64, i64) -> i64) -> Vec<i64> {
     let places = (0..i64::from(ROWS)).flat_map(|y| (0..i64::from(COLUMNS)).map(move |x| (x, y)));
-    places.flat_map(|(x, y)| (0..channels).map(move |c| (x, y, c))).map(|(x, y, c)| f(x, y, c)).collect()
+    places
+        .flat_map(|(x, y)| (0..channels).map(move |c| (x, y, c)))
+        .map(|(x, y, c)| f(x, y, c))
+        .collect()
 }
 
 /// `rough` of make.py.
 pub(crate) fn rough(bits: u32, channels: i64) -> Vec<i64> {
-    pattern(channels, |x, y, c| (x * x * 3 + y * 37 + x * y + c * 50) * if bits > 12 { 9 } else { 1 } % (1 << bits))
+    pattern(channels, |x, y, c| {
+        (x * x * 3 + y * 37 + x * y + c * 50) * if bits > 12 { 9 } else { 1 } % (1 << bits)
+    })
 }
 
 /// `smooth` of make.py.
 pub(crate) fn smooth(bits: u32, channels: i64) -> Vec<i64> {
     let max = (1 << bits) - 1;
-    pattern(channels, |x, y, c| (x * max / 39 + y * max / 29 + c * (1 << (bits - 3))) / 3)
+    pattern(channels, |x, y, c| {
+        (x * max / 39 + y * max / 29 + c * (1 << (bits - 3))) / 3
+    })
 }
 
 fn object(syntax: &'static str, name: &str, allocated: u16, stored: u16) -> Object {
     let mut o = Object::image(COLUMNS, ROWS);
-    o.bits(allocated, stored).fragments(syntax, &[], &[fixture(name)]);
+    o.bits(allocated, stored)
+        .fragments(syntax, &[], &[fixture(name)]);
     o
 }
 
 pub(crate) fn mean_difference(a: &[i64], b: &[i64]) -> f64 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs() as f64).sum::<f64>() / a.len() as f64
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs() as f64)
+        .sum::<f64>()
+        / a.len() as f64
 }
 
 #[test]
@@ -55,7 +67,11 @@ fn lossless_grey_is_exact() {
     ];
     for (syntax, name, bits) in cases {
         let allocated = if bits > 8 { 16 } else { 8 };
-        assert_eq!(values(&object(syntax, name, allocated, bits).stored()), rough(bits.into(), 1), "{name}");
+        assert_eq!(
+            values(&object(syntax, name, allocated, bits).stored()),
+            rough(bits.into(), 1),
+            "{name}"
+        );
     }
 }
 
@@ -66,8 +82,15 @@ fn signed_values_come_back_signed_whatever_the_codestream_says() {
     let expected: Vec<i64> = rough(16, 1).iter().map(|v| v - 32768).collect();
     assert_eq!(values(&o.stored()), expected);
     // 12 bits of two's complement in codestreams that know no sign.
-    let expected: Vec<i64> = rough(12, 1).iter().map(|v| if *v >= 2048 { v - 4096 } else { *v }).collect();
-    for (syntax, name) in [(LOSSLESS, "lossless-12-sv6.jpg"), (JPEG_LS, "ls-12.jls"), (JPEG_2000, "j2k-12.j2k")] {
+    let expected: Vec<i64> = rough(12, 1)
+        .iter()
+        .map(|v| if *v >= 2048 { v - 4096 } else { *v })
+        .collect();
+    for (syntax, name) in [
+        (LOSSLESS, "lossless-12-sv6.jpg"),
+        (JPEG_LS, "ls-12.jls"),
+        (JPEG_2000, "j2k-12.j2k"),
+    ] {
         let mut o = object(syntax, name, 16, 12);
         o.u16(tags::PIXEL_REPRESENTATION, 1);
         assert_eq!(values(&o.stored()), expected, "{name}");
@@ -99,10 +122,17 @@ fn near_lossless_stays_within_its_bound() {
 
 #[test]
 fn lossy_frames_are_close() {
-    let grey = [(BASELINE, "baseline-8.jpg", 8, 8), (EXTENDED, "baseline-8.jpg", 8, 8), (EXTENDED, "extended-12.jpg", 16, 12)];
+    let grey = [
+        (BASELINE, "baseline-8.jpg", 8, 8),
+        (EXTENDED, "baseline-8.jpg", 8, 8),
+        (EXTENDED, "extended-12.jpg", 16, 12),
+    ];
     for (syntax, name, allocated, stored) in grey {
         let scale = f64::from(1 << (stored - 8));
-        let off = mean_difference(&values(&object(syntax, name, allocated, stored).stored()), &smooth(stored.into(), 1));
+        let off = mean_difference(
+            &values(&object(syntax, name, allocated, stored).stored()),
+            &smooth(stored.into(), 1),
+        );
         assert!(off <= 1.0 * scale, "{name}: {off}");
     }
     let colour = [
@@ -128,7 +158,10 @@ fn two_frames() -> (Vec<Vec<u8>>, Vec<u32>) {
     let (first, second) = (fixture("lossless-8-sv1.jpg"), fixture("baseline-8.jpg"));
     let at = (first.len() / 2) & !1;
     let fragments = vec![first[..at].to_vec(), first[at..].to_vec(), second];
-    let place = fragments[..2].iter().map(|f| 8 + f.len().next_multiple_of(2)).sum::<usize>();
+    let place = fragments[..2]
+        .iter()
+        .map(|f| 8 + f.len().next_multiple_of(2))
+        .sum::<usize>();
     (fragments, vec![0, place as u32])
 }
 
@@ -137,9 +170,14 @@ fn frames_of_several_fragments_are_found_with_and_without_an_offset_table() {
     let (fragments, table) = two_frames();
     for table in [table, vec![], vec![0, 3]] {
         let mut o = Object::image(COLUMNS, ROWS);
-        o.text(tags::NUMBER_OF_FRAMES, VR::IS, "2").fragments(LOSSLESS_SV1, &table, &fragments);
+        o.text(tags::NUMBER_OF_FRAMES, VR::IS, "2")
+            .fragments(LOSSLESS_SV1, &table, &fragments);
         let mut image = o.open().expect("an image");
-        assert_eq!(values(&image.stored(0).expect("frame 0")), rough(8, 1), "{table:?}");
+        assert_eq!(
+            values(&image.stored(0).expect("frame 0")),
+            rough(8, 1),
+            "{table:?}"
+        );
         assert!(mean_difference(&values(&image.stored(1).expect("frame 1")), &smooth(8, 1)) < 1.0);
     }
 }
@@ -148,8 +186,19 @@ fn frames_of_several_fragments_are_found_with_and_without_an_offset_table() {
 fn an_extended_offset_table_wins_over_the_basic_one() {
     let (fragments, table) = two_frames();
     let mut o = Object::image(COLUMNS, ROWS);
-    let quads: Vec<u8> = table.iter().flat_map(|&o| u64::from(o).to_le_bytes()).collect();
-    o.put(tags::EXTENDED_OFFSET_TABLE, VR::OV, dicom_core::PrimitiveValue::from(quads));
-    o.text(tags::NUMBER_OF_FRAMES, VR::IS, "2").fragments(LOSSLESS_SV1, &[], &fragments);
-    assert_eq!(values(&o.open().and_then(|mut i| i.stored(0)).expect("frame 0")), rough(8, 1));
+    let quads: Vec<u8> = table
+        .iter()
+        .flat_map(|&o| u64::from(o).to_le_bytes())
+        .collect();
+    o.put(
+        tags::EXTENDED_OFFSET_TABLE,
+        VR::OV,
+        dicom_core::PrimitiveValue::from(quads),
+    );
+    o.text(tags::NUMBER_OF_FRAMES, VR::IS, "2")
+        .fragments(LOSSLESS_SV1, &[], &fragments);
+    assert_eq!(
+        values(&o.open().and_then(|mut i| i.stored(0)).expect("frame 0")),
+        rough(8, 1)
+    );
 }

@@ -8,7 +8,9 @@ use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use ultramotion::dicom::{DicomError, DicomFinding, DicomImage, Samples, ShownFrame, StoredFrame, Window};
+use ultramotion::dicom::{
+    DicomError, DicomFinding, DicomImage, Samples, ShownFrame, StoredFrame, Window,
+};
 
 pub(crate) const IMPLICIT: &str = "1.2.840.10008.1.2";
 pub(crate) const EXPLICIT: &str = "1.2.840.10008.1.2.1";
@@ -28,12 +30,18 @@ pub(crate) fn sequence(items: Vec<InMemDicomObject>) -> DataSetSequence<InMemDic
 impl Object {
     /// An image without pixel data: explicit little endian, 8 bits, MONOCHROME2.
     pub(crate) fn image(columns: u16, rows: u16) -> Self {
-        let mut object = Self { data: InMemDicomObject::new_empty(), syntax: EXPLICIT };
+        let mut object = Self {
+            data: InMemDicomObject::new_empty(),
+            syntax: EXPLICIT,
+        };
         object.text(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.3.1");
         object.text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4");
         object.text(tags::MODALITY, VR::CS, "US");
         object.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-        object.u16(tags::SAMPLES_PER_PIXEL, 1).u16(tags::COLUMNS, columns).u16(tags::ROWS, rows);
+        object
+            .u16(tags::SAMPLES_PER_PIXEL, 1)
+            .u16(tags::COLUMNS, columns)
+            .u16(tags::ROWS, rows);
         object.bits(8, 8).u16(tags::PIXEL_REPRESENTATION, 0);
         object
     }
@@ -61,16 +69,20 @@ impl Object {
     }
 
     pub(crate) fn items(&mut self, tag: Tag, items: Vec<InMemDicomObject>) -> &mut Self {
-        self.data.put(DataElement::new(tag, VR::SQ, sequence(items)));
+        self.data
+            .put(DataElement::new(tag, VR::SQ, sequence(items)));
         self
     }
 
     pub(crate) fn bits(&mut self, allocated: u16, stored: u16) -> &mut Self {
-        self.u16(tags::BITS_ALLOCATED, allocated).u16(tags::BITS_STORED, stored).u16(tags::HIGH_BIT, stored - 1)
+        self.u16(tags::BITS_ALLOCATED, allocated)
+            .u16(tags::BITS_STORED, stored)
+            .u16(tags::HIGH_BIT, stored - 1)
     }
 
     pub(crate) fn photometric(&mut self, text: &str, samples: u16) -> &mut Self {
-        self.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, text).u16(tags::SAMPLES_PER_PIXEL, samples);
+        self.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, text)
+            .u16(tags::SAMPLES_PER_PIXEL, samples);
         if samples > 1 && self.data.get(tags::PLANAR_CONFIGURATION).is_none() {
             self.u16(tags::PLANAR_CONFIGURATION, 0);
         }
@@ -85,16 +97,32 @@ impl Object {
         self.words(tags::PIXEL_DATA, VR::OW, data)
     }
 
-    pub(crate) fn fragments(&mut self, syntax: &'static str, offsets: &[u32], fragments: &[Vec<u8>]) -> &mut Self {
-        let even = fragments.iter().map(|f| if f.len() % 2 == 1 { [f, &[0][..]].concat() } else { f.clone() });
+    pub(crate) fn fragments(
+        &mut self,
+        syntax: &'static str,
+        offsets: &[u32],
+        fragments: &[Vec<u8>],
+    ) -> &mut Self {
+        let even = fragments.iter().map(|f| {
+            if f.len() % 2 == 1 {
+                [f, &[0][..]].concat()
+            } else {
+                f.clone()
+            }
+        });
         let value = PixelFragmentSequence::new(offsets.to_vec(), even.collect::<Vec<_>>());
-        self.data.put(DataElement::new(tags::PIXEL_DATA, VR::OB, value));
+        self.data
+            .put(DataElement::new(tags::PIXEL_DATA, VR::OB, value));
         self.syntax(syntax)
     }
 
     pub(crate) fn write(&self, path: &Path) {
         let meta = FileMetaTableBuilder::new().transfer_syntax(self.syntax);
-        let object = self.data.clone().with_meta(meta).expect("a complete object");
+        let object = self
+            .data
+            .clone()
+            .with_meta(meta)
+            .expect("a complete object");
         object.write_to_file(path).expect("a writable folder");
     }
 
@@ -114,11 +142,15 @@ impl Object {
     }
 
     pub(crate) fn stored(&self) -> StoredFrame {
-        self.open().and_then(|mut image| image.stored(0)).expect("a frame")
+        self.open()
+            .and_then(|mut image| image.stored(0))
+            .expect("a frame")
     }
 
     pub(crate) fn shown(&self) -> ShownFrame {
-        self.open().and_then(|mut image| image.shown(0)).expect("a frame")
+        self.open()
+            .and_then(|mut image| image.shown(0))
+            .expect("a frame")
     }
 }
 
@@ -144,7 +176,15 @@ pub(crate) fn values(frame: &StoredFrame) -> Vec<i64> {
 }
 
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", "dicom", name].iter().collect();
+    let path: PathBuf = [
+        env!("CARGO_MANIFEST_DIR"),
+        "tests",
+        "fixtures",
+        "dicom",
+        name,
+    ]
+    .iter()
+    .collect();
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

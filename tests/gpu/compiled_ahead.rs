@@ -50,7 +50,10 @@ pub(crate) fn models(engine: &Engine) -> Outcome {
             Ok((own, *latest.0.lock().expect("lock")))
         };
         match counted() {
-            Ok((own, all)) => report.check(&format!("{what}: {own} of {all} kernels are our own"), own == all && own > 0),
+            Ok((own, all)) => report.check(
+                &format!("{what}: {own} of {all} kernels are our own"),
+                own == all && own > 0,
+            ),
             Err(e) => report.check(&format!("{what}: {e}"), false),
         }
     };
@@ -59,23 +62,36 @@ pub(crate) fn models(engine: &Engine) -> Outcome {
     for size in ["n", "s", "m", "l", "x"] {
         let (model, pixels) = (detector(engine, size)?, pixels(2)?);
         for dtype in DTYPES {
-            count(format!("D-FINE-{size} {dtype:?}"), vec![up(&pixels, dtype)?], &|inputs| {
-                let output = model.forward(&inputs[0])?;
-                Ok(vec![output.logits, output.pred_boxes])
-            });
+            count(
+                format!("D-FINE-{size} {dtype:?}"),
+                vec![up(&pixels, dtype)?],
+                &|inputs| {
+                    let output = model.forward(&inputs[0])?;
+                    Ok(vec![output.logits, output.pred_boxes])
+                },
+            );
         }
     }
     let (model, image) = (segmenter(engine)?, image(1)?);
     for dtype in DTYPES {
         let pixels = up(&image, dtype)?;
         let embedding = model.encode(&pixels).map_err(text)?;
-        count(format!("image encoder {dtype:?}"), vec![pixels], &|inputs| Ok(vec![model.encode(&inputs[0])?]));
+        count(
+            format!("image encoder {dtype:?}"),
+            vec![pixels],
+            &|inputs| Ok(vec![model.encode(&inputs[0])?]),
+        );
         for (boxes, multimask) in [(1, false), (4, true), (20, false)] {
             let inputs = vec![embedding.clone(), up(&prompt_boxes(boxes)?, DType::F32)?];
-            count(format!("mask decoder, {boxes} boxes, multimask {multimask}, {dtype:?}"), inputs, &|inputs| {
-                let output = model.decode(&inputs[0], &Prompts::from_boxes(&inputs[1])?, multimask)?;
-                Ok(vec![output.low_res_masks, output.iou_predictions])
-            });
+            count(
+                format!("mask decoder, {boxes} boxes, multimask {multimask}, {dtype:?}"),
+                inputs,
+                &|inputs| {
+                    let output =
+                        model.decode(&inputs[0], &Prompts::from_boxes(&inputs[1])?, multimask)?;
+                    Ok(vec![output.low_res_masks, output.iou_predictions])
+                },
+            );
         }
     }
     report.finish()
@@ -83,13 +99,32 @@ pub(crate) fn models(engine: &Engine) -> Outcome {
 
 pub(crate) fn runs(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let engine = engine.clone().with_precision(Precision::F16).map_err(text)?;
-    let resident = |batch| Execution { mode: Mode::Resident, batch, latency: false };
+    let engine = engine
+        .clone()
+        .with_precision(Precision::F16)
+        .map_err(text)?;
+    let resident = |batch| Execution {
+        mode: Mode::Resident,
+        batch,
+        latency: false,
+    };
     for (what, task, execution) in [
         ("pipeline", pipeline(&engine, 0.3, true)?, resident(1)),
-        ("pipeline in batches", pipeline(&engine, 0.01, false)?, resident(4)),
-        ("pipeline stage by stage", pipeline(&engine, 0.3, true)?, LEGACY),
-        ("segment by boxes and points", segment(&engine)?, resident(1)),
+        (
+            "pipeline in batches",
+            pipeline(&engine, 0.01, false)?,
+            resident(4),
+        ),
+        (
+            "pipeline stage by stage",
+            pipeline(&engine, 0.3, true)?,
+            LEGACY,
+        ),
+        (
+            "segment by boxes and points",
+            segment(&engine)?,
+            resident(1),
+        ),
     ] {
         match results(task, execution, &clip("..8")) {
             Ok(found) => report.check(&format!("{what}: {} frames", found.len()), found.len() == 8),
@@ -104,10 +139,15 @@ pub(crate) fn all(engine: &Engine) -> Outcome {
     let wrong = models(engine)? + runs(engine)?;
     let mut report = Report::new(engine);
     let Some(cache) = std::env::var_os(CACHE).filter(|cache| Path::new(cache).is_dir()) else {
-        return Err(format!("{CACHE} names no folder: run this group by its name alone, without --group"));
+        return Err(format!(
+            "{CACHE} names no folder: run this group by its name alone, without --group"
+        ));
     };
     let compiled = || std::fs::read_dir(&cache).map_or(0, Iterator::count);
-    report.check(&format!("the driver has compiled nothing: {} files", compiled()), compiled() == 0);
+    report.check(
+        &format!("the driver has compiled nothing: {} files", compiled()),
+        compiled() == 0,
+    );
     // So that the check above can fail.
     let x = report.up(&random(&[4, 5], 1), DType::F32)?;
     x.affine(2.0, 1.0).map_err(text)?;

@@ -11,12 +11,17 @@ use ultramotion::{
     frame::{Confidence, Frame, Pixels, SourceKind},
     ops::{self, Normalisation, Nv12, nv12_to_rgb},
     pipeline::{StageTimes, load_detector},
-    sources::{self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec, VideoPicture},
+    sources::{
+        self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec,
+        VideoPicture,
+    },
     weights::{Hub, HubConfig},
 };
 
 fn bytes(name: &str, count: usize) -> Vec<u8> {
-    crate::weights::uniform(name, count, 1).map(|u| (u * 255.99) as u8).collect()
+    crate::weights::uniform(name, count, 1)
+        .map(|u| (u * 255.99) as u8)
+        .collect()
 }
 
 /// A pixel of `size` (width, height) after the turn.
@@ -41,10 +46,29 @@ fn turned(rgb: &[u8], (width, height): (usize, usize), turn: Turn) -> Vec<u8> {
 fn times(surface: &ops::Surface, engine: &Engine) -> Result<(), String> {
     let (detector, segmenter) = ((640, 640), ((576, 1024), (1024, 1024)));
     let measured = ops::kernel_times(|| {
-        ops::resize_normalise_surface(surface, engine.device(), detector, detector, 3, &Normalisation::UNIT, DType::F16).map_err(text)?;
-        ops::resize_normalise_surface(surface, engine.device(), segmenter.0, segmenter.1, 3, &Normalisation::IMAGENET, DType::F16)
-            .map_err(text)?;
-        ops::surface_to_rgb(surface, engine.device()).map(drop).map_err(text)
+        ops::resize_normalise_surface(
+            surface,
+            engine.device(),
+            detector,
+            detector,
+            3,
+            &Normalisation::UNIT,
+            DType::F16,
+        )
+        .map_err(text)?;
+        ops::resize_normalise_surface(
+            surface,
+            engine.device(),
+            segmenter.0,
+            segmenter.1,
+            3,
+            &Normalisation::IMAGENET,
+            DType::F16,
+        )
+        .map_err(text)?;
+        ops::surface_to_rgb(surface, engine.device())
+            .map(drop)
+            .map_err(text)
     })?;
     for (time, what) in measured.iter().zip(["to 640×640", "to 1024×576", "to RGB"]) {
         println!("  {} {what}: {:.1} µs", time.kernel, time.microseconds);
@@ -57,21 +81,64 @@ pub(crate) fn nv12(engine: &Engine) -> Outcome {
     let device = VideoDevice::open(engine).map_err(text)?;
     let turns = [
         Turn::default(),
-        Turn { transposed: true, mirrored_across: true, mirrored_down: false },
-        Turn { transposed: false, mirrored_across: true, mirrored_down: true },
-        Turn { transposed: true, mirrored_across: false, mirrored_down: false },
+        Turn {
+            transposed: true,
+            mirrored_across: true,
+            mirrored_down: false,
+        },
+        Turn {
+            transposed: false,
+            mirrored_across: true,
+            mirrored_down: true,
+        },
+        Turn {
+            transposed: true,
+            mirrored_across: false,
+            mirrored_down: false,
+        },
     ];
-    let matrices = [Matrix::Bt601, Matrix::Bt709, Matrix::Fcc, Matrix::Smpte240m, Matrix::Bt2020];
-    let sizes = [(1920, 1080), (322, 180), (33, 17), (1, 1), (640, 640), (101, 1003), (3840, 40)];
+    let matrices = [
+        Matrix::Bt601,
+        Matrix::Bt709,
+        Matrix::Fcc,
+        Matrix::Smpte240m,
+        Matrix::Bt2020,
+    ];
+    let sizes = [
+        (1920, 1080),
+        (322, 180),
+        (33, 17),
+        (1, 1),
+        (640, 640),
+        (101, 1003),
+        (3840, 40),
+    ];
     for (n, (width, height)) in sizes.into_iter().enumerate() {
         let luma = bytes(&format!("luma {n}"), width * height);
-        let chroma = bytes(&format!("chroma {n}"), 2 * width.div_ceil(2) * height.div_ceil(2));
+        let chroma = bytes(
+            &format!("chroma {n}"),
+            2 * width.div_ceil(2) * height.div_ceil(2),
+        );
         for (k, turn) in turns.into_iter().enumerate() {
-            let colour = Colour { matrix: matrices[(n + k) % 5], full_range: (n + k) % 2 == 1 };
+            let colour = Colour {
+                matrix: matrices[(n + k) % 5],
+                full_range: (n + k) % 2 == 1,
+            };
             let name = format!("{width}×{height} {colour:?} turn {k}");
-            let rgb = nv12_to_rgb(&Nv12 { luma: &luma, chroma: &chroma, width, height }, colour).map_err(text)?;
+            let rgb = nv12_to_rgb(
+                &Nv12 {
+                    luma: &luma,
+                    chroma: &chroma,
+                    width,
+                    height,
+                },
+                colour,
+            )
+            .map_err(text)?;
             let expected = turned(&rgb, (width, height), turn);
-            let surface = device.upload(Stage::Decode, &luma, &chroma, (width, height), colour, turn).map_err(text)?;
+            let surface = device
+                .upload(Stage::Decode, &luma, &chroma, (width, height), colour, turn)
+                .map_err(text)?;
             if (n, k) == (0, 0) {
                 times(&surface, engine)?;
             }
@@ -80,13 +147,37 @@ pub(crate) fn nv12(engine: &Engine) -> Outcome {
             report.check(&format!("{name}: RGB is the same"), found == expected);
             let (w, h) = turn.size((width, height));
             let image = Tensor::from_vec(expected, (h, w, 3), &Device::Cpu).map_err(text)?;
-            for (size, padded, channels) in [((640, 640), (640, 640), 3), ((576, 1024), (1024, 1024), 3), ((40, 50), (64, 50), 1)] {
-                let by = if channels == 1 { Normalisation::UNIT } else { Normalisation::IMAGENET };
-                let expected = ops::resize_normalise(&image, size, padded, channels, &by, DType::F32).map_err(text)?;
+            for (size, padded, channels) in [
+                ((640, 640), (640, 640), 3),
+                ((576, 1024), (1024, 1024), 3),
+                ((40, 50), (64, 50), 1),
+            ] {
+                let by = if channels == 1 {
+                    Normalisation::UNIT
+                } else {
+                    Normalisation::IMAGENET
+                };
+                let expected =
+                    ops::resize_normalise(&image, size, padded, channels, &by, DType::F32)
+                        .map_err(text)?;
                 for (dtype, tolerance) in TYPES {
-                    let found = ops::resize_normalise_surface(&surface, engine.device(), size, padded, channels, &by, dtype).map_err(text);
+                    let found = ops::resize_normalise_surface(
+                        &surface,
+                        engine.device(),
+                        size,
+                        padded,
+                        channels,
+                        &by,
+                        dtype,
+                    )
+                    .map_err(text);
                     let tolerance = if dtype == DType::F32 { 1e-7 } else { tolerance };
-                    report.compare(&format!("{name} to {size:?} of {channels}, {dtype:?}"), found, &expected, tolerance);
+                    report.compare(
+                        &format!("{name} to {size:?} of {channels}, {dtype:?}"),
+                        found,
+                        &expected,
+                        tolerance,
+                    );
                 }
             }
         }
@@ -98,9 +189,26 @@ fn media(name: &str) -> PathBuf {
     Path::new("tests/fixtures/media").join(name)
 }
 
-fn open(path: &Path, decode: Decode, device: Option<&DecodeDevice>) -> Result<Box<dyn Source>, SourceError> {
-    let spec = SourceSpec { path: path.to_owned(), kind: SourceKind::Video, files: vec![path.to_owned()], name: "clip".to_owned() };
-    sources::open(&spec, 0, &SourceOptions { decode, device: device.cloned(), ..SourceOptions::default() })
+fn open(
+    path: &Path,
+    decode: Decode,
+    device: Option<&DecodeDevice>,
+) -> Result<Box<dyn Source>, SourceError> {
+    let spec = SourceSpec {
+        path: path.to_owned(),
+        kind: SourceKind::Video,
+        files: vec![path.to_owned()],
+        name: "clip".to_owned(),
+    };
+    sources::open(
+        &spec,
+        0,
+        &SourceOptions {
+            decode,
+            device: device.cloned(),
+            ..SourceOptions::default()
+        },
+    )
 }
 
 /// Frames and errors until the end; errors without the path.
@@ -119,19 +227,42 @@ fn all(source: &mut dyn Source) -> (Vec<Frame>, Vec<String>) {
 fn rgb(engine: &Engine, frame: &Frame) -> Result<Vec<u8>, String> {
     match &frame.pixels {
         Pixels::Device(picture) => {
-            let picture = picture.as_any().downcast_ref::<VideoPicture>().ok_or("a picture of another kind")?;
-            engine.download_u8(Stage::Sink, &ops::surface_to_rgb(picture.surface(), engine.device()).map_err(text)?).map_err(text)
+            let picture = picture
+                .as_any()
+                .downcast_ref::<VideoPicture>()
+                .ok_or("a picture of another kind")?;
+            engine
+                .download_u8(
+                    Stage::Sink,
+                    &ops::surface_to_rgb(picture.surface(), engine.device()).map_err(text)?,
+                )
+                .map_err(text)
         }
         pixels => Ok(pixels.image().map_err(text)?.data().to_vec()),
     }
 }
 
-fn compare(report: &mut Report<'_>, name: &str, (found, problems): &(Vec<Frame>, Vec<String>), cpu: &mut dyn Source) -> Result<(), String> {
+fn compare(
+    report: &mut Report<'_>,
+    name: &str,
+    (found, problems): &(Vec<Frame>, Vec<String>),
+    cpu: &mut dyn Source,
+) -> Result<(), String> {
     let (expected, errors) = all(cpu);
     let facts = |f: &Frame| (f.index, f.timestamp, f.size());
     let same = found.iter().map(facts).eq(expected.iter().map(facts));
-    report.check(&format!("{name}: {} frames, the same numbers, times and sizes as {}", found.len(), expected.len()), same);
-    report.check(&format!("{name}: the same errors: {problems:?}, {errors:?}"), *problems == errors);
+    report.check(
+        &format!(
+            "{name}: {} frames, the same numbers, times and sizes as {}",
+            found.len(),
+            expected.len()
+        ),
+        same,
+    );
+    report.check(
+        &format!("{name}: the same errors: {problems:?}, {errors:?}"),
+        *problems == errors,
+    );
     let (mut mean, mut most) = (0.0f64, 0);
     for (a, b) in found.iter().zip(&expected) {
         let (a, b) = (rgb(report.engine, a)?, rgb(report.engine, b)?);
@@ -139,40 +270,104 @@ fn compare(report: &mut Report<'_>, name: &str, (found, problems): &(Vec<Frame>,
         mean = mean.max(differences().map(f64::from).sum::<f64>() / b.len().max(1) as f64);
         most = most.max(differences().max().unwrap_or(0));
     }
-    report.check(&format!("{name}: pixels off by {mean:.4} on average, {most} at most"), mean <= 2.0 && most <= 8);
+    report.check(
+        &format!("{name}: pixels off by {mean:.4} on average, {most} at most"),
+        mean <= 2.0 && most <= 8,
+    );
     Ok(())
 }
 
 pub(crate) fn files(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     let device = DecodeDevice::new(engine);
-    let names = ["h264.mp4", "moving_h264.mp4", "moving_hevc.mkv", "vfr.mkv", "rotated90.mov", "rotated180.mov", "rotated270.mov"];
-    for path in names.iter().chain(&["edit_list.mp4", "one_frame.mp4"]).map(|n| media(n)).chain([PathBuf::from("assets/phantom-demo.mp4")])
+    let names = [
+        "h264.mp4",
+        "moving_h264.mp4",
+        "moving_hevc.mkv",
+        "vfr.mkv",
+        "rotated90.mov",
+        "rotated180.mov",
+        "rotated270.mov",
+    ];
+    for path in names
+        .iter()
+        .chain(&["edit_list.mp4", "one_frame.mp4"])
+        .map(|n| media(n))
+        .chain([PathBuf::from("assets/phantom-demo.mp4")])
     {
         let name = path.display().to_string();
         let mut source = open(&path, Decode::Gpu, Some(&device)).map_err(text)?;
         let found = all(&mut *source);
-        let on_device = found.0.iter().all(|f| matches!(f.pixels, Pixels::Device(_)));
-        report.check(&format!("{name}: all frames are on the device"), on_device && !found.0.is_empty());
-        compare(&mut report, &name, &found, &mut *open(&path, Decode::Cpu, None).map_err(text)?)?;
+        let on_device = found
+            .0
+            .iter()
+            .all(|f| matches!(f.pixels, Pixels::Device(_)));
+        report.check(
+            &format!("{name}: all frames are on the device"),
+            on_device && !found.0.is_empty(),
+        );
+        compare(
+            &mut report,
+            &name,
+            &found,
+            &mut *open(&path, Decode::Cpu, None).map_err(text)?,
+        )?;
     }
     // A choice of frames, and files that end early.
     let path = media("moving_h264.mp4");
-    let selection = FrameSelection { range: Some(5..41), stride: 4.try_into().expect("not zero") };
-    let spec = SourceSpec { path: path.clone(), kind: SourceKind::Video, files: vec![path.clone()], name: "clip".to_owned() };
-    let chosen = |decode, device| SourceOptions { selection: selection.clone(), decode, device, ..SourceOptions::default() };
-    let found = all(&mut *sources::open(&spec, 0, &chosen(Decode::Gpu, Some(device.clone()))).map_err(text)?);
-    compare(&mut report, "a choice of frames", &found, &mut *sources::open(&spec, 0, &chosen(Decode::Cpu, None)).map_err(text)?)?;
+    let selection = FrameSelection {
+        range: Some(5..41),
+        stride: 4.try_into().expect("not zero"),
+    };
+    let spec = SourceSpec {
+        path: path.clone(),
+        kind: SourceKind::Video,
+        files: vec![path.clone()],
+        name: "clip".to_owned(),
+    };
+    let chosen = |decode, device| SourceOptions {
+        selection: selection.clone(),
+        decode,
+        device,
+        ..SourceOptions::default()
+    };
+    let found = all(
+        &mut *sources::open(&spec, 0, &chosen(Decode::Gpu, Some(device.clone()))).map_err(text)?,
+    );
+    compare(
+        &mut report,
+        "a choice of frames",
+        &found,
+        &mut *sources::open(&spec, 0, &chosen(Decode::Cpu, None)).map_err(text)?,
+    )?;
     let folder = tempfile::tempdir().map_err(text)?;
     for name in ["h264.mp4", "moving_hevc.mkv"] {
         let whole = std::fs::read(media(name)).map_err(text)?;
         let path = folder.path().join(name);
         std::fs::write(&path, &whole[..whole.len() * 7 / 10]).map_err(text)?;
-        let (gpu, cpu) = (open(&path, Decode::Gpu, Some(&device)), open(&path, Decode::Cpu, None));
+        let (gpu, cpu) = (
+            open(&path, Decode::Gpu, Some(&device)),
+            open(&path, Decode::Cpu, None),
+        );
         match (gpu, cpu) {
-            (Ok(mut gpu), Ok(mut cpu)) => compare(&mut report, &format!("{name} cut short"), &all(&mut *gpu), &mut *cpu)?,
-            (Err(gpu), Err(cpu)) => report.check(&format!("{name} cut short: {gpu}"), gpu.problem == cpu.problem),
-            (gpu, cpu) => report.check(&format!("{name} cut short: opened {} and {}", gpu.is_ok(), cpu.is_ok()), false),
+            (Ok(mut gpu), Ok(mut cpu)) => compare(
+                &mut report,
+                &format!("{name} cut short"),
+                &all(&mut *gpu),
+                &mut *cpu,
+            )?,
+            (Err(gpu), Err(cpu)) => report.check(
+                &format!("{name} cut short: {gpu}"),
+                gpu.problem == cpu.problem,
+            ),
+            (gpu, cpu) => report.check(
+                &format!(
+                    "{name} cut short: opened {} and {}",
+                    gpu.is_ok(),
+                    cpu.is_ok()
+                ),
+                false,
+            ),
         }
     }
     report.finish()
@@ -185,13 +380,24 @@ pub(crate) fn fallback(engine: &Engine) -> Outcome {
         let mut source = open(&media(name), Decode::Auto, Some(&device)).map_err(text)?;
         let found = all(&mut *source);
         let reason = source.decoding().and_then(|d| d.reason.clone());
-        report.check(&format!("{name}: decoded on the CPU: {reason:?}"), reason.is_some());
-        compare(&mut report, name, &found, &mut *open(&media(name), Decode::Cpu, None).map_err(text)?)?;
+        report.check(
+            &format!("{name}: decoded on the CPU: {reason:?}"),
+            reason.is_some(),
+        );
+        compare(
+            &mut report,
+            name,
+            &found,
+            &mut *open(&media(name), Decode::Cpu, None).map_err(text)?,
+        )?;
         let refused = match open(&media(name), Decode::Gpu, Some(&device)) {
             Ok(mut source) => all(&mut *source).1.join("; "),
             Err(error) => error.to_string(),
         };
-        report.check(&format!("{name}: refused: {refused}"), refused.contains("cannot be decoded on the GPU"));
+        report.check(
+            &format!("{name}: refused: {refused}"),
+            refused.contains("cannot be decoded on the GPU"),
+        );
     }
     report.finish()
 }
@@ -200,25 +406,44 @@ pub(crate) fn fallback(engine: &Engine) -> Outcome {
 pub(crate) fn objects(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     let device = DecodeDevice::new(engine);
-    let (path, model) = (PathBuf::from("assets/phantom-demo.mp4"), "assets/models/dfine-n-phantom");
+    let (path, model) = (
+        PathBuf::from("assets/phantom-demo.mp4"),
+        "assets/models/dfine-n-phantom",
+    );
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
     let detector = load_detector(engine, Some(model), None, &hub, &mut ()).map_err(text)?;
-    let detector = detector.with_selection(Confidence::new(0.4).map_err(text)?, 100, &[]).map_err(text)?;
-    let (mut gpu, mut cpu) = (open(&path, Decode::Gpu, Some(&device)).map_err(text)?, open(&path, Decode::Cpu, None).map_err(text)?);
+    let detector = detector
+        .with_selection(Confidence::new(0.4).map_err(text)?, 100, &[])
+        .map_err(text)?;
+    let (mut gpu, mut cpu) = (
+        open(&path, Decode::Gpu, Some(&device)).map_err(text)?,
+        open(&path, Decode::Cpu, None).map_err(text)?,
+    );
     let mut graphs = GraphCache::default();
     let (mut count, mut most, mut same) = (0, 0.0f32, true);
-    while let (Some(a), Some(b)) = (gpu.next_frame().map_err(text)?, cpu.next_frame().map_err(text)?) {
+    while let (Some(a), Some(b)) = (
+        gpu.next_frame().map_err(text)?,
+        cpu.next_frame().map_err(text)?,
+    ) {
         let times = StageTimes::default();
         let a = detector.detect(&mut graphs, &a, &times).map_err(text)?;
         let b = detector.detect(&mut graphs, &b, &times).map_err(text)?;
         same &= a.iter().map(|o| o.class).eq(b.iter().map(|o| o.class));
         count += a.len();
         for (a, b) in a.iter().zip(&b) {
-            let sides = [a.bbox.x0 - b.bbox.x0, a.bbox.y0 - b.bbox.y0, a.bbox.x1 - b.bbox.x1, a.bbox.y1 - b.bbox.y1];
+            let sides = [
+                a.bbox.x0 - b.bbox.x0,
+                a.bbox.y0 - b.bbox.y0,
+                a.bbox.x1 - b.bbox.x1,
+                a.bbox.y1 - b.bbox.y1,
+            ];
             most = sides.into_iter().map(f32::abs).fold(most, f32::max);
         }
     }
-    report.check(&format!("{count} objects, the same classes"), same && count > 0);
+    report.check(
+        &format!("{count} objects, the same classes"),
+        same && count > 0,
+    );
     report.check(&format!("boxes off by {most} pixels at most"), most <= 0.5);
     report.finish()
 }
@@ -230,8 +455,14 @@ const FRAMES: u32 = 2000;
 pub(crate) fn memory(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     let device = DecodeDevice::new(engine);
-    let path = std::env::var_os("ULTRAMOTION_CLIP").map_or_else(|| media("moving_h264.mp4"), PathBuf::from);
-    let used = || engine.memory().map_err(text).map(|m| m.map_or(0, |(free, total)| total - free));
+    let path = std::env::var_os("ULTRAMOTION_CLIP")
+        .map_or_else(|| media("moving_h264.mp4"), PathBuf::from);
+    let used = || {
+        engine
+            .memory()
+            .map_err(text)
+            .map(|m| m.map_or(0, |(free, total)| total - free))
+    };
     let size = (640, 640);
     for reads in [false, true] {
         let (mut frames, mut first, mut busy) = (0u32, 0, (Duration::ZERO, 0u32));
@@ -243,10 +474,21 @@ pub(crate) fn memory(engine: &Engine) -> Outcome {
                 frames += 1;
                 start.get_or_insert_with(Instant::now);
                 if let (true, Pixels::Device(picture)) = (reads, &frame.pixels) {
-                    let picture = picture.as_any().downcast_ref::<VideoPicture>().ok_or("a picture of another kind")?;
+                    let picture = picture
+                        .as_any()
+                        .downcast_ref::<VideoPicture>()
+                        .ok_or("a picture of another kind")?;
                     let surface = picture.surface();
-                    ops::resize_normalise_surface(surface, engine.device(), size, size, 3, &Normalisation::UNIT, DType::F16)
-                        .map_err(text)?;
+                    ops::resize_normalise_surface(
+                        surface,
+                        engine.device(),
+                        size,
+                        size,
+                        3,
+                        &Normalisation::UNIT,
+                        DType::F16,
+                    )
+                    .map_err(text)?;
                 }
                 if frames == FRAMES / 2 {
                     first = used()?;
@@ -255,14 +497,31 @@ pub(crate) fn memory(engine: &Engine) -> Outcome {
                     break;
                 }
             }
-            busy = (busy.0 + start.map_or(Duration::ZERO, |start| start.elapsed()), busy.1 + (frames - begun).saturating_sub(1));
+            busy = (
+                busy.0 + start.map_or(Duration::ZERO, |start| start.elapsed()),
+                busy.1 + (frames - begun).saturating_sub(1),
+            );
         }
         engine.synchronise().map_err(text)?;
         let rate = f64::from(busy.1) / busy.0.as_secs_f64();
-        let (last, what) = (used()?, if reads { "decoded and resized" } else { "decoded" });
+        let (last, what) = (
+            used()?,
+            if reads {
+                "decoded and resized"
+            } else {
+                "decoded"
+            },
+        );
         let growth = last as f64 - first as f64;
-        println!("  {}: {frames} frames {what}, {rate:.0} a second, {:.1} MB in use", path.display(), last as f64 / 1e6);
-        report.check(&format!("memory grew by {:.1} MB over the second half", growth / 1e6), growth <= 2.2e6);
+        println!(
+            "  {}: {frames} frames {what}, {rate:.0} a second, {:.1} MB in use",
+            path.display(),
+            last as f64 / 1e6
+        );
+        report.check(
+            &format!("memory grew by {:.1} MB over the second half", growth / 1e6),
+            growth <= 2.2e6,
+        );
     }
     report.finish()
 }

@@ -65,12 +65,17 @@ const GROUPS: &[Group] = &[
     ("out-of-memory", models::out_of_memory),
     ("speed-dfine", speed::dfine),
     ("speed-mobile-sam", speed::mobile_sam),
-    ("kernels-dfine-s", |engine| speed::kernels_dfine(engine, "s")),
+    ("kernels-dfine-s", |engine| {
+        speed::kernels_dfine(engine, "s")
+    }),
     ("kernels-mobile-sam", speed::kernels_mobile_sam),
 ];
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--nocapture" && !a.starts_with("--test-threads")).collect();
+    let mut arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--nocapture" && !a.starts_with("--test-threads"))
+        .collect();
     let device = match arguments.iter().position(|a| a == "--device") {
         Some(at) if at + 1 < arguments.len() => {
             let device = arguments.remove(at + 1);
@@ -94,12 +99,21 @@ fn main() -> ExitCode {
         if *name == compiled_ahead::NAME {
             command.env(compiled_ahead::CACHE, cache.path());
         }
-        let status = command.args(["--device", &device, "--group", name]).status();
+        let status = command
+            .args(["--device", &device, "--group", name])
+            .status();
         if !status.is_ok_and(|s| s.success()) {
             failed.push(*name);
         }
     }
-    println!("{}", if failed.is_empty() { "all groups passed".to_owned() } else { format!("FAILED: {}", failed.join(", ")) });
+    println!(
+        "{}",
+        if failed.is_empty() {
+            "all groups passed".to_owned()
+        } else {
+            format!("FAILED: {}", failed.join(", "))
+        }
+    );
     ExitCode::from(u8::from(!failed.is_empty()))
 }
 
@@ -113,7 +127,9 @@ fn run(group: &str, device: &str) -> ExitCode {
     }
     let spec: DeviceSpec = device.parse().expect("a device");
     let engine = Engine::open(spec).and_then(|e| e.with_precision(Precision::F32));
-    let outcome = engine.map_err(report::text).and_then(|engine| work(&engine));
+    let outcome = engine
+        .map_err(report::text)
+        .and_then(|engine| work(&engine));
     match outcome {
         Ok(0) => ExitCode::SUCCESS,
         Ok(wrong) => {

@@ -7,8 +7,14 @@ use ultramotion::{
     ops::{self, Activation, Conv2d, Conv2dOptions, Linear, Padding, Part, Precision},
 };
 
-pub(crate) const ACTIVATIONS: [Activation; 6] =
-    [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid, Activation::Clamp(0.5)];
+pub(crate) const ACTIVATIONS: [Activation; 6] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::Gelu,
+    Activation::Silu,
+    Activation::Sigmoid,
+    Activation::Clamp(0.5),
+];
 
 pub(crate) fn linear(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
@@ -26,31 +32,60 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
     ];
     for (i, (rows, inner, columns)) in shapes.into_iter().enumerate() {
         for (dtype, tolerance) in TYPES {
-            let (x, w) = (rounded(&random(&[2, rows, inner], 1), dtype), rounded(&random(&[columns, inner], 2), dtype));
-            let (bias, residual) = (random(&[columns], 3), rounded(&random(&[2, rows, columns], 4), dtype));
+            let (x, w) = (
+                rounded(&random(&[2, rows, inner], 1), dtype),
+                rounded(&random(&[columns, inner], 2), dtype),
+            );
+            let (bias, residual) = (
+                random(&[columns], 3),
+                rounded(&random(&[2, rows, columns], 4), dtype),
+            );
             let activation = ACTIVATIONS[i % ACTIVATIONS.len()];
             let cpu = Linear::new(&w, Some(&bias), activation).map_err(text)?;
-            let gpu = Linear::new(&report.up(&w, DType::F32)?, Some(&report.up(&bias, DType::F32)?), activation).map_err(text)?;
+            let gpu = Linear::new(
+                &report.up(&w, DType::F32)?,
+                Some(&report.up(&bias, DType::F32)?),
+                activation,
+            )
+            .map_err(text)?;
             let (gx, gr) = (report.up(&x, dtype)?, report.up(&residual, dtype)?);
             let name = format!("{rows}×{inner}×{columns} {activation:?} {dtype:?}");
-            report.compare(&name, gpu.forward(&gx).map_err(text), &cpu.forward(&x).map_err(text)?, tolerance);
+            report.compare(
+                &name,
+                gpu.forward(&gx).map_err(text),
+                &cpu.forward(&x).map_err(text)?,
+                tolerance,
+            );
             report.compare(
                 &format!("{name} + residual"),
                 gpu.forward_add(&gx, &gr).map_err(text),
                 &cpu.forward_add(&x, &residual).map_err(text)?,
                 tolerance,
             );
-            let of_all = residual.narrow(0, 1, 1).and_then(|r| r.contiguous()).map_err(text)?;
+            let of_all = residual
+                .narrow(0, 1, 1)
+                .and_then(|r| r.contiguous())
+                .map_err(text)?;
             report.compare(
                 &format!("{name} + residual of a batch of 1"),
-                gpu.forward_add(&gx, &report.up(&of_all, dtype)?).map_err(text),
+                gpu.forward_add(&gx, &report.up(&of_all, dtype)?)
+                    .map_err(text),
                 &cpu.forward_add(&x, &of_all).map_err(text)?,
                 tolerance,
             );
             if dtype != DType::F32 {
                 for precision in [Precision::F32Result, Precision::F32] {
-                    let found = gpu.clone().with_precision(precision).forward(&gx).map_err(text);
-                    report.compare(&format!("{name} {precision:?}"), found, &cpu.forward(&x).map_err(text)?, 2e-5);
+                    let found = gpu
+                        .clone()
+                        .with_precision(precision)
+                        .forward(&gx)
+                        .map_err(text);
+                    report.compare(
+                        &format!("{name} {precision:?}"),
+                        found,
+                        &cpu.forward(&x).map_err(text)?,
+                        2e-5,
+                    );
                 }
             }
         }
@@ -65,64 +100,136 @@ const MOST_TILES: usize = 20;
 
 /// Which tiles are taken is found by trying: all of them must give the same bits.
 fn tiles(report: &mut Report<'_>) -> Result<(), String> {
-    for (rows, inner, columns) in [(7, 256, 2048), (28, 2048, 256), (300, 256, 1024), (400, 1024, 256), (4096, 320, 1280), (25600, 64, 64)]
-    {
+    for (rows, inner, columns) in [
+        (7, 256, 2048),
+        (28, 2048, 256),
+        (300, 256, 1024),
+        (400, 1024, 256),
+        (4096, 320, 1280),
+        (25600, 64, 64),
+    ] {
         for dtype in [DType::F16, DType::BF16] {
             let (x, w) = (random(&[1, rows, inner], 1), random(&[columns, inner], 2));
-            let linear = Linear::new(&report.up(&w, DType::F32)?, None, Activation::Gelu).map_err(text)?;
+            let linear =
+                Linear::new(&report.up(&w, DType::F32)?, None, Activation::Gelu).map_err(text)?;
             let x = report.up(&x, dtype)?;
-            same_by_any_tile(report, &format!("{rows}×{inner}×{columns} {dtype:?}"), || linear.forward(&x).map_err(text))?;
+            same_by_any_tile(
+                report,
+                &format!("{rows}×{inner}×{columns} {dtype:?}"),
+                || linear.forward(&x).map_err(text),
+            )?;
         }
     }
     for (side, channels, out, stride) in [(160, 32, 64, 1), (40, 128, 256, 2), (20, 512, 128, 1)] {
-        let (x, w) = (random(&[2, side, side, channels], 3), random(&[out, channels, 3, 3], 4));
-        let options = Conv2dOptions { stride, padding: Padding::all(1), ..Conv2dOptions::default() };
+        let (x, w) = (
+            random(&[2, side, side, channels], 3),
+            random(&[out, channels, 3, 3], 4),
+        );
+        let options = Conv2dOptions {
+            stride,
+            padding: Padding::all(1),
+            ..Conv2dOptions::default()
+        };
         let conv = Conv2d::new(&report.up(&w, DType::F32)?, None, options).map_err(text)?;
         let x = report.up(&x, DType::F16)?;
-        same_by_any_tile(report, &format!("3×3 {side}², {channels} to {out}"), || conv.forward(&x).map_err(text))?;
+        same_by_any_tile(
+            report,
+            &format!("3×3 {side}², {channels} to {out}"),
+            || conv.forward(&x).map_err(text),
+        )?;
     }
     Ok(())
 }
 
-fn same_by_any_tile(report: &mut Report<'_>, name: &str, work: impl Fn() -> Result<Tensor, String>) -> Result<(), String> {
+fn same_by_any_tile(
+    report: &mut Report<'_>,
+    name: &str,
+    work: impl Fn() -> Result<Tensor, String>,
+) -> Result<(), String> {
     let first = report.down(&ops::with_tile(0, &work)?)?;
     let mut differing = Vec::new();
     for at in 1..MOST_TILES {
         let found = report.down(&ops::with_tile(at, &work)?)?;
-        let count = found.iter().zip(&first).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+        let count = found
+            .iter()
+            .zip(&first)
+            .filter(|(a, b)| a.to_bits() != b.to_bits())
+            .count();
         if count > 0 {
             differing.push((at, count));
         }
     }
-    report.check(&format!("{name}: the same bits by any tile; candidates and numbers that differ: {differing:?}"), differing.is_empty());
+    report.check(
+        &format!(
+            "{name}: the same bits by any tile; candidates and numbers that differ: {differing:?}"
+        ),
+        differing.is_empty(),
+    );
     Ok(())
 }
 
 fn parts(report: &mut Report<'_>) -> Result<(), String> {
-    for (channels, doubled) in [(vec![16, 32, 32, 32], false), (vec![64, 128], true), (vec![12, 20], false), (vec![256, 256, 48, 48], true)]
-    {
+    for (channels, doubled) in [
+        (vec![16, 32, 32, 32], false),
+        (vec![64, 128], true),
+        (vec![12, 20], false),
+        (vec![256, 256, 48, 48], true),
+    ] {
         for (dtype, tolerance) in TYPES {
             let (b, h, w, out) = (2, 10, 14, 72);
             let inner: usize = channels.iter().sum();
             let weight = rounded(&random(&[out, inner, 1, 1], 5), dtype);
-            let options = Conv2dOptions { activation: Activation::Silu, ..Conv2dOptions::default() };
+            let options = Conv2dOptions {
+                activation: Activation::Silu,
+                ..Conv2dOptions::default()
+            };
             let cpu = Conv2d::new(&weight, None, options).map_err(text)?;
             let gpu = Conv2d::new(&report.up(&weight, DType::F32)?, None, options).map_err(text)?;
             let maps: Vec<Tensor> = channels
                 .iter()
                 .enumerate()
                 .map(|(i, &c)| {
-                    let (h, w) = if doubled && i == 0 { (h / 2, w / 2) } else { (h, w) };
+                    let (h, w) = if doubled && i == 0 {
+                        (h / 2, w / 2)
+                    } else {
+                        (h, w)
+                    };
                     rounded(&random(&[b, h, w, c], 6 + i as u64), dtype)
                 })
                 .collect();
-            let own = maps.iter().map(|m| report.up(m, dtype)).collect::<Result<Vec<_>, _>>()?;
+            let own = maps
+                .iter()
+                .map(|m| report.up(m, dtype))
+                .collect::<Result<Vec<_>, _>>()?;
             fn part((i, map): (usize, &Tensor), doubled: bool) -> Part<'_> {
-                Part { map, doubled: doubled && i == 0 }
+                Part {
+                    map,
+                    doubled: doubled && i == 0,
+                }
             }
-            let found = gpu.forward_parts(&own.iter().enumerate().map(|p| part(p, doubled)).collect::<Vec<_>>()).map_err(text);
-            let expected = cpu.forward_parts(&maps.iter().enumerate().map(|p| part(p, doubled)).collect::<Vec<_>>()).map_err(text)?;
-            report.compare(&format!("parts {channels:?} doubled {doubled} {dtype:?}"), found, &expected, tolerance);
+            let found = gpu
+                .forward_parts(
+                    &own.iter()
+                        .enumerate()
+                        .map(|p| part(p, doubled))
+                        .collect::<Vec<_>>(),
+                )
+                .map_err(text);
+            let expected = cpu
+                .forward_parts(
+                    &maps
+                        .iter()
+                        .enumerate()
+                        .map(|p| part(p, doubled))
+                        .collect::<Vec<_>>(),
+                )
+                .map_err(text)?;
+            report.compare(
+                &format!("parts {channels:?} doubled {doubled} {dtype:?}"),
+                found,
+                &expected,
+                tolerance,
+            );
         }
     }
     Ok(())
@@ -140,58 +247,165 @@ fn conv(report: &mut Report<'_>, c: &Conv) -> Result<(), String> {
     for (dtype, tolerance) in TYPES {
         let (inner, out) = c.channels;
         let x = rounded(&random(&[2, c.size.0, c.size.1, inner], 1), dtype);
-        let weight = rounded(&random(&[out, inner / c.groups, c.kernel, c.kernel], 2), dtype);
+        let weight = rounded(
+            &random(&[out, inner / c.groups, c.kernel, c.kernel], 2),
+            dtype,
+        );
         let bias = random(&[out], 3);
-        let options = Conv2dOptions { groups: c.groups, ..c.options };
+        let options = Conv2dOptions {
+            groups: c.groups,
+            ..c.options
+        };
         let cpu = Conv2d::new(&weight, Some(&bias), options).map_err(text)?;
-        let gpu = Conv2d::new(&report.up(&weight, DType::F32)?, Some(&report.up(&bias, DType::F32)?), options).map_err(text)?;
+        let gpu = Conv2d::new(
+            &report.up(&weight, DType::F32)?,
+            Some(&report.up(&bias, DType::F32)?),
+            options,
+        )
+        .map_err(text)?;
         let expected = cpu.forward(&x).map_err(text)?;
         let gx = report.up(&x, dtype)?;
-        let name =
-            format!("{:?} {:?} k{} s{} g{} {:?} {dtype:?}", c.size, c.channels, c.kernel, options.stride, c.groups, options.activation);
+        let name = format!(
+            "{:?} {:?} k{} s{} g{} {:?} {dtype:?}",
+            c.size, c.channels, c.kernel, options.stride, c.groups, options.activation
+        );
         report.compare(&name, gpu.forward(&gx).map_err(text), &expected, tolerance);
         let residual = rounded(&random(expected.dims(), 4), dtype);
-        let found = report.up(&residual, dtype).and_then(|r| gpu.forward_add(&gx, &r).map_err(text));
-        report.compare(&format!("{name} + residual"), found, &cpu.forward_add(&x, &residual).map_err(text)?, tolerance);
+        let found = report
+            .up(&residual, dtype)
+            .and_then(|r| gpu.forward_add(&gx, &r).map_err(text));
+        report.compare(
+            &format!("{name} + residual"),
+            found,
+            &cpu.forward_add(&x, &residual).map_err(text)?,
+            tolerance,
+        );
     }
     Ok(())
 }
 
 fn options(stride: usize, padding: Padding, activation: Activation) -> Conv2dOptions {
-    Conv2dOptions { stride, padding, activation, affine: Some((1.25, -0.5)), ..Conv2dOptions::default() }
+    Conv2dOptions {
+        stride,
+        padding,
+        activation,
+        affine: Some((1.25, -0.5)),
+        ..Conv2dOptions::default()
+    }
 }
 
 pub(crate) fn conv2d(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let corner = Padding { top: 0, bottom: 1, left: 0, right: 1 };
+    let corner = Padding {
+        top: 0,
+        bottom: 1,
+        left: 0,
+        right: 1,
+    };
     let cases = [
-        ((64, 64), (3, 16), 3, options(2, Padding::all(1), Activation::Relu)),
-        ((61, 67), (1, 24), 3, options(2, Padding::all(1), Activation::Relu)),
+        (
+            (64, 64),
+            (3, 16),
+            3,
+            options(2, Padding::all(1), Activation::Relu),
+        ),
+        (
+            (61, 67),
+            (1, 24),
+            3,
+            options(2, Padding::all(1), Activation::Relu),
+        ),
         ((40, 41), (16, 8), 2, options(1, corner, Activation::Relu)),
         ((40, 41), (24, 12), 2, options(1, corner, Activation::Relu)),
         ((40, 41), (12, 24), 2, options(1, corner, Activation::Relu)),
-        ((40, 40), (32, 16), 3, options(2, Padding::all(1), Activation::Relu)),
-        ((80, 80), (64, 64), 3, options(1, Padding::all(1), Activation::Silu)),
-        ((20, 20), (128, 128), 3, options(1, Padding::all(1), Activation::Silu)),
-        ((20, 21), (256, 256), 3, options(1, Padding::all(1), Activation::Identity)),
-        ((128, 128), (32, 64), 3, options(2, Padding::all(1), Activation::Gelu)),
-        ((20, 20), (96, 130), 1, options(1, Padding::default(), Activation::Silu)),
-        ((9, 9), (1, 4), 2, options(2, Padding::default(), Activation::Identity)),
-        ((12, 12), (48, 40), 5, options(1, Padding::all(2), Activation::Relu)),
+        (
+            (40, 40),
+            (32, 16),
+            3,
+            options(2, Padding::all(1), Activation::Relu),
+        ),
+        (
+            (80, 80),
+            (64, 64),
+            3,
+            options(1, Padding::all(1), Activation::Silu),
+        ),
+        (
+            (20, 20),
+            (128, 128),
+            3,
+            options(1, Padding::all(1), Activation::Silu),
+        ),
+        (
+            (20, 21),
+            (256, 256),
+            3,
+            options(1, Padding::all(1), Activation::Identity),
+        ),
+        (
+            (128, 128),
+            (32, 64),
+            3,
+            options(2, Padding::all(1), Activation::Gelu),
+        ),
+        (
+            (20, 20),
+            (96, 130),
+            1,
+            options(1, Padding::default(), Activation::Silu),
+        ),
+        (
+            (9, 9),
+            (1, 4),
+            2,
+            options(2, Padding::default(), Activation::Identity),
+        ),
+        (
+            (12, 12),
+            (48, 40),
+            5,
+            options(1, Padding::all(2), Activation::Relu),
+        ),
     ];
     for (size, channels, kernel, options) in cases {
-        conv(&mut report, &Conv { size, channels, kernel, groups: 1, options })?;
+        conv(
+            &mut report,
+            &Conv {
+                size,
+                channels,
+                kernel,
+                groups: 1,
+                options,
+            },
+        )?;
     }
     report.finish()
 }
 
 pub(crate) fn depthwise(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let cases = [(32, 3, 1, 1), (64, 3, 2, 1), (128, 5, 1, 2), (12, 3, 1, 1), (24, 5, 2, 2), (256, 3, 1, 1), (9, 7, 1, 3)];
+    let cases = [
+        (32, 3, 1, 1),
+        (64, 3, 2, 1),
+        (128, 5, 1, 2),
+        (12, 3, 1, 1),
+        (24, 5, 2, 2),
+        (256, 3, 1, 1),
+        (9, 7, 1, 3),
+    ];
     for (channels, kernel, stride, padding) in cases {
         for activation in [Activation::Identity, Activation::Gelu] {
             let options = options(stride, Padding::all(padding), activation);
-            conv(&mut report, &Conv { size: (21, 33), channels: (channels, channels), kernel, groups: channels, options })?;
+            conv(
+                &mut report,
+                &Conv {
+                    size: (21, 33),
+                    channels: (channels, channels),
+                    kernel,
+                    groups: channels,
+                    options,
+                },
+            )?;
         }
     }
     report.finish()
@@ -204,27 +418,61 @@ fn inverted_layers(channels: usize, hidden: usize) -> Result<InvertedLayers, Str
     let layer = |shape: &[usize], padding: usize, groups: usize, seed: u64| -> Result<_, String> {
         let size = (shape[1..].iter().product::<usize>() as f64).sqrt();
         let weight = random(shape, seed).affine(1.5 / size, 0.0).map_err(text)?;
-        let o = Conv2dOptions { groups, ..options(1, Padding::all(padding), Activation::Gelu) };
+        let o = Conv2dOptions {
+            groups,
+            ..options(1, Padding::all(padding), Activation::Gelu)
+        };
         Ok((weight, random(&[shape[0]], seed + 1), o))
     };
-    Ok([layer(&[hidden, channels, 1, 1], 0, 1, 1)?, layer(&[hidden, 1, 3, 3], 1, hidden, 3)?, layer(&[channels, hidden, 1, 1], 0, 1, 5)?])
+    Ok([
+        layer(&[hidden, channels, 1, 1], 0, 1, 1)?,
+        layer(&[hidden, 1, 3, 3], 1, hidden, 3)?,
+        layer(&[channels, hidden, 1, 1], 0, 1, 5)?,
+    ])
 }
 
 pub(crate) fn inverted_residual(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    for (batch, size, channels, hidden) in [(2, (37, 50), 64, 256), (1, (64, 64), 64, 128), (3, (5, 7), 64, 64), (1, (16, 24), 32, 64)] {
+    for (batch, size, channels, hidden) in [
+        (2, (37, 50), 64, 256),
+        (1, (64, 64), 64, 128),
+        (3, (5, 7), 64, 64),
+        (1, (16, 24), 32, 64),
+    ] {
         let layers = inverted_layers(channels, hidden)?;
-        let build = |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| Conv2d::new(w, Some(b), *o).map_err(text);
+        let build =
+            |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| Conv2d::new(w, Some(b), *o).map_err(text);
         let on_cpu = layers.iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        let up = |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| build(&(report.up(w, DType::F32)?, report.up(b, DType::F32)?, *o));
+        let up = |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| {
+            build(&(report.up(w, DType::F32)?, report.up(b, DType::F32)?, *o))
+        };
         let on_gpu = layers.iter().map(up).collect::<Result<Vec<_>, _>>()?;
         for (dtype, tolerance) in TYPES {
             let x = rounded(&random(&[batch, size.0, size.1, channels], 7), dtype);
             let gx = report.up(&x, dtype)?;
             for added in [false, true] {
-                let expected = ops::inverted_residual(&x, &on_cpu[0], &on_cpu[1], &on_cpu[2], added.then_some(&x)).map_err(text)?;
-                let found = ops::inverted_residual(&gx, &on_gpu[0], &on_gpu[1], &on_gpu[2], added.then_some(&gx)).map_err(text);
-                report.compare(&format!("{batch}×{size:?} {channels}→{hidden} {dtype:?}, added {added}"), found, &expected, tolerance);
+                let expected = ops::inverted_residual(
+                    &x,
+                    &on_cpu[0],
+                    &on_cpu[1],
+                    &on_cpu[2],
+                    added.then_some(&x),
+                )
+                .map_err(text)?;
+                let found = ops::inverted_residual(
+                    &gx,
+                    &on_gpu[0],
+                    &on_gpu[1],
+                    &on_gpu[2],
+                    added.then_some(&gx),
+                )
+                .map_err(text);
+                report.compare(
+                    &format!("{batch}×{size:?} {channels}→{hidden} {dtype:?}, added {added}"),
+                    found,
+                    &expected,
+                    tolerance,
+                );
             }
         }
     }

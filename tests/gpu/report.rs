@@ -11,7 +11,11 @@ pub(crate) fn text(e: impl std::fmt::Display) -> String {
 }
 
 /// The types that are tried, and the error that each may have relative to the size of the expected numbers.
-pub(crate) const TYPES: [(DType, f64); 3] = [(DType::F32, 2e-5), (DType::F16, 2e-3), (DType::BF16, 1.6e-2)];
+pub(crate) const TYPES: [(DType, f64); 3] = [
+    (DType::F32, 2e-5),
+    (DType::F16, 2e-3),
+    (DType::BF16, 1.6e-2),
+];
 
 /// Counts failed comparisons of a group.
 pub(crate) struct Report<'a> {
@@ -30,8 +34,14 @@ impl<'a> Report<'a> {
 
     /// On the device, in `dtype`.
     pub(crate) fn up(&self, x: &Tensor, dtype: DType) -> Result<Tensor, String> {
-        let x = if x.dtype().is_float() { x.to_dtype(dtype).map_err(text)? } else { x.clone() };
-        self.engine.upload_tensor(Stage::Load, &x.contiguous().map_err(text)?).map_err(text)
+        let x = if x.dtype().is_float() {
+            x.to_dtype(dtype).map_err(text)?
+        } else {
+            x.clone()
+        };
+        self.engine
+            .upload_tensor(Stage::Load, &x.contiguous().map_err(text)?)
+            .map_err(text)
     }
 
     pub(crate) fn down(&self, x: &Tensor) -> Result<Vec<f32>, String> {
@@ -39,7 +49,13 @@ impl<'a> Report<'a> {
     }
 
     /// Compares what the device made with what the CPU made; a failure of either is one too.
-    pub(crate) fn compare(&mut self, what: &str, found: Result<Tensor, String>, expected: &Tensor, tolerance: f64) {
+    pub(crate) fn compare(
+        &mut self,
+        what: &str,
+        found: Result<Tensor, String>,
+        expected: &Tensor,
+        tolerance: f64,
+    ) {
         let found = found.and_then(|found| {
             if found.dims() == expected.dims() {
                 self.down(&found)
@@ -47,7 +63,10 @@ impl<'a> Report<'a> {
                 Err(format!("{:?}, not {:?}", found.shape(), expected.shape()))
             }
         });
-        let expected: Vec<f32> = expected.to_dtype(DType::F32).and_then(|e| e.flatten_all()?.to_vec1()).unwrap_or_default();
+        let expected: Vec<f32> = expected
+            .to_dtype(DType::F32)
+            .and_then(|e| e.flatten_all()?.to_vec1())
+            .unwrap_or_default();
         match found {
             Ok(found) => self.numbers(what, &found, &expected, tolerance),
             Err(message) => {
@@ -59,7 +78,11 @@ impl<'a> Report<'a> {
 
     pub(crate) fn numbers(&mut self, what: &str, found: &[f32], expected: &[f32], tolerance: f64) {
         let relative = relative(found, expected);
-        let most = found.iter().zip(expected).map(|(f, e)| f64::from((f - e).abs())).fold(0.0, f64::max);
+        let most = found
+            .iter()
+            .zip(expected)
+            .map(|(f, e)| f64::from((f - e).abs()))
+            .fold(0.0, f64::max);
         // NaN fails too.
         let good = relative <= tolerance && found.len() == expected.len();
         self.wrong += usize::from(!good);
@@ -81,16 +104,24 @@ pub(crate) fn relative(a: &[f32], b: &[f32]) -> f64 {
     let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
     let difference = square(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let size = square(&mut b.iter().map(|&b| f64::from(b)));
-    if difference == 0.0 { 0.0 } else { (difference / size.max(f64::MIN_POSITIVE)).sqrt() }
+    if difference == 0.0 {
+        0.0
+    } else {
+        (difference / size.max(f64::MIN_POSITIVE)).sqrt()
+    }
 }
 
 /// Seeded numbers in -1..1.
 pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
-    let values: Vec<f32> = crate::weights::uniform("random", shape.iter().product(), seed).map(|u| (2.0 * u - 1.0) as f32).collect();
+    let values: Vec<f32> = crate::weights::uniform("random", shape.iter().product(), seed)
+        .map(|u| (2.0 * u - 1.0) as f32)
+        .collect();
     Tensor::from_vec(values, shape, &Device::Cpu).expect("as many numbers as the shape has")
 }
 
 /// Numbers as they are after a round trip through `dtype`.
 pub(crate) fn rounded(x: &Tensor, dtype: DType) -> Tensor {
-    x.to_dtype(dtype).and_then(|x| x.to_dtype(DType::F32)).expect("a conversion on the CPU")
+    x.to_dtype(dtype)
+        .and_then(|x| x.to_dtype(DType::F32))
+        .expect("a conversion on the CPU")
 }

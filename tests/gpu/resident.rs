@@ -18,13 +18,30 @@ use ultramotion::{
 
 pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let engine = engine.clone().with_precision(Precision::F16).map_err(text)?;
-    let resident = |batch, latency| Execution { mode: Mode::Resident, batch, latency };
+    let engine = engine
+        .clone()
+        .with_precision(Precision::F16)
+        .map_err(text)?;
+    let resident = |batch, latency| Execution {
+        mode: Mode::Resident,
+        batch,
+        latency,
+    };
     for (confidence, multimask) in [(0.5, false), (0.01, false), (0.3, true)] {
-        let expected = results(pipeline(&engine, confidence, multimask)?, LEGACY, &clip("..30"))?;
+        let expected = results(
+            pipeline(&engine, confidence, multimask)?,
+            LEGACY,
+            &clip("..30"),
+        )?;
         for (batch, latency) in [(1, true), (1, false), (4, false)] {
-            let found = results(pipeline(&engine, confidence, multimask)?, resident(batch, latency), &clip("..30"))?;
-            let what = format!("pipeline, score {confidence}, multimask {multimask}, batch {batch}, latency {latency}");
+            let found = results(
+                pipeline(&engine, confidence, multimask)?,
+                resident(batch, latency),
+                &clip("..30"),
+            )?;
+            let what = format!(
+                "pipeline, score {confidence}, multimask {multimask}, batch {batch}, latency {latency}"
+            );
             compare(&mut report, &what, &found, &expected, false);
         }
     }
@@ -32,10 +49,22 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
     let task = || pipeline(&engine, 0.3, false);
     let whole = results(task()?, resident(4, false), &clip("..30"))?;
     let later = results(task()?, resident(4, false), &clip("7..30"))?;
-    compare(&mut report, "pipeline from another frame on", &later, &whole[7..], true);
+    compare(
+        &mut report,
+        "pipeline from another frame on",
+        &later,
+        &whole[7..],
+        true,
+    );
     let expected = results(segment(&engine)?, LEGACY, &clip("..5"))?;
     let found = results(segment(&engine)?, resident(1, false), &clip("..5"))?;
-    compare(&mut report, "segment by boxes and points", &found, &expected, false);
+    compare(
+        &mut report,
+        "segment by boxes and points",
+        &found,
+        &expected,
+        false,
+    );
     report.finish()
 }
 
@@ -43,25 +72,68 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
 pub(crate) fn fallback(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     let expected = results(pipeline(&Engine::cpu(), 0.5, false)?, LEGACY, &clip("..2"))?;
-    for (execution, what) in [(Execution { mode: Mode::Resident, ..LEGACY }, "resident"), (LEGACY, "legacy")] {
+    for (execution, what) in [
+        (
+            Execution {
+                mode: Mode::Resident,
+                ..LEGACY
+            },
+            "resident",
+        ),
+        (LEGACY, "legacy"),
+    ] {
         let task = || pipeline(engine, 0.5, false);
         let (strict, allowed) = (task()?, task()?);
         let (free, _) = engine.memory().map_err(text)?.ok_or("no memory")?;
-        let ballast = engine.zeros(DType::U8, &[free.saturating_sub(48 << 20)]).map_err(text)?;
-        let refused = results(strict, execution, &clip("..2")).err().unwrap_or_default();
+        let ballast = engine
+            .zeros(DType::U8, &[free.saturating_sub(48 << 20)])
+            .map_err(text)?;
+        let refused = results(strict, execution, &clip("..2"))
+            .err()
+            .unwrap_or_default();
         println!("  {refused}");
-        let parts = ["out of memory", "MiB are in use", "MiB are free", "--allow-cpu-fallback"];
-        report.check(&format!("{what}: an error with need, use and free memory"), parts.iter().all(|part| refused.contains(part)));
-        let spare: Fallback =
-            std::sync::Arc::new(|| pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::pipeline::ModelError::Batch));
+        let parts = [
+            "out of memory",
+            "MiB are in use",
+            "MiB are free",
+            "--allow-cpu-fallback",
+        ];
+        report.check(
+            &format!("{what}: an error with need, use and free memory"),
+            parts.iter().all(|part| refused.contains(part)),
+        );
+        let spare: Fallback = std::sync::Arc::new(|| {
+            pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::pipeline::ModelError::Batch)
+        });
         let found = run(allowed, Vec::new(), Some(spare), execution, &clip("..2"))?;
         let events = &found.events;
-        report.check(&format!("{what}: events {events:?}"), events.len() == 2 && events[1].ends_with(" to cpu"));
-        compare(&mut report, &format!("{what}: the CPU's results"), &found.results, &expected, true);
+        report.check(
+            &format!("{what}: events {events:?}"),
+            events.len() == 2 && events[1].ends_with(" to cpu"),
+        );
+        compare(
+            &mut report,
+            &format!("{what}: the CPU's results"),
+            &found.results,
+            &expected,
+            true,
+        );
         drop(ballast);
     }
-    let found = run(pipeline(engine, 0.5, false)?, Vec::new(), None, LEGACY, &clip("..2"))?;
-    compare(&mut report, "the device works on", &found.results, &expected, false);
+    let found = run(
+        pipeline(engine, 0.5, false)?,
+        Vec::new(),
+        None,
+        LEGACY,
+        &clip("..2"),
+    )?;
+    compare(
+        &mut report,
+        "the device works on",
+        &found.results,
+        &expected,
+        false,
+    );
     report.check("  without events", found.events.is_empty());
     report.finish()
 }
@@ -69,16 +141,37 @@ pub(crate) fn fallback(engine: &Engine) -> Outcome {
 /// Batches dealt out among two devices come back in order.
 pub(crate) fn two_devices(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let Ok(second) = Engine::open(DeviceSpec::Cuda(1)).and_then(|e| e.with_precision(Precision::F16)) else {
+    let Ok(second) =
+        Engine::open(DeviceSpec::Cuda(1)).and_then(|e| e.with_precision(Precision::F16))
+    else {
         println!("  left out: there is one device only");
         return report.finish();
     };
-    let engine = engine.clone().with_precision(Precision::F16).map_err(text)?;
+    let engine = engine
+        .clone()
+        .with_precision(Precision::F16)
+        .map_err(text)?;
     for batch in [1, 4] {
-        let execution = Execution { mode: Mode::Resident, batch, latency: false };
+        let execution = Execution {
+            mode: Mode::Resident,
+            batch,
+            latency: false,
+        };
         let expected = results(pipeline(&engine, 0.5, false)?, execution, &clip("..50"))?;
-        let found = run(pipeline(&engine, 0.5, false)?, vec![pipeline(&second, 0.5, false)?], None, execution, &clip("..50"))?;
-        compare(&mut report, &format!("two devices, batch {batch}"), &found.results, &expected, false);
+        let found = run(
+            pipeline(&engine, 0.5, false)?,
+            vec![pipeline(&second, 0.5, false)?],
+            None,
+            execution,
+            &clip("..50"),
+        )?;
+        compare(
+            &mut report,
+            &format!("two devices, batch {batch}"),
+            &found.results,
+            &expected,
+            false,
+        );
     }
     report.finish()
 }
@@ -98,15 +191,36 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
         // Coarse numbers, so that many are equal.
         let coarse = |x: Tensor| (x * 4.0)?.round()? * 0.25;
         let logits = coarse(random(&[queries, classes], 40 + case as u64)).map_err(text)?;
-        let boxes = random(&[queries, 4], 50 + case as u64).affine(0.3, 0.5).map_err(text)?;
+        let boxes = random(&[queries, 4], 50 + case as u64)
+            .affine(0.3, 0.5)
+            .map_err(text)?;
         let allowed: Option<Vec<bool>> = filter.then(|| (0..classes).map(|c| c % 3 == 0).collect());
-        let flat = |x: &Tensor| x.flatten_all().and_then(|x| x.to_vec1::<f32>()).map_err(text);
-        let selection = Selection { threshold, max_objects: most, classes: allowed.clone() };
-        let expected = postprocess::select(&flat(&logits)?, &flat(&boxes)?, classes, &selection).map_err(text)?;
+        let flat = |x: &Tensor| {
+            x.flatten_all()
+                .and_then(|x| x.to_vec1::<f32>())
+                .map_err(text)
+        };
+        let selection = Selection {
+            threshold,
+            max_objects: most,
+            classes: allowed.clone(),
+        };
+        let expected = postprocess::select(&flat(&logits)?, &flat(&boxes)?, classes, &selection)
+            .map_err(text)?;
         let size = Size::new(421, 333);
         let scaled = LongestSide::new(size, IMAGE_SIDE as u32);
-        let numbers = allowed.map(|a| Tensor::new(a.iter().map(|&c| u32::from(c)).collect::<Vec<_>>(), &candle_core::Device::Cpu));
-        let numbers = numbers.transpose().map_err(text)?.map(|t| engine.upload_tensor(Stage::Load, &t)).transpose().map_err(text)?;
+        let numbers = allowed.map(|a| {
+            Tensor::new(
+                a.iter().map(|&c| u32::from(c)).collect::<Vec<_>>(),
+                &candle_core::Device::Cpu,
+            )
+        });
+        let numbers = numbers
+            .transpose()
+            .map_err(text)?
+            .map(|t| engine.upload_tensor(Stage::Load, &t))
+            .transpose()
+            .map_err(text)?;
         let choice = ObjectChoice {
             min_logit: postprocess::min_logit(threshold),
             most,
@@ -115,36 +229,87 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
             scaled: (scaled.scaled.height as usize, scaled.scaled.width as usize),
         };
         let slots = 8;
-        let records = engine.zeros(DType::U32, &[ops::object_words(most)]).map_err(text)?;
+        let records = engine
+            .zeros(DType::U32, &[ops::object_words(most)])
+            .map_err(text)?;
         let prompts = engine.zeros(DType::F32, &[slots, 4]).map_err(text)?;
         let up = |x: &Tensor| report.up(x, DType::F32);
-        ops::choose_objects(&up(&logits)?, &up(&boxes)?, &choice, &records, Some(&prompts)).map_err(text)?;
+        ops::choose_objects(
+            &up(&logits)?,
+            &up(&boxes)?,
+            &choice,
+            &records,
+            Some(&prompts),
+        )
+        .map_err(text)?;
         let words = engine.download_u32(Stage::Pack, &records).map_err(text)?;
         let found = postprocess::chosen(ObjectRecords::new(&words), classes).map_err(text)?;
-        report.check(&format!("{queries}x{classes} above {threshold}, most {most}: {} objects", expected.len()), found == expected);
+        report.check(
+            &format!(
+                "{queries}x{classes} above {threshold}, most {most}: {} objects",
+                expected.len()
+            ),
+            found == expected,
+        );
         let corners = engine.download_f32(Stage::Pack, &prompts).map_err(text)?;
         let prompt = |slot: usize| match expected.get(slot) {
             Some(c) => scaled.box_to_input(c.bbox.to_pixels(size).clamped(size)),
             None => scaled.box_to_input(BoxXyxy::new(0.0, 0.0, 421.0, 333.0)),
         };
-        let wanted: Vec<f32> = (0..slots).map(prompt).flat_map(|b| [b.x0, b.y0, b.x1, b.y1]).collect();
+        let wanted: Vec<f32> = (0..slots)
+            .map(prompt)
+            .flat_map(|b| [b.x0, b.y0, b.x1, b.y1])
+            .collect();
         report.check("  its prompts", corners == wanted);
     }
-    for (what, logit, coordinate) in [("a logit", true, false), ("a box", false, true), ("all", true, true)] {
+    for (what, logit, coordinate) in [
+        ("a logit", true, false),
+        ("a box", false, true),
+        ("all", true, true),
+    ] {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             // In a query that would not be chosen.
             let spoilt = |count: usize, spoil: bool| -> Vec<f32> {
-                (0..count).map(|i| if spoil && i == count - 3 { value } else { -2.0 + i as f32 / count as f32 }).collect()
+                (0..count)
+                    .map(|i| {
+                        if spoil && i == count - 3 {
+                            value
+                        } else {
+                            -2.0 + i as f32 / count as f32
+                        }
+                    })
+                    .collect()
             };
-            let tensor = |values: Vec<f32>, columns| Tensor::from_vec(values, (20, columns), &candle_core::Device::Cpu).map_err(text);
-            let (logits, boxes) = (tensor(spoilt(60, logit), 3)?, tensor(spoilt(80, coordinate), 4)?);
-            let choice = ObjectChoice { min_logit: 0.0, most: 5, classes: None, frame: (333, 421), scaled: (810, 1024) };
-            let records = engine.zeros(DType::U32, &[ops::object_words(5)]).map_err(text)?;
+            let tensor = |values: Vec<f32>, columns| {
+                Tensor::from_vec(values, (20, columns), &candle_core::Device::Cpu).map_err(text)
+            };
+            let (logits, boxes) = (
+                tensor(spoilt(60, logit), 3)?,
+                tensor(spoilt(80, coordinate), 4)?,
+            );
+            let choice = ObjectChoice {
+                min_logit: 0.0,
+                most: 5,
+                classes: None,
+                frame: (333, 421),
+                scaled: (810, 1024),
+            };
+            let records = engine
+                .zeros(DType::U32, &[ops::object_words(5)])
+                .map_err(text)?;
             let up = |x: &Tensor| report.up(x, DType::F32);
-            ops::choose_objects(&up(&logits)?, &up(&boxes)?, &choice, &records, None).map_err(text)?;
+            ops::choose_objects(&up(&logits)?, &up(&boxes)?, &choice, &records, None)
+                .map_err(text)?;
             let words = engine.download_u32(Stage::Pack, &records).map_err(text)?;
-            let refused = postprocess::chosen(ObjectRecords::new(&words), 3).map(drop).map_err(text).err().unwrap_or_default();
-            report.check(&format!("{value} in {what}: {refused}"), refused.contains("finite"));
+            let refused = postprocess::chosen(ObjectRecords::new(&words), 3)
+                .map(drop)
+                .map_err(text)
+                .err()
+                .unwrap_or_default();
+            report.check(
+                &format!("{value} in {what}: {refused}"),
+                refused.contains("finite"),
+            );
         }
     }
     report.finish()

@@ -10,13 +10,20 @@ use ultramotion::{
     frame::{Confidence, FrameResult, Mask},
     geometry::BoxXyxy,
     models::mobile_sam::{PointLabel, PointPrompt},
-    pipeline::{Cancel, Event, Execution, Fallback, Mode, Observer, OnError, Plan, Task, UserPrompts, load_detector, load_segmenter},
+    pipeline::{
+        Cancel, Event, Execution, Fallback, Mode, Observer, OnError, Plan, Task, UserPrompts,
+        load_detector, load_segmenter,
+    },
     sinks::{OutputKind, OutputMode, OutputSet},
     sources::{Decode, ExpandOptions, SourceOptions, expand},
     weights::{Hub, HubConfig},
 };
 
-pub(crate) const LEGACY: Execution = Execution { mode: Mode::Legacy, batch: 1, latency: false };
+pub(crate) const LEGACY: Execution = Execution {
+    mode: Mode::Legacy,
+    batch: 1,
+    latency: false,
+};
 
 /// What is read: a file or folder, the frames of it, and where videos are decoded.
 #[derive(Debug, Clone)]
@@ -28,7 +35,11 @@ pub(crate) struct Input {
 
 /// The bundled clip.
 pub(crate) fn clip(frames: &'static str) -> Input {
-    Input { path: PathBuf::from("assets/phantom-demo.mp4"), frames, decode: Decode::Auto }
+    Input {
+        path: PathBuf::from("assets/phantom-demo.mp4"),
+        frames,
+        decode: Decode::Auto,
+    }
 }
 
 /// What a run found, told and wrote.
@@ -62,7 +73,11 @@ impl Observer for Kept {
 }
 
 /// Results of a task.
-pub(crate) fn results(task: Task, execution: Execution, input: &Input) -> Result<Vec<FrameResult>, String> {
+pub(crate) fn results(
+    task: Task,
+    execution: Execution,
+    input: &Input,
+) -> Result<Vec<FrameResult>, String> {
     run(task, Vec::new(), None, execution, input).map(|found| found.results)
 }
 
@@ -77,11 +92,20 @@ pub(crate) fn run(
     let kept = Arc::new(Kept::default());
     let folder = tempfile::tempdir().map_err(text)?;
     let plan = Plan {
-        sources: expand(&[input.path.clone().into_os_string()], ExpandOptions::default(), &mut std::io::empty()).sources,
+        sources: expand(
+            &[input.path.clone().into_os_string()],
+            ExpandOptions::default(),
+            &mut std::io::empty(),
+        )
+        .sources,
         warnings: Vec::new(),
         own_sources: Default::default(),
         own_sinks: Default::default(),
-        source_options: SourceOptions { selection: input.frames.parse().map_err(text)?, decode: input.decode, ..SourceOptions::default() },
+        source_options: SourceOptions {
+            selection: input.frames.parse().map_err(text)?,
+            decode: input.decode,
+            ..SourceOptions::default()
+        },
         on_error: OnError::Skip,
         output: folder.path().to_owned(),
         output_mode: OutputMode::Overwrite,
@@ -101,7 +125,15 @@ pub(crate) fn run(
     let Kept(kept) = &*kept;
     let (results, problems, events) = std::mem::take(&mut *kept.lock().expect("lock"));
     let coco = read_json(&folder.path().join("coco.json"))?;
-    if problems.is_empty() { Ok(Found { results, events, coco }) } else { Err(problems.join("; ")) }
+    if problems.is_empty() {
+        Ok(Found {
+            results,
+            events,
+            coco,
+        })
+    } else {
+        Err(problems.join("; "))
+    }
 }
 
 fn read_json(path: &Path) -> Result<serde_json::Value, String> {
@@ -115,8 +147,8 @@ fn confidence_of(value: f64) -> Confidence {
 /// The bundled detector.
 pub(crate) fn detect(engine: &Engine, confidence: f64) -> Result<Task, String> {
     let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let detector =
-        load_detector(engine, Some(DETECTOR), None, &hub, &mut ()).and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]));
+    let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ())
+        .and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]));
     Ok(Task::Detect(Arc::new(detector.map_err(text)?)))
 }
 
@@ -127,7 +159,9 @@ pub(crate) fn pipeline(engine: &Engine, confidence: f64, multimask: bool) -> Res
         .and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]))
         .map_err(text)?;
     let sibling = engine.sibling().map_err(text)?;
-    let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ()).map_err(text)?.with_multimask(multimask);
+    let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ())
+        .map_err(text)?
+        .with_multimask(multimask);
     Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
 }
 
@@ -142,7 +176,10 @@ pub(crate) fn segment(engine: &Engine) -> Result<Task, String> {
             BoxXyxy::new(20.0, 30.0, 90.5, 200.0),
             BoxXyxy::new(10.0, 200.0, 400.0, 420.0),
         ],
-        points: vec![point(150.0, 160.0, PointLabel::Foreground), point(300.0, 310.0, PointLabel::Background)],
+        points: vec![
+            point(150.0, 160.0, PointLabel::Foreground),
+            point(300.0, 310.0, PointLabel::Background),
+        ],
         ..UserPrompts::default()
     };
     Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts)))
@@ -152,12 +189,18 @@ pub(crate) fn segment(engine: &Engine) -> Result<Task, String> {
 fn overlap(a: &Mask, b: &Mask) -> f64 {
     let pixels = |mask: &Mask| -> Vec<bool> {
         let runs = mask.counts().iter().enumerate();
-        runs.flat_map(|(i, &run)| std::iter::repeat_n(i % 2 == 1, run as usize)).collect()
+        runs.flat_map(|(i, &run)| std::iter::repeat_n(i % 2 == 1, run as usize))
+            .collect()
     };
     let (a, b) = (pixels(a), pixels(b));
-    let count = |both: fn(bool, bool) -> bool| a.iter().zip(&b).filter(|&(&a, &b)| both(a, b)).count();
+    let count =
+        |both: fn(bool, bool) -> bool| a.iter().zip(&b).filter(|&(&a, &b)| both(a, b)).count();
     let (inside, any) = (count(|a, b| a && b), count(|a, b| a || b));
-    if any == 0 { 1.0 } else { inside as f64 / any as f64 }
+    if any == 0 {
+        1.0
+    } else {
+        inside as f64 / any as f64
+    }
 }
 
 /// How far the results of two runs are apart.
@@ -175,13 +218,26 @@ pub(crate) struct Apart {
 
 impl Apart {
     pub(crate) fn new(found: &[FrameResult], expected: &[FrameResult]) -> Self {
-        let frames = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| (f.index, &f.file) == (e.index, &e.file));
-        let mut apart = Self { frames, ..Self::default() };
+        let frames = found.len() == expected.len()
+            && found
+                .iter()
+                .zip(expected)
+                .all(|(f, e)| (f.index, &f.file) == (e.index, &e.file));
+        let mut apart = Self {
+            frames,
+            ..Self::default()
+        };
         for (f, e) in found.iter().zip(expected) {
             apart.missing += f.objects.len().abs_diff(e.objects.len());
             for (f, e) in f.objects.iter().zip(&e.objects) {
                 let corners = |b: &BoxXyxy| [b.x0, b.y0, b.x1, b.y1];
-                apart.boxes.push(corners(&f.bbox).iter().zip(corners(&e.bbox)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max));
+                apart.boxes.push(
+                    corners(&f.bbox)
+                        .iter()
+                        .zip(corners(&e.bbox))
+                        .map(|(a, b)| (a - b).abs())
+                        .fold(0.0, f32::max),
+                );
                 match (&f.mask, &e.mask) {
                     (Some(f), Some(e)) => apart.masks.push(overlap(f, e)),
                     (None, None) => {}
@@ -209,17 +265,30 @@ impl Apart {
 
     /// 1 without masks.
     pub(crate) fn mean_iou(&self) -> f64 {
-        if self.masks.is_empty() { 1.0 } else { self.masks.iter().sum::<f64>() / self.masks.len() as f64 }
+        if self.masks.is_empty() {
+            1.0
+        } else {
+            self.masks.iter().sum::<f64>() / self.masks.len() as f64
+        }
     }
 
     /// Difference of boxes at the 99th percentile in pixels.
     pub(crate) fn p99(&self) -> f32 {
-        self.boxes.get(self.boxes.len() * 99 / 100).copied().unwrap_or_default()
+        self.boxes
+            .get(self.boxes.len() * 99 / 100)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
 /// Compares two runs on one device: equal to the bit, or boxes within half a pixel and masks within an IoU of 0.98.
-pub(crate) fn compare(report: &mut Report<'_>, what: &str, found: &[FrameResult], expected: &[FrameResult], exact: bool) {
+pub(crate) fn compare(
+    report: &mut Report<'_>,
+    what: &str,
+    found: &[FrameResult],
+    expected: &[FrameResult],
+    exact: bool,
+) {
     let apart = Apart::new(found, expected);
     let (boxes, iou) = (apart.most(), apart.least_iou());
     println!(
@@ -228,6 +297,13 @@ pub(crate) fn compare(report: &mut Report<'_>, what: &str, found: &[FrameResult]
         apart.objects(),
         apart.missing
     );
-    let bound = if exact { boxes == 0.0 && iou == 1.0 } else { boxes < 0.5 && iou > 0.98 };
-    report.check(what, apart.frames && apart.objects() > 0 && apart.missing == 0 && bound);
+    let bound = if exact {
+        boxes == 0.0 && iou == 1.0
+    } else {
+        boxes < 0.5 && iou > 0.98
+    };
+    report.check(
+        what,
+        apart.frames && apart.objects() > 0 && apart.missing == 0 && bound,
+    );
 }

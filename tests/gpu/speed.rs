@@ -14,7 +14,12 @@ use ultramotion::{
 };
 
 /// Median and least time of a replay in milliseconds, its input's copy included, and that of replays one after another.
-fn replay(engine: &Engine, what: &str, inputs: &[&Tensor], work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError>) {
+fn replay(
+    engine: &Engine,
+    what: &str,
+    inputs: &[&Tensor],
+    work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError>,
+) {
     let mut replays = GraphCache::default();
     let mut timed = || -> Result<(f64, f64, f64, f64), ModelError> {
         let mut run = || replays.replay(engine, 0, inputs, &work);
@@ -38,7 +43,12 @@ fn replay(engine: &Engine, what: &str, inputs: &[&Tensor], work: impl Fn(&[Tenso
             run()?;
         }
         engine.synchronise()?;
-        Ok((times[50], times[0], start.elapsed().as_secs_f64() * 10.0, host[50]))
+        Ok((
+            times[50],
+            times[0],
+            start.elapsed().as_secs_f64() * 10.0,
+            host[50],
+        ))
     };
     match timed() {
         Ok((median, least, flow, host)) => {
@@ -57,14 +67,24 @@ pub(crate) fn dfine(engine: &Engine) -> Outcome {
         let model = detector(engine, size)?;
         let cases: &[(usize, DType)] = match size {
             "l" | "x" => &[(1, DType::F16)],
-            _ => &[(1, DType::F16), (8, DType::F16), (1, DType::BF16), (1, DType::F32)],
+            _ => &[
+                (1, DType::F16),
+                (8, DType::F16),
+                (1, DType::BF16),
+                (1, DType::F32),
+            ],
         };
         for &(batch, dtype) in cases {
             let x = report.up(&pixels(batch)?, dtype)?;
-            replay(engine, &format!("D-FINE-{size} batch {batch} {dtype:?}"), &[&x], |inputs| {
-                let output = model.forward(&inputs[0])?;
-                Ok(vec![output.logits, output.pred_boxes])
-            });
+            replay(
+                engine,
+                &format!("D-FINE-{size} batch {batch} {dtype:?}"),
+                &[&x],
+                |inputs| {
+                    let output = model.forward(&inputs[0])?;
+                    Ok(vec![output.logits, output.pred_boxes])
+                },
+            );
         }
     }
     if let Ok(Some((free, total))) = engine.memory() {
@@ -76,17 +96,32 @@ pub(crate) fn dfine(engine: &Engine) -> Outcome {
 pub(crate) fn mobile_sam(engine: &Engine) -> Outcome {
     let report = Report::new(engine);
     let model = segmenter(engine)?;
-    for (batch, dtype) in [(1, DType::F16), (8, DType::F16), (1, DType::BF16), (1, DType::F32)] {
+    for (batch, dtype) in [
+        (1, DType::F16),
+        (8, DType::F16),
+        (1, DType::BF16),
+        (1, DType::F32),
+    ] {
         let x = report.up(&image(batch)?, dtype)?;
-        replay(engine, &format!("encoder batch {batch} {dtype:?}"), &[&x], |inputs| Ok(vec![model.encode(&inputs[0])?]));
+        replay(
+            engine,
+            &format!("encoder batch {batch} {dtype:?}"),
+            &[&x],
+            |inputs| Ok(vec![model.encode(&inputs[0])?]),
+        );
     }
     for (boxes, dtype) in [(1, DType::F16), (8, DType::F16), (1, DType::F32)] {
         let embedding = model.encode(&report.up(&image(1)?, dtype)?).map_err(text)?;
         let prompts = report.up(&prompt_boxes(boxes)?, DType::F32)?;
-        replay(engine, &format!("decoder {boxes} boxes {dtype:?}"), &[&embedding, &prompts], |inputs| {
-            let output = model.decode(&inputs[0], &Prompts::from_boxes(&inputs[1])?, false)?;
-            Ok(vec![output.low_res_masks, output.iou_predictions])
-        });
+        replay(
+            engine,
+            &format!("decoder {boxes} boxes {dtype:?}"),
+            &[&embedding, &prompts],
+            |inputs| {
+                let output = model.decode(&inputs[0], &Prompts::from_boxes(&inputs[1])?, false)?;
+                Ok(vec![output.low_res_masks, output.iou_predictions])
+            },
+        );
     }
     report.finish()
 }
@@ -99,13 +134,23 @@ fn table(what: &str, times: &[KernelTime]) {
     names.sort_unstable();
     names.dedup();
     let of = |name: &str| -> (usize, f32) {
-        let own: Vec<f32> = times.iter().filter(|t| t.kernel == name).map(|t| t.microseconds).collect();
+        let own: Vec<f32> = times
+            .iter()
+            .filter(|t| t.kernel == name)
+            .map(|t| t.microseconds)
+            .collect();
         (own.len(), own.iter().sum())
     };
-    let mut sums: Vec<(&str, usize, f32)> = names.into_iter().map(|name| (name, of(name).0, of(name).1)).collect();
+    let mut sums: Vec<(&str, usize, f32)> = names
+        .into_iter()
+        .map(|name| (name, of(name).0, of(name).1))
+        .collect();
     sums.sort_by(|a, b| b.2.total_cmp(&a.2));
     for (name, count, sum) in sums {
-        println!("    {name:<28} {count:>4} × {:>8.2} = {sum:>9.1} µs", sum / count as f32);
+        println!(
+            "    {name:<28} {count:>4} × {:>8.2} = {sum:>9.1} µs",
+            sum / count as f32
+        );
     }
     for t in times {
         println!("      {:<26} {:?} {:.2}", t.kernel, t.grid, t.microseconds);
@@ -133,11 +178,15 @@ pub(crate) fn kernels_mobile_sam(engine: &Engine) -> Outcome {
         let times = kernel_times(|| model.encode(&x).map(drop)).map_err(text)?;
         table(&format!("encoder batch {batch}"), &times);
     }
-    let embedding = model.encode(&report.up(&image(1)?, DType::F16)?).map_err(text)?;
+    let embedding = model
+        .encode(&report.up(&image(1)?, DType::F16)?)
+        .map_err(text)?;
     for boxes in [1, 8] {
-        let prompts = Prompts::from_boxes(&report.up(&prompt_boxes(boxes)?, DType::F32)?).map_err(text)?;
+        let prompts =
+            Prompts::from_boxes(&report.up(&prompt_boxes(boxes)?, DType::F32)?).map_err(text)?;
         model.decode(&embedding, &prompts, false).map_err(text)?;
-        let times = kernel_times(|| model.decode(&embedding, &prompts, false).map(drop)).map_err(text)?;
+        let times =
+            kernel_times(|| model.decode(&embedding, &prompts, false).map(drop)).map_err(text)?;
         table(&format!("decoder {boxes} boxes"), &times);
     }
     report.finish()

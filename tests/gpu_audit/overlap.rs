@@ -37,36 +37,70 @@ impl Slot {
             })
         };
         let tensor = || Tensor::zeros(NUMBERS, DType::F32, engine.device());
-        let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING));
-        Ok(Self { host_in: pinned()?, host_out: pinned()?, input: tensor()?, output: tensor()?, uploaded: event()?, done: event()? })
+        let event = || {
+            stream
+                .context()
+                .new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING))
+        };
+        Ok(Self {
+            host_in: pinned()?,
+            host_out: pinned()?,
+            input: tensor()?,
+            output: tensor()?,
+            uploaded: event()?,
+            done: event()?,
+        })
     }
 
     /// Asks for all work of frame `frame`, and waits for none of it.
-    fn submit(&mut self, engine: &Engine, frame: u64, (uploads, compute): (&CudaStream, &CudaStream)) -> Outcome {
+    fn submit(
+        &mut self,
+        engine: &Engine,
+        frame: u64,
+        (uploads, compute): (&CudaStream, &CudaStream),
+    ) -> Outcome {
         self.host_in.fill(frame as f32);
         let to = address(&self.input)?;
-        engine.announce(Stage::Decode, Direction::HostToDevice, NUMBERS * 4, || -> Outcome {
-            // SAFETY: both have that many numbers and live on; nobody writes to the memory before the frame's end was waited for.
-            unsafe { result::memcpy_htod_async(to, self.host_in, uploads.cu_stream()) }?;
-            Ok(self.uploaded.record(uploads)?)
-        })?;
+        engine.announce(
+            Stage::Decode,
+            Direction::HostToDevice,
+            NUMBERS * 4,
+            || -> Outcome {
+                // SAFETY: both have that many numbers and live on; nobody writes to the memory before the frame's end was waited for.
+                unsafe { result::memcpy_htod_async(to, self.host_in, uploads.cu_stream()) }?;
+                Ok(self.uploaded.record(uploads)?)
+            },
+        )?;
         engine.within(Stage::Detect, || -> Outcome {
             compute.wait(&self.uploaded)?;
             // Without inputs and outputs of the graph's own there is nothing to copy to and from them.
             let work = |_: &[Tensor]| -> Result<Vec<Tensor>, EngineError> {
-                let result = self.input.affine(2.0, 1.0).and_then(|x| x.relu()).and_then(|x| self.output.slice_set(&x, 0, 0));
-                result.map_err(|e| EngineError::Tensor { what: "a graph", source: Box::new(e) })?;
+                let result = self
+                    .input
+                    .affine(2.0, 1.0)
+                    .and_then(|x| x.relu())
+                    .and_then(|x| self.output.slice_set(&x, 0, 0));
+                result.map_err(|e| EngineError::Tensor {
+                    what: "a graph",
+                    source: Box::new(e),
+                })?;
                 Ok(Vec::new())
             };
-            GRAPHS.with_borrow_mut(|graphs| graphs.replay(engine, frame % SLOTS as u64, &[], work))?;
+            GRAPHS
+                .with_borrow_mut(|graphs| graphs.replay(engine, frame % SLOTS as u64, &[], work))?;
             Ok(())
         })?;
         let from = address(&self.output)?;
-        engine.announce(Stage::Pack, Direction::DeviceToHost, NUMBERS * 4, || -> Outcome {
-            // SAFETY: as above; nobody reads the memory before the frame's end was waited for.
-            unsafe { result::memcpy_dtoh_async(self.host_out, from, compute.cu_stream()) }?;
-            Ok(self.done.record(compute)?)
-        })
+        engine.announce(
+            Stage::Pack,
+            Direction::DeviceToHost,
+            NUMBERS * 4,
+            || -> Outcome {
+                // SAFETY: as above; nobody reads the memory before the frame's end was waited for.
+                unsafe { result::memcpy_dtoh_async(self.host_out, from, compute.cu_stream()) }?;
+                Ok(self.done.record(compute)?)
+            },
+        )
     }
 
     /// Waits for the result of frame `frame` and looks whether it is that frame's.
@@ -87,7 +121,9 @@ impl Slot {
 /// Where a tensor lies on the device.
 fn address(x: &Tensor) -> Outcome<u64> {
     let (storage, _) = x.storage_and_layout();
-    let Storage::Cuda(storage) = &*storage else { return Err("not on a CUDA device".into()) };
+    let Storage::Cuda(storage) = &*storage else {
+        return Err("not on a CUDA device".into());
+    };
     let slice = storage.as_cuda_slice::<f32>()?;
     // The engine's tensors have no events of their own; those of the loop keep the order.
     Ok(slice.device_ptr(slice.stream()).0)
@@ -96,10 +132,14 @@ fn address(x: &Tensor) -> Outcome<u64> {
 /// A loop in which each frame is asked for before the one before it is waited for: pinned uploads on a stream of their own, one
 /// launch of a graph, one pinned copy of the result, one wait for an event.
 pub(super) fn overlapping(engine: &Engine) -> Outcome {
-    let Device::Cuda(device) = engine.device() else { return Err("not a CUDA device".into()) };
+    let Device::Cuda(device) = engine.device() else {
+        return Err("not a CUDA device".into());
+    };
     let compute = device.cuda_stream();
     let uploads = compute.context().new_stream()?;
-    let mut slots = (0..SLOTS).map(|_| Slot::new(engine, &compute)).collect::<Outcome<Vec<_>>>()?;
+    let mut slots = (0..SLOTS)
+        .map(|_| Slot::new(engine, &compute))
+        .collect::<Outcome<Vec<_>>>()?;
     engine.synchronise()?;
     for frame in 0..=WARM_UP + FRAMES {
         if frame < WARM_UP + FRAMES {
@@ -120,8 +160,16 @@ pub(super) fn overlapping(engine: &Engine) -> Outcome {
 pub(super) fn overlapped(o: &Observation) -> Result<(), String> {
     let each = o.observed.per_frame;
     let expected = [
-        ("critical findings", o.measured.critical.map_or(-1.0, |n| n as f64), 0.0),
-        ("waits, most in a frame", o.measured.syncs.map_or(-1.0, |n| n as f64), 1.0),
+        (
+            "critical findings",
+            o.measured.critical.map_or(-1.0, |n| n as f64),
+            0.0,
+        ),
+        (
+            "waits, most in a frame",
+            o.measured.syncs.map_or(-1.0, |n| n as f64),
+            1.0,
+        ),
         ("waits a frame", each.host_waits, 1.0),
         ("uploads a frame", each.uploads, 1.0),
         ("results a frame", each.downloads, 1.0),
@@ -130,19 +178,32 @@ pub(super) fn overlapped(o: &Observation) -> Result<(), String> {
         ("resident share", o.measured.resident.unwrap_or(-1.0), 1.0),
         ("unaccounted", o.observed.unaccounted as f64, 0.0),
     ];
-    if let Some((what, found, expected)) = expected.iter().find(|(_, found, expected)| (found - expected).abs() > 1e-9) {
+    if let Some((what, found, expected)) = expected
+        .iter()
+        .find(|(_, found, expected)| (found - expected).abs() > 1e-9)
+    {
         return Err(format!("{what}: {found}, expected {expected}"));
     }
     let kernels = o.graphs.first().map_or(0, |graph| graph.kernels);
     if kernels == 0 || each.kernels != kernels as f64 {
-        return Err(format!("{} kernels a frame, {kernels} in the graph", each.kernels));
+        return Err(format!(
+            "{} kernels a frame, {kernels} in the graph",
+            each.kernels
+        ));
     }
-    for (kind, stage) in
-        [(Kind::Copy(CopyWay::HostToDevice), "decode"), (Kind::Copy(CopyWay::DeviceToHost), "pack"), (Kind::HostWait, "pack")]
-    {
+    for (kind, stage) in [
+        (Kind::Copy(CopyWay::HostToDevice), "decode"),
+        (Kind::Copy(CopyWay::DeviceToHost), "pack"),
+        (Kind::HostWait, "pack"),
+    ] {
         wants(o, Class::Legitimate, kind, stage, "")?;
     }
-    match o.observed.rows.iter().find(|row| row.class != Class::Legitimate) {
+    match o
+        .observed
+        .rows
+        .iter()
+        .find(|row| row.class != Class::Legitimate)
+    {
         Some(row) => Err(format!("a row that is not legitimate: {row:?}")),
         None => Ok(()),
     }

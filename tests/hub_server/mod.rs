@@ -17,17 +17,27 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) fn plain(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.to_vec(), large: false }
+        Self {
+            bytes: bytes.to_vec(),
+            large: false,
+        }
     }
 
     pub(crate) fn large(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.to_vec(), large: true }
+        Self {
+            bytes: bytes.to_vec(),
+            large: true,
+        }
     }
 
     /// SHA-256 of large files; for others 40 digits as of a git blob.
     fn etag(&self) -> String {
         let hash = sha256(&self.bytes);
-        if self.large { hash } else { hash[..40].to_owned() }
+        if self.large {
+            hash
+        } else {
+            hash[..40].to_owned()
+        }
     }
 }
 
@@ -66,7 +76,10 @@ pub(crate) struct HubServer {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 impl HubServer {
@@ -90,7 +103,9 @@ impl HubServer {
                     break;
                 }
                 let state = shared.clone();
-                std::thread::spawn(move || while serve(&stream, &state, address.port()).is_some() {});
+                std::thread::spawn(
+                    move || while serve(&stream, &state, address.port()).is_some() {},
+                );
             }
         });
         Self { address, state }
@@ -144,7 +159,9 @@ impl Drop for HubServer {
 
 /// Answers one request; none when the connection is to end.
 fn serve(stream: &TcpStream, state: &Mutex<State>, port: u16) -> Option<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
     let mut head = String::new();
     let mut reader = BufReader::new(stream);
     loop {
@@ -179,14 +196,24 @@ struct Reply {
 
 impl Reply {
     fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), cut: None, delay: None }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            cut: None,
+            delay: None,
+        }
     }
 
     fn send(self, mut stream: &TcpStream, head_only: bool) -> Option<()> {
         if let Some(delay) = self.delay {
             std::thread::sleep(delay);
         }
-        let mut head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n", self.status, self.body.len());
+        let mut head = format!(
+            "HTTP/1.1 {} X\r\nContent-Length: {}\r\n",
+            self.status,
+            self.body.len()
+        );
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -209,51 +236,100 @@ fn reply(state: &mut State, head: &str, path: &str, port: u16) -> Reply {
     if let Some(name) = path.strip_prefix("/cdn/") {
         return content(state, head, name);
     }
-    if state.token.as_ref().is_some_and(|token| !head.contains(&format!("authorization: bearer {}", token.to_ascii_lowercase()))) {
+    if state.token.as_ref().is_some_and(|token| {
+        !head.contains(&format!(
+            "authorization: bearer {}",
+            token.to_ascii_lowercase()
+        ))
+    }) {
         return Reply::status(401);
     }
     if path.starts_with(&format!("/api/models/{}/revision/", state.repo)) {
-        let siblings: Vec<_> = state.files.keys().map(|name| serde_json::json!({ "rfilename": name })).collect();
-        let body = serde_json::json!({ "sha": state.commit, "siblings": siblings }).to_string().into_bytes();
-        return Reply { body, ..Reply::status(200) };
+        let siblings: Vec<_> = state
+            .files
+            .keys()
+            .map(|name| serde_json::json!({ "rfilename": name }))
+            .collect();
+        let body = serde_json::json!({ "sha": state.commit, "siblings": siblings })
+            .to_string()
+            .into_bytes();
+        return Reply {
+            body,
+            ..Reply::status(200)
+        };
     }
     let prefix = format!("/{}/resolve/", state.repo);
-    let Some((_revision, name)) = path.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')) else { return Reply::status(404) };
-    let Some(file) = state.files.get(name).cloned() else { return Reply::status(404) };
+    let Some((_revision, name)) = path
+        .strip_prefix(&prefix)
+        .and_then(|rest| rest.split_once('/'))
+    else {
+        return Reply::status(404);
+    };
+    let Some(file) = state.files.get(name).cloned() else {
+        return Reply::status(404);
+    };
     let answer = state.answers.get(name).cloned().unwrap_or(Answer::Normal);
     let mut reply = match &answer {
         Answer::Status(status) => return Reply::status(*status),
         Answer::RedirectNowhere => Reply::status(302),
         _ if file.large => {
             let location = format!("http://localhost:{port}/cdn/{name}");
-            Reply { headers: vec![("Location", location), ("X-Linked-Size", file.bytes.len().to_string())], ..Reply::status(302) }
+            Reply {
+                headers: vec![
+                    ("Location", location),
+                    ("X-Linked-Size", file.bytes.len().to_string()),
+                ],
+                ..Reply::status(302)
+            }
         }
         _ => content(state, head, name),
     };
     if !matches!(answer, Answer::NoCommit) {
         reply.headers.push(("X-Repo-Commit", state.commit.clone()));
     }
-    let etag = if let Answer::Etag(etag) = &answer { etag.clone() } else { file.etag() };
+    let etag = if let Answer::Etag(etag) = &answer {
+        etag.clone()
+    } else {
+        file.etag()
+    };
     if !matches!(answer, Answer::NoEtag) {
-        reply.headers.push((if file.large { "X-Linked-Etag" } else { "ETag" }, format!("\"{etag}\"")));
+        reply.headers.push((
+            if file.large { "X-Linked-Etag" } else { "ETag" },
+            format!("\"{etag}\""),
+        ));
     }
     reply
 }
 
 /// The bytes of a file, or the range of them that was asked for.
 fn content(state: &mut State, head: &str, name: &str) -> Reply {
-    let Some(file) = state.files.get(name) else { return Reply::status(404) };
+    let Some(file) = state.files.get(name) else {
+        return Reply::status(404);
+    };
     let answer = state.answers.get_mut(name);
     let size = file.bytes.len();
-    let range = head.split("range: bytes=").nth(1).and_then(|r| r.lines().next()).and_then(|r| r.split_once('-'));
+    let range = head
+        .split("range: bytes=")
+        .nth(1)
+        .and_then(|r| r.lines().next())
+        .and_then(|r| r.split_once('-'));
     let (from, to) = match range {
-        Some((from, to)) => (from.parse().unwrap(), to.trim().parse().map_or(size, |to: usize| (to + 1).min(size))),
+        Some((from, to)) => (
+            from.parse().unwrap(),
+            to.trim()
+                .parse()
+                .map_or(size, |to: usize| (to + 1).min(size)),
+        ),
         None => (0, size),
     };
     if from >= size {
         return Reply::status(416);
     }
-    let (from, to) = if matches!(answer, Some(Answer::IgnoreRange)) { (0, size) } else { (from, to) };
+    let (from, to) = if matches!(answer, Some(Answer::IgnoreRange)) {
+        (0, size)
+    } else {
+        (from, to)
+    };
     let mut body = file.bytes[from..to].to_vec();
     let mut reply = Reply::status(if to - from < size { 206 } else { 200 });
     match answer {
@@ -267,7 +343,9 @@ fn content(state: &mut State, head: &str, name: &str) -> Reply {
         _ => {}
     }
     if reply.status == 206 {
-        reply.headers.push(("Content-Range", format!("bytes {from}-{}/{size}", to - 1)));
+        reply
+            .headers
+            .push(("Content-Range", format!("bytes {from}-{}/{size}", to - 1)));
     }
     reply.body = body;
     reply

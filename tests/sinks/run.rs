@@ -11,8 +11,8 @@ use ultramotion::{
     frame::{Channels, Frame, FrameResult, Image, Mask, Object, Physical, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     sinks::{
-        Classes, InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus, Sink, SinkError, SinkOptions, SinkSet,
-        StageTimes, Stills,
+        Classes, InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus,
+        Sink, SinkError, SinkOptions, SinkSet, StageTimes, Stills,
     },
 };
 
@@ -60,13 +60,52 @@ pub(crate) fn sources() -> Vec<TestSource> {
         physical: None,
         error: None,
     };
-    let picture = source(0, "in/set/picture.png", "set/picture", SourceKind::Image, Size::new(50, 40), 1);
-    let walk = source(1, "in/walk", "walk", SourceKind::Sequence, Size::new(64, 48), 5);
-    let mut clip = source(2, "in/clip.mp4", "clip", SourceKind::Video, Size::new(97, 65), 12);
-    clip.times = |i| Some(Duration::from_millis([0, 40, 80, 100, 180, 181, 200, 300, 340, 380, 420, 1000][i as usize % 12]));
-    let mut broken = source(3, "in/broken.mp4", "broken", SourceKind::Video, Size::new(8, 8), 0);
+    let picture = source(
+        0,
+        "in/set/picture.png",
+        "set/picture",
+        SourceKind::Image,
+        Size::new(50, 40),
+        1,
+    );
+    let walk = source(
+        1,
+        "in/walk",
+        "walk",
+        SourceKind::Sequence,
+        Size::new(64, 48),
+        5,
+    );
+    let mut clip = source(
+        2,
+        "in/clip.mp4",
+        "clip",
+        SourceKind::Video,
+        Size::new(97, 65),
+        12,
+    );
+    clip.times = |i| {
+        Some(Duration::from_millis(
+            [0, 40, 80, 100, 180, 181, 200, 300, 340, 380, 420, 1000][i as usize % 12],
+        ))
+    };
+    let mut broken = source(
+        3,
+        "in/broken.mp4",
+        "broken",
+        SourceKind::Video,
+        Size::new(8, 8),
+        0,
+    );
     broken.error = Some("is empty");
-    let mut cine = source(4, "in/cine.dcm", "cine", SourceKind::Dicom, Size::new(80, 60), 4);
+    let mut cine = source(
+        4,
+        "in/cine.dcm",
+        "cine",
+        SourceKind::Dicom,
+        Size::new(80, 60),
+        4,
+    );
     cine.times = |i| Some(Duration::from_nanos(i * 33_333_333 + i / 3 * 2));
     cine.physical = Some(Arc::new(Physical {
         pixel_spacing_mm: Some([0.1, 0.2]),
@@ -84,7 +123,8 @@ impl TestSource {
     /// The frames and what is found in them: always the same.
     pub(crate) fn frames(&self, masks: bool) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
         (0..self.frames).map(move |index| {
-            let file = (self.info.kind == SourceKind::Sequence).then(|| self.info.path.join(format!("{:05}.jpg", index + 1)));
+            let file = (self.info.kind == SourceKind::Sequence)
+                .then(|| self.info.path.join(format!("{:05}.jpg", index + 1)));
             let frame = Frame {
                 source: Arc::clone(&self.info),
                 index,
@@ -97,9 +137,18 @@ impl TestSource {
             };
             let mut objects = self.objects(index);
             if !masks {
-                objects.iter_mut().for_each(|o| (o.mask, o.mask_score) = (None, None));
+                objects
+                    .iter_mut()
+                    .for_each(|o| (o.mask, o.mask_score) = (None, None));
             }
-            let result = FrameResult { source: self.info.ordinal, index, timestamp: frame.timestamp, file, size: self.size, objects };
+            let result = FrameResult {
+                source: self.info.ordinal,
+                index,
+                timestamp: frame.timestamp,
+                file,
+                size: self.size,
+                objects,
+            };
             (frame, result)
         })
     }
@@ -120,8 +169,22 @@ impl TestSource {
         let (w, h) = (self.size.width as f32, self.size.height as f32);
         let step = index as f32;
         let mut objects = vec![
-            self.disc(w / 2.0 + step / 3.0, h / 2.0, h / 4.0, 0.912_345_6, 0, "bone"),
-            self.disc(w / 2.0 + step, h / 2.0 + step / 7.0, h / 3.0, 0.1 + 0.2, 1, "Schatten é"),
+            self.disc(
+                w / 2.0 + step / 3.0,
+                h / 2.0,
+                h / 4.0,
+                0.912_345_6,
+                0,
+                "bone",
+            ),
+            self.disc(
+                w / 2.0 + step,
+                h / 2.0 + step / 7.0,
+                h / 3.0,
+                0.1 + 0.2,
+                1,
+                "Schatten é",
+            ),
         ];
         if index == 3 {
             objects.push(self.disc(-50.0, -50.0, 1.0, 0.05, 7, "beyond"));
@@ -147,7 +210,12 @@ impl TestSource {
 }
 
 /// Runs over [`sources`] into `root`; objects have masks where `outputs` has them.
-pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> Result<Outcome, SinkError> {
+pub(crate) fn run(
+    root: &Path,
+    mode: OutputMode,
+    outputs: &str,
+    stop: Stop,
+) -> Result<Outcome, SinkError> {
     let dir = OutputDir::prepare(root, mode)?;
     let layout = dir.layout();
     let settings = BTreeMap::from([("outputs".to_owned(), serde_json::Value::from(outputs))]);
@@ -161,7 +229,12 @@ pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> R
     };
     report.write(layout)?;
     let classes = Classes::new(["bone", "Schatten é"]);
-    let options = SinkOptions { outputs: outputs.parse().unwrap(), classes, stills: Stills::Skip, threads: 2 };
+    let options = SinkOptions {
+        outputs: outputs.parse().unwrap(),
+        classes,
+        stills: Stills::Skip,
+        threads: 2,
+    };
     let mut sinks = SinkSet::new(layout, &options)?;
     let times = StageTimes::default();
     let mut done = 0;
@@ -189,7 +262,10 @@ pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> R
         sinks.end_source(&source.info)?;
         let mut errors = InputProblems::default();
         if let Some(problem) = source.error {
-            errors.push(InputProblem { input: source.info.path.display().to_string(), problem: problem.into() });
+            errors.push(InputProblem {
+                input: source.info.path.display().to_string(),
+                problem: problem.into(),
+            });
         }
         record.end_source(&source.info, errors)?;
     }
@@ -200,7 +276,10 @@ pub(crate) fn run(root: &Path, mode: OutputMode, outputs: &str, stop: Stop) -> R
     report.counts = record.counts().clone();
     report.errors = record.errors().clone();
     report.timings = times.summaries();
-    report.end(RunStatus::Completed, if report.errors.count > 0 { 2 } else { 0 });
+    report.end(
+        RunStatus::Completed,
+        if report.errors.count > 0 { 2 } else { 0 },
+    );
     report.write(layout)?;
     Ok(Outcome::Completed)
 }
@@ -215,7 +294,10 @@ pub(crate) fn read_tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                tree.insert(path.strip_prefix(root).unwrap().to_path_buf(), fs::read(&path).unwrap());
+                tree.insert(
+                    path.strip_prefix(root).unwrap().to_path_buf(),
+                    fs::read(&path).unwrap(),
+                );
             }
         }
     }

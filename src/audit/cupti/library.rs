@@ -103,7 +103,9 @@ pub(super) fn library() -> Result<&'static Library, AuditError> {
         }
         Err(problem.unwrap_or_else(|| "libcupti.so was not found".to_owned()))
     });
-    loaded.as_ref().map_err(|problem| AuditError::NoCupti(problem.clone()))
+    loaded
+        .as_ref()
+        .map_err(|problem| AuditError::NoCupti(problem.clone()))
 }
 
 /// The library if it was loaded.
@@ -119,8 +121,17 @@ impl Library {
         }
         let mut text = std::ptr::null();
         // SAFETY: the text, where there is one, is the library's own and constant.
-        let reason = unsafe { if (self.result_string)(status, &raw mut text) == 0 { text_at(text) } else { None } };
-        Err(AuditError::Cupti { what, reason: reason.unwrap_or_else(|| format!("status {status}")) })
+        let reason = unsafe {
+            if (self.result_string)(status, &raw mut text) == 0 {
+                text_at(text)
+            } else {
+                None
+            }
+        };
+        Err(AuditError::Cupti {
+            what,
+            reason: reason.unwrap_or_else(|| format!("status {status}")),
+        })
     }
 
     /// `CUPTI 130001 (path)`.
@@ -135,7 +146,13 @@ impl Library {
     pub(super) fn call_name(&self, runtime: bool, number: u32) -> Option<String> {
         let (domain, mut text) = (if runtime { 2 } else { 1 }, std::ptr::null());
         // SAFETY: the text, where there is one, is the library's own and constant.
-        unsafe { if (self.callback_name)(domain, number, &raw mut text) == 0 { text_at(text) } else { None } }
+        unsafe {
+            if (self.callback_name)(domain, number, &raw mut text) == 0 {
+                text_at(text)
+            } else {
+                None
+            }
+        }
     }
 }
 
@@ -145,5 +162,9 @@ impl Library {
 /// `start` is null or a C string that lives during the call.
 pub(super) unsafe fn text_at(start: *const c_char) -> Option<String> {
     // SAFETY: as the caller promises.
-    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) }.to_string_lossy().into_owned())
+    (!start.is_null()).then(|| {
+        unsafe { CStr::from_ptr(start) }
+            .to_string_lossy()
+            .into_owned()
+    })
 }

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use super::library::{self, GraphData, Library, MAX_LIMIT_REACHED, ResourceData, Subscriber, text_at};
+use super::library::{
+    self, GraphData, Library, MAX_LIMIT_REACHED, ResourceData, Subscriber, text_at,
+};
 use crate::{
     audit::{
         AuditError,
@@ -30,7 +32,10 @@ const NEEDED: [(u32, &str); 7] = [
     (kind::EXTERNAL_CORRELATION, "external correlation"),
 ];
 /// Records whose absence is noted.
-const WANTED: [(u32, &str); 2] = [(kind::MEMCPY2, "copies between devices"), (kind::MEMORY2, "allocations")];
+const WANTED: [(u32, &str); 2] = [
+    (kind::MEMCPY2, "copies between devices"),
+    (kind::MEMORY2, "allocations"),
+];
 
 const BUFFER_BYTES: usize = 8 << 20;
 const BUFFER_ALIGNMENT: usize = 16;
@@ -50,7 +55,11 @@ struct State {
 }
 
 fn with_state(work: impl FnOnce(&mut State)) {
-    if let Some(state) = STATE.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+    if let Some(state) = STATE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_mut()
+    {
         work(state);
     }
 }
@@ -68,16 +77,29 @@ impl Session {
     pub(crate) fn start() -> Result<Self, AuditError> {
         let cupti = library::library()?;
         *STATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(State::default());
-        let mut session = Self { subscriber: 0, enabled: Vec::new(), stopped: false };
+        let mut session = Self {
+            subscriber: 0,
+            enabled: Vec::new(),
+            stopped: false,
+        };
         let mut subscriber: Subscriber = std::ptr::null_mut();
         // SAFETY: the callbacks are functions that live as long as the program, and touch only `STATE` and their arguments.
         unsafe {
-            cupti.check("cuptiSubscribe", (cupti.subscribe)(&raw mut subscriber, on_callback, std::ptr::null_mut()))?;
+            cupti.check(
+                "cuptiSubscribe",
+                (cupti.subscribe)(&raw mut subscriber, on_callback, std::ptr::null_mut()),
+            )?;
             session.subscriber = subscriber as usize;
             for number in [NODE_CREATED, NODE_CLONED] {
-                cupti.check("cuptiEnableCallback", (cupti.enable_callback)(1, subscriber, RESOURCE_DOMAIN, number))?;
+                cupti.check(
+                    "cuptiEnableCallback",
+                    (cupti.enable_callback)(1, subscriber, RESOURCE_DOMAIN, number),
+                )?;
             }
-            cupti.check("cuptiActivityRegisterCallbacks", (cupti.register)(request_buffer, buffer_complete))?;
+            cupti.check(
+                "cuptiActivityRegisterCallbacks",
+                (cupti.register)(request_buffer, buffer_complete),
+            )?;
             for (kind, what) in NEEDED {
                 cupti.check(what, (cupti.enable)(kind))?;
                 session.enabled.push(kind);
@@ -101,13 +123,22 @@ impl Session {
     pub(crate) fn stop(mut self) -> Result<Captured, AuditError> {
         let cupti = library::library()?;
         self.detach(cupti)?;
-        let state = STATE.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let state = STATE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .unwrap_or_default();
         let mut captured = state.captured;
         for (runtime, number) in state.calls {
-            captured.recording.note_call(runtime, number, || cupti.call_name(runtime, number));
+            captured
+                .recording
+                .note_call(runtime, number, || cupti.call_name(runtime, number));
         }
         if state.unreadable > 0 {
-            captured.gaps.push(format!("{} buffers of records could not be read to their end", state.unreadable));
+            captured.gaps.push(format!(
+                "{} buffers of records could not be read to their end",
+                state.unreadable
+            ));
         }
         captured.profiler = cupti.describe();
         Ok(captured)
@@ -172,7 +203,9 @@ impl Ids for CuptiIds {
 }
 
 extern "C" fn request_buffer(buffer: *mut *mut u8, size: *mut usize, most_records: *mut usize) {
-    let Ok(layout) = Layout::from_size_align(BUFFER_BYTES, BUFFER_ALIGNMENT) else { return };
+    let Ok(layout) = Layout::from_size_align(BUFFER_BYTES, BUFFER_ALIGNMENT) else {
+        return;
+    };
     // SAFETY: CUPTI gives three places to write to; a null buffer tells it that there is none.
     unsafe {
         *buffer = alloc(layout);
@@ -181,7 +214,13 @@ extern "C" fn request_buffer(buffer: *mut *mut u8, size: *mut usize, most_record
     }
 }
 
-extern "C" fn buffer_complete(context: *mut c_void, stream: u32, buffer: *mut u8, _size: usize, valid: usize) {
+extern "C" fn buffer_complete(
+    context: *mut c_void,
+    stream: u32,
+    buffer: *mut u8,
+    _size: usize,
+    valid: usize,
+) {
     if buffer.is_null() {
         return;
     }
@@ -196,7 +235,11 @@ extern "C" fn buffer_complete(context: *mut c_void, stream: u32, buffer: *mut u8
                 state.captured.dropped += dropped as u64;
                 state.unreadable += u64::from(!complete);
                 let ends = starts.iter().skip(1).copied().chain([valid]);
-                for record in starts.iter().zip(ends).filter_map(|(start, end)| bytes.get(*start..end)) {
+                for record in starts
+                    .iter()
+                    .zip(ends)
+                    .filter_map(|(start, end)| bytes.get(*start..end))
+                {
                     take(state, record);
                 }
             });
@@ -220,9 +263,13 @@ unsafe fn starts(cupti: &Library, buffer: *mut u8, valid: usize) -> (Vec<usize>,
     loop {
         // SAFETY: as the caller promises; `record` is null or what the last call gave.
         let status = unsafe { (cupti.next_record)(buffer, valid, &raw mut record) };
-        let offset = (record as usize).checked_sub(buffer as usize).filter(|offset| *offset < valid);
+        let offset = (record as usize)
+            .checked_sub(buffer as usize)
+            .filter(|offset| *offset < valid);
         match (status, offset) {
-            (0, Some(offset)) if starts.last().is_none_or(|last| *last < offset) => starts.push(offset),
+            (0, Some(offset)) if starts.last().is_none_or(|last| *last < offset) => {
+                starts.push(offset)
+            }
             (status, _) => return (starts, status == MAX_LIMIT_REACHED),
         }
     }
@@ -230,15 +277,26 @@ unsafe fn starts(cupti: &Library, buffer: *mut u8, valid: usize) -> (Vec<usize>,
 
 /// Keeps a record, and the names it points to while they are there.
 fn take(state: &mut State, record: &[u8]) {
-    let number = |at: usize| record.get(at..).and_then(|rest| rest.first_chunk::<4>()).map_or(0, |b| u32::from_ne_bytes(*b));
+    let number = |at: usize| {
+        record
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<4>())
+            .map_or(0, |b| u32::from_ne_bytes(*b))
+    };
     match number(0) {
         kind::DRIVER | kind::RUNTIME => {
             state.calls.insert((number(0) == kind::RUNTIME, number(4)));
         }
         kind::CONCURRENT_KERNEL => {
-            let address = record.get(104..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |b| u64::from_ne_bytes(*b));
+            let address = record
+                .get(104..)
+                .and_then(|rest| rest.first_chunk::<8>())
+                .map_or(0, |b| u64::from_ne_bytes(*b));
             // SAFETY: the name of a kernel is a C string that lives as long as the kernel's module.
-            state.captured.recording.note_text(address, || unsafe { text_at(address as *const c_char) });
+            state
+                .captured
+                .recording
+                .note_text(address, || unsafe { text_at(address as *const c_char) });
         }
         _ => {}
     }
@@ -247,10 +305,15 @@ fn take(state: &mut State, record: &[u8]) {
 
 /// Notes the stage in which a node of a graph is made, and hands it on to the node's copies in executable graphs.
 extern "C" fn on_callback(_: *mut c_void, domain: u32, number: u32, data: *const c_void) {
-    let Some(cupti) = library::loaded().filter(|_| domain == RESOURCE_DOMAIN && !data.is_null()) else { return };
+    let Some(cupti) = library::loaded().filter(|_| domain == RESOURCE_DOMAIN && !data.is_null())
+    else {
+        return;
+    };
     // SAFETY: in this domain the data are `CUpti_ResourceData`, and for nodes the descriptor is `CUpti_GraphData`.
     let (id, original) = unsafe {
-        let graph = (*data.cast::<ResourceData>()).descriptor.cast::<GraphData>();
+        let graph = (*data.cast::<ResourceData>())
+            .descriptor
+            .cast::<GraphData>();
         if graph.is_null() {
             return;
         }
@@ -258,12 +321,21 @@ extern "C" fn on_callback(_: *mut c_void, domain: u32, number: u32, data: *const
             let mut id = 0u64;
             (!node.is_null() && (cupti.graph_node_id)(node, &raw mut id) == 0).then_some(id)
         };
-        (id_of((*graph).node), if number == NODE_CLONED { id_of((*graph).original_node) } else { None })
+        (
+            id_of((*graph).node),
+            if number == NODE_CLONED {
+                id_of((*graph).original_node)
+            } else {
+                None
+            },
+        )
     };
     let Some(id) = id else { return };
     with_state(|state| {
         let stages: &mut BTreeMap<u64, Stage> = &mut state.captured.node_stages;
-        let stage = original.and_then(|original| stages.get(&original).copied()).or_else(work_log::captures_node);
+        let stage = original
+            .and_then(|original| stages.get(&original).copied())
+            .or_else(work_log::captures_node);
         if let Some(stage) = stage {
             stages.insert(id, stage);
         }

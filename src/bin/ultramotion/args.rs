@@ -2,7 +2,10 @@
 
 use crate::{
     audit_args::AuditArgs,
-    common_args::{DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SegmenterArgs, SelectionArgs},
+    common_args::{
+        DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SegmenterArgs,
+        SelectionArgs,
+    },
     examples, words,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -188,10 +191,21 @@ pub(crate) struct PhantomArgs {
     #[arg(long, value_name = "WxH", default_value = "512x512", value_parser = size)]
     pub(crate) size: Size,
     /// Frames a second, 1 to 1000
-    #[arg(long, value_name = "R", default_value = "25", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "R",
+        default_value = "25",
+        allow_hyphen_values = true
+    )]
     pub(crate) frame_rate: f64,
     /// What to write beside the ground truth in coco.json: frames and label maps, video, multi-frame DICOM
-    #[arg(long, value_enum, value_name = "KINDS", value_delimiter = ',', default_value = "png,mp4")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "KINDS",
+        value_delimiter = ',',
+        default_value = "png,mp4"
+    )]
     pub(crate) write: Vec<PhantomFile>,
     /// What may appear, separated by commas
     #[arg(long, value_name = "CLASSES", value_delimiter = ',', default_value = "bone,cyst,vessel,needle", value_parser = words::TARGETS)]
@@ -214,7 +228,12 @@ pub(crate) enum PhantomFile {
 /// `WxH` in pixels.
 fn size(text: &str) -> Result<Size, String> {
     let sides = text.split_once(['x', 'X', '×']);
-    let sides = sides.and_then(|(width, height)| Some(Size::new(width.trim().parse().ok()?, height.trim().parse().ok()?)));
+    let sides = sides.and_then(|(width, height)| {
+        Some(Size::new(
+            width.trim().parse().ok()?,
+            height.trim().parse().ok()?,
+        ))
+    });
     sides.ok_or_else(|| "give width and height in pixels, as 640x480".to_owned())
 }
 
@@ -237,7 +256,12 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "T", default_value = "0.5")]
     pub(crate) iou_threshold: f64,
     /// Most detections of a class in an image: AR for each, AP for the highest
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,10,100")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "1,10,100"
+    )]
     pub(crate) max_detections: Vec<std::num::NonZeroUsize>,
     /// Leave masks out
     #[arg(long)]
@@ -293,7 +317,12 @@ pub(crate) enum ModelsCommand {
     #[command(after_help = examples::MODELS_VERIFY)]
     Verify {
         /// Detector to verify
-        #[arg(long, value_name = "MODEL", required_unless_present = "segmenter", conflicts_with = "segmenter")]
+        #[arg(
+            long,
+            value_name = "MODEL",
+            required_unless_present = "segmenter",
+            conflicts_with = "segmenter"
+        )]
         detector: Option<String>,
         /// Segmenter to verify
         #[arg(long, value_name = "MODEL")]
@@ -316,7 +345,12 @@ pub(crate) enum ModelsCommand {
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
         /// Class names of a detector, comma-separated
-        #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "object")]
+        #[arg(
+            long,
+            value_name = "NAMES",
+            value_delimiter = ',',
+            default_value = "object"
+        )]
         classes: Vec<String>,
         /// Channels of a detector's input
         #[arg(long, default_value = "3", value_parser = clap::value_parser!(u8).range(1..=3))]

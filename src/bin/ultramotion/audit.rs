@@ -27,13 +27,20 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     let decode = source_options.decode;
     if let Some(path) = &args.passes.report {
         // Before the work is done, not after it.
-        fs::write(path, "").map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))?;
+        fs::write(path, "")
+            .map_err(|e| anyhow::anyhow!("{}: cannot be written: {e}", path.display()))?;
     }
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
-    let bars = Arc::new(Bars { terminal: terminal.clone(), current: Mutex::default() });
+    let bars = Arc::new(Bars {
+        terminal: terminal.clone(),
+        current: Mutex::default(),
+    });
     let expanded = inputs::expanded(&args.source, None, &cancel, terminal, false);
-    expanded.warnings.iter().for_each(|warning| terminal.warn(&warning.to_string()));
+    expanded
+        .warnings
+        .iter()
+        .for_each(|warning| terminal.warn(&warning.to_string()));
     let plan = AuditPlan {
         sources: expanded.sources,
         source_options,
@@ -55,7 +62,9 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         // What an earlier pass wrote to holds on to its device.
         kpis.drain(..).try_for_each(|kpi| kpi.check())?;
         // A pass under the profiler must open it anew.
-        let engine = opened.take().map_or_else(|| inputs::engine(&args.device), Ok)?;
+        let engine = opened
+            .take()
+            .map_or_else(|| inputs::engine(&args.device), Ok)?;
         inputs::check_decode(decode, &engine)?;
         let task = load(args, &engine, terminal)?;
         let observer: Arc<dyn Observer> = match &args.passes.kpi {
@@ -85,7 +94,11 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         write_page(path, &to_html(&report))?;
     }
     kpis.iter().try_for_each(|kpi| kpi.check())?;
-    Ok(if report.verdict == Verdict::Pass { Exit::Done } else { Exit::CheckFailed })
+    Ok(if report.verdict == Verdict::Pass {
+        Exit::Done
+    } else {
+        Exit::CheckFailed
+    })
 }
 
 /// An audit of the CPU proves nothing, which is to be known before it is run.
@@ -108,21 +121,37 @@ fn modes(args: &AuditArgs, engine: &Engine) -> anyhow::Result<(Mode, Option<Mode
     if !args.passes.compare {
         return Ok((mode, None));
     }
-    match Mode::available(engine.is_cpu()).iter().find(|other| **other != mode) {
+    match Mode::available(engine.is_cpu())
+        .iter()
+        .find(|other| **other != mode)
+    {
         Some(other) => Ok((mode, Some(*other))),
-        None => Err(usage("--compare", "the CPU has the legacy mode only; use --device cuda")),
+        None => Err(usage(
+            "--compare",
+            "the CPU has the legacy mode only; use --device cuda",
+        )),
     }
 }
 
 fn bounds(args: &BoundArgs) -> anyhow::Result<Bounds> {
-    let sizes = [("--max-latency-ms", args.max_latency_ms), ("--max-memory-mb", args.max_memory_mb), ("--max-drift-mb", args.max_drift_mb)];
+    let sizes = [
+        ("--max-latency-ms", args.max_latency_ms),
+        ("--max-memory-mb", args.max_memory_mb),
+        ("--max-drift-mb", args.max_drift_mb),
+    ];
     for (option, value) in sizes {
         if !value.is_finite() || value < 0.0 {
-            return Err(usage(option, format!("{value}: give a number that is not negative")));
+            return Err(usage(
+                option,
+                format!("{value}: give a number that is not negative"),
+            ));
         }
     }
     if !(0.0..=1.0).contains(&args.min_resident) {
-        return Err(usage("--min-resident", format!("{}: give a number from 0 to 1", args.min_resident)));
+        return Err(usage(
+            "--min-resident",
+            format!("{}: give a number from 0 to 1", args.min_resident),
+        ));
     }
     Ok(Bounds {
         max_critical: args.max_critical,
@@ -135,8 +164,14 @@ fn bounds(args: &BoundArgs) -> anyhow::Result<Bounds> {
 }
 
 fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Task> {
-    let detector = inputs::selecting(inputs::detector(&args.detector, engine, terminal)?, &args.selection)?;
-    detector.warnings().iter().for_each(|warning| terminal.warn(&warning.to_string()));
+    let detector = inputs::selecting(
+        inputs::detector(&args.detector, engine, terminal)?,
+        &args.selection,
+    )?;
+    detector
+        .warnings()
+        .iter()
+        .for_each(|warning| terminal.warn(&warning.to_string()));
     // On a stream of its own it works beside the detector, as in `pipeline`.
     let segmenter = inputs::segmenter(&args.segmenter, &engine.sibling()?, terminal)?;
     Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
@@ -156,7 +191,12 @@ impl std::fmt::Debug for Bars {
 
 impl Bars {
     fn clear(&self) {
-        if let Some(bar) = self.current.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(bar) = self
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             bar.clear();
         }
     }
@@ -172,6 +212,7 @@ impl Progress for Bars {
     fn pass(&self, name: &str, frames: Option<u64>) {
         self.clear();
         self.terminal.detail(&format!("pass: {name}"));
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.terminal.frame_bar(name, frames));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(self.terminal.frame_bar(name, frames));
     }
 }

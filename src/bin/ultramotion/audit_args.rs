@@ -1,6 +1,8 @@
 //! What was typed after `audit`.
 
-use crate::common_args::{DetectorArgs, DeviceArgs, Mode, SegmenterArgs, SelectionArgs, SourceArgs};
+use crate::common_args::{
+    DetectorArgs, DeviceArgs, Mode, SegmenterArgs, SelectionArgs, SourceArgs,
+};
 use clap::Args;
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -87,9 +89,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some((at, 'h')) => (text.get(..at), 3600.0),
         _ => (Some(text), 1.0),
     };
-    let seconds = number.and_then(|number| number.trim().parse::<f64>().ok()).map(|number| number * unit);
+    let seconds = number
+        .and_then(|number| number.trim().parse::<f64>().ok())
+        .map(|number| number * unit);
     let long_enough = seconds.filter(|seconds| (1.0..=604_800.0).contains(seconds));
-    long_enough.map(Duration::from_secs_f64).ok_or_else(|| "give a time from 1s to 168h, as 300s, 5m or 1h".to_owned())
+    long_enough
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "give a time from 1s to 168h, as 300s, 5m or 1h".to_owned())
 }
 
 #[cfg(test)]
@@ -98,7 +104,13 @@ mod tests {
 
     #[test]
     fn times_have_units_and_nonsense_is_refused() {
-        for (text, seconds) in [("300s", 300), ("5m", 300), ("1h", 3600), ("45", 45), (" 2 m", 120)] {
+        for (text, seconds) in [
+            ("300s", 300),
+            ("5m", 300),
+            ("1h", 3600),
+            ("45", 45),
+            (" 2 m", 120),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for bad in ["", "s", "0s", "-5s", "nan", "inf", "5d", "1e9h", "ö"] {

@@ -24,19 +24,43 @@ const FORCED: usize = 4;
 /// Times models on a frame, and the pipeline on an input.
 pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let engine = inputs::engine(&args.device)?;
-    let bench = Bench { warm_up: args.warm_up, repeats: args.repeats, stages: args.stage.clone() };
+    let bench = Bench {
+        warm_up: args.warm_up,
+        repeats: args.repeats,
+        stages: args.stage.clone(),
+    };
     // Without any name the program's own pair is timed; with one name that model alone.
     let neither = args.detector.is_none() && args.segmenter.is_none();
-    let detector =
-        (neither || args.detector.is_some()).then(|| DetectorArgs { detector: args.detector.clone(), labels: None, input_size: None });
-    let detector = detector.map(|args| inputs::detector(&args, &engine, terminal)).transpose()?;
-    detector.iter().flat_map(|detector| detector.warnings()).for_each(|warning| terminal.warn(&warning.to_string()));
-    let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs { segmenter: args.segmenter.clone() });
-    let segmenter = segmenter.map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal)).transpose()?.map(Arc::new);
-    let inputs: Vec<OsString> = args.input.iter().chain(&args.positional).map(OsString::from).collect();
+    let detector = (neither || args.detector.is_some()).then(|| DetectorArgs {
+        detector: args.detector.clone(),
+        labels: None,
+        input_size: None,
+    });
+    let detector = detector
+        .map(|args| inputs::detector(&args, &engine, terminal))
+        .transpose()?;
+    detector
+        .iter()
+        .flat_map(|detector| detector.warnings())
+        .for_each(|warning| terminal.warn(&warning.to_string()));
+    let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs {
+        segmenter: args.segmenter.clone(),
+    });
+    let segmenter = segmenter
+        .map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal))
+        .transpose()?
+        .map(Arc::new);
+    let inputs: Vec<OsString> = args
+        .input
+        .iter()
+        .chain(&args.positional)
+        .map(OsString::from)
+        .collect();
     let (frames, detector) = if inputs.is_empty() {
         // What the built-in models know is not in it: the best guesses stand for objects, so that the segmenter has work.
-        let forced = detector.map(|detector| detector.with_selection(Confidence::ZERO, FORCED, &[])).transpose()?;
+        let forced = detector
+            .map(|detector| detector.with_selection(Confidence::ZERO, FORCED, &[]))
+            .transpose()?;
         if forced.is_some() && segmenter.is_some() {
             let objects = counted(FORCED, "object");
             terminal
@@ -44,12 +68,27 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         }
         (vec![test_frame()], forced)
     } else {
-        (first_frames(&inputs, 16, inputs::decode(&args.decode)?, &engine)?, detector)
+        (
+            first_frames(&inputs, 16, inputs::decode(&args.decode)?, &engine)?,
+            detector,
+        )
     };
     let detector = detector.map(Arc::new);
-    let timings = time(&bench, detector.as_ref(), segmenter.as_ref(), &frames, args.batch.into())?;
+    let timings = time(
+        &bench,
+        detector.as_ref(),
+        segmenter.as_ref(),
+        &frames,
+        args.batch.into(),
+    )?;
     if timings.is_empty() {
-        return Err(usage("--stage", format!("{}: no stage of these models begins so", args.stage.join(", "))));
+        return Err(usage(
+            "--stage",
+            format!(
+                "{}: no stage of these models begins so",
+                args.stage.join(", ")
+            ),
+        ));
     }
     print(&timings, &engine, terminal)
 }
@@ -62,7 +101,9 @@ fn time(
     batch: usize,
 ) -> anyhow::Result<Vec<StageTiming>> {
     let mut timings = Vec::new();
-    let Some(first) = frames.first() else { return Ok(timings) };
+    let Some(first) = frames.first() else {
+        return Ok(timings);
+    };
     if let Some(detector) = detector {
         timings.extend(bench.detector(detector, first)?);
     }
@@ -78,21 +119,35 @@ fn time(
     Ok(timings)
 }
 
-fn first_frames(inputs: &[OsString], count: usize, decode: Decode, engine: &Engine) -> anyhow::Result<Vec<Frame>> {
+fn first_frames(
+    inputs: &[OsString],
+    count: usize,
+    decode: Decode,
+    engine: &Engine,
+) -> anyhow::Result<Vec<Frame>> {
     inputs::check_decode(decode, engine)?;
-    let options = SourceOptions { decode, device: Some(DecodeDevice::new(engine)), ..SourceOptions::default() };
+    let options = SourceOptions {
+        decode,
+        device: Some(DecodeDevice::new(engine)),
+        ..SourceOptions::default()
+    };
     let expanded = sources::expand(inputs, ExpandOptions::default(), &mut std::io::empty());
     let mut frames = Vec::new();
     for (ordinal, spec) in expanded.sources.into_iter().enumerate() {
         let mut source = sources::open(&spec?, ordinal, &options)?;
         while frames.len() < count {
-            let Some(frame) = source.next_frame()? else { break };
+            let Some(frame) = source.next_frame()? else {
+                break;
+            };
             frames.push(frame);
         }
     }
     if frames.is_empty() {
         let names: Vec<_> = inputs.iter().map(|input| input.to_string_lossy()).collect();
-        return Err(usage("--input", format!("{}: has no frames", names.join(", "))));
+        return Err(usage(
+            "--input",
+            format!("{}: has no frames", names.join(", ")),
+        ));
     }
     Ok(frames)
 }
@@ -104,11 +159,22 @@ fn print(timings: &[StageTiming], engine: &Engine, terminal: &Terminal) -> anyho
         )?;
         return Ok(Exit::Done);
     }
-    terminal.print(&format!("device {}, {}", engine.description(), counted(Engine::threads(), "thread")))?;
+    terminal.print(&format!(
+        "device {}, {}",
+        engine.description(),
+        counted(Engine::threads(), "thread")
+    ))?;
     let head = ["median ms", "p90", "p99", "min", "per s", "objects"];
-    terminal.print(&format!("{:<42}{}", "stage", head.map(|name| format!("{name:>10}")).concat()))?;
+    terminal.print(&format!(
+        "{:<42}{}",
+        "stage",
+        head.map(|name| format!("{name:>10}")).concat()
+    ))?;
     for t in timings {
-        let objects = t.objects.map(|objects| format!("{objects:>10.1}")).unwrap_or_default();
+        let objects = t
+            .objects
+            .map(|objects| format!("{objects:>10.1}"))
+            .unwrap_or_default();
         terminal.print(&format!(
             "{:<42}{:>10.2}{:>10.2}{:>10.2}{:>10.2}{:>10}{objects}",
             t.stage,

@@ -11,7 +11,11 @@ use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input}
 pub(crate) struct SourceArgs {
     /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list, or one image, video
     /// or DICOM file, on stdin; repeatable
-    #[arg(value_name = "INPUT", required_unless_present = "input", display_order = 0)]
+    #[arg(
+        value_name = "INPUT",
+        required_unless_present = "input",
+        display_order = 0
+    )]
     positional: Vec<PathBuf>,
     /// The same as INPUT; those of --input come first
     #[arg(short, long, value_name = "PATH")]
@@ -21,7 +25,12 @@ pub(crate) struct SourceArgs {
     pub(crate) stride: NonZeroU64,
     /// Grey window: that of a DICOM file itself, or centre and width (above 0, in units after rescale), for DICOM and for images of more
     /// than 8 bits
-    #[arg(long, value_name = "auto|CENTER,WIDTH", default_value = "auto", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "auto|CENTER,WIDTH",
+        default_value = "auto",
+        allow_hyphen_values = true
+    )]
     pub(crate) window: String,
     /// Take numbered files of a folder as separate images, not as the frames of one sequence
     #[arg(long)]
@@ -37,7 +46,11 @@ pub(crate) struct SourceArgs {
 impl SourceArgs {
     /// All inputs in order, as they were typed.
     pub(crate) fn inputs(&self) -> Vec<OsString> {
-        self.input.iter().chain(&self.positional).map(|path| path.clone().into_os_string()).collect()
+        self.input
+            .iter()
+            .chain(&self.positional)
+            .map(|path| path.clone().into_os_string())
+            .collect()
     }
 }
 
@@ -130,7 +143,12 @@ pub(crate) struct ExecutionArgs {
     #[arg(long)]
     pub(crate) latency: bool,
     /// Several GPUs by number, instead of --device: batches are dealt out among them in turn, results stay in order, the CPU decodes video
-    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "device")]
+    #[arg(
+        long,
+        value_name = "N,N",
+        value_delimiter = ',',
+        conflicts_with = "device"
+    )]
     pub(crate) devices: Vec<usize>,
     /// When a GPU has no memory left, go on on the CPU and say so; else that is an error
     #[arg(long)]
@@ -156,11 +174,17 @@ pub(crate) struct DetectorArgs {
 fn input_size(text: &str) -> Result<Size, String> {
     let side = |text: &str| text.trim().parse::<u32>().ok();
     let size = match text.split_once(['x', 'X', '×']) {
-        Some((width, height)) => side(width).zip(side(height)).map(|(width, height)| Size::new(width, height)),
+        Some((width, height)) => side(width)
+            .zip(side(height))
+            .map(|(width, height)| Size::new(width, height)),
         None => side(text).map(|side| Size::new(side, side)),
     };
-    let size = size.ok_or_else(|| "give width and height in pixels, as 640x512, or one number for both".to_owned())?;
-    check_input(size).map(|()| size).map_err(|e| e.problem.to_string())
+    let size = size.ok_or_else(|| {
+        "give width and height in pixels, as 640x512, or one number for both".to_owned()
+    })?;
+    check_input(size)
+        .map(|()| size)
+        .map_err(|e| e.problem.to_string())
 }
 
 #[derive(Debug, Clone, Args)]
@@ -191,16 +215,31 @@ mod tests {
 
     #[test]
     fn input_sizes_are_one_number_or_two_and_multiples_of_32() {
-        for (text, size) in [("640", (640, 640)), ("640x512", (640, 512)), ("1024×32", (1024, 32)), (" 96 X 64", (96, 64))] {
+        for (text, size) in [
+            ("640", (640, 640)),
+            ("640x512", (640, 512)),
+            ("1024×32", (1024, 32)),
+            (" 96 X 64", (96, 64)),
+        ] {
             assert_eq!(input_size(text), Ok(Size::new(size.0, size.1)), "{text}");
         }
-        for (text, problem) in
-            [("500", "500×500 is not supported: both sides must be multiples of 32 up to 8192"), ("0", "0×0"), ("8224", "8224")]
-        {
+        for (text, problem) in [
+            (
+                "500",
+                "500×500 is not supported: both sides must be multiples of 32 up to 8192",
+            ),
+            ("0", "0×0"),
+            ("8224", "8224"),
+        ] {
             assert!(input_size(text).unwrap_err().contains(problem), "{text}");
         }
         for text in ["", "x", "640x", "640,512", "-640", "1e3"] {
-            assert!(input_size(text).unwrap_err().starts_with("give width and height"), "{text}");
+            assert!(
+                input_size(text)
+                    .unwrap_err()
+                    .starts_with("give width and height"),
+                "{text}"
+            );
         }
     }
 }

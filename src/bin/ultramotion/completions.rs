@@ -19,17 +19,23 @@ pub(crate) fn print(args: &CompletionsArgs) -> anyhow::Result<Exit> {
 
 /// Prints the manual page, or writes one for each command.
 pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
-    let Some(folder) = &args.output else { return write_out(man::page(Cli::command())?.as_bytes()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    let Some(folder) = &args.output else {
+        return write_out(man::page(Cli::command())?.as_bytes());
+    };
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{}: cannot be made", folder.display()))?;
     for (name, text) in man::pages(Cli::command())? {
         let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
+        std::fs::write(&path, text)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
     }
     Ok(Exit::Done)
 }
 
 fn write_out(bytes: &[u8]) -> anyhow::Result<Exit> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(stdout_error)?;
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(stdout_error)?;
     Ok(Exit::Done)
 }

@@ -17,5 +17,9 @@ pub(crate) fn run(args: &DoctorArgs, terminal: &Terminal) -> anyhow::Result<Exit
             terminal.print(&format!("    to mend it: {remedy}"))?;
         }
     }
-    Ok(if findings.iter().all(|finding| finding.ok) { Exit::Done } else { Exit::CheckFailed })
+    Ok(if findings.iter().all(|finding| finding.ok) {
+        Exit::Done
+    } else {
+        Exit::CheckFailed
+    })
 }

@@ -44,19 +44,33 @@ pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
             gates: &gates,
         })?;
     } else {
-        eval_table::lines(&evaluation).iter().try_for_each(|line| terminal.print(line))?;
+        eval_table::lines(&evaluation)
+            .iter()
+            .try_for_each(|line| terminal.print(line))?;
     }
     for gate in gates.iter().filter(|gate| !gate.passed) {
-        let found = gate.found.map_or_else(|| "there is none".to_owned(), |found| format!("{found:.4}"));
-        terminal.problem(&format!("{} {}: {} is too low: {found}", gate.option, gate.least, gate.figure));
+        let found = gate
+            .found
+            .map_or_else(|| "there is none".to_owned(), |found| format!("{found:.4}"));
+        terminal.problem(&format!(
+            "{} {}: {} is too low: {found}",
+            gate.option, gate.least, gate.figure
+        ));
     }
-    Ok(if gates.iter().all(|gate| gate.passed) { Exit::Done } else { Exit::CheckFailed })
+    Ok(if gates.iter().all(|gate| gate.passed) {
+        Exit::Done
+    } else {
+        Exit::CheckFailed
+    })
 }
 
 fn check(args: &EvalArgs) -> anyhow::Result<()> {
     let share = |value: f64| (0.0..=1.0).contains(&value);
     if !share(args.iou_threshold) || args.iou_threshold == 0.0 {
-        return Err(usage("--iou-threshold", format!("{}: give a number above 0, up to 1", args.iou_threshold)));
+        return Err(usage(
+            "--iou-threshold",
+            format!("{}: give a number above 0, up to 1", args.iou_threshold),
+        ));
     }
     let least = [
         ("--min-ap", args.min_ap),
@@ -64,7 +78,10 @@ fn check(args: &EvalArgs) -> anyhow::Result<()> {
         ("--min-mask-iou", args.min_mask_iou),
         ("--min-empty-share", args.min_empty_share),
     ];
-    match least.into_iter().find_map(|(option, value)| Some((option, value.filter(|value| !share(*value))?))) {
+    match least
+        .into_iter()
+        .find_map(|(option, value)| Some((option, value.filter(|value| !share(*value))?)))
+    {
         Some((option, value)) => Err(usage(option, format!("{value}: give a number from 0 to 1"))),
         None => Ok(()),
     }
@@ -72,14 +89,38 @@ fn check(args: &EvalArgs) -> anyhow::Result<()> {
 
 fn gates(args: &EvalArgs, evaluation: &Evaluation) -> Vec<Gate> {
     let gate = |option, figure, least: Option<f64>, found: Option<f64>| {
-        least.map(|least| Gate { option, figure, least, found, passed: found.is_some_and(|found| found >= least) })
+        least.map(|least| Gate {
+            option,
+            figure,
+            least,
+            found,
+            passed: found.is_some_and(|found| found >= least),
+        })
     };
-    let mask_ap = evaluation.segm.as_ref().and_then(|segm| segm.overall.get("AP"));
+    let mask_ap = evaluation
+        .segm
+        .as_ref()
+        .and_then(|segm| segm.overall.get("AP"));
     [
-        gate("--min-ap", "AP of boxes", args.min_ap, evaluation.bbox.overall.get("AP")),
+        gate(
+            "--min-ap",
+            "AP of boxes",
+            args.min_ap,
+            evaluation.bbox.overall.get("AP"),
+        ),
         gate("--min-mask-ap", "AP of masks", args.min_mask_ap, mask_ap),
-        gate("--min-mask-iou", "mean mask IoU of matched objects", args.min_mask_iou, evaluation.matched.mean_mask_iou),
-        gate("--min-empty-share", "share of empty images without predictions", args.min_empty_share, evaluation.empty_images.share),
+        gate(
+            "--min-mask-iou",
+            "mean mask IoU of matched objects",
+            args.min_mask_iou,
+            evaluation.matched.mean_mask_iou,
+        ),
+        gate(
+            "--min-empty-share",
+            "share of empty images without predictions",
+            args.min_empty_share,
+            evaluation.empty_images.share,
+        ),
     ]
     .into_iter()
     .flatten()

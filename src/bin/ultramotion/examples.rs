@@ -100,19 +100,33 @@ mod tests {
     /// The words of a command line without what a shell does after a pipe or with a redirection.
     fn words(line: &str) -> Vec<String> {
         let line = line.split(['|', '>']).next().unwrap_or_default();
-        line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect()
+        line.split_whitespace()
+            .map(|word| word.trim_matches('\'').to_owned())
+            .collect()
     }
 
     fn check(command: &Command, path: &str) {
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  ultramotion")).collect();
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let examples: Vec<&str> = help
+            .lines()
+            .filter(|line| line.starts_with("  ultramotion"))
+            .collect();
         assert!(examples.len() >= 2, "{path}: {help}");
         for example in examples.iter().filter(|line| !line.contains("COMMAND")) {
-            assert!(example.trim_start().starts_with(path) || path == "ultramotion", "{path}: {example}");
+            assert!(
+                example.trim_start().starts_with(path) || path == "ultramotion",
+                "{path}: {example}"
+            );
             let parsed = Cli::try_parse_from(words(example));
             assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
         }
-        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        for sub in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
             check(sub, &format!("{path} {}", sub.get_name()));
         }
     }

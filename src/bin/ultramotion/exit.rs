@@ -30,5 +30,9 @@ pub(crate) struct UsageError(pub String);
 
 /// The exit code of an error that ended the program.
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
-    if error.is::<UsageError>() { Exit::Usage } else { Exit::SomeFailed }
+    if error.is::<UsageError>() {
+        Exit::Usage
+    } else {
+        Exit::SomeFailed
+    }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     common_args::{
-        self, DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OnError, OutputArgs, SegmenterArgs, SelectionArgs, SourceArgs,
+        self, DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OnError, OutputArgs,
+        SegmenterArgs, SelectionArgs, SourceArgs,
     },
     exit::UsageError,
     terminal::{Downloads, Terminal},
@@ -37,17 +38,34 @@ pub(crate) fn is_searching() -> bool {
 
 /// The sources that the inputs stand for, in order, and what is to be said about them; `unnamed` where messages may not name files.
 /// `output` is the folder that is written to, which is not searched.
-pub(crate) fn expanded(args: &SourceArgs, output: Option<&Path>, cancel: &Cancel, terminal: &Terminal, unnamed: bool) -> Inputs {
+pub(crate) fn expanded(
+    args: &SourceArgs,
+    output: Option<&Path>,
+    cancel: &Cancel,
+    terminal: &Terminal,
+    unnamed: bool,
+) -> Inputs {
     let stop = || cancel.is_requested();
-    let options = ExpandOptions { as_images: args.as_images, group_dicom: &group_dicom, output, stop: &stop };
+    let options = ExpandOptions {
+        as_images: args.as_images,
+        group_dicom: &group_dicom,
+        output,
+        stop: &stop,
+    };
     SEARCHING.store(true, Ordering::Relaxed);
     let expanded = expand(&args.inputs(), options, &mut io::stdin().lock());
     SEARCHING.store(false, Ordering::Relaxed);
     if unnamed && !expanded.ignored.is_empty() {
-        terminal.detail(&format!("{} left out: neither image, video nor DICOM", counted(expanded.ignored.len(), "file")));
+        terminal.detail(&format!(
+            "{} left out: neither image, video nor DICOM",
+            counted(expanded.ignored.len(), "file")
+        ));
     }
     for path in expanded.ignored.iter().filter(|_| !unnamed) {
-        terminal.detail(&format!("{}: left out, it is neither image, video nor DICOM", path.display()));
+        terminal.detail(&format!(
+            "{}: left out, it is neither image, video nor DICOM",
+            path.display()
+        ));
     }
     expanded
 }
@@ -59,20 +77,38 @@ pub(crate) fn all_of(args: &SourceArgs) -> anyhow::Result<SourceOptions> {
         selection: FrameSelection::default().with_stride(args.stride),
         max_pixels: args.max_pixels,
         decode: decode(&args.decode)?,
-        dicom: DicomOptions { window, ..DicomOptions::default() },
+        dicom: DicomOptions {
+            window,
+            ..DicomOptions::default()
+        },
         ..SourceOptions::default()
     })
 }
 
 /// How the sources are read.
-pub(crate) fn source_options(args: &InputArgs, stored_values: bool) -> anyhow::Result<SourceOptions> {
+pub(crate) fn source_options(
+    args: &InputArgs,
+    stored_values: bool,
+) -> anyhow::Result<SourceOptions> {
     let all = all_of(&args.source)?;
     let selection = match &args.frames {
-        Some(text) => text.parse::<FrameSelection>().map_err(|e| usage("--frames", e))?.with_stride(args.source.stride),
+        Some(text) => text
+            .parse::<FrameSelection>()
+            .map_err(|e| usage("--frames", e))?
+            .with_stride(args.source.stride),
         None => all.selection,
     };
-    let dicom = DicomOptions { keep_patient_data: args.keep_patient_data, keep_uids: args.keep_uids, stored_values, ..all.dicom };
-    Ok(SourceOptions { selection, dicom, ..all })
+    let dicom = DicomOptions {
+        keep_patient_data: args.keep_patient_data,
+        keep_uids: args.keep_uids,
+        stored_values,
+        ..all.dicom
+    };
+    Ok(SourceOptions {
+        selection,
+        dicom,
+        ..all
+    })
 }
 
 /// Where videos are decoded.
@@ -83,7 +119,10 @@ pub(crate) fn decode(text: &str) -> anyhow::Result<Decode> {
 /// An error if videos are to be decoded on the GPU alone and the models run on the CPU.
 pub(crate) fn check_decode(decode: Decode, engine: &Engine) -> anyhow::Result<()> {
     if decode == Decode::Gpu && engine.is_cpu() {
-        return Err(usage("--decode gpu", "the device is the CPU; run with --device cuda, or leave --decode out"));
+        return Err(usage(
+            "--decode gpu",
+            "the device is the CPU; run with --device cuda, or leave --decode out",
+        ));
     }
     Ok(())
 }
@@ -97,7 +136,10 @@ pub(crate) fn on_error(args: &InputArgs) -> pipeline::OnError {
 }
 
 /// What is written, and what is done with an output folder that is not empty.
-pub(crate) fn outputs(args: &OutputArgs, default: OutputSet) -> anyhow::Result<(OutputSet, OutputMode)> {
+pub(crate) fn outputs(
+    args: &OutputArgs,
+    default: OutputSet,
+) -> anyhow::Result<(OutputSet, OutputMode)> {
     let outputs = match &args.write {
         Some(kinds) => kinds.join(",").parse().map_err(|e| usage("--write", e))?,
         None => default,
@@ -121,11 +163,21 @@ pub(crate) fn engines(args: &DeviceArgs, execution: &ExecutionArgs) -> anyhow::R
     if execution.devices.is_empty() {
         return Ok(vec![engine(args)?]);
     }
-    let twice = execution.devices.iter().enumerate().find(|(i, device)| execution.devices.iter().take(*i).any(|other| other == *device));
+    let twice = execution.devices.iter().enumerate().find(|(i, device)| {
+        execution
+            .devices
+            .iter()
+            .take(*i)
+            .any(|other| other == *device)
+    });
     if let Some((_, device)) = twice {
         return Err(usage("--devices", format!("{device}: is named twice")));
     }
-    execution.devices.iter().map(|&ordinal| open(args, DeviceSpec::Cuda(ordinal))).collect()
+    execution
+        .devices
+        .iter()
+        .map(|&ordinal| open(args, DeviceSpec::Cuda(ordinal)))
+        .collect()
 }
 
 fn open(args: &DeviceArgs, spec: DeviceSpec) -> anyhow::Result<Engine> {
@@ -165,7 +217,10 @@ impl From<common_args::Mode> for Mode {
 pub(crate) fn mode(asked: Option<common_args::Mode>, engine: &Engine) -> anyhow::Result<Mode> {
     let mode = asked.map_or(Execution::of(engine).mode, Mode::from);
     if !Mode::available(engine.is_cpu()).contains(&mode) {
-        return Err(usage("--mode resident", "there is nothing to cross to on the CPU; leave --mode out, or use --device cuda"));
+        return Err(usage(
+            "--mode resident",
+            "there is nothing to cross to on the CPU; leave --mode out, or use --device cuda",
+        ));
     }
     Ok(mode)
 }
@@ -180,15 +235,30 @@ pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result
             .parse()
             .ok()
             .filter(|n| (1..=MOST_BATCH).contains(n))
-            .ok_or_else(|| usage("--batch", format!("{number}: give auto, or a number from 1 to {MOST_BATCH}")))?,
+            .ok_or_else(|| {
+                usage(
+                    "--batch",
+                    format!("{number}: give auto, or a number from 1 to {MOST_BATCH}"),
+                )
+            })?,
     };
     if mode == Mode::Legacy && args.devices.len() > 1 {
-        return Err(usage("--devices", "several GPUs work together in the resident mode only; name one, or leave --mode out"));
+        return Err(usage(
+            "--devices",
+            "several GPUs work together in the resident mode only; name one, or leave --mode out",
+        ));
     }
     if mode == Mode::Legacy && batch > 1 {
-        return Err(usage("--batch", "frames are worked on together in the resident mode only, on a GPU; leave it out"));
+        return Err(usage(
+            "--batch",
+            "frames are worked on together in the resident mode only, on a GPU; leave it out",
+        ));
     }
-    Ok(Execution { mode, batch, latency: args.latency })
+    Ok(Execution {
+        mode,
+        batch,
+        latency: args.latency,
+    })
 }
 
 /// The hub as the environment describes it.
@@ -197,19 +267,38 @@ pub(crate) fn hub() -> anyhow::Result<Hub> {
 }
 
 /// The detector, without its selection.
-pub(crate) fn detector(args: &DetectorArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Detector> {
+pub(crate) fn detector(
+    args: &DetectorArgs,
+    engine: &Engine,
+    terminal: &Terminal,
+) -> anyhow::Result<Detector> {
     let mut downloads = Downloads::new(terminal);
-    let options = DetectorOptions { name: args.detector.as_deref(), labels: args.labels.as_deref(), input_size: args.input_size };
-    Ok(pipeline::load_detector_with(engine, options, &hub()?, &mut downloads)?)
+    let options = DetectorOptions {
+        name: args.detector.as_deref(),
+        labels: args.labels.as_deref(),
+        input_size: args.input_size,
+    };
+    Ok(pipeline::load_detector_with(
+        engine,
+        options,
+        &hub()?,
+        &mut downloads,
+    )?)
 }
 
 /// The detector with its selection.
 pub(crate) fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Detector> {
-    detector.with_selection(args.confidence, args.max_objects, &args.classes).map_err(|e| usage("--classes", e))
+    detector
+        .with_selection(args.confidence, args.max_objects, &args.classes)
+        .map_err(|e| usage("--classes", e))
 }
 
 /// Says once what the models that are part of the program know, where they are used, and which options find other things.
-pub(crate) fn introduce(detector: Option<&DetectorArgs>, segmenter: Option<&SegmenterArgs>, terminal: &Terminal) {
+pub(crate) fn introduce(
+    detector: Option<&DetectorArgs>,
+    segmenter: Option<&SegmenterArgs>,
+    terminal: &Terminal,
+) {
     let finds = detector.is_some_and(|args| args.detector.is_none());
     let outlines = segmenter.is_some_and(|args| args.segmenter.is_none());
     let photos = match (detector.is_some(), segmenter.is_some()) {
@@ -225,18 +314,34 @@ pub(crate) fn introduce(detector: Option<&DetectorArgs>, segmenter: Option<&Segm
     } else if outlines {
         terminal.say(&format!(
             "built-in segmenter: outlines what B-mode ultrasound shows; {} is for photos",
-            if detector.is_some() { "--segmenter mobile-sam" } else { photos }
+            if detector.is_some() {
+                "--segmenter mobile-sam"
+            } else {
+                photos
+            }
         ));
     }
 }
 
 /// The segmenter.
-pub(crate) fn segmenter(args: &SegmenterArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Segmenter> {
+pub(crate) fn segmenter(
+    args: &SegmenterArgs,
+    engine: &Engine,
+    terminal: &Terminal,
+) -> anyhow::Result<Segmenter> {
     let mut downloads = Downloads::new(terminal);
-    Ok(pipeline::load_segmenter(engine, args.segmenter.as_deref(), &hub()?, &mut downloads)?)
+    Ok(pipeline::load_segmenter(
+        engine,
+        args.segmenter.as_deref(),
+        &hub()?,
+        &mut downloads,
+    )?)
 }
 
 /// The command line after the program's name.
 pub(crate) fn command_line() -> Vec<String> {
-    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
+    std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect()
 }

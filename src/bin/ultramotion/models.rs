@@ -23,12 +23,36 @@ pub(crate) fn run(args: &ModelsArgs, terminal: &Terminal) -> anyhow::Result<Exit
         ModelsCommand::List => list(terminal),
         ModelsCommand::Pull { model } => pull(model, terminal),
         ModelsCommand::Inspect { model, tensors } => inspect(model, *tensors, terminal),
-        ModelsCommand::Verify { detector, segmenter, reference, tolerance, device } => {
-            verify(detector.as_deref(), segmenter.as_deref(), reference, *tolerance, device, terminal)
-        }
-        ModelsCommand::Init { model, output, classes, channels, size, seed } => {
-            init(model, output, classes, usize::from(*channels), *size, *seed, terminal)
-        }
+        ModelsCommand::Verify {
+            detector,
+            segmenter,
+            reference,
+            tolerance,
+            device,
+        } => verify(
+            detector.as_deref(),
+            segmenter.as_deref(),
+            reference,
+            *tolerance,
+            device,
+            terminal,
+        ),
+        ModelsCommand::Init {
+            model,
+            output,
+            classes,
+            channels,
+            size,
+            seed,
+        } => init(
+            model,
+            output,
+            classes,
+            usize::from(*channels),
+            *size,
+            *seed,
+            terminal,
+        ),
     }
 }
 
@@ -45,30 +69,54 @@ fn list(terminal: &Terminal) -> anyhow::Result<Exit> {
             terminal.print_json(&entry)?;
             continue;
         }
-        let alias = entry.alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
+        let alias = entry
+            .alias
+            .map(|alias| format!(" ({alias})"))
+            .unwrap_or_default();
         let cached = if entry.cached { "cached" } else { "not cached" };
-        terminal.print(&format!("{}{alias}: {}; {}@{}, {cached}", entry.name, entry.description, entry.repo, entry.revision))?;
+        terminal.print(&format!(
+            "{}{alias}: {}; {}@{}, {cached}",
+            entry.name, entry.description, entry.repo, entry.revision
+        ))?;
     }
     Ok(Exit::Done)
 }
 
 fn pull(model: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let files = ModelRef::parse(model, None)?.pull(&inputs::hub()?, &mut Downloads::new(terminal))?;
+    let files =
+        ModelRef::parse(model, None)?.pull(&inputs::hub()?, &mut Downloads::new(terminal))?;
     if terminal.json {
         terminal.print_json(&files)?;
     } else {
-        for file in [Some(&files.weights), files.config.as_ref(), files.preprocessor.as_ref()].into_iter().flatten() {
-            terminal.print(&format!("{}: {}, SHA-256 {}", file.path.display(), counted(file.bytes, "byte"), file.sha256))?;
+        for file in [
+            Some(&files.weights),
+            files.config.as_ref(),
+            files.preprocessor.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            terminal.print(&format!(
+                "{}: {}, SHA-256 {}",
+                file.path.display(),
+                counted(file.bytes, "byte"),
+                file.sha256
+            ))?;
         }
     }
     Ok(Exit::Done)
 }
 
 fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let files = ModelRef::parse(model, None)?.resolve(&inputs::hub()?, &mut Downloads::new(terminal))?;
+    let files =
+        ModelRef::parse(model, None)?.resolve(&inputs::hub()?, &mut Downloads::new(terminal))?;
     let mut inspection = weights::inspect(&files.weights)?;
     let known = pipeline::describe(&files);
-    let exit = if known.is_ok() { Exit::Done } else { Exit::CheckFailed };
+    let exit = if known.is_ok() {
+        Exit::Done
+    } else {
+        Exit::CheckFailed
+    };
     if terminal.json {
         if !tensors {
             inspection.tensors.clear();
@@ -81,26 +129,46 @@ fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Ex
     print_inspection(&inspection, terminal)?;
     match (known, pipeline::model_family(&files)?) {
         (Ok(description), _) => terminal.print(&format!("model: {description}"))?,
-        (Err(error), Some(family)) => terminal.print(&format!("model: {family}, which cannot be used: {error}"))?,
+        (Err(error), Some(family)) => {
+            terminal.print(&format!("model: {family}, which cannot be used: {error}"))?
+        }
         (Err(error), None) => terminal.print(&format!("model: {error}"))?,
     }
     if tensors {
         for tensor in &inspection.tensors {
-            terminal.print(&format!("  {} {:?} {}", tensor.name, tensor.shape, tensor.element.name()))?;
+            terminal.print(&format!(
+                "  {} {:?} {}",
+                tensor.name,
+                tensor.shape,
+                tensor.element.name()
+            ))?;
         }
     }
     Ok(exit)
 }
 
 fn print_inspection(inspection: &Inspection, terminal: &Terminal) -> anyhow::Result<()> {
-    let types: Vec<String> = inspection.elements.iter().map(|(element, count)| format!("{count} of {}", element.name())).collect();
-    terminal.print(&format!("{}: {}, {}", inspection.path.display(), inspection.format.name(), counted(inspection.bytes, "byte")))?;
+    let types: Vec<String> = inspection
+        .elements
+        .iter()
+        .map(|(element, count)| format!("{count} of {}", element.name()))
+        .collect();
+    terminal.print(&format!(
+        "{}: {}, {}",
+        inspection.path.display(),
+        inspection.format.name(),
+        counted(inspection.bytes, "byte")
+    ))?;
     terminal.print(&format!("SHA-256: {}", inspection.sha256))?;
     if let Some(dictionary) = &inspection.sub_dictionary {
         terminal.print(&format!("taken from: {dictionary}"))?;
     }
     let parameters = counted(inspection.parameters, "parameter");
-    terminal.print(&format!("tensors: {} ({}), {parameters}", inspection.tensor_count, types.join(", ")))?;
+    terminal.print(&format!(
+        "tensors: {} ({}), {parameters}",
+        inspection.tensor_count,
+        types.join(", ")
+    ))?;
     for (key, value) in &inspection.metadata {
         terminal.print(&format!("{key}: {value}"))?;
     }
@@ -116,25 +184,47 @@ fn verify(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     if !(tolerance > 0.0 && tolerance.is_finite()) {
-        return Err(usage("--tolerance", format!("{tolerance}: give a number above 0")));
+        return Err(usage(
+            "--tolerance",
+            format!("{tolerance}: give a number above 0"),
+        ));
     }
     let engine = inputs::engine(device)?;
     let (hub, mut downloads) = (inputs::hub()?, Downloads::new(terminal));
     let compared = match (detector, segmenter) {
-        (Some(name), _) => pipeline::load_detector_unnamed(&engine, name, &hub, &mut downloads)?.verify(reference)?,
-        (_, Some(name)) => pipeline::load_segmenter(&engine, Some(name), &hub, &mut downloads)?.verify(reference)?,
+        (Some(name), _) => pipeline::load_detector_unnamed(&engine, name, &hub, &mut downloads)?
+            .verify(reference)?,
+        (_, Some(name)) => pipeline::load_segmenter(&engine, Some(name), &hub, &mut downloads)?
+            .verify(reference)?,
         _ => return Err(usage("verify", "name a --detector or a --segmenter")),
     };
     let passed = compared.iter().all(|tensor| tensor.is_within(tolerance));
     if terminal.json {
-        terminal.print_json(&json!({ "tolerance": tolerance, "passed": passed, "tensors": compared }))?;
+        terminal.print_json(
+            &json!({ "tolerance": tolerance, "passed": passed, "tensors": compared }),
+        )?;
     } else {
-        for TensorComparison { name, max_abs, relative } in &compared {
-            let verdict = if *relative <= tolerance { "within" } else { "PAST" };
-            terminal.print(&format!("{name}: max-abs {max_abs:.3e}, relative {relative:.3e}, {verdict} {tolerance:e}"))?;
+        for TensorComparison {
+            name,
+            max_abs,
+            relative,
+        } in &compared
+        {
+            let verdict = if *relative <= tolerance {
+                "within"
+            } else {
+                "PAST"
+            };
+            terminal.print(&format!(
+                "{name}: max-abs {max_abs:.3e}, relative {relative:.3e}, {verdict} {tolerance:e}"
+            ))?;
         }
     }
-    Ok(if passed { Exit::Done } else { Exit::CheckFailed })
+    Ok(if passed {
+        Exit::Done
+    } else {
+        Exit::CheckFailed
+    })
 }
 
 fn init(
@@ -153,15 +243,30 @@ fn init(
         pipeline::init_segmenter(seed, output)?;
     } else {
         let Some(size) = model.strip_prefix("dfine-") else {
-            return Err(usage(model, "not a model that can be made; use dfine-n, dfine-s, dfine-m, dfine-l, dfine-x or mobile-sam"));
+            return Err(usage(
+                model,
+                "not a model that can be made; use dfine-n, dfine-s, dfine-m, dfine-l, dfine-x or mobile-sam",
+            ));
         };
         if channels == 2 {
             return Err(usage("--channels", "use 1 or 3"));
         }
         let size = size.parse().map_err(|e| usage(model, e))?;
         check_input(Size::new(side, side)).map_err(|e| usage("--size", e.problem))?;
-        pipeline::init_detector(&NewDetector { size, classes: classes.to_vec(), channels, input: Size::new(side, side) }, seed, output)?;
+        pipeline::init_detector(
+            &NewDetector {
+                size,
+                classes: classes.to_vec(),
+                channels,
+                input: Size::new(side, side),
+            },
+            seed,
+            output,
+        )?;
     }
-    terminal.print(&format!("{}: {model} with random, untrained weights (seed {seed})", output.display()))?;
+    terminal.print(&format!(
+        "{}: {model} with random, untrained weights (seed {seed})",
+        output.display()
+    ))?;
     Ok(Exit::Done)
 }

@@ -18,8 +18,13 @@ use ultramotion::{
 /// Writes sequences.
 pub(crate) fn run(args: &PhantomArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let plan = plan(args)?;
-    plan.check().map_err(|error| usage(option_of(&error), error))?;
-    on_interrupt(&plan.cancel, terminal, "interrupted: finishing the frame; sequences without coco.json are not complete");
+    plan.check()
+        .map_err(|error| usage(option_of(&error), error))?;
+    on_interrupt(
+        &plan.cancel,
+        terminal,
+        "interrupted: finishing the frame; sequences without coco.json are not complete",
+    );
     let frames = u64::from(plan.options.frames).saturating_mul(plan.sequences.get());
     let bar = terminal.frame_bar("phantom", Some(frames));
     let failure: Mutex<Option<anyhow::Error>> = Mutex::new(None);
@@ -35,26 +40,48 @@ pub(crate) fn run(args: &PhantomArgs, terminal: &Arc<Terminal>) -> anyhow::Resul
                 "objects": sequence.objects,
             }));
             if let Err(error) = line {
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                failure
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(error);
                 plan.cancel.request();
             }
         }
-        PhantomEvent::SequenceDone(sequence) => terminal.detail(&format!("{}: done", sequence.folder.display())),
+        PhantomEvent::SequenceDone(sequence) => {
+            terminal.detail(&format!("{}: done", sequence.folder.display()))
+        }
     });
     bar.clear();
     let summary = result?;
-    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
+    failure
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .map_or(Ok(()), Err)?;
     summarise(&summary, terminal)?;
-    Ok(if summary.interrupted { Exit::Interrupted } else { Exit::Done })
+    Ok(if summary.interrupted {
+        Exit::Interrupted
+    } else {
+        Exit::Done
+    })
 }
 
 fn plan(args: &PhantomArgs) -> anyhow::Result<PhantomPlan> {
     let writes = |kind| args.write.contains(&kind);
     let targets = targets(&args.targets).map_err(|e| usage("--targets", e))?;
     Ok(PhantomPlan {
-        options: PhantomOptions { seed: args.seed, frames: args.frames, size: args.size, targets, frame_rate: args.frame_rate },
+        options: PhantomOptions {
+            seed: args.seed,
+            frames: args.frames,
+            size: args.size,
+            targets,
+            frame_rate: args.frame_rate,
+        },
         sequences: args.sequences,
-        files: PhantomFiles { png: writes(PhantomFile::Png), mp4: writes(PhantomFile::Mp4), dicom: writes(PhantomFile::Dicom) },
+        files: PhantomFiles {
+            png: writes(PhantomFile::Png),
+            mp4: writes(PhantomFile::Mp4),
+            dicom: writes(PhantomFile::Dicom),
+        },
         output: args.output.clone(),
         overwrite: args.overwrite,
         cancel: Cancel::default(),
@@ -92,13 +119,21 @@ fn summarise(summary: &PhantomSummary, terminal: &Terminal) -> anyhow::Result<()
             "objects": summary.objects,
         }));
     }
-    let objects: Vec<String> = summary.objects.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let objects: Vec<String> = summary
+        .objects
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     terminal.print(&format!(
         "{}: {}, {} ({} empty), objects: {}",
         summary.output.display(),
         counted(summary.sequences, "sequence"),
         counted(summary.frames, "frame"),
         summary.empty_frames,
-        if objects.is_empty() { "none".to_owned() } else { objects.join(", ") }
+        if objects.is_empty() {
+            "none".to_owned()
+        } else {
+            objects.join(", ")
+        }
     ))
 }

@@ -35,11 +35,20 @@ impl Rate {
     /// One more came.
     pub(crate) fn add(&mut self, now: Instant) {
         self.count += 1;
-        if self.steps.back().is_none_or(|(last, _)| now.saturating_duration_since(*last) >= STEP) {
+        if self
+            .steps
+            .back()
+            .is_none_or(|(last, _)| now.saturating_duration_since(*last) >= STEP)
+        {
             self.steps.push_back((now, self.count));
         }
         // Few that take long each are all kept.
-        while self.steps.len() > 5 && self.steps.front().is_some_and(|(first, _)| now.saturating_duration_since(*first) > WINDOW) {
+        while self.steps.len() > 5
+            && self
+                .steps
+                .front()
+                .is_some_and(|(first, _)| now.saturating_duration_since(*first) > WINDOW)
+        {
             self.steps.pop_front();
         }
     }
@@ -67,12 +76,17 @@ pub(crate) struct Progress {
 impl Progress {
     /// That of so many sources.
     pub(crate) fn new(sources: usize) -> Self {
-        Self { sources: vec![Length::Unknown; sources], ..Self::default() }
+        Self {
+            sources: vec![Length::Unknown; sources],
+            ..Self::default()
+        }
     }
 
     /// What a file states, where nothing better is known.
     pub(crate) fn state(&mut self, source: usize, frames: Option<u64>) {
-        if let (Some(length @ Length::Unknown), Some(frames)) = (self.sources.get_mut(source), frames) {
+        if let (Some(length @ Length::Unknown), Some(frames)) =
+            (self.sources.get_mut(source), frames)
+        {
             *length = Length::Stated(frames);
         }
     }
@@ -85,7 +99,10 @@ impl Progress {
     /// So many sources were done by an earlier run.
     pub(crate) fn resume_at(&mut self, source: usize) {
         self.first = source;
-        self.sources.iter_mut().take(source).for_each(|length| *length = Length::Ended(0));
+        self.sources
+            .iter_mut()
+            .take(source)
+            .for_each(|length| *length = Length::Ended(0));
     }
 
     pub(crate) fn began(&mut self, source: usize, frames: Option<u64>) {
@@ -107,7 +124,11 @@ impl Progress {
     }
 
     pub(crate) fn ended(&mut self, source: usize) {
-        let frames = self.current.take().filter(|(current, _)| *current == source).map_or(0, |(_, frames)| frames);
+        let frames = self
+            .current
+            .take()
+            .filter(|(current, _)| *current == source)
+            .map_or(0, |(_, frames)| frames);
         if let Some(length) = self.sources.get_mut(source) {
             *length = Length::Ended(frames);
         }
@@ -122,7 +143,10 @@ impl Progress {
     pub(crate) fn total(&self) -> (u64, usize) {
         let (mut frames, mut open) = (0, 0);
         for (source, length) in self.sources.iter().enumerate() {
-            let so_far = self.current.filter(|(current, _)| *current == source).map_or(0, |(_, frames)| frames);
+            let so_far = self
+                .current
+                .filter(|(current, _)| *current == source)
+                .map_or(0, |(_, frames)| frames);
             frames += match length {
                 Length::Ended(frames) => *frames,
                 Length::Stated(frames) => so_far.max(*frames),
@@ -137,7 +161,11 @@ impl Progress {
     pub(crate) fn text(&self) -> String {
         let (total, open) = self.total();
         let known = total > self.done || open == 0;
-        let mut text = if known { format!("{}/{total} frames", self.done) } else { counted(self.done, "frame") };
+        let mut text = if known {
+            format!("{}/{total} frames", self.done)
+        } else {
+            counted(self.done, "frame")
+        };
         if open > 0 {
             text = format!("{text} and {} of unknown length", counted(open, "source"));
         }
@@ -145,7 +173,10 @@ impl Progress {
             text = format!("{text}, {}/s", digits(rate));
             if total > self.done && rate > 0.0 {
                 let over = if open > 0 { "over " } else { "" };
-                text = format!("{text}, {over}{} left", time((total - self.done) as f64 / rate));
+                text = format!(
+                    "{text}, {over}{} left",
+                    time((total - self.done) as f64 / rate)
+                );
             }
         }
         text
@@ -153,9 +184,22 @@ impl Progress {
 
     /// The same for a line of its own, with the sources.
     pub(crate) fn line(&self) -> String {
-        let ended = self.sources.iter().skip(self.first).filter(|length| matches!(length, Length::Ended(_))).count();
+        let ended = self
+            .sources
+            .iter()
+            .skip(self.first)
+            .filter(|length| matches!(length, Length::Ended(_)))
+            .count();
         let sources = self.sources.len() - self.first.min(self.sources.len());
-        if sources < 2 { self.text() } else { format!("{}; {ended} of {} done", self.text(), counted(sources, "source")) }
+        if sources < 2 {
+            self.text()
+        } else {
+            format!(
+                "{}; {ended} of {} done",
+                self.text(),
+                counted(sources, "source")
+            )
+        }
     }
 }
 
@@ -165,13 +209,23 @@ pub(crate) fn digits(value: f64) -> String {
         return "0".to_owned();
     }
     // The exponent of the number as it is rounded.
-    let exponent: i32 = format!("{value:.2e}").split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
-    format!("{value:.*}", usize::try_from(2 - exponent).unwrap_or(0).min(6))
+    let exponent: i32 = format!("{value:.2e}")
+        .split_once('e')
+        .and_then(|(_, exponent)| exponent.parse().ok())
+        .unwrap_or(0);
+    format!(
+        "{value:.*}",
+        usize::try_from(2 - exponent).unwrap_or(0).min(6)
+    )
 }
 
 /// Seconds in words: `45s`, `2m50s`, `3h05m`.
 pub(crate) fn time(seconds: f64) -> String {
-    let seconds = if seconds.is_finite() { seconds.round().max(0.0) as u64 } else { 0 };
+    let seconds = if seconds.is_finite() {
+        seconds.round().max(0.0) as u64
+    } else {
+        0
+    };
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
@@ -197,7 +251,10 @@ mod tests {
         let mut progress = Progress::new(303);
         let start = Instant::now();
         (0..300).for_each(|image| progress.state(image, Some(1)));
-        assert_eq!(progress.text(), "0/300 frames and 3 sources of unknown length");
+        assert_eq!(
+            progress.text(),
+            "0/300 frames and 3 sources of unknown length"
+        );
         (300..303).for_each(|video| progress.state(video, Some(100)));
         assert_eq!(progress.text(), "0/600 frames");
         let mut now = start;
@@ -212,7 +269,10 @@ mod tests {
         progress.ended(300);
         // The video had 20 frames less than it stated, and frames of videos take longer.
         assert_eq!(progress.text(), "380/580 frames, 2.00/s, 1m40s left");
-        assert_eq!(progress.line(), "380/580 frames, 2.00/s, 1m40s left; 301 of 303 sources done");
+        assert_eq!(
+            progress.line(),
+            "380/580 frames, 2.00/s, 1m40s left; 301 of 303 sources done"
+        );
     }
 
     #[test]
@@ -223,7 +283,10 @@ mod tests {
         assert_eq!(progress.text(), "1 frame and 2 sources of unknown length");
         frames(&mut progress, 40, now, Duration::from_millis(100));
         progress.state(1, Some(50));
-        assert_eq!(progress.text(), "41/91 frames and 1 source of unknown length, 10.0/s, over 5s left");
+        assert_eq!(
+            progress.text(),
+            "41/91 frames and 1 source of unknown length, 10.0/s, over 5s left"
+        );
         progress.ended(0);
         assert_eq!(progress.text(), "41/91 frames, 10.0/s, 5s left");
     }
@@ -256,7 +319,13 @@ mod tests {
     #[test]
     fn numbers_have_three_digits_and_times_two_units() {
         let rates = [13.9156, 2.5298, 0.4712, 1234.5, 99.96, 0.001234, 0.0];
-        assert_eq!(rates.map(digits), ["13.9", "2.53", "0.471", "1234", "100", "0.00123", "0"]);
-        assert_eq!([0.4, 59.4, 59.6, 170.0, 3599.7, 11_100.0].map(time), ["0s", "59s", "1m00s", "2m50s", "1h00m", "3h05m"]);
+        assert_eq!(
+            rates.map(digits),
+            ["13.9", "2.53", "0.471", "1234", "100", "0.00123", "0"]
+        );
+        assert_eq!(
+            [0.4, 59.4, 59.6, 170.0, 3599.7, 11_100.0].map(time),
+            ["0s", "59s", "1m00s", "2m50s", "1h00m", "3h05m"]
+        );
     }
 }

@@ -19,8 +19,8 @@ const HEADER: [&str; 2] = ["alias", "path"];
 const MAX_KEY: u64 = 1 << 28;
 /// Extensions that say what a file is; any other may be part of a name.
 const EXTENSIONS: [&str; 22] = [
-    "png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "heic", "avif", "mp4", "m4v", "mov", "mkv", "avi", "webm", "mpg", "mpeg",
-    "ts", "wmv", "dcm", "dicom",
+    "png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "heic", "avif", "mp4", "m4v", "mov",
+    "mkv", "avi", "webm", "mpg", "mpeg", "ts", "wmv", "dcm", "dicom",
 ];
 
 /// The key file, locked against other runs while it is open.
@@ -44,10 +44,15 @@ impl Key {
     pub(crate) fn open(path: &Path, output: &Path) -> anyhow::Result<Self> {
         let place = resolved(path);
         if place.starts_with(resolved(output)) {
-            let problem = format!("{}: lies in the output folder {}; give a path outside of it", path.display(), output.display());
+            let problem = format!(
+                "{}: lies in the output folder {}; give a path outside of it",
+                path.display(),
+                output.display()
+            );
             return Err(usage(OPTION, problem));
         }
-        let failed = |e: std::io::Error| usage(OPTION, format!("{}: cannot be opened: {e}", path.display()));
+        let failed =
+            |e: std::io::Error| usage(OPTION, format!("{}: cannot be opened: {e}", path.display()));
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         #[cfg(unix)]
@@ -69,9 +74,20 @@ impl Key {
     }
 
     fn read(&mut self) -> anyhow::Result<()> {
-        let broken = |problem: String| usage(OPTION, format!("{}: {problem}; give a file that this option wrote", self.path.display()));
+        let broken = |problem: String| {
+            usage(
+                OPTION,
+                format!(
+                    "{}: {problem}; give a file that this option wrote",
+                    self.path.display()
+                ),
+            )
+        };
         let mut bytes = Vec::new();
-        (&self.file).take(MAX_KEY + 1).read_to_end(&mut bytes).map_err(|e| broken(format!("cannot be read: {e}")))?;
+        (&self.file)
+            .take(MAX_KEY + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| broken(format!("cannot be read: {e}")))?;
         if bytes.len() as u64 > MAX_KEY {
             return Err(broken(format!("is longer than {MAX_KEY} bytes")));
         }
@@ -80,18 +96,32 @@ impl Key {
             Some(b'\n') => {}
             Some(_) => return Err(broken("ends in the middle of a line".to_owned())),
         }
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(&bytes[..]);
         let mut rows = Vec::new();
         for row in reader.byte_records() {
             let row = row.map_err(|e| broken(format!("is not a key of sources: {e}")))?;
             match (row.get(0), row.get(1)) {
-                (Some(alias), Some(path)) => rows.push((String::from_utf8_lossy(alias).into_owned(), path_of(path))),
-                _ => return Err(broken("is not a key of sources: a line has one field".to_owned())),
+                (Some(alias), Some(path)) => {
+                    rows.push((String::from_utf8_lossy(alias).into_owned(), path_of(path)))
+                }
+                _ => {
+                    return Err(broken(
+                        "is not a key of sources: a line has one field".to_owned(),
+                    ));
+                }
             }
         }
         let mut rows = rows.into_iter();
-        if rows.next().is_none_or(|(alias, path)| alias != HEADER[0] || path != Path::new(HEADER[1])) {
-            return Err(broken(format!("is not a key of sources: its first line is not {}", HEADER.join(","))));
+        if rows
+            .next()
+            .is_none_or(|(alias, path)| alias != HEADER[0] || path != Path::new(HEADER[1]))
+        {
+            return Err(broken(format!(
+                "is not a key of sources: its first line is not {}",
+                HEADER.join(",")
+            )));
         }
         rows.for_each(|(alias, path)| self.note(alias, path));
         Ok(())
@@ -120,8 +150,15 @@ impl Key {
 
     /// The number of the source whose first file is `first`, and whether it is new.
     fn source(&mut self, first: &Path, several: bool) -> (u64, bool) {
-        let aliases = self.known.get(first).into_iter().flatten().filter(|alias| alias.contains('/') == several);
-        let known = aliases.filter_map(|alias| number(alias, "source-")).find(|source| !self.used.contains(source));
+        let aliases = self
+            .known
+            .get(first)
+            .into_iter()
+            .flatten()
+            .filter(|alias| alias.contains('/') == several);
+        let known = aliases
+            .filter_map(|alias| number(alias, "source-"))
+            .find(|source| !self.used.contains(source));
         let source = known.unwrap_or(self.next_source);
         self.used.insert(source);
         self.next_source = self.next_source.max(source + 1);
@@ -138,15 +175,27 @@ impl Key {
         spec.name.clone_from(&name);
         if !several {
             let alias = format!("{name}{}", extension(&own));
-            let path = if is_new { self.add(alias, resolved(&own)) } else { alias.into() };
-            return Alias { files: vec![path.clone()], path };
+            let path = if is_new {
+                self.add(alias, resolved(&own))
+            } else {
+                alias.into()
+            };
+            return Alias {
+                files: vec![path.clone()],
+                path,
+            };
         }
         if is_new {
             self.add(name.clone(), resolved(&own));
         }
         let prefix = format!("{name}/");
         let alias = |file: PathBuf| {
-            let known = self.known.get(&file).into_iter().flatten().find(|alias| alias.starts_with(&prefix));
+            let known = self
+                .known
+                .get(&file)
+                .into_iter()
+                .flatten()
+                .find(|alias| alias.starts_with(&prefix));
             if let Some(known) = known {
                 return known.into();
             }
@@ -154,7 +203,10 @@ impl Key {
             let alias = format!("{prefix}{number:06}{}", extension(&file));
             self.add(alias, file)
         };
-        Alias { path: name.into(), files: files.into_iter().map(alias).collect() }
+        Alias {
+            path: name.into(),
+            files: files.into_iter().map(alias).collect(),
+        }
     }
 
     /// What stands for a path that is no source.
@@ -169,18 +221,33 @@ impl Key {
 
     /// Appends the new rows to the file.
     fn write(&mut self) -> anyhow::Result<()> {
-        let failed =
-            |problem: String| anyhow::anyhow!("{}: cannot be written: {problem}; choose another file with {OPTION}", self.path.display());
-        let is_new = self.file.seek(SeekFrom::End(0)).map_err(|e| failed(e.to_string()))? == 0;
+        let failed = |problem: String| {
+            anyhow::anyhow!(
+                "{}: cannot be written: {problem}; choose another file with {OPTION}",
+                self.path.display()
+            )
+        };
+        let is_new = self
+            .file
+            .seek(SeekFrom::End(0))
+            .map_err(|e| failed(e.to_string()))?
+            == 0;
         let mut writer = csv::Writer::from_writer(Vec::new());
         if is_new {
-            writer.write_record(HEADER).map_err(|e| failed(e.to_string()))?;
+            writer
+                .write_record(HEADER)
+                .map_err(|e| failed(e.to_string()))?;
         }
         for (alias, path) in &self.new {
-            writer.write_record([alias.as_bytes(), path.as_os_str().as_encoded_bytes()]).map_err(|e| failed(e.to_string()))?;
+            writer
+                .write_record([alias.as_bytes(), path.as_os_str().as_encoded_bytes()])
+                .map_err(|e| failed(e.to_string()))?;
         }
         let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-        self.file.write_all(&bytes).and_then(|()| self.file.sync_all()).map_err(|e| failed(e.to_string()))
+        self.file
+            .write_all(&bytes)
+            .and_then(|()| self.file.sync_all())
+            .map_err(|e| failed(e.to_string()))
     }
 }
 
@@ -196,7 +263,10 @@ pub(crate) fn rename(mut key: Key, inputs: &mut Inputs) -> anyhow::Result<Aliase
             Err(error) => {
                 let alias = key.other(&error.path);
                 error.problem = hidden(error.problem.clone(), &error.path, &alias);
-                error.remedy = error.remedy.clone().map(|remedy| hidden(remedy, &error.path, &alias));
+                error.remedy = error
+                    .remedy
+                    .clone()
+                    .map(|remedy| hidden(remedy, &error.path, &alias));
                 error.path = alias;
             }
         }
@@ -204,7 +274,10 @@ pub(crate) fn rename(mut key: Key, inputs: &mut Inputs) -> anyhow::Result<Aliase
     for warning in &mut inputs.warnings {
         let alias = key.other(&warning.path);
         warning.problem = hidden(warning.problem.clone(), &warning.path, &alias);
-        warning.remedy = warning.remedy.clone().map(|remedy| hidden(remedy, &warning.path, &alias));
+        warning.remedy = warning
+            .remedy
+            .clone()
+            .map(|remedy| hidden(remedy, &warning.path, &alias));
         warning.path = alias;
     }
     key.write()?;
@@ -212,16 +285,31 @@ pub(crate) fn rename(mut key: Key, inputs: &mut Inputs) -> anyhow::Result<Aliase
 }
 
 /// Takes the paths of inputs, of the folder of outputs and of files beside them out of the command line that `run.json` keeps.
-pub(crate) fn without_names(arguments: Vec<String>, input: &InputArgs, output: &OutputArgs, boxes: Option<&Path>) -> Vec<String> {
-    let inputs = input.source.inputs().into_iter().enumerate().map(|(at, path)| (path, format!("(input {})", at + 1)));
+pub(crate) fn without_names(
+    arguments: Vec<String>,
+    input: &InputArgs,
+    output: &OutputArgs,
+    boxes: Option<&Path>,
+) -> Vec<String> {
+    let inputs = input
+        .source
+        .inputs()
+        .into_iter()
+        .enumerate()
+        .map(|(at, path)| (path, format!("(input {})", at + 1)));
     let files = [
         (Some(&*output.output), "(output)"),
         (output.kpi.as_deref(), "(kpi)"),
         (boxes, "(boxes)"),
         (input.rename_sources.as_deref(), "(key)"),
     ];
-    let files = files.into_iter().filter_map(|(path, alias)| Some((path?.as_os_str().to_owned(), alias.to_owned())));
-    let paths: Vec<(String, String)> = inputs.chain(files).map(|(path, alias)| (path.to_string_lossy().into_owned(), alias)).collect();
+    let files = files
+        .into_iter()
+        .filter_map(|(path, alias)| Some((path?.as_os_str().to_owned(), alias.to_owned())));
+    let paths: Vec<(String, String)> = inputs
+        .chain(files)
+        .map(|(path, alias)| (path.to_string_lossy().into_owned(), alias))
+        .collect();
     neutral_arguments(arguments, &paths)
 }
 
@@ -231,8 +319,10 @@ fn neutral_arguments(arguments: Vec<String>, paths: &[(String, String)]) -> Vec<
         let of = |(path, alias): &(String, String)| {
             let before = argument.strip_suffix(path.as_str())?;
             // `PATH`, `--option=PATH`, `-oPATH`.
-            let is_short = before.len() == 2 && before.starts_with('-') && !before.starts_with("--");
-            (before.is_empty() || is_short || (before.starts_with('-') && before.ends_with('='))).then(|| format!("{before}{alias}"))
+            let is_short =
+                before.len() == 2 && before.starts_with('-') && !before.starts_with("--");
+            (before.is_empty() || is_short || (before.starts_with('-') && before.ends_with('=')))
+                .then(|| format!("{before}{alias}"))
         };
         paths.iter().find_map(of).unwrap_or(argument)
     };
@@ -241,13 +331,22 @@ fn neutral_arguments(arguments: Vec<String>, paths: &[(String, String)]) -> Vec<
 
 /// The number after `prefix`.
 fn number(alias: &str, prefix: &str) -> Option<u64> {
-    let digits: String = alias.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = alias
+        .strip_prefix(prefix)?
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().ok()
 }
 
 fn extension(path: &Path) -> String {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    extension.filter(|extension| EXTENSIONS.contains(&extension.as_str())).map(|extension| format!(".{extension}")).unwrap_or_default()
+    let extension = path
+        .extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    extension
+        .filter(|extension| EXTENSIONS.contains(&extension.as_str()))
+        .map(|extension| format!(".{extension}"))
+        .unwrap_or_default()
 }
 
 /// A path from the root without links, as far as it is there.
@@ -256,7 +355,10 @@ fn resolved(path: &Path) -> PathBuf {
     let mut missing: Vec<OsString> = Vec::new();
     for folder in absolute.ancestors() {
         if let Ok(there) = fs::canonicalize(folder) {
-            return missing.iter().rev().fold(there, |path, part| path.join(part));
+            return missing
+                .iter()
+                .rev()
+                .fold(there, |path, part| path.join(part));
         }
         missing.extend(folder.file_name().map(ToOwned::to_owned));
     }
@@ -280,16 +382,44 @@ mod tests {
 
     #[test]
     fn paths_leave_a_command_line_whatever_their_form() {
-        let paths = [("Meier/a.png".to_owned(), "(input 1)".to_owned()), ("out".to_owned(), "(output)".to_owned())];
-        let typed = ["detect", "Meier/a.png", "-iMeier/a.png", "--input=Meier/a.png", "--output", "out", "--write", "layout"];
+        let paths = [
+            ("Meier/a.png".to_owned(), "(input 1)".to_owned()),
+            ("out".to_owned(), "(output)".to_owned()),
+        ];
+        let typed = [
+            "detect",
+            "Meier/a.png",
+            "-iMeier/a.png",
+            "--input=Meier/a.png",
+            "--output",
+            "out",
+            "--write",
+            "layout",
+        ];
         let found = neutral_arguments(typed.map(str::to_owned).to_vec(), &paths);
-        assert_eq!(found, ["detect", "(input 1)", "-i(input 1)", "--input=(input 1)", "--output", "(output)", "--write", "layout"]);
+        assert_eq!(
+            found,
+            [
+                "detect",
+                "(input 1)",
+                "-i(input 1)",
+                "--input=(input 1)",
+                "--output",
+                "(output)",
+                "--write",
+                "layout"
+            ]
+        );
     }
 
     #[test]
     fn extensions_that_may_be_names_are_dropped() {
         assert_eq!(
-            [extension(Path::new("a/Scan.JPG")), extension(Path::new("a/Scan.Hans")), extension(Path::new("a/IM1"))],
+            [
+                extension(Path::new("a/Scan.JPG")),
+                extension(Path::new("a/Scan.Hans")),
+                extension(Path::new("a/IM1"))
+            ],
             [".jpg", "", ""]
         );
     }

@@ -57,7 +57,12 @@ impl State {
 impl Report {
     /// A report on `terminal` of a run over `selection`, which `cancel` ends.
     pub(crate) fn new(terminal: Arc<Terminal>, selection: FrameSelection, cancel: Cancel) -> Self {
-        Self { terminal, cancel, selection, state: Mutex::default() }
+        Self {
+            terminal,
+            cancel,
+            selection,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -75,7 +80,11 @@ impl Report {
 
     /// Asks the files, beside the run, how many frames they state, so that the time left is that of the whole run. Ends at the
     /// request that is returned.
-    pub(crate) fn count_frames(self: &Arc<Self>, sources: Vec<SourceSpec>, max_pixels: u64) -> anyhow::Result<Cancel> {
+    pub(crate) fn count_frames(
+        self: &Arc<Self>,
+        sources: Vec<SourceSpec>,
+        max_pixels: u64,
+    ) -> anyhow::Result<Cancel> {
         let (stop, report) = (Cancel::default(), self.clone());
         if sources.len() < 2 {
             return Ok(stop);
@@ -93,7 +102,9 @@ impl Report {
             }
         };
         // Not waited for: it may hang in a file system as long as the run itself would.
-        std::thread::Builder::new().name("count".to_owned()).spawn(count)?;
+        std::thread::Builder::new()
+            .name("count".to_owned())
+            .spawn(count)?;
         Ok(stop)
     }
 
@@ -104,13 +115,18 @@ impl Report {
 
     /// A source that has not begun states so many frames.
     fn expect_frames(&self, source: usize, frames: Option<u64>) {
-        self.state().progress.state(source, frames.map(|frames| self.selection.count_of(frames)));
+        self.state()
+            .progress
+            .state(source, frames.map(|frames| self.selection.count_of(frames)));
     }
 
     /// Takes the bars away.
     pub(crate) fn clear(&self) {
         let mut state = self.state();
-        for bar in [state.all.take(), state.current.take()].into_iter().flatten() {
+        for bar in [state.all.take(), state.current.take()]
+            .into_iter()
+            .flatten()
+        {
             bar.finish_and_clear();
         }
     }
@@ -121,7 +137,9 @@ impl Report {
     }
 
     fn began(&self, source: &SourceInfo) {
-        let frames = source.frame_count.map(|frames| self.selection.count_of(frames));
+        let frames = source
+            .frame_count
+            .map(|frames| self.selection.count_of(frames));
         let mut state = self.state();
         state.progress.began(source.ordinal, frames);
         if state.several && frames != Some(1) {
@@ -134,7 +152,11 @@ impl Report {
         state.progress.frame(computed, Instant::now());
         if let Some(bar) = state.current.as_ref().filter(|bar| !bar.is_hidden()) {
             bar.inc(1);
-            let of = bar.length().filter(|length| *length > 0).map(|length| format!("/{length}")).unwrap_or_default();
+            let of = bar
+                .length()
+                .filter(|length| *length > 0)
+                .map(|length| format!("/{length}"))
+                .unwrap_or_default();
             bar.set_message(format!("{}{of} frames", bar.position()));
         }
         state.show();
@@ -150,12 +172,19 @@ impl Report {
         state.show();
         self.terminal.beat(|| state.progress.line());
         drop(state);
-        self.terminal.detail(&format!("{}: done", source.path.display()));
+        self.terminal
+            .detail(&format!("{}: done", source.path.display()));
     }
 
     /// A frame as its line in `detections.jsonl`, told apart from other lines by `type`.
-    fn print_frame(&self, source: &SourceInfo, result: &ultramotion::frame::FrameResult) -> anyhow::Result<()> {
-        let Some(line) = write_record(source, None, result) else { return Ok(()) };
+    fn print_frame(
+        &self,
+        source: &SourceInfo,
+        result: &ultramotion::frame::FrameResult,
+    ) -> anyhow::Result<()> {
+        let Some(line) = write_record(source, None, result) else {
+            return Ok(());
+        };
         let mut value: Value = serde_json::from_str(&line)?;
         if let Some(fields) = value.as_object_mut() {
             fields.insert("type".into(), json!("frame"));
@@ -170,31 +199,55 @@ impl Observer for Report {
             Event::Resumed { sources, frames } => {
                 self.state().progress.resume_at(sources);
                 let (sources, frames) = (counted_are(sources, "source"), counted(frames, "frame"));
-                self.terminal.say(&format!("resuming: {sources} done, and {frames} of the next"));
+                self.terminal.say(&format!(
+                    "resuming: {sources} done, and {frames} of the next"
+                ));
                 Ok(())
             }
             Event::OutOfMemory(_) => Ok(()),
             Event::Fallback { from, to, reason } => {
-                self.terminal.problem(&format!("{from} is given up, the run goes on on the {to}: {reason}"));
+                self.terminal.problem(&format!(
+                    "{from} is given up, the run goes on on the {to}: {reason}"
+                ));
                 let line = json!({ "type": "fallback", "from": from, "to": to, "reason": reason });
-                if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
+                if self.terminal.json {
+                    self.terminal.print_json(&line)
+                } else {
+                    Ok(())
+                }
             }
             Event::SourceBegan(source) => {
                 self.began(source);
                 Ok(())
             }
             Event::Decoding { source, decoding } => {
-                let place = format!("{}: decoded on the {}", source.path.display(), decoding.name().to_uppercase());
+                let place = format!(
+                    "{}: decoded on the {}",
+                    source.path.display(),
+                    decoding.name().to_uppercase()
+                );
                 match &decoding.reason {
                     Some(reason) => self.terminal.say(&format!("{place}: {reason}")),
                     None => self.terminal.detail(&place),
                 }
                 let line = json!({ "type": "decoding", "source": source.name, "decoder": decoding.name(), "reason": decoding.reason });
-                if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
+                if self.terminal.json {
+                    self.terminal.print_json(&line)
+                } else {
+                    Ok(())
+                }
             }
-            Event::FrameDone { source, result, times } => {
+            Event::FrameDone {
+                source,
+                result,
+                times,
+            } => {
                 self.frame_done(times.is_some());
-                if self.terminal.json { self.print_frame(source, result) } else { Ok(()) }
+                if self.terminal.json {
+                    self.print_frame(source, result)
+                } else {
+                    Ok(())
+                }
             }
             Event::SourceEnded(source) => {
                 self.ended(source);
@@ -203,13 +256,22 @@ impl Observer for Report {
             Event::Warning(warning) => {
                 self.terminal.warn(&warning.to_string());
                 let input = warning.path.display().to_string();
-                let line = json!({ "type": "warning", "input": input, "problem": warning.to_string() });
-                if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
+                let line =
+                    json!({ "type": "warning", "input": input, "problem": warning.to_string() });
+                if self.terminal.json {
+                    self.terminal.print_json(&line)
+                } else {
+                    Ok(())
+                }
             }
             Event::Problem { input, problem } => {
                 self.terminal.problem(problem);
                 let line = json!({ "type": "error", "input": input, "problem": problem });
-                if self.terminal.json { self.terminal.print_json(&line) } else { Ok(()) }
+                if self.terminal.json {
+                    self.terminal.print_json(&line)
+                } else {
+                    Ok(())
+                }
             }
         };
         if let Err(error) = printed {

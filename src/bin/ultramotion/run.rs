@@ -13,23 +13,39 @@ use crate::{
 use std::{path::Path, sync::Arc};
 use ultramotion::{
     engine::{DeviceSpec, Engine, OutOfMemory},
-    pipeline::{Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Task, UserPrompts, parse_box, parse_point},
+    pipeline::{
+        Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Task, UserPrompts,
+        parse_box, parse_point,
+    },
     sinks::{BoxPrompts, Classes, OutputKind},
     sources::{Decode, DecodeDevice, SourceOptions, SourceSpec},
 };
 
 /// `extract`.
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let task = Task::Extract { stored_values: args.stored_values };
-    let prepared = Prepared { task, replicas: Vec::new(), oom_device: None, fallback: None, execution: Execution::default() };
+    let task = Task::Extract {
+        stored_values: args.stored_values,
+    };
+    let prepared = Prepared {
+        task,
+        replicas: Vec::new(),
+        oom_device: None,
+        fallback: None,
+        execution: Execution::default(),
+    };
     run(prepared, &args.input, &args.output, None, terminal)
 }
 
 /// `detect`.
 pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let (detector, selection, speaker) = (args.detector.clone(), args.selection.clone(), terminal.clone());
+    let (detector, selection, speaker) = (
+        args.detector.clone(),
+        args.selection.clone(),
+        terminal.clone(),
+    );
     let make = move |engine: &Engine| {
-        let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
+        let detector =
+            inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
         Ok(Task::Detect(Arc::new(detector)))
     };
     inputs::introduce(Some(&args.detector), None, terminal);
@@ -39,10 +55,15 @@ pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Res
 
 /// `pipeline`.
 pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let (detector, segmenter, selection) = (args.detector.clone(), args.segmenter.clone(), args.selection.clone());
+    let (detector, segmenter, selection) = (
+        args.detector.clone(),
+        args.segmenter.clone(),
+        args.selection.clone(),
+    );
     let speaker = terminal.clone();
     let make = move |engine: &Engine| {
-        let detector = inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
+        let detector =
+            inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
         // On a stream of its own it works beside the detector.
         let segmenter = inputs::segmenter(&segmenter, &engine.sibling()?, &speaker)?;
         Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
@@ -56,26 +77,57 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
 pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let given = &args.prompts;
     let prompts = UserPrompts {
-        boxes: given.boxes.iter().map(|b| parse_box(b)).collect::<Result<_, _>>().map_err(|e| usage("--box", e))?,
-        points: given.points.iter().map(|p| parse_point(p)).collect::<Result<_, _>>().map_err(|e| usage("--point", e))?,
-        of_frames: given.boxes_file.as_deref().map(|path| boxes(path, given.images_of.as_deref())).transpose()?,
+        boxes: given
+            .boxes
+            .iter()
+            .map(|b| parse_box(b))
+            .collect::<Result<_, _>>()
+            .map_err(|e| usage("--box", e))?,
+        points: given
+            .points
+            .iter()
+            .map(|p| parse_point(p))
+            .collect::<Result<_, _>>()
+            .map_err(|e| usage("--point", e))?,
+        of_frames: given
+            .boxes_file
+            .as_deref()
+            .map(|path| boxes(path, given.images_of.as_deref()))
+            .transpose()?,
         confidence: given.confidence,
     };
     if prompts.is_empty() {
-        return Err(usage("segment", "give what to outline by --box, --point or --boxes"));
+        return Err(usage(
+            "segment",
+            "give what to outline by --box, --point or --boxes",
+        ));
     }
-    let (segmenter, multimask, speaker) = (args.segmenter.clone(), given.multimask, terminal.clone());
+    let (segmenter, multimask, speaker) =
+        (args.segmenter.clone(), given.multimask, terminal.clone());
     let make = move |engine: &Engine| {
         let segmenter = inputs::segmenter(&segmenter, engine, &speaker)?.with_multimask(multimask);
-        Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts.clone())))
+        Ok(Task::Segment(
+            Arc::new(segmenter),
+            Arc::new(prompts.clone()),
+        ))
     };
     inputs::introduce(None, Some(&args.segmenter), terminal);
     let prepared = prepare(&args.device, &args.execution, make)?;
-    run(prepared, &args.input, &args.output, given.boxes_file.as_deref(), terminal)
+    run(
+        prepared,
+        &args.input,
+        &args.output,
+        given.boxes_file.as_deref(),
+        terminal,
+    )
 }
 
 fn boxes(path: &Path, images_of: Option<&Path>) -> anyhow::Result<BoxPrompts> {
-    Ok(BoxPrompts::read_with_images(path, images_of, &Classes::default())?)
+    Ok(BoxPrompts::read_with_images(
+        path,
+        images_of,
+        &Classes::default(),
+    )?)
 }
 
 /// A task on its devices.
@@ -95,7 +147,9 @@ fn prepare(
     make: impl Fn(&Engine) -> anyhow::Result<Task> + Send + Sync + 'static,
 ) -> anyhow::Result<Prepared> {
     let engines = inputs::engines(device, args)?;
-    let Some(first) = engines.first() else { return Err(usage("--devices", "names no device")) };
+    let Some(first) = engines.first() else {
+        return Err(usage("--devices", "names no device"));
+    };
     let execution = inputs::execution(args, first)?;
     let mut tasks = Vec::new();
     for engine in &engines {
@@ -106,34 +160,91 @@ fn prepare(
             }
             Err(error) => error,
         };
-        let Some(lack) = engine.out_of_memory(&*error) else { return Err(error) };
+        let Some(lack) = engine.out_of_memory(&*error) else {
+            return Err(error);
+        };
         if !args.allow_cpu_fallback {
             return Err(lack.into());
         }
         let task = make(&Engine::cpu())?;
-        return Ok(Prepared { task, replicas: Vec::new(), oom_device: Some(lack), fallback: None, execution: Execution::default() });
+        return Ok(Prepared {
+            task,
+            replicas: Vec::new(),
+            oom_device: Some(lack),
+            fallback: None,
+            execution: Execution::default(),
+        });
     }
-    let make = move || make(&Engine::cpu()).map_err(|e| e.downcast().unwrap_or_else(|e| ModelError::Batch(format!("{e:#}"))));
+    let make = move || {
+        make(&Engine::cpu()).map_err(|e| {
+            e.downcast()
+                .unwrap_or_else(|e| ModelError::Batch(format!("{e:#}")))
+        })
+    };
     let fallback = args.allow_cpu_fallback.then(|| Arc::new(make) as Fallback);
     let task = tasks.remove(0);
-    Ok(Prepared { task, replicas: tasks, oom_device: None, fallback, execution })
+    Ok(Prepared {
+        task,
+        replicas: tasks,
+        oom_device: None,
+        fallback,
+        execution,
+    })
 }
 
-fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, boxes: Option<&Path>, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let Prepared { task, replicas, oom_device, fallback, execution } = prepared;
+fn run(
+    prepared: Prepared,
+    input: &InputArgs,
+    output: &OutputArgs,
+    boxes: Option<&Path>,
+    terminal: &Arc<Terminal>,
+) -> anyhow::Result<Exit> {
+    let Prepared {
+        task,
+        replicas,
+        oom_device,
+        fallback,
+        execution,
+    } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
     if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
-        return Err(usage("--write masks", format!("{} makes no masks; use segment or pipeline", task.name())));
+        return Err(usage(
+            "--write masks",
+            format!("{} makes no masks; use segment or pipeline", task.name()),
+        ));
     }
     let mut source_options = source_options(&task, input)?;
-    let key = input.rename_sources.as_deref().map(|path| Key::open(path, &output.output)).transpose()?;
+    let key = input
+        .rename_sources
+        .as_deref()
+        .map(|path| Key::open(path, &output.output))
+        .transpose()?;
     let cancel = Cancel::default();
-    on_interrupt(&cancel, terminal, "interrupted: finishing the frame; run again with --resume to go on");
-    let report = Arc::new(Report::new(terminal.clone(), source_options.selection.clone(), cancel.clone()));
-    let kpi = output.kpi.as_deref().map(|path| KpiFile::append(path, task.engine().cloned())).transpose()?.map(Arc::new);
+    on_interrupt(
+        &cancel,
+        terminal,
+        "interrupted: finishing the frame; run again with --resume to go on",
+    );
+    let report = Arc::new(Report::new(
+        terminal.clone(),
+        source_options.selection.clone(),
+        cancel.clone(),
+    ));
+    let kpi = output
+        .kpi
+        .as_deref()
+        .map(|path| KpiFile::append(path, task.engine().cloned()))
+        .transpose()?
+        .map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
-    let mut expanded = inputs::expanded(&input.source, Some(&output.output), &cancel, terminal, key.is_some());
+    let mut expanded = inputs::expanded(
+        &input.source,
+        Some(&output.output),
+        &cancel,
+        terminal,
+        key.is_some(),
+    );
     if expanded.stopped {
         return Ok(Exit::Interrupted);
     }
@@ -145,7 +256,11 @@ fn run(prepared: Prepared, input: &InputArgs, output: &OutputArgs, boxes: Option
     let plan = Plan {
         stills: matches!(task, Task::Extract { .. }),
         sources: expanded.sources,
-        warnings: task.warnings().into_iter().chain(expanded.warnings).collect(),
+        warnings: task
+            .warnings()
+            .into_iter()
+            .chain(expanded.warnings)
+            .collect(),
         own_sources: Default::default(),
         own_sinks: Default::default(),
         source_options,
@@ -195,13 +310,23 @@ fn carry_out(plan: Plan, report: &Arc<Report>, terminal: &Terminal) -> anyhow::R
 
 /// How the sources are read. Without models it is for videos alone that a device is opened, if they are to be decoded on it.
 fn source_options(task: &Task, input: &InputArgs) -> anyhow::Result<SourceOptions> {
-    let options = inputs::source_options(input, matches!(task, Task::Extract { stored_values: true }))?;
+    let options = inputs::source_options(
+        input,
+        matches!(
+            task,
+            Task::Extract {
+                stored_values: true
+            }
+        ),
+    )?;
     let device = match task.engine() {
         Some(engine) => {
             inputs::check_decode(options.decode, engine)?;
             None
         }
-        None if options.decode == Decode::Gpu => Some(DecodeDevice::new(&Engine::open(DeviceSpec::Cuda(0))?)),
+        None if options.decode == Decode::Gpu => {
+            Some(DecodeDevice::new(&Engine::open(DeviceSpec::Cuda(0))?))
+        }
         None => None,
     };
     Ok(SourceOptions { device, ..options })

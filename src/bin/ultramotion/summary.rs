@@ -9,12 +9,24 @@ use ultramotion::{
 };
 
 /// Prints a line, or an object, of a run over so many `sources`.
-pub(crate) fn print(summary: &Summary, written: &OutputSet, sources: usize, terminal: &Terminal) -> anyhow::Result<()> {
+pub(crate) fn print(
+    summary: &Summary,
+    written: &OutputSet,
+    sources: usize,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
     if let Some(of) = summary.boxes.filter(|of| of.matched < of.frames) {
-        terminal.say(&format!("boxes for {} of {}", of.matched, counted(of.frames, "frame")));
+        terminal.say(&format!(
+            "boxes for {} of {}",
+            of.matched,
+            counted(of.frames, "frame")
+        ));
     }
     if !summary.kept {
-        terminal.say(&format!("{}: no output folder was made, since nothing could be done", summary.output.display()));
+        terminal.say(&format!(
+            "{}: no output folder was made, since nothing could be done",
+            summary.output.display()
+        ));
     }
     if terminal.json {
         return terminal.print_json(&json!({
@@ -46,13 +58,29 @@ fn summary_line(summary: &Summary, written: &OutputSet, sources: usize) -> Strin
     let counts = &summary.counts;
     let frames = counted(counts.frames, "frame");
     let done = match summary.interrupted {
-        true => format!("{frames}, {} of {} complete", counts.sources, counted(sources, "source")),
+        true => format!(
+            "{frames}, {} of {} complete",
+            counts.sources,
+            counted(sources, "source")
+        ),
         false => format!("{frames} of {}", counted(counts.sources, "source")),
     };
-    let classes: Vec<String> = counts.per_class.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    let classes = if classes.is_empty() { String::new() } else { format!(" ({})", classes.join(", ")) };
+    let classes: Vec<String> = counts
+        .per_class
+        .iter()
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect();
+    let classes = if classes.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", classes.join(", "))
+    };
     let errors = counted(summary.errors.count, "error");
-    let line = format!("{}: {done}, {}{classes}, {errors}", summary.output.display(), counted(counts.objects, "object"));
+    let line = format!(
+        "{}: {done}, {}{classes}, {errors}",
+        summary.output.display(),
+        counted(counts.objects, "object")
+    );
     // What shows most first.
     let places = [
         (OutputKind::Overlay, "overlay"),
@@ -61,7 +89,10 @@ fn summary_line(summary: &Summary, written: &OutputSet, sources: usize) -> Strin
         (OutputKind::Coco, "coco.json"),
         (OutputKind::Jsonl, "detections.jsonl"),
     ];
-    let mut there = places.into_iter().filter(|(kind, _)| written.contains(*kind)).map(|(_, name)| summary.output.join(name));
+    let mut there = places
+        .into_iter()
+        .filter(|(kind, _)| written.contains(*kind))
+        .map(|(_, name)| summary.output.join(name));
     match there.find(|path| path.exists()) {
         Some(path) => format!("{line}; see {}", path.display()),
         None => line,
@@ -76,15 +107,40 @@ mod tests {
 
     fn line(frames: u64, sources: u64, objects: u64, interrupted: bool) -> String {
         let per_class = BTreeMap::from([("bone".to_owned(), objects)]);
-        let counts = Counts { frames, sources, objects, per_class };
-        let (errors, output) = (InputProblems { count: 1, ..InputProblems::default() }, "no-such-folder".into());
-        let summary = Summary { counts, errors, timings: BTreeMap::new(), interrupted, output, kept: true, boxes: None };
+        let counts = Counts {
+            frames,
+            sources,
+            objects,
+            per_class,
+        };
+        let (errors, output) = (
+            InputProblems {
+                count: 1,
+                ..InputProblems::default()
+            },
+            "no-such-folder".into(),
+        );
+        let summary = Summary {
+            counts,
+            errors,
+            timings: BTreeMap::new(),
+            interrupted,
+            output,
+            kept: true,
+            boxes: None,
+        };
         summary_line(&summary, &OutputSet::default_for(false), 3)
     }
 
     #[test]
     fn one_is_singular_and_an_interrupt_says_what_is_complete() {
-        assert_eq!(line(1, 1, 1, false), "no-such-folder: 1 frame of 1 source, 1 object (1 bone), 1 error");
-        assert_eq!(line(10, 0, 2, true), "no-such-folder: 10 frames, 0 of 3 sources complete, 2 objects (2 bone), 1 error");
+        assert_eq!(
+            line(1, 1, 1, false),
+            "no-such-folder: 1 frame of 1 source, 1 object (1 bone), 1 error"
+        );
+        assert_eq!(
+            line(10, 0, 2, true),
+            "no-such-folder: 10 frames, 0 of 3 sources complete, 2 objects (2 bone), 1 error"
+        );
     }
 }

@@ -4,7 +4,9 @@ use crate::{
     args::Global,
     progress::{Rate, digits},
 };
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{
+    HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
 use serde::Serialize;
 use std::{
     fmt,
@@ -49,12 +51,26 @@ impl Terminal {
     /// As the options say; bars are drawn only where stderr is a terminal.
     pub(crate) fn new(global: &Global) -> Self {
         let draw = !global.quiet && io::stderr().is_terminal();
-        let bars = MultiProgress::with_draw_target(if draw { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let bars = MultiProgress::with_draw_target(if draw {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        });
         let beat = (!global.quiet && bars.is_hidden()).then(|| Mutex::new(Instant::now()));
-        let seconds = std::env::var("ULTRAMOTION_PROGRESS_SECONDS").ok().and_then(|text| text.parse().ok());
+        let seconds = std::env::var("ULTRAMOTION_PROGRESS_SECONDS")
+            .ok()
+            .and_then(|text| text.parse().ok());
         let interval = seconds.map_or(BEAT, Duration::from_secs);
         let unicode = is_unicode(|name| std::env::var(name).ok());
-        Self { json: global.json, quiet: global.quiet, verbosity: global.verbose, bars, unicode, beat, interval }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbosity: global.verbose,
+            bars,
+            unicode,
+            beat,
+            interval,
+        }
     }
 
     /// A line of progress, if stderr is no terminal and the last one was long enough ago.
@@ -106,7 +122,9 @@ impl Terminal {
 
     /// A line of results on stdout.
     pub(crate) fn print(&self, text: &str) -> anyhow::Result<()> {
-        self.bars.suspend(|| writeln!(io::stdout(), "{text}")).map_err(stdout_error)
+        self.bars
+            .suspend(|| writeln!(io::stdout(), "{text}"))
+            .map_err(stdout_error)
     }
 
     /// A value as one JSON line on stdout.
@@ -117,23 +135,45 @@ impl Terminal {
     /// A bar of frames: count, rate, time left.
     pub(crate) fn frame_bar(self: &Arc<Self>, name: &str, length: Option<u64>) -> FrameBar {
         let (bar, numbers) = match length {
-            Some(length) => (ProgressBar::new(length), "{human_pos}/{human_len} frames, {rate}/s, {eta} left"),
-            None => (ProgressBar::new_spinner(), "{spinner} {human_pos} frames, {rate}/s, {elapsed}"),
+            Some(length) => (
+                ProgressBar::new(length),
+                "{human_pos}/{human_len} frames, {rate}/s, {eta} left",
+            ),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {human_pos} frames, {rate}/s, {elapsed}",
+            ),
         };
         let style = self.style(length.is_some(), numbers);
         let bar = self.bars.add(bar.with_style(style).with_prefix(tail(name)));
-        FrameBar { terminal: self.clone(), bar, name: name.to_owned(), rate: Mutex::default() }
+        FrameBar {
+            terminal: self.clone(),
+            bar,
+            name: name.to_owned(),
+            rate: Mutex::default(),
+        }
     }
 
     /// A bar of bytes for a download.
     fn byte_bar(&self, name: &str, length: u64) -> ProgressBar {
-        let style = self.style(true, "{binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left");
-        self.bars.add(ProgressBar::new(length).with_style(style).with_prefix(tail(name)))
+        let style = self.style(
+            true,
+            "{binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left",
+        );
+        self.bars.add(
+            ProgressBar::new(length)
+                .with_style(style)
+                .with_prefix(tail(name)),
+        )
     }
 
     /// A bar whose numbers are its message.
     pub(crate) fn message_bar(&self, name: &str, length: u64) -> ProgressBar {
-        self.bars.add(ProgressBar::new(length).with_style(self.style(true, "{wide_msg}")).with_prefix(tail(name)))
+        self.bars.add(
+            ProgressBar::new(length)
+                .with_style(self.style(true, "{wide_msg}"))
+                .with_prefix(tail(name)),
+        )
     }
 
     /// One line that never wraps: a narrow terminal has the numbers alone.
@@ -141,14 +181,23 @@ impl Terminal {
         let (_, columns) = console::Term::stderr().size();
         let template = match bar {
             _ if columns < NARROW => numbers.to_owned(),
-            true => format!("{{prefix:>{PREFIX}!}} {{bar:{}}} {numbers}", (columns - NARROW + 4).clamp(4, 30)),
+            true => format!(
+                "{{prefix:>{PREFIX}!}} {{bar:{}}} {numbers}",
+                (columns - NARROW + 4).clamp(4, 30)
+            ),
             false => format!("{{prefix:>{PREFIX}!}} {numbers}"),
         };
         let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
             let _ = out.write_str(&digits(state.per_sec()));
         };
-        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate);
-        if self.unicode { style } else { style.progress_chars("=> ").tick_chars("|/-\\ ") }
+        let style = ProgressStyle::with_template(&template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", rate);
+        if self.unicode {
+            style
+        } else {
+            style.progress_chars("=> ").tick_chars("|/-\\ ")
+        }
     }
 }
 
@@ -163,9 +212,14 @@ fn tail(name: &str) -> String {
 
 /// Whether the locale's characters are UTF-8; where the environment names no locale they are ASCII (on Windows, UTF-8).
 fn is_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()));
     match locale {
-        Some(locale) => locale.to_ascii_lowercase().replace('-', "").contains("utf8"),
+        Some(locale) => locale
+            .to_ascii_lowercase()
+            .replace('-', "")
+            .contains("utf8"),
         None => cfg!(windows),
     }
 }
@@ -185,8 +239,15 @@ impl FrameBar {
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
         rate.add(Instant::now());
         self.terminal.beat(|| {
-            let of = self.bar.length().map(|length| format!("/{length}")).unwrap_or_default();
-            let rate = rate.per_second().map(|rate| format!(", {}/s", digits(rate))).unwrap_or_default();
+            let of = self
+                .bar
+                .length()
+                .map(|length| format!("/{length}"))
+                .unwrap_or_default();
+            let rate = rate
+                .per_second()
+                .map(|rate| format!(", {}/s", digits(rate)))
+                .unwrap_or_default();
             format!("{}: {}{of} frames{rate}", self.name, self.bar.position())
         });
     }
@@ -206,21 +267,31 @@ pub(crate) struct Downloads<'a> {
 impl<'a> Downloads<'a> {
     /// Shows them on `terminal`.
     pub(crate) fn new(terminal: &'a Terminal) -> Self {
-        Self { terminal, bar: None }
+        Self {
+            terminal,
+            bar: None,
+        }
     }
 }
 
 impl ultramotion::weights::DownloadProgress for Downloads<'_> {
     fn start(&mut self, file: &str, bytes: u64) {
-        self.terminal.detail(&format!("fetching {file}, {}", counted(bytes, "byte")));
+        self.terminal
+            .detail(&format!("fetching {file}, {}", counted(bytes, "byte")));
         self.bar = Some(self.terminal.byte_bar(file, bytes));
     }
 
     fn advance(&mut self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(bytes);
-            let so_far =
-                || format!("fetching {}: {} of {}", bar.prefix(), HumanBytes(bar.position()), HumanBytes(bar.length().unwrap_or(0)));
+            let so_far = || {
+                format!(
+                    "fetching {}: {} of {}",
+                    bar.prefix(),
+                    HumanBytes(bar.position()),
+                    HumanBytes(bar.length().unwrap_or(0))
+                )
+            };
             self.terminal.beat(so_far);
         }
     }
@@ -236,15 +307,26 @@ impl ultramotion::weights::DownloadProgress for Downloads<'_> {
 pub(crate) fn report_panics_briefly() {
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|info| {
-            let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
-            let _ = writeln!(io::stderr(), "internal error at {place}: {info_text}", info_text = payload(info));
+            let place = info
+                .location()
+                .map(|l| format!("{}:{}", l.file(), l.line()))
+                .unwrap_or_default();
+            let _ = writeln!(
+                io::stderr(),
+                "internal error at {place}: {info_text}",
+                info_text = payload(info)
+            );
         }));
     }
 }
 
 fn payload<'a>(info: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
     let payload = info.payload();
-    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown")
 }
 /// An error and what caused it, each said once: messages of the library have their cause in them.
 fn told(error: &anyhow::Error) -> String {
@@ -264,10 +346,18 @@ mod tests {
 
     #[test]
     fn bars_are_ascii_where_the_locale_is_not_utf_8() {
-        let of =
-            |set: &'static [(&str, &str)]| is_unicode(|name| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()));
+        let of = |set: &'static [(&str, &str)]| {
+            is_unicode(|name| {
+                set.iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
         assert!(of(&[("LANG", "en_US.UTF-8")]) && of(&[("LC_ALL", "C.utf8"), ("LANG", "C")]));
-        assert!(!of(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]) && !of(&[("LC_CTYPE", "de_DE.ISO-8859-1"), ("LANG", "en_US.UTF-8")]));
+        assert!(
+            !of(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")])
+                && !of(&[("LC_CTYPE", "de_DE.ISO-8859-1"), ("LANG", "en_US.UTF-8")])
+        );
         assert!(of(&[("LC_ALL", ""), ("LANG", "de_DE.UTF-8")]));
         assert_eq!(of(&[]), cfg!(windows));
     }
@@ -275,12 +365,21 @@ mod tests {
     #[test]
     fn long_names_keep_their_end() {
         assert_eq!(tail("a/clip"), "a/clip");
-        assert_eq!(tail("a very long folder of studies/söme clip"), "der of studies/söme clip");
+        assert_eq!(
+            tail("a very long folder of studies/söme clip"),
+            "der of studies/söme clip"
+        );
     }
 
     #[test]
     fn causes_are_said_once() {
-        assert_eq!(told(&anyhow!("no disk").context("out: cannot be written: no disk")), "out: cannot be written: no disk");
-        assert_eq!(told(&anyhow!("no disk").context("out: cannot be written")), "out: cannot be written: no disk");
+        assert_eq!(
+            told(&anyhow!("no disk").context("out: cannot be written: no disk")),
+            "out: cannot be written: no disk"
+        );
+        assert_eq!(
+            told(&anyhow!("no disk").context("out: cannot be written")),
+            "out: cannot be written: no disk"
+        );
     }
 }

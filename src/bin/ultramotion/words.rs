@@ -14,39 +14,67 @@ pub(crate) struct Words(&'static [(&'static str, &'static str)]);
 impl TypedValueParser for Words {
     type Value = String;
 
-    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
         StringValueParser::new().parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.0.iter().map(|(name, help)| PossibleValue::new(*name).help(*help))))
+        Some(Box::new(
+            self.0
+                .iter()
+                .map(|(name, help)| PossibleValue::new(*name).help(*help)),
+        ))
     }
 }
 
 /// `--device`.
 pub(crate) const DEVICE: Words = Words(&[
-    ("auto", "the first GPU where build and machine have one, else the CPU"),
+    (
+        "auto",
+        "the first GPU where build and machine have one, else the CPU",
+    ),
     ("cpu", "the CPU"),
-    ("cuda", "the first NVIDIA GPU; cuda:1 is the second, and so on"),
+    (
+        "cuda",
+        "the first NVIDIA GPU; cuda:1 is the second, and so on",
+    ),
 ]);
 
 /// `--dtype`.
-pub(crate) const DTYPE: Words =
-    Words(&[("auto", "f16 on a GPU, f32 on the CPU"), ("f32", "single precision"), ("f16", "half precision"), ("bf16", "bfloat16")]);
+pub(crate) const DTYPE: Words = Words(&[
+    ("auto", "f16 on a GPU, f32 on the CPU"),
+    ("f32", "single precision"),
+    ("f16", "half precision"),
+    ("bf16", "bfloat16"),
+]);
 
 /// `--decode`.
 pub(crate) const DECODE: Words = Words(&[
-    ("auto", "the GPU for H.264 and HEVC of 8 bits where models run on one, else the CPU; says so where it takes the CPU instead"),
+    (
+        "auto",
+        "the GPU for H.264 and HEVC of 8 bits where models run on one, else the CPU; says so where it takes the CPU instead",
+    ),
     ("gpu", "the GPU; what it cannot decode is an error"),
     ("cpu", "the CPU"),
 ]);
 
 /// `--write`.
 pub(crate) const WRITE: Words = Words(&[
-    ("jsonl", "detections.jsonl, one line a frame; always written"),
+    (
+        "jsonl",
+        "detections.jsonl, one line a frame; always written",
+    ),
     ("coco", "coco.json and coco_results.json"),
     ("masks", "masks/, label maps"),
-    ("overlay", "overlay/, pictures and videos with boxes and masks drawn in"),
+    (
+        "overlay",
+        "overlay/, pictures and videos with boxes and masks drawn in",
+    ),
     ("yolo", "labels/, classes.txt, data.yaml"),
     ("frames", "frames/, the decoded frames"),
 ]);
@@ -76,10 +104,26 @@ mod tests {
 
     #[test]
     fn every_name_that_is_shown_is_a_value() {
-        assert!(names(DEVICE).iter().all(|name| name.parse::<DeviceSpec>().is_ok()));
-        assert!(names(DTYPE).iter().all(|name| name.parse::<Precision>().is_ok()));
-        assert!(names(DECODE).iter().all(|name| name.parse::<Decode>().is_ok()));
-        assert!(names(TARGETS).iter().all(|name| *name == "none" || name.parse::<Class>().is_ok()));
+        assert!(
+            names(DEVICE)
+                .iter()
+                .all(|name| name.parse::<DeviceSpec>().is_ok())
+        );
+        assert!(
+            names(DTYPE)
+                .iter()
+                .all(|name| name.parse::<Precision>().is_ok())
+        );
+        assert!(
+            names(DECODE)
+                .iter()
+                .all(|name| name.parse::<Decode>().is_ok())
+        );
+        assert!(
+            names(TARGETS)
+                .iter()
+                .all(|name| *name == "none" || name.parse::<Class>().is_ok())
+        );
         assert_eq!(names(WRITE), OutputKind::ALL.map(OutputKind::name));
     }
 }

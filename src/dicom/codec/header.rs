@@ -34,17 +34,29 @@ impl FrameHeader {
     }
 
     /// As [`Self::read`]; also copies the stream without application and comment segments to `bare`.
-    pub(super) fn read_copying(codec: &'static str, data: &[u8], mut bare: Option<&mut Vec<u8>>) -> Result<Self> {
+    pub(super) fn read_copying(
+        codec: &'static str,
+        data: &[u8],
+        mut bare: Option<&mut Vec<u8>>,
+    ) -> Result<Self> {
         let cut = || DicomError::codec(codec, "the stream ends before its first scan");
         if !data.starts_with(&[0xFF, 0xD8]) {
-            return Err(DicomError::codec(codec, "the frame does not start with an SOI marker"));
+            return Err(DicomError::codec(
+                codec,
+                "the frame does not start with an SOI marker",
+            ));
         }
         let mut header = Self::default();
         let mut rest = data.get(2..).unwrap_or_default();
         loop {
             // Fill bytes before a marker are allowed.
             let at = rest.iter().position(|&b| b == 0xFF).ok_or_else(cut)?;
-            let code_at = at + rest.iter().skip(at).position(|&b| b != 0xFF).ok_or_else(cut)?;
+            let code_at = at
+                + rest
+                    .iter()
+                    .skip(at)
+                    .position(|&b| b != 0xFF)
+                    .ok_or_else(cut)?;
             let code = rest.get(code_at).copied().ok_or_else(cut)?;
             rest = rest.get(code_at + 1..).unwrap_or_default();
             if matches!(code, 0x00 | 0x01 | 0xD0..=0xD8) {
@@ -64,10 +76,17 @@ impl FrameHeader {
                     bare.extend([0xFF, 0xD8]);
                 }
                 bare.extend([0xFF, code]);
-                bare.extend_from_slice(rest.get(..if code == 0xDA { rest.len() } else { len }).unwrap_or_default());
+                bare.extend_from_slice(
+                    rest.get(..if code == 0xDA { rest.len() } else { len })
+                        .unwrap_or_default(),
+                );
             }
             if code == 0xDA {
-                return if header.process == 0 { Err(DicomError::codec(codec, "a scan before the frame header")) } else { Ok(header) };
+                return if header.process == 0 {
+                    Err(DicomError::codec(codec, "a scan before the frame header"))
+                } else {
+                    Ok(header)
+                };
             }
             rest = rest.get(len..).unwrap_or_default();
         }
@@ -76,11 +95,21 @@ impl FrameHeader {
     fn segment(&mut self, code: u8, segment: &[u8]) {
         match code {
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF | 0xF7 => {
-                if let Some((&[precision, y1, y0, x1, x0, _], components)) = segment.split_first_chunk::<6>() {
+                if let Some((&[precision, y1, y0, x1, x0, _], components)) =
+                    segment.split_first_chunk::<6>()
+                {
                     self.process = code;
                     self.precision = u16::from(precision);
-                    (self.rows, self.columns) = (u32::from(u16::from_be_bytes([y1, y0])), u32::from(u16::from_be_bytes([x1, x0])));
-                    let each = |at: usize| components.chunks_exact(3).filter_map(|c| c.get(at).copied()).collect();
+                    (self.rows, self.columns) = (
+                        u32::from(u16::from_be_bytes([y1, y0])),
+                        u32::from(u16::from_be_bytes([x1, x0])),
+                    );
+                    let each = |at: usize| {
+                        components
+                            .chunks_exact(3)
+                            .filter_map(|c| c.get(at).copied())
+                            .collect()
+                    };
                     (self.component_ids, self.sampling) = (each(0), each(1));
                 }
             }
@@ -89,7 +118,12 @@ impl FrameHeader {
                 let end = segment.len().saturating_sub(3);
                 let at = |i| segment.get(i).copied().unwrap_or_default();
                 self.spectral = (at(end), at(end + 1));
-                self.interleave = segment.len().checked_sub(2).and_then(|i| segment.get(i)).copied().unwrap_or_default();
+                self.interleave = segment
+                    .len()
+                    .checked_sub(2)
+                    .and_then(|i| segment.get(i))
+                    .copied()
+                    .unwrap_or_default();
             }
             0xE0 if segment.starts_with(b"JFIF\0") => self.jfif = true,
             0xEE if segment.starts_with(b"Adobe") => self.adobe = segment.get(11).copied(),
@@ -99,7 +133,9 @@ impl FrameHeader {
 
     /// Whether components differ in their sampling, as luma and chroma may, red, green and blue never do.
     pub(super) fn is_subsampled(&self) -> bool {
-        self.sampling.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
+        self.sampling
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a != b))
     }
 
     /// Whether the frame is coded by cosine transforms.
@@ -110,9 +146,14 @@ impl FrameHeader {
     /// Refuses a stream of another size or number of components than the data set states.
     pub(super) fn check(&self, codec: &'static str, layout: &Layout) -> Result<()> {
         let size = layout.size;
-        if (self.columns, self.rows) != (size.width, size.height) || self.component_ids.len() != usize::from(layout.samples) {
+        if (self.columns, self.rows) != (size.width, size.height)
+            || self.component_ids.len() != usize::from(layout.samples)
+        {
             let (c, r, n) = (self.columns, self.rows, self.component_ids.len());
-            let problem = format!("the stream is {c}×{r} with {n} components, the data set says {size} with {}", layout.samples);
+            let problem = format!(
+                "the stream is {c}×{r} with {n} components, the data set says {size} with {}",
+                layout.samples
+            );
             return Err(DicomError::codec(codec, problem));
         }
         Ok(())

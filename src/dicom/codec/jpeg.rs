@@ -17,16 +17,24 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     let header = FrameHeader::read_copying(NAME, encoded, Some(&mut bare))?;
     header.check(NAME, layout)?;
     let colour = match (colour(&header), layout.photometric) {
-        (Colour::AsStated, Photometric::YbrIct | Photometric::YbrRct) if header.is_transformed() => {
+        (Colour::AsStated, Photometric::YbrIct | Photometric::YbrRct)
+            if header.is_transformed() =>
+        {
             Colour::Ybr("a JPEG stream has no transform of JPEG 2000")
         }
         (colour, _) => colour,
     };
     match (header.process, header.precision) {
-        (0xC0..=0xC2, 8) => Ok(Decoded { colour, ..Decoded::new(Samples::U8(decode_8(&bare)?), 8) }),
+        (0xC0..=0xC2, 8) => Ok(Decoded {
+            colour,
+            ..Decoded::new(Samples::U8(decode_8(&bare)?), 8)
+        }),
         (0xC1, 12) => decode_12(encoded, &header, layout, colour),
         (0xC3, 2..=16) => decode_lossless(encoded, &header, colour),
-        (process, bits) => Err(DicomError::codec(NAME, format!("process FF{process:02X} with {bits} bits is not supported"))),
+        (process, bits) => Err(DicomError::codec(
+            NAME,
+            format!("process FF{process:02X} with {bits} bits is not supported"),
+        )),
     }
 }
 
@@ -47,33 +55,62 @@ pub(super) fn colour(header: &FrameHeader) -> Colour {
 /// segments, which would make the library guess at colours and reject some Adobe markers.
 fn decode_8(encoded: &[u8]) -> Result<Vec<u8>> {
     let fail = |e: zune_jpeg::errors::DecodeErrors| DicomError::codec(NAME, e);
-    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(1 << 16)
+        .set_max_height(1 << 16);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(encoded), options);
     decoder.decode_headers().map_err(fail)?;
-    let stored = decoder.input_colorspace().ok_or_else(|| DicomError::codec(NAME, "no colour space"))?;
+    let stored = decoder
+        .input_colorspace()
+        .ok_or_else(|| DicomError::codec(NAME, "no colour space"))?;
     decoder.set_options(options.jpeg_set_out_colorspace(stored));
     decoder.decode().map_err(fail)
 }
 
-fn decode_12(encoded: &[u8], header: &FrameHeader, layout: &Layout, colour: Colour) -> Result<Decoded> {
+fn decode_12(
+    encoded: &[u8],
+    header: &FrameHeader,
+    layout: &Layout,
+    colour: Colour,
+) -> Result<Decoded> {
     if usize::from(header.scan_components) != header.component_ids.len() {
-        return Err(DicomError::codec(NAME, "12-bit colour in a scan for each component is not supported"));
+        return Err(DicomError::codec(
+            NAME,
+            "12-bit colour in a scan for each component is not supported",
+        ));
     }
     if header.spectral != (0, 63) {
-        return Err(DicomError::codec(NAME, "a sequential scan of fewer than all 64 coefficients"));
+        return Err(DicomError::codec(
+            NAME,
+            "a sequential scan of fewer than all 64 coefficients",
+        ));
     }
     let image = precision::decompress_12bit(encoded).map_err(|e| DicomError::codec(NAME, e))?;
-    let samples = Samples::U16(image.data.into_iter().map(|x| x.clamp(0, 4095) as u16).collect());
+    let samples = Samples::U16(
+        image
+            .data
+            .into_iter()
+            .map(|x| x.clamp(0, 4095) as u16)
+            .collect(),
+    );
     // The library has converted to RGB what it takes for YCbCr, by the same rules but for the attribute, which it does not see.
     let mut decoded = Decoded::new(samples, 12);
     if header.component_ids.len() == 3 {
         let stated = layout.photometric;
         match colour {
             Colour::AsStated if stated == Photometric::Rgb => {
-                return Err(DicomError::codec(NAME, "12-bit RGB without a marker that says so is not supported"));
+                return Err(DicomError::codec(
+                    NAME,
+                    "12-bit RGB without a marker that says so is not supported",
+                ));
             }
             Colour::Ybr(proof) if stated == Photometric::Rgb => {
-                decoded.findings.push(DicomFinding::StreamColour { stated: stated.keyword(), found: "YCbCr", proof });
+                decoded.findings.push(DicomFinding::StreamColour {
+                    stated: stated.keyword(),
+                    found: "YCbCr",
+                    proof,
+                });
             }
             _ => {}
         }
@@ -83,10 +120,14 @@ fn decode_12(encoded: &[u8], header: &FrameHeader, layout: &Layout, colour: Colo
 }
 
 fn decode_lossless(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Decoded> {
-    let image = precision::decompress_lossless_arbitrary(encoded).map_err(|e| DicomError::codec(NAME, e))?;
+    let image = precision::decompress_lossless_arbitrary(encoded)
+        .map_err(|e| DicomError::codec(NAME, e))?;
     let samples = match header.precision {
         ..=8 => Samples::U8(image.data.into_iter().map(|x| x.min(255) as u8).collect()),
         _ => Samples::U16(image.data),
     };
-    Ok(Decoded { colour, ..Decoded::new(samples, header.precision) })
+    Ok(Decoded {
+        colour,
+        ..Decoded::new(samples, header.precision)
+    })
 }

@@ -23,19 +23,35 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     let image = jpeg2k::Image::from_bytes_with(stream, parameters).map_err(error)?;
     let components = image.components();
     let fits = |c: &ImageComponent, &(dx, dy): &(u32, u32)| {
-        (c.width(), c.height()) == (layout.size.width.div_ceil(dx), layout.size.height.div_ceil(dy))
+        (c.width(), c.height())
+            == (
+                layout.size.width.div_ceil(dx),
+                layout.size.height.div_ceil(dy),
+            )
     };
-    if components.len() != sampling.len() || !components.iter().zip(&sampling).all(|(c, s)| fits(c, s)) {
-        return Err(error("components of another size or number than the data set states"));
+    if components.len() != sampling.len()
+        || !components.iter().zip(&sampling).all(|(c, s)| fits(c, s))
+    {
+        return Err(error(
+            "components of another size or number than the data set states",
+        ));
     }
-    let precision = components.iter().map(ImageComponent::precision).max().unwrap_or_default();
+    let precision = components
+        .iter()
+        .map(ImageComponent::precision)
+        .max()
+        .unwrap_or_default();
     if !(1..=32).contains(&precision) {
         return Err(error(format!("samples of {precision} bits")));
     }
     if components.iter().any(|c| c.precision() != precision) {
         return Err(error("components of different precisions"));
     }
-    let planes: Vec<Plane<'_>> = components.iter().zip(&sampling).map(|(c, &(dx, dy))| Plane::new(c, dx, dy)).collect();
+    let planes: Vec<Plane<'_>> = components
+        .iter()
+        .zip(&sampling)
+        .map(|(c, &(dx, dy))| Plane::new(c, dx, dy))
+        .collect();
     let samples = match precision {
         ..=8 => Samples::U8(gather(&planes, layout, |x| x as u8)),
         9..=16 => Samples::U16(gather(&planes, layout, |x| x as u16)),
@@ -49,7 +65,10 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     } else {
         Colour::AsStated
     };
-    Ok(Decoded { colour, ..Decoded::new(samples, precision as u16) })
+    Ok(Decoded {
+        colour,
+        ..Decoded::new(samples, precision as u16)
+    })
 }
 
 /// One component, of which a sample stands for `dx` by `dy` pixels.
@@ -64,15 +83,36 @@ struct Plane<'a> {
 
 impl<'a> Plane<'a> {
     fn new(component: &'a ImageComponent, dx: u32, dy: u32) -> Self {
-        let (bits, width) = (component.precision().clamp(1, 32), component.width() as usize);
-        let range = if component.is_signed() { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1_i64 << bits) - 1) };
+        let (bits, width) = (
+            component.precision().clamp(1, 32),
+            component.width() as usize,
+        );
+        let range = if component.is_signed() {
+            (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        } else {
+            (0, (1_i64 << bits) - 1)
+        };
         // OpenJPEG keeps samples in 32 bits with a sign, unsigned ones of 32 bits as their pattern.
-        let range = if bits == 32 { (i64::from(i32::MIN), i64::from(i32::MAX)) } else { range };
-        Self { data: component.data(), width, dx: dx as usize, dy: dy as usize, range }
+        let range = if bits == 32 {
+            (i64::from(i32::MIN), i64::from(i32::MAX))
+        } else {
+            range
+        };
+        Self {
+            data: component.data(),
+            width,
+            dx: dx as usize,
+            dy: dy as usize,
+            range,
+        }
     }
 
     fn at(&self, x: usize, y: usize) -> i32 {
-        let value = self.data.get(y / self.dy * self.width + x / self.dx).copied().unwrap_or_default();
+        let value = self
+            .data
+            .get(y / self.dy * self.width + x / self.dx)
+            .copied()
+            .unwrap_or_default();
         i64::from(value).clamp(self.range.0, self.range.1) as i32
     }
 }
@@ -89,14 +129,27 @@ fn gather<T>(planes: &[Plane<'_>], layout: &Layout, to: impl Fn(i32) -> T) -> Ve
 
 /// Pixels a sample of each component stands for, across and down (XRsiz, YRsiz).
 fn sampling(stream: &[u8], layout: &Layout) -> Result<Vec<(u32, u32)>> {
-    let of = |i: usize| stream.get(42 + 3 * i..).and_then(|b| b.first_chunk()).map(|&[_, x, y]| (u32::from(x), u32::from(y)));
+    let of = |i: usize| {
+        stream
+            .get(42 + 3 * i..)
+            .and_then(|b| b.first_chunk())
+            .map(|&[_, x, y]| (u32::from(x), u32::from(y)))
+    };
     let found: Option<Vec<_>> = (0..usize::from(layout.samples)).map(of).collect();
     let found = found.ok_or_else(|| error("the codestream ends inside its SIZ marker"))?;
     let subsampled = found.iter().any(|s| *s != (1, 1));
     let at_origin = stream.get(16..24) == Some(&[0; 8]);
     let luma_is_whole = found.first() == Some(&(1, 1));
-    if subsampled && !(at_origin && luma_is_whole && found.iter().all(|&(x, y)| (1..=4).contains(&x) && (1..=4).contains(&y))) {
-        return Err(error("components of fewer samples than the image has pixels, in a way that is not supported"));
+    if subsampled
+        && !(at_origin
+            && luma_is_whole
+            && found
+                .iter()
+                .all(|&(x, y)| (1..=4).contains(&x) && (1..=4).contains(&y)))
+    {
+        return Err(error(
+            "components of fewer samples than the image has pixels, in a way that is not supported",
+        ));
     }
     Ok(found)
 }
@@ -124,8 +177,13 @@ fn codestream(encoded: &[u8]) -> Result<&[u8]> {
     if encoded.starts_with(&START) {
         return Ok(encoded);
     }
-    let at = encoded.windows(4).position(|w| w == START).ok_or_else(|| error("no codestream in the frame"))?;
-    encoded.get(at..).ok_or_else(|| error("no codestream in the frame"))
+    let at = encoded
+        .windows(4)
+        .position(|w| w == START)
+        .ok_or_else(|| error("no codestream in the frame"))?;
+    encoded
+        .get(at..)
+        .ok_or_else(|| error("no codestream in the frame"))
 }
 
 /// Refuses a SIZ marker of another image than the data set states, or of more tiles than the stream can hold, before
@@ -133,21 +191,43 @@ fn codestream(encoded: &[u8]) -> Result<&[u8]> {
 fn check_size(stream: &[u8], layout: &Layout) -> Result<()> {
     /// SOT and SOD markers of an empty tile.
     const SMALLEST_TILE: u64 = 14;
-    let u32_at = |at: usize| stream.get(at..at + 4).and_then(|b| b.first_chunk()).map(|&b| u32::from_be_bytes(b));
+    let u32_at = |at: usize| {
+        stream
+            .get(at..at + 4)
+            .and_then(|b| b.first_chunk())
+            .map(|&b| u32::from_be_bytes(b))
+    };
     // After FF4F FF51 Lsiz Rsiz: Xsiz Ysiz XOsiz YOsiz XTsiz YTsiz XTOsiz YTOsiz Csiz.
     let fields: Option<Vec<u32>> = (0..8).map(|i| u32_at(8 + 4 * i)).collect();
-    let components = stream.get(40..42).and_then(|b| b.first_chunk()).map(|&b| u16::from_be_bytes(b));
-    let (Some(&[x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0]), Some(components)) = (fields.as_deref(), components) else {
+    let components = stream
+        .get(40..42)
+        .and_then(|b| b.first_chunk())
+        .map(|&b| u16::from_be_bytes(b));
+    let (Some(&[x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0]), Some(components)) =
+        (fields.as_deref(), components)
+    else {
         return Err(error("the codestream ends inside its SIZ marker"));
     };
     let size = layout.size;
-    if x.checked_sub(x0) != Some(size.width) || y.checked_sub(y0) != Some(size.height) || components != layout.samples {
+    if x.checked_sub(x0) != Some(size.width)
+        || y.checked_sub(y0) != Some(size.height)
+        || components != layout.samples
+    {
         let (w, h) = (i64::from(x) - i64::from(x0), i64::from(y) - i64::from(y0));
-        let problem = format!("the codestream is {w}×{h} with {components} components, the data set says {size} with {}", layout.samples);
+        let problem = format!(
+            "the codestream is {w}×{h} with {components} components, the data set says {size} with {}",
+            layout.samples
+        );
         return Err(error(problem));
     }
-    let tiles = |end: u32, start: u32, tile: u32| Some(u64::from(end.checked_sub(start)?.checked_add(tile.checked_sub(1)?)? / tile));
-    let tiles = tiles(x, tile_x0, tile_x).zip(tiles(y, tile_y0, tile_y)).and_then(|(across, down)| across.checked_mul(down));
+    let tiles = |end: u32, start: u32, tile: u32| {
+        Some(u64::from(
+            end.checked_sub(start)?.checked_add(tile.checked_sub(1)?)? / tile,
+        ))
+    };
+    let tiles = tiles(x, tile_x0, tile_x)
+        .zip(tiles(y, tile_y0, tile_y))
+        .and_then(|(across, down)| across.checked_mul(down));
     match tiles {
         Some(tiles) if tiles.saturating_mul(SMALLEST_TILE) <= stream.len() as u64 => Ok(()),
         _ => Err(error("more tiles than the codestream can hold")),

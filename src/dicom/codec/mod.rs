@@ -34,7 +34,12 @@ pub(super) struct Decoded {
 impl Decoded {
     /// Samples whose three components are what is stated.
     pub(super) fn new(samples: Samples, precision: u16) -> Self {
-        Self { samples, precision, colour: Colour::AsStated, findings: Vec::new() }
+        Self {
+            samples,
+            precision,
+            colour: Colour::AsStated,
+            findings: Vec::new(),
+        }
     }
 }
 
@@ -68,9 +73,18 @@ pub(super) fn decode(encoded: &[u8], encoding: PixelEncoding, layout: &Layout) -
         PixelEncoding::Video(codec) => Err(DicomError::Video(codec.name())),
         PixelEncoding::Native => native(encoded, layout),
     }))
-    .unwrap_or_else(|_| Err(DicomError::codec(name(encoding), "the decoder failed on broken data")))?;
+    .unwrap_or_else(|_| {
+        Err(DicomError::codec(
+            name(encoding),
+            "the decoder failed on broken data",
+        ))
+    })?;
     if decoded.samples.len() as u64 != layout.samples_per_frame() {
-        let problem = format!("{} samples where {} belong to a frame", decoded.samples.len(), layout.samples_per_frame());
+        let problem = format!(
+            "{} samples where {} belong to a frame",
+            decoded.samples.len(),
+            layout.samples_per_frame()
+        );
         return Err(DicomError::codec(name(encoding), problem));
     }
     Ok(decoded)
@@ -91,8 +105,11 @@ fn name(encoding: PixelEncoding) -> &'static str {
 /// A frame compressed by deflate (transfer syntax Deflated Image Frame Compression).
 fn inflate(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     let mut data = Vec::new();
-    let mut stream = flate2::read::DeflateDecoder::new(encoded).take(layout.longest_frame().saturating_add(1));
-    stream.read_to_end(&mut data).map_err(|e| DicomError::codec("deflate", e))?;
+    let mut stream =
+        flate2::read::DeflateDecoder::new(encoded).take(layout.longest_frame().saturating_add(1));
+    stream
+        .read_to_end(&mut data)
+        .map_err(|e| DicomError::codec("deflate", e))?;
     native(&data, layout)
 }
 
@@ -102,7 +119,10 @@ fn native(data: &[u8], layout: &Layout) -> Result<Decoded> {
     let mut samples = unpack(data, layout, packing, false);
     // Old files may keep their values in high bits.
     samples.shift_right(layout.high_bit + 1 - layout.bits_stored);
-    Ok(Decoded { findings, ..Decoded::new(samples, layout.bits_stored) })
+    Ok(Decoded {
+        findings,
+        ..Decoded::new(samples, layout.bits_stored)
+    })
 }
 
 /// The samples of a native frame, those of a pixel beside each other, chroma at full width.
@@ -119,19 +139,49 @@ pub(super) fn unpack(data: &[u8], layout: &Layout, packing: Packing, big_endian:
 /// Samples as they lie, from native bytes of Bits Allocated 1 (first pixel in the lowest bit), 8, 16, 32 or floating-point.
 fn numbers(data: &[u8], layout: &Layout, big_endian: bool) -> Samples {
     use super::layout::SampleKind;
-    fn words<const N: usize, T>(data: &[u8], big_endian: bool, le: fn([u8; N]) -> T, be: fn([u8; N]) -> T) -> Vec<T> {
+    fn words<const N: usize, T>(
+        data: &[u8],
+        big_endian: bool,
+        le: fn([u8; N]) -> T,
+        be: fn([u8; N]) -> T,
+    ) -> Vec<T> {
         let from = if big_endian { be } else { le };
         data.as_chunks::<N>().0.iter().map(|&b| from(b)).collect()
     }
     match (layout.kind, layout.bits_allocated) {
-        (SampleKind::Float32, _) => Samples::F32(words(data, big_endian, f32::from_le_bytes, f32::from_be_bytes)),
-        (SampleKind::Float64, _) => Samples::F64(words(data, big_endian, f64::from_le_bytes, f64::from_be_bytes)),
+        (SampleKind::Float32, _) => Samples::F32(words(
+            data,
+            big_endian,
+            f32::from_le_bytes,
+            f32::from_be_bytes,
+        )),
+        (SampleKind::Float64, _) => Samples::F64(words(
+            data,
+            big_endian,
+            f64::from_le_bytes,
+            f64::from_be_bytes,
+        )),
         (_, 1) => {
-            let bits = data.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1));
-            Samples::U8(bits.take(usize::try_from(layout.samples_per_frame()).unwrap_or(usize::MAX)).collect())
+            let bits = data
+                .iter()
+                .flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1));
+            Samples::U8(
+                bits.take(usize::try_from(layout.samples_per_frame()).unwrap_or(usize::MAX))
+                    .collect(),
+            )
         }
-        (_, 16) => Samples::U16(words(data, big_endian, u16::from_le_bytes, u16::from_be_bytes)),
-        (_, 32) => Samples::U32(words(data, big_endian, u32::from_le_bytes, u32::from_be_bytes)),
+        (_, 16) => Samples::U16(words(
+            data,
+            big_endian,
+            u16::from_le_bytes,
+            u16::from_be_bytes,
+        )),
+        (_, 32) => Samples::U32(words(
+            data,
+            big_endian,
+            u32::from_le_bytes,
+            u32::from_be_bytes,
+        )),
         _ => Samples::U8(data.to_vec()),
     }
 }

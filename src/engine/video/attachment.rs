@@ -64,10 +64,22 @@ unsafe impl Sync for State {}
 
 impl Attachment {
     /// Gives a decoder that is not open yet the device of `handle`.
-    pub(super) fn new(device: &VideoDevice, handle: *mut AVBufferRef, context: &mut codec::Context) -> Result<Self, EngineError> {
-        let state =
-            State { handle, limit: AtomicUsize::new(2), held: Arc::default(), tried: AtomicBool::new(false), refusal: Mutex::default() };
-        let attachment = Self { state: Box::new(state), device: device.clone() };
+    pub(super) fn new(
+        device: &VideoDevice,
+        handle: *mut AVBufferRef,
+        context: &mut codec::Context,
+    ) -> Result<Self, EngineError> {
+        let state = State {
+            handle,
+            limit: AtomicUsize::new(2),
+            held: Arc::default(),
+            tried: AtomicBool::new(false),
+            refusal: Mutex::default(),
+        };
+        let attachment = Self {
+            state: Box::new(state),
+            device: device.clone(),
+        };
         // SAFETY: the context is alive and not open; the state does not move, and its owner lives longer than the decoder.
         unsafe {
             let raw = context.as_mut_ptr();
@@ -116,31 +128,62 @@ pub(super) fn planes_of(frame: &frame::Video) -> Result<Planes, EngineError> {
         let software = if frames.is_null() {
             -1
         } else {
-            (&raw const (*(*frames).data.cast::<ffi::AVHWFramesContext>()).sw_format).cast::<c_int>().read()
+            (&raw const (*(*frames).data.cast::<ffi::AVHWFramesContext>()).sw_format)
+                .cast::<c_int>()
+                .read()
         };
         let data = ((*raw).data[0] as u64, (*raw).data[1] as u64);
         let pitches = ((*raw).linesize[0], (*raw).linesize[1]);
-        ((*raw).format, software, data, pitches, ((*raw).crop_left, (*raw).crop_top), ((*raw).width, (*raw).height))
+        (
+            (*raw).format,
+            software,
+            data,
+            pitches,
+            ((*raw).crop_left, (*raw).crop_top),
+            ((*raw).width, (*raw).height),
+        )
     };
-    if format != AVPixelFormat::AV_PIX_FMT_CUDA as c_int || software != AVPixelFormat::AV_PIX_FMT_NV12 as c_int {
-        return Err(refused("the decoder gave a picture of another format than NV12"));
+    if format != AVPixelFormat::AV_PIX_FMT_CUDA as c_int
+        || software != AVPixelFormat::AV_PIX_FMT_NV12 as c_int
+    {
+        return Err(refused(
+            "the decoder gave a picture of another format than NV12",
+        ));
     }
-    let side = |whole: c_int, cut: usize| usize::try_from(whole).ok().and_then(|whole| whole.checked_sub(cut)).filter(|n| *n > 0);
+    let side = |whole: c_int, cut: usize| {
+        usize::try_from(whole)
+            .ok()
+            .and_then(|whole| whole.checked_sub(cut))
+            .filter(|n| *n > 0)
+    };
     let pitch = |bytes: c_int| usize::try_from(bytes).ok();
     // Samples of colour stand for two columns and rows: an odd first column or row would share one with what is cut off.
     let (left, top) = (crop.0 & !1, crop.1 & !1);
-    let found = side(size.0, left).zip(side(size.1, top)).zip(pitch(pitches.0).zip(pitch(pitches.1)));
-    let ((width, height), (luma_pitch, chroma_pitch)) = found.ok_or_else(|| refused("the decoder gave a picture without pixels"))?;
+    let found = side(size.0, left)
+        .zip(side(size.1, top))
+        .zip(pitch(pitches.0).zip(pitch(pitches.1)));
+    let ((width, height), (luma_pitch, chroma_pitch)) =
+        found.ok_or_else(|| refused("the decoder gave a picture without pixels"))?;
     if data.0 == 0 || data.1 == 0 || luma_pitch < width || chroma_pitch < width.div_ceil(2) * 2 {
         return Err(refused("the decoder gave a picture without pixels"));
     }
     let luma = data.0 + (top * luma_pitch + left) as u64;
     let chroma = data.1 + (top / 2 * chroma_pitch + left) as u64;
-    Ok(Planes { luma, luma_pitch, chroma, chroma_pitch, width, height })
+    Ok(Planes {
+        luma,
+        luma_pitch,
+        chroma,
+        chroma_pitch,
+        width,
+        height,
+    })
 }
 
 /// Answers FFmpeg's question in which format to decode: on the device where it takes the stream, else into host memory.
-unsafe extern "C" fn choose_format(context: *mut AVCodecContext, offered: *const AVPixelFormat) -> AVPixelFormat {
+unsafe extern "C" fn choose_format(
+    context: *mut AVCodecContext,
+    offered: *const AVPixelFormat,
+) -> AVPixelFormat {
     // Numbers that the bindings do not know do no harm when they are read as such.
     let offered_number = offered.cast::<c_int>();
     // SAFETY: FFmpeg gives a live context whose `opaque` is the attachment's state, and a list that ends with -1.
@@ -152,7 +195,12 @@ unsafe extern "C" fn choose_format(context: *mut AVCodecContext, offered: *const
             count += 1;
         }
         let software = (&raw const (*context).sw_pix_fmt).cast::<c_int>().read();
-        let is_8_bit = [AVPixelFormat::AV_PIX_FMT_YUV420P, AVPixelFormat::AV_PIX_FMT_YUVJ420P].iter().any(|f| *f as c_int == software);
+        let is_8_bit = [
+            AVPixelFormat::AV_PIX_FMT_YUV420P,
+            AVPixelFormat::AV_PIX_FMT_YUVJ420P,
+        ]
+        .iter()
+        .any(|f| *f as c_int == software);
         let refusal = if !has_device && state.tried.load(Ordering::Relaxed) {
             Some("the device's decoder refused its size, profile or number of reference pictures, or has no memory left".to_owned())
         } else if !has_device {
@@ -169,7 +217,11 @@ unsafe extern "C" fn choose_format(context: *mut AVCodecContext, offered: *const
         }
         *lock(&state.refusal) = refusal;
         // The last one offered is that of host memory.
-        if count == 0 { AVPixelFormat::AV_PIX_FMT_NONE } else { *offered.add(count - 1) }
+        if count == 0 {
+            AVPixelFormat::AV_PIX_FMT_NONE
+        } else {
+            *offered.add(count - 1)
+        }
     }
 }
 
@@ -182,7 +234,12 @@ unsafe fn make_surfaces(context: *mut AVCodecContext, state: &State) -> Result<(
     // SAFETY: the calls are those that FFmpeg's documentation names for this callback, in their order.
     unsafe {
         let mut frames = ptr::null_mut();
-        let status = ffi::avcodec_get_hw_frames_parameters(context, state.handle, AVPixelFormat::AV_PIX_FMT_CUDA, &mut frames);
+        let status = ffi::avcodec_get_hw_frames_parameters(
+            context,
+            state.handle,
+            AVPixelFormat::AV_PIX_FMT_CUDA,
+            &mut frames,
+        );
         if status < 0 {
             return Err(format!("the device does not decode it: {}", failed(status)));
         }
@@ -193,11 +250,16 @@ unsafe fn make_surfaces(context: *mut AVCodecContext, state: &State) -> Result<(
         let status = ffi::av_hwframe_ctx_init(frames);
         if status < 0 {
             ffi::av_buffer_unref(&mut frames);
-            return Err(format!("the device has no memory for its pictures: {}", failed(status)));
+            return Err(format!(
+                "the device has no memory for its pictures: {}",
+                failed(status)
+            ));
         }
         (*context).hw_frames_ctx = frames;
         // One stays with the device until the next is given back; what FFmpeg names as needed has two for those who hold on to pictures.
-        state.limit.store(all.saturating_sub(needed + 1).max(2), Ordering::Relaxed);
+        state
+            .limit
+            .store(all.saturating_sub(needed + 1).max(2), Ordering::Relaxed);
     }
     Ok(())
 }

@@ -23,9 +23,23 @@ pub struct Surface {
 }
 
 impl Surface {
-    pub(super) fn new(device: &VideoDevice, memory: Memory, planes: Planes, (colour, turn): (Colour, Turn), ready: CudaEvent) -> Self {
+    pub(super) fn new(
+        device: &VideoDevice,
+        memory: Memory,
+        planes: Planes,
+        (colour, turn): (Colour, Turn),
+        ready: CudaEvent,
+    ) -> Self {
         let (device, ready) = (device.clone(), Arc::new(ready));
-        Self { device, memory: Some(memory), planes, colour, turn, ready, read: Mutex::default() }
+        Self {
+            device,
+            memory: Some(memory),
+            planes,
+            colour,
+            turn,
+            ready,
+            read: Mutex::default(),
+        }
     }
 
     /// Where it lies.
@@ -96,8 +110,13 @@ impl Surface {
 
 impl Drop for Surface {
     fn drop(&mut self) {
-        let Some(memory) = self.memory.take() else { return };
-        let mut last: Vec<CudaEvent> = mem::take(&mut *lock(&self.read)).into_iter().map(|(_, event)| event).collect();
+        let Some(memory) = self.memory.take() else {
+            return;
+        };
+        let mut last: Vec<CudaEvent> = mem::take(&mut *lock(&self.read))
+            .into_iter()
+            .map(|(_, event)| event)
+            .collect();
         if last.is_empty() || !memory.is_ordered() {
             // Read by nobody, or the last that keeps its decoder: what the decoder's stream does and waits for comes first. Without an
             // event the device has failed.
@@ -109,6 +128,10 @@ impl Drop for Surface {
 
 impl fmt::Debug for Surface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Surface({}×{}, {:?}, {:?})", self.planes.width, self.planes.height, self.colour, self.turn)
+        write!(
+            f,
+            "Surface({}×{}, {:?}, {:?})",
+            self.planes.width, self.planes.height, self.colour, self.turn
+        )
     }
 }

@@ -14,15 +14,29 @@ pub fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<V
     }
     let count = expected.len() / width;
     let distance = |e: usize, a: usize| -> f64 {
-        let (e, a) = (&expected[e * width..(e + 1) * width], &actual[a * width..(a + 1) * width]);
+        let (e, a) = (
+            &expected[e * width..(e + 1) * width],
+            &actual[a * width..(a + 1) * width],
+        );
         e.iter().zip(a).map(|(e, a)| f64::from(e - a).powi(2)).sum()
     };
-    let magnitude = |e: usize| expected[e * width..(e + 1) * width].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+    let magnitude = |e: usize| {
+        expected[e * width..(e + 1) * width]
+            .iter()
+            .map(|v| f64::from(*v).powi(2))
+            .sum::<f64>()
+    };
     // Those at their own place first, so that the search for the others is among the few that moved.
     let in_place = |e: usize| distance(e, e) <= 1e-6 * magnitude(e);
     let moved: Vec<usize> = (0..count).filter(|&e| !in_place(e)).collect();
-    let costs: Vec<f64> = moved.iter().flat_map(|&e| moved.iter().map(move |&a| (e, a))).map(|(e, a)| distance(e, a)).collect();
-    let pairs = assign(&costs, moved.len(), moved.len(), &Rules::default()).and_then(|found| found.complete()).ok()?;
+    let costs: Vec<f64> = moved
+        .iter()
+        .flat_map(|&e| moved.iter().map(move |&a| (e, a)))
+        .map(|(e, a)| distance(e, a))
+        .collect();
+    let pairs = assign(&costs, moved.len(), moved.len(), &Rules::default())
+        .and_then(|found| found.complete())
+        .ok()?;
     let mut matched: Vec<usize> = (0..count).collect();
     for (e, a) in pairs.pairs() {
         matched[moved[e]] = moved[a];
@@ -47,6 +61,9 @@ mod tests {
     fn the_nearest_is_given_up_where_all_together_lie_nearer() {
         // The first is nearest to the second's only near one.
         assert_eq!(match_queries(&[1.0, 2.0], &[2.1, 4.5], 1).unwrap(), [0, 1]);
-        assert_eq!(match_queries(&[1.0, 2.0, 6.0], &[2.2, 0.5, 5.0], 1).unwrap(), [1, 0, 2]);
+        assert_eq!(
+            match_queries(&[1.0, 2.0, 6.0], &[2.2, 0.5, 5.0], 1).unwrap(),
+            [1, 0, 2]
+        );
     }
 }

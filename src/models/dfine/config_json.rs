@@ -2,8 +2,8 @@
 
 use super::{
     config::{
-        ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource,
-        PositionOrder, StageConfig,
+        ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config,
+        HybridEncoderConfig, InputSizeSource, PositionOrder, StageConfig,
     },
     preprocessor::Preprocessor,
 };
@@ -163,7 +163,11 @@ impl DFineConfig {
     ///
     /// # Errors
     /// [`ConfigError`] naming the file, if it cannot be parsed or has a setting that is not supported.
-    pub fn from_json(config: &str, preprocessor: Option<&str>, num_labels: impl Into<Option<usize>>) -> Result<Self, ConfigError> {
+    pub fn from_json(
+        config: &str,
+        preprocessor: Option<&str>,
+        num_labels: impl Into<Option<usize>>,
+    ) -> Result<Self, ConfigError> {
         let config: Config = parse(ConfigFile::Config, config)?;
         config.refuse_unsupported()?;
         let (backbone, decoder) = (config.backbone()?, config.decoder()?);
@@ -171,10 +175,19 @@ impl DFineConfig {
             encoder: config.encoder()?,
             backbone,
             decoder,
-            num_labels: num_labels.into().unwrap_or(config.id2label.as_ref().map_or(DEFAULT_LABELS, BTreeMap::len)),
+            num_labels: num_labels.into().unwrap_or(
+                config
+                    .id2label
+                    .as_ref()
+                    .map_or(DEFAULT_LABELS, BTreeMap::len),
+            ),
             label_names: label_names(config.id2label)?,
-            input_size: config.anchor_image_size.map_or(ASSUMED_INPUT, |[height, width]| Size::new(width, height)),
-            input_size_source: config.anchor_image_size.map_or(InputSizeSource::Assumed, |_| InputSizeSource::Config),
+            input_size: config
+                .anchor_image_size
+                .map_or(ASSUMED_INPUT, |[height, width]| Size::new(width, height)),
+            input_size_source: config
+                .anchor_image_size
+                .map_or(InputSizeSource::Assumed, |_| InputSizeSource::Config),
             normalisation: Normalisation::UNIT,
             batch_norm_eps: config.batch_norm_eps,
             layer_norm_eps: config.layer_norm_eps,
@@ -194,28 +207,82 @@ impl DFineConfig {
 
 impl Config {
     fn refuse_unsupported(&self) -> Result<(), ConfigError> {
-        fn is(field: &'static str, value: impl Serialize, supported: bool, reason: &str) -> Result<(), ConfigError> {
-            if supported { Ok(()) } else { Err(ConfigError::value(field, value, reason)) }
+        fn is(
+            field: &'static str,
+            value: impl Serialize,
+            supported: bool,
+            reason: &str,
+        ) -> Result<(), ConfigError> {
+            if supported {
+                Ok(())
+            } else {
+                Err(ConfigError::value(field, value, reason))
+            }
         }
-        is("model_type", &self.model_type, self.model_type == "d_fine", "only d_fine is")?;
-        is("eval_size", &self.eval_size, self.eval_size.is_none(), "it switches position embeddings off; null is expected")?;
-        is("normalize_before", self.normalize_before, !self.normalize_before, "no D-FINE was published with it")?;
-        is("decoder_method", &self.decoder_method, self.decoder_method == "default", "only default is")?;
-        is("learn_initial_query", self.learn_initial_query, !self.learn_initial_query, "no D-FINE was published with it")?;
+        is(
+            "model_type",
+            &self.model_type,
+            self.model_type == "d_fine",
+            "only d_fine is",
+        )?;
+        is(
+            "eval_size",
+            &self.eval_size,
+            self.eval_size.is_none(),
+            "it switches position embeddings off; null is expected",
+        )?;
+        is(
+            "normalize_before",
+            self.normalize_before,
+            !self.normalize_before,
+            "no D-FINE was published with it",
+        )?;
+        is(
+            "decoder_method",
+            &self.decoder_method,
+            self.decoder_method == "default",
+            "only default is",
+        )?;
+        is(
+            "learn_initial_query",
+            self.learn_initial_query,
+            !self.learn_initial_query,
+            "no D-FINE was published with it",
+        )?;
         let levels = self.decoder_in_channels.len();
-        is("num_feature_levels", self.num_feature_levels, self.num_feature_levels == levels, "as many as decoder_in_channels are")?;
+        is(
+            "num_feature_levels",
+            self.num_feature_levels,
+            self.num_feature_levels == levels,
+            "as many as decoder_in_channels are",
+        )?;
         let hidden = self.encoder_hidden_dim;
         let agree = self.decoder_in_channels.iter().all(|&c| c == hidden);
-        is("decoder_in_channels", &self.decoder_in_channels, agree, "all must be encoder_hidden_dim")
+        is(
+            "decoder_in_channels",
+            &self.decoder_in_channels,
+            agree,
+            "all must be encoder_hidden_dim",
+        )
     }
 
     fn backbone(&self) -> Result<HgNetV2Config, ConfigError> {
-        let default = Backbone { out_indices: Some(vec![2, 3, 4]), ..Backbone::default() };
-        let backbone = self.backbone_config.as_ref().unwrap_or(&default).to_config()?;
+        let default = Backbone {
+            out_indices: Some(vec![2, 3, 4]),
+            ..Backbone::default()
+        };
+        let backbone = self
+            .backbone_config
+            .as_ref()
+            .unwrap_or(&default)
+            .to_config()?;
         if backbone.outputs.len() == self.decoder_in_channels.len() {
             Ok(backbone)
         } else {
-            let reason = format!("decoder_in_channels has {} levels", self.decoder_in_channels.len());
+            let reason = format!(
+                "decoder_in_channels has {} levels",
+                self.decoder_in_channels.len()
+            );
             Err(ConfigError::value("out_indices", &backbone.outputs, reason))
         }
     }
@@ -225,7 +292,11 @@ impl Config {
             if factor.is_finite() && factor >= 0.0 && factor * whole < 1e6 {
                 Ok(factor * whole)
             } else {
-                Err(ConfigError::value(field, factor, "a small factor, not negative"))
+                Err(ConfigError::value(
+                    field,
+                    factor,
+                    "a small factor, not negative",
+                ))
             }
         };
         Ok(HybridEncoderConfig {
@@ -236,19 +307,35 @@ impl Config {
             attention_levels: self.encode_proj_layers.clone(),
             temperature: self.positional_encoding_temperature,
             position_order: PositionOrder::RowMajor,
-            ffn_activation: activation("encoder_activation_function", &self.encoder_activation_function)?,
+            ffn_activation: activation(
+                "encoder_activation_function",
+                &self.encoder_activation_function,
+            )?,
             block_activation: activation("activation_function", &self.activation_function)?,
             // Python's `round(expansion * hidden // 2)` and `round(3 * depth)`, the latter to even.
-            block_channels: (scale("hidden_expansion", self.hidden_expansion, self.encoder_hidden_dim as f64)? / 2.0).floor() as usize,
+            block_channels: (scale(
+                "hidden_expansion",
+                self.hidden_expansion,
+                self.encoder_hidden_dim as f64,
+            )? / 2.0)
+                .floor() as usize,
             block_depth: scale("depth_mult", self.depth_mult, 3.0)?.round_ties_even() as usize,
         })
     }
 
     fn decoder(&self) -> Result<DecoderConfig, ConfigError> {
         let layers = self.decoder_layers as i64;
-        let eval = if self.eval_idx < 0 { layers.checked_add(self.eval_idx) } else { Some(self.eval_idx) };
+        let eval = if self.eval_idx < 0 {
+            layers.checked_add(self.eval_idx)
+        } else {
+            Some(self.eval_idx)
+        };
         let Some(eval) = eval.filter(|i| (0..layers).contains(i)) else {
-            return Err(ConfigError::value("eval_idx", self.eval_idx, format!("there are {layers} decoder layers")));
+            return Err(ConfigError::value(
+                "eval_idx",
+                self.eval_idx,
+                format!("there are {layers} decoder layers"),
+            ));
         };
         let points = match &self.decoder_n_points {
             Points::Every(n) => vec![*n; self.decoder_in_channels.len()],
@@ -257,7 +344,10 @@ impl Config {
         Ok(DecoderConfig {
             d_model: self.d_model,
             ffn_dim: self.decoder_ffn_dim,
-            ffn_activation: activation("decoder_activation_function", &self.decoder_activation_function)?,
+            ffn_activation: activation(
+                "decoder_activation_function",
+                &self.decoder_activation_function,
+            )?,
             heads: self.decoder_attention_heads,
             layers: eval as usize + 1,
             points,
@@ -284,18 +374,39 @@ impl Backbone {
             self.stage_numb_of_layers.len(),
         ];
         if lengths.iter().any(|&n| n != count) {
-            return Err(ConfigError::value("backbone_config", lengths, format!("all stage_… lists must have {count} entries")));
+            return Err(ConfigError::value(
+                "backbone_config",
+                lengths,
+                format!("all stage_… lists must have {count} entries"),
+            ));
         }
         if self.model_type != "hgnet_v2" || self.hidden_act != "relu" {
             let value = (&self.model_type, &self.hidden_act);
-            return Err(ConfigError::value("backbone_config", value, "only hgnet_v2 with relu is"));
+            return Err(ConfigError::value(
+                "backbone_config",
+                value,
+                "only hgnet_v2 with relu is",
+            ));
         }
-        if self.stem_strides != [2, 1, 1, 2, 1] || self.stage_downsample_strides.iter().any(|&s| s != 2) {
+        if self.stem_strides != [2, 1, 1, 2, 1]
+            || self.stage_downsample_strides.iter().any(|&s| s != 2)
+        {
             let value = (&self.stem_strides, &self.stage_downsample_strides);
-            return Err(ConfigError::value("stem_strides, stage_downsample_strides", value, "2, 1, 1, 2, 1 and 2 are expected"));
+            return Err(ConfigError::value(
+                "stem_strides, stage_downsample_strides",
+                value,
+                "2, 1, 1, 2, 1 and 2 are expected",
+            ));
         }
-        if self.num_channels.is_some_and(|n| n != self.stem_channels[0]) {
-            return Err(ConfigError::value("num_channels", self.num_channels, format!("the stem takes {}", self.stem_channels[0])));
+        if self
+            .num_channels
+            .is_some_and(|n| n != self.stem_channels[0])
+        {
+            return Err(ConfigError::value(
+                "num_channels",
+                self.num_channels,
+                format!("the stem takes {}", self.stem_channels[0]),
+            ));
         }
         let stage = |i: usize| StageConfig {
             in_channels: self.stage_in_channels[i],
@@ -318,21 +429,39 @@ impl Backbone {
     /// Positions among the stages, from positions or names among stem and stages.
     fn outputs(&self, count: usize) -> Result<Vec<usize>, ConfigError> {
         let from_index = |&i: &i64| {
-            let i = if i < 0 { i.checked_add(count as i64 + 1)? } else { i };
+            let i = if i < 0 {
+                i.checked_add(count as i64 + 1)?
+            } else {
+                i
+            };
             usize::try_from(i.checked_sub(1)?).ok()
         };
-        let from_name = |name: &String| name.strip_prefix("stage")?.parse::<usize>().ok()?.checked_sub(1);
+        let from_name = |name: &String| {
+            name.strip_prefix("stage")?
+                .parse::<usize>()
+                .ok()?
+                .checked_sub(1)
+        };
         let outputs = match (&self.out_indices, &self.out_features) {
             (Some(indices), _) => indices.iter().map(from_index).collect::<Option<Vec<_>>>(),
             (None, Some(names)) => names.iter().map(from_name).collect(),
             (None, None) => count.checked_sub(1).map(|last| vec![last]),
         };
-        outputs.ok_or_else(|| ConfigError::value("out_indices, out_features", (&self.out_indices, &self.out_features), "stages only"))
+        outputs.ok_or_else(|| {
+            ConfigError::value(
+                "out_indices, out_features",
+                (&self.out_indices, &self.out_features),
+                "stages only",
+            )
+        })
     }
 }
 
 fn parse<T: DeserializeOwned>(file: ConfigFile, text: &str) -> Result<T, ConfigError> {
-    serde_json::from_str(text).map_err(|e| ConfigError { file, problem: ConfigProblem::Json(e.to_string()) })
+    serde_json::from_str(text).map_err(|e| ConfigError {
+        file,
+        problem: ConfigProblem::Json(e.to_string()),
+    })
 }
 
 fn activation(field: &'static str, name: &str) -> Result<Activation, ConfigError> {
@@ -345,19 +474,33 @@ fn activation(field: &'static str, name: &str) -> Result<Activation, ConfigError
 }
 
 /// Names in order, or none where transformers made them up (`LABEL_0`, …).
-fn label_names(id2label: Option<BTreeMap<String, String>>) -> Result<Option<Vec<String>>, ConfigError> {
-    let Some(id2label) = id2label else { return Ok(None) };
+fn label_names(
+    id2label: Option<BTreeMap<String, String>>,
+) -> Result<Option<Vec<String>>, ConfigError> {
+    let Some(id2label) = id2label else {
+        return Ok(None);
+    };
     let mut names = BTreeMap::new();
     for (id, name) in &id2label {
         let Ok(id) = id.parse::<usize>() else {
-            return Err(ConfigError::value("id2label", id, "class numbers from 0 are expected as keys"));
+            return Err(ConfigError::value(
+                "id2label",
+                id,
+                "class numbers from 0 are expected as keys",
+            ));
         };
         names.insert(id, name.clone());
     }
     if !names.keys().copied().eq(0..id2label.len()) {
-        return Err(ConfigError::value("id2label", names.keys().collect::<Vec<_>>(), "every class from 0 on must have one name"));
+        return Err(ConfigError::value(
+            "id2label",
+            names.keys().collect::<Vec<_>>(),
+            "every class from 0 on must have one name",
+        ));
     }
-    let made_up = names.iter().all(|(id, name)| name == &format!("LABEL_{id}"));
+    let made_up = names
+        .iter()
+        .all(|(id, name)| name == &format!("LABEL_{id}"));
     Ok((!made_up).then(|| names.into_values().collect()))
 }
 
@@ -377,15 +520,29 @@ mod tests {
         let preprocessor = r#"{"size": {"height": 512, "width": 768}, "do_normalize": false, "rescale_factor": 0.00392156862745098}"#;
         let config = DFineConfig::from_json(S, Some(preprocessor), Some(3)).unwrap();
         assert_eq!(config.input_size, Size::new(768, 512));
-        assert_eq!((config.encoder.block_channels, config.encoder.block_depth), (64, 1));
-        assert_eq!((config.decoder.layers, config.decoder.d_model, config.channels()), (3, 256, 1));
+        assert_eq!(
+            (config.encoder.block_channels, config.encoder.block_depth),
+            (64, 1)
+        );
+        assert_eq!(
+            (
+                config.decoder.layers,
+                config.decoder.d_model,
+                config.channels()
+            ),
+            (3, 256, 1)
+        );
         assert_eq!(config.backbone.outputs, [1, 2, 3]);
         assert_eq!(config.label_names.unwrap(), ["a", "b", "c"]);
     }
 
     #[test]
     fn impossible_settings_are_named() {
-        let error = |text: &str| DFineConfig::from_json(text, None, Some(3)).unwrap_err().to_string();
+        let error = |text: &str| {
+            DFineConfig::from_json(text, None, Some(3))
+                .unwrap_err()
+                .to_string()
+        };
         assert!(error("{").starts_with("config.json: "));
         assert!(error(r#"{"d_model": "x"}"#).starts_with("config.json: "));
         assert!(error(r#"{"decoder_attention_heads": 7}"#).contains("decoder_attention_heads: 7"));
@@ -393,15 +550,32 @@ mod tests {
         assert!(error(r#"{"eval_idx": 6}"#).contains("eval_idx: 6"));
         assert!(error(r#"{"model_type": "rt_detr"}"#).contains("model_type"));
         assert!(error(r#"{"id2label": {"0": "a"}}"#).contains("the class head has 3 classes"));
-        let size = DFineConfig::from_json(S, Some(r#"{"size": {"height": 500, "width": 500}}"#), Some(3)).unwrap_err();
-        assert!(size.to_string().starts_with("preprocessor_config.json: input size: 500×500 is not supported"), "{size}");
+        let size = DFineConfig::from_json(
+            S,
+            Some(r#"{"size": {"height": 500, "width": 500}}"#),
+            Some(3),
+        )
+        .unwrap_err();
+        assert!(
+            size.to_string()
+                .starts_with("preprocessor_config.json: input size: 500×500 is not supported"),
+            "{size}"
+        );
         let channels = error(&S.replace(r#""num_channels": 1"#, r#""num_channels": 3"#));
-        assert_eq!(channels, "config.json: num_channels: 3 is not supported: the stem takes 1");
+        assert_eq!(
+            channels,
+            "config.json: num_channels: 3 is not supported: the stem takes 1"
+        );
     }
 
     #[test]
     fn made_up_labels_are_none() {
-        let config = DFineConfig::from_json(r#"{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}"#, None, Some(2)).unwrap();
+        let config = DFineConfig::from_json(
+            r#"{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}"#,
+            None,
+            Some(2),
+        )
+        .unwrap();
         assert_eq!(config.label_names, None);
     }
 }

@@ -8,7 +8,10 @@ use super::{
     layers::{Mlp, build_linear, layer_norm, linear},
     query_selection::Queries,
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision, add, deformable_attention_around, inverse_sigmoid};
+use crate::ops::{
+    self, Activation, LayerNorm, Linear, Params, Precision, add, deformable_attention_around,
+    inverse_sigmoid,
+};
 use candle_core::{DType, Tensor};
 
 /// The gate's normalisation has PyTorch's default.
@@ -38,29 +41,60 @@ impl Decoder {
         let last = count - 1;
         let edges = 4 * (decoder.max_num_bins + 1);
         let layer = |i| DecoderLayer::load(&params.scope("layers").scope(i), config);
-        let box_head = |i| Mlp::load(&params.scope("bbox_embed").scope(i), &[d, d, d, edges], Activation::Identity);
+        let box_head = |i| {
+            Mlp::load(
+                &params.scope("bbox_embed").scope(i),
+                &[d, d, d, edges],
+                Activation::Identity,
+            )
+        };
         let score_head = params.scope("class_embed").scope(last);
         Ok(Self {
             layers: (0..count).map(layer).collect::<Result<_, _>>()?,
             box_heads: (0..count).map(box_head).collect::<Result<_, _>>()?,
-            query_position: Mlp::load(&params.scope("query_pos_head"), &[4, 2 * d, d], Activation::Clamp(POSITION_MAX))?,
-            first_box_head: Mlp::load(&params.scope("pre_bbox_head"), &[d, d, d, 4], Activation::Sigmoid)?,
+            query_position: Mlp::load(
+                &params.scope("query_pos_head"),
+                &[4, 2 * d, d],
+                Activation::Clamp(POSITION_MAX),
+            )?,
+            first_box_head: Mlp::load(
+                &params.scope("pre_bbox_head"),
+                &[d, d, d, 4],
+                Activation::Sigmoid,
+            )?,
             integral: Integral::load(params, decoder)?,
-            score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?.with_precision(Precision::F32),
-            quality: Lqe::load(&params.scope("lqe_layers").scope(last), decoder, config.num_labels)?,
+            score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?
+                .with_precision(Precision::F32),
+            quality: Lqe::load(
+                &params.scope("lqe_layers").scope(last),
+                decoder,
+                config.num_labels,
+            )?,
         })
     }
 
     /// Logits `[B, Q, K]` and boxes `[B, Q, 4]` from tokens `[B, N, d_model]` of `levels`.
-    pub(super) fn forward(&self, queries: Queries, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<(Tensor, Tensor)> {
-        let Queries { content: mut x, mut boxes } = queries;
-        let (mut reference, mut corners, mut previous) = (None::<Tensor>, None::<Tensor>, None::<Tensor>);
+    pub(super) fn forward(
+        &self,
+        queries: Queries,
+        tokens: &Tensor,
+        levels: &[(usize, usize)],
+    ) -> ops::Result<(Tensor, Tensor)> {
+        let Queries {
+            content: mut x,
+            mut boxes,
+        } = queries;
+        let (mut reference, mut corners, mut previous) =
+            (None::<Tensor>, None::<Tensor>, None::<Tensor>);
         for (layer, box_head) in self.layers.iter().zip(&self.box_heads) {
             let position = self.query_position.forward(&boxes)?;
             x = layer.forward(&x, &position, &boxes, tokens, levels)?;
             let reference = match &reference {
                 Some(reference) => reference,
-                None => reference.insert(self.first_box_head.forward_add(&x, &inverse_sigmoid(&boxes)?)?),
+                None => reference.insert(
+                    self.first_box_head
+                        .forward_add(&x, &inverse_sigmoid(&boxes)?)?,
+                ),
             };
             let input = match &previous {
                 Some(previous) => add(&x, previous)?,
@@ -74,7 +108,9 @@ impl Decoder {
             (corners, previous) = (Some(refined), Some(x.clone()));
         }
         let logits = self.score_head.forward(&x)?;
-        let Some(corners) = corners else { candle_core::bail!("decoder without layers") };
+        let Some(corners) = corners else {
+            candle_core::bail!("decoder without layers")
+        };
         Ok((self.quality.forward(&logits, &corners)?, boxes))
     }
 }
@@ -100,15 +136,36 @@ impl DecoderLayer {
             self_attention_norm: norm("self_attn_layer_norm")?,
             cross_attention: CrossAttention::load(&params.scope("encoder_attn"), decoder)?,
             gate: Gate::load(&params.scope("gateway"), d)?,
-            fc1: linear(&params.scope("fc1"), d, decoder.ffn_dim, decoder.ffn_activation)?,
-            fc2: linear(&params.scope("fc2"), decoder.ffn_dim, d, Activation::Identity)?,
+            fc1: linear(
+                &params.scope("fc1"),
+                d,
+                decoder.ffn_dim,
+                decoder.ffn_activation,
+            )?,
+            fc2: linear(
+                &params.scope("fc2"),
+                decoder.ffn_dim,
+                d,
+                Activation::Identity,
+            )?,
             final_norm: norm("final_layer_norm")?,
         })
     }
 
-    fn forward(&self, x: &Tensor, position: &Tensor, boxes: &Tensor, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<Tensor> {
-        let x = self.self_attention_norm.forward(&self.self_attention.forward_add(x, position, x)?)?;
-        let seen = self.cross_attention.forward(&add(&x, position)?, boxes, tokens, levels)?;
+    fn forward(
+        &self,
+        x: &Tensor,
+        position: &Tensor,
+        boxes: &Tensor,
+        tokens: &Tensor,
+        levels: &[(usize, usize)],
+    ) -> ops::Result<Tensor> {
+        let x = self
+            .self_attention_norm
+            .forward(&self.self_attention.forward_add(x, position, x)?)?;
+        let seen = self
+            .cross_attention
+            .forward(&add(&x, position)?, boxes, tokens, levels)?;
         let x = self.gate.forward(&x, &seen)?;
         let y = self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?;
         self.final_norm.forward_held(&y, HALF_MAX)
@@ -126,27 +183,58 @@ struct CrossAttention {
 
 impl CrossAttention {
     fn load(params: &Params, config: &DecoderConfig) -> Result<Self, DFineError> {
-        let (d, heads, total) = (config.d_model, config.heads, config.points.iter().sum::<usize>());
-        let scale = (params.get("num_points_scale", &[total])?.to_dtype(DType::F64)? * config.offset_scale)?;
+        let (d, heads, total) = (
+            config.d_model,
+            config.heads,
+            config.points.iter().sum::<usize>(),
+        );
+        let scale = (params
+            .get("num_points_scale", &[total])?
+            .to_dtype(DType::F64)?
+            * config.offset_scale)?;
         let offsets = params.scope("sampling_offsets");
-        let weight = offsets.get("weight", &[heads * total * 2, d])?.to_dtype(DType::F64)?;
-        let weight = weight.reshape((heads, total, 2 * d))?.broadcast_mul(&scale.reshape((1, total, 1))?)?;
-        let bias = offsets.get("bias", &[heads * total * 2])?.to_dtype(DType::F64)?;
-        let bias = bias.reshape((heads, total, 2))?.broadcast_mul(&scale.reshape((1, total, 1))?)?;
-        let weight = weight.reshape((heads * total * 2, d))?.to_dtype(DType::F32)?;
+        let weight = offsets
+            .get("weight", &[heads * total * 2, d])?
+            .to_dtype(DType::F64)?;
+        let weight = weight
+            .reshape((heads, total, 2 * d))?
+            .broadcast_mul(&scale.reshape((1, total, 1))?)?;
+        let bias = offsets
+            .get("bias", &[heads * total * 2])?
+            .to_dtype(DType::F64)?;
+        let bias = bias
+            .reshape((heads, total, 2))?
+            .broadcast_mul(&scale.reshape((1, total, 1))?)?;
+        let weight = weight
+            .reshape((heads * total * 2, d))?
+            .to_dtype(DType::F32)?;
         let bias = bias.flatten_all()?.to_dtype(DType::F32)?;
         let weights = params.scope("attention_weights");
         let weight = Tensor::cat(&[weight, weights.get("weight", &[heads * total, d])?], 0)?;
         let bias = Tensor::cat(&[bias, weights.get("bias", &[heads * total])?], 0)?;
         Ok(Self {
-            sampling: build_linear(params, &weight, &bias, Activation::Identity)?.with_precision(Precision::F32),
+            sampling: build_linear(params, &weight, &bias, Activation::Identity)?
+                .with_precision(Precision::F32),
             heads,
             points: config.points.clone(),
         })
     }
 
-    fn forward(&self, x: &Tensor, boxes: &Tensor, tokens: &Tensor, levels: &[(usize, usize)]) -> ops::Result<Tensor> {
-        deformable_attention_around(tokens, levels, &self.points, self.heads, boxes, &self.sampling.forward(x)?)
+    fn forward(
+        &self,
+        x: &Tensor,
+        boxes: &Tensor,
+        tokens: &Tensor,
+        levels: &[(usize, usize)],
+    ) -> ops::Result<Tensor> {
+        deformable_attention_around(
+            tokens,
+            levels,
+            &self.points,
+            self.heads,
+            boxes,
+            &self.sampling.forward(x)?,
+        )
     }
 }
 
@@ -160,7 +248,10 @@ struct Gate {
 impl Gate {
     fn load(params: &Params, d: usize) -> Result<Self, DFineError> {
         let gate = linear(&params.scope("gate"), 2 * d, 2 * d, Activation::Sigmoid)?;
-        Ok(Self { gate, norm: layer_norm(&params.scope("norm"), d, GATE_EPS)? })
+        Ok(Self {
+            gate,
+            norm: layer_norm(&params.scope("norm"), d, GATE_EPS)?,
+        })
     }
 
     fn forward(&self, x: &Tensor, seen: &Tensor) -> ops::Result<Tensor> {

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     geometry::Size,
-    ops::{Engine, Params, Surface, resize_normalise, resize_normalise_surface, resize_normalise_surface_to, resize_normalise_to},
+    ops::{
+        Engine, Params, Surface, resize_normalise, resize_normalise_surface,
+        resize_normalise_surface_to, resize_normalise_to,
+    },
 };
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -42,7 +45,11 @@ impl Detector {
     /// # Errors
     /// See [`DFineError`]: nothing of the checkpoint is ignored silently but tensors of training alone
     /// ([`keys::is_training_only`]).
-    pub fn load(checkpoint: Checkpoint<'_>, labels: Option<(&str, Labels)>, engine: &Engine) -> Result<Self, DFineError> {
+    pub fn load(
+        checkpoint: Checkpoint<'_>,
+        labels: Option<(&str, Labels)>,
+        engine: &Engine,
+    ) -> Result<Self, DFineError> {
         Self::load_for(checkpoint, labels, InputSizes::default(), engine)
     }
 
@@ -56,20 +63,43 @@ impl Detector {
         input: InputSizes,
         engine: &Engine,
     ) -> Result<Self, DFineError> {
-        let Checkpoint { origin, tensors, config, preprocessor } = checkpoint;
-        let Canonical { tensors, layout, prefix, mask_head } = keys::canonical(origin, tensors)?;
+        let Checkpoint {
+            origin,
+            tensors,
+            config,
+            preprocessor,
+        } = checkpoint;
+        let Canonical {
+            tensors,
+            layout,
+            prefix,
+            mask_head,
+        } = keys::canonical(origin, tensors)?;
         let params = Params::new(origin, tensors, engine);
         let mut config = match config {
             Some(text) => {
-                let head = params.shape("model.enc_score_head.weight").unwrap_or_default();
+                let head = params
+                    .shape("model.enc_score_head.weight")
+                    .unwrap_or_default();
                 // A missing head is reported with its name when the model is built.
                 DFineConfig::from_json(text, preprocessor, head.first().copied())?
             }
             None => DFineConfig::infer(&params, layout)?,
         };
         config.settle_input(input)?;
-        let labels = Labels::resolve(origin, config.num_labels, labels, config.label_names.as_deref())?;
-        Ok(Self { model: DFine::load(&params, &config)?, labels, layout, prefix, mask_head })
+        let labels = Labels::resolve(
+            origin,
+            config.num_labels,
+            labels,
+            config.label_names.as_deref(),
+        )?;
+        Ok(Self {
+            model: DFine::load(&params, &config)?,
+            labels,
+            layout,
+            prefix,
+            mask_head,
+        })
     }
 
     /// The model.
@@ -115,7 +145,14 @@ impl Detector {
     pub fn preprocess(&self, frame: &Tensor, dtype: DType) -> Result<Tensor, DFineError> {
         let config = self.config();
         let size = config.input_size.rows_columns();
-        Ok(resize_normalise(frame, size, size, config.channels(), &config.normalisation, dtype)?)
+        Ok(resize_normalise(
+            frame,
+            size,
+            size,
+            config.channels(),
+            &config.normalisation,
+            dtype,
+        )?)
     }
 
     /// As [`Detector::preprocess`] on a GPU, into `out` `[1, height, width, channels]`, contiguous, of its type.
@@ -125,27 +162,56 @@ impl Detector {
     pub fn preprocess_to(&self, frame: &Tensor, out: &Tensor) -> Result<(), DFineError> {
         let config = self.config();
         let size = config.input_size.rows_columns();
-        Ok(resize_normalise_to(frame, size, &config.normalisation, out)?)
+        Ok(resize_normalise_to(
+            frame,
+            size,
+            &config.normalisation,
+            out,
+        )?)
     }
 
     /// As [`Detector::preprocess`], of a frame that was decoded on the device, on the stream of `device`.
     ///
     /// # Errors
     /// As [`Detector::preprocess`].
-    pub fn preprocess_surface(&self, frame: &Surface, device: &Device, dtype: DType) -> Result<Tensor, DFineError> {
+    pub fn preprocess_surface(
+        &self,
+        frame: &Surface,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Tensor, DFineError> {
         let config = self.config();
         let size = config.input_size.rows_columns();
-        Ok(resize_normalise_surface(frame, device, size, size, config.channels(), &config.normalisation, dtype)?)
+        Ok(resize_normalise_surface(
+            frame,
+            device,
+            size,
+            size,
+            config.channels(),
+            &config.normalisation,
+            dtype,
+        )?)
     }
 
     /// As [`Detector::preprocess_to`], of a frame that was decoded on the device, on the stream of `device`.
     ///
     /// # Errors
     /// As [`Detector::preprocess_to`].
-    pub fn preprocess_surface_to(&self, frame: &Surface, device: &Device, out: &Tensor) -> Result<(), DFineError> {
+    pub fn preprocess_surface_to(
+        &self,
+        frame: &Surface,
+        device: &Device,
+        out: &Tensor,
+    ) -> Result<(), DFineError> {
         let config = self.config();
         let size = config.input_size.rows_columns();
-        Ok(resize_normalise_surface_to(frame, device, size, &config.normalisation, out)?)
+        Ok(resize_normalise_surface_to(
+            frame,
+            device,
+            size,
+            &config.normalisation,
+            out,
+        )?)
     }
 
     /// Runs the model; see [`DFine::forward`].
@@ -160,7 +226,12 @@ impl Detector {
     ///
     /// # Errors
     /// As [`postprocess::select`].
-    pub fn select(&self, logits: &[f32], boxes: &[f32], selection: &Selection) -> Result<Vec<Candidate>, SelectError> {
+    pub fn select(
+        &self,
+        logits: &[f32],
+        boxes: &[f32],
+        selection: &Selection,
+    ) -> Result<Vec<Candidate>, SelectError> {
         postprocess::select(logits, boxes, self.config().num_labels, selection)
     }
 }

@@ -5,7 +5,9 @@ use super::{
     config::{HgNetV2Config, StageConfig},
     layers::ConvSpec,
 };
-use crate::ops::{self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, concat_channels, max_pool2d};
+use crate::ops::{
+    self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, concat_channels, max_pool2d,
+};
 use candle_core::Tensor;
 
 /// Input pixels for a pixel of the coarsest map.
@@ -13,7 +15,12 @@ pub(super) const OUTPUT_STRIDE: usize = 32;
 /// The backbone's batch normalisation has PyTorch's default, whatever the configuration says of the rest.
 const EPS: f64 = 1e-5;
 /// A row below and a column to the right: what a 2×2 kernel needs to keep the size.
-const BOTTOM_RIGHT: Padding = Padding { top: 0, bottom: 1, left: 0, right: 1 };
+const BOTTOM_RIGHT: Padding = Padding {
+    top: 0,
+    bottom: 1,
+    left: 0,
+    right: 1,
+};
 
 /// The backbone.
 #[derive(Debug)]
@@ -29,8 +36,17 @@ impl HgNetV2 {
         let stem = Stem::load(&params.scope("embedder"), config)?;
         let stages = params.scope("encoder").scope("stages");
         let stage = |(i, stage)| Stage::load(&stages.scope(i), stage, config.learnable_affine);
-        let stages = config.stages.iter().enumerate().map(stage).collect::<Result<_, _>>()?;
-        Ok(Self { stem, stages, outputs: config.outputs.clone() })
+        let stages = config
+            .stages
+            .iter()
+            .enumerate()
+            .map(stage)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            stem,
+            stages,
+            outputs: config.outputs.clone(),
+        })
     }
 
     /// Maps of the chosen stages, finest first, for an image `[B, H, W, C]`.
@@ -62,24 +78,57 @@ struct ConvLayer {
 impl ConvLayer {
     fn new(in_channels: usize, out_channels: usize, kernel: usize, affine: bool) -> Self {
         let padding = Padding::all((kernel - 1) / 2);
-        Self { in_channels, out_channels, kernel, stride: 1, groups: 1, padding, activation: Activation::Relu, affine }
+        Self {
+            in_channels,
+            out_channels,
+            kernel,
+            stride: 1,
+            groups: 1,
+            padding,
+            activation: Activation::Relu,
+            affine,
+        }
     }
 
     fn depthwise(channels: usize, kernel: usize, affine: bool) -> Self {
-        Self { groups: channels, ..Self::new(channels, channels, kernel, affine) }
+        Self {
+            groups: channels,
+            ..Self::new(channels, channels, kernel, affine)
+        }
     }
 
     fn load(&self, params: &Params) -> Result<Conv2d, DFineError> {
         let scalar = |name: &str| params.scope("lab").number(name);
         // Without an activation the original has no scale and shift either.
-        let affine = if self.affine && self.activation != Activation::Identity { Some((scalar("scale")?, scalar("bias")?)) } else { None };
-        let Self { stride, padding, groups, activation, .. } = *self;
+        let affine = if self.affine && self.activation != Activation::Identity {
+            Some((scalar("scale")?, scalar("bias")?))
+        } else {
+            None
+        };
+        let Self {
+            stride,
+            padding,
+            groups,
+            activation,
+            ..
+        } = *self;
         let spec = ConvSpec {
             conv: "convolution",
             norm: "normalization",
-            shape: [self.out_channels, self.in_channels / groups, self.kernel, self.kernel],
+            shape: [
+                self.out_channels,
+                self.in_channels / groups,
+                self.kernel,
+                self.kernel,
+            ],
             eps: EPS,
-            options: Conv2dOptions { stride, padding, groups, activation, affine },
+            options: Conv2dOptions {
+                stride,
+                padding,
+                groups,
+                activation,
+                affine,
+            },
         };
         spec.load(params)
     }
@@ -99,10 +148,34 @@ impl Stem {
         let ([image, mid, out], affine) = (config.stem_channels, config.learnable_affine);
         let layer = |name: &str, layer: ConvLayer| layer.load(&params.scope(name));
         Ok(Self {
-            stem1: layer("stem1", ConvLayer { stride: 2, ..ConvLayer::new(image, mid, 3, affine) })?,
-            stem2a: layer("stem2a", ConvLayer { padding: BOTTOM_RIGHT, ..ConvLayer::new(mid, mid / 2, 2, affine) })?,
-            stem2b: layer("stem2b", ConvLayer { padding: BOTTOM_RIGHT, ..ConvLayer::new(mid / 2, mid, 2, affine) })?,
-            stem3: layer("stem3", ConvLayer { stride: 2, ..ConvLayer::new(2 * mid, mid, 3, affine) })?,
+            stem1: layer(
+                "stem1",
+                ConvLayer {
+                    stride: 2,
+                    ..ConvLayer::new(image, mid, 3, affine)
+                },
+            )?,
+            stem2a: layer(
+                "stem2a",
+                ConvLayer {
+                    padding: BOTTOM_RIGHT,
+                    ..ConvLayer::new(mid, mid / 2, 2, affine)
+                },
+            )?,
+            stem2b: layer(
+                "stem2b",
+                ConvLayer {
+                    padding: BOTTOM_RIGHT,
+                    ..ConvLayer::new(mid / 2, mid, 2, affine)
+                },
+            )?,
+            stem3: layer(
+                "stem3",
+                ConvLayer {
+                    stride: 2,
+                    ..ConvLayer::new(2 * mid, mid, 3, affine)
+                },
+            )?,
             stem4: layer("stem4", ConvLayer::new(mid, out, 1, affine))?,
         })
     }
@@ -124,10 +197,20 @@ struct Stage {
 
 impl Stage {
     fn load(params: &Params, config: &StageConfig, affine: bool) -> Result<Self, DFineError> {
-        let strided = ConvLayer { stride: 2, activation: Activation::Identity, ..ConvLayer::depthwise(config.in_channels, 3, affine) };
-        let downsample = config.downsample.then(|| strided.load(&params.scope("downsample"))).transpose()?;
+        let strided = ConvLayer {
+            stride: 2,
+            activation: Activation::Identity,
+            ..ConvLayer::depthwise(config.in_channels, 3, affine)
+        };
+        let downsample = config
+            .downsample
+            .then(|| strided.load(&params.scope("downsample")))
+            .transpose()?;
         let block = |i| Block::load(&params.scope("blocks").scope(i), config, i, affine);
-        Ok(Self { downsample, blocks: (0..config.blocks).map(block).collect::<Result<_, _>>()? })
+        Ok(Self {
+            downsample,
+            blocks: (0..config.blocks).map(block).collect::<Result<_, _>>()?,
+        })
     }
 
     fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
@@ -149,22 +232,39 @@ struct Block {
 }
 
 impl Block {
-    fn load(params: &Params, config: &StageConfig, index: usize, affine: bool) -> Result<Self, DFineError> {
+    fn load(
+        params: &Params,
+        config: &StageConfig,
+        index: usize,
+        affine: bool,
+    ) -> Result<Self, DFineError> {
         let (mid, out) = (config.mid_channels, config.out_channels);
         let inputs = if index == 0 { config.in_channels } else { out };
         let layer = |i: usize| -> Result<Vec<Conv2d>, DFineError> {
-            let (params, inputs) = (params.scope("layers").scope(i), if i == 0 { inputs } else { mid });
+            let (params, inputs) = (
+                params.scope("layers").scope(i),
+                if i == 0 { inputs } else { mid },
+            );
             if !config.light {
-                return Ok(vec![ConvLayer::new(inputs, mid, config.kernel_size, affine).load(&params)?]);
+                return Ok(vec![
+                    ConvLayer::new(inputs, mid, config.kernel_size, affine).load(&params)?,
+                ]);
             }
-            let pointwise = ConvLayer { activation: Activation::Identity, ..ConvLayer::new(inputs, mid, 1, affine) };
+            let pointwise = ConvLayer {
+                activation: Activation::Identity,
+                ..ConvLayer::new(inputs, mid, 1, affine)
+            };
             let depthwise = ConvLayer::depthwise(mid, config.kernel_size, affine);
-            Ok(vec![pointwise.load(&params.scope("conv1"))?, depthwise.load(&params.scope("conv2"))?])
+            Ok(vec![
+                pointwise.load(&params.scope("conv1"))?,
+                depthwise.load(&params.scope("conv2"))?,
+            ])
         };
         let aggregation = params.scope("aggregation");
         Ok(Self {
             layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
-            squeeze: ConvLayer::new(inputs + config.layers * mid, out / 2, 1, affine).load(&aggregation.scope(0))?,
+            squeeze: ConvLayer::new(inputs + config.layers * mid, out / 2, 1, affine)
+                .load(&aggregation.scope(0))?,
             excite: ConvLayer::new(out / 2, out, 1, affine).load(&aggregation.scope(1))?,
             shortcut: index > 0,
         })
@@ -179,6 +279,10 @@ impl Block {
         }
         let parts: Vec<Part<'_>> = outputs.iter().map(Part::from).collect();
         let squeezed = self.squeeze.forward_parts(&parts)?;
-        if self.shortcut { self.excite.forward_then_add(&squeezed, x) } else { self.excite.forward(&squeezed) }
+        if self.shortcut {
+            self.excite.forward_then_add(&squeezed, x)
+        } else {
+            self.excite.forward(&squeezed)
+        }
     }
 }

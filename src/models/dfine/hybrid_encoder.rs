@@ -6,7 +6,10 @@ use super::{
     grid::Grid,
     layers::{ConvSpec, build_conv, build_linear, layer_norm, linear},
 };
-use crate::ops::{self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add, attention};
+use crate::ops::{
+    self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add,
+    attention,
+};
 use candle_core::Tensor;
 
 /// Batch normalisation of the input projections has PyTorch's default.
@@ -30,52 +33,96 @@ impl HybridEncoder {
         let (hidden, fusions) = (encoder.hidden_dim, config.levels() - 1);
         let own = params.scope("encoder");
         let project = |(i, &stage): (usize, &usize)| {
-            let inputs = config.backbone.stages.get(stage).map_or(0, |s| s.out_channels);
+            let inputs = config
+                .backbone
+                .stages
+                .get(stage)
+                .map_or(0, |s| s.out_channels);
             let spec = ConvSpec::encoder(inputs, hidden, 1, INPUT_EPS, Activation::Identity);
-            ConvSpec { conv: "0", norm: "1", ..spec }.load(&params.scope("encoder_input_proj").scope(i))
+            ConvSpec {
+                conv: "0",
+                norm: "1",
+                ..spec
+            }
+            .load(&params.scope("encoder_input_proj").scope(i))
         };
         let attend = |(i, &level): (usize, &usize)| {
             let layers = own.scope("encoder").scope(i).scope("layers");
-            let layers = (0..encoder.attention_layers).map(|i| EncoderLayer::load(&layers.scope(i), config)).collect::<Result<_, _>>();
+            let layers = (0..encoder.attention_layers)
+                .map(|i| EncoderLayer::load(&layers.scope(i), config))
+                .collect::<Result<_, _>>();
             layers.map(|layers| (level, layers))
         };
-        let plain = |name: &str, i: usize| ConvSpec::encoder(hidden, hidden, 1, eps, Activation::Identity).load(&own.scope(name).scope(i));
-        let block = |name: &str, i: usize| RepNcspElan4::load(&own.scope(name).scope(i), encoder, eps);
+        let plain = |name: &str, i: usize| {
+            ConvSpec::encoder(hidden, hidden, 1, eps, Activation::Identity)
+                .load(&own.scope(name).scope(i))
+        };
+        let block =
+            |name: &str, i: usize| RepNcspElan4::load(&own.scope(name).scope(i), encoder, eps);
         let down = |i: usize| -> Result<[Conv2d; 2], DFineError> {
             let params = own.scope("downsample_convs").scope(i);
-            let pointwise = ConvSpec::encoder(hidden, hidden, 1, eps, Activation::Identity).load(&params.scope("conv1"))?;
+            let pointwise = ConvSpec::encoder(hidden, hidden, 1, eps, Activation::Identity)
+                .load(&params.scope("conv1"))?;
             let mut depthwise = ConvSpec::encoder(1, hidden, 3, eps, Activation::Identity);
             (depthwise.options.stride, depthwise.options.groups) = (2, hidden);
             Ok([pointwise, depthwise.load(&params.scope("conv2"))?])
         };
         Ok(Self {
-            input_projections: config.backbone.outputs.iter().enumerate().map(project).collect::<Result<_, _>>()?,
-            attention: encoder.attention_levels.iter().enumerate().map(attend).collect::<Result<_, _>>()?,
-            lateral: (0..fusions).map(|i| plain("lateral_convs", i)).collect::<Result<_, _>>()?,
-            top_down: (0..fusions).map(|i| block("fpn_blocks", i)).collect::<Result<_, _>>()?,
+            input_projections: config
+                .backbone
+                .outputs
+                .iter()
+                .enumerate()
+                .map(project)
+                .collect::<Result<_, _>>()?,
+            attention: encoder
+                .attention_levels
+                .iter()
+                .enumerate()
+                .map(attend)
+                .collect::<Result<_, _>>()?,
+            lateral: (0..fusions)
+                .map(|i| plain("lateral_convs", i))
+                .collect::<Result<_, _>>()?,
+            top_down: (0..fusions)
+                .map(|i| block("fpn_blocks", i))
+                .collect::<Result<_, _>>()?,
             downsample: (0..fusions).map(down).collect::<Result<_, _>>()?,
-            bottom_up: (0..fusions).map(|i| block("pan_blocks", i)).collect::<Result<_, _>>()?,
+            bottom_up: (0..fusions)
+                .map(|i| block("pan_blocks", i))
+                .collect::<Result<_, _>>()?,
         })
     }
 
     /// Fused maps `[B, H, W, hidden]`, finest first, from the backbone's.
     pub(super) fn forward(&self, maps: &[Tensor], grid: &Grid) -> ops::Result<Vec<Tensor>> {
-        let project = self.input_projections.iter().zip(maps).map(|(projection, map)| projection.forward(map));
+        let project = self
+            .input_projections
+            .iter()
+            .zip(maps)
+            .map(|(projection, map)| projection.forward(map));
         let mut maps = project.collect::<ops::Result<Vec<_>>>()?;
         for ((level, layers), positions) in self.attention.iter().zip(grid.positions()) {
             let (b, h, w, c) = maps[*level].dims4()?;
             let tokens = maps[*level].reshape((b, h * w, c))?;
-            let tokens = layers.iter().try_fold(tokens, |tokens, layer| layer.forward(&tokens, positions))?;
+            let tokens = layers
+                .iter()
+                .try_fold(tokens, |tokens, layer| layer.forward(&tokens, positions))?;
             maps[*level] = tokens.reshape((b, h, w, c))?;
         }
         // Coarse to fine: `maps[i]` becomes the level's fused map, the coarser one its lateral.
         for (i, (lateral, block)) in self.lateral.iter().zip(&self.top_down).enumerate() {
             let coarse = maps.len() - 1 - i;
             maps[coarse] = lateral.forward(&maps[coarse])?;
-            let above = Part { map: &maps[coarse], doubled: true };
+            let above = Part {
+                map: &maps[coarse],
+                doubled: true,
+            };
             maps[coarse - 1] = block.forward(&[above, Part::from(&maps[coarse - 1])])?;
         }
-        for (fine, ([pointwise, depthwise], block)) in self.downsample.iter().zip(&self.bottom_up).enumerate() {
+        for (fine, ([pointwise, depthwise], block)) in
+            self.downsample.iter().zip(&self.bottom_up).enumerate()
+        {
             let down = depthwise.forward(&pointwise.forward(&maps[fine])?)?;
             maps[fine + 1] = block.forward(&[Part::from(&down), Part::from(&maps[fine + 1])])?;
         }
@@ -96,23 +143,50 @@ pub(super) struct SelfAttention {
 
 impl SelfAttention {
     pub(super) fn load(params: &Params, channels: usize, heads: usize) -> Result<Self, DFineError> {
-        let layer = |name: &str| linear(&params.scope(name), channels, channels, Activation::Identity);
+        let layer = |name: &str| {
+            linear(
+                &params.scope(name),
+                channels,
+                channels,
+                Activation::Identity,
+            )
+        };
         let scale = ((channels / heads) as f32).powf(-0.5);
         let both = |name: &str, shape: &[usize]| -> Result<Tensor, DFineError> {
             let [q, k] = ["q_proj", "k_proj"].map(|layer| params.scope(layer).get(name, shape));
             Ok(Tensor::cat(&[q?, k?], 0)?)
         };
-        let (weight, bias) = (both("weight", &[channels, channels])?, both("bias", &[channels])?);
+        let (weight, bias) = (
+            both("weight", &[channels, channels])?,
+            both("bias", &[channels])?,
+        );
         let qk = build_linear(params, &weight, &bias, Activation::Identity)?;
-        Ok(Self { qk, v: layer("v_proj")?, out: layer("out_proj")?, heads, scale })
+        Ok(Self {
+            qk,
+            v: layer("v_proj")?,
+            out: layer("out_proj")?,
+            heads,
+            scale,
+        })
     }
 
     /// Attention among the tokens of x `[B, N, C]`, plus `residual`.
-    pub(super) fn forward_add(&self, x: &Tensor, positions: &Tensor, residual: &Tensor) -> ops::Result<Tensor> {
+    pub(super) fn forward_add(
+        &self,
+        x: &Tensor,
+        positions: &Tensor,
+        residual: &Tensor,
+    ) -> ops::Result<Tensor> {
         let (both, v) = (self.qk.forward(&add(x, positions)?)?, self.v.forward(x)?);
         let channels = both.dim(2)? / 2;
-        let (q, k) = (both.narrow(2, 0, channels)?, both.narrow(2, channels, channels)?);
-        self.out.forward_add(&attention(&q, &k, &v, self.heads, self.scale, None)?, residual)
+        let (q, k) = (
+            both.narrow(2, 0, channels)?,
+            both.narrow(2, channels, channels)?,
+        );
+        self.out.forward_add(
+            &attention(&q, &k, &v, self.heads, self.scale, None)?,
+            residual,
+        )
     }
 }
 
@@ -127,20 +201,34 @@ struct EncoderLayer {
 
 impl EncoderLayer {
     fn load(params: &Params, config: &DFineConfig) -> Result<Self, DFineError> {
-        let HybridEncoderConfig { hidden_dim, ffn_dim, heads, ffn_activation, .. } = config.encoder;
+        let HybridEncoderConfig {
+            hidden_dim,
+            ffn_dim,
+            heads,
+            ffn_activation,
+            ..
+        } = config.encoder;
         let norm = |name: &str| layer_norm(&params.scope(name), hidden_dim, config.layer_norm_eps);
         Ok(Self {
             attention: SelfAttention::load(&params.scope("self_attn"), hidden_dim, heads)?,
             attention_norm: norm("self_attn_layer_norm")?,
             fc1: linear(&params.scope("fc1"), hidden_dim, ffn_dim, ffn_activation)?,
-            fc2: linear(&params.scope("fc2"), ffn_dim, hidden_dim, Activation::Identity)?,
+            fc2: linear(
+                &params.scope("fc2"),
+                ffn_dim,
+                hidden_dim,
+                Activation::Identity,
+            )?,
             final_norm: norm("final_layer_norm")?,
         })
     }
 
     fn forward(&self, x: &Tensor, positions: &Tensor) -> ops::Result<Tensor> {
-        let x = self.attention_norm.forward(&self.attention.forward_add(x, positions, x)?)?;
-        self.final_norm.forward(&self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?)
+        let x = self
+            .attention_norm
+            .forward(&self.attention.forward_add(x, positions, x)?)?;
+        self.final_norm
+            .forward(&self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?)
     }
 }
 
@@ -159,12 +247,19 @@ impl RepNcspElan4 {
         let first = ConvSpec::encoder(2 * hidden, 2 * hidden, 1, eps, Activation::Silu);
         let branch = |csp: &str, conv: &str, inputs| -> Result<_, DFineError> {
             let csp = CspRepLayer::load(&params.scope(csp), inputs, config, eps)?;
-            Ok((csp, ConvSpec::encoder(inner, inner, 3, eps, Activation::Silu).load(&params.scope(conv))?))
+            Ok((
+                csp,
+                ConvSpec::encoder(inner, inner, 3, eps, Activation::Silu)
+                    .load(&params.scope(conv))?,
+            ))
         };
         let merge = ConvSpec::encoder(2 * (hidden + inner), hidden, 1, eps, Activation::Silu);
         Ok(Self {
             first: first.load(&params.scope("conv1"))?,
-            branches: [branch("csp_rep1", "conv2", hidden)?, branch("csp_rep2", "conv3", inner)?],
+            branches: [
+                branch("csp_rep1", "conv2", hidden)?,
+                branch("csp_rep2", "conv3", inner)?,
+            ],
             merge: merge.load(&params.scope("conv4"))?,
         })
     }
@@ -178,7 +273,8 @@ impl RepNcspElan4 {
             last = conv.forward(&csp.forward(&last)?)?;
             parts.push(last.clone());
         }
-        self.merge.forward_parts(&parts.iter().map(Part::from).collect::<Vec<_>>())
+        self.merge
+            .forward_parts(&parts.iter().map(Part::from).collect::<Vec<_>>())
     }
 }
 
@@ -191,34 +287,69 @@ struct CspRepLayer {
 }
 
 impl CspRepLayer {
-    fn load(params: &Params, inputs: usize, config: &HybridEncoderConfig, eps: f64) -> Result<Self, DFineError> {
+    fn load(
+        params: &Params,
+        inputs: usize,
+        config: &HybridEncoderConfig,
+        eps: f64,
+    ) -> Result<Self, DFineError> {
         let (channels, activation) = (config.block_channels, config.block_activation);
         let spec = ConvSpec::encoder(inputs, channels, 1, eps, activation);
-        let ((first, first_bias), (second, second_bias)) = (spec.folded(&params.scope("conv1"))?, spec.folded(&params.scope("conv2"))?);
-        let (weight, bias) = (Tensor::cat(&[first, second], 0)?, Tensor::cat(&[first_bias, second_bias], 0)?);
+        let ((first, first_bias), (second, second_bias)) = (
+            spec.folded(&params.scope("conv1"))?,
+            spec.folded(&params.scope("conv2"))?,
+        );
+        let (weight, bias) = (
+            Tensor::cat(&[first, second], 0)?,
+            Tensor::cat(&[first_bias, second_bias], 0)?,
+        );
         let both = build_conv(params, &weight, &bias, spec.options)?;
-        let bottleneck = |i| rep_vgg(&params.scope("bottlenecks").scope(i), channels, eps, activation);
-        let bottlenecks = (0..config.block_depth).map(bottleneck).collect::<Result<_, _>>()?;
+        let bottleneck = |i| {
+            rep_vgg(
+                &params.scope("bottlenecks").scope(i),
+                channels,
+                eps,
+                activation,
+            )
+        };
+        let bottlenecks = (0..config.block_depth)
+            .map(bottleneck)
+            .collect::<Result<_, _>>()?;
         Ok(Self { both, bottlenecks })
     }
 
     fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
         let both = self.both.forward(x)?;
         let channels = both.dim(3)? / 2;
-        let (deep, short) = (both.narrow(3, 0, channels)?, both.narrow(3, channels, channels)?);
+        let (deep, short) = (
+            both.narrow(3, 0, channels)?,
+            both.narrow(3, channels, channels)?,
+        );
         match self.bottlenecks.split_last() {
             None => add(&deep, &short),
-            Some((last, others)) => last.forward_then_add(&others.iter().try_fold(deep, |x, conv| conv.forward(&x))?, &short),
+            Some((last, others)) => last.forward_then_add(
+                &others.iter().try_fold(deep, |x, conv| conv.forward(&x))?,
+                &short,
+            ),
         }
     }
 }
 
 /// A RepVGG block in its deploy form: the 3×3 and the 1×1 convolution as one.
-fn rep_vgg(params: &Params, channels: usize, eps: f64, activation: Activation) -> Result<Conv2d, DFineError> {
+fn rep_vgg(
+    params: &Params,
+    channels: usize,
+    eps: f64,
+    activation: Activation,
+) -> Result<Conv2d, DFineError> {
     let spec = |kernel| ConvSpec::encoder(channels, channels, kernel, eps, Activation::Identity);
     let (weight, bias) = spec(3).folded(&params.scope("conv1"))?;
     let (point, point_bias) = spec(1).folded(&params.scope("conv2"))?;
     let point = point.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?;
-    let options = Conv2dOptions { padding: Padding::all(1), activation, ..Conv2dOptions::default() };
+    let options = Conv2dOptions {
+        padding: Padding::all(1),
+        activation,
+        ..Conv2dOptions::default()
+    };
     build_conv(params, &(weight + point)?, &(bias + point_bias)?, options)
 }

@@ -75,69 +75,207 @@ pub enum KeysError {
 }
 
 /// What names of each layout begin with, and those of no other.
-const MARKS: &[(Layout, &str)] = &[(Layout::HuggingFace, "model.backbone.model."), (Layout::Authors, "backbone.stem.")];
+const MARKS: &[(Layout, &str)] = &[
+    (Layout::HuggingFace, "model.backbone.model."),
+    (Layout::Authors, "backbone.stem."),
+];
 
 /// transformers' names that differ from those it writes: in memory, and heads under both of their names.
 /// `*` stands for one part of a name; what follows the pattern is kept. The first match counts.
 const HUGGING_FACE: &[(&str, &str)] = &[
     ("class_embed", "model.decoder.class_embed"),
     ("bbox_embed", "model.decoder.bbox_embed"),
-    ("model.encoder.aifi.*.layers.*.self_attn.o_proj", "model.encoder.encoder.*.layers.*.self_attn.out_proj"),
-    ("model.encoder.aifi.*.layers.*.mlp.layers.0", "model.encoder.encoder.*.layers.*.fc1"),
-    ("model.encoder.aifi.*.layers.*.mlp.layers.1", "model.encoder.encoder.*.layers.*.fc2"),
+    (
+        "model.encoder.aifi.*.layers.*.self_attn.o_proj",
+        "model.encoder.encoder.*.layers.*.self_attn.out_proj",
+    ),
+    (
+        "model.encoder.aifi.*.layers.*.mlp.layers.0",
+        "model.encoder.encoder.*.layers.*.fc1",
+    ),
+    (
+        "model.encoder.aifi.*.layers.*.mlp.layers.1",
+        "model.encoder.encoder.*.layers.*.fc2",
+    ),
     ("model.encoder.aifi", "model.encoder.encoder"),
-    ("model.decoder.layers.*.self_attn.o_proj", "model.decoder.layers.*.self_attn.out_proj"),
-    ("model.decoder.layers.*.mlp.layers.0", "model.decoder.layers.*.fc1"),
-    ("model.decoder.layers.*.mlp.layers.1", "model.decoder.layers.*.fc2"),
+    (
+        "model.decoder.layers.*.self_attn.o_proj",
+        "model.decoder.layers.*.self_attn.out_proj",
+    ),
+    (
+        "model.decoder.layers.*.mlp.layers.0",
+        "model.decoder.layers.*.fc1",
+    ),
+    (
+        "model.decoder.layers.*.mlp.layers.1",
+        "model.decoder.layers.*.fc2",
+    ),
 ];
 
 /// The authors' names, as in [`HUGGING_FACE`]'s form.
 const AUTHORS: &[(&str, &str)] = &[
-    ("backbone.stem.*.conv", "model.backbone.model.embedder.*.convolution"),
-    ("backbone.stem.*.bn", "model.backbone.model.embedder.*.normalization"),
+    (
+        "backbone.stem.*.conv",
+        "model.backbone.model.embedder.*.convolution",
+    ),
+    (
+        "backbone.stem.*.bn",
+        "model.backbone.model.embedder.*.normalization",
+    ),
     ("backbone.stem.*.lab", "model.backbone.model.embedder.*.lab"),
-    ("backbone.stages.*.downsample.conv", "model.backbone.model.encoder.stages.*.downsample.convolution"),
-    ("backbone.stages.*.downsample.bn", "model.backbone.model.encoder.stages.*.downsample.normalization"),
-    ("backbone.stages.*.blocks.*.aggregation.*.conv", "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.convolution"),
-    ("backbone.stages.*.blocks.*.aggregation.*.bn", "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.normalization"),
-    ("backbone.stages.*.blocks.*.aggregation.*.lab", "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.lab"),
-    ("backbone.stages.*.blocks.*.layers.*.conv", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.convolution"),
-    ("backbone.stages.*.blocks.*.layers.*.bn", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.normalization"),
-    ("backbone.stages.*.blocks.*.layers.*.lab", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.lab"),
-    ("backbone.stages.*.blocks.*.layers.*.*.conv", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.convolution"),
-    ("backbone.stages.*.blocks.*.layers.*.*.bn", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.normalization"),
-    ("backbone.stages.*.blocks.*.layers.*.*.lab", "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.lab"),
+    (
+        "backbone.stages.*.downsample.conv",
+        "model.backbone.model.encoder.stages.*.downsample.convolution",
+    ),
+    (
+        "backbone.stages.*.downsample.bn",
+        "model.backbone.model.encoder.stages.*.downsample.normalization",
+    ),
+    (
+        "backbone.stages.*.blocks.*.aggregation.*.conv",
+        "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.convolution",
+    ),
+    (
+        "backbone.stages.*.blocks.*.aggregation.*.bn",
+        "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.normalization",
+    ),
+    (
+        "backbone.stages.*.blocks.*.aggregation.*.lab",
+        "model.backbone.model.encoder.stages.*.blocks.*.aggregation.*.lab",
+    ),
+    (
+        "backbone.stages.*.blocks.*.layers.*.conv",
+        "model.backbone.model.encoder.stages.*.blocks.*.layers.*.convolution",
+    ),
+    (
+        "backbone.stages.*.blocks.*.layers.*.bn",
+        "model.backbone.model.encoder.stages.*.blocks.*.layers.*.normalization",
+    ),
+    (
+        "backbone.stages.*.blocks.*.layers.*.lab",
+        "model.backbone.model.encoder.stages.*.blocks.*.layers.*.lab",
+    ),
+    (
+        "backbone.stages.*.blocks.*.layers.*.*.conv",
+        "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.convolution",
+    ),
+    (
+        "backbone.stages.*.blocks.*.layers.*.*.bn",
+        "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.normalization",
+    ),
+    (
+        "backbone.stages.*.blocks.*.layers.*.*.lab",
+        "model.backbone.model.encoder.stages.*.blocks.*.layers.*.*.lab",
+    ),
     ("encoder.input_proj.*.conv", "model.encoder_input_proj.*.0"),
     ("encoder.input_proj.*.norm", "model.encoder_input_proj.*.1"),
-    ("encoder.encoder.*.layers.*.self_attn", "model.encoder.encoder.*.layers.*.self_attn"),
-    ("encoder.encoder.*.layers.*.linear1", "model.encoder.encoder.*.layers.*.fc1"),
-    ("encoder.encoder.*.layers.*.linear2", "model.encoder.encoder.*.layers.*.fc2"),
-    ("encoder.encoder.*.layers.*.norm1", "model.encoder.encoder.*.layers.*.self_attn_layer_norm"),
-    ("encoder.encoder.*.layers.*.norm2", "model.encoder.encoder.*.layers.*.final_layer_norm"),
+    (
+        "encoder.encoder.*.layers.*.self_attn",
+        "model.encoder.encoder.*.layers.*.self_attn",
+    ),
+    (
+        "encoder.encoder.*.layers.*.linear1",
+        "model.encoder.encoder.*.layers.*.fc1",
+    ),
+    (
+        "encoder.encoder.*.layers.*.linear2",
+        "model.encoder.encoder.*.layers.*.fc2",
+    ),
+    (
+        "encoder.encoder.*.layers.*.norm1",
+        "model.encoder.encoder.*.layers.*.self_attn_layer_norm",
+    ),
+    (
+        "encoder.encoder.*.layers.*.norm2",
+        "model.encoder.encoder.*.layers.*.final_layer_norm",
+    ),
     ("encoder.lateral_convs", "model.encoder.lateral_convs"),
-    ("encoder.downsample_convs.*.0.cv1", "model.encoder.downsample_convs.*.conv1"),
-    ("encoder.downsample_convs.*.0.cv2", "model.encoder.downsample_convs.*.conv2"),
-    ("encoder.fpn_blocks.*.cv1", "model.encoder.fpn_blocks.*.conv1"),
-    ("encoder.fpn_blocks.*.cv2.0", "model.encoder.fpn_blocks.*.csp_rep1"),
-    ("encoder.fpn_blocks.*.cv2.1", "model.encoder.fpn_blocks.*.conv2"),
-    ("encoder.fpn_blocks.*.cv3.0", "model.encoder.fpn_blocks.*.csp_rep2"),
-    ("encoder.fpn_blocks.*.cv3.1", "model.encoder.fpn_blocks.*.conv3"),
-    ("encoder.fpn_blocks.*.cv4", "model.encoder.fpn_blocks.*.conv4"),
-    ("encoder.pan_blocks.*.cv1", "model.encoder.pan_blocks.*.conv1"),
-    ("encoder.pan_blocks.*.cv2.0", "model.encoder.pan_blocks.*.csp_rep1"),
-    ("encoder.pan_blocks.*.cv2.1", "model.encoder.pan_blocks.*.conv2"),
-    ("encoder.pan_blocks.*.cv3.0", "model.encoder.pan_blocks.*.csp_rep2"),
-    ("encoder.pan_blocks.*.cv3.1", "model.encoder.pan_blocks.*.conv3"),
-    ("encoder.pan_blocks.*.cv4", "model.encoder.pan_blocks.*.conv4"),
+    (
+        "encoder.downsample_convs.*.0.cv1",
+        "model.encoder.downsample_convs.*.conv1",
+    ),
+    (
+        "encoder.downsample_convs.*.0.cv2",
+        "model.encoder.downsample_convs.*.conv2",
+    ),
+    (
+        "encoder.fpn_blocks.*.cv1",
+        "model.encoder.fpn_blocks.*.conv1",
+    ),
+    (
+        "encoder.fpn_blocks.*.cv2.0",
+        "model.encoder.fpn_blocks.*.csp_rep1",
+    ),
+    (
+        "encoder.fpn_blocks.*.cv2.1",
+        "model.encoder.fpn_blocks.*.conv2",
+    ),
+    (
+        "encoder.fpn_blocks.*.cv3.0",
+        "model.encoder.fpn_blocks.*.csp_rep2",
+    ),
+    (
+        "encoder.fpn_blocks.*.cv3.1",
+        "model.encoder.fpn_blocks.*.conv3",
+    ),
+    (
+        "encoder.fpn_blocks.*.cv4",
+        "model.encoder.fpn_blocks.*.conv4",
+    ),
+    (
+        "encoder.pan_blocks.*.cv1",
+        "model.encoder.pan_blocks.*.conv1",
+    ),
+    (
+        "encoder.pan_blocks.*.cv2.0",
+        "model.encoder.pan_blocks.*.csp_rep1",
+    ),
+    (
+        "encoder.pan_blocks.*.cv2.1",
+        "model.encoder.pan_blocks.*.conv2",
+    ),
+    (
+        "encoder.pan_blocks.*.cv3.0",
+        "model.encoder.pan_blocks.*.csp_rep2",
+    ),
+    (
+        "encoder.pan_blocks.*.cv3.1",
+        "model.encoder.pan_blocks.*.conv3",
+    ),
+    (
+        "encoder.pan_blocks.*.cv4",
+        "model.encoder.pan_blocks.*.conv4",
+    ),
     ("decoder.input_proj.*.conv", "model.decoder_input_proj.*.0"),
     ("decoder.input_proj.*.norm", "model.decoder_input_proj.*.1"),
-    ("decoder.decoder.layers.*.self_attn", "model.decoder.layers.*.self_attn"),
-    ("decoder.decoder.layers.*.cross_attn", "model.decoder.layers.*.encoder_attn"),
-    ("decoder.decoder.layers.*.gateway", "model.decoder.layers.*.gateway"),
-    ("decoder.decoder.layers.*.linear1", "model.decoder.layers.*.fc1"),
-    ("decoder.decoder.layers.*.linear2", "model.decoder.layers.*.fc2"),
-    ("decoder.decoder.layers.*.norm1", "model.decoder.layers.*.self_attn_layer_norm"),
-    ("decoder.decoder.layers.*.norm3", "model.decoder.layers.*.final_layer_norm"),
+    (
+        "decoder.decoder.layers.*.self_attn",
+        "model.decoder.layers.*.self_attn",
+    ),
+    (
+        "decoder.decoder.layers.*.cross_attn",
+        "model.decoder.layers.*.encoder_attn",
+    ),
+    (
+        "decoder.decoder.layers.*.gateway",
+        "model.decoder.layers.*.gateway",
+    ),
+    (
+        "decoder.decoder.layers.*.linear1",
+        "model.decoder.layers.*.fc1",
+    ),
+    (
+        "decoder.decoder.layers.*.linear2",
+        "model.decoder.layers.*.fc2",
+    ),
+    (
+        "decoder.decoder.layers.*.norm1",
+        "model.decoder.layers.*.self_attn_layer_norm",
+    ),
+    (
+        "decoder.decoder.layers.*.norm3",
+        "model.decoder.layers.*.final_layer_norm",
+    ),
     ("decoder.decoder.lqe_layers", "model.decoder.lqe_layers"),
     ("decoder.decoder.up", "model.decoder.up"),
     ("decoder.decoder.reg_scale", "model.decoder.reg_scale"),
@@ -153,7 +291,10 @@ const AUTHORS: &[(&str, &str)] = &[
     ("decoder.enc_output.norm", "model.enc_output.1"),
     ("decoder.enc_score_head", "model.enc_score_head"),
     ("decoder.enc_bbox_head", "model.enc_bbox_head"),
-    ("decoder.denoising_class_embed", "model.denoising_class_embed"),
+    (
+        "decoder.denoising_class_embed",
+        "model.denoising_class_embed",
+    ),
 ];
 
 /// Names of a mask head that D-FINE-seg adds to the authors' detector. Boxes and scores do not depend on it.
@@ -165,8 +306,13 @@ const PIXEL_HEAD: &str = "decoder.classifier.";
 const JOINED: &[(&str, &str)] = &[(".in_proj_weight", "weight"), (".in_proj_bias", "bias")];
 
 /// Tensors of training alone: denoising queries, and anchors stored for one input size.
-const TRAINING_ONLY: &[&str] =
-    &["model.denoising_class_embed.weight", "model.decoder.anchors", "model.decoder.valid_mask", "model.anchors", "model.valid_mask"];
+const TRAINING_ONLY: &[&str] = &[
+    "model.denoising_class_embed.weight",
+    "model.decoder.anchors",
+    "model.decoder.valid_mask",
+    "model.anchors",
+    "model.valid_mask",
+];
 
 /// Whether the model in its deploy form, of `layers` decoder layers, leaves a tensor of this canonical name unread.
 ///
@@ -176,10 +322,19 @@ pub fn is_training_only(name: &str, layers: usize) -> bool {
     if name.ends_with(".num_batches_tracked") || TRAINING_ONLY.contains(&name) {
         return true;
     }
-    let index = |prefix: &str| -> Option<usize> { name.strip_prefix(prefix)?.split('.').next()?.parse().ok() };
+    let index = |prefix: &str| -> Option<usize> {
+        name.strip_prefix(prefix)?.split('.').next()?.parse().ok()
+    };
     let only_last = ["model.decoder.class_embed.", "model.decoder.lqe_layers."];
     let up_to_last = ["model.decoder.layers.", "model.decoder.bbox_embed."];
-    only_last.iter().filter_map(|p| index(p)).any(|i| i + 1 != layers) || up_to_last.iter().filter_map(|p| index(p)).any(|i| i >= layers)
+    only_last
+        .iter()
+        .filter_map(|p| index(p))
+        .any(|i| i + 1 != layers)
+        || up_to_last
+            .iter()
+            .filter_map(|p| index(p))
+            .any(|i| i >= layers)
 }
 
 /// The canonical name of `name` by a table, or none where no pattern matches.
@@ -196,7 +351,13 @@ fn renamed(name: &str, table: &[(&str, &str)]) -> Option<String> {
             }
         }
         let mut captured = captured.into_iter();
-        let parts = to.split('.').map(|part| if part == "*" { captured.next().unwrap_or_default() } else { part });
+        let parts = to.split('.').map(|part| {
+            if part == "*" {
+                captured.next().unwrap_or_default()
+            } else {
+                part
+            }
+        });
         Some(parts.chain(rest).collect::<Vec<_>>().join("."))
     })
 }
@@ -222,13 +383,22 @@ pub struct Canonical {
 /// See [`KeysError`].
 pub fn canonical(origin: &str, tensors: BTreeMap<String, Tensor>) -> Result<Canonical, KeysError> {
     let (layout, prefix) = recognise(origin, tensors.keys().map(String::as_str))?;
-    let mut named = Named { origin, tensors: BTreeMap::new(), unknown: Vec::new() };
+    let mut named = Named {
+        origin,
+        tensors: BTreeMap::new(),
+        unknown: Vec::new(),
+    };
     let mut mask_head = 0;
     for (name, tensor) in tensors {
         let name = name.get(prefix.len()..).unwrap_or_default();
         match layout {
-            Layout::HuggingFace => named.insert(renamed(name, HUGGING_FACE).unwrap_or_else(|| name.to_owned()), tensor)?,
-            Layout::Authors if MASK_HEAD.iter().any(|head| name.starts_with(head)) => mask_head += 1,
+            Layout::HuggingFace => named.insert(
+                renamed(name, HUGGING_FACE).unwrap_or_else(|| name.to_owned()),
+                tensor,
+            )?,
+            Layout::Authors if MASK_HEAD.iter().any(|head| name.starts_with(head)) => {
+                mask_head += 1
+            }
             Layout::Authors => named.insert_from_authors(name, &tensor)?,
         }
     }
@@ -239,18 +409,33 @@ pub fn canonical(origin: &str, tensors: BTreeMap<String, Tensor>) -> Result<Cano
     if !names.is_empty() {
         return Err(KeysError::Unknown { origin, names });
     }
-    Ok(Canonical { tensors: named.tensors, layout, prefix, mask_head })
+    Ok(Canonical {
+        tensors: named.tensors,
+        layout,
+        prefix,
+        mask_head,
+    })
 }
 
 /// Whose names these are, and the prefix that all have.
 ///
 /// # Errors
 /// [`KeysError::Unrecognised`] or [`KeysError::Prefix`].
-pub fn recognise<'a>(origin: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(Layout, String), KeysError> {
+pub fn recognise<'a>(
+    origin: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(Layout, String), KeysError> {
     let unrecognised = || {
         let examples = names.clone().take(3).collect::<Vec<_>>().join(", ");
-        let examples = if examples.is_empty() { "none at all".to_owned() } else { examples };
-        KeysError::Unrecognised { origin: origin.to_owned(), examples }
+        let examples = if examples.is_empty() {
+            "none at all".to_owned()
+        } else {
+            examples
+        };
+        KeysError::Unrecognised {
+            origin: origin.to_owned(),
+            examples,
+        }
     };
     prefix::find(origin, names.clone(), MARKS)?.ok_or_else(unrecognised)
 }
@@ -269,11 +454,15 @@ impl Named<'_> {
         };
         for (suffix, kind) in JOINED {
             if let Some(scope) = canonical.strip_suffix(suffix) {
-                let parts = tensor.chunk(3, 0).map_err(|source| self.tensor_error(name, source))?;
+                let parts = tensor
+                    .chunk(3, 0)
+                    .map_err(|source| self.tensor_error(name, source))?;
                 return ["q_proj", "k_proj", "v_proj"]
                     .iter()
                     .zip(parts)
-                    .try_for_each(|(projection, part)| self.insert(format!("{scope}.{projection}.{kind}"), part));
+                    .try_for_each(|(projection, part)| {
+                        self.insert(format!("{scope}.{projection}.{kind}"), part)
+                    });
             }
         }
         self.insert(canonical, tensor.clone())
@@ -287,14 +476,21 @@ impl Named<'_> {
             }
             Some(first) => match same(first, &tensor) {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(KeysError::Conflict { origin: self.origin.to_owned(), name }),
+                Ok(false) => Err(KeysError::Conflict {
+                    origin: self.origin.to_owned(),
+                    name,
+                }),
                 Err(source) => Err(self.tensor_error(&name, source)),
             },
         }
     }
 
     fn tensor_error(&self, name: &str, source: candle_core::Error) -> KeysError {
-        KeysError::Tensor { origin: self.origin.to_owned(), name: name.to_owned(), source: Box::new(source) }
+        KeysError::Tensor {
+            origin: self.origin.to_owned(),
+            name: name.to_owned(),
+            source: Box::new(source),
+        }
     }
 }
 
@@ -302,7 +498,12 @@ fn same(a: &Tensor, b: &Tensor) -> candle_core::Result<bool> {
     if a.dims() != b.dims() || a.dtype() != b.dtype() {
         return Ok(false);
     }
-    Ok(a.ne(b)?.flatten_all()?.to_dtype(candle_core::DType::U32)?.sum_all()?.to_scalar::<u32>()? == 0)
+    Ok(a.ne(b)?
+        .flatten_all()?
+        .to_dtype(candle_core::DType::U32)?
+        .sum_all()?
+        .to_scalar::<u32>()?
+        == 0)
 }
 
 #[cfg(test)]
@@ -311,7 +512,12 @@ mod tests {
     use candle_core::Device;
 
     fn tensors(names: &[&str]) -> BTreeMap<String, Tensor> {
-        let t = |n: &&str| ((*n).to_owned(), Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap());
+        let t = |n: &&str| {
+            (
+                (*n).to_owned(),
+                Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap(),
+            )
+        };
         names.iter().map(t).collect()
     }
 
@@ -336,44 +542,90 @@ mod tests {
 
     #[test]
     fn joined_projections_are_split_in_order() {
-        let names = ["module.backbone.stem.stem1.conv.weight", "module.decoder.decoder.layers.1.self_attn.in_proj_bias"];
+        let names = [
+            "module.backbone.stem.stem1.conv.weight",
+            "module.decoder.decoder.layers.1.self_attn.in_proj_bias",
+        ];
         let named = canonical("x.pth", tensors(&names)).unwrap();
-        assert_eq!((named.layout, named.prefix.as_str(), named.mask_head), (Layout::Authors, "module.", 0));
-        let k = named.tensors["model.decoder.layers.1.self_attn.k_proj.bias"].to_vec1::<f32>().unwrap();
+        assert_eq!(
+            (named.layout, named.prefix.as_str(), named.mask_head),
+            (Layout::Authors, "module.", 0)
+        );
+        let k = named.tensors["model.decoder.layers.1.self_attn.k_proj.bias"]
+            .to_vec1::<f32>()
+            .unwrap();
         assert_eq!(k, [2.0, 3.0]);
     }
 
     #[test]
     fn foreign_names_are_refused_by_name() {
         let error = |names: &[&str]| canonical("x.pth", tensors(names)).unwrap_err().to_string();
-        assert!(error(&["image_encoder.x"]).contains("not a D-FINE checkpoint (tensors such as image_encoder.x)"));
+        assert!(
+            error(&["image_encoder.x"])
+                .contains("not a D-FINE checkpoint (tensors such as image_encoder.x)")
+        );
         assert!(error(&[]).contains("none at all"));
-        assert!(error(&["backbone.stem.stem1.conv.weight", "decoder.foo"]).contains("1 tensor has no place in a D-FINE: decoder.foo"));
-        assert!(error(&["model.backbone.stem.x", "model.decoder.up", "loss.w"]).contains("prefix model., as training wrappers write them"));
+        assert!(
+            error(&["backbone.stem.stem1.conv.weight", "decoder.foo"])
+                .contains("1 tensor has no place in a D-FINE: decoder.foo")
+        );
+        assert!(
+            error(&["model.backbone.stem.x", "model.decoder.up", "loss.w"])
+                .contains("prefix model., as training wrappers write them")
+        );
     }
 
     #[test]
     fn mask_heads_are_counted_and_pixel_heads_refused() {
-        let with_masks = ["backbone.stem.stem1.conv.weight", "decoder.mask_head.layers.0.bias", "decoder.mask_decoder.bn.0.weight"];
+        let with_masks = [
+            "backbone.stem.stem1.conv.weight",
+            "decoder.mask_head.layers.0.bias",
+            "decoder.mask_decoder.bn.0.weight",
+        ];
         let named = canonical("x.pt", tensors(&with_masks)).unwrap();
         assert_eq!((named.tensors.len(), named.mask_head), (1, 2));
-        let pixels = canonical("x.pt", tensors(&["backbone.stem.stem1.conv.weight", "decoder.neck.0.weight", "decoder.classifier.weight"]));
-        assert!(pixels.unwrap_err().to_string().contains("x.pt: is a model for semantic segmentation"));
+        let pixels = canonical(
+            "x.pt",
+            tensors(&[
+                "backbone.stem.stem1.conv.weight",
+                "decoder.neck.0.weight",
+                "decoder.classifier.weight",
+            ]),
+        );
+        assert!(
+            pixels
+                .unwrap_err()
+                .to_string()
+                .contains("x.pt: is a model for semantic segmentation")
+        );
     }
 
     #[test]
     fn a_tensor_under_two_names_must_be_one() {
-        let mut twice = tensors(&["model.backbone.model.x", "class_embed.0.bias", "model.decoder.class_embed.0.bias"]);
+        let mut twice = tensors(&[
+            "model.backbone.model.x",
+            "class_embed.0.bias",
+            "model.decoder.class_embed.0.bias",
+        ]);
         assert_eq!(canonical("x", twice.clone()).unwrap().tensors.len(), 2);
-        twice.insert("class_embed.0.bias".into(), Tensor::zeros(6, candle_core::DType::F32, &Device::Cpu).unwrap());
-        assert!(matches!(canonical("x", twice), Err(KeysError::Conflict { .. })));
+        twice.insert(
+            "class_embed.0.bias".into(),
+            Tensor::zeros(6, candle_core::DType::F32, &Device::Cpu).unwrap(),
+        );
+        assert!(matches!(
+            canonical("x", twice),
+            Err(KeysError::Conflict { .. })
+        ));
     }
 
     #[test]
     fn only_the_last_layers_heads_are_needed() {
         assert!(is_training_only("model.decoder.class_embed.1.weight", 3));
         assert!(!is_training_only("model.decoder.class_embed.2.weight", 3));
-        assert!(!is_training_only("model.decoder.bbox_embed.0.layers.0.weight", 3));
+        assert!(!is_training_only(
+            "model.decoder.bbox_embed.0.layers.0.weight",
+            3
+        ));
         assert!(is_training_only("model.decoder.layers.3.fc1.weight", 3));
     }
 }

@@ -49,7 +49,9 @@ pub enum LabelsError {
         reason: &'static str,
     },
     /// A file of names in a format that is not one of those that are read.
-    #[error("{origin}: {reason}; --labels takes one name a line, a JSON list, a COCO file (categories) or Ultralytics' data.yaml (names)")]
+    #[error(
+        "{origin}: {reason}; --labels takes one name a line, a JSON list, a COCO file (categories) or Ultralytics' data.yaml (names)"
+    )]
     Format {
         /// The file of names.
         origin: String,
@@ -61,7 +63,13 @@ pub enum LabelsError {
 impl Labels {
     /// Labels from names in class order.
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
-        Self { names: names.into_iter().map(|name| Arc::from(name.as_ref())).collect(), ids: None }
+        Self {
+            names: names
+                .into_iter()
+                .map(|name| Arc::from(name.as_ref()))
+                .collect(),
+            ids: None,
+        }
     }
 
     /// Reads a file of names: one name a line in class order, a JSON list, a COCO file (its categories), or the data.yaml of
@@ -72,7 +80,10 @@ impl Labels {
     pub fn parse(origin: &str, text: &str) -> Result<Self, LabelsError> {
         Ok(match labels_file::read(origin, text)? {
             Names::Ordered(names) => Self::new(names),
-            Names::ById(names) => Self { ids: Some(names.keys().copied().collect()), ..Self::new(names.into_values()) },
+            Names::ById(names) => Self {
+                ids: Some(names.keys().copied().collect()),
+                ..Self::new(names.into_values())
+            },
         })
     }
 
@@ -80,11 +91,21 @@ impl Labels {
     /// classes as the greatest id and one more, by their ids, and classes without a category are called by their numbers.
     fn for_classes(&self, classes: usize) -> Option<Self> {
         if self.len() == classes {
-            return Some(Self { names: self.names.clone(), ids: None });
+            return Some(Self {
+                names: self.names.clone(),
+                ids: None,
+            });
         }
-        let ids = self.ids.as_ref().filter(|ids| ids.last().is_some_and(|last| last.checked_add(1) == Some(classes)))?;
+        let ids = self.ids.as_ref().filter(|ids| {
+            ids.last()
+                .is_some_and(|last| last.checked_add(1) == Some(classes))
+        })?;
         let by_id: BTreeMap<usize, &Arc<str>> = ids.iter().copied().zip(self.iter()).collect();
-        Some(Self::new((0..classes).map(|class| by_id.get(&class).map_or_else(|| class.to_string(), ToString::to_string))))
+        Some(Self::new((0..classes).map(|class| {
+            by_id
+                .get(&class)
+                .map_or_else(|| class.to_string(), ToString::to_string)
+        })))
     }
 
     /// The built-in names for a head of this many classes: COCO's 80, or Objects365's 366 (the first is "None").
@@ -102,13 +123,28 @@ impl Labels {
     ///
     /// # Errors
     /// [`LabelsError::Count`] if the user's names do not fit, [`LabelsError::Missing`] if there are none.
-    pub fn resolve(origin: &str, classes: usize, given: Option<(&str, Self)>, own: Option<&[String]>) -> Result<Self, LabelsError> {
+    pub fn resolve(
+        origin: &str,
+        classes: usize,
+        given: Option<(&str, Self)>,
+        own: Option<&[String]>,
+    ) -> Result<Self, LabelsError> {
         if let Some((file, labels)) = given {
             let names = labels.len();
-            return labels.for_classes(classes).ok_or_else(|| LabelsError::Count { origin: file.to_owned(), names, classes });
+            return labels
+                .for_classes(classes)
+                .ok_or_else(|| LabelsError::Count {
+                    origin: file.to_owned(),
+                    names,
+                    classes,
+                });
         }
         let own = own.filter(|names| names.len() == classes).map(Self::new);
-        own.or_else(|| Self::built_in(classes)).ok_or_else(|| LabelsError::Missing { origin: origin.to_owned(), classes })
+        own.or_else(|| Self::built_in(classes))
+            .ok_or_else(|| LabelsError::Missing {
+                origin: origin.to_owned(),
+                classes,
+            })
     }
 
     /// Number of classes.
@@ -134,7 +170,11 @@ impl Labels {
     /// Numbers of all classes of this name, compared without regard to case.
     pub fn find_all(&self, name: &str) -> impl Iterator<Item = u32> {
         let name = name.to_lowercase();
-        self.names.iter().enumerate().filter(move |(_, label)| label.to_lowercase() == name).map(|(i, _)| i as u32)
+        self.names
+            .iter()
+            .enumerate()
+            .filter(move |(_, label)| label.to_lowercase() == name)
+            .map(|(i, _)| i as u32)
     }
 
     /// Names in class order.
@@ -150,9 +190,19 @@ mod tests {
     #[test]
     fn built_in_lists_are_complete() {
         let coco = Labels::built_in(80).unwrap();
-        assert_eq!((coco.len(), coco.find("Toothbrush"), &**coco.get(0).unwrap()), (80, Some(79), "person"));
+        assert_eq!(
+            (coco.len(), coco.find("Toothbrush"), &**coco.get(0).unwrap()),
+            (80, Some(79), "person")
+        );
         let objects = Labels::built_in(366).unwrap();
-        assert_eq!((objects.len(), objects.find("person"), objects.find("table tennis")), (366, Some(1), Some(365)));
+        assert_eq!(
+            (
+                objects.len(),
+                objects.find("person"),
+                objects.find("table tennis")
+            ),
+            (366, Some(1), Some(365))
+        );
         assert!(Labels::built_in(3).is_none());
     }
 
@@ -160,24 +210,49 @@ mod tests {
     fn the_users_names_come_first_and_must_fit() {
         let given = Labels::parse("names.txt", "cyst\nvessel\nnerve\n\n").unwrap();
         let own = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
-        let labels = Labels::resolve("x.pth", 3, Some(("names.txt", given.clone())), Some(&own)).unwrap();
+        let labels =
+            Labels::resolve("x.pth", 3, Some(("names.txt", given.clone())), Some(&own)).unwrap();
         assert_eq!(&**labels.get(1).unwrap(), "vessel");
-        let error = |classes, given| Labels::resolve("x.pth", classes, given, None).unwrap_err().to_string();
+        let error = |classes, given| {
+            Labels::resolve("x.pth", classes, given, None)
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(
             error(4, Some(("names.txt", given))),
             "names.txt: 3 names, but the detector has 4 classes; a name for each class is expected"
         );
-        assert!(error(3, None).contains("x.pth: 3 classes without names; give them with --labels FILE"));
+        assert!(
+            error(3, None).contains("x.pth: 3 classes without names; give them with --labels FILE")
+        );
         assert!(error(1, None).contains("x.pth: 1 class without names"));
     }
 
     #[test]
     fn categories_are_classes_in_their_order_or_by_their_ids() {
         let coco = r#"{"categories": [{"id": 3, "name": "cyst"}, {"id": 1, "name": "bone"}]}"#;
-        let labels = |classes| Labels::resolve("x.pth", classes, Some(("coco.json", Labels::parse("coco.json", coco).unwrap())), None);
-        let names = |classes| labels(classes).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let labels = |classes| {
+            Labels::resolve(
+                "x.pth",
+                classes,
+                Some(("coco.json", Labels::parse("coco.json", coco).unwrap())),
+                None,
+            )
+        };
+        let names = |classes| {
+            labels(classes)
+                .unwrap()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names(2), ["bone", "cyst"]);
         assert_eq!(names(4), ["0", "bone", "2", "cyst"]);
-        assert!(labels(3).unwrap_err().to_string().starts_with("coco.json: 2 names, but the detector has 3 classes"));
+        assert!(
+            labels(3)
+                .unwrap_err()
+                .to_string()
+                .starts_with("coco.json: 2 names, but the detector has 3 classes")
+        );
     }
 }

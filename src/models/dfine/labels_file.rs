@@ -19,8 +19,15 @@ pub(super) enum Names {
 /// Reads the names of a file called `origin`.
 pub(super) fn read(origin: &str, text: &str) -> Result<Names, LabelsError> {
     let text = text.trim_start_matches('\u{feff}');
-    let extension = Path::new(origin).extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let failed = |reason: String| LabelsError::Format { origin: origin.to_owned(), reason };
+    let extension = Path::new(origin)
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let failed = |reason: String| LabelsError::Format {
+        origin: origin.to_owned(),
+        reason,
+    };
     let is_json = text.trim_start().starts_with(['{', '[']);
     let names = match extension.as_str() {
         "json" => json(text).map_err(failed)?,
@@ -38,7 +45,11 @@ fn lines(origin: &str, text: &str) -> Result<Vec<String>, LabelsError> {
     let lines: Vec<&str> = text.trim_end().lines().map(str::trim).collect();
     for (i, line) in lines.iter().enumerate() {
         if let Some(reason) = unusable(line) {
-            return Err(LabelsError::Line { origin: origin.to_owned(), line: i + 1, reason });
+            return Err(LabelsError::Line {
+                origin: origin.to_owned(),
+                line: i + 1,
+                reason,
+            });
         }
     }
     Ok(lines.into_iter().map(str::to_owned).collect())
@@ -48,7 +59,9 @@ fn unusable(name: &str) -> Option<&'static str> {
     if name.trim().is_empty() {
         return Some("blank");
     }
-    name.chars().any(char::is_control).then_some("has a control character")
+    name.chars()
+        .any(char::is_control)
+        .then_some("has a control character")
 }
 
 fn check(names: &Names) -> Result<(), String> {
@@ -59,8 +72,12 @@ fn check(names: &Names) -> Result<(), String> {
     if numbered.is_empty() {
         return Err("has no names".to_owned());
     }
-    let wrong = numbered.into_iter().find_map(|(class, name)| unusable(name).map(|reason| (class, reason)));
-    wrong.map_or(Ok(()), |(class, reason)| Err(format!("the name of class {class}: {reason}")))
+    let wrong = numbered
+        .into_iter()
+        .find_map(|(class, name)| unusable(name).map(|reason| (class, reason)));
+    wrong.map_or(Ok(()), |(class, reason)| {
+        Err(format!("the name of class {class}: {reason}"))
+    })
 }
 
 #[derive(Deserialize)]
@@ -108,7 +125,9 @@ fn from_items(items: Vec<Item>) -> Result<Names, String> {
             Item::Name(name) => names.push(name),
             Item::Category(Category { id, name }) => {
                 if let Some(first) = by_id.insert(id, name.clone()) {
-                    return Err(format!("has two categories with the id {id}: {first} and {name}"));
+                    return Err(format!(
+                        "has two categories with the id {id}: {first} and {name}"
+                    ));
                 }
             }
         }
@@ -128,9 +147,14 @@ struct YamlFile {
 fn yaml(text: &str) -> Result<Names, String> {
     let file: YamlFile = serde_saphyr::from_str(text).map_err(|e| {
         let reason = e.to_string();
-        format!("is not the YAML of class names: {}", reason.lines().next().unwrap_or_default())
+        format!(
+            "is not the YAML of class names: {}",
+            reason.lines().next().unwrap_or_default()
+        )
     })?;
-    file.names.ok_or_else(|| "has no names".to_owned())?.ordered()
+    file.names
+        .ok_or_else(|| "has no names".to_owned())?
+        .ordered()
 }
 
 /// Names as a list, or as a map from class numbers.
@@ -149,13 +173,19 @@ impl Listed {
         };
         let mut names = BTreeMap::new();
         for (class, name) in entries {
-            let number: usize = class.parse().map_err(|_| format!("names: {class} is not a class number; numbers from 0 are expected"))?;
+            let number: usize = class.parse().map_err(|_| {
+                format!("names: {class} is not a class number; numbers from 0 are expected")
+            })?;
             if let Some(first) = names.insert(number, name.clone()) {
-                return Err(format!("names: class {number} is there twice: {first} and {name}"));
+                return Err(format!(
+                    "names: class {number} is there twice: {first} and {name}"
+                ));
             }
         }
         match (0..names.len()).find(|class| !names.contains_key(class)) {
-            Some(class) => Err(format!("names: class {class} is missing; every class from 0 on must have a name")),
+            Some(class) => Err(format!(
+                "names: class {class} is missing; every class from 0 on must have a name"
+            )),
             None => Ok(Names::Ordered(names.into_values().collect())),
         }
     }
@@ -237,23 +267,67 @@ mod tests {
     #[test]
     fn lists_maps_and_categories_are_read() {
         for (file, text, expected) in [
-            ("names.txt", "\u{feff}cyst\r\nvessel \n\n", ordered(&["cyst", "vessel"])),
-            ("data.yaml", "path: ../x\ntrain: images\nnc: 2\nnames: ['bone', cyst]\n", ordered(&["bone", "cyst"])),
-            ("data.yaml", "names:\n- bone\n- 'Zyste, groß'\n- 3\n- yes\nval: x\n", ordered(&["bone", "Zyste, groß", "3", "yes"])),
-            ("data.yml", "names:\n  1: cyst\n  0: bone # the surface\n  2: 1e3\n", ordered(&["bone", "cyst", "1e3"])),
-            ("renamed.txt", "train: images\nnames:\n  0: bone\n", ordered(&["bone"])),
-            ("names.json", r#"["bone", "cyst"]"#, ordered(&["bone", "cyst"])),
-            ("names.txt", r#"["bone", "cyst"]"#, ordered(&["bone", "cyst"])),
-            ("config.json", r#"{"d_model": 1, "id2label": {"1": "cyst", "0": "bone"}}"#, ordered(&["bone", "cyst"])),
-            ("map.json", r#"{"1": "cyst", "0": "bone"}"#, ordered(&["bone", "cyst"])),
+            (
+                "names.txt",
+                "\u{feff}cyst\r\nvessel \n\n",
+                ordered(&["cyst", "vessel"]),
+            ),
+            (
+                "data.yaml",
+                "path: ../x\ntrain: images\nnc: 2\nnames: ['bone', cyst]\n",
+                ordered(&["bone", "cyst"]),
+            ),
+            (
+                "data.yaml",
+                "names:\n- bone\n- 'Zyste, groß'\n- 3\n- yes\nval: x\n",
+                ordered(&["bone", "Zyste, groß", "3", "yes"]),
+            ),
+            (
+                "data.yml",
+                "names:\n  1: cyst\n  0: bone # the surface\n  2: 1e3\n",
+                ordered(&["bone", "cyst", "1e3"]),
+            ),
+            (
+                "renamed.txt",
+                "train: images\nnames:\n  0: bone\n",
+                ordered(&["bone"]),
+            ),
+            (
+                "names.json",
+                r#"["bone", "cyst"]"#,
+                ordered(&["bone", "cyst"]),
+            ),
+            (
+                "names.txt",
+                r#"["bone", "cyst"]"#,
+                ordered(&["bone", "cyst"]),
+            ),
+            (
+                "config.json",
+                r#"{"d_model": 1, "id2label": {"1": "cyst", "0": "bone"}}"#,
+                ordered(&["bone", "cyst"]),
+            ),
+            (
+                "map.json",
+                r#"{"1": "cyst", "0": "bone"}"#,
+                ordered(&["bone", "cyst"]),
+            ),
             (
                 "coco.json",
                 r#"{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 7, "name": "cyst"}, {"id": 1, "name": "bone", "supercategory": "x"}]}"#,
                 by_id(&[(1, "bone"), (7, "cyst")]),
             ),
-            ("categories.json", r#"[{"id": 0, "name": "bone"}]"#, by_id(&[(0, "bone")])),
+            (
+                "categories.json",
+                r#"[{"id": 0, "name": "bone"}]"#,
+                by_id(&[(0, "bone")]),
+            ),
         ] {
-            assert_eq!(read(file, text).unwrap_or_else(|e| panic!("{file}: {e}")), expected, "{file}: {text}");
+            assert_eq!(
+                read(file, text).unwrap_or_else(|e| panic!("{file}: {e}")),
+                expected,
+                "{file}: {text}"
+            );
         }
     }
 
@@ -261,19 +335,42 @@ mod tests {
     fn what_names_no_classes_is_refused_with_the_reason() {
         for (file, text, expected) in [
             ("n.txt", "a\n\nb", "n.txt: line 2: blank"),
-            ("data.yaml", "train: images\n", "data.yaml: has no names; --labels takes"),
+            (
+                "data.yaml",
+                "train: images\n",
+                "data.yaml: has no names; --labels takes",
+            ),
             ("data.yaml", "names:\n", "has no names"),
-            ("data.yaml", "names:\n  0: a\n  2: b\n", "class 1 is missing"),
+            (
+                "data.yaml",
+                "names:\n  0: a\n  2: b\n",
+                "class 1 is missing",
+            ),
             ("data.yaml", "names:\n  a: 0\n", "a is not a class number"),
             ("data.yaml", "names: [a\n", "is not the YAML of class names"),
-            ("data.yaml", "names: [a, '']\n", "the name of class 1: blank"),
+            (
+                "data.yaml",
+                "names: [a, '']\n",
+                "the name of class 1: blank",
+            ),
             ("names.json", "[", "is not the JSON of class names"),
-            ("names.json", r#"{"images": []}"#, "has neither categories, names nor id2label"),
-            ("names.json", r#"[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]"#, "two categories with the id 1: a and b"),
+            (
+                "names.json",
+                r#"{"images": []}"#,
+                "has neither categories, names nor id2label",
+            ),
+            (
+                "names.json",
+                r#"[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]"#,
+                "two categories with the id 1: a and b",
+            ),
             ("names.json", "[]", "has no names"),
         ] {
             let error = read(file, text).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{file}: ")) && error.contains(expected), "{error}");
+            assert!(
+                error.starts_with(&format!("{file}: ")) && error.contains(expected),
+                "{error}"
+            );
         }
     }
 
@@ -281,8 +378,9 @@ mod tests {
     fn aliases_that_multiply_take_no_time() {
         let mut text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for (name, before) in "bcdefghi".chars().zip("abcdefgh".chars()) {
-            text +=
-                &format!("{name}: &{name} [*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before}]\n");
+            text += &format!(
+                "{name}: &{name} [*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before}]\n"
+            );
         }
         text += "names: *i\n";
         let start = std::time::Instant::now();

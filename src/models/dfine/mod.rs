@@ -26,8 +26,8 @@ mod value_text;
 
 pub use compare::match_queries;
 pub use config::{
-    ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, InputSizes,
-    PositionOrder, StageConfig, check_input,
+    ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config,
+    HybridEncoderConfig, InputSizeSource, InputSizes, PositionOrder, StageConfig, check_input,
 };
 pub use detector::{Checkpoint, Detector};
 pub use labels::{Labels, LabelsError};
@@ -123,7 +123,12 @@ impl DFine {
         let (hidden, d) = (config.encoder.hidden_dim, config.decoder.d_model);
         let project = |i: usize| {
             let spec = ConvSpec::encoder(hidden, d, 1, config.batch_norm_eps, Activation::Identity);
-            ConvSpec { conv: "0", norm: "1", ..spec }.load(&model.scope("decoder_input_proj").scope(i))
+            ConvSpec {
+                conv: "0",
+                norm: "1",
+                ..spec
+            }
+            .load(&model.scope("decoder_input_proj").scope(i))
         };
         // Where the channels agree already, the original has no projection.
         let projected = if hidden == d { 0 } else { config.levels() };
@@ -162,34 +167,54 @@ impl DFine {
     ///
     /// # Errors
     /// As [`DFine::forward`], and [`DFineError::Tensor`] on a GPU for [`Ties::Torch`].
-    pub fn forward_with_ties(&self, pixel_values: &Tensor, ties: Ties) -> Result<DFineOutput, DFineError> {
+    pub fn forward_with_ties(
+        &self,
+        pixel_values: &Tensor,
+        ties: Ties,
+    ) -> Result<DFineOutput, DFineError> {
         let grid = self.grid_for(pixel_values)?;
         let (logits, pred_boxes) = self.run(pixel_values, &grid, ties)?;
         Ok(DFineOutput { logits, pred_boxes })
     }
 
     fn run(&self, pixel_values: &Tensor, grid: &Grid, ties: Ties) -> ops::Result<(Tensor, Tensor)> {
-        let mut maps = self.encoder.forward(&self.backbone.forward(pixel_values)?, grid)?;
+        let mut maps = self
+            .encoder
+            .forward(&self.backbone.forward(pixel_values)?, grid)?;
         for (map, projection) in maps.iter_mut().zip(&self.decoder_projections) {
             *map = projection.forward(map)?;
         }
         // An image's tokens of all levels one after the other.
         let (batch, d) = (pixel_values.dim(0)?, self.config.decoder.d_model);
-        let tokens = maps.iter().map(|map| map.flatten_from(1)).collect::<ops::Result<Vec<_>>>()?;
-        let tokens = concat_channels(&tokens.iter().collect::<Vec<_>>())?.reshape((batch, (), d))?;
+        let tokens = maps
+            .iter()
+            .map(|map| map.flatten_from(1))
+            .collect::<ops::Result<Vec<_>>>()?;
+        let tokens =
+            concat_channels(&tokens.iter().collect::<Vec<_>>())?.reshape((batch, (), d))?;
         let queries = self.selection.forward(&tokens, grid, ties)?;
         self.decoder.forward(queries, &tokens, grid.levels())
     }
 
     fn grid_for(&self, pixel_values: &Tensor) -> Result<Arc<Grid>, DFineError> {
-        let wrong = |reason: String| DFineError::Input { shape: pixel_values.dims().to_vec(), reason };
+        let wrong = |reason: String| DFineError::Input {
+            shape: pixel_values.dims().to_vec(),
+            reason,
+        };
         let channels = self.config.channels();
-        let &[batch, h, w, c] = pixel_values.dims() else { return Err(wrong("expected [batch, height, width, channels]".into())) };
+        let &[batch, h, w, c] = pixel_values.dims() else {
+            return Err(wrong("expected [batch, height, width, channels]".into()));
+        };
         if batch == 0 || c != channels {
-            return Err(wrong(format!("expected at least one image of {} in the last dimension", counted(channels, "channel"))));
+            return Err(wrong(format!(
+                "expected at least one image of {} in the last dimension",
+                counted(channels, "channel")
+            )));
         }
         if h == 0 || w == 0 || h % OUTPUT_STRIDE != 0 || w % OUTPUT_STRIDE != 0 {
-            return Err(wrong(format!("height and width must be multiples of {OUTPUT_STRIDE}")));
+            return Err(wrong(format!(
+                "height and width must be multiples of {OUTPUT_STRIDE}"
+            )));
         }
         let mut latest = self.grid.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.input() != (h, w) {
@@ -197,7 +222,10 @@ impl DFine {
         }
         let tokens: usize = latest.levels().iter().map(|(h, w)| h * w).sum();
         if tokens < self.config.decoder.num_queries {
-            return Err(wrong(format!("gives {tokens} tokens, the model takes {} queries from them", self.config.decoder.num_queries)));
+            return Err(wrong(format!(
+                "gives {tokens} tokens, the model takes {} queries from them",
+                self.config.decoder.num_queries
+            )));
         }
         Ok(latest.clone())
     }

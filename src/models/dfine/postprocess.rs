@@ -21,7 +21,11 @@ pub struct Selection {
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { threshold: 0.5, max_objects: TOP, classes: None }
+        Self {
+            threshold: 0.5,
+            max_objects: TOP,
+            classes: None,
+        }
     }
 }
 
@@ -42,7 +46,9 @@ pub struct Candidate {
 #[derive(Debug, thiserror::Error)]
 pub enum SelectError {
     /// The slices' lengths do not belong together.
-    #[error("{logits} logits and {boxes} box coordinates for {classes} classes do not belong together")]
+    #[error(
+        "{logits} logits and {boxes} box coordinates for {classes} classes do not belong together"
+    )]
     Lengths {
         /// Logits given.
         logits: usize,
@@ -66,8 +72,14 @@ pub enum SelectError {
 
 fn broken_outputs(logits: usize, boxes: usize) -> String {
     let of = |name: &str, count: usize| (count > 0).then(|| format!("{count} of its {name}"));
-    let found: Vec<String> = [of("logits", logits), of("pred_boxes", boxes)].into_iter().flatten().collect();
-    format!("the detector's output is not finite (NaN or infinity): {}", found.join(", "))
+    let found: Vec<String> = [of("logits", logits), of("pred_boxes", boxes)]
+        .into_iter()
+        .flatten()
+        .collect();
+    format!(
+        "the detector's output is not finite (NaN or infinity): {}",
+        found.join(", ")
+    )
 }
 
 /// Chooses the best pairs of query and class of one image: best score first, equal scores by query, then by class.
@@ -77,7 +89,12 @@ fn broken_outputs(logits: usize, boxes: usize) -> String {
 ///
 /// # Errors
 /// [`SelectError`] if lengths disagree or a number is not finite.
-pub fn select(logits: &[f32], boxes: &[f32], classes: usize, selection: &Selection) -> Result<Vec<Candidate>, SelectError> {
+pub fn select(
+    logits: &[f32],
+    boxes: &[f32],
+    classes: usize,
+    selection: &Selection,
+) -> Result<Vec<Candidate>, SelectError> {
     let queries = boxes.len() / 4;
     let filter = selection.classes.as_deref();
     if classes == 0
@@ -85,14 +102,23 @@ pub fn select(logits: &[f32], boxes: &[f32], classes: usize, selection: &Selecti
         || queries.checked_mul(classes) != Some(logits.len())
         || filter.is_some_and(|f| f.len() != classes)
     {
-        return Err(SelectError::Lengths { logits: logits.len(), boxes: boxes.len(), classes });
+        return Err(SelectError::Lengths {
+            logits: logits.len(),
+            boxes: boxes.len(),
+            classes,
+        });
     }
     let broken = |numbers: &[f32]| numbers.iter().filter(|v| !v.is_finite()).count();
     let (broken_logits, broken_boxes) = (broken(logits), broken(boxes));
     if broken_logits + broken_boxes > 0 {
-        return Err(SelectError::NotFinite { logits: broken_logits, boxes: broken_boxes });
+        return Err(SelectError::NotFinite {
+            logits: broken_logits,
+            boxes: broken_boxes,
+        });
     }
-    let chosen = |i: usize| sigmoid(logits[i]) >= selection.threshold && filter.is_none_or(|f| f[i % classes]);
+    let chosen = |i: usize| {
+        sigmoid(logits[i]) >= selection.threshold && filter.is_none_or(|f| f[i % classes])
+    };
     let mut order: Vec<usize> = (0..logits.len()).filter(|&i| chosen(i)).collect();
     // By logit: its order is the score's, and it still tells apart what the sigmoid rounds to the same number.
     let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
@@ -108,8 +134,18 @@ pub fn select(logits: &[f32], boxes: &[f32], classes: usize, selection: &Selecti
     let candidate = |i: usize| {
         let (query, class) = (i / classes, i % classes);
         let b = &boxes[4 * query..4 * query + 4];
-        let bbox = BoxCxCyWh { cx: b[0], cy: b[1], w: b[2], h: b[3] };
-        Candidate { class: class as u32, score: sigmoid(logits[i]), bbox, query: query as u32 }
+        let bbox = BoxCxCyWh {
+            cx: b[0],
+            cy: b[1],
+            w: b[2],
+            h: b[3],
+        };
+        Candidate {
+            class: class as u32,
+            score: sigmoid(logits[i]),
+            bbox,
+            query: query as u32,
+        }
     };
     Ok(order.into_iter().map(candidate).collect())
 }
@@ -121,15 +157,28 @@ fn sigmoid(x: f32) -> f32 {
 /// The lowest logit whose score is at least `threshold`, so that a device can choose without computing scores; infinity if there is none.
 pub fn min_logit(threshold: f32) -> f32 {
     // Floats as integers of the same order.
-    let float = |n: i64| f32::from_bits(if n >= 0 { n as u32 } else { (-(n + 1)) as u32 | 1 << 31 });
-    let (mut below, mut above) = (-i64::from(f32::INFINITY.to_bits()) - 1, i64::from(f32::INFINITY.to_bits()));
+    let float = |n: i64| {
+        f32::from_bits(if n >= 0 {
+            n as u32
+        } else {
+            (-(n + 1)) as u32 | 1 << 31
+        })
+    };
+    let (mut below, mut above) = (
+        -i64::from(f32::INFINITY.to_bits()) - 1,
+        i64::from(f32::INFINITY.to_bits()),
+    );
     if sigmoid(float(below)) >= threshold {
         return f32::NEG_INFINITY;
     }
     // The score at `below` is under the threshold; that at `above` may reach it.
     while above - below > 1 {
         let middle = below + (above - below) / 2;
-        if sigmoid(float(middle)) >= threshold { above = middle } else { below = middle }
+        if sigmoid(float(middle)) >= threshold {
+            above = middle
+        } else {
+            below = middle
+        }
     }
     float(above)
 }
@@ -147,7 +196,12 @@ pub fn chosen(records: ObjectRecords<'_>, classes: usize) -> Result<Vec<Candidat
     let candidate = |r: ObjectRecord| {
         let [cx, cy, w, h] = r.bbox;
         let (query, class) = (r.place / classes, r.place % classes);
-        Candidate { class, score: sigmoid(r.logit), bbox: BoxCxCyWh { cx, cy, w, h }, query }
+        Candidate {
+            class,
+            score: sigmoid(r.logit),
+            bbox: BoxCxCyWh { cx, cy, w, h },
+            query,
+        }
     };
     Ok(records.iter().map(candidate).collect())
 }
@@ -168,25 +222,50 @@ mod tests {
     #[test]
     fn best_first_ties_by_query_then_class_one_query_may_give_two() {
         let logits = [1.0, 2.0, 2.0, 1.0, -1.0, 3.0];
-        assert_eq!(pairs(&logits, 2, &Selection::default()), [(2, 1), (0, 1), (1, 0), (0, 0), (1, 1)]);
+        assert_eq!(
+            pairs(&logits, 2, &Selection::default()),
+            [(2, 1), (0, 1), (1, 0), (0, 0), (1, 1)]
+        );
     }
 
     #[test]
     fn threshold_limit_and_classes_apply() {
         let logits = [1.0, 2.0, 2.0, 1.0, -1.0, 3.0];
-        let all = Selection { threshold: 0.0, max_objects: 2, classes: None };
+        let all = Selection {
+            threshold: 0.0,
+            max_objects: 2,
+            classes: None,
+        };
         assert_eq!(pairs(&logits, 2, &all), [(2, 1), (0, 1)]);
-        let first = Selection { threshold: 0.0, max_objects: 2, classes: Some(vec![true, false]) };
+        let first = Selection {
+            threshold: 0.0,
+            max_objects: 2,
+            classes: Some(vec![true, false]),
+        };
         assert_eq!(pairs(&logits, 2, &first), [(1, 0), (0, 0)]);
         // sigmoid(0) = 0.5 is at least 0.5.
         assert_eq!(pairs(&[0.0, -1e-3], 1, &Selection::default()), [(0, 0)]);
-        assert!(pairs(&logits, 2, &Selection { max_objects: 0, ..all }).is_empty());
+        assert!(
+            pairs(
+                &logits,
+                2,
+                &Selection {
+                    max_objects: 0,
+                    ..all
+                }
+            )
+            .is_empty()
+        );
     }
 
     #[test]
     fn never_more_than_the_authors_keep() {
         let logits: Vec<f32> = (0..400).map(|i| (i % 7) as f32 + 1.0).collect();
-        let all = Selection { threshold: 0.0, max_objects: 1000, classes: None };
+        let all = Selection {
+            threshold: 0.0,
+            max_objects: 1000,
+            classes: None,
+        };
         assert_eq!(pairs(&logits, 1, &all).len(), TOP);
     }
 
@@ -195,8 +274,15 @@ mod tests {
         for threshold in [1e-30f32, 0.01, 0.25, 0.3, 0.5, 0.77, 0.99, 0.999_999] {
             let lowest = min_logit(threshold);
             assert!(sigmoid(lowest) >= threshold, "{threshold}: {lowest}");
-            let below = if lowest > 0.0 { f32::from_bits(lowest.to_bits() - 1) } else { f32::from_bits(lowest.to_bits() + 1) };
-            assert!(lowest == 0.0 || sigmoid(below) < threshold, "{threshold}: {lowest}");
+            let below = if lowest > 0.0 {
+                f32::from_bits(lowest.to_bits() - 1)
+            } else {
+                f32::from_bits(lowest.to_bits() + 1)
+            };
+            assert!(
+                lowest == 0.0 || sigmoid(below) < threshold,
+                "{threshold}: {lowest}"
+            );
         }
         assert!(min_logit(0.5) <= 0.0);
         assert_eq!(min_logit(0.0), f32::NEG_INFINITY);
@@ -207,11 +293,26 @@ mod tests {
     #[test]
     fn nonsense_is_an_error() {
         let s = Selection::default();
-        let error = select(&[f32::NAN, 1.0], &boxes(1), 2, &s).unwrap_err().to_string();
-        assert!(error.starts_with("the detector's output is not finite (NaN or infinity): 1 of its logits;"), "{error}");
-        let error = select(&[0.0, 1.0], &[0.5, f32::INFINITY, f32::NAN, 0.5], 2, &s).unwrap_err().to_string();
+        let error = select(&[f32::NAN, 1.0], &boxes(1), 2, &s)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with(
+                "the detector's output is not finite (NaN or infinity): 1 of its logits;"
+            ),
+            "{error}"
+        );
+        let error = select(&[0.0, 1.0], &[0.5, f32::INFINITY, f32::NAN, 0.5], 2, &s)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("2 of its pred_boxes;"), "{error}");
-        assert!(matches!(select(&[1.0, 1.0], &boxes(1), 3, &s), Err(SelectError::Lengths { .. })));
-        assert!(matches!(select(&[1.0], &boxes(1)[..3], 1, &s), Err(SelectError::Lengths { .. })));
+        assert!(matches!(
+            select(&[1.0, 1.0], &boxes(1), 3, &s),
+            Err(SelectError::Lengths { .. })
+        ));
+        assert!(matches!(
+            select(&[1.0], &boxes(1)[..3], 1, &s),
+            Err(SelectError::Lengths { .. })
+        ));
     }
 }

@@ -37,13 +37,33 @@ impl QuerySelection {
         let output = params.scope("enc_output");
         let projection = linear(&output.scope(0), d, d, Activation::Identity)?;
         let norm = layer_norm(&output.scope(1), d, config.layer_norm_eps)?;
-        let score_head =
-            linear(&params.scope("enc_score_head"), d, config.num_labels, Activation::Identity)?.with_precision(Precision::F32Result);
-        let content = norm.forward(&projection.forward(&constant(vec![0.0; d], (1, 1, d), params.device())?)?)?;
+        let score_head = linear(
+            &params.scope("enc_score_head"),
+            d,
+            config.num_labels,
+            Activation::Identity,
+        )?
+        .with_precision(Precision::F32Result);
+        let content = norm.forward(&projection.forward(&constant(
+            vec![0.0; d],
+            (1, 1, d),
+            params.device(),
+        )?)?)?;
         let [valid, unused] = [1.0, 0.0].map(|v| constant(vec![v], (1, 1), params.device()));
         let score = ops::best_scores(&score_head.forward(&content)?, &valid?, &unused?)?;
-        let box_head = Mlp::load(&params.scope("enc_bbox_head"), &[d, d, d, 4], Activation::Sigmoid)?;
-        Ok(Self { projection, norm, score_head, box_head, blank: (content, score), num_queries: config.decoder.num_queries })
+        let box_head = Mlp::load(
+            &params.scope("enc_bbox_head"),
+            &[d, d, d, 4],
+            Activation::Sigmoid,
+        )?;
+        Ok(Self {
+            projection,
+            norm,
+            score_head,
+            box_head,
+            blank: (content, score),
+            num_queries: config.decoder.num_queries,
+        })
     }
 
     /// Queries from tokens `[B, N, d_model]`, those of the best class score first, equal scores by position.
@@ -55,11 +75,14 @@ impl QuerySelection {
         let broken = ops::not_finite(&scores)?;
         if broken > 0 {
             let of = scores.elem_count();
-            candle_core::bail!("enc_score_head: {broken} of {of} scores are not finite (NaN or infinity); the checkpoint is damaged");
+            candle_core::bail!(
+                "enc_score_head: {broken} of {of} scores are not finite (NaN or infinity); the checkpoint is damaged"
+            );
         }
         let scores = ops::best_scores(&scores, grid.valid(), &self.blank.1)?;
         let index = ops::top_k_with_ties(&scores, self.num_queries, ties)?;
-        let (content, anchors) = ops::gather_queries(&output, &index, grid.valid(), &self.blank.0, grid.anchors())?;
+        let (content, anchors) =
+            ops::gather_queries(&output, &index, grid.valid(), &self.blank.0, grid.anchors())?;
         let boxes = self.box_head.forward_add(&content, &anchors)?;
         Ok(Queries { content, boxes })
     }

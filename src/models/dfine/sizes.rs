@@ -59,11 +59,18 @@ impl DFineSize {
     /// The size that a configuration is of; none for one of no published size.
     pub fn of(config: &DFineConfig) -> Option<Self> {
         let stages = |config: &DFineConfig| -> Vec<(usize, usize, usize)> {
-            config.backbone.stages.iter().map(|s| (s.out_channels, s.mid_channels, s.blocks)).collect()
+            config
+                .backbone
+                .stages
+                .iter()
+                .map(|s| (s.out_channels, s.mid_channels, s.blocks))
+                .collect()
         };
         let same = |size: &Self| {
             let text = size.config_json(&["object".to_owned()], 3).to_string();
-            let Ok(published) = DFineConfig::from_json(&text, None, 1) else { return false };
+            let Ok(published) = DFineConfig::from_json(&text, None, 1) else {
+                return false;
+            };
             stages(&published) == stages(config)
                 && published.levels() == config.levels()
                 && published.encoder.hidden_dim == config.encoder.hidden_dim
@@ -129,13 +136,49 @@ impl DFineSize {
 
     fn backbone(self, channels: usize) -> Value {
         let (stem, inner, mid, out, blocks, layers) = match self {
-            Self::N | Self::S => ([16, 16], [16, 64, 256, 512], [16, 32, 64, 128], [64, 256, 512, 1024], [1, 1, 2, 1], 3),
-            Self::M => ([24, 32], [32, 96, 384, 768], [32, 64, 128, 256], [96, 384, 768, 1536], [1, 1, 3, 1], 4),
-            Self::L => ([32, 48], [48, 128, 512, 1024], [48, 96, 192, 384], [128, 512, 1024, 2048], [1, 1, 3, 1], 6),
-            Self::X => ([32, 64], [64, 128, 512, 1024], [64, 128, 256, 512], [128, 512, 1024, 2048], [1, 2, 5, 2], 6),
+            Self::N | Self::S => (
+                [16, 16],
+                [16, 64, 256, 512],
+                [16, 32, 64, 128],
+                [64, 256, 512, 1024],
+                [1, 1, 2, 1],
+                3,
+            ),
+            Self::M => (
+                [24, 32],
+                [32, 96, 384, 768],
+                [32, 64, 128, 256],
+                [96, 384, 768, 1536],
+                [1, 1, 3, 1],
+                4,
+            ),
+            Self::L => (
+                [32, 48],
+                [48, 128, 512, 1024],
+                [48, 96, 192, 384],
+                [128, 512, 1024, 2048],
+                [1, 1, 3, 1],
+                6,
+            ),
+            Self::X => (
+                [32, 64],
+                [64, 128, 512, 1024],
+                [64, 128, 256, 512],
+                [128, 512, 1024, 2048],
+                [1, 2, 5, 2],
+                6,
+            ),
         };
-        let out_indices = if self == Self::N { json!([3, 4]) } else { json!([2, 3, 4]) };
-        let out_features = if self == Self::N { json!(["stage3", "stage4"]) } else { json!(["stage2", "stage3", "stage4"]) };
+        let out_indices = if self == Self::N {
+            json!([3, 4])
+        } else {
+            json!([2, 3, 4])
+        };
+        let out_features = if self == Self::N {
+            json!(["stage3", "stage4"])
+        } else {
+            json!(["stage2", "stage3", "stage4"])
+        };
         json!({
             "model_type": "hgnet_v2", "num_channels": channels, "hidden_act": "relu",
             "stem_channels": [channels, stem[0], stem[1]], "stem_strides": [2, 1, 1, 2, 1], "hidden_sizes": out,
@@ -162,7 +205,11 @@ mod tests {
                 let preprocessor = DFineSize::preprocessor_json(input).to_string();
                 let config = DFineConfig::from_json(&config, Some(&preprocessor), 2).unwrap();
                 config.validate().unwrap();
-                assert_eq!((config.channels(), config.input_size), (channels, input), "{size}");
+                assert_eq!(
+                    (config.channels(), config.input_size),
+                    (channels, input),
+                    "{size}"
+                );
                 assert_eq!(config.label_names.as_deref(), Some(&classes[..]));
                 assert_eq!(size.to_string().parse(), Ok(size));
             }

@@ -8,19 +8,38 @@ use std::io::{self, Write};
 pub(super) fn of(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let written = value.serialize(&mut Serializer::with_formatter(&mut bytes, Spaced));
-    let text = written.ok().and_then(|()| String::from_utf8(bytes).ok()).unwrap_or_else(|| "a value".to_owned());
+    let text = written
+        .ok()
+        .and_then(|()| String::from_utf8(bytes).ok())
+        .unwrap_or_else(|| "a value".to_owned());
     serde_json::from_str::<String>(&text).unwrap_or(text)
 }
 
 struct Spaced;
 
 impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+    fn begin_array_value<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
     }
 
-    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+    fn begin_object_key<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
     }
 
     fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -40,7 +59,10 @@ mod tests {
         assert_eq!(of(&"rt_detr"), "rt_detr");
         assert_eq!(of(&[3, 6]), "[3, 6]");
         assert_eq!(
-            of(&BTreeMap::from([("longest_edge", Some(1333)), ("shortest_edge", None)])),
+            of(&BTreeMap::from([
+                ("longest_edge", Some(1333)),
+                ("shortest_edge", None)
+            ])),
             r#"{"longest_edge": 1333, "shortest_edge": null}"#
         );
         assert_eq!(of(&(vec!["a"], 0.5)), r#"[["a"], 0.5]"#);

@@ -1,11 +1,15 @@
 //! Tokens and image to masks and their estimated quality.
 
 use super::{
-    EMBEDDING_CHANNELS, EMBEDDING_SIDE, Loaded, MASK_SIDE, MULTIMASK_OUTPUTS, MaskOutput, MobileSamError,
+    EMBEDDING_CHANNELS, EMBEDDING_SIDE, Loaded, MASK_SIDE, MULTIMASK_OUTPUTS, MaskOutput,
+    MobileSamError,
     layers::{EPS_2D, Mlp, layer_norm},
     transformer::TwoWayTransformer,
 };
-use crate::ops::{Activation, LayerNorm, Linear, Params, Result, add, concat_channels, contiguous, convert, mask_logits};
+use crate::ops::{
+    Activation, LayerNorm, Linear, Params, Result, add, concat_channels, contiguous, convert,
+    mask_logits,
+};
 use candle_core::Tensor;
 
 const CHANNELS: usize = EMBEDDING_CHANNELS;
@@ -27,19 +31,31 @@ pub(super) struct MaskDecoder {
 impl MaskDecoder {
     pub(super) fn load(params: &Params) -> Loaded<Self> {
         let iou_token = params.scope("iou_token").get("weight", &[1, CHANNELS])?;
-        let mask_tokens = params.scope("mask_tokens").get("weight", &[MASK_TOKENS, CHANNELS])?;
-        let output_tokens = Tensor::cat(&[iou_token, mask_tokens], 0).and_then(|t| t.reshape((1, ())));
-        let output_tokens = params.place(&output_tokens.map_err(MobileSamError::tensor("output tokens"))?)?;
+        let mask_tokens = params
+            .scope("mask_tokens")
+            .get("weight", &[MASK_TOKENS, CHANNELS])?;
+        let output_tokens =
+            Tensor::cat(&[iou_token, mask_tokens], 0).and_then(|t| t.reshape((1, ())));
+        let output_tokens =
+            params.place(&output_tokens.map_err(MobileSamError::tensor("output tokens"))?)?;
         let hypernetworks = params.scope("output_hypernetworks_mlps");
         let hypernetwork = |i: usize| -> Loaded<_> {
-            Ok(Mlp::load(&hypernetworks.scope(i), &[CHANNELS, CHANNELS, CHANNELS, UPSCALED[1]])?.with_f32_result())
+            Ok(Mlp::load(
+                &hypernetworks.scope(i),
+                &[CHANNELS, CHANNELS, CHANNELS, UPSCALED[1]],
+            )?
+            .with_f32_result())
         };
         Ok(Self {
             transformer: TwoWayTransformer::load(&params.scope("transformer"))?,
             output_tokens,
             upscaling: Upscaling::load(&params.scope("output_upscaling"))?,
             hypernetworks: (0..MASK_TOKENS).map(hypernetwork).collect::<Loaded<_>>()?,
-            iou_head: Mlp::load(&params.scope("iou_prediction_head"), &[CHANNELS, CHANNELS, CHANNELS, MASK_TOKENS])?.with_f32_result(),
+            iou_head: Mlp::load(
+                &params.scope("iou_prediction_head"),
+                &[CHANNELS, CHANNELS, CHANNELS, MASK_TOKENS],
+            )?
+            .with_f32_result(),
         })
     }
 
@@ -55,7 +71,9 @@ impl MaskDecoder {
     ) -> Result<MaskOutput> {
         let n = sparse.as_ref().unwrap_or(dense).dim(0)?;
         // Tokens one after the other are their channels side by side.
-        let output_tokens = self.output_tokens.broadcast_as((n, (1 + MASK_TOKENS) * CHANNELS))?;
+        let output_tokens = self
+            .output_tokens
+            .broadcast_as((n, (1 + MASK_TOKENS) * CHANNELS))?;
         let tokens = match sparse {
             Some(sparse) => concat_channels(&[&output_tokens, &sparse.flatten_from(1)?])?,
             None => contiguous(&output_tokens)?,
@@ -69,14 +87,30 @@ impl MaskDecoder {
         };
         let (tokens, image) = self.transformer.forward(&image, position, &tokens)?;
 
-        let (first, count) = if multimask { (1, MULTIMASK_OUTPUTS) } else { (0, 1) };
+        let (first, count) = if multimask {
+            (1, MULTIMASK_OUTPUTS)
+        } else {
+            (0, 1)
+        };
         let token = |i: usize| tokens.narrow(1, i, 1)?.squeeze(1);
-        let weights = self.hypernetworks.iter().enumerate().skip(first).take(count);
-        let weights = weights.map(|(i, mlp)| mlp.forward(&token(1 + i)?)).collect::<Result<Vec<_>>>()?;
-        let weights = concat_channels(&weights.iter().collect::<Vec<_>>())?.reshape((n, count, ()))?;
+        let weights = self
+            .hypernetworks
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take(count);
+        let weights = weights
+            .map(|(i, mlp)| mlp.forward(&token(1 + i)?))
+            .collect::<Result<Vec<_>>>()?;
+        let weights =
+            concat_channels(&weights.iter().collect::<Vec<_>>())?.reshape((n, count, ()))?;
         let low_res_masks = self.upscaling.forward(&image, &weights)?;
-        let iou_predictions = contiguous(&self.iou_head.forward(&token(0)?)?.narrow(1, first, count)?)?;
-        Ok(MaskOutput { low_res_masks, iou_predictions })
+        let iou_predictions =
+            contiguous(&self.iou_head.forward(&token(0)?)?.narrow(1, first, count)?)?;
+        Ok(MaskOutput {
+            low_res_masks,
+            iou_predictions,
+        })
     }
 }
 
@@ -102,21 +136,46 @@ impl Upscaling {
     /// Logits `[N, M, 256, 256]`: image `[N, 64², 256]` upscaled, times `weights` `[N, M, 32]`.
     fn forward(&self, image: &Tensor, weights: &Tensor) -> Result<Tensor> {
         let (n, _, c) = weights.dims3()?;
-        let x = self.first.forward(image)?.reshape((n, EMBEDDING_SIDE * EMBEDDING_SIDE, 4, UPSCALED[0]))?;
+        let x = self.first.forward(image)?.reshape((
+            n,
+            EMBEDDING_SIDE * EMBEDDING_SIDE,
+            4,
+            UPSCALED[0],
+        ))?;
         let x = self.norm.forward_activated(&x, Activation::Gelu)?;
-        mask_logits(&self.second.forward(&x)?.reshape((n, MASK_SIDE * MASK_SIDE, c))?, weights, EMBEDDING_SIDE)
+        mask_logits(
+            &self
+                .second
+                .forward(&x)?
+                .reshape((n, MASK_SIDE * MASK_SIDE, c))?,
+            weights,
+            EMBEDDING_SIDE,
+        )
     }
 }
 
 /// A transposed 2×2 convolution with stride 2, `weight` `[inputs, outputs, 2, 2]`, as a layer from a pixel to its four, row-major:
 /// `[…, inputs]` to `[…, 4·outputs]`.
-fn transposed(params: &Params, inputs: usize, outputs: usize, activation: Activation) -> Loaded<Linear> {
+fn transposed(
+    params: &Params,
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+) -> Loaded<Linear> {
     let weight = params.get("weight", &[inputs, outputs, 2, 2])?;
     let bias = params.get("bias", &[outputs])?;
     let lay_out = || -> Result<(Tensor, Tensor)> {
-        let weight = weight.permute((2, 3, 1, 0))?.contiguous()?.reshape((4 * outputs, inputs))?;
+        let weight = weight
+            .permute((2, 3, 1, 0))?
+            .contiguous()?
+            .reshape((4 * outputs, inputs))?;
         Ok((weight, Tensor::cat(&[&bias, &bias, &bias, &bias], 0)?))
     };
     let (weight, bias) = lay_out().map_err(MobileSamError::tensor("upscaling"))?;
-    Linear::new(&params.place(&weight)?, Some(&params.place(&bias)?), activation).map_err(MobileSamError::tensor("upscaling"))
+    Linear::new(
+        &params.place(&weight)?,
+        Some(&params.place(&bias)?),
+        activation,
+    )
+    .map_err(MobileSamError::tensor("upscaling"))
 }

@@ -16,7 +16,9 @@ mod tiny_vit;
 mod transformer;
 mod window_attention;
 
-pub use prompts::{ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts, TOKEN_WIDTH};
+pub use prompts::{
+    ObjectPrompt, PackedPrompts, PointLabel, PointPrompt, PromptError, Prompts, TOKEN_WIDTH,
+};
 
 use crate::{
     models::prefix::{self, PrefixError},
@@ -51,7 +53,9 @@ pub enum MobileSamError {
     #[error(transparent)]
     Prefix(#[from] PrefixError),
     /// Names of another model.
-    #[error("{origin}: not a MobileSAM checkpoint ({found}); expected names as in mobile_sam.pt, with or without a common prefix")]
+    #[error(
+        "{origin}: not a MobileSAM checkpoint ({found}); expected names as in mobile_sam.pt, with or without a common prefix"
+    )]
     Unrecognised {
         /// The checkpoint.
         origin: String,
@@ -80,11 +84,18 @@ pub enum MobileSamError {
 
 impl MobileSamError {
     fn tensor(what: &'static str) -> impl Fn(candle_core::Error) -> Self {
-        move |source| Self::Tensor { what, source: Box::new(source) }
+        move |source| Self::Tensor {
+            what,
+            source: Box::new(source),
+        }
     }
 
     fn shape(what: &'static str, tensor: &Tensor, expected: &'static str) -> Self {
-        Self::Shape { what, found: tensor.dims().to_vec(), expected }
+        Self::Shape {
+            what,
+            found: tensor.dims().to_vec(),
+            expected,
+        }
     }
 }
 
@@ -133,9 +144,17 @@ impl MobileSam {
     pub fn encode(&self, pixel_values: &Tensor) -> Result<Tensor, MobileSamError> {
         match pixel_values.dims() {
             [_, IMAGE_SIDE, IMAGE_SIDE, 3] => {}
-            _ => return Err(MobileSamError::shape("pixel values", pixel_values, "[B, 1024, 1024, 3]")),
+            _ => {
+                return Err(MobileSamError::shape(
+                    "pixel values",
+                    pixel_values,
+                    "[B, 1024, 1024, 3]",
+                ));
+            }
         }
-        self.image_encoder.forward(pixel_values).map_err(MobileSamError::tensor("image encoder"))
+        self.image_encoder
+            .forward(pixel_values)
+            .map_err(MobileSamError::tensor("image encoder"))
     }
 
     /// Predicts the masks of all objects of `prompts` on the image of `embedding` `[1, 64, 64, 256]`, or on images of their own
@@ -144,24 +163,48 @@ impl MobileSam {
     ///
     /// # Errors
     /// [`MobileSamError::Shape`] for an embedding of another shape, [`MobileSamError::Tensor`] if memory ran out.
-    pub fn decode(&self, embedding: &Tensor, prompts: &Prompts, multimask: bool) -> Result<MaskOutput, MobileSamError> {
+    pub fn decode(
+        &self,
+        embedding: &Tensor,
+        prompts: &Prompts,
+        multimask: bool,
+    ) -> Result<MaskOutput, MobileSamError> {
         match embedding.dims() {
-            &[images, EMBEDDING_SIDE, EMBEDDING_SIDE, EMBEDDING_CHANNELS] if images == 1 || images == prompts.len() => {}
-            _ => return Err(MobileSamError::shape("image embedding", embedding, "[1 or N, 64, 64, 256]")),
+            &[images, EMBEDDING_SIDE, EMBEDDING_SIDE, EMBEDDING_CHANNELS]
+                if images == 1 || images == prompts.len() => {}
+            _ => {
+                return Err(MobileSamError::shape(
+                    "image embedding",
+                    embedding,
+                    "[1 or N, 64, 64, 256]",
+                ));
+            }
         }
-        self.decode_all(embedding, prompts, multimask).map_err(MobileSamError::tensor("mask decoder"))
+        self.decode_all(embedding, prompts, multimask)
+            .map_err(MobileSamError::tensor("mask decoder"))
     }
 
-    fn decode_all(&self, embedding: &Tensor, prompts: &Prompts, multimask: bool) -> candle_core::Result<MaskOutput> {
+    fn decode_all(
+        &self,
+        embedding: &Tensor,
+        prompts: &Prompts,
+        multimask: bool,
+    ) -> candle_core::Result<MaskOutput> {
         let n = prompts.len();
         let (mut masks, mut ious) = (Vec::new(), Vec::new());
         for first in (0..n).step_by(OBJECTS_A_PASS) {
             let count = OBJECTS_A_PASS.min(n - first);
             let part = prompts.narrow(first, count)?;
-            let images = if embedding.dim(0)? == 1 { embedding.clone() } else { embedding.narrow(0, first, count)? };
+            let images = if embedding.dim(0)? == 1 {
+                embedding.clone()
+            } else {
+                embedding.narrow(0, first, count)?
+            };
             let (sparse, dense) = self.prompt_encoder.forward(&part)?;
             let position = self.prompt_encoder.dense_position();
-            let output = self.mask_decoder.forward(&images, position, &sparse, &dense, multimask)?;
+            let output = self
+                .mask_decoder
+                .forward(&images, position, &sparse, &dense, multimask)?;
             masks.push(output.low_res_masks);
             ious.push(output.iou_predictions);
         }
@@ -169,12 +212,19 @@ impl MobileSam {
             ([], _) => {
                 let m = if multimask { MULTIMASK_OUTPUTS } else { 1 };
                 let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, embedding.device());
-                Ok(MaskOutput { low_res_masks: zeros(&[0, m, MASK_SIDE, MASK_SIDE])?, iou_predictions: zeros(&[0, m])? })
+                Ok(MaskOutput {
+                    low_res_masks: zeros(&[0, m, MASK_SIDE, MASK_SIDE])?,
+                    iou_predictions: zeros(&[0, m])?,
+                })
             }
-            ([low_res_masks], [iou_predictions]) => {
-                Ok(MaskOutput { low_res_masks: low_res_masks.clone(), iou_predictions: iou_predictions.clone() })
-            }
-            _ => Ok(MaskOutput { low_res_masks: concat_batches(&masks)?, iou_predictions: concat_batches(&ious)? }),
+            ([low_res_masks], [iou_predictions]) => Ok(MaskOutput {
+                low_res_masks: low_res_masks.clone(),
+                iou_predictions: iou_predictions.clone(),
+            }),
+            _ => Ok(MaskOutput {
+                low_res_masks: concat_batches(&masks)?,
+                iou_predictions: concat_batches(&ious)?,
+            }),
         }
     }
 }
@@ -188,7 +238,10 @@ const LARGE_ENCODER: &str = "image_encoder.pos_embed";
 ///
 /// # Errors
 /// [`MobileSamError::Unrecognised`] for names of another model, [`MobileSamError::Prefix`] if not all have the prefix.
-pub fn prefix_of<'a>(origin: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<String, MobileSamError> {
+pub fn prefix_of<'a>(
+    origin: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<String, MobileSamError> {
     if let Some(((), prefix)) = prefix::find(origin, names.clone(), MARKS)? {
         return Ok(prefix);
     }
@@ -200,7 +253,10 @@ pub fn prefix_of<'a>(origin: &str, names: impl Iterator<Item = &'a str> + Clone)
             examples => format!("tensors such as {examples}"),
         }
     };
-    Err(MobileSamError::Unrecognised { origin: origin.to_owned(), found })
+    Err(MobileSamError::Unrecognised {
+        origin: origin.to_owned(),
+        found,
+    })
 }
 
 /// Whether a tensor of a published checkpoint has no part in the computation:
@@ -224,14 +280,31 @@ mod tests {
 
     #[test]
     fn prefixes_are_found_and_other_models_named() {
-        let of = |names: &[&str]| prefix_of("sam.pth", names.iter().copied()).map_err(|e| e.to_string());
+        let of =
+            |names: &[&str]| prefix_of("sam.pth", names.iter().copied()).map_err(|e| e.to_string());
         let name = "image_encoder.patch_embed.seq.0.c.weight";
         assert_eq!(of(&[name, "pixel_mean"]), Ok(String::new()));
-        assert_eq!(of(&["net.sam.image_encoder.patch_embed.seq.0.c.weight", "net.sam.pixel_mean"]), Ok("net.sam.".to_owned()));
-        assert!(of(&["model.image_encoder.patch_embed.seq.0.c.weight", "loss.w"]).unwrap_err().contains("prefix model.,"));
-        assert!(
-            of(&["image_encoder.pos_embed", "x"]).unwrap_err().starts_with("sam.pth: not a MobileSAM checkpoint (segment anything with")
+        assert_eq!(
+            of(&[
+                "net.sam.image_encoder.patch_embed.seq.0.c.weight",
+                "net.sam.pixel_mean"
+            ]),
+            Ok("net.sam.".to_owned())
         );
-        assert!(of(&["backbone.stem.x"]).unwrap_err().contains("tensors such as backbone.stem.x"));
+        assert!(
+            of(&["model.image_encoder.patch_embed.seq.0.c.weight", "loss.w"])
+                .unwrap_err()
+                .contains("prefix model.,")
+        );
+        assert!(
+            of(&["image_encoder.pos_embed", "x"])
+                .unwrap_err()
+                .starts_with("sam.pth: not a MobileSAM checkpoint (segment anything with")
+        );
+        assert!(
+            of(&["backbone.stem.x"])
+                .unwrap_err()
+                .contains("tensors such as backbone.stem.x")
+        );
     }
 }

@@ -5,7 +5,10 @@ use super::{
     layers::{EPS_2D, layer_norm},
     prompts::{Sparse, UPPER_LEFT},
 };
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features, token_features};
+use crate::ops::{
+    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features,
+    token_features,
+};
 use candle_core::Tensor;
 
 /// Pixels, whose centres lie half a pixel further, to 0..1.
@@ -31,7 +34,9 @@ pub(super) struct PromptEncoder {
 impl PromptEncoder {
     pub(super) fn load(params: &Params) -> Loaded<Self> {
         let c = EMBEDDING_CHANNELS;
-        let frequencies = params.scope("pe_layer").get("positional_encoding_gaussian_matrix", &[2, c / 2])?;
+        let frequencies = params
+            .scope("pe_layer")
+            .get("positional_encoding_gaussian_matrix", &[2, c / 2])?;
         let embedding = |name: &str| params.scope(name).get("weight", &[1, c]);
         let mut kinds = vec![embedding("not_a_point_embed")?];
         for i in 0..4 {
@@ -40,14 +45,22 @@ impl PromptEncoder {
         let no_mask = embedding("no_mask_embed")?;
         let side = EMBEDDING_SIDE;
         let at = |i: usize| (i as f32 + 0.5) / side as f32;
-        let grid: Vec<f32> = (0..side * side).flat_map(|i| [at(i % side), at(i / side)]).collect();
+        let grid: Vec<f32> = (0..side * side)
+            .flat_map(|i| [at(i % side), at(i / side)])
+            .collect();
         let grid = params.constant(&grid, &[1, side * side, 2])?;
         let build = || -> Result<_> {
             let kinds = Tensor::cat(&kinds, 0)?;
             let corners = kinds.narrow(0, UPPER_LEFT, 2)?.contiguous()?;
-            Ok((kinds, corners, no_mask.unsqueeze(0)?, fourier_features(&grid, (1.0, 0.0), &frequencies, None)?))
+            Ok((
+                kinds,
+                corners,
+                no_mask.unsqueeze(0)?,
+                fourier_features(&grid, (1.0, 0.0), &frequencies, None)?,
+            ))
         };
-        let (kinds, corners, no_mask, dense_position) = build().map_err(MobileSamError::tensor("prompt embeddings"))?;
+        let (kinds, corners, no_mask, dense_position) =
+            build().map_err(MobileSamError::tensor("prompt embeddings"))?;
         Ok(Self {
             frequencies: params.place(&frequencies)?,
             kinds: params.place(&kinds)?,
@@ -80,7 +93,12 @@ impl PromptEncoder {
 
     /// `[N, 4]` to `[N, 2, 256]`.
     fn embed_boxes(&self, boxes: &Tensor) -> Result<Tensor> {
-        fourier_features(&boxes.contiguous()?.reshape(((), 2, 2))?, PIXELS, &self.frequencies, Some(&self.corners))
+        fourier_features(
+            &boxes.contiguous()?.reshape(((), 2, 2))?,
+            PIXELS,
+            &self.frequencies,
+            Some(&self.corners),
+        )
     }
 
     /// `[N, K, TOKEN_WIDTH]` to `[N, K, 256]`: position and embedding of the kind, but no position for what is not a point (the first kind).
@@ -99,19 +117,38 @@ struct MaskDownscaling {
 impl MaskDownscaling {
     fn load(params: &Params) -> Loaded<Self> {
         let [first, second] = MASK_CHANNELS;
-        let options = Conv2dOptions { stride: 2, ..Conv2dOptions::default() };
+        let options = Conv2dOptions {
+            stride: 2,
+            ..Conv2dOptions::default()
+        };
         let step = |conv: usize, inputs: usize, outputs: usize| -> Loaded<_> {
             let at = params.scope(conv);
-            let (weight, bias) = (at.place(&at.get("weight", &[outputs, inputs, 2, 2])?)?, at.place(&at.get("bias", &[outputs])?)?);
-            let conv2d = Conv2d::new(&weight, Some(&bias), options).map_err(MobileSamError::tensor("mask downscaling"))?;
-            Ok((conv2d, layer_norm(&params.scope(conv + 1), outputs, EPS_2D)?))
+            let (weight, bias) = (
+                at.place(&at.get("weight", &[outputs, inputs, 2, 2])?)?,
+                at.place(&at.get("bias", &[outputs])?)?,
+            );
+            let conv2d = Conv2d::new(&weight, Some(&bias), options)
+                .map_err(MobileSamError::tensor("mask downscaling"))?;
+            Ok((
+                conv2d,
+                layer_norm(&params.scope(conv + 1), outputs, EPS_2D)?,
+            ))
         };
         let steps = [step(0, 1, first)?, step(3, first, second)?];
         let last = params.scope(6);
         let weight = last.place(&last.get("weight", &[EMBEDDING_CHANNELS, second, 1, 1])?)?;
         let bias = last.place(&last.get("bias", &[EMBEDDING_CHANNELS])?)?;
-        let build = || Linear::new(&weight.reshape((EMBEDDING_CHANNELS, second))?, Some(&bias), Activation::Identity);
-        Ok(Self { steps, project: build().map_err(MobileSamError::tensor("mask downscaling"))? })
+        let build = || {
+            Linear::new(
+                &weight.reshape((EMBEDDING_CHANNELS, second))?,
+                Some(&bias),
+                Activation::Identity,
+            )
+        };
+        Ok(Self {
+            steps,
+            project: build().map_err(MobileSamError::tensor("mask downscaling"))?,
+        })
     }
 
     /// `[N, 1, 256, 256]` to `[N, 64², 256]`.

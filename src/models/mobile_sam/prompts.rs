@@ -49,12 +49,18 @@ pub struct ObjectPrompt {
 impl ObjectPrompt {
     /// A box.
     pub fn from_box(bounds: BoxXyxy) -> Self {
-        Self { bounds: Some(bounds), points: Vec::new() }
+        Self {
+            bounds: Some(bounds),
+            points: Vec::new(),
+        }
     }
 
     /// Points.
     pub fn from_points(points: Vec<PointPrompt>) -> Self {
-        Self { bounds: None, points }
+        Self {
+            bounds: None,
+            points,
+        }
     }
 
     /// Tokens in the decoder: points, then the corners of the box or, without one, a token that stands for its absence.
@@ -69,8 +75,16 @@ impl ObjectPrompt {
         if let Some(bounds) = self.bounds.filter(|b| !b.is_valid()) {
             return Err(PromptError::Box { object, bounds });
         }
-        match self.points.iter().find(|p| !p.x.is_finite() || !p.y.is_finite()) {
-            Some(p) => Err(PromptError::Point { object, x: p.x, y: p.y }),
+        match self
+            .points
+            .iter()
+            .find(|p| !p.x.is_finite() || !p.y.is_finite())
+        {
+            Some(p) => Err(PromptError::Point {
+                object,
+                x: p.x,
+                y: p.y,
+            }),
             None => Ok(()),
         }
     }
@@ -83,7 +97,15 @@ impl ObjectPrompt {
             values.extend(row);
         };
         for p in &self.points {
-            push(p.x, p.y, if p.label == PointLabel::Foreground { FOREGROUND } else { BACKGROUND });
+            push(
+                p.x,
+                p.y,
+                if p.label == PointLabel::Foreground {
+                    FOREGROUND
+                } else {
+                    BACKGROUND
+                },
+            );
         }
         match self.bounds {
             Some(b) => {
@@ -166,10 +188,17 @@ impl PackedPrompts {
         for (object, prompt) in prompts.iter().enumerate() {
             prompt.check(object)?;
             let tokens = prompt.tokens();
-            let at = groups.iter().position(|g| g.tokens == tokens).unwrap_or_else(|| {
-                groups.push(Self { objects: Vec::new(), values: Vec::new(), tokens });
-                groups.len() - 1
-            });
+            let at = groups
+                .iter()
+                .position(|g| g.tokens == tokens)
+                .unwrap_or_else(|| {
+                    groups.push(Self {
+                        objects: Vec::new(),
+                        values: Vec::new(),
+                        tokens,
+                    });
+                    groups.len() - 1
+                });
             if let Some(group) = groups.get_mut(at) {
                 group.objects.push(object);
                 prompt.pack(&mut group.values);
@@ -192,10 +221,17 @@ impl PackedPrompts {
     ///
     /// # Errors
     /// Those of `upload`.
-    pub fn upload<E>(&self, upload: impl FnOnce(&[f32], &[usize]) -> Result<Tensor, E>) -> Result<Prompts, E> {
+    pub fn upload<E>(
+        &self,
+        upload: impl FnOnce(&[f32], &[usize]) -> Result<Tensor, E>,
+    ) -> Result<Prompts, E> {
         let n = self.objects.len();
         let tokens = upload(&self.values, &[n, self.tokens, TOKEN_WIDTH])?;
-        Ok(Prompts { sparse: Sparse::Tokens(tokens), masks: None, len: n })
+        Ok(Prompts {
+            sparse: Sparse::Tokens(tokens),
+            masks: None,
+            len: n,
+        })
     }
 }
 
@@ -226,7 +262,11 @@ impl Prompts {
     /// [`PromptError::Shape`].
     pub fn from_boxes(boxes: &Tensor) -> Result<Self, PromptError> {
         match boxes.dims() {
-            &[len, 4] => Ok(Self { sparse: Sparse::Boxes(boxes.clone()), masks: None, len }),
+            &[len, 4] => Ok(Self {
+                sparse: Sparse::Boxes(boxes.clone()),
+                masks: None,
+                len,
+            }),
             _ => Err(shape("boxes", boxes, "[N, 4]".to_owned())),
         }
     }
@@ -237,8 +277,16 @@ impl Prompts {
     /// [`PromptError::Shape`].
     pub fn from_packed(tokens: &Tensor) -> Result<Self, PromptError> {
         match tokens.dims() {
-            &[len, _, TOKEN_WIDTH] => Ok(Self { sparse: Sparse::Tokens(tokens.clone()), masks: None, len }),
-            _ => Err(shape("packed prompts", tokens, format!("[N, tokens, {TOKEN_WIDTH}]"))),
+            &[len, _, TOKEN_WIDTH] => Ok(Self {
+                sparse: Sparse::Tokens(tokens.clone()),
+                masks: None,
+                len,
+            }),
+            _ => Err(shape(
+                "packed prompts",
+                tokens,
+                format!("[N, tokens, {TOKEN_WIDTH}]"),
+            )),
         }
     }
 
@@ -249,7 +297,12 @@ impl Prompts {
     /// [`PromptError::Shape`].
     pub fn from_masks(masks: &Tensor) -> Result<Self, PromptError> {
         let len = masks.dims().first().copied().unwrap_or_default();
-        Self { sparse: Sparse::None, masks: None, len }.with_masks(masks)
+        Self {
+            sparse: Sparse::None,
+            masks: None,
+            len,
+        }
+        .with_masks(masks)
     }
 
     /// The same prompts with a mask for each object, as in [`Prompts::from_masks`].
@@ -258,9 +311,16 @@ impl Prompts {
     /// [`PromptError::Shape`], also for another number of objects.
     pub fn with_masks(self, masks: &Tensor) -> Result<Self, PromptError> {
         if masks.dims() != [self.len, 1, MASK_SIDE, MASK_SIDE] {
-            return Err(shape("mask prompts", masks, format!("[{}, 1, {MASK_SIDE}, {MASK_SIDE}]", self.len)));
+            return Err(shape(
+                "mask prompts",
+                masks,
+                format!("[{}, 1, {MASK_SIDE}, {MASK_SIDE}]", self.len),
+            ));
         }
-        Ok(Self { masks: Some(masks.clone()), ..self })
+        Ok(Self {
+            masks: Some(masks.clone()),
+            ..self
+        })
     }
 
     /// Number of objects.
@@ -281,12 +341,20 @@ impl Prompts {
             Sparse::Boxes(boxes) => Sparse::Boxes(part(boxes)?),
             Sparse::Tokens(tokens) => Sparse::Tokens(part(tokens)?),
         };
-        Ok(Self { sparse, masks: self.masks.as_ref().map(part).transpose()?, len })
+        Ok(Self {
+            sparse,
+            masks: self.masks.as_ref().map(part).transpose()?,
+            len,
+        })
     }
 }
 
 fn shape(what: &'static str, tensor: &Tensor, expected: String) -> PromptError {
-    PromptError::Shape { what, found: tensor.dims().to_vec(), expected }
+    PromptError::Shape {
+        what,
+        found: tensor.dims().to_vec(),
+        expected,
+    }
 }
 
 #[cfg(test)]
@@ -303,34 +371,72 @@ mod tests {
     #[test]
     fn prompts_are_grouped_by_number_of_tokens_in_order() {
         let one = ObjectPrompt::from_points(vec![point(5.0, PointLabel::Foreground)]);
-        let both = ObjectPrompt { bounds: Some(BOX), points: vec![point(6.0, PointLabel::Background)] };
+        let both = ObjectPrompt {
+            bounds: Some(BOX),
+            points: vec![point(6.0, PointLabel::Background)],
+        };
         let groups = PackedPrompts::pack(&[ObjectPrompt::from_box(BOX), both, one]).unwrap();
         // A single point takes two tokens as a box does: itself and the one that stands for the absent box.
-        assert_eq!(groups.iter().map(|g| g.objects()).collect::<Vec<_>>(), [&[0, 2][..], &[1]]);
+        assert_eq!(
+            groups.iter().map(|g| g.objects()).collect::<Vec<_>>(),
+            [&[0, 2][..], &[1]]
+        );
         let box_rows = [1., 2., 0., 0., 0., 1., 0., 3., 4., 0., 0., 0., 0., 1.];
         let point_rows = [5., 7., 0., 0., 1., 0., 0., 0., 0., 1., 0., 0., 0., 0.];
         assert_eq!(groups[0].values, [box_rows, point_rows].concat());
-        let prompts = groups[1].upload(|v, s| Tensor::from_slice(v, s, &Device::Cpu)).unwrap();
+        let prompts = groups[1]
+            .upload(|v, s| Tensor::from_slice(v, s, &Device::Cpu))
+            .unwrap();
         assert!(matches!(&prompts.sparse, Sparse::Tokens(t) if t.dims() == [1, 3, TOKEN_WIDTH]));
     }
 
     #[test]
     fn bad_prompts_are_refused_with_their_place() {
-        let bad = |prompt| PackedPrompts::pack(&[ObjectPrompt::from_box(BOX), prompt]).unwrap_err().to_string();
+        let bad = |prompt| {
+            PackedPrompts::pack(&[ObjectPrompt::from_box(BOX), prompt])
+                .unwrap_err()
+                .to_string()
+        };
         assert!(bad(ObjectPrompt::default()).starts_with("prompt 1: has neither"));
-        assert!(bad(ObjectPrompt::from_box(BoxXyxy::new(3.0, 0.0, 3.0, 9.0))).starts_with("prompt 1: box 3,0,3,9 has no extent"));
-        assert!(bad(ObjectPrompt::from_box(BoxXyxy::new(0.0, 0.0, f32::INFINITY, 9.0))).starts_with("prompt 1: box"));
-        assert!(bad(ObjectPrompt::from_points(vec![point(f32::NAN, PointLabel::Foreground)])).starts_with("prompt 1: point NaN,7"));
+        assert!(
+            bad(ObjectPrompt::from_box(BoxXyxy::new(3.0, 0.0, 3.0, 9.0)))
+                .starts_with("prompt 1: box 3,0,3,9 has no extent")
+        );
+        assert!(
+            bad(ObjectPrompt::from_box(BoxXyxy::new(
+                0.0,
+                0.0,
+                f32::INFINITY,
+                9.0
+            )))
+            .starts_with("prompt 1: box")
+        );
+        assert!(
+            bad(ObjectPrompt::from_points(vec![point(
+                f32::NAN,
+                PointLabel::Foreground
+            )]))
+            .starts_with("prompt 1: point NaN,7")
+        );
         assert_eq!(PointLabel::try_from(2), Err(PromptError::Label(2)));
     }
 
     #[test]
     fn tensors_of_other_shapes_are_refused() {
         let zeros = |s: &[usize]| Tensor::zeros(s, DType::F32, &Device::Cpu).unwrap();
-        assert!(matches!(Prompts::from_boxes(&zeros(&[4])), Err(PromptError::Shape { what: "boxes", .. })));
+        assert!(matches!(
+            Prompts::from_boxes(&zeros(&[4])),
+            Err(PromptError::Shape { what: "boxes", .. })
+        ));
         assert!(Prompts::from_masks(&zeros(&[2, 1, 256, 255])).is_err());
         let boxes = Prompts::from_boxes(&zeros(&[2, 4])).unwrap();
-        let error = boxes.with_masks(&zeros(&[3, 1, 256, 256])).unwrap_err().to_string();
-        assert_eq!(error, "mask prompts: has shape [3, 1, 256, 256], MobileSAM takes [2, 1, 256, 256]");
+        let error = boxes
+            .with_masks(&zeros(&[3, 1, 256, 256]))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "mask prompts: has shape [3, 1, 256, 256], MobileSAM takes [2, 1, 256, 256]"
+        );
     }
 }

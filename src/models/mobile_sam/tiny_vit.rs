@@ -7,7 +7,10 @@ use super::{
     layers::{EPS, EPS_2D, conv1x1, conv3x3, layer_norm, linear, pointwise},
     window_attention::WindowAttention,
 };
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result, inverted_residual};
+use crate::ops::{
+    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result,
+    inverted_residual,
+};
 use candle_core::Tensor;
 
 const CHANNELS: [usize; 4] = [64, 128, 160, 320];
@@ -37,7 +40,12 @@ impl TinyVit {
         let block = |stage: usize, i: usize| layer(stage).scope("blocks").scope(i);
         let stage = |stage: usize| -> Loaded<_> {
             let before = stage - 1;
-            let merging = PatchMerging::load(&layer(before).scope("downsample"), CHANNELS[before], CHANNELS[stage], STRIDES[before])?;
+            let merging = PatchMerging::load(
+                &layer(before).scope("downsample"),
+                CHANNELS[before],
+                CHANNELS[stage],
+                STRIDES[before],
+            )?;
             let blocks = (0..DEPTHS[stage]).map(|i| Block::load(&block(stage, i), stage));
             Ok((merging, blocks.collect::<Loaded<_>>()?))
         };
@@ -46,7 +54,9 @@ impl TinyVit {
                 conv3x3(&seq.scope(0), 3, half, 1, 2, Activation::Gelu)?,
                 conv3x3(&seq.scope(2), half, CHANNELS[0], 1, 2, Activation::Identity)?,
             ],
-            convolutions: (0..DEPTHS[0]).map(|i| MbConv::load(&block(0, i), CHANNELS[0])).collect::<Loaded<_>>()?,
+            convolutions: (0..DEPTHS[0])
+                .map(|i| MbConv::load(&block(0, i), CHANNELS[0]))
+                .collect::<Loaded<_>>()?,
             stages: (1..CHANNELS.len()).map(stage).collect::<Loaded<_>>()?,
             neck: Neck::load(&params.scope("neck"))?,
         })
@@ -82,7 +92,14 @@ impl MbConv {
         let hidden = channels * EXPANSION;
         Ok(Self {
             expand: conv1x1(&params.scope("conv1"), channels, hidden, Activation::Gelu)?,
-            depthwise: conv3x3(&params.scope("conv2"), hidden, hidden, hidden, 1, Activation::Gelu)?,
+            depthwise: conv3x3(
+                &params.scope("conv2"),
+                hidden,
+                hidden,
+                hidden,
+                1,
+                Activation::Gelu,
+            )?,
             project: conv1x1(&params.scope("conv3"), hidden, channels, Activation::Gelu)?,
         })
     }
@@ -104,13 +121,26 @@ impl PatchMerging {
     fn load(params: &Params, inputs: usize, outputs: usize, stride: usize) -> Loaded<Self> {
         Ok(Self {
             expand: pointwise(&params.scope("conv1"), inputs, outputs, Activation::Gelu)?,
-            depthwise: conv3x3(&params.scope("conv2"), outputs, outputs, outputs, stride, Activation::Gelu)?,
-            project: pointwise(&params.scope("conv3"), outputs, outputs, Activation::Identity)?,
+            depthwise: conv3x3(
+                &params.scope("conv2"),
+                outputs,
+                outputs,
+                outputs,
+                stride,
+                Activation::Gelu,
+            )?,
+            project: pointwise(
+                &params.scope("conv3"),
+                outputs,
+                outputs,
+                Activation::Identity,
+            )?,
         })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.project.forward(&self.depthwise.forward(&self.expand.forward(x)?)?)
+        self.project
+            .forward(&self.depthwise.forward(&self.expand.forward(x)?)?)
     }
 }
 
@@ -129,17 +159,40 @@ impl Block {
         let channels = CHANNELS[stage];
         let mlp = params.scope("mlp");
         Ok(Self {
-            attention: WindowAttention::load(&params.scope("attn"), channels, HEADS[stage], WINDOWS[stage])?,
-            local_conv: conv3x3(&params.scope("local_conv"), channels, channels, channels, 1, Activation::Identity)?,
+            attention: WindowAttention::load(
+                &params.scope("attn"),
+                channels,
+                HEADS[stage],
+                WINDOWS[stage],
+            )?,
+            local_conv: conv3x3(
+                &params.scope("local_conv"),
+                channels,
+                channels,
+                channels,
+                1,
+                Activation::Identity,
+            )?,
             norm: layer_norm(&mlp.scope("norm"), channels, EPS)?,
-            fc1: linear(&mlp.scope("fc1"), channels, channels * EXPANSION, Activation::Gelu)?,
-            fc2: linear(&mlp.scope("fc2"), channels * EXPANSION, channels, Activation::Identity)?,
+            fc1: linear(
+                &mlp.scope("fc1"),
+                channels,
+                channels * EXPANSION,
+                Activation::Gelu,
+            )?,
+            fc2: linear(
+                &mlp.scope("fc2"),
+                channels * EXPANSION,
+                channels,
+                Activation::Identity,
+            )?,
         })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.local_conv.forward(&self.attention.forward(x)?)?;
-        self.fc2.forward_add(&self.fc1.forward(&self.norm.forward(&x)?)?, &x)
+        self.fc2
+            .forward_add(&self.fc1.forward(&self.norm.forward(&x)?)?, &x)
     }
 }
 
@@ -157,9 +210,16 @@ impl Neck {
         let (inputs, outputs) = (CHANNELS[3], EMBEDDING_CHANNELS);
         let pointwise = params.place(&params.scope(0).get("weight", &[outputs, inputs, 1, 1])?)?;
         let conv = params.place(&params.scope(2).get("weight", &[outputs, outputs, 3, 3])?)?;
-        let options = Conv2dOptions { padding: Padding::all(1), ..Conv2dOptions::default() };
+        let options = Conv2dOptions {
+            padding: Padding::all(1),
+            ..Conv2dOptions::default()
+        };
         let build = || -> Result<(Linear, Conv2d)> {
-            let pointwise = Linear::new(&pointwise.reshape((outputs, inputs))?, None, Activation::Identity)?;
+            let pointwise = Linear::new(
+                &pointwise.reshape((outputs, inputs))?,
+                None,
+                Activation::Identity,
+            )?;
             Ok((pointwise, Conv2d::new(&conv, None, options)?))
         };
         let (pointwise, conv) = build().map_err(MobileSamError::tensor("neck"))?;

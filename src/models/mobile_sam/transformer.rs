@@ -30,14 +30,22 @@ impl TwoWayTransformer {
         let block = |i: usize| TwoWayBlock::load(&params.scope("layers").scope(i), i == 0);
         Ok(Self {
             blocks: (0..DEPTH).map(block).collect::<Loaded<_>>()?,
-            final_attention: Attention::load(&params.scope("final_attn_token_to_image"), CROSS_CHANNELS)?,
+            final_attention: Attention::load(
+                &params.scope("final_attn_token_to_image"),
+                CROSS_CHANNELS,
+            )?,
             norm: layer_norm(&params.scope("norm_final_attn"), CHANNELS, EPS)?,
         })
     }
 
     /// Tokens `[N, T, 256]` and image `[1 or N, P, 256]` after attending to each other, for `position` `[1, P, 256]` of
     /// the image: `[N, T, 256]` and `[N, P, 256]`.
-    pub(super) fn forward(&self, image: &Tensor, position: &Tensor, tokens: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn forward(
+        &self,
+        image: &Tensor,
+        position: &Tensor,
+        tokens: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let (mut queries, mut keys) = (tokens.clone(), image.clone());
         for block in &self.blocks {
             (queries, keys) = block.forward(&queries, &keys, tokens, position)?;
@@ -70,21 +78,38 @@ impl TwoWayBlock {
         Ok(Self {
             self_attention: Attention::load(&params.scope("self_attn"), CHANNELS)?,
             norm1: norm(1)?,
-            token_to_image: Attention::load(&params.scope("cross_attn_token_to_image"), CROSS_CHANNELS)?,
+            token_to_image: Attention::load(
+                &params.scope("cross_attn_token_to_image"),
+                CROSS_CHANNELS,
+            )?,
             norm2: norm(2)?,
             mlp: [
                 linear(&mlp.scope("lin1"), CHANNELS, MLP_CHANNELS, Activation::Relu)?,
-                linear(&mlp.scope("lin2"), MLP_CHANNELS, CHANNELS, Activation::Identity)?,
+                linear(
+                    &mlp.scope("lin2"),
+                    MLP_CHANNELS,
+                    CHANNELS,
+                    Activation::Identity,
+                )?,
             ],
             norm3: norm(3)?,
-            image_to_token: Attention::load(&params.scope("cross_attn_image_to_token"), CROSS_CHANNELS)?,
+            image_to_token: Attention::load(
+                &params.scope("cross_attn_image_to_token"),
+                CROSS_CHANNELS,
+            )?,
             norm4: norm(4)?,
             is_first,
         })
     }
 
     /// Queries `[N, T, 256]` are tokens, keys `[1 or N, P, 256]` the image.
-    fn forward(&self, queries: &Tensor, keys: &Tensor, tokens: &Tensor, position: &Tensor) -> Result<(Tensor, Tensor)> {
+    fn forward(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        tokens: &Tensor,
+        position: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let queries = if self.is_first {
             self.self_attention.forward(queries, queries, queries)?
         } else {
@@ -95,13 +120,17 @@ impl TwoWayBlock {
 
         let q = add(&queries, tokens)?;
         let k = add(keys, position)?;
-        let queries = self.norm2.forward(&self.token_to_image.forward_add(&q, &k, keys, &queries)?)?;
+        let queries = self
+            .norm2
+            .forward(&self.token_to_image.forward_add(&q, &k, keys, &queries)?)?;
 
         let queries = self.mlp[1].forward_add(&self.mlp[0].forward(&queries)?, &queries)?;
         let queries = self.norm3.forward(&queries)?;
 
         let q = add(&queries, tokens)?;
-        let keys = self.norm4.forward(&self.image_to_token.forward_add(&k, &q, &queries, keys)?)?;
+        let keys = self
+            .norm4
+            .forward(&self.image_to_token.forward_add(&k, &q, &queries, keys)?)?;
         Ok((queries, keys))
     }
 }
@@ -123,7 +152,12 @@ impl Attention {
             q: into("q_proj")?,
             k: into("k_proj")?,
             v: into("v_proj")?,
-            out: linear(&params.scope("out_proj"), inner, CHANNELS, Activation::Identity)?,
+            out: linear(
+                &params.scope("out_proj"),
+                inner,
+                CHANNELS,
+                Activation::Identity,
+            )?,
             scale: 1.0 / ((inner / HEADS) as f32).sqrt(),
         })
     }

@@ -18,7 +18,12 @@ pub(super) struct WindowAttention {
 }
 
 impl WindowAttention {
-    pub(super) fn load(params: &Params, channels: usize, heads: usize, window: usize) -> Loaded<Self> {
+    pub(super) fn load(
+        params: &Params,
+        channels: usize,
+        heads: usize,
+        window: usize,
+    ) -> Loaded<Self> {
         let norm = params.scope("norm");
         let qkv = params.scope("qkv");
         let weight = qkv.get("weight", &[3 * channels, channels])?;
@@ -28,8 +33,16 @@ impl WindowAttention {
         let d = channels / heads;
         let lay_out = || -> Result<(Tensor, Tensor)> {
             // The checkpoint has q, k, v of a head beside each other.
-            let weight = weight.reshape((heads, 3, d, channels))?.transpose(0, 1)?.contiguous()?.reshape((3 * channels, channels))?;
-            let bias = bias.reshape((heads, 3, d))?.transpose(0, 1)?.contiguous()?.flatten_all()?;
+            let weight = weight
+                .reshape((heads, 3, d, channels))?
+                .transpose(0, 1)?
+                .contiguous()?
+                .reshape((3 * channels, channels))?;
+            let bias = bias
+                .reshape((heads, 3, d))?
+                .transpose(0, 1)?
+                .contiguous()?
+                .flatten_all()?;
             Ok((weight, bias))
         };
         let (weight, bias) = lay_out().map_err(MobileSamError::tensor("attention weights"))?;
@@ -40,13 +53,21 @@ impl WindowAttention {
             // normalisation's bias does.
             let padding = qkv.forward(&norm_bias.unsqueeze(0)?)?.squeeze(0)?;
             let scale = 1.0 / (d as f32).sqrt();
-            Ok((qkv, ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?))
+            Ok((
+                qkv,
+                ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?,
+            ))
         };
         let (qkv, attention) = build().map_err(MobileSamError::tensor("attention weights"))?;
         Ok(Self {
             norm: layer_norm(&norm, channels, EPS)?,
             qkv,
-            proj: linear(&params.scope("proj"), channels, channels, Activation::Identity)?,
+            proj: linear(
+                &params.scope("proj"),
+                channels,
+                channels,
+                Activation::Identity,
+            )?,
             attention,
         })
     }
@@ -65,7 +86,8 @@ fn position_bias(params: &Params, heads: usize, side: usize) -> Loaded<Tensor> {
     let biases = params.get("attention_biases", &[heads, side * side])?;
     let n = side * side;
     let pairs = (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
-    let index = pairs.map(|(a, b)| (a / side).abs_diff(b / side) * side + (a % side).abs_diff(b % side));
+    let index =
+        pairs.map(|(a, b)| (a / side).abs_diff(b / side) * side + (a % side).abs_diff(b % side));
     let index: Vec<u32> = index.map(|i| i as u32).collect();
     let index = params.constant(&index, &[n * n])?;
     let lay_out = || biases.index_select(&index, 1)?.reshape((heads, n, n));

@@ -44,17 +44,35 @@ impl BatchAssigner {
     ///
     /// # Errors
     /// If `rules` have no proper gate, a problem has 2³¹ costs or more, or the device has no memory left.
-    pub fn new(device: &Device, batch: usize, rows: usize, cols: usize, rules: Rules) -> Result<Self> {
+    pub fn new(
+        device: &Device,
+        batch: usize,
+        rows: usize,
+        cols: usize,
+        rules: Rules,
+    ) -> Result<Self> {
         if rules.gate.is_nan() || rules.gate == f64::NEG_INFINITY {
             return Err(candle_core::Error::wrap(AssignmentError::Gate(rules.gate)));
         }
-        if rows.checked_mul(cols).is_none_or(|n| n > i32::MAX as usize) || batch.max(rows).max(cols) > 1 << 30 {
+        if rows.checked_mul(cols).is_none_or(|n| n > i32::MAX as usize)
+            || batch.max(rows).max(cols) > 1 << 30
+        {
             candle_core::bail!("assignment of {batch} problems of {rows} x {cols}: too large");
         }
-        let solver = if device.is_cpu() { None } else { Some(on_device::Solver::new(device, batch, rows, cols, &rules)?) };
+        let solver = if device.is_cpu() {
+            None
+        } else {
+            Some(on_device::Solver::new(device, batch, rows, cols, &rules)?)
+        };
         let row_to_col = on_device::zeros(&[batch, rows], DType::I32, device)?;
         let status = on_device::zeros(&[batch], DType::I32, device)?;
-        Ok(Self { shape: (batch, rows, cols), rules, row_to_col, status, solver })
+        Ok(Self {
+            shape: (batch, rows, cols),
+            rules,
+            row_to_col,
+            status,
+            solver,
+        })
     }
 
     /// Solves the problems whose costs are `costs` `[B, rows, cols]`, f32, contiguous; infinite costs are forbidden pairs.
@@ -64,16 +82,35 @@ impl BatchAssigner {
     pub fn solve(&mut self, costs: &Tensor, used: Used<'_>) -> Result<()> {
         let (batch, rows, cols) = self.shape;
         let counts = [used.rows, used.cols];
-        let fits = |counts: &Option<&Tensor>| counts.is_none_or(|t| t.dims() == [batch] && t.dtype() == DType::U32 && t.is_contiguous());
-        if costs.dims() != [batch, rows, cols] || costs.dtype() != DType::F32 || !costs.is_contiguous() || !counts.iter().all(fits) {
+        let fits = |counts: &Option<&Tensor>| {
+            counts
+                .is_none_or(|t| t.dims() == [batch] && t.dtype() == DType::U32 && t.is_contiguous())
+        };
+        if costs.dims() != [batch, rows, cols]
+            || costs.dtype() != DType::F32
+            || !costs.is_contiguous()
+            || !counts.iter().all(fits)
+        {
             let shape = costs.shape();
-            candle_core::bail!("assignment: costs {shape:?} {:?}, counts {counts:?} for {batch} x {rows} x {cols} in f32", costs.dtype());
+            candle_core::bail!(
+                "assignment: costs {shape:?} {:?}, counts {counts:?} for {batch} x {rows} x {cols} in f32",
+                costs.dtype()
+            );
         }
         if let Some(solver) = &self.solver {
             return solver.solve(costs, counts, &self.row_to_col, &self.status);
         }
-        if !counts.iter().flatten().copied().chain([costs]).all(cpu::is_cpu) {
-            candle_core::bail!("assignment: costs on {:?} for an assigner on the CPU", costs.device().location());
+        if !counts
+            .iter()
+            .flatten()
+            .copied()
+            .chain([costs])
+            .all(cpu::is_cpu)
+        {
+            candle_core::bail!(
+                "assignment: costs on {:?} for an assigner on the CPU",
+                costs.device().location()
+            );
         }
         let (row_to_col, status) = solve_on_cpu(costs, counts, self.shape, &self.rules)?;
         (self.row_to_col, self.status) = (row_to_col, status);
@@ -91,12 +128,23 @@ impl BatchAssigner {
     }
 }
 
-fn solve_on_cpu(costs: &Tensor, counts: [Option<&Tensor>; 2], shape: (usize, usize, usize), rules: &Rules) -> Result<(Tensor, Tensor)> {
+fn solve_on_cpu(
+    costs: &Tensor,
+    counts: [Option<&Tensor>; 2],
+    shape: (usize, usize, usize),
+    rules: &Rules,
+) -> Result<(Tensor, Tensor)> {
     let (batch, rows, cols) = shape;
     let all = costs.flatten_all()?.to_vec1::<f32>()?;
     let of = |counts: Option<&Tensor>, all: usize| -> Result<Vec<usize>> {
-        let Some(counts) = counts else { return Ok(vec![all; batch]) };
-        Ok(counts.to_vec1::<u32>()?.into_iter().map(|n| (n as usize).min(all)).collect())
+        let Some(counts) = counts else {
+            return Ok(vec![all; batch]);
+        };
+        Ok(counts
+            .to_vec1::<u32>()?
+            .into_iter()
+            .map(|n| (n as usize).min(all))
+            .collect())
     };
     let (used_rows, used_cols) = (of(counts[0], rows)?, of(counts[1], cols)?);
     let one = |problem: usize| -> Result<(Vec<i32>, i32)> {
@@ -118,7 +166,10 @@ fn solve_on_cpu(costs: &Tensor, counts: [Option<&Tensor>; 2], shape: (usize, usi
     let solved: Vec<_> = (0..batch).into_par_iter().map(one).collect::<Result<_>>()?;
     let status: Vec<i32> = solved.iter().map(|(_, status)| *status).collect();
     let row_to_col: Vec<i32> = solved.into_iter().flat_map(|(found, _)| found).collect();
-    Ok((Tensor::from_vec(row_to_col, (batch, rows), &Device::Cpu)?, Tensor::from_vec(status, batch, &Device::Cpu)?))
+    Ok((
+        Tensor::from_vec(row_to_col, (batch, rows), &Device::Cpu)?,
+        Tensor::from_vec(status, batch, &Device::Cpu)?,
+    ))
 }
 
 #[cfg(test)]
@@ -129,11 +180,32 @@ mod tests {
     fn a_batch_of_different_sizes_is_solved_within_the_counts() {
         let cpu = Device::Cpu;
         let mut assigner = BatchAssigner::new(&cpu, 3, 2, 3, Rules::default()).unwrap();
-        let costs =
-            Tensor::new(&[[[3f32, 1., 0.], [1., 2., 0.]], [[5., f32::NAN, 0.], [4., 0., 0.]], [[0., f32::NAN, 0.]; 2]], &cpu).unwrap();
-        let (rows, cols) = (Tensor::new(&[2u32, 9, 2], &cpu).unwrap(), Tensor::new(&[2u32, 1, 3], &cpu).unwrap());
-        assigner.solve(&costs, Used { rows: Some(&rows), cols: Some(&cols) }).unwrap();
-        assert_eq!(assigner.row_to_col().to_vec2::<i32>().unwrap(), [[1, 0], [-1, 0], [-1, -1]]);
+        let costs = Tensor::new(
+            &[
+                [[3f32, 1., 0.], [1., 2., 0.]],
+                [[5., f32::NAN, 0.], [4., 0., 0.]],
+                [[0., f32::NAN, 0.]; 2],
+            ],
+            &cpu,
+        )
+        .unwrap();
+        let (rows, cols) = (
+            Tensor::new(&[2u32, 9, 2], &cpu).unwrap(),
+            Tensor::new(&[2u32, 1, 3], &cpu).unwrap(),
+        );
+        assigner
+            .solve(
+                &costs,
+                Used {
+                    rows: Some(&rows),
+                    cols: Some(&cols),
+                },
+            )
+            .unwrap();
+        assert_eq!(
+            assigner.row_to_col().to_vec2::<i32>().unwrap(),
+            [[1, 0], [-1, 0], [-1, -1]]
+        );
         assert_eq!(assigner.status().to_vec1::<i32>().unwrap(), [0, 0, 1]);
     }
 
@@ -143,10 +215,33 @@ mod tests {
         let mut assigner = BatchAssigner::new(&cpu, 2, 2, 3, Rules::default()).unwrap();
         let good = Tensor::zeros((2, 2, 3), DType::F32, &cpu).unwrap();
         assigner.solve(&good, Used::default()).unwrap();
-        assert!(assigner.solve(&good.to_dtype(DType::F64).unwrap(), Used::default()).is_err());
-        assert!(assigner.solve(&good.transpose(0, 1).unwrap(), Used::default()).is_err());
+        assert!(
+            assigner
+                .solve(&good.to_dtype(DType::F64).unwrap(), Used::default())
+                .is_err()
+        );
+        assert!(
+            assigner
+                .solve(&good.transpose(0, 1).unwrap(), Used::default())
+                .is_err()
+        );
         let counts = Tensor::zeros(3, DType::U32, &cpu).unwrap();
-        assert!(assigner.solve(&good, Used { rows: Some(&counts), cols: None }).is_err());
-        assert!(BatchAssigner::new(&cpu, 1, 2, 2, Rules::gated(f64::NAN)).unwrap_err().to_string().contains("a gate of NaN"));
+        assert!(
+            assigner
+                .solve(
+                    &good,
+                    Used {
+                        rows: Some(&counts),
+                        cols: None
+                    }
+                )
+                .is_err()
+        );
+        assert!(
+            BatchAssigner::new(&cpu, 1, 2, 2, Rules::gated(f64::NAN))
+                .unwrap_err()
+                .to_string()
+                .contains("a gate of NaN")
+        );
     }
 }

@@ -36,19 +36,28 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { gate: f64::INFINITY, objective: Objective::MostPairs }
+        Self {
+            gate: f64::INFINITY,
+            objective: Objective::MostPairs,
+        }
     }
 }
 
 impl Rules {
     /// As many pairs as can be of those that cost at most `gate`, at the least total cost.
     pub fn gated(gate: f64) -> Self {
-        Self { gate, ..Self::default() }
+        Self {
+            gate,
+            ..Self::default()
+        }
     }
 
     /// Pairs that cost at most `gate`, left out where that is cheaper at the price of `gate`.
     pub fn gate_price(gate: f64) -> Self {
-        Self { gate, objective: Objective::GatePrice }
+        Self {
+            gate,
+            objective: Objective::GatePrice,
+        }
     }
 
     /// What an unpaired row costs, where that is finite.
@@ -61,7 +70,9 @@ impl Rules {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AssignmentError {
     /// The number of costs is not rows × columns.
-    #[error("{len} costs for {rows} rows and {cols} columns; give rows x columns of them, row by row")]
+    #[error(
+        "{len} costs for {rows} rows and {cols} columns; give rows x columns of them, row by row"
+    )]
     Shape {
         /// How many were given.
         len: usize,
@@ -71,7 +82,9 @@ pub enum AssignmentError {
         cols: usize,
     },
     /// A cost is NaN or minus infinity.
-    #[error("row {row}, column {col}: a cost of {value}; use a finite cost, or plus infinity for a forbidden pair")]
+    #[error(
+        "row {row}, column {col}: a cost of {value}; use a finite cost, or plus infinity for a forbidden pair"
+    )]
     Cost {
         /// Its row.
         row: usize,
@@ -109,17 +122,26 @@ pub struct Assignment {
 impl Assignment {
     /// The pairs (row, column), by row.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.row_to_col.iter().enumerate().filter_map(|(row, col)| col.map(|col| (row, col)))
+        self.row_to_col
+            .iter()
+            .enumerate()
+            .filter_map(|(row, col)| col.map(|col| (row, col)))
     }
 
     /// Rows without a column.
     pub fn unassigned_rows(&self) -> impl Iterator<Item = usize> {
-        self.row_to_col.iter().enumerate().filter_map(|(row, col)| col.is_none().then_some(row))
+        self.row_to_col
+            .iter()
+            .enumerate()
+            .filter_map(|(row, col)| col.is_none().then_some(row))
     }
 
     /// Columns without a row.
     pub fn unassigned_cols(&self) -> impl Iterator<Item = usize> {
-        self.col_to_row.iter().enumerate().filter_map(|(col, row)| row.is_none().then_some(col))
+        self.col_to_row
+            .iter()
+            .enumerate()
+            .filter_map(|(col, row)| row.is_none().then_some(col))
     }
 
     /// This, if every row or every column has its partner, as scipy demands.
@@ -127,8 +149,15 @@ impl Assignment {
     /// # Errors
     /// [`AssignmentError::Infeasible`] otherwise.
     pub fn complete(self) -> Result<Self, AssignmentError> {
-        let (pairs, wanted) = (self.pairs().count(), self.row_to_col.len().min(self.col_to_row.len()));
-        if pairs == wanted { Ok(self) } else { Err(AssignmentError::Infeasible { pairs, wanted }) }
+        let (pairs, wanted) = (
+            self.pairs().count(),
+            self.row_to_col.len().min(self.col_to_row.len()),
+        );
+        if pairs == wanted {
+            Ok(self)
+        } else {
+            Err(AssignmentError::Infeasible { pairs, wanted })
+        }
     }
 }
 
@@ -140,9 +169,18 @@ impl Assignment {
 ///
 /// # Errors
 /// [`AssignmentError::Shape`], [`AssignmentError::Cost`] for NaN and minus infinity, [`AssignmentError::Gate`].
-pub fn assign<T: Copy + Into<f64>>(costs: &[T], rows: usize, cols: usize, rules: &Rules) -> Result<Assignment, AssignmentError> {
+pub fn assign<T: Copy + Into<f64>>(
+    costs: &[T],
+    rows: usize,
+    cols: usize,
+    rules: &Rules,
+) -> Result<Assignment, AssignmentError> {
     if rows.checked_mul(cols) != Some(costs.len()) {
-        return Err(AssignmentError::Shape { len: costs.len(), rows, cols });
+        return Err(AssignmentError::Shape {
+            len: costs.len(),
+            rows,
+            cols,
+        });
     }
     if rules.gate.is_nan() || rules.gate == f64::NEG_INFINITY {
         return Err(AssignmentError::Gate(rules.gate));
@@ -151,27 +189,49 @@ pub fn assign<T: Copy + Into<f64>>(costs: &[T], rows: usize, cols: usize, rules:
     for (at, &cost) in costs.iter().enumerate() {
         let value: f64 = cost.into();
         if value.is_nan() || value == f64::NEG_INFINITY {
-            return Err(AssignmentError::Cost { row: at / cols, col: at % cols, value });
+            return Err(AssignmentError::Cost {
+                row: at / cols,
+                col: at % cols,
+                value,
+            });
         }
         if value <= rules.gate && value < f64::INFINITY {
             largest = largest.max(value.abs());
         }
     }
     // Sums of several costs stay finite; a power of two changes no digit.
-    let scale = if largest.max(rules.price().map_or(0.0, f64::abs)) > 1e270 { 2f64.powi(-200) } else { 1.0 };
+    let scale = if largest.max(rules.price().map_or(0.0, f64::abs)) > 1e270 {
+        2f64.powi(-200)
+    } else {
+        1.0
+    };
     let cost = |row: usize, col: usize| -> f64 {
         let value: f64 = costs[row * cols + col].into();
-        if value > rules.gate { f64::INFINITY } else { value * scale }
+        if value > rules.gate {
+            f64::INFINITY
+        } else {
+            value * scale
+        }
     };
     let price = rules.price().map(|p| p * scale);
-    let mut found = Assignment { row_to_col: vec![None; rows], col_to_row: vec![None; cols], total: 0.0 };
+    let mut found = Assignment {
+        row_to_col: vec![None; rows],
+        col_to_row: vec![None; cols],
+        total: 0.0,
+    };
     let transposed = rows > cols;
-    let pairs =
-        if transposed { Problem::new(cols, rows, |i, j| cost(j, i), price).solve() } else { Problem::new(rows, cols, cost, price).solve() };
+    let pairs = if transposed {
+        Problem::new(cols, rows, |i, j| cost(j, i), price).solve()
+    } else {
+        Problem::new(rows, cols, cost, price).solve()
+    };
     for (i, j) in pairs {
         let (row, col) = if transposed { (j, i) } else { (i, j) };
         (found.row_to_col[row], found.col_to_row[col]) = (Some(col), Some(row));
     }
-    found.total = found.pairs().map(|(row, col)| -> f64 { costs[row * cols + col].into() }).sum();
+    found.total = found
+        .pairs()
+        .map(|(row, col)| -> f64 { costs[row * cols + col].into() })
+        .sum();
     Ok(found)
 }

@@ -45,8 +45,16 @@ enum End {
 }
 
 impl Problem {
-    pub(super) fn new(rows: usize, cols: usize, cost: impl Fn(usize, usize) -> f64, price: Option<f64>) -> Self {
-        let costs = (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))).map(|(i, j)| cost(i, j)).collect();
+    pub(super) fn new(
+        rows: usize,
+        cols: usize,
+        cost: impl Fn(usize, usize) -> f64,
+        price: Option<f64>,
+    ) -> Self {
+        let costs = (0..rows)
+            .flat_map(|i| (0..cols).map(move |j| (i, j)))
+            .map(|(i, j)| cost(i, j))
+            .collect();
         Self {
             rows,
             cols,
@@ -63,7 +71,9 @@ impl Problem {
 
     /// Pairs of row and column, by row.
     pub(super) fn solve(mut self) -> Vec<(usize, usize)> {
-        let waiting: Vec<usize> = (0..self.rows).filter(|&row| !self.take_cheapest(row)).collect();
+        let waiting: Vec<usize> = (0..self.rows)
+            .filter(|&row| !self.take_cheapest(row))
+            .collect();
         let mut search = Search {
             distance: vec![f64::INFINITY; self.cols],
             from: vec![NONE; self.cols],
@@ -74,7 +84,11 @@ impl Problem {
         for row in waiting {
             self.add(row, &mut search);
         }
-        self.col_of.into_iter().enumerate().filter(|&(_, col)| col != NONE).collect()
+        self.col_of
+            .into_iter()
+            .enumerate()
+            .filter(|&(_, col)| col != NONE)
+            .collect()
     }
 
     /// Gives the row its cheapest column if that is free. False if it is not, or if the row has no column at all.
@@ -82,7 +96,12 @@ impl Problem {
         let costs = &self.costs[row * self.cols..(row + 1) * self.cols];
         let (mut least, mut col) = (f64::INFINITY, NONE);
         for (j, &cost) in costs.iter().enumerate() {
-            if cost < least || (cost == least && cost < f64::INFINITY && self.row_of[col] != NONE && self.row_of[j] == NONE) {
+            if cost < least
+                || (cost == least
+                    && cost < f64::INFINITY
+                    && self.row_of[col] != NONE
+                    && self.row_of[j] == NONE)
+            {
                 (least, col) = (cost, j);
             }
         }
@@ -102,7 +121,9 @@ impl Problem {
         search.tree.clear();
         search.leave = (f64::INFINITY, NONE);
         search.open.clear();
-        search.open.extend((0..self.cols).filter(|&j| !self.col_high[j]));
+        search
+            .open
+            .extend((0..self.cols).filter(|&j| !self.col_high[j]));
         if let Some(price) = self.price {
             search.leave = (price - self.row_dual[start], start);
         }
@@ -139,7 +160,10 @@ impl Problem {
                 let distance = search.distance[col];
                 // Of equally near columns a free one ends the search.
                 if distance < nearest
-                    || (distance == nearest && at != NONE && self.row_of[col] == NONE && self.row_of[search.open[at]] != NONE)
+                    || (distance == nearest
+                        && at != NONE
+                        && self.row_of[col] == NONE
+                        && self.row_of[search.open[at]] != NONE)
                 {
                     (nearest, at) = (distance, place);
                 }
@@ -167,7 +191,9 @@ impl Problem {
     /// the tree, or entering the high columns and leaving one of their rows.
     fn explore_high(&self, start: usize, search: &mut Search) -> End {
         search.open.clear();
-        search.open.extend((0..self.cols).filter(|&j| self.col_high[j]));
+        search
+            .open
+            .extend((0..self.cols).filter(|&j| self.col_high[j]));
         search.offer(-self.row_dual[start], start);
         self.relax(start, 0.0, search);
         for place in 0..search.tree.len() {

@@ -36,17 +36,43 @@ struct Shape {
 }
 
 /// See [`crate::ops::attention`].
-pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
+pub(crate) fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    scale: f32,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
     let ((b, nq, c), (bk, nk, ck), (bv, nv, cv)) = (q.dims3()?, k.dims3()?, v.dims3()?);
-    let fits = bk == b && bv == b && nv == nk && ck == c && heads > 0 && c % heads == 0 && cv % heads == 0 && nk > 0;
+    let fits = bk == b
+        && bv == b
+        && nv == nk
+        && ck == c
+        && heads > 0
+        && c % heads == 0
+        && cv % heads == 0
+        && nk > 0;
     if !fits || bias.is_some_and(|bias| bias.dims() != [heads, nq, nk]) {
         let bias = bias.map(Tensor::shape);
-        candle_core::bail!("attention: q {:?}, k {:?}, v {:?} and bias {bias:?} for {heads} heads", q.shape(), k.shape(), v.shape());
+        candle_core::bail!(
+            "attention: q {:?}, k {:?}, v {:?} and bias {bias:?} for {heads} heads",
+            q.shape(),
+            k.shape(),
+            v.shape()
+        );
     }
     let (q, k, v) = (even(q)?, even(k)?, even(v)?);
-    let inputs = (Input::<f32>::new(&q, "attention")?, Input::<f32>::new(&k, "attention")?, Input::<f32>::new(&v, "attention")?);
+    let inputs = (
+        Input::<f32>::new(&q, "attention")?,
+        Input::<f32>::new(&k, "attention")?,
+        Input::<f32>::new(&v, "attention")?,
+    );
     let bias = bias.map(Tensor::contiguous).transpose()?;
-    let bias = bias.as_ref().map(|bias| Input::<f32>::new(bias, "attention")).transpose()?;
+    let bias = bias
+        .as_ref()
+        .map(|bias| Input::<f32>::new(bias, "attention"))
+        .transpose()?;
     let mut out = Output::new(b * nq * cv);
     let tokens = Batch {
         q: inputs.0.ptr(),
@@ -57,7 +83,14 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale:
         tokens: (nq, nk),
     };
     let bias = bias.as_ref().map(|bias| (Shared::new(bias.ptr()), nq));
-    let shape = Shape { sets: b, heads, keys: nk, d: (c / heads, cv / heads), scale, bias };
+    let shape = Shape {
+        sets: b,
+        heads,
+        keys: nk,
+        d: (c / heads, cv / heads),
+        scale,
+        bias,
+    };
     // SAFETY: the pointers are those of tensors of these shapes; each query of each head is written.
     unsafe {
         run(&tokens, &shape, nq);
@@ -85,12 +118,18 @@ impl Tokens for Batch {
 
     fn query(&self, set: usize, i: usize) -> (*const f32, *mut f32) {
         let at = set * self.tokens.0 + i;
-        (self.q.wrapping_add(at * self.strides.0), self.out.wrapping_add(at * self.strides.3))
+        (
+            self.q.wrapping_add(at * self.strides.0),
+            self.out.wrapping_add(at * self.strides.3),
+        )
     }
 
     fn key_value(&self, set: usize, j: usize) -> (*const f32, *const f32) {
         let at = set * self.tokens.1 + j;
-        (self.k.wrapping_add(at * self.strides.1), self.v.wrapping_add(at * self.strides.2))
+        (
+            self.k.wrapping_add(at * self.strides.1),
+            self.v.wrapping_add(at * self.strides.2),
+        )
     }
 
     fn bias_row(&self, _: usize, i: usize) -> usize {
@@ -112,18 +151,42 @@ pub(crate) fn window_attention(
     let fits = heads > 0 && window > 0 && c3 % (3 * heads) == 0 && padding.dims() == [c3];
     if !fits || bias.is_some_and(|bias| bias.dims() != [heads, keys, keys]) {
         let (padding, bias) = (padding.shape(), bias.map(Tensor::shape));
-        candle_core::bail!("window_attention: qkv {:?}, padding {padding:?}, bias {bias:?}: {heads} heads, window {window}", qkv.shape());
+        candle_core::bail!(
+            "window_attention: qkv {:?}, padding {padding:?}, bias {bias:?}: {heads} heads, window {window}",
+            qkv.shape()
+        );
     }
     let (c, qkv, padding) = (c3 / 3, even(qkv)?, padding.contiguous()?);
-    let (input, padding) = (Input::<f32>::new(&qkv, "window_attention")?, Input::<f32>::new(&padding, "window_attention")?);
+    let (input, padding) = (
+        Input::<f32>::new(&qkv, "window_attention")?,
+        Input::<f32>::new(&padding, "window_attention")?,
+    );
     let bias = bias.map(Tensor::contiguous).transpose()?;
-    let bias = bias.as_ref().map(|bias| Input::<f32>::new(bias, "window_attention")).transpose()?;
+    let bias = bias
+        .as_ref()
+        .map(|bias| Input::<f32>::new(bias, "window_attention"))
+        .transpose()?;
     let mut out = Output::new(b * h * w * c);
     let grid = (h.div_ceil(window), w.div_ceil(window));
-    let map =
-        Windows { qkv: input.ptr(), padding: padding.ptr(), out: out.ptr(), stride: input.stride, size: (h, w), window, grid, channels: c };
+    let map = Windows {
+        qkv: input.ptr(),
+        padding: padding.ptr(),
+        out: out.ptr(),
+        stride: input.stride,
+        size: (h, w),
+        window,
+        grid,
+        channels: c,
+    };
     let bias = bias.as_ref().map(|bias| (Shared::new(bias.ptr()), keys));
-    let shape = Shape { sets: b * grid.0 * grid.1, heads, keys, d: (c / heads, c / heads), scale, bias };
+    let shape = Shape {
+        sets: b * grid.0 * grid.1,
+        heads,
+        keys,
+        d: (c / heads, c / heads),
+        scale,
+        bias,
+    };
     // SAFETY: the pointers are those of tensors of these shapes; the windows cover the map, so that each of its tokens is
     // written by each head.
     unsafe {
@@ -151,7 +214,11 @@ impl Windows {
     /// Image, and the window's first row and column.
     fn origin(&self, set: usize) -> (usize, usize, usize) {
         let (rows, columns) = self.grid;
-        (set / (rows * columns), set / columns % rows * self.window, set % columns * self.window)
+        (
+            set / (rows * columns),
+            set / columns % rows * self.window,
+            set % columns * self.window,
+        )
     }
 
     /// Width of the window within the map.
@@ -170,7 +237,10 @@ impl Tokens for Windows {
         let (image, top, left) = self.origin(set);
         let width = self.width(left);
         let at = (image * self.size.0 + top + i / width) * self.size.1 + left + i % width;
-        (self.qkv.wrapping_add(at * self.stride), self.out.wrapping_add(at * self.channels))
+        (
+            self.qkv.wrapping_add(at * self.stride),
+            self.out.wrapping_add(at * self.channels),
+        )
     }
 
     fn key_value(&self, set: usize, j: usize) -> (*const f32, *const f32) {
@@ -178,8 +248,15 @@ impl Tokens for Windows {
         let (y, x) = (top + j / self.window, left + j % self.window);
         let inside = y < self.size.0 && x < self.size.1;
         let at = (image * self.size.0 + y) * self.size.1 + x;
-        let token = if inside { self.qkv.wrapping_add(at * self.stride) } else { self.padding };
-        (token.wrapping_add(self.channels), token.wrapping_add(2 * self.channels))
+        let token = if inside {
+            self.qkv.wrapping_add(at * self.stride)
+        } else {
+            self.padding
+        };
+        (
+            token.wrapping_add(self.channels),
+            token.wrapping_add(2 * self.channels),
+        )
     }
 
     fn bias_row(&self, set: usize, i: usize) -> usize {
@@ -242,22 +319,44 @@ impl<'a> Head<'a> {
 
     /// # Safety
     /// See [`run`].
-    unsafe fn attend<T: Tokens>(&mut self, tokens: &T, set: usize, head: usize, queries: std::ops::Range<usize>) {
+    unsafe fn attend<T: Tokens>(
+        &mut self,
+        tokens: &T,
+        set: usize,
+        head: usize,
+        queries: std::ops::Range<usize>,
+    ) {
         let (d, dv) = self.shape.d;
         // SAFETY: the caller vouched for the tokens.
         unsafe {
-            self.isa.run(PackKeysValues { tokens, set, head, to: self });
+            self.isa.run(PackKeysValues {
+                tokens,
+                set,
+                head,
+                to: self,
+            });
             let (most, _) = tile::largest(self.isa);
             let tiles = queries.len().div_ceil(most);
             for index in 0..tiles {
                 let range = part(queries.len(), tiles, index);
-                let (mut from, mut to) = ([std::ptr::null(); MAX_ROWS], [std::ptr::null_mut(); MAX_ROWS]);
+                let (mut from, mut to) = (
+                    [std::ptr::null(); MAX_ROWS],
+                    [std::ptr::null_mut(); MAX_ROWS],
+                );
                 for (i, query) in range.clone().enumerate() {
                     let (q, out) = tokens.query(set, queries.start + query);
                     (from[i], to[i]) = (q.wrapping_add(head * d), out.wrapping_add(head * dv));
                     fetch_next(from[i], d);
                 }
-                self.query_tile(tokens, set, head, queries.start + range.start, &from, &to, range.len());
+                self.query_tile(
+                    tokens,
+                    set,
+                    head,
+                    queries.start + range.start,
+                    &from,
+                    &to,
+                    range.len(),
+                );
             }
         }
     }
@@ -274,36 +373,84 @@ impl<'a> Head<'a> {
         to: &[*mut f32; MAX_ROWS],
         count: usize,
     ) {
-        let Shape { keys, d: (d, dv), scale, bias, .. } = *self.shape;
+        let Shape {
+            keys,
+            d: (d, dv),
+            scale,
+            bias,
+            ..
+        } = *self.shape;
         let stride = keys.next_multiple_of(PANEL);
         let start = self.scores.as_mut_ptr();
         let rows: [*mut f32; MAX_ROWS] = std::array::from_fn(|i| start.wrapping_add(i * stride));
         let mut sums = [0.0; MAX_ROWS];
         // SAFETY: see `run`; scores have `MAX_ROWS` rows of `stride`.
         unsafe {
-            self.product(std::slice::from_ref(from), d, &self.keys, keys, &rows, count);
+            self.product(
+                std::slice::from_ref(from),
+                d,
+                &self.keys,
+                keys,
+                &rows,
+                count,
+            );
             match bias {
-                None => self.isa.run(Exponentials { rows: start, stride, len: keys, scale, bias: None, sums: &mut sums[..count] }),
+                None => self.isa.run(Exponentials {
+                    rows: start,
+                    stride,
+                    len: keys,
+                    scale,
+                    bias: None,
+                    sums: &mut sums[..count],
+                }),
                 Some((bias, queries)) => {
                     let mut i = 0;
                     while i < count {
                         // Queries whose rows of the bias lie one after another.
                         let row = tokens.bias_row(set, first + i);
-                        let run = (i..count).take_while(|&j| tokens.bias_row(set, first + j) == row + j - i).count();
+                        let run = (i..count)
+                            .take_while(|&j| tokens.bias_row(set, first + j) == row + j - i)
+                            .count();
                         let bias = Some(bias.get().wrapping_add((head * queries + row) * keys));
-                        self.isa.run(Exponentials { rows: rows[i], stride, len: keys, scale, bias, sums: &mut sums[i..i + run] });
+                        self.isa.run(Exponentials {
+                            rows: rows[i],
+                            stride,
+                            len: keys,
+                            scale,
+                            bias,
+                            sums: &mut sums[i..i + run],
+                        });
                         i += run;
                     }
                 }
             }
             let table: RowTable = rows.map(<*mut f32>::cast_const);
-            self.product(std::slice::from_ref(&table), keys, &self.values, dv, to, count);
-            self.isa.run(ScaleRows { rows: &to[..count], len: dv, factors: &sums });
+            self.product(
+                std::slice::from_ref(&table),
+                keys,
+                &self.values,
+                dv,
+                to,
+                count,
+            );
+            self.isa.run(ScaleRows {
+                rows: &to[..count],
+                len: dv,
+                factors: &sums,
+            });
         }
     }
 
     /// `out[i] = Σ a[i]·b` for `count` rows and the panels of `b`.
-    unsafe fn product(&self, a: &[RowTable], inner: usize, b: &[f32], columns: usize, out: &[*mut f32; MAX_ROWS], count: usize) {
+    unsafe fn product(
+        &self,
+        a: &[RowTable],
+        inner: usize,
+        b: &[f32],
+        columns: usize,
+        out: &[*mut f32; MAX_ROWS],
+        count: usize,
+    ) {
         let (_, wide) = tile::largest(self.isa);
         let panels = columns.div_ceil(PANEL);
         for panel in (0..panels).step_by(wide) {
@@ -350,7 +497,9 @@ impl<T: Tokens> Kernel for PackKeysValues<'_, '_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Shape { keys, d: (d, dv), .. } = *self.to.shape;
+        let Shape {
+            keys, d: (d, dv), ..
+        } = *self.to.shape;
         let (to_keys, to_values) = (self.to.keys.as_mut_ptr(), self.to.values.as_mut_ptr());
         for first in (0..keys).step_by(8) {
             let mut rows = [std::ptr::null(); 8];
@@ -376,13 +525,23 @@ impl<T: Tokens> Kernel for PackKeysValues<'_, '_, T> {
             let mut c = 0;
             while c + 8 <= d {
                 // SAFETY: rows have d numbers, and the panel d lines of 16.
-                unsafe { S::transpose8(rows.map(|row| row.wrapping_add(c)), panel.wrapping_add(c * PANEL), PANEL) };
+                unsafe {
+                    S::transpose8(
+                        rows.map(|row| row.wrapping_add(c)),
+                        panel.wrapping_add(c * PANEL),
+                        PANEL,
+                    )
+                };
                 c += 8;
             }
             while c < d {
                 for (i, row) in rows.iter().enumerate() {
                     // SAFETY: as above.
-                    unsafe { panel.wrapping_add(c * PANEL + i).write(row.wrapping_add(c).read()) };
+                    unsafe {
+                        panel
+                            .wrapping_add(c * PANEL + i)
+                            .write(row.wrapping_add(c).read())
+                    };
                 }
                 c += 1;
             }

@@ -32,7 +32,11 @@ enum Weights {
 
 impl Conv2d {
     /// Packs `weight` `[out, in/groups, kh, kw]` and `bias` `[out]`.
-    pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Result<Self> {
+    pub(crate) fn new(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: &Conv2dOptions,
+    ) -> Result<Self> {
         let (out, inner, kh, kw) = weight.dims4()?;
         let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
         let groups = options.groups;
@@ -41,23 +45,39 @@ impl Conv2d {
         } else {
             let columns = out / groups;
             let pack = |group: usize| {
-                let bias = bias.as_ref().map(|bias| &bias[group * columns..(group + 1) * columns]);
+                let bias = bias
+                    .as_ref()
+                    .map(|bias| &bias[group * columns..(group + 1) * columns]);
                 Packed::new(kh * kw * inner, columns, bias, |row, column| {
                     let (pixel, channel) = (row / inner, row % inner);
                     numbers[((group * columns + column) * inner + channel) * kh * kw + pixel]
                 })
             };
-            Weights::Groups { groups: (0..groups).map(pack).collect(), zeros: vec![0.0; kw * inner] }
+            Weights::Groups {
+                groups: (0..groups).map(pack).collect(),
+                zeros: vec![0.0; kw * inner],
+            }
         };
-        Ok(Self { kernel: (kh, kw), channels: (inner * groups, out), weights })
+        Ok(Self {
+            kernel: (kh, kw),
+            channels: (inner * groups, out),
+            weights,
+        })
     }
 
     /// Height and width of the output for an input of (height, width).
-    pub(super) fn output_size(&self, (h, w): (usize, usize), o: &Conv2dOptions) -> Result<(usize, usize)> {
+    pub(super) fn output_size(
+        &self,
+        (h, w): (usize, usize),
+        o: &Conv2dOptions,
+    ) -> Result<(usize, usize)> {
         let ((kh, kw), p) = (self.kernel, o.padding);
         let (ph, pw) = (h + p.top + p.bottom, w + p.left + p.right);
         if ph < kh || pw < kw || o.stride == 0 {
-            candle_core::bail!("conv2d: an input of {h}×{w} for a kernel of {kh}×{kw} at stride {}", o.stride);
+            candle_core::bail!(
+                "conv2d: an input of {h}×{w} for a kernel of {kh}×{kw} at stride {}",
+                o.stride
+            );
         }
         Ok(((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1))
     }
@@ -70,7 +90,9 @@ impl Conv2d {
     /// The matrix of a 1×1 convolution of every pixel.
     pub(super) fn pointwise(&self, o: &Conv2dOptions) -> Option<&Packed> {
         match &self.weights {
-            Weights::Groups { groups, .. } if self.kernel == (1, 1) && o.stride == 1 && o.padding == Padding::default() => {
+            Weights::Groups { groups, .. }
+                if self.kernel == (1, 1) && o.stride == 1 && o.padding == Padding::default() =>
+            {
                 groups.first().filter(|_| groups.len() == 1)
             }
             _ => None,
@@ -86,20 +108,39 @@ impl Conv2d {
     }
 
     /// `affine(activation(conv(x) + bias + residual))`.
-    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, o: &Conv2dOptions) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        o: &Conv2dOptions,
+    ) -> Result<Tensor> {
         let (b, h, w, c) = x.dims4()?;
         if c != self.channels.0 {
-            candle_core::bail!("conv2d: an input of shape {:?} for a layer of {} channels", x.shape(), self.channels.0);
+            candle_core::bail!(
+                "conv2d: an input of shape {:?} for a layer of {} channels",
+                x.shape(),
+                self.channels.0
+            );
         }
         let (oh, ow) = self.output_size((h, w), o)?;
         let shape = [b, oh, ow, self.channels.1];
         let x = even(x)?;
         let x = Input::<f32>::new(&x, "conv2d")?;
         let residual = residual.map(|r| super::residual(r, &shape)).transpose()?;
-        let residual = residual.as_ref().map(|r| Input::<f32>::new(r, "conv2d")).transpose()?;
+        let residual = residual
+            .as_ref()
+            .map(|r| Input::<f32>::new(r, "conv2d"))
+            .transpose()?;
         let residual = residual.as_ref().map(Input::ptr);
         let mut out = Output::new(shape.iter().product());
-        let map = Map { x: x.ptr(), pixel: x.stride, size: (h, w), kernel: self.kernel, out: (oh, ow), options: *o };
+        let map = Map {
+            x: x.ptr(),
+            pixel: x.stride,
+            size: (h, w),
+            kernel: self.kernel,
+            out: (oh, ow),
+            options: *o,
+        };
         // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
         // of them is written: by the depthwise kernel, or by the groups' products side by side.
         unsafe {
@@ -118,7 +159,13 @@ impl Conv2d {
                             activation: o.activation,
                             affine: o.affine,
                         };
-                        dense(&gemm, map.at_channel(group * c / groups.len()), c / groups.len(), groups.len() == 1, zeros);
+                        dense(
+                            &gemm,
+                            map.at_channel(group * c / groups.len()),
+                            c / groups.len(),
+                            groups.len() == 1,
+                            zeros,
+                        );
                     }
                 }
             }
@@ -135,10 +182,19 @@ unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zer
     // SAFETY: the caller vouched for the pointers.
     unsafe {
         if pointwise {
-            gemm.run(&Strided { start: map.x, stride: map.pixel, inner: channels });
+            gemm.run(&Strided {
+                start: map.x,
+                stride: map.pixel,
+                inner: channels,
+            });
         } else {
             let joined = one_group && map.pixel == channels;
-            gemm.run(&Pixels { map, channels, joined, zeros: zeros.as_ptr() });
+            gemm.run(&Pixels {
+                map,
+                channels,
+                joined,
+                zeros: zeros.as_ptr(),
+            });
         }
     }
 }
@@ -189,7 +245,13 @@ impl Rows for Pixels {
     }
 
     fn tables(&self, first: usize, count: usize, tables: &mut [RowTable], scratch: &mut Vec<f32>) {
-        let Map { kernel: (kh, kw), out: (oh, ow), size: (h, w), options: o, .. } = self.map;
+        let Map {
+            kernel: (kh, kw),
+            out: (oh, ow),
+            size: (h, w),
+            options: o,
+            ..
+        } = self.map;
         let piece = self.inner();
         if self.joined && scratch.is_empty() {
             scratch.resize(MAX_ROWS * kh * piece, 0.0);
@@ -201,13 +263,26 @@ impl Rows for Pixels {
             let run = (ow - x).min(count - row);
             for ky in 0..kh {
                 let iy = (line % oh * o.stride + ky).wrapping_sub(o.padding.top);
-                let input = (iy < h).then(|| self.map.x.wrapping_add((line / oh * h + iy) * w * self.map.pixel));
+                let input = (iy < h).then(|| {
+                    self.map
+                        .x
+                        .wrapping_add((line / oh * h + iy) * w * self.map.pixel)
+                });
                 if self.joined {
                     let scratch = &mut scratch[ky * MAX_ROWS * piece..];
-                    self.joined_row(input, x, &mut tables[ky][row..row + run], &mut scratch[row * piece..]);
+                    self.joined_row(
+                        input,
+                        x,
+                        &mut tables[ky][row..row + run],
+                        &mut scratch[row * piece..],
+                    );
                 } else {
                     for kx in 0..kw {
-                        self.single_row(input, x * o.stride + kx, &mut tables[ky * kw + kx][row..row + run]);
+                        self.single_row(
+                            input,
+                            x * o.stride + kx,
+                            &mut tables[ky * kw + kx][row..row + run],
+                        );
                     }
                 }
             }
@@ -219,7 +294,12 @@ impl Rows for Pixels {
 impl Pixels {
     /// Pointers to the pixels at columns `column`, `column + stride`, … of the padded input.
     fn single_row(&self, input: Option<*const f32>, column: usize, to: &mut [*const f32]) {
-        let Map { size: (_, w), options: o, pixel, .. } = self.map;
+        let Map {
+            size: (_, w),
+            options: o,
+            pixel,
+            ..
+        } = self.map;
         for (i, to) in to.iter_mut().enumerate() {
             let x = (column + i * o.stride).wrapping_sub(o.padding.left);
             *to = match input {
@@ -230,8 +310,20 @@ impl Pixels {
     }
 
     /// Pointers to the rows of the kernel over outputs `x`, `x + 1`, …; those that reach over the border are copied.
-    fn joined_row(&self, input: Option<*const f32>, x: usize, to: &mut [*const f32], scratch: &mut [f32]) {
-        let Map { size: (_, w), kernel: (_, kw), options: o, pixel, .. } = self.map;
+    fn joined_row(
+        &self,
+        input: Option<*const f32>,
+        x: usize,
+        to: &mut [*const f32],
+        scratch: &mut [f32],
+    ) {
+        let Map {
+            size: (_, w),
+            kernel: (_, kw),
+            options: o,
+            pixel,
+            ..
+        } = self.map;
         let Some(input) = input else {
             to.fill(self.zeros);
             return;
@@ -269,7 +361,11 @@ impl Pixels {
             let at = (from - left) as usize * self.channels;
             // SAFETY: columns from..end lie within the row of the input, and as many pixels from `at` within the piece.
             unsafe {
-                std::ptr::copy_nonoverlapping(line.wrapping_add(from as usize * self.channels), to[at..at + numbers].as_mut_ptr(), numbers);
+                std::ptr::copy_nonoverlapping(
+                    line.wrapping_add(from as usize * self.channels),
+                    to[at..at + numbers].as_mut_ptr(),
+                    numbers,
+                );
             }
         }
     }

@@ -26,12 +26,18 @@ pub(crate) fn deformable_attention(
         && c % heads == 0;
     if !fits {
         let shapes = (value.shape(), locations.shape(), weights.shape());
-        candle_core::bail!("deformable_attention: {shapes:?} for levels {levels:?} with {points:?} points");
+        candle_core::bail!(
+            "deformable_attention: {shapes:?} for levels {levels:?} with {points:?} points"
+        );
     }
-    let (value, locations, weights) = (even(value)?, locations.contiguous()?, weights.contiguous()?);
+    let (value, locations, weights) =
+        (even(value)?, locations.contiguous()?, weights.contiguous()?);
     let op = "deformable_attention";
     let input = Input::<f32>::new(&value, op)?;
-    let (locations, weights) = (Input::<f32>::new(&locations, op)?, Input::<f32>::new(&weights, op)?);
+    let (locations, weights) = (
+        Input::<f32>::new(&locations, op)?,
+        Input::<f32>::new(&weights, op)?,
+    );
     let mut out = Output::new(b * q * c);
     let (isa, d, stride) = (Isa::best(), c / heads, input.stride);
     let pointers = Shared::new((input.ptr(), out.ptr()));
@@ -44,10 +50,27 @@ pub(crate) fn deformable_attention(
             for head in 0..heads {
                 let first = (item * heads + head) * p;
                 taps.clear();
-                collect(&mut taps, levels, points, &locations[2 * first..][..2 * p], &weights[first..][..p]);
-                let (from, to) = (image.wrapping_add(head * d), out.wrapping_add((item * heads + head) * d));
+                collect(
+                    &mut taps,
+                    levels,
+                    points,
+                    &locations[2 * first..][..2 * p],
+                    &weights[first..][..p],
+                );
+                let (from, to) = (
+                    image.wrapping_add(head * d),
+                    out.wrapping_add((item * heads + head) * d),
+                );
                 // SAFETY: taps are tokens of the image; each query and head has its own place in the output.
-                unsafe { isa.run(Gather { taps: &taps, from, stride, to, d }) };
+                unsafe {
+                    isa.run(Gather {
+                        taps: &taps,
+                        from,
+                        stride,
+                        to,
+                        d,
+                    })
+                };
             }
         }
     });
@@ -56,16 +79,28 @@ pub(crate) fn deformable_attention(
 }
 
 /// Tokens and weights of all corners that lie within their level.
-fn collect(taps: &mut Vec<(usize, f32)>, levels: &[(usize, usize)], points: &[usize], locations: &[f32], weights: &[f32]) {
+fn collect(
+    taps: &mut Vec<(usize, f32)>,
+    levels: &[(usize, usize)],
+    points: &[usize],
+    locations: &[f32],
+    weights: &[f32],
+) {
     let (mut token, mut point) = (0, 0);
     for (&(h, w), &n) in levels.iter().zip(points) {
         for i in point..point + n {
-            let (x, y) = (locations[2 * i] * w as f32 - 0.5, locations[2 * i + 1] * h as f32 - 0.5);
+            let (x, y) = (
+                locations[2 * i] * w as f32 - 0.5,
+                locations[2 * i + 1] * h as f32 - 0.5,
+            );
             let (x0, y0) = (x.floor(), y.floor());
             let (fx, fy) = (x - x0, y - y0);
-            for (dx, dy, share) in
-                [(0.0, 0.0, (1.0 - fx) * (1.0 - fy)), (1.0, 0.0, fx * (1.0 - fy)), (0.0, 1.0, (1.0 - fx) * fy), (1.0, 1.0, fx * fy)]
-            {
+            for (dx, dy, share) in [
+                (0.0, 0.0, (1.0 - fx) * (1.0 - fy)),
+                (1.0, 0.0, fx * (1.0 - fy)),
+                (0.0, 1.0, (1.0 - fx) * fy),
+                (1.0, 1.0, fx * fy),
+            ] {
                 let (cx, cy) = (x0 + dx, y0 + dy);
                 if cx >= 0.0 && cx < w as f32 && cy >= 0.0 && cy < h as f32 {
                     taps.push((token + cy as usize * w + cx as usize, share * weights[i]));
@@ -99,11 +134,19 @@ impl Kernel for Gather<'_> {
                 let mut sum = S::splat(0.0);
                 for &(token, weight) in self.taps {
                     let at = self.from.wrapping_add(token * self.stride + c);
-                    let v = if n == S::LANES { S::load(at) } else { S::load_n(at, n) };
+                    let v = if n == S::LANES {
+                        S::load(at)
+                    } else {
+                        S::load_n(at, n)
+                    };
                     sum = S::fma(v, S::splat(weight), sum);
                 }
                 let to = self.to.wrapping_add(c);
-                if n == S::LANES { S::store(to, sum) } else { S::store_n(to, sum, n) }
+                if n == S::LANES {
+                    S::store(to, sum)
+                } else {
+                    S::store_n(to, sum, n)
+                }
             }
             c += S::LANES;
         }

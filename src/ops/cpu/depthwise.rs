@@ -19,17 +19,34 @@ pub(super) struct Depthwise {
 
 impl Depthwise {
     /// From `weights` `[channels, 1, kh, kw]`.
-    pub(super) fn new(weights: &[f32], bias: Option<Vec<f32>>, (kh, kw): (usize, usize), channels: usize) -> Self {
+    pub(super) fn new(
+        weights: &[f32],
+        bias: Option<Vec<f32>>,
+        (kh, kw): (usize, usize),
+        channels: usize,
+    ) -> Self {
         let taps = kh * kw;
-        let weights = (0..taps * channels).map(|i| weights[i % channels * taps + i / channels]).collect();
-        Self { weights, bias: bias.unwrap_or_else(|| vec![0.0; channels]), channels }
+        let weights = (0..taps * channels)
+            .map(|i| weights[i % channels * taps + i / channels])
+            .collect();
+        Self {
+            weights,
+            bias: bias.unwrap_or_else(|| vec![0.0; channels]),
+            channels,
+        }
     }
 
     /// Convolves `batch` maps.
     ///
     /// # Safety
     /// The map's memory holds `batch` inputs; `out` and `residual` are as large as the outputs.
-    pub(super) unsafe fn run(&self, map: &Map, batch: usize, out: *mut f32, residual: Option<*const f32>) {
+    pub(super) unsafe fn run(
+        &self,
+        map: &Map,
+        batch: usize,
+        out: *mut f32,
+        residual: Option<*const f32>,
+    ) {
         let (oh, ow) = map.out;
         let rows = batch * oh;
         let work = rows * ow * self.weights.len();
@@ -52,9 +69,26 @@ impl Depthwise {
     ///
     /// # Safety
     /// The input's rows under the kernel, `out` and `residual` are there.
-    pub(super) unsafe fn row(&self, isa: Isa, map: &Map, image: *const f32, y: usize, out: *mut f32, residual: Option<*const f32>) {
+    pub(super) unsafe fn row(
+        &self,
+        isa: Isa,
+        map: &Map,
+        image: *const f32,
+        y: usize,
+        out: *mut f32,
+        residual: Option<*const f32>,
+    ) {
         // SAFETY: the caller vouched for the memory.
-        unsafe { isa.run(Line { kernel: self, map, image, y, out, residual }) }
+        unsafe {
+            isa.run(Line {
+                kernel: self,
+                map,
+                image,
+                y,
+                out,
+                residual,
+            })
+        }
     }
 
     /// Channels of input and output.
@@ -95,7 +129,14 @@ impl Kernel for Line<'_> {
             }
             if !matches!(o.activation, Activation::Identity | Activation::Relu) {
                 let len = self.map.out.1 * self.kernel.channels;
-                Activate { from: self.out, to: self.out, len, activation: o.activation, affine: o.affine }.run::<S>();
+                Activate {
+                    from: self.out,
+                    to: self.out,
+                    len,
+                    activation: o.activation,
+                    affine: o.affine,
+                }
+                .run::<S>();
             }
         }
     }
@@ -107,7 +148,13 @@ impl Line<'_> {
     fn kernel_rows(&self) -> (usize, usize) {
         let top = self.y * self.map.options.stride;
         let pad = self.map.options.padding.top;
-        (pad.saturating_sub(top), self.map.kernel.0.min((self.map.size.0 + pad).saturating_sub(top)))
+        (
+            pad.saturating_sub(top),
+            self.map
+                .kernel
+                .0
+                .min((self.map.size.0 + pad).saturating_sub(top)),
+        )
     }
 
     #[inline(always)]
@@ -130,7 +177,11 @@ impl Line<'_> {
     /// The row by tiles of `N` outputs; the last one may overlap the one before it.
     #[inline(always)]
     unsafe fn tiles<S: Simd, const KW: usize, const STRIDE: usize, const N: usize>(&self) {
-        let (ow, w, left) = (self.map.out.1, self.map.size.1, self.map.options.padding.left);
+        let (ow, w, left) = (
+            self.map.out.1,
+            self.map.size.1,
+            self.map.options.padding.left,
+        );
         // SAFETY: see `Depthwise::run`; no tile reaches beyond the row.
         unsafe {
             let mut next = 0;
@@ -148,7 +199,16 @@ impl Line<'_> {
 
     /// `N` outputs from column `x` on, whose kernels reach over the input's border only where `BORDER`.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const KW: usize, const STRIDE: usize, const N: usize, const BORDER: bool>(&self, x: usize) {
+    unsafe fn tile<
+        S: Simd,
+        const KW: usize,
+        const STRIDE: usize,
+        const N: usize,
+        const BORDER: bool,
+    >(
+        &self,
+        x: usize,
+    ) {
         let (channels, pixel, w) = (self.kernel.channels, self.map.pixel, self.map.size.1);
         let o = self.map.options;
         let (from, to) = self.kernel_rows();
@@ -207,8 +267,14 @@ impl Line<'_> {
                 for ky in from..to {
                     let iy = self.y * o.stride + ky - o.padding.top;
                     for kx in columns.clone() {
-                        let value = self.image.wrapping_add((iy * w + column + kx - left) * pixel + c);
-                        let weight = self.kernel.weights.as_ptr().wrapping_add((ky * kw + kx) * channels + c);
+                        let value = self
+                            .image
+                            .wrapping_add((iy * w + column + kx - left) * pixel + c);
+                        let weight = self
+                            .kernel
+                            .weights
+                            .as_ptr()
+                            .wrapping_add((ky * kw + kx) * channels + c);
                         acc = S::fma(S::load_n(value, n), S::load_n(weight, n), acc);
                     }
                 }
@@ -236,7 +302,11 @@ impl Line<'_> {
                 v = S::fma(v, S::splat(scale), S::splat(shift));
             }
             let to = self.out.wrapping_add(at);
-            if n == S::LANES { S::store(to, v) } else { S::store_n(to, v, n) }
+            if n == S::LANES {
+                S::store(to, v)
+            } else {
+                S::store_n(to, v, n)
+            }
         }
     }
 }

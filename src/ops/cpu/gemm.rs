@@ -107,7 +107,9 @@ impl Gemm<'_> {
     /// The rows and panels of one task.
     unsafe fn block<R: Rows>(&self, source: &R, rows: Range<usize>, panels: Range<usize>) {
         let (tile_rows, tile_panels) = tile::largest(self.isa);
-        let cached = (CACHED_WEIGHTS / self.weights.panel_stride().max(1)).max(tile_panels) / tile_panels * tile_panels;
+        let cached = (CACHED_WEIGHTS / self.weights.panel_stride().max(1)).max(tile_panels)
+            / tile_panels
+            * tile_panels;
         let count = rows.len().div_ceil(tile_rows);
         let mut scratch = Vec::new();
         let mut tables = vec![[std::ptr::null(); MAX_ROWS]; source.positions()];
@@ -115,24 +117,47 @@ impl Gemm<'_> {
             let panels = first_panel..panels.end.min(first_panel + cached);
             for tile in 0..count {
                 let part = part(rows.len(), count, tile);
-                source.tables(rows.start + part.start, part.len(), &mut tables, &mut scratch);
+                source.tables(
+                    rows.start + part.start,
+                    part.len(),
+                    &mut tables,
+                    &mut scratch,
+                );
                 // SAFETY: see `run`.
-                unsafe { self.row_tile(&tables, source.inner(), rows.start + part.start, part.len(), panels.clone()) };
+                unsafe {
+                    self.row_tile(
+                        &tables,
+                        source.inner(),
+                        rows.start + part.start,
+                        part.len(),
+                        panels.clone(),
+                    )
+                };
             }
         }
     }
 
     /// One tile of rows by a range of panels.
-    unsafe fn row_tile(&self, tables: &[RowTable], inner: usize, first: usize, count: usize, panels: Range<usize>) {
+    unsafe fn row_tile(
+        &self,
+        tables: &[RowTable],
+        inner: usize,
+        first: usize,
+        count: usize,
+        panels: Range<usize>,
+    ) {
         let (_, tile_panels) = tile::largest(self.isa);
         let mut out = [std::ptr::null_mut(); MAX_ROWS];
         let mut residual = [std::ptr::null(); MAX_ROWS];
         for i in 0..count {
             out[i] = self.out.wrapping_add((first + i) * self.out_stride);
-            residual[i] = self.residual.map_or(std::ptr::null(), |r| r.wrapping_add((first + i) * self.out_stride));
+            residual[i] = self.residual.map_or(std::ptr::null(), |r| {
+                r.wrapping_add((first + i) * self.out_stride)
+            });
         }
         let light = matches!(self.activation, Activation::Identity | Activation::Relu);
-        let columns = |from: usize, to: usize| (to * PANEL).min(self.weights.columns) - from * PANEL;
+        let columns =
+            |from: usize, to: usize| (to * PANEL).min(self.weights.columns) - from * PANEL;
         let end = panels.end;
         for panel in panels.clone().step_by(tile_panels) {
             let wide = tile_panels.min(end - panel);
@@ -158,7 +183,15 @@ impl Gemm<'_> {
                 let row = row.wrapping_add(start);
                 let len = columns(panels.start, end);
                 // SAFETY: these are the outputs just written.
-                unsafe { self.isa.run(Activate { from: row, to: row, len, activation: self.activation, affine: self.affine }) };
+                unsafe {
+                    self.isa.run(Activate {
+                        from: row,
+                        to: row,
+                        len,
+                        activation: self.activation,
+                        affine: self.affine,
+                    })
+                };
             }
         }
     }

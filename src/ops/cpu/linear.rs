@@ -20,23 +20,38 @@ impl Linear {
     pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let (out, inner) = weight.dims2()?;
         let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
-        Ok(Self { weights: Packed::new(inner, out, bias.as_deref(), |row, column| numbers[column * inner + row]) })
+        Ok(Self {
+            weights: Packed::new(inner, out, bias.as_deref(), |row, column| {
+                numbers[column * inner + row]
+            }),
+        })
     }
 
     /// `activation(x·Wᵀ + bias + residual)`.
-    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        activation: Activation,
+    ) -> Result<Tensor> {
         let Packed { inner, columns, .. } = self.weights;
         let mut shape = x.dims().to_vec();
         match shape.last_mut() {
             Some(last) if *last == inner => *last = columns,
-            _ => candle_core::bail!("linear: an input of shape {:?} for a layer of {inner} inputs", x.shape()),
+            _ => candle_core::bail!(
+                "linear: an input of shape {:?} for a layer of {inner} inputs",
+                x.shape()
+            ),
         }
         let x = even(x)?;
         let x = Input::<f32>::new(&x, "linear")?;
         let rows = shape[..shape.len() - 1].iter().product::<usize>();
         let mut out = Output::new(rows * columns);
         let residual = residual.map(|r| super::residual(r, &shape)).transpose()?;
-        let residual = residual.as_ref().map(|r| Input::<f32>::new(r, "linear")).transpose()?;
+        let residual = residual
+            .as_ref()
+            .map(|r| Input::<f32>::new(r, "linear"))
+            .transpose()?;
         let gemm = Gemm {
             isa: Isa::best(),
             weights: &self.weights,
@@ -50,7 +65,11 @@ impl Linear {
         // SAFETY: x has `rows` rows of `inner` numbers, `stride` apart; out and residual have rows·columns numbers, and
         // the product writes each of them.
         unsafe {
-            gemm.run(&Strided { start: x.ptr(), stride: x.stride, inner });
+            gemm.run(&Strided {
+                start: x.ptr(),
+                stride: x.stride,
+                inner,
+            });
             out.into_tensor(&shape)
         }
     }

@@ -13,7 +13,12 @@ use crate::ops::{PackedMask, Result, masks::Taps};
 use candle_core::Tensor;
 
 /// See [`crate::ops::masks_to_runs`].
-pub(crate) fn masks_to_runs(logits: &Tensor, side: usize, scaled: (usize, usize), frame: (usize, usize)) -> Result<Vec<PackedMask>> {
+pub(crate) fn masks_to_runs(
+    logits: &Tensor,
+    side: usize,
+    scaled: (usize, usize),
+    frame: (usize, usize),
+) -> Result<Vec<PackedMask>> {
     let (n, h, w) = logits.dims3()?;
     // Columns become rows, so that each output column is a mean of rows.
     let logits = logits.transpose(1, 2)?.contiguous()?;
@@ -21,14 +26,25 @@ pub(crate) fn masks_to_runs(logits: &Tensor, side: usize, scaled: (usize, usize)
     let numbers = &input.slice()[..n * h * w];
     let across = Taps::of_both_steps(w, side, scaled.1, frame.1);
     let down = Rows::new(&Taps::of_both_steps(h, side, scaled.0, frame.0), h);
-    let masks: Vec<_> = (0..n).map(|_| std::sync::Mutex::new(Runs::default())).collect();
+    let masks: Vec<_> = (0..n)
+        .map(|_| std::sync::Mutex::new(Runs::default()))
+        .collect();
     parallel::over(n, n * h * frame.1 * 8, |range| {
         for i in range {
             let runs = one(&numbers[i * h * w..][..h * w], h, &across, &down);
-            *masks[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = runs;
+            *masks[i]
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = runs;
         }
     });
-    Ok(masks.into_iter().map(|runs| runs.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).finish()).collect())
+    Ok(masks
+        .into_iter()
+        .map(|runs| {
+            runs.into_inner()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .finish()
+        })
+        .collect())
 }
 
 /// The runs of one mask; `columns` is `[w, h]`.
@@ -37,7 +53,13 @@ fn one(columns: &[f32], h: usize, across: &[Taps], down: &Rows) -> Runs {
     let mut column = vec![0f32; h];
     for taps in across {
         // SAFETY: the kernel has no pointers.
-        unsafe { isa.run(Blend { columns, taps, to: &mut column }) };
+        unsafe {
+            isa.run(Blend {
+                columns,
+                taps,
+                to: &mut column,
+            })
+        };
         down.push_column(&column, &mut runs);
     }
     runs
@@ -76,9 +98,17 @@ struct Rows {
 
 impl Rows {
     fn new(taps: &[Taps], h: usize) -> Self {
-        let first = (0..h).map(|row| taps.partition_point(|t| t.least() < row)).collect();
-        let end = (0..h).map(|row| taps.partition_point(|t| t.greatest() <= row)).collect();
-        Self { taps: taps.to_vec(), first, end }
+        let first = (0..h)
+            .map(|row| taps.partition_point(|t| t.least() < row))
+            .collect();
+        let end = (0..h)
+            .map(|row| taps.partition_point(|t| t.greatest() <= row))
+            .collect();
+        Self {
+            taps: taps.to_vec(),
+            first,
+            end,
+        }
     }
 
     /// Adds the frame's column to which `column` is brought.
@@ -86,7 +116,10 @@ impl Rows {
         let (mut y, mut start) = (0, 0);
         while start < column.len() {
             let inside = column[start] > 0.0;
-            let len = column[start..].iter().position(|&v| (v > 0.0) != inside).unwrap_or(column.len() - start);
+            let len = column[start..]
+                .iter()
+                .position(|&v| (v > 0.0) != inside)
+                .unwrap_or(column.len() - start);
             // Rows that mix this stretch with the one before, then those of this stretch alone.
             for taps in &self.taps[y..self.first[start].max(y)] {
                 runs.push(taps.mean(column) > 0.0, 1);
@@ -118,7 +151,16 @@ impl Runs {
 
     fn finish(mut self) -> PackedMask {
         self.counts.push(self.run);
-        let area = self.counts.iter().skip(1).step_by(2).map(|&c| u64::from(c)).sum();
-        PackedMask { counts: self.counts, area }
+        let area = self
+            .counts
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .map(|&c| u64::from(c))
+            .sum();
+        PackedMask {
+            counts: self.counts,
+            area,
+        }
     }
 }

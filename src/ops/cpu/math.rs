@@ -48,8 +48,22 @@ pub(super) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
 /// See [`Simd`].
 #[inline(always)]
 pub(super) unsafe fn erf<S: Simd>(z: S::V) -> S::V {
-    const P: [f32; 6] = [2.050_090_6e-6, 0.000_284_879_43, 0.003_765_515_3, 0.052_748_4, 0.190_404_24, std::f32::consts::FRAC_2_SQRT_PI];
-    const Q: [f32; 6] = [3.809_158e-5, 0.001_162_509_1, 0.014_969_012, 0.114_108_17, 0.502_074_1, 1.0];
+    const P: [f32; 6] = [
+        2.050_090_6e-6,
+        0.000_284_879_43,
+        0.003_765_515_3,
+        0.052_748_4,
+        0.190_404_24,
+        std::f32::consts::FRAC_2_SQRT_PI,
+    ];
+    const Q: [f32; 6] = [
+        3.809_158e-5,
+        0.001_162_509_1,
+        0.014_969_012,
+        0.114_108_17,
+        0.502_074_1,
+        1.0,
+    ];
     unsafe {
         let t = S::min(S::splat(16.0), S::mul(z, z));
         let (mut p, mut q) = (S::splat(P[0]), S::splat(Q[0]));
@@ -71,7 +85,11 @@ pub(super) unsafe fn erf<S: Simd>(z: S::V) -> S::V {
 pub(super) unsafe fn gelu<S: Simd>(x: S::V) -> S::V {
     unsafe {
         let half = S::mul(x, S::splat(0.5));
-        S::fma(half, erf::<S>(S::mul(x, S::splat(std::f32::consts::FRAC_1_SQRT_2))), half)
+        S::fma(
+            half,
+            erf::<S>(S::mul(x, S::splat(std::f32::consts::FRAC_1_SQRT_2))),
+            half,
+        )
     }
 }
 
@@ -88,7 +106,13 @@ pub(super) unsafe fn activate<S: Simd>(x: S::V, activation: Activation) -> S::V 
             Activation::Gelu => gelu::<S>(x),
             Activation::Silu => S::mul(x, sigmoid::<S>(x)),
             Activation::Sigmoid => sigmoid::<S>(x),
-            Activation::Clamp(limit) => S::max(S::splat(-limit), S::sub(S::splat(0.0), S::max(S::splat(-limit), S::sub(S::splat(0.0), x)))),
+            Activation::Clamp(limit) => S::max(
+                S::splat(-limit),
+                S::sub(
+                    S::splat(0.0),
+                    S::max(S::splat(-limit), S::sub(S::splat(0.0), x)),
+                ),
+            ),
         }
     }
 }
@@ -135,12 +159,19 @@ impl Activate {
         // SAFETY: i stays below `len`, for which the caller vouched.
         unsafe {
             while i + S::LANES <= self.len {
-                S::store(self.to.wrapping_add(i), self.one::<S, F>(S::load(self.from.wrapping_add(i))));
+                S::store(
+                    self.to.wrapping_add(i),
+                    self.one::<S, F>(S::load(self.from.wrapping_add(i))),
+                );
                 i += S::LANES;
             }
             if i < self.len {
                 let n = self.len - i;
-                S::store_n(self.to.wrapping_add(i), self.one::<S, F>(S::load_n(self.from.wrapping_add(i), n)), n);
+                S::store_n(
+                    self.to.wrapping_add(i),
+                    self.one::<S, F>(S::load_n(self.from.wrapping_add(i), n)),
+                    n,
+                );
             }
         }
     }

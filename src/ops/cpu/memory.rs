@@ -17,22 +17,41 @@ pub(super) struct Input<'a, T = f32> {
 impl<'a, T: WithDType> Input<'a, T> {
     /// The memory of `x`, which must be as [`even`] gives it.
     pub(super) fn new(x: &'a Tensor, op: &'static str) -> Result<Self> {
-        let Some(stride) = row_stride(x) else { candle_core::bail!("{op}: a tensor of shape {:?} is not in even rows", x.shape()) };
+        let Some(stride) = row_stride(x) else {
+            candle_core::bail!(
+                "{op}: a tensor of shape {:?} is not in even rows",
+                x.shape()
+            )
+        };
         if x.dtype() != T::DTYPE {
-            candle_core::bail!("{op}: a tensor of {:?}, {:?} was expected", x.dtype(), T::DTYPE);
+            candle_core::bail!(
+                "{op}: a tensor of {:?}, {:?} was expected",
+                x.dtype(),
+                T::DTYPE
+            );
         }
         let (storage, layout) = x.storage_and_layout();
         let start = layout.start_offset();
         if !matches!(&*storage, Storage::Cpu(_)) {
             candle_core::bail!("{op}: tensors on different devices");
         }
-        Ok(Self { storage, start, stride, numbers: std::marker::PhantomData })
+        Ok(Self {
+            storage,
+            start,
+            stride,
+            numbers: std::marker::PhantomData,
+        })
     }
 
     /// All numbers from the tensor's first to the end of its memory.
     pub(super) fn slice(&self) -> &[T] {
-        let Storage::Cpu(storage) = &*self.storage else { return &[] };
-        T::cpu_storage_as_slice(storage).ok().and_then(|all| all.get(self.start..)).unwrap_or(&[])
+        let Storage::Cpu(storage) = &*self.storage else {
+            return &[];
+        };
+        T::cpu_storage_as_slice(storage)
+            .ok()
+            .and_then(|all| all.get(self.start..))
+            .unwrap_or(&[])
     }
 
     /// The first number.
@@ -76,7 +95,12 @@ impl Output {
         if shape.iter().product::<usize>() != self.len {
             candle_core::bail!("a result of {} numbers for shape {shape:?}", self.len);
         }
-        Ok(Tensor::from_storage(storage, shape, candle_core::op::BackpropOp::none(), false))
+        Ok(Tensor::from_storage(
+            storage,
+            shape,
+            candle_core::op::BackpropOp::none(),
+            false,
+        ))
     }
 }
 
@@ -90,7 +114,13 @@ fn advise_huge_pages(data: &mut Vec<f32>) {
         if end >= start + 2 * PAGE {
             // SAFETY: whole pages within the vector's own memory; the advice changes no contents, and its failure changes nothing.
             unsafe {
-                libc::madvise(data.as_mut_ptr().wrapping_byte_add(start - data.as_ptr().addr()).cast(), end - start, libc::MADV_HUGEPAGE)
+                libc::madvise(
+                    data.as_mut_ptr()
+                        .wrapping_byte_add(start - data.as_ptr().addr())
+                        .cast(),
+                    end - start,
+                    libc::MADV_HUGEPAGE,
+                )
             };
         }
     }

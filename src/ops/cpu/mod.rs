@@ -40,7 +40,10 @@ use candle_core::Tensor;
 /// A residual as kernels take it: contiguous, of the output's shape.
 fn residual(r: &Tensor, shape: &[usize]) -> Result<Tensor> {
     if r.dims() != shape {
-        candle_core::bail!("a residual of shape {:?} for an output of shape {shape:?}", r.shape());
+        candle_core::bail!(
+            "a residual of shape {:?} for an output of shape {shape:?}",
+            r.shape()
+        );
     }
     r.contiguous()
 }

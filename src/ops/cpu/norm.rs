@@ -13,10 +13,18 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32) -
     let (shape, x) = (x.dims(), even(x)?);
     let len = shape.last().copied().unwrap_or(0);
     if weight.dims() != [len] || bias.dims() != [len] || len == 0 {
-        candle_core::bail!("layer_norm: {:?} by {:?} and {:?}", x.shape(), weight.shape(), bias.shape());
+        candle_core::bail!(
+            "layer_norm: {:?} by {:?} and {:?}",
+            x.shape(),
+            weight.shape(),
+            bias.shape()
+        );
     }
     let (weight, bias) = (weight.contiguous()?, bias.contiguous()?);
-    let (weight, bias) = (Input::<f32>::new(&weight, "layer_norm")?, Input::<f32>::new(&bias, "layer_norm")?);
+    let (weight, bias) = (
+        Input::<f32>::new(&weight, "layer_norm")?,
+        Input::<f32>::new(&bias, "layer_norm")?,
+    );
     let input = Input::<f32>::new(&x, "layer_norm")?;
     let rows = shape.iter().rev().skip(1).product::<usize>();
     let mut out = Output::new(rows * len);
@@ -24,9 +32,23 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32) -
     let pointers = Shared::new((input.ptr(), out.ptr(), weight.ptr(), bias.ptr()));
     parallel::over(rows, rows * len * 8, |range| {
         let (from, to, weight, bias) = pointers.get();
-        let (from, to) = (from.wrapping_add(range.start * stride), to.wrapping_add(range.start * len));
+        let (from, to) = (
+            from.wrapping_add(range.start * stride),
+            to.wrapping_add(range.start * len),
+        );
         // SAFETY: the rows lie within the memory of both, and are disjoint.
-        unsafe { isa.run(Rows { from, stride, to, count: range.len(), len, weight, bias, eps }) };
+        unsafe {
+            isa.run(Rows {
+                from,
+                stride,
+                to,
+                count: range.len(),
+                len,
+                weight,
+                bias,
+                eps,
+            })
+        };
     });
     // SAFETY: the ranges cover all rows.
     unsafe { out.into_tensor(shape) }
@@ -49,7 +71,10 @@ impl Kernel for Rows {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         for row in 0..self.count {
-            let (from, to) = (self.from.wrapping_add(row * self.stride), self.to.wrapping_add(row * self.len));
+            let (from, to) = (
+                self.from.wrapping_add(row * self.stride),
+                self.to.wrapping_add(row * self.len),
+            );
             // SAFETY: rows have `len` numbers.
             unsafe {
                 let mean = S::splat(self.sum::<S, false>(from, S::splat(0.0)) / self.len as f32);
@@ -79,7 +104,13 @@ impl Rows {
     unsafe fn load<S: Simd>(&self, row: *const f32, at: usize) -> S::V {
         let n = self.len - at;
         // SAFETY: rows have `len` numbers.
-        unsafe { if n >= S::LANES { S::load(row.wrapping_add(at)) } else { S::load_n(row.wrapping_add(at), n) } }
+        unsafe {
+            if n >= S::LANES {
+                S::load(row.wrapping_add(at))
+            } else {
+                S::load_n(row.wrapping_add(at), n)
+            }
+        }
     }
 
     /// Sum of the row, or of the squares of its distances from `centre`.
@@ -92,7 +123,11 @@ impl Rows {
             while at + S::LANES <= self.len {
                 let v = S::load(row.wrapping_add(at));
                 let d = S::sub(v, centre);
-                sums[odd] = if SQUARES { S::fma(d, d, sums[odd]) } else { S::add(v, sums[odd]) };
+                sums[odd] = if SQUARES {
+                    S::fma(d, d, sums[odd])
+                } else {
+                    S::add(v, sums[odd])
+                };
                 at += S::LANES;
                 odd ^= 1;
             }
@@ -100,7 +135,11 @@ impl Rows {
             let centre = S::greatest(centre);
             while at < self.len {
                 let v = row.wrapping_add(at).read();
-                sum += if SQUARES { (v - centre) * (v - centre) } else { v };
+                sum += if SQUARES {
+                    (v - centre) * (v - centre)
+                } else {
+                    v
+                };
                 at += 1;
             }
             sum

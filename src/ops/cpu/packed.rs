@@ -17,7 +17,12 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Packs the matrix whose number at (row of `inner`, column) is `at(row, column)`.
-    pub(super) fn new(inner: usize, columns: usize, bias: Option<&[f32]>, at: impl Fn(usize, usize) -> f32) -> Self {
+    pub(super) fn new(
+        inner: usize,
+        columns: usize,
+        bias: Option<&[f32]>,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Self {
         let panels = columns.div_ceil(PANEL);
         let mut lines = Vec::with_capacity(panels * inner);
         for panel in 0..panels {
@@ -36,7 +41,12 @@ impl Packed {
             line
         };
         let bias = bias.map(|bias| bias.chunks(PANEL).map(line_of).collect());
-        Self { lines, bias, inner, columns }
+        Self {
+            lines,
+            bias,
+            inner,
+            columns,
+        }
     }
 
     /// Number of panels, the last one filled up with zeros.

@@ -16,7 +16,11 @@ pub(super) fn part(total: usize, parts: usize, index: usize) -> Range<usize> {
 /// Tasks that `work` steps are worth: at least 1, at most a few for each thread.
 pub(super) fn tasks(work: usize) -> usize {
     let threads = rayon::current_num_threads();
-    if threads == 1 { 1 } else { (work / TASK).clamp(1, 4 * threads) }
+    if threads == 1 {
+        1
+    } else {
+        (work / TASK).clamp(1, 4 * threads)
+    }
 }
 
 /// Calls `task` for each index below `count`: here if there is one, else on the pool.

@@ -26,7 +26,15 @@ pub(crate) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
         let (start, end) = (range.start * 16, (range.end * 16).min(len));
         let (from, to) = (from.wrapping_add(start), to.wrapping_add(start));
         // SAFETY: both have `len` numbers, and ranges are disjoint.
-        unsafe { isa.run(Activate { from, to, len: end - start, activation, affine: None }) };
+        unsafe {
+            isa.run(Activate {
+                from,
+                to,
+                len: end - start,
+                activation,
+                affine: None,
+            })
+        };
     });
     // SAFETY: the ranges cover all numbers.
     unsafe { out.into_tensor(shape) }
@@ -45,7 +53,12 @@ pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     parallel::over(len.div_ceil(16), len * STEPS, |range| {
         let (a, b, to) = pointers.get();
         let (start, end) = (range.start * 16, (range.end * 16).min(len));
-        let sum = Sum { a: a.wrapping_add(start), b: b.wrapping_add(start), to: to.wrapping_add(start), len: end - start };
+        let sum = Sum {
+            a: a.wrapping_add(start),
+            b: b.wrapping_add(start),
+            to: to.wrapping_add(start),
+            len: end - start,
+        };
         // SAFETY: all have `len` numbers, and ranges are disjoint.
         unsafe { isa.run(sum) };
     });
@@ -69,13 +82,23 @@ impl Kernel for Sum {
         // SAFETY: `i` stays below `len`.
         unsafe {
             while i + S::LANES <= self.len {
-                let sum = S::add(S::load(self.a.wrapping_add(i)), S::load(self.b.wrapping_add(i)));
+                let sum = S::add(
+                    S::load(self.a.wrapping_add(i)),
+                    S::load(self.b.wrapping_add(i)),
+                );
                 S::store(self.to.wrapping_add(i), sum);
                 i += S::LANES;
             }
             let n = self.len - i;
             if n > 0 {
-                S::store_n(self.to.wrapping_add(i), S::add(S::load_n(self.a.wrapping_add(i), n), S::load_n(self.b.wrapping_add(i), n)), n);
+                S::store_n(
+                    self.to.wrapping_add(i),
+                    S::add(
+                        S::load_n(self.a.wrapping_add(i), n),
+                        S::load_n(self.b.wrapping_add(i), n),
+                    ),
+                    n,
+                );
             }
         }
     }
@@ -84,11 +107,17 @@ impl Kernel for Sum {
 /// See [`crate::ops::softmax`].
 pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
     let (shape, x) = (x.dims(), even(x)?);
-    let Some(&len) = shape.last() else { candle_core::bail!("softmax: a number without dimensions") };
+    let Some(&len) = shape.last() else {
+        candle_core::bail!("softmax: a number without dimensions")
+    };
     let input = Input::<f32>::new(&x, "softmax")?;
     let rows = shape.iter().rev().skip(1).product::<usize>();
     let mut out = Output::new(rows * len);
-    let (isa, stride, pointers) = (Isa::best(), input.stride, Shared::new((input.ptr(), out.ptr())));
+    let (isa, stride, pointers) = (
+        Isa::best(),
+        input.stride,
+        Shared::new((input.ptr(), out.ptr())),
+    );
     parallel::over(rows, rows * len * STEPS, |range| {
         let (from, to) = pointers.get();
         for row in range {
@@ -97,8 +126,19 @@ pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
             // SAFETY: the rows lie within the memory of both, and are disjoint.
             unsafe {
                 std::ptr::copy_nonoverlapping(from.wrapping_add(row * stride), to, len);
-                isa.run(Exponentials { rows: to, stride: len, len, scale: 1.0, bias: None, sums: &mut sum });
-                isa.run(ScaleRows { rows: &[to], len, factors: &sum });
+                isa.run(Exponentials {
+                    rows: to,
+                    stride: len,
+                    len,
+                    scale: 1.0,
+                    bias: None,
+                    sums: &mut sum,
+                });
+                isa.run(ScaleRows {
+                    rows: &[to],
+                    len,
+                    factors: &sum,
+                });
             }
         }
     });
@@ -108,16 +148,33 @@ pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
 
 /// See [`crate::ops::concat_channels`].
 pub(crate) fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
-    let Some((outer, _)) = parts.first().and_then(|x| x.dims().split_last().map(|(last, outer)| (outer, *last))) else {
+    let Some((outer, _)) = parts
+        .first()
+        .and_then(|x| x.dims().split_last().map(|(last, outer)| (outer, *last)))
+    else {
         candle_core::bail!("concat_channels: nothing to put together")
     };
-    if let Some(other) = parts.iter().find(|x| x.dims().split_last().is_none_or(|(_, o)| o != outer)) {
-        candle_core::bail!("concat_channels: {:?} beside {:?}", other.shape(), parts[0].shape());
+    if let Some(other) = parts
+        .iter()
+        .find(|x| x.dims().split_last().is_none_or(|(_, o)| o != outer))
+    {
+        candle_core::bail!(
+            "concat_channels: {:?} beside {:?}",
+            other.shape(),
+            parts[0].shape()
+        );
     }
     let parts = parts.iter().map(|x| even(x)).collect::<Result<Vec<_>>>()?;
-    let inputs = parts.iter().map(|x| Input::<f32>::new(x, "concat_channels")).collect::<Result<Vec<_>>>()?;
+    let inputs = parts
+        .iter()
+        .map(|x| Input::<f32>::new(x, "concat_channels"))
+        .collect::<Result<Vec<_>>>()?;
     let rows = outer.iter().product::<usize>();
-    let pieces: Vec<_> = inputs.iter().zip(&parts).map(|(i, x)| (i.ptr(), i.stride, x.dims().last().copied().unwrap_or(0))).collect();
+    let pieces: Vec<_> = inputs
+        .iter()
+        .zip(&parts)
+        .map(|(i, x)| (i.ptr(), i.stride, x.dims().last().copied().unwrap_or(0)))
+        .collect();
     let width = pieces.iter().map(|piece| piece.2).sum::<usize>();
     let mut out = Output::new(rows * width);
     let pointers = Shared::new((pieces.as_slice(), out.ptr()));

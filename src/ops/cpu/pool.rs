@@ -9,17 +9,31 @@ use crate::ops::{Padding, Result};
 use candle_core::Tensor;
 
 /// See [`crate::ops::max_pool2d`].
-pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: Padding) -> Result<Tensor> {
+pub(crate) fn max_pool2d(
+    x: &Tensor,
+    kernel: usize,
+    stride: usize,
+    padding: Padding,
+) -> Result<Tensor> {
     let (b, h, w, c) = x.dims4()?;
-    let (ph, pw) = (h + padding.top + padding.bottom, w + padding.left + padding.right);
+    let (ph, pw) = (
+        h + padding.top + padding.bottom,
+        w + padding.left + padding.right,
+    );
     if kernel == 0 || stride == 0 || ph < kernel || pw < kernel {
-        candle_core::bail!("max_pool2d: a map of {h}×{w} for windows of {kernel}×{kernel} at stride {stride}");
+        candle_core::bail!(
+            "max_pool2d: a map of {h}×{w} for windows of {kernel}×{kernel} at stride {stride}"
+        );
     }
     let (oh, ow) = ((ph - kernel) / stride + 1, (pw - kernel) / stride + 1);
     let x = even(x)?;
     let input = Input::<f32>::new(&x, "max_pool2d")?;
     let mut out = Output::new(b * oh * ow * c);
-    let (isa, pixel, pointers) = (Isa::best(), input.stride, Shared::new((input.ptr(), out.ptr())));
+    let (isa, pixel, pointers) = (
+        Isa::best(),
+        input.stride,
+        Shared::new((input.ptr(), out.ptr())),
+    );
     parallel::over(b * oh, b * oh * ow * c * kernel * kernel, |range| {
         let (from, to) = pointers.get();
         for row in range {
@@ -27,7 +41,16 @@ pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: Padd
                 let image = from.wrapping_add(row / oh * h * w * pixel);
                 let (top, left) = (row % oh * stride, ox * stride);
                 let to = to.wrapping_add((row * ow + ox) * c);
-                let window = Window { image, pixel, size: (h, w), padding, at: (top, left), kernel, channels: c, to };
+                let window = Window {
+                    image,
+                    pixel,
+                    size: (h, w),
+                    padding,
+                    at: (top, left),
+                    kernel,
+                    channels: c,
+                    to,
+                };
                 // SAFETY: the window's pixels within the map are those of x; rows of the output are disjoint.
                 unsafe { isa.run(window) };
             }
@@ -56,7 +79,12 @@ impl Kernel for Window {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (h, w) = self.size;
-        let inside = |at: usize, pad: usize, size: usize| (at.max(pad) - pad, (at + self.kernel).min(size + pad).saturating_sub(pad));
+        let inside = |at: usize, pad: usize, size: usize| {
+            (
+                at.max(pad) - pad,
+                (at + self.kernel).min(size + pad).saturating_sub(pad),
+            )
+        };
         let (y0, y1) = inside(self.at.0, self.padding.top, h);
         let (x0, x1) = inside(self.at.1, self.padding.left, w);
         let whole = (y1.saturating_sub(y0)) * (x1.saturating_sub(x0)) == self.kernel * self.kernel;
@@ -69,11 +97,22 @@ impl Kernel for Window {
                 for y in y0..y1 {
                     for x in x0..x1 {
                         let at = self.image.wrapping_add((y * w + x) * self.pixel + c);
-                        most = S::max(most, if n == S::LANES { S::load(at) } else { S::load_n(at, n) });
+                        most = S::max(
+                            most,
+                            if n == S::LANES {
+                                S::load(at)
+                            } else {
+                                S::load_n(at, n)
+                            },
+                        );
                     }
                 }
                 let to = self.to.wrapping_add(c);
-                if n == S::LANES { S::store(to, most) } else { S::store_n(to, most, n) }
+                if n == S::LANES {
+                    S::store(to, most)
+                } else {
+                    S::store_n(to, most, n)
+                }
             }
             c += S::LANES;
         }

@@ -40,7 +40,13 @@ pub(crate) fn resize_normalise(
     };
     let down = (size.0 != h).then(|| Coefficients::new(h, size.0));
     let mut out = Output::new(padded.0 * padded.1 * channels);
-    let target = Target { size: (size.0, width), padded, from: c, channels, table: table(normalisation) };
+    let target = Target {
+        size: (size.0, width),
+        padded,
+        from: c,
+        channels,
+        table: table(normalisation),
+    };
     let (isa, to, line) = (Isa::best(), Shared::new(out.ptr()), width * c);
     parallel::over(padded.0, padded.0 * padded.1 * channels * 8, |range| {
         let mut row = vec![0u8; line];
@@ -52,12 +58,21 @@ pub(crate) fn resize_normalise(
                 Some(down) => {
                     let (first, taps) = down.of(y);
                     // SAFETY: the kernel has no pointers.
-                    unsafe { isa.run(Column { pixels: &pixels[first * line..], line, taps, to: &mut row }) };
+                    unsafe {
+                        isa.run(Column {
+                            pixels: &pixels[first * line..],
+                            line,
+                            taps,
+                            to: &mut row,
+                        })
+                    };
                     row.as_slice()
                 }
             };
             // SAFETY: the output has `padded.0` rows of this length, and ranges are disjoint.
-            target.write(source, unsafe { std::slice::from_raw_parts_mut(to.cast(), padded.1 * channels) });
+            target.write(source, unsafe {
+                std::slice::from_raw_parts_mut(to.cast(), padded.1 * channels)
+            });
         }
     });
     // SAFETY: the ranges cover all rows, and each is written from end to end.
@@ -66,7 +81,9 @@ pub(crate) fn resize_normalise(
 
 /// BT.601 luma in 16 fractional bits, rounded.
 fn to_luma(rgb: &[u8]) -> Vec<u8> {
-    let luma = |p: &[u8]| (u32::from(p[0]) * 19595 + u32::from(p[1]) * 38470 + u32::from(p[2]) * 7471 + 0x8000) >> 16;
+    let luma = |p: &[u8]| {
+        (u32::from(p[0]) * 19595 + u32::from(p[1]) * 38470 + u32::from(p[2]) * 7471 + 0x8000) >> 16
+    };
     rgb.chunks_exact(3).map(|pixel| luma(pixel) as u8).collect()
 }
 
@@ -90,7 +107,8 @@ impl Target {
     fn write(&self, source: &[u8], to: &mut [std::mem::MaybeUninit<f32>]) {
         let [red, green, blue] = &self.table;
         let pixels = if source.is_empty() { 0 } else { self.size.1 };
-        let (image, padding) = to.split_at_mut((pixels * self.channels).min(self.padded.1 * self.channels));
+        let (image, padding) =
+            to.split_at_mut((pixels * self.channels).min(self.padded.1 * self.channels));
         match (self.from, self.channels) {
             (3, _) => {
                 for (to, p) in image.chunks_exact_mut(3).zip(source.chunks_exact(3)) {
@@ -141,8 +159,14 @@ fn resample_rows(pixels: &[u8], w: usize, c: usize, to: usize) -> Vec<u8> {
             }
             // SAFETY: `out` has h rows of this length, and ranges are disjoint.
             unsafe {
-                let to = std::slice::from_raw_parts_mut(shared.get().wrapping_add(y * to * c), to * c);
-                isa.run(Row { line: &line, channels: c, coefficients: &coefficients, to });
+                let to =
+                    std::slice::from_raw_parts_mut(shared.get().wrapping_add(y * to * c), to * c);
+                isa.run(Row {
+                    line: &line,
+                    channels: c,
+                    coefficients: &coefficients,
+                    to,
+                });
             }
         }
     });
@@ -206,7 +230,11 @@ impl Kernel for Column<'_> {
         let rest = chunks.into_remainder();
         let start = self.line - rest.len();
         for (i, to) in rest.iter_mut().enumerate() {
-            let terms = self.pixels.chunks(self.line).zip(self.taps).map(|(row, &tap)| i32::from(row[start + i]) * tap);
+            let terms = self
+                .pixels
+                .chunks(self.line)
+                .zip(self.taps)
+                .map(|(row, &tap)| i32::from(row[start + i]) * tap);
             *to = clip(Coefficients::HALF + terms.sum::<i32>());
         }
     }

@@ -19,7 +19,9 @@ pub(super) struct Exponentials<'a> {
 }
 
 /// Numbers of the lanes of a vector.
-static LANE: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+static LANE: [f32; 16] = [
+    0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.,
+];
 
 /// The first `n` lanes of `v`, `other` in those beyond.
 ///
@@ -27,7 +29,14 @@ static LANE: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12.,
 /// See [`Simd`].
 #[inline(always)]
 unsafe fn first<S: Simd>(v: S::V, n: usize, other: f32) -> S::V {
-    unsafe { S::if_greater(S::splat(n as f32), S::load(LANE.as_ptr()), v, S::splat(other)) }
+    unsafe {
+        S::if_greater(
+            S::splat(n as f32),
+            S::load(LANE.as_ptr()),
+            v,
+            S::splat(other),
+        )
+    }
 }
 
 impl Kernel for Exponentials<'_> {

@@ -89,7 +89,11 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> 
         }
         // SAFETY: the caller of `run` vouched for the pointers.
         unsafe {
-            let second = if PANELS == 2 { tile.panel_stride } else { S::LANES };
+            let second = if PANELS == 2 {
+                tile.panel_stride
+            } else {
+                S::LANES
+            };
             let mut acc = [[S::splat(0.0); 2]; ROWS];
             let mut b = tile.b;
             for table in tile.a {
@@ -97,7 +101,11 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> 
                 each_row!(I { row[I] = table[I]; });
                 for k in 0..tile.inner {
                     let b0 = S::load(b);
-                    let b1 = if vectors == 2 { S::load(b.wrapping_add(second)) } else { b0 };
+                    let b1 = if vectors == 2 {
+                        S::load(b.wrapping_add(second))
+                    } else {
+                        b0
+                    };
                     each_row!(I {
                         let a = S::splat(row[I].wrapping_add(k).read_unaligned());
                         acc[I][0] = S::fma(a, b0, acc[I][0]);
@@ -136,7 +144,14 @@ unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::
         }
         if let Some(residual) = tile.residual {
             let from = residual[row].wrapping_add(at);
-            v = S::add(v, if n >= S::LANES { S::load(from) } else { S::load_n(from, n) });
+            v = S::add(
+                v,
+                if n >= S::LANES {
+                    S::load(from)
+                } else {
+                    S::load_n(from, n)
+                },
+            );
         }
         if tile.relu {
             v = S::max(S::splat(0.0), v);
@@ -145,6 +160,10 @@ unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::
             v = S::fma(v, S::splat(scale), S::splat(shift));
         }
         let to = tile.out[row].wrapping_add(at);
-        if n >= S::LANES { S::store(to, v) } else { S::store_n(to, v, n) }
+        if n >= S::LANES {
+            S::store(to, v)
+        } else {
+            S::store_n(to, v, n)
+        }
     }
 }

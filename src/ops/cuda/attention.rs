@@ -74,14 +74,24 @@ const PART_ROW: usize = 18;
 const PART_WARPS: usize = 4;
 
 /// The tensor cores' kernel for (batch, heads, queries, keys) without a bias, where there is one.
-fn tiles(d: usize, dtype: DType, (batch, heads, queries, keys): (usize, usize, usize, usize)) -> Result<Option<Kernel>> {
+fn tiles(
+    d: usize,
+    dtype: DType,
+    (batch, heads, queries, keys): (usize, usize, usize, usize),
+) -> Result<Option<Kernel>> {
     if d != 32 || dtype == DType::F32 || queries < TILED_QUERIES || keys < TILED_KEYS {
         return Ok(None);
     }
     // Keys and values in rows of 32 numbers, each eight longer.
     let shared = (keys.min(KEYS_A_PASS).next_multiple_of(16) * 2 * 40 * 2).max(TOGETHER);
     let grid = (queries.div_ceil(QUERIES_A_BLOCK), heads, batch);
-    Ok(Some(Kernel { file: "attention_tiles", name: named!("attend_tiles_32", dtype)?, grid, block: (THREADS, 1), shared }))
+    Ok(Some(Kernel {
+        file: "attention_tiles",
+        name: named!("attend_tiles_32", dtype)?,
+        grid,
+        block: (THREADS, 1),
+        shared,
+    }))
 }
 
 /// The kernel for heads of `d` channels, and whether a block does one query.
@@ -97,41 +107,84 @@ fn kernel(d: usize, dtype: DType, items: usize, long: bool) -> Result<Option<Ker
         (64, true) => named!("attend_long_64", dtype)?,
         _ => return Ok(None),
     };
-    let blocks = if long { items } else { items.div_ceil(ROWS_A_BLOCK) };
-    Ok(Some(Kernel { file: "attention", name, grid: (blocks, 1, 1), block: (THREADS, 1), shared: 0 }))
+    let blocks = if long {
+        items
+    } else {
+        items.div_ceil(ROWS_A_BLOCK)
+    };
+    Ok(Some(Kernel {
+        file: "attention",
+        name,
+        grid: (blocks, 1, 1),
+        block: (THREADS, 1),
+        shared: 0,
+    }))
 }
 
 /// Whether all rows start at places divisible by eight numbers.
 fn by_eights(x: &Tensor, address: u64) -> bool {
-    row_stride(x).is_some_and(|s| s.is_multiple_of(8)) && address.is_multiple_of(8 * x.dtype().size_in_bytes() as u64)
+    row_stride(x).is_some_and(|s| s.is_multiple_of(8))
+        && address.is_multiple_of(8 * x.dtype().size_in_bytes() as u64)
 }
 
 /// See [`crate::ops::attention`].
-pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Tensor> {
+pub(crate) fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    scale: f32,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
     let ((bq, nq, c), (bk, nk, ck), (bv, nv, cv)) = (q.dims3()?, k.dims3()?, v.dims3()?);
     let batch = bq.max(bk);
-    let fits = bv == bk && nv == nk && ck == c && heads > 0 && c.is_multiple_of(heads) && cv.is_multiple_of(heads) && nk > 0;
-    let fits = fits && [bq, bk].iter().all(|&b| b == batch || b == 1) && k.dtype() == q.dtype() && v.dtype() == q.dtype();
+    let fits = bv == bk
+        && nv == nk
+        && ck == c
+        && heads > 0
+        && c.is_multiple_of(heads)
+        && cv.is_multiple_of(heads)
+        && nk > 0;
+    let fits = fits
+        && [bq, bk].iter().all(|&b| b == batch || b == 1)
+        && k.dtype() == q.dtype()
+        && v.dtype() == q.dtype();
     if !fits || bias.is_some_and(|bias| bias.dims() != [heads, nq, nk]) {
         let bias = bias.map(Tensor::shape);
-        candle_core::bail!("attention: q {:?}, k {:?}, v {:?} and bias {bias:?} for {heads} heads", q.shape(), k.shape(), v.shape());
+        candle_core::bail!(
+            "attention: q {:?}, k {:?}, v {:?} and bias {bias:?} for {heads} heads",
+            q.shape(),
+            k.shape(),
+            v.shape()
+        );
     }
     let (device, dtype) = (launch::device(q)?, q.dtype());
     let (q, k, v) = (even(q)?, even(k)?, even(v)?);
     let tokens = [&q, &k, &v].map(|t| row_stride(t).unwrap_or(0));
-    let [qa, ka, va] = [launch::address(&q)?, launch::address(&k)?, launch::address(&v)?];
+    let [qa, ka, va] = [
+        launch::address(&q)?,
+        launch::address(&k)?,
+        launch::address(&v)?,
+    ];
     let aligned = by_eights(&q, qa) && by_eights(&k, ka) && by_eights(&v, va) && c == cv;
     let items = batch * heads * nq;
     let few = few(c / heads, dtype, items, nk)?;
     let plain = kernel(c / heads, dtype, items, nk >= LONG)?;
-    let tiles = if bias.is_none() { tiles(c / heads, dtype, (batch, heads, nq, nk))? } else { None };
+    let tiles = if bias.is_none() {
+        tiles(c / heads, dtype, (batch, heads, nq, nk))?
+    } else {
+        None
+    };
     let Some(kernel) = few.or(tiles).or(plain).filter(|_| aligned) else {
         let whole = |t: &Tensor| contiguous(&t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?);
         return composed::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
     };
-    let bias = bias.map(|b| contiguous(&b.to_dtype(DType::F32)?)).transpose()?;
+    let bias = bias
+        .map(|b| contiguous(&b.to_dtype(DType::F32)?))
+        .transpose()?;
     let (y, out) = empty(device, (batch, nq, cv), dtype)?;
-    let from_image = |b: usize, tokens: usize, stride: usize| if b == 1 { 0 } else { (tokens * stride) as i64 };
+    let from_image =
+        |b: usize, tokens: usize, stride: usize| if b == 1 { 0 } else { (tokens * stride) as i64 };
     let arguments = Arguments {
         q: qa,
         k: ka,
@@ -151,12 +204,24 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, scale:
         scale,
         ..Arguments::default()
     };
-    if aligned && bias.is_none() && c / heads == 16 && dtype != DType::F32 && nq <= MOST_PART_QUERIES && nk >= LONG {
+    if aligned
+        && bias.is_none()
+        && c / heads == 16
+        && dtype != DType::F32
+        && nq <= MOST_PART_QUERIES
+        && nk >= LONG
+    {
         let all = nk.div_ceil(PART_KEYS);
         let (_parts, at) = empty(device, (batch, heads, all, nq, PART_ROW), DType::F32)?;
         let grid = (all.div_ceil(PART_WARPS), heads, batch);
         let name = named!("attend_parts_16", dtype)?;
-        let first = Kernel { file: "attention_parts", name, grid, block: (PART_WARPS as u32 * 32, 1), shared: 0 };
+        let first = Kernel {
+            file: "attention_parts",
+            name,
+            grid,
+            block: (PART_WARPS as u32 * 32, 1),
+            shared: 0,
+        };
         let second = Kernel::rows("attention_parts", named!("attend_join_16", dtype)?, items);
         // SAFETY: as below; the parts have room for all rows of each part.
         unsafe {
@@ -196,18 +261,37 @@ fn tiled_keys(window: usize) -> Option<usize> {
 }
 
 impl WindowAttention {
-    pub(crate) fn new(padding: &Tensor, window: usize, heads: usize, scale: f32, bias: Option<&Tensor>) -> Result<Self> {
+    pub(crate) fn new(
+        padding: &Tensor,
+        window: usize,
+        heads: usize,
+        scale: f32,
+        bias: Option<&Tensor>,
+    ) -> Result<Self> {
         let padding = contiguous(&padding.to_dtype(DType::F32)?)?;
-        let bias = bias.map(|b| contiguous(&b.to_dtype(DType::F32)?)).transpose()?;
+        let bias = bias
+            .map(|b| contiguous(&b.to_dtype(DType::F32)?))
+            .transpose()?;
         let tiled = match (&bias, tiled_keys(window)) {
             (Some(bias), Some(keys)) => {
                 let (tokens, after) = (window * window, keys - window * window);
-                let low = constant(&vec![VERY_LOW; heads * tokens * after], (heads, tokens, after), bias.device())?;
+                let low = constant(
+                    &vec![VERY_LOW; heads * tokens * after],
+                    (heads, tokens, after),
+                    bias.device(),
+                )?;
                 Some(Typed::new(super::concat_channels(&[bias, &low])?))
             }
             _ => None,
         };
-        Ok(Self { padding: Typed::new(padding), bias, tiled, window, heads, scale })
+        Ok(Self {
+            padding: Typed::new(padding),
+            bias,
+            tiled,
+            window,
+            heads,
+            scale,
+        })
     }
 
     /// See [`crate::ops::WindowAttention::forward`].
@@ -244,22 +328,44 @@ impl WindowAttention {
             window_columns: int(columns)?,
             ..Arguments::default()
         };
-        let tiled = self.tiled.as_ref().filter(|_| d == 32 && dtype != DType::F32);
-        let plain = kernel(d, dtype, sets * heads * keys, false)?.filter(|_| by_eights(&qkv, start));
+        let tiled = self
+            .tiled
+            .as_ref()
+            .filter(|_| d == 32 && dtype != DType::F32);
+        let plain =
+            kernel(d, dtype, sets * heads * keys, false)?.filter(|_| by_eights(&qkv, start));
         let kernel = match (tiled, plain) {
             (Some(tiled), _) => {
                 arguments.bias = launch::contiguous(tiled.get(dtype)?, dtype, "window_attention")?;
                 // Blocks of queries, and warps of sixteen of them.
-                let (name, blocks, warps) = if window == 7 { (named_window(7, dtype), 1, 4) } else { (named_window(14, dtype), 2, 7) };
-                Kernel { file: "attention_tiles", name, grid: (sets, heads, blocks), block: (warps * 32, 1), shared: 0 }
+                let (name, blocks, warps) = if window == 7 {
+                    (named_window(7, dtype), 1, 4)
+                } else {
+                    (named_window(14, dtype), 2, 7)
+                };
+                Kernel {
+                    file: "attention_tiles",
+                    name,
+                    grid: (sets, heads, blocks),
+                    block: (warps * 32, 1),
+                    shared: 0,
+                }
             }
             (None, Some(kernel)) => {
-                arguments.bias = launch::optional(self.bias.as_ref(), DType::F32, "window_attention")?;
+                arguments.bias =
+                    launch::optional(self.bias.as_ref(), DType::F32, "window_attention")?;
                 kernel
             }
             (None, None) => {
                 let bias = self.bias.as_ref().map(|b| b.to_dtype(dtype)).transpose()?;
-                return composed::window_attention(&qkv, padding, window, heads, self.scale, bias.as_ref());
+                return composed::window_attention(
+                    &qkv,
+                    padding,
+                    window,
+                    heads,
+                    self.scale,
+                    bias.as_ref(),
+                );
             }
         };
         let (y, out) = empty(device, (b, h, w, c), dtype)?;

@@ -49,7 +49,11 @@ pub(crate) fn deformable_attention(
     let (b, q, heads, p, _) = locations.dims5()?;
     let (locations, weights) = (contiguous(locations)?, contiguous(weights)?);
     if weights.dims() != [b, q, heads, p] {
-        candle_core::bail!("deformable_attention: {:?} and weights {:?}", locations.shape(), weights.shape());
+        candle_core::bail!(
+            "deformable_attention: {:?} and weights {:?}",
+            locations.shape(),
+            weights.shape()
+        );
     }
     let places = Places {
         locations: launch::contiguous(&locations, DType::F32, "deformable_attention")?,
@@ -73,7 +77,11 @@ pub(crate) fn deformable_attention_around(
     let all = heads * points.iter().sum::<usize>();
     let (boxes, sampled) = (contiguous(boxes)?, contiguous(sampled)?);
     if row != 3 * all || boxes.dims() != [b, q, 4] {
-        candle_core::bail!("deformable_attention_around: {:?} and boxes {:?} for {all} points", sampled.shape(), boxes.shape());
+        candle_core::bail!(
+            "deformable_attention_around: {:?} and boxes {:?} for {all} points",
+            sampled.shape(),
+            boxes.shape()
+        );
     }
     let start = launch::contiguous(&sampled, DType::F32, "deformable_attention_around")?;
     let places = Places {
@@ -110,7 +118,10 @@ fn run(
         && c.is_multiple_of(2 * heads)
         && heads * total <= MOST_POINTS;
     if !fits {
-        candle_core::bail!("deformable_attention: {:?} for levels {levels:?} with {points:?} points of {heads} heads", value.shape());
+        candle_core::bail!(
+            "deformable_attention: {:?} for levels {levels:?} with {points:?} points of {heads} heads",
+            value.shape()
+        );
     }
     let (device, dtype, value) = (launch::device(value)?, value.dtype(), even(value)?);
     let stride = row_stride(&value).unwrap_or(c);

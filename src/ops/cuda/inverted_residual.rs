@@ -35,7 +35,9 @@ const CHANNELS: usize = 64;
 const MOST_HIDDEN: usize = 256;
 /// Height and width of a block's tile, and its shared memory in bytes (`InvertedMemory`, and up to 1024 for its alignment).
 const TILE: (usize, usize) = (8, 16);
-const SHARED: usize = 2 * (192 * 64 + 3 * 64 * 64 + 128 * 64 + 180 * 72 + 9 * MOST_HIDDEN) + 4 * (2 * MOST_HIDDEN + CHANNELS) + 1024;
+const SHARED: usize = 2 * (192 * 64 + 3 * 64 * 64 + 128 * 64 + 180 * 72 + 9 * MOST_HIDDEN)
+    + 4 * (2 * MOST_HIDDEN + CHANNELS)
+    + 1024;
 
 /// A layer and its options.
 pub(crate) type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);
@@ -50,21 +52,43 @@ pub(crate) fn inverted_residual(
 ) -> Result<Option<Tensor>> {
     let (device, dtype) = (launch::device(x)?, x.dtype());
     let (b, h, w, c) = x.dims4()?;
-    let (Some(first), Some((weight, bias, (3, 3))), Some(last)) = (expand.0.pointwise(), depthwise.0.depthwise(), project.0.pointwise())
-    else {
+    let (Some(first), Some((weight, bias, (3, 3))), Some(last)) = (
+        expand.0.pointwise(),
+        depthwise.0.depthwise(),
+        project.0.pointwise(),
+    ) else {
         return Ok(None);
     };
-    let plain = |o: &Conv2dOptions| o.activation == Activation::Gelu && o.affine.is_none() && o.stride == 1;
-    let ((_, hidden), like_x) = (first.size(), residual.is_none_or(|r| r.dims() == x.dims() && r.dtype() == dtype));
-    let sizes = first.size() == (CHANNELS, hidden) && last.size() == (hidden, CHANNELS) && bias.elem_count() == hidden;
-    let sizes = sizes && c == CHANNELS && hidden <= MOST_HIDDEN && hidden.is_multiple_of(CHANNELS) && hidden > 0;
-    let options = [expand.1, depthwise.1, project.1].into_iter().all(plain) && depthwise.1.padding == Padding::all(1);
-    if !sizes || !options || !like_x || !matches!(dtype, DType::F16 | DType::BF16) || !is_hopper(device)? {
+    let plain =
+        |o: &Conv2dOptions| o.activation == Activation::Gelu && o.affine.is_none() && o.stride == 1;
+    let ((_, hidden), like_x) = (
+        first.size(),
+        residual.is_none_or(|r| r.dims() == x.dims() && r.dtype() == dtype),
+    );
+    let sizes = first.size() == (CHANNELS, hidden)
+        && last.size() == (hidden, CHANNELS)
+        && bias.elem_count() == hidden;
+    let sizes = sizes
+        && c == CHANNELS
+        && hidden <= MOST_HIDDEN
+        && hidden.is_multiple_of(CHANNELS)
+        && hidden > 0;
+    let options = [expand.1, depthwise.1, project.1].into_iter().all(plain)
+        && depthwise.1.padding == Padding::all(1);
+    if !sizes
+        || !options
+        || !like_x
+        || !matches!(dtype, DType::F16 | DType::BF16)
+        || !is_hopper(device)?
+    {
         return Ok(None);
     }
     let (x, residual) = (contiguous(x)?, residual.map(contiguous).transpose()?);
     let op = "inverted_residual";
-    let (input, other) = (launch::address(&x)?, launch::optional(residual.as_ref(), dtype, op)?);
+    let (input, other) = (
+        launch::address(&x)?,
+        launch::optional(residual.as_ref(), dtype, op)?,
+    );
     if !(input | other).is_multiple_of(16) {
         return Ok(None);
     }
@@ -86,7 +110,13 @@ pub(crate) fn inverted_residual(
         hidden: int(hidden)?,
     };
     let grid = (b * h.div_ceil(TILE.0) * w.div_ceil(TILE.1), 1, 1);
-    let kernel = Kernel { file: "inverted_residual", name: named!("inverted_residual", dtype)?, grid, block: (256, 1), shared: SHARED };
+    let kernel = Kernel {
+        file: "inverted_residual",
+        name: named!("inverted_residual", dtype)?,
+        grid,
+        block: (256, 1),
+        shared: SHARED,
+    };
     // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
     unsafe { kernel.launch(device, &[&arguments]) }?;
     Ok(Some(y))

@@ -31,12 +31,19 @@ struct Loaded {
 ///
 /// # Errors
 /// Candle's, if there is no such file or kernel, or the driver does not take the code (older than what built it).
-pub(super) fn function(device: &CudaDevice, file: &'static str, name: &'static str) -> candle_core::Result<CudaFunction> {
+pub(super) fn function(
+    device: &CudaDevice,
+    file: &'static str,
+    name: &'static str,
+) -> candle_core::Result<CudaFunction> {
     static LOADED: OnceLock<Mutex<Loaded>> = OnceLock::new();
     let stream = device.cuda_stream();
     let context = stream.context();
     let place = context.cu_ctx() as usize;
-    let mut loaded = LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut loaded = LOADED
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     if let Some(function) = loaded.functions.get(&(place, file, name)) {
         return Ok(function.clone());
     }
@@ -52,6 +59,8 @@ pub(super) fn function(device: &CudaDevice, file: &'static str, name: &'static s
         }
     };
     let function = module.load_function(name).w()?;
-    loaded.functions.insert((place, file, name), function.clone());
+    loaded
+        .functions
+        .insert((place, file, name), function.clone());
     Ok(function)
 }

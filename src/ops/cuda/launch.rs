@@ -27,7 +27,10 @@ const SHARED: usize = 48 << 10;
 pub(super) fn device(x: &Tensor) -> Result<&CudaDevice> {
     match x.device() {
         Device::Cuda(device) => Ok(device),
-        other => candle_core::bail!("a tensor on {:?}, one on a CUDA device was expected", other.location()),
+        other => candle_core::bail!(
+            "a tensor on {:?}, one on a CUDA device was expected",
+            other.location()
+        ),
     }
 }
 
@@ -41,7 +44,9 @@ pub(super) fn address(x: &Tensor) -> Result<u64> {
     }
     let (storage, layout) = x.storage_and_layout();
     let first = layout.start_offset();
-    let Storage::Cuda(storage) = &*storage else { candle_core::bail!("tensors on different devices") };
+    let Storage::Cuda(storage) = &*storage else {
+        candle_core::bail!("tensors on different devices")
+    };
     Ok(match &storage.slice {
         CudaStorageSlice::U8(s) => of(s, first),
         CudaStorageSlice::U32(s) => of(s, first),
@@ -59,7 +64,11 @@ fn storage_type(x: &Tensor) -> DType {
 /// As [`address`], of a contiguous tensor of `dtype`.
 pub(super) fn contiguous(x: &Tensor, dtype: DType, op: &'static str) -> Result<u64> {
     if !x.is_contiguous() || x.dtype() != dtype {
-        candle_core::bail!("{op}: a tensor {:?} of {:?}, a contiguous one of {dtype:?} was expected", x.shape(), x.dtype());
+        candle_core::bail!(
+            "{op}: a tensor {:?} of {:?}, a contiguous one of {dtype:?} was expected",
+            x.shape(),
+            x.dtype()
+        );
     }
     address(x)
 }
@@ -70,7 +79,11 @@ pub(super) fn optional(x: Option<&Tensor>, dtype: DType, op: &'static str) -> Re
 }
 
 /// Memory for a result, not initialised, with its address: a kernel must write all of it.
-pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<(Tensor, u64)> {
+pub(super) fn empty(
+    device: &CudaDevice,
+    shape: impl Into<Shape>,
+    dtype: DType,
+) -> Result<(Tensor, u64)> {
     let shape = shape.into();
     let n = shape.elem_count();
     let refused = |e| {
@@ -80,11 +93,26 @@ pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) 
     // SAFETY: every kernel that gets this address writes every number before the tensor is read (see each of them).
     let storage = unsafe {
         match dtype {
-            DType::F32 => CudaStorage::wrap_cuda_slice(device.alloc::<f32>(n).map_err(refused)?, device.clone()),
-            DType::F16 => CudaStorage::wrap_cuda_slice(device.alloc::<f16>(n).map_err(refused)?, device.clone()),
-            DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(n).map_err(refused)?, device.clone()),
-            DType::U32 => CudaStorage::wrap_cuda_slice(device.alloc::<u32>(n).map_err(refused)?, device.clone()),
-            DType::U8 => CudaStorage::wrap_cuda_slice(device.alloc::<u8>(n).map_err(refused)?, device.clone()),
+            DType::F32 => CudaStorage::wrap_cuda_slice(
+                device.alloc::<f32>(n).map_err(refused)?,
+                device.clone(),
+            ),
+            DType::F16 => CudaStorage::wrap_cuda_slice(
+                device.alloc::<f16>(n).map_err(refused)?,
+                device.clone(),
+            ),
+            DType::BF16 => CudaStorage::wrap_cuda_slice(
+                device.alloc::<bf16>(n).map_err(refused)?,
+                device.clone(),
+            ),
+            DType::U32 => CudaStorage::wrap_cuda_slice(
+                device.alloc::<u32>(n).map_err(refused)?,
+                device.clone(),
+            ),
+            DType::U8 => CudaStorage::wrap_cuda_slice(
+                device.alloc::<u8>(n).map_err(refused)?,
+                device.clone(),
+            ),
             _ => candle_core::bail!("no results of {dtype:?}"),
         }
     };
@@ -94,7 +122,10 @@ pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) 
         let stream = device.cuda_stream();
         stream.context().bind_to_thread().w()?;
         // SAFETY: the tensor has that many bytes.
-        unsafe { sys::cuMemsetD8Async(at, 0xff, n * dtype.size_in_bytes(), stream.cu_stream()).result() }.w()?;
+        unsafe {
+            sys::cuMemsetD8Async(at, 0xff, n * dtype.size_in_bytes(), stream.cu_stream()).result()
+        }
+        .w()?;
     }
     Ok((tensor, at))
 }
@@ -108,14 +139,21 @@ pub(crate) fn poison_results() {
 }
 
 /// Sets the first `columns` numbers of each of `rows` rows of `row` u32 to 0.
-pub(super) fn clear_columns(device: &CudaDevice, (start, rows, row): (u64, usize, usize), columns: usize) -> Result<()> {
+pub(super) fn clear_columns(
+    device: &CudaDevice,
+    (start, rows, row): (u64, usize, usize),
+    columns: usize,
+) -> Result<()> {
     if rows == 0 {
         return Ok(());
     }
     let stream = device.cuda_stream();
     stream.context().bind_to_thread().w()?;
     // SAFETY: the caller's tensor has that many rows of that length, which is at least `columns`.
-    unsafe { sys::cuMemsetD2D8Async(start, 4 * row, 0, 4 * columns, rows, stream.cu_stream()).result() }.w()
+    unsafe {
+        sys::cuMemsetD2D8Async(start, 4 * row, 0, 4 * columns, rows, stream.cu_stream()).result()
+    }
+    .w()
 }
 
 /// A kernel to be launched.
@@ -132,12 +170,24 @@ pub(super) struct Kernel {
 impl Kernel {
     /// One thread for each of `n` pieces of work.
     pub(super) fn over(file: &'static str, name: &'static str, n: usize) -> Self {
-        Self { file, name, grid: (n.div_ceil(THREADS as usize), 1, 1), block: (THREADS, 1), shared: 0 }
+        Self {
+            file,
+            name,
+            grid: (n.div_ceil(THREADS as usize), 1, 1),
+            block: (THREADS, 1),
+            shared: 0,
+        }
     }
 
     /// One warp for each of `n` rows.
     pub(super) fn rows(file: &'static str, name: &'static str, n: usize) -> Self {
-        Self { file, name, grid: (n.div_ceil(ROWS_A_BLOCK), 1, 1), block: (THREADS, 1), shared: 0 }
+        Self {
+            file,
+            name,
+            grid: (n.div_ceil(ROWS_A_BLOCK), 1, 1),
+            block: (THREADS, 1),
+            shared: 0,
+        }
     }
 
     /// Launches it with `arguments` on the device's stream.
@@ -145,7 +195,11 @@ impl Kernel {
     /// # Safety
     /// The arguments are those of the kernel in number, order and layout, and addresses among them are of memory as large as
     /// the kernel takes it to be.
-    pub(super) unsafe fn launch(&self, device: &CudaDevice, arguments: &[&dyn Argument]) -> Result<()> {
+    pub(super) unsafe fn launch(
+        &self,
+        device: &CudaDevice,
+        arguments: &[&dyn Argument],
+    ) -> Result<()> {
         // SAFETY: the caller's.
         unsafe { self.with(device, arguments, false) }.map(drop)
     }
@@ -154,25 +208,41 @@ impl Kernel {
     ///
     /// # Safety
     /// As [`Kernel::launch`].
-    pub(super) unsafe fn time(&self, device: &CudaDevice, arguments: &[&dyn Argument]) -> Result<f32> {
+    pub(super) unsafe fn time(
+        &self,
+        device: &CudaDevice,
+        arguments: &[&dyn Argument],
+    ) -> Result<f32> {
         // SAFETY: the caller's.
         unsafe { self.with(device, arguments, true) }
     }
 
-    unsafe fn with(&self, device: &CudaDevice, arguments: &[&dyn Argument], timed: bool) -> Result<f32> {
+    unsafe fn with(
+        &self,
+        device: &CudaDevice,
+        arguments: &[&dyn Argument],
+        timed: bool,
+    ) -> Result<f32> {
         let (x, y, z) = self.grid;
         if x == 0 || y == 0 || z == 0 {
             return Ok(0.0);
         }
         if x > i32::MAX as usize || y > u16::MAX as usize || z > u16::MAX as usize {
-            candle_core::bail!("{}: a grid of {:?} blocks is too large", self.name, self.grid);
+            candle_core::bail!(
+                "{}: a grid of {:?} blocks is too large",
+                self.name,
+                self.grid
+            );
         }
         let function = kernels::function(device, self.file, self.name)?;
         if self.shared > 0 {
             // What the kernel declares counts too.
-            let declared = function.get_attribute(CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES).w()?;
+            let declared = function
+                .get_attribute(CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)
+                .w()?;
             if self.shared + declared.max(0) as usize > SHARED {
-                let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                let attribute =
+                    CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 function.set_attribute(attribute, self.shared as i32).w()?;
             }
         }
@@ -217,7 +287,10 @@ macro_rules! named {
             candle_core::DType::F32 => Ok(concat!($name, "_f32")),
             candle_core::DType::F16 => Ok(concat!($name, "_f16")),
             candle_core::DType::BF16 => Ok(concat!($name, "_bf16")),
-            other => Err(candle_core::Error::Msg(format!(concat!($name, ": numbers of {:?}, not of f32, f16 or bf16"), other))),
+            other => Err(candle_core::Error::Msg(format!(
+                concat!($name, ": numbers of {:?}, not of f32, f16 or bf16"),
+                other
+            ))),
         }
     };
 }
@@ -225,5 +298,6 @@ pub(super) use named;
 
 /// A size as kernels take it.
 pub(super) fn int(n: usize) -> Result<i32> {
-    i32::try_from(n).map_err(|_| candle_core::Error::Msg(format!("{n} is too large for a CUDA kernel")))
+    i32::try_from(n)
+        .map_err(|_| candle_core::Error::Msg(format!("{n} is too large for a CUDA kernel")))
 }

@@ -31,7 +31,10 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     // Numbers in 16 bytes, if rows consist of such pieces.
     let piece = 16 / size;
     let whole = match dims.split_last() {
-        Some((&(last, 1), outer)) => last.is_multiple_of(piece) && outer.iter().all(|(_, stride)| stride.is_multiple_of(piece)),
+        Some((&(last, 1), outer)) => {
+            last.is_multiple_of(piece)
+                && outer.iter().all(|(_, stride)| stride.is_multiple_of(piece))
+        }
         _ => false,
     };
     let whole = whole && (from | out).is_multiple_of(16);
@@ -49,13 +52,18 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     if dims.len() > MOST_DIMS {
         candle_core::bail!("a copy of {:?} with strides {:?}", x.shape(), x.stride());
     }
-    let mut strides = Strides { dims: int(dims.len())?, ..Strides::default() };
+    let mut strides = Strides {
+        dims: int(dims.len())?,
+        ..Strides::default()
+    };
     for (i, (size, stride)) in dims.into_iter().enumerate() {
         (strides.sizes[i], strides.strides[i]) = (int(size)?, stride as i64);
     }
     let n = int(x.elem_count() / if whole { piece } else { 1 })?;
     // SAFETY: `Strides` is the kernel's own type and reaches the numbers of x; y has as many, both counted in the kernel's unit.
-    unsafe { Kernel::over("layout", name, n as usize).launch(device, &[&from, &out, &n, &strides]) }?;
+    unsafe {
+        Kernel::over("layout", name, n as usize).launch(device, &[&from, &out, &n, &strides])
+    }?;
     Ok(y)
 }
 
@@ -68,7 +76,10 @@ pub(crate) fn converted(x: &Tensor, dtype: DType) -> Result<Tensor> {
     };
     let (device, x) = (launch::device(x)?, contiguous(x)?);
     let (y, out) = empty(device, x.shape(), dtype)?;
-    let (from, n) = (launch::contiguous(&x, DType::F32, "convert")?, x.elem_count());
+    let (from, n) = (
+        launch::contiguous(&x, DType::F32, "convert")?,
+        x.elem_count(),
+    );
     // SAFETY: both have `n` numbers.
     unsafe { Kernel::over("layout", name, n).launch(device, &[&from, &out, &(n as i64)]) }?;
     Ok(y)
@@ -81,14 +92,18 @@ pub(super) fn split_in_three(x: &Tensor) -> Result<Tensor> {
     let (y, out) = empty(device, shape, DType::BF16)?;
     let (from, n) = (launch::contiguous(&x, DType::F32, "split")?, x.elem_count());
     // SAFETY: x has `n` numbers, y three times as many.
-    unsafe { Kernel::over("layout", "split_in_three", n).launch(device, &[&from, &out, &(n as i64)]) }?;
+    unsafe {
+        Kernel::over("layout", "split_in_three", n).launch(device, &[&from, &out, &(n as i64)])
+    }?;
     Ok(y)
 }
 
 /// The tensor with zeros after each row, up to a multiple of eight numbers.
 pub(super) fn padded(x: &Tensor) -> Result<Tensor> {
     let mut shape = x.dims().to_vec();
-    let Some(last) = shape.last_mut() else { candle_core::bail!("rows of a number") };
+    let Some(last) = shape.last_mut() else {
+        candle_core::bail!("rows of a number")
+    };
     *last = last.next_multiple_of(8) - *last;
     if *last == 0 {
         return contiguous(x);

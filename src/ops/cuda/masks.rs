@@ -22,29 +22,63 @@ pub(crate) fn masks_to_bits(
 ) -> Result<()> {
     let op = "masks_to_bits";
     let (n, m, h, w) = logits.dims4()?;
-    let (device, logits, row) = (launch::device(logits)?, contiguous(logits)?, mask_words(frame));
-    let (from, to) = (launch::contiguous(&logits, DType::F32, op)?, launch::contiguous(out, DType::U32, op)?);
+    let (device, logits, row) = (
+        launch::device(logits)?,
+        contiguous(logits)?,
+        mask_words(frame),
+    );
+    let (from, to) = (
+        launch::contiguous(&logits, DType::F32, op)?,
+        launch::contiguous(out, DType::U32, op)?,
+    );
     let scores = launch::optional(scores, DType::F32, op)?;
     launch::clear_columns(device, (to, n, row), STATISTICS)?;
     let grid = (frame.1.div_ceil(COLUMNS), frame.0.div_ceil(32), n);
-    let kernel = Kernel { file: "masks", name: "mask_bits", grid, block: (COLUMNS as u32, 1), shared: 0 };
-    let [m, h, w, side, sh, sw, fh, fw] = [m, h, w, side, scaled.0, scaled.1, frame.0, frame.1].map(int);
+    let kernel = Kernel {
+        file: "masks",
+        name: "mask_bits",
+        grid,
+        block: (COLUMNS as u32, 1),
+        shared: 0,
+    };
+    let [m, h, w, side, sh, sw, fh, fw] =
+        [m, h, w, side, scaled.0, scaled.1, frame.0, frame.1].map(int);
     // SAFETY: the logits are n·m maps of h×w with as many scores or none, the bits n rows of that length.
-    unsafe { kernel.launch(device, &[&from, &scores, &to, &m?, &h?, &w?, &side?, &sh?, &sw?, &fh?, &fw?]) }
+    unsafe {
+        kernel.launch(
+            device,
+            &[
+                &from, &scores, &to, &m?, &h?, &w?, &side?, &sh?, &sw?, &fh?, &fw?,
+            ],
+        )
+    }
 }
 
 /// See [`crate::ops::mask_logits`].
 pub(crate) fn mask_logits(pixels: &Tensor, weights: &Tensor, side: usize) -> Result<Tensor> {
     let ((n, count, c), (wn, m, wc)) = (pixels.dims3()?, weights.dims3()?);
     if count != 16 * side * side || (wn, wc) != (n, c) || !c.is_multiple_of(8) {
-        candle_core::bail!("mask_logits: {:?} by {:?} for a side of {side}", pixels.shape(), weights.shape());
+        candle_core::bail!(
+            "mask_logits: {:?} by {:?} for a side of {side}",
+            pixels.shape(),
+            weights.shape()
+        );
     }
     let (device, dtype) = (launch::device(pixels)?, pixels.dtype());
     let (pixels, weights) = (contiguous(pixels)?, contiguous(weights)?);
     let (logits, out) = empty(device, (n, m, 4 * side, 4 * side), DType::F32)?;
-    let (from, by) = (launch::contiguous(&pixels, dtype, "mask_logits")?, launch::contiguous(&weights, DType::F32, "mask_logits")?);
+    let (from, by) = (
+        launch::contiguous(&pixels, dtype, "mask_logits")?,
+        launch::contiguous(&weights, DType::F32, "mask_logits")?,
+    );
     let grid = ((16 * side * side).div_ceil(256), n, 1);
-    let kernel = Kernel { file: "masks", name: named!("mask_logits", dtype)?, grid, block: (256, 1), shared: 0 };
+    let kernel = Kernel {
+        file: "masks",
+        name: named!("mask_logits", dtype)?,
+        grid,
+        block: (256, 1),
+        shared: 0,
+    };
     // SAFETY: sizes are those of the tensors, checked above.
     unsafe { kernel.launch(device, &[&from, &by, &out, &int(m)?, &int(side)?, &int(c)?]) }?;
     Ok(logits)

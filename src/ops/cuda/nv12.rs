@@ -5,7 +5,9 @@ use super::{
     resize::{self, Axis},
 };
 use crate::ops::{Normalisation, Result, Surface, nv12::Coefficients};
-use candle_core::{CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{
+    CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
+};
 
 /// Pixels of the output that a block makes, and threads for each column, as in `resize.cu`.
 const COLUMNS: usize = 32;
@@ -82,8 +84,14 @@ struct Turned {
 unsafe impl DeviceRepr for Turned {}
 
 /// Does what reads the surface, on the stream of `device`, after the decoder is done with it.
-fn reading<T>(surface: &Surface, device: &Device, work: impl FnOnce(&CudaDevice) -> Result<T>) -> Result<T> {
-    let Device::Cuda(device) = device else { candle_core::bail!("a surface for a device that is no CUDA device") };
+fn reading<T>(
+    surface: &Surface,
+    device: &Device,
+    work: impl FnOnce(&CudaDevice) -> Result<T>,
+) -> Result<T> {
+    let Device::Cuda(device) = device else {
+        candle_core::bail!("a surface for a device that is no CUDA device")
+    };
     surface.begin_read(device).map_err(Error::wrap)?;
     let done = work(device);
     surface.end_read(device).map_err(Error::wrap)?;
@@ -92,11 +100,21 @@ fn reading<T>(surface: &Surface, device: &Device, work: impl FnOnce(&CudaDevice)
 
 /// Most columns of the picture that a block needs, how many rows it converts at a time, and the shared memory that takes; none if the
 /// picture is brought to so few pixels that a block would need too much.
-fn share(across: &Axis, down: &Axis, width: usize, channels: usize) -> Option<(usize, usize, usize)> {
-    let columns = ((COLUMNS as f64 * across.scale + 2.0 * across.support).ceil() as usize + 2).min(width);
+fn share(
+    across: &Axis,
+    down: &Axis,
+    width: usize,
+    channels: usize,
+) -> Option<(usize, usize, usize)> {
+    let columns =
+        ((COLUMNS as f64 * across.scale + 2.0 * across.support).ceil() as usize + 2).min(width);
     let taps = 4 * (COLUMNS * across.most as usize + ROWS * down.most as usize);
     let bytes = |rows: usize| taps + 4 * (rows / 2 + 5) * columns + rows * columns * channels;
-    (AT_LEAST..=AT_A_TIME).rev().step_by(2).find(|&rows| bytes(rows) <= SHARED).map(|rows| (columns, rows, bytes(rows)))
+    (AT_LEAST..=AT_A_TIME)
+        .rev()
+        .step_by(2)
+        .find(|&rows| bytes(rows) <= SHARED)
+        .map(|rows| (columns, rows, bytes(rows)))
 }
 
 /// See [`crate::ops::resize_normalise_surface`].
@@ -109,7 +127,9 @@ pub(crate) fn resize_normalise_surface(
     normalisation: &Normalisation,
     dtype: DType,
 ) -> Result<Tensor> {
-    let Device::Cuda(own) = device else { candle_core::bail!("a surface for a device that is no CUDA device") };
+    let Device::Cuda(own) = device else {
+        candle_core::bail!("a surface for a device that is no CUDA device")
+    };
     let (y, _) = empty(own, (1, padded.0, padded.1, channels), dtype)?;
     resize_normalise_surface_to(surface, device, size, normalisation, &y)?;
     Ok(y)
@@ -124,10 +144,18 @@ pub(crate) fn resize_normalise_surface_to(
     y: &Tensor,
 ) -> Result<()> {
     let (planes, (_, height, width, channels), dtype) = (surface.planes(), y.dims4()?, y.dtype());
-    let (across, down) = (Axis::new(planes.width, size.1)?, Axis::new(planes.height, size.0)?);
+    let (across, down) = (
+        Axis::new(planes.width, size.1)?,
+        Axis::new(planes.height, size.0)?,
+    );
     let share = share(&across, &down, planes.width, channels).filter(|_| surface.turn().is_none());
     let Some((columns, rows, shared)) = share else {
-        return resize::resize_normalise_to(&surface_to_rgb(surface, device)?, size, normalisation, y);
+        return resize::resize_normalise_to(
+            &surface_to_rgb(surface, device)?,
+            size,
+            normalisation,
+            y,
+        );
     };
     let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
     let arguments = VideoResize {
@@ -151,7 +179,9 @@ pub(crate) fn resize_normalise_surface_to(
         shared,
     };
     // SAFETY: `VideoResize` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
-    reading(surface, device, |device| unsafe { kernel.launch(device, &[&arguments]) })
+    reading(surface, device, |device| unsafe {
+        kernel.launch(device, &[&arguments])
+    })
 }
 
 /// See [`crate::ops::surface_to_rgb`].
@@ -166,8 +196,18 @@ pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tenso
             mirrored_across: turn.mirrored_across.into(),
             mirrored_down: turn.mirrored_down.into(),
         };
-        let grid = (planes.width.div_ceil(TILE.0), planes.height.div_ceil(TILE.1), 1);
-        let kernel = Kernel { file: "resize", name: "nv12_rgb", grid, block: (256, 1), shared: 0 };
+        let grid = (
+            planes.width.div_ceil(TILE.0),
+            planes.height.div_ceil(TILE.1),
+            1,
+        );
+        let kernel = Kernel {
+            file: "resize",
+            name: "nv12_rgb",
+            grid,
+            block: (256, 1),
+            shared: 0,
+        };
         // SAFETY: `Turned` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
         unsafe { kernel.launch(device, &[&arguments]) }?;
         Ok(y)

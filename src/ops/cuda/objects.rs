@@ -51,7 +51,13 @@ pub(crate) fn choose_objects(
         && choice.classes.is_none_or(|c| c.dims() == [classes])
         && prompts.is_none_or(|p| p.dims() == [slots, 4]);
     if !fits {
-        candle_core::bail!("{op}: {:?} and {:?}, {} objects to {:?}", logits.shape(), boxes.shape(), choice.most, records.shape());
+        candle_core::bail!(
+            "{op}: {:?} and {:?}, {} objects to {:?}",
+            logits.shape(),
+            boxes.shape(),
+            choice.most,
+            records.shape()
+        );
     }
     let (width, height) = (choice.frame.1 as f32, choice.frame.0 as f32);
     let arguments = Arguments {
@@ -71,7 +77,13 @@ pub(crate) fn choose_objects(
         down: choice.scaled.0 as f32 / height,
     };
     int(queries * classes)?;
-    let kernel = Kernel { file: "objects", name: "choose_objects", grid: (1, 1, 1), block: (THREADS, 1), shared: 0 };
+    let kernel = Kernel {
+        file: "objects",
+        name: "choose_objects",
+        grid: (1, 1, 1),
+        block: (THREADS, 1),
+        shared: 0,
+    };
     // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors, checked above.
     unsafe { kernel.launch(launch::device(records)?, &[&arguments]) }
 }
@@ -80,9 +92,18 @@ pub(crate) fn choose_objects(
 pub(crate) fn floats_of_bytes(bytes: &Tensor, out: &Tensor) -> Result<()> {
     let n = out.elem_count();
     if bytes.elem_count() != 4 * n {
-        candle_core::bail!("floats_of_bytes: {} bytes for {n} numbers", bytes.elem_count());
+        candle_core::bail!(
+            "floats_of_bytes: {} bytes for {n} numbers",
+            bytes.elem_count()
+        );
     }
-    let (from, to) = (launch::contiguous(bytes, DType::U8, "floats_of_bytes")?, launch::contiguous(out, DType::F32, "floats_of_bytes")?);
+    let (from, to) = (
+        launch::contiguous(bytes, DType::U8, "floats_of_bytes")?,
+        launch::contiguous(out, DType::F32, "floats_of_bytes")?,
+    );
     // SAFETY: four bytes a number, checked above.
-    unsafe { Kernel::over("objects", "floats_of_bytes", n).launch(launch::device(bytes)?, &[&from, &to, &int(n)?]) }
+    unsafe {
+        Kernel::over("objects", "floats_of_bytes", n)
+            .launch(launch::device(bytes)?, &[&from, &to, &int(n)?])
+    }
 }

@@ -78,7 +78,11 @@ pub(super) fn code(activation: Activation) -> (i32, f32) {
 /// Greatest power of two up to 8 that divides all of a tensor's row starts, in numbers.
 fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usize {
     let size = dtype.size_in_bytes() as u64;
-    let divides = |n: usize| address.is_multiple_of(n as u64 * size) && stride.is_multiple_of(n) && channels.is_multiple_of(n);
+    let divides = |n: usize| {
+        address.is_multiple_of(n as u64 * size)
+            && stride.is_multiple_of(n)
+            && channels.is_multiple_of(n)
+    };
     [8, 4].into_iter().find(|&n| divides(n)).unwrap_or(1)
 }
 
@@ -86,7 +90,8 @@ fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usiz
 fn in_pairs(x: &Tensor) -> Result<Tensor> {
     let x = even(x)?;
     let odd = !launch::address(&x)?.is_multiple_of(2 * x.dtype().size_in_bytes() as u64);
-    let pairs = x.dims().last().is_some_and(|c| c.is_multiple_of(2)) && row_stride(&x).is_some_and(|s| s.is_multiple_of(2));
+    let pairs = x.dims().last().is_some_and(|c| c.is_multiple_of(2))
+        && row_stride(&x).is_some_and(|s| s.is_multiple_of(2));
     if odd && pairs { copied(&x) } else { Ok(x) }
 }
 
@@ -94,10 +99,14 @@ fn in_pairs(x: &Tensor) -> Result<Tensor> {
 fn types(x: &Tensor, precision: Precision) -> Result<(DType, DType)> {
     let dtype = x.dtype();
     match (dtype, precision) {
-        (DType::F32 | DType::F16 | DType::BF16, Precision::F32) | (DType::F32, _) => Ok((DType::F32, DType::F32)),
+        (DType::F32 | DType::F16 | DType::BF16, Precision::F32) | (DType::F32, _) => {
+            Ok((DType::F32, DType::F32))
+        }
         (DType::F16 | DType::BF16, Precision::F32Result) => Ok((DType::F32, dtype)),
         (DType::F16 | DType::BF16, Precision::Input) => Ok((dtype, dtype)),
-        _ => candle_core::bail!("a layer for an input of {dtype:?}, which is none of f32, f16 and bf16"),
+        _ => candle_core::bail!(
+            "a layer for an input of {dtype:?}, which is none of f32, f16 and bf16"
+        ),
     }
 }
 
@@ -115,32 +124,60 @@ impl Weights {
     fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let weight = padded(&weight.to_dtype(DType::F32)?)?;
         let (columns, inner) = weight.dims2()?;
-        let bias = bias.map(|b| contiguous(&b.to_dtype(DType::F32)?)).transpose()?;
-        Ok(Self { weight: Typed::new(weight), bias, columns, inner })
+        let bias = bias
+            .map(|b| contiguous(&b.to_dtype(DType::F32)?))
+            .transpose()?;
+        Ok(Self {
+            weight: Typed::new(weight),
+            bias,
+            columns,
+            inner,
+        })
     }
 
     /// Fills in what does not depend on where the input lies, launches, and gives the result of `shape`.
-    fn run(&self, x: &Tensor, mut product: Product, job: &Job<'_>, shape: &[usize]) -> Result<Tensor> {
+    fn run(
+        &self,
+        x: &Tensor,
+        mut product: Product,
+        job: &Job<'_>,
+        shape: &[usize],
+    ) -> Result<Tensor> {
         let device = launch::device(x)?;
         let (out_type, residual_type) = types(x, job.precision)?;
         let in_f32 = residual_type == DType::F32;
         // Sixteen bytes of the input are copied at a time.
-        let split = in_f32 && !job.conv && product.part_count == 1 && job.alignment >= if x.dtype() == DType::F32 { 4 } else { 8 };
+        let split = in_f32
+            && !job.conv
+            && product.part_count == 1
+            && job.alignment >= if x.dtype() == DType::F32 { 4 } else { 8 };
         let weight = match (split, in_f32) {
             (true, _) => self.weight.parts()?,
             (false, true) => self.weight.get(DType::F32)?,
             (false, false) => self.weight.get(x.dtype())?,
         };
-        let rows = shape.iter().take(shape.len().saturating_sub(1)).product::<usize>();
+        let rows = shape
+            .iter()
+            .take(shape.len().saturating_sub(1))
+            .product::<usize>();
         let (out, address) = empty(device, shape, out_type)?;
         let residual = job.residual.map(|r| in_pairs(r.map)).transpose()?;
         if let Some(residual) = &residual {
             let given = residual.elem_count();
-            if given == 0 || residual.dims().last() != Some(&self.columns) || !rows.is_multiple_of(given / self.columns) {
-                candle_core::bail!("a residual of shape {:?} for an output of shape {shape:?}", residual.shape());
+            if given == 0
+                || residual.dims().last() != Some(&self.columns)
+                || !rows.is_multiple_of(given / self.columns)
+            {
+                candle_core::bail!(
+                    "a residual of shape {:?} for an output of shape {shape:?}",
+                    residual.shape()
+                );
             }
             if residual.dtype() != residual_type {
-                candle_core::bail!("a residual of {:?}, one of {residual_type:?} was expected", residual.dtype());
+                candle_core::bail!(
+                    "a residual of {:?}, one of {residual_type:?} was expected",
+                    residual.dtype()
+                );
             }
             product.residual_rows = int(given / self.columns)?;
             product.residual_stride = int(row_stride(residual).unwrap_or(self.columns))?;
@@ -150,7 +187,8 @@ impl Weights {
         product.weight = launch::contiguous(weight, weight.dtype(), "weights")?;
         product.bias = launch::optional(self.bias.as_ref(), DType::F32, "bias")?;
         product.out = address;
-        (product.rows, product.columns, product.inner) = (int(rows)?, int(self.columns)?, int(self.inner)?);
+        (product.rows, product.columns, product.inner) =
+            (int(rows)?, int(self.columns)?, int(self.inner)?);
         (product.activation, product.limit) = code(job.activation);
         (product.scale, product.shift) = job.affine.unwrap_or((1.0, 0.0));
         product.out_f32 = i32::from(out_type == DType::F32);
@@ -159,7 +197,11 @@ impl Weights {
         } else {
             kernel(x.dtype(), in_f32, job, rows, self.columns, self.inner)?
         };
-        let few = if in_f32 || !job.conv { None } else { few_kernel(x.dtype(), &product)? };
+        let few = if in_f32 || !job.conv {
+            None
+        } else {
+            few_kernel(x.dtype(), &product)?
+        };
         if let Some(few) = few {
             kernel = few;
         } else if !in_f32 && job.alignment == 8 {
@@ -197,7 +239,13 @@ fn few_kernel(dtype: DType, p: &Product) -> Result<Option<Kernel>> {
         return Ok(None);
     }
     let grid = (rows.div_ceil(FEW_PIXELS), columns.div_ceil(across), 1);
-    Ok(Some(Kernel { file: "conv_few", name, grid, block: (THREADS, 1), shared: 0 }))
+    Ok(Some(Kernel {
+        file: "conv_few",
+        name,
+        grid,
+        block: (THREADS, 1),
+        shared: 0,
+    }))
 }
 
 /// The kernel that sums products of f32 numbers on the tensor cores.
@@ -205,13 +253,30 @@ fn split_kernel(dtype: DType, rows: usize, columns: usize) -> Result<Kernel> {
     let blocks = |side: usize| (rows.div_ceil(side), columns.div_ceil(side), 1);
     let (down, across, _) = blocks(64);
     let large = down * across >= ENOUGH_BLOCKS;
-    let (name, side, stages) = if large { (named!("split_64", dtype)?, 64, 2) } else { (named!("split_32", dtype)?, 32, 4) };
+    let (name, side, stages) = if large {
+        (named!("split_64", dtype)?, 64, 2)
+    } else {
+        (named!("split_32", dtype)?, 32, 4)
+    };
     // Tiles of 64 numbers of k: the left one of the input's type, three right ones of bf16, each row 16 bytes longer.
     let shared = stages * side * ((64 * dtype.size_in_bytes() + 16) + 3 * (64 * 2 + 16));
-    Ok(Kernel { file: "gemm_split", name, grid: blocks(side), block: (THREADS, 1), shared })
+    Ok(Kernel {
+        file: "gemm_split",
+        name,
+        grid: blocks(side),
+        block: (THREADS, 1),
+        shared,
+    })
 }
 
-fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize, inner: usize) -> Result<Kernel> {
+fn kernel(
+    dtype: DType,
+    in_f32: bool,
+    job: &Job<'_>,
+    rows: usize,
+    columns: usize,
+    inner: usize,
+) -> Result<Kernel> {
     if in_f32 {
         let small = rows.div_ceil(64) * columns.div_ceil(64) < ENOUGH_BLOCKS && !job.conv;
         let side = if small { 32 } else { 64 };
@@ -221,7 +286,13 @@ fn kernel(dtype: DType, in_f32: bool, job: &Job<'_>, rows: usize, columns: usize
             (false, true) => named!("linear_32", dtype)?,
             (false, false) => named!("linear_64", dtype)?,
         };
-        return Ok(Kernel { file: "gemm_f32", name, grid: (rows.div_ceil(side), columns.div_ceil(side), 1), block: (256, 1), shared: 0 });
+        return Ok(Kernel {
+            file: "gemm_f32",
+            name,
+            grid: (rows.div_ceil(side), columns.div_ceil(side), 1),
+            block: (256, 1),
+            shared: 0,
+        });
     }
     let tile = match (job.conv, job.alignment) {
         (_, 8) => tile_for(rows, columns),
@@ -242,7 +313,10 @@ pub(crate) struct Linear {
 impl Linear {
     /// From `weight` `[out, in]` and `bias` `[out]`.
     pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
-        Ok(Self { inputs: weight.dim(1)?, weights: Weights::new(weight, bias)? })
+        Ok(Self {
+            inputs: weight.dim(1)?,
+            weights: Weights::new(weight, bias)?,
+        })
     }
 
     /// Weight `[outputs, inputs]`, inputs padded to a multiple of eight, and bias.
@@ -266,39 +340,91 @@ impl Linear {
         let mut shape = x.dims().to_vec();
         match shape.last_mut() {
             Some(last) if *last == self.inputs => *last = self.weights.columns,
-            _ => candle_core::bail!("linear: an input of shape {:?} for a layer of {} inputs", x.shape(), self.inputs),
+            _ => candle_core::bail!(
+                "linear: an input of shape {:?} for a layer of {} inputs",
+                x.shape(),
+                self.inputs
+            ),
         }
-        self.run(&[Part { map: x, doubled: false }], residual, activation, None, precision, &shape)
+        self.run(
+            &[Part {
+                map: x,
+                doubled: false,
+            }],
+            residual,
+            activation,
+            None,
+            precision,
+            &shape,
+        )
     }
 
     /// See [`crate::ops::Linear::forward_parts`].
-    pub(crate) fn forward_tokens(&self, parts: &[&Tensor], activation: Activation, precision: Precision) -> Result<Tensor> {
-        let outer = |x: &Tensor| x.dims().split_last().map(|(_, outer)| outer.to_vec()).unwrap_or_default();
+    pub(crate) fn forward_tokens(
+        &self,
+        parts: &[&Tensor],
+        activation: Activation,
+        precision: Precision,
+    ) -> Result<Tensor> {
+        let outer = |x: &Tensor| {
+            x.dims()
+                .split_last()
+                .map(|(_, outer)| outer.to_vec())
+                .unwrap_or_default()
+        };
         let mut shape = parts.first().map(|x| outer(x)).unwrap_or_default();
         let channels: usize = parts.iter().filter_map(|x| x.dims().last()).sum();
         if channels != self.inputs || parts.iter().any(|x| outer(x) != shape) {
-            candle_core::bail!("{channels} channels side by side for a layer of {} inputs", self.inputs);
+            candle_core::bail!(
+                "{channels} channels side by side for a layer of {} inputs",
+                self.inputs
+            );
         }
         shape.push(self.weights.columns);
-        let parts: Vec<Part<'_>> = parts.iter().map(|&map| Part { map, doubled: false }).collect();
+        let parts: Vec<Part<'_>> = parts
+            .iter()
+            .map(|&map| Part {
+                map,
+                doubled: false,
+            })
+            .collect();
         self.run(&parts, None, activation, None, precision, &shape)
     }
 
     /// The layer as a 1×1 convolution of maps side by side, see [`crate::ops::Conv2d::forward_parts`].
-    pub(crate) fn forward_parts(&self, parts: &[Part<'_>], residual: Option<Residual<'_>>, options: &Conv2dOptions) -> Result<Tensor> {
+    pub(crate) fn forward_parts(
+        &self,
+        parts: &[Part<'_>],
+        residual: Option<Residual<'_>>,
+        options: &Conv2dOptions,
+    ) -> Result<Tensor> {
         let (mut channels, mut size) = (0, None);
         for part in parts {
             let (b, h, w, c) = part.map.dims4()?;
-            let here = if part.doubled { (b, 2 * h, 2 * w) } else { (b, h, w) };
+            let here = if part.doubled {
+                (b, 2 * h, 2 * w)
+            } else {
+                (b, h, w)
+            };
             if *size.get_or_insert(here) != here {
-                candle_core::bail!("maps of different sizes side by side: {:?}", parts.iter().map(|p| p.map.shape()).collect::<Vec<_>>());
+                candle_core::bail!(
+                    "maps of different sizes side by side: {:?}",
+                    parts.iter().map(|p| p.map.shape()).collect::<Vec<_>>()
+                );
             }
             channels += c;
         }
         let Some((b, h, w)) = size.filter(|_| channels == self.inputs) else {
             candle_core::bail!("{channels} channels for a layer of {} inputs", self.inputs)
         };
-        self.run(parts, residual, options.activation, options.affine, Precision::Input, &[b, h, w, self.weights.columns])
+        self.run(
+            parts,
+            residual,
+            options.activation,
+            options.affine,
+            Precision::Input,
+            &[b, h, w, self.weights.columns],
+        )
     }
 
     fn run(
@@ -310,18 +436,37 @@ impl Linear {
         precision: Precision,
         shape: &[usize],
     ) -> Result<Tensor> {
-        let Some(first) = parts.first() else { candle_core::bail!("a product of nothing") };
+        let Some(first) = parts.first() else {
+            candle_core::bail!("a product of nothing")
+        };
         if parts.len() > MOST_PARTS || parts.iter().any(|p| p.map.dtype() != first.map.dtype()) {
-            candle_core::bail!("{} tensors side by side, or of different types", parts.len());
+            candle_core::bail!(
+                "{} tensors side by side, or of different types",
+                parts.len()
+            );
         }
-        let mut product = Product { part_count: int(parts.len())?, ..Product::default() };
+        let mut product = Product {
+            part_count: int(parts.len())?,
+            ..Product::default()
+        };
         let mut aligned = 8;
         // They live until the product was launched.
-        let maps = parts.iter().map(|part| even(part.map)).collect::<Result<Vec<_>>>()?;
+        let maps = parts
+            .iter()
+            .map(|part| even(part.map))
+            .collect::<Result<Vec<_>>>()?;
         for ((source, part), map) in product.parts.iter_mut().zip(parts).zip(&maps) {
-            let (channels, stride) = (map.dims().last().copied().unwrap_or(0), row_stride(map).unwrap_or(0));
+            let (channels, stride) = (
+                map.dims().last().copied().unwrap_or(0),
+                row_stride(map).unwrap_or(0),
+            );
             let start = launch::address(map)?;
-            *source = Source { start, stride: stride as i64, channels: int(channels)?, doubled: i32::from(part.doubled) };
+            *source = Source {
+                start,
+                stride: stride as i64,
+                channels: int(channels)?,
+                doubled: i32::from(part.doubled),
+            };
             aligned = aligned.min(alignment(start, stride, channels, map.dtype()));
         }
         if let (true, &[_, h, w, _]) = (parts.iter().any(|p| p.doubled), shape) {
@@ -331,12 +476,35 @@ impl Linear {
             // Channels that are not divisible by eight would be split between parts.
             let whole: Vec<Tensor> = parts
                 .iter()
-                .map(|p| if p.doubled { super::upsample_nearest2x(p.map) } else { Ok(p.map.clone()) })
+                .map(|p| {
+                    if p.doubled {
+                        super::upsample_nearest2x(p.map)
+                    } else {
+                        Ok(p.map.clone())
+                    }
+                })
                 .collect::<Result<_>>()?;
             let joined = super::concat_channels(&whole.iter().collect::<Vec<_>>())?;
-            return self.run(&[Part { map: &joined, doubled: false }], residual, activation, affine, precision, shape);
+            return self.run(
+                &[Part {
+                    map: &joined,
+                    doubled: false,
+                }],
+                residual,
+                activation,
+                affine,
+                precision,
+                shape,
+            );
         }
-        let job = Job { conv: false, alignment: aligned, precision, residual, activation, affine };
+        let job = Job {
+            conv: false,
+            alignment: aligned,
+            precision,
+            residual,
+            activation,
+            affine,
+        };
         self.weights.run(first.map, product, &job, shape)
     }
 }
@@ -354,26 +522,57 @@ impl Dense {
     pub(super) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let (out, channels, kh, kw) = weight.dims4()?;
         let taps = padded(&contiguous(&weight.permute((0, 2, 3, 1))?)?)?.reshape((out, ()))?;
-        Ok(Self { weights: Weights::new(&taps, bias)?, kernel: (kh, kw), channels })
+        Ok(Self {
+            weights: Weights::new(&taps, bias)?,
+            kernel: (kh, kw),
+            channels,
+        })
     }
 
     /// `affine(activation(conv(x) + bias + residual))` for x `[B, H, W, in]` and an output of (height, width).
-    pub(super) fn forward(&self, x: &Tensor, out: (usize, usize), residual: Option<Residual<'_>>, o: &Conv2dOptions) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        out: (usize, usize),
+        residual: Option<Residual<'_>>,
+        o: &Conv2dOptions,
+    ) -> Result<Tensor> {
         let x = even(x)?;
         let (b, h, w, c) = x.dims4()?;
         if c != self.channels {
-            candle_core::bail!("conv2d: an input of shape {:?} for {} channels", x.shape(), self.channels);
+            candle_core::bail!(
+                "conv2d: an input of shape {:?} for {} channels",
+                x.shape(),
+                self.channels
+            );
         }
         let (start, stride) = (launch::address(&x)?, row_stride(&x).unwrap_or(c));
-        let mut product = Product { part_count: 1, ..Product::default() };
-        product.parts[0] = Source { start, stride: stride as i64, channels: int(c)?, doubled: 0 };
+        let mut product = Product {
+            part_count: 1,
+            ..Product::default()
+        };
+        product.parts[0] = Source {
+            start,
+            stride: stride as i64,
+            channels: int(c)?,
+            doubled: 0,
+        };
         (product.height, product.width) = (int(h)?, int(w)?);
         (product.out_height, product.out_width) = (int(out.0)?, int(out.1)?);
         (product.kernel_height, product.kernel_width) = (int(self.kernel.0)?, int(self.kernel.1)?);
-        (product.stride, product.top, product.left) = (int(o.stride)?, int(o.padding.top)?, int(o.padding.left)?);
+        (product.stride, product.top, product.left) =
+            (int(o.stride)?, int(o.padding.top)?, int(o.padding.left)?);
         (product.channels, product.padded) = (int(c)?, int(c.next_multiple_of(8))?);
         let alignment = alignment(start, stride, c, x.dtype());
-        let job = Job { conv: true, alignment, precision: Precision::Input, residual, activation: o.activation, affine: o.affine };
-        self.weights.run(&x, product, &job, &[b, out.0, out.1, self.weights.columns])
+        let job = Job {
+            conv: true,
+            alignment,
+            precision: Precision::Input,
+            residual,
+            activation: o.activation,
+            affine: o.affine,
+        };
+        self.weights
+            .run(&x, product, &job, &[b, out.0, out.1, self.weights.columns])
     }
 }

@@ -25,7 +25,14 @@ impl Axis {
     pub(super) fn new(from: usize, to: usize) -> Result<Self> {
         let scale = from as f64 / to as f64;
         let support = scale.max(1.0);
-        Ok(Self { scale, support, inverse: 1.0 / support, from: int(from)?, to: int(to)?, most: int(support.ceil() as usize * 2 + 1)? })
+        Ok(Self {
+            scale,
+            support,
+            inverse: 1.0 / support,
+            from: int(from)?,
+            to: int(to)?,
+            most: int(support.ceil() as usize * 2 + 1)?,
+        })
     }
 }
 
@@ -57,15 +64,29 @@ pub(crate) fn resize_normalise(
     normalisation: &Normalisation,
     dtype: DType,
 ) -> Result<Tensor> {
-    let (y, _) = empty(launch::device(image)?, (1, padded.0, padded.1, channels), dtype)?;
+    let (y, _) = empty(
+        launch::device(image)?,
+        (1, padded.0, padded.1, channels),
+        dtype,
+    )?;
     resize_normalise_to(image, size, normalisation, &y)?;
     Ok(y)
 }
 
 /// See [`crate::ops::resize_normalise_to`].
-pub(crate) fn resize_normalise_to(image: &Tensor, size: (usize, usize), normalisation: &Normalisation, y: &Tensor) -> Result<()> {
+pub(crate) fn resize_normalise_to(
+    image: &Tensor,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    y: &Tensor,
+) -> Result<()> {
     let ((h, w, c), (_, height, width, channels)) = (image.dims3()?, y.dims4()?);
-    let (device, image, padded, dtype) = (launch::device(image)?, contiguous(image)?, (height, width), y.dtype());
+    let (device, image, padded, dtype) = (
+        launch::device(image)?,
+        contiguous(image)?,
+        (height, width),
+        y.dtype(),
+    );
     let out = launch::contiguous(y, dtype, "resize_normalise")?;
     let arguments = Arguments {
         image: launch::contiguous(&image, DType::U8, "resize_normalise")?,

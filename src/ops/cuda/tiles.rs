@@ -39,25 +39,72 @@ impl Tile {
         conv: [&'static str; 2],
     ) -> Self {
         let step = (rows + columns) * (depth + 8) * 2;
-        Self { file: "gemm", rows, columns, threads, step, stages, depth, beside: 0, linear, conv }
+        Self {
+            file: "gemm",
+            rows,
+            columns,
+            threads,
+            step,
+            stages,
+            depth,
+            beside: 0,
+            linear,
+            conv,
+        }
     }
 
     /// Of `gemm_hopper.cu`.
-    const fn hopper(rows: usize, columns: usize, stages: usize, linear: [&'static str; 2], conv: [&'static str; 2]) -> Self {
+    const fn hopper(
+        rows: usize,
+        columns: usize,
+        stages: usize,
+        linear: [&'static str; 2],
+        conv: [&'static str; 2],
+    ) -> Self {
         let (depth, threads) = (64, 2 * rows as u32);
         let step = (rows + columns) * depth * 2;
-        Self { file: "gemm_hopper", rows, columns, threads, step, stages, depth, beside: 1024, linear, conv }
+        Self {
+            file: "gemm_hopper",
+            rows,
+            columns,
+            threads,
+            step,
+            stages,
+            depth,
+            beside: 1024,
+            linear,
+            conv,
+        }
     }
 
-    pub(super) fn kernel(&self, conv: bool, dtype: DType, rows: usize, columns: usize, inner: usize) -> Kernel {
+    pub(super) fn kernel(
+        &self,
+        conv: bool,
+        dtype: DType,
+        rows: usize,
+        columns: usize,
+        inner: usize,
+    ) -> Kernel {
         let names = if conv { &self.conv } else { &self.linear };
         let name = names[usize::from(dtype == DType::BF16)];
         let (down, across) = (rows.div_ceil(self.rows), columns.div_ceil(self.columns));
         if self.beside == 0 {
-            return Kernel { file: self.file, name, grid: (down, across, 1), block: (self.threads, 1), shared: self.stages * self.step };
+            return Kernel {
+                file: self.file,
+                name,
+                grid: (down, across, 1),
+                block: (self.threads, 1),
+                shared: self.stages * self.step,
+            };
         }
         let shared = self.beside + self.stages.min(inner.div_ceil(self.depth)) * self.step;
-        Kernel { file: self.file, name, grid: (down * across, 1, 1), block: (self.threads, 1), shared }
+        Kernel {
+            file: self.file,
+            name,
+            grid: (down * across, 1, 1),
+            block: (self.threads, 1),
+            shared,
+        }
     }
 
     fn blocks(&self, rows: usize, columns: usize) -> usize {
@@ -68,26 +115,45 @@ impl Tile {
     fn may_be_fastest(&self, rows: usize, columns: usize) -> bool {
         let (blocks, area) = (self.blocks(rows, columns), self.rows * self.columns);
         let (smallest, wide) = (area <= 64 * 32, area >= 128 * 64 || self.columns >= columns);
-        self.columns < 2 * columns.next_multiple_of(16) && (blocks >= 32 || smallest) && (blocks <= 2048 || wide)
+        self.columns < 2 * columns.next_multiple_of(16)
+            && (blocks >= 32 || smallest)
+            && (blocks <= 2048 || wide)
     }
 }
 
 /// A tile's kernels of a kind, by the input's type.
 macro_rules! names {
     ($kind:literal, $name:literal) => {
-        [concat!($kind, $name, "_f16"), concat!($kind, $name, "_bf16")]
+        [
+            concat!($kind, $name, "_f16"),
+            concat!($kind, $name, "_bf16"),
+        ]
     };
 }
 
 macro_rules! tile {
     ($name:literal, $rows:literal, $columns:literal, $threads:literal, $depth:literal, $stages:literal) => {
-        Tile::new($rows, $columns, $threads, $depth, $stages, names!("linear_", $name), names!("conv_", $name))
+        Tile::new(
+            $rows,
+            $columns,
+            $threads,
+            $depth,
+            $stages,
+            names!("linear_", $name),
+            names!("conv_", $name),
+        )
     };
 }
 
 macro_rules! hopper {
     ($name:literal, $rows:literal, $columns:literal, $stages:literal) => {
-        Tile::hopper($rows, $columns, $stages, names!("linear_", $name), names!("conv_", $name))
+        Tile::hopper(
+            $rows,
+            $columns,
+            $stages,
+            names!("linear_", $name),
+            names!("conv_", $name),
+        )
     };
 }
 
@@ -102,7 +168,8 @@ const TILES: [Tile; 5] = [
 /// For few columns.
 const NARROW: Tile = tile!("128x32", 128, 32, 128, 32, 3);
 /// For addresses and channels that are not divisible by eight.
-pub(super) const ANY_LINEAR: Tile = Tile::new(64, 64, 128, 32, 2, names!("linear_", "any"), [""; 2]);
+pub(super) const ANY_LINEAR: Tile =
+    Tile::new(64, 64, 128, 32, 2, names!("linear_", "any"), [""; 2]);
 pub(super) const ANY_CONV: Tile = Tile::new(128, 32, 128, 32, 2, [""; 2], names!("conv_", "any"));
 /// For convolutions over channels divisible by four.
 pub(super) const FOUR_CONV: Tile = Tile::new(128, 32, 128, 32, 3, [""; 2], names!("conv_", "four"));
@@ -132,7 +199,10 @@ pub(super) fn tile_for(rows: usize, columns: usize) -> &'static Tile {
     if columns <= 32 && NARROW.blocks(rows, columns) >= ENOUGH_BLOCKS {
         return &NARROW;
     }
-    let fits = |tile: &&Tile| tile.blocks(rows, columns) >= ENOUGH_BLOCKS && (tile.columns <= columns.next_multiple_of(32));
+    let fits = |tile: &&Tile| {
+        tile.blocks(rows, columns) >= ENOUGH_BLOCKS
+            && (tile.columns <= columns.next_multiple_of(32))
+    };
     TILES.iter().find(fits).unwrap_or(&TILES[TILES.len() - 1])
 }
 
@@ -141,7 +211,10 @@ pub(super) fn is_hopper(device: &CudaDevice) -> Result<bool> {
     let stream = device.cuda_stream();
     let part = |which| stream.context().attribute(which).w();
     let major = part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
-    Ok((major, part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?) == (9, 0))
+    Ok((
+        major,
+        part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+    ) == (9, 0))
 }
 
 /// What the time of a product depends on.
@@ -161,23 +234,59 @@ pub(crate) fn with_tile<T>(at: usize, work: impl FnOnce() -> T) -> T {
 }
 
 /// The tiles that may be fastest for a product of (rows, columns).
-fn candidates(device: &CudaDevice, (rows, columns): (usize, usize)) -> Result<impl Iterator<Item = &'static Tile>> {
+fn candidates(
+    device: &CudaDevice,
+    (rows, columns): (usize, usize),
+) -> Result<impl Iterator<Item = &'static Tile>> {
     // Of gemm.cu only the small tiles can be faster than warpgroups.
-    let (of_hopper, of_any) = if is_hopper(device)? { (&HOPPER[..], &TILES[3..]) } else { (&[][..], &TILES[..]) };
-    Ok(of_hopper.iter().chain(of_any).chain([&NARROW]).filter(move |tile| tile.may_be_fastest(rows, columns)))
+    let (of_hopper, of_any) = if is_hopper(device)? {
+        (&HOPPER[..], &TILES[3..])
+    } else {
+        (&[][..], &TILES[..])
+    };
+    Ok(of_hopper
+        .iter()
+        .chain(of_any)
+        .chain([&NARROW])
+        .filter(move |tile| tile.may_be_fastest(rows, columns)))
 }
 
 /// The kernel whose tiles are fastest for a product, found by trying at its first use (in a capture the one given); all of them
 /// give the same bits, since each sums in the order of k.
-pub(super) fn fastest(device: &CudaDevice, product: &Product, conv: bool, dtype: DType, given: Kernel) -> Result<Kernel> {
+pub(super) fn fastest(
+    device: &CudaDevice,
+    product: &Product,
+    conv: bool,
+    dtype: DType,
+    given: Kernel,
+) -> Result<Kernel> {
     static FASTEST: OnceLock<Mutex<HashMap<Shape, Kernel>>> = OnceLock::new();
     let p = product;
-    let sizes = [p.rows, p.columns, p.inner, p.part_count, p.height, p.width, p.kernel_height, p.kernel_width, p.stride, p.channels];
+    let sizes = [
+        p.rows,
+        p.columns,
+        p.inner,
+        p.part_count,
+        p.height,
+        p.width,
+        p.kernel_height,
+        p.kernel_width,
+        p.stride,
+        p.channels,
+    ];
     let shape = (conv, dtype, sizes);
     if let Some(at) = FORCED.get() {
         return candidates(device, (p.rows as usize, p.columns as usize))?
             .nth(at)
-            .map_or(Ok(given), |tile| Ok(tile.kernel(conv, dtype, p.rows as usize, p.columns as usize, p.inner as usize)));
+            .map_or(Ok(given), |tile| {
+                Ok(tile.kernel(
+                    conv,
+                    dtype,
+                    p.rows as usize,
+                    p.columns as usize,
+                    p.inner as usize,
+                ))
+            });
     }
     let known = FASTEST.get_or_init(Mutex::default);
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,7 +19,9 @@ thread_local! {
 }
 
 /// See [`crate::ops::kernel_times`].
-pub(crate) fn kernel_times<E>(work: impl FnOnce() -> std::result::Result<(), E>) -> std::result::Result<Vec<KernelTime>, E> {
+pub(crate) fn kernel_times<E>(
+    work: impl FnOnce() -> std::result::Result<(), E>,
+) -> std::result::Result<Vec<KernelTime>, E> {
     TIMES.with(|times| times.replace(Some(Vec::new())));
     let done = work();
     let times = TIMES.with(RefCell::take).unwrap_or_default();
@@ -35,25 +37,39 @@ pub(super) fn measure(
     if TIMES.with(|times| times.borrow().is_none()) {
         return Ok(());
     }
-    let noted = KernelTime { kernel: kernel.name, grid: kernel.grid, microseconds: time(stream, launch)? };
+    let noted = KernelTime {
+        kernel: kernel.name,
+        grid: kernel.grid,
+        microseconds: time(stream, launch)?,
+    };
     TIMES.with(|times| times.borrow_mut().as_mut().map(|times| times.push(noted)));
     Ok(())
 }
 
 /// Whether work on the stream is being captured, so that nothing can be timed.
 pub(super) fn is_capturing(stream: &CudaStream) -> bool {
-    !matches!(stream.capture_status(), Ok(sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE))
+    !matches!(
+        stream.capture_status(),
+        Ok(sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE)
+    )
 }
 
 /// Microseconds of a launch: some are captured as a graph, of which one run is timed after one that is not.
-pub(super) fn time(stream: &Arc<CudaStream>, mut launch: impl FnMut() -> std::result::Result<(), DriverError>) -> Result<f32> {
+pub(super) fn time(
+    stream: &Arc<CudaStream>,
+    mut launch: impl FnMut() -> std::result::Result<(), DriverError>,
+) -> Result<f32> {
     let run = || -> std::result::Result<f32, DriverError> {
         stream.synchronize()?;
         stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
         let launched = (0..LAUNCHES).try_for_each(|_| launch());
-        let graph = stream.end_capture(sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
+        let graph = stream.end_capture(
+            sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH,
+        );
         launched?;
-        let Some(graph) = graph? else { return Ok(f32::NAN) };
+        let Some(graph) = graph? else {
+            return Ok(f32::NAN);
+        };
         graph.launch()?;
         let start = stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT))?;
         graph.launch()?;

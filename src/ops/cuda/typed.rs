@@ -17,7 +17,12 @@ pub(super) struct Typed {
 impl Typed {
     /// Of contiguous f32 numbers.
     pub(super) fn new(f32: Tensor) -> Self {
-        Self { f32, f16: OnceLock::new(), bf16: OnceLock::new(), parts: OnceLock::new() }
+        Self {
+            f32,
+            f16: OnceLock::new(),
+            bf16: OnceLock::new(),
+            parts: OnceLock::new(),
+        }
     }
 
     /// The numbers in `dtype`. They are converted at the first call, which must come before a graph capture.
@@ -40,5 +45,6 @@ fn made(cell: &OnceLock<Tensor>, make: impl FnOnce() -> Result<Tensor>) -> Resul
     if cell.get().is_none() {
         let _ = cell.set(make()?);
     }
-    cell.get().ok_or_else(|| candle_core::Error::Msg("a constant that was set is not there".to_owned()))
+    cell.get()
+        .ok_or_else(|| candle_core::Error::Msg("a constant that was set is not there".to_owned()))
 }

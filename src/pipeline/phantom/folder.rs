@@ -19,14 +19,20 @@ impl PhantomFolder {
     /// Makes the plan's folder, locks it, clears it where asked for, and puts `phantom.json` into it.
     pub(super) fn prepare(plan: &PhantomPlan) -> Result<Self, SinkError> {
         let root = plan.output.as_path();
-        fs::create_dir_all(root).map_err(|e| SinkError::io(root, "create the output folder", &e))?;
+        fs::create_dir_all(root)
+            .map_err(|e| SinkError::io(root, "create the output folder", &e))?;
         let lock = FolderLock::take(&Layout::new(root))?;
         if !is_empty(root)? {
             if !plan.overwrite {
-                let remedy = "add --overwrite to replace phantom sequences in it, or choose another folder";
-                return Err(SinkError::new(root, "the output folder is not empty").with_remedy(remedy));
+                let remedy =
+                    "add --overwrite to replace phantom sequences in it, or choose another folder";
+                return Err(
+                    SinkError::new(root, "the output folder is not empty").with_remedy(remedy)
+                );
             }
-            let marked = marker(root).try_exists().map_err(|e| SinkError::io(root, "list the folder", &e))?;
+            let marked = marker(root)
+                .try_exists()
+                .map_err(|e| SinkError::io(root, "list the folder", &e))?;
             if !marked {
                 let problem = "the folder is not empty, and holds no phantom.json of this program";
                 return Err(SinkError::new(root, problem).with_remedy("choose another folder"));
@@ -35,7 +41,8 @@ impl PhantomFolder {
         }
         let text = format!("{:#}\n", describe(plan));
         let mut file = AtomicFile::create(&marker(root))?;
-        file.write_all(text.as_bytes()).map_err(|e| file.error(&e))?;
+        file.write_all(text.as_bytes())
+            .map_err(|e| file.error(&e))?;
         file.commit()?;
         Ok(Self { _lock: lock })
     }
@@ -48,7 +55,11 @@ fn marker(root: &Path) -> PathBuf {
 /// What was asked for.
 fn describe(plan: &PhantomPlan) -> serde_json::Value {
     let (options, files) = (&plan.options, plan.files);
-    let kinds = [(files.png, "png"), (files.mp4, "mp4"), (files.dicom, "dicom")];
+    let kinds = [
+        (files.png, "png"),
+        (files.mp4, "mp4"),
+        (files.dicom, "dicom"),
+    ];
     json!({
         "description": "Synthetic ultrasound sequences by ultramotion phantom",
         "version": env!("CARGO_PKG_VERSION"),
@@ -69,7 +80,9 @@ fn clear(root: &Path) -> Result<(), SinkError> {
     for entry in fs::read_dir(root).map_err(list_error(root))? {
         let entry = entry.map_err(list_error(root))?;
         // A link to a folder elsewhere is not followed: what is there may belong to others.
-        if is_sequence_name(&entry.file_name()) && entry.file_type().map_err(list_error(root))?.is_dir() {
+        if is_sequence_name(&entry.file_name())
+            && entry.file_type().map_err(list_error(root))?.is_dir()
+        {
             clear_sequence(&entry.path())?;
             // Not empty: something in it is not this program's.
             let _ = fs::remove_dir(entry.path());

@@ -77,15 +77,21 @@ fn first_image(plan: &PhantomPlan, number: u64) -> u64 {
 /// Name of a sequence's folder, and its ground truth.
 fn sequence(plan: &PhantomPlan, number: u64) -> Result<(String, String), SinkError> {
     let path = SequencePaths(&plan.folder(number)).truth();
-    let text = fs::read_to_string(&path).map_err(|e| SinkError::io(&path, "read the ground truth again", &e))?;
+    let text = fs::read_to_string(&path)
+        .map_err(|e| SinkError::io(&path, "read the ground truth again", &e))?;
     Ok((folder_name(plan.options.seed + number), text))
 }
 
-fn parse<'a, T: Deserialize<'a>>(plan: &PhantomPlan, number: u64, text: &'a str) -> Result<T, SinkError> {
+fn parse<'a, T: Deserialize<'a>>(
+    plan: &PhantomPlan,
+    number: u64,
+    text: &'a str,
+) -> Result<T, SinkError> {
     let path = SequencePaths(&plan.folder(number)).truth();
     serde_json::from_str(text).map_err(|e| broken(&path, &e))
 }
 
 fn broken(path: &Path, error: &serde_json::Error) -> SinkError {
-    SinkError::new(path, format!("is not as it was written: {error}")).with_remedy("let no other program change the folder meanwhile")
+    SinkError::new(path, format!("is not as it was written: {error}"))
+        .with_remedy("let no other program change the folder meanwhile")
 }

@@ -142,7 +142,10 @@ impl PhantomPlan {
     pub fn check(&self) -> Result<(), PhantomRunError> {
         self.options.check()?;
         let (first, sequences) = (self.options.seed, self.sequences.get());
-        first.checked_add(sequences - 1).map(|_| ()).ok_or(PhantomRunError::Seeds { first, sequences })
+        first
+            .checked_add(sequences - 1)
+            .map(|_| ())
+            .ok_or(PhantomRunError::Seeds { first, sequences })
     }
 
     /// Writes the sequences, several at a time where there are several threads in rayon's pool, and tells `observer`.
@@ -150,26 +153,41 @@ impl PhantomPlan {
     /// # Errors
     /// [`PhantomRunError`] as [`PhantomPlan::check`], or if the folder or a file cannot be written: sequences that were
     /// complete before stay.
-    pub fn run(&self, observer: &(dyn Fn(PhantomEvent<'_>) + Sync)) -> Result<PhantomSummary, PhantomRunError> {
+    pub fn run(
+        &self,
+        observer: &(dyn Fn(PhantomEvent<'_>) + Sync),
+    ) -> Result<PhantomSummary, PhantomRunError> {
         self.check()?;
         let _folder = PhantomFolder::prepare(self)?;
-        let (done, next, stop) = (Mutex::new(self.nothing_yet()), AtomicU64::new(0), Cancel::default());
+        let (done, next, stop) = (
+            Mutex::new(self.nothing_yet()),
+            AtomicU64::new(0),
+            Cancel::default(),
+        );
         let failed: Mutex<Option<PhantomRunError>> = Mutex::new(None);
         let at_work = self.at_work();
         let work = || {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= self.sequences.get() || stop.is_requested() || self.cancel.is_requested() {
+                if number >= self.sequences.get()
+                    || stop.is_requested()
+                    || self.cancel.is_requested()
+                {
                     return;
                 }
                 match self.write_sequence(number, at_work, &stop, observer) {
                     Ok(Some(sequence)) => {
-                        done.lock().unwrap_or_else(PoisonError::into_inner).add(&sequence);
+                        done.lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .add(&sequence);
                         observer(PhantomEvent::SequenceDone(&sequence));
                     }
                     Ok(None) => return,
                     Err(error) => {
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        failed
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .get_or_insert(error);
                         stop.request();
                     }
                 }
@@ -195,7 +213,11 @@ impl PhantomPlan {
 
     /// Folder of sequence `number`, from 0.
     fn folder(&self, number: u64) -> PathBuf {
-        if self.sequences.get() == 1 { self.output.clone() } else { self.output.join(folder_name(self.options.seed + number)) }
+        if self.sequences.get() == 1 {
+            self.output.clone()
+        } else {
+            self.output.join(folder_name(self.options.seed + number))
+        }
     }
 
     fn write_sequence(
@@ -205,7 +227,10 @@ impl PhantomPlan {
         stop: &Cancel,
         observer: &(dyn Fn(PhantomEvent<'_>) + Sync),
     ) -> Result<Option<SequenceSummary>, PhantomRunError> {
-        let options = PhantomOptions { seed: self.options.seed + number, ..self.options.clone() };
+        let options = PhantomOptions {
+            seed: self.options.seed + number,
+            ..self.options.clone()
+        };
         let threads = rayon::current_num_threads() as u64;
         let room = PIXELS_AHEAD / options.size.pixels().max(1) / at_work;
         let job = sequence::SequenceJob {
@@ -222,7 +247,10 @@ impl PhantomPlan {
     /// How many sequences are written at a time.
     fn at_work(&self) -> u64 {
         let room = (PIXELS_AHEAD / self.options.size.pixels().max(1)).max(1);
-        self.sequences.get().min(rayon::current_num_threads() as u64).min(room)
+        self.sequences
+            .get()
+            .min(rayon::current_num_threads() as u64)
+            .min(room)
     }
 
     fn nothing_yet(&self) -> PhantomSummary {

@@ -69,8 +69,16 @@ impl SequenceJob<'_> {
         let paths = SequencePaths(&self.folder);
         let (size, rate) = (self.options.size, self.options.frame_rate);
         Ok(Writers {
-            cine: self.files.dicom.then(|| Cine::new(phantom, &paths.dicom())).transpose()?,
-            video: self.files.mp4.then(|| VideoFile::create(&paths.mp4(), size, Some(rate), None)).transpose()?,
+            cine: self
+                .files
+                .dicom
+                .then(|| Cine::new(phantom, &paths.dicom()))
+                .transpose()?,
+            video: self
+                .files
+                .mp4
+                .then(|| VideoFile::create(&paths.mp4(), size, Some(rate), None))
+                .transpose()?,
             truth: TruthFile::create(&paths.truth(), phantom, self.files)?,
         })
     }
@@ -93,7 +101,10 @@ impl SequenceJob<'_> {
         let mut next = 0;
         while next < self.options.frames {
             let end = next.saturating_add(self.ahead).min(self.options.frames);
-            let rendered: Vec<Option<_>> = (next..end).into_par_iter().map(|index| self.render_frame(phantom, index)).collect();
+            let rendered: Vec<Option<_>> = (next..end)
+                .into_par_iter()
+                .map(|index| self.render_frame(phantom, index))
+                .collect();
             for frame in rendered {
                 let Some(frame) = frame else { return };
                 if to.send(frame).is_err() {
@@ -105,7 +116,11 @@ impl SequenceJob<'_> {
     }
 
     /// A frame, its PNGs written; none if stopped.
-    fn render_frame(&self, phantom: &Phantom, index: u32) -> Option<Result<PhantomFrame, SinkError>> {
+    fn render_frame(
+        &self,
+        phantom: &Phantom,
+        index: u32,
+    ) -> Option<Result<PhantomFrame, SinkError>> {
         if (self.stopped)() {
             return None;
         }
@@ -114,7 +129,8 @@ impl SequenceJob<'_> {
             return Some(Ok(frame));
         }
         let paths = SequencePaths(&self.folder);
-        let written = write_image(&paths.frame(index), &frame.image).and_then(|()| write_image(&paths.labels(index), &frame.label_map));
+        let written = write_image(&paths.frame(index), &frame.image)
+            .and_then(|()| write_image(&paths.labels(index), &frame.label_map));
         Some(written.map(|()| frame))
     }
 }

@@ -54,8 +54,16 @@ pub(super) struct Annotation<'a> {
 impl Video {
     /// The entry in a file where `videos` others are before it and its sequence lies in `folder`.
     pub(super) fn moved(self, videos: u64, folder: &str) -> Self {
-        let (name, file_name) = (format!("{folder}/{}", self.name), format!("{folder}/{}", self.file_name));
-        Self { id: self.id + videos, name, file_name, ..self }
+        let (name, file_name) = (
+            format!("{folder}/{}", self.name),
+            format!("{folder}/{}", self.file_name),
+        );
+        Self {
+            id: self.id + videos,
+            name,
+            file_name,
+            ..self
+        }
     }
 }
 
@@ -63,14 +71,23 @@ impl Image {
     /// The entry in a file where `images` and `videos` others are before it and its sequence lies in `folder`.
     pub(super) fn moved(self, images: u64, videos: u64, folder: &str) -> Self {
         let file_name = format!("{folder}/{}", self.file_name);
-        Self { id: self.id + images, video_id: self.video_id + videos, file_name, ..self }
+        Self {
+            id: self.id + images,
+            video_id: self.video_id + videos,
+            file_name,
+            ..self
+        }
     }
 }
 
 impl Annotation<'_> {
     /// The entry in a file where `annotations` and `images` others are before it.
     pub(super) fn moved(self, annotations: u64, images: u64) -> Self {
-        Self { id: self.id + annotations, image_id: self.image_id + images, ..self }
+        Self {
+            id: self.id + annotations,
+            image_id: self.image_id + images,
+            ..self
+        }
     }
 }
 
@@ -83,7 +100,11 @@ pub(super) struct TruthFile {
 
 impl TruthFile {
     /// Starts the file with all that is known before the first frame.
-    pub(super) fn create(path: &Path, phantom: &Phantom, files: PhantomFiles) -> Result<Self, SinkError> {
+    pub(super) fn create(
+        path: &Path,
+        phantom: &Phantom,
+        files: PhantomFiles,
+    ) -> Result<Self, SinkError> {
         let options = phantom.options();
         let (width, height) = (options.size.width, options.size.height);
         let mut file = JsonFile::create(path)?;
@@ -102,7 +123,15 @@ impl TruthFile {
             _ => "frames",
         };
         let (name, file_name) = ("clip".to_owned(), clip.to_owned());
-        file.item(&Video { id: 1, name, file_name, width, height, length: options.frames, frame_rate: options.frame_rate })?;
+        file.item(&Video {
+            id: 1,
+            name,
+            file_name,
+            width,
+            height,
+            length: options.frames,
+            frame_rate: options.frame_rate,
+        })?;
         file.text("\n]")?;
         file.begin("images")?;
         for index in 0..options.frames {
@@ -120,14 +149,21 @@ impl TruthFile {
         file.text("\n]")?;
         write_categories(&mut file)?;
         file.begin("annotations")?;
-        Ok(Self { file, annotations: 0 })
+        Ok(Self {
+            file,
+            annotations: 0,
+        })
     }
 
     /// Adds the objects of the next frame.
     pub(super) fn write(&mut self, frame: &PhantomFrame) -> Result<(), SinkError> {
         for object in &frame.objects {
             self.annotations += 1;
-            self.file.item(&annotation(self.annotations, u64::from(frame.index) + 1, object))?;
+            self.file.item(&annotation(
+                self.annotations,
+                u64::from(frame.index) + 1,
+                object,
+            ))?;
         }
         Ok(())
     }
@@ -156,7 +192,10 @@ fn annotation(id: u64, image_id: u64, object: &GroundTruth) -> Annotation<'stati
         category_id: object.class as u64 + 1,
         bbox: object.bbox.to_coco(),
         area: object.mask.area(),
-        segmentation: RleLine { size: [size.height, size.width], counts: Cow::Owned(encode_counts(object.mask.counts())) },
+        segmentation: RleLine {
+            size: [size.height, size.width],
+            counts: Cow::Owned(encode_counts(object.mask.counts())),
+        },
         iscrowd: 0,
         track_id: object.track_id,
         visible_fraction: object.visible_fraction,

@@ -105,7 +105,9 @@ impl<'a> ImageEntry<'a> {
         let file_name = match line.kind {
             SourceKind::Image => Cow::Borrowed(&*line.path),
             SourceKind::Sequence => Cow::Borrowed(line.file.as_deref().unwrap_or(&line.path)),
-            SourceKind::Video | SourceKind::Dicom => Cow::Owned(Layout::frame_file_name(&line.source, line.frame)),
+            SourceKind::Video | SourceKind::Dicom => {
+                Cow::Owned(Layout::frame_file_name(&line.source, line.frame))
+            }
         };
         Self {
             id,
@@ -140,13 +142,28 @@ enum Segmentation<'a> {
 impl<'a> Place<'a> {
     fn new(object: &'a ObjectLine<'a>) -> Result<Self, String> {
         let [x0, y0, x1, y1] = object.bbox;
-        let Some(rle @ RleLine { size: [height, width], counts }) = &object.mask else {
+        let Some(
+            rle @ RleLine {
+                size: [height, width],
+                counts,
+            },
+        ) = &object.mask
+        else {
             let bbox = BoxXyxy::new(x0, y0, x1, y1).to_coco();
-            return Ok(Self { bbox, area: box_area(bbox), segmentation: Segmentation::None([]) });
+            return Ok(Self {
+                bbox,
+                area: box_area(bbox),
+                segmentation: Segmentation::None([]),
+            });
         };
-        let mask = rle::mask_from_string(Size::new(*width, *height), counts).ok_or("a mask's counts do not fill its size")?;
+        let mask = rle::mask_from_string(Size::new(*width, *height), counts)
+            .ok_or("a mask's counts do not fill its size")?;
         let bbox = mask.bounds().map_or([0.0; 4], |b| b.to_coco());
-        Ok(Self { bbox, area: mask.area() as f64, segmentation: Segmentation::Rle(rle) })
+        Ok(Self {
+            bbox,
+            area: mask.area() as f64,
+            segmentation: Segmentation::Rle(rle),
+        })
     }
 }
 
@@ -164,9 +181,22 @@ pub(super) struct Annotation<'a> {
 }
 
 impl<'a> Annotation<'a> {
-    pub(super) fn new(id: u64, image_id: u64, category_id: u64, object: &'a ObjectLine<'a>) -> Result<Self, String> {
+    pub(super) fn new(
+        id: u64,
+        image_id: u64,
+        category_id: u64,
+        object: &'a ObjectLine<'a>,
+    ) -> Result<Self, String> {
         let place = Place::new(object)?;
-        Ok(Self { id, image_id, category_id, place, iscrowd: 0, score: object.score, mask_score: object.mask_score })
+        Ok(Self {
+            id,
+            image_id,
+            category_id,
+            place,
+            iscrowd: 0,
+            score: object.score,
+            mask_score: object.mask_score,
+        })
     }
 }
 
@@ -186,7 +216,16 @@ pub(super) struct ResultEntry<'a> {
 impl<'a> ResultEntry<'a> {
     pub(super) fn new(image_id: u64, category_id: u64, object: &'a ObjectLine<'a>) -> Self {
         let [x0, y0, x1, y1] = object.bbox;
-        let bbox = object.mask.is_none().then(|| BoxXyxy::new(x0, y0, x1, y1).to_coco());
-        Self { image_id, category_id, bbox, segmentation: object.mask.as_ref(), score: object.score }
+        let bbox = object
+            .mask
+            .is_none()
+            .then(|| BoxXyxy::new(x0, y0, x1, y1).to_coco());
+        Self {
+            image_id,
+            category_id,
+            bbox,
+            segmentation: object.mask.as_ref(),
+            score: object.score,
+        }
     }
 }

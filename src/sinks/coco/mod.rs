@@ -42,7 +42,11 @@ impl CocoSink {
         let categories = self.write_annotations(&mut out)?;
         out.begin("categories")?;
         for (id, name) in categories {
-            out.item(&Category { id, name, supercategory: "object" })?;
+            out.item(&Category {
+                id,
+                name,
+                supercategory: "object",
+            })?;
         }
         out.text("\n]}\n")?;
         out.commit()
@@ -96,7 +100,9 @@ impl CocoSink {
     /// Writes the annotations; gives the categories: those of the classes, and those seen beyond them.
     fn write_annotations(&self, out: &mut JsonFile) -> Result<BTreeMap<u64, String>, SinkError> {
         let named = (0u32..).zip(self.classes.names());
-        let mut categories: BTreeMap<u64, String> = named.map(|(c, name)| (self.classes.category_id(c), name.to_string())).collect();
+        let mut categories: BTreeMap<u64, String> = named
+            .map(|(c, name)| (self.classes.category_id(c), name.to_string()))
+            .collect();
         out.begin("annotations")?;
         let mut lines = self.lines()?;
         let (mut image, mut id) = (0, 0);
@@ -106,8 +112,12 @@ impl CocoSink {
             for object in &line.objects {
                 id += 1;
                 let category = self.classes.category_id(object.class);
-                categories.entry(category).or_insert_with(|| object.label.to_string());
-                out.item(&Annotation::new(id, image, category, object).map_err(|p| lines.broken(&p))?)?;
+                categories
+                    .entry(category)
+                    .or_insert_with(|| object.label.to_string());
+                out.item(
+                    &Annotation::new(id, image, category, object).map_err(|p| lines.broken(&p))?,
+                )?;
             }
         }
         out.text("\n]")?;

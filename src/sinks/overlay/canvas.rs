@@ -25,7 +25,12 @@ pub(super) struct Rect {
 
 impl Rect {
     pub(super) fn grown(self, by: i32) -> Self {
-        Self { x0: self.x0 - by, y0: self.y0 - by, x1: self.x1 + by, y1: self.y1 + by }
+        Self {
+            x0: self.x0 - by,
+            y0: self.y0 - by,
+            x1: self.x1 + by,
+            y1: self.y1 + by,
+        }
     }
 
     pub(super) fn meets(self, other: Self) -> bool {
@@ -38,11 +43,19 @@ impl Canvas {
         let Size { width, height } = image.size();
         let pixels = match image.channels() {
             Channels::Gray => image.data().iter().map(|&v| [v; 3]).collect(),
-            Channels::Rgb => image.data().chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect(),
+            Channels::Rgb => image
+                .data()
+                .chunks_exact(3)
+                .map(|p| [p[0], p[1], p[2]])
+                .collect(),
         };
         // A side beyond i32 cannot occur with pixels in memory that a u8 each can index; drawing would stop short of it.
         let side = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
-        Self { width: side(width), height: side(height), pixels }
+        Self {
+            width: side(width),
+            height: side(height),
+            pixels,
+        }
     }
 
     pub(super) fn width(&self) -> i32 {
@@ -80,27 +93,76 @@ impl Canvas {
     /// Mixes `colour` into a frame of `thickness` along the inside of a rectangle's edges.
     pub(super) fn outline(&mut self, rect: Rect, thickness: i32, colour: Colour, opacity: u8) {
         let Rect { x0, y0, x1, y1 } = rect;
-        let t = thickness.min((x1 - x0 + 1) / 2).min((y1 - y0 + 1) / 2).max(0);
-        self.fill(Rect { x0, y0, x1, y1: y0 + t }, colour, opacity);
-        self.fill(Rect { x0, y0: (y1 - t).max(y0 + t), x1, y1 }, colour, opacity);
-        self.fill(Rect { x0, y0: y0 + t, x1: x0 + t, y1: y1 - t }, colour, opacity);
-        self.fill(Rect { x0: (x1 - t).max(x0 + t), y0: y0 + t, x1, y1: y1 - t }, colour, opacity);
+        let t = thickness
+            .min((x1 - x0 + 1) / 2)
+            .min((y1 - y0 + 1) / 2)
+            .max(0);
+        self.fill(
+            Rect {
+                x0,
+                y0,
+                x1,
+                y1: y0 + t,
+            },
+            colour,
+            opacity,
+        );
+        self.fill(
+            Rect {
+                x0,
+                y0: (y1 - t).max(y0 + t),
+                x1,
+                y1,
+            },
+            colour,
+            opacity,
+        );
+        self.fill(
+            Rect {
+                x0,
+                y0: y0 + t,
+                x1: x0 + t,
+                y1: y1 - t,
+            },
+            colour,
+            opacity,
+        );
+        self.fill(
+            Rect {
+                x0: (x1 - t).max(x0 + t),
+                y0: y0 + t,
+                x1,
+                y1: y1 - t,
+            },
+            colour,
+            opacity,
+        );
     }
 
     /// Mixes `colour` into a mask, and fully into a line of `thickness` along the inside of its edge.
     pub(super) fn mask(&mut self, mask: &Mask, thickness: i32, colour: Colour, opacity: u8) {
-        let (Some(bounds), Size { width, height }) = (mask.bounds(), mask.size()) else { return };
-        if i64::from(width) != i64::from(self.width) || i64::from(height) != i64::from(self.height) {
+        let (Some(bounds), Size { width, height }) = (mask.bounds(), mask.size()) else {
+            return;
+        };
+        if i64::from(width) != i64::from(self.width) || i64::from(height) != i64::from(self.height)
+        {
             return;
         }
         // The mask's box with a margin as wide as the line, so that every neighbour looked at is there.
         let margin = thickness.max(0) as usize;
         let (x0, y0) = (bounds.x0 as usize, bounds.y0 as usize);
-        let (w, h) = (bounds.width() as usize + 2 * margin, bounds.height() as usize + 2 * margin);
+        let (w, h) = (
+            bounds.width() as usize + 2 * margin,
+            bounds.height() as usize + 2 * margin,
+        );
         let mut inside = vec![false; w * h];
         mask.for_each_run(|x, top, bottom| {
             let first = (top as usize - y0 + margin) * w + x as usize - x0 + margin;
-            inside[first..].iter_mut().step_by(w).take((bottom - top) as usize).for_each(|v| *v = true);
+            inside[first..]
+                .iter_mut()
+                .step_by(w)
+                .take((bottom - top) as usize)
+                .for_each(|v| *v = true);
         });
         for y in margin..h - margin {
             let row = &inside[y * w..(y + 1) * w];
@@ -135,19 +197,56 @@ mod tests {
     #[test]
     fn outlines_cover_their_edges_once_and_stay_inside() {
         let mut canvas = black(8, 6);
-        canvas.outline(Rect { x0: 1, y0: 1, x1: 7, y1: 5 }, 1, [100; 3], 128);
+        canvas.outline(
+            Rect {
+                x0: 1,
+                y0: 1,
+                x1: 7,
+                y1: 5,
+            },
+            1,
+            [100; 3],
+            128,
+        );
         let lit: Vec<u8> = canvas.pixels.iter().map(|p| p[0]).collect();
         assert_eq!(lit.iter().filter(|v| **v == 50).count(), 16);
         assert_eq!(lit.iter().filter(|v| **v != 0).count(), 16);
-        canvas.outline(Rect { x0: -9, y0: -9, x1: 99, y1: 99 }, 40, [255; 3], 255);
-        canvas.outline(Rect { x0: 5, y0: 5, x1: 5, y1: 5 }, 3, [255; 3], 255);
+        canvas.outline(
+            Rect {
+                x0: -9,
+                y0: -9,
+                x1: 99,
+                y1: 99,
+            },
+            40,
+            [255; 3],
+            255,
+        );
+        canvas.outline(
+            Rect {
+                x0: 5,
+                y0: 5,
+                x1: 5,
+                y1: 5,
+            },
+            3,
+            [255; 3],
+            255,
+        );
     }
 
     #[test]
     fn a_mask_is_tinted_with_a_full_edge() {
         let mut canvas = black(9, 9);
-        let pixels: Vec<u8> = (0..81).map(|i| u8::from((2..7).contains(&(i % 9)) && (2..7).contains(&(i / 9)))).collect();
-        canvas.mask(&Mask::from_row_major(Size::new(9, 9), &pixels).unwrap(), 1, [200; 3], 100);
+        let pixels: Vec<u8> = (0..81)
+            .map(|i| u8::from((2..7).contains(&(i % 9)) && (2..7).contains(&(i / 9))))
+            .collect();
+        canvas.mask(
+            &Mask::from_row_major(Size::new(9, 9), &pixels).unwrap(),
+            1,
+            [200; 3],
+            100,
+        );
         let count = |value| canvas.pixels.iter().filter(|p| p[0] == value).count();
         assert_eq!((count(200), count(78), count(0)), (16, 9, 56));
     }

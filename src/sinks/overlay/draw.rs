@@ -57,7 +57,11 @@ impl Style {
     fn new(size: Size) -> Self {
         let side = (size.pixels() as f64).sqrt();
         let line = (1.0 + side / 500.0).round().clamp(1.0, 40.0) as i32;
-        Self { line, edge: ((line + 1) / 2).max(1), letters: (10.0 + 0.012 * side).clamp(10.0, 400.0) as f32 }
+        Self {
+            line,
+            edge: ((line + 1) / 2).max(1),
+            letters: (10.0 + 0.012 * side).clamp(10.0, 400.0) as f32,
+        }
     }
 }
 
@@ -66,7 +70,12 @@ fn rect_of(object: &Object) -> Rect {
     let pixel = |v: f32| v.round().clamp(-1e6, 1e7) as i32;
     let (x0, y0) = (pixel(b.x0), pixel(b.y0));
     // A box thinner than a pixel still shows.
-    Rect { x0, y0, x1: pixel(b.x1).max(x0 + 1), y1: pixel(b.y1).max(y0 + 1) }
+    Rect {
+        x0,
+        y0,
+        x1: pixel(b.x1).max(x0 + 1),
+        y1: pixel(b.y1).max(y0 + 1),
+    }
 }
 
 /// The box in its class's colour between thin dark lines, which set it off from bright images.
@@ -91,7 +100,13 @@ impl Label {
     fn draw(&self, canvas: &mut Canvas) {
         canvas.fill(self.plate, BLACK, 185);
         canvas.outline(self.plate, 1, self.colour, 255);
-        self.text.draw(canvas, self.plate.x0 + PADDING, self.plate.y0 + 1, WHITE, BLACK);
+        self.text.draw(
+            canvas,
+            self.plate.x0 + PADDING,
+            self.plate.y0 + 1,
+            WHITE,
+            BLACK,
+        );
     }
 }
 
@@ -105,7 +120,14 @@ fn place_labels(canvas: &Canvas, order: &[(usize, &Object)], style: &Style) -> V
     let mut room = i64::from(canvas.width()) * i64::from(canvas.height()) / 4;
     for (_, object) in order.iter().rev() {
         let score = format!("{:.2}", object.score);
-        let Some(text) = Text::fitting(&object.label, &score, style.letters, canvas.width() - 2 * PADDING) else { continue };
+        let Some(text) = Text::fitting(
+            &object.label,
+            &score,
+            style.letters,
+            canvas.width() - 2 * PADDING,
+        ) else {
+            continue;
+        };
         let (width, height) = (text.width + 2 * PADDING, text.height + 2);
         room -= i64::from(width) * i64::from(height);
         if room < 0 && !labels.is_empty() {
@@ -114,7 +136,12 @@ fn place_labels(canvas: &Canvas, order: &[(usize, &Object)], style: &Style) -> V
         let rect = rect_of(object);
         let at = |x: i32, y: i32| {
             let x = x.clamp(0, (canvas.width() - width).max(0));
-            Rect { x0: x, y0: y, x1: x + width, y1: y + height }
+            Rect {
+                x0: x,
+                y0: y,
+                x1: x + width,
+                y1: y + height,
+            }
         };
         let candidates = [
             at(rect.x0, rect.y0 - height),
@@ -127,8 +154,16 @@ fn place_labels(canvas: &Canvas, order: &[(usize, &Object)], style: &Style) -> V
         let fits = |plate: &Rect| plate.y0 >= 0 && plate.y1 <= canvas.height();
         let free = |plate: &Rect| fits(plate) && !labels.iter().any(|l| l.plate.meets(*plate));
         let inside = at(rect.x0, rect.y0.clamp(0, (canvas.height() - height).max(0)));
-        let plate = candidates.into_iter().find(free).or_else(|| candidates.into_iter().find(fits)).unwrap_or(inside);
-        labels.push(Label { plate, text, colour: colour(object.class) });
+        let plate = candidates
+            .into_iter()
+            .find(free)
+            .or_else(|| candidates.into_iter().find(fits))
+            .unwrap_or(inside);
+        labels.push(Label {
+            plate,
+            text,
+            colour: colour(object.class),
+        });
     }
     labels
 }
@@ -140,12 +175,29 @@ mod tests {
 
     fn object(bbox: [f32; 4], label: &str) -> Object {
         let [x0, y0, x1, y1] = bbox;
-        Object { bbox: BoxXyxy::new(x0, y0, x1, y1), score: 0.5, class: 0, label: label.into(), mask: None, mask_score: None }
+        Object {
+            bbox: BoxXyxy::new(x0, y0, x1, y1),
+            score: 0.5,
+            class: 0,
+            label: label.into(),
+            mask: None,
+            mask_score: None,
+        }
     }
 
     fn overlay(size: Size, objects: Vec<Object>) -> Image {
         let image = Image::new(size, Channels::Gray, vec![30; size.pixels() as usize]).unwrap();
-        draw_overlay(&image, &FrameResult { source: 0, index: 0, timestamp: None, file: None, size, objects })
+        draw_overlay(
+            &image,
+            &FrameResult {
+                source: 0,
+                index: 0,
+                timestamp: None,
+                file: None,
+                size,
+                objects,
+            },
+        )
     }
 
     #[test]
@@ -155,10 +207,16 @@ mod tests {
 
     #[test]
     fn a_box_lies_on_its_edges_in_its_colour() {
-        let drawn = overlay(Size::new(100, 80), vec![object([20.0, 40.0, 60.0, 70.0], "bone")]);
+        let drawn = overlay(
+            Size::new(100, 80),
+            vec![object([20.0, 40.0, 60.0, 70.0], "bone")],
+        );
         let pixel = |x: usize, y: usize| &drawn.data()[(y * 100 + x) * 3..][..3];
         let expected = colour(0);
-        assert_eq!([pixel(20, 55), pixel(59, 55), pixel(40, 69)], [expected.as_slice(); 3]);
+        assert_eq!(
+            [pixel(20, 55), pixel(59, 55), pixel(40, 69)],
+            [expected.as_slice(); 3]
+        );
         assert_eq!(pixel(40, 55), [30; 3]);
         assert_ne!(pixel(24, 32), [30; 3], "the label lies above the box");
     }
@@ -166,8 +224,19 @@ mod tests {
     #[test]
     fn any_size_and_any_box_can_be_drawn() {
         for (width, height) in [(1, 1), (3, 200), (64, 64), (700, 2)] {
-            let extremes = [[0.0, 0.0, 0.0, 0.0], [-1e9, -1e9, 1e9, 1e9], [f32::NAN, 0.0, f32::INFINITY, 1.0], [0.2, 0.2, 0.4, 0.4]];
-            overlay(Size::new(width, height), extremes.iter().map(|b| object(*b, "étiquette très longue")).collect());
+            let extremes = [
+                [0.0, 0.0, 0.0, 0.0],
+                [-1e9, -1e9, 1e9, 1e9],
+                [f32::NAN, 0.0, f32::INFINITY, 1.0],
+                [0.2, 0.2, 0.4, 0.4],
+            ];
+            overlay(
+                Size::new(width, height),
+                extremes
+                    .iter()
+                    .map(|b| object(*b, "étiquette très longue"))
+                    .collect(),
+            );
         }
     }
 
@@ -175,7 +244,10 @@ mod tests {
     fn labels_of_neighbours_do_not_cover_each_other() {
         let size = Size::new(400, 300);
         let image = Image::new(size, Channels::Gray, vec![0; size.pixels() as usize]).unwrap();
-        let objects = [object([100., 100., 200., 200.], "bone"), object([104., 102., 204., 202.], "shadow")];
+        let objects = [
+            object([100., 100., 200., 200.], "bone"),
+            object([104., 102., 204., 202.], "shadow"),
+        ];
         let order: Vec<(usize, &Object)> = objects.iter().enumerate().collect();
         let labels = place_labels(&Canvas::new(&image), &order, &Style::new(size));
         assert_eq!(labels.len(), 2);

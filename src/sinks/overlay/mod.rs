@@ -37,7 +37,11 @@ pub struct OverlaySink {
 impl OverlaySink {
     /// A sink that writes images through `writer`, and videos on a thread of their own.
     pub fn new(layout: Layout, writer: ImageWriter) -> Self {
-        Self { layout, writer, video: None }
+        Self {
+            layout,
+            writer,
+            video: None,
+        }
     }
 }
 
@@ -56,21 +60,39 @@ impl Sink for OverlaySink {
     }
 
     fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
-        let image = frame.image().map_err(|e| SinkError::new(self.layout.overlay_video(&frame.source), e.to_string()))?;
+        let image = frame
+            .image()
+            .map_err(|e| SinkError::new(self.layout.overlay_video(&frame.source), e.to_string()))?;
         let (source, image, result) = (&frame.source, Arc::clone(image), result.clone());
         if !is_video(source) {
-            let path = self.layout.overlay_image(source, frame.index, frame.file.as_deref());
+            let path = self
+                .layout
+                .overlay_image(source, frame.index, frame.file.as_deref());
             return self.writer.submit(move || {
                 let canvas = draw::draw(&image, &result);
                 write_png(&path, image.size(), Samples::Rgb(canvas.samples()))
             });
         }
         if self.video.is_none() {
-            self.video = Some(VideoThread::start(self.layout.overlay_video(source), source.frame_rate)?);
+            self.video = Some(VideoThread::start(
+                self.layout.overlay_video(source),
+                source.frame_rate,
+            )?);
         }
-        let aspect = frame.physical.as_ref().and_then(|physical| physical.pixel_aspect);
-        let picture = Picture { image, result, index: frame.index, time: frame.timestamp, aspect };
-        self.video.as_mut().map_or(Ok(()), |video| video.send(Message::Picture(Box::new(picture))))
+        let aspect = frame
+            .physical
+            .as_ref()
+            .and_then(|physical| physical.pixel_aspect);
+        let picture = Picture {
+            image,
+            result,
+            index: frame.index,
+            time: frame.timestamp,
+            aspect,
+        };
+        self.video.as_mut().map_or(Ok(()), |video| {
+            video.send(Message::Picture(Box::new(picture)))
+        })
     }
 
     fn end_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
@@ -116,8 +138,14 @@ impl VideoThread {
         let (queue, messages) = sync_channel(4);
         let to = path.clone();
         let named = std::thread::Builder::new().name("overlay-video".to_owned());
-        let thread = named.spawn(move || encode(to, rate, &messages)).map_err(|e| SinkError::io(&path, "start a thread", &e))?;
-        Ok(Self { path, queue: Some(queue), thread: Some(thread) })
+        let thread = named
+            .spawn(move || encode(to, rate, &messages))
+            .map_err(|e| SinkError::io(&path, "start a thread", &e))?;
+        Ok(Self {
+            path,
+            queue: Some(queue),
+            thread: Some(thread),
+        })
     }
 
     /// Hands over a message; an error if the thread has failed.
@@ -136,8 +164,16 @@ impl VideoThread {
     fn join(&mut self) -> Result<(), SinkError> {
         self.queue = None;
         let ended = self.thread.take().map(JoinHandle::join);
-        let defect = || SinkError::new(&self.path, "encoding the video ended unexpectedly; this is a defect");
-        ended.map_or_else(|| Err(defect()), |result| result.unwrap_or_else(|_| Err(defect())))
+        let defect = || {
+            SinkError::new(
+                &self.path,
+                "encoding the video ended unexpectedly; this is a defect",
+            )
+        };
+        ended.map_or_else(
+            || Err(defect()),
+            |result| result.unwrap_or_else(|_| Err(defect())),
+        )
     }
 }
 
@@ -159,7 +195,12 @@ fn encode(path: PathBuf, rate: Option<f64>, messages: &Receiver<Message>) -> Res
                 let canvas = draw::draw(&picture.image, &picture.result);
                 let file = match &mut file {
                     Some(file) => file,
-                    None => file.insert(VideoFile::create(&path, picture.image.size(), rate, picture.aspect)?),
+                    None => file.insert(VideoFile::create(
+                        &path,
+                        picture.image.size(),
+                        rate,
+                        picture.aspect,
+                    )?),
                 };
                 file.write(&canvas, picture.index, picture.time)?;
             }

@@ -5,12 +5,22 @@ pub(super) type Colour = [u8; 3];
 
 /// The colours of Okabe and Ito, which people with any kind of colour blindness can tell apart, without black and with
 /// blue lightened, as neither shows on dark ultrasound. The strongest come first.
-const BASE: [Colour; 7] = [[230, 159, 0], [86, 180, 233], [0, 190, 140], [240, 228, 66], [213, 94, 0], [204, 121, 167], [70, 130, 220]];
+const BASE: [Colour; 7] = [
+    [230, 159, 0],
+    [86, 180, 233],
+    [0, 190, 140],
+    [240, 228, 66],
+    [213, 94, 0],
+    [204, 121, 167],
+    [70, 130, 220],
+];
 
 /// The colour of a class: always the same. From the eighth class on the colours return, lighter, then darker.
 pub(super) fn colour(class: u32) -> Colour {
     let base = BASE[class as usize % BASE.len()];
-    let towards = |target: f32, share: f32| base.map(|c| (f32::from(c) + (target - f32::from(c)) * share).round() as u8);
+    let towards = |target: f32, share: f32| {
+        base.map(|c| (f32::from(c) + (target - f32::from(c)) * share).round() as u8)
+    };
     match (class as usize / BASE.len()) % 3 {
         0 => base,
         1 => towards(255.0, 0.45),

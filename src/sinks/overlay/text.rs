@@ -7,8 +7,12 @@ use super::{canvas::Canvas, palette::Colour};
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use std::sync::LazyLock;
 
-static FONT: LazyLock<Option<FontRef<'static>>> =
-    LazyLock::new(|| FontRef::try_from_slice(include_bytes!("../../../assets/fonts/DejaVuSansCondensed-Bold.ttf")).ok());
+static FONT: LazyLock<Option<FontRef<'static>>> = LazyLock::new(|| {
+    FontRef::try_from_slice(include_bytes!(
+        "../../../assets/fonts/DejaVuSansCondensed-Bold.ttf"
+    ))
+    .ok()
+});
 
 /// A line of text as coverage, with room for its outline.
 #[derive(Debug)]
@@ -30,15 +34,32 @@ impl Text {
         for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
             let id = font.glyph_id(c);
             x += last.map_or(0.0, |last| font.kern(last, id));
-            glyphs.push(id.with_scale_and_position(pixels, point(x, MARGIN as f32 + font.ascent())));
+            glyphs
+                .push(id.with_scale_and_position(pixels, point(x, MARGIN as f32 + font.ascent())));
             x += font.h_advance(id);
             last = Some(id);
         }
-        let (width, height) = (x.ceil() as i32 + MARGIN, font.height().ceil() as i32 + 2 * MARGIN);
-        let mut drawn = Self { width, height, coverage: vec![0; width as usize * height as usize] };
+        let (width, height) = (
+            x.ceil() as i32 + MARGIN,
+            font.height().ceil() as i32 + 2 * MARGIN,
+        );
+        let mut drawn = Self {
+            width,
+            height,
+            coverage: vec![0; width as usize * height as usize],
+        };
         for glyph in glyphs.into_iter().filter_map(|g| font.outline_glyph(g)) {
-            let (left, top) = (glyph.px_bounds().min.x as i32, glyph.px_bounds().min.y as i32);
-            glyph.draw(|x, y, c| drawn.cover(left + x as i32, top + y as i32, (c.clamp(0.0, 1.0) * 255.0).round() as u8));
+            let (left, top) = (
+                glyph.px_bounds().min.x as i32,
+                glyph.px_bounds().min.y as i32,
+            );
+            glyph.draw(|x, y, c| {
+                drawn.cover(
+                    left + x as i32,
+                    top + y as i32,
+                    (c.clamp(0.0, 1.0) * 255.0).round() as u8,
+                )
+            });
         }
         Some(drawn)
     }
@@ -56,7 +77,9 @@ impl Text {
         let ends: Vec<usize> = text.char_indices().map(|(i, _)| i).skip(1).collect();
         // Wider with every character: the longest that fits is found by halving.
         let fits = ends.partition_point(|&end| line(&text[..end], "…").is_some());
-        fits.checked_sub(1).and_then(|i| line(&text[..ends[i]], "…")).or_else(|| line("", ""))
+        fits.checked_sub(1)
+            .and_then(|i| line(&text[..ends[i]], "…"))
+            .or_else(|| line("", ""))
     }
 
     fn cover(&mut self, x: i32, y: i32, coverage: u8) {
@@ -79,7 +102,10 @@ impl Text {
         for row in 0..self.height {
             for column in 0..self.width {
                 let near = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dx, dy)));
-                let halo = near.map(|(dx, dy)| self.at(column + dx, row + dy)).max().unwrap_or(0);
+                let halo = near
+                    .map(|(dx, dy)| self.at(column + dx, row + dy))
+                    .max()
+                    .unwrap_or(0);
                 if halo > 0 {
                     canvas.blend(x + column, y + row, around, halo);
                     canvas.blend(x + column, y + row, colour, self.at(column, row));
@@ -95,9 +121,15 @@ mod tests {
 
     #[test]
     fn the_font_is_there_and_text_grows_with_its_size() {
-        let (small, large) = (Text::new("Knochen 0.93", 12.0).unwrap(), Text::new("Knochen 0.93", 24.0).unwrap());
+        let (small, large) = (
+            Text::new("Knochen 0.93", 12.0).unwrap(),
+            Text::new("Knochen 0.93", 24.0).unwrap(),
+        );
         assert!(small.coverage.iter().any(|c| *c > 128));
-        assert!((large.width - 2 * small.width).abs() <= 6 && large.height > small.height, "{small:?}");
+        assert!(
+            (large.width - 2 * small.width).abs() <= 6 && large.height > small.height,
+            "{small:?}"
+        );
     }
 
     #[test]

@@ -48,16 +48,33 @@ pub(crate) struct VideoFile {
 impl VideoFile {
     /// Starts a file for pictures of `size`, at `rate` a second where they carry no times, whose pixels are shown in the
     /// relation `aspect` of width to height where it is given.
-    pub(crate) fn create(path: &Path, size: Size, rate: Option<f64>, aspect: Option<[u32; 2]>) -> Result<Self, SinkError> {
+    pub(crate) fn create(
+        path: &Path,
+        size: Size,
+        rate: Option<f64>,
+        aspect: Option<[u32; 2]>,
+    ) -> Result<Self, SinkError> {
         let target = AtomicFile::create(path)?;
-        let size = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
-        let rate = rate.filter(|r| r.is_finite() && *r > 0.0).unwrap_or(DEFAULT_RATE).clamp(0.001, 1000.0);
+        let size = Size::new(
+            size.width.next_multiple_of(2),
+            size.height.next_multiple_of(2),
+        );
+        let rate = rate
+            .filter(|r| r.is_finite() && *r > 0.0)
+            .unwrap_or(DEFAULT_RATE)
+            .clamp(0.001, 1000.0);
         quiet();
         let failed = |e: AvError| ffmpeg_error(path, "start the video", e);
-        let codec = ["libx264", "mpeg4"].into_iter().find_map(encoder::find_by_name).ok_or_else(|| {
-            let error = SinkError::new(path, "this FFmpeg has neither an H.264 encoder (libx264) nor one for MPEG-4");
-            error.with_remedy("install an FFmpeg with libx264, or leave videos out of --write")
-        })?;
+        let codec = ["libx264", "mpeg4"]
+            .into_iter()
+            .find_map(encoder::find_by_name)
+            .ok_or_else(|| {
+                let error = SinkError::new(
+                    path,
+                    "this FFmpeg has neither an H.264 encoder (libx264) nor one for MPEG-4",
+                );
+                error.with_remedy("install an FFmpeg with libx264, or leave videos out of --write")
+            })?;
         let (url, folder) = url(target.temporary())?;
         let mut output = format::output_as(&url, "mp4").map_err(failed)?;
         let encoder = open_encoder(codec, size, rate, aspect).map_err(failed)?;
@@ -70,15 +87,37 @@ impl VideoFile {
         options.set("movflags", "+faststart");
         options.set("fflags", "+bitexact");
         output.write_header_with(options).map_err(failed)?;
-        let stream_base = output.stream(0).map_or(Rational::new(1, TICKS as i32), |s| s.time_base());
+        let stream_base = output
+            .stream(0)
+            .map_or(Rational::new(1, TICKS as i32), |s| s.time_base());
         let (path, clock) = (path.to_path_buf(), Clock::new(rate));
         let (held, scaler) = (VecDeque::new(), None);
-        Ok(Self { encoder, output, scaler, target, path, size, rate, clock, pictures: 0, held, stream_base, _folder: folder })
+        Ok(Self {
+            encoder,
+            output,
+            scaler,
+            target,
+            path,
+            size,
+            rate,
+            clock,
+            pictures: 0,
+            held,
+            stream_base,
+            _folder: folder,
+        })
     }
 
     /// Adds a picture: frame `index` of its source, shown at `time`.
-    pub(super) fn write(&mut self, canvas: &Canvas, index: u64, time: Option<Duration>) -> Result<(), SinkError> {
-        let time = time.unwrap_or_else(|| Duration::try_from_secs_f64(index as f64 / self.rate).unwrap_or(Duration::MAX));
+    pub(super) fn write(
+        &mut self,
+        canvas: &Canvas,
+        index: u64,
+        time: Option<Duration>,
+    ) -> Result<(), SinkError> {
+        let time = time.unwrap_or_else(|| {
+            Duration::try_from_secs_f64(index as f64 / self.rate).unwrap_or(Duration::MAX)
+        });
         self.clock.push(time);
         let path = self.path.clone();
         let failed = |e: AvError| ffmpeg_error(&path, "encode a frame of the video", e);
@@ -90,7 +129,12 @@ impl VideoFile {
     }
 
     /// Adds an image as it is.
-    pub(crate) fn write_image(&mut self, image: &Image, index: u64, time: Option<Duration>) -> Result<(), SinkError> {
+    pub(crate) fn write_image(
+        &mut self,
+        image: &Image,
+        index: u64,
+        time: Option<Duration>,
+    ) -> Result<(), SinkError> {
         self.write(&Canvas::new(image), index, time)
     }
 
@@ -112,9 +156,20 @@ impl VideoFile {
         let rgb = padded(canvas);
         let from = Size::new(rgb.width(), rgb.height());
         if self.scaler.as_ref().is_none_or(|(size, _)| *size != from) {
-            let flags = scaling::Flags::BILINEAR | scaling::Flags::ACCURATE_RND | scaling::Flags::FULL_CHR_H_INP | scaling::Flags::BITEXACT;
+            let flags = scaling::Flags::BILINEAR
+                | scaling::Flags::ACCURATE_RND
+                | scaling::Flags::FULL_CHR_H_INP
+                | scaling::Flags::BITEXACT;
             let (to, width, height) = (Pixel::YUV420P, self.size.width, self.size.height);
-            let context = scaling::Context::get(Pixel::RGB24, from.width, from.height, to, width, height, flags)?;
+            let context = scaling::Context::get(
+                Pixel::RGB24,
+                from.width,
+                from.height,
+                to,
+                width,
+                height,
+                flags,
+            )?;
             self.scaler = Some((from, context));
         }
         let mut yuv = frame::Video::empty();
@@ -140,8 +195,12 @@ impl VideoFile {
 
     fn write_held(&mut self) -> Result<(), AvError> {
         while !self.held.is_empty() {
-            let Some((start, duration)) = self.clock.next() else { break };
-            let Some(mut packet) = self.held.pop_front() else { break };
+            let Some((start, duration)) = self.clock.next() else {
+                break;
+            };
+            let Some(mut packet) = self.held.pop_front() else {
+                break;
+            };
             packet.set_stream(0);
             packet.set_pts(Some(start));
             packet.set_dts(Some(start));
@@ -163,7 +222,12 @@ struct Clock {
 
 impl Clock {
     fn new(rate: f64) -> Self {
-        Self { first: None, waiting: VecDeque::new(), last: -1, interval: ((TICKS as f64 / rate).round() as i64).max(1) }
+        Self {
+            first: None,
+            waiting: VecDeque::new(),
+            last: -1,
+            interval: ((TICKS as f64 / rate).round() as i64).max(1),
+        }
     }
 
     /// Adds the time of the next picture. Where a source has two frames at one time, or a later one at an earlier time, it
@@ -173,7 +237,10 @@ impl Clock {
         let nanos = time.saturating_sub(first).as_nanos();
         let per_tick = 1_000_000_000 / TICKS as u128;
         // Half a million years of ticks: beyond it times no longer differ, but still rise.
-        let ticks = i64::try_from((nanos + per_tick / 2) / per_tick).unwrap_or(i64::MAX / 2).min(i64::MAX / 2).max(self.last + 1);
+        let ticks = i64::try_from((nanos + per_tick / 2) / per_tick)
+            .unwrap_or(i64::MAX / 2)
+            .min(i64::MAX / 2)
+            .max(self.last + 1);
         if self.last >= 0 {
             self.interval = ticks - self.last;
         }
@@ -183,7 +250,8 @@ impl Clock {
 
     /// The last picture is shown as long as the one before it.
     fn end(&mut self) {
-        self.waiting.push_back(self.last.saturating_add(self.interval));
+        self.waiting
+            .push_back(self.last.saturating_add(self.interval));
     }
 
     /// Start and duration of the next picture to write, once the one after it is known.
@@ -194,7 +262,12 @@ impl Clock {
     }
 }
 
-fn open_encoder(codec: Codec, size: Size, rate: f64, aspect: Option<[u32; 2]>) -> Result<Encoder, AvError> {
+fn open_encoder(
+    codec: Codec,
+    size: Size,
+    rate: f64,
+    aspect: Option<[u32; 2]>,
+) -> Result<Encoder, AvError> {
     // Nominal: MPEG-4 wants a small whole number, and the times in the file are those of the pictures anyway.
     let nominal = rate.round().clamp(1.0, 240.0) as i32;
     let mut context = codec::Context::new_with_codec(codec);
@@ -235,7 +308,12 @@ fn padded(canvas: &Canvas) -> frame::Video {
     let stride = rgb.stride(0);
     let rows = canvas.samples().chunks_exact(width * 3);
     let last = rows.clone().next_back();
-    for (to, from) in rgb.data_mut(0).chunks_mut(stride).zip(rows.chain(last)).take(to_height) {
+    for (to, from) in rgb
+        .data_mut(0)
+        .chunks_mut(stride)
+        .zip(rows.chain(last))
+        .take(to_height)
+    {
         to[..width * 3].copy_from_slice(from);
         to.copy_within(width * 3 - 3..width * 3, (to_width - 1) * 3);
     }
@@ -249,7 +327,10 @@ fn url(path: &Path) -> Result<(String, Option<File>), SinkError> {
         return Ok((format!("file:{text}"), None));
     }
     url_of_folder(path).ok_or_else(|| {
-        let error = SinkError::new(path, "the path is not UTF-8, and FFmpeg cannot write to it on this system");
+        let error = SinkError::new(
+            path,
+            "the path is not UTF-8, and FFmpeg cannot write to it on this system",
+        );
         error.with_remedy("choose an output folder with a name in UTF-8")
     })
 }
@@ -259,7 +340,10 @@ fn url_of_folder(path: &Path) -> Option<(String, Option<File>)> {
     use std::os::fd::AsRawFd;
     let folder = File::open(path.parent()?).ok()?;
     let name = path.file_name()?.to_str()?;
-    Some((format!("file:/proc/self/fd/{}/{name}", folder.as_raw_fd()), Some(folder)))
+    Some((
+        format!("file:/proc/self/fd/{}/{name}", folder.as_raw_fd()),
+        Some(folder),
+    ))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -270,14 +354,19 @@ fn url_of_folder(_: &Path) -> Option<(String, Option<File>)> {
 /// Keeps encoders from printing their settings among the program's own messages.
 fn quiet() {
     use ffmpeg::util::log::{Level, get_level, set_level};
-    if !matches!(get_level(), Ok(Level::Quiet | Level::Panic | Level::Fatal | Level::Error)) {
+    if !matches!(
+        get_level(),
+        Ok(Level::Quiet | Level::Panic | Level::Fatal | Level::Error)
+    ) {
         set_level(Level::Error);
     }
 }
 
 fn ffmpeg_error(path: &Path, doing: &str, error: AvError) -> SinkError {
     match error {
-        AvError::Other { errno } => SinkError::io(path, doing, &io::Error::from_raw_os_error(errno)),
+        AvError::Other { errno } => {
+            SinkError::io(path, doing, &io::Error::from_raw_os_error(errno))
+        }
         other => SinkError::new(path, format!("cannot {doing}: {other}")),
     }
 }
@@ -289,12 +378,24 @@ mod tests {
     #[test]
     fn times_are_kept_and_always_rise() {
         let mut clock = Clock::new(25.0);
-        let given = [80_000_000u64, 120_000_000, 120_000_000, 100_000_000, 1_000_080_000_499, 1_000_080_001_500];
-        given.iter().for_each(|t| clock.push(Duration::from_nanos(*t)));
+        let given = [
+            80_000_000u64,
+            120_000_000,
+            120_000_000,
+            100_000_000,
+            1_000_080_000_499,
+            1_000_080_001_500,
+        ];
+        given
+            .iter()
+            .for_each(|t| clock.push(Duration::from_nanos(*t)));
         clock.end();
         let shown: Vec<(i64, i64)> = std::iter::from_fn(|| clock.next()).collect();
         let starts: Vec<i64> = shown.iter().map(|s| s.0).collect();
-        assert_eq!(starts, [0, 40_000, 40_001, 40_002, 1_000_000_000, 1_000_000_002]);
+        assert_eq!(
+            starts,
+            [0, 40_000, 40_001, 40_002, 1_000_000_000, 1_000_000_002]
+        );
         assert_eq!(shown.last(), Some(&(1_000_000_002, 2)));
     }
 

@@ -34,7 +34,10 @@ pub(super) struct ImageEntry<'a> {
 impl ImageEntry<'_> {
     /// Width and height, where the file states them.
     pub(super) fn size(&self) -> Option<Size> {
-        Some(Size::new(self.width.filter(|w| *w > 0)?, self.height.filter(|h| *h > 0)?))
+        Some(Size::new(
+            self.width.filter(|w| *w > 0)?,
+            self.height.filter(|h| *h > 0)?,
+        ))
     }
 }
 
@@ -79,22 +82,36 @@ enum Segmentation {
 
 impl Annotation {
     /// The prompt that the annotation makes; none for a crowd, which is a region to be ignored, and for an empty mask.
-    pub(super) fn prompt(&self, (class, label): (u32, Arc<str>)) -> Result<Option<BoxPrompt>, String> {
+    pub(super) fn prompt(
+        &self,
+        (class, label): (u32, Arc<str>),
+    ) -> Result<Option<BoxPrompt>, String> {
         if self.iscrowd.unwrap_or(0) != 0 {
             return Ok(None);
         }
-        let [x, y, w, h] = self.place().ok_or_else(|| format!("an annotation of image {} has no box", self.image_id))?;
+        let [x, y, w, h] = self
+            .place()
+            .ok_or_else(|| format!("an annotation of image {} has no box", self.image_id))?;
         let bbox = BoxXyxy::new(x, y, x + w, y + h);
         if self.bbox.is_none() && !bbox.is_valid() {
             return Ok(None);
         }
-        super::checked(BoxPrompt { bbox, score: self.score.unwrap_or(1.0), class, label }).map(Some)
+        super::checked(BoxPrompt {
+            bbox,
+            score: self.score.unwrap_or(1.0),
+            class,
+            label,
+        })
+        .map(Some)
     }
 
     /// `[x, y, width, height]`: the box, or the mask's where there is none, as in a results list of masks.
     fn place(&self) -> Option<[f32; 4]> {
         self.bbox.or_else(|| match &self.segmentation {
-            Some(Segmentation::Rle { size: [height, width], counts }) => {
+            Some(Segmentation::Rle {
+                size: [height, width],
+                counts,
+            }) => {
                 let mask = rle::mask_from_string(Size::new(*width, *height), counts)?;
                 Some(mask.bounds().map_or([0.0; 4], |b| b.to_coco()))
             }
@@ -121,18 +138,32 @@ impl<'a> Categories<'a> {
     /// place among the file's ids.
     pub(super) fn class(&self, id: u64) -> Result<(u32, Arc<str>), String> {
         let place = self.named.binary_search_by_key(&id, |(id, _)| *id).ok();
-        let name = place.and_then(|at| self.named.get(at)).map(|(_, name)| *name);
+        let name = place
+            .and_then(|at| self.named.get(at))
+            .map(|(_, name)| *name);
         let own = self.classes.names();
-        let by_name = name.and_then(|name| own.iter().position(|n| **n == *name)).and_then(|class| u32::try_from(class).ok());
+        let by_name = name
+            .and_then(|name| own.iter().position(|n| **n == *name))
+            .and_then(|class| u32::try_from(class).ok());
         let by_place = || u32::try_from(place?).ok();
         let by_id = || self.classes.class_of(id);
-        let class = by_name.or_else(|| if own.is_empty() && !self.named.is_empty() { by_place() } else { by_id().or_else(by_place) });
+        let class = by_name.or_else(|| {
+            if own.is_empty() && !self.named.is_empty() {
+                by_place()
+            } else {
+                by_id().or_else(by_place)
+            }
+        });
         let class = class.ok_or_else(|| format!("category {id} is not known"))?;
         Ok((class, name.map_or_else(|| self.label(class), Arc::from)))
     }
 
     fn label(&self, class: u32) -> Arc<str> {
-        let known = usize::try_from(class).ok().and_then(|c| self.classes.names().get(c));
-        known.cloned().unwrap_or_else(|| Arc::from(format!("class {class}")))
+        let known = usize::try_from(class)
+            .ok()
+            .and_then(|c| self.classes.names().get(c));
+        known
+            .cloned()
+            .unwrap_or_else(|| Arc::from(format!("class {class}")))
     }
 }

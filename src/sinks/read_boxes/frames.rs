@@ -54,9 +54,16 @@ pub struct OtherSize {
 
 impl BoxPrompts {
     /// Finds the frames of `sources`, in the order of the run, among the images of the file.
-    pub fn for_sources<'s>(&self, sources: impl IntoIterator<Item = SourceFrames<'s>>) -> FrameBoxes<'_> {
+    pub fn for_sources<'s>(
+        &self,
+        sources: impl IntoIterator<Item = SourceFrames<'s>>,
+    ) -> FrameBoxes<'_> {
         let sources: Vec<SourceFrames<'s>> = sources.into_iter().collect();
-        let by_place = self.images.iter().enumerate().filter_map(|(at, image)| Some((image.place?, at)));
+        let by_place = self
+            .images
+            .iter()
+            .enumerate()
+            .filter_map(|(at, image)| Some((image.place?, at)));
         let mut found = FrameBoxes {
             boxes: self,
             by_file: HashMap::new(),
@@ -75,7 +82,12 @@ impl BoxPrompts {
 /// What the first frame of a source may be called.
 fn example_of(source: &SourceFrames<'_>) -> String {
     match source.kind {
-        SourceKind::Sequence => source.files.first().map_or(source.path, PathBuf::as_path).display().to_string(),
+        SourceKind::Sequence => source
+            .files
+            .first()
+            .map_or(source.path, PathBuf::as_path)
+            .display()
+            .to_string(),
         _ => source.path.display().to_string(),
     }
 }
@@ -90,18 +102,35 @@ impl FrameBoxes<'_> {
     /// # Errors
     /// [`OtherSize`] if the boxes refer to a picture of another size than the frame's.
     pub fn of(&self, frame: &Frame) -> Result<Option<&[BoxPrompt]>, OtherSize> {
-        let Some(image) = self.place_of(frame).and_then(|at| self.boxes.images.get(at)) else { return Ok(None) };
+        let Some(image) = self
+            .place_of(frame)
+            .and_then(|at| self.boxes.images.get(at))
+        else {
+            return Ok(None);
+        };
         match image.size {
-            Some(expected) if expected != frame.size() => Err(OtherSize { expected, found: frame.size() }),
+            Some(expected) if expected != frame.size() => Err(OtherSize {
+                expected,
+                found: frame.size(),
+            }),
             _ => Ok(Some(&image.prompts)),
         }
     }
 
     fn place_of(&self, frame: &Frame) -> Option<usize> {
-        let alone = frame.index == 0 && frame.source.frame_count == Some(1) && frame.source.kind != SourceKind::Video;
-        let file = frame.file.as_deref().or_else(|| alone.then_some(&*frame.source.path));
+        let alone = frame.index == 0
+            && frame.source.frame_count == Some(1)
+            && frame.source.kind != SourceKind::Video;
+        let file = frame
+            .file
+            .as_deref()
+            .or_else(|| alone.then_some(&*frame.source.path));
         let by_file = file.and_then(|file| self.by_file.get(&name_of(file)));
-        by_file.copied().or_else(|| self.by_place.get(&(*self.sources.get(&frame.source.ordinal)?, frame.index)).copied())
+        by_file.copied().or_else(|| {
+            self.by_place
+                .get(&(*self.sources.get(&frame.source.ordinal)?, frame.index))
+                .copied()
+        })
     }
 
     /// Whether no frame can have boxes, as far as that is known before the sources are opened.
@@ -111,12 +140,30 @@ impl FrameBoxes<'_> {
 
     /// Why no frame has boxes, in words, with an example of what either side calls an image.
     pub fn mismatch(&self) -> String {
-        let Some(known) = self.boxes.images.first() else { return "holds no image".to_owned() };
-        let source = |(at, frame): (usize, u64)| self.boxes.sources.get(at).map(|source| format!("frame {frame} of {}", source.path));
-        let known = known.names.first().cloned().or_else(|| source(known.place?)).unwrap_or_default();
+        let Some(known) = self.boxes.images.first() else {
+            return "holds no image".to_owned();
+        };
+        let source = |(at, frame): (usize, u64)| {
+            self.boxes
+                .sources
+                .get(at)
+                .map(|source| format!("frame {frame} of {}", source.path))
+        };
+        let known = known
+            .names
+            .first()
+            .cloned()
+            .or_else(|| source(known.place?))
+            .unwrap_or_default();
         let ours = self.example.as_deref().unwrap_or("none");
-        let ambiguous = self.ambiguous.first().map(|name| format!("; {name} could be several of its images"));
-        format!("holds boxes for none of the frames: it has {known}, the inputs have {ours}{}", ambiguous.unwrap_or_default())
+        let ambiguous = self
+            .ambiguous
+            .first()
+            .map(|name| format!("; {name} could be several of its images"));
+        format!(
+            "holds boxes for none of the frames: it has {known}, the inputs have {ours}{}",
+            ambiguous.unwrap_or_default()
+        )
     }
 
     /// Names that could be several of the file's images; those have no boxes.
@@ -131,16 +178,32 @@ impl FrameBoxes<'_> {
 
     /// Matches frames that have files of their own.
     fn match_files(&mut self, sources: &[SourceFrames<'_>]) {
-        let files = sources.iter().filter(|source| source.kind != SourceKind::Video).flat_map(|source| source.files);
+        let files = sources
+            .iter()
+            .filter(|source| source.kind != SourceKind::Video)
+            .flat_map(|source| source.files);
         let mut seen = HashSet::new();
-        let files: Vec<String> = files.map(|file| name_of(file)).filter(|name| seen.insert(name.clone())).collect();
-        let known = self.boxes.images.iter().enumerate().flat_map(|(at, image)| image.names.iter().map(move |name| (name.as_str(), at)));
+        let files: Vec<String> = files
+            .map(|file| name_of(file))
+            .filter(|name| seen.insert(name.clone()))
+            .collect();
+        let known = self
+            .boxes
+            .images
+            .iter()
+            .enumerate()
+            .flat_map(|(at, image)| image.names.iter().map(move |name| (name.as_str(), at)));
         let (known, shared) = unique(known);
         for (name, place) in files.iter().zip(match_names(&files, &known.names)) {
             match place {
                 // Several images of one name: pages of one file are told apart by their numbers, others not at all.
                 Ok(place) if shared.contains(&place) => {
-                    if known.images.get(place).and_then(|at| self.boxes.images.get(*at)).is_some_and(|image| image.place.is_none()) {
+                    if known
+                        .images
+                        .get(place)
+                        .and_then(|at| self.boxes.images.get(*at))
+                        .is_some_and(|image| image.place.is_none())
+                    {
                         self.ambiguous.push(name.clone());
                     }
                 }
@@ -171,14 +234,37 @@ impl FrameBoxes<'_> {
                 SourceKind::Video | SourceKind::Dicom => !pages,
                 SourceKind::Sequence => false,
             };
-            open = sources.iter().enumerate().filter(|(_, source)| of_kind(source)).collect();
-            let left: Vec<(usize, &KnownSource)> = known.iter().enumerate().filter(|(_, known)| known.pages == pages).collect();
-            self.match_known(&mut open, &left, |source| name_of(source.path), |known| known.path.clone());
-            self.match_known(&mut open, &left, |source| normalised(source.name), |known| known.name.clone());
+            open = sources
+                .iter()
+                .enumerate()
+                .filter(|(_, source)| of_kind(source))
+                .collect();
+            let left: Vec<(usize, &KnownSource)> = known
+                .iter()
+                .enumerate()
+                .filter(|(_, known)| known.pages == pages)
+                .collect();
+            self.match_known(
+                &mut open,
+                &left,
+                |source| name_of(source.path),
+                |known| known.path.clone(),
+            );
+            self.match_known(
+                &mut open,
+                &left,
+                |source| normalised(source.name),
+                |known| known.name.clone(),
+            );
         }
         let folders = self.folders_of_frames();
         let left: Vec<(usize, &KnownSource)> = (known.len()..).zip(&folders).collect();
-        self.match_known(&mut open, &left, |source| normalised(source.name), |known| known.name.clone());
+        self.match_known(
+            &mut open,
+            &left,
+            |source| normalised(source.name),
+            |known| known.name.clone(),
+        );
         if let ([(ordinal, _)], [only]) = (&open[..], &folders[..])
             && only.name.is_empty()
             && self.by_file.is_empty()
@@ -204,7 +290,10 @@ impl FrameBoxes<'_> {
         let mut distinct = names.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let places: HashMap<&String, Result<usize, Unmatched>> = distinct.iter().zip(match_names(&distinct, &known.names)).collect();
+        let places: HashMap<&String, Result<usize, Unmatched>> = distinct
+            .iter()
+            .zip(match_names(&distinct, &known.names))
+            .collect();
         let mut rest = Vec::new();
         for (name, (ordinal, source)) in names.iter().zip(open.drain(..)) {
             match places.get(name) {
@@ -222,11 +311,28 @@ impl FrameBoxes<'_> {
     /// another name counts where it has a frame 0, so that its numbers are known not to count from 1. They come after the
     /// file's own sources.
     fn folders_of_frames(&mut self) -> Vec<KnownSource> {
-        let named = |image: &Image| image.names.last().filter(|_| image.place.is_none()).and_then(|name| numbered(name));
+        let named = |image: &Image| {
+            image
+                .names
+                .last()
+                .filter(|_| image.place.is_none())
+                .and_then(|name| numbered(name))
+        };
         let of_files: HashSet<usize> = self.by_file.values().copied().collect();
-        let left = self.boxes.images.iter().enumerate().filter(|(at, _)| !of_files.contains(at));
-        let frames: Vec<(usize, (String, u64))> = left.filter_map(|(at, image)| Some((at, named(image)?))).collect();
-        let from_zero: HashSet<&str> = frames.iter().filter(|(_, (_, number))| *number == 0).map(|(_, (folder, _))| &**folder).collect();
+        let left = self
+            .boxes
+            .images
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !of_files.contains(at));
+        let frames: Vec<(usize, (String, u64))> = left
+            .filter_map(|(at, image)| Some((at, named(image)?)))
+            .collect();
+        let from_zero: HashSet<&str> = frames
+            .iter()
+            .filter(|(_, (_, number))| *number == 0)
+            .map(|(_, (folder, _))| &**folder)
+            .collect();
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut folders = Vec::new();
         for (at, (folder, number)) in &frames {
@@ -234,7 +340,11 @@ impl FrameBoxes<'_> {
                 continue;
             }
             let place = *places.entry(folder).or_insert_with(|| {
-                folders.push(KnownSource { path: folder.clone(), name: folder.clone(), pages: false });
+                folders.push(KnownSource {
+                    path: folder.clone(),
+                    name: folder.clone(),
+                    pages: false,
+                });
                 self.boxes.sources.len() + folders.len() - 1
             });
             self.by_place.insert((place, *number), *at);
@@ -246,7 +356,10 @@ impl FrameBoxes<'_> {
 /// The folder and number of a decoded frame's file name.
 fn numbered(name: &str) -> Option<(String, u64)> {
     let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
-    let digits = file.split('.').next().filter(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()))?;
+    let digits = file
+        .split('.')
+        .next()
+        .filter(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()))?;
     Some((folder.to_owned(), digits.parse().ok()?))
 }
 
@@ -258,7 +371,13 @@ struct Unique {
 
 /// The names, each once, and the places of those that several images have.
 fn unique<'n>(named: impl Iterator<Item = (&'n str, usize)>) -> (Unique, HashSet<usize>) {
-    let (mut unique, mut shared) = (Unique { names: Vec::new(), images: Vec::new() }, HashSet::new());
+    let (mut unique, mut shared) = (
+        Unique {
+            names: Vec::new(),
+            images: Vec::new(),
+        },
+        HashSet::new(),
+    );
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (name, image) in named {
         let place = *places.entry(name).or_insert_with(|| {

@@ -86,7 +86,11 @@ impl BoxPrompts {
     ///
     /// # Errors
     /// As [`BoxPrompts::read`], of either file; also if images are named for a file that is no results list.
-    pub fn read_with_images(path: &Path, images_of: Option<&Path>, classes: &Classes) -> Result<Self, SinkError> {
+    pub fn read_with_images(
+        path: &Path,
+        images_of: Option<&Path>,
+        classes: &Classes,
+    ) -> Result<Self, SinkError> {
         let file = File::open(path).map_err(|e| SinkError::io(path, "open the boxes", &e))?;
         let mut reader = BufReader::with_capacity(1 << 18, file.take(MAX_BYTES));
         let unreadable = |e: std::io::Error| SinkError::io(path, "read the boxes", &e);
@@ -95,28 +99,38 @@ impl BoxPrompts {
             first.clear();
             if reader.read_until(b'\n', &mut first).map_err(unreadable)? == 0 {
                 // A run over no frames leaves an empty record: no boxes.
-                return Ok(Self { path: path.to_owned(), ..Self::default() });
+                return Ok(Self {
+                    path: path.to_owned(),
+                    ..Self::default()
+                });
             }
         }
         let first = without_bom(&first).to_vec();
         if serde_json::from_slice::<RecordLine<'_>>(&first).is_ok() {
-            return no_images_of(path, images_of).and_then(|()| Self::from_record(path, first, reader));
+            return no_images_of(path, images_of)
+                .and_then(|()| Self::from_record(path, first, reader));
         }
         let mut text = first;
         reader.read_to_end(&mut text).map_err(unreadable)?;
         let not_boxes = |problem: String| {
             let remedy = "give detections.jsonl, a COCO file with images and annotations, or a COCO results list";
-            SinkError::new(path, format!("holds no boxes that can be read: {problem}")).with_remedy(remedy)
+            SinkError::new(path, format!("holds no boxes that can be read: {problem}"))
+                .with_remedy(remedy)
         };
         if text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
-            let entries: Vec<Annotation> = serde_json::from_slice(&text).map_err(|e| not_boxes(e.to_string()))?;
-            return match images_of.map(Path::to_owned).or_else(|| images_beside(path)) {
+            let entries: Vec<Annotation> =
+                serde_json::from_slice(&text).map_err(|e| not_boxes(e.to_string()))?;
+            return match images_of
+                .map(Path::to_owned)
+                .or_else(|| images_beside(path))
+            {
                 Some(images) => Self::from_results_of(path, &entries, &images, classes),
                 None => Self::from_published_results(path, &entries, classes).map_err(not_boxes),
             };
         }
         no_images_of(path, images_of)?;
-        let dataset: Dataset<'_> = serde_json::from_slice(&text).map_err(|e| not_boxes(e.to_string()))?;
+        let dataset: Dataset<'_> =
+            serde_json::from_slice(&text).map_err(|e| not_boxes(e.to_string()))?;
         Self::from_dataset(path, &dataset, &dataset.annotations, classes).map_err(not_boxes)
     }
 
@@ -124,10 +138,19 @@ impl BoxPrompts {
     pub fn classes(&self) -> Classes {
         let mut names: BTreeMap<u32, Arc<str>> = BTreeMap::new();
         for prompt in self.images.iter().flat_map(|image| &image.prompts) {
-            names.entry(prompt.class).or_insert_with(|| Arc::clone(&prompt.label));
+            names
+                .entry(prompt.class)
+                .or_insert_with(|| Arc::clone(&prompt.label));
         }
-        let count = names.last_key_value().map_or(0, |(last, _)| (*last).min(MAX_CLASSES) + 1);
-        Classes::new((0..count).map(|class| names.get(&class).cloned().unwrap_or_else(|| Arc::from(class.to_string()))))
+        let count = names
+            .last_key_value()
+            .map_or(0, |(last, _)| (*last).min(MAX_CLASSES) + 1);
+        Classes::new((0..count).map(|class| {
+            names
+                .get(&class)
+                .cloned()
+                .unwrap_or_else(|| Arc::from(class.to_string()))
+        }))
     }
 
     /// The file.
@@ -141,14 +164,29 @@ impl BoxPrompts {
         for source in &self.sources {
             hash.update(format!("{:?}\n", [&source.path, &source.name]));
         }
-        for Image { prompts, names, place, size } in &self.images {
+        for Image {
+            prompts,
+            names,
+            place,
+            size,
+        } in &self.images
+        {
             hash.update(format!("{names:?} {place:?} {size:?}\n"));
-            for BoxPrompt { bbox, score, class, label } in prompts {
+            for BoxPrompt {
+                bbox,
+                score,
+                class,
+                label,
+            } in prompts
+            {
                 let bits = [bbox.x0, bbox.y0, bbox.x1, bbox.y1, *score].map(f32::to_bits);
                 hash.update(format!("{bits:?} {class} {label:?}\n"));
             }
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Number of frames and images that the file knows.
@@ -161,21 +199,37 @@ impl BoxPrompts {
         self.len() == 0
     }
 
-    fn from_record(path: &Path, first: Vec<u8>, mut reader: impl BufRead) -> Result<Self, SinkError> {
-        let mut prompts = Self { path: path.to_owned(), ..Self::default() };
+    fn from_record(
+        path: &Path,
+        first: Vec<u8>,
+        mut reader: impl BufRead,
+    ) -> Result<Self, SinkError> {
+        let mut prompts = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
         let mut labels: HashMap<String, Arc<str>> = HashMap::new();
         let mut sources: HashMap<String, usize> = HashMap::new();
         let mut places: HashSet<(usize, u64)> = HashSet::new();
         let (mut text, mut number) = (first, 1u64);
         loop {
-            let broken = |p: String| SinkError::new(path, format!("line {number} is not a frame's result: {p}"));
+            let broken = |p: String| {
+                SinkError::new(path, format!("line {number} is not a frame's result: {p}"))
+            };
             if !text.iter().all(u8::is_ascii_whitespace) {
-                let line: RecordLine<'_> = serde_json::from_slice(&text).map_err(|e| broken(e.to_string()))?;
-                prompts.add_line(&line, &mut labels, &mut sources, &mut places).map_err(broken)?;
+                let line: RecordLine<'_> =
+                    serde_json::from_slice(&text).map_err(|e| broken(e.to_string()))?;
+                prompts
+                    .add_line(&line, &mut labels, &mut sources, &mut places)
+                    .map_err(broken)?;
             }
             number += 1;
             text.clear();
-            if reader.read_until(b'\n', &mut text).map_err(|e| SinkError::io(path, "read the boxes", &e))? == 0 {
+            if reader
+                .read_until(b'\n', &mut text)
+                .map_err(|e| SinkError::io(path, "read the boxes", &e))?
+                == 0
+            {
                 return Ok(prompts);
             }
         }
@@ -191,46 +245,86 @@ impl BoxPrompts {
     ) -> Result<(), String> {
         let boxes = line.objects.iter().map(|object| {
             let [x0, y0, x1, y1] = object.bbox;
-            let label = labels.entry(object.label.to_string()).or_insert_with(|| Arc::from(&*object.label));
-            checked(BoxPrompt { bbox: BoxXyxy::new(x0, y0, x1, y1), score: object.score, class: object.class, label: Arc::clone(label) })
+            let label = labels
+                .entry(object.label.to_string())
+                .or_insert_with(|| Arc::from(&*object.label));
+            checked(BoxPrompt {
+                bbox: BoxXyxy::new(x0, y0, x1, y1),
+                score: object.score,
+                class: object.class,
+                label: Arc::clone(label),
+            })
         });
         let prompts: Vec<BoxPrompt> = boxes.collect::<Result<_, _>>()?;
         let generated = || Layout::frame_file_name(&line.source, line.frame);
         let names: Vec<String> = match (line.kind, &line.file) {
             (SourceKind::Image, _) => vec![line.path.to_string()],
             (SourceKind::Sequence, file) => file.iter().map(ToString::to_string).collect(),
-            (SourceKind::Video | SourceKind::Dicom, file) => file.iter().map(ToString::to_string).chain([generated()]).collect(),
+            (SourceKind::Video | SourceKind::Dicom, file) => file
+                .iter()
+                .map(ToString::to_string)
+                .chain([generated()])
+                .collect(),
         };
         // The frames of a sequence are known by their files: numbers shift with the files that are there.
         let place = (line.kind != SourceKind::Sequence || line.file.is_none()).then(|| {
             let known = &mut self.sources;
-            let at = *sources.entry(format!("{}\0{}", line.source, line.path)).or_insert_with(|| {
-                let pages = matches!(line.kind, SourceKind::Image | SourceKind::Sequence);
-                known.push(KnownSource { path: normalised(&line.path), name: normalised(&line.source), pages });
-                known.len() - 1
-            });
+            let at = *sources
+                .entry(format!("{}\0{}", line.source, line.path))
+                .or_insert_with(|| {
+                    let pages = matches!(line.kind, SourceKind::Image | SourceKind::Sequence);
+                    known.push(KnownSource {
+                        path: normalised(&line.path),
+                        name: normalised(&line.source),
+                        pages,
+                    });
+                    known.len() - 1
+                });
             (at, line.frame)
         });
         if place.is_some_and(|place| !places.insert(place)) {
-            return Err(format!("frame {} of {} was there before", line.frame, line.source));
+            return Err(format!(
+                "frame {} of {} was there before",
+                line.frame, line.source
+            ));
         }
         let size = (line.width > 0 && line.height > 0).then(|| Size::new(line.width, line.height));
-        self.images.push(Image { prompts, names: names.iter().map(|name| normalised(name)).collect(), place, size });
+        self.images.push(Image {
+            prompts,
+            names: names.iter().map(|name| normalised(name)).collect(),
+            place,
+            size,
+        });
         Ok(())
     }
 
     /// A data set's images with `annotations`, which may be its own.
-    fn from_dataset(path: &Path, dataset: &Dataset<'_>, annotations: &[Annotation], classes: &Classes) -> Result<Self, String> {
-        let mut prompts = Self { path: path.to_owned(), ..Self::default() };
+    fn from_dataset(
+        path: &Path,
+        dataset: &Dataset<'_>,
+        annotations: &[Annotation],
+        classes: &Classes,
+    ) -> Result<Self, String> {
+        let mut prompts = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
         let mut sources: HashMap<u64, usize> = HashMap::new();
-        let videos: HashMap<u64, &Video<'_>> = dataset.videos.iter().map(|video| (video.id, video)).collect();
+        let videos: HashMap<u64, &Video<'_>> = dataset
+            .videos
+            .iter()
+            .map(|video| (video.id, video))
+            .collect();
         let mut by_id: HashMap<u64, usize> = HashMap::new();
         let mut places: HashSet<(usize, u64)> = HashSet::new();
         for image in &dataset.images {
             if by_id.insert(image.id, prompts.images.len()).is_some() {
                 return Err(format!("several images have the id {}", image.id));
             }
-            let video = image.video_id.and_then(|id| videos.get(&id)).filter(|video| !is_frame_of_folder(image, video));
+            let video = image
+                .video_id
+                .and_then(|id| videos.get(&id))
+                .filter(|video| !is_frame_of_folder(image, video));
             let place = video.zip(image.frame_id).map(|(video, frame)| {
                 let at = *sources.entry(video.id).or_insert_with(|| {
                     let either = [video.file_name.as_deref(), video.name.as_deref()];
@@ -243,22 +337,39 @@ impl BoxPrompts {
                 (at, frame)
             });
             if place.is_some_and(|place| !places.insert(place)) {
-                return Err(format!("image {} is a frame of its video that another image is too", image.id));
+                return Err(format!(
+                    "image {} is a frame of its video that another image is too",
+                    image.id
+                ));
             }
-            prompts.images.push(Image { names: vec![normalised(&image.file_name)], place, size: image.size(), prompts: Vec::new() });
+            prompts.images.push(Image {
+                names: vec![normalised(&image.file_name)],
+                place,
+                size: image.size(),
+                prompts: Vec::new(),
+            });
         }
         let categories = Categories::new(&dataset.categories, classes);
         for annotation in annotations {
             let id = annotation.image_id;
             let image = by_id.get(&id).and_then(|at| prompts.images.get_mut(*at));
-            let image = image.ok_or_else(|| format!("an annotation is of image {id}, which is not among its images"))?;
-            image.prompts.extend(annotation.prompt(categories.class(annotation.category_id)?)?);
+            let image = image.ok_or_else(|| {
+                format!("an annotation is of image {id}, which is not among its images")
+            })?;
+            image
+                .prompts
+                .extend(annotation.prompt(categories.class(annotation.category_id)?)?);
         }
         Ok(prompts)
     }
 
     /// A results list whose images are those of the COCO file `images_of`.
-    fn from_results_of(path: &Path, entries: &[Annotation], images_of: &Path, classes: &Classes) -> Result<Self, SinkError> {
+    fn from_results_of(
+        path: &Path,
+        entries: &[Annotation],
+        images_of: &Path,
+        classes: &Classes,
+    ) -> Result<Self, SinkError> {
         let mut text = Vec::new();
         File::open(images_of)
             .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut text))
@@ -268,23 +379,41 @@ impl BoxPrompts {
             SinkError::new(images_of, format!("holds no COCO images that can be read: {e}")).with_remedy(remedy)
         })?;
         Self::from_dataset(path, &dataset, entries, classes).map_err(|problem| {
-            let problem = format!("its images and categories are not those of {}: {problem}", images_of.display());
-            SinkError::new(path, problem).with_remedy("give the COCO file that belongs to it by --images-of")
+            let problem = format!(
+                "its images and categories are not those of {}: {problem}",
+                images_of.display()
+            );
+            SinkError::new(path, problem)
+                .with_remedy("give the COCO file that belongs to it by --images-of")
         })
     }
 
     /// A results list whose image ids are the numbers of the published COCO images.
-    fn from_published_results(path: &Path, entries: &[Annotation], classes: &Classes) -> Result<Self, String> {
-        let mut prompts = Self { path: path.to_owned(), ..Self::default() };
+    fn from_published_results(
+        path: &Path,
+        entries: &[Annotation],
+        classes: &Classes,
+    ) -> Result<Self, String> {
+        let mut prompts = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
         let mut by_id: HashMap<u64, usize> = HashMap::new();
         let categories = Categories::new(&[], classes);
         for entry in entries {
             let at = *by_id.entry(entry.image_id).or_insert_with(|| {
-                prompts.images.push(Image { names: vec![format!("{:012}", entry.image_id)], ..Image::default() });
+                prompts.images.push(Image {
+                    names: vec![format!("{:012}", entry.image_id)],
+                    ..Image::default()
+                });
                 prompts.images.len() - 1
             });
             let prompt = entry.prompt(categories.class(entry.category_id)?)?;
-            prompts.images.get_mut(at).into_iter().for_each(|image| image.prompts.extend(prompt.clone()));
+            prompts
+                .images
+                .get_mut(at)
+                .into_iter()
+                .for_each(|image| image.prompts.extend(prompt.clone()));
         }
         Ok(prompts)
     }
@@ -293,19 +422,36 @@ impl BoxPrompts {
 /// Whether a video of a data set is a folder, and the image one of its files: then the file says which frame it is, not its
 /// number, which shifts with the files that are there.
 fn is_frame_of_folder(image: &ImageEntry<'_>, video: &Video<'_>) -> bool {
-    let (image, Some(folder)) = (normalised(&image.file_name), video.file_name.as_deref().map(normalised)) else { return false };
+    let (image, Some(folder)) = (
+        normalised(&image.file_name),
+        video.file_name.as_deref().map(normalised),
+    ) else {
+        return false;
+    };
     image.rsplit_once('/').map_or("", |(folder, _)| folder) == folder
 }
 
 fn no_images_of(path: &Path, images_of: Option<&Path>) -> Result<(), SinkError> {
-    let Some(images_of) = images_of else { return Ok(()) };
-    let problem = format!("is no COCO results list, so the images of {} are not needed", images_of.display());
+    let Some(images_of) = images_of else {
+        return Ok(());
+    };
+    let problem = format!(
+        "is no COCO results list, so the images of {} are not needed",
+        images_of.display()
+    );
     Err(SinkError::new(path, problem).with_remedy("leave --images-of out"))
 }
 
 fn checked(prompt: BoxPrompt) -> Result<BoxPrompt, String> {
     let b = prompt.bbox;
-    if [b.x0, b.y0, b.x1, b.y1, prompt.score].iter().all(|v| v.is_finite()) { Ok(prompt) } else { Err("a box is not finite".into()) }
+    if [b.x0, b.y0, b.x1, b.y1, prompt.score]
+        .iter()
+        .all(|v| v.is_finite())
+    {
+        Ok(prompt)
+    } else {
+        Err("a box is not finite".into())
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,13 @@ struct Given {
 }
 
 fn given(kind: SourceKind, path: &str, name: &'static str, frames: u64) -> Given {
-    Given { kind, path: path.into(), name, files: vec![path.into()], frames }
+    Given {
+        kind,
+        path: path.into(),
+        name,
+        files: vec![path.into()],
+        frames,
+    }
 }
 
 fn still(path: &str, name: &'static str) -> Given {
@@ -30,13 +36,27 @@ fn still(path: &str, name: &'static str) -> Given {
 }
 
 fn sequence(folder: &str, name: &'static str, files: &[&str]) -> Given {
-    let files: Vec<PathBuf> = files.iter().map(|file| Path::new(folder).join(file)).collect();
-    Given { kind: SourceKind::Sequence, path: folder.into(), name, frames: files.len() as u64, files }
+    let files: Vec<PathBuf> = files
+        .iter()
+        .map(|file| Path::new(folder).join(file))
+        .collect();
+    Given {
+        kind: SourceKind::Sequence,
+        path: folder.into(),
+        name,
+        frames: files.len() as u64,
+        files,
+    }
 }
 
 /// For each frame the left edges of its boxes; none where the file does not know it.
 fn found(prompts: &BoxPrompts, sources: &[Given]) -> Vec<Option<Vec<f32>>> {
-    let frames = sources.iter().map(|s| SourceFrames { kind: s.kind, path: &s.path, name: s.name, files: &s.files });
+    let frames = sources.iter().map(|s| SourceFrames {
+        kind: s.kind,
+        path: &s.path,
+        name: s.name,
+        files: &s.files,
+    });
     let boxes = prompts.for_sources(frames);
     let of_source = |(ordinal, s): (usize, &Given)| {
         let info = Arc::new(SourceInfo {
@@ -59,7 +79,19 @@ fn found(prompts: &BoxPrompts, sources: &[Given]) -> Vec<Option<Vec<f32>>> {
             stored: None,
             exif_orientation: None,
         };
-        (0..s.frames).map(frame).map(|frame| Some(boxes.of(&frame).unwrap()?.iter().map(|b| b.bbox.x0).collect())).collect::<Vec<_>>()
+        (0..s.frames)
+            .map(frame)
+            .map(|frame| {
+                Some(
+                    boxes
+                        .of(&frame)
+                        .unwrap()?
+                        .iter()
+                        .map(|b| b.bbox.x0)
+                        .collect(),
+                )
+            })
+            .collect::<Vec<_>>()
     };
     sources.iter().enumerate().flat_map(of_source).collect()
 }
@@ -70,21 +102,40 @@ fn edges(edges: &[f32]) -> Vec<Option<Vec<f32>>> {
 
 /// A COCO file of images with these names, each with a box whose left edge is its place in the list.
 fn coco(names: &[&str]) -> BoxPrompts {
-    let images = names.iter().enumerate().map(|(i, name)| serde_json::json!({ "id": 10 + i, "file_name": name }));
-    let boxes =
-        (0..names.len()).map(|i| serde_json::json!({ "image_id": 10 + i, "category_id": 1, "bbox": [i, 2, 3, 4] })).collect::<Vec<_>>();
-    let file =
-        serde_json::json!({ "images": images.collect::<Vec<_>>(), "annotations": boxes, "categories": [{ "id": 1, "name": "bone" }] });
+    let images = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| serde_json::json!({ "id": 10 + i, "file_name": name }));
+    let boxes = (0..names.len())
+        .map(|i| serde_json::json!({ "image_id": 10 + i, "category_id": 1, "bbox": [i, 2, 3, 4] }))
+        .collect::<Vec<_>>();
+    let file = serde_json::json!({ "images": images.collect::<Vec<_>>(), "annotations": boxes, "categories": [{ "id": 1, "name": "bone" }] });
     read(&file.to_string(), &Classes::default()).unwrap()
 }
 
 #[test]
 fn images_are_found_by_path_then_ending_then_stem() {
     let file = coco(&["a/x.png", "b/x.png", "b/y.png", "c/z.jpg"]);
-    assert_eq!(found(&file, &[still("a/x.png", "x"), still("./b//x.png", "b/x")]), edges(&[0.0, 1.0]));
-    assert_eq!(found(&file, &[still("/data/b/x.png", "x"), still("elsewhere/y.png", "y")]), edges(&[1.0, 2.0]));
-    assert_eq!(found(&file, &[still("x.png", "x"), still("z.png", "z")]), [None, Some(vec![3.0])], "two images are called x.png");
-    let frames = [sequence("a", "a", &["x.png"]), sequence("q", "q", &["w.png"])];
+    assert_eq!(
+        found(&file, &[still("a/x.png", "x"), still("./b//x.png", "b/x")]),
+        edges(&[0.0, 1.0])
+    );
+    assert_eq!(
+        found(
+            &file,
+            &[still("/data/b/x.png", "x"), still("elsewhere/y.png", "y")]
+        ),
+        edges(&[1.0, 2.0])
+    );
+    assert_eq!(
+        found(&file, &[still("x.png", "x"), still("z.png", "z")]),
+        [None, Some(vec![3.0])],
+        "two images are called x.png"
+    );
+    let frames = [
+        sequence("a", "a", &["x.png"]),
+        sequence("q", "q", &["w.png"]),
+    ];
     assert_eq!(found(&file, &frames), [Some(vec![0.0]), None]);
 }
 
@@ -92,21 +143,52 @@ fn images_are_found_by_path_then_ending_then_stem() {
 fn leading_folders_that_an_editor_left_out_do_not_matter() {
     // As CVAT gives back `two/a/000000.png`: base names are not unique.
     let file = coco(&["a/000000.png", "a/000001.png", "b/000000.png"]);
-    let two = [sequence("two/a", "a", &["000000.png", "000001.png"]), sequence("two/b", "b", &["000000.png"])];
+    let two = [
+        sequence("two/a", "a", &["000000.png", "000001.png"]),
+        sequence("two/b", "b", &["000000.png"]),
+    ];
     assert_eq!(found(&file, &two), edges(&[0.0, 1.0, 2.0]));
 }
 
 #[test]
 fn frames_of_videos_are_found_by_the_names_this_program_gives_them() {
-    let file = coco(&["frames/videos/clip/000000.png", "frames/videos/clip/000002.png", "frames/other/000001.png"]);
+    let file = coco(&[
+        "frames/videos/clip/000000.png",
+        "frames/videos/clip/000002.png",
+        "frames/other/000001.png",
+    ]);
     let clip = |path| given(SourceKind::Video, path, "clip", 3);
-    assert_eq!(found(&file, &[clip("in/videos/clip.mp4")]), [Some(vec![0.0]), None, Some(vec![1.0])]);
-    let named = [given(SourceKind::Video, "in/other.mp4", "other", 2), given(SourceKind::Dicom, "in/clip.dcm", "videos/clip", 1)];
-    assert_eq!(found(&file, &named), [None, Some(vec![2.0]), Some(vec![0.0])]);
+    assert_eq!(
+        found(&file, &[clip("in/videos/clip.mp4")]),
+        [Some(vec![0.0]), None, Some(vec![1.0])]
+    );
+    let named = [
+        given(SourceKind::Video, "in/other.mp4", "other", 2),
+        given(SourceKind::Dicom, "in/clip.dcm", "videos/clip", 1),
+    ];
+    assert_eq!(
+        found(&file, &named),
+        [None, Some(vec![2.0]), Some(vec![0.0])]
+    );
     // Numbers that may count from 1 say nothing.
-    assert_eq!(found(&coco(&["clip/000001.png", "clip/000002.png"]), &[clip("clip.mp4")]), [None, None, None]);
-    assert_eq!(found(&coco(&["clip/000000.png", "clip/000002.png"]), &[clip("clip.mp4")]), [Some(vec![0.0]), None, Some(vec![1.0])]);
-    assert_eq!(found(&coco(&["000000.png", "000001.png"]), &[clip("clip.mp4")]), [Some(vec![0.0]), Some(vec![1.0]), None]);
+    assert_eq!(
+        found(
+            &coco(&["clip/000001.png", "clip/000002.png"]),
+            &[clip("clip.mp4")]
+        ),
+        [None, None, None]
+    );
+    assert_eq!(
+        found(
+            &coco(&["clip/000000.png", "clip/000002.png"]),
+            &[clip("clip.mp4")]
+        ),
+        [Some(vec![0.0]), None, Some(vec![1.0])]
+    );
+    assert_eq!(
+        found(&coco(&["000000.png", "000001.png"]), &[clip("clip.mp4")]),
+        [Some(vec![0.0]), Some(vec![1.0]), None]
+    );
 }
 
 /// A line of a record, with one box whose left edge is `x`.
@@ -122,42 +204,108 @@ fn line(source: &str, kind: &str, path: &str, file: Option<&str>, frame: u64, x:
 
 #[test]
 fn a_record_knows_sources_under_other_names_and_paths() {
-    let lines = [line("v/clip", "video", "in/v/clip.mp4", None, 0, 1.0), line("v/clip", "video", "in/v/clip.mp4", None, 5, 2.0)];
+    let lines = [
+        line("v/clip", "video", "in/v/clip.mp4", None, 0, 1.0),
+        line("v/clip", "video", "in/v/clip.mp4", None, 5, 2.0),
+    ];
     let record = read(&lines.concat(), &Classes::default()).unwrap();
     let expected = [Some(vec![1.0]), None, None, None, None, Some(vec![2.0])];
-    for (path, name) in [("in/v/clip.mp4", "clip"), ("/data/clip.mp4", "x"), ("moved/other.mp4", "v/clip"), ("clip.mkv", "y")] {
-        assert_eq!(found(&record, &[given(SourceKind::Video, path, name, 6)]), expected, "{path}");
+    for (path, name) in [
+        ("in/v/clip.mp4", "clip"),
+        ("/data/clip.mp4", "x"),
+        ("moved/other.mp4", "v/clip"),
+        ("clip.mkv", "y"),
+    ] {
+        assert_eq!(
+            found(&record, &[given(SourceKind::Video, path, name, 6)]),
+            expected,
+            "{path}"
+        );
     }
-    assert_eq!(found(&record, &[given(SourceKind::Video, "other.mp4", "other", 1)]), [None]);
-    assert_eq!(found(&record, &[still("in/v/clip.png", "v/clip")]), [None], "a picture is no frame of a video");
+    assert_eq!(
+        found(
+            &record,
+            &[given(SourceKind::Video, "other.mp4", "other", 1)]
+        ),
+        [None]
+    );
+    assert_eq!(
+        found(&record, &[still("in/v/clip.png", "v/clip")]),
+        [None],
+        "a picture is no frame of a video"
+    );
     // Its frames as pictures: the files say which.
-    assert_eq!(found(&record, &[sequence("out/frames/v/clip", "clip", &["000005.png", "000007.png"])]), [Some(vec![2.0]), None]);
+    assert_eq!(
+        found(
+            &record,
+            &[sequence(
+                "out/frames/v/clip",
+                "clip",
+                &["000005.png", "000007.png"]
+            )]
+        ),
+        [Some(vec![2.0]), None]
+    );
 }
 
 #[test]
 fn frames_of_a_sequence_are_known_by_their_files_not_by_their_numbers() {
-    let lines = [line("s", "sequence", "s", Some("s/3.png"), 0, 3.0), line("s", "sequence", "s", Some("s/4.png"), 1, 4.0)];
+    let lines = [
+        line("s", "sequence", "s", Some("s/3.png"), 0, 3.0),
+        line("s", "sequence", "s", Some("s/4.png"), 1, 4.0),
+    ];
     let record = read(&lines.concat(), &Classes::default()).unwrap();
-    assert_eq!(found(&record, &[sequence("s", "s", &["2.png", "3.png", "4.png"])]), [None, Some(vec![3.0]), Some(vec![4.0])]);
-    assert_eq!(found(&record, &[given(SourceKind::Video, "s.mp4", "s", 2)]), [None, None]);
+    assert_eq!(
+        found(&record, &[sequence("s", "s", &["2.png", "3.png", "4.png"])]),
+        [None, Some(vec![3.0]), Some(vec![4.0])]
+    );
+    assert_eq!(
+        found(&record, &[given(SourceKind::Video, "s.mp4", "s", 2)]),
+        [None, None]
+    );
     let data = r#"{"images":[{"id":1,"file_name":"s/3.png","video_id":1,"frame_id":0},{"id":2,"file_name":"t.tif","video_id":2,"frame_id":0},
         {"id":3,"file_name":"t.tif","video_id":2,"frame_id":1}],"videos":[{"id":1,"name":"s","file_name":"s"},{"id":2,"name":"t","file_name":"t.tif"}],
         "annotations":[{"image_id":1,"category_id":1,"bbox":[7,2,3,4]},{"image_id":3,"category_id":1,"bbox":[8,2,3,4]}],"categories":[{"id":1,"name":"bone"}]}"#;
     let data = read(data, &Classes::default()).unwrap();
-    assert_eq!(found(&data, &[given(SourceKind::Video, "s.mp4", "s", 1), sequence("x/s", "s", &["3.png"])]), [None, Some(vec![7.0])]);
-    assert_eq!(found(&data, &[given(SourceKind::Image, "in/t.tif", "t", 2)]), [Some(vec![]), Some(vec![8.0])], "pages of a TIFF");
+    assert_eq!(
+        found(
+            &data,
+            &[
+                given(SourceKind::Video, "s.mp4", "s", 1),
+                sequence("x/s", "s", &["3.png"])
+            ]
+        ),
+        [None, Some(vec![7.0])]
+    );
+    assert_eq!(
+        found(&data, &[given(SourceKind::Image, "in/t.tif", "t", 2)]),
+        [Some(vec![]), Some(vec![8.0])],
+        "pages of a TIFF"
+    );
 }
 
 #[test]
 fn series_of_files_are_found_by_files_or_by_numbers() {
     let mut series = given(SourceKind::Dicom, "ct", "ct", 2);
     series.files = vec!["ct/IM1".into(), "ct/IM2".into()];
-    let lines = [line("ct", "dicom", "ct", Some("ct/IM1"), 0, 1.0), line("ct", "dicom", "ct", Some("ct/IM2"), 1, 2.0)];
-    assert_eq!(found(&read(&lines.concat(), &Classes::default()).unwrap(), std::slice::from_ref(&series)), edges(&[1.0, 2.0]));
+    let lines = [
+        line("ct", "dicom", "ct", Some("ct/IM1"), 0, 1.0),
+        line("ct", "dicom", "ct", Some("ct/IM2"), 1, 2.0),
+    ];
+    assert_eq!(
+        found(
+            &read(&lines.concat(), &Classes::default()).unwrap(),
+            std::slice::from_ref(&series)
+        ),
+        edges(&[1.0, 2.0])
+    );
     let data = r#"{"images":[{"id":1,"file_name":"frames/ct/000000.png","video_id":1,"frame_id":0},
         {"id":2,"file_name":"frames/ct/000001.png","video_id":1,"frame_id":1}],"videos":[{"id":1,"name":"ct","file_name":"ct"}],
         "annotations":[{"image_id":1,"category_id":1,"bbox":[1,2,3,4]},{"image_id":2,"category_id":1,"bbox":[2,2,3,4]}],"categories":[{"id":1,"name":"bone"}]}"#;
-    assert_eq!(found(&read(data, &Classes::default()).unwrap(), &[series]), edges(&[1.0, 2.0]));
+    assert_eq!(
+        found(&read(data, &Classes::default()).unwrap(), &[series]),
+        edges(&[1.0, 2.0])
+    );
 }
 
 #[test]
@@ -165,7 +313,12 @@ fn a_picture_of_another_size_is_an_error_of_its_frame() {
     let text = line("a", "image", "a.png", None, 0, 1.0).replace("\"width\":100", "\"width\":200");
     let prompts = read(&text, &Classes::default()).unwrap();
     let a = still("a.png", "a");
-    let boxes = prompts.for_sources([SourceFrames { kind: a.kind, path: &a.path, name: a.name, files: &a.files }]);
+    let boxes = prompts.for_sources([SourceFrames {
+        kind: a.kind,
+        path: &a.path,
+        name: a.name,
+        files: &a.files,
+    }]);
     assert!(!boxes.match_nothing());
     let info = SourceInfo {
         ordinal: 0,
@@ -187,24 +340,53 @@ fn a_picture_of_another_size_is_an_error_of_its_frame() {
         stored: None,
         exif_orientation: None,
     };
-    assert_eq!(boxes.of(&frame), Err(OtherSize { expected: Size::new(200, 80), found: SIZE }));
+    assert_eq!(
+        boxes.of(&frame),
+        Err(OtherSize {
+            expected: Size::new(200, 80),
+            found: SIZE
+        })
+    );
 }
 
 #[test]
 fn nothing_in_common_and_doubts_are_told() {
     let file = coco(&["a/x.png", "b/x.png"]);
     let told = |sources: &[Given]| {
-        let boxes = file.for_sources(sources.iter().map(|s| SourceFrames { kind: s.kind, path: &s.path, name: s.name, files: &s.files }));
-        (boxes.match_nothing(), boxes.mismatch(), boxes.doubtful().to_vec())
+        let boxes = file.for_sources(sources.iter().map(|s| SourceFrames {
+            kind: s.kind,
+            path: &s.path,
+            name: s.name,
+            files: &s.files,
+        }));
+        (
+            boxes.match_nothing(),
+            boxes.mismatch(),
+            boxes.doubtful().to_vec(),
+        )
     };
     let (nothing, text, _) = told(&[still("in/q.png", "q")]);
-    assert!(nothing && text.contains("a/x.png") && text.contains("in/q.png"), "{text}");
+    assert!(
+        nothing && text.contains("a/x.png") && text.contains("in/q.png"),
+        "{text}"
+    );
     let (nothing, text, _) = told(&[still("c/x.png", "x")]);
-    assert!(nothing && text.contains("c/x.png could be several"), "{text}");
+    assert!(
+        nothing && text.contains("c/x.png could be several"),
+        "{text}"
+    );
     let file = coco(&["b/x.png"]);
     let c = still("c/x.png", "x");
-    let boxes = file.for_sources([SourceFrames { kind: c.kind, path: &c.path, name: c.name, files: &c.files }]);
-    assert_eq!(boxes.doubtful(), [("c/x.png".to_owned(), "b/x.png".to_owned())]);
+    let boxes = file.for_sources([SourceFrames {
+        kind: c.kind,
+        path: &c.path,
+        name: c.name,
+        files: &c.files,
+    }]);
+    assert_eq!(
+        boxes.doubtful(),
+        [("c/x.png".to_owned(), "b/x.png".to_owned())]
+    );
 }
 
 #[test]
@@ -214,9 +396,16 @@ fn classes_are_those_of_names_then_ids_then_places() {
         \"categories\":[{\"id\":90,\"name\":\"toothbrush\"},{\"id\":5,\"name\":\"aeroplane\"}]}";
     let known = read(text, &Classes::new(COCO_NAMES)).unwrap();
     let first = &known.images[0].prompts[0];
-    assert_eq!((&*first.label, first.class, first.bbox), ("toothbrush", 79, BoxXyxy::new(1.0, 2.0, 4.0, 6.0)));
+    assert_eq!(
+        (&*first.label, first.class, first.bbox),
+        ("toothbrush", 79, BoxXyxy::new(1.0, 2.0, 4.0, 6.0))
+    );
     assert!(known.images[1].prompts.is_empty(), "crowds are left out");
-    assert_eq!(read(text, &Classes::default()).unwrap().images[0].prompts[0].class, 1, "the second of the file's categories");
+    assert_eq!(
+        read(text, &Classes::default()).unwrap().images[0].prompts[0].class,
+        1,
+        "the second of the file's categories"
+    );
 }
 
 #[test]
@@ -227,10 +416,19 @@ fn results_without_images_are_those_of_published_coco_images_alone() {
     let prompts = read(text, &Classes::new(["bone"])).unwrap();
     let found_in = |path| found(&prompts, &[still(path, "x")]).pop().unwrap();
     assert_eq!(found_in("val/000000000139.jpg"), Some(vec![1.0, 0.0]));
-    for other in ["val/000000000140.jpg", "000139.png", "139.png", "frames/139.png"] {
+    for other in [
+        "val/000000000140.jpg",
+        "000139.png",
+        "139.png",
+        "frames/139.png",
+    ] {
         assert_eq!(found_in(other), None, "{other}");
     }
-    let labels: Vec<(&str, u32)> = prompts.images[0].prompts.iter().map(|p| (&*p.label, p.class)).collect();
+    let labels: Vec<(&str, u32)> = prompts.images[0]
+        .prompts
+        .iter()
+        .map(|p| (&*p.label, p.class))
+        .collect();
     assert_eq!(labels, [("bone", 0), ("class 1", 1)]);
 }
 
@@ -241,29 +439,52 @@ fn results_with_images_are_those_of_these_images() {
         std::fs::write(dir.path().join(name), text).unwrap();
         dir.path().join(name)
     };
-    let list = put("coco_results.json", r#"[{"image_id":2,"category_id":5,"bbox":[1,2,3,4],"score":0.5}]"#);
+    let list = put(
+        "coco_results.json",
+        r#"[{"image_id":2,"category_id":5,"bbox":[1,2,3,4],"score":0.5}]"#,
+    );
     let images = r#"{"images":[{"id":1,"file_name":"s/000002.png"},{"id":2,"file_name":"s/000003.png"}],"annotations":[],"categories":[{"id":5,"name":"cyst"}]}"#;
     let images = put("coco.json", images);
     let files = || [sequence("s", "s", &["000002.png", "000003.png"])];
     let none = BoxPrompts::read(&list, &Classes::default()).unwrap();
-    assert_eq!(found(&none, &files()), [None, None], "nothing says whose numbers they are");
+    assert_eq!(
+        found(&none, &files()),
+        [None, None],
+        "nothing says whose numbers they are"
+    );
     let named = BoxPrompts::read_with_images(&list, Some(&images), &Classes::default()).unwrap();
     assert_eq!(found(&named, &files()), [Some(vec![]), Some(vec![1.0])]);
     assert_eq!(&*named.images[1].prompts[0].label, "cyst");
     put("run.json", r#"{"program":"ultramotion"}"#);
     let beside = BoxPrompts::read(&list, &Classes::default()).unwrap();
     assert_eq!(found(&beside, &files()), [Some(vec![]), Some(vec![1.0])]);
-    let error = BoxPrompts::read_with_images(&images, Some(&images), &Classes::default()).unwrap_err().to_string();
+    let error = BoxPrompts::read_with_images(&images, Some(&images), &Classes::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("leave --images-of out"), "{error}");
-    let other = put("other.json", r#"[{"image_id":3,"category_id":5,"bbox":[1,2,3,4],"score":0.5}]"#);
-    let error = BoxPrompts::read_with_images(&other, Some(&images), &Classes::default()).unwrap_err().to_string();
-    assert!(error.contains("image 3") && error.contains("--images-of"), "{error}");
+    let other = put(
+        "other.json",
+        r#"[{"image_id":3,"category_id":5,"bbox":[1,2,3,4],"score":0.5}]"#,
+    );
+    let error = BoxPrompts::read_with_images(&other, Some(&images), &Classes::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("image 3") && error.contains("--images-of"),
+        "{error}"
+    );
 }
 
 #[test]
 fn files_that_hold_no_boxes_or_contradict_themselves_are_errors() {
     let classes = Classes::default();
-    for text in ["{", "[1]", "hello", r#"{"images":[]}"#, r#"[{"image_id":1,"category_id":0,"bbox":[0,0,1,1]}]"#] {
+    for text in [
+        "{",
+        "[1]",
+        "hello",
+        r#"{"images":[]}"#,
+        r#"[{"image_id":1,"category_id":0,"bbox":[0,0,1,1]}]"#,
+    ] {
         assert!(read(text, &classes).is_err(), "{text}");
     }
     assert!(
@@ -271,12 +492,38 @@ fn files_that_hold_no_boxes_or_contradict_themselves_are_errors() {
             && read("[]", &classes).unwrap().is_empty()
             && read("\u{feff}", &classes).unwrap().is_empty()
     );
-    assert!(read(r#"[{"image_id":1,"category_id":1}]"#, &classes).unwrap_err().to_string().contains("no box"));
-    let twice = r#"{"images":[{"id":1,"file_name":"a"},{"id":1,"file_name":"b"}],"annotations":[]}"#;
-    assert!(read(twice, &classes).unwrap_err().to_string().contains("several images have the id 1"));
+    assert!(
+        read(r#"[{"image_id":1,"category_id":1}]"#, &classes)
+            .unwrap_err()
+            .to_string()
+            .contains("no box")
+    );
+    let twice =
+        r#"{"images":[{"id":1,"file_name":"a"},{"id":1,"file_name":"b"}],"annotations":[]}"#;
+    assert!(
+        read(twice, &classes)
+            .unwrap_err()
+            .to_string()
+            .contains("several images have the id 1")
+    );
     let stray = r#"{"images":[{"id":1,"file_name":"a"}],"annotations":[{"image_id":2,"category_id":1,"bbox":[0,0,1,1]}]}"#;
-    assert!(read(stray, &classes).unwrap_err().to_string().contains("image 2"));
+    assert!(
+        read(stray, &classes)
+            .unwrap_err()
+            .to_string()
+            .contains("image 2")
+    );
     let again = line("v", "video", "v.mp4", None, 3, 1.0).repeat(2);
-    assert!(read(&again, &classes).unwrap_err().to_string().contains("line 2 is not a frame's result: frame 3 of v was there before"));
-    assert!(BoxPrompts::read(Path::new("/no/such.json"), &classes).unwrap_err().to_string().starts_with("/no/such.json: cannot open"));
+    assert!(
+        read(&again, &classes)
+            .unwrap_err()
+            .to_string()
+            .contains("line 2 is not a frame's result: frame 3 of v was there before")
+    );
+    assert!(
+        BoxPrompts::read(Path::new("/no/such.json"), &classes)
+            .unwrap_err()
+            .to_string()
+            .starts_with("/no/such.json: cannot open")
+    );
 }

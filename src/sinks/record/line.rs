@@ -126,7 +126,11 @@ impl<'a> RecordLine<'a> {
             source_info: facts.filter(|f| *f != SourceFacts::default()),
             physical: physical.map(Cow::Borrowed),
             exif_orientation: None,
-            objects: result.objects.iter().map(ObjectLine::new).collect::<Option<_>>()?,
+            objects: result
+                .objects
+                .iter()
+                .map(ObjectLine::new)
+                .collect::<Option<_>>()?,
         })
     }
 
@@ -145,7 +149,11 @@ impl<'a> RecordLine<'a> {
             timestamp: self.timestamp,
             file,
             size: Size::new(self.width, self.height),
-            objects: self.objects.iter().map(ObjectLine::to_object).collect::<Result<_, _>>()?,
+            objects: self
+                .objects
+                .iter()
+                .map(ObjectLine::to_object)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -153,7 +161,14 @@ impl<'a> RecordLine<'a> {
 impl<'a> ObjectLine<'a> {
     fn new(object: &'a Object) -> Option<Self> {
         let BoxXyxy { x0, y0, x1, y1 } = object.bbox;
-        let numbers = [x0, y0, x1, y1, object.score, object.mask_score.unwrap_or(0.0)];
+        let numbers = [
+            x0,
+            y0,
+            x1,
+            y1,
+            object.score,
+            object.mask_score.unwrap_or(0.0),
+        ];
         let mask = object.mask.as_ref();
         numbers.iter().all(|v| v.is_finite()).then(|| Self {
             bbox: [x0, y0, x1, y1],
@@ -161,7 +176,10 @@ impl<'a> ObjectLine<'a> {
             class: object.class,
             label: Cow::Borrowed(&object.label),
             area: mask.map_or_else(|| box_area(object.bbox.to_coco()), |m| m.area() as f64),
-            mask: mask.map(|m| RleLine { size: [m.size().height, m.size().width], counts: Cow::Owned(rle::encode_counts(m.counts())) }),
+            mask: mask.map(|m| RleLine {
+                size: [m.size().height, m.size().width],
+                counts: Cow::Owned(rle::encode_counts(m.counts())),
+            }),
             mask_score: object.mask_score,
         })
     }
@@ -169,9 +187,13 @@ impl<'a> ObjectLine<'a> {
     fn to_object(&self) -> Result<Object, String> {
         let [x0, y0, x1, y1] = self.bbox;
         let mask = match &self.mask {
-            Some(RleLine { size: [height, width], counts }) => Some(
-                rle::mask_from_string(Size::new(*width, *height), counts)
-                    .ok_or_else(|| format!("the mask's counts do not fill {height} rows of {width} pixels"))?,
+            Some(RleLine {
+                size: [height, width],
+                counts,
+            }) => Some(
+                rle::mask_from_string(Size::new(*width, *height), counts).ok_or_else(|| {
+                    format!("the mask's counts do not fill {height} rows of {width} pixels")
+                })?,
             ),
             None => None,
         };
@@ -197,7 +219,10 @@ fn decimal(value: f32) -> f64 {
 }
 
 /// Writes a whole number without a fraction.
-pub(in crate::sinks) fn plain_number<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::sinks) fn plain_number<S: serde::Serializer>(
+    value: &f64,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     // Whole numbers up to 2^53 are exact in both forms.
     if value.fract() == 0.0 && (0.0..=9.007_199_254_740_992e15).contains(value) {
         serializer.serialize_u64(*value as u64)
@@ -209,7 +234,13 @@ pub(in crate::sinks) fn plain_number<S: serde::Serializer>(value: &f64, serializ
 #[cfg(unix)]
 fn bytes_if_not_utf8(path: &Path) -> Option<String> {
     use std::os::unix::ffi::OsStrExt;
-    path.to_str().is_none().then(|| path.as_os_str().as_bytes().iter().map(|b| format!("{b:02x}")).collect())
+    path.to_str().is_none().then(|| {
+        path.as_os_str()
+            .as_bytes()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
+    })
 }
 
 #[cfg(not(unix))]
@@ -221,7 +252,13 @@ fn bytes_if_not_utf8(_: &Path) -> Option<String> {
 fn path_from_hex(hex: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     let digits = hex.as_bytes().chunks(2);
-    let bytes: Option<Vec<u8>> = digits.map(|d| std::str::from_utf8(d).ok().and_then(|d| u8::from_str_radix(d, 16).ok())).collect();
+    let bytes: Option<Vec<u8>> = digits
+        .map(|d| {
+            std::str::from_utf8(d)
+                .ok()
+                .and_then(|d| u8::from_str_radix(d, 16).ok())
+        })
+        .collect();
     Some(PathBuf::from(std::ffi::OsString::from_vec(bytes?)))
 }
 
@@ -233,18 +270,30 @@ fn path_from_hex(_: &str) -> Option<PathBuf> {
 /// Seconds as a decimal number, exact to the nanosecond: beyond what an `f64` would keep for long recordings.
 mod seconds {
     use super::{Duration, RawValue};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+    use serde::{
+        Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _,
+    };
 
-    pub(super) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match time {
             None => serializer.serialize_none(),
-            Some(time) => RawValue::from_string(text(*time)).map_err(S::Error::custom)?.serialize(serializer),
+            Some(time) => RawValue::from_string(text(*time))
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
         let raw: Option<&RawValue> = Deserialize::deserialize(deserializer)?;
-        raw.map(|raw| parse(raw.get()).ok_or_else(|| D::Error::custom("timestamp is not a time in seconds"))).transpose()
+        raw.map(|raw| {
+            parse(raw.get()).ok_or_else(|| D::Error::custom("timestamp is not a time in seconds"))
+        })
+        .transpose()
     }
 
     fn text(time: Duration) -> String {

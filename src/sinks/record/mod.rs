@@ -56,7 +56,8 @@ impl Record {
     pub fn create(layout: &Layout) -> Result<Self, SinkError> {
         let state = StateFile::open(layout.state(), true)?;
         let file = open_append(layout)?;
-        file.set_len(0).map_err(|e| SinkError::io(&layout.record(), "empty the record", &e))?;
+        file.set_len(0)
+            .map_err(|e| SinkError::io(&layout.record(), "empty the record", &e))?;
         Ok(Self {
             file,
             layout: layout.clone(),
@@ -86,7 +87,10 @@ impl Record {
         };
         record.replay()?;
         let path = layout.record();
-        record.file.set_len(record.length).map_err(|e| SinkError::io(&path, "cut a partial last line", &e))?;
+        record
+            .file
+            .set_len(record.length)
+            .map_err(|e| SinkError::io(&path, "cut a partial last line", &e))?;
         Ok(record)
     }
 
@@ -119,7 +123,9 @@ impl Record {
     ///
     /// # Errors
     /// [`SinkError`] if the list cannot be read.
-    pub fn ends(&self) -> Result<impl Iterator<Item = Result<SourceEnd, SinkError>> + use<>, SinkError> {
+    pub fn ends(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<SourceEnd, SinkError>> + use<>, SinkError> {
         EndedSources::open(&self.layout.state())
     }
 
@@ -128,7 +134,10 @@ impl Record {
     /// # Errors
     /// [`SinkError`] if the record cannot be read.
     pub fn stored(&self) -> Result<StoredResults, SinkError> {
-        Ok(StoredResults { lines: Lines::open(&self.layout.record(), self.open.offset)?, left: self.open.frames })
+        Ok(StoredResults {
+            lines: Lines::open(&self.layout.record(), self.open.offset)?,
+            left: self.open.frames,
+        })
     }
 
     /// Appends the result of a frame: one write.
@@ -143,8 +152,13 @@ impl Record {
         }
         let facts = (self.open.frames == 0).then(|| facts_of(&frame.source));
         let Some(line) = line_of(frame, result, facts) else {
-            let problem = format!("{}, frame {}: a box or score is not a finite number", frame.source.path.display(), result.index);
-            return Err(SinkError::new(path, problem).with_remedy("use --device cpu or a model of full precision"));
+            let problem = format!(
+                "{}, frame {}: a box or score is not a finite number",
+                frame.source.path.display(),
+                result.index
+            );
+            return Err(SinkError::new(path, problem)
+                .with_remedy("use --device cpu or a model of full precision"));
         };
         if let Err(error) = self.file.write_all(line.as_bytes()) {
             // A partial line would be cut on resume as well; this keeps the file valid for readers until then.
@@ -154,7 +168,9 @@ impl Record {
         self.length += line.len() as u64;
         self.open.frames += 1;
         self.open.last = Some(result.index);
-        self.open.name.get_or_insert_with(|| frame.source.name.clone());
+        self.open
+            .name
+            .get_or_insert_with(|| frame.source.name.clone());
         self.counts.add(result);
         Ok(())
     }
@@ -164,13 +180,30 @@ impl Record {
     ///
     /// # Errors
     /// [`SinkError`] if that cannot be written, or the source is not the one whose turn it is.
-    pub fn end_source(&mut self, source: &SourceInfo, errors: InputProblems) -> Result<(), SinkError> {
+    pub fn end_source(
+        &mut self,
+        source: &SourceInfo,
+        errors: InputProblems,
+    ) -> Result<(), SinkError> {
         let path = self.layout.record();
         if source.ordinal != self.ended {
-            return Err(SinkError::new(path, format!("source {} ended when source {} was due", source.ordinal, self.ended)));
+            return Err(SinkError::new(
+                path,
+                format!(
+                    "source {} ended when source {} was due",
+                    source.ordinal, self.ended
+                ),
+            ));
         }
-        self.file.sync_data().map_err(|e| SinkError::io(&path, "write the record to disk", &e))?;
-        let end = SourceEnd { source: source.ordinal, name: source.name.clone(), frames: self.open.frames, errors };
+        self.file
+            .sync_data()
+            .map_err(|e| SinkError::io(&path, "write the record to disk", &e))?;
+        let end = SourceEnd {
+            source: source.ordinal,
+            name: source.name.clone(),
+            frames: self.open.frames,
+            errors,
+        };
         self.state.append(&end)?;
         self.note_end(end);
         Ok(())
@@ -180,7 +213,10 @@ impl Record {
         self.ended += 1;
         self.counts.sources += 1;
         self.errors.extend(end.errors);
-        self.open = OpenSource { offset: self.length, ..OpenSource::default() };
+        self.open = OpenSource {
+            offset: self.length,
+            ..OpenSource::default()
+        };
     }
 
     /// Reads record and state side by side and checks each against the other.
@@ -195,12 +231,18 @@ impl Record {
                 if end.is_some() && line.source_index != self.ended {
                     break;
                 }
-                self.open.follows(self.ended, line.source_index, line.frame).map_err(|p| lines.broken(&p))?;
+                self.open
+                    .follows(self.ended, line.source_index, line.frame)
+                    .map_err(|p| lines.broken(&p))?;
                 self.open.frames += 1;
                 self.open.last = Some(line.frame);
-                self.open.name.get_or_insert_with(|| line.source.into_owned());
+                self.open
+                    .name
+                    .get_or_insert_with(|| line.source.into_owned());
                 self.counts.frames += 1;
-                line.objects.iter().for_each(|o| self.counts.add_object(&o.label));
+                line.objects
+                    .iter()
+                    .for_each(|o| self.counts.add_object(&o.label));
                 more = lines.advance()?;
                 self.length = lines.offset();
             }
@@ -210,7 +252,8 @@ impl Record {
                     "says that source {} ({}) ended with {} frames, but the record holds {} of source {}",
                     end.source, end.name, end.frames, self.open.frames, self.ended
                 );
-                return Err(SinkError::new(self.layout.state(), problem).with_remedy("start over with --overwrite"));
+                return Err(SinkError::new(self.layout.state(), problem)
+                    .with_remedy("start over with --overwrite"));
             }
             self.note_end(end);
         }
@@ -221,8 +264,12 @@ impl OpenSource {
     /// Whether a frame of `source` may come next when `due` is the source that has not ended; else what is wrong.
     fn follows(&self, due: usize, source: usize, frame: u64) -> Result<(), String> {
         match self.last {
-            _ if source != due => Err(format!("frame {frame} of source {source} when source {due} was due")),
-            Some(last) if frame <= last => Err(format!("frame {frame} of source {source} after its frame {last}")),
+            _ if source != due => Err(format!(
+                "frame {frame} of source {source} when source {due} was due"
+            )),
+            Some(last) if frame <= last => Err(format!(
+                "frame {frame} of source {source} after its frame {last}"
+            )),
             _ => Ok(()),
         }
     }
@@ -258,7 +305,9 @@ impl Iterator for StoredResults {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         match self.lines.advance() {
-            Ok(true) => Some(self.lines.parse().and_then(|line: RecordLine<'_>| line.to_result().map_err(|p| self.lines.broken(&p)))),
+            Ok(true) => Some(self.lines.parse().and_then(|line: RecordLine<'_>| {
+                line.to_result().map_err(|p| self.lines.broken(&p))
+            })),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
@@ -266,13 +315,20 @@ impl Iterator for StoredResults {
 }
 
 /// The line of a frame, with its newline; none if a box or score is not finite, which JSON cannot hold.
-pub fn write_record(source: &SourceInfo, physical: Option<&Physical>, result: &FrameResult) -> Option<String> {
+pub fn write_record(
+    source: &SourceInfo,
+    physical: Option<&Physical>,
+    result: &FrameResult,
+) -> Option<String> {
     text_of(&RecordLine::new(source, physical, result, None)?)
 }
 
 fn line_of(frame: &Frame, result: &FrameResult, facts: Option<SourceFacts>) -> Option<String> {
     let line = RecordLine::new(&frame.source, frame.physical.as_deref(), result, facts)?;
-    text_of(&RecordLine { exif_orientation: frame.exif_orientation, ..line })
+    text_of(&RecordLine {
+        exif_orientation: frame.exif_orientation,
+        ..line
+    })
 }
 
 fn text_of(line: &RecordLine<'_>) -> Option<String> {
@@ -286,15 +342,24 @@ fn text_of(line: &RecordLine<'_>) -> Option<String> {
 /// # Errors
 /// What is wrong with the line, in words.
 pub fn read_record(line: &str) -> Result<FrameResult, String> {
-    serde_json::from_str::<RecordLine<'_>>(line).map_err(|e| e.to_string())?.to_result()
+    serde_json::from_str::<RecordLine<'_>>(line)
+        .map_err(|e| e.to_string())?
+        .to_result()
 }
 
 fn facts_of(source: &SourceInfo) -> SourceFacts {
-    SourceFacts { frame_rate: source.frame_rate.filter(|r| r.is_finite()), attributes: source.attributes.clone() }
+    SourceFacts {
+        frame_rate: source.frame_rate.filter(|r| r.is_finite()),
+        attributes: source.attributes.clone(),
+    }
 }
 
 fn open_append(layout: &Layout) -> Result<File, SinkError> {
     let path = layout.record();
-    let opened = OpenOptions::new().create(true).append(true).read(true).open(&path);
+    let opened = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .open(&path);
     opened.map_err(|e| SinkError::io(&path, "open the record", &e))
 }

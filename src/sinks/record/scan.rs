@@ -22,15 +22,24 @@ impl Lines {
     /// From the byte `offset`, which starts a line.
     pub(in crate::sinks) fn open(path: &Path, offset: u64) -> Result<Self, SinkError> {
         let mut file = File::open(path).map_err(|e| SinkError::io(path, "open the record", &e))?;
-        file.seek(SeekFrom::Start(offset)).map_err(|e| SinkError::io(path, "read the record", &e))?;
-        Ok(Self { reader: BufReader::with_capacity(1 << 18, file), path: path.to_path_buf(), line: Vec::new(), number: 0, offset })
+        file.seek(SeekFrom::Start(offset))
+            .map_err(|e| SinkError::io(path, "read the record", &e))?;
+        Ok(Self {
+            reader: BufReader::with_capacity(1 << 18, file),
+            path: path.to_path_buf(),
+            line: Vec::new(),
+            number: 0,
+            offset,
+        })
     }
 
     /// Reads the next whole line; false at the end. A last line without its newline is not whole: a killed run left it.
     pub(in crate::sinks) fn advance(&mut self) -> Result<bool, SinkError> {
         self.offset += self.line.len() as u64;
         self.line.clear();
-        self.reader.read_until(b'\n', &mut self.line).map_err(|e| SinkError::io(&self.path, "read the record", &e))?;
+        self.reader
+            .read_until(b'\n', &mut self.line)
+            .map_err(|e| SinkError::io(&self.path, "read the record", &e))?;
         self.number += 1;
         if self.line.last() == Some(&b'\n') {
             return Ok(true);

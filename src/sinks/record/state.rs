@@ -34,16 +34,25 @@ impl StateFile {
     pub(super) fn open(path: PathBuf, fresh: bool) -> Result<Self, SinkError> {
         let mut options = OpenOptions::new();
         options.create(true).append(true).read(true);
-        let file = options.open(&path).map_err(|e| SinkError::io(&path, "open the run's state", &e))?;
-        let length = if fresh { 0 } else { whole_lines(&file).map_err(|e| SinkError::io(&path, "read the run's state", &e))? };
-        file.set_len(length).map_err(|e| SinkError::io(&path, "cut the run's state", &e))?;
+        let file = options
+            .open(&path)
+            .map_err(|e| SinkError::io(&path, "open the run's state", &e))?;
+        let length = if fresh {
+            0
+        } else {
+            whole_lines(&file).map_err(|e| SinkError::io(&path, "read the run's state", &e))?
+        };
+        file.set_len(length)
+            .map_err(|e| SinkError::io(&path, "cut the run's state", &e))?;
         Ok(Self { file, path })
     }
 
     /// Notes a source as ended, on the disk when this returns.
     pub(super) fn append(&mut self, end: &SourceEnd) -> Result<(), SinkError> {
-        let failed = |e: std::io::Error| SinkError::io(&self.path, "note that a source has ended", &e);
-        let mut line = serde_json::to_vec(end).map_err(|e| SinkError::new(&self.path, e.to_string()))?;
+        let failed =
+            |e: std::io::Error| SinkError::io(&self.path, "note that a source has ended", &e);
+        let mut line =
+            serde_json::to_vec(end).map_err(|e| SinkError::new(&self.path, e.to_string()))?;
         line.push(b'\n');
         (&self.file).write_all(&line).map_err(failed)?;
         self.file.sync_data().map_err(failed)
@@ -80,19 +89,31 @@ impl EndedSources {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(SinkError::io(path, "read the run's state", &error)),
         };
-        Ok(Self { reader, path: path.to_path_buf(), line: String::new() })
+        Ok(Self {
+            reader,
+            path: path.to_path_buf(),
+            line: String::new(),
+        })
     }
 
     fn read(&mut self) -> Result<Option<SourceEnd>, SinkError> {
-        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let Some(reader) = &mut self.reader else {
+            return Ok(None);
+        };
         self.line.clear();
-        reader.read_line(&mut self.line).map_err(|e| SinkError::io(&self.path, "read the run's state", &e))?;
+        reader
+            .read_line(&mut self.line)
+            .map_err(|e| SinkError::io(&self.path, "read the run's state", &e))?;
         if !self.line.ends_with('\n') {
             return Ok(None);
         }
         let parsed = serde_json::from_str(&self.line);
-        let broken = |e: serde_json::Error| SinkError::new(&self.path, format!("a line is not the state of a run: {e}"));
-        parsed.map(Some).map_err(|e| broken(e).with_remedy("start over with --overwrite"))
+        let broken = |e: serde_json::Error| {
+            SinkError::new(&self.path, format!("a line is not the state of a run: {e}"))
+        };
+        parsed
+            .map(Some)
+            .map_err(|e| broken(e).with_remedy("start over with --overwrite"))
     }
 }
 

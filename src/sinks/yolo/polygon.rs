@@ -18,7 +18,10 @@ pub(super) fn outline(mask: &Mask) -> Option<Vec<Point>> {
     rings.sort_by_key(|ring| std::cmp::Reverse(ring.area.abs()));
     // Areas here are doubled.
     let smallest = 2.0 * SMALLEST_SHARE * mask.area() as f64;
-    let mut kept = rings.into_iter().enumerate().filter(|(i, r)| *i == 0 || r.area.abs() as f64 >= smallest);
+    let mut kept = rings
+        .into_iter()
+        .enumerate()
+        .filter(|(i, r)| *i == 0 || r.area.abs() as f64 >= smallest);
     let mut joined = simplified(&kept.next()?.1.points);
     for (_, ring) in kept {
         join(&mut joined, &simplified(&ring.points));
@@ -40,7 +43,13 @@ impl Raster {
         let bounds = mask.bounds()?;
         let (x0, y0) = (bounds.x0 as i32, bounds.y0 as i32);
         let (width, height) = (bounds.width() as i32, bounds.height() as i32);
-        let mut raster = Self { x0, y0, width, height, inside: vec![false; width as usize * height as usize] };
+        let mut raster = Self {
+            x0,
+            y0,
+            width,
+            height,
+            inside: vec![false; width as usize * height as usize],
+        };
         mask.for_each_run(|x, top, bottom| {
             for y in top..bottom {
                 let at = (y as i32 - y0) as usize * width as usize + (x as i32 - x0) as usize;
@@ -51,7 +60,9 @@ impl Raster {
     }
 
     fn at(&self, x: i32, y: i32) -> bool {
-        (0..self.width).contains(&x) && (0..self.height).contains(&y) && self.inside[y as usize * self.width as usize + x as usize]
+        (0..self.width).contains(&x)
+            && (0..self.height).contains(&y)
+            && self.inside[y as usize * self.width as usize + x as usize]
     }
 }
 
@@ -68,7 +79,10 @@ fn rings(raster: &Raster) -> Vec<Ring> {
     for y in 0..raster.height {
         for x in 0..raster.width {
             // Every boundary has an edge with the outside above a pixel: it is found there first.
-            if raster.at(x, y) && !raster.at(x, y - 1) && !seen[y as usize * raster.width as usize + x as usize] {
+            if raster.at(x, y)
+                && !raster.at(x, y - 1)
+                && !seen[y as usize * raster.width as usize + x as usize]
+            {
                 rings.push(follow(raster, x, y, &mut seen));
             }
         }
@@ -80,11 +94,15 @@ fn rings(raster: &Raster) -> Vec<Ring> {
 fn follow(raster: &Raster, x: i32, y: i32, seen: &mut [bool]) -> Ring {
     let start = (x, y, 1, 0);
     let (mut x, mut y, mut dx, mut dy) = start;
-    let mut ring = Ring { points: Vec::new(), area: 0 };
+    let mut ring = Ring {
+        points: Vec::new(),
+        area: 0,
+    };
     let mut turned = true;
     loop {
         if turned {
-            ring.points.push(((x + raster.x0) as f32, (y + raster.y0) as f32));
+            ring.points
+                .push(((x + raster.x0) as f32, (y + raster.y0) as f32));
         }
         if dx == 1 {
             seen[y as usize * raster.width as usize + x as usize] = true;
@@ -114,19 +132,30 @@ fn follow(raster: &Raster, x: i32, y: i32, seen: &mut [bool]) -> Ring {
 fn simplified(ring: &[Point]) -> Vec<Point> {
     let far = |from: Point| {
         let distance = |p: &Point| (p.0 - from.0).powi(2) + (p.1 - from.1).powi(2);
-        (0..ring.len()).max_by(|&a, &b| distance(&ring[a]).total_cmp(&distance(&ring[b]))).unwrap_or(0)
+        (0..ring.len())
+            .max_by(|&a, &b| distance(&ring[a]).total_cmp(&distance(&ring[b])))
+            .unwrap_or(0)
     };
     // The two ends of its longest extent stay, so a ring never shrinks to a point.
     let a = far(ring[0]);
     let b = far(ring[a]);
     let (first, second) = (a.min(b), a.max(b));
     let mut keep = vec![false; ring.len() + 1];
-    let closed: Vec<Point> = ring[first..].iter().chain(&ring[..=first]).copied().collect();
+    let closed: Vec<Point> = ring[first..]
+        .iter()
+        .chain(&ring[..=first])
+        .copied()
+        .collect();
     let middle = second - first;
     for (start, end) in [(0, middle), (middle, ring.len())] {
         mark(&closed, start, end, &mut keep);
     }
-    let kept: Vec<Point> = closed[..ring.len()].iter().zip(&keep).filter(|(_, k)| **k).map(|(p, _)| *p).collect();
+    let kept: Vec<Point> = closed[..ring.len()]
+        .iter()
+        .zip(&keep)
+        .filter(|(_, k)| **k)
+        .map(|(p, _)| *p)
+        .collect();
     if kept.len() < 3 { ring.to_vec() } else { kept }
 }
 
@@ -137,7 +166,9 @@ fn mark(points: &[Point], start: usize, end: usize, keep: &mut [bool]) {
     while let Some((start, end)) = spans.pop() {
         (keep[start], keep[end]) = (true, true);
         let distance = |i: usize| from_segment(points[i], points[start], points[end]);
-        let farthest = (start + 1..end).map(|i| (i, distance(i))).max_by(|a, b| a.1.total_cmp(&b.1));
+        let farthest = (start + 1..end)
+            .map(|i| (i, distance(i)))
+            .max_by(|a, b| a.1.total_cmp(&b.1));
         if let Some((i, _)) = farthest.filter(|(_, d)| *d > TOLERANCE) {
             spans.extend([(start, i), (i, end)]);
         }
@@ -147,7 +178,11 @@ fn mark(points: &[Point], start: usize, end: usize, keep: &mut [bool]) {
 fn from_segment(p: Point, a: Point, b: Point) -> f32 {
     let (abx, aby, apx, apy) = (b.0 - a.0, b.1 - a.1, p.0 - a.0, p.1 - a.1);
     let length = abx * abx + aby * aby;
-    let t = if length > 0.0 { ((apx * abx + apy * aby) / length).clamp(0.0, 1.0) } else { 0.0 };
+    let t = if length > 0.0 {
+        ((apx * abx + apy * aby) / length).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     (apx - t * abx).hypot(apy - t * aby)
 }
 
@@ -163,7 +198,12 @@ fn join(polygon: &mut Vec<Point>, ring: &[Point]) {
         }
     }
     let (_, i, j) = nearest;
-    let there_and_back: Vec<Point> = ring[j..].iter().chain(&ring[..=j]).chain([&polygon[i]]).copied().collect();
+    let there_and_back: Vec<Point> = ring[j..]
+        .iter()
+        .chain(&ring[..=j])
+        .chain([&polygon[i]])
+        .copied()
+        .collect();
     polygon.splice(i + 1..i + 1, there_and_back);
 }
 
@@ -199,7 +239,8 @@ mod tests {
 
     fn iou(a: &Mask, b: &Mask) -> f64 {
         let (a, b) = (a.to_row_major(), b.to_row_major());
-        let count = |f: fn(u8, u8) -> bool| a.iter().zip(&b).filter(|(a, b)| f(**a, **b)).count() as f64;
+        let count =
+            |f: fn(u8, u8) -> bool| a.iter().zip(&b).filter(|(a, b)| f(**a, **b)).count() as f64;
         count(|a, b| a & b == 1) / count(|a, b| a | b == 1)
     }
 
@@ -209,15 +250,23 @@ mod tests {
             let disc = mask(|x, y| (x - 60).pow(2) + (y - 45).pow(2) <= radius * radius);
             let points = outline(&disc).unwrap();
             let overlap = iou(&disc, &filled(&points));
-            assert!(overlap > 0.85 && (radius < 9 || overlap > 0.95), "radius {radius}: {overlap}, {} points", points.len());
+            assert!(
+                overlap > 0.85 && (radius < 9 || overlap > 0.95),
+                "radius {radius}: {overlap}, {} points",
+                points.len()
+            );
             assert!(points.len() < 60, "{}", points.len());
         }
     }
 
     #[test]
     fn parts_and_holes_are_joined() {
-        let square = |x: i32, y: i32, x0: i32, y0: i32, side: i32| (x0..x0 + side).contains(&x) && (y0..y0 + side).contains(&y);
-        let shape = mask(|x, y| (square(x, y, 5, 5, 40) && !square(x, y, 15, 15, 12)) || square(x, y, 70, 40, 20));
+        let square = |x: i32, y: i32, x0: i32, y0: i32, side: i32| {
+            (x0..x0 + side).contains(&x) && (y0..y0 + side).contains(&y)
+        };
+        let shape = mask(|x, y| {
+            (square(x, y, 5, 5, 40) && !square(x, y, 15, 15, 12)) || square(x, y, 70, 40, 20)
+        });
         let points = outline(&shape).unwrap();
         assert_eq!(iou(&shape, &filled(&points)), 1.0);
         assert_eq!(points.len(), 4 + 2 * (4 + 2));
@@ -226,7 +275,10 @@ mod tests {
     #[test]
     fn specks_are_left_out_but_a_lone_pixel_is_not() {
         let noisy = mask(|x, y| (x < 50 && y < 50) || (x, y) == (100, 80));
-        assert_eq!(outline(&noisy).unwrap(), [(0., 0.), (50., 0.), (50., 50.), (0., 50.)]);
+        assert_eq!(
+            outline(&noisy).unwrap(),
+            [(0., 0.), (50., 0.), (50., 50.), (0., 50.)]
+        );
         assert_eq!(outline(&mask(|x, y| (x, y) == (119, 89))).unwrap().len(), 4);
         assert!(outline(&mask(|_, _| false)).is_none());
     }

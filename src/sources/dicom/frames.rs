@@ -2,8 +2,13 @@
 
 use crate::sources::{Source, SourceError, SourceWarning};
 use crate::{
-    dicom::{DicomError, DicomFile, DicomFinding, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
-    frame::{Channels, Frame, Image, Physical, SourceInfo, SourceKind, StoredImage, UltrasoundRegion},
+    dicom::{
+        DicomError, DicomFile, DicomFinding, DicomImage, DicomOptions, ShownFrame, StoredFrame,
+        Timing,
+    },
+    frame::{
+        Channels, Frame, Image, Physical, SourceInfo, SourceKind, StoredImage, UltrasoundRegion,
+    },
     text::counted,
 };
 use std::{
@@ -47,12 +52,27 @@ impl DicomSource {
     /// # Errors
     /// [`SourceError`] if the file is no DICOM file with frames. For a video transfer syntax the error says so; ask
     /// [`DicomFile::is_video`] first and give those to the video source.
-    pub fn open(path: &Path, ordinal: usize, name: &str, options: DicomOptions) -> Result<Self, SourceError> {
-        let mut image = DicomImage::open(path, options.window).map_err(|e| source_error(path, None, e))?;
-        let findings = image.take_findings().into_iter().chain(image.file().burned_in());
-        let warnings = findings.map(|finding| warning(path, None, &finding)).collect();
+    pub fn open(
+        path: &Path,
+        ordinal: usize,
+        name: &str,
+        options: DicomOptions,
+    ) -> Result<Self, SourceError> {
+        let mut image =
+            DicomImage::open(path, options.window).map_err(|e| source_error(path, None, e))?;
+        let findings = image
+            .take_findings()
+            .into_iter()
+            .chain(image.file().burned_in());
+        let warnings = findings
+            .map(|finding| warning(path, None, &finding))
+            .collect();
         let frames = image.frames();
-        let timing = if frames > 1 { Timing::read(image.file().attributes(), frames) } else { Timing::Unknown };
+        let timing = if frames > 1 {
+            Timing::read(image.file().attributes(), frames)
+        } else {
+            Timing::Unknown
+        };
         let info = SourceInfo {
             ordinal,
             path: path.to_owned(),
@@ -62,7 +82,15 @@ impl DicomSource {
             frame_rate: timing.frame_rate(),
             attributes: image.file().output_attributes(&options),
         };
-        Ok(Self { info: Arc::new(info), image, options, timing, next: 0, ended: false, warnings })
+        Ok(Self {
+            info: Arc::new(info),
+            image,
+            options,
+            timing,
+            next: 0,
+            ended: false,
+            warnings,
+        })
     }
 
     /// The stored values of a frame (from 0), for `extract --stored-values`.
@@ -71,7 +99,9 @@ impl DicomSource {
     /// [`SourceError`] for a frame that is not there or cannot be decoded.
     pub fn stored_values(&mut self, frame: u64) -> Result<StoredFrame, SourceError> {
         let path = &self.info.path;
-        self.image.stored(frame).map_err(|e| source_error(path, Some(frame), e))
+        self.image
+            .stored(frame)
+            .map_err(|e| source_error(path, Some(frame), e))
     }
 }
 
@@ -89,14 +119,22 @@ impl Source for DicomSource {
         let physical = physical(self.image.file(), index, &self.options);
         let shown = self.image.shown(index).and_then(to_image);
         let found = self.image.take_findings();
-        self.warnings.extend(found.iter().map(|finding| warning(&self.info.path, Some(index), finding)));
+        self.warnings.extend(
+            found
+                .iter()
+                .map(|finding| warning(&self.info.path, Some(index), finding)),
+        );
         let shown = shown.map_err(|e| {
             // Where the data end no later frame can be there: one error, not one for each frame that was promised.
             self.ended = matches!(e, DicomError::Truncated { .. } | DicomError::Io(_));
             source_error(&self.info.path, Some(index), e)
         })?;
         let timestamp = self.timing.timestamp(index);
-        let stored = if self.options.stored_values { Some(self.stored_values(index)?) } else { None };
+        let stored = if self.options.stored_values {
+            Some(self.stored_values(index)?)
+        } else {
+            None
+        };
         let frame = frame(&self.info, index, timestamp, None, shown, physical);
         with_stored(frame, stored)
     }
@@ -112,8 +150,19 @@ impl DicomSeries {
     ///
     /// # Errors
     /// [`SourceError`] if there is no file or none can be opened.
-    pub fn open(files: Vec<PathBuf>, path: &Path, ordinal: usize, name: &str, options: DicomOptions) -> Result<Self, SourceError> {
-        let mut failure = SourceError { path: path.to_owned(), frame: None, problem: "the series has no file".to_owned(), remedy: None };
+    pub fn open(
+        files: Vec<PathBuf>,
+        path: &Path,
+        ordinal: usize,
+        name: &str,
+        options: DicomOptions,
+    ) -> Result<Self, SourceError> {
+        let mut failure = SourceError {
+            path: path.to_owned(),
+            frame: None,
+            problem: "the series has no file".to_owned(),
+            remedy: None,
+        };
         let mut first = None;
         for file in &files {
             match DicomFile::open(file) {
@@ -124,7 +173,9 @@ impl DicomSeries {
                 Err(e) => failure = source_error(file, None, e),
             }
         }
-        let Some(first) = first else { return Err(failure) };
+        let Some(first) = first else {
+            return Err(failure);
+        };
         let info = SourceInfo {
             ordinal,
             path: path.to_owned(),
@@ -134,8 +185,19 @@ impl DicomSeries {
             frame_rate: None,
             attributes: without_instance(first.output_attributes(&options)),
         };
-        let warnings = first.burned_in().map(|finding| warning(path, None, &finding)).into_iter().collect();
-        Ok(Self { info: Arc::new(info), files, options, range: None, next: 0, warnings })
+        let warnings = first
+            .burned_in()
+            .map(|finding| warning(path, None, &finding))
+            .into_iter()
+            .collect();
+        Ok(Self {
+            info: Arc::new(info),
+            files,
+            options,
+            range: None,
+            next: 0,
+            warnings,
+        })
     }
 
     /// The stored values of a frame (from 0), for `extract --stored-values`.
@@ -143,35 +205,50 @@ impl DicomSeries {
     /// # Errors
     /// [`SourceError`] for a file that is not there or cannot be decoded.
     pub fn stored_values(&mut self, frame: u64) -> Result<StoredFrame, SourceError> {
-        let file = usize::try_from(frame).ok().and_then(|n| self.files.get(n)).ok_or_else(|| SourceError {
-            path: self.info.path.clone(),
-            frame: Some(frame),
-            problem: format!("the series has {}", counted(self.files.len(), "file")),
-            remedy: None,
-        })?;
-        let stored = DicomImage::open(file, self.options.window).and_then(|mut image| image.stored(0));
+        let file = usize::try_from(frame)
+            .ok()
+            .and_then(|n| self.files.get(n))
+            .ok_or_else(|| SourceError {
+                path: self.info.path.clone(),
+                frame: Some(frame),
+                problem: format!("the series has {}", counted(self.files.len(), "file")),
+                remedy: None,
+            })?;
+        let stored =
+            DicomImage::open(file, self.options.window).and_then(|mut image| image.stored(0));
         stored.map_err(|e| source_error(file, None, e))
     }
 
     fn show(&mut self, file: &Path) -> Result<(ShownFrame, Option<Arc<Physical>>), DicomError> {
         let mut image = DicomImage::open(file, self.options.window)?;
         if image.needs_range()? {
-            let (low, high) = self.range.unwrap_or_else(|| range(&self.files, self.options)).to_owned();
+            let (low, high) = self
+                .range
+                .unwrap_or_else(|| range(&self.files, self.options))
+                .to_owned();
             self.range = Some((low, high));
             image.set_range(low, high);
         }
         let physical = physical(image.file(), 0, &self.options);
         let shown = image.shown(0);
-        let found = image.take_findings().into_iter().chain(image.file().burned_in());
-        self.warnings.extend(found.map(|finding| warning(file, None, &finding)));
+        let found = image
+            .take_findings()
+            .into_iter()
+            .chain(image.file().burned_in());
+        self.warnings
+            .extend(found.map(|finding| warning(file, None, &finding)));
         Ok((shown?, physical))
     }
 }
 
 /// The range of the values of all files of a series, so that a value has one grey in all of them.
 fn range(files: &[PathBuf], options: DicomOptions) -> (f64, f64) {
-    let ranges = files.iter().filter_map(|file| DicomImage::open(file, options.window).ok()?.range().ok()?);
-    ranges.reduce(|(l, h), (low, high)| (l.min(low), h.max(high))).unwrap_or((0.0, 0.0))
+    let ranges = files
+        .iter()
+        .filter_map(|file| DicomImage::open(file, options.window).ok()?.range().ok()?);
+    ranges
+        .reduce(|(l, h), (low, high)| (l.min(low), h.max(high)))
+        .unwrap_or((0.0, 0.0))
 }
 
 impl Source for DicomSeries {
@@ -181,12 +258,23 @@ impl Source for DicomSeries {
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
         let index = self.next;
-        let Some(file) = self.files.get(index).cloned() else { return Ok(None) };
+        let Some(file) = self.files.get(index).cloned() else {
+            return Ok(None);
+        };
         self.next += 1;
-        let shown = self.show(&file).and_then(|(shown, physical)| Ok((to_image(shown)?, physical)));
+        let shown = self
+            .show(&file)
+            .and_then(|(shown, physical)| Ok((to_image(shown)?, physical)));
         let (shown, physical) = shown.map_err(|e| source_error(&file, None, e))?;
-        let stored = if self.options.stored_values { Some(self.stored_values(index as u64)?) } else { None };
-        with_stored(frame(&self.info, index as u64, None, Some(file), shown, physical), stored)
+        let stored = if self.options.stored_values {
+            Some(self.stored_values(index as u64)?)
+        } else {
+            None
+        };
+        with_stored(
+            frame(&self.info, index as u64, None, Some(file), shown, physical),
+            stored,
+        )
     }
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
@@ -207,11 +295,22 @@ fn frame(
     image: Image,
     physical: Option<Arc<Physical>>,
 ) -> Frame {
-    Frame { source: Arc::clone(info), index, timestamp, file, pixels: image.into(), physical, exif_orientation: None, stored: None }
+    Frame {
+        source: Arc::clone(info),
+        index,
+        timestamp,
+        file,
+        pixels: image.into(),
+        physical,
+        exif_orientation: None,
+        stored: None,
+    }
 }
 
 fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame>, SourceError> {
-    let Some(stored) = stored else { return Ok(Some(frame)) };
+    let Some(stored) = stored else {
+        return Ok(Some(frame));
+    };
     let path = frame.file.as_deref().unwrap_or(&frame.source.path);
     let wide = || SourceError {
         path: path.to_owned(),
@@ -220,19 +319,40 @@ fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame
         remedy: Some("leave --stored-values out".to_owned()),
     };
     let values = stored.to_u16().ok_or_else(wide)?;
-    let channels = if stored.samples_per_pixel == 3 { Channels::Rgb } else { Channels::Gray };
-    Ok(Some(Frame { stored: Some(Arc::new(StoredImage { size: stored.size, channels, values })), ..frame }))
+    let channels = if stored.samples_per_pixel == 3 {
+        Channels::Rgb
+    } else {
+        Channels::Gray
+    };
+    Ok(Some(Frame {
+        stored: Some(Arc::new(StoredImage {
+            size: stored.size,
+            channels,
+            values,
+        })),
+        ..frame
+    }))
 }
 
 fn to_image(shown: ShownFrame) -> Result<Image, DicomError> {
-    let channels = if shown.colour { Channels::Rgb } else { Channels::Gray };
+    let channels = if shown.colour {
+        Channels::Rgb
+    } else {
+        Channels::Gray
+    };
     let len = shown.data.len();
-    Image::new(shown.size, channels, shown.data)
-        .ok_or_else(|| DicomError::Codec { codec: "display", problem: format!("{len} bytes for a frame of {}", shown.size) })
+    Image::new(shown.size, channels, shown.data).ok_or_else(|| DicomError::Codec {
+        codec: "display",
+        problem: format!("{len} bytes for a frame of {}", shown.size),
+    })
 }
 
 /// Spacing, ultrasound regions and, where wanted, instance of a frame (from 0) of any DICOM file, video files included; none if nothing is stated.
-pub(super) fn physical(file: &DicomFile, frame: u64, options: &DicomOptions) -> Option<Arc<Physical>> {
+pub(super) fn physical(
+    file: &DicomFile,
+    frame: u64,
+    options: &DicomOptions,
+) -> Option<Arc<Physical>> {
     let regions = file.regions().into_iter().map(|r| UltrasoundRegion {
         bounds: r.bounds,
         spatial_format: r.spatial_format,
@@ -250,9 +370,19 @@ pub(super) fn physical(file: &DicomFile, frame: u64, options: &DicomOptions) -> 
 }
 
 pub(super) fn warning(path: &Path, frame: Option<u64>, finding: &DicomFinding) -> SourceWarning {
-    SourceWarning { path: path.to_owned(), frame, problem: finding.to_string(), remedy: finding.remedy() }
+    SourceWarning {
+        path: path.to_owned(),
+        frame,
+        problem: finding.to_string(),
+        remedy: finding.remedy(),
+    }
 }
 
 pub(super) fn source_error(path: &Path, frame: Option<u64>, error: DicomError) -> SourceError {
-    SourceError { path: path.to_owned(), frame, problem: error.to_string(), remedy: error.remedy().map(str::to_owned) }
+    SourceError {
+        path: path.to_owned(),
+        frame,
+        problem: error.to_string(),
+        remedy: error.remedy().map(str::to_owned),
+    }
 }

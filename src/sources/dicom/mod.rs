@@ -4,7 +4,10 @@ mod frames;
 
 pub use frames::{DicomSeries, DicomSource};
 
-use super::{Decoding, DicomGroup, DicomRefusal, Source, SourceError, SourceOptions, SourceSpec, SourceWarning, VideoOptions, VideoSource};
+use super::{
+    Decoding, DicomGroup, DicomRefusal, Source, SourceError, SourceOptions, SourceSpec,
+    SourceWarning, VideoOptions, VideoSource,
+};
 use crate::{
     dicom::{self, DicomError, DicomFile},
     frame::{Frame, SourceInfo, SourceKind},
@@ -33,9 +36,14 @@ pub fn group_dicom(files: Vec<PathBuf>) -> Vec<Result<DicomGroup, DicomRefusal>>
         match DicomFile::open(&path) {
             Ok(file) if file.is_directory() => match dicom::directory_files(&path) {
                 Ok(listed) if listed.is_empty() => {
-                    errors.push(Err(DicomRefusal::NoImage(SourceError::new(&path, "the DICOMDIR refers to no image"))));
+                    errors.push(Err(DicomRefusal::NoImage(SourceError::new(
+                        &path,
+                        "the DICOMDIR refers to no image",
+                    ))));
                 }
-                Ok(listed) => listed.into_iter().for_each(|listed| add(listed, &mut paths)),
+                Ok(listed) => listed
+                    .into_iter()
+                    .for_each(|listed| add(listed, &mut paths)),
                 Err(error) => errors.push(Err(source_error(&path, None, error).into())),
             },
             // Whatever else is wrong with it, the scan says.
@@ -43,35 +51,69 @@ pub fn group_dicom(files: Vec<PathBuf>) -> Vec<Result<DicomGroup, DicomRefusal>>
         }
     }
     let scan = dicom::scan(&paths);
-    let group = |series: dicom::Series| DicomGroup { path: place(&series.files), files: series.files };
+    let group = |series: dicom::Series| DicomGroup {
+        path: place(&series.files),
+        files: series.files,
+    };
     let failed = scan.failures.into_iter().map(|(path, error)| {
         let no_image = matches!(error, DicomError::NoImage { .. });
         let error = source_error(&path, None, error);
-        Err(if no_image { DicomRefusal::NoImage(error) } else { DicomRefusal::Unreadable(error) })
+        Err(if no_image {
+            DicomRefusal::NoImage(error)
+        } else {
+            DicomRefusal::Unreadable(error)
+        })
     });
-    scan.series.into_iter().map(|series| Ok(group(series))).chain(failed).chain(errors).collect()
+    scan.series
+        .into_iter()
+        .map(|series| Ok(group(series)))
+        .chain(failed)
+        .chain(errors)
+        .collect()
 }
 
 /// The file of a lone one, the folder of several.
 fn place(files: &[PathBuf]) -> PathBuf {
     match files {
         [one] => one.clone(),
-        files => files.first().and_then(|file| file.parent()).map_or_else(|| PathBuf::from("."), Path::to_owned),
+        files => files
+            .first()
+            .and_then(|file| file.parent())
+            .map_or_else(|| PathBuf::from("."), Path::to_owned),
     }
 }
 
 /// Opens the file or series of a specification.
-pub(super) fn open(spec: &SourceSpec, ordinal: usize, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+pub(super) fn open(
+    spec: &SourceSpec,
+    ordinal: usize,
+    options: &SourceOptions,
+) -> Result<Box<dyn Source>, SourceError> {
     let [file] = &spec.files[..] else {
-        return Ok(Box::new(DicomSeries::open(spec.files.clone(), &spec.path, ordinal, &spec.name, options.dicom)?));
+        return Ok(Box::new(DicomSeries::open(
+            spec.files.clone(),
+            &spec.path,
+            ordinal,
+            &spec.name,
+            options.dicom,
+        )?));
     };
     let mut opened = DicomFile::open(file).map_err(|e| source_error(file, None, e))?;
     if opened.is_video() {
-        let warnings = opened.burned_in().map(|finding| warning(file, None, &finding)).into_iter().collect();
+        let warnings = opened
+            .burned_in()
+            .map(|finding| warning(file, None, &finding))
+            .into_iter()
+            .collect();
         let video = open_video(spec, file, &mut opened, ordinal, options)?;
         return Ok(Box::new(EncapsulatedSource { video, warnings }));
     }
-    Ok(Box::new(DicomSource::open(file, ordinal, &spec.name, options.dicom)?))
+    Ok(Box::new(DicomSource::open(
+        file,
+        ordinal,
+        &spec.name,
+        options.dicom,
+    )?))
 }
 
 /// A video out of a DICOM file, with what there is to say of the file.
@@ -126,7 +168,13 @@ fn open_video(
     let mut bytes = Vec::new();
     if let Some(mut video) = dicom::encapsulated_video(opened).map_err(fail)? {
         if video.len() > LARGEST_VIDEO {
-            return Err(SourceError::new(file, format!("holds a video of {} bytes, more than fits into memory", video.len())));
+            return Err(SourceError::new(
+                file,
+                format!(
+                    "holds a video of {} bytes, more than fits into memory",
+                    video.len()
+                ),
+            ));
         }
         video.write_to(&mut bytes).map_err(fail)?;
     }

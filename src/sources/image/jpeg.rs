@@ -9,7 +9,13 @@ use std::ops::Range;
 /// # Errors
 /// What is wrong, where the file ends before the image does.
 pub(super) fn whole(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
-    let mut walk = Walk { bytes: &bytes, kept: Vec::new(), from: 0, components: 0, single_scan: false };
+    let mut walk = Walk {
+        bytes: &bytes,
+        kept: Vec::new(),
+        from: 0,
+        components: 0,
+        single_scan: false,
+    };
     match walk.until_end()? {
         End::Marker if walk.kept.is_empty() => Ok(bytes),
         End::Marker => Ok(walk.copy(bytes.len())),
@@ -93,8 +99,15 @@ impl Walk<'_> {
 
     /// The file up to `end`, without the parts that were left out.
     fn copy(&self, end: usize) -> Vec<u8> {
-        let parts = self.kept.iter().cloned().chain(std::iter::once(self.from..end));
-        parts.flat_map(|part| self.bytes.get(part).unwrap_or_default()).copied().collect()
+        let parts = self
+            .kept
+            .iter()
+            .cloned()
+            .chain(std::iter::once(self.from..end));
+        parts
+            .flat_map(|part| self.bytes.get(part).unwrap_or_default())
+            .copied()
+            .collect()
     }
 
     /// The file with an end marker after its coded data, zeros after them left out; none if the data are not all there.
@@ -105,15 +118,18 @@ impl Walk<'_> {
         let end = self.bytes.iter().rposition(|&b| b != 0)? + 1;
         // The last byte of the data may be zero itself, and 0xff is followed by zero always.
         let endings = [end, (end + 1).min(self.bytes.len())];
-        endings.into_iter().filter(|&end| end > self.from).find_map(|end| {
-            let mut file = self.copy(end);
-            if file.last() == Some(&0xff) {
-                return None;
-            }
-            file.extend([0xff, 0xd9]);
-            // Strict about data that end before the last block.
-            libjpeg_turbo_rs::decompress(&file).is_ok().then_some(file)
-        })
+        endings
+            .into_iter()
+            .filter(|&end| end > self.from)
+            .find_map(|end| {
+                let mut file = self.copy(end);
+                if file.last() == Some(&0xff) {
+                    return None;
+                }
+                file.extend([0xff, 0xd9]);
+                // Strict about data that end before the last block.
+                libjpeg_turbo_rs::decompress(&file).is_ok().then_some(file)
+            })
     }
 }
 

@@ -60,12 +60,19 @@ impl ImageSource {
     ///
     /// # Errors
     /// [`SourceError`] if it cannot be read, is no image, or its directory of pages or frames is broken.
-    pub fn open(spec: &SourceSpec, ordinal: usize, options: &ImageOptions) -> Result<Self, SourceError> {
+    pub fn open(
+        spec: &SourceSpec,
+        ordinal: usize,
+        options: &ImageOptions,
+    ) -> Result<Self, SourceError> {
         let (path, max_pixels) = (spec.path.clone(), options.max_pixels);
         let mut ending = None;
         let content = match identify(&path)? {
             Contents::Image(ImageFormat::Tiff) => {
-                let Pages { pages, ending: after } = tiff::list(&path)?;
+                let Pages {
+                    pages,
+                    ending: after,
+                } = tiff::list(&path)?;
                 ending = after;
                 Content::Pages(pages)
             }
@@ -89,7 +96,11 @@ impl ImageSource {
             Content::Webp(animation) => animation.frame_count(),
             Content::Apng(animation) => animation.frame_count(),
         };
-        let kind = if count == 1 && ending.is_none() { SourceKind::Image } else { SourceKind::Sequence };
+        let kind = if count == 1 && ending.is_none() {
+            SourceKind::Image
+        } else {
+            SourceKind::Sequence
+        };
         let info = SourceInfo {
             ordinal,
             path: path.clone(),
@@ -99,19 +110,40 @@ impl ImageSource {
             frame_rate: None,
             attributes: Default::default(),
         };
-        Ok(Self { info: Arc::new(info), path, options: *options, next: 0, content, ending, warnings: Vec::new() })
+        Ok(Self {
+            info: Arc::new(info),
+            path,
+            options: *options,
+            next: 0,
+            content,
+            ending,
+            warnings: Vec::new(),
+        })
     }
 
     fn decode(&mut self, index: u64) -> Result<(Picture, Option<Duration>), SourceError> {
-        let upright = |image| Picture { image, orientation: Orientation::NoTransforms, remark: None };
+        let upright = |image| Picture {
+            image,
+            orientation: Orientation::NoTransforms,
+            remark: None,
+        };
         match &mut self.content {
-            Content::Single => decode_file(&self.path, &self.options).map(|picture| (picture, None)),
-            Content::Pages(pages) => match pages.get(usize::try_from(index).unwrap_or(usize::MAX)) {
-                Some(page) => tiff::decode(&self.path, *page, &self.options).map(|picture| (picture, None)),
-                None => Err(SourceError::new(&self.path, "has no such page")),
-            },
-            Content::Webp(animation) => animation.next(&self.path).map(|(image, at)| (upright(image), Some(at))),
-            Content::Apng(animation) => animation.next(&self.path).map(|(image, at)| (upright(image), Some(at))),
+            Content::Single => {
+                decode_file(&self.path, &self.options).map(|picture| (picture, None))
+            }
+            Content::Pages(pages) => {
+                match pages.get(usize::try_from(index).unwrap_or(usize::MAX)) {
+                    Some(page) => tiff::decode(&self.path, *page, &self.options)
+                        .map(|picture| (picture, None)),
+                    None => Err(SourceError::new(&self.path, "has no such page")),
+                }
+            }
+            Content::Webp(animation) => animation
+                .next(&self.path)
+                .map(|(image, at)| (upright(image), Some(at))),
+            Content::Apng(animation) => animation
+                .next(&self.path)
+                .map(|(image, at)| (upright(image), Some(at))),
         }
     }
 }
@@ -131,7 +163,11 @@ impl Source for ImageSource {
         match self.decode(index) {
             Ok((picture, timestamp)) => {
                 let of_several = self.info.kind == SourceKind::Sequence;
-                self.warnings.extend(picture.warning(&self.path).map(|w| if of_several { w.at(index) } else { w }));
+                self.warnings.extend(
+                    picture
+                        .warning(&self.path)
+                        .map(|w| if of_several { w.at(index) } else { w }),
+                );
                 Ok(Some(picture.into_frame(&self.info, index, timestamp, None)))
             }
             Err(error) => {
@@ -142,7 +178,11 @@ impl Source for ImageSource {
                     // The cut has shown itself in the last page already.
                     self.ending = None;
                 }
-                Err(if self.info.kind == SourceKind::Sequence { error.at(index) } else { error })
+                Err(if self.info.kind == SourceKind::Sequence {
+                    error.at(index)
+                } else {
+                    error
+                })
             }
         }
     }
@@ -153,7 +193,11 @@ impl Source for ImageSource {
         }
         let there = self.next < self.info.frame_count.unwrap_or(0);
         self.next += u64::from(there);
-        if there { Ok(true) } else { self.ending.take().map_or(Ok(false), Err) }
+        if there {
+            Ok(true)
+        } else {
+            self.ending.take().map_or(Ok(false), Err)
+        }
     }
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {

@@ -25,13 +25,19 @@ pub struct ImageOptions {
 
 impl Default for ImageOptions {
     fn default() -> Self {
-        Self { max_pixels: DEFAULT_MAX_PIXELS, window: Window::default() }
+        Self {
+            max_pixels: DEFAULT_MAX_PIXELS,
+            window: Window::default(),
+        }
     }
 }
 
 impl From<&SourceOptions> for ImageOptions {
     fn from(options: &SourceOptions) -> Self {
-        Self { max_pixels: options.max_pixels, window: options.dicom.window }
+        Self {
+            max_pixels: options.max_pixels,
+            window: options.dicom.window,
+        }
     }
 }
 
@@ -45,7 +51,12 @@ pub(in crate::sources) struct Remark {
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.problem, self.remedy.as_deref().unwrap_or_default())
+        write!(
+            f,
+            "{}; {}",
+            self.problem,
+            self.remedy.as_deref().unwrap_or_default()
+        )
     }
 }
 
@@ -61,12 +72,21 @@ pub(in crate::sources) struct Picture {
 impl Picture {
     /// The picture made upright.
     pub(super) fn turned(self, orientation: Orientation) -> Self {
-        Self { image: oriented(self.image, orientation), orientation, ..self }
+        Self {
+            image: oriented(self.image, orientation),
+            orientation,
+            ..self
+        }
     }
 
     pub(in crate::sources) fn warning(&self, path: &Path) -> Option<SourceWarning> {
         let Remark { problem, remedy } = self.remark.clone()?;
-        Some(SourceWarning { path: path.to_owned(), frame: None, problem, remedy })
+        Some(SourceWarning {
+            path: path.to_owned(),
+            frame: None,
+            problem,
+            remedy,
+        })
     }
 
     pub(in crate::sources) fn into_frame(
@@ -78,6 +98,15 @@ impl Picture {
     ) -> Frame {
         let exif_orientation = Some(self.orientation.to_exif()).filter(|&turn| turn != 1);
         let (source, pixels) = (source.clone(), self.image.into());
-        Frame { source, index, timestamp, file, pixels, physical: None, exif_orientation, stored: None }
+        Frame {
+            source,
+            index,
+            timestamp,
+            file,
+            pixels,
+            physical: None,
+            exif_orientation,
+            stored: None,
+        }
     }
 }

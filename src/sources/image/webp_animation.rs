@@ -27,15 +27,26 @@ pub(super) struct WebpAnimation {
 impl WebpAnimation {
     /// Opens the file; none if it is a still image.
     pub(super) fn open(path: &Path, max_pixels: u64) -> Result<Option<Self>, SourceError> {
-        let failed = |e: image_webp::DecodingError| SourceError::new(path, format!("cannot be decoded: {e}"));
+        let failed = |e: image_webp::DecodingError| {
+            SourceError::new(path, format!("cannot be decoded: {e}"))
+        };
         let cannot = |e: io::Error| SourceError::new(path, format!("cannot be read: {e}"));
         let mut file = File::open(path).map_err(cannot)?;
         let length = file.metadata().map_err(cannot)?.len();
         let (stated, whole) = chunks(&mut BufReader::new(&mut file)).map_err(cannot)?;
         file.rewind().map_err(cannot)?;
         let is_cut = stated > length;
-        let early = |rest: &str| SourceError::new(path, format!("the file ends early: it ought to have {stated} bytes{rest}"));
-        let opened = WebPDecoder::new(BufReader::new(Part { file, at: 0, length: whole }));
+        let early = |rest: &str| {
+            SourceError::new(
+                path,
+                format!("the file ends early: it ought to have {stated} bytes{rest}"),
+            )
+        };
+        let opened = WebPDecoder::new(BufReader::new(Part {
+            file,
+            at: 0,
+            length: whole,
+        }));
         let mut decoder = match opened {
             Err(_) if is_cut => return Err(early("")),
             opened => opened.map_err(failed)?,
@@ -49,13 +60,31 @@ impl WebpAnimation {
         let (width, height) = decoder.dimensions();
         let size = Size::new(width, height);
         if size.pixels() > max_pixels {
-            return Err(too_large(path, &format!("the animation of {size} pixels"), max_pixels));
+            return Err(too_large(
+                path,
+                &format!("the animation of {size} pixels"),
+                max_pixels,
+            ));
         }
-        decoder.set_memory_limit(usize::try_from(max_pixels.saturating_mul(8)).unwrap_or(usize::MAX));
+        decoder
+            .set_memory_limit(usize::try_from(max_pixels.saturating_mul(8)).unwrap_or(usize::MAX));
         decoder.set_background_color([0, 0, 0, 0]).map_err(failed)?;
-        let bytes = decoder.output_buffer_size().ok_or_else(|| too_large(path, "the animation", max_pixels))?;
-        let ending = is_cut.then(|| early(&format!("; the frames after the first {} are missing", decoder.num_frames())));
-        Ok(Some(Self { decoder, size, canvas: vec![0; bytes], elapsed: Duration::ZERO, ending }))
+        let bytes = decoder
+            .output_buffer_size()
+            .ok_or_else(|| too_large(path, "the animation", max_pixels))?;
+        let ending = is_cut.then(|| {
+            early(&format!(
+                "; the frames after the first {} are missing",
+                decoder.num_frames()
+            ))
+        });
+        Ok(Some(Self {
+            decoder,
+            size,
+            canvas: vec![0; bytes],
+            elapsed: Duration::ZERO,
+            ending,
+        }))
     }
 
     /// What comes after the last frame of a file that was cut short.
@@ -69,10 +98,17 @@ impl WebpAnimation {
 
     /// The next frame and when it is shown.
     pub(super) fn next(&mut self, path: &Path) -> Result<(Image, Duration), SourceError> {
-        let milliseconds =
-            self.decoder.read_frame(&mut self.canvas).map_err(|e| SourceError::new(path, format!("cannot be decoded: {e}")))?;
-        let data = if self.decoder.has_alpha() { composite_over_black(&self.canvas, 4) } else { self.canvas.clone() };
-        let image = Image::new(self.size, Channels::Rgb, data).ok_or_else(|| SourceError::new(path, "has an empty canvas"))?;
+        let milliseconds = self
+            .decoder
+            .read_frame(&mut self.canvas)
+            .map_err(|e| SourceError::new(path, format!("cannot be decoded: {e}")))?;
+        let data = if self.decoder.has_alpha() {
+            composite_over_black(&self.canvas, 4)
+        } else {
+            self.canvas.clone()
+        };
+        let image = Image::new(self.size, Channels::Rgb, data)
+            .ok_or_else(|| SourceError::new(path, "has an empty canvas"))?;
         let at = self.elapsed;
         self.elapsed += Duration::from_millis(u64::from(milliseconds));
         Ok((image, at))
@@ -88,7 +124,9 @@ struct Part {
 
 impl Read for Part {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.length.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
+        let left = usize::try_from(self.length.saturating_sub(self.at))
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let read = self.file.read(&mut buffer[..left])?;
         self.at += read as u64;
         Ok(read)
@@ -102,7 +140,9 @@ impl Seek for Part {
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
             SeekFrom::End(by) => self.length.checked_add_signed(by),
         };
-        self.at = self.file.seek(SeekFrom::Start(at.ok_or(ErrorKind::InvalidInput)?))?;
+        self.at = self
+            .file
+            .seek(SeekFrom::Start(at.ok_or(ErrorKind::InvalidInput)?))?;
         Ok(self.at)
     }
 }
@@ -113,11 +153,15 @@ fn chunks(file: &mut (impl Read + Seek)) -> io::Result<(u64, u64)> {
     file.rewind()?;
     let mut head = [0; 8];
     let mut read = |file: &mut dyn Read| match file.read_exact(&mut head) {
-        Ok(()) => Ok(Some(u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])))),
+        Ok(()) => Ok(Some(u64::from(u32::from_le_bytes([
+            head[4], head[5], head[6], head[7],
+        ])))),
         Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(None),
         Err(e) => Err(e),
     };
-    let Some(stated) = read(file)?.map(|size| size + 8) else { return Ok((0, length)) };
+    let Some(stated) = read(file)?.map(|size| size + 8) else {
+        return Ok((0, length));
+    };
     if stated <= length {
         return Ok((stated, length));
     }

@@ -17,12 +17,18 @@ pub(super) fn expanded(text: &str) -> Result<Vec<String>, String> {
                 let (before, after) = (&pattern[..start], &pattern[end + 1..]);
                 let mut alternatives = alternatives(&pattern[start + 1..end]);
                 alternatives.reverse();
-                open.extend(alternatives.iter().map(|alternative| format!("{before}{alternative}{after}")));
+                open.extend(
+                    alternatives
+                        .iter()
+                        .map(|alternative| format!("{before}{alternative}{after}")),
+                );
             }
             None => done.push(pattern),
         }
         if open.len() + done.len() > MAX_PATTERNS {
-            return Err(format!("its braces stand for more than {MAX_PATTERNS} patterns"));
+            return Err(format!(
+                "its braces stand for more than {MAX_PATTERNS} patterns"
+            ));
         }
     }
     Ok(done)
@@ -47,7 +53,11 @@ fn first_braces(pattern: &str) -> Result<Option<(usize, usize)>, String> {
             _ => {}
         }
     }
-    if depth > 0 { Err("a { without a } after it".to_owned()) } else { Ok(None) }
+    if depth > 0 {
+        Err("a { without a } after it".to_owned())
+    } else {
+        Ok(None)
+    }
 }
 
 /// What is between the commas of the outermost braces.
@@ -94,7 +104,10 @@ mod tests {
     #[test]
     fn braces_are_what_they_stand_for() {
         let all = |text: &str| expanded(text).unwrap().join(" ");
-        assert_eq!(all("a/{b,c/d}/*.{png,jpg}"), "a/b/*.png a/b/*.jpg a/c/d/*.png a/c/d/*.jpg");
+        assert_eq!(
+            all("a/{b,c/d}/*.{png,jpg}"),
+            "a/b/*.png a/b/*.jpg a/c/d/*.png a/c/d/*.jpg"
+        );
         assert_eq!(all("{a,{b,c}d,}x"), "ax bdx cdx x");
         assert_eq!(all("{one}"), "one");
         assert_eq!(all("a[{,}]b{1,2}"), "a[{,}]b1 a[{,}]b2");
@@ -110,6 +123,10 @@ mod tests {
         for bad in ["{", "a{b", "a}b", "{a}}", "{a,{b}"] {
             assert!(expanded(bad).is_err(), "{bad}");
         }
-        assert!(expanded(&"{1,2,3,4,5,6,7,8}".repeat(60)).unwrap_err().contains("more than"));
+        assert!(
+            expanded(&"{1,2,3,4,5,6,7,8}".repeat(60))
+                .unwrap_err()
+                .contains("more than")
+        );
     }
 }

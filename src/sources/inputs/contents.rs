@@ -34,11 +34,13 @@ const HEAD: usize = 4096;
 /// Bytes that suffice for FFmpeg to tell stream formats without a signature.
 const PROBE: u64 = 65_536;
 
-const IMAGE_EXTENSIONS: [&str; 16] =
-    ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "bmp", "webp", "dib", "heic", "heif", "avif", "jp2", "jxl"];
+const IMAGE_EXTENSIONS: [&str; 16] = [
+    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "bmp", "webp", "dib", "heic",
+    "heif", "avif", "jp2", "jxl",
+];
 const VIDEO_EXTENSIONS: [&str; 22] = [
-    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "wmv", "asf", "flv", "ogv", "gif", "3gp", "mxf",
-    "h264", "hevc", "ivf",
+    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "wmv",
+    "asf", "flv", "ogv", "gif", "3gp", "mxf", "h264", "hevc", "ivf",
 ];
 const DICOM_EXTENSIONS: [&str; 3] = ["dcm", "dicom", "ima"];
 
@@ -84,12 +86,32 @@ fn by_signature(head: &[u8]) -> Option<Contents> {
     if head.get(128..132) == Some(b"DICM") {
         return Some(Contents::Dicom);
     }
-    let is_bmp = || head.starts_with(b"BM") && matches!(head.get(14..18), Some([12 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]));
+    let is_bmp = || {
+        head.starts_with(b"BM")
+            && matches!(
+                head.get(14..18),
+                Some([12 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0])
+            )
+    };
     let format = match head {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => ImageFormat::Png,
         [0xff, 0xd8, 0xff, ..] => ImageFormat::Jpeg,
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => ImageFormat::Tiff,
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => ImageFormat::WebP,
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => ImageFormat::WebP,
         _ if is_bmp() => ImageFormat::Bmp,
         _ => return unread::recognised(head).map(Contents::Unread),
     };
@@ -99,7 +121,8 @@ fn by_signature(head: &[u8]) -> Option<Contents> {
 /// Whether the first bytes allow for DICOM without the mark at its place: `DICM` at the start, or a group with which data
 /// sets begin there or after a preamble.
 fn may_be_bare_dicom(head: &[u8]) -> bool {
-    let group_at = |at: usize| matches!(head.get(at..at + 2), Some([2 | 4 | 8, 0] | [0, 2 | 4 | 8]));
+    let group_at =
+        |at: usize| matches!(head.get(at..at + 2), Some([2 | 4 | 8, 0] | [0, 2 | 4 | 8]));
     head.starts_with(b"DICM") || group_at(0) || group_at(128)
 }
 
@@ -110,22 +133,28 @@ pub(super) fn looks_like_image(path: &Path) -> bool {
 
 /// Whether the extension says that the file was meant as an image, a video or DICOM.
 pub(super) fn looks_like_input(path: &Path) -> bool {
-    looks_like_image(path) || has_extension(path, &VIDEO_EXTENSIONS) || has_extension(path, &DICOM_EXTENSIONS)
+    looks_like_image(path)
+        || has_extension(path, &VIDEO_EXTENSIONS)
+        || has_extension(path, &DICOM_EXTENSIONS)
 }
 
 pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    path.extension().is_some_and(|found| extensions.iter().any(|e| found.eq_ignore_ascii_case(e)))
+    path.extension()
+        .is_some_and(|found| extensions.iter().any(|e| found.eq_ignore_ascii_case(e)))
 }
 
 impl Contents {
     /// The error for a file that was asked for and holds nothing of use.
     pub(in crate::sources) fn refusal(&self, path: &Path) -> SourceError {
         if let Self::Unread(Unread { name, remedy }) = self {
-            return SourceError::new(path, format!("is {name}, which is not read")).with_remedy(*remedy);
+            return SourceError::new(path, format!("is {name}, which is not read"))
+                .with_remedy(*remedy);
         }
         let problem = match self {
             Self::Empty => "is empty (0 bytes)".to_owned(),
-            Self::Other(Some(name)) => format!("its content is {name}, not an image, a video or DICOM"),
+            Self::Other(Some(name)) => {
+                format!("its content is {name}, not an image, a video or DICOM")
+            }
             _ => "its content is not that of an image, a video or DICOM".to_owned(),
         };
         SourceError::new(path, problem)

@@ -24,7 +24,10 @@ pub(super) struct Found {
 /// Searches a folder with its subfolders.
 pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'_>) -> Found {
     let Files { files, errors } = files_below(root, search);
-    let mut placed: Vec<(PathBuf, Result<Draft, SourceError>)> = errors.into_iter().map(|error| (error.path.clone(), Err(error))).collect();
+    let mut placed: Vec<(PathBuf, Result<Draft, SourceError>)> = errors
+        .into_iter()
+        .map(|error| (error.path.clone(), Err(error)))
+        .collect();
     let (mut images, mut dicom, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     let mut without_image = Vec::new();
     for path in files {
@@ -32,15 +35,31 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'
             return Found::default();
         }
         match identify(&path) {
-            Ok(Contents::Image(_)) => images.push(Numbered { path, problem: None }),
-            Ok(Contents::Video) => placed.push((path.clone(), Ok(Draft::file(path, SourceKind::Video, Some(root))))),
+            Ok(Contents::Image(_)) => images.push(Numbered {
+                path,
+                problem: None,
+            }),
+            Ok(Contents::Video) => placed.push((
+                path.clone(),
+                Ok(Draft::file(path, SourceKind::Video, Some(root))),
+            )),
             Ok(Contents::Dicom) => dicom.push(path),
-            Ok(other) if matches!(other, Contents::Unread(_)) || contents::looks_like_image(&path) => {
-                images.push(Numbered { problem: Some(other.refusal(&path)), path })
+            Ok(other)
+                if matches!(other, Contents::Unread(_)) || contents::looks_like_image(&path) =>
+            {
+                images.push(Numbered {
+                    problem: Some(other.refusal(&path)),
+                    path,
+                })
             }
-            Ok(other) if contents::looks_like_input(&path) => placed.push((path.clone(), Err(other.refusal(&path)))),
+            Ok(other) if contents::looks_like_input(&path) => {
+                placed.push((path.clone(), Err(other.refusal(&path))))
+            }
             Ok(_) => ignored.push(path),
-            Err(error) if contents::looks_like_image(&path) => images.push(Numbered { problem: Some(error), path }),
+            Err(error) if contents::looks_like_image(&path) => images.push(Numbered {
+                problem: Some(error),
+                path,
+            }),
             Err(error) => placed.push((path, Err(error))),
         }
     }
@@ -64,13 +83,22 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'
     }
     placed.sort_by(|a, b| natural::compare_paths(&a.0, &b.0));
     let warnings = passed_over(root, &without_image).into_iter().collect();
-    Found { sources: placed.into_iter().map(|(_, source)| source).collect(), ignored, warnings }
+    Found {
+        sources: placed.into_iter().map(|(_, source)| source).collect(),
+        ignored,
+        warnings,
+    }
 }
 
 /// A word on DICOM files of the folder that hold no image.
 fn passed_over(root: &Path, files: &[PathBuf]) -> Option<SourceWarning> {
     const NAMED: usize = 3;
-    let names = files.iter().take(NAMED).map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string());
+    let names = files.iter().take(NAMED).map(|file| {
+        file.strip_prefix(root)
+            .unwrap_or(file)
+            .display()
+            .to_string()
+    });
     let names = names.collect::<Vec<_>>().join(", ");
     let more = if files.len() > NAMED { ", …" } else { "" };
     let problem = match files.len() {

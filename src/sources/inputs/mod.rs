@@ -80,7 +80,15 @@ pub type DicomGrouping<'a> = &'a dyn Fn(Vec<PathBuf>) -> Vec<Result<DicomGroup, 
 
 /// The grouping in which every file is a source of its own.
 pub fn each_file_alone(files: Vec<PathBuf>) -> Vec<Result<DicomGroup, DicomRefusal>> {
-    files.into_iter().map(|path| Ok(DicomGroup { files: vec![path.clone()], path })).collect()
+    files
+        .into_iter()
+        .map(|path| {
+            Ok(DicomGroup {
+                files: vec![path.clone()],
+                path,
+            })
+        })
+        .collect()
 }
 
 /// How inputs are expanded.
@@ -98,7 +106,12 @@ pub struct ExpandOptions<'a> {
 
 impl Default for ExpandOptions<'_> {
     fn default() -> Self {
-        Self { as_images: false, group_dicom: &crate::sources::group_dicom, output: None, stop: &|| false }
+        Self {
+            as_images: false,
+            group_dicom: &crate::sources::group_dicom,
+            output: None,
+            stop: &|| false,
+        }
     }
 }
 
@@ -131,14 +144,23 @@ struct Draft {
 
 impl Draft {
     fn file(path: PathBuf, kind: SourceKind, base: Option<&Path>) -> Self {
-        Self { files: vec![path.clone()], path, kind, base: base.map(Path::to_owned), pattern: None }
+        Self {
+            files: vec![path.clone()],
+            path,
+            kind,
+            base: base.map(Path::to_owned),
+            pattern: None,
+        }
     }
 }
 
 /// What an input is made of, in order. DICOM files that were named one by one wait here for all the others of the run.
 enum Item {
     Source(Result<Draft, SourceError>),
-    NamedDicom { path: PathBuf, base: Option<PathBuf> },
+    NamedDicom {
+        path: PathBuf,
+        base: Option<PathBuf>,
+    },
 }
 
 struct Expansion<'a> {
@@ -177,12 +199,25 @@ struct Place<'p> {
 /// this one, are passed over with a warning, unless the input names them.
 pub fn expand(inputs: &[OsString], options: ExpandOptions<'_>, stdin: &mut dyn BufRead) -> Inputs {
     let search = Search::new(&options);
-    let mut expansion = Expansion { options, search, items: Vec::new(), ignored: Vec::new(), spooled: Vec::new() };
+    let mut expansion = Expansion {
+        options,
+        search,
+        items: Vec::new(),
+        ignored: Vec::new(),
+        spooled: Vec::new(),
+    };
     for input in inputs {
         if input == "-" {
             expansion.add_stdin(stdin);
         } else {
-            expansion.add(Path::new(input), Place { base: None, lists: true, list_in: None });
+            expansion.add(
+                Path::new(input),
+                Place {
+                    base: None,
+                    lists: true,
+                    list_in: None,
+                },
+            );
         }
     }
     expansion.finish()
@@ -202,7 +237,9 @@ impl Expansion<'_> {
             Ok(meta) if meta.is_file() => self.add_file(path, place),
             Ok(_) => self.fail(not_a_file(path)),
             // Something stands there that cannot be followed: not a pattern.
-            Err(e) if path.symlink_metadata().is_ok() => self.fail(SourceError::new(path, format!("cannot be read: {e}"))),
+            Err(e) if path.symlink_metadata().is_ok() => {
+                self.fail(SourceError::new(path, format!("cannot be read: {e}")))
+            }
             Err(e) => match path.to_str().filter(|text| pattern::is_pattern(text)) {
                 _ if is_address(path) => self.fail(address(path)),
                 Some(text) => self.add_pattern(text, place),
@@ -221,11 +258,19 @@ impl Expansion<'_> {
         match contents {
             Contents::Image(_) => self.push(Draft::file(path.to_owned(), SourceKind::Image, base)),
             Contents::Video => self.push(Draft::file(path.to_owned(), SourceKind::Video, base)),
-            Contents::Dicom => self.items.push(Item::NamedDicom { path: path.to_owned(), base: base.map(Path::to_owned) }),
-            Contents::Empty | Contents::Other(_) if list::has_list_extension(path) => match place.lists {
-                true => self.add_list(path),
-                false => self.fail(SourceError::new(path, "is a list inside a list").with_remedy("give it as an input of its own")),
-            },
+            Contents::Dicom => self.items.push(Item::NamedDicom {
+                path: path.to_owned(),
+                base: base.map(Path::to_owned),
+            }),
+            Contents::Empty | Contents::Other(_) if list::has_list_extension(path) => {
+                match place.lists {
+                    true => self.add_list(path),
+                    false => self.fail(
+                        SourceError::new(path, "is a list inside a list")
+                            .with_remedy("give it as an input of its own"),
+                    ),
+                }
+            }
             contents => self.fail(contents.refusal(path)),
         }
     }
@@ -235,8 +280,14 @@ impl Expansion<'_> {
             Ok(paths) if paths.is_empty() => self.fail(SourceError::new(path, "lists no file")),
             Ok(paths) => {
                 let folder = path.parent().unwrap_or(Path::new(""));
-                let place = Place { base: Some(folder), lists: false, list_in: Some(folder) };
-                paths.into_iter().for_each(|entry| self.add(&folder.join(entry), place));
+                let place = Place {
+                    base: Some(folder),
+                    lists: false,
+                    list_in: Some(folder),
+                };
+                paths
+                    .into_iter()
+                    .for_each(|entry| self.add(&folder.join(entry), place));
             }
             Err(error) => self.fail(error),
         }
@@ -247,10 +298,16 @@ impl Expansion<'_> {
         match stdin::read(stdin, &self.search) {
             Ok(stdin::Given::List(paths)) if paths.is_empty() => {
                 let error = SourceError::new("-", "standard input is empty");
-                self.fail(error.with_remedy("give a list of paths, or the bytes of one image, video or DICOM file"));
+                self.fail(error.with_remedy(
+                    "give a list of paths, or the bytes of one image, video or DICOM file",
+                ));
             }
             Ok(stdin::Given::List(paths)) => {
-                let place = Place { base: here, lists: false, list_in: here };
+                let place = Place {
+                    base: here,
+                    lists: false,
+                    list_in: here,
+                };
                 paths.iter().for_each(|path| self.add(path, place));
             }
             Ok(stdin::Given::Media(contents, spooled)) => {
@@ -260,7 +317,13 @@ impl Expansion<'_> {
                     _ => SourceKind::Image,
                 };
                 let files = vec![spooled.path().to_owned()];
-                self.push(Draft { path: stdin::NAME.into(), kind, files, base: None, pattern: None });
+                self.push(Draft {
+                    path: stdin::NAME.into(),
+                    kind,
+                    files,
+                    base: None,
+                    pattern: None,
+                });
                 self.spooled.push(spooled);
             }
             Ok(stdin::Given::Stopped) => {}
@@ -273,7 +336,13 @@ impl Expansion<'_> {
             Ok(_) if self.search.is_stopped() => {}
             Ok(found) => {
                 for path in &found.paths {
-                    self.add(path, Place { base: Some(&found.base), ..place });
+                    self.add(
+                        path,
+                        Place {
+                            base: Some(&found.base),
+                            ..place
+                        },
+                    );
                 }
                 found.errors.into_iter().for_each(|error| self.fail(error));
             }
@@ -286,9 +355,13 @@ impl Expansion<'_> {
             return self.fail(error);
         }
         let found = folder::search(path, &self.options, &self.search);
-        self.items.extend(found.sources.into_iter().map(Item::Source));
+        self.items
+            .extend(found.sources.into_iter().map(Item::Source));
         self.ignored.extend(found.ignored);
-        found.warnings.into_iter().for_each(|warning| self.search.warn(warning));
+        found
+            .warnings
+            .into_iter()
+            .for_each(|warning| self.search.warn(warning));
     }
 
     fn push(&mut self, draft: Draft) {
@@ -314,28 +387,52 @@ impl Expansion<'_> {
         if stopped {
             named.clear();
         }
-        let mut groups = place_groups(named, self.options.group_dicom, |path| bases.get(path).cloned().flatten());
+        let mut groups = place_groups(named, self.options.group_dicom, |path| {
+            bases.get(path).cloned().flatten()
+        });
         let mut drafts = Vec::with_capacity(self.items.len());
         for item in self.items {
             match item {
                 Item::Source(source) => drafts.push(source),
                 Item::NamedDicom { path, .. } => {
                     let group = groups.remove(&path).unwrap_or_default();
-                    drafts.extend(group.into_iter().map(|draft| draft.map_err(DicomRefusal::into_error)));
+                    drafts.extend(
+                        group
+                            .into_iter()
+                            .map(|draft| draft.map_err(DicomRefusal::into_error)),
+                    );
                 }
             }
         }
-        let (warnings, stopped) = (self.search.take_warnings(), stopped || self.search.is_stopped());
-        let sources = if stopped { Vec::new() } else { names::assign(drafts) };
-        Inputs { sources, ignored: self.ignored, warnings, spooled: self.spooled, stopped }
+        let (warnings, stopped) = (
+            self.search.take_warnings(),
+            stopped || self.search.is_stopped(),
+        );
+        let sources = if stopped {
+            Vec::new()
+        } else {
+            names::assign(drafts)
+        };
+        Inputs {
+            sources,
+            ignored: self.ignored,
+            warnings,
+            spooled: self.spooled,
+            stopped,
+        }
     }
 }
 
 fn absent(path: &Path, place: Place<'_>) -> SourceError {
     let error = SourceError::new(path, "no such file or folder");
     match place.list_in {
-        Some(folder) if folder.as_os_str().is_empty() => error.with_remedy("paths on standard input are relative to the current folder"),
-        Some(folder) => error.with_remedy(format!("entries of a list are relative to its folder, {}", folder.display())),
+        Some(folder) if folder.as_os_str().is_empty() => {
+            error.with_remedy("paths on standard input are relative to the current folder")
+        }
+        Some(folder) => error.with_remedy(format!(
+            "entries of a list are relative to its folder, {}",
+            folder.display()
+        )),
         None => error,
     }
 }
@@ -347,14 +444,22 @@ fn not_a_file(path: &Path) -> SourceError {
 
 /// Whether it is an address of a network or of a file (`rtsp://…`), not a path.
 fn is_address(path: &Path) -> bool {
-    let scheme = path.to_str().and_then(|text| text.split_once("://")).map(|(scheme, _)| scheme);
+    let scheme = path
+        .to_str()
+        .and_then(|text| text.split_once("://"))
+        .map(|(scheme, _)| scheme);
     scheme.is_some_and(|s| {
-        s.starts_with(|c: char| c.is_ascii_alphabetic()) && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        s.starts_with(|c: char| c.is_ascii_alphabetic())
+            && s.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     })
 }
 
 fn address(path: &Path) -> SourceError {
-    let error = SourceError::new(path, "is an address; streams and downloads are not supported yet");
+    let error = SourceError::new(
+        path,
+        "is an address; streams and downloads are not supported yet",
+    );
     error.with_remedy("give a path, or put the bytes on standard input (ffmpeg -i ADDRESS -c copy -f matroska -) and give --input -")
 }
 
@@ -365,21 +470,47 @@ fn place_groups(
     base_of: impl Fn(&Path) -> Option<PathBuf>,
 ) -> HashMap<PathBuf, Vec<Result<Draft, DicomRefusal>>> {
     let mut placed: HashMap<PathBuf, Vec<_>> = HashMap::new();
-    let Some(first) = files.first().cloned() else { return placed };
-    let order: HashMap<PathBuf, usize> = files.iter().cloned().enumerate().map(|(i, path)| (path, i)).collect();
+    let Some(first) = files.first().cloned() else {
+        return placed;
+    };
+    let order: HashMap<PathBuf, usize> = files
+        .iter()
+        .cloned()
+        .enumerate()
+        .map(|(i, path)| (path, i))
+        .collect();
     for outcome in group(files) {
         let (place, draft) = match outcome {
             Ok(DicomGroup { path, files }) => {
-                let place = files.iter().filter(|f| order.contains_key(*f)).min_by_key(|f| order[*f]).cloned();
+                let place = files
+                    .iter()
+                    .filter(|f| order.contains_key(*f))
+                    .min_by_key(|f| order[*f])
+                    .cloned();
                 let base = base_of(place.as_deref().unwrap_or(&first));
-                (place, Ok(Draft { path, kind: SourceKind::Dicom, files, base, pattern: None }))
+                (
+                    place,
+                    Ok(Draft {
+                        path,
+                        kind: SourceKind::Dicom,
+                        files,
+                        base,
+                        pattern: None,
+                    }),
+                )
             }
             Err(refusal) => {
                 let (DicomRefusal::NoImage(error) | DicomRefusal::Unreadable(error)) = &refusal;
-                (Some(error.path.clone()).filter(|p| order.contains_key(p)), Err(refusal))
+                (
+                    Some(error.path.clone()).filter(|p| order.contains_key(p)),
+                    Err(refusal),
+                )
             }
         };
-        placed.entry(place.unwrap_or_else(|| first.clone())).or_default().push(draft);
+        placed
+            .entry(place.unwrap_or_else(|| first.clone()))
+            .or_default()
+            .push(draft);
     }
     placed
 }

@@ -12,16 +12,23 @@ const STEPS: usize = 4;
 
 /// Gives every source its name. Names differ in more than case, and none is a folder of another's outputs: no name of a
 /// source of several frames is another name up to a slash.
-pub(super) fn assign(drafts: Vec<Result<Draft, SourceError>>) -> Vec<Result<SourceSpec, SourceError>> {
+pub(super) fn assign(
+    drafts: Vec<Result<Draft, SourceError>>,
+) -> Vec<Result<SourceSpec, SourceError>> {
     let shared = folders_with_several(&drafts);
     let good: Vec<&Draft> = drafts.iter().filter_map(|d| d.as_ref().ok()).collect();
-    let name_at = |draft: &Draft, step: usize| name(draft, step, shared.contains(draft.path.as_path()));
+    let name_at =
+        |draft: &Draft, step: usize| name(draft, step, shared.contains(draft.path.as_path()));
     let mut steps = vec![0; good.len()];
     let mut names: Vec<String> = good.iter().map(|draft| name_at(draft, 0)).collect();
     for _ in 0..good.len().max(STEPS) {
         let clashing = clashes(&good, &names);
         let mut moved = false;
-        for i in clashing.into_iter().filter(|&i| steps[i] + 1 < STEPS).collect::<Vec<_>>() {
+        for i in clashing
+            .into_iter()
+            .filter(|&i| steps[i] + 1 < STEPS)
+            .collect::<Vec<_>>()
+        {
             steps[i] += 1;
             names[i] = name_at(good[i], steps[i]);
             moved = true;
@@ -34,7 +41,14 @@ pub(super) fn assign(drafts: Vec<Result<Draft, SourceError>>) -> Vec<Result<Sour
     let mut names = names.into_iter();
     drafts
         .into_iter()
-        .map(|draft| draft.map(|d| SourceSpec { path: d.path, kind: d.kind, files: d.files, name: names.next().unwrap_or_default() }))
+        .map(|draft| {
+            draft.map(|d| SourceSpec {
+                path: d.path,
+                kind: d.kind,
+                files: d.files,
+                name: names.next().unwrap_or_default(),
+            })
+        })
         .collect()
 }
 
@@ -42,24 +56,42 @@ pub(super) fn assign(drafts: Vec<Result<Draft, SourceError>>) -> Vec<Result<Sour
 fn folders_with_several(drafts: &[Result<Draft, SourceError>]) -> HashSet<std::path::PathBuf> {
     let mut sources_below: HashMap<&Path, usize> = HashMap::new();
     for draft in drafts.iter().flatten() {
-        let folder = if draft.kind == SourceKind::Sequence { Some(draft.path.as_path()) } else { draft.path.parent() };
+        let folder = if draft.kind == SourceKind::Sequence {
+            Some(draft.path.as_path())
+        } else {
+            draft.path.parent()
+        };
         for ancestor in folder.into_iter().flat_map(Path::ancestors) {
             *sources_below.entry(ancestor).or_default() += 1;
         }
     }
-    sources_below.into_iter().filter(|(_, n)| *n > 1).map(|(folder, _)| folder.to_owned()).collect()
+    sources_below
+        .into_iter()
+        .filter(|(_, n)| *n > 1)
+        .map(|(folder, _)| folder.to_owned())
+        .collect()
 }
 
 /// Step 0: the path below the input without extension; 1: with it; 2: from the input's own folder on, without; 3: with.
 fn name(draft: &Draft, step: usize, shares_folder: bool) -> String {
     let base = draft.base.as_deref();
-    let below = base.and_then(|base| draft.path.strip_prefix(base).ok()).filter(|below| is_plain(below));
+    let below = base
+        .and_then(|base| draft.path.strip_prefix(base).ok())
+        .filter(|below| is_plain(below));
     let mut parts = match below {
         Some(below) => parts_of(below),
-        None => draft.path.file_name().map(|n| vec![n.to_string_lossy().into_owned()]).unwrap_or_default(),
+        None => draft
+            .path
+            .file_name()
+            .map(|n| vec![n.to_string_lossy().into_owned()])
+            .unwrap_or_default(),
     };
     if step >= 2 || parts.is_empty() {
-        let folder = if below.is_some() { base } else { draft.path.parent() };
+        let folder = if below.is_some() {
+            base
+        } else {
+            draft.path.parent()
+        };
         parts.splice(0..0, folder.and_then(own_name));
     }
     match &draft.pattern {
@@ -72,12 +104,17 @@ fn name(draft: &Draft, step: usize, shares_folder: bool) -> String {
         }
         None => {}
     }
-    if parts.is_empty() { "frames".to_owned() } else { parts.join("/") }
+    if parts.is_empty() {
+        "frames".to_owned()
+    } else {
+        parts.join("/")
+    }
 }
 
 /// A path whose components are all names or `.`.
 fn is_plain(path: &Path) -> bool {
-    path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+    path.components()
+        .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }
 
 fn parts_of(path: &Path) -> Vec<String> {
@@ -91,10 +128,17 @@ fn parts_of(path: &Path) -> Vec<String> {
 
 /// The name of a folder, also of `.` and `..`.
 fn own_name(folder: &Path) -> Option<String> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let name = match folder.components().next_back() {
         Some(Component::Normal(name)) => Some(name.to_owned()),
-        _ => folder.canonicalize().ok().and_then(|f| f.file_name().map(ToOwned::to_owned)),
+        _ => folder
+            .canonicalize()
+            .ok()
+            .and_then(|f| f.file_name().map(ToOwned::to_owned)),
     };
     name.map(|name| name.to_string_lossy().into_owned())
 }
@@ -112,7 +156,8 @@ fn key(name: &str) -> String {
 }
 
 fn may_have_several_frames(draft: &Draft) -> bool {
-    draft.kind != SourceKind::Image || !super::contents::has_extension(&draft.path, &["png", "jpg", "jpeg", "bmp"])
+    draft.kind != SourceKind::Image
+        || !super::contents::has_extension(&draft.path, &["png", "jpg", "jpeg", "bmp"])
 }
 
 /// Sources whose names are not theirs alone.
@@ -121,7 +166,12 @@ fn clashes(good: &[&Draft], names: &[String]) -> HashSet<usize> {
     for (i, name) in names.iter().enumerate() {
         by_key.entry(key(name)).or_default().push(i);
     }
-    let mut clashing: HashSet<usize> = by_key.values().filter(|v| v.len() > 1).flatten().copied().collect();
+    let mut clashing: HashSet<usize> = by_key
+        .values()
+        .filter(|v| v.len() > 1)
+        .flatten()
+        .copied()
+        .collect();
     for (i, name) in names.iter().enumerate() {
         let name = key(name);
         for (slash, _) in name.match_indices('/') {
@@ -143,11 +193,14 @@ fn number_the_rest(good: &[&Draft], names: &mut [String]) {
     for i in rest {
         let is_first = seen.insert(key(&names[i]));
         let below = format!("{}/", key(&names[i]));
-        let has_others_below = may_have_several_frames(good[i]) && names.iter().any(|n| key(n).starts_with(&below));
+        let has_others_below =
+            may_have_several_frames(good[i]) && names.iter().any(|n| key(n).starts_with(&below));
         if is_first && !has_others_below {
             continue;
         }
-        let numbered = (2u64..).map(|n| format!("{}~{n}", names[i])).find(|n| !taken.contains(&key(n)));
+        let numbered = (2u64..)
+            .map(|n| format!("{}~{n}", names[i]))
+            .find(|n| !taken.contains(&key(n)));
         if let Some(name) = numbered {
             taken.insert(key(&name));
             names[i] = name;

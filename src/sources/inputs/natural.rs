@@ -40,12 +40,22 @@ fn compare_names(a: &OsStr, b: &OsStr) -> Ordering {
 
 /// Splits the run of digits off the front.
 fn split_number(bytes: &[u8]) -> (&[u8], &[u8]) {
-    bytes.split_at(bytes.iter().position(|b| !b.is_ascii_digit()).unwrap_or(bytes.len()))
+    bytes.split_at(
+        bytes
+            .iter()
+            .position(|b| !b.is_ascii_digit())
+            .unwrap_or(bytes.len()),
+    )
 }
 
 /// Compares runs of digits of any length by value.
 pub(super) fn compare_numbers(a: &[u8], b: &[u8]) -> Ordering {
-    let significant = |digits: &[u8]| digits.iter().position(|&d| d != b'0').unwrap_or(digits.len());
+    let significant = |digits: &[u8]| {
+        digits
+            .iter()
+            .position(|&d| d != b'0')
+            .unwrap_or(digits.len())
+    };
     let (a, b) = (&a[significant(a)..], &b[significant(b)..]);
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
@@ -56,9 +66,31 @@ mod tests {
 
     #[test]
     fn numbers_sort_by_value_at_any_length() {
-        let mut names = ["b", "a10", "a2", "a02", "a", "a99999999999999999999999", "a1/z", "a1", "a10b"].map(Path::new);
+        let mut names = [
+            "b",
+            "a10",
+            "a2",
+            "a02",
+            "a",
+            "a99999999999999999999999",
+            "a1/z",
+            "a1",
+            "a10b",
+        ]
+        .map(Path::new);
         names.sort_by(|a, b| compare_paths(a, b));
-        let order = ["a", "a1", "a1/z", "a02", "a2", "a10", "a10b", "a99999999999999999999999", "b"].map(Path::new);
+        let order = [
+            "a",
+            "a1",
+            "a1/z",
+            "a02",
+            "a2",
+            "a10",
+            "a10b",
+            "a99999999999999999999999",
+            "b",
+        ]
+        .map(Path::new);
         assert_eq!(names, order);
     }
 
@@ -66,8 +98,10 @@ mod tests {
     #[test]
     fn names_that_are_not_utf8_have_a_total_order() {
         use std::os::unix::ffi::OsStrExt;
-        let names: Vec<&Path> =
-            [&b"x\xff2"[..], b"x\xff10", b"x", b"x2", b"\xfe"].iter().map(|n| Path::new(OsStr::from_bytes(n))).collect();
+        let names: Vec<&Path> = [&b"x\xff2"[..], b"x\xff10", b"x", b"x2", b"\xfe"]
+            .iter()
+            .map(|n| Path::new(OsStr::from_bytes(n)))
+            .collect();
         for a in &names {
             for b in &names {
                 assert_eq!(compare_paths(a, b), compare_paths(b, a).reverse());

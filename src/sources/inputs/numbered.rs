@@ -26,24 +26,37 @@ struct Pattern {
 fn pattern_of(path: &Path) -> Option<(Pattern, Vec<u8>)> {
     let stem = path.file_stem()?.as_encoded_bytes();
     let end = stem.iter().rposition(u8::is_ascii_digit)? + 1;
-    let start = stem[..end].iter().rposition(|b| !b.is_ascii_digit()).map_or(0, |at| at + 1);
+    let start = stem[..end]
+        .iter()
+        .rposition(|b| !b.is_ascii_digit())
+        .map_or(0, |at| at + 1);
     let pattern = Pattern {
         folder: path.parent()?.to_owned(),
         before: stem[..start].to_vec(),
         after: stem[end..].to_vec(),
-        extension: path.extension().unwrap_or_default().to_ascii_lowercase().into_encoded_bytes(),
+        extension: path
+            .extension()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+            .into_encoded_bytes(),
     };
     Some((pattern, stem[start..end].to_vec()))
 }
 
 /// Sequences and single images, each with the path that says where it comes in the order. A damaged file inside a
 /// sequence stays in it and gives its error when its turn comes.
-pub(super) fn sources(images: Vec<Numbered>, as_images: bool, root: &Path) -> Vec<(PathBuf, Result<Draft, SourceError>)> {
+pub(super) fn sources(
+    images: Vec<Numbered>,
+    as_images: bool,
+    root: &Path,
+) -> Vec<(PathBuf, Result<Draft, SourceError>)> {
     let mut groups: BTreeMap<Pattern, Vec<(Vec<u8>, Numbered)>> = BTreeMap::new();
     let mut single = Vec::new();
     for image in images {
         match pattern_of(&image.path) {
-            Some((pattern, number)) if !as_images => groups.entry(pattern).or_default().push((number, image)),
+            Some((pattern, number)) if !as_images => {
+                groups.entry(pattern).or_default().push((number, image))
+            }
             _ => single.push(image),
         }
     }
@@ -53,7 +66,9 @@ pub(super) fn sources(images: Vec<Numbered>, as_images: bool, root: &Path) -> Ve
             single.extend(members.into_iter().map(|(_, image)| image));
             continue;
         }
-        members.sort_by(|(m, a), (n, b)| natural::compare_numbers(m, n).then_with(|| a.path.cmp(&b.path)));
+        members.sort_by(|(m, a), (n, b)| {
+            natural::compare_numbers(m, n).then_with(|| a.path.cmp(&b.path))
+        });
         let files: Vec<PathBuf> = members.into_iter().map(|(_, image)| image.path).collect();
         let draft = Draft {
             path: pattern.folder.clone(),
@@ -64,10 +79,17 @@ pub(super) fn sources(images: Vec<Numbered>, as_images: bool, root: &Path) -> Ve
         };
         placed.push((draft.files[0].clone(), Ok(draft)));
     }
-    placed.extend(single.into_iter().map(|Numbered { path, problem }| match problem {
-        Some(error) => (path, Err(error)),
-        None => (path.clone(), Ok(Draft::file(path, SourceKind::Image, Some(root)))),
-    }));
+    placed.extend(
+        single
+            .into_iter()
+            .map(|Numbered { path, problem }| match problem {
+                Some(error) => (path, Err(error)),
+                None => (
+                    path.clone(),
+                    Ok(Draft::file(path, SourceKind::Image, Some(root))),
+                ),
+            }),
+    );
     placed
 }
 
@@ -76,10 +98,18 @@ impl Pattern {
     fn label(&self) -> String {
         let part = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
-            text.trim_matches(|c: char| c.is_ascii_punctuation() || c.is_whitespace()).to_owned()
+            text.trim_matches(|c: char| c.is_ascii_punctuation() || c.is_whitespace())
+                .to_owned()
         };
-        let parts: Vec<String> = [part(&self.before), part(&self.after)].into_iter().filter(|p| !p.is_empty()).collect();
-        if parts.is_empty() { "frames".to_owned() } else { parts.join("_") }
+        let parts: Vec<String> = [part(&self.before), part(&self.after)]
+            .into_iter()
+            .filter(|p| !p.is_empty())
+            .collect();
+        if parts.is_empty() {
+            "frames".to_owned()
+        } else {
+            parts.join("_")
+        }
     }
 }
 
@@ -90,10 +120,19 @@ mod tests {
     #[test]
     fn the_last_number_of_the_stem_counts() {
         let (pattern, number) = pattern_of(Path::new("d/patient1_frame007_left.PNG")).unwrap();
-        assert_eq!((pattern.before.as_slice(), pattern.after.as_slice()), (&b"patient1_frame"[..], &b"_left"[..]));
-        assert_eq!((pattern.extension.as_slice(), number.as_slice()), (&b"png"[..], &b"007"[..]));
+        assert_eq!(
+            (pattern.before.as_slice(), pattern.after.as_slice()),
+            (&b"patient1_frame"[..], &b"_left"[..])
+        );
+        assert_eq!(
+            (pattern.extension.as_slice(), number.as_slice()),
+            (&b"png"[..], &b"007"[..])
+        );
         assert_eq!(pattern.label(), "patient1_frame_left");
-        assert_eq!(pattern_of(Path::new("0001.png")).unwrap().0.label(), "frames");
+        assert_eq!(
+            pattern_of(Path::new("0001.png")).unwrap().0.label(),
+            "frames"
+        );
         assert!(pattern_of(Path::new("portrait.jp2")).is_none());
     }
 }

@@ -37,32 +37,60 @@ pub(super) fn is_pattern(text: &str) -> bool {
 /// # Errors
 /// [`SourceError`] for a pattern that is malformed, matches nothing, or would search the whole file system.
 pub(super) fn matches(text: &str, search: &Search<'_>) -> Result<Matches, SourceError> {
-    let malformed = |problem: String| SourceError::new(text, format!("no such file, and not a pattern: {problem}"));
+    let malformed = |problem: String| {
+        SourceError::new(text, format!("no such file, and not a pattern: {problem}"))
+    };
     let (mut found, mut errors) = (BTreeSet::new(), Vec::new());
     for pattern in braces::expanded(text).map_err(malformed)? {
         let names = Names::of(&pattern).map_err(malformed)?;
         if names.depth() > 0
-            && let Some(error) = search.refusal(&names.start).filter(|error| names.searches_whole() || !is_root(&error.path))
+            && let Some(error) = search
+                .refusal(&names.start)
+                .filter(|error| names.searches_whole() || !is_root(&error.path))
         {
-            return Err(SourceError { path: text.into(), ..error });
+            return Err(SourceError {
+                path: text.into(),
+                ..error
+            });
         }
-        let tree = names.start.canonicalize().unwrap_or_else(|_| names.start.clone());
-        let mut finder = Finder { search, tree, found: BTreeSet::new(), visited: HashSet::new(), errors: Vec::new() };
+        let tree = names
+            .start
+            .canonicalize()
+            .unwrap_or_else(|_| names.start.clone());
+        let mut finder = Finder {
+            search,
+            tree,
+            found: BTreeSet::new(),
+            visited: HashSet::new(),
+            errors: Vec::new(),
+        };
         if let Err(halt) = finder.below(&names.start, &names.rest) {
             finder.errors.extend(Search::halted(Path::new(text), halt));
         }
         if is_root(&names.start) && names.depth() > 0 {
             refuse_folders(text, &mut finder);
         }
-        found.extend(finder.found.into_iter().map(|path| without_dot(&path, &names)));
+        found.extend(
+            finder
+                .found
+                .into_iter()
+                .map(|path| without_dot(&path, &names)),
+        );
         errors.extend(finder.errors);
     }
     if found.is_empty() && errors.is_empty() {
-        return Err(SourceError::new(text, "no such file, and as a pattern it matches nothing"));
+        return Err(SourceError::new(
+            text,
+            "no such file, and as a pattern it matches nothing",
+        ));
     }
     let mut paths: Vec<PathBuf> = found.into_iter().collect();
     paths.sort_by(|a, b| natural::compare_paths(a, b));
-    Ok(Matches { base: base_of(text), paths, errors })
+    Ok(Matches {
+        base: base_of(text),
+        paths,
+        errors,
+    })
 }
 
 /// Folders that a pattern of the root found would be the search of a system.
@@ -70,18 +98,29 @@ fn refuse_folders(text: &str, finder: &mut Finder<'_, '_>) {
     let before = finder.found.len();
     finder.found.retain(|path| !path.is_dir());
     if finder.found.len() < before {
-        let error = SourceError::new(text, "matches folders of the root of the file system, which are not searched for a pattern");
-        finder.errors.push(error.with_remedy("name the folder that holds the inputs"));
+        let error = SourceError::new(
+            text,
+            "matches folders of the root of the file system, which are not searched for a pattern",
+        );
+        finder
+            .errors
+            .push(error.with_remedy("name the folder that holds the inputs"));
     }
 }
 
 fn is_root(folder: &Path) -> bool {
-    folder.canonicalize().is_ok_and(|folder| folder.parent().is_none())
+    folder
+        .canonicalize()
+        .is_ok_and(|folder| folder.parent().is_none())
 }
 
 /// A path below `.` as the pattern has it, which has no `./`.
 fn without_dot(path: &Path, names: &Names) -> PathBuf {
-    if names.from_here { path.strip_prefix(".").unwrap_or(path).to_owned() } else { path.to_owned() }
+    if names.from_here {
+        path.strip_prefix(".").unwrap_or(path).to_owned()
+    } else {
+        path.to_owned()
+    }
 }
 
 /// One name of a pattern.
@@ -109,7 +148,10 @@ impl Names {
             start.push(MAIN_SEPARATOR.to_string());
         }
         let mut rest: Vec<Name> = Vec::new();
-        for name in pattern.split(std::path::is_separator).filter(|name| !name.is_empty()) {
+        for name in pattern
+            .split(std::path::is_separator)
+            .filter(|name| !name.is_empty())
+        {
             match Name::of(name)? {
                 Name::Is(name) if rest.is_empty() => start.push(name),
                 Name::Is(name) if name == "." => {}
@@ -123,7 +165,11 @@ impl Names {
         if let Some(last @ Name::AnyFolders) = rest.last_mut() {
             *last = Name::of("*")?;
         }
-        Ok(Self { start: if from_here { PathBuf::from(".") } else { start }, from_here, rest })
+        Ok(Self {
+            start: if from_here { PathBuf::from(".") } else { start },
+            from_here,
+            rest,
+        })
     }
 
     /// Names that are looked for.
@@ -132,7 +178,9 @@ impl Names {
     }
 
     fn searches_whole(&self) -> bool {
-        self.rest.iter().any(|name| matches!(name, Name::AnyFolders))
+        self.rest
+            .iter()
+            .any(|name| matches!(name, Name::AnyFolders))
     }
 }
 
@@ -144,8 +192,14 @@ impl Name {
         if !name.contains([META[0], META[1], META[2], '\\']) {
             return Ok(Self::Is(name.to_owned()));
         }
-        let glob = GlobBuilder::new(name).literal_separator(true).build().map_err(|e| e.kind().to_string())?;
-        Ok(Self::Matches { matcher: glob.compile_matcher(), hidden: name.starts_with('.') })
+        let glob = GlobBuilder::new(name)
+            .literal_separator(true)
+            .build()
+            .map_err(|e| e.kind().to_string())?;
+        Ok(Self::Matches {
+            matcher: glob.compile_matcher(),
+            hidden: name.starts_with('.'),
+        })
     }
 }
 
@@ -177,7 +231,9 @@ impl Finder<'_, '_> {
                 self.step(folder.join(name), rest)
             }
             Name::Matches { matcher, hidden } => {
-                let wanted = |name: &OsStr| (*hidden || !is_hidden(name)) && matcher.is_match(Path::new(name));
+                let wanted = |name: &OsStr| {
+                    (*hidden || !is_hidden(name)) && matcher.is_match(Path::new(name))
+                };
                 for path in self.entries(folder, wanted)? {
                     self.step(path, rest)?;
                 }
@@ -207,7 +263,8 @@ impl Finder<'_, '_> {
             for path in self.entries(&folder, |name| !is_hidden(name))? {
                 let is_link = path.is_symlink();
                 // What a link below the tree leads to is come by without it.
-                if !is_link && path.is_dir() && !self.found.contains(&path) && self.may_enter(&path) {
+                if !is_link && path.is_dir() && !self.found.contains(&path) && self.may_enter(&path)
+                {
                     open.push(path);
                 } else if is_link && path.is_dir() {
                     self.search.follows(&path, &self.tree);
@@ -218,11 +275,16 @@ impl Finder<'_, '_> {
     }
 
     fn may_enter(&self, folder: &Path) -> bool {
-        (!folder.is_symlink() || self.search.follows(folder, &self.tree)) && !self.search.passes_over(folder)
+        (!folder.is_symlink() || self.search.follows(folder, &self.tree))
+            && !self.search.passes_over(folder)
     }
 
     /// The entries of a folder whose names are wanted; folders before links to folders.
-    fn entries(&mut self, folder: &Path, wanted: impl Fn(&OsStr) -> bool) -> Result<Vec<PathBuf>, Halt> {
+    fn entries(
+        &mut self,
+        folder: &Path,
+        wanted: impl Fn(&OsStr) -> bool,
+    ) -> Result<Vec<PathBuf>, Halt> {
         let (mut paths, mut links) = (Vec::new(), Vec::new());
         let read = self.search.entries(folder, |entry| {
             if let Ok(entry) = entry
@@ -233,7 +295,12 @@ impl Finder<'_, '_> {
             }
         })?;
         match read {
-            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 let problem = format!("cannot be searched, and is left out: {error}");
                 self.search.warn(SourceWarning::new(folder, problem));
             }

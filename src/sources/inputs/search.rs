@@ -52,7 +52,10 @@ impl<'a> Search<'a> {
         Self {
             stop: options.stop,
             output: options.output.and_then(|output| output.canonicalize().ok()),
-            system: SYSTEM.iter().filter_map(|root| device(&fs::metadata(root).ok()?)).collect(),
+            system: SYSTEM
+                .iter()
+                .filter_map(|root| device(&fs::metadata(root).ok()?))
+                .collect(),
             left: Cell::new(MAX_ENTRIES),
             warnings: RefCell::default(),
             warned: RefCell::default(),
@@ -76,7 +79,11 @@ impl<'a> Search<'a> {
     }
 
     /// What is in a folder; each entry counts.
-    pub(super) fn entries(&self, folder: &Path, mut each: impl FnMut(io::Result<DirEntry>)) -> Result<io::Result<()>, Halt> {
+    pub(super) fn entries(
+        &self,
+        folder: &Path,
+        mut each: impl FnMut(io::Result<DirEntry>),
+    ) -> Result<io::Result<()>, Halt> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) => return Ok(Err(error)),
@@ -96,7 +103,11 @@ impl<'a> Search<'a> {
         }
         self.left.set(left - 1);
         // Asking for each one would cost more than looking at it.
-        if left.is_multiple_of(64) && self.is_stopped() { Err(Halt::Stopped) } else { Ok(()) }
+        if left.is_multiple_of(64) && self.is_stopped() {
+            Err(Halt::Stopped)
+        } else {
+            Ok(())
+        }
     }
 
     /// The error for a search below `root` that went no further; none where it was stopped.
@@ -105,7 +116,10 @@ impl<'a> Search<'a> {
             Halt::Stopped => None,
             Halt::TooMany => {
                 let problem = format!("the search was ended after {MAX_ENTRIES} files and folders");
-                Some(SourceError::new(root, problem).with_remedy("name a folder that holds fewer, or a list of the files"))
+                Some(
+                    SourceError::new(root, problem)
+                        .with_remedy("name a folder that holds fewer, or a list of the files"),
+                )
             }
         }
     }
@@ -114,11 +128,17 @@ impl<'a> Search<'a> {
     pub(super) fn refusal(&self, folder: &Path) -> Option<SourceError> {
         let real = folder.canonicalize().ok()?;
         if real.parent().is_none() {
-            let error = SourceError::new(folder, "is the root of the file system, which is not searched");
+            let error = SourceError::new(
+                folder,
+                "is the root of the file system, which is not searched",
+            );
             return Some(error.with_remedy("name the folder that holds the inputs"));
         }
         if SYSTEM.iter().any(|root| real.starts_with(root)) || self.is_made_up(folder) {
-            return Some(SourceError::new(folder, "is a folder of the system's own, which holds no images, videos or DICOM files"));
+            return Some(SourceError::new(
+                folder,
+                "is a folder of the system's own, which holds no images, videos or DICOM files",
+            ));
         }
         None
     }
@@ -137,11 +157,23 @@ impl<'a> Search<'a> {
         if self.is_made_up(folder) {
             return true;
         }
-        let is_output = self.output.as_ref().is_some_and(|output| folder.canonicalize().is_ok_and(|real| real == *output));
+        let is_output = self
+            .output
+            .as_ref()
+            .is_some_and(|output| folder.canonicalize().is_ok_and(|real| real == *output));
         if is_output || is_run_folder(folder) {
-            let whose = if is_output { "is the output folder of this run" } else { "holds the results of a run" };
-            let warning = SourceWarning::new(folder, format!("{whose}, and is left out of the search"));
-            self.warn(if is_output { warning } else { warning.with_remedy("name it as an input of its own to search it") });
+            let whose = if is_output {
+                "is the output folder of this run"
+            } else {
+                "holds the results of a run"
+            };
+            let warning =
+                SourceWarning::new(folder, format!("{whose}, and is left out of the search"));
+            self.warn(if is_output {
+                warning
+            } else {
+                warning.with_remedy("name it as an input of its own to search it")
+            });
             return true;
         }
         false
@@ -149,16 +181,25 @@ impl<'a> Search<'a> {
 
     /// Whether a search may go through a link to a folder: only to where it is anyway, below `tree`.
     pub(super) fn follows(&self, link: &Path, tree: &Path) -> bool {
-        let inside = link.canonicalize().is_ok_and(|target| target.starts_with(tree));
+        let inside = link
+            .canonicalize()
+            .is_ok_and(|target| target.starts_with(tree));
         if !inside {
-            let problem = "is a link to a folder outside of the one that is searched, and is left out";
-            self.warn(SourceWarning::new(link, problem).with_remedy("name it as an input of its own to search it"));
+            let problem =
+                "is a link to a folder outside of the one that is searched, and is left out";
+            self.warn(
+                SourceWarning::new(link, problem)
+                    .with_remedy("name it as an input of its own to search it"),
+            );
         }
         inside
     }
 
     fn is_made_up(&self, folder: &Path) -> bool {
-        fs::metadata(folder).ok().and_then(|meta| device(&meta)).is_some_and(|device| self.system.contains(&device))
+        fs::metadata(folder)
+            .ok()
+            .and_then(|meta| device(&meta))
+            .is_some_and(|device| self.system.contains(&device))
     }
 }
 
@@ -176,7 +217,9 @@ fn device(_: &fs::Metadata) -> Option<u64> {
 #[cfg(unix)]
 pub(super) fn folder_id(folder: &Path) -> Option<FolderId> {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(folder).ok().map(|meta| FolderId::Inode(meta.dev(), meta.ino()))
+    fs::metadata(folder)
+        .ok()
+        .map(|meta| FolderId::Inode(meta.dev(), meta.ino()))
 }
 
 /// The identity of a folder; none if it cannot be read.

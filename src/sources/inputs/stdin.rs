@@ -46,9 +46,17 @@ impl Spooled {
         let (file, named) = file.into_parts();
         if let Some(path) = path_of_open(&file) {
             named.close()?;
-            return Ok(Self { path, _file: Some(file), _named: None });
+            return Ok(Self {
+                path,
+                _file: Some(file),
+                _named: None,
+            });
         }
-        Ok(Self { path: named.to_path_buf(), _file: None, _named: Some(named) })
+        Ok(Self {
+            path: named.to_path_buf(),
+            _file: None,
+            _named: Some(named),
+        })
     }
 }
 
@@ -67,16 +75,21 @@ fn path_of_open(_: &File) -> Option<PathBuf> {
 
 /// Reads a list, or keeps a medium in a temporary file. Anything else is refused by its first bytes.
 pub(super) fn read(stdin: &mut dyn BufRead, search: &Search<'_>) -> Result<Given, SourceError> {
-    let cannot = |e: io::Error| SourceError::new("-", format!("standard input cannot be read: {e}"));
+    let cannot =
+        |e: io::Error| SourceError::new("-", format!("standard input cannot be read: {e}"));
     let mut head = Vec::new();
     stdin.take(HEAD).read_to_end(&mut head).map_err(cannot)?;
     let Err(problem) = list::check(&head) else {
-        let paths = list::parse(&mut (&head[..]).chain(stdin)).map_err(|e| cannot(e).with_remedy(list::REMEDY))?;
+        let paths = list::parse(&mut (&head[..]).chain(stdin))
+            .map_err(|e| cannot(e).with_remedy(list::REMEDY))?;
         return Ok(Given::List(paths));
     };
     let unkept = |e: io::Error| {
         let folder = std::env::temp_dir();
-        let error = SourceError::new(NAME, format!("standard input cannot be kept in {}: {e}", folder.display()));
+        let error = SourceError::new(
+            NAME,
+            format!("standard input cannot be kept in {}: {e}", folder.display()),
+        );
         error.with_remedy("set TMPDIR to a folder with room, or save it to a file and give that")
     };
     let mut file = NamedTempFile::new().map_err(unkept)?;
@@ -89,7 +102,9 @@ pub(super) fn read(stdin: &mut dyn BufRead, search: &Search<'_>) -> Result<Given
                 Contents::Other(Some(name)) => format!("standard input is {name}"),
                 _ => format!("standard input {problem}, and is no image, video or DICOM"),
             };
-            return Err(SourceError::new("-", what).with_remedy("give a list of paths, or the bytes of one image, video or DICOM file"));
+            return Err(SourceError::new("-", what).with_remedy(
+                "give a list of paths, or the bytes of one image, video or DICOM file",
+            ));
         }
     };
     let mut buffer = vec![0; CHUNK];
@@ -106,10 +121,16 @@ pub(super) fn read(stdin: &mut dyn BufRead, search: &Search<'_>) -> Result<Given
         };
         length += count as u64;
         if length > MAX_BYTES {
-            let error = SourceError::new(NAME, format!("standard input is longer than {MAX_BYTES} bytes, which is the most that is kept"));
+            let error = SourceError::new(
+                NAME,
+                format!(
+                    "standard input is longer than {MAX_BYTES} bytes, which is the most that is kept"
+                ),
+            );
             return Err(error.with_remedy("save it to a file and give that"));
         }
-        file.write_all(buffer.get(..count).unwrap_or_default()).map_err(unkept)?;
+        file.write_all(buffer.get(..count).unwrap_or_default())
+            .map_err(unkept)?;
     }
     file.flush().map_err(unkept)?;
     Ok(Given::Media(contents, Spooled::new(file).map_err(unkept)?))

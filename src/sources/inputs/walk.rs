@@ -25,12 +25,20 @@ pub(super) struct Files {
 /// files are read wherever they lead; links to folders only where these lie below `root` too and were not reached by a
 /// path of their own. No folder is read twice.
 pub(super) fn files_below(root: &Path, search: &Search<'_>) -> Files {
-    let mut walk = Walk { search, found: Files::default(), visited: HashSet::new(), open: vec![root.to_owned()], links: Vec::new() };
+    let mut walk = Walk {
+        search,
+        found: Files::default(),
+        visited: HashSet::new(),
+        open: vec![root.to_owned()],
+        links: Vec::new(),
+    };
     walk.visited.extend(folder_id(root));
     if let Err(halt) = walk.all(root) {
         walk.found.errors.extend(Search::halted(root, halt));
     }
-    walk.found.files.sort_by(|a, b| natural::compare_paths(a, b));
+    walk.found
+        .files
+        .sort_by(|a, b| natural::compare_paths(a, b));
     walk.found
 }
 
@@ -52,7 +60,9 @@ impl Walk<'_, '_> {
                 self.folder(&folder)?;
             }
             self.links.sort_by(|a, b| natural::compare_paths(b, a));
-            let Some(link) = self.links.pop() else { return Ok(()) };
+            let Some(link) = self.links.pop() else {
+                return Ok(());
+            };
             if self.search.follows(&link, &tree) {
                 self.enter(link);
             }
@@ -95,6 +105,8 @@ impl Walk<'_, '_> {
     }
 
     fn fail(&mut self, path: PathBuf, error: &io::Error) {
-        self.found.errors.push(SourceError::new(path, format!("cannot be read: {error}")));
+        self.found
+            .errors
+            .push(SourceError::new(path, format!("cannot be read: {error}")));
     }
 }

@@ -31,8 +31,14 @@ impl Complaints {
     /// Listens to a decoder that is not open yet and carries no mark.
     #[allow(unsafe_code)]
     pub(super) fn of(context: &mut codec::Context) -> Self {
-        let (mark, heard) = (NEXT_MARK.fetch_add(2, Ordering::Relaxed), Arc::new(AtomicBool::new(false)));
-        LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).insert(mark, heard.clone());
+        let (mark, heard) = (
+            NEXT_MARK.fetch_add(2, Ordering::Relaxed),
+            Arc::new(AtomicBool::new(false)),
+        );
+        LISTENERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(mark, heard.clone());
         // SAFETY: the context is alive; FFmpeg copies the field to the contexts of its threads and never follows it.
         unsafe { (*context.as_mut_ptr()).opaque = ptr::without_provenance_mut(mark) };
         Self { mark, heard }
@@ -46,7 +52,10 @@ impl Complaints {
 
 impl Drop for Complaints {
     fn drop(&mut self) {
-        LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.mark);
+        LISTENERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.mark);
     }
 }
 
@@ -60,7 +69,12 @@ pub(super) fn set_up() {
 /// Whether a message that is no error tells of data that ended before their picture did.
 fn is_about_damage(format: &CStr) -> bool {
     const WORDS: [&[u8]; 2] = [b"overread", b"concealing"];
-    WORDS.iter().any(|word| format.to_bytes().windows(word.len()).any(|part| part == *word))
+    WORDS.iter().any(|word| {
+        format
+            .to_bytes()
+            .windows(word.len())
+            .any(|part| part == *word)
+    })
 }
 
 /// FFmpeg's call for a message. `L`, its list of arguments, has another type on each kind of machine.
@@ -81,7 +95,11 @@ unsafe extern "C" fn take<L>(object: *mut c_void, level: c_int, format: *const c
         }
         (*object.cast::<AVCodecContext>()).opaque.addr()
     };
-    if let Some(heard) = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).get(&mark) {
+    if let Some(heard) = LISTENERS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&mark)
+    {
         heard.store(true, Ordering::Release);
     }
 }

@@ -93,15 +93,31 @@ struct Losses {
 
 impl VideoDecoder {
     /// A decoder on `device`, or on the CPU where none is given. One on the CPU stops at the first damage.
-    pub(super) fn new(path: PathBuf, input: VideoInput, options: &VideoOptions, device: Option<&VideoDevice>) -> Result<Self, SourceError> {
+    pub(super) fn new(
+        path: PathBuf,
+        input: VideoInput,
+        options: &VideoOptions,
+        device: Option<&VideoDevice>,
+    ) -> Result<Self, SourceError> {
         Self::with(path, input, options, device, device.is_none())
     }
 
     /// A decoder on one thread of the CPU that goes on where damage is; the first `given` frames, and their errors, have
     /// been given out.
-    pub(super) fn beyond(given: u64, path: PathBuf, input: VideoInput, options: &VideoOptions) -> Result<Self, SourceError> {
-        let options = VideoOptions { threads: 1, ..options.clone() };
-        Ok(Self { beyond: given, ..Self::with(path, input, &options, None, false)? })
+    pub(super) fn beyond(
+        given: u64,
+        path: PathBuf,
+        input: VideoInput,
+        options: &VideoOptions,
+    ) -> Result<Self, SourceError> {
+        let options = VideoOptions {
+            threads: 1,
+            ..options.clone()
+        };
+        Ok(Self {
+            beyond: given,
+            ..Self::with(path, input, &options, None, false)?
+        })
     }
 
     fn with(
@@ -111,7 +127,11 @@ impl VideoDecoder {
         device: Option<&VideoDevice>,
         watches: bool,
     ) -> Result<Self, SourceError> {
-        let Opened { decoder, attachment, complaints } = input.decoder(&path, options, device, watches)?;
+        let Opened {
+            decoder,
+            attachment,
+            complaints,
+        } = input.decoder(&path, options, device, watches)?;
         Ok(Self {
             watches: complaints,
             met_damage: false,
@@ -158,7 +178,11 @@ impl VideoDecoder {
 
     fn step(&mut self) -> Result<Step, SourceError> {
         loop {
-            if self.watches.as_ref().is_some_and(|watch| self.met_damage || watch.heard()) {
+            if self
+                .watches
+                .as_ref()
+                .is_some_and(|watch| self.met_damage || watch.heard())
+            {
                 return Ok(Step::Damage(self.index));
             }
             if self.losses.due > 0 {
@@ -198,8 +222,15 @@ impl VideoDecoder {
 
     /// Why the frame that [`Self::advance`] gave last is in host memory, where it was to be on the device.
     pub(super) fn refusal(&self) -> Option<String> {
-        let (_, attachment) = self.device.as_ref().filter(|(_, attachment)| !attachment.is_on_device(&self.frame))?;
-        Some(attachment.refusal().unwrap_or_else(|| "the device did not decode it".to_owned()))
+        let (_, attachment) = self
+            .device
+            .as_ref()
+            .filter(|(_, attachment)| !attachment.is_on_device(&self.frame))?;
+        Some(
+            attachment
+                .refusal()
+                .unwrap_or_else(|| "the device did not decode it".to_owned()),
+        )
     }
 
     /// The pixels of the frame that [`Self::advance`] gave last; those on a device can be had once.
@@ -209,31 +240,54 @@ impl VideoDecoder {
         match &self.device {
             Some((device, attachment)) if attachment.is_on_device(&self.frame) => {
                 let frame = mem::replace(&mut self.frame, frame::Video::empty());
-                let picture = gpu::picture((device, attachment), frame, orientation, self.max_pixels).map_err(wrong)?;
+                let picture =
+                    gpu::picture((device, attachment), frame, orientation, self.max_pixels)
+                        .map_err(wrong)?;
                 Ok(Pixels::Device(Arc::new(picture)))
             }
-            _ => Ok(oriented(self.converter.convert(&self.frame).map_err(wrong)?, orientation).into()),
+            _ => Ok(oriented(
+                self.converter.convert(&self.frame).map_err(wrong)?,
+                orientation,
+            )
+            .into()),
         }
     }
 
     /// What makes the frame that [`Self::advance`] gave last upright.
     fn orientation(&self) -> Orientation {
         let matrix = self.frame.side_data(side_data::Type::DisplayMatrix);
-        matrix.map_or(self.input.facts().orientation, |data| display_matrix::orientation(data.data()))
+        matrix.map_or(self.input.facts().orientation, |data| {
+            display_matrix::orientation(data.data())
+        })
     }
 
     /// The shape of the pixels of that frame, upright: what the container states counts before what the stream does.
     pub(super) fn pixel_aspect(&self) -> Option<[u32; 2]> {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         let ratio = self.frame.aspect_ratio();
-        let [width, height] = self.input.facts().pixel_aspect.or_else(|| unequal(ratio.numerator(), ratio.denominator()))?;
-        let lies = matches!(self.orientation(), Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH);
-        Some(if lies { [height, width] } else { [width, height] })
+        let [width, height] = self
+            .input
+            .facts()
+            .pixel_aspect
+            .or_else(|| unequal(ratio.numerator(), ratio.denominator()))?;
+        let lies = matches!(
+            self.orientation(),
+            Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
+        );
+        Some(if lies {
+            [height, width]
+        } else {
+            [width, height]
+        })
     }
 
     fn hand_out(&mut self) -> Result<Step, SourceError> {
-        let arrived_damaged = self.frame.pts().is_some_and(|pts| self.losses.damaged.contains(&pts));
-        let is_damaged = arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors();
+        let arrived_damaged = self
+            .frame
+            .pts()
+            .is_some_and(|pts| self.losses.damaged.contains(&pts));
+        let is_damaged =
+            arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors();
         if is_damaged && self.watches.is_some() {
             return Ok(Step::Damage(self.index));
         }
@@ -257,7 +311,12 @@ impl VideoDecoder {
     fn may_follow_the_break(&self) -> bool {
         self.stage == Stage::Draining
             && self.cut_short
-            && match self.frame.pts().or(self.frame.timestamp()).zip(self.decoded_until) {
+            && match self
+                .frame
+                .pts()
+                .or(self.frame.timestamp())
+                .zip(self.decoded_until)
+            {
                 Some((pts, until)) => pts > until,
                 None => self.decoder.has_b_frames(),
             }
@@ -287,17 +346,27 @@ impl VideoDecoder {
                     }
                 }
                 Read1::Damaged => {
-                    self.ending =
-                        Some(SourceError::new(&self.path, format!("is damaged after frame {}: nothing readable follows", self.index)));
+                    self.ending = Some(SourceError::new(
+                        &self.path,
+                        format!(
+                            "is damaged after frame {}: nothing readable follows",
+                            self.index
+                        ),
+                    ));
                     break;
                 }
                 Read1::Failed(error) => {
-                    self.ending = Some(SourceError::new(&self.path, format!("cannot be read further: {error}")));
+                    self.ending = Some(SourceError::new(
+                        &self.path,
+                        format!("cannot be read further: {error}"),
+                    ));
                     break;
                 }
                 Read1::End => match self.held.take() {
                     // The end comes once more.
-                    Some(held) if !held.is_corrupt() && self.input.has_last() => return self.send(&held),
+                    Some(held) if !held.is_corrupt() && self.input.has_last() => {
+                        return self.send(&held);
+                    }
                     Some(_) => {
                         self.cut_short = true;
                         break;
@@ -305,8 +374,10 @@ impl VideoDecoder {
                     None => {
                         if !self.cut_short && self.input.may_lack_an_end() {
                             let problem = "the file ends with the data of its last picture, which may lack their end";
-                            let remedy = "see whether the last frame is whole, or fetch the file again";
-                            self.warning = Some(SourceWarning::new(&self.path, problem).with_remedy(remedy));
+                            let remedy =
+                                "see whether the last frame is whole, or fetch the file again";
+                            self.warning =
+                                Some(SourceWarning::new(&self.path, problem).with_remedy(remedy));
                         }
                         break;
                     }
@@ -325,7 +396,9 @@ impl VideoDecoder {
             self.met_damage = true;
             self.losses.damaged.extend(packet.pts());
         }
-        self.decoded_until = packet.dts().map(|dts| dts.saturating_add(packet.duration().max(0)));
+        self.decoded_until = packet
+            .dts()
+            .map(|dts| dts.saturating_add(packet.duration().max(0)));
         self.losses.in_flight.extend(packet.pts());
         self.losses.forget_oldest();
         match self.decoder.send_packet(packet) {
@@ -350,7 +423,10 @@ impl VideoDecoder {
             self.ending = Some(SourceError::new(&self.path, format!("{lacks}; {missing}")));
         }
         if self.ending.is_none() && self.index == 0 && self.losses.due == 0 {
-            self.ending = Some(SourceError::new(&self.path, "its video stream has no frame that can be decoded"));
+            self.ending = Some(SourceError::new(
+                &self.path,
+                "its video stream has no frame that can be decoded",
+            ));
         }
     }
 }

@@ -37,17 +37,43 @@ pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<Mi
     let length = file.seek(SeekFrom::End(0))?;
     let head = read_at::<16, _>(file, 0)?;
     let declared = match &head {
-        [b'G', b'I', b'F', b'8', ..] => return Ok(streams::gif_is_cut(file, length)?.then_some(Missing::Rest)),
-        [b'O', b'g', b'g', b'S', ..] => return Ok(streams::ogg_is_cut(file, length)?.then_some(Missing::Rest)),
-        [b'F', b'L', b'V', 1, ..] => return Ok(streams::flv_is_cut(file, length)?.then_some(Missing::Rest)),
-        [b'D', b'K', b'I', b'F', ..] => return Ok(streams::ivf_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'G', b'I', b'F', b'8', ..] => {
+            return Ok(streams::gif_is_cut(file, length)?.then_some(Missing::Rest));
+        }
+        [b'O', b'g', b'g', b'S', ..] => {
+            return Ok(streams::ogg_is_cut(file, length)?.then_some(Missing::Rest));
+        }
+        [b'F', b'L', b'V', 1, ..] => {
+            return Ok(streams::flv_is_cut(file, length)?.then_some(Missing::Rest));
+        }
+        [b'D', b'K', b'I', b'F', ..] => {
+            return Ok(streams::ivf_is_cut(file, length)?.then_some(Missing::Rest));
+        }
         [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => streams::asf_end(file)?,
         [0x12, 0x00, ..] => streams::obu_end(file, length)?,
-        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', ..] => return Ok(streams::y4m_is_cut(file, length)?.then_some(Missing::Rest)),
+        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', ..] => {
+            return Ok(streams::y4m_is_cut(file, length)?.then_some(Missing::Rest));
+        }
         [0x06, 0x0e, 0x2b, 0x34, ..] => streams::mxf_end(file)?,
-        [0x1f, 0x07, 0x00, _, ..] => return Ok(streams::dv_is_cut(&head, length).then_some(Missing::Rest)),
+        [0x1f, 0x07, 0x00, _, ..] => {
+            return Ok(streams::dv_is_cut(&head, length).then_some(Missing::Rest));
+        }
         _ if streams::transport_is_cut(file, length)? => return Ok(Some(Missing::Rest)),
-        [b'R', b'I', b'F', b'F', size @ .., b'A', b'V', b'I', b' ', _, _, _, _] => riff_end(size),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            size @ ..,
+            b'A',
+            b'V',
+            b'I',
+            b' ',
+            _,
+            _,
+            _,
+            _,
+        ] => riff_end(size),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => matroska_end(file)?,
         [_, _, _, _, b'f', b't', b'y', b'p', ..]
         | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
@@ -59,7 +85,10 @@ pub(super) fn missing_from<R: Read + Seek>(file: &mut R) -> io::Result<Option<Mi
 }
 
 /// Bytes at a place, zeros after the end of the file.
-pub(super) fn read_at<const N: usize, R: Read + Seek>(file: &mut R, at: u64) -> io::Result<[u8; N]> {
+pub(super) fn read_at<const N: usize, R: Read + Seek>(
+    file: &mut R,
+    at: u64,
+) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     file.seek(SeekFrom::Start(at))?;
     let mut filled = 0;
@@ -82,13 +111,19 @@ fn riff_end(size: &[u8]) -> Option<u64> {
 
 /// End of the last box of the top level.
 fn iso_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>> {
-    const KNOWN: [&[u8; 4]; 12] =
-        [b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"mfra", b"styp", b"meta"];
+    const KNOWN: [&[u8; 4]; 12] = [
+        b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"mfra",
+        b"styp", b"meta",
+    ];
     let (mut at, mut is_fragment) = (0u64, false);
     for _ in 0..MAX_BOXES {
         if at.saturating_add(8) > length {
             // The data of a fragment follow its description.
-            return Ok(Some(if is_fragment { at.saturating_add(8) } else { at }));
+            return Ok(Some(if is_fragment {
+                at.saturating_add(8)
+            } else {
+                at
+            }));
         }
         let head = read_at::<16, _>(file, at)?;
         let [s0, s1, s2, s3, t0, t1, t2, t3, large @ ..] = head;
@@ -109,7 +144,9 @@ fn iso_end<R: Read + Seek>(file: &mut R, length: u64) -> io::Result<Option<u64>>
 /// End of the Segment that follows the EBML header; where its size is unknown, as in live recordings, that of its last part.
 fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
     let mut at = 4;
-    let Some((header, bytes)) = ebml_size(&read_at::<8, _>(file, at)?) else { return Ok(None) };
+    let Some((header, bytes)) = ebml_size(&read_at::<8, _>(file, at)?) else {
+        return Ok(None);
+    };
     at += bytes + header;
     for _ in 0..16 {
         let head = read_at::<16, _>(file, at)?;
@@ -119,10 +156,18 @@ fn matroska_end<R: Read + Seek>(file: &mut R) -> io::Result<Option<u64>> {
             _ => return Ok(None),
         };
         let Some((size, bytes)) = head.get(id_bytes..).and_then(ebml_size) else {
-            let size_bytes = head.get(id_bytes).map_or(0, |first| u64::from(first.leading_zeros()) + 1);
-            return if is_segment { streams::parts_end(file, at + id_bytes as u64 + size_bytes) } else { Ok(None) };
+            let size_bytes = head
+                .get(id_bytes)
+                .map_or(0, |first| u64::from(first.leading_zeros()) + 1);
+            return if is_segment {
+                streams::parts_end(file, at + id_bytes as u64 + size_bytes)
+            } else {
+                Ok(None)
+            };
         };
-        at = at.saturating_add(id_bytes as u64 + bytes).saturating_add(size);
+        at = at
+            .saturating_add(id_bytes as u64 + bytes)
+            .saturating_add(size);
         if is_segment {
             return Ok(Some(at));
         }
@@ -137,7 +182,10 @@ pub(super) fn ebml_size(bytes: &[u8]) -> Option<(u64, u64)> {
     if count > 8 {
         return None;
     }
-    let field = bytes.get(..count)?.iter().fold(0u64, |value, &b| value << 8 | u64::from(b));
+    let field = bytes
+        .get(..count)?
+        .iter()
+        .fold(0u64, |value, &b| value << 8 | u64::from(b));
     let mask = (1u64 << (7 * count)) - 1;
     (field & mask != mask).then_some((field & mask, count as u64))
 }

@@ -71,8 +71,15 @@ pub(in crate::sources) fn probe(head: &[u8]) -> Probe {
     let mut padded = Vec::with_capacity(head.len() + ffi::AVPROBE_PADDING_SIZE as usize);
     padded.extend_from_slice(head);
     padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);
-    let Ok(length) = i32::try_from(head.len()) else { return Probe::Unknown };
-    let data = ffi::AVProbeData { filename: c"".as_ptr(), buf: padded.as_mut_ptr(), buf_size: length, mime_type: std::ptr::null() };
+    let Ok(length) = i32::try_from(head.len()) else {
+        return Probe::Unknown;
+    };
+    let data = ffi::AVProbeData {
+        filename: c"".as_ptr(),
+        buf: padded.as_mut_ptr(),
+        buf_size: length,
+        mime_type: std::ptr::null(),
+    };
     let mut score = DOUBTFUL;
     // SAFETY: `data` describes a live buffer of `buf_size` bytes with the padding that FFmpeg asks for; the format
     // returned is one of FFmpeg's constants, whose names are C strings that live as long as the program.
@@ -83,7 +90,11 @@ pub(in crate::sources) fn probe(head: &[u8]) -> Probe {
         }
         (text((*format).name), text((*format).long_name))
     };
-    if name.split(',').any(|n| DEMUXERS.contains(&n)) { Probe::Video } else { Probe::Other(long_name) }
+    if name.split(',').any(|n| DEMUXERS.contains(&n)) {
+        Probe::Video
+    } else {
+        Probe::Other(long_name)
+    }
 }
 
 /// # Safety
@@ -94,5 +105,7 @@ unsafe fn text(pointer: *const std::ffi::c_char) -> String {
         return String::new();
     }
     // SAFETY: the caller's promise.
-    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(pointer) }
+        .to_string_lossy()
+        .into_owned()
 }

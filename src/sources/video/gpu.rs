@@ -42,16 +42,27 @@ impl DevicePicture for VideoPicture {
 }
 
 /// The device that decodes the stream of `input`, or why none does.
-pub(super) fn device_for<'a>(input: &VideoInput, options: &'a VideoOptions) -> Result<&'a VideoDevice, String> {
-    let device = options.device.as_ref().filter(|device| device.is_gpu()).ok_or("the run has no CUDA device")?;
+pub(super) fn device_for<'a>(
+    input: &VideoInput,
+    options: &'a VideoOptions,
+) -> Result<&'a VideoDevice, String> {
+    let device = options
+        .device
+        .as_ref()
+        .filter(|device| device.is_gpu())
+        .ok_or("the run has no CUDA device")?;
     let (codec, format) = input.coded_as();
     if !matches!(codec, Id::H264 | Id::HEVC) {
-        return Err(format!("it is coded as {codec:?}, and H.264 and HEVC alone are decoded on the GPU"));
+        return Err(format!(
+            "it is coded as {codec:?}, and H.264 and HEVC alone are decoded on the GPU"
+        ));
     }
     // A stream whose format the container's header does not tell is left to the decoder to judge.
     if !matches!(format, Pixel::YUV420P | Pixel::YUVJ420P | Pixel::None) {
         let name = format.descriptor().map_or("unknown", |d| d.name());
-        return Err(format!("its pixel format is {name}, and 8 bits in 4:2:0 alone are decoded on the GPU"));
+        return Err(format!(
+            "its pixel format is {name}, and 8 bits in 4:2:0 alone are decoded on the GPU"
+        ));
     }
     device.open()
 }
@@ -68,8 +79,13 @@ pub(super) fn picture(
 ) -> Result<VideoPicture, String> {
     let kind = Kind::of(&frame);
     kind.check(max_pixels)?;
-    let colour = Colour { matrix: kind.matrix(), full_range: kind.is_full_range() };
-    let surface = device.surface(attachment, frame, colour, turn(orientation)).map_err(|e| e.to_string())?;
+    let colour = Colour {
+        matrix: kind.matrix(),
+        full_range: kind.is_full_range(),
+    };
+    let surface = device
+        .surface(attachment, frame, colour, turn(orientation))
+        .map_err(|e| e.to_string())?;
     VideoPicture::new(surface).ok_or_else(|| "is too large".to_owned())
 }
 
@@ -84,7 +100,11 @@ fn turn(orientation: Orientation) -> Turn {
         Orientation::Rotate270 => (true, false, true),
         Orientation::Rotate270FlipH => (true, true, true),
     };
-    Turn { transposed, mirrored_across, mirrored_down }
+    Turn {
+        transposed,
+        mirrored_across,
+        mirrored_down,
+    }
 }
 
 #[cfg(test)]
@@ -124,8 +144,15 @@ mod tests {
                 }
                 moved[y * width + x] = value;
             }
-            let expected = oriented(Image::new(Size::new(3, 2), Channels::Gray, (0..6).collect()).unwrap(), orientation);
-            assert_eq!((expected.size(), expected.data()), (Size::new(width as u32, height as u32), &moved[..]), "{orientation:?}");
+            let expected = oriented(
+                Image::new(Size::new(3, 2), Channels::Gray, (0..6).collect()).unwrap(),
+                orientation,
+            );
+            assert_eq!(
+                (expected.size(), expected.data()),
+                (Size::new(width as u32, height as u32), &moved[..]),
+                "{orientation:?}"
+            );
         }
     }
 }

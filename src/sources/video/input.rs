@@ -85,7 +85,10 @@ pub(super) enum Read1 {
 
 impl VideoInput {
     /// Opens what `stream` holds from its start. `path` is for errors alone: FFmpeg never sees it, so that any name will do.
-    pub(super) fn open<R: Read + Seek + Send + 'static>(path: &Path, mut stream: R) -> Result<Self, SourceError> {
+    pub(super) fn open<R: Read + Seek + Send + 'static>(
+        path: &Path,
+        mut stream: R,
+    ) -> Result<Self, SourceError> {
         set_up();
         let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
         let missing = ending::missing_from(&mut stream).map_err(cannot)?;
@@ -99,14 +102,32 @@ impl VideoInput {
             return Err(SourceError::new(path, "has no video stream"));
         };
         let index = stream.index();
-        let facts = Facts { missing, ..facts_of(&input, &stream) };
-        Ok(Self { input, stream: index, facts, transport: None, suspect: false, position: None })
+        let facts = Facts {
+            missing,
+            ..facts_of(&input, &stream)
+        };
+        Ok(Self {
+            input,
+            stream: index,
+            facts,
+            transport: None,
+            suspect: false,
+            position: None,
+        })
     }
 
     /// The same, with a second reader of what the first read, by which packets are judged that FFmpeg calls corrupt.
     pub(super) fn judged_by<R: Read + Seek + Send + 'static>(self, second: R) -> Self {
-        let is_transport = self.input.format().name().split(',').any(|name| name == "mpegts");
-        Self { transport: is_transport.then(|| Transport::new(second)), ..self }
+        let is_transport = self
+            .input
+            .format()
+            .name()
+            .split(',')
+            .any(|name| name == "mpegts");
+        Self {
+            transport: is_transport.then(|| Transport::new(second)),
+            ..self
+        }
     }
 
     pub(super) fn facts(&self) -> &Facts {
@@ -116,13 +137,21 @@ impl VideoInput {
     /// Codec and pixel format of the stream; the format is none where the container's header does not tell.
     #[allow(unsafe_code)]
     pub(super) fn coded_as(&self) -> (codec::Id, Pixel) {
-        let Some(stream) = self.input.stream(self.stream) else { return (codec::Id::None, Pixel::None) };
+        let Some(stream) = self.input.stream(self.stream) else {
+            return (codec::Id::None, Pixel::None);
+        };
         let parameters = stream.parameters();
         // SAFETY: reads a number of live parameters; those up to the last that the bindings know are all formats.
         let format = unsafe {
             let number = (*parameters.as_ptr()).format;
-            let is_known = (AVPixelFormat::AV_PIX_FMT_NONE as i32..AVPixelFormat::AV_PIX_FMT_NB as i32).contains(&number);
-            if is_known { std::mem::transmute::<i32, AVPixelFormat>(number) } else { AVPixelFormat::AV_PIX_FMT_NONE }
+            let is_known = (AVPixelFormat::AV_PIX_FMT_NONE as i32
+                ..AVPixelFormat::AV_PIX_FMT_NB as i32)
+                .contains(&number);
+            if is_known {
+                std::mem::transmute::<i32, AVPixelFormat>(number)
+            } else {
+                AVPixelFormat::AV_PIX_FMT_NONE
+            }
         };
         (parameters.id(), Pixel::from(format))
     }
@@ -141,40 +170,80 @@ impl VideoInput {
             Some(_) => cannot_open(path, e, cut_short),
             None => SourceError::new(path, format!("its video stream cannot be decoded: {e}")),
         };
-        let stream = self.input.stream(self.stream).ok_or_else(|| failed(Error::StreamNotFound))?;
+        let stream = self
+            .input
+            .stream(self.stream)
+            .ok_or_else(|| failed(Error::StreamNotFound))?;
         let parameters = stream.parameters();
         let parameters_id = parameters.id();
         let Some(codec) = decoder::find(parameters_id) else {
             if cut_short.is_some() {
                 return Err(failed(Error::DecoderNotFound));
             }
-            return Err(SourceError::new(path, format!("is coded as {:?}, which this FFmpeg has no decoder for", parameters_id))
-                .with_remedy("convert it to H.264, or install an FFmpeg that decodes it"));
+            return Err(SourceError::new(
+                path,
+                format!(
+                    "is coded as {:?}, which this FFmpeg has no decoder for",
+                    parameters_id
+                ),
+            )
+            .with_remedy("convert it to H.264, or install an FFmpeg that decodes it"));
         };
-        let mut decoder = codec::Context::from_parameters(parameters).map_err(failed)?.decoder();
+        let mut decoder = codec::Context::from_parameters(parameters)
+            .map_err(failed)?
+            .decoder();
         decoder.set_packet_time_base(stream.time_base());
-        let attach = |device: &VideoDevice| device.attach(&mut decoder).map_err(|e| SourceError::new(path, e.to_string()));
+        let attach = |device: &VideoDevice| {
+            device
+                .attach(&mut decoder)
+                .map_err(|e| SourceError::new(path, e.to_string()))
+        };
         let attachment = device.map(attach).transpose()?;
         let mut settings = Dictionary::new();
         // The device decodes one picture after the other: threads would only hold more of them.
         let threads = if device.is_some() { 1 } else { options.threads };
-        settings.set("threads", &if threads == 0 { "auto".to_owned() } else { threads.min(64).to_string() });
+        settings.set(
+            "threads",
+            &if threads == 0 {
+                "auto".to_owned()
+            } else {
+                threads.min(64).to_string()
+            },
+        );
         // Its data are never wrong for the decoder, and threads make of damaged ones what chance has it.
         if parameters_id == Id::VP8 {
             settings.set("threads", "1");
         }
-        settings.set("max_pixels", &options.max_pixels.min(i32::MAX as u64).to_string());
+        settings.set(
+            "max_pixels",
+            &options.max_pixels.min(i32::MAX as u64).to_string(),
+        );
         let complaints = watches.then(|| Complaints::of(&mut decoder));
-        let decoder = decoder.open_as_with(codec, settings).and_then(decoder::Opened::video).map_err(failed)?;
-        Ok(Opened { decoder, attachment, complaints })
+        let decoder = decoder
+            .open_as_with(codec, settings)
+            .and_then(decoder::Opened::video)
+            .map_err(failed)?;
+        Ok(Opened {
+            decoder,
+            attachment,
+            complaints,
+        })
     }
 
     /// A clock for the stream.
     pub(super) fn clock(&self) -> Clock {
         let stream = self.input.stream(self.stream);
-        let (tick, start) =
-            stream.map_or(((1, 1), i64::MIN), |s| ((s.time_base().numerator(), s.time_base().denominator()), s.start_time()));
-        Clock::new(tick, (start != i64::MIN).then_some(start), self.facts.frame_rate)
+        let (tick, start) = stream.map_or(((1, 1), i64::MIN), |s| {
+            (
+                (s.time_base().numerator(), s.time_base().denominator()),
+                s.start_time(),
+            )
+        });
+        Clock::new(
+            tick,
+            (start != i64::MIN).then_some(start),
+            self.facts.frame_rate,
+        )
     }
 
     /// The packet, marked as corrupt if its data are not whole: of a transport stream the one that FFmpeg marks and the one
@@ -187,7 +256,11 @@ impl VideoInput {
             && let Ok(extent) = transport.extent(position)
         {
             let (flags, corrupt) = (packet.flags(), packet::Flags::CORRUPT);
-            packet.set_flags(if extent == Extent::Broken { flags | corrupt } else { flags - corrupt });
+            packet.set_flags(if extent == Extent::Broken {
+                flags | corrupt
+            } else {
+                flags - corrupt
+            });
         }
         self.suspect = marked;
         packet
@@ -195,19 +268,28 @@ impl VideoInput {
 
     /// Whether the last packet is not all there where the file was cut short, without a mark of FFmpeg.
     pub(super) fn holds_last(&self) -> bool {
-        self.facts.missing.is_some() && (self.transport.is_some() || self.input.format().name() == "dv")
+        self.facts.missing.is_some()
+            && (self.transport.is_some() || self.input.format().name() == "dv")
     }
 
     /// Whether the last packet is all there nevertheless.
     pub(super) fn has_last(&mut self) -> bool {
-        let (Some(transport), Some(position)) = (&mut self.transport, self.position) else { return false };
-        transport.extent(position).is_ok_and(|extent| extent == Extent::Whole)
+        let (Some(transport), Some(position)) = (&mut self.transport, self.position) else {
+            return false;
+        };
+        transport
+            .extent(position)
+            .is_ok_and(|extent| extent == Extent::Whole)
     }
 
     /// Whether the data of the last packet may lack their end: they are those of a transport stream, which ends with them.
     pub(super) fn may_lack_an_end(&mut self) -> bool {
-        let (Some(transport), Some(position)) = (&mut self.transport, self.position) else { return false };
-        transport.extent(position).is_ok_and(|extent| extent == Extent::ToTheEnd)
+        let (Some(transport), Some(position)) = (&mut self.transport, self.position) else {
+            return false;
+        };
+        transport
+            .extent(position)
+            .is_ok_and(|extent| extent == Extent::ToTheEnd)
     }
 
     /// The next packet of the stream.
@@ -215,7 +297,9 @@ impl VideoInput {
         loop {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() == self.stream => return Read1::Packet(self.judged(packet)),
+                Ok(()) if packet.stream() == self.stream => {
+                    return Read1::Packet(self.judged(packet));
+                }
                 Ok(()) => {}
                 Err(Error::Eof) => return Read1::End,
                 Err(Error::InvalidData) => return Read1::Damaged,
@@ -227,30 +311,63 @@ impl VideoInput {
 
 fn cannot_open(path: &Path, error: Error, missing: Option<Missing>) -> SourceError {
     match (error, missing) {
-        (_, Some(missing @ Missing::UpTo(_))) => SourceError::new(path, format!("{missing} and more of its header")),
-        (_, Some(missing)) => SourceError::new(path, format!("{missing}: its header is not all there")),
-        (Error::InvalidData | Error::Eof, None) => SourceError::new(path, "its header is damaged or the file ends early"),
+        (_, Some(missing @ Missing::UpTo(_))) => {
+            SourceError::new(path, format!("{missing} and more of its header"))
+        }
+        (_, Some(missing)) => {
+            SourceError::new(path, format!("{missing}: its header is not all there"))
+        }
+        (Error::InvalidData | Error::Eof, None) => {
+            SourceError::new(path, "its header is damaged or the file ends early")
+        }
         (error, None) => SourceError::new(path, format!("cannot be opened: {error}")),
     }
 }
 
 /// The stream that FFmpeg holds for the main one, pictures of a cover aside.
 fn main_stream(input: &Input) -> Option<Stream<'_>> {
-    let is_video = |s: &Stream<'_>| s.parameters().medium() == media::Type::Video && !s.disposition().contains(Disposition::ATTACHED_PIC);
-    input.streams().best(media::Type::Video).filter(is_video).or_else(|| input.streams().find(is_video))
+    let is_video = |s: &Stream<'_>| {
+        s.parameters().medium() == media::Type::Video
+            && !s.disposition().contains(Disposition::ATTACHED_PIC)
+    };
+    input
+        .streams()
+        .best(media::Type::Video)
+        .filter(is_video)
+        .or_else(|| input.streams().find(is_video))
 }
 
 fn facts_of(input: &Input, stream: &Stream<'_>) -> Facts {
-    let rate = |r: video_rs::ffmpeg::Rational| (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r));
+    let rate = |r: video_rs::ffmpeg::Rational| {
+        (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r))
+    };
     let frame_rate = rate(stream.avg_frame_rate()).or_else(|| rate(stream.rate()));
-    let stated = (stream.duration() > 0).then(|| stream.duration() as f64 * f64::from(stream.time_base()));
+    let stated =
+        (stream.duration() > 0).then(|| stream.duration() as f64 * f64::from(stream.time_base()));
     // Matroska states the length of the whole alone, in microseconds here.
     let seconds = stated.or_else(|| (input.duration() > 0).then(|| input.duration() as f64 / 1e6));
-    let estimated = seconds.zip(frame_rate).map(|(s, r)| (s * r).round()).filter(|n| *n >= 1.0).map(|n| n as u64);
-    let frame_count = u64::try_from(stream.frames()).ok().filter(|n| *n > 0).or(estimated);
-    let matrix = stream.side_data().find(|data| data.kind() == side_data::Type::DisplayMatrix);
-    let orientation = matrix.map_or(Orientation::NoTransforms, |data| display_matrix::orientation(data.data()));
-    Facts { frame_count, frame_rate, orientation, pixel_aspect: pixel_aspect(stream), missing: None }
+    let estimated = seconds
+        .zip(frame_rate)
+        .map(|(s, r)| (s * r).round())
+        .filter(|n| *n >= 1.0)
+        .map(|n| n as u64);
+    let frame_count = u64::try_from(stream.frames())
+        .ok()
+        .filter(|n| *n > 0)
+        .or(estimated);
+    let matrix = stream
+        .side_data()
+        .find(|data| data.kind() == side_data::Type::DisplayMatrix);
+    let orientation = matrix.map_or(Orientation::NoTransforms, |data| {
+        display_matrix::orientation(data.data())
+    });
+    Facts {
+        frame_count,
+        frame_rate,
+        orientation,
+        pixel_aspect: pixel_aspect(stream),
+        missing: None,
+    }
 }
 
 #[allow(unsafe_code)]
@@ -262,7 +379,10 @@ fn pixel_aspect(stream: &Stream<'_>) -> Option<[u32; 2]> {
 
 /// The relation of two sides in its lowest terms; none if they are equal or unknown.
 pub(super) fn unequal(width: i32, height: i32) -> Option<[u32; 2]> {
-    let (width, height) = (u32::try_from(width).ok().filter(|n| *n > 0)?, u32::try_from(height).ok().filter(|n| *n > 0)?);
+    let (width, height) = (
+        u32::try_from(width).ok().filter(|n| *n > 0)?,
+        u32::try_from(height).ok().filter(|n| *n > 0)?,
+    );
     let (mut divisor, mut rest) = (width, height);
     while rest > 0 {
         (divisor, rest) = (rest, divisor % rest);

@@ -22,7 +22,10 @@ pub use support::{VideoSupport, video_support};
 
 pub(super) use ffmpeg::{Probe, probe};
 
-use super::{DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceError, SourceOptions, SourceSpec, SourceWarning};
+use super::{
+    DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceError, SourceOptions,
+    SourceSpec, SourceWarning,
+};
 use crate::frame::{Frame, Physical, SourceInfo, SourceKind};
 use decoder::{Step, VideoDecoder};
 use input::VideoInput;
@@ -50,14 +53,24 @@ impl VideoOptions {
 
 impl Default for VideoOptions {
     fn default() -> Self {
-        Self { threads: 0, max_pixels: DEFAULT_MAX_PIXELS, decode: Decode::default(), device: None }
+        Self {
+            threads: 0,
+            max_pixels: DEFAULT_MAX_PIXELS,
+            decode: Decode::default(),
+            device: None,
+        }
     }
 }
 
 impl From<&SourceOptions> for VideoOptions {
     fn from(options: &SourceOptions) -> Self {
         let (decode, device) = (options.decode, options.device.clone());
-        Self { threads: options.decode_threads, max_pixels: options.max_pixels, decode, device }
+        Self {
+            threads: options.decode_threads,
+            max_pixels: options.max_pixels,
+            decode,
+            device,
+        }
     }
 }
 
@@ -90,7 +103,10 @@ pub struct VideoSource {
 
 /// Frames that the container states to have; none where it states none, or cannot be opened.
 pub(super) fn stated_frames(path: &Path) -> Option<u64> {
-    VideoInput::open(path, File::open(path).ok()?).ok()?.facts().frame_count
+    VideoInput::open(path, File::open(path).ok()?)
+        .ok()?
+        .facts()
+        .frame_count
 }
 
 /// Opens a video from its start.
@@ -110,10 +126,15 @@ impl VideoSource {
     ///
     /// # Errors
     /// [`SourceError`] if it cannot be read, its header is broken, it has no video stream, or FFmpeg has no decoder for it.
-    pub fn open(spec: &SourceSpec, ordinal: usize, options: &VideoOptions) -> Result<Self, SourceError> {
+    pub fn open(
+        spec: &SourceSpec,
+        ordinal: usize,
+        options: &VideoOptions,
+    ) -> Result<Self, SourceError> {
         let path = spec.path.clone();
         let open = move || {
-            let file = File::open(&path).map_err(|e| SourceError::new(&path, format!("cannot be read: {e}")))?;
+            let file = File::open(&path)
+                .map_err(|e| SourceError::new(&path, format!("cannot be read: {e}")))?;
             let input = VideoInput::open(&path, file)?;
             Ok(match File::open(&path) {
                 Ok(second) => input.judged_by(second),
@@ -149,7 +170,12 @@ impl VideoSource {
         Self::new(Box::new(open), info, physical, options)
     }
 
-    fn new(open: Opener, mut info: SourceInfo, physical: Option<Arc<Physical>>, options: &VideoOptions) -> Result<Self, SourceError> {
+    fn new(
+        open: Opener,
+        mut info: SourceInfo,
+        physical: Option<Arc<Physical>>,
+        options: &VideoOptions,
+    ) -> Result<Self, SourceError> {
         let input = open()?;
         info.frame_count = info.frame_count.or(input.facts().frame_count);
         info.frame_rate = info.frame_rate.or(input.facts().frame_rate);
@@ -157,19 +183,32 @@ impl VideoSource {
         let (device, decoding) = match wanted {
             None => (None, Decoding::on_cpu(None)),
             Some(Ok(device)) => (Some(device), Decoding::on_gpu()),
-            Some(Err(reason)) if options.decode == Decode::Gpu => return Err(not_on_gpu(&info, &reason)),
+            Some(Err(reason)) if options.decode == Decode::Gpu => {
+                return Err(not_on_gpu(&info, &reason));
+            }
             Some(Err(reason)) => (None, Decoding::on_cpu(options.has_gpu().then_some(reason))),
         };
         let decoder = VideoDecoder::new(info.path.clone(), input, options, device)?;
         let options = options.clone();
-        Ok(Self { info: Arc::new(info), physical, open, options, decoder: Some(decoder), decoding, warnings: Vec::new(), concealed: None })
+        Ok(Self {
+            info: Arc::new(info),
+            physical,
+            open,
+            options,
+            decoder: Some(decoder),
+            decoding,
+            warnings: Vec::new(),
+            concealed: None,
+        })
     }
 
     /// The next frame's number and time. Where the device gives it up at the first frame, all is decoded anew on the CPU, which works
     /// with more threads; at a later one, as the decoder goes on. Where damage is met, all is decoded anew on one thread.
     fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
         loop {
-            let Some(decoder) = &mut self.decoder else { return Ok(None) };
+            let Some(decoder) = &mut self.decoder else {
+                return Ok(None);
+            };
             let step = decoder.advance();
             if step.is_err() {
                 self.concealed = None;
@@ -179,17 +218,28 @@ impl VideoSource {
                 Step::Damage(given) => {
                     self.decoder = None;
                     self.concealed = Some(given);
-                    self.decoder = Some(VideoDecoder::beyond(given, self.info.path.clone(), (self.open)()?, &self.options)?);
+                    self.decoder = Some(VideoDecoder::beyond(
+                        given,
+                        self.info.path.clone(),
+                        (self.open)()?,
+                        &self.options,
+                    )?);
                     continue;
                 }
                 Step::End => {
                     self.warnings.extend(decoder.take_warning());
-                    self.warnings.extend(self.concealed.take().map(|from| concealed(&self.info, from)));
+                    self.warnings.extend(
+                        self.concealed
+                            .take()
+                            .map(|from| concealed(&self.info, from)),
+                    );
                     self.decoder = None;
                     return Ok(None);
                 }
             };
-            let Some(reason) = decoder.refusal().filter(|_| self.decoding.on_gpu) else { return Ok(Some((index, time))) };
+            let Some(reason) = decoder.refusal().filter(|_| self.decoding.on_gpu) else {
+                return Ok(Some((index, time)));
+            };
             if self.options.decode == Decode::Gpu {
                 self.decoder = None;
                 return Err(not_on_gpu(&self.info, &reason).at(index));
@@ -198,21 +248,40 @@ impl VideoSource {
             if index > 0 {
                 return Ok(Some((index, time)));
             }
-            self.decoder = Some(VideoDecoder::new(self.info.path.clone(), (self.open)()?, &self.options, None)?);
+            self.decoder = Some(VideoDecoder::new(
+                self.info.path.clone(),
+                (self.open)()?,
+                &self.options,
+                None,
+            )?);
         }
     }
 
     /// Keeps the shape of pixels with the physical facts.
     fn note_aspect(&mut self, aspect: Option<[u32; 2]>) {
-        if self.physical.as_ref().and_then(|physical| physical.pixel_aspect) != aspect {
+        if self
+            .physical
+            .as_ref()
+            .and_then(|physical| physical.pixel_aspect)
+            != aspect
+        {
             let others = self.physical.as_deref().cloned().unwrap_or_default();
-            self.physical = Some(Arc::new(Physical { pixel_aspect: aspect, ..others })).filter(|p| **p != Physical::default());
+            self.physical = Some(Arc::new(Physical {
+                pixel_aspect: aspect,
+                ..others
+            }))
+            .filter(|p| **p != Physical::default());
         }
     }
 
     /// Does `work` as that of decoding, on a device or not.
     fn working<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        match self.decoder.as_ref().and_then(VideoDecoder::device).cloned() {
+        match self
+            .decoder
+            .as_ref()
+            .and_then(VideoDecoder::device)
+            .cloned()
+        {
             Some(device) => device.work(|| work(self)),
             None => work(self),
         }
@@ -227,8 +296,11 @@ impl Drop for VideoSource {
 }
 
 fn concealed(info: &SourceInfo, from: u64) -> SourceWarning {
-    let problem = "its coded data are damaged from about this frame on, and the decoder concealed it";
-    SourceWarning::new(&info.path, problem).at(from).with_remedy("look at the frames that follow, or fetch the file again")
+    let problem =
+        "its coded data are damaged from about this frame on, and the decoder concealed it";
+    SourceWarning::new(&info.path, problem)
+        .at(from)
+        .with_remedy("look at the frames that follow, or fetch the file again")
 }
 
 fn not_on_gpu(info: &SourceInfo, reason: &str) -> SourceError {
@@ -243,12 +315,18 @@ impl Source for VideoSource {
 
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
         let next = self.working(|source| {
-            let Some((index, timestamp)) = source.advance()? else { return Ok(None) };
-            let Some(decoder) = &mut source.decoder else { return Ok(None) };
+            let Some((index, timestamp)) = source.advance()? else {
+                return Ok(None);
+            };
+            let Some(decoder) = &mut source.decoder else {
+                return Ok(None);
+            };
             let aspect = decoder.pixel_aspect();
             Ok(Some((index, timestamp, aspect, decoder.picture(index)?)))
         })?;
-        let Some((index, timestamp, aspect, pixels)) = next else { return Ok(None) };
+        let Some((index, timestamp, aspect, pixels)) = next else {
+            return Ok(None);
+        };
         self.note_aspect(aspect);
         Ok(Some(Frame {
             source: self.info.clone(),

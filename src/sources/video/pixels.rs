@@ -32,7 +32,11 @@ pub(super) struct Kind {
 impl Converter {
     /// For frames of `max_pixels` at most, on so many threads; 0 is one for each core.
     pub(super) fn new(max_pixels: u64, threads: usize) -> Self {
-        Self { max_pixels, threads, scaler: None }
+        Self {
+            max_pixels,
+            threads,
+            scaler: None,
+        }
     }
 
     /// The picture of a frame, not turned.
@@ -42,7 +46,10 @@ impl Converter {
     pub(super) fn convert(&mut self, frame: &frame::Video) -> Result<Image, String> {
         let kind = Kind::of(frame);
         kind.check(self.max_pixels)?;
-        let descriptor = kind.format.descriptor().ok_or("has a pixel format that FFmpeg does not describe")?;
+        let descriptor = kind
+            .format
+            .descriptor()
+            .ok_or("has a pixel format that FFmpeg does not describe")?;
         if let Some(grey) = Grey::parse(descriptor.name()) {
             return grey.convert(frame, kind);
         }
@@ -67,13 +74,22 @@ impl Converter {
         Image::new(kind.size, channels, data).ok_or_else(|| "has no pixels".to_owned())
     }
 
-    fn scale(&mut self, frame: &frame::Video, kind: Kind, target: Pixel) -> Result<&frame::Video, String> {
+    fn scale(
+        &mut self,
+        frame: &frame::Video,
+        kind: Kind,
+        target: Pixel,
+    ) -> Result<&frame::Video, String> {
         if self.scaler.as_ref().is_none_or(|s| s.kind() != kind) {
             self.scaler = None;
         }
         let scaler = match &mut self.scaler {
             Some(scaler) => scaler,
-            none => none.insert(Scaler::new(kind, target, threads_for(kind.size, self.threads))?),
+            none => none.insert(Scaler::new(
+                kind,
+                target,
+                threads_for(kind.size, self.threads),
+            )?),
         };
         scaler.run(frame)
     }
@@ -86,15 +102,29 @@ impl Kind {
         // know does no harm.
         let (matrix, range) = unsafe {
             let raw = frame.as_ptr();
-            ((&raw const (*raw).colorspace).cast::<i32>().read(), (&raw const (*raw).color_range).cast::<i32>().read())
+            (
+                (&raw const (*raw).colorspace).cast::<i32>().read(),
+                (&raw const (*raw).color_range).cast::<i32>().read(),
+            )
         };
-        Self { format: frame.format(), size: Size::new(frame.width(), frame.height()), matrix, range }
+        Self {
+            format: frame.format(),
+            size: Size::new(frame.width(), frame.height()),
+            matrix,
+            range,
+        }
     }
 
     /// Whether frames of this size are decoded.
     pub(super) fn check(self, max_pixels: u64) -> Result<(), String> {
-        if self.size.pixels() == 0 || self.size.pixels() > max_pixels || self.size.width > i32::MAX as u32 / 8 {
-            return Err(format!("is {} pixels, the limit is {max_pixels}", self.size));
+        if self.size.pixels() == 0
+            || self.size.pixels() > max_pixels
+            || self.size.width > i32::MAX as u32 / 8
+        {
+            return Err(format!(
+                "is {} pixels, the limit is {max_pixels}",
+                self.size
+            ));
         }
         Ok(())
     }
@@ -143,14 +173,24 @@ impl Grey {
         let rest = name.strip_prefix("gray")?;
         let big_endian = rest.ends_with("be");
         let digits = rest.trim_end_matches("le").trim_end_matches("be");
-        let bits = if digits.is_empty() { 8 } else { digits.parse().ok()? };
-        (8..=16).contains(&bits).then_some(Self { bits, big_endian })
+        let bits = if digits.is_empty() {
+            8
+        } else {
+            digits.parse().ok()?
+        };
+        (8..=16)
+            .contains(&bits)
+            .then_some(Self { bits, big_endian })
     }
 
     /// Grey stays grey: full range as it is, limited range (where the frame states it) stretched, both rounded to 8 bits.
     fn convert(self, frame: &frame::Video, kind: Kind) -> Result<Image, String> {
         let unit = 1u32 << (self.bits - 8);
-        let (black, span) = if kind.range == LIMITED { (16 * unit, 219 * unit) } else { (0, (1 << self.bits) - 1) };
+        let (black, span) = if kind.range == LIMITED {
+            (16 * unit, 219 * unit)
+        } else {
+            (0, (1 << self.bits) - 1)
+        };
         let level = |v: u32| ((v.saturating_sub(black) * 255 + span / 2) / span).min(255) as u8;
         let data = if self.bits == 8 {
             let table: [u8; 256] = std::array::from_fn(|v| level(v as u32));
@@ -164,7 +204,10 @@ impl Grey {
                 (&[a, b], false) => u32::from(u16::from_le_bytes([a, b])),
                 _ => 0,
             };
-            bytes.chunks_exact(2).map(|pair| level(sample(pair))).collect()
+            bytes
+                .chunks_exact(2)
+                .map(|pair| level(sample(pair)))
+                .collect()
         };
         Image::new(kind.size, Channels::Gray, data).ok_or_else(|| "has no pixels".to_owned())
     }
@@ -183,7 +226,9 @@ fn packed_rows(frame: &frame::Video, size: Size, bytes: usize) -> Result<Vec<u8>
     for y in 0..size.height as isize {
         // SAFETY: FFmpeg allocates `height` lines of `|stride|` bytes, of which `row` are pixels; with a negative stride
         // the first line is the last in memory.
-        data.extend_from_slice(unsafe { std::slice::from_raw_parts(first.offset(y * stride as isize), row) });
+        data.extend_from_slice(unsafe {
+            std::slice::from_raw_parts(first.offset(y * stride as isize), row)
+        });
     }
     Ok(data)
 }
@@ -206,10 +251,20 @@ mod tests {
     fn ten_bit_grey_is_rounded_to_eight() {
         let mut frame = frame::Video::new(Pixel::GRAY10LE, 3, 2);
         let stride = frame.stride(0);
-        for (at, v) in [(0, 0u16), (2, 1023), (4, 512), (stride, 2), (stride + 2, 3), (stride + 4, 64)] {
+        for (at, v) in [
+            (0, 0u16),
+            (2, 1023),
+            (4, 512),
+            (stride, 2),
+            (stride + 2, 3),
+            (stride + 4, 64),
+        ] {
             frame.data_mut(0)[at..at + 2].copy_from_slice(&v.to_le_bytes());
         }
         let image = Converter::new(100, 1).convert(&frame).unwrap();
-        assert_eq!((image.channels(), image.data()), (Channels::Gray, &[0, 255, 128, 0, 1, 16][..]));
+        assert_eq!(
+            (image.channels(), image.data()),
+            (Channels::Gray, &[0, 255, 128, 0, 1, 16][..])
+        );
     }
 }

@@ -16,8 +16,11 @@ use video_rs::ffmpeg::{
 };
 
 /// Exact rounding, the same bytes on every machine, and chroma interpolated to full resolution.
-const FLAGS: Flags =
-    Flags::BICUBIC.union(Flags::ACCURATE_RND).union(Flags::BITEXACT).union(Flags::FULL_CHR_H_INT).union(Flags::FULL_CHR_H_INP);
+const FLAGS: Flags = Flags::BICUBIC
+    .union(Flags::ACCURATE_RND)
+    .union(Flags::BITEXACT)
+    .union(Flags::FULL_CHR_H_INT)
+    .union(Flags::FULL_CHR_H_INP);
 
 /// The least that a thread is woken for: some 0.3 ms of work.
 const PIXELS_A_THREAD: u64 = 1 << 16;
@@ -43,7 +46,11 @@ impl Content {
     pub(super) fn of(descriptor: Descriptor) -> Self {
         // SAFETY: descriptors are constants of FFmpeg.
         let flags = unsafe { (*descriptor.as_ptr()).flags };
-        Self { has_palette: flags & PALETTE != 0, has_alpha: flags & ALPHA != 0, is_rgb: flags & RGB != 0 }
+        Self {
+            has_palette: flags & PALETTE != 0,
+            has_alpha: flags & ALPHA != 0,
+            is_rgb: flags & RGB != 0,
+        }
     }
 }
 
@@ -73,15 +80,28 @@ impl Scaler {
     pub(super) fn new(kind: Kind, target: Pixel, threads: usize) -> Result<Self, String> {
         // Where threads cannot be started, one is there.
         let context = Context::new(kind, target, threads)
-            .or_else(|| (threads > 1).then(|| Context::new(kind, target, 1)).flatten())
-            .ok_or_else(|| format!("has pixel format {:?}, which cannot be converted to RGB", kind.format))?;
+            .or_else(|| {
+                (threads > 1)
+                    .then(|| Context::new(kind, target, 1))
+                    .flatten()
+            })
+            .ok_or_else(|| {
+                format!(
+                    "has pixel format {:?}, which cannot be converted to RGB",
+                    kind.format
+                )
+            })?;
         set_colours(context.pointer, kind);
         let output = frame::Video::new(target, kind.size.width, kind.size.height);
         // SAFETY: reads whether FFmpeg could allocate the frame's buffer.
         if unsafe { output.is_empty() } {
             return Err(format!("of {} pixels does not fit into memory", kind.size));
         }
-        Ok(Self { kind, context, output })
+        Ok(Self {
+            kind,
+            context,
+            output,
+        })
     }
 
     /// What it converts.
@@ -95,9 +115,14 @@ impl Scaler {
     /// What is wrong with the frame.
     pub(super) fn run(&mut self, frame: &frame::Video) -> Result<&frame::Video, String> {
         if Kind::of(frame) != self.kind {
-            return Err(format!("is not of {} pixels of {:?}", self.kind.size, self.kind.format));
+            return Err(format!(
+                "is not of {} pixels of {:?}",
+                self.kind.size, self.kind.format
+            ));
         }
-        self.context.run(frame, &mut self.output).map_err(|e| format!("cannot be converted to RGB: {e}"))?;
+        self.context
+            .run(frame, &mut self.output)
+            .map_err(|e| format!("cannot be converted to RGB: {e}"))?;
         Ok(&self.output)
     }
 }
@@ -105,7 +130,9 @@ impl Scaler {
 /// Has a context take the frame's matrix and range, where it is YCbCr.
 #[allow(unsafe_code)]
 fn set_colours(context: NonNull<ffi::SwsContext>, kind: Kind) {
-    let Some(descriptor) = kind.format.descriptor() else { return };
+    let Some(descriptor) = kind.format.descriptor() else {
+        return;
+    };
     let content = Content::of(descriptor);
     if content.is_rgb || content.has_palette || descriptor.nb_components() < 3 {
         return;
@@ -134,7 +161,10 @@ impl Context {
     fn new(kind: Kind, target: Pixel, threads: usize) -> Option<Self> {
         // SAFETY: allocates.
         let pointer = NonNull::new(unsafe { ffi::sws_alloc_context() })?;
-        let mut context = Self { pointer, threads: 1 };
+        let mut context = Self {
+            pointer,
+            threads: 1,
+        };
         let set = |name: &CStr, value: i64| {
             // SAFETY: the context is alive and begins with its class, as FFmpeg's options ask for.
             (unsafe { ffi::av_opt_set_int(pointer.as_ptr().cast(), name.as_ptr(), value, 0) }) >= 0
@@ -158,7 +188,8 @@ impl Context {
             context.threads = threads;
         }
         // SAFETY: the context is alive and not yet initialised; no filters of one's own.
-        let code = unsafe { ffi::sws_init_context(pointer.as_ptr(), ptr::null_mut(), ptr::null_mut()) };
+        let code =
+            unsafe { ffi::sws_init_context(pointer.as_ptr(), ptr::null_mut(), ptr::null_mut()) };
         (code >= 0).then_some(context)
     }
 
@@ -174,10 +205,22 @@ impl Context {
             unsafe {
                 let (from, to) = (from.as_ptr(), to.as_mut_ptr());
                 let (planes, lines) = ((*from).data.as_ptr().cast(), (*from).linesize.as_ptr());
-                ffi::sws_scale(context, planes, lines, 0, (*from).height, (*to).data.as_ptr(), (*to).linesize.as_ptr())
+                ffi::sws_scale(
+                    context,
+                    planes,
+                    lines,
+                    0,
+                    (*from).height,
+                    (*to).data.as_ptr(),
+                    (*to).linesize.as_ptr(),
+                )
             }
         };
-        if code < 0 { Err(Error::from(code)) } else { Ok(()) }
+        if code < 0 {
+            Err(Error::from(code))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -194,7 +237,11 @@ impl Drop for Context {
 /// # Safety
 /// The context is initialised for frames such as these, which are alive and have buffers.
 #[allow(unsafe_code)]
-unsafe fn scale_frame(context: *mut ffi::SwsContext, to: *mut ffi::AVFrame, from: *const ffi::AVFrame) -> c_int {
+unsafe fn scale_frame(
+    context: *mut ffi::SwsContext,
+    to: *mut ffi::AVFrame,
+    from: *const ffi::AVFrame,
+) -> c_int {
     // Where FFmpeg's headers have the function, it hides the stand-in below: names of a block come before those around it.
     use ffi::*;
     let context: *mut SwsContext = context;
@@ -204,7 +251,11 @@ unsafe fn scale_frame(context: *mut ffi::SwsContext, to: *mut ffi::AVFrame, from
 
 /// FFmpeg before 5.0 has no function of this name. It knows no threads either, so that none asks for it.
 #[allow(dead_code, unsafe_code)]
-unsafe fn sws_scale_frame(_: *mut ffi::SwsContext, _: *mut ffi::AVFrame, _: *const ffi::AVFrame) -> c_int {
+unsafe fn sws_scale_frame(
+    _: *mut ffi::SwsContext,
+    _: *mut ffi::AVFrame,
+    _: *const ffi::AVFrame,
+) -> c_int {
     Error::Bug.into()
 }
 
@@ -249,7 +300,10 @@ mod tests {
         let mut frame = frame::Video::new(format, width, height);
         let name = format.descriptor().unwrap().name();
         // Of samples of 16 bits the upper byte holds so many; P010 has its own in the upper bits.
-        let upper = [("p10le", 0x03), ("p12le", 0x0f)].iter().find(|(end, _)| name.ends_with(end)).map_or(0xff, |(_, mask)| *mask);
+        let upper = [("p10le", 0x03), ("p12le", 0x0f)]
+            .iter()
+            .find(|(end, _)| name.ends_with(end))
+            .map_or(0xff, |(_, mask)| *mask);
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
         for plane in 0..frame.planes() {
             for (at, byte) in frame.data_mut(plane).iter_mut().enumerate() {
@@ -263,21 +317,35 @@ mod tests {
     }
 
     fn target_of(format: Pixel) -> Pixel {
-        if Content::of(format.descriptor().unwrap()).has_alpha { Pixel::RGBA } else { Pixel::RGB24 }
+        if Content::of(format.descriptor().unwrap()).has_alpha {
+            Pixel::RGBA
+        } else {
+            Pixel::RGB24
+        }
     }
 
     fn rows(frame: &frame::Video) -> Vec<u8> {
         let bytes = if frame.format() == Pixel::RGBA { 4 } else { 3 } * frame.width() as usize;
-        frame.data(0).chunks(frame.stride(0)).take(frame.height() as usize).flat_map(|row| row[..bytes].to_vec()).collect()
+        frame
+            .data(0)
+            .chunks(frame.stride(0))
+            .take(frame.height() as usize)
+            .flat_map(|row| row[..bytes].to_vec())
+            .collect()
     }
 
     /// As FFmpeg's bindings convert, on one thread.
     #[allow(unsafe_code)]
     fn plain(frame: &frame::Video, target: Pixel) -> Vec<u8> {
         let (width, height) = (frame.width(), frame.height());
-        let mut context = scaling::Context::get(frame.format(), width, height, target, width, height, FLAGS).unwrap();
+        let mut context =
+            scaling::Context::get(frame.format(), width, height, target, width, height, FLAGS)
+                .unwrap();
         // SAFETY: the context is alive.
-        set_colours(NonNull::new(unsafe { context.as_mut_ptr() }).unwrap(), Kind::of(frame));
+        set_colours(
+            NonNull::new(unsafe { context.as_mut_ptr() }).unwrap(),
+            Kind::of(frame),
+        );
         let mut output = frame::Video::empty();
         context.run(frame, &mut output).unwrap();
         rows(&output)
@@ -295,7 +363,10 @@ mod tests {
                     // Twice, since a context is kept.
                     for _ in 0..2 {
                         let found = rows(scaler.run(&frame).unwrap());
-                        assert!(found == expected, "{format:?}, {width}×{height}, {threads} threads");
+                        assert!(
+                            found == expected,
+                            "{format:?}, {width}×{height}, {threads} threads"
+                        );
                     }
                 }
             }
@@ -304,7 +375,8 @@ mod tests {
 
     #[test]
     fn a_frame_of_another_kind_is_refused() {
-        let mut scaler = Scaler::new(Kind::of(&noise(Pixel::YUV420P, 64, 48)), Pixel::RGB24, 2).unwrap();
+        let mut scaler =
+            Scaler::new(Kind::of(&noise(Pixel::YUV420P, 64, 48)), Pixel::RGB24, 2).unwrap();
         for other in [noise(Pixel::YUV422P, 64, 48), noise(Pixel::YUV420P, 64, 50)] {
             assert!(scaler.run(&other).is_err());
         }

@@ -18,7 +18,11 @@ pub struct VideoSupport {
 pub fn video_support() -> VideoSupport {
     set_up();
     let dotted = |v: u32| format!("{}.{}.{}", v >> 16, (v >> 8) & 0xff, v & 0xff);
-    let version = format!("libavcodec {}, libavformat {}", dotted(ffmpeg::codec::version()), dotted(ffmpeg::format::version()));
+    let version = format!(
+        "libavcodec {}, libavformat {}",
+        dotted(ffmpeg::codec::version()),
+        dotted(ffmpeg::format::version())
+    );
     let codecs = [
         ("H.264", Id::H264),
         ("HEVC", Id::HEVC),
@@ -28,6 +32,14 @@ pub fn video_support() -> VideoSupport {
         ("MPEG-2", Id::MPEG2VIDEO),
         ("MJPEG", Id::MJPEG),
     ];
-    let encoder = ["libx264", "mpeg4"].into_iter().find(|name| ffmpeg::encoder::find_by_name(name).is_some());
-    VideoSupport { version, encoder, decoders: codecs.map(|(name, id)| (name, ffmpeg::decoder::find(id).is_some())).to_vec() }
+    let encoder = ["libx264", "mpeg4"]
+        .into_iter()
+        .find(|name| ffmpeg::encoder::find_by_name(name).is_some());
+    VideoSupport {
+        version,
+        encoder,
+        decoders: codecs
+            .map(|(name, id)| (name, ffmpeg::decoder::find(id).is_some()))
+            .to_vec(),
+    }
 }

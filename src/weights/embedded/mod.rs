@@ -48,7 +48,10 @@ impl EmbeddedModel {
             name: name.to_owned(),
             path: PathBuf::from(format!("embedded:{}/{name}", self.name)),
             bytes: content.len() as u64,
-            sha256: Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect(),
+            sha256: Sha256::digest(content)
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect(),
             content: Some(content),
         };
         ModelFiles {

@@ -4,7 +4,11 @@ use super::{EmbeddedModel, Role};
 
 macro_rules! asset {
     ($path:literal) => {
-        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/", $path)) as &[u8]
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/assets/models/",
+            $path
+        )) as &[u8]
     };
 }
 
@@ -13,15 +17,24 @@ pub(super) static MODELS: &[EmbeddedModel] = &[
         name: "dfine-n-phantom",
         role: Role::Detector,
         description: "D-FINE-N: bone, cyst, vessel, needle; trained on phantoms, not for clinical use",
-        weights: ("model.safetensors", asset!("dfine-n-phantom/model.safetensors")),
+        weights: (
+            "model.safetensors",
+            asset!("dfine-n-phantom/model.safetensors"),
+        ),
         config: Some(("config.json", asset!("dfine-n-phantom/config.json"))),
-        preprocessor: Some(("preprocessor_config.json", asset!("dfine-n-phantom/preprocessor_config.json"))),
+        preprocessor: Some((
+            "preprocessor_config.json",
+            asset!("dfine-n-phantom/preprocessor_config.json"),
+        )),
     },
     EmbeddedModel {
         name: "mobile-sam-phantom",
         role: Role::Segmenter,
         description: "MobileSAM; trained on phantoms, not for clinical use",
-        weights: ("mobile_sam.safetensors", asset!("mobile-sam-phantom/mobile_sam.safetensors")),
+        weights: (
+            "mobile_sam.safetensors",
+            asset!("mobile-sam-phantom/mobile_sam.safetensors"),
+        ),
         config: None,
         preprocessor: None,
     },

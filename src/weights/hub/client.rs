@@ -45,7 +45,11 @@ impl<'a> Client<'a> {
             .max_redirects(0)
             .http_status_as_error(false)
             .timeout_connect(Some(config.stall_timeout))
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!(
+                env!("CARGO_PKG_NAME"),
+                "/",
+                env!("CARGO_PKG_VERSION")
+            ))
             .build()
             .into();
         Self { config, agent }
@@ -57,10 +61,18 @@ impl<'a> Client<'a> {
             .max_redirects(0)
             .http_status_as_error(false)
             .timeout_global(Some(within))
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!(
+                env!("CARGO_PKG_NAME"),
+                "/",
+                env!("CARGO_PKG_VERSION")
+            ))
             .build()
             .into();
-        agent.head(&config.endpoint).call().map(drop).map_err(|error| error.to_string())
+        agent
+            .head(&config.endpoint)
+            .call()
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 
     /// Asks for the headers of `file` and follows redirects within the hub.
@@ -71,9 +83,13 @@ impl<'a> Client<'a> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.call(true, &location, None)?;
             let headers = response.headers();
-            etag = header(headers, "x-linked-etag").or(etag).or_else(|| header(headers, "etag"));
+            etag = header(headers, "x-linked-etag")
+                .or(etag)
+                .or_else(|| header(headers, "etag"));
             commit = header(headers, "x-repo-commit").or(commit);
-            size = header(headers, "x-linked-size").and_then(|text| text.parse().ok()).or(size);
+            size = header(headers, "x-linked-size")
+                .and_then(|text| text.parse().ok())
+                .or(size);
             let next = redirect(&response, &location)?;
             if let Some(next) = next.filter(|next| self.is_hub(next)) {
                 location = next;
@@ -81,15 +97,28 @@ impl<'a> Client<'a> {
             }
             let redirected = redirect(&response, &location)?;
             if redirected.is_none() {
-                size = size.or_else(|| header(headers, "content-length").and_then(|text| text.parse().ok()));
+                size = size.or_else(|| {
+                    header(headers, "content-length").and_then(|text| text.parse().ok())
+                });
             }
-            let protocol = |reason: &str| HubError::Protocol { url: url.clone(), reason: reason.to_owned() };
+            let protocol = |reason: &str| HubError::Protocol {
+                url: url.clone(),
+                reason: reason.to_owned(),
+            };
             let etag = etag.ok_or_else(|| protocol("the header ETag is missing"))?;
             let etag = etag.trim_start_matches("W/").trim_matches('"').to_owned();
             let commit = commit.ok_or_else(|| protocol("the header X-Repo-Commit is missing"))?;
-            return Ok(Described { etag, commit, size, location: redirected.unwrap_or(location) });
+            return Ok(Described {
+                etag,
+                commit,
+                size,
+                location: redirected.unwrap_or(location),
+            });
         }
-        Err(HubError::Protocol { url, reason: "too many redirects".to_owned() })
+        Err(HubError::Protocol {
+            url,
+            reason: "too many redirects".to_owned(),
+        })
     }
 
     /// Asks for contents from byte `start` on. The answer may have all of them nevertheless (status 200).
@@ -102,23 +131,45 @@ impl<'a> Client<'a> {
                 None => return Ok(response),
             }
         }
-        Err(HubError::Protocol { url: url.to_owned(), reason: "too many redirects".to_owned() })
+        Err(HubError::Protocol {
+            url: url.to_owned(),
+            reason: "too many redirects".to_owned(),
+        })
     }
 
     /// Commit and files that the revision of `repo` stands for.
     pub(super) fn list(&self, repo: &HubRepo) -> Result<Listing, HubError> {
         /// A listing has some 100 bytes a file.
         const MAX_LISTING: u64 = 16 << 20;
-        let url = format!("{}/api/models/{}/revision/{}", self.config.endpoint, repo.id(), repo.revision().replace('/', "%2F"));
+        let url = format!(
+            "{}/api/models/{}/revision/{}",
+            self.config.endpoint,
+            repo.id(),
+            repo.revision().replace('/', "%2F")
+        );
         let mut text = String::new();
-        let mut body = self.get(&url, 0)?.into_body().into_reader().take(MAX_LISTING);
-        body.read_to_string(&mut text).map_err(|e| HubError::Interrupted { url: url.clone(), reason: e.to_string() })?;
-        serde_json::from_str(&text)
-            .map_err(|e| HubError::Protocol { url, reason: format!("the answer is not a description of a model ({e})") })
+        let mut body = self
+            .get(&url, 0)?
+            .into_body()
+            .into_reader()
+            .take(MAX_LISTING);
+        body.read_to_string(&mut text)
+            .map_err(|e| HubError::Interrupted {
+                url: url.clone(),
+                reason: e.to_string(),
+            })?;
+        serde_json::from_str(&text).map_err(|e| HubError::Protocol {
+            url,
+            reason: format!("the answer is not a description of a model ({e})"),
+        })
     }
 
     fn call(&self, head: bool, url: &str, start: Option<u64>) -> Result<Response<Body>, HubError> {
-        let mut request = if head { self.agent.head(url) } else { self.agent.get(url) };
+        let mut request = if head {
+            self.agent.head(url)
+        } else {
+            self.agent.get(url)
+        };
         request = request.header("Accept-Encoding", "identity");
         if let Some(start) = start.filter(|start| *start > 0) {
             request = request.header("Range", format!("bytes={start}-"));
@@ -129,9 +180,18 @@ impl<'a> Client<'a> {
         let response = request.call().map_err(|error| self.explain(url, error))?;
         match response.status().as_u16() {
             200..=399 | 416 => Ok(response),
-            404 => Err(HubError::NotFound { url: url.to_owned() }),
-            status @ (401 | 403) => Err(HubError::Refused { url: url.to_owned(), status, with_token: self.config.token.is_some() }),
-            status => Err(HubError::Server { url: url.to_owned(), status }),
+            404 => Err(HubError::NotFound {
+                url: url.to_owned(),
+            }),
+            status @ (401 | 403) => Err(HubError::Refused {
+                url: url.to_owned(),
+                status,
+                with_token: self.config.token.is_some(),
+            }),
+            status => Err(HubError::Server {
+                url: url.to_owned(),
+                status,
+            }),
         }
     }
 
@@ -141,27 +201,44 @@ impl<'a> Client<'a> {
     }
 
     fn explain(&self, url: &str, error: ureq::Error) -> HubError {
-        let unreachable =
-            |reason: String| HubError::Unreachable { endpoint: origin(url).unwrap_or(url).to_owned(), reason, by_hand: String::new() };
+        let unreachable = |reason: String| HubError::Unreachable {
+            endpoint: origin(url).unwrap_or(url).to_owned(),
+            reason,
+            by_hand: String::new(),
+        };
         match error {
-            ureq::Error::Io(error) if is_broken(&error) => HubError::Interrupted { url: url.to_owned(), reason: error.to_string() },
+            ureq::Error::Io(error) if is_broken(&error) => HubError::Interrupted {
+                url: url.to_owned(),
+                reason: error.to_string(),
+            },
             ureq::Error::Io(error) => unreachable(error.to_string()),
             ureq::Error::HostNotFound => unreachable("its name is not known".to_owned()),
-            ureq::Error::ConnectionFailed | ureq::Error::Timeout(_) | ureq::Error::InvalidProxyUrl => unreachable(error.to_string()),
+            ureq::Error::ConnectionFailed
+            | ureq::Error::Timeout(_)
+            | ureq::Error::InvalidProxyUrl => unreachable(error.to_string()),
             ureq::Error::ConnectProxyFailed(reason) => unreachable(format!("proxy: {reason}")),
             ureq::Error::Rustls(error) => unreachable(error.to_string()),
-            other => HubError::Protocol { url: url.to_owned(), reason: other.to_string() },
+            other => HubError::Protocol {
+                url: url.to_owned(),
+                reason: other.to_string(),
+            },
         }
     }
 }
 
 fn is_broken(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as Kind;
-    matches!(error.kind(), Kind::UnexpectedEof | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe)
+    matches!(
+        error.kind(),
+        Kind::UnexpectedEof | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe
+    )
 }
 
 pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(|value| value.trim().to_owned())
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| value.trim().to_owned())
 }
 
 /// Where a redirect leads, or none for another answer.
@@ -169,24 +246,41 @@ fn redirect(response: &Response<Body>, from: &str) -> Result<Option<String>, Hub
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let odd = |reason: &str| HubError::Protocol { url: from.to_owned(), reason: reason.to_owned() };
-    let location = header(response.headers(), "location").ok_or_else(|| odd("the server redirects to nowhere"))?;
+    let odd = |reason: &str| HubError::Protocol {
+        url: from.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let location = header(response.headers(), "location")
+        .ok_or_else(|| odd("the server redirects to nowhere"))?;
     let absolute = match origin(from) {
-        Some(origin) if location.starts_with('/') && !location.starts_with("//") => format!("{origin}{location}"),
+        Some(origin) if location.starts_with('/') && !location.starts_with("//") => {
+            format!("{origin}{location}")
+        }
         _ => location,
     };
-    if origin(&absolute).is_none() || (from.starts_with("https:") && !absolute.starts_with("https:")) {
-        return Err(odd(&format!("the server redirects to {absolute:?}, where it must not")));
+    if origin(&absolute).is_none()
+        || (from.starts_with("https:") && !absolute.starts_with("https:"))
+    {
+        return Err(odd(&format!(
+            "the server redirects to {absolute:?}, where it must not"
+        )));
     }
     Ok(Some(absolute))
 }
 
 /// Scheme, host and port of an address, as written.
 fn origin(url: &str) -> Option<&str> {
-    let start = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?.len();
+    let start = ["https://", "http://"]
+        .into_iter()
+        .find(|scheme| url.starts_with(scheme))?
+        .len();
     let rest = url.get(start..)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    if end == 0 { None } else { url.get(..start + end) }
+    if end == 0 {
+        None
+    } else {
+        url.get(..start + end)
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +289,10 @@ mod tests {
 
     #[test]
     fn the_origin_of_an_address_decides_who_gets_the_token() {
-        let config = HubConfig { endpoint: "https://hub.example:1/base".to_owned(), ..HubConfig::new("/cache") };
+        let config = HubConfig {
+            endpoint: "https://hub.example:1/base".to_owned(),
+            ..HubConfig::new("/cache")
+        };
         let client = Client::new(&config);
         assert!(client.is_hub("https://hub.example:1/x/y"));
         for other in [

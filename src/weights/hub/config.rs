@@ -54,8 +54,17 @@ impl HubConfig {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, HubError> {
         let var = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let text = |name: &str| var(name).and_then(|value| value.into_string().ok());
-        let flag = |name: &str| text(name).is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"));
-        let user_home = || var("HOME").map(PathBuf::from).or_else(std::env::home_dir).filter(|home| !home.as_os_str().is_empty());
+        let flag = |name: &str| {
+            text(name).is_some_and(|v| {
+                matches!(v.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
+            })
+        };
+        let user_home = || {
+            var("HOME")
+                .map(PathBuf::from)
+                .or_else(std::env::home_dir)
+                .filter(|home| !home.as_os_str().is_empty())
+        };
         let expand = |value: OsString| {
             let path = PathBuf::from(value);
             match (path.strip_prefix("~"), user_home()) {
@@ -68,18 +77,34 @@ impl HubConfig {
             let default = || user_home().map(|home| home.join(".cache").join("huggingface"));
             var("HF_HOME").map(expand).or_else(xdg).or_else(default)
         };
-        let cache = var("HF_HUB_CACHE").or_else(|| var("HUGGINGFACE_HUB_CACHE")).map(expand);
-        let cache = cache.or_else(|| hf_home().map(|home| home.join("hub"))).ok_or(HubError::NoHome)?;
+        let cache = var("HF_HUB_CACHE")
+            .or_else(|| var("HUGGINGFACE_HUB_CACHE"))
+            .map(expand);
+        let cache = cache
+            .or_else(|| hf_home().map(|home| home.join("hub")))
+            .ok_or(HubError::NoHome)?;
         // Symbolic links in the cache are relative: the folder must not depend on where the program runs.
         let cache = std::path::absolute(&cache).unwrap_or(cache);
         let file = || {
-            let path = var("HF_TOKEN_PATH").map(expand).or_else(|| hf_home().map(|home| home.join("token")))?;
-            std::fs::read_to_string(path).ok().filter(|_| !flag("HF_HUB_DISABLE_IMPLICIT_TOKEN"))
+            let path = var("HF_TOKEN_PATH")
+                .map(expand)
+                .or_else(|| hf_home().map(|home| home.join("token")))?;
+            std::fs::read_to_string(path)
+                .ok()
+                .filter(|_| !flag("HF_HUB_DISABLE_IMPLICIT_TOKEN"))
         };
-        let token = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN")).or_else(file);
-        let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
+        let token = text("HF_TOKEN")
+            .or_else(|| text("HUGGING_FACE_HUB_TOKEN"))
+            .or_else(file);
+        let token = token
+            .map(|token| token.trim().to_owned())
+            .filter(|token| !token.is_empty());
         let offline = flag("HF_HUB_OFFLINE") || flag("TRANSFORMERS_OFFLINE");
-        let mut config = Self { token, offline, ..Self::new(cache) };
+        let mut config = Self {
+            token,
+            offline,
+            ..Self::new(cache)
+        };
         if let Some(endpoint) = text("HF_ENDPOINT") {
             config.endpoint = endpoint.trim_end_matches('/').to_owned();
         }
@@ -101,11 +126,27 @@ mod tests {
     fn the_cache_is_where_python_has_it() {
         for (vars, expected) in [
             (&[("HOME", "/h")][..], "/h/.cache/huggingface/hub"),
-            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")], "/x/huggingface/hub"),
-            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/f")], "/f/hub"),
+            (
+                &[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")],
+                "/x/huggingface/hub",
+            ),
+            (
+                &[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/f")],
+                "/f/hub",
+            ),
             (&[("HOME", "/h"), ("HF_HOME", "~/f")], "/h/f/hub"),
-            (&[("HF_HOME", "/f"), ("HUGGINGFACE_HUB_CACHE", "/old")], "/old"),
-            (&[("HF_HOME", "/f"), ("HUGGINGFACE_HUB_CACHE", "/old"), ("HF_HUB_CACHE", "/new")], "/new"),
+            (
+                &[("HF_HOME", "/f"), ("HUGGINGFACE_HUB_CACHE", "/old")],
+                "/old",
+            ),
+            (
+                &[
+                    ("HF_HOME", "/f"),
+                    ("HUGGINGFACE_HUB_CACHE", "/old"),
+                    ("HF_HUB_CACHE", "/new"),
+                ],
+                "/new",
+            ),
             (&[("HF_HOME", "/f"), ("HF_HUB_CACHE", "")], "/f/hub"),
         ] {
             assert_eq!(config(vars).cache, PathBuf::from(expected), "{vars:?}");
@@ -119,14 +160,33 @@ mod tests {
         assert_eq!(plain.endpoint, "https://huggingface.co");
         assert!(config(&[("HOME", "/h"), ("HF_HUB_OFFLINE", "yes")]).offline);
         assert!(!config(&[("HOME", "/h"), ("HF_HUB_OFFLINE", "0")]).offline);
-        assert_eq!(config(&[("HOME", "/h"), ("HF_ENDPOINT", "http://mirror:1/")]).endpoint, "http://mirror:1");
-        assert_eq!(config(&[("HOME", "/h"), ("HF_TOKEN", " hf_a\n")]).token.as_deref(), Some("hf_a"));
+        assert_eq!(
+            config(&[("HOME", "/h"), ("HF_ENDPOINT", "http://mirror:1/")]).endpoint,
+            "http://mirror:1"
+        );
+        assert_eq!(
+            config(&[("HOME", "/h"), ("HF_TOKEN", " hf_a\n")])
+                .token
+                .as_deref(),
+            Some("hf_a")
+        );
 
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token"), "hf_file\n").unwrap();
         let home = dir.path().to_str().unwrap();
-        assert_eq!(config(&[("HF_HOME", home)]).token.as_deref(), Some("hf_file"));
-        assert_eq!(config(&[("HF_HOME", home), ("HF_TOKEN", "hf_var")]).token.as_deref(), Some("hf_var"));
-        assert_eq!(config(&[("HF_HOME", home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]).token, None);
+        assert_eq!(
+            config(&[("HF_HOME", home)]).token.as_deref(),
+            Some("hf_file")
+        );
+        assert_eq!(
+            config(&[("HF_HOME", home), ("HF_TOKEN", "hf_var")])
+                .token
+                .as_deref(),
+            Some("hf_var")
+        );
+        assert_eq!(
+            config(&[("HF_HOME", home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]).token,
+            None
+        );
     }
 }

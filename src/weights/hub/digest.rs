@@ -21,7 +21,11 @@ pub(in super::super) fn digest(path: &Path) -> io::Result<(u64, String)> {
         hasher.update(buffer.get(..count).unwrap_or_default());
         size += count as u64;
     }
-    let hash = hasher.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let hash = hasher
+        .finalize()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     Ok((size, hash))
 }
 

@@ -6,10 +6,15 @@ use std::{io, path::PathBuf, time::Duration};
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// Neither a cache folder is named nor a home directory known.
-    #[error("the model cache has no place: HOME is not set; set HF_HOME or HF_HUB_CACHE to a folder")]
+    #[error(
+        "the model cache has no place: HOME is not set; set HF_HOME or HF_HUB_CACHE to a folder"
+    )]
     NoHome,
     /// Files are needed that are not cached, and the network is switched off.
-    #[error("{repo}: {} not in the model cache, and HF_HUB_OFFLINE forbids the network; unset it, or:{by_hand}", missing(files))]
+    #[error(
+        "{repo}: {} not in the model cache, and HF_HUB_OFFLINE forbids the network; unset it, or:{by_hand}",
+        missing(files)
+    )]
     Offline {
         /// Repository and revision.
         repo: String,
@@ -19,7 +24,9 @@ pub enum HubError {
         by_hand: String,
     },
     /// The hub cannot be reached.
-    #[error("{endpoint}: cannot be reached ({reason}); check the network, proxy and HF_ENDPOINT, or without a network:{by_hand}")]
+    #[error(
+        "{endpoint}: cannot be reached ({reason}); check the network, proxy and HF_ENDPOINT, or without a network:{by_hand}"
+    )]
     Unreachable {
         /// The hub.
         endpoint: String,
@@ -61,7 +68,9 @@ pub enum HubError {
         reason: String,
     },
     /// The connection broke off.
-    #[error("{url}: the download broke off ({reason}); run the command again: it resumes where it ended")]
+    #[error(
+        "{url}: the download broke off ({reason}); run the command again: it resumes where it ended"
+    )]
     Interrupted {
         /// What was downloaded.
         url: String,
@@ -133,7 +142,11 @@ pub enum HubError {
 }
 
 fn missing(files: &[String]) -> String {
-    format!("{} {}", files.join(", "), if files.len() == 1 { "is" } else { "are" })
+    format!(
+        "{} {}",
+        files.join(", "),
+        if files.len() == 1 { "is" } else { "are" }
+    )
 }
 
 fn refused(with_token: bool) -> &'static str {

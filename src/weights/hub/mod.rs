@@ -54,7 +54,13 @@ impl ModelFile {
     /// Measures the file at `path`.
     pub(super) fn measure(name: String, path: PathBuf) -> std::io::Result<Self> {
         let (bytes, sha256) = digest::digest(&path)?;
-        Ok(Self { name, path, bytes, sha256, content: None })
+        Ok(Self {
+            name,
+            path,
+            bytes,
+            sha256,
+            content: None,
+        })
     }
 
     /// Its text, as UTF-8.
@@ -113,7 +119,9 @@ impl Hub {
 
     /// Path of `file` of `repo` in the cache, where it is there.
     pub fn cached(&self, repo: &HubRepo, file: &str) -> Option<PathBuf> {
-        let path = self.snapshot_dir(repo, &self.cached_commit(repo)?).join(file);
+        let path = self
+            .snapshot_dir(repo, &self.cached_commit(repo)?)
+            .join(file);
         path.is_file().then_some(path)
     }
 
@@ -133,19 +141,33 @@ impl Hub {
         }
         if self.config.offline {
             let files = self.missing(repo, wanted);
-            return Err(HubError::Offline { repo: repo.to_string(), by_hand: self.by_hand(repo, &files), files });
+            return Err(HubError::Offline {
+                repo: repo.to_string(),
+                by_hand: self.by_hand(repo, &files),
+                files,
+            });
         }
         let result = self.fetch(repo, wanted, progress);
         result.map_err(|error| match error {
-            HubError::Unreachable { endpoint, reason, .. } => {
-                HubError::Unreachable { endpoint, reason, by_hand: self.by_hand(repo, &self.missing(repo, wanted)) }
-            }
+            HubError::Unreachable {
+                endpoint, reason, ..
+            } => HubError::Unreachable {
+                endpoint,
+                reason,
+                by_hand: self.by_hand(repo, &self.missing(repo, wanted)),
+            },
             other => other,
         })
     }
 
-    fn take_cached(&self, repo: &HubRepo, wanted: &Wanted<'_>) -> Result<Option<Snapshot>, HubError> {
-        let Some(commit) = self.cached_commit(repo) else { return Ok(None) };
+    fn take_cached(
+        &self,
+        repo: &HubRepo,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Snapshot>, HubError> {
+        let Some(commit) = self.cached_commit(repo) else {
+            return Ok(None);
+        };
         let dir = self.snapshot_dir(repo, &commit);
         let names = match wanted {
             Wanted::Exactly(files) => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
@@ -157,43 +179,74 @@ impl Hub {
         if !names.iter().all(|name| dir.join(name).is_file()) {
             return Ok(None);
         }
-        let files = names.into_iter().map(|name| self.checked(repo, dir.join(&name), name, wanted)).collect::<Result<_, _>>()?;
+        let files = names
+            .into_iter()
+            .map(|name| self.checked(repo, dir.join(&name), name, wanted))
+            .collect::<Result<_, _>>()?;
         Ok(Some(Snapshot { commit, files }))
     }
 
-    fn fetch(&self, repo: &HubRepo, wanted: &Wanted<'_>, progress: &mut dyn DownloadProgress) -> Result<Snapshot, HubError> {
+    fn fetch(
+        &self,
+        repo: &HubRepo,
+        wanted: &Wanted<'_>,
+        progress: &mut dyn DownloadProgress,
+    ) -> Result<Snapshot, HubError> {
         // All files come from one commit, even if the branch moves meanwhile.
         let (commit, names) = match wanted {
             Wanted::Exactly(files) => {
-                let commit = if repo.is_pinned() { repo.revision().to_owned() } else { self.describe(repo)?.0 };
-                (commit, files.iter().map(|(name, _)| (*name).to_owned()).collect())
+                let commit = if repo.is_pinned() {
+                    repo.revision().to_owned()
+                } else {
+                    self.describe(repo)?.0
+                };
+                (
+                    commit,
+                    files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+                )
             }
             Wanted::Chosen(choose) => {
                 let (commit, all) = self.describe(repo)?;
-                let names = choose(&all).map_err(|reason| HubError::NoWeights { repo: repo.to_string(), reason })?;
+                let names = choose(&all).map_err(|reason| HubError::NoWeights {
+                    repo: repo.to_string(),
+                    reason,
+                })?;
                 (commit, names)
             }
         };
         let url = repo.url(&self.config.endpoint, "");
-        let odd = |reason: &str| HubError::Protocol { url: url.clone(), reason: reason.to_owned() };
+        let odd = |reason: &str| HubError::Protocol {
+            url: url.clone(),
+            reason: reason.to_owned(),
+        };
         if repo.is_pinned() && !commit.eq_ignore_ascii_case(repo.revision()) {
             return Err(odd(&format!("the server answered with commit {commit}")));
         }
-        let fixed = repo.at(&commit).filter(HubRepo::is_pinned).ok_or_else(|| odd("the server named no commit"))?;
+        let fixed = repo
+            .at(&commit)
+            .filter(HubRepo::is_pinned)
+            .ok_or_else(|| odd("the server named no commit"))?;
         let mut files = Vec::new();
         for name in names {
             if !repo::is_safe_path(&name) {
-                return Err(odd(&format!("the repository has a file with the unusable name {name:?}")));
+                return Err(odd(&format!(
+                    "the repository has a file with the unusable name {name:?}"
+                )));
             }
             let path = match self.cached(&fixed, &name) {
                 Some(path) => path,
-                None => download::download(&self.config, &fixed, &self.repo_dir(repo), &name, progress)?,
+                None => {
+                    download::download(&self.config, &fixed, &self.repo_dir(repo), &name, progress)?
+                }
             };
             files.push(self.checked(repo, path, name, wanted)?);
         }
         if !repo.is_pinned() {
             let written = self.cache_repo(repo).create_ref(&commit);
-            written.map_err(|source| HubError::Disk { path: self.repo_dir(repo), source })?;
+            written.map_err(|source| HubError::Disk {
+                path: self.repo_dir(repo),
+                source,
+            })?;
         }
         Ok(Snapshot { commit, files })
     }
@@ -202,31 +255,76 @@ impl Hub {
     fn describe(&self, repo: &HubRepo) -> Result<(String, Vec<String>), HubError> {
         let (config, thread_repo) = (self.config.clone(), repo.clone());
         let (sender, receiver) = std::sync::mpsc::channel();
-        let body = move || sender.send(client::Client::new(&config).list(&thread_repo)).ok();
-        let spawned = std::thread::Builder::new().name("hub".to_owned()).spawn(body);
-        spawned.map_err(|source| HubError::Disk { path: self.config.cache.clone(), source })?;
-        let stalled = || HubError::Stalled { url: repo.url(&self.config.endpoint, ""), waited: self.config.stall_timeout };
-        let listing = receiver.recv_timeout(self.config.stall_timeout).unwrap_or_else(|_| Err(stalled()))?;
-        Ok((listing.sha, listing.siblings.into_iter().map(|sibling| sibling.name).collect()))
+        let body = move || {
+            sender
+                .send(client::Client::new(&config).list(&thread_repo))
+                .ok()
+        };
+        let spawned = std::thread::Builder::new()
+            .name("hub".to_owned())
+            .spawn(body);
+        spawned.map_err(|source| HubError::Disk {
+            path: self.config.cache.clone(),
+            source,
+        })?;
+        let stalled = || HubError::Stalled {
+            url: repo.url(&self.config.endpoint, ""),
+            waited: self.config.stall_timeout,
+        };
+        let listing = receiver
+            .recv_timeout(self.config.stall_timeout)
+            .unwrap_or_else(|_| Err(stalled()))?;
+        Ok((
+            listing.sha,
+            listing
+                .siblings
+                .into_iter()
+                .map(|sibling| sibling.name)
+                .collect(),
+        ))
     }
 
     /// Measures a file of the cache and compares it with the SHA-256 that its blob is named by and that is known of it.
-    fn checked(&self, repo: &HubRepo, path: PathBuf, name: String, wanted: &Wanted<'_>) -> Result<ModelFile, HubError> {
-        let disk = |source| HubError::Disk { path: path.clone(), source };
+    fn checked(
+        &self,
+        repo: &HubRepo,
+        path: PathBuf,
+        name: String,
+        wanted: &Wanted<'_>,
+    ) -> Result<ModelFile, HubError> {
+        let disk = |source| HubError::Disk {
+            path: path.clone(),
+            source,
+        };
         let file = ModelFile::measure(name, path.clone()).map_err(disk)?;
         let blob = std::fs::canonicalize(&path).map_err(disk)?;
         let differs = |expected: &&str| !expected.eq_ignore_ascii_case(&file.sha256);
-        let tag = blob.file_name().and_then(|name| name.to_str()).filter(|name| repo::is_hex(name, 64));
+        let tag = blob
+            .file_name()
+            .and_then(|name| name.to_str())
+            .filter(|name| repo::is_hex(name, 64));
         if let Some(tag) = tag.filter(differs) {
             let (expected, found) = (format!("SHA-256 {tag}"), format!("SHA-256 {}", file.sha256));
-            return Err(HubError::Checksum { path: blob.clone(), expected, found });
+            return Err(HubError::Checksum {
+                path: blob.clone(),
+                expected,
+                found,
+            });
         }
         let known = match wanted {
-            Wanted::Exactly(files) => files.iter().find(|(name, _)| *name == file.name).and_then(|(_, sha256)| *sha256),
+            Wanted::Exactly(files) => files
+                .iter()
+                .find(|(name, _)| *name == file.name)
+                .and_then(|(_, sha256)| *sha256),
             Wanted::Chosen(_) => None,
         };
         if let Some(known) = known.filter(differs) {
-            return Err(HubError::NotPublished { path, repo: repo.to_string(), expected: known.to_owned(), found: file.sha256 });
+            return Err(HubError::NotPublished {
+                path,
+                repo: repo.to_string(),
+                expected: known.to_owned(),
+                found: file.sha256,
+            });
         }
         Ok(file)
     }
@@ -257,7 +355,9 @@ impl Hub {
     fn missing(&self, repo: &HubRepo, wanted: &Wanted<'_>) -> Vec<String> {
         match wanted {
             Wanted::Exactly(files) => {
-                let absent = files.iter().filter(|(name, _)| self.cached(repo, name).is_none());
+                let absent = files
+                    .iter()
+                    .filter(|(name, _)| self.cached(repo, name).is_none());
                 absent.map(|(name, _)| (*name).to_owned()).collect()
             }
             Wanted::Chosen(_) => vec!["config.json".to_owned(), "model.safetensors".to_owned()],
@@ -266,9 +366,15 @@ impl Hub {
 
     /// How to bring files here by other means.
     fn by_hand(&self, repo: &HubRepo, files: &[String]) -> String {
-        let urls: String = files.iter().map(|file| format!("\n    {}", repo.url(&self.config.endpoint, file))).collect();
+        let urls: String = files
+            .iter()
+            .map(|file| format!("\n    {}", repo.url(&self.config.endpoint, file)))
+            .collect();
         let place = match self.cached_commit(repo) {
-            Some(commit) => format!("put them into\n    {}\n  or ", self.snapshot_dir(repo, &commit).display()),
+            Some(commit) => format!(
+                "put them into\n    {}\n  or ",
+                self.snapshot_dir(repo, &commit).display()
+            ),
             None => String::new(),
         };
         format!(
@@ -278,14 +384,20 @@ impl Hub {
 }
 
 fn hf_repo(repo: &HubRepo) -> Repo {
-    Repo::with_revision(repo.id().to_owned(), RepoType::Model, repo.revision().to_owned())
+    Repo::with_revision(
+        repo.id().to_owned(),
+        RepoType::Model,
+        repo.revision().to_owned(),
+    )
 }
 
 /// Names of the files directly in `dir`.
 pub(super) fn file_names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let files = entries.filter(|entry| entry.path().is_file());
-    let mut names: Vec<String> = files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = files
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     names
 }

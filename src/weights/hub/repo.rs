@@ -17,11 +17,17 @@ impl HubRepo {
         let (org, name) = id.split_once('/')?;
         let part = |s: &str| {
             let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            (1..=96).contains(&s.len()) && s.chars().all(inner) && !s.starts_with(['.', '-']) && !s.ends_with(['.', '-'])
+            (1..=96).contains(&s.len())
+                && s.chars().all(inner)
+                && !s.starts_with(['.', '-'])
+                && !s.ends_with(['.', '-'])
         };
         let odd = |s: &str| s.contains("..") || s.contains("--");
         let revision_ok = (1..=128).contains(&revision.len()) && is_safe_path(revision);
-        (part(org) && part(name) && !odd(id) && revision_ok).then(|| Self { id: id.to_owned(), revision: revision.to_owned() })
+        (part(org) && part(name) && !odd(id) && revision_ok).then(|| Self {
+            id: id.to_owned(),
+            revision: revision.to_owned(),
+        })
     }
 
     /// `org/name`.
@@ -46,7 +52,11 @@ impl HubRepo {
 
     /// Address of a file of the repository.
     pub fn url(&self, endpoint: &str, file: &str) -> String {
-        format!("{endpoint}/{}/resolve/{}/{file}", self.id, self.revision.replace('/', "%2F"))
+        format!(
+            "{endpoint}/{}/resolve/{}/{file}",
+            self.id,
+            self.revision.replace('/', "%2F")
+        )
     }
 }
 
@@ -63,7 +73,9 @@ pub(super) fn is_hex(text: &str, digits: usize) -> bool {
 /// Whether `path` is a relative path of plain names, safe below a folder and in an address.
 pub(super) fn is_safe_path(path: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '=');
-    path.split('/').all(|part| !part.is_empty() && part.chars().all(plain) && !part.starts_with("..") && part != ".")
+    path.split('/').all(|part| {
+        !part.is_empty() && part.chars().all(plain) && !part.starts_with("..") && part != "."
+    })
 }
 
 #[cfg(test)]
@@ -76,7 +88,10 @@ mod tests {
         assert!(HubRepo::new("lmz/candle-sam", sha).unwrap().is_pinned());
         let branch = HubRepo::new("a_b/c.d-1", "refs/pr/3").unwrap();
         assert!(!branch.is_pinned());
-        assert_eq!(branch.url("http://h", "x.json"), "http://h/a_b/c.d-1/resolve/refs%2Fpr%2F3/x.json");
+        assert_eq!(
+            branch.url("http://h", "x.json"),
+            "http://h/a_b/c.d-1/resolve/refs%2Fpr%2F3/x.json"
+        );
         for (id, revision) in [
             ("a", "main"),
             ("a/b/c", "main"),

@@ -17,7 +17,14 @@ pub(super) struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { reader: Reader::new(bytes), nodes: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), steps: 0 }
+        Self {
+            reader: Reader::new(bytes),
+            nodes: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+            steps: 0,
+        }
     }
 
     pub(super) fn run(mut self) -> Result<(Graph, usize), Flaw> {
@@ -27,10 +34,22 @@ impl<'a> Machine<'a> {
             let opcode = self.reader.u8()?;
             if opcode == b'.' {
                 let root = self.pop()?;
-                return Ok((Graph { nodes: self.nodes, root }, self.reader.position()));
+                return Ok((
+                    Graph {
+                        nodes: self.nodes,
+                        root,
+                    },
+                    self.reader.position(),
+                ));
             }
-            if !(self.scalar(opcode)? || self.container(opcode)? || self.object(opcode)? || self.stack_and_memo(opcode)?) {
-                return Err(Flaw::new(format!("its pickle has an unknown instruction 0x{opcode:02x} at byte {at}")));
+            if !(self.scalar(opcode)?
+                || self.container(opcode)?
+                || self.object(opcode)?
+                || self.stack_and_memo(opcode)?)
+            {
+                return Err(Flaw::new(format!(
+                    "its pickle has an unknown instruction 0x{opcode:02x} at byte {at}"
+                )));
             }
         }
     }
@@ -56,7 +75,11 @@ impl<'a> Machine<'a> {
             b'G' => Node::Float(f64::from_be_bytes(self.reader.array()?)),
             b'F' => {
                 let line = self.reader.text_line()?;
-                Node::Float(line.trim().parse().map_err(|_| Flaw::new("its pickle has a malformed float"))?)
+                Node::Float(
+                    line.trim()
+                        .parse()
+                        .map_err(|_| Flaw::new("its pickle has a malformed float"))?,
+                )
             }
             b'S' => Node::Text(decode(unquote(self.reader.line()?)).into()),
             b'V' => Node::Text(decode_raw_unicode_escape(self.reader.line()?).into()),
@@ -149,7 +172,10 @@ impl<'a> Machine<'a> {
     fn object(&mut self, opcode: u8) -> Result<bool, Flaw> {
         match opcode {
             b'c' => {
-                let global = Global { module: self.reader.text_line()?, name: self.reader.text_line()? };
+                let global = Global {
+                    module: self.reader.text_line()?,
+                    name: self.reader.text_line()?,
+                };
                 self.push(Node::Global(Box::new(global)))?;
             }
             0x93 => {
@@ -170,7 +196,10 @@ impl<'a> Machine<'a> {
                 self.call(callable, args)?;
             }
             b'i' => {
-                let global = Global { module: self.reader.text_line()?, name: self.reader.text_line()? };
+                let global = Global {
+                    module: self.reader.text_line()?,
+                    name: self.reader.text_line()?,
+                };
                 let callable = self.add(Node::Global(Box::new(global)))?;
                 let items = self.pop_to_mark()?;
                 let args = self.add(Node::Tuple(items))?;
@@ -202,7 +231,11 @@ impl<'a> Machine<'a> {
                 let id = self.add(Node::Text(text.into()))?;
                 self.push(Node::Persistent(id))?;
             }
-            0x82..=0x84 => return Err(Flaw::new("its pickle uses the extension registry, which only the program that wrote it knows")),
+            0x82..=0x84 => {
+                return Err(Flaw::new(
+                    "its pickle uses the extension registry, which only the program that wrote it knows",
+                ));
+            }
             0x97 | 0x98 => return Err(Flaw::new("its pickle refers to buffers outside the file")),
             _ => return Ok(false),
         }
@@ -271,9 +304,15 @@ impl<'a> Machine<'a> {
 
     /// Calls nothing. The few classes that are plain containers become those; all else becomes an [`Object`].
     fn call(&mut self, callable: Id, args: Id) -> Result<(), Flaw> {
-        let container = matches!(self.nodes.get(callable as usize), Some(Node::Global(g)) if is_dictionary(g));
+        let container =
+            matches!(self.nodes.get(callable as usize), Some(Node::Global(g)) if is_dictionary(g));
         if !container {
-            return self.push(Node::Object(Box::new(Object { callable, args, state: None, entries: Vec::new() })));
+            return self.push(Node::Object(Box::new(Object {
+                callable,
+                args,
+                state: None,
+                entries: Vec::new(),
+            })));
         }
         // OrderedDict of Python 2 and Counter get their contents as an argument.
         let first = match self.nodes.get(args as usize) {
@@ -305,7 +344,11 @@ impl<'a> Machine<'a> {
             Some(Node::List(list)) => list.extend(items),
             // A class derived from list: its items are of no use here.
             Some(Node::Object(_)) => {}
-            _ => return Err(Flaw::new("its pickle appends to something that is not a list")),
+            _ => {
+                return Err(Flaw::new(
+                    "its pickle appends to something that is not a list",
+                ));
+            }
         }
         Ok(())
     }
@@ -316,7 +359,11 @@ impl<'a> Machine<'a> {
         match self.nodes.get_mut(target as usize) {
             Some(Node::Dict(entries)) => entries.extend(new),
             Some(Node::Object(object)) => object.entries.extend(new),
-            _ => return Err(Flaw::new("its pickle sets items of something that is not a dictionary")),
+            _ => {
+                return Err(Flaw::new(
+                    "its pickle sets items of something that is not a dictionary",
+                ));
+            }
         }
         Ok(())
     }
@@ -333,7 +380,8 @@ impl<'a> Machine<'a> {
     }
 
     fn add(&mut self, node: Node) -> Result<Id, Flaw> {
-        let id = Id::try_from(self.nodes.len()).map_err(|_| Flaw::new("its pickle has too many values"))?;
+        let id = Id::try_from(self.nodes.len())
+            .map_err(|_| Flaw::new("its pickle has too many values"))?;
         self.nodes.push(node);
         Ok(id)
     }
@@ -357,8 +405,13 @@ impl<'a> Machine<'a> {
     }
 
     fn top(&self) -> Result<Id, Flaw> {
-        let top = if self.stack.len() > self.floor() { self.stack.last() } else { None };
-        top.copied().ok_or_else(|| Flaw::new("its pickle takes a value from an empty stack"))
+        let top = if self.stack.len() > self.floor() {
+            self.stack.last()
+        } else {
+            None
+        };
+        top.copied()
+            .ok_or_else(|| Flaw::new("its pickle takes a value from an empty stack"))
     }
 
     fn pop(&mut self) -> Result<Id, Flaw> {
@@ -368,19 +421,27 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, Flaw> {
-        let at = self.stack.len().checked_sub(count).filter(|at| *at >= self.floor());
+        let at = self
+            .stack
+            .len()
+            .checked_sub(count)
+            .filter(|at| *at >= self.floor());
         let at = at.ok_or_else(|| Flaw::new("its pickle takes a value from an empty stack"))?;
         Ok(self.stack.split_off(at))
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Id>, Flaw> {
         let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len());
-        Ok(self.stack.split_off(mark.ok_or_else(|| Flaw::new("its pickle ends a group that was not begun"))?))
+        Ok(self.stack.split_off(
+            mark.ok_or_else(|| Flaw::new("its pickle ends a group that was not begun"))?,
+        ))
     }
 
     fn memo_line(&mut self) -> Result<u64, Flaw> {
         let line = self.reader.text_line()?;
-        line.trim().parse().map_err(|_| Flaw::new("its pickle has a malformed memo index"))
+        line.trim()
+            .parse()
+            .map_err(|_| Flaw::new("its pickle has a malformed memo index"))
     }
 
     fn memoise(&mut self, index: u64) -> Result<(), Flaw> {
@@ -391,7 +452,11 @@ impl<'a> Machine<'a> {
 
     fn recall(&mut self, index: u64) -> Result<(), Flaw> {
         let id = self.memo.get(&index).copied();
-        self.stack.push(id.ok_or_else(|| Flaw::new(format!("its pickle refers to memo {index}, which is not set")))?);
+        self.stack.push(id.ok_or_else(|| {
+            Flaw::new(format!(
+                "its pickle refers to memo {index}, which is not set"
+            ))
+        })?);
         Ok(())
     }
 }
@@ -399,7 +464,8 @@ impl<'a> Machine<'a> {
 fn is_dictionary(global: &Global) -> bool {
     matches!(
         (global.module.as_str(), global.name.as_str()),
-        ("collections", "OrderedDict" | "defaultdict" | "Counter") | ("builtins" | "__builtin__", "dict")
+        ("collections", "OrderedDict" | "defaultdict" | "Counter")
+            | ("builtins" | "__builtin__", "dict")
     )
 }
 

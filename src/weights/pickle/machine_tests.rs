@@ -25,18 +25,30 @@ fn integers_of_every_width_and_sign() {
         (b"L12L\n.", 12),
     ] {
         let (graph, id) = root(bytes);
-        assert!(matches!(graph.node(id), Node::Int(v) if *v == expected), "{bytes:?}");
+        assert!(
+            matches!(graph.node(id), Node::Int(v) if *v == expected),
+            "{bytes:?}"
+        );
     }
     assert!(matches!(root(b"I01\n.").0.node(0), Node::Bool(true)));
-    assert!(matches!(root(b"\x8a\x09\0\0\0\0\0\0\0\0\x01.").0.node(0), Node::Long(_)));
+    assert!(matches!(
+        root(b"\x8a\x09\0\0\0\0\0\0\0\0\x01.").0.node(0),
+        Node::Long(_)
+    ));
 }
 
 #[test]
 fn a_call_is_kept_as_a_value_and_not_made() {
-    let (graph, id) = root(b"cos\nsystem\nX\x04\0\0\0true\x85R0cos\nsystem\nX\x05\0\0\0false\x85R.");
-    let Node::Object(object) = graph.node(id) else { panic!("not an object") };
+    let (graph, id) =
+        root(b"cos\nsystem\nX\x04\0\0\0true\x85R0cos\nsystem\nX\x05\0\0\0false\x85R.");
+    let Node::Object(object) = graph.node(id) else {
+        panic!("not an object")
+    };
     assert_eq!(graph.class(id).as_deref(), Some("os.system"));
-    assert_eq!(graph.text(graph.tuple(object.args).unwrap()[0]), Some("false"));
+    assert_eq!(
+        graph.text(graph.tuple(object.args).unwrap()[0]),
+        Some("false")
+    );
 }
 
 #[test]
@@ -44,7 +56,17 @@ fn shared_and_cyclic_values_cost_their_references_only() {
     // Each list holds the one before twice: 2^60 leaves, were they copied.
     let mut bytes = b"]q\0".to_vec();
     for level in 1..=60u8 {
-        bytes.extend([b']', b'q', level, b'(', b'h', level - 1, b'h', level - 1, b'e']);
+        bytes.extend([
+            b']',
+            b'q',
+            level,
+            b'(',
+            b'h',
+            level - 1,
+            b'h',
+            level - 1,
+            b'e',
+        ]);
     }
     bytes.push(b'.');
     assert_eq!(root(&bytes).0.nodes().len(), 61);
@@ -120,7 +142,10 @@ fn misuse_of_the_stack_is_an_error() {
 fn the_python_2_form_of_an_ordered_dictionary_keeps_its_entries() {
     let (graph, id) = root(b"ccollections\nOrderedDict\n((l(lU\x01aaK\x01aatR.");
     assert_eq!(graph.entries(id).unwrap().len(), 1);
-    assert!(matches!(graph.node(graph.get(id, "a").unwrap()), Node::Int(1)));
+    assert!(matches!(
+        graph.node(graph.get(id, "a").unwrap()),
+        Node::Int(1)
+    ));
 }
 
 #[test]

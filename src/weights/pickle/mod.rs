@@ -123,12 +123,18 @@ impl Graph {
     /// Value of the text key `key`.
     pub(super) fn get(&self, id: Id, key: &str) -> Option<Id> {
         let entries = self.entries(id)?;
-        entries.iter().rev().find(|(k, _)| self.text(*k) == Some(key)).map(|(_, value)| *value)
+        entries
+            .iter()
+            .rev()
+            .find(|(k, _)| self.text(*k) == Some(key))
+            .map(|(_, value)| *value)
     }
 
     /// Python's name of the class or function behind an object, for messages.
     pub(super) fn class(&self, id: Id) -> Option<String> {
-        let Node::Object(object) = self.node(id) else { return None };
+        let Node::Object(object) = self.node(id) else {
+            return None;
+        };
         let mut callable = object.callable;
         if let (Some(global), Some(args)) = (self.global(callable), self.tuple(object.args)) {
             // Protocols 0 and 1 make objects by copyreg._reconstructor(class, base, state).
@@ -136,6 +142,7 @@ impl Graph {
                 callable = args.first().copied().unwrap_or(callable);
             }
         }
-        self.global(callable).map(|g| format!("{}.{}", g.module, g.name))
+        self.global(callable)
+            .map(|g| format!("{}.{}", g.module, g.name))
     }
 }

@@ -18,8 +18,16 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
-        let taken = self.bytes.get(self.position..).and_then(|rest| rest.get(..count));
-        let taken = taken.ok_or_else(|| Flaw::new(format!("its pickle ends at byte {}, within an instruction", self.bytes.len())))?;
+        let taken = self
+            .bytes
+            .get(self.position..)
+            .and_then(|rest| rest.get(..count));
+        let taken = taken.ok_or_else(|| {
+            Flaw::new(format!(
+                "its pickle ends at byte {}, within an instruction",
+                self.bytes.len()
+            ))
+        })?;
         self.position += count;
         Ok(taken)
     }
@@ -75,7 +83,10 @@ pub(super) fn decode_raw_unicode_escape(bytes: &[u8]) -> String {
             Some(b'U') => 8,
             _ => 0,
         };
-        let code = escape.get(2..2 + digits).filter(|_| digits > 0).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let code = escape
+            .get(2..2 + digits)
+            .filter(|_| digits > 0)
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
         match code.and_then(char::from_u32) {
             Some(c) => {
                 out.push(c);
@@ -96,7 +107,11 @@ pub(super) fn long(bytes: &[u8]) -> Node {
     if bytes.len() > 8 {
         return Node::Long(bytes.into());
     }
-    let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
+    let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) {
+        0xff
+    } else {
+        0
+    };
     let mut wide = [fill; 8];
     wide.iter_mut().zip(bytes).for_each(|(w, b)| *w = *b);
     Node::Int(i64::from_le_bytes(wide))
@@ -113,7 +128,12 @@ pub(super) fn decimal(line: &[u8], booleans: bool) -> Result<Node, Flaw> {
     let digits = text.strip_suffix('L').unwrap_or(text);
     match digits.parse() {
         Ok(value) => Ok(Node::Int(value)),
-        Err(error) if matches!(error.kind(), std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow
+            ) =>
+        {
             Ok(Node::Long(Box::default()))
         }
         Err(_) => Err(Flaw::new("its pickle has a malformed integer")),
@@ -134,7 +154,10 @@ mod tests {
     #[test]
     fn escapes_are_decoded_and_broken_ones_kept() {
         assert_eq!(decode_raw_unicode_escape(b"a\\u00e9\\U0001f600z"), "aé😀z");
-        assert_eq!(decode_raw_unicode_escape(b"c:\\new \\u12 \\"), "c:\\new \\u12 \\");
+        assert_eq!(
+            decode_raw_unicode_escape(b"c:\\new \\u12 \\"),
+            "c:\\new \\u12 \\"
+        );
         assert_eq!(decode(&[b'a', 0xe9]), "aé");
     }
 }

@@ -19,9 +19,13 @@ pub(super) struct Archive {
 
 /// Finds the pickle and the storages. Nothing is decompressed: every entry is a region of the file.
 pub(super) fn open(file: &File, len: u64) -> Result<Archive, Flaw> {
-    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| Flaw::new(format!("its zip directory cannot be read ({e})")))?;
+    let mut zip = ZipArchive::new(BufReader::new(file))
+        .map_err(|e| Flaw::new(format!("its zip directory cannot be read ({e})")))?;
     if zip.len() > MAX_ENTRIES {
-        return Err(Flaw::new(format!("its zip directory has {} entries; at most {MAX_ENTRIES} are read", zip.len())));
+        return Err(Flaw::new(format!(
+            "its zip directory has {} entries; at most {MAX_ENTRIES} are read",
+            zip.len()
+        )));
     }
     let names = names(&zip)?;
     let root = root(&names)?;
@@ -32,7 +36,8 @@ pub(super) fn open(file: &File, len: u64) -> Result<Archive, Flaw> {
             "save its tensors: torch.save(dict(torch.jit.load(FILE).state_dict()), \"weights.pth\")",
         ));
     }
-    let (data, pickle_name, byte_order_name) = (below("data/"), below("data.pkl"), below("byteorder"));
+    let (data, pickle_name, byte_order_name) =
+        (below("data/"), below("data.pkl"), below("byteorder"));
     let mut regions = HashMap::new();
     let (mut pickle, mut byte_order) = (None, None);
     for (index, name) in names.iter().enumerate() {
@@ -47,7 +52,11 @@ pub(super) fn open(file: &File, len: u64) -> Result<Archive, Flaw> {
     let pickle = pickle.ok_or_else(|| Flaw::new("it has no data.pkl"))?;
     if pickle.len > pickle::MAX_BYTES {
         return Err(Flaw::with_advice(
-            format!("its data.pkl has {} bytes; at most {} are read", pickle.len, pickle::MAX_BYTES),
+            format!(
+                "its data.pkl has {} bytes; at most {} are read",
+                pickle.len,
+                pickle::MAX_BYTES
+            ),
             "save the state_dict alone: torch.save(model.state_dict(), \"weights.pth\")",
         ));
     }
@@ -56,23 +65,40 @@ pub(super) fn open(file: &File, len: u64) -> Result<Archive, Flaw> {
         None => false,
     };
     let pickle = read_region(file, pickle, pickle::MAX_BYTES)?;
-    Ok(Archive { pickle, storages: Storages { regions, big_endian, file_len: len } })
+    Ok(Archive {
+        pickle,
+        storages: Storages {
+            regions,
+            big_endian,
+            file_len: len,
+        },
+    })
 }
 
 fn names(zip: &ZipArchive<BufReader<&File>>) -> Result<Vec<String>, Flaw> {
-    let owned = |name: zip::result::ZipResult<std::borrow::Cow<'_, str>>| name.map(std::borrow::Cow::into_owned);
-    zip.file_names().map(owned).collect::<Result<_, _>>().map_err(|e| Flaw::new(format!("its zip directory has a malformed name ({e})")))
+    let owned = |name: zip::result::ZipResult<std::borrow::Cow<'_, str>>| {
+        name.map(std::borrow::Cow::into_owned)
+    };
+    zip.file_names()
+        .map(owned)
+        .collect::<Result<_, _>>()
+        .map_err(|e| Flaw::new(format!("its zip directory has a malformed name ({e})")))
 }
 
 /// The folder that everything lies in, with its slash: that of the only `data.pkl`.
 fn root(names: &[String]) -> Result<String, Flaw> {
     let folder = |name: &String| name.strip_suffix("data.pkl").map(str::to_owned);
-    let roots: Vec<String> = names.iter().filter_map(folder).filter(|r| r.is_empty() || r.find('/') == Some(r.len() - 1)).collect();
+    let roots: Vec<String> = names
+        .iter()
+        .filter_map(folder)
+        .filter(|r| r.is_empty() || r.find('/') == Some(r.len() - 1))
+        .collect();
     match roots.as_slice() {
         [root] => Ok(root.clone()),
-        [] => {
-            Err(Flaw::with_advice("it is a zip archive without data.pkl", "a checkpoint is a file that torch.save wrote, or safetensors"))
-        }
+        [] => Err(Flaw::with_advice(
+            "it is a zip archive without data.pkl",
+            "a checkpoint is a file that torch.save wrote, or safetensors",
+        )),
         _ => Err(Flaw::with_advice(
             "it is a zip archive with several data.pkl",
             "a checkpoint is a file that torch.save wrote, or safetensors",
@@ -80,18 +106,35 @@ fn root(names: &[String]) -> Result<String, Flaw> {
     }
 }
 
-fn region(zip: &mut ZipArchive<BufReader<&File>>, index: usize, name: &str, len: u64) -> Result<Region, Flaw> {
-    let entry = zip.by_index_raw(index).map_err(|e| Flaw::new(format!("its zip entry {name} cannot be read ({e})")))?;
+fn region(
+    zip: &mut ZipArchive<BufReader<&File>>,
+    index: usize,
+    name: &str,
+    len: u64,
+) -> Result<Region, Flaw> {
+    let entry = zip
+        .by_index_raw(index)
+        .map_err(|e| Flaw::new(format!("its zip entry {name} cannot be read ({e})")))?;
     if entry.encrypted() || entry.compression() != CompressionMethod::Stored {
         return Err(Flaw::with_advice(
             format!("its entry {name} is compressed or encrypted, which torch.save never does"),
             "unpack it and pack it again without compression (zip -0), or save it again with torch.save",
         ));
     }
-    let start = entry.data_start().ok_or_else(|| Flaw::new(format!("its entry {name} has no data")))?;
-    let region = Region { offset: start, len: entry.size() };
-    if entry.size() != entry.compressed_size() || start.checked_add(region.len).is_none_or(|end| end > len) {
-        return Err(Flaw::new(format!("its entry {name} claims {} bytes at {start}, the file has {len}", region.len)));
+    let start = entry
+        .data_start()
+        .ok_or_else(|| Flaw::new(format!("its entry {name} has no data")))?;
+    let region = Region {
+        offset: start,
+        len: entry.size(),
+    };
+    if entry.size() != entry.compressed_size()
+        || start.checked_add(region.len).is_none_or(|end| end > len)
+    {
+        return Err(Flaw::new(format!(
+            "its entry {name} claims {} bytes at {start}, the file has {len}",
+            region.len
+        )));
     }
     Ok(region)
 }

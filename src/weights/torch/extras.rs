@@ -34,7 +34,11 @@ pub enum Extra {
 }
 
 pub(super) fn collect(graph: &Graph) -> BTreeMap<String, Extra> {
-    let mut collector = Collector { graph, room: MAX_BYTES, extras: BTreeMap::new() };
+    let mut collector = Collector {
+        graph,
+        room: MAX_BYTES,
+        extras: BTreeMap::new(),
+    };
     collector.entries(graph.root, "");
     for key in SETTINGS {
         if let Some(settings) = graph.get(graph.root, key) {
@@ -74,10 +78,15 @@ impl Collector<'_> {
             Node::Int(value) => Extra::Integer(*value),
             Node::Float(value) => Extra::Number(*value),
             Node::Text(text) => Extra::Text(self.keep(text)?),
-            Node::List(items) | Node::Tuple(items) if (1..=MAX_ITEMS).contains(&items.len()) => self.list(items)?,
-            Node::Dict(entries) if (1..=MAX_ITEMS).contains(&entries.len()) => {
-                Extra::Map(entries.iter().map(|(key, value)| Some((self.key(*key)?, self.text(*value)?))).collect::<Option<_>>()?)
+            Node::List(items) | Node::Tuple(items) if (1..=MAX_ITEMS).contains(&items.len()) => {
+                self.list(items)?
             }
+            Node::Dict(entries) if (1..=MAX_ITEMS).contains(&entries.len()) => Extra::Map(
+                entries
+                    .iter()
+                    .map(|(key, value)| Some((self.key(*key)?, self.text(*value)?)))
+                    .collect::<Option<_>>()?,
+            ),
             _ => return None,
         })
     }
@@ -91,7 +100,11 @@ impl Collector<'_> {
             self.room = self.room.checked_sub(8 * integers.len())?;
             return Some(Extra::Integers(integers));
         }
-        items.iter().map(|id| self.text(*id)).collect::<Option<_>>().map(Extra::Texts)
+        items
+            .iter()
+            .map(|id| self.text(*id))
+            .collect::<Option<_>>()
+            .map(Extra::Texts)
     }
 
     fn key(&mut self, id: Id) -> Option<String> {

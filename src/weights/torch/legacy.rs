@@ -39,11 +39,28 @@ pub(super) fn open(file: &File, len: u64) -> Result<(Graph, Storages), Flaw> {
     let big_endian = little.is_some_and(|id| matches!(system.node(id), Node::Bool(false)));
     let (object, _) = next()?;
     let (keys, data) = next()?;
-    let Node::List(ids) = keys.node(keys.root) else { return Err(Flaw::new("its list of storages is not a list")) };
+    let Node::List(ids) = keys.node(keys.root) else {
+        return Err(Flaw::new("its list of storages is not a list"));
+    };
     let names: Option<Vec<&str>> = ids.iter().map(|id| keys.text(*id)).collect();
-    let names = names.ok_or_else(|| Flaw::new("its list of storages has a name that is not text"))?;
-    let regions = regions(file, len, data as u64, &names, &element_types(&object)?, big_endian)?;
-    Ok((object, Storages { regions, big_endian, file_len: len }))
+    let names =
+        names.ok_or_else(|| Flaw::new("its list of storages has a name that is not text"))?;
+    let regions = regions(
+        file,
+        len,
+        data as u64,
+        &names,
+        &element_types(&object)?,
+        big_endian,
+    )?;
+    Ok((
+        object,
+        Storages {
+            regions,
+            big_endian,
+            file_len: len,
+        },
+    ))
 }
 
 /// Types of the storages by key, from the references to them.
@@ -70,14 +87,31 @@ fn regions(
 ) -> Result<HashMap<String, Region>, Flaw> {
     let mut regions = HashMap::new();
     for name in names {
-        let element = types.get(name).ok_or_else(|| Flaw::new(format!("nothing in it refers to its storage {name}")))?;
+        let element = types
+            .get(name)
+            .ok_or_else(|| Flaw::new(format!("nothing in it refers to its storage {name}")))?;
         let count = read_region(file, Region { offset: at, len: 8 }, 8)?;
-        let count: [u8; 8] = count.try_into().map_err(|_| Flaw::new(format!("it ends before its storage {name}")))?;
-        let count = if big_endian { u64::from_be_bytes(count) } else { u64::from_le_bytes(count) };
-        let region = count.checked_mul(element.size() as u64).map(|bytes| Region { offset: at + 8, len: bytes });
-        let end = region.and_then(|r| r.offset.checked_add(r.len)).filter(|end| *end <= len);
+        let count: [u8; 8] = count
+            .try_into()
+            .map_err(|_| Flaw::new(format!("it ends before its storage {name}")))?;
+        let count = if big_endian {
+            u64::from_be_bytes(count)
+        } else {
+            u64::from_le_bytes(count)
+        };
+        let region = count
+            .checked_mul(element.size() as u64)
+            .map(|bytes| Region {
+                offset: at + 8,
+                len: bytes,
+            });
+        let end = region
+            .and_then(|r| r.offset.checked_add(r.len))
+            .filter(|end| *end <= len);
         let (Some(region), Some(end)) = (region, end) else {
-            return Err(Flaw::new(format!("its storage {name} claims {count} elements, the file has {len} bytes")));
+            return Err(Flaw::new(format!(
+                "its storage {name} claims {count} elements, the file has {len} bytes"
+            )));
         };
         at = end;
         regions.insert((*name).to_owned(), region);

@@ -33,7 +33,10 @@ struct Storages {
 
 /// Reads the zip form.
 pub(super) fn read_zip(path: &Path, file: &File, len: u64) -> Result<Contents, WeightsError> {
-    let malformed = |flaw| WeightsError::Malformed { path: path.to_owned(), flaw };
+    let malformed = |flaw| WeightsError::Malformed {
+        path: path.to_owned(),
+        flaw,
+    };
     let archive = archive::open(file, len).map_err(malformed)?;
     let (graph, _) = super::pickle::parse(&archive.pickle).map_err(malformed)?;
     state_dict::extract(path, &graph, &archive.storages)
@@ -41,7 +44,10 @@ pub(super) fn read_zip(path: &Path, file: &File, len: u64) -> Result<Contents, W
 
 /// Reads the form of torch before 1.6 (`_use_new_zipfile_serialization=False`).
 pub(super) fn read_legacy(path: &Path, file: &File, len: u64) -> Result<Contents, WeightsError> {
-    let (graph, storages) = legacy::open(file, len).map_err(|flaw| WeightsError::Malformed { path: path.to_owned(), flaw })?;
+    let (graph, storages) = legacy::open(file, len).map_err(|flaw| WeightsError::Malformed {
+        path: path.to_owned(),
+        flaw,
+    })?;
     state_dict::extract(path, &graph, &storages)
 }
 
@@ -49,7 +55,9 @@ pub(super) fn read_legacy(path: &Path, file: &File, len: u64) -> Result<Contents
 fn read_region(mut file: &File, region: Region, limit: u64) -> Result<Vec<u8>, Flaw> {
     use std::io::{Read, Seek, SeekFrom};
     let mut bytes = Vec::new();
-    let read = file.seek(SeekFrom::Start(region.offset)).and_then(|_| file.take(region.len.min(limit)).read_to_end(&mut bytes));
+    let read = file
+        .seek(SeekFrom::Start(region.offset))
+        .and_then(|_| file.take(region.len.min(limit)).read_to_end(&mut bytes));
     read.map_err(|e| Flaw::new(format!("it cannot be read ({e})")))?;
     Ok(bytes)
 }

@@ -27,30 +27,59 @@ const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 const MAX_SHARING: u64 = 16;
 const SLACK: u64 = 16 << 20;
 
-pub(super) fn extract(path: &Path, graph: &Graph, storages: &Storages) -> Result<Contents, WeightsError> {
+pub(super) fn extract(
+    path: &Path,
+    graph: &Graph,
+    storages: &Storages,
+) -> Result<Contents, WeightsError> {
     let (dictionary, sub_dictionary) = find(path, graph)?;
     let mut tensors = BTreeMap::new();
     for (key, value) in graph.entries(dictionary).unwrap_or_default() {
-        let Some(name) = graph.text(*key) else { continue };
+        let Some(name) = graph.text(*key) else {
+            continue;
+        };
         let read = tensor::tensor(graph, *value, storages);
-        let fail = |flaw: Flaw| WeightsError::Tensor { path: path.to_owned(), name: name.to_owned(), reason: flaw.to_string() };
+        let fail = |flaw: Flaw| WeightsError::Tensor {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            reason: flaw.to_string(),
+        };
         if let Some(stored) = read.map_err(fail)? {
             tensors.insert(name.to_owned(), stored);
         }
     }
     bound(path, &tensors, storages.file_len)?;
     let (tensors, prefix) = unwrap_names(tensors);
-    Ok(Contents { tensors, sub_dictionary, prefix, extras: extras::collect(graph) })
+    Ok(Contents {
+        tensors,
+        sub_dictionary,
+        prefix,
+        extras: extras::collect(graph),
+    })
 }
 
 fn find(path: &Path, graph: &Graph) -> Result<(Id, Option<&'static str>), WeightsError> {
     let has_tensors = |id: Id| {
         let entries = graph.entries(id).unwrap_or_default();
-        entries.iter().any(|(key, value)| graph.text(*key).is_some() && tensor::is_tensor(graph, *value))
+        entries
+            .iter()
+            .any(|(key, value)| graph.text(*key).is_some() && tensor::is_tensor(graph, *value))
     };
-    let whole = |id: Id| module_class(graph, id).map_or(Ok(()), |class| Err(WeightsError::WholeModule { path: path.to_owned(), class }));
+    let whole = |id: Id| {
+        module_class(graph, id).map_or(Ok(()), |class| {
+            Err(WeightsError::WholeModule {
+                path: path.to_owned(),
+                class,
+            })
+        })
+    };
     for (name, keys) in PLACES {
-        let Some(id) = keys.iter().try_fold(graph.root, |id, key| graph.get(id, key)) else { continue };
+        let Some(id) = keys
+            .iter()
+            .try_fold(graph.root, |id, key| graph.get(id, key))
+        else {
+            continue;
+        };
         if has_tensors(id) {
             return Ok((id, Some(name)));
         }
@@ -60,56 +89,97 @@ fn find(path: &Path, graph: &Graph) -> Result<(Id, Option<&'static str>), Weight
     }
     whole(graph.root)?;
     for (_, keys) in PLACES {
-        if let Some(id) = keys.iter().try_fold(graph.root, |id, key| graph.get(id, key)) {
+        if let Some(id) = keys
+            .iter()
+            .try_fold(graph.root, |id, key| graph.get(id, key))
+        {
             whole(id)?;
         }
     }
-    Err(WeightsError::NoTensors { path: path.to_owned(), keys: describe(graph) })
+    Err(WeightsError::NoTensors {
+        path: path.to_owned(),
+        keys: describe(graph),
+    })
 }
 
 /// The class of a pickled `torch.nn.Module`, or of another object that stands where a dictionary should.
 fn module_class(graph: &Graph, id: Id) -> Option<String> {
-    let Node::Object(object) = graph.node(id) else { return None };
+    let Node::Object(object) = graph.node(id) else {
+        return None;
+    };
     let state = object.state?;
-    let module = ["_modules", "_parameters"].iter().any(|key| graph.get(state, key).is_some());
+    let module = ["_modules", "_parameters"]
+        .iter()
+        .any(|key| graph.get(state, key).is_some());
     module.then(|| graph.class(id).unwrap_or_else(|| "module".to_owned()))
 }
 
 fn describe(graph: &Graph) -> Vec<String> {
     match graph.entries(graph.root) {
-        Some(entries) => entries.iter().filter_map(|(key, _)| graph.text(*key)).take(100).map(str::to_owned).collect(),
-        None if tensor::is_tensor(graph, graph.root) => vec!["a single tensor without a name".to_owned()],
+        Some(entries) => entries
+            .iter()
+            .filter_map(|(key, _)| graph.text(*key))
+            .take(100)
+            .map(str::to_owned)
+            .collect(),
+        None if tensor::is_tensor(graph, graph.root) => {
+            vec!["a single tensor without a name".to_owned()]
+        }
         None => match graph.node(graph.root) {
             Node::List(_) | Node::Tuple(_) => vec!["a list".to_owned()],
-            _ => graph.class(graph.root).map(|class| format!("a {class} object")).into_iter().collect(),
+            _ => graph
+                .class(graph.root)
+                .map(|class| format!("a {class} object"))
+                .into_iter()
+                .collect(),
         },
     }
 }
 
-fn bound(path: &Path, tensors: &BTreeMap<String, StoredTensor>, file_len: u64) -> Result<(), WeightsError> {
+fn bound(
+    path: &Path,
+    tensors: &BTreeMap<String, StoredTensor>,
+    file_len: u64,
+) -> Result<(), WeightsError> {
     let limit = file_len.saturating_mul(MAX_SHARING).saturating_add(SLACK);
     let mut total = 0u64;
     for (name, stored) in tensors {
-        total = total.saturating_add(stored.logical_bytes().map_or(u64::MAX, |bytes| bytes as u64));
+        total = total.saturating_add(
+            stored
+                .logical_bytes()
+                .map_or(u64::MAX, |bytes| bytes as u64),
+        );
         if total > limit {
             let reason = format!(
                 "with shape {:?} the tensors take more than {MAX_SHARING} times the bytes of the file ({file_len}); \
                  save them as dense tensors: {{k: v.contiguous() for k, v in model.state_dict().items()}}",
                 stored.shape
             );
-            return Err(WeightsError::Tensor { path: path.to_owned(), name: name.clone(), reason });
+            return Err(WeightsError::Tensor {
+                path: path.to_owned(),
+                name: name.clone(),
+                reason,
+            });
         }
     }
     Ok(())
 }
 
 /// Removes prefixes of wrappers where every name has them.
-fn unwrap_names(mut tensors: BTreeMap<String, StoredTensor>) -> (BTreeMap<String, StoredTensor>, Option<String>) {
+fn unwrap_names(
+    mut tensors: BTreeMap<String, StoredTensor>,
+) -> (BTreeMap<String, StoredTensor>, Option<String>) {
     let mut removed = String::new();
-    while let Some(prefix) =
-        WRAPPERS.iter().find(|p| !tensors.is_empty() && tensors.keys().all(|k| k.len() > p.len() && k.starts_with(**p)))
-    {
-        tensors = tensors.into_iter().map(|(name, stored)| (name.split_at(prefix.len()).1.to_owned(), stored)).collect();
+    while let Some(prefix) = WRAPPERS.iter().find(|p| {
+        !tensors.is_empty()
+            && tensors
+                .keys()
+                .all(|k| k.len() > p.len() && k.starts_with(**p))
+    }) {
+        tensors = tensors
+            .into_iter()
+            .map(|(name, stored)| (name.split_at(prefix.len()).1.to_owned(), stored))
+            .collect();
         removed.push_str(prefix);
     }
     (tensors, (!removed.is_empty()).then_some(removed))

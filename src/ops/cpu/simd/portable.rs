@@ -100,7 +100,10 @@ impl Simd for Portable {
     unsafe fn transpose8(from: [*const f32; 8], to: *mut f32, stride: usize) {
         for (i, row) in from.iter().enumerate() {
             for j in 0..8 {
-                unsafe { to.add(j * stride + i).write_unaligned(row.add(j).read_unaligned()) };
+                unsafe {
+                    to.add(j * stride + i)
+                        .write_unaligned(row.add(j).read_unaligned())
+                };
             }
         }
     }

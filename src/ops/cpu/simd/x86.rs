@@ -214,8 +214,14 @@ impl Simd for Avx2 {
                 fours[i + 3] = _mm256_shuffle_ps::<0xEE>(pairs[i + 1], pairs[i + 3]);
             }
             for i in 0..4 {
-                _mm256_storeu_ps(to.add(i * stride), _mm256_permute2f128_ps::<0x20>(fours[i], fours[i + 4]));
-                _mm256_storeu_ps(to.add((i + 4) * stride), _mm256_permute2f128_ps::<0x31>(fours[i], fours[i + 4]));
+                _mm256_storeu_ps(
+                    to.add(i * stride),
+                    _mm256_permute2f128_ps::<0x20>(fours[i], fours[i + 4]),
+                );
+                _mm256_storeu_ps(
+                    to.add((i + 4) * stride),
+                    _mm256_permute2f128_ps::<0x31>(fours[i], fours[i + 4]),
+                );
             }
         }
     }

@@ -1,16 +1,43 @@
 //! Convolution and linear layers.
 
 use super::{assert_close, random};
-use crate::ops::{Activation, Conv2d, Conv2dOptions, Linear, Padding, composed, cpu::simd::for_each_isa, inverted_residual};
+use crate::ops::{
+    Activation, Conv2d, Conv2dOptions, Linear, Padding, composed, cpu::simd::for_each_isa,
+    inverted_residual,
+};
 use candle_core::Tensor;
 
-const ACTIVATIONS: [Activation; 5] = [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid];
+const ACTIVATIONS: [Activation; 5] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::Gelu,
+    Activation::Silu,
+    Activation::Sigmoid,
+];
 
 /// A case of [`check_conv`]: batch, height, width, channels in and out, kernel, and what else there is.
-struct Case(usize, (usize, usize), usize, usize, (usize, usize), Conv2dOptions);
+struct Case(
+    usize,
+    (usize, usize),
+    usize,
+    usize,
+    (usize, usize),
+    Conv2dOptions,
+);
 
-fn options(stride: usize, padding: Padding, groups: usize, activation: Activation) -> Conv2dOptions {
-    Conv2dOptions { stride, padding, groups, activation, affine: None }
+fn options(
+    stride: usize,
+    padding: Padding,
+    groups: usize,
+    activation: Activation,
+) -> Conv2dOptions {
+    Conv2dOptions {
+        stride,
+        padding,
+        groups,
+        activation,
+        affine: None,
+    }
 }
 
 fn check_conv(Case(batch, (h, w), cin, cout, (kh, kw), o): &Case) {
@@ -23,34 +50,171 @@ fn check_conv(Case(batch, (h, w), cin, cout, (kh, kw), o): &Case) {
     let with_residual = composed::conv2d(&x, &weight, None, Some(&residual), o).unwrap();
     for_each_isa(|isa| {
         let layer = Conv2d::new(&weight, Some(&bias), *o).unwrap();
-        assert_close(&layer.forward(&x).unwrap(), &expected, 2e-6, &format!("{isa:?} {what}"));
+        assert_close(
+            &layer.forward(&x).unwrap(),
+            &expected,
+            2e-6,
+            &format!("{isa:?} {what}"),
+        );
         let layer = Conv2d::new(&weight, None, *o).unwrap();
-        assert_close(&layer.forward_add(&x, &residual).unwrap(), &with_residual, 2e-6, &format!("{isa:?} residual {what}"));
+        assert_close(
+            &layer.forward_add(&x, &residual).unwrap(),
+            &with_residual,
+            2e-6,
+            &format!("{isa:?} residual {what}"),
+        );
     });
 }
 
 #[test]
 fn dense_and_grouped_convolutions_agree() {
     use Activation::{Gelu, Identity, Relu, Sigmoid, Silu};
-    let uneven = Padding { top: 0, bottom: 1, left: 0, right: 1 };
+    let uneven = Padding {
+        top: 0,
+        bottom: 1,
+        left: 0,
+        right: 1,
+    };
     let cases = [
-        Case(1, (13, 17), 3, 32, (3, 3), options(2, Padding::all(1), 1, Relu)),
-        Case(2, (9, 11), 1, 16, (3, 3), options(2, Padding::all(1), 1, Silu)),
+        Case(
+            1,
+            (13, 17),
+            3,
+            32,
+            (3, 3),
+            options(2, Padding::all(1), 1, Relu),
+        ),
+        Case(
+            2,
+            (9, 11),
+            1,
+            16,
+            (3, 3),
+            options(2, Padding::all(1), 1, Silu),
+        ),
         Case(1, (8, 8), 24, 40, (2, 2), options(1, uneven, 1, Relu)),
-        Case(2, (7, 5), 33, 47, (3, 3), options(1, Padding::all(1), 1, Gelu)),
-        Case(1, (20, 20), 64, 64, (3, 3), options(1, Padding::all(1), 1, Identity)),
-        Case(1, (1, 1), 16, 8, (3, 3), options(1, Padding::all(1), 1, Sigmoid)),
-        Case(1, (1, 1), 5, 3, (1, 1), options(1, Padding::all(0), 1, Identity)),
-        Case(3, (5, 4), 19, 100, (1, 1), options(1, Padding::all(0), 1, Gelu)),
-        Case(1, (9, 9), 12, 20, (1, 1), options(2, Padding::all(0), 1, Relu)),
-        Case(1, (6, 6), 8, 24, (5, 5), options(3, Padding::all(2), 1, Identity)),
-        Case(1, (6, 7), 4, 6, (6, 7), options(1, Padding::all(0), 1, Identity)),
-        Case(1, (4, 4), 4, 18, (3, 3), options(1, Padding::all(3), 1, Relu)),
-        Case(2, (6, 9), 12, 20, (3, 3), options(1, Padding::all(1), 4, Silu)),
-        Case(1, (6, 9), 34, 6, (3, 5), options(2, Padding { top: 1, bottom: 1, left: 2, right: 2 }, 2, Gelu)),
-        Case(1, (5, 5), 8, 16, (3, 3), options(1, Padding::all(1), 8, Relu)),
-        Case(1, (40, 40), 32, 64, (3, 3), options(2, Padding::all(1), 1, Relu)),
-        Case(1, (3, 3), 1024, 33, (1, 1), options(1, Padding::all(0), 1, Identity)),
+        Case(
+            2,
+            (7, 5),
+            33,
+            47,
+            (3, 3),
+            options(1, Padding::all(1), 1, Gelu),
+        ),
+        Case(
+            1,
+            (20, 20),
+            64,
+            64,
+            (3, 3),
+            options(1, Padding::all(1), 1, Identity),
+        ),
+        Case(
+            1,
+            (1, 1),
+            16,
+            8,
+            (3, 3),
+            options(1, Padding::all(1), 1, Sigmoid),
+        ),
+        Case(
+            1,
+            (1, 1),
+            5,
+            3,
+            (1, 1),
+            options(1, Padding::all(0), 1, Identity),
+        ),
+        Case(
+            3,
+            (5, 4),
+            19,
+            100,
+            (1, 1),
+            options(1, Padding::all(0), 1, Gelu),
+        ),
+        Case(
+            1,
+            (9, 9),
+            12,
+            20,
+            (1, 1),
+            options(2, Padding::all(0), 1, Relu),
+        ),
+        Case(
+            1,
+            (6, 6),
+            8,
+            24,
+            (5, 5),
+            options(3, Padding::all(2), 1, Identity),
+        ),
+        Case(
+            1,
+            (6, 7),
+            4,
+            6,
+            (6, 7),
+            options(1, Padding::all(0), 1, Identity),
+        ),
+        Case(
+            1,
+            (4, 4),
+            4,
+            18,
+            (3, 3),
+            options(1, Padding::all(3), 1, Relu),
+        ),
+        Case(
+            2,
+            (6, 9),
+            12,
+            20,
+            (3, 3),
+            options(1, Padding::all(1), 4, Silu),
+        ),
+        Case(
+            1,
+            (6, 9),
+            34,
+            6,
+            (3, 5),
+            options(
+                2,
+                Padding {
+                    top: 1,
+                    bottom: 1,
+                    left: 2,
+                    right: 2,
+                },
+                2,
+                Gelu,
+            ),
+        ),
+        Case(
+            1,
+            (5, 5),
+            8,
+            16,
+            (3, 3),
+            options(1, Padding::all(1), 8, Relu),
+        ),
+        Case(
+            1,
+            (40, 40),
+            32,
+            64,
+            (3, 3),
+            options(2, Padding::all(1), 1, Relu),
+        ),
+        Case(
+            1,
+            (3, 3),
+            1024,
+            33,
+            (1, 1),
+            options(1, Padding::all(0), 1, Identity),
+        ),
     ];
     cases.iter().for_each(check_conv);
 }
@@ -58,7 +222,13 @@ fn dense_and_grouped_convolutions_agree() {
 #[test]
 fn depthwise_convolutions_agree() {
     for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (2, 1), (3, 3)] {
-        for (side, channels, activation) in [((1, 1), 8, 0), ((4, 6), 3, 1), ((9, 23), 33, 2), ((12, 40), 48, 3), ((7, 14), 17, 4)] {
+        for (side, channels, activation) in [
+            ((1, 1), 8, 0),
+            ((4, 6), 3, 1),
+            ((9, 23), 33, 2),
+            ((12, 40), 48, 3),
+            ((7, 14), 17, 4),
+        ] {
             let padding = Padding::all(kernel / 2);
             let o = options(stride, padding, channels, ACTIVATIONS[activation]);
             if side.0 + 2 * padding.top >= kernel {
@@ -66,9 +236,28 @@ fn depthwise_convolutions_agree() {
             }
         }
     }
-    let uneven = Padding { top: 0, bottom: 2, left: 2, right: 0 };
-    check_conv(&Case(1, (11, 21), 20, 20, (3, 3), options(1, uneven, 20, Activation::Relu)));
-    check_conv(&Case(1, (11, 21), 20, 20, (3, 5), options(2, uneven, 20, Activation::Identity)));
+    let uneven = Padding {
+        top: 0,
+        bottom: 2,
+        left: 2,
+        right: 0,
+    };
+    check_conv(&Case(
+        1,
+        (11, 21),
+        20,
+        20,
+        (3, 3),
+        options(1, uneven, 20, Activation::Relu),
+    ));
+    check_conv(&Case(
+        1,
+        (11, 21),
+        20,
+        20,
+        (3, 5),
+        options(2, uneven, 20, Activation::Identity),
+    ));
 }
 
 #[test]
@@ -76,7 +265,13 @@ fn affine_follows_the_activation() {
     for activation in ACTIVATIONS {
         for groups in [1, 16] {
             let affine = Some((0.75, -0.25));
-            let o = Conv2dOptions { stride: 1, padding: Padding::all(1), groups, activation, affine };
+            let o = Conv2dOptions {
+                stride: 1,
+                padding: Padding::all(1),
+                groups,
+                activation,
+                affine,
+            };
             check_conv(&Case(1, (6, 10), 16, 16, (3, 3), o));
         }
     }
@@ -96,20 +291,30 @@ fn linear_layers_agree() {
     ];
     for (shape, out) in shapes {
         let inner = shape[shape.len() - 1];
-        let (weight, bias, x) = (random(&[out, inner], 1), random(&[out], 2), random(shape, 3));
+        let (weight, bias, x) = (
+            random(&[out, inner], 1),
+            random(&[out], 2),
+            random(shape, 3),
+        );
         for activation in ACTIVATIONS {
             if shape.len() == 1 {
                 continue;
             }
             let expected = composed::linear(&x, &weight, Some(&bias), None, activation).unwrap();
             let residual = random(expected.dims(), 4);
-            let with_residual = composed::linear(&x, &weight, None, Some(&residual), activation).unwrap();
+            let with_residual =
+                composed::linear(&x, &weight, None, Some(&residual), activation).unwrap();
             for_each_isa(|isa| {
                 let what = format!("{isa:?} {shape:?} to {out}, {activation:?}");
                 let layer = Linear::new(&weight, Some(&bias), activation).unwrap();
                 assert_close(&layer.forward(&x).unwrap(), &expected, 5e-6, &what);
                 let layer = Linear::new(&weight, None, activation).unwrap();
-                assert_close(&layer.forward_add(&x, &residual).unwrap(), &with_residual, 5e-6, &what);
+                assert_close(
+                    &layer.forward_add(&x, &residual).unwrap(),
+                    &with_residual,
+                    5e-6,
+                    &what,
+                );
             });
         }
     }
@@ -126,11 +331,24 @@ fn views_of_channels_and_permuted_inputs_are_taken() {
     for view in [&part, &turned, &rows] {
         for (weight, o) in [(&dense, o), (&depthwise, Conv2dOptions { groups: 8, ..o })] {
             let found = Conv2d::new(weight, None, o).unwrap().forward(view).unwrap();
-            assert_close(&found, &composed::conv2d(view, weight, None, None, &o).unwrap(), 2e-6, "view");
+            assert_close(
+                &found,
+                &composed::conv2d(view, weight, None, None, &o).unwrap(),
+                2e-6,
+                "view",
+            );
         }
         let weight = random(&[5, 8], 4);
-        let found = Linear::new(&weight, None, Activation::Identity).unwrap().forward(view).unwrap();
-        assert_close(&found, &composed::linear(view, &weight, None, None, Activation::Identity).unwrap(), 2e-6, "view");
+        let found = Linear::new(&weight, None, Activation::Identity)
+            .unwrap()
+            .forward(view)
+            .unwrap();
+        assert_close(
+            &found,
+            &composed::linear(view, &weight, None, None, Activation::Identity).unwrap(),
+            2e-6,
+            "view",
+        );
     }
 }
 
@@ -142,8 +360,16 @@ fn inputs_that_do_not_fit_are_refused() {
     }
     let x = random(&[1, 5, 5, 8], 1);
     assert!(layer.forward_add(&x, &random(&[1, 5, 5, 4], 1)).is_err());
-    assert!(layer.forward(&x.to_dtype(candle_core::DType::F64).unwrap()).is_err());
-    assert!(layer.forward(&Tensor::zeros((1, 0, 5, 8), candle_core::DType::F32, x.device()).unwrap()).is_err());
+    assert!(
+        layer
+            .forward(&x.to_dtype(candle_core::DType::F64).unwrap())
+            .is_err()
+    );
+    assert!(
+        layer
+            .forward(&Tensor::zeros((1, 0, 5, 8), candle_core::DType::F32, x.device()).unwrap())
+            .is_err()
+    );
     let layer = Linear::new(&random(&[4, 8], 1), None, Activation::Relu).unwrap();
     assert!(layer.forward(&random(&[3, 7], 1)).is_err());
     assert_eq!(layer.forward(&random(&[0, 8], 1)).unwrap().dims(), [0, 4]);
@@ -152,17 +378,32 @@ fn inputs_that_do_not_fit_are_refused() {
 #[test]
 fn inverted_residuals_are_the_layers_one_after_another() {
     // Batch, height, width, channels in, wide and out, kernel, stride; the first two are large enough for bands.
-    for [b, h, w, cin, wide, cout, kernel, stride] in
-        [[1, 90, 100, 16, 160, 24, 3, 1], [2, 71, 130, 8, 144, 8, 3, 2], [1, 33, 37, 8, 900, 8, 5, 1], [1, 9, 9, 8, 32, 8, 3, 1]]
-    {
-        let pointwise = |activation| Conv2dOptions { activation, ..Conv2dOptions::default() };
+    for [b, h, w, cin, wide, cout, kernel, stride] in [
+        [1, 90, 100, 16, 160, 24, 3, 1],
+        [2, 71, 130, 8, 144, 8, 3, 2],
+        [1, 33, 37, 8, 900, 8, 5, 1],
+        [1, 9, 9, 8, 32, 8, 3, 1],
+    ] {
+        let pointwise = |activation| Conv2dOptions {
+            activation,
+            ..Conv2dOptions::default()
+        };
         let (first, last) = (pointwise(Activation::Gelu), pointwise(Activation::Gelu));
         let middle = options(stride, Padding::all(kernel / 2), wide, Activation::Gelu);
         let layer = |out: usize, inner: usize, kernel: usize, o| {
-            Conv2d::new(&random(&[out, inner, kernel, kernel], out as u64), Some(&random(&[out], 2)), o).unwrap()
+            Conv2d::new(
+                &random(&[out, inner, kernel, kernel], out as u64),
+                Some(&random(&[out], 2)),
+                o,
+            )
+            .unwrap()
         };
         for_each_isa(|isa| {
-            let layers = (layer(wide, cin, 1, first), layer(wide, 1, kernel, middle), layer(cout, wide, 1, last));
+            let layers = (
+                layer(wide, cin, 1, first),
+                layer(wide, 1, kernel, middle),
+                layer(cout, wide, 1, last),
+            );
             let x = random(&[b, h, w, cin], 3);
             let y = layers.1.forward(&layers.0.forward(&x).unwrap()).unwrap();
             let expected = layers.2.forward(&y).unwrap();
@@ -170,8 +411,14 @@ fn inverted_residuals_are_the_layers_one_after_another() {
             let found = inverted_residual(&x, &layers.0, &layers.1, &layers.2, None).unwrap();
             assert_close(&found, &expected, 1e-6, &format!("{isa:?} {h}×{w}"));
             let expected = layers.2.forward_add(&y, &residual).unwrap();
-            let found = inverted_residual(&x, &layers.0, &layers.1, &layers.2, Some(&residual)).unwrap();
-            assert_close(&found, &expected, 1e-6, &format!("{isa:?} {h}×{w} residual"));
+            let found =
+                inverted_residual(&x, &layers.0, &layers.1, &layers.2, Some(&residual)).unwrap();
+            assert_close(
+                &found,
+                &expected,
+                1e-6,
+                &format!("{isa:?} {h}×{w} residual"),
+            );
         });
     }
 }

@@ -22,7 +22,14 @@ impl Kernel for Apply<'_> {
             // SAFETY: a chunk is as long as a vector.
             unsafe {
                 let v = S::load(chunk.as_ptr());
-                S::store(chunk.as_mut_ptr(), if self.erf { math::erf::<S>(v) } else { math::exp::<S>(v) });
+                S::store(
+                    chunk.as_mut_ptr(),
+                    if self.erf {
+                        math::erf::<S>(v)
+                    } else {
+                        math::exp::<S>(v)
+                    },
+                );
             }
         }
     }
@@ -31,13 +38,20 @@ impl Kernel for Apply<'_> {
 fn apply(isa: Isa, numbers: &[f32], erf: bool) -> Vec<f32> {
     let mut y = numbers.to_vec();
     // SAFETY: the numbers are borrowed for the call.
-    unsafe { isa.run(Apply { numbers: &mut y, erf }) };
+    unsafe {
+        isa.run(Apply {
+            numbers: &mut y,
+            erf,
+        })
+    };
     y
 }
 
 fn steps(from: f32, to: f32) -> Vec<f32> {
     let n = 1 << 18;
-    (0..n).map(|i| from + (to - from) * i as f32 / (n - 1) as f32).collect()
+    (0..n)
+        .map(|i| from + (to - from) * i as f32 / (n - 1) as f32)
+        .collect()
 }
 
 /// erf in f64: its series where |z| is small, else by the continued fraction of erfc.
@@ -53,7 +67,9 @@ fn erf(z: f64) -> f64 {
         }
         return sum * std::f64::consts::FRAC_2_SQRT_PI;
     }
-    let tail = (1..120).rev().fold(z, |tail, n| z + f64::from(n) / 2.0 / tail);
+    let tail = (1..120)
+        .rev()
+        .fold(z, |tail, n| z + f64::from(n) / 2.0 / tail);
     1.0 - (-z * z).exp() / tail / std::f64::consts::PI.sqrt()
 }
 
@@ -63,12 +79,38 @@ fn exp_is_within_rounding_of_f64() {
     for_each_isa(|isa| {
         for (x, y) in x.iter().zip(apply(isa, &x, false)) {
             let exact = f64::from(*x).exp();
-            assert!((f64::from(y) / exact - 1.0).abs() < 2.5e-7, "{isa:?}: exp({x}) = {y}, {exact}");
+            assert!(
+                (f64::from(y) / exact - 1.0).abs() < 2.5e-7,
+                "{isa:?}: exp({x}) = {y}, {exact}"
+            );
         }
-        let wild = [f32::NEG_INFINITY, -1e30, -88.0, 0.0, 1.0, 88.0, 1e30, f32::INFINITY, f32::NAN, -0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let wild = [
+            f32::NEG_INFINITY,
+            -1e30,
+            -88.0,
+            0.0,
+            1.0,
+            88.0,
+            1e30,
+            f32::INFINITY,
+            f32::NAN,
+            -0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+        ];
         let y = apply(isa, &wild, false);
-        assert!(y[..3].iter().all(|v| (0.0..2e-38).contains(v)) && y[3] == 1.0 && y[9] == 1.0, "{isa:?}: {y:?}");
-        assert!(y[5..8].iter().all(|v| *v > 1e38) && y[8].is_nan(), "{isa:?}: {y:?}");
+        assert!(
+            y[..3].iter().all(|v| (0.0..2e-38).contains(v)) && y[3] == 1.0 && y[9] == 1.0,
+            "{isa:?}: {y:?}"
+        );
+        assert!(
+            y[5..8].iter().all(|v| *v > 1e38) && y[8].is_nan(),
+            "{isa:?}: {y:?}"
+        );
     });
 }
 
@@ -78,11 +120,34 @@ fn erf_is_within_rounding_of_f64() {
     for_each_isa(|isa| {
         for (x, y) in x.iter().zip(apply(isa, &x, true)) {
             let exact = erf(f64::from(*x));
-            assert!((f64::from(y) - exact).abs() <= 4e-7 * exact.abs(), "{isa:?}: erf({x}) = {y}, {exact}");
+            assert!(
+                (f64::from(y) - exact).abs() <= 4e-7 * exact.abs(),
+                "{isa:?}: erf({x}) = {y}, {exact}"
+            );
         }
-        let wild = [f32::NEG_INFINITY, -1e30, -4.0, 4.0, 1e30, f32::INFINITY, f32::NAN, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let wild = [
+            f32::NEG_INFINITY,
+            -1e30,
+            -4.0,
+            4.0,
+            1e30,
+            f32::INFINITY,
+            f32::NAN,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+        ];
         let y = apply(isa, &wild, true);
-        assert!(y[..3] == [-1.0; 3] && y[3..6] == [1.0; 3] && y[6].is_nan() && y[7] == 0.0, "{isa:?}: {y:?}");
+        assert!(
+            y[..3] == [-1.0; 3] && y[3..6] == [1.0; 3] && y[6].is_nan() && y[7] == 0.0,
+            "{isa:?}: {y:?}"
+        );
     });
 }
 
@@ -97,12 +162,23 @@ fn activations_are_right_everywhere() {
         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         Activation::Clamp(limit) => x.clamp(-f64::from(limit), f64::from(limit)),
     };
-    for activation in
-        [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid, Activation::Clamp(0.5)]
-    {
+    for activation in [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Sigmoid,
+        Activation::Clamp(0.5),
+    ] {
         for_each_isa(|isa| {
             let mut y = vec![0f32; x.len() - 3];
-            let kernel = math::Activate { from: x.as_ptr(), to: y.as_mut_ptr(), len: y.len(), activation, affine: Some((2.0, -1.0)) };
+            let kernel = math::Activate {
+                from: x.as_ptr(),
+                to: y.as_mut_ptr(),
+                len: y.len(),
+                activation,
+                affine: Some((2.0, -1.0)),
+            };
             // SAFETY: both have `len` numbers.
             unsafe { isa.run(kernel) };
             for (x, y) in x.iter().zip(&y) {

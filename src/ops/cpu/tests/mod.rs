@@ -27,10 +27,15 @@ pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
 #[track_caller]
 pub(crate) fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
     assert_eq!(found.dims(), expected.dims(), "{what}");
-    let (found, expected): (Vec<f32>, Vec<f32>) =
-        (found.flatten_all().unwrap().to_vec1().unwrap(), expected.flatten_all().unwrap().to_vec1().unwrap());
+    let (found, expected): (Vec<f32>, Vec<f32>) = (
+        found.flatten_all().unwrap().to_vec1().unwrap(),
+        expected.flatten_all().unwrap().to_vec1().unwrap(),
+    );
     let scale = expected.iter().fold(1.0f32, |m, v| m.max(v.abs()));
     for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
-        assert!((f - e).abs() <= tolerance * scale, "{what}: number {i} is {f}, expected {e}");
+        assert!(
+            (f - e).abs() <= tolerance * scale,
+            "{what}: number {i} is {f}, expected {e}"
+        );
     }
 }

@@ -1,12 +1,22 @@
 //! Normalisation, softmax, activations and deformable attention.
 
 use super::{assert_close, random};
-use crate::ops::{Activation, LayerNorm, activate, add, composed, cpu::simd::for_each_isa, deformable_attention, softmax};
+use crate::ops::{
+    Activation, LayerNorm, activate, add, composed, cpu::simd::for_each_isa, deformable_attention,
+    softmax,
+};
 use candle_core::{DType, Device, Tensor};
 
 #[test]
 fn layer_norm_agrees() {
-    for shape in [vec![1, 1], vec![3, 7], vec![2, 49, 64], vec![1, 5, 6, 160], vec![300, 256], vec![4, 33]] {
+    for shape in [
+        vec![1, 1],
+        vec![3, 7],
+        vec![2, 49, 64],
+        vec![1, 5, 6, 160],
+        vec![300, 256],
+        vec![4, 33],
+    ] {
         let len = shape[shape.len() - 1];
         let (weight, bias) = (random(&[len], 1), random(&[len], 2));
         // Far from zero, where a variance by the sum of squares would be lost.
@@ -17,7 +27,11 @@ fn layer_norm_agrees() {
             assert_close(&found, &expected, 2e-5, &format!("{isa:?} {shape:?}"));
         });
     }
-    assert!(LayerNorm::new(&random(&[4], 1), &random(&[4], 1), 1e-5).forward(&random(&[2, 5], 1)).is_err());
+    assert!(
+        LayerNorm::new(&random(&[4], 1), &random(&[4], 1), 1e-5)
+            .forward(&random(&[2, 5], 1))
+            .is_err()
+    );
 }
 
 #[test]
@@ -25,29 +39,71 @@ fn softmax_agrees() {
     for shape in [vec![1], vec![5, 33], vec![2, 3, 16], vec![4, 1, 91]] {
         let x = (random(&shape, 1) * 30.0).unwrap();
         let expected = composed::softmax(&x).unwrap();
-        for_each_isa(|isa| assert_close(&softmax(&x).unwrap(), &expected, 1e-6, &format!("{isa:?} {shape:?}")));
+        for_each_isa(|isa| {
+            assert_close(
+                &softmax(&x).unwrap(),
+                &expected,
+                1e-6,
+                &format!("{isa:?} {shape:?}"),
+            )
+        });
     }
 }
 
 #[test]
 fn activations_and_sums_agree() {
     let (x, y) = (random(&[3, 5, 1001], 1), random(&[3, 5, 1001], 2));
-    for activation in
-        [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu, Activation::Sigmoid, Activation::Clamp(0.5)]
-    {
+    for activation in [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Sigmoid,
+        Activation::Clamp(0.5),
+    ] {
         let expected = composed::activate(&x, activation).unwrap();
-        for_each_isa(|isa| assert_close(&activate(&x, activation).unwrap(), &expected, 1e-6, &format!("{isa:?} {activation:?}")));
+        for_each_isa(|isa| {
+            assert_close(
+                &activate(&x, activation).unwrap(),
+                &expected,
+                1e-6,
+                &format!("{isa:?} {activation:?}"),
+            )
+        });
     }
-    for_each_isa(|isa| assert_close(&add(&x, &y).unwrap(), &(&x + &y).unwrap(), 0.0, &format!("{isa:?}")));
+    for_each_isa(|isa| {
+        assert_close(
+            &add(&x, &y).unwrap(),
+            &(&x + &y).unwrap(),
+            0.0,
+            &format!("{isa:?}"),
+        )
+    });
     assert!(add(&x, &random(&[3, 5, 1000], 1)).is_err());
 }
 
 #[test]
 fn sigmoid_ends_at_zero_and_one() {
-    let x = Tensor::new(&[-1e30f32, -200.0, -90.0, 0.0, 90.0, 200.0, 1e30], &Device::Cpu).unwrap();
+    let x = Tensor::new(
+        &[-1e30f32, -200.0, -90.0, 0.0, 90.0, 200.0, 1e30],
+        &Device::Cpu,
+    )
+    .unwrap();
     let expected = Tensor::new(&[0f32, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0], &Device::Cpu).unwrap();
-    assert_close(&composed::sigmoid(&x).unwrap(), &expected, 1e-30, "composed");
-    for_each_isa(|isa| assert_close(&activate(&x, Activation::Sigmoid).unwrap(), &expected, 1e-30, &format!("{isa:?}")));
+    assert_close(
+        &composed::sigmoid(&x).unwrap(),
+        &expected,
+        1e-30,
+        "composed",
+    );
+    for_each_isa(|isa| {
+        assert_close(
+            &activate(&x, Activation::Sigmoid).unwrap(),
+            &expected,
+            1e-30,
+            &format!("{isa:?}"),
+        )
+    });
 }
 
 #[test]
@@ -64,9 +120,11 @@ fn deformable_attention_agrees() {
         // From outside the map on one side to outside on the other.
         let locations = random(&[b, q, heads, p, 2], 2).affine(0.7, 0.5).unwrap();
         let weights = softmax(&random(&[b, q, heads, p], 3)).unwrap();
-        let expected = composed::deformable_attention(&value, &levels, &points, &locations, &weights).unwrap();
+        let expected =
+            composed::deformable_attention(&value, &levels, &points, &locations, &weights).unwrap();
         for_each_isa(|isa| {
-            let found = deformable_attention(&value, &levels, &points, &locations, &weights).unwrap();
+            let found =
+                deformable_attention(&value, &levels, &points, &locations, &weights).unwrap();
             assert_close(&found, &expected, 2e-6, &format!("{isa:?} {levels:?}"));
         });
     }
@@ -75,8 +133,24 @@ fn deformable_attention_agrees() {
 #[test]
 fn deformable_attention_ignores_what_is_nowhere() {
     let value = random(&[1, 4, 8], 1);
-    let at = Tensor::new(&[f32::NAN, 0.5, f32::INFINITY, 0.5, -1e30, 1e30, 0.5, f32::NEG_INFINITY], &Device::Cpu).unwrap();
-    let (at, weights) = (at.reshape((1, 1, 1, 4, 2)).unwrap(), Tensor::ones((1, 1, 1, 4), DType::F32, &Device::Cpu).unwrap());
+    let at = Tensor::new(
+        &[
+            f32::NAN,
+            0.5,
+            f32::INFINITY,
+            0.5,
+            -1e30,
+            1e30,
+            0.5,
+            f32::NEG_INFINITY,
+        ],
+        &Device::Cpu,
+    )
+    .unwrap();
+    let (at, weights) = (
+        at.reshape((1, 1, 1, 4, 2)).unwrap(),
+        Tensor::ones((1, 1, 1, 4), DType::F32, &Device::Cpu).unwrap(),
+    );
     let found = deformable_attention(&value, &[(2, 2)], &[4], &at, &weights).unwrap();
     assert_close(&found, &found.zeros_like().unwrap(), 0.0, "outside");
     assert!(deformable_attention(&value, &[(2, 3)], &[4], &at, &weights).is_err());

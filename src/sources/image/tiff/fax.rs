@@ -18,7 +18,9 @@ pub(super) fn read(tiff: &Tiff, layout: &Layout) -> Result<Vec<u8>, Fault> {
         return Err(Fault::Unread("it is a fax in tiles".to_owned()));
     }
     if layout.fax_options & NOT_CODED != 0 && layout.compression == compression::CCITT_G3 {
-        return Err(Fault::Unread("it is a fax with parts that are not coded".to_owned()));
+        return Err(Fault::Unread(
+            "it is a fax with parts that are not coded".to_owned(),
+        ));
     }
     let row_bytes = layout.size.width.div_ceil(8) as usize;
     let mut all = Vec::with_capacity(row_bytes * layout.size.height as usize);
@@ -28,7 +30,10 @@ pub(super) fn read(tiff: &Tiff, layout: &Layout) -> Result<Vec<u8>, Fault> {
         if rows == 0 {
             break;
         }
-        if offset.checked_add(count).is_none_or(|end| end > tiff.length) {
+        if offset
+            .checked_add(count)
+            .is_none_or(|end| end > tiff.length)
+        {
             return Err(Fault::Early);
         }
         let mut coded = vec![0; usize::try_from(count).map_err(|_| Fault::Early)?];
@@ -41,7 +46,9 @@ pub(super) fn read(tiff: &Tiff, layout: &Layout) -> Result<Vec<u8>, Fault> {
         left -= rows;
     }
     if left > 0 {
-        return Err(Fault::Damaged(format!("its strips hold {left} rows less than its page")));
+        return Err(Fault::Damaged(format!(
+            "its strips hold {left} rows less than its page"
+        )));
     }
     Ok(all)
 }
@@ -49,7 +56,9 @@ pub(super) fn read(tiff: &Tiff, layout: &Layout) -> Result<Vec<u8>, Fault> {
 fn strip(layout: &Layout, coded: &[u8], rows: u32) -> Result<Vec<u8>, Fault> {
     let encoding = match layout.compression {
         compression::CCITT_G4 => EncodingMode::Group4,
-        compression::CCITT_G3 if layout.fax_options & TWO_DIMENSIONS != 0 => EncodingMode::Group3_2D { k: 4 },
+        compression::CCITT_G3 if layout.fax_options & TWO_DIMENSIONS != 0 => {
+            EncodingMode::Group3_2D { k: 4 }
+        }
         _ => EncodingMode::Group3_1D,
     };
     let settings = DecodeSettings {
@@ -61,12 +70,23 @@ fn strip(layout: &Layout, coded: &[u8], rows: u32) -> Result<Vec<u8>, Fault> {
         encoding,
         invert_black: false,
     };
-    let mut pixels = Pixels { width: layout.size.width, rows, data: Vec::new(), row: 0, x: 0 };
-    pixels.data.resize(layout.size.width.div_ceil(8) as usize * rows as usize, 0);
+    let mut pixels = Pixels {
+        width: layout.size.width,
+        rows,
+        data: Vec::new(),
+        row: 0,
+        x: 0,
+    };
+    pixels
+        .data
+        .resize(layout.size.width.div_ceil(8) as usize * rows as usize, 0);
     hayro_ccitt::decode(coded, &mut pixels, &mut DecoderContext::new(settings))
         .map_err(|e| Fault::Damaged(format!("its fax data: {e}")))?;
     if pixels.row < rows {
-        return Err(Fault::Damaged(format!("its fax data end after {} of {rows} rows", pixels.row)));
+        return Err(Fault::Damaged(format!(
+            "its fax data end after {} of {rows} rows",
+            pixels.row
+        )));
     }
     Ok(pixels.data)
 }

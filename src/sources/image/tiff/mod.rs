@@ -50,7 +50,11 @@ enum Fault {
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof { Self::Early } else { Self::Io(error) }
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Early
+        } else {
+            Self::Io(error)
+        }
     }
 }
 
@@ -58,7 +62,9 @@ impl From<TiffError> for Fault {
     fn from(error: TiffError) -> Self {
         match error {
             TiffError::IoError(e) => e.into(),
-            TiffError::UnsupportedError(e) => Self::Unread(format!("it needs what is not supported: {e}")),
+            TiffError::UnsupportedError(e) => {
+                Self::Unread(format!("it needs what is not supported: {e}"))
+            }
             e => Self::Damaged(format!("its data are damaged: {e}")),
         }
     }
@@ -69,9 +75,12 @@ impl Fault {
         match self {
             Self::Early => SourceError::new(path, "the file ends early"),
             Self::Io(e) => SourceError::new(path, format!("cannot be decoded: {e}")),
-            Self::Damaged(what) => SourceError::new(path, format!("is a TIFF that cannot be decoded: {what}")),
+            Self::Damaged(what) => {
+                SourceError::new(path, format!("is a TIFF that cannot be decoded: {what}"))
+            }
             Self::Unread(what) => {
-                SourceError::new(path, format!("is a TIFF that is not read: {what}")).with_remedy("convert it to 8-bit PNG or TIFF")
+                SourceError::new(path, format!("is a TIFF that is not read: {what}"))
+                    .with_remedy("convert it to 8-bit PNG or TIFF")
             }
             Self::NoRange => super::decode::float_samples(path),
         }
@@ -92,19 +101,38 @@ impl Tiff {
         let mut file = File::open(path).map_err(cannot)?;
         let length = file.metadata().map_err(cannot)?.len();
         let (flavour, first) = Flavour::read(&mut file).map_err(|fault| fault.at(path))?;
-        Ok(Self { file, length, flavour, first })
+        Ok(Self {
+            file,
+            length,
+            flavour,
+            first,
+        })
     }
 
     /// A decoder over the file that sees a page with these tags.
-    fn decoder(&self, entries: &[(u16, Values)], limits: Limits) -> Result<Decoder<View<&File>>, Fault> {
-        Ok(Decoder::new(View::new(&self.file, self.length, self.flavour, entries)?)?.with_limits(limits))
+    fn decoder(
+        &self,
+        entries: &[(u16, Values)],
+        limits: Limits,
+    ) -> Result<Decoder<View<&File>>, Fault> {
+        Ok(
+            Decoder::new(View::new(&self.file, self.length, self.flavour, entries)?)?
+                .with_limits(limits),
+        )
     }
 
     /// A decoder for reading directories alone: the page that it sees is a single pixel.
     fn directories(&self) -> Result<Decoder<View<&File>>, Fault> {
         let long = |v| Values::Longs(vec![v]);
         let short = |v| Values::Shorts(vec![v]);
-        let entries = [(256, long(1)), (257, long(1)), (258, short(8)), (262, short(1)), (273, long(0)), (279, long(1))];
+        let entries = [
+            (256, long(1)),
+            (257, long(1)),
+            (258, short(8)),
+            (262, short(1)),
+            (273, long(0)),
+            (279, long(1)),
+        ];
         let mut limits = Limits::default();
         limits.ifd_value_size = MAX_TAG;
         self.decoder(&entries, limits)
@@ -120,7 +148,10 @@ pub(super) fn list(path: &Path) -> Result<Pages, SourceError> {
     let mut pointer = Some(tiff.first);
     while let Some(at) = pointer {
         if !seen.insert(at) || seen.len() > MAX_PAGES {
-            return Err(SourceError::new(path, "is damaged: its pages form a loop or are too many"));
+            return Err(SourceError::new(
+                path,
+                "is damaged: its pages form a loop or are too many",
+            ));
         }
         match directory(&tiff, &mut decoder, at) {
             Ok((directory, is_page)) => {
@@ -130,36 +161,67 @@ pub(super) fn list(path: &Path) -> Result<Pages, SourceError> {
             Err(fault) if pages.is_empty() => return Err(fault.at(path)),
             Err(fault) => {
                 let error = fault.at(path);
-                let problem = format!("{}; the pages after the first {} are missing", error.problem, pages.len());
+                let problem = format!(
+                    "{}; the pages after the first {} are missing",
+                    error.problem,
+                    pages.len()
+                );
                 ending = Some(SourceError { problem, ..error });
                 break;
             }
         }
     }
-    if pages.is_empty() { Err(SourceError::new(path, "holds no full-size page")) } else { Ok(Pages { pages, ending }) }
+    if pages.is_empty() {
+        Err(SourceError::new(path, "holds no full-size page"))
+    } else {
+        Ok(Pages { pages, ending })
+    }
 }
 
 /// A directory, and whether NewSubfileType says neither reduced-resolution copy (bit 0) nor transparency mask (bit 2).
-fn directory(tiff: &Tiff, decoder: &mut Decoder<View<&File>>, at: u64) -> Result<(Directory, bool), Fault> {
+fn directory(
+    tiff: &Tiff,
+    decoder: &mut Decoder<View<&File>>,
+    at: u64,
+) -> Result<(Directory, bool), Fault> {
     if at >= tiff.length {
         return Err(Fault::Early);
     }
     let directory = decoder.read_directory(IfdPointer(at))?;
-    let kind: Option<u32> = decoder.read_directory_tags(&directory).find_tag_unsigned(Tag::NewSubfileType)?;
+    let kind: Option<u32> = decoder
+        .read_directory_tags(&directory)
+        .find_tag_unsigned(Tag::NewSubfileType)?;
     Ok((directory, kind.unwrap_or(0) & 0b101 == 0))
 }
 
 /// Decodes one page.
-pub(super) fn decode(path: &Path, page: Page, options: &ImageOptions) -> Result<Picture, SourceError> {
+pub(super) fn decode(
+    path: &Path,
+    page: Page,
+    options: &ImageOptions,
+) -> Result<Picture, SourceError> {
     let tiff = Tiff::open(path)?;
     let layout = layout(&tiff, page).map_err(|fault| fault.at(path))?;
     if layout.size.pixels() > options.max_pixels {
-        return Err(too_large(path, &format!("the image of {} pixels", layout.size), options.max_pixels));
+        return Err(too_large(
+            path,
+            &format!("the image of {} pixels", layout.size),
+            options.max_pixels,
+        ));
     }
-    let shown = raw::read(&tiff, &layout, options.max_pixels).and_then(|raw| colour::show(&layout, raw, options.window));
+    let shown = raw::read(&tiff, &layout, options.max_pixels)
+        .and_then(|raw| colour::show(&layout, raw, options.window));
     let (image, remark) = shown.map_err(|fault| fault.at(path))?;
-    let orientation = u8::try_from(layout.orientation).ok().and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms);
-    Ok(Picture { image, orientation: Orientation::NoTransforms, remark }.turned(orientation))
+    let orientation = u8::try_from(layout.orientation)
+        .ok()
+        .and_then(Orientation::from_exif)
+        .unwrap_or(Orientation::NoTransforms);
+    Ok(Picture {
+        image,
+        orientation: Orientation::NoTransforms,
+        remark,
+    }
+    .turned(orientation))
 }
 
 fn layout(tiff: &Tiff, page: Page) -> Result<Layout, Fault> {

@@ -32,14 +32,22 @@ impl Flavour {
         file.read_exact(&mut head[..8])?;
         let little = head.starts_with(b"II");
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b));
-        let read = |bytes: &[u8]| if little { number(bytes) } else { bytes.iter().fold(0u64, |n, &b| n << 8 | u64::from(b)) };
+        let read = |bytes: &[u8]| {
+            if little {
+                number(bytes)
+            } else {
+                bytes.iter().fold(0u64, |n, &b| n << 8 | u64::from(b))
+            }
+        };
         let big = read(&head[2..4]) == 43;
         if !big {
             return Ok((Self { little, big }, read(&head[4..8])));
         }
         file.read_exact(&mut head[8..])?;
         if read(&head[4..6]) != 8 {
-            return Err(Fault::Damaged("its header is not that of a BigTIFF".to_owned()));
+            return Err(Fault::Damaged(
+                "its header is not that of a BigTIFF".to_owned(),
+            ));
         }
         Ok((Self { little, big }, read(&head[8..16])))
     }
@@ -47,11 +55,19 @@ impl Flavour {
     fn put(self, out: &mut Vec<u8>, value: u64, bytes: usize) {
         let all = value.to_le_bytes();
         let kept = &all[..bytes];
-        if self.little { out.extend(kept) } else { out.extend(kept.iter().rev()) }
+        if self.little {
+            out.extend(kept)
+        } else {
+            out.extend(kept.iter().rev())
+        }
     }
 
     fn header(self, directory: u64) -> Vec<u8> {
-        let mut header = if self.little { b"II".to_vec() } else { b"MM".to_vec() };
+        let mut header = if self.little {
+            b"II".to_vec()
+        } else {
+            b"MM".to_vec()
+        };
         if self.big {
             self.put(&mut header, 43, 2);
             self.put(&mut header, 8, 2);
@@ -78,7 +94,8 @@ impl Flavour {
                     (1, v.len())
                 }
                 Values::Shorts(v) => {
-                    v.iter().for_each(|&n| self.put(&mut bytes, u64::from(n), 2));
+                    v.iter()
+                        .for_each(|&n| self.put(&mut bytes, u64::from(n), 2));
                     (3, v.len())
                 }
                 Values::Longs(v) => {
@@ -119,13 +136,27 @@ impl<R: Read + Seek> View<R> {
     ///
     /// # Errors
     /// [`Fault`] if the file is too long for a directory behind it.
-    pub(super) fn new(file: R, length: u64, flavour: Flavour, entries: &[(u16, Values)]) -> Result<Self, Fault> {
+    pub(super) fn new(
+        file: R,
+        length: u64,
+        flavour: Flavour,
+        entries: &[(u16, Values)],
+    ) -> Result<Self, Fault> {
         let start = length.saturating_add(GAP);
         if !flavour.big && start.saturating_add(GAP << 8) > u64::from(u32::MAX) {
-            return Err(Fault::Unread("it is longer than 3.7 GB without being a BigTIFF".to_owned()));
+            return Err(Fault::Unread(
+                "it is longer than 3.7 GB without being a BigTIFF".to_owned(),
+            ));
         }
         let (header, tail) = (flavour.header(start), flavour.directory(entries, start));
-        Ok(Self { file: BufReader::with_capacity(1 << 16, file), length, header, tail, at: 0, in_place: false })
+        Ok(Self {
+            file: BufReader::with_capacity(1 << 16, file),
+            length,
+            header,
+            tail,
+            at: 0,
+            in_place: false,
+        })
     }
 }
 
@@ -135,7 +166,9 @@ impl<R: Read + Seek> Read for View<R> {
         let from_memory = if self.at < self.header.len() as u64 {
             self.header.get(self.at as usize..)
         } else if self.at >= start {
-            usize::try_from(self.at - start).ok().and_then(|at| self.tail.get(at..))
+            usize::try_from(self.at - start)
+                .ok()
+                .and_then(|at| self.tail.get(at..))
         } else {
             None
         };
@@ -148,7 +181,9 @@ impl<R: Read + Seek> Read for View<R> {
             None => {
                 if !self.in_place {
                     let by = i128::from(self.at) - i128::from(self.file.stream_position()?);
-                    self.file.seek_relative(i64::try_from(by).map_err(|_| io::ErrorKind::InvalidInput)?)?;
+                    self.file.seek_relative(
+                        i64::try_from(by).map_err(|_| io::ErrorKind::InvalidInput)?,
+                    )?;
                     self.in_place = true;
                 }
                 self.file.read(buffer)?
@@ -164,7 +199,9 @@ impl<R: Read + Seek> Seek for View<R> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
-            SeekFrom::End(by) => (self.length + GAP + self.tail.len() as u64).checked_add_signed(by),
+            SeekFrom::End(by) => {
+                (self.length + GAP + self.tail.len() as u64).checked_add_signed(by)
+            }
         };
         self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
         self.in_place = false;
