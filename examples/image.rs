@@ -1,6 +1,6 @@
 //! What is in one image: `cargo run --release --example image -- a.png`
 
-use ultramotion::pipeline::Session;
+use ultramotion::session::Session;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: image FILE")?;

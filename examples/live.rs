@@ -1,7 +1,7 @@
 //! A loop over frames as they arrive, here those of a file: `cargo run --release --example live -- clip.mp4`
 
 use ultramotion::{
-    pipeline::{Session, WhenBusy},
+    session::{Session, WhenBusy},
     sources::{self, Source},
 };
 

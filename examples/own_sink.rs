@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 use ultramotion::{
     frame::{Frame, FrameResult, SourceInfo},
-    pipeline::{Run, Session},
+    run::Run,
+    session::Session,
     sinks::{OutputKind, Sink, SinkError},
 };
 

@@ -1,6 +1,6 @@
 //! Outlines what is in a box: `cargo run --release --example segment -- a.png 40 60 200 180 mask.png`
 
-use ultramotion::pipeline::{Prompt, Session};
+use ultramotion::session::{Prompt, Session};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

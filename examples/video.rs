@@ -1,6 +1,6 @@
 //! The objects of each frame of a video: `cargo run --release --example video -- clip.mp4`
 
-use ultramotion::{pipeline::Session, sources};
+use ultramotion::{session::Session, sources};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: video FILE")?;

@@ -1,10 +1,34 @@
 //! Finds and outlines things in moving images, ultrasound first: D-FINE detects, MobileSAM segments, on Candle.
 //!
-//! The layers, lowest first; a module uses only those above it in this list (`tests/layering.rs` holds that):
-//! [`text`], `run_files`, [`geometry`], [`frame`], [`engine`], [`ops`], [`weights`], [`models`], [`dicom`], [`sources`], [`sinks`], [`matching`], [`phantom`], [`eval`],
-//! [`pipeline`], [`audit`].
+//! ```no_run
+//! use ultramotion::Session;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut session = Session::builder().detector("dfine-s").segmenter("mobile-sam").confidence(0.4).build()?;
+//! for object in &session.run(&image::open("a.png")?)? {
+//!     println!("{} {:.2} {:?}", object.label, object.score, object.bbox);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Session`] takes pixels in memory and gives what is found in them: one image, a batch, the frames of a source, or
+//! frames one by one as they come. [`Run`] takes a session over files and writes files. Both read through
+//! [`sources::Source`] and [`Run`] writes through [`sinks::Sink`], which others can implement.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`session`] | models on their device: builder, executors, batches, order |
+//! | [`run`] | files in, files out: decoding, inference and writing side by side, journal and resume |
+//! | [`sources`], [`sinks`] | where frames come from, where results go |
+//! | [`frame`], [`geometry`], [`coco`] | frames, masks, detections; boxes and sizes; the COCO formats |
+//! | [`models`], [`ops`], [`weights`] | the networks, the operations they consist of, checkpoints and the hub |
+//! | [`engine`] | devices, streams, memory, captured graphs, every move between host and device |
+//! | [`audit`] | what the GPU's driver recorded, held against what the engine announced |
+//! | [`eval`], [`matching`], [`phantom`], [`tools`] | metrics, assignment, synthetic ultrasound, benchmarks and checks |
 
 pub mod audit;
+pub mod coco;
 pub mod dicom;
 pub mod engine;
 pub mod eval;
@@ -14,9 +38,14 @@ pub mod matching;
 pub mod models;
 pub mod ops;
 pub mod phantom;
-pub mod pipeline;
+pub mod run;
 mod run_files;
+pub mod session;
 pub mod sinks;
 pub mod sources;
 pub mod text;
+pub mod tools;
 pub mod weights;
+
+pub use run::Run;
+pub use session::{Detections, Prompt, Session, SessionError};

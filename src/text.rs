@@ -48,3 +48,14 @@ mod tests {
         assert_eq!(counted(2.5, "object"), "2.5 objects");
     }
 }
+
+/// A class name as lists of names show it: in quotes where it has what could end it.
+pub(crate) fn quoted(name: &str) -> String {
+    let plain =
+        !name.contains([',', ';', '"', '(', ')']) && name.trim() == name && !name.is_empty();
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{name}\"")
+    }
+}

@@ -123,7 +123,8 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     use std::{cell::RefCell, sync::Arc};
     use ultramotion::{
         audit::{AuditPlan, Bounds, Pass, run, to_html, to_text},
-        pipeline::{Cancel, Observer, Task, load_detector, load_segmenter},
+        run::{Cancel, Observer, Task},
+        session::{load_detector, load_segmenter},
         sources::{SourceOptions, SourceSpec},
         weights::{Hub, HubConfig},
     };

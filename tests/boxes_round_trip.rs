@@ -10,7 +10,8 @@ use std::{
 };
 use ultramotion::{
     geometry::BoxXyxy,
-    sinks::{BoxPrompts, Classes, SourceFrames},
+    run::{BoxPrompts, SourceFrames},
+    sinks::Classes,
     sources::{ExpandOptions, SourceOptions, expand, open},
 };
 

@@ -19,10 +19,8 @@ use ultramotion::{
     engine::{Engine, GraphCache},
     geometry::Size,
     models::dfine::InputSizeSource,
-    pipeline::{
-        Detector, DetectorOptions, ModelDescription, ModelFamily, StageTimes, describe,
-        init_segmenter, load_detector_with, load_segmenter, test_frame,
-    },
+    session::{Detector, DetectorOptions, StageTimes, load_detector_with, load_segmenter},
+    tools::{ModelDescription, ModelFamily, describe, init_segmenter, test_frame},
     weights::{Hub, HubConfig, ModelRef},
 };
 

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
-use ultramotion::sinks::decode_counts;
+use ultramotion::coco::rle::decode_counts;
 
 fn ultramotion(args: &[&str], paths: &[(&str, &Path)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
@@ -565,7 +565,8 @@ fn images_of_several_sequences_are_numbered_as_in_a_run_over_all() {
 #[test]
 fn the_truth_prompts_a_segmenter_on_frames_and_clips() {
     use ultramotion::{
-        sinks::{BoxPrompts, Classes, SourceFrames},
+        run::{BoxPrompts, SourceFrames},
+        sinks::Classes,
         sources::{ExpandOptions, SourceOptions, expand, open},
     };
     let dir = tempfile::tempdir().unwrap();

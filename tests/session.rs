@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 use ultramotion::{
     engine::DeviceSpec,
     frame::{Frame, Image},
-    pipeline::{Detections, Prompt, Session, SessionBuilder, SessionError, WhenBusy},
+    session::{Detections, Prompt, Session, SessionBuilder, SessionError, WhenBusy},
     sources::{self, ExpandOptions, Source, SourceOptions, expand},
 };
 
@@ -205,7 +205,7 @@ mod own {
     use std::sync::{Mutex, atomic::AtomicBool, atomic::Ordering};
     use ultramotion::{
         frame::{FrameResult, SourceInfo, SourceKind},
-        pipeline::Run,
+        run::Run,
         sinks::{OutputKind, Sink, SinkError},
         sources::SourceError,
     };

@@ -11,9 +11,10 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use ultramotion::frame::Object;
-use ultramotion::sinks::{
-    BoxPrompts, Classes, Layout, OutputMode, Record, RunReport, RunStatus, SourceFrames,
+use ultramotion::{
+    frame::Object,
+    run::{BoxPrompts, OutputMode, Record, RunReport, RunStatus, SourceFrames},
+    sinks::{Classes, Layout},
 };
 
 const ALL: &str = "jsonl,coco,masks,overlay,yolo,frames";

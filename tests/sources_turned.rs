@@ -7,7 +7,8 @@ use std::{
 };
 use ultramotion::{
     frame::{FrameResult, SourceKind},
-    sinks::{Classes, InputProblems, Layout, Record, Sink, SinkOptions, SinkSet, Stills},
+    run::{InputProblems, Record},
+    sinks::{Classes, Layout, Sink, SinkOptions, SinkSet, Stills},
     sources::{
         ExpandOptions, ImageOptions, ImageSource, SequenceSource, Source, SourceSpec, expand,
     },

@@ -20,7 +20,7 @@ mod table;
 mod verdict;
 mod work_log;
 
-pub use crate::pipeline::Mode;
+pub use crate::session::Mode;
 pub use attribute::{Attributed, attribute};
 pub use classify::{Chain, Class, Finding, Kind, Row, chains, classify, rows};
 pub use html::to_html;
@@ -55,7 +55,7 @@ pub enum AuditError {
     Record(#[from] record::ShortRecord),
     /// The pipeline could not run.
     #[error(transparent)]
-    Pipeline(Box<crate::pipeline::PipelineError>),
+    Pipeline(Box<crate::run::RunError>),
     /// No steady-state frame was done.
     #[error("no frame was done after {warm_up} of warm-up: {problem}")]
     NoFrames {
@@ -79,8 +79,8 @@ pub enum AuditError {
     },
 }
 
-impl From<crate::pipeline::PipelineError> for AuditError {
-    fn from(error: crate::pipeline::PipelineError) -> Self {
+impl From<crate::run::RunError> for AuditError {
+    fn from(error: crate::run::RunError) -> Self {
         Self::Pipeline(Box::new(error))
     }
 }

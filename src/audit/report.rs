@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     engine::{Direction, Stage},
-    pipeline::Mode,
+    session::Mode,
 };
 use serde::{Deserialize, Serialize};
 use std::{

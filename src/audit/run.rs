@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     engine::{Engine, Stage},
-    pipeline::{Cancel, Event, Execution, Mode, Observer, OnError, PipelineError, Plan, Task},
-    sinks::{OutputKind, OutputMode, OutputSet},
+    run::{Cancel, Event, Observer, OnError, OutputMode, Plan, RunError, Task},
+    session::{Execution, Mode},
+    sinks::{OutputKind, OutputSet},
     sources::{SourceError, SourceOptions, SourceSpec},
     text::counted,
 };
@@ -264,8 +265,7 @@ impl AuditPlan {
         let progress = Box::new(self.progress.clone());
         let sampler = Sampler::new(self.warm_up, end, stop.clone(), engine, progress);
         let sampler = Arc::new(
-            sampler
-                .ok_or_else(|| PipelineError::Internal("no histogram of latencies".to_owned()))?,
+            sampler.ok_or_else(|| RunError::Internal("no histogram of latencies".to_owned()))?,
         );
         let forward = Arc::new(Forward {
             from: self.cancel.clone(),

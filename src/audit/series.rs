@@ -2,7 +2,7 @@
 
 use crate::{
     engine::Engine,
-    pipeline::{Cancel, Event, Observer},
+    run::{Cancel, Event, Observer},
 };
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};

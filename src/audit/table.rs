@@ -6,7 +6,7 @@ use super::{
     report::{AuditReport, ModeReport, Observed},
     verdict::{Holds, Kpi},
 };
-use crate::{pipeline::Mode, text::counted};
+use crate::{session::Mode, text::counted};
 use std::fmt::Write;
 
 /// The audit as text, with line ends.

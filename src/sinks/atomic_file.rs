@@ -1,6 +1,6 @@
 //! Files that appear under their final name only when complete.
 
-use super::{Layout, SinkError};
+use crate::sinks::{error::SinkError, layout::Layout};
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -38,7 +38,7 @@ impl AtomicFile {
     }
 
     /// Where it is written, for a library that opens files by itself.
-    pub(super) fn temporary(&self) -> &Path {
+    pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
     }
 
@@ -84,14 +84,14 @@ impl Drop for AtomicFile {
 }
 
 /// Writes `bytes` to `path`: a temporary file, then a rename.
-pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|e| file.error(&e))?;
     file.commit()
 }
 
 /// Makes the folder of `path` and those above it.
-pub(super) fn create_parent(path: &Path) -> Result<(), SinkError> {
+pub(crate) fn create_parent(path: &Path) -> Result<(), SinkError> {
     match path.parent() {
         Some(parent) => {
             fs::create_dir_all(parent).map_err(|e| SinkError::io(parent, "create the folder", &e))

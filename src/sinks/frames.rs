@@ -1,10 +1,15 @@
 //! `frames/`: decoded frames, one PNG each.
 
-use super::{
-    ImageWriter, Layout, Sink, SinkError,
-    png_file::{write_image, write_stored},
+use crate::{
+    frame::{Frame, FrameResult, SourceInfo, SourceKind},
+    sinks::{
+        Sink,
+        error::SinkError,
+        image_writer::ImageWriter,
+        layout::Layout,
+        png_file::{write_image, write_stored},
+    },
 };
-use crate::frame::{Frame, FrameResult, SourceInfo, SourceKind};
 use std::sync::Arc;
 
 /// What [`FramesSink`] does with sources whose frames are image files already.

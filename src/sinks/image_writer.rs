@@ -1,6 +1,6 @@
 //! Threads that encode and write images beside the run, behind a bounded queue.
 
-use super::SinkError;
+use crate::sinks::error::SinkError;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,

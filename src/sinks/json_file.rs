@@ -1,6 +1,6 @@
 //! JSON written piece by piece, for files that are larger than what should be held in memory.
 
-use super::{SinkError, atomic_file::AtomicFile};
+use crate::sinks::{atomic_file::AtomicFile, error::SinkError};
 use serde::Serialize;
 use std::{
     io::{self, BufWriter, Write},

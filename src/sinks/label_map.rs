@@ -1,10 +1,15 @@
 //! `masks/`: label maps, one PNG a frame.
 
-use super::{
-    ImageWriter, Layout, Sink, SinkError,
-    png_file::{Samples, write_png},
+use crate::{
+    frame::{Frame, FrameResult, Object, SourceInfo},
+    sinks::{
+        Sink,
+        error::SinkError,
+        image_writer::ImageWriter,
+        layout::Layout,
+        png_file::{Samples, write_png},
+    },
 };
-use crate::frame::{Frame, FrameResult, Object, SourceInfo};
 use std::sync::Arc;
 
 /// Label maps at the frame's resolution: grey PNG, 0 for background, n for the n-th object of the frame's line in

@@ -14,9 +14,9 @@ pub struct Layout {
 }
 
 /// Start of the names of temporary files; `--overwrite` removes what a killed run left by it.
-pub(super) const TEMPORARY_PREFIX: &str = ".ultramotion-";
+pub(crate) const TEMPORARY_PREFIX: &str = ".ultramotion-";
 /// End of the names of temporary files.
-pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 
 impl Layout {
     /// The layout of the folder `root`.

@@ -17,53 +17,37 @@
 mod atomic_file;
 mod classes;
 mod coco;
-mod counts;
 mod error;
 mod frames;
 mod image_writer;
 mod json_file;
+mod jsonl;
 mod label_map;
 mod layout;
-mod output_dir;
 mod output_kind;
 mod overlay;
 mod png_file;
-mod read_boxes;
-mod record;
-mod rle;
-mod run_report;
 mod set;
-mod stage_times;
 mod yolo;
 
 pub use classes::{COCO_NAMES, Classes};
 pub use coco::CocoSink;
-pub use counts::{Counts, InputProblem, InputProblems};
 pub use error::SinkError;
 pub use frames::{FramesSink, Stills};
 pub use image_writer::ImageWriter;
+pub use jsonl::{ObjectLine, RecordLine, RleLine, SourceFacts, read_record, write_record};
 pub use label_map::{MasksSink, label_map};
 pub use layout::Layout;
-pub use output_dir::{OutputDir, OutputMode};
 pub use output_kind::{OutputKind, OutputSet, UnknownOutput};
 pub use overlay::{OverlaySink, draw_overlay};
-pub use read_boxes::{BoxPrompt, BoxPrompts, FrameBoxes, OtherSize, SourceFrames};
-pub use record::{
-    ObjectLine, Record, RecordLine, RleLine, SourceEnd, SourceFacts, StoredResults, read_record,
-    write_record,
-};
-pub use rle::{decode_counts, encode_counts};
-pub use run_report::{
-    DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding,
-};
 pub use set::{SinkOptions, SinkSet};
-pub use stage_times::{StageSummary, StageTimes};
 pub use yolo::YoloSink;
 
-// For the writer of phantoms, whose files are not results of a run but are written in the same way.
-pub(crate) use atomic_file::AtomicFile;
+// For runs, and for the writer of phantoms.
+pub(crate) use atomic_file::{AtomicFile, write_atomic};
 pub(crate) use json_file::JsonFile;
-pub(crate) use output_dir::{FolderLock, clear_folder, is_empty, remove};
+pub(crate) use jsonl::{Lines, facts_of, line_of};
+pub(crate) use layout::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 pub(crate) use overlay::VideoFile;
 pub(crate) use png_file::write_image;
 

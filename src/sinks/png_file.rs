@@ -1,9 +1,9 @@
 //! PNG files: quick to compress, written whole or not at all.
 
-use super::{SinkError, atomic_file::write_atomic};
 use crate::{
     frame::{Channels, Image, StoredImage},
     geometry::Size,
+    sinks::{atomic_file::write_atomic, error::SinkError},
 };
 use png::{BitDepth, ColorType, Compression, Encoder, Filter};
 use std::path::Path;

@@ -1,10 +1,21 @@
 //! All sinks of a run as one.
 
-use super::{
-    Classes, CocoSink, FramesSink, ImageWriter, Layout, MasksSink, OutputKind, OutputSet,
-    OverlaySink, Sink, SinkError, Stills, YoloSink,
+use crate::{
+    frame::{Frame, FrameResult, SourceInfo},
+    sinks::{
+        Sink,
+        classes::Classes,
+        coco::CocoSink,
+        error::SinkError,
+        frames::{FramesSink, Stills},
+        image_writer::ImageWriter,
+        label_map::MasksSink,
+        layout::Layout,
+        output_kind::{OutputKind, OutputSet},
+        overlay::OverlaySink,
+        yolo::YoloSink,
+    },
 };
-use crate::frame::{Frame, FrameResult, SourceInfo};
 use std::sync::Arc;
 
 /// What sinks need to know.
@@ -21,7 +32,7 @@ pub struct SinkOptions {
 }
 
 /// Every output but the record, in one [`Sink`]. On resume it gets all frames of the source that had not ended, from
-/// its first on, while [`super::Record`] gets only those that it does not hold yet.
+/// its first on, while [`crate::run::Record`] gets only those that it does not hold yet.
 pub struct SinkSet {
     sinks: Vec<Box<dyn Sink>>,
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use ultramotion::{
     geometry::Size,
     models::dfine::DFineSize,
-    pipeline::{NewDetector, init_detector},
+    tools::{NewDetector, init_detector},
 };
 
 /// Tensors by name.

@@ -15,7 +15,7 @@ use ultramotion::{
     engine::{CapturedGraph, Engine, GraphContents, Precision, Watcher, Work},
     models::mobile_sam::Prompts,
     ops::kernel_times,
-    pipeline::{Execution, Mode, ModelError},
+    session::{Execution, Mode, ModelError},
 };
 
 /// The group's name.

@@ -10,7 +10,7 @@ use ultramotion::{
     engine::{Colour, Engine, GraphCache, Matrix, Stage, Turn, VideoDevice},
     frame::{Confidence, Frame, Pixels, SourceKind},
     ops::{self, Normalisation, Nv12, nv12_to_rgb},
-    pipeline::{StageTimes, load_detector},
+    session::{StageTimes, load_detector},
     sources::{
         self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec,
         VideoPicture,

@@ -13,7 +13,8 @@ use ultramotion::{
         mobile_sam::IMAGE_SIDE,
     },
     ops::{self, ObjectChoice, ObjectRecords},
-    pipeline::{Execution, Fallback, Mode},
+    run::Fallback,
+    session::{Execution, Mode},
 };
 
 pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
@@ -103,7 +104,7 @@ pub(crate) fn fallback(engine: &Engine) -> Outcome {
             parts.iter().all(|part| refused.contains(part)),
         );
         let spare: Fallback = std::sync::Arc::new(|| {
-            pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::pipeline::ModelError::Batch)
+            pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::session::ModelError::Batch)
         });
         let found = run(allowed, Vec::new(), Some(spare), execution, &clip("..2"))?;
         let events = &found.events;

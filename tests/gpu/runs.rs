@@ -10,11 +10,9 @@ use ultramotion::{
     frame::{Confidence, FrameResult, Mask},
     geometry::BoxXyxy,
     models::mobile_sam::{PointLabel, PointPrompt},
-    pipeline::{
-        Cancel, Event, Execution, Fallback, Mode, Observer, OnError, Plan, Task, UserPrompts,
-        load_detector, load_segmenter,
-    },
-    sinks::{OutputKind, OutputMode, OutputSet},
+    run::{Cancel, Event, Fallback, Observer, OnError, OutputMode, Plan, Task, UserPrompts},
+    session::{Execution, Mode, load_detector, load_segmenter},
+    sinks::{OutputKind, OutputSet},
     sources::{Decode, ExpandOptions, SourceOptions, expand},
     weights::{Hub, HubConfig},
 };

@@ -10,7 +10,8 @@ use ultramotion::{
     engine::{Engine, Precision},
     geometry::Size,
     phantom::{Phantom, PhantomOptions, dicom},
-    pipeline::{Execution, Mode, Task},
+    run::Task,
+    session::{Execution, Mode},
     sources::Decode,
 };
 

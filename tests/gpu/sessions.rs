@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use ultramotion::{
     engine::{DeviceSpec, Engine, EngineError, GraphCache},
     frame::Frame,
-    pipeline::{Detections, Prompt, Session},
+    session::{Detections, Prompt, Session},
     sources::{self, ExpandOptions, SourceOptions, expand},
 };
 

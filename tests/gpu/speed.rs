@@ -10,7 +10,7 @@ use ultramotion::{
     engine::{Engine, GraphCache},
     models::mobile_sam::Prompts,
     ops::{KernelTime, kernel_times},
-    pipeline::ModelError,
+    session::ModelError,
 };
 
 /// Median and least time of a replay in milliseconds, its input's copy included, and that of replays one after another.

@@ -10,10 +10,9 @@ use std::{
 use ultramotion::{
     frame::{Channels, Frame, FrameResult, Image, Mask, Object, Physical, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
-    sinks::{
-        Classes, InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus,
-        Sink, SinkError, SinkOptions, SinkSet, StageTimes, Stills,
-    },
+    run::{InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus},
+    session::StageTimes,
+    sinks::{Classes, Sink, SinkError, SinkOptions, SinkSet, Stills},
 };
 
 /// When a run ends before its time.

@@ -15,7 +15,7 @@ use std::{
 use ultramotion::{
     audit::{AuditPlan, Bounds, Mode, Progress, Verdict, run as run_audit, to_html, to_text},
     engine::Engine,
-    pipeline::{Cancel, KpiFile, Observer, Task},
+    run::{Cancel, KpiFile, Observer, Task},
 };
 
 /// Audits the pipeline; exit code 1 unless every bound is proven to hold.

@@ -13,9 +13,10 @@ use std::{ffi::OsString, sync::Arc};
 use ultramotion::{
     engine::Engine,
     frame::{Confidence, Frame},
-    pipeline::{Bench, Detector, Segmenter, StageTiming, test_frame},
+    session::{Detector, Segmenter},
     sources::{self, Decode, DecodeDevice, ExpandOptions, SourceOptions},
     text::counted,
+    tools::{Bench, StageTiming, test_frame},
 };
 
 /// Objects of the test picture.

@@ -1,7 +1,7 @@
 //! `doctor`.
 
 use crate::{args::DoctorArgs, exit::Exit, inputs::usage, terminal::Terminal};
-use ultramotion::pipeline::examine;
+use ultramotion::tools::examine;
 
 /// Prints what was found; exit code 1 if something is not as it should be.
 pub(crate) fn run(args: &DoctorArgs, terminal: &Terminal) -> anyhow::Result<Exit> {

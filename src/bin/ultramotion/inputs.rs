@@ -16,8 +16,11 @@ use std::{
 use ultramotion::{
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
-    pipeline::{self, Cancel, Detector, DetectorOptions, Execution, Mode, Segmenter},
-    sinks::{OutputMode, OutputSet},
+    run,
+    run::{Cancel, OutputMode},
+    session,
+    session::{Detector, DetectorOptions, Execution, Mode, Segmenter},
+    sinks::OutputSet,
     sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
     text::counted,
     weights::{Hub, HubConfig},
@@ -128,10 +131,10 @@ pub(crate) fn check_decode(decode: Decode, engine: &Engine) -> anyhow::Result<()
 }
 
 /// What to do after an input that cannot be read.
-pub(crate) fn on_error(args: &InputArgs) -> pipeline::OnError {
+pub(crate) fn on_error(args: &InputArgs) -> run::OnError {
     match args.on_error {
-        OnError::Skip => pipeline::OnError::Skip,
-        OnError::Stop => pipeline::OnError::Stop,
+        OnError::Skip => run::OnError::Skip,
+        OnError::Stop => run::OnError::Stop,
     }
 }
 
@@ -278,7 +281,7 @@ pub(crate) fn detector(
         labels: args.labels.as_deref(),
         input_size: args.input_size,
     };
-    Ok(pipeline::load_detector_with(
+    Ok(session::load_detector_with(
         engine,
         options,
         &hub()?,
@@ -330,7 +333,7 @@ pub(crate) fn segmenter(
     terminal: &Terminal,
 ) -> anyhow::Result<Segmenter> {
     let mut downloads = Downloads::new(terminal);
-    Ok(pipeline::load_segmenter(
+    Ok(session::load_segmenter(
         engine,
         args.segmenter.as_deref(),
         &hub()?,

@@ -12,8 +12,10 @@ use std::path::Path;
 use ultramotion::{
     geometry::Size,
     models::dfine::check_input,
-    pipeline::{self, NewDetector, TensorComparison},
+    session,
     text::counted,
+    tools,
+    tools::{NewDetector, TensorComparison},
     weights::{self, EMBEDDED_MODELS, Inspection, ModelRef},
 };
 
@@ -111,7 +113,7 @@ fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Ex
     let files =
         ModelRef::parse(model, None)?.resolve(&inputs::hub()?, &mut Downloads::new(terminal))?;
     let mut inspection = weights::inspect(&files.weights)?;
-    let known = pipeline::describe(&files);
+    let known = tools::describe(&files);
     let exit = if known.is_ok() {
         Exit::Done
     } else {
@@ -122,12 +124,12 @@ fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Ex
             inspection.tensors.clear();
         }
         let problem = known.as_ref().err().map(ToString::to_string);
-        let family = pipeline::model_family(&files)?;
+        let family = tools::model_family(&files)?;
         terminal.print_json(&json!({ "file": inspection, "family": family, "model": known.ok(), "problem": problem }))?;
         return Ok(exit);
     }
     print_inspection(&inspection, terminal)?;
-    match (known, pipeline::model_family(&files)?) {
+    match (known, tools::model_family(&files)?) {
         (Ok(description), _) => terminal.print(&format!("model: {description}"))?,
         (Err(error), Some(family)) => {
             terminal.print(&format!("model: {family}, which cannot be used: {error}"))?
@@ -192,10 +194,11 @@ fn verify(
     let engine = inputs::engine(device)?;
     let (hub, mut downloads) = (inputs::hub()?, Downloads::new(terminal));
     let compared = match (detector, segmenter) {
-        (Some(name), _) => pipeline::load_detector_unnamed(&engine, name, &hub, &mut downloads)?
+        (Some(name), _) => session::load_detector_unnamed(&engine, name, &hub, &mut downloads)?
             .verify(reference)?,
-        (_, Some(name)) => pipeline::load_segmenter(&engine, Some(name), &hub, &mut downloads)?
-            .verify(reference)?,
+        (_, Some(name)) => {
+            session::load_segmenter(&engine, Some(name), &hub, &mut downloads)?.verify(reference)?
+        }
         _ => return Err(usage("verify", "name a --detector or a --segmenter")),
     };
     let passed = compared.iter().all(|tensor| tensor.is_within(tolerance));
@@ -240,7 +243,7 @@ fn init(
         terminal.detail(&format!("{}: replacing the model there", output.display()));
     }
     if model == "mobile-sam" {
-        pipeline::init_segmenter(seed, output)?;
+        tools::init_segmenter(seed, output)?;
     } else {
         let Some(size) = model.strip_prefix("dfine-") else {
             return Err(usage(
@@ -253,7 +256,7 @@ fn init(
         }
         let size = size.parse().map_err(|e| usage(model, e))?;
         check_input(Size::new(side, side)).map_err(|e| usage("--size", e.problem))?;
-        pipeline::init_detector(
+        tools::init_detector(
             &NewDetector {
                 size,
                 classes: classes.to_vec(),

@@ -11,8 +11,9 @@ use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use ultramotion::{
     phantom::{Class, PhantomError, PhantomOptions, TargetSet},
-    pipeline::{Cancel, PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary},
+    run::Cancel,
     text::counted,
+    tools::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary},
 };
 
 /// Writes sequences.

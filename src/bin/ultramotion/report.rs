@@ -12,7 +12,7 @@ use std::{
 };
 use ultramotion::{
     frame::SourceInfo,
-    pipeline::{Cancel, Event, Observer},
+    run::{Cancel, Event, Observer},
     sinks::write_record,
     sources::{FrameSelection, SourceSpec, stated_frames},
     text::{counted, counted_are},

@@ -13,11 +13,12 @@ use crate::{
 use std::{path::Path, sync::Arc};
 use ultramotion::{
     engine::{DeviceSpec, Engine, OutOfMemory},
-    pipeline::{
-        Cancel, Execution, Fallback, KpiFile, ModelError, Observer, Plan, Task, UserPrompts,
-        parse_box, parse_point,
+    run::{
+        BoxPrompts, Cancel, Fallback, KpiFile, Observer, Plan, Task, UserPrompts, parse_box,
+        parse_point,
     },
-    sinks::{BoxPrompts, Classes, OutputKind},
+    session::{Execution, ModelError},
+    sinks::{Classes, OutputKind},
     sources::{Decode, DecodeDevice, SourceOptions, SourceSpec},
 };
 

@@ -3,7 +3,7 @@
 use crate::terminal::Terminal;
 use serde_json::json;
 use ultramotion::{
-    pipeline::Summary,
+    run::Summary,
     sinks::{OutputKind, OutputSet},
     text::counted,
 };
@@ -103,7 +103,7 @@ fn summary_line(summary: &Summary, written: &OutputSet, sources: usize) -> Strin
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use ultramotion::sinks::{Counts, InputProblems};
+    use ultramotion::run::{Counts, InputProblems};
 
     fn line(frames: u64, sources: u64, objects: u64, interrupted: bool) -> String {
         let per_class = BTreeMap::from([("bone".to_owned(), objects)]);

@@ -1,13 +1,13 @@
 //! The entries of COCO files.
 
-use super::super::{
-    Layout,
-    record::{ObjectLine, RleLine, SourceFacts, box_area, plain_number},
-    rle,
-};
 use crate::{
+    coco::rle,
     frame::SourceKind,
     geometry::{BoxXyxy, Size},
+    sinks::{
+        jsonl::{ObjectLine, RleLine, SourceFacts, box_area, plain_number},
+        layout::Layout,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};

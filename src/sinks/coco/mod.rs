@@ -2,12 +2,17 @@
 
 mod entries;
 
-use super::{
-    Classes, Layout, Sink, SinkError,
-    json_file::JsonFile,
-    record::{Lines, RecordLine},
+use crate::{
+    frame::{Frame, FrameResult, SourceInfo, SourceKind},
+    sinks::{
+        Sink,
+        classes::Classes,
+        error::SinkError,
+        json_file::JsonFile,
+        jsonl::{Lines, RecordLine},
+        layout::Layout,
+    },
 };
-use crate::frame::{Frame, FrameResult, SourceInfo, SourceKind};
 use entries::{Annotation, Category, ImageEntry, LightLine, ResultEntry, VideoEntry};
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,9 +1,9 @@
 //! A picture to draw on.
 
-use super::palette::Colour;
 use crate::{
     frame::{Channels, Image, Mask},
     geometry::Size,
+    sinks::overlay::palette::Colour,
 };
 
 /// Red, green, blue of each pixel, rows top to bottom. Whatever lies outside is not drawn.

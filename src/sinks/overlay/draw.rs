@@ -1,14 +1,16 @@
 //! Boxes, masks and labels over a frame.
 
-use super::{
-    canvas::{Canvas, Rect},
-    palette::{Colour, colour},
-    text::Text,
-};
 use crate::{
     frame::{Channels, FrameResult, Image, Object},
     geometry::Size,
-    sinks::label_map::by_rising_score,
+    sinks::{
+        label_map::by_rising_score,
+        overlay::{
+            canvas::{Canvas, Rect},
+            palette::{Colour, colour},
+            text::Text,
+        },
+    },
 };
 
 const BLACK: Colour = [0; 3];

@@ -8,11 +8,16 @@ mod video;
 
 pub use draw::draw_overlay;
 
-use super::{
-    ImageWriter, Layout, Sink, SinkError,
-    png_file::{Samples, write_png},
+use crate::{
+    frame::{Frame, FrameResult, Image, SourceInfo, SourceKind},
+    sinks::{
+        Sink,
+        error::SinkError,
+        image_writer::ImageWriter,
+        layout::Layout,
+        png_file::{Samples, write_png},
+    },
 };
-use crate::frame::{Frame, FrameResult, Image, SourceInfo, SourceKind};
 use std::{
     path::PathBuf,
     sync::{

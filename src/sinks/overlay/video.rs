@@ -1,7 +1,10 @@
 //! An MP4 file written picture by picture, through FFmpeg.
 
-use super::{super::SinkError, super::atomic_file::AtomicFile, canvas::Canvas};
-use crate::{frame::Image, geometry::Size};
+use crate::{
+    frame::Image,
+    geometry::Size,
+    sinks::{atomic_file::AtomicFile, error::SinkError, overlay::canvas::Canvas},
+};
 use std::{
     collections::VecDeque,
     fs::File,

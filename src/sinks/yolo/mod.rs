@@ -2,10 +2,13 @@
 
 mod polygon;
 
-use super::{Classes, Layout, Sink, SinkError, atomic_file::write_atomic, record::Lines};
 use crate::{
     frame::{Frame, FrameResult, Object, SourceInfo},
     geometry::{BoxXyxy, Size},
+    sinks::{
+        Sink, atomic_file::write_atomic, classes::Classes, error::SinkError, jsonl::Lines,
+        layout::Layout,
+    },
 };
 use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};

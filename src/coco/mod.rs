@@ -1,0 +1,3 @@
+//! The COCO formats.
+
+pub mod rle;

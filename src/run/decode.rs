@@ -1,0 +1,225 @@
+//! The decoding thread: opens the sources in order and sends their frames.
+
+use crate::{
+    frame::{Frame, FrameResult, SourceInfo},
+    run::{
+        error::RunError,
+        journal::{Record, StoredResults},
+        observer::Cancel,
+        plan::Plan,
+    },
+    session::{StageTimes, Stages},
+    sinks::SinkError,
+    sources::{self, Decoding, Source, SourceError, SourceOptions, SourceSpec, SourceWarning},
+};
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    iter::Peekable,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, mpsc::SyncSender},
+    time::Duration,
+};
+
+/// From decoding to inference.
+pub(crate) enum Decoded {
+    Began(Arc<SourceInfo>),
+    /// A frame and how long it took to decode.
+    Frame(Frame, Duration),
+    /// A frame whose result is in the record.
+    Stored {
+        frame: Frame,
+        result: FrameResult,
+    },
+    /// Where the frames that follow are decoded.
+    Decoding(Arc<SourceInfo>, Decoding),
+    Warning(SourceWarning),
+    Failed(SourceError),
+    Ended(Arc<SourceInfo>),
+    /// The record cannot be read.
+    Broken(SinkError),
+    Cancelled,
+}
+
+pub(crate) struct Decoder<'a> {
+    specs: Vec<SourceSpec>,
+    /// Sources of the caller's that have not ended, after the others.
+    own: VecDeque<Box<dyn Source>>,
+    first: usize,
+    stored: Peekable<StoredResults>,
+    options: SourceOptions,
+    cancel: &'a Cancel,
+    times: &'a StageTimes,
+}
+
+/// The receiver is gone, or the run was cancelled.
+struct Gone;
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(
+        specs: Vec<SourceSpec>,
+        record: &Record,
+        plan: &'a Plan,
+        times: &'a StageTimes,
+    ) -> Result<Self, RunError> {
+        let stored = record.stored()?.peekable();
+        let options = SourceOptions {
+            device: plan.decode_device(),
+            ..plan.source_options.clone()
+        };
+        let (first, count) = (record.ended_sources(), specs.len());
+        let names = plan
+            .own_sources
+            .names(specs.iter().map(|spec| spec.name.as_str()));
+        let own = plan
+            .own_sources
+            .take(count, names)
+            .into_iter()
+            .skip(first.saturating_sub(count))
+            .collect();
+        Ok(Self {
+            specs,
+            own,
+            first,
+            stored,
+            options,
+            cancel: &plan.cancel,
+            times,
+        })
+    }
+
+    pub(crate) fn run(mut self, out: &SyncSender<Decoded>) {
+        let ended = (self.first..self.specs.len())
+            .try_for_each(|ordinal| self.source(ordinal, out))
+            .and_then(|()| {
+                while let Some(source) = self.own.pop_front() {
+                    let path = source.info().path.clone();
+                    let selection = self.options.selection.clone();
+                    let source: Box<dyn Source> = if selection.is_everything() {
+                        source
+                    } else {
+                        Box::new(sources::Selected::new(source, selection))
+                    };
+                    self.frames(source, &path, out)?;
+                }
+                Ok(())
+            });
+        if ended.is_err() {
+            // Nobody may be there any more to receive it.
+            let _ = out.send(Decoded::Cancelled);
+        }
+    }
+
+    fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Gone> {
+        let send = |item| out.send(item).map_err(|_| Gone);
+        let Some(spec) = self.specs.get(ordinal).cloned() else {
+            return Ok(());
+        };
+        let shown = self
+            .options
+            .alias(&spec)
+            .map_or(&spec.path, |alias| &alias.path)
+            .clone();
+        let opened = self.times.time(Stages::OPEN, || {
+            contained(&shown, || sources::open(&spec, ordinal, &self.options))
+        });
+        let source = match opened {
+            Ok(Ok(source)) => source,
+            Ok(Err(error)) | Err(error) => {
+                // It has a place among the sources all the same: it begins, fails and ends.
+                let info = Arc::new(unopened(&spec, &shown, ordinal));
+                send(Decoded::Began(info.clone()))?;
+                send(Decoded::Failed(error))?;
+                return send(Decoded::Ended(info));
+            }
+        };
+        self.frames(source, &shown, out)
+    }
+
+    /// Sends the frames of a source; `shown` is its path as outputs may show it.
+    fn frames(
+        &mut self,
+        mut source: Box<dyn Source>,
+        shown: &Path,
+        out: &SyncSender<Decoded>,
+    ) -> Result<(), Gone> {
+        let send = |item| out.send(item).map_err(|_| Gone);
+        send(Decoded::Began(source.info().clone()))?;
+        let mut told = None;
+        let mut warned = HashSet::new();
+        loop {
+            for warning in source.take_warnings() {
+                // Once a source, with the first frame that it is about.
+                if warned.insert(warning.problem.clone()) {
+                    send(Decoded::Warning(warning))?;
+                }
+            }
+            if self.cancel.is_requested() {
+                return Err(Gone);
+            }
+            match self
+                .times
+                .time(Stages::DECODE, || contained(shown, || source.next_frame()))
+            {
+                Ok(Ok(Some(frame))) => {
+                    if let Some(decoding) =
+                        source.decoding().filter(|now| told.as_ref() != Some(*now))
+                    {
+                        told = Some(decoding.clone());
+                        send(Decoded::Decoding(source.info().clone(), decoding.clone()))?;
+                    }
+                    send(self.with_stored(frame))?;
+                }
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => send(Decoded::Failed(error))?,
+                // A decoder that panicked is in no state to be asked again.
+                Err(fault) => {
+                    send(Decoded::Failed(fault))?;
+                    break;
+                }
+            }
+        }
+        send(Decoded::Ended(source.info().clone()))
+    }
+
+    /// The frame with its result where the record has it.
+    fn with_stored(&mut self, frame: Frame) -> Decoded {
+        let is_next = |next: &Result<FrameResult, SinkError>| match next {
+            Ok(result) => result.source == frame.source.ordinal && result.index == frame.index,
+            Err(_) => true,
+        };
+        match self.stored.next_if(is_next) {
+            Some(Ok(result)) => {
+                self.times.take_recent(&[Stages::DECODE]);
+                Decoded::Stored { frame, result }
+            }
+            Some(Err(error)) => Decoded::Broken(error),
+            None => Decoded::Frame(
+                frame,
+                self.times
+                    .take_recent(&[Stages::DECODE])
+                    .iter()
+                    .map(|(_, time)| *time)
+                    .sum(),
+            ),
+        }
+    }
+}
+
+/// Turns a panic in a decoder into an error of its input.
+fn contained<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
+}
+
+fn unopened(spec: &SourceSpec, path: &Path, ordinal: usize) -> SourceInfo {
+    SourceInfo {
+        ordinal,
+        path: path.to_owned(),
+        name: spec.name.clone(),
+        kind: spec.kind,
+        frame_count: Some(0),
+        frame_rate: None,
+        attributes: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,384 @@
+//! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
+
+use crate::{
+    engine::OutOfMemory,
+    frame::{Frame, FrameResult},
+    run::{
+        counts::{InputProblem, InputProblems},
+        decode::Decoder,
+        error::RunError,
+        infer::Flow,
+        journal::Record,
+        observer::{Event, FrameTimes},
+        output_dir::{OutputDir, OutputMode},
+        plan::{OnError, Plan, Summary},
+        prompts::RunPrompts,
+        report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus},
+        task::Task,
+        write::Writer,
+    },
+    session::StageTimes,
+    sources::{Decoding, SourceSpec, SourceWarning},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::sync_channel,
+    thread,
+};
+
+/// Frames that may wait between decoding and inference, at least: two batches may, so that decoding goes on while one is worked on.
+const DECODED_AHEAD: usize = 4;
+/// Results that may wait to be written, at least.
+const RESULTS_AHEAD: usize = 8;
+
+/// From inference to writing.
+pub(crate) enum Finished {
+    Began(std::sync::Arc<crate::frame::SourceInfo>),
+    /// A frame, and how long it took unless its result is from the record.
+    Frame {
+        frame: Frame,
+        result: FrameResult,
+        times: Option<FrameTimes>,
+    },
+    /// Where the frames that follow are decoded.
+    Decoding(std::sync::Arc<crate::frame::SourceInfo>, Decoding),
+    Warning(SourceWarning),
+    Problem(InputProblem),
+    OutOfMemory(OutOfMemory),
+    Fallback {
+        from: String,
+        to: String,
+        reason: String,
+    },
+    Ended(std::sync::Arc<crate::frame::SourceInfo>),
+}
+
+impl Plan {
+    /// Runs the plan to its end, to the first error under [`OnError::Stop`], or until it is cancelled.
+    ///
+    /// Inputs that fail are counted in the summary. The output folder then holds all outputs of all sources that ended;
+    /// after an early end, `run.json` says so and the run can be resumed. Where no input could be read at all there is no
+    /// output folder, unless there was one before.
+    ///
+    /// # Errors
+    /// [`RunError`] if outputs cannot be written, an input fails under [`OnError::Stop`], no frame has a box in the
+    /// file of boxes, or the run to be resumed had other inputs, models or settings. What was done until then is kept.
+    pub fn run(self) -> Result<Summary, RunError> {
+        let (specs, unreadable) = self.split_sources();
+        let resumes = self.output_mode == OutputMode::Resume && !is_fresh(&self.output);
+        if specs.is_empty() && self.own_sources.is_empty() && unreadable.count > 0 && !resumes {
+            return self.without_inputs(unreadable);
+        }
+        let prompts = match &self.task {
+            Task::Segment(_, user) => Some(RunPrompts::new(user, &specs, &self.source_options)?),
+            _ => None,
+        };
+        let folder = OutputDir::prepare(&self.output, self.output_mode)?;
+        let mut report = RunReport::start(
+            self.arguments.clone(),
+            self.fingerprint(),
+            self.model_reports(),
+            self.device.clone(),
+        );
+        let layout = folder.layout().clone();
+        let record = match folder.earlier() {
+            Some(earlier) => {
+                report.check_resumes(earlier, &layout)?;
+                Record::resume(&layout)?
+            }
+            None => {
+                // First of all: outputs without a report are nobody's, and would not be resumed.
+                report.write(&layout)?;
+                Record::create(&layout)?
+            }
+        };
+        report.warnings = folder
+            .earlier()
+            .map(|earlier| earlier.warnings.clone())
+            .unwrap_or_default();
+        let warnings = [
+            self.warnings.clone(),
+            prompts
+                .as_ref()
+                .map(RunPrompts::warnings)
+                .unwrap_or_default(),
+        ]
+        .concat();
+        warnings
+            .iter()
+            .for_each(|warning| report.warnings.push_new(&as_problem(warning)));
+        self.check_inputs(&record, &specs)?;
+        report.write(&layout)?;
+        let times = StageTimes::default();
+        warnings
+            .iter()
+            .for_each(|warning| self.observer.event(Event::Warning(warning)));
+        let outcome = self.work(
+            record,
+            (specs, unreadable),
+            prompts.as_ref(),
+            &layout,
+            &times,
+        );
+        report.timings = times.summaries();
+        let status = self.note_outcome(&outcome, &mut report);
+        report.end(status.0, status.1);
+        let kept = !(folder.is_new() && is_in_vain(&outcome, &layout.record()));
+        if kept {
+            report.write(&layout)?;
+        } else {
+            folder.discard()?;
+        }
+        outcome.map(|done| Summary {
+            counts: done.counts,
+            errors: done.errors,
+            timings: report.timings,
+            interrupted: status.0 == RunStatus::Interrupted,
+            output: self.output.clone(),
+            kept,
+            boxes: prompts.as_ref().and_then(RunPrompts::matched),
+        })
+    }
+
+    /// The end of a run over nothing that can be read: its errors, and no output folder.
+    fn without_inputs(&self, errors: InputProblems) -> Result<Summary, RunError> {
+        self.warnings
+            .iter()
+            .for_each(|warning| self.observer.event(Event::Warning(warning)));
+        self.report_unreadable(&errors)?;
+        let (counts, timings) = (
+            crate::run::counts::Counts::default(),
+            std::collections::BTreeMap::new(),
+        );
+        Ok(Summary {
+            counts,
+            errors,
+            timings,
+            interrupted: false,
+            output: self.output.clone(),
+            kept: false,
+            boxes: None,
+        })
+    }
+
+    /// Reports the inputs that could not be read.
+    fn report_unreadable(&self, unreadable: &InputProblems) -> Result<(), RunError> {
+        for error in &unreadable.first {
+            self.observer.event(Event::Problem {
+                input: &error.input,
+                problem: &error.problem,
+            });
+        }
+        match self.sources.iter().find_map(|source| source.as_ref().err()) {
+            Some(error) if self.on_error == OnError::Stop => Err(RunError::Source(error.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_outcome(
+        &self,
+        outcome: &Result<Done, RunError>,
+        report: &mut RunReport,
+    ) -> (RunStatus, i32) {
+        match outcome {
+            Ok(done) => {
+                report.counts = done.counts.clone();
+                report.errors = done.errors.clone();
+                report.decoding = done.decoding.clone();
+                report.notices = done.notices.clone();
+                done.warnings
+                    .first
+                    .iter()
+                    .for_each(|warning| report.warnings.push_new(warning));
+                match (done.interrupted, done.errors.count) {
+                    (true, _) => (RunStatus::Interrupted, 130),
+                    (false, 0) => (RunStatus::Completed, 0),
+                    (false, _) => (RunStatus::Completed, 2),
+                }
+            }
+            Err(error) => {
+                report.failure = Some(error.to_string());
+                (RunStatus::Failed, 2)
+            }
+        }
+    }
+
+    fn model_reports(&self) -> Vec<ModelReport> {
+        let report = |(role, origin): (&str, &crate::session::ModelOrigin)| ModelReport {
+            role: role.to_owned(),
+            name: origin.name.clone(),
+            repository: origin.repository.clone(),
+            revision: origin.revision.clone(),
+            files: origin
+                .files
+                .iter()
+                .map(|(path, sha256)| ModelFile {
+                    path: path.clone(),
+                    sha256: sha256.clone(),
+                })
+                .collect(),
+        };
+        self.task.models().into_iter().map(report).collect()
+    }
+
+    fn split_sources(&self) -> (Vec<SourceSpec>, InputProblems) {
+        let (mut specs, mut errors) = (Vec::new(), InputProblems::default());
+        for source in &self.sources {
+            match source {
+                Ok(spec) => specs.push(spec.clone()),
+                Err(error) => errors.push(InputProblem {
+                    input: error.path.display().to_string(),
+                    problem: error.to_string(),
+                }),
+            }
+        }
+        (specs, errors)
+    }
+
+    /// Whether the sources that ended in an earlier run, and the one it was at, are still the first ones.
+    fn check_inputs(&self, record: &Record, specs: &[SourceSpec]) -> Result<(), RunError> {
+        let ended = record.ends()?.map(|end| Ok::<_, RunError>(end?.name));
+        let open = record.open_source().map(|name| Ok(name.to_owned()));
+        let mut names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let own = self.own_sources.names(names.iter().copied());
+        names.extend(own.iter().map(String::as_str));
+        for (ordinal, earlier) in ended.chain(open).enumerate() {
+            let earlier = earlier?;
+            let now = names.get(ordinal).copied().unwrap_or("absent");
+            if earlier != now {
+                let folder = self.output.clone();
+                return Err(RunError::OtherInputs {
+                    folder,
+                    ordinal,
+                    earlier,
+                    now: now.to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn work(
+        &self,
+        record: Record,
+        (specs, unreadable): (Vec<SourceSpec>, InputProblems),
+        prompts: Option<&RunPrompts<'_>>,
+        layout: &crate::sinks::Layout,
+        times: &StageTimes,
+    ) -> Result<Done, RunError> {
+        self.report_unreadable(&unreadable)?;
+        let starts_anew = record.ended_sources() == 0;
+        if record.ended_sources() > 0 || record.stored_frames() > 0 {
+            self.observer.event(Event::Resumed {
+                sources: record.ended_sources(),
+                frames: record.stored_frames(),
+            });
+        }
+        let decoder = Decoder::new(specs, &record, self, times)?;
+        let writer = Writer::new(self, record, layout, times)?;
+        let batches = 2 * self.execution.batch * (1 + self.replicas.len());
+        let (to_infer, decoded) = sync_channel(batches.max(DECODED_AHEAD));
+        let (to_write, results) = sync_channel(batches.max(RESULTS_AHEAD));
+        thread::scope(|scope| {
+            let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
+            let failed = |e: std::io::Error| {
+                RunError::Internal(format!("a thread could not be started: {e}"))
+            };
+            let decoding = spawn("decode")
+                .spawn_scoped(scope, move || decoder.run(&to_infer))
+                .map_err(failed)?;
+            let writing = spawn("write")
+                .spawn_scoped(scope, move || writer.run(results))
+                .map_err(failed)?;
+            let infer =
+                || Flow::new(self, prompts, times, &to_write).and_then(|flow| flow.run(&decoded));
+            let inferred = catch_unwind(AssertUnwindSafe(infer));
+            drop(decoded);
+            drop(to_write);
+            let fault = |_| {
+                RunError::Internal(
+                    "a thread of the run panicked; this is a fault of ultramotion".to_owned(),
+                )
+            };
+            decoding.join().map_err(fault)?;
+            // A sink that failed ended the others: its error is the one to tell.
+            let mut written = writing.join().map_err(fault)??;
+            let complete = inferred.map_err(fault)??;
+            let mut done = if complete {
+                written.finish()?
+            } else {
+                written.leave()
+            };
+            done.errors.extend(unreadable);
+            done.interrupted = !complete;
+            if complete && starts_anew {
+                self.check_boxes(prompts, &mut done);
+            }
+            Ok(done)
+        })
+    }
+}
+
+impl Plan {
+    /// Notes that the file of boxes knew not one frame of the run, or not all.
+    fn check_boxes(&self, prompts: Option<&RunPrompts<'_>>, done: &mut Done) {
+        let Some((prompts, of)) = prompts.and_then(|prompts| Some((prompts, prompts.matched()?)))
+        else {
+            return;
+        };
+        if of.frames > 0 && of.matched == 0 {
+            let Some(error) = prompts.mismatch() else {
+                return;
+            };
+            let problem = InputProblem {
+                input: error.path.display().to_string(),
+                problem: error.to_string(),
+            };
+            self.observer.event(Event::Problem {
+                input: &problem.input,
+                problem: &problem.problem,
+            });
+            done.errors.push(problem);
+            done.in_vain = true;
+        } else if of.matched < of.frames {
+            done.notices
+                .push(format!("boxes for {} of {} frames", of.matched, of.frames));
+        }
+    }
+}
+
+/// Whether there is no output folder yet, or an empty one.
+fn is_fresh(output: &std::path::Path) -> bool {
+    std::fs::read_dir(output).map_or(true, |mut entries| entries.next().is_none())
+}
+
+/// Whether a run has nothing to show: its inputs failed before the first frame, or no frame had boxes in the file of boxes.
+fn is_in_vain(outcome: &Result<Done, RunError>, record: &std::path::Path) -> bool {
+    let no_frame = std::fs::metadata(record).is_ok_and(|meta| meta.len() == 0);
+    match outcome {
+        Ok(done) => !done.interrupted && (done.in_vain || no_frame && done.errors.count > 0),
+        Err(RunError::Source(_)) => no_frame,
+        Err(_) => false,
+    }
+}
+
+/// A warning as `run.json` keeps it.
+pub(crate) fn as_problem(warning: &SourceWarning) -> InputProblem {
+    InputProblem {
+        input: warning.path.display().to_string(),
+        problem: warning.to_string(),
+    }
+}
+
+/// What the writing came to.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub counts: crate::run::counts::Counts,
+    pub errors: InputProblems,
+    pub decoding: DecodingReport,
+    pub interrupted: bool,
+    /// Whether no frame had boxes in the file of boxes.
+    pub in_vain: bool,
+    pub notices: Vec<String>,
+    pub warnings: InputProblems,
+}

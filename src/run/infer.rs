@@ -1,0 +1,434 @@
+//! The inference thread: decoded frames in, results out in the same order, with several frames on the device at a time.
+
+use crate::{
+    engine::Engine,
+    frame::{Frame, FrameResult},
+    run::{
+        counts::InputProblem,
+        decode::Decoded,
+        error::{FrameError, RunError},
+        execute::Finished,
+        observer::FrameTimes,
+        plan::{OnError, Plan},
+        prompts::RunPrompts,
+        task::Task,
+    },
+    session::{
+        CompletedFrame, Executor, FallbackWork, MakeFallback, Mode, ModelError, Notice, Output,
+        PendingFrame, Resident, Scheduler, StageTimes, Staged, settle,
+    },
+};
+use std::{
+    sync::mpsc::{Receiver, SyncSender, TryRecvError},
+    time::Instant,
+};
+
+/// The writer thread has exited; its error is returned by `join`.
+struct WriterClosed;
+
+pub(crate) struct Flow<'a> {
+    plan: &'a Plan,
+    prompts: Option<&'a RunPrompts<'a>>,
+    times: &'a StageTimes,
+    scheduler: Scheduler<Finished>,
+    out: &'a SyncSender<Finished>,
+    frames: u64,
+}
+
+enum Next {
+    Item(Decoded),
+    /// Something else was done meanwhile.
+    Again,
+    End,
+}
+
+impl<'a> Flow<'a> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        prompts: Option<&'a RunPrompts<'a>>,
+        times: &'a StageTimes,
+        out: &'a SyncSender<Finished>,
+    ) -> Result<Self, RunError> {
+        let one_at_a_time = plan.execution.latency;
+        let scheduler = |executors| {
+            Scheduler::new(
+                executors,
+                one_at_a_time,
+                plan.fallback.clone().map(make_fallback),
+            )
+        };
+        let (scheduler, failed) = match executors(plan) {
+            Ok(executors) => (scheduler(executors), None),
+            Err((task, error)) => (scheduler(Vec::new()), Some((task, error))),
+        };
+        let mut flow = Self {
+            plan,
+            prompts,
+            times,
+            scheduler,
+            out,
+            frames: 0,
+        };
+        if let Some(oom) = &plan.oom_device {
+            flow.notify(Notice::OutOfMemory(oom.clone()));
+            flow.notify(Notice::Fallback(oom.clone()));
+        }
+        if let Some((task, error)) = failed {
+            flow.init_fallback(task, error)?;
+        }
+        Ok(flow)
+    }
+
+    /// The executor of `task` could not be prepared: if its device has no memory, the CPU may take over.
+    fn init_fallback(&mut self, task: &Task, error: ModelError) -> Result<(), RunError> {
+        let device = task
+            .engine()
+            .map_or_else(|| self.plan.device.clone(), Engine::name);
+        let outcome = match task.engine().and_then(|engine| error.out_of_memory(engine)) {
+            Some(oom) => self.scheduler.enter_fallback(oom),
+            None => Err(error),
+        };
+        self.notify_all();
+        outcome.map_err(|source| RunError::Prepare {
+            device,
+            source: Box::new(source),
+        })
+    }
+
+    /// Reports what happened to the devices, ahead of results that are still to come.
+    fn notify_all(&mut self) {
+        for notice in self.scheduler.take_notices() {
+            self.notify(notice);
+        }
+    }
+
+    fn notify(&self, notice: Notice) {
+        let item = match notice {
+            Notice::OutOfMemory(oom) => Finished::OutOfMemory(oom),
+            Notice::Fallback(oom) => Finished::Fallback {
+                from: oom.device.clone(),
+                to: "cpu".to_owned(),
+                reason: oom.to_string(),
+            },
+        };
+        // A writer that has exited has an error of its own.
+        let _ = self.out.send(item);
+    }
+
+    /// Works on decoded frames until there are no more: true if all sources ended.
+    pub(crate) fn run(mut self, decoded: &Receiver<Decoded>) -> Result<bool, RunError> {
+        loop {
+            let next = self.next(decoded);
+            if let Err(stopped) = self.emit() {
+                return stopped.outcome();
+            }
+            let item = match next {
+                Next::Item(item) => item,
+                Next::Again => continue,
+                Next::End => return Ok(true),
+            };
+            if self.plan.cancel.is_requested() {
+                // What is in flight is finished; what was not submitted is left for the resumed run.
+                return self.leave(Ok(false));
+            }
+            match self.take(item) {
+                Ok(()) => {}
+                Err(Leave(outcome)) => return self.leave(outcome),
+            }
+            if let Err(stopped) = self.emit() {
+                return stopped.outcome();
+            }
+        }
+    }
+
+    /// The next decoded item; while there is none, the oldest batch in flight is waited for.
+    fn next(&mut self, decoded: &Receiver<Decoded>) -> Next {
+        if self.scheduler.is_idle() {
+            return decoded.recv().map_or(Next::End, Next::Item);
+        }
+        if self.scheduler.is_full() {
+            // A frame that would have to wait stays in the queue.
+            self.scheduler.wait_next();
+            return Next::Again;
+        }
+        match decoded.try_recv() {
+            Ok(item) => Next::Item(item),
+            Err(TryRecvError::Empty) if self.scheduler.has_in_flight() => {
+                self.scheduler.wait_next();
+                Next::Again
+            }
+            // Decoding is behind: what is there is worked on, though it is less than a batch.
+            Err(TryRecvError::Empty) => {
+                self.scheduler.submit();
+                Next::Again
+            }
+            Err(TryRecvError::Disconnected) => {
+                self.scheduler.drain();
+                Next::End
+            }
+        }
+    }
+
+    fn take(&mut self, item: Decoded) -> Result<(), Leave> {
+        let item = match item {
+            Decoded::Frame(frame, decode) => {
+                match self.prompts.map(|prompts| prompts.take(&frame)).transpose() {
+                    Ok(prompts) => {
+                        let pending = PendingFrame {
+                            frame,
+                            prompts,
+                            number: self.frames,
+                            decode,
+                            queued_at: Instant::now(),
+                        };
+                        self.frames += 1;
+                        self.scheduler.push(pending);
+                        return Ok(());
+                    }
+                    Err(error) => self
+                        .refused(&frame, error)
+                        .map_err(|error| Leave(Err(error)))?,
+                }
+            }
+            Decoded::Stored { frame, result } => {
+                self.prompts
+                    .into_iter()
+                    .for_each(|prompts| prompts.count(&frame));
+                let frame = self.settled(frame).map_err(|error| Leave(Err(error)))?;
+                Finished::Frame {
+                    frame,
+                    result,
+                    times: None,
+                }
+            }
+            Decoded::Began(info) => Finished::Began(info),
+            Decoded::Ended(info) => Finished::Ended(info),
+            Decoded::Warning(warning) => Finished::Warning(warning),
+            Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
+            Decoded::Failed(error) if self.plan.on_error == OnError::Stop => {
+                return Err(Leave(Err(RunError::Source(error))));
+            }
+            Decoded::Failed(error) => Finished::Problem(InputProblem {
+                input: error.path.display().to_string(),
+                problem: error.to_string(),
+            }),
+            Decoded::Broken(error) => return Err(Leave(Err(RunError::Sink(error)))),
+            Decoded::Cancelled => return Err(Leave(Ok(false))),
+        };
+        self.scheduler.pass(item);
+        Ok(())
+    }
+
+    /// Ends early with `outcome`, after what is in flight.
+    fn leave(mut self, outcome: Result<bool, RunError>) -> Result<bool, RunError> {
+        self.scheduler.cancel();
+        match self.emit() {
+            Ok(()) | Err(Stopped::Writer(WriterClosed)) => outcome,
+            Err(Stopped::Error(error)) => outcome.and(Err(error)),
+        }
+    }
+
+    /// Sends what is complete, in order.
+    fn emit(&mut self) -> Result<(), Stopped> {
+        self.notify_all();
+        while let Some(output) = self.scheduler.pop() {
+            let finished = match output {
+                Output::Passed(item) => item,
+                Output::Frame(completed) => self.finished(*completed)?,
+            };
+            self.out
+                .send(finished)
+                .map_err(|_| Stopped::Writer(WriterClosed))?;
+        }
+        Ok(())
+    }
+
+    /// A frame as outputs need it: a surface goes back to its decoder.
+    fn settled(&self, mut frame: Frame) -> Result<Frame, RunError> {
+        let settled = settle(&mut frame, self.plan.shows_pixels());
+        let place = || format!("{}, frame {}", frame.source.path.display(), frame.index);
+        settled.map_err(|source| RunError::Frame {
+            frame: place(),
+            source: Box::new(source.into()),
+        })?;
+        Ok(frame)
+    }
+
+    /// A frame's result, or the problem of this frame.
+    fn finished(&self, completed: CompletedFrame) -> Result<Finished, RunError> {
+        let CompletedFrame {
+            pending,
+            objects,
+            times: stages,
+        } = completed;
+        stages
+            .iter()
+            .for_each(|(stage, time)| self.times.record(stage, *time));
+        let times = FrameTimes {
+            number: pending.number,
+            decode: pending.decode,
+            latency: pending.queued_at.elapsed(),
+            stages,
+        };
+        let frame = pending.frame;
+        match objects {
+            Ok(objects) => {
+                let result = FrameResult {
+                    source: frame.source.ordinal,
+                    index: frame.index,
+                    timestamp: frame.timestamp,
+                    file: frame.file.clone(),
+                    size: frame.size(),
+                    objects,
+                };
+                Ok(Finished::Frame {
+                    frame: self.settled(frame)?,
+                    result,
+                    times: Some(times),
+                })
+            }
+            Err(error) => self.refused(&frame, error.into()),
+        }
+    }
+
+    /// The problem of a frame; an error where the run ends with it.
+    fn refused(&self, frame: &Frame, error: FrameError) -> Result<Finished, RunError> {
+        let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
+        // Without memory all later frames would fail too.
+        if self.plan.on_error == OnError::Stop
+            || matches!(error, FrameError::Model(ModelError::OutOfMemory(_)))
+        {
+            return Err(RunError::Frame {
+                frame: place,
+                source: Box::new(error),
+            });
+        }
+        let input = frame.source.path.display().to_string();
+        Ok(Finished::Problem(InputProblem {
+            input,
+            problem: format!("{place}: {error}"),
+        }))
+    }
+}
+
+/// The executors of a plan's task and its replicas; on failure the task whose executor could not be prepared.
+fn executors(plan: &Plan) -> Result<Vec<Box<dyn Executor>>, (&Task, ModelError)> {
+    let execution = plan.execution;
+    let one = |task: &Task| -> Result<Box<dyn Executor>, ModelError> {
+        let models = task.models_to_run();
+        Ok(match (execution.mode, models.engine()) {
+            (Mode::Resident, Some(_)) => {
+                Box::new(Resident::new(models, execution.batch, execution.latency)?)
+            }
+            _ => Box::new(Staged::new(models)),
+        })
+    };
+    std::iter::once(&plan.task)
+        .chain(&plan.replicas)
+        .map(|task| one(task).map_err(|error| (task, error)))
+        .collect()
+}
+
+/// The plan's fallback as work on single frames.
+fn make_fallback(make: crate::run::plan::Fallback) -> MakeFallback {
+    Box::new(move || {
+        let mut staged = Staged::new(make()?.models_to_run());
+        Ok(Box::new(move |pending| staged.run(pending)) as FallbackWork)
+    })
+}
+
+/// The run ends before its inputs do.
+struct Leave(Result<bool, RunError>);
+
+/// Why results cannot be sent on.
+enum Stopped {
+    Writer(WriterClosed),
+    Error(RunError),
+}
+
+impl Stopped {
+    fn outcome(self) -> Result<bool, RunError> {
+        match self {
+            Self::Writer(WriterClosed) => Ok(false),
+            Self::Error(error) => Err(error),
+        }
+    }
+}
+
+impl From<RunError> for Stopped {
+    fn from(error: RunError) -> Self {
+        Self::Error(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::OutOfMemory,
+        run::{
+            observer::{Cancel, Event, Observer},
+            output_dir::OutputMode,
+        },
+        session::Execution,
+        sinks::OutputSet,
+        sources::SourceOptions,
+    };
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Observer for Heard {
+        fn event(&self, event: Event<'_>) {
+            let heard = match event {
+                Event::OutOfMemory(lack) => lack.device.clone(),
+                Event::Fallback { from, to, .. } => format!("{from} to {to}"),
+                _ => return,
+            };
+            self.0.lock().unwrap().push(heard);
+        }
+    }
+
+    #[test]
+    fn models_that_a_gpu_had_no_memory_for_are_told_as_events_and_in_the_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let heard = Arc::new(Heard::default());
+        let lack = OutOfMemory {
+            device: "cuda:1".to_owned(),
+            needed: None,
+            used: 3,
+            free: 2,
+        };
+        let plan = Plan {
+            task: Task::Extract {
+                stored_values: false,
+            },
+            sources: Vec::new(),
+            warnings: Vec::new(),
+            own_sources: Default::default(),
+            own_sinks: Default::default(),
+            source_options: SourceOptions::default(),
+            on_error: OnError::Skip,
+            output: folder.path().join("out"),
+            output_mode: OutputMode::Fresh,
+            outputs: OutputSet::default_for(false),
+            stills: false,
+            arguments: Vec::new(),
+            execution: Execution::default(),
+            replicas: Vec::new(),
+            oom_device: Some(lack),
+            fallback: None,
+            device: "cpu".to_owned(),
+            observer: heard.clone(),
+            cancel: Cancel::default(),
+        };
+        plan.run().unwrap();
+        assert_eq!(*heard.0.lock().unwrap(), ["cuda:1", "cuda:1 to cpu"]);
+        let report = std::fs::read_to_string(folder.path().join("out/run.json")).unwrap();
+        assert!(
+            report.contains("cuda:1 was replaced by the cpu"),
+            "{report}"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! Files in, files out: a [`Run`] takes a session over inputs and writes what it finds, with a journal by which it resumes.
+
+pub(crate) mod boxes;
+mod builder;
+mod counts;
+mod decode;
+mod error;
+mod execute;
+mod fingerprint;
+mod infer;
+mod journal;
+mod metrics;
+mod observer;
+mod output_dir;
+mod own;
+mod plan;
+mod prompts;
+mod report;
+mod task;
+mod write;
+
+pub use boxes::{BoxPrompt, BoxPrompts, FrameBoxes, OtherSize, SourceFrames};
+pub use builder::Run;
+pub use counts::{Counts, InputProblem, InputProblems};
+pub use error::{FrameError, RunError};
+pub use journal::{Record, SourceEnd, StoredResults};
+pub use metrics::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_key};
+pub use observer::{Cancel, Event, FrameTimes, Observer};
+pub use output_dir::{OutputDir, OutputMode};
+pub use own::{OwnSinks, OwnSources};
+pub use plan::{Fallback, OnError, Plan, Summary};
+pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
+pub use report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};
+pub use task::Task;
+
+// For the writer of phantoms, whose folders are prepared in the same way.
+pub(crate) use output_dir::{FolderLock, clear_folder, is_empty, remove};

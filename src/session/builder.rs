@@ -1,0 +1,263 @@
+//! What a [`Session`] is made of.
+
+use crate::{
+    engine::{DeviceSpec, Engine, Precision},
+    frame::Confidence,
+    geometry::Size,
+    session::{
+        error::ModelError,
+        execution::Mode,
+        load::{DetectorOptions, load_detector_with, load_segmenter},
+        segmenter::Segmenter,
+        session::{Session, SessionError},
+    },
+    weights::{DownloadProgress, Hub, HubConfig},
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// Frames that are worked on together on a GPU where nothing else is said.
+pub const DEFAULT_BATCH: usize = 4;
+/// Maximum of frames that are worked on together.
+pub const MAX_BATCH: usize = 64;
+
+/// Options of a [`Session`]. Without any, it is the built-in detector and segmenter on the GPU where there is one, else on
+/// the CPU.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SessionBuilder {
+    detector: Role,
+    segmenter: Role,
+    labels: Option<PathBuf>,
+    input_size: Option<Size>,
+    device: DeviceSpec,
+    precision: Precision,
+    confidence: f64,
+    max_objects: usize,
+    classes: Vec<String>,
+    multimask: bool,
+    batch: Option<usize>,
+    hub: Option<HubConfig>,
+}
+
+/// A model of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Role {
+    BuiltIn,
+    Named(String),
+    Without,
+}
+
+impl Role {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::BuiltIn | Self::Without => None,
+        }
+    }
+}
+
+impl Default for SessionBuilder {
+    fn default() -> Self {
+        Self {
+            detector: Role::BuiltIn,
+            segmenter: Role::BuiltIn,
+            labels: None,
+            input_size: None,
+            device: DeviceSpec::Auto,
+            precision: Precision::Auto,
+            confidence: Confidence::DEFAULT.get(),
+            max_objects: 100,
+            classes: Vec::new(),
+            multimask: false,
+            batch: None,
+            hub: None,
+        }
+    }
+}
+
+impl SessionBuilder {
+    /// The detector: a known name (`dfine-s`), a hub id (`org/name[@revision]`) or a path.
+    pub fn detector(self, name: impl Into<String>) -> Self {
+        Self {
+            detector: Role::Named(name.into()),
+            ..self
+        }
+    }
+
+    /// No detector: only [`Session::segment`] can be used.
+    pub fn without_detector(self) -> Self {
+        Self {
+            detector: Role::Without,
+            ..self
+        }
+    }
+
+    /// The segmenter: `mobile-sam`, a hub id or a path.
+    pub fn segmenter(self, name: impl Into<String>) -> Self {
+        Self {
+            segmenter: Role::Named(name.into()),
+            ..self
+        }
+    }
+
+    /// No segmenter: objects have boxes and no masks.
+    pub fn without_segmenter(self) -> Self {
+        Self {
+            segmenter: Role::Without,
+            ..self
+        }
+    }
+
+    /// A file of class names for a detector whose checkpoint has none: one a line, a JSON list, a COCO file, or the
+    /// data.yaml of Ultralytics.
+    pub fn labels(self, path: impl Into<PathBuf>) -> Self {
+        Self {
+            labels: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// Size of the detector's input where its checkpoint does not say it; both sides multiples of 32.
+    pub fn input_size(self, width: u32, height: u32) -> Self {
+        Self {
+            input_size: Some(Size::new(width, height)),
+            ..self
+        }
+    }
+
+    /// The device; default [`DeviceSpec::Auto`].
+    pub fn device(self, device: DeviceSpec) -> Self {
+        Self { device, ..self }
+    }
+
+    /// The type of numbers between layers; default f16 on a GPU, f32 on the CPU.
+    pub fn precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Threshold of scores, 0 to 1: objects with at least this are found. Default 0.5.
+    pub fn confidence(self, confidence: f64) -> Self {
+        Self { confidence, ..self }
+    }
+
+    /// Maximum number of objects of a frame, best first; default 100.
+    pub fn max_objects(self, max_objects: usize) -> Self {
+        Self {
+            max_objects,
+            ..self
+        }
+    }
+
+    /// Only these classes, by name or number; all if there are none.
+    pub fn classes<S: Into<String>>(self, classes: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            classes: classes.into_iter().map(Into::into).collect(),
+            ..self
+        }
+    }
+
+    /// Three masks a prompt, of which the one with the best estimated IoU is kept; for ambiguous prompts.
+    pub fn multimask(self, multimask: bool) -> Self {
+        Self { multimask, ..self }
+    }
+
+    /// Frames that a GPU works on together in [`Session::run_batch`] and [`Session::stream`], 1 to [`MAX_BATCH`]; default
+    /// [`DEFAULT_BATCH`]. What is found does not depend on which frames these are. The CPU works on one frame at a time.
+    pub fn batch(self, batch: usize) -> Self {
+        Self {
+            batch: Some(batch),
+            ..self
+        }
+    }
+
+    /// Where models of the hub are looked for; default as the environment says (`HF_HOME`, `HF_ENDPOINT` …).
+    pub fn hub(self, hub: HubConfig) -> Self {
+        Self {
+            hub: Some(hub),
+            ..self
+        }
+    }
+
+    /// Loads the models onto the device.
+    ///
+    /// # Errors
+    /// [`SessionError::Option`] for an option out of its range, [`SessionError::Model`] if the device cannot be opened or
+    /// a model cannot be found, fetched, read or placed on it.
+    pub fn build(self) -> Result<Session, SessionError> {
+        self.build_with_progress(&mut ())
+    }
+
+    /// As [`SessionBuilder::build`], with reports of downloads.
+    ///
+    /// # Errors
+    /// As [`SessionBuilder::build`].
+    pub fn build_with_progress(
+        self,
+        progress: &mut dyn DownloadProgress,
+    ) -> Result<Session, SessionError> {
+        let confidence = Confidence::new(self.confidence).map_err(|e| option("confidence", e))?;
+        let batch = self.batch.unwrap_or(DEFAULT_BATCH);
+        if !(1..=MAX_BATCH).contains(&batch) {
+            return Err(option(
+                "batch",
+                format!("{batch}: give a number from 1 to {MAX_BATCH}"),
+            ));
+        }
+        if self.detector == Role::Without && self.segmenter == Role::Without {
+            return Err(option(
+                "detector",
+                "there is neither a detector nor a segmenter",
+            ));
+        }
+        let engine = Engine::open(self.device)
+            .and_then(|engine| engine.with_precision(self.precision))
+            .map_err(ModelError::from)?;
+        let hub = match self.hub {
+            Some(config) => config,
+            None => HubConfig::from_env().map_err(|e| option("hub", e))?,
+        };
+        let hub = Hub::new(hub);
+        let detector = match self.detector {
+            Role::Without => None,
+            role => {
+                let options = DetectorOptions {
+                    name: role.name(),
+                    labels: self.labels.as_deref(),
+                    input_size: self.input_size,
+                };
+                let detector = load_detector_with(&engine, options, &hub, progress)?;
+                Some(Arc::new(detector.with_selection(
+                    confidence,
+                    self.max_objects,
+                    &self.classes,
+                )?))
+            }
+        };
+        let segmenter = match self.segmenter {
+            Role::Without => None,
+            role => {
+                // On a stream of its own it works beside the detector.
+                let engine = if detector.is_some() {
+                    engine.sibling().map_err(ModelError::from)?
+                } else {
+                    engine.clone()
+                };
+                let segmenter: Segmenter = load_segmenter(&engine, role.name(), &hub, progress)?;
+                Some(Arc::new(segmenter.with_multimask(self.multimask)))
+            }
+        };
+        let mode = if engine.is_cpu() {
+            Mode::Legacy
+        } else {
+            Mode::Resident
+        };
+        Ok(Session::new(engine, detector, segmenter, mode, batch))
+    }
+}
+
+fn option(name: &'static str, problem: impl std::fmt::Display) -> SessionError {
+    SessionError::Option {
+        name,
+        problem: problem.to_string(),
+    }
+}

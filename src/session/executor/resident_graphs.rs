@@ -1,0 +1,139 @@
+//! What the resident pipeline captures: detector and image encoder side by side, and the mask decoder for each kind and number of prompts.
+
+use crate::{
+    engine::{CapturedGraph, Engine, Stage},
+    models::mobile_sam::{IMAGE_SIDE, PackedPrompts, Prompts, TOKEN_WIDTH},
+    ops,
+    session::{
+        error::ModelError, executor::resident_layout::Slots, models::Models, segmenter::Segmenter,
+    },
+};
+use candle_core::{DType, Tensor};
+
+/// Tokens of a prompt and slots of a frame; prompts of no token are boxes on the device, which the model gives two.
+pub(crate) type Key = (usize, usize);
+
+/// Boxes that a detector found.
+pub(crate) const BOX: usize = 0;
+
+/// Prompts with as many tokens each, with room for more: the last one stands for those that are not there.
+#[derive(Debug, Clone)]
+pub(crate) struct PromptGroup {
+    /// Places of the objects in the frame's list.
+    pub(crate) objects: Vec<usize>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) tokens: usize,
+    pub(crate) slots: usize,
+}
+
+impl PromptGroup {
+    pub(crate) fn new(packed: &PackedPrompts) -> Self {
+        let (values, [objects, tokens, width]) = packed.values();
+        let slots = Slots::for_objects(objects);
+        let last = values.len().saturating_sub(tokens * width);
+        let mut all = values.to_vec();
+        for _ in objects..slots {
+            all.extend_from_slice(values.get(last..).unwrap_or(&[]));
+        }
+        Self {
+            objects: packed.objects().to_vec(),
+            values: all,
+            tokens,
+            slots,
+        }
+    }
+}
+
+/// Detector and image encoder side by side.
+pub(crate) fn record_forward(
+    models: &Models,
+    lead: &Engine,
+    batch: usize,
+) -> Result<CapturedGraph, ModelError> {
+    let mut inputs = Vec::new();
+    if let Some(detector) = &models.detector {
+        let config = detector.model().config();
+        let (size, engine) = (config.input_size, detector.engine());
+        inputs.push(engine.zeros(
+            engine.dtype(),
+            &[
+                batch,
+                size.height as usize,
+                size.width as usize,
+                config.channels(),
+            ],
+        )?);
+        engine.synchronise()?;
+    }
+    if models.segmenter.is_some() {
+        inputs.push(lead.zeros(lead.dtype(), &[batch, IMAGE_SIDE, IMAGE_SIDE, 3])?);
+    }
+    CapturedGraph::new(lead, inputs, |inputs| -> Result<Vec<Tensor>, ModelError> {
+        let (mut inputs, mut outputs) = (inputs.iter(), Vec::new());
+        if let (Some(detector), Some(pixels)) = (
+            &models.detector,
+            models.detector.as_ref().and_then(|_| inputs.next()),
+        ) {
+            detector.engine().follow(lead)?;
+            let found = lead.within(Stage::Detect, || detector.model().forward(pixels))?;
+            outputs.extend([found.logits, found.pred_boxes]);
+        }
+        if let (Some(segmenter), Some(pixels)) = (&models.segmenter, inputs.next()) {
+            outputs.push(lead.within(Stage::Segment, || segmenter.model().encode(pixels))?);
+        }
+        if let Some(detector) = &models.detector {
+            lead.follow(detector.engine())?;
+        }
+        Ok(outputs)
+    })
+}
+
+pub(crate) fn record_decoder(
+    segmenter: &Segmenter,
+    embedding: &Tensor,
+    key: Key,
+    batch: usize,
+) -> Result<CapturedGraph, ModelError> {
+    let ((tokens, slots), engine) = (key, segmenter.engine());
+    let prompts = match tokens {
+        BOX => engine.zeros(DType::F32, &[batch * slots, 4])?,
+        _ => engine.zeros(DType::F32, &[slots, tokens, TOKEN_WIDTH])?,
+    };
+    CapturedGraph::new(
+        engine,
+        vec![embedding.clone(), prompts],
+        |inputs| -> Result<Vec<Tensor>, ModelError> {
+            let [embedding, prompts] = inputs else {
+                return Err(ModelError::NoModels);
+            };
+            engine.within(Stage::Segment, || {
+                let embedding =
+                    repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;
+                let prompts = if tokens == BOX {
+                    Prompts::from_boxes(prompts)?
+                } else {
+                    Prompts::from_packed(prompts)?
+                };
+                let output =
+                    segmenter
+                        .model()
+                        .decode(&embedding, &prompts, segmenter.multimask())?;
+                Ok(vec![output.low_res_masks, output.iou_predictions])
+            })
+        },
+    )
+}
+
+/// Each of several images as often as it has slots; a single one serves all slots as it is.
+fn repeated(embedding: &Tensor, slots: usize) -> ops::Result<Tensor> {
+    let (images, h, w, c) = embedding.dims4()?;
+    if images == 1 || slots == 1 {
+        return Ok(embedding.clone());
+    }
+    ops::contiguous(
+        &embedding
+            .unsqueeze(1)?
+            .broadcast_as((images, slots, h, w, c))?,
+    )?
+    .reshape((images * slots, h, w, c))
+}

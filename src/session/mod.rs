@@ -1,0 +1,53 @@
+//! Models on their device, from pixels in memory to what is found in them.
+//!
+//! A [`Session`] owns the models and what runs them: stage by stage on the CPU, as captured graphs on a GPU. It takes
+//! single images, batches, a whole source ([`Session::stream`]) or frames one by one ([`Session::push`]), and knows no
+//! files of results; [`crate::run`] adds those.
+
+mod builder;
+mod detector;
+mod error;
+mod execution;
+mod executor;
+mod live;
+mod load;
+mod models;
+mod picture;
+mod prompt;
+mod prompted;
+mod scheduler;
+#[cfg(test)]
+mod scheduler_tests;
+mod segmenter;
+mod session;
+mod stage;
+mod stage_times;
+mod stream;
+
+pub use builder::{DEFAULT_BATCH, MAX_BATCH, SessionBuilder};
+pub use detector::Detector;
+pub use error::ModelError;
+pub use execution::{Execution, Mode};
+pub use live::WhenBusy;
+pub use load::{
+    DetectorOptions, ModelOrigin, load_detector, load_detector_unnamed, load_detector_with,
+    load_segmenter,
+};
+pub use prompt::{Prompt, PromptError};
+pub use segmenter::Segmenter;
+pub use session::{Detections, Session, SessionError};
+pub use stage::Stages;
+pub use stage_times::{StageSummary, StageTimes};
+pub use stream::Stream;
+
+// For runs and tools, which drive the executors themselves.
+pub(crate) use executor::{
+    interface::{CompletedFrame, Executor, PendingFrame},
+    resident::Resident,
+    staged::Staged,
+};
+pub(crate) use load::{Names, build_detector, build_segmenter};
+pub(crate) use models::Models;
+pub(crate) use picture::settle;
+pub(crate) use prompted::Prompted;
+pub(crate) use scheduler::{FallbackWork, MakeFallback, Notice, Output, Scheduler};

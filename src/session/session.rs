@@ -1,0 +1,368 @@
+//! Models on their device, from images in memory to what is found in them.
+
+use crate::{
+    engine::Engine,
+    frame::{Frame, Object},
+    geometry::Size,
+    session::{
+        builder::SessionBuilder,
+        detector::Detector,
+        error::ModelError,
+        execution::{Execution, Mode},
+        executor::{
+            interface::{Executor, PendingFrame},
+            resident::Resident,
+            staged::Staged,
+        },
+        live::Live,
+        models::Models,
+        prompt::{Prompt, PromptError},
+        scheduler::{Output, Scheduler},
+        segmenter::Segmenter,
+        stream::Stream,
+    },
+    sources::{ImageError, IntoFrame, Source, SourceError},
+};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What was found in one image, best score first.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Detections {
+    /// Width and height of the image.
+    pub size: Size,
+    /// The objects: boxes in pixels of the image, scores, classes with their names, and masks where there is a segmenter.
+    pub objects: Vec<Object>,
+}
+
+impl Detections {
+    /// Number of objects.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// The objects, best score first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Object> {
+        self.objects.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Detections {
+    type Item = &'a Object;
+    type IntoIter = std::slice::Iter<'a, Object>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// What can go wrong in a [`Session`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// An option of the builder is out of its range.
+    #[error("{name}: {problem}")]
+    Option {
+        /// The method of the builder.
+        name: &'static str,
+        /// What was wrong.
+        problem: String,
+    },
+    /// A model cannot be loaded, or failed on an image.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An image in memory makes no frame.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A prompt does not fit the image.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// A frame of a source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The session has no model for this.
+    #[error("the session was built without a {0}")]
+    Without(&'static str),
+    /// A thread could not be started, or ended by a fault of this program.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Detector and segmenter on their device.
+///
+/// ```no_run
+/// use ultramotion::Session;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut session = Session::builder().confidence(0.4).build()?;
+/// for object in &session.run(&image::open("a.png")?)? {
+///     println!("{} {:.2} {:?}", object.label, object.score, object.bbox);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A session owns its device's working memory: calls take `&mut self`, and a session can be sent to another thread. Two
+/// threads that work at the same time have a session each; both may be on the same GPU.
+pub struct Session {
+    engine: Engine,
+    detector: Option<Arc<Detector>>,
+    segmenter: Option<Arc<Segmenter>>,
+    mode: Mode,
+    batch: usize,
+    /// For single images, made when first needed.
+    single: Option<Box<dyn Executor>>,
+    /// For prompts, made when first needed.
+    prompted: Option<Box<dyn Executor>>,
+    /// For many frames, made when first needed.
+    batches: Option<Box<dyn Executor>>,
+    pub(crate) live: Option<Live>,
+    frames: u64,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session on {}", self.engine.name())
+    }
+}
+
+impl Session {
+    /// Options to begin with.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    pub(crate) fn new(
+        engine: Engine,
+        detector: Option<Arc<Detector>>,
+        segmenter: Option<Arc<Segmenter>>,
+        mode: Mode,
+        batch: usize,
+    ) -> Self {
+        Self {
+            engine,
+            detector,
+            segmenter,
+            mode,
+            batch,
+            single: None,
+            prompted: None,
+            batches: None,
+            live: None,
+            frames: 0,
+        }
+    }
+
+    /// The device it works on: `cpu` or `cuda:N`.
+    pub fn device(&self) -> String {
+        self.engine.name()
+    }
+
+    /// The detector's class names, by class number; none without a detector.
+    pub fn labels(&self) -> Vec<Arc<str>> {
+        self.detector
+            .as_ref()
+            .map(|detector| detector.labels().iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Finds and outlines the objects of one image.
+    ///
+    /// # Errors
+    /// [`SessionError::Without`] without a detector, [`SessionError::Image`] for an image that makes no frame,
+    /// [`SessionError::Model`] if a model failed on it.
+    pub fn run(&mut self, image: impl IntoFrame) -> Result<Detections, SessionError> {
+        let pending = self.pending(image)?;
+        if self.single.is_none() {
+            self.single = Some(self.executor(1)?);
+        }
+        complete(self.single.as_mut(), pending)
+    }
+
+    /// Finds and outlines the objects of several images, [`SessionBuilder::batch`] of them at a time on a GPU. The result
+    /// has one entry an image, in their order.
+    ///
+    /// # Errors
+    /// As [`Session::run`], for the first image that fails.
+    pub fn run_batch<I: IntoFrame>(
+        &mut self,
+        images: impl IntoIterator<Item = I>,
+    ) -> Result<Vec<Detections>, SessionError> {
+        let mut scheduler: Scheduler<std::convert::Infallible> =
+            Scheduler::new(vec![self.take_batches()?], false, None);
+        let mut found = Vec::new();
+        let outcome = (|| {
+            for image in images {
+                scheduler.push(self.pending(image)?);
+                found.extend(ready(&mut scheduler)?);
+            }
+            scheduler.drain();
+            found.extend(ready(&mut scheduler)?);
+            Ok(())
+        })();
+        self.give_batches_back(scheduler);
+        outcome.map(|()| found)
+    }
+
+    /// Outlines what `prompts` point at in one image; the result has one object a prompt, in their order. An object
+    /// without a box of its own gets that of its mask.
+    ///
+    /// # Errors
+    /// [`SessionError::Without`] without a segmenter, [`SessionError::Prompt`] for a prompt outside of the image, else as
+    /// [`Session::run`].
+    pub fn segment(
+        &mut self,
+        image: impl IntoFrame,
+        prompts: &[Prompt],
+    ) -> Result<Detections, SessionError> {
+        let Some(segmenter) = &self.segmenter else {
+            return Err(SessionError::Without("segmenter"));
+        };
+        if self.prompted.is_none() {
+            let models = Models {
+                detector: None,
+                segmenter: Some(segmenter.clone()),
+            };
+            self.prompted = Some(match self.mode {
+                Mode::Legacy => Box::new(Staged::new(models)),
+                Mode::Resident => Box::new(Resident::new(models, 1, true)?),
+            });
+        }
+        let mut pending = self.pending(image)?;
+        let size = pending.frame.size();
+        let prompted = prompts
+            .iter()
+            .enumerate()
+            .map(|(at, prompt)| prompt.prompted(at, size))
+            .collect::<Result<Vec<_>, _>>()?;
+        if prompted.is_empty() {
+            return Ok(Detections {
+                size,
+                objects: Vec::new(),
+            });
+        }
+        pending.prompts = Some(prompted);
+        complete(self.prompted.as_mut(), pending)
+    }
+
+    /// Finds and outlines the objects of every frame of a source: an iterator of frames with what was found in them, in
+    /// order. Decoding goes on on a thread of its own while the models work; on a GPU batches overlap, and a frame that
+    /// cannot be read is an error in its place, after which the iterator goes on.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`SessionError::Internal`] if the decoding thread cannot be started.
+    pub fn stream<S: Source + 'static>(&mut self, source: S) -> Result<Stream<'_>, SessionError> {
+        let executor = self.take_batches()?;
+        Stream::new(self, executor, Box::new(source))
+    }
+
+    /// An executor of the session's models for batches of `batch` frames.
+    pub(crate) fn executor(&self, batch: usize) -> Result<Box<dyn Executor>, SessionError> {
+        let models = self.models()?;
+        Ok(match self.mode {
+            Mode::Legacy => Box::new(Staged::new(models)),
+            Mode::Resident => Box::new(Resident::new(models, batch, batch == 1)?),
+        })
+    }
+
+    fn models(&self) -> Result<Models, SessionError> {
+        if self.detector.is_none() {
+            return Err(SessionError::Without("detector"));
+        }
+        Ok(Models {
+            detector: self.detector.clone(),
+            segmenter: self.segmenter.clone(),
+        })
+    }
+
+    /// The session's models, and how frames go through them, for a run.
+    pub(crate) fn into_models(self) -> Result<(Models, Execution), SessionError> {
+        let batch = match self.mode {
+            Mode::Resident => self.batch,
+            Mode::Legacy => 1,
+        };
+        let execution = Execution {
+            mode: self.mode,
+            batch,
+            latency: false,
+        };
+        Ok((self.models()?, execution))
+    }
+
+    fn take_batches(&mut self) -> Result<Box<dyn Executor>, SessionError> {
+        match self.batches.take() {
+            Some(executor) => Ok(executor),
+            None => self.executor(self.batch),
+        }
+    }
+
+    /// Keeps the executor of `scheduler` for the next stream or batch.
+    pub(crate) fn give_batches_back<P>(&mut self, mut scheduler: Scheduler<P>) {
+        scheduler.cancel();
+        self.batches = scheduler.into_executors().pop();
+    }
+
+    pub(crate) fn pending(&mut self, image: impl IntoFrame) -> Result<PendingFrame, SessionError> {
+        let frame = image.into_frame(self.frames)?;
+        Ok(self.pending_frame(frame, Duration::ZERO))
+    }
+
+    pub(crate) fn pending_frame(&mut self, frame: Frame, decode: Duration) -> PendingFrame {
+        let number = self.frames;
+        self.frames += 1;
+        PendingFrame {
+            frame,
+            prompts: None,
+            number,
+            decode,
+            queued_at: Instant::now(),
+        }
+    }
+
+    pub(crate) fn is_cpu(&self) -> bool {
+        self.engine.is_cpu()
+    }
+}
+
+/// Works on one frame and waits for it.
+fn complete(
+    executor: Option<&mut Box<dyn Executor>>,
+    pending: PendingFrame,
+) -> Result<Detections, SessionError> {
+    let size = pending.frame.size();
+    let executor = executor.ok_or(ModelError::NoModels)?;
+    executor.submit(vec![pending]);
+    let done = executor
+        .wait_next()
+        .and_then(|mut done| done.pop())
+        .ok_or(ModelError::NoModels)?;
+    Ok(Detections {
+        size,
+        objects: done.objects?,
+    })
+}
+
+/// What has come out of `scheduler`.
+fn ready(
+    scheduler: &mut Scheduler<std::convert::Infallible>,
+) -> Result<Vec<Detections>, SessionError> {
+    let outputs = std::iter::from_fn(|| scheduler.pop());
+    outputs
+        .map(|output| match output {
+            Output::Frame(done) => Ok(Detections {
+                size: done.pending.frame.size(),
+                objects: done.objects?,
+            }),
+            Output::Passed(never) => match never {},
+        })
+        .collect()
+}

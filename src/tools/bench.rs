@@ -1,0 +1,370 @@
+//! How long each stage of the models takes on this machine, on a real frame.
+
+use crate::{
+    engine::{GraphCache, Stage},
+    frame::{Channels, Frame, Image, SourceInfo, SourceKind},
+    geometry::{BoxXyxy, Size},
+    models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
+    session::{
+        CompletedFrame, Detector, Executor, ModelError, Models, PendingFrame, Prompted, Resident,
+        Segmenter,
+    },
+    text::counted,
+};
+use serde::Serialize;
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Times of one stage over the timed repetitions, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageTiming {
+    /// What was timed.
+    pub stage: String,
+    /// Timed repetitions.
+    pub count: usize,
+    /// Half took no longer.
+    pub median_ms: f64,
+    /// 90% took no longer.
+    pub p90_ms: f64,
+    /// 99% took no longer.
+    pub p99_ms: f64,
+    /// The shortest.
+    pub min_ms: f64,
+    /// Work items a second at the median time.
+    pub per_second: f64,
+    /// Objects a frame in the mean, where the whole pipeline was timed: without any the segmenter has nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<f64>,
+}
+
+/// The mean number of objects of the frames that were timed.
+#[derive(Debug, Default)]
+struct Found(Cell<(usize, usize)>);
+
+impl Found {
+    fn add(&self, objects: usize) {
+        let (frames, all) = self.0.get();
+        self.0.set((frames + 1, all + objects));
+    }
+
+    fn noted(&self, timing: StageTiming) -> StageTiming {
+        let (frames, all) = self.0.get();
+        StageTiming {
+            objects: (frames > 0).then(|| all as f64 / frames as f64),
+            ..timing
+        }
+    }
+}
+
+/// How a benchmark repeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bench {
+    /// Repetitions that are not timed.
+    pub warm_up: usize,
+    /// Timed repetitions.
+    pub repeats: usize,
+    /// Beginnings of the names of the stages that are timed; all are if there are none.
+    pub stages: Vec<String>,
+}
+
+impl Bench {
+    fn wants(&self, stage: &str) -> bool {
+        self.stages.is_empty()
+            || self
+                .stages
+                .iter()
+                .any(|wanted| stage.starts_with(wanted.as_str()))
+    }
+
+    /// Times `work`, of which every run must do the same; none if that stage is not wanted.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn time<T, E>(
+        &self,
+        stage: impl Into<String>,
+        mut work: impl FnMut() -> Result<T, E>,
+    ) -> Result<Option<StageTiming>, E> {
+        let stage = stage.into();
+        if !self.wants(&stage) {
+            return Ok(None);
+        }
+        for _ in 0..self.warm_up {
+            work()?;
+        }
+        let mut times = Vec::with_capacity(self.repeats.max(1));
+        for _ in 0..self.repeats.max(1) {
+            let start = Instant::now();
+            work()?;
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let at = |q: f64| {
+            times
+                .get(((times.len() - 1) as f64 * q).round() as usize)
+                .copied()
+                .unwrap_or(f64::NAN)
+        };
+        let median_ms = at(0.5);
+        Ok(Some(StageTiming {
+            stage,
+            count: times.len(),
+            median_ms,
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            min_ms: at(0.0),
+            per_second: 1e3 / median_ms,
+            objects: None,
+        }))
+    }
+
+    /// Times the stages of a detector on `frame`.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn detector(
+        &self,
+        detector: &Detector,
+        frame: &Frame,
+    ) -> Result<Vec<StageTiming>, ModelError> {
+        if !["detect-preprocess", "detect", "detect (frame to objects)"]
+            .into_iter()
+            .any(|stage| self.wants(stage))
+        {
+            return Ok(Vec::new());
+        }
+        let engine = detector.engine();
+        let pixels = detector.preprocess(frame)?;
+        let mut graphs = GraphCache::default();
+        let timings = [
+            self.time("detect-preprocess", || {
+                let pixels = detector.preprocess(frame)?;
+                engine.synchronise()?;
+                Ok::<_, ModelError>(pixels)
+            })?,
+            self.time("detect", || {
+                let output = detector.forward_shared(&mut graphs, &pixels)?;
+                // Reading the result waits for a device that works asynchronously.
+                Ok::<_, ModelError>(engine.download_f32(Stage::Select, &output.pred_boxes)?)
+            })?,
+            self.time("detect (frame to objects)", || {
+                detector.detect(&mut graphs, frame, &crate::session::StageTimes::default())
+            })?,
+        ];
+        Ok(timings.into_iter().flatten().collect())
+    }
+
+    /// Times whole frames through detector and segmenter, one of `frames` after the other.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn frames(
+        &self,
+        detector: &Detector,
+        segmenter: &Segmenter,
+        frames: &[Frame],
+    ) -> Result<Option<StageTiming>, ModelError> {
+        let times = crate::session::StageTimes::default();
+        let mut turn = frames.iter().cycle();
+        let (mut detecting, mut segmenting) = (GraphCache::default(), GraphCache::default());
+        let objects = Found::default();
+        let timing = self.time("pipeline (frame to masks)", || {
+            let Some(frame) = turn.next() else {
+                return Ok(Vec::new());
+            };
+            let found = detector.detect(&mut detecting, frame, &times)?;
+            objects.add(found.len());
+            segmenter.segment(
+                &mut segmenting,
+                frame,
+                found.into_iter().map(Prompted::from_object).collect(),
+                &times,
+            )
+        })?;
+        Ok(timing.map(|timing| objects.noted(timing)))
+    }
+
+    /// As [`Bench::frames`] without leaving the device: a frame at a time, from its upload to its packed result on the host; and the
+    /// time a frame takes where batches of `batch` follow each other.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn resident(
+        &self,
+        detector: &Arc<Detector>,
+        segmenter: &Arc<Segmenter>,
+        frames: &[Frame],
+        batch: usize,
+    ) -> Result<Vec<StageTiming>, ModelError> {
+        let models = Models {
+            detector: Some(detector.clone()),
+            segmenter: Some(segmenter.clone()),
+        };
+        let mut turn = frames.iter().cycle();
+        let mut take = move |n: usize| -> Vec<PendingFrame> {
+            let pending = |frame: &Frame| PendingFrame {
+                frame: frame.clone(),
+                prompts: None,
+                number: 0,
+                decode: Duration::ZERO,
+                queued_at: Instant::now(),
+            };
+            turn.by_ref().take(n).map(pending).collect()
+        };
+        let objects = Found::default();
+        let check = |done: Option<Vec<CompletedFrame>>| {
+            done.unwrap_or_default()
+                .into_iter()
+                .try_for_each(|frame| frame.objects.map(|found| objects.add(found.len())))
+        };
+        const LATENCY: &str = "pipeline (frame up to packed result down)";
+        let mut timings = Vec::new();
+        if self.wants(LATENCY) {
+            let mut single = Resident::new(models.clone(), 1, true)?;
+            timings.extend(self.time(LATENCY, || {
+                single.submit(take(1));
+                check(single.wait_next())
+            })?);
+        }
+        let rate = format!("pipeline (batches of {batch} in flight)");
+        if self.wants(&rate) {
+            let mut flow = Resident::new(models, batch, false)?;
+            flow.submit(take(batch));
+            let timing = self.time(rate, || {
+                flow.submit(take(batch));
+                check(flow.wait_next())
+            })?;
+            timings.extend(timing.map(|t| StageTiming {
+                per_second: t.per_second * batch as f64,
+                ..t
+            }));
+        }
+        Ok(timings
+            .into_iter()
+            .map(|timing| objects.noted(timing))
+            .collect())
+    }
+
+    /// Times the stages of a segmenter on `frame`: encoder, decoder with one and with eight boxes, masks to the frame's size.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn segmenter(
+        &self,
+        segmenter: &Segmenter,
+        frame: &Frame,
+    ) -> Result<Vec<StageTiming>, ModelError> {
+        let (names, size) = (["segment-preprocess", "segment-encode"], frame.size());
+        let counts = [1, 8].map(|boxes| counted(boxes, "box"));
+        let of_counts = counts.iter().flat_map(|boxes| {
+            [
+                format!("segment-decode ({boxes})"),
+                format!("masks ({boxes}, {size})"),
+            ]
+        });
+        if !names
+            .into_iter()
+            .map(str::to_owned)
+            .chain(of_counts)
+            .any(|stage| self.wants(&stage))
+        {
+            return Ok(Vec::new());
+        }
+        let engine = segmenter.engine();
+        let pixels = segmenter.preprocess(frame)?;
+        let mut graphs = GraphCache::default();
+        let embedding = segmenter.encode_shared(&mut graphs, &pixels)?;
+        let mut timings: Vec<Option<StageTiming>> = vec![
+            self.time("segment-preprocess", || {
+                let pixels = segmenter.preprocess(frame)?;
+                engine.synchronise()?;
+                Ok::<_, ModelError>(pixels)
+            })?,
+            self.time("segment-encode", || {
+                segmenter.encode_shared(&mut graphs, &pixels)?;
+                Ok::<_, ModelError>(engine.synchronise()?)
+            })?,
+        ];
+        let scaled = crate::geometry::LongestSide::new(size, IMAGE_SIDE as u32).scaled;
+        for boxes in [1usize, 8] {
+            let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;
+            let Some(group) = groups.first() else {
+                continue;
+            };
+            let mut decode = || segmenter.decode_group_shared(&mut graphs, &embedding, group);
+            let logits = decode()?
+                .low_res_masks
+                .squeeze(1)
+                .map_err(ModelError::op("benchmark"))?;
+            timings.push(self.time(
+                format!("segment-decode ({})", counted(boxes, "box")),
+                || {
+                    Ok::<_, ModelError>(
+                        engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?,
+                    )
+                },
+            )?);
+            let (inner, full) = (scaled.rows_columns(), size.rows_columns());
+            timings.push(
+                self.time(format!("masks ({}, {size})", counted(boxes, "box")), || {
+                    segmenter.masks(&logits, inner, full)
+                })?,
+            );
+        }
+        Ok(timings.into_iter().flatten().collect())
+    }
+}
+
+fn boxes_in(size: Size, count: usize) -> Vec<ObjectPrompt> {
+    let (w, h) = (size.width as f32, size.height as f32);
+    let shifted = |i: usize| i as f32 / count as f32 * 0.5;
+    (0..count)
+        .map(|i| {
+            ObjectPrompt::from_box(BoxXyxy::new(
+                shifted(i) * w,
+                shifted(i) * h,
+                (shifted(i) + 0.4) * w,
+                (shifted(i) + 0.4) * h,
+            ))
+        })
+        .collect()
+}
+
+/// A frame of 1920×1080 colour pixels with edges and gradients, for timing without an input.
+pub fn test_frame() -> Frame {
+    let size = Size::new(1920, 1080);
+    let pixel = |i: usize| {
+        let (x, y) = (i % 1920, i / 1920);
+        [
+            (x * 255 / 1919) as u8,
+            (y * 255 / 1079) as u8,
+            if (x / 60 + y / 60) % 2 == 0 { 40 } else { 200 },
+        ]
+    };
+    let data: Vec<u8> = (0..size.pixels() as usize).flat_map(pixel).collect();
+    let info = SourceInfo {
+        ordinal: 0,
+        path: "test frame".into(),
+        name: "test-frame".into(),
+        kind: SourceKind::Image,
+        frame_count: Some(1),
+        frame_rate: None,
+        attributes: Default::default(),
+    };
+    // The length is that of the size by construction.
+    let image = Image::new(size, Channels::Rgb, data)
+        .unwrap_or_else(|| unreachable!("three bytes a pixel"));
+    Frame {
+        source: Arc::new(info),
+        index: 0,
+        timestamp: None,
+        file: None,
+        pixels: image.into(),
+        physical: None,
+        exif_orientation: None,
+        stored: None,
+    }
+}
