@@ -6,10 +6,11 @@ use crate::{
     geometry::Size,
     session::{
         error::ModelError,
+        error::SessionError,
         execution::Mode,
         load::{DetectorOptions, load_detector_with, load_segmenter},
         segmenter::Segmenter,
-        session::{Session, SessionError},
+        session::Session,
     },
     weights::{DownloadProgress, Hub, HubConfig},
 };
@@ -53,6 +54,13 @@ impl Role {
             Self::Named(name) => Some(name),
             Self::BuiltIn | Self::Without => None,
         }
+    }
+}
+
+impl Session {
+    /// Options to begin with: the built-in models on the GPU where there is one, else on the CPU.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     },
     session::{
         error::ModelError,
-        load::ModelOrigin,
+        model_origin::ModelOrigin,
         picture::{self, Picture},
         stage::Stages,
         stage_times::StageTimes,

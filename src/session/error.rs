@@ -3,6 +3,8 @@
 use crate::{
     engine::{EngineError, OutOfMemory},
     models::{dfine, mobile_sam},
+    session::prompt::PromptError,
+    sources::{ImageError, SourceError},
 };
 use std::path::PathBuf;
 
@@ -110,4 +112,39 @@ impl From<crate::weights::WeightsError> for ModelError {
     fn from(error: crate::weights::WeightsError) -> Self {
         Self::Weights(Box::new(error))
     }
+}
+
+/// What can go wrong in a [`Session`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// An option of the builder is out of its range.
+    #[error("{name}: {problem}")]
+    Option {
+        /// The method of the builder.
+        name: &'static str,
+        /// What was wrong.
+        problem: String,
+    },
+    /// A model cannot be loaded, or failed on an image.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An image in memory makes no frame.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A prompt does not fit the image.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// A frame of a source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The session has no model for this.
+    #[error("the session was built without a {0}")]
+    Without(&'static str),
+    /// Too many results of the live loop wait to be taken.
+    #[error("{0} results wait to be taken; call try_next after each push")]
+    ResultsNotTaken(usize),
+    /// A thread could not be started, or ended by a fault of this program.
+    #[error("{0}")]
+    Internal(String),
 }

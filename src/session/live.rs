@@ -1,88 +1,19 @@
-//! Frames as they arrive: `push` hands one over, `try_next` takes a result where there is one.
+//! Frames as they arrive: `push` submits one, `try_next` takes a result where there is one.
 
 use crate::{
-    engine::OutOfMemory,
     frame::Frame,
     session::{
-        executor::interface::{CompletedFrame, Executor, PendingFrame},
-        session::{Detections, Session, SessionError},
-        stream::frame_with_detections,
+        detections::{Detections, frame_with_detections},
+        error::SessionError,
+        executor::{
+            interface::{CompletedFrame, Executor},
+            on_thread::OnThread,
+        },
+        live_queue::{Live, WhenBusy},
+        session::Session,
     },
     sources::IntoFrame,
 };
-use std::{
-    collections::VecDeque,
-    sync::mpsc::{Receiver, Sender, TryRecvError, channel},
-    thread::{self, JoinHandle},
-};
-
-/// What [`Session::push`] does with a frame that comes while the models are busy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum WhenBusy {
-    /// Wait until the oldest frame in flight is done: every frame gets a result.
-    #[default]
-    Wait,
-    /// Keep the newest frame that waits and drop the one that waited before: results are of current frames.
-    DropOldest,
-}
-
-/// The live loop of a session.
-pub(crate) struct Live {
-    executor: Box<dyn Executor>,
-    /// Frames in flight and the one that waits are bounded by the executor and this.
-    waiting: Option<PendingFrame>,
-    in_flight: usize,
-    done: VecDeque<Result<CompletedFrame, SessionError>>,
-    when_busy: WhenBusy,
-    dropped: u64,
-}
-
-impl Live {
-    fn push(&mut self, pending: PendingFrame) {
-        self.collect(false);
-        if !self.executor.is_full() {
-            return self.submit(pending);
-        }
-        match self.when_busy {
-            WhenBusy::Wait => {
-                self.collect(true);
-                self.submit(pending);
-            }
-            WhenBusy::DropOldest => {
-                self.dropped += u64::from(self.waiting.replace(pending).is_some())
-            }
-        }
-    }
-
-    fn submit(&mut self, pending: PendingFrame) {
-        self.executor.submit(vec![pending]);
-        self.in_flight += 1;
-    }
-
-    /// Takes the results that are there, or waits for the oldest; then the frame that waits may go.
-    fn collect(&mut self, wait: bool) {
-        while self.in_flight > 0 && (self.executor.is_ready() || (wait && self.executor.is_full()))
-        {
-            self.wait_next();
-        }
-        if !self.executor.is_full()
-            && let Some(pending) = self.waiting.take()
-        {
-            self.submit(pending);
-        }
-    }
-
-    fn wait_next(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        match self.executor.wait_next() {
-            Some(done) => self.done.extend(done.into_iter().map(Ok)),
-            None => self.done.push_back(Err(SessionError::Internal(
-                "the inference thread ended by a fault of ultramotion".to_owned(),
-            ))),
-        }
-    }
-}
 
 impl Session {
     /// Sets what [`Session::push`] does while the models are busy; default [`WhenBusy::Wait`].
@@ -100,10 +31,11 @@ impl Session {
     /// # Errors
     /// [`SessionError::Without`] without a detector, [`SessionError::Image`] for an image that makes no frame,
     /// [`SessionError::Model`] if the models cannot be prepared. What goes wrong with a frame comes from `try_next`.
+    /// [`SessionError::ResultsNotTaken`] while 64 results wait to be taken; under [`WhenBusy::DropOldest`] the oldest is
+    /// dropped instead.
     pub fn push(&mut self, image: impl IntoFrame) -> Result<(), SessionError> {
         let pending = self.pending(image)?;
-        self.live()?.push(pending);
-        Ok(())
+        self.live()?.push(pending)
     }
 
     /// The next frame that is done, with what was found in it; none if no result is there yet.
@@ -147,14 +79,7 @@ impl Session {
             } else {
                 executor
             };
-            self.live = Some(Live {
-                executor,
-                waiting: None,
-                in_flight: 0,
-                done: VecDeque::new(),
-                when_busy: WhenBusy::default(),
-                dropped: 0,
-            });
+            self.live = Some(Live::new(executor));
         }
         self.live.as_mut().ok_or(SessionError::Without("live loop"))
     }
@@ -165,92 +90,4 @@ fn finished(
 ) -> Result<(Frame, Detections), SessionError> {
     let done = done?;
     frame_with_detections(done.pending.frame, done.objects, false)
-}
-
-/// An executor that works on a thread of its own, so that submitting does not wait.
-struct OnThread {
-    to_do: Option<Sender<Vec<PendingFrame>>>,
-    results: Receiver<Vec<CompletedFrame>>,
-    /// A result that was looked for and found.
-    ready: std::cell::RefCell<VecDeque<Vec<CompletedFrame>>>,
-    submitted: usize,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl OnThread {
-    fn new(mut executor: Box<dyn Executor>) -> Result<Self, SessionError> {
-        let (to_do, submitted) = channel::<Vec<PendingFrame>>();
-        let (done, results) = channel();
-        let work = move || {
-            for frames in submitted {
-                executor.submit(frames);
-                if done.send(executor.wait_next().unwrap_or_default()).is_err() {
-                    return;
-                }
-            }
-        };
-        let thread = thread::Builder::new().name("infer".to_owned()).spawn(work);
-        let thread = thread.map_err(|e| {
-            SessionError::Internal(format!("the inference thread could not be started: {e}"))
-        })?;
-        Ok(Self {
-            to_do: Some(to_do),
-            results,
-            ready: Default::default(),
-            submitted: 0,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Executor for OnThread {
-    fn batch(&self) -> usize {
-        1
-    }
-
-    fn is_full(&self) -> bool {
-        self.submitted >= 2
-    }
-
-    fn submit(&mut self, frames: Vec<PendingFrame>) {
-        self.submitted += 1;
-        if let Some(to_do) = &self.to_do {
-            // A thread that ended is noticed when its results are waited for.
-            let _ = to_do.send(frames);
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        let mut ready = self.ready.borrow_mut();
-        match self.results.try_recv() {
-            Ok(done) => ready.push_back(done),
-            Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => return true,
-        }
-        !ready.is_empty()
-    }
-
-    fn wait_next(&mut self) -> Option<Vec<CompletedFrame>> {
-        if self.submitted == 0 {
-            return None;
-        }
-        self.submitted -= 1;
-        self.ready
-            .get_mut()
-            .pop_front()
-            .or_else(|| self.results.recv().ok())
-    }
-
-    fn out_of_memory(&self, _: &crate::session::error::ModelError) -> Option<OutOfMemory> {
-        None
-    }
-}
-
-impl Drop for OnThread {
-    fn drop(&mut self) {
-        self.to_do = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }

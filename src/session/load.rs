@@ -7,52 +7,16 @@ use crate::{
         dfine::{self, ConfigFile, DFineError, InputSizes, Labels},
         mobile_sam::{self, MobileSam},
     },
-    session::{detector::Detector, error::ModelError, segmenter::Segmenter},
-    weights::{
-        self, Checkpoint, DownloadProgress, Extra, Hub, ModelFile, ModelFiles, ModelRef, Role,
+    session::{
+        detector::Detector, error::ModelError, model_origin::ModelOrigin, segmenter::Segmenter,
     },
+    weights::{Checkpoint, DownloadProgress, Extra, Hub, ModelFile, ModelFiles, ModelRef, Role},
 };
 use candle_core::Tensor;
 use std::{collections::BTreeMap, convert::Infallible, fs::File, io::Read, path::Path};
 
 /// Most bytes of a file of class names: COCO's own instances have 450 MB.
 const MAX_LABELS: u64 = 1 << 30;
-
-/// Where a model came from, for `run.json`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ModelOrigin {
-    /// As the user named it.
-    pub name: String,
-    /// Hub repository, where it came from one.
-    pub repository: Option<String>,
-    /// Commit in that repository.
-    pub revision: Option<String>,
-    /// Path and SHA-256 of its files.
-    pub files: Vec<(String, String)>,
-}
-
-impl From<&ModelFiles> for ModelOrigin {
-    fn from(files: &ModelFiles) -> Self {
-        let (repository, revision) = match &files.origin {
-            weights::ModelOrigin::Path | weights::ModelOrigin::Embedded => (None, None),
-            weights::ModelOrigin::Hub { repo, commit, .. } => {
-                (Some(repo.clone()), Some(commit.clone()))
-            }
-        };
-        let all = [
-            Some(&files.weights),
-            files.config.as_ref(),
-            files.preprocessor.as_ref(),
-        ];
-        let described = |file: &ModelFile| (file.path.display().to_string(), file.sha256.clone());
-        Self {
-            name: files.name.clone(),
-            repository,
-            revision,
-            files: all.into_iter().flatten().map(described).collect(),
-        }
-    }
-}
 
 fn find(name: Option<&str>, role: Role) -> Result<ModelRef, ModelError> {
     Ok(name.map_or_else(

@@ -5,12 +5,15 @@
 //! files of results; [`crate::run`] adds those.
 
 mod builder;
+mod detections;
 mod detector;
 mod error;
 mod execution;
 mod executor;
 mod live;
+mod live_queue;
 mod load;
+mod model_origin;
 mod models;
 mod picture;
 mod prompt;
@@ -25,17 +28,18 @@ mod stage_times;
 mod stream;
 
 pub use builder::{DEFAULT_BATCH, MAX_BATCH, SessionBuilder};
+pub use detections::Detections;
 pub use detector::Detector;
-pub use error::ModelError;
+pub use error::{ModelError, SessionError};
 pub use execution::{Execution, Mode};
-pub use live::WhenBusy;
+pub use live_queue::WhenBusy;
 pub use load::{
-    DetectorOptions, ModelOrigin, load_detector, load_detector_unnamed, load_detector_with,
-    load_segmenter,
+    DetectorOptions, load_detector, load_detector_unnamed, load_detector_with, load_segmenter,
 };
+pub use model_origin::ModelOrigin;
 pub use prompt::{Prompt, PromptError};
 pub use segmenter::Segmenter;
-pub use session::{Detections, Session, SessionError};
+pub use session::Session;
 pub use stage::Stages;
 pub use stage_times::{StageSummary, StageTimes};
 pub use stream::Stream;

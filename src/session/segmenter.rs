@@ -8,7 +8,7 @@ use crate::{
     ops::{self, Normalisation, PackedMask},
     session::{
         error::ModelError,
-        load::ModelOrigin,
+        model_origin::ModelOrigin,
         picture::{self, Picture},
         prompted::Prompted,
         stage::Stages,

@@ -2,100 +2,31 @@
 
 use crate::{
     engine::Engine,
-    frame::{Frame, Object},
-    geometry::Size,
+    frame::Frame,
     session::{
-        builder::SessionBuilder,
+        detections::Detections,
         detector::Detector,
         error::ModelError,
+        error::SessionError,
         execution::{Execution, Mode},
         executor::{
             interface::{Executor, PendingFrame},
             resident::Resident,
             staged::Staged,
         },
-        live::Live,
+        live_queue::Live,
         models::Models,
-        prompt::{Prompt, PromptError},
+        prompt::Prompt,
         scheduler::{Output, Scheduler},
         segmenter::Segmenter,
-        stream::Stream,
     },
-    sources::{ImageError, IntoFrame, Source, SourceError},
+    sources::IntoFrame,
 };
 use std::{
     fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// What was found in one image, best score first.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Detections {
-    /// Width and height of the image.
-    pub size: Size,
-    /// The objects: boxes in pixels of the image, scores, classes with their names, and masks where there is a segmenter.
-    pub objects: Vec<Object>,
-}
-
-impl Detections {
-    /// Number of objects.
-    pub fn len(&self) -> usize {
-        self.objects.len()
-    }
-
-    /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
-    }
-
-    /// The objects, best score first.
-    pub fn iter(&self) -> std::slice::Iter<'_, Object> {
-        self.objects.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a Detections {
-    type Item = &'a Object;
-    type IntoIter = std::slice::Iter<'a, Object>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-/// What can go wrong in a [`Session`].
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// An option of the builder is out of its range.
-    #[error("{name}: {problem}")]
-    Option {
-        /// The method of the builder.
-        name: &'static str,
-        /// What was wrong.
-        problem: String,
-    },
-    /// A model cannot be loaded, or failed on an image.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// An image in memory makes no frame.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// A prompt does not fit the image.
-    #[error(transparent)]
-    Prompt(#[from] PromptError),
-    /// A frame of a source cannot be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The session has no model for this.
-    #[error("the session was built without a {0}")]
-    Without(&'static str),
-    /// A thread could not be started, or ended by a fault of this program.
-    #[error("{0}")]
-    Internal(String),
-}
 
 /// Detector and segmenter on their device.
 ///
@@ -136,11 +67,6 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Options to begin with.
-    pub fn builder() -> SessionBuilder {
-        SessionBuilder::default()
-    }
-
     pub(crate) fn new(
         engine: Engine,
         detector: Option<Arc<Detector>>,
@@ -254,17 +180,6 @@ impl Session {
         complete(self.prompted.as_mut(), pending)
     }
 
-    /// Finds and outlines the objects of every frame of a source: an iterator of frames with what was found in them, in
-    /// order. Decoding goes on on a thread of its own while the models work; on a GPU batches overlap, and a frame that
-    /// cannot be read is an error in its place, after which the iterator goes on.
-    ///
-    /// # Errors
-    /// As [`Session::run`]; [`SessionError::Internal`] if the decoding thread cannot be started.
-    pub fn stream<S: Source + 'static>(&mut self, source: S) -> Result<Stream<'_>, SessionError> {
-        let executor = self.take_batches()?;
-        Stream::new(self, executor, Box::new(source))
-    }
-
     /// An executor of the session's models for batches of `batch` frames.
     pub(crate) fn executor(&self, batch: usize) -> Result<Box<dyn Executor>, SessionError> {
         let models = self.models()?;
@@ -298,7 +213,7 @@ impl Session {
         Ok((self.models()?, execution))
     }
 
-    fn take_batches(&mut self) -> Result<Box<dyn Executor>, SessionError> {
+    pub(crate) fn take_batches(&mut self) -> Result<Box<dyn Executor>, SessionError> {
         match self.batches.take() {
             Some(executor) => Ok(executor),
             None => self.executor(self.batch),

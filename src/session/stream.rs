@@ -3,11 +3,11 @@
 use crate::{
     frame::{Frame, SourceInfo},
     session::{
-        error::ModelError,
+        detections::{Detections, frame_with_detections},
+        error::SessionError,
         executor::interface::Executor,
-        picture,
         scheduler::{Output, Scheduler},
-        session::{Detections, Session, SessionError},
+        session::Session,
     },
     sources::{Source, SourceError, SourceWarning},
 };
@@ -40,6 +40,19 @@ pub struct Stream<'a> {
     info: Arc<SourceInfo>,
     warnings: Vec<SourceWarning>,
     keep_pixels: bool,
+}
+
+impl Session {
+    /// Finds and outlines the objects of every frame of a source: an iterator of frames with what was found in them, in
+    /// order. Decoding goes on on a thread of its own while the models work; on a GPU batches overlap, and a frame that
+    /// cannot be read is an error in its place, after which the iterator goes on.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`SessionError::Internal`] if the decoding thread cannot be started.
+    pub fn stream<S: Source + 'static>(&mut self, source: S) -> Result<Stream<'_>, SessionError> {
+        let executor = self.take_batches()?;
+        Stream::new(self, executor, Box::new(source))
+    }
 }
 
 impl<'a> Stream<'a> {
@@ -163,23 +176,6 @@ impl Drop for Stream<'_> {
     fn drop(&mut self) {
         self.finish();
     }
-}
-
-/// A frame that is done; a surface goes back to its decoder.
-pub(crate) fn frame_with_detections(
-    mut frame: Frame,
-    objects: Result<Vec<crate::frame::Object>, ModelError>,
-    keep_pixels: bool,
-) -> Result<(Frame, Detections), SessionError> {
-    picture::settle(&mut frame, keep_pixels)?;
-    let size = frame.size();
-    Ok((
-        frame,
-        Detections {
-            size,
-            objects: objects?,
-        },
-    ))
 }
 
 fn decode(mut source: Box<dyn Source>, out: &SyncSender<Decoded>, cancel: &AtomicBool) {
