@@ -1,13 +1,13 @@
 //! How long each stage of the models takes on this machine, on a real frame.
 
 use super::{
-    Detector, ModelError, Segmenter,
+    Detector, ModelError, Segmenter, Stage,
     executor::{CompletedFrame, Executor, PendingFrame},
     prompts::Prompted,
     resident::{Models, Resident},
 };
 use crate::{
-    engine::{GraphCache, Stage},
+    engine::GraphCache,
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},

@@ -1,11 +1,11 @@
 //! D-FINE on frames: a frame to objects with boxes in its pixels.
 
 use super::{
-    ModelError, ModelOrigin, StageTimes, Stages,
+    ModelError, ModelOrigin, Stage, StageTimes,
     picture::{self, Picture},
 };
 use crate::{
-    engine::{Engine, GraphCache, Stage},
+    engine::{Engine, GraphCache},
     frame::{Confidence, Frame, Object},
     geometry::Size,
     models::dfine::{
@@ -206,15 +206,9 @@ impl Detector {
         times: &StageTimes,
     ) -> Result<Vec<Object>, ModelError> {
         let engine = &self.engine;
-        let pixels = engine.within(Stage::Preprocess, || {
-            times.time(Stages::DETECT_PREPROCESS, || self.preprocess(frame))
-        })?;
-        let output = engine.within(Stage::Detect, || {
-            times.time(Stages::DETECT, || self.forward_shared(graphs, &pixels))
-        })?;
-        engine.within(Stage::Select, || {
-            times.time(Stages::SELECT, || self.select(frame, &output))
-        })
+        let pixels = Stage::DetectPreprocess.run(engine, times, || self.preprocess(frame))?;
+        let output = Stage::Detect.run(engine, times, || self.forward_shared(graphs, &pixels))?;
+        Stage::Select.run(engine, times, || self.select(frame, &output))
     }
 
     fn select(

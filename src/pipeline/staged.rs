@@ -1,7 +1,7 @@
 //! Frames through the models stage by stage, with boxes and masks on the host in between: the CPU's way.
 
 use super::{
-    ModelError, StageTimes, Stages, Task,
+    ModelError, Stage, StageTimes, Task,
     executor::{CompletedFrame, Executor, Objects, PendingFrame},
     prompts::Prompted,
 };
@@ -40,7 +40,7 @@ impl Staged {
                 "the models failed by a fault of ultramotion".to_owned(),
             ))
         });
-        let times = self.times.take_recent(&Stages::OF_A_FRAME);
+        let times = self.times.take_recent(&Stage::PER_FRAME.map(Stage::name));
         CompletedFrame {
             pending,
             objects,

@@ -1,7 +1,7 @@
 //! The writing thread: all sinks, the record, and word to the observer.
 
 use super::{
-    Event, PipelineError, Plan, StageTimes, Stages,
+    Event, PipelineError, Plan, Stage, StageTimes,
     run::{Done, Finished, as_problem},
 };
 use crate::sinks::{
@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
     /// Writes until nothing more comes.
     pub(super) fn run(mut self, results: Receiver<Finished>) -> Result<Self, PipelineError> {
         for item in results {
-            self.times.time(Stages::WRITE, || self.write(item))?;
+            self.times.time(Stage::Write.name(), || self.write(item))?;
         }
         Ok(self)
     }
@@ -128,7 +128,8 @@ impl<'a> Writer<'a> {
 
     /// All sources ended: completes the outputs of the whole run.
     pub(super) fn finish(&mut self) -> Result<Done, PipelineError> {
-        self.times.time(Stages::FINISH, || self.sinks.finish())?;
+        self.times
+            .time(Stage::Finish.name(), || self.sinks.finish())?;
         Ok(self.leave())
     }
 

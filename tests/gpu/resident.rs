@@ -6,14 +6,14 @@ use crate::{
 };
 use candle_core::{DType, Tensor};
 use ultramotion::{
-    engine::{DeviceSpec, Engine, Precision, Stage},
+    engine::{DeviceSpec, Engine, Precision},
     geometry::{BoxXyxy, LongestSide, Size},
     models::{
         dfine::postprocess::{self, Selection},
         mobile_sam::IMAGE_SIDE,
     },
     ops::{self, ObjectChoice, ObjectRecords},
-    pipeline::{Execution, Fallback, Mode},
+    pipeline::{Execution, Fallback, Mode, Stage},
 };
 
 pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
