@@ -6,7 +6,7 @@ use crate::{
 };
 use candle_core::{DType, Device, Tensor};
 use ultramotion::{
-    engine::{Engine, GraphCache, Params, Stage},
+    engine::{Engine, GraphCache, Params},
     geometry::Size,
     models::{
         dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels, match_queries},

@@ -6,7 +6,7 @@ use crate::{
 };
 use candle_core::{DType, Tensor};
 use ultramotion::{
-    engine::{DeviceSpec, Engine, Precision, Stage},
+    engine::{DeviceSpec, Engine, Precision},
     geometry::{BoxXyxy, LongestSide, Size},
     models::{
         dfine::postprocess::{self, Selection},
