@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 use ultramotion::{
-    frame::{Frame, FrameResult, SourceInfo},
+    frame::{Detections, Frame, SourceInfo},
     run::Run,
     session::Session,
     sinks::{OutputKind, Sink, SinkError},
@@ -17,7 +17,7 @@ impl Sink for Count {
         self.0.clear();
         Ok(())
     }
-    fn write(&mut self, _: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+    fn write(&mut self, _: &Frame, found: &Detections) -> Result<(), SinkError> {
         result
             .objects
             .iter()

@@ -47,5 +47,6 @@ pub mod text;
 pub mod tools;
 pub mod weights;
 
+pub use frame::Detections;
 pub use run::Run;
-pub use session::{Detections, Prompt, Session, SessionError};
+pub use session::{Prompt, Session, SessionError};

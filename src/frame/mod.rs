@@ -1,6 +1,7 @@
 //! What travels through the pipeline: images, frames, detected objects, masks and a frame's result.
 
 mod confidence;
+mod detections;
 mod image;
 mod mask;
 mod object;
@@ -8,8 +9,9 @@ mod pixels;
 
 pub use self::image::{Channels, Image, StoredImage};
 pub use confidence::{Confidence, ConfidenceError};
+pub use detections::Detections;
 pub use mask::Mask;
-pub use object::{FrameResult, Object};
+pub use object::Object;
 pub use pixels::{DevicePicture, NotOnHost, Pixels};
 
 use crate::geometry::{BoxXyxy, Size};

@@ -1,8 +1,8 @@
-//! What was found in a frame.
+//! One object found in a frame.
 
 use super::Mask;
-use crate::geometry::{BoxXyxy, Size};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use crate::geometry::BoxXyxy;
+use std::sync::Arc;
 
 /// One thing found in a frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,21 +19,4 @@ pub struct Object {
     pub mask: Option<Mask>,
     /// The segmenter's own estimate of its mask's IoU.
     pub mask_score: Option<f32>,
-}
-
-/// Everything found in one frame.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FrameResult {
-    /// Position of the frame's source among the run's sources.
-    pub source: usize,
-    /// Number of the frame in its source.
-    pub index: u64,
-    /// Presentation time from the start of the source.
-    pub timestamp: Option<Duration>,
-    /// The file of this one frame, where a sequence has a file for each.
-    pub file: Option<PathBuf>,
-    /// Size of the frame.
-    pub size: Size,
-    /// Objects, best score first.
-    pub objects: Vec<Object>,
 }

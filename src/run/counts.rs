@@ -1,6 +1,9 @@
 //! What a run counted, and what it could not read.
 
-use crate::frame::{FrameResult, Object};
+use crate::{
+    frame::{Detections, Object},
+    sources::{SourceError, SourceWarning},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,9 +22,9 @@ pub struct Counts {
 
 impl Counts {
     /// Adds a frame and its objects.
-    pub fn add(&mut self, result: &FrameResult) {
+    pub fn add(&mut self, found: &Detections) {
         self.frames += 1;
-        for Object { label, .. } in &result.objects {
+        for Object { label, .. } in &found.objects {
             self.add_object(label);
         }
     }
@@ -45,6 +48,24 @@ pub struct InputProblem {
     pub input: String,
     /// What was wrong.
     pub problem: String,
+}
+
+impl From<&SourceWarning> for InputProblem {
+    fn from(warning: &SourceWarning) -> Self {
+        Self {
+            input: warning.path.display().to_string(),
+            problem: warning.to_string(),
+        }
+    }
+}
+
+impl From<&SourceError> for InputProblem {
+    fn from(error: &SourceError) -> Self {
+        Self {
+            input: error.path.display().to_string(),
+            problem: error.to_string(),
+        }
+    }
 }
 
 /// Errors or warnings of a run: all are counted, the first thousand kept.

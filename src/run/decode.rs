@@ -1,16 +1,17 @@
 //! The decoding thread: opens the sources in order and sends their frames.
 
 use crate::{
-    frame::{Frame, FrameResult, SourceInfo},
+    frame::{Frame, SourceInfo},
     run::{
         error::RunError,
-        journal::{Record, StoredResults},
+        journal::{Record, StoredFrame, StoredResults},
+        messages::{Decoded, DecodedFrame, Item},
         observer::Cancel,
         plan::Plan,
     },
     session::{Stage, StageTimes},
     sinks::SinkError,
-    sources::{self, Decoding, Source, SourceError, SourceOptions, SourceSpec, SourceWarning},
+    sources::{self, Source, SourceError, SourceOptions, SourceSpec},
 };
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
@@ -18,28 +19,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, mpsc::SyncSender},
-    time::Duration,
 };
-
-/// From decoding to inference.
-pub(crate) enum Decoded {
-    Began(Arc<SourceInfo>),
-    /// A frame and how long it took to decode.
-    Frame(Frame, Duration),
-    /// A frame whose result is in the record.
-    Stored {
-        frame: Frame,
-        result: FrameResult,
-    },
-    /// Where the frames that follow are decoded.
-    Decoding(Arc<SourceInfo>, Decoding),
-    Warning(SourceWarning),
-    Failed(SourceError),
-    Ended(Arc<SourceInfo>),
-    /// The record cannot be read.
-    Broken(SinkError),
-    Cancelled,
-}
 
 pub(crate) struct Decoder<'a> {
     specs: Vec<SourceSpec>,
@@ -53,7 +33,7 @@ pub(crate) struct Decoder<'a> {
 }
 
 /// The receiver is gone, or the run was cancelled.
-struct Gone;
+struct Disconnected;
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(
@@ -110,8 +90,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Gone> {
-        let send = |item| out.send(item).map_err(|_| Gone);
+    fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Disconnected> {
+        let send = |item| out.send(item).map_err(|_| Disconnected);
         let Some(spec) = self.specs.get(ordinal).cloned() else {
             return Ok(());
         };
@@ -121,16 +101,16 @@ impl<'a> Decoder<'a> {
             .map_or(&spec.path, |alias| &alias.path)
             .clone();
         let opened = self.times.time(Stage::Open.name(), || {
-            contained(&shown, || sources::open(&spec, ordinal, &self.options))
+            catch_panic(&shown, || sources::open(&spec, ordinal, &self.options))
         });
         let source = match opened {
             Ok(Ok(source)) => source,
             Ok(Err(error)) | Err(error) => {
                 // It has a place among the sources all the same: it begins, fails and ends.
                 let info = Arc::new(unopened(&spec, &shown, ordinal));
-                send(Decoded::Began(info.clone()))?;
+                send(Decoded::Item(Item::SourceBegan(info.clone())))?;
                 send(Decoded::Failed(error))?;
-                return send(Decoded::Ended(info));
+                return send(Decoded::Item(Item::SourceEnded(info)));
             }
         };
         self.frames(source, &shown, out)
@@ -142,71 +122,72 @@ impl<'a> Decoder<'a> {
         mut source: Box<dyn Source>,
         shown: &Path,
         out: &SyncSender<Decoded>,
-    ) -> Result<(), Gone> {
-        let send = |item| out.send(item).map_err(|_| Gone);
-        send(Decoded::Began(source.info().clone()))?;
-        let mut told = None;
+    ) -> Result<(), Disconnected> {
+        let send = |item| out.send(item).map_err(|_| Disconnected);
+        send(Decoded::Item(Item::SourceBegan(source.info().clone())))?;
+        let mut reported = None;
         let mut warned = HashSet::new();
         loop {
             for warning in source.take_warnings() {
                 // Once a source, with the first frame that it is about.
                 if warned.insert(warning.problem.clone()) {
-                    send(Decoded::Warning(warning))?;
+                    send(Decoded::Item(Item::Warning(warning)))?;
                 }
             }
             if self.cancel.is_requested() {
-                return Err(Gone);
+                return Err(Disconnected);
             }
             match self.times.time(Stage::Decode.name(), || {
-                contained(shown, || source.next_frame())
+                catch_panic(shown, || source.next_frame())
             }) {
                 Ok(Ok(Some(frame))) => {
-                    if let Some(decoding) =
-                        source.decoding().filter(|now| told.as_ref() != Some(*now))
+                    if let Some(decoding) = source
+                        .decoding()
+                        .filter(|now| reported.as_ref() != Some(*now))
                     {
-                        told = Some(decoding.clone());
-                        send(Decoded::Decoding(source.info().clone(), decoding.clone()))?;
+                        reported = Some(decoding.clone());
+                        send(Decoded::Item(Item::Decoding(
+                            source.info().clone(),
+                            decoding.clone(),
+                        )))?;
                     }
                     send(self.with_stored(frame))?;
                 }
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => send(Decoded::Failed(error))?,
-                // A decoder that panicked is in no state to be asked again.
+                // A decoder that panicked cannot be called again.
                 Err(fault) => {
                     send(Decoded::Failed(fault))?;
                     break;
                 }
             }
         }
-        send(Decoded::Ended(source.info().clone()))
+        send(Decoded::Item(Item::SourceEnded(source.info().clone())))
     }
 
-    /// The frame with its result where the record has it.
+    /// The frame, with its result where the record has it.
     fn with_stored(&mut self, frame: Frame) -> Decoded {
-        let is_next = |next: &Result<FrameResult, SinkError>| match next {
-            Ok(result) => result.source == frame.source.ordinal && result.index == frame.index,
+        let decode = self.times.take_recent(&[Stage::Decode.name()]);
+        let decode = decode.iter().map(|(_, time)| *time).sum();
+        let is_next = |next: &Result<StoredFrame, SinkError>| match next {
+            Ok(stored) => stored.source == frame.source.ordinal && stored.index == frame.index,
             Err(_) => true,
         };
-        match self.stored.next_if(is_next) {
-            Some(Ok(result)) => {
-                self.times.take_recent(&[Stage::Decode.name()]);
-                Decoded::Stored { frame, result }
-            }
-            Some(Err(error)) => Decoded::Broken(error),
-            None => Decoded::Frame(
-                frame,
-                self.times
-                    .take_recent(&[Stage::Decode.name()])
-                    .iter()
-                    .map(|(_, time)| *time)
-                    .sum(),
-            ),
-        }
+        let stored = match self.stored.next_if(is_next) {
+            Some(Ok(stored)) => Some(stored.found),
+            Some(Err(error)) => return Decoded::Broken(error),
+            None => None,
+        };
+        Decoded::Item(Item::Frame(DecodedFrame {
+            frame,
+            decode,
+            stored,
+        }))
     }
 }
 
 /// Turns a panic in a decoder into an error of its input.
-fn contained<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
+fn catch_panic<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
 }

@@ -1,24 +1,23 @@
 //! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
 
 use crate::{
-    engine::OutOfMemory,
-    frame::{Frame, FrameResult},
     run::{
         counts::{InputProblem, InputProblems},
         decode::Decoder,
         error::RunError,
         infer::Flow,
         journal::Record,
-        observer::{Event, FrameTimes},
+        messages::Written,
+        observer::Event,
         output_dir::{OutputDir, OutputMode},
         plan::{OnError, Plan, Summary},
         prompts::RunPrompts,
-        report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus},
+        report::{ModelFile, ModelReport, RunReport, RunStatus},
         task::Task,
         write::Writer,
     },
     session::StageTimes,
-    sources::{Decoding, SourceSpec, SourceWarning},
+    sources::SourceSpec,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,28 +29,6 @@ use std::{
 const DECODED_AHEAD: usize = 4;
 /// Results that may wait to be written, at least.
 const RESULTS_AHEAD: usize = 8;
-
-/// From inference to writing.
-pub(crate) enum Finished {
-    Began(std::sync::Arc<crate::frame::SourceInfo>),
-    /// A frame, and how long it took unless its result is from the record.
-    Frame {
-        frame: Frame,
-        result: FrameResult,
-        times: Option<FrameTimes>,
-    },
-    /// Where the frames that follow are decoded.
-    Decoding(std::sync::Arc<crate::frame::SourceInfo>, Decoding),
-    Warning(SourceWarning),
-    Problem(InputProblem),
-    OutOfMemory(OutOfMemory),
-    Fallback {
-        from: String,
-        to: String,
-        reason: String,
-    },
-    Ended(std::sync::Arc<crate::frame::SourceInfo>),
-}
 
 impl Plan {
     /// Runs the plan to its end, to the first error under [`OnError::Stop`], or until it is cancelled.
@@ -106,7 +83,7 @@ impl Plan {
         .concat();
         warnings
             .iter()
-            .for_each(|warning| report.warnings.push_new(&as_problem(warning)));
+            .for_each(|warning| report.warnings.push_new(&InputProblem::from(warning)));
         self.check_inputs(&record, &specs)?;
         report.write(&layout)?;
         let times = StageTimes::default();
@@ -177,7 +154,7 @@ impl Plan {
 
     fn note_outcome(
         &self,
-        outcome: &Result<Done, RunError>,
+        outcome: &Result<Written, RunError>,
         report: &mut RunReport,
     ) -> (RunStatus, i32) {
         match outcome {
@@ -226,10 +203,7 @@ impl Plan {
         for source in &self.sources {
             match source {
                 Ok(spec) => specs.push(spec.clone()),
-                Err(error) => errors.push(InputProblem {
-                    input: error.path.display().to_string(),
-                    problem: error.to_string(),
-                }),
+                Err(error) => errors.push(InputProblem::from(error)),
             }
         }
         (specs, errors)
@@ -265,7 +239,7 @@ impl Plan {
         prompts: Option<&RunPrompts<'_>>,
         layout: &crate::sinks::Layout,
         times: &StageTimes,
-    ) -> Result<Done, RunError> {
+    ) -> Result<Written, RunError> {
         self.report_unreadable(&unreadable)?;
         let starts_anew = record.ended_sources() == 0;
         if record.ended_sources() > 0 || record.stored_frames() > 0 {
@@ -321,7 +295,7 @@ impl Plan {
 
 impl Plan {
     /// Notes that the file of boxes knew not one frame of the run, or not all.
-    fn check_boxes(&self, prompts: Option<&RunPrompts<'_>>, done: &mut Done) {
+    fn check_boxes(&self, prompts: Option<&RunPrompts<'_>>, done: &mut Written) {
         let Some((prompts, of)) = prompts.and_then(|prompts| Some((prompts, prompts.matched()?)))
         else {
             return;
@@ -353,32 +327,11 @@ fn is_fresh(output: &std::path::Path) -> bool {
 }
 
 /// Whether a run has nothing to show: its inputs failed before the first frame, or no frame had boxes in the file of boxes.
-fn is_in_vain(outcome: &Result<Done, RunError>, record: &std::path::Path) -> bool {
+fn is_in_vain(outcome: &Result<Written, RunError>, record: &std::path::Path) -> bool {
     let no_frame = std::fs::metadata(record).is_ok_and(|meta| meta.len() == 0);
     match outcome {
         Ok(done) => !done.interrupted && (done.in_vain || no_frame && done.errors.count > 0),
         Err(RunError::Source(_)) => no_frame,
         Err(_) => false,
     }
-}
-
-/// A warning as `run.json` keeps it.
-pub(crate) fn as_problem(warning: &SourceWarning) -> InputProblem {
-    InputProblem {
-        input: warning.path.display().to_string(),
-        problem: warning.to_string(),
-    }
-}
-
-/// What the writing came to.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    pub counts: crate::run::counts::Counts,
-    pub errors: InputProblems,
-    pub decoding: DecodingReport,
-    pub interrupted: bool,
-    /// Whether no frame had boxes in the file of boxes.
-    pub in_vain: bool,
-    pub notices: Vec<String>,
-    pub warnings: InputProblems,
 }

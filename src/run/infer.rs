@@ -2,12 +2,11 @@
 
 use crate::{
     engine::Engine,
-    frame::{Frame, FrameResult},
+    frame::{Detections, Frame},
     run::{
         counts::InputProblem,
-        decode::Decoded,
         error::{FrameError, RunError},
-        execute::Finished,
+        messages::{Decoded, DecodedFrame, Finished, FinishedFrame, Item},
         observer::FrameTimes,
         plan::{OnError, Plan},
         prompts::RunPrompts,
@@ -30,7 +29,7 @@ pub(crate) struct Flow<'a> {
     plan: &'a Plan,
     prompts: Option<&'a RunPrompts<'a>>,
     times: &'a StageTimes,
-    scheduler: Scheduler<Finished>,
+    scheduler: Scheduler<Item<FinishedFrame>>,
     out: &'a SyncSender<Finished>,
     frames: u64,
 }
@@ -171,51 +170,56 @@ impl<'a> Flow<'a> {
 
     fn take(&mut self, item: Decoded) -> Result<(), Leave> {
         let item = match item {
-            Decoded::Frame(frame, decode) => {
-                match self.prompts.map(|prompts| prompts.take(&frame)).transpose() {
-                    Ok(prompts) => {
-                        let pending = PendingFrame {
-                            frame,
-                            prompts,
-                            number: self.frames,
-                            decode,
-                            queued_at: Instant::now(),
-                        };
-                        self.frames += 1;
-                        self.scheduler.push(pending);
-                        return Ok(());
-                    }
-                    Err(error) => self
-                        .refused(&frame, error)
-                        .map_err(|error| Leave(Err(error)))?,
-                }
-            }
-            Decoded::Stored { frame, result } => {
-                self.prompts
-                    .into_iter()
-                    .for_each(|prompts| prompts.count(&frame));
-                let frame = self.settled(frame).map_err(|error| Leave(Err(error)))?;
-                Finished::Frame {
-                    frame,
-                    result,
-                    times: None,
-                }
-            }
-            Decoded::Began(info) => Finished::Began(info),
-            Decoded::Ended(info) => Finished::Ended(info),
-            Decoded::Warning(warning) => Finished::Warning(warning),
-            Decoded::Decoding(info, decoding) => Finished::Decoding(info, decoding),
+            Decoded::Item(item) => match item.into_frame() {
+                Ok(frame) => return self.take_frame(frame),
+                Err(item) => item,
+            },
             Decoded::Failed(error) if self.plan.on_error == OnError::Stop => {
                 return Err(Leave(Err(RunError::Source(error))));
             }
-            Decoded::Failed(error) => Finished::Problem(InputProblem {
-                input: error.path.display().to_string(),
-                problem: error.to_string(),
-            }),
+            Decoded::Failed(error) => Item::Problem(InputProblem::from(&error)),
             Decoded::Broken(error) => return Err(Leave(Err(RunError::Sink(error)))),
             Decoded::Cancelled => return Err(Leave(Ok(false))),
         };
         self.scheduler.pass(item);
+        Ok(())
+    }
+
+    fn take_frame(&mut self, decoded: DecodedFrame) -> Result<(), Leave> {
+        let DecodedFrame {
+            frame,
+            decode,
+            stored,
+        } = decoded;
+        if let Some(found) = stored {
+            if let Some(prompts) = self.prompts {
+                prompts.count(&frame);
+            }
+            let frame = self.settled(frame).map_err(|error| Leave(Err(error)))?;
+            self.scheduler.pass(Item::Frame(FinishedFrame {
+                frame,
+                found,
+                times: None,
+            }));
+            return Ok(());
+        }
+        match self.prompts.map(|prompts| prompts.take(&frame)).transpose() {
+            Ok(prompts) => {
+                self.scheduler.push(PendingFrame {
+                    frame,
+                    prompts,
+                    number: self.frames,
+                    decode,
+                    queued_at: Instant::now(),
+                });
+                self.frames += 1;
+            }
+            Err(error) => {
+                let refused = self.refused(&frame, error);
+                self.scheduler
+                    .pass(refused.map_err(|error| Leave(Err(error)))?);
+            }
+        }
         Ok(())
     }
 
@@ -232,12 +236,12 @@ impl<'a> Flow<'a> {
     fn emit(&mut self) -> Result<(), Stopped> {
         self.notify_all();
         while let Some(output) = self.scheduler.pop() {
-            let finished = match output {
+            let item = match output {
                 Output::Passed(item) => item,
                 Output::Frame(completed) => self.finished(*completed)?,
             };
             self.out
-                .send(finished)
+                .send(Finished::Item(item))
                 .map_err(|_| Stopped::Writer(WriterClosed))?;
         }
         Ok(())
@@ -255,7 +259,7 @@ impl<'a> Flow<'a> {
     }
 
     /// A frame's result, or the problem of this frame.
-    fn finished(&self, completed: CompletedFrame) -> Result<Finished, RunError> {
+    fn finished(&self, completed: CompletedFrame) -> Result<Item<FinishedFrame>, RunError> {
         let CompletedFrame {
             pending,
             objects,
@@ -272,27 +276,20 @@ impl<'a> Flow<'a> {
         };
         let frame = pending.frame;
         match objects {
-            Ok(objects) => {
-                let result = FrameResult {
-                    source: frame.source.ordinal,
-                    index: frame.index,
-                    timestamp: frame.timestamp,
-                    file: frame.file.clone(),
+            Ok(objects) => Ok(Item::Frame(FinishedFrame {
+                found: Detections {
                     size: frame.size(),
                     objects,
-                };
-                Ok(Finished::Frame {
-                    frame: self.settled(frame)?,
-                    result,
-                    times: Some(times),
-                })
-            }
+                },
+                frame: self.settled(frame)?,
+                times: Some(times),
+            })),
             Err(error) => self.refused(&frame, error.into()),
         }
     }
 
     /// The problem of a frame; an error where the run ends with it.
-    fn refused(&self, frame: &Frame, error: FrameError) -> Result<Finished, RunError> {
+    fn refused(&self, frame: &Frame, error: FrameError) -> Result<Item<FinishedFrame>, RunError> {
         let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
         // Without memory all later frames would fail too.
         if self.plan.on_error == OnError::Stop
@@ -304,7 +301,7 @@ impl<'a> Flow<'a> {
             });
         }
         let input = frame.source.path.display().to_string();
-        Ok(Finished::Problem(InputProblem {
+        Ok(Item::Problem(InputProblem {
             input,
             problem: format!("{place}: {error}"),
         }))

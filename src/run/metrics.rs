@@ -176,13 +176,13 @@ impl Observer for KpiFile {
         match event {
             Event::FrameDone { times: None, .. } => {}
             Event::FrameDone {
-                source,
-                result,
+                frame,
+                found,
                 times: Some(times),
             } => {
                 let mut figures = own(vec![
-                    ("source", json!(source.name)),
-                    ("frame", json!(result.index)),
+                    ("source", json!(frame.source.name)),
+                    ("frame", json!(frame.index)),
                     ("number", json!(times.number)),
                     ("decode_ms", milliseconds(times.decode)),
                 ]);
@@ -194,9 +194,9 @@ impl Observer for KpiFile {
                 );
                 figures.extend(own(vec![
                     ("latency_ms", milliseconds(times.latency)),
-                    ("objects", json!(result.objects.len())),
+                    ("objects", json!(found.objects.len())),
                 ]));
-                if let Some(best) = result
+                if let Some(best) = found
                     .objects
                     .iter()
                     .map(|o| f64::from(o.score))
@@ -323,7 +323,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::OutOfMemory,
-        frame::{FrameResult, SourceInfo, SourceKind},
+        frame::{Detections, SourceInfo, SourceKind},
         geometry::Size,
         run::observer::FrameTimes,
         session::Stage,
@@ -350,7 +350,7 @@ mod tests {
         std::fs::write(&path, "earlier\n").unwrap();
         let kpi = KpiFile::append(&path, Some(Engine::cpu())).unwrap();
         let size = Size::new(4, 4);
-        let result = FrameResult {
+        let result = Detections {
             source: 0,
             index: 12,
             timestamp: None,
@@ -469,7 +469,7 @@ mod tests {
         let path = folder.path().join("run.jsonl");
         let kpi = KpiFile::append(&path, None).unwrap();
         let (info, size) = (source(), Size::new(4, 4));
-        let result = FrameResult {
+        let result = Detections {
             source: 0,
             index: 0,
             timestamp: None,

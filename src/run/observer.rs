@@ -2,7 +2,7 @@
 
 use crate::{
     engine::OutOfMemory,
-    frame::{FrameResult, SourceInfo},
+    frame::{Detections, Frame, SourceInfo},
     sources::{Decoding, SourceWarning},
 };
 use std::{
@@ -47,10 +47,10 @@ pub enum Event<'a> {
     },
     /// A frame is written.
     FrameDone {
-        /// Its source.
-        source: &'a SourceInfo,
-        /// What was found.
-        result: &'a FrameResult,
+        /// The frame; on a GPU its pixels may have gone back to the decoder.
+        frame: &'a Frame,
+        /// Its objects.
+        found: &'a Detections,
         /// How long it took; none where it was taken from the record of an earlier run, not computed.
         times: Option<&'a FrameTimes>,
     },

@@ -2,10 +2,10 @@
 
 use crate::{
     run::{
-        counts::InputProblems,
+        counts::{InputProblem, InputProblems},
         error::RunError,
-        execute::{Done, Finished, as_problem},
         journal::Record,
+        messages::{Finished, FinishedFrame, Item, Written},
         observer::Event,
         plan::Plan,
         report::DecodingReport,
@@ -74,44 +74,7 @@ impl<'a> Writer<'a> {
     fn write(&mut self, item: Finished) -> Result<(), RunError> {
         let observer = &self.plan.observer;
         match item {
-            Finished::Began(info) => {
-                self.sinks.begin_source(&info)?;
-                observer.event(Event::SourceBegan(&info));
-            }
-            Finished::Frame {
-                frame,
-                result,
-                times,
-            } => {
-                self.sinks.write(&frame, &result)?;
-                if times.is_some() {
-                    self.record.append(&frame, &result)?;
-                }
-                observer.event(Event::FrameDone {
-                    source: &frame.source,
-                    result: &result,
-                    times: times.as_ref(),
-                });
-            }
-            Finished::Decoding(info, decoding) => {
-                observer.event(Event::Decoding {
-                    source: &info,
-                    decoding: &decoding,
-                });
-                self.decoding
-                    .push(&info.name, decoding.name(), decoding.reason);
-            }
-            Finished::Warning(warning) => {
-                observer.event(Event::Warning(&warning));
-                self.warnings.push_new(&as_problem(&warning));
-            }
-            Finished::Problem(error) => {
-                observer.event(Event::Problem {
-                    input: &error.input,
-                    problem: &error.problem,
-                });
-                self.errors.push(error);
-            }
+            Finished::Item(item) => self.item(item)?,
             Finished::OutOfMemory(lack) => observer.event(Event::OutOfMemory(&lack)),
             Finished::Fallback { from, to, reason } => {
                 observer.event(Event::Fallback {
@@ -122,7 +85,52 @@ impl<'a> Writer<'a> {
                 self.notices
                     .push(format!("{from} was replaced by the {to}: {reason}"));
             }
-            Finished::Ended(info) => {
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, item: Item<FinishedFrame>) -> Result<(), RunError> {
+        let observer = &self.plan.observer;
+        match item {
+            Item::SourceBegan(info) => {
+                self.sinks.begin_source(&info)?;
+                observer.event(Event::SourceBegan(&info));
+            }
+            Item::Frame(FinishedFrame {
+                frame,
+                found,
+                times,
+            }) => {
+                self.sinks.write(&frame, &found)?;
+                if times.is_some() {
+                    self.record.append(&frame, &found)?;
+                }
+                observer.event(Event::FrameDone {
+                    frame: &frame,
+                    found: &found,
+                    times: times.as_ref(),
+                });
+            }
+            Item::Decoding(info, decoding) => {
+                observer.event(Event::Decoding {
+                    source: &info,
+                    decoding: &decoding,
+                });
+                self.decoding
+                    .push(&info.name, decoding.name(), decoding.reason);
+            }
+            Item::Warning(warning) => {
+                observer.event(Event::Warning(&warning));
+                self.warnings.push_new(&InputProblem::from(&warning));
+            }
+            Item::Problem(error) => {
+                observer.event(Event::Problem {
+                    input: &error.input,
+                    problem: &error.problem,
+                });
+                self.errors.push(error);
+            }
+            Item::SourceEnded(info) => {
                 self.sinks.end_source(&info)?;
                 self.record
                     .end_source(&info, std::mem::take(&mut self.errors))?;
@@ -133,14 +141,14 @@ impl<'a> Writer<'a> {
     }
 
     /// All sources ended: completes the outputs of the whole run.
-    pub(crate) fn finish(&mut self) -> Result<Done, RunError> {
+    pub(crate) fn finish(&mut self) -> Result<Written, RunError> {
         self.times
             .time(Stage::Finish.name(), || self.sinks.finish())?;
         Ok(self.leave())
     }
 
     /// The run ended early: leaves everything as it is.
-    pub(crate) fn leave(&mut self) -> Done {
+    pub(crate) fn leave(&mut self) -> Written {
         let mut errors = self.record.errors().clone();
         errors.extend(std::mem::take(&mut self.errors));
         let (decoding, notices) = (
@@ -148,7 +156,7 @@ impl<'a> Writer<'a> {
             std::mem::take(&mut self.notices),
         );
         let warnings = std::mem::take(&mut self.warnings);
-        Done {
+        Written {
             counts: self.record.counts().clone(),
             errors,
             decoding,

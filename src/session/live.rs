@@ -1,14 +1,14 @@
 //! Frames as they arrive: `push` submits one, `try_next` takes a result where there is one.
 
 use crate::{
-    frame::Frame,
+    frame::{Detections, Frame},
     session::{
-        detections::{Detections, frame_with_detections},
         error::SessionError,
         executor::{
             interface::{CompletedFrame, Executor},
             on_thread::OnThread,
         },
+        finished::frame_with_detections,
         live_queue::{Live, WhenBusy},
         session::Session,
     },

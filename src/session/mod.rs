@@ -5,11 +5,11 @@
 //! files of results; [`crate::run`] adds those.
 
 mod builder;
-mod detections;
 mod detector;
 mod error;
 mod execution;
 mod executor;
+mod finished;
 mod live;
 mod live_queue;
 mod load;
@@ -28,7 +28,6 @@ mod stage_times;
 mod stream;
 
 pub use builder::{DEFAULT_BATCH, MAX_BATCH, SessionBuilder};
-pub use detections::Detections;
 pub use detector::Detector;
 pub use error::{ModelError, SessionError};
 pub use execution::{Execution, Mode};

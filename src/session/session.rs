@@ -2,9 +2,8 @@
 
 use crate::{
     engine::Engine,
-    frame::Frame,
+    frame::{Detections, Frame},
     session::{
-        detections::Detections,
         detector::Detector,
         error::ModelError,
         error::SessionError,

@@ -1,11 +1,11 @@
 //! The frames of a source with what was found in them, as an iterator.
 
 use crate::{
-    frame::{Frame, SourceInfo},
+    frame::{Detections, Frame, SourceInfo},
     session::{
-        detections::{Detections, frame_with_detections},
         error::SessionError,
         executor::interface::Executor,
+        finished::frame_with_detections,
         scheduler::{Output, Scheduler},
         session::Session,
     },

@@ -1,7 +1,7 @@
 //! `frames/`: decoded frames, one PNG each.
 
 use crate::{
-    frame::{Frame, FrameResult, SourceInfo, SourceKind},
+    frame::{Detections, Frame, SourceInfo, SourceKind},
     sinks::{
         Sink,
         error::SinkError,
@@ -46,7 +46,7 @@ impl Sink for FramesSink {
         Ok(())
     }
 
-    fn write(&mut self, frame: &Frame, _: &FrameResult) -> Result<(), SinkError> {
+    fn write(&mut self, frame: &Frame, _: &Detections) -> Result<(), SinkError> {
         let still = matches!(frame.source.kind, SourceKind::Image | SourceKind::Sequence);
         if still && self.stills == Stills::Skip {
             return Ok(());

@@ -1,7 +1,7 @@
 //! `masks/`: label maps, one PNG a frame.
 
 use crate::{
-    frame::{Frame, FrameResult, Object, SourceInfo},
+    frame::{Detections, Frame, Object, SourceInfo},
     sinks::{
         Sink,
         error::SinkError,
@@ -28,12 +28,12 @@ impl MasksSink {
     }
 }
 
-/// The label map of a result, row-major: object n of the result is n + 1, overlaps go to the higher score.
-pub fn label_map(result: &FrameResult) -> Vec<u16> {
-    let width = result.size.width as usize;
-    let mut labels = vec![0u16; width * result.size.height as usize];
-    for (i, object) in by_rising_score(&result.objects) {
-        let Some(mask) = object.mask.as_ref().filter(|m| m.size() == result.size) else {
+/// The label map of a found, row-major: object n of the found is n + 1, overlaps go to the higher score.
+pub fn label_map(found: &Detections) -> Vec<u16> {
+    let width = found.size.width as usize;
+    let mut labels = vec![0u16; width * found.size.height as usize];
+    for (i, object) in by_rising_score(&found.objects) {
+        let Some(mask) = object.mask.as_ref().filter(|m| m.size() == found.size) else {
             continue;
         };
         let id = u16::try_from(i + 1).unwrap_or(u16::MAX);
@@ -58,41 +58,41 @@ impl Sink for MasksSink {
         Ok(())
     }
 
-    fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+    fn write(&mut self, frame: &Frame, found: &Detections) -> Result<(), SinkError> {
         let path = self
             .layout
-            .mask(&frame.source, result.index, result.file.as_deref());
-        let mismatched = result
+            .mask(&frame.source, frame.index, frame.file.as_deref());
+        let mismatched = found
             .objects
             .iter()
             .filter_map(|o| o.mask.as_ref())
-            .find(|m| m.size() != result.size);
+            .find(|m| m.size() != found.size);
         if let Some(mask) = mismatched {
             return Err(SinkError::new(
                 path,
                 format!(
                     "a mask is {} where the frame is {}",
                     mask.size(),
-                    result.size
+                    found.size
                 ),
             ));
         }
-        if result.objects.len() > usize::from(u16::MAX) {
+        if found.objects.len() > usize::from(u16::MAX) {
             let problem = format!(
                 "{} objects in one frame are more than a 16-bit label map can tell apart",
-                result.objects.len()
+                found.objects.len()
             );
             return Err(SinkError::new(path, problem)
                 .with_remedy("lower --max-objects or raise --confidence"));
         }
-        let result = result.clone();
+        let found = found.clone();
         self.writer.submit(move || {
-            let labels = label_map(&result);
-            if result.objects.len() > usize::from(u8::MAX) {
-                return write_png(&path, result.size, Samples::Gray16(&labels));
+            let labels = label_map(&found);
+            if found.objects.len() > usize::from(u8::MAX) {
+                return write_png(&path, found.size, Samples::Gray16(&labels));
             }
             let narrow: Vec<u8> = labels.iter().map(|&id| id as u8).collect();
-            write_png(&path, result.size, Samples::Gray(&narrow))
+            write_png(&path, found.size, Samples::Gray(&narrow))
         })
     }
 

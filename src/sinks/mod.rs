@@ -51,7 +51,7 @@ pub(crate) use layout::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 pub(crate) use overlay::VideoFile;
 pub(crate) use png_file::write_image;
 
-use crate::frame::{Frame, FrameResult, SourceInfo};
+use crate::frame::{Detections, Frame, SourceInfo};
 use std::sync::Arc;
 
 /// A writer of results. The pipeline calls, for each source in order, `begin_source`, `write` for each frame in order,
@@ -68,7 +68,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// [`SinkError`] if it cannot be written.
-    fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError>;
+    fn write(&mut self, frame: &Frame, found: &Detections) -> Result<(), SinkError>;
 
     /// The source has ended: its outputs get their final names.
     ///

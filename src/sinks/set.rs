@@ -1,7 +1,7 @@
 //! All sinks of a run as one.
 
 use crate::{
-    frame::{Frame, FrameResult, SourceInfo},
+    frame::{Detections, Frame, SourceInfo},
     sinks::{
         Sink,
         classes::Classes,
@@ -79,10 +79,10 @@ impl Sink for SinkSet {
             .try_for_each(|sink| sink.begin_source(source))
     }
 
-    fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+    fn write(&mut self, frame: &Frame, found: &Detections) -> Result<(), SinkError> {
         self.sinks
             .iter_mut()
-            .try_for_each(|sink| sink.write(frame, result))
+            .try_for_each(|sink| sink.write(frame, found))
     }
 
     fn end_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError> {

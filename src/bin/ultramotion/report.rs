@@ -5,15 +5,16 @@ use crate::{
     terminal::{ClosedStdout, Terminal},
 };
 use indicatif::ProgressBar;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use ultramotion::{
-    frame::SourceInfo,
+    frame::{Detections, Frame, SourceInfo},
     run::{Cancel, Event, Observer},
-    sinks::write_record,
+    sinks::RecordLine,
     sources::{FrameSelection, SourceSpec, stated_frames},
     text::{counted, counted_are},
 };
@@ -176,21 +177,25 @@ impl Report {
             .detail(&format!("{}: done", source.path.display()));
     }
 
-    /// A frame as its line in `detections.jsonl`, told apart from other lines by `type`.
-    fn print_frame(
-        &self,
-        source: &SourceInfo,
-        result: &ultramotion::frame::FrameResult,
-    ) -> anyhow::Result<()> {
-        let Some(line) = write_record(source, None, result) else {
+    /// A frame as its line in `detections.jsonl`, with a `type` like all lines of the stream.
+    fn print_frame(&self, frame: &Frame, found: &Detections) -> anyhow::Result<()> {
+        let Some(line) = RecordLine::new(frame, found, None) else {
             return Ok(());
         };
-        let mut value: Value = serde_json::from_str(&line)?;
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("type".into(), json!("frame"));
-        }
-        self.terminal.print_json(&value)
+        self.terminal.print_json(&FrameEvent {
+            kind: "frame",
+            line,
+        })
     }
+}
+
+/// A line of the `--json` stream.
+#[derive(Serialize)]
+struct FrameEvent<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    line: RecordLine<'a>,
 }
 
 impl Observer for Report {
@@ -238,13 +243,13 @@ impl Observer for Report {
                 }
             }
             Event::FrameDone {
-                source,
-                result,
+                frame,
+                found,
                 times,
             } => {
                 self.frame_done(times.is_some());
                 if self.terminal.json {
-                    self.print_frame(source, result)
+                    self.print_frame(frame, found)
                 } else {
                     Ok(())
                 }

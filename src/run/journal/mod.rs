@@ -5,7 +5,7 @@ mod state;
 pub use state::SourceEnd;
 
 use crate::{
-    frame::{Frame, FrameResult, SourceInfo},
+    frame::{Detections, Frame, SourceInfo},
     run::counts::{Counts, InputProblems},
     sinks::{Layout, Lines, RecordLine, SinkError, facts_of, line_of},
 };
@@ -142,17 +142,20 @@ impl Record {
     /// # Errors
     /// [`SinkError`] if it cannot be written whole (the record then ends with the line before), is out of order, or holds
     /// a number that is not finite.
-    pub fn append(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+    pub fn append(&mut self, frame: &Frame, found: &Detections) -> Result<(), SinkError> {
         let path = self.layout.record();
-        if let Err(problem) = self.open.follows(self.ended, result.source, result.index) {
+        if let Err(problem) = self
+            .open
+            .follows(self.ended, frame.source.ordinal, frame.index)
+        {
             return Err(SinkError::new(path, problem));
         }
         let facts = (self.open.frames == 0).then(|| facts_of(&frame.source));
-        let Some(line) = line_of(frame, result, facts) else {
+        let Some(line) = line_of(frame, found, facts) else {
             let problem = format!(
                 "{}, frame {}: a box or score is not a finite number",
                 frame.source.path.display(),
-                result.index
+                frame.index
             );
             return Err(SinkError::new(path, problem)
                 .with_remedy("use --device cpu or a model of full precision"));
@@ -164,11 +167,11 @@ impl Record {
         }
         self.length += line.len() as u64;
         self.open.frames += 1;
-        self.open.last = Some(result.index);
+        self.open.last = Some(frame.index);
         self.open
             .name
             .get_or_insert_with(|| frame.source.name.clone());
-        self.counts.add(result);
+        self.counts.add(found);
         Ok(())
     }
 
@@ -296,18 +299,38 @@ pub struct StoredResults {
     left: u64,
 }
 
+/// A result in the record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredFrame {
+    /// Position of its source among the run's sources.
+    pub source: usize,
+    /// Number of the frame in its source.
+    pub index: u64,
+    /// Its objects.
+    pub found: Detections,
+}
+
 impl Iterator for StoredResults {
-    type Item = Result<FrameResult, SinkError>;
+    type Item = Result<StoredFrame, SinkError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         match self.lines.advance() {
-            Ok(true) => Some(self.lines.parse().and_then(|line: RecordLine<'_>| {
-                line.to_result().map_err(|p| self.lines.broken(&p))
-            })),
+            Ok(true) => Some(self.stored()),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
+    }
+}
+
+impl StoredResults {
+    fn stored(&self) -> Result<StoredFrame, SinkError> {
+        let line: RecordLine<'_> = self.lines.parse()?;
+        Ok(StoredFrame {
+            source: line.source_index,
+            index: line.frame,
+            found: line.detections().map_err(|p| self.lines.broken(&p))?,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 mod entries;
 
 use crate::{
-    frame::{Frame, FrameResult, SourceInfo, SourceKind},
+    frame::{Detections, Frame, SourceInfo, SourceKind},
     sinks::{
         Sink,
         classes::Classes,
@@ -152,7 +152,7 @@ impl Sink for CocoSink {
         Ok(())
     }
 
-    fn write(&mut self, _: &Frame, _: &FrameResult) -> Result<(), SinkError> {
+    fn write(&mut self, _: &Frame, _: &Detections) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     coco::rle,
-    frame::{FrameResult, Object, Physical, SourceInfo, SourceKind},
+    frame::{Detections, Frame, Object, Physical, SourceKind},
     geometry::{BoxXyxy, Size},
 };
 use serde::{Deserialize, Serialize};
@@ -105,28 +105,27 @@ pub struct RleLine<'a> {
 
 impl<'a> RecordLine<'a> {
     /// The line of a frame; none if a box or score is not finite, which JSON cannot hold.
-    pub(crate) fn new(
-        source: &'a SourceInfo,
-        physical: Option<&'a Physical>,
-        result: &'a FrameResult,
+    pub fn new(
+        frame: &'a Frame,
+        found: &'a Detections,
         facts: Option<SourceFacts>,
     ) -> Option<Self> {
-        let file = result.file.as_deref();
+        let (source, file) = (&frame.source, frame.file.as_deref());
         Some(Self {
             source: Cow::Borrowed(&source.name),
-            source_index: result.source,
+            source_index: source.ordinal,
             kind: source.kind,
             path: source.path.to_string_lossy(),
             file: file.map(Path::to_string_lossy),
             file_bytes: file.and_then(bytes_if_not_utf8).map(Cow::Owned),
-            frame: result.index,
-            timestamp: result.timestamp,
-            width: result.size.width,
-            height: result.size.height,
+            frame: frame.index,
+            timestamp: frame.timestamp,
+            width: found.size.width,
+            height: found.size.height,
             source_info: facts.filter(|f| *f != SourceFacts::default()),
-            physical: physical.map(Cow::Borrowed),
-            exif_orientation: None,
-            objects: result
+            physical: frame.physical.as_deref().map(Cow::Borrowed),
+            exif_orientation: frame.exif_orientation,
+            objects: found
                 .objects
                 .iter()
                 .map(ObjectLine::new)
@@ -134,26 +133,29 @@ impl<'a> RecordLine<'a> {
         })
     }
 
-    /// The result that the line was written from.
+    /// The objects that the line was written from, equal in every bit.
     ///
     /// # Errors
     /// What is wrong with the line, in words.
-    pub fn to_result(&self) -> Result<FrameResult, String> {
-        let file = match (&self.file_bytes, &self.file) {
-            (Some(hex), _) => Some(path_from_hex(hex).ok_or("file_bytes is not hexadecimal")?),
-            (None, file) => file.as_deref().map(PathBuf::from),
-        };
-        Ok(FrameResult {
-            source: self.source_index,
-            index: self.frame,
-            timestamp: self.timestamp,
-            file,
+    pub fn detections(&self) -> Result<Detections, String> {
+        Ok(Detections {
             size: Size::new(self.width, self.height),
             objects: self
                 .objects
                 .iter()
                 .map(ObjectLine::to_object)
                 .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The file of the frame that the line was written from.
+    ///
+    /// # Errors
+    /// What is wrong with the line, in words.
+    pub fn file_path(&self) -> Result<Option<PathBuf>, String> {
+        Ok(match (&self.file_bytes, &self.file) {
+            (Some(hex), _) => Some(path_from_hex(hex).ok_or("file_bytes is not hexadecimal")?),
+            (None, file) => file.as_deref().map(PathBuf::from),
         })
     }
 }

@@ -1,27 +1,20 @@
 //! Lines to and from text.
 
 use super::line::{RecordLine, SourceFacts};
-use crate::frame::{Frame, FrameResult, Physical, SourceInfo};
+use crate::frame::{Detections, Frame, SourceInfo};
 
 /// The line of a frame, with its newline; none if a box or score is not finite, which JSON cannot hold.
-pub fn write_record(
-    source: &SourceInfo,
-    physical: Option<&Physical>,
-    result: &FrameResult,
-) -> Option<String> {
-    text_of(&RecordLine::new(source, physical, result, None)?)
+pub fn write_record(frame: &Frame, found: &Detections) -> Option<String> {
+    text_of(&RecordLine::new(frame, found, None)?)
 }
 
+/// The line of a frame, with facts about its source.
 pub(crate) fn line_of(
     frame: &Frame,
-    result: &FrameResult,
+    found: &Detections,
     facts: Option<SourceFacts>,
 ) -> Option<String> {
-    let line = RecordLine::new(&frame.source, frame.physical.as_deref(), result, facts)?;
-    text_of(&RecordLine {
-        exif_orientation: frame.exif_orientation,
-        ..line
-    })
+    text_of(&RecordLine::new(frame, found, facts)?)
 }
 
 fn text_of(line: &RecordLine<'_>) -> Option<String> {
@@ -30,14 +23,14 @@ fn text_of(line: &RecordLine<'_>) -> Option<String> {
     Some(text)
 }
 
-/// The result that a line was written from, equal in every bit.
+/// The objects that a line was written from, equal in every bit.
 ///
 /// # Errors
 /// What is wrong with the line, in words.
-pub fn read_record(line: &str) -> Result<FrameResult, String> {
+pub fn read_record(line: &str) -> Result<Detections, String> {
     serde_json::from_str::<RecordLine<'_>>(line)
         .map_err(|e| e.to_string())?
-        .to_result()
+        .detections()
 }
 
 pub(crate) fn facts_of(source: &SourceInfo) -> SourceFacts {

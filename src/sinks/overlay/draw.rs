@@ -1,7 +1,7 @@
 //! Boxes, masks and labels over a frame.
 
 use crate::{
-    frame::{Channels, FrameResult, Image, Object},
+    frame::{Channels, Detections, Image, Object},
     geometry::Size,
     sinks::{
         label_map::by_rising_score,
@@ -18,18 +18,18 @@ const WHITE: Colour = [255; 3];
 
 /// The frame in colour with its objects over it: masks tinted with a full edge, boxes, and labels with scores on dark
 /// plates. Lines and letters grow with the frame. Higher scores lie above lower ones.
-pub fn draw_overlay(image: &Image, result: &FrameResult) -> Image {
-    let canvas = draw(image, result);
+pub fn draw_overlay(image: &Image, found: &Detections) -> Image {
+    let canvas = draw(image, found);
     let rgb = Image::new(image.size(), Channels::Rgb, canvas.samples().to_vec());
     // The canvas has the image's own size, so the samples always fit; a copy of the image is the answer to a defect.
     rgb.unwrap_or_else(|| image.clone())
 }
 
 /// As [`draw_overlay`], without the copy into an image.
-pub(super) fn draw(image: &Image, result: &FrameResult) -> Canvas {
+pub(super) fn draw(image: &Image, found: &Detections) -> Canvas {
     let mut canvas = Canvas::new(image);
     let style = Style::new(image.size());
-    let order = by_rising_score(&result.objects);
+    let order = by_rising_score(&found.objects);
     for (_, object) in &order {
         if let Some(mask) = &object.mask {
             canvas.mask(mask, style.edge, colour(object.class), 90);
@@ -191,7 +191,7 @@ mod tests {
         let image = Image::new(size, Channels::Gray, vec![30; size.pixels() as usize]).unwrap();
         draw_overlay(
             &image,
-            &FrameResult {
+            &Detections {
                 source: 0,
                 index: 0,
                 timestamp: None,

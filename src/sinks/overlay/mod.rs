@@ -9,7 +9,7 @@ mod video;
 pub use draw::draw_overlay;
 
 use crate::{
-    frame::{Frame, FrameResult, Image, SourceInfo, SourceKind},
+    frame::{Detections, Frame, Image, SourceInfo, SourceKind},
     sinks::{
         Sink,
         error::SinkError,
@@ -64,17 +64,17 @@ impl Sink for OverlaySink {
         Ok(())
     }
 
-    fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+    fn write(&mut self, frame: &Frame, found: &Detections) -> Result<(), SinkError> {
         let image = frame
             .image()
             .map_err(|e| SinkError::new(self.layout.overlay_video(&frame.source), e.to_string()))?;
-        let (source, image, result) = (&frame.source, Arc::clone(image), result.clone());
+        let (source, image, found) = (&frame.source, Arc::clone(image), found.clone());
         if !is_video(source) {
             let path = self
                 .layout
                 .overlay_image(source, frame.index, frame.file.as_deref());
             return self.writer.submit(move || {
-                let canvas = draw::draw(&image, &result);
+                let canvas = draw::draw(&image, &found);
                 write_png(&path, image.size(), Samples::Rgb(canvas.samples()))
             });
         }
@@ -90,7 +90,7 @@ impl Sink for OverlaySink {
             .and_then(|physical| physical.pixel_aspect);
         let picture = Picture {
             image,
-            result,
+            found,
             index: frame.index,
             time: frame.timestamp,
             aspect,
@@ -118,7 +118,7 @@ impl std::fmt::Debug for OverlaySink {
 
 struct Picture {
     image: Arc<Image>,
-    result: FrameResult,
+    found: Detections,
     index: u64,
     time: Option<Duration>,
     /// Width and height of a pixel as shown, where they differ.
@@ -177,7 +177,7 @@ impl VideoThread {
         };
         ended.map_or_else(
             || Err(defect()),
-            |result| result.unwrap_or_else(|_| Err(defect())),
+            |joined| joined.unwrap_or_else(|_| Err(defect())),
         )
     }
 }
@@ -197,7 +197,7 @@ fn encode(path: PathBuf, rate: Option<f64>, messages: &Receiver<Message>) -> Res
     while let Ok(message) = messages.recv() {
         match message {
             Message::Picture(picture) => {
-                let canvas = draw::draw(&picture.image, &picture.result);
+                let canvas = draw::draw(&picture.image, &picture.found);
                 let file = match &mut file {
                     Some(file) => file,
                     None => file.insert(VideoFile::create(

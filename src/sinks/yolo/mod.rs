@@ -3,7 +3,7 @@
 mod polygon;
 
 use crate::{
-    frame::{Frame, FrameResult, Object, SourceInfo},
+    frame::{Detections, Frame, Object, SourceInfo},
     geometry::{BoxXyxy, Size},
     sinks::{
         Sink, atomic_file::write_atomic, classes::Classes, error::SinkError, jsonl::Lines,
@@ -79,11 +79,11 @@ impl Sink for YoloSink {
         Ok(())
     }
 
-    fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
+    fn write(&mut self, frame: &Frame, found: &Detections) -> Result<(), SinkError> {
         let path = self
             .layout
-            .labels(&frame.source, result.index, result.file.as_deref());
-        write_atomic(&path, labels(result).as_bytes())
+            .labels(&frame.source, frame.index, frame.file.as_deref());
+        write_atomic(&path, labels(found).as_bytes())
     }
 
     fn end_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
@@ -114,13 +114,13 @@ impl Sink for YoloSink {
 }
 
 /// The label file of a frame.
-fn labels(result: &FrameResult) -> String {
-    let outlines = result.objects.iter().any(|o| o.mask.is_some());
-    let lines = result.objects.iter().filter_map(|o| {
+fn labels(found: &Detections) -> String {
+    let outlines = found.objects.iter().any(|o| o.mask.is_some());
+    let lines = found.objects.iter().filter_map(|o| {
         if outlines {
-            outline_line(o, result.size)
+            outline_line(o, found.size)
         } else {
-            box_line(o, result.size)
+            box_line(o, found.size)
         }
     });
     lines.collect()
@@ -164,8 +164,8 @@ mod tests {
     use super::*;
     use crate::frame::Mask;
 
-    fn result(objects: Vec<Object>) -> FrameResult {
-        FrameResult {
+    fn result(objects: Vec<Object>) -> Detections {
+        Detections {
             source: 0,
             index: 0,
             timestamp: None,

@@ -1,17 +1,10 @@
-//! What is found in one image.
+//! The objects found in a frame.
 
-use crate::{
-    frame::{Frame, Object},
-    geometry::Size,
-    session::{
-        error::{ModelError, SessionError},
-        picture,
-    },
-};
+use super::object::Object;
+use crate::geometry::Size;
 
-/// What was found in one image, best score first.
+/// The objects of one image or frame, best score first.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct Detections {
     /// Width and height of the image.
     pub size: Size,
@@ -43,21 +36,4 @@ impl<'a> IntoIterator for &'a Detections {
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
-}
-
-/// A frame that is done; a surface goes back to its decoder.
-pub(crate) fn frame_with_detections(
-    mut frame: Frame,
-    objects: Result<Vec<crate::frame::Object>, ModelError>,
-    keep_pixels: bool,
-) -> Result<(Frame, Detections), SessionError> {
-    picture::settle(&mut frame, keep_pixels)?;
-    let size = frame.size();
-    Ok((
-        frame,
-        Detections {
-            size,
-            objects: objects?,
-        },
-    ))
 }

@@ -1,0 +1,26 @@
+//! A frame with what was found in it, as streams and live loops give it.
+
+use crate::{
+    frame::{Detections, Frame, Object},
+    session::{
+        error::{ModelError, SessionError},
+        picture,
+    },
+};
+
+/// A frame that is done; a surface goes back to its decoder.
+pub(crate) fn frame_with_detections(
+    mut frame: Frame,
+    objects: Result<Vec<Object>, ModelError>,
+    keep_pixels: bool,
+) -> Result<(Frame, Detections), SessionError> {
+    picture::settle(&mut frame, keep_pixels)?;
+    let size = frame.size();
+    Ok((
+        frame,
+        Detections {
+            size,
+            objects: objects?,
+        },
+    ))
+}
