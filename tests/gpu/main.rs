@@ -18,7 +18,7 @@ mod runs;
 mod same_as_cpu;
 mod sessions;
 mod speed;
-#[path = "../dfine_parity/weights.rs"]
+#[path = "../it/parity/dfine/weights.rs"]
 mod weights;
 
 use std::process::{Command, ExitCode};

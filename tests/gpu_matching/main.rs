@@ -7,7 +7,7 @@
 //! `bench` among them prints times as JSON lines; `tools/bench_matching.py` prints those of PyTorch and scipy for the same costs.
 #![allow(unsafe_code)]
 
-#[path = "../common/assignment_cases.rs"]
+#[path = "../it/common/assignment_cases.rs"]
 mod assignment_cases;
 mod bench;
 

@@ -1,20 +1,18 @@
 //! Checkpoints of trainers: wrappers' prefixes, what they say of themselves, numbers that are not finite, and `models inspect`.
 
-#[path = "common/dfine_files.rs"]
-mod dfine_files;
-#[path = "common/torch_file.rs"]
-mod torch_file;
-
+use crate::common::{
+    dfine_files::{Tensors, anchors, authors_names, hub_model, state_dict},
+    program, stderr,
+    torch_file::{self, Value, dict},
+};
 use candle_core::{DType, Device, Tensor};
-use dfine_files::{Tensors, anchors, authors_names, hub_model, state_dict};
 use serde_json::Value as Json;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 use tempfile::TempDir;
-use torch_file::{Value, dict};
 use ultramotion::{
     engine::{Engine, GraphCache},
     geometry::Size,
@@ -60,14 +58,7 @@ fn saved(tensors: &Tensors, prefix: &str, path: &Path) {
 }
 
 fn ultramotion(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ultramotion"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    program().args(arguments).output().unwrap()
 }
 
 /// A folder, a random D-FINE-N in it as the hub has them, and its tensors under the authors' names.

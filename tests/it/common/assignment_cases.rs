@@ -89,7 +89,7 @@ fn cost(kind: u64, state: u64, (rows, cols): (u64, u64), (i, j): (u64, u64)) -> 
 }
 
 pub(crate) fn expected() -> Vec<Expected> {
-    let bytes = include_bytes!("../fixtures/matching/expected.bin");
+    let bytes = include_bytes!("../../fixtures/matching/expected.bin");
     assert_eq!(bytes.len(), CASES as usize * RECORD);
     let record = |r: &[u8]| Expected {
         objective: f64::from_le_bytes(r[..8].try_into().unwrap()),

@@ -1,9 +1,10 @@
 //! `ultramotion audit` and `--kpi` as a user runs them, on a machine without a GPU.
 
+use crate::common::{program, stdout};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 use ultramotion::{
     audit::{AuditReport, Holds, Mode, Verdict},
@@ -15,16 +16,12 @@ fn clip() -> PathBuf {
 }
 
 fn ultramotion(command: &str, temporary: &Path, arguments: &[&str]) -> Output {
-    let mut run = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+    let mut run = program();
     run.args([command, "--device", "cpu"])
         .args(arguments)
         .env("TMPDIR", temporary)
         .output()
         .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[cfg(feature = "embedded-models")]

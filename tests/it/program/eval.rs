@@ -1,10 +1,11 @@
 //! `eval`: figures against pycocotools' and scipy's (tests/fixtures/eval/make.py), files that cannot be evaluated, exit codes.
 
+use crate::common::program;
 use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 use tempfile::TempDir;
 use ultramotion::eval::{EvalOptions, Evaluation, evaluate};
@@ -145,7 +146,7 @@ impl Files {
     }
 
     fn run(&self, options: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+        let mut command = program();
         command
             .arg("eval")
             .arg("--ground-truth")

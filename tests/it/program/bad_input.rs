@@ -1,17 +1,18 @@
 //! Bad inputs beside good ones: a clear error for each bad one, all good ones done, exit code 2, no panic.
 
+use crate::common::{program, stderr};
 use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 
 /// A detector that is there, so that the options are what is refused.
 const DETECTOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/models/dfine-n-phantom");
 
 fn extract(inputs: &[&Path], output: &Path, more: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+    let mut command = program();
     command
         .arg("extract")
         .arg("--output")
@@ -21,10 +22,6 @@ fn extract(inputs: &[&Path], output: &Path, more: &[&str]) -> Output {
         command.arg("--input").arg(input);
     }
     command.output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn pngs(folder: &Path) -> usize {
@@ -227,7 +224,7 @@ fn hostile_and_foreign_checkpoints_are_errors() {
     ] {
         let path = dir.path().join(name);
         fs::write(&path, bytes).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+        let mut command = program();
         command
             .arg("detect")
             .arg("--input")
@@ -271,7 +268,7 @@ fn the_place_of_decoding_is_recorded_and_nonsense_is_refused() {
         "{}",
         stderr(&nonsense)
     );
-    let mut detect = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+    let mut detect = program();
     detect
         .args(["detect", "--device", "cpu", "--decode", "gpu", "--output"])
         .arg(folder.path().join("b"))
@@ -288,12 +285,7 @@ fn the_place_of_decoding_is_recorded_and_nonsense_is_refused() {
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_64() {
-    let run = |args: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_ultramotion"))
-            .args(args)
-            .output()
-            .unwrap()
-    };
+    let run = |args: &[&str]| program().args(args).output().unwrap();
     assert_eq!(run(&["extract"]).status.code(), Some(64));
     assert_eq!(
         run(&["extract", "--input", "x", "--frames", "5..2"])

@@ -1,8 +1,6 @@
 //! The hub as a small server on the loopback address plays it: headers, redirects to another host name, ranges, refusals.
 
-mod hub_server;
-
-use hub_server::{Answer, File, HubServer};
+use crate::common::hub_server::{self, Answer, File, HubServer};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ultramotion::weights::{

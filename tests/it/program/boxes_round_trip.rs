@@ -1,13 +1,8 @@
 //! Boxes that a run found come back to the frames they were found in: detect, export, `segment --boxes`.
-#![cfg(feature = "embedded-models")]
 
+use crate::common::program;
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Output};
 use ultramotion::{
     geometry::BoxXyxy,
     run::{BoxPrompts, SourceFrames},
@@ -16,7 +11,7 @@ use ultramotion::{
 };
 
 fn ultramotion(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ultramotion"))
+    program()
         .args(arguments)
         .current_dir(folder)
         .output()

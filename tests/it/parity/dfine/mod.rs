@@ -17,7 +17,7 @@ const EXPECTED: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/fixtures/dfine/expected.safetensors"
 );
-const CONFIGS: &str = include_str!("../fixtures/dfine/configs.json");
+const CONFIGS: &str = include_str!("../../../fixtures/dfine/configs.json");
 
 struct Case {
     name: &'static str,

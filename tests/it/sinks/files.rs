@@ -1,9 +1,6 @@
 //! Outputs of whole runs: what is in the folder, that a killed run resumes to the same bytes, that a full disk is reported.
 
-#[path = "sinks/run.rs"]
-mod run;
-
-use run::{Outcome, Stop, read_tree, run, sources};
+use super::run::{Outcome, Stop, read_tree, run, sources};
 use std::{
     collections::BTreeMap,
     fs,
@@ -394,7 +391,7 @@ fn child_command(shell_prefix: &str, root: &Path) -> Command {
     command
         .arg("-c")
         .arg(format!(
-            "{shell_prefix} exec \"$0\" --exact child --ignored --nocapture"
+            "{shell_prefix} exec \"$0\" --exact sinks::files::child --ignored --nocapture"
         ))
         .arg(this);
     command

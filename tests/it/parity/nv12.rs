@@ -1,5 +1,6 @@
 //! The plain reference of reading decoded surfaces against FFmpeg's swscale with the settings that videos are decoded with on the CPU.
 
+use crate::common::seeded;
 use ultramotion::{
     engine::{Colour, Matrix},
     ops::{Nv12, nv12_to_rgb},
@@ -12,8 +13,6 @@ use video_rs::ffmpeg::{
 };
 
 #[allow(dead_code)]
-#[path = "common/seeded.rs"]
-mod seeded;
 
 fn random(seed: usize, count: usize) -> Vec<u8> {
     seeded::uniform(&format!("nv12 {seed}"))

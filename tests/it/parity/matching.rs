@@ -1,9 +1,6 @@
 //! Assignment against scipy on 10,000 random and degenerate problems, and the detector's costs against transformers.
 
-#[path = "common/assignment_cases.rs"]
-mod assignment_cases;
-
-use assignment_cases::{CASES, Case, case, check, expected, mix};
+use crate::common::assignment_cases::{CASES, Case, case, check, expected, mix};
 use candle_core::{Device, Tensor};
 use ultramotion::matching::{
     AssignmentError, DetectionCost, DetectionCostWeights, Targets, assign,
@@ -110,7 +107,7 @@ fn detection_costs_are_those_of_the_reference() {
         .unwrap()
         .to_vec1::<f32>()
         .unwrap();
-    let expected = include_bytes!("fixtures/matching/detection_cost.bin")
+    let expected = include_bytes!("../../fixtures/matching/detection_cost.bin")
         .chunks_exact(4)
         .map(|b| f32::from_le_bytes(b.try_into().unwrap()));
     assert_eq!(found.len(), expected.len());

@@ -1,17 +1,16 @@
 //! Runs killed at random moments and resumed end with the bytes of an unbroken run.
 //!
-//! `ULTRAMOTION_KILLS=50 cargo test --release --test resume` kills more often; `ULTRAMOTION_KILL_PIPELINE=1` also runs the segmenter.
+//! `ULTRAMOTION_KILLS=50 cargo test --release --test it resume` kills more often; `ULTRAMOTION_KILL_PIPELINE=1` also runs the segmenter.
 
+use crate::common::program;
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ultramotion");
 
 /// Numbers that look random, the same in every run of the test.
 struct Random(u64);
@@ -48,7 +47,7 @@ fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn init(model: &str, more: &[&str], folder: &Path) {
     let output = folder.to_str().unwrap();
-    let done = Command::new(PROGRAM)
+    let done = program()
         .args(["models", "init", model, "--seed", "3", "--output", output])
         .args(more)
         .output()
@@ -89,7 +88,7 @@ struct Job {
 
 impl Job {
     fn start(&self, output: &Path, mode: &str) -> Child {
-        let mut command = Command::new(PROGRAM);
+        let mut command = program();
         command
             .args(&self.arguments)
             .arg("--output")
@@ -223,7 +222,7 @@ fn another_runs_folder_is_refused_unless_told_otherwise() {
     let run = |more: &[&str]| {
         let input = dir.path().join("in");
         let output = dir.path().join("out");
-        Command::new(PROGRAM)
+        program()
             .arg("extract")
             .arg("--input")
             .arg(input)

@@ -1,5 +1,6 @@
 //! What the program does with inputs that are none: no folder is left, nothing runs away, an interrupt ends it at once.
 
+use crate::common;
 use std::{
     fs,
     io::Write,
@@ -9,7 +10,7 @@ use std::{
 };
 
 fn program(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+    let mut command = common::program();
     command.args(arguments).current_dir(folder);
     command
 }

@@ -1,6 +1,7 @@
 //! `ultramotion phantom`: the same bytes for the same options, a ground truth that agrees with the label maps and with what
 //! other commands write for the same sequence.
 
+use crate::common::{program, stderr};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +12,7 @@ use std::{
 use ultramotion::coco::rle::decode_counts;
 
 fn ultramotion(args: &[&str], paths: &[(&str, &Path)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+    let mut command = program();
     command.args(args);
     for (option, path) in paths {
         command.arg(option).arg(path);
@@ -21,10 +22,6 @@ fn ultramotion(args: &[&str], paths: &[(&str, &Path)]) -> Output {
 
 fn phantom(output: &Path, more: &[&str]) -> Output {
     ultramotion(&[&["phantom"], more].concat(), &[("--output", output)])
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn done(output: &Output) {
@@ -638,7 +635,7 @@ fn the_dicom_file_passes_the_validator() {
 fn an_interrupted_run_says_so_and_leaves_no_truth() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let mut run = Command::new(env!("CARGO_BIN_EXE_ultramotion"))
+    let mut run = program()
         .args([
             "phantom", "--frames", "40000", "--size", "64x64", "--write", "png", "--output",
         ])

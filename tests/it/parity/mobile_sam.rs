@@ -1,8 +1,6 @@
 //! MobileSAM against its authors' implementation, with weights from a seeded generator: `fixtures/mobile_sam/README.md`.
 
-#[path = "common/seeded.rs"]
-mod seeded;
-
+use crate::common::seeded;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, VarBuilder};
 use candle_transformers::models::segment_anything::{sam::Sam, tiny_vit::tiny_vit_5m};

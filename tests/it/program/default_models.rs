@@ -1,10 +1,10 @@
 //! The built-in models on phantom sequences they were not trained on, measured by `ultramotion eval`.
-#![cfg(feature = "embedded-models")]
 
-use std::{path::Path, process::Command};
+use crate::common::program;
+use std::path::Path;
 
 fn ultramotion(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
-    let run = Command::new(env!("CARGO_BIN_EXE_ultramotion"))
+    let run = program()
         .args(arguments)
         .current_dir(folder)
         .output()

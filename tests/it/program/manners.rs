@@ -1,5 +1,6 @@
 //! How the program behaves at a command line: help, versions, closed pipes, progress, neutral names, words.
 
+use crate::common::{self, stderr, stdout};
 use serde_json::Value;
 use std::{
     fs,
@@ -9,7 +10,7 @@ use std::{
 };
 
 fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ultramotion"));
+    let mut command = common::program();
     // Nothing of the machine: no hub, no cache.
     command
         .current_dir(folder)
@@ -21,14 +22,6 @@ fn program(folder: &Path) -> Command {
 
 fn run(folder: &Path, args: &[&str]) -> Output {
     program(folder).args(args).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// What is printed where all goes well.

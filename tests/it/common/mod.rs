@@ -1,0 +1,22 @@
+//! What several tests use: runs of the program, files of models, seeded numbers, a hub.
+
+pub(crate) mod assignment_cases;
+pub(crate) mod dfine_files;
+pub(crate) mod hub_server;
+pub(crate) mod seeded;
+pub(crate) mod torch_file;
+
+use std::process::{Command, Output};
+
+/// A run of the program, without arguments so far.
+pub(crate) fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ultramotion"))
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

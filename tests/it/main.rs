@@ -1,0 +1,15 @@
+//! All tests that need no GPU, in one binary: it is linked once, and `cargo test --test it dicom::` runs a part of it.
+//!
+//! They run in one process side by side: a test changes nothing that others see (environment, working directory, signals);
+//! what depends on those is a run of the program (`common::program`).
+
+mod checkpoints;
+mod common;
+mod dicom;
+mod hub;
+mod parity;
+mod phantom;
+mod program;
+mod session;
+mod sinks;
+mod sources;

@@ -1,0 +1,6 @@
+//! Models and arithmetic against reference implementations of others.
+
+mod dfine;
+mod matching;
+mod mobile_sam;
+mod nv12;

@@ -1,0 +1,14 @@
+//! The program as a user runs it.
+
+mod audit;
+mod bad_input;
+#[cfg(feature = "embedded-models")]
+mod boxes_round_trip;
+#[cfg(feature = "embedded-models")]
+mod default_models;
+mod eval;
+mod input_errors;
+mod manners;
+mod models;
+mod phantom;
+mod resume;

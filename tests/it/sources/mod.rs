@@ -1,0 +1,8 @@
+//! What inputs yield: frames, their order, times and pixels.
+
+mod images;
+mod inputs;
+mod tiff;
+mod turned;
+mod video;
+mod video_damage;
