@@ -166,6 +166,41 @@ fn modules_use_only_the_layers_below() {
 }
 
 #[test]
+fn architecture_md_shows_the_same_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let text = fs::read_to_string(path).unwrap();
+    let row = |line: &str| -> Option<(String, Vec<String>)> {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, module, _, uses, _] = cells[..] else {
+            return None;
+        };
+        let uses = uses.split(", ").filter(|used| *used != "–");
+        Some((
+            module.strip_prefix('`')?.strip_suffix('`')?.to_owned(),
+            uses.map(str::to_owned).collect(),
+        ))
+    };
+    let table = text.split("| module | owns | may use |").nth(1).unwrap();
+    let shown: Vec<_> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(row)
+        .collect();
+    let held: Vec<_> = LAYERS
+        .iter()
+        .map(|(module, uses)| {
+            let uses = uses.iter().map(|used| (*used).to_owned()).collect();
+            ((*module).to_owned(), uses)
+        })
+        .collect();
+    assert_eq!(
+        shown, held,
+        "the tables of ARCHITECTURE.md and of this test"
+    );
+}
+
+#[test]
 fn the_table_itself_has_no_circle() {
     for (at, (name, allowed)) in LAYERS.iter().enumerate() {
         for below in *allowed {
