@@ -24,7 +24,8 @@ use std::{
 };
 use ultramotion::{
     audit::{AuditError, Capture, Class, Kind, Observation, observe, record::CopyWay},
-    engine::{DeviceSpec, Direction, Engine, EngineError, GraphCache, Stage},
+    engine::{DeviceSpec, Direction, Engine, EngineError, GraphCache},
+    session::Stage,
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -159,8 +160,8 @@ fn to_vec(engine: &Engine, x: &Tensor) -> Outcome {
 }
 
 fn pageable_upload(engine: &Engine, _: &Tensor) -> Outcome {
-    engine.within(Stage::Segment, || {
-        engine.upload_f32(Stage::Segment, &[1.0; 64], &[64])
+    engine.within(Stage::Encode, || {
+        engine.upload_f32(Stage::Encode, &[1.0; 64], &[64])
     })?;
     Ok(())
 }
@@ -173,7 +174,7 @@ fn synchronise(engine: &Engine, _: &Tensor) -> Outcome {
 }
 
 fn staging(engine: &Engine, x: &Tensor) -> Outcome {
-    engine.within(Stage::Mask, || x.copy())?;
+    engine.within(Stage::Masks, || x.copy())?;
     Ok(())
 }
 
@@ -348,12 +349,12 @@ fn write(capture: &Capture, folder: &Path, case: &str) -> Outcome {
     )?;
     let works = capture.works.works.iter().map(|work| {
         let moved = work.moved.map(|m| (if m.direction == Direction::HostToDevice { "up" } else { "down" }, m.bytes));
-        serde_json::json!({ "stage": work.stage.name(), "frame": work.frame, "moved": moved, "start": work.start, "end": work.end })
+        serde_json::json!({ "stage": work.span.name(), "frame": work.frame, "moved": moved, "start": work.start, "end": work.end })
     });
     let nodes: Vec<_> = capture
-        .node_stages
+        .node_spans
         .iter()
-        .map(|(id, stage)| (id, stage.name()))
+        .map(|(id, span)| (id, span.name()))
         .collect();
     let told = serde_json::json!({ "works": works.collect::<Vec<_>>(), "node_stages": nodes, "beyond": capture.works.beyond });
     Ok(std::fs::write(

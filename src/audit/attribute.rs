@@ -4,7 +4,7 @@ use super::{
     record::{Activity, CopyWay, MemoryKind, WaitKind, What},
     work_log::Works,
 };
-use crate::engine::{Direction, Move, Stage};
+use crate::engine::{Direction, Move, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An activity with what is known of where it comes from.
@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Attributed {
     /// The activity.
     pub activity: Activity,
-    /// The stage it was asked for in; none if no work was going on in the thread that asked.
-    pub stage: Option<Stage>,
+    /// The span it was requested in; `None` if no work was open on the thread that requested it.
+    pub span: Option<Span>,
     /// The frame; where no work was going on, or work of no frame, the frame that began last before.
     pub frame: Option<u64>,
     /// The ledger's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
@@ -35,13 +35,13 @@ impl Attributed {
 /// Says of each activity where it comes from. Ids and calls are used up by that; of calls remain those that `keeps_call` names.
 ///
 /// The id that a call was made under is that of the innermost work. Nodes of a graph share the launch's id, which gives the
-/// frame; their stage is the one they were captured in, by `node_stages`, else the launch's. A copy is announced if its work is an
+/// frame; their span is the one they were captured in, by `node_spans`, else the launch's. A copy is announced if its work is an
 /// announced move of the same direction and bytes, each for one copy. A copy to pageable memory makes the host wait: there is a wait
 /// beside it where the records have none.
 pub fn attribute(
     activities: Vec<Activity>,
     works: &Works,
-    node_stages: &BTreeMap<u64, Stage>,
+    node_spans: &BTreeMap<u64, Span>,
 ) -> Vec<Attributed> {
     let (mut ids, mut calls, mut waited) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for activity in activities
@@ -116,10 +116,10 @@ pub fn attribute(
                 (What::Call { name, .. }, moved) if waits(name) => moved,
                 _ => None,
             };
-            let stage = node_stages
+            let span = node_spans
                 .get(&activity.graph_node)
                 .copied()
-                .or(work.map(|work| work.stage));
+                .or(work.map(|work| work.span));
             let call = calls.get(&activity.correlation);
             let frame = match (work, call) {
                 // A thread that works ahead may know no frame.
@@ -132,7 +132,7 @@ pub fn attribute(
             let picture = id.and_then(|id| pictures.get(&id)).copied();
             Attributed {
                 activity,
-                stage,
+                span,
                 frame,
                 announced,
                 picture,

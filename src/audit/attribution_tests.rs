@@ -5,17 +5,33 @@ use super::{
     tests::{STEADY, works},
     *,
 };
-use crate::engine::{Direction, Move, Stage};
+use crate::{
+    engine::{Direction, Move, Span},
+    session::Stage,
+};
 use record::{Activity, CopyWay, MemoryKind, WaitKind, What};
 use std::{collections::BTreeMap, ops::Range, panic::Location};
 
+/// The spans that the recordings name.
+const SPANS: [Span; 9] = [
+    Stage::Load.span(),
+    Stage::Decode.span(),
+    Stage::Preprocess.span(),
+    Stage::Detect.span(),
+    Stage::Select.span(),
+    Stage::Encode.span(),
+    Stage::Masks.span(),
+    Stage::Pack.span(),
+    Stage::Write.span(),
+];
+
 /// Activities, what the engine told, and stages of the nodes of graphs.
-type Recorded = (Vec<Activity>, Works, BTreeMap<u64, Stage>);
+type Recorded = (Vec<Activity>, Works, BTreeMap<u64, Span>);
 
 /// What `tests/gpu_audit.rs --keep` wrote of a case on an H100 (see `tests/fixtures/cupti/trim.py`): records, and what the engine told.
 fn recorded(records: &[u8], told: &str) -> Recorded {
     let stage = |name: &serde_json::Value| {
-        Stage::ALL
+        SPANS
             .into_iter()
             .find(|stage| *name == stage.name())
             .unwrap()
@@ -30,7 +46,7 @@ fn recorded(records: &[u8], told: &str) -> Recorded {
                 Direction::DeviceToHost
             };
             Move {
-                stage,
+                span: stage,
                 frame,
                 direction,
                 bytes: moved[1].as_u64().unwrap(),
@@ -38,7 +54,7 @@ fn recorded(records: &[u8], told: &str) -> Recorded {
             }
         });
         LoggedWork {
-            stage,
+            span: stage,
             frame,
             moved,
             decodes: false,
@@ -168,7 +184,7 @@ fn a_video_decoder_may_wait_once_for_each_picture_and_one_ahead() {
         .start;
     let mut picture = |correlation: u32, waits: usize, decodes: bool| {
         works.works.push(LoggedWork {
-            stage: Stage::Decode,
+            span: Stage::Decode.span(),
             frame: None,
             moved: None,
             decodes,
@@ -282,14 +298,14 @@ fn overlapping_frames_are_told_apart_by_correlation_not_by_time() {
                         start: u64,
                         made: Vec<(&str, What, u64, u64)>| {
             let moved = moved.map(|(direction, bytes)| Move {
-                stage,
+                span: stage,
                 frame: Some(frame),
                 direction,
                 bytes,
                 place: Location::caller(),
             });
             works.push(LoggedWork {
-                stage,
+                span: stage,
                 frame: Some(frame),
                 moved,
                 decodes: false,
@@ -335,7 +351,7 @@ fn overlapping_frames_are_told_apart_by_correlation_not_by_time() {
         let (pinned, device) = (MemoryKind::Pinned, MemoryKind::Device);
         let up = copy(CopyWay::HostToDevice, pinned, device);
         work(
-            Stage::Decode,
+            Stage::Decode.span(),
             frame,
             Some((Direction::HostToDevice, 64)),
             10,
@@ -349,10 +365,10 @@ fn overlapping_frames_are_told_apart_by_correlation_not_by_time() {
             ("cuStreamWaitEvent", wait(WaitKind::StreamForEvent), 2, 0),
             ("cuGraphLaunch", kernel, 260, 7),
         ];
-        work(Stage::Detect, frame, None, 20, launch);
+        work(Stage::Detect.span(), frame, None, 20, launch);
         let down = copy(CopyWay::DeviceToHost, device, pinned);
         work(
-            Stage::Pack,
+            Stage::Pack.span(),
             frame,
             Some((Direction::DeviceToHost, 64)),
             30,
@@ -363,14 +379,14 @@ fn overlapping_frames_are_told_apart_by_correlation_not_by_time() {
                 ("cuEventQuery", wait(WaitKind::Event), 2, 0),
                 ("cuEventSynchronize", wait(WaitKind::Event), 4, 0),
             ];
-            work(Stage::Pack, before, None, 50, asked);
+            work(Stage::Pack.span(), before, None, 50, asked);
         }
     }
     let works = Works {
         works,
         ..Works::default()
     };
-    let all = attribute(activities, &works, &[(7, Stage::Detect)].into());
+    let all = attribute(activities, &works, &[(7, Stage::Detect.span())].into());
     let findings = classify(&all, &(1..3));
     assert!(
         findings.iter().all(|f| f.class == Class::Legitimate),
@@ -393,7 +409,9 @@ fn overlapping_frames_are_told_apart_by_correlation_not_by_time() {
         );
         let kernels = all
             .iter()
-            .filter(|a| a.in_graph() && a.frame == Some(frame) && a.stage == Some(Stage::Detect))
+            .filter(|a| {
+                a.in_graph() && a.frame == Some(frame) && a.span == Some(Stage::Detect.span())
+            })
             .count();
         assert_eq!(kernels, 1);
     }
@@ -444,7 +462,7 @@ fn work_of_no_frame_is_judged_once_frames_have_begun() {
     let judge = |start: u64| {
         let mut works = works();
         works.works.push(LoggedWork {
-            stage: Stage::Load,
+            span: Stage::Load.span(),
             frame: None,
             moved: None,
             decodes: false,
@@ -481,8 +499,8 @@ fn work_of_no_frame_is_judged_once_frames_have_begun() {
     let late = judge(25_000);
     assert_eq!(
         late.iter()
-            .map(|f| (f.class, f.frame, f.stage))
+            .map(|f| (f.class, f.frame, f.span))
             .collect::<Vec<_>>(),
-        [(Class::Critical, 2, Some(Stage::Load))]
+        [(Class::Critical, 2, Some(Stage::Load.span()))]
     );
 }

@@ -1,7 +1,7 @@
 //! What a capture gives.
 
 use super::recording::Recording;
-use crate::engine::Stage;
+use crate::engine::Span;
 use std::collections::BTreeMap;
 
 /// What was captured between start and stop.
@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Captured {
     /// All records.
     pub(crate) recording: Recording,
-    /// Stage in which each node of a graph was captured, by the node's id in records.
-    pub(crate) node_stages: BTreeMap<u64, Stage>,
+    /// The span in which each node of a graph was captured, by the node's id in records.
+    pub(crate) node_spans: BTreeMap<u64, Span>,
     /// Records that CUPTI lost for want of buffers.
     pub(crate) dropped: u64,
     /// What could not be observed.

@@ -4,12 +4,17 @@ use super::{
     attribute::{self, Attributed},
     record::{CopyWay, MemoryKind, WaitKind, What},
 };
-use crate::engine::Stage;
+use crate::{engine::Span, session::Stage};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
+
+/// The one span with a transfer to the device: the frame's.
+const DECODE: Span = Stage::Decode.span();
+/// The one span with a transfer to the host and a wait for it: the packed result's.
+const PACK: Span = Stage::Pack.span();
 
 /// How bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,8 +53,8 @@ pub struct Finding {
     pub kind: Kind,
     /// Host memory of a copy.
     pub host_memory: Option<MemoryKind>,
-    /// The stage; none if it cannot be told.
-    pub stage: Option<Stage>,
+    /// The span; `None` if it is not known.
+    pub span: Option<Span>,
     /// The frame.
     pub frame: u64,
     /// Bytes; 0 for waits.
@@ -124,11 +129,9 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, decoder_waits: bool) 
             Class::Critical,
             "a copy of which the driver does not say from where to where",
         ),
-        Kind::HostWait => match a.stage {
-            Some(Stage::Pack) if once.insert((frame, kind)) => {
-                (Class::Legitimate, "waits for the result")
-            }
-            Some(Stage::Pack) => (
+        Kind::HostWait => match a.span {
+            Some(PACK) if once.insert((frame, kind)) => (Class::Legitimate, "waits for the result"),
+            Some(PACK) => (
                 Class::Critical,
                 "more than one wait for the result of a frame",
             ),
@@ -158,7 +161,7 @@ fn judge(a: &Attributed, once: &mut BTreeSet<(u64, Kind)>, decoder_waits: bool) 
         class,
         kind,
         host_memory,
-        stage: a.stage,
+        span: a.span,
         frame,
         bytes,
         start,
@@ -218,10 +221,10 @@ fn crossing(
         _ => return (Class::Critical, "host memory that is not pinned"),
     }
     let allowed = match way {
-        CopyWay::HostToDevice => Stage::Decode,
-        _ => Stage::Pack,
+        CopyWay::HostToDevice => DECODE,
+        _ => PACK,
     };
-    match (moved.stage == allowed, way) {
+    match (moved.span == allowed, way) {
         (true, _) if once.insert((frame, Kind::Copy(way))) => {
             let reason = if way == CopyWay::HostToDevice {
                 "the frame's upload"
@@ -274,7 +277,7 @@ pub fn rows(findings: &[Finding], frames: u64) -> Vec<Row> {
     type Key<'a> = (
         Class,
         Kind,
-        Option<Stage>,
+        Option<Span>,
         Option<MemoryKind>,
         &'a str,
         bool,
@@ -286,7 +289,7 @@ pub fn rows(findings: &[Finding], frames: u64) -> Vec<Row> {
             .entry((
                 f.class,
                 f.kind,
-                f.stage,
+                f.span,
                 f.host_memory,
                 &f.place,
                 f.accounted,
@@ -318,7 +321,7 @@ pub fn rows(findings: &[Finding], frames: u64) -> Vec<Row> {
     groups.into_iter().map(row).collect()
 }
 
-pub(super) fn stage_name(stage: Option<Stage>) -> String {
+pub(super) fn stage_name(stage: Option<Span>) -> String {
     stage.map_or_else(|| "unknown".to_owned(), |stage| stage.name().to_owned())
 }
 
@@ -342,7 +345,7 @@ pub struct Chain {
 /// same cannot be told; that the device waited for a round trip through the host can.
 pub fn chains(findings: &[Finding]) -> Vec<Chain> {
     // By stages: frames, bytes down, bytes up.
-    type Chains = BTreeMap<(Option<Stage>, Option<Stage>), (BTreeSet<u64>, u64, u64)>;
+    type Chains = BTreeMap<(Option<Span>, Option<Span>), (BTreeSet<u64>, u64, u64)>;
     let mut by_frame: BTreeMap<u64, Vec<&Finding>> = BTreeMap::new();
     findings
         .iter()
@@ -350,18 +353,18 @@ pub fn chains(findings: &[Finding]) -> Vec<Chain> {
     let mut found = Chains::new();
     for (frame, mut of_frame) in by_frame {
         of_frame.sort_by_key(|f| f.start);
-        let mut down: Option<(Option<Stage>, u64)> = None;
+        let mut down: Option<(Option<Span>, u64)> = None;
         for f in of_frame {
             match f.kind {
                 Kind::Copy(CopyWay::DeviceToHost) => {
                     down = Some((
-                        f.stage,
+                        f.span,
                         down.map_or(0, |(_, bytes)| bytes).saturating_add(f.bytes),
                     ));
                 }
-                Kind::Copy(CopyWay::HostToDevice) if f.stage != Some(Stage::Decode) => {
+                Kind::Copy(CopyWay::HostToDevice) if f.span != Some(DECODE) => {
                     if let Some((stage, bytes)) = down.take() {
-                        let chain = found.entry((stage, f.stage)).or_default();
+                        let chain = found.entry((stage, f.span)).or_default();
                         chain.0.insert(frame);
                         chain.1 = chain.1.saturating_add(bytes);
                         chain.2 = chain.2.saturating_add(f.bytes);

@@ -7,7 +7,7 @@
 mod attribute;
 mod captured;
 mod classify;
-#[cfg_attr(not(feature = "cuda"), path = "cupti_absent.rs")]
+#[cfg_attr(not(feature = "cuda"), path = "cupti_disabled.rs")]
 mod cupti;
 mod html;
 mod plot;

@@ -9,8 +9,8 @@ use super::{
     work_log::Works,
 };
 use crate::{
-    engine::{Direction, Stage},
-    session::Mode,
+    engine::{Direction, Span},
+    session::{Mode, Stage},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -172,12 +172,12 @@ pub struct Graph {
 
 /// The announcements of the frames in `steady`.
 pub(super) fn announced(works: &Works, steady: &Range<u64>, frames: u64) -> Vec<Announced> {
-    let mut groups: BTreeMap<(Stage, Direction, String), (u64, u64)> = BTreeMap::new();
+    let mut groups: BTreeMap<(Span, Direction, String), (u64, u64)> = BTreeMap::new();
     for moved in works.works.iter().filter_map(|work| work.moved) {
         if moved.frame.is_some_and(|frame| steady.contains(&frame)) {
             let place = format!("{}:{}", moved.place.file(), moved.place.line());
             let group = groups
-                .entry((moved.stage, moved.direction, place))
+                .entry((moved.span, moved.direction, place))
                 .or_default();
             *group = (group.0 + 1, group.1.saturating_add(moved.bytes));
         }
@@ -187,7 +187,7 @@ pub(super) fn announced(works: &Works, steady: &Range<u64>, frames: u64) -> Vec<
         Direction::HostToDevice => CopyWay::HostToDevice,
         Direction::DeviceToHost => CopyWay::DeviceToHost,
     };
-    let row = |((stage, way, place), (count, bytes)): ((Stage, Direction, String), (u64, u64))| {
+    let row = |((stage, way, place), (count, bytes)): ((Span, Direction, String), (u64, u64))| {
         Announced {
             stage: stage.name().to_owned(),
             direction: direction(way),
@@ -209,12 +209,12 @@ pub(super) fn graphs(works: &Works) -> Vec<Graph> {
             .filter(|(direction, _)| direction.is_some())
             .count();
         Graph {
-            stage: match graph.stages.is_empty() {
+            stage: match graph.spans.is_empty() {
                 true => classify::stage_name(None),
                 false => graph
-                    .stages
+                    .spans
                     .iter()
-                    .map(|stage| stage.name())
+                    .map(|span| span.name())
                     .collect::<Vec<_>>()
                     .join(", "),
             },
@@ -261,7 +261,7 @@ pub(super) fn observed(
     // Files are written on the host: they are no stage of the device.
     let known: Vec<&StageReport> = stages
         .iter()
-        .filter(|s| s.stage != "unknown" && s.stage != Stage::Sink.name())
+        .filter(|s| s.stage != "unknown" && s.stage != Stage::Write.span().name())
         .collect();
     let measured = Measured {
         critical: Some(critical + host_functions),
@@ -287,7 +287,7 @@ pub(super) fn observed(
 fn is_unaccounted(f: &Finding) -> bool {
     match f.kind {
         Kind::Copy(CopyWay::HostToDevice | CopyWay::DeviceToHost) => !f.accounted,
-        Kind::HostWait => f.stage.is_none(),
+        Kind::HostWait => f.span.is_none(),
         _ => false,
     }
 }
@@ -335,13 +335,13 @@ fn stages(
     steady: &Range<u64>,
     frames: u64,
 ) -> Vec<StageReport> {
-    let mut all: BTreeMap<Option<Stage>, (u64, u64, u64)> = BTreeMap::new();
+    let mut all: BTreeMap<Option<Span>, (u64, u64, u64)> = BTreeMap::new();
     for work in works
         .works
         .iter()
         .filter(|work| work.frame.is_some_and(|frame| steady.contains(&frame)))
     {
-        all.entry(Some(work.stage)).or_default();
+        all.entry(Some(work.span)).or_default();
     }
     for a in of_steady {
         let busy = match a.activity.what {
@@ -350,16 +350,16 @@ fn stages(
             }
             _ => continue,
         };
-        let stage = all.entry(a.stage).or_default();
+        let stage = all.entry(a.span).or_default();
         stage.0 += u64::from(matches!(a.activity.what, What::Kernel { .. }));
         stage.1 = stage.1.saturating_add(busy);
     }
     for finding in findings.iter().filter(|f| f.class == Class::Critical) {
-        all.entry(finding.stage).or_default().2 += 1;
+        all.entry(finding.span).or_default().2 += 1;
     }
     let each = |n: f64| n / frames.max(1) as f64;
     let stage =
-        |(stage, (kernels, nanos, critical)): (Option<Stage>, (u64, u64, u64))| StageReport {
+        |(stage, (kernels, nanos, critical)): (Option<Span>, (u64, u64, u64))| StageReport {
             stage: classify::stage_name(stage),
             kernels: each(kernels as f64),
             device_ms: each(nanos as f64 / 1e6),

@@ -12,7 +12,7 @@ use super::{
     work_log::{ClockAlone, WorkLog, Works},
 };
 use crate::{
-    engine::{Engine, Stage},
+    engine::{Engine, Span},
     run::{Cancel, Event, Observer, OnError, OutputMode, Plan, RunError, Task},
     session::{Execution, Mode},
     sinks::{OutputKind, OutputSet},
@@ -333,7 +333,7 @@ fn judge(
     let attributed = attribute(
         captured.recording.activities()?,
         works,
-        &captured.node_stages,
+        &captured.node_spans,
     );
     let (mut observed, measured) = report::observed(&attributed, works, steady, graphs);
     observed.profiler = captured.profiler;
@@ -377,8 +377,8 @@ pub struct Observation {
 pub struct Capture {
     /// The driver's records.
     pub recording: Recording,
-    /// The stage in which each node of a graph was captured, by the id that records have.
-    pub node_stages: BTreeMap<u64, Stage>,
+    /// The span in which each node of a graph was captured, by the id that records have.
+    pub node_spans: BTreeMap<u64, Span>,
     /// What the engine told.
     pub works: Works,
 }
@@ -402,12 +402,12 @@ pub fn observe<E: From<AuditError>>(
     let works = log.take();
     let graphs = report::graphs(&works);
     let captured = session.stop()?;
-    let (recording, node_stages) = (captured.recording.clone(), captured.node_stages.clone());
+    let (recording, node_spans) = (captured.recording.clone(), captured.node_spans.clone());
     let (observed, measured, gaps) = judge(captured, &works, &steady, &graphs)?;
     let announced = report::announced(&works, &steady, observed.frames);
     let capture = Capture {
         recording,
-        node_stages,
+        node_spans,
         works,
     };
     Ok(Observation {

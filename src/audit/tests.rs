@@ -5,7 +5,10 @@ use super::{
     work_log::{ClockAlone, WorkLog},
     *,
 };
-use crate::engine::{Direction, Engine, GraphContents, Move, Stage};
+use crate::{
+    engine::{Direction, Engine, GraphContents, Move, Span},
+    session::Stage,
+};
 use record::{Activity, CopyWay, MemoryKind, Names, WaitKind, What, kind};
 use std::{collections::BTreeMap, ops::Range, panic::Location, sync::Arc};
 
@@ -21,14 +24,14 @@ pub(super) fn works() -> Works {
         let t = frame * 10_000;
         let mut work = |stage, moved: Option<(Direction, u64)>, start, end| {
             let moved = moved.map(|(direction, bytes)| Move {
-                stage,
+                span: stage,
                 frame: Some(frame),
                 direction,
                 bytes,
                 place: Location::caller(),
             });
             works.push(LoggedWork {
-                stage,
+                span: stage,
                 frame: Some(frame),
                 moved,
                 decodes: false,
@@ -36,16 +39,21 @@ pub(super) fn works() -> Works {
                 end: t + end,
             });
         };
-        work(Stage::Preprocess, None, 90, 190);
+        work(Stage::Preprocess.span(), None, 90, 190);
         work(
-            Stage::Decode,
+            Stage::Decode.span(),
             Some((Direction::HostToDevice, 100)),
             100,
             120,
         );
-        work(Stage::Detect, None, 195, 2490);
-        work(Stage::Segment, None, 2500, 2700);
-        work(Stage::Pack, Some((Direction::DeviceToHost, 40)), 3000, 3100);
+        work(Stage::Detect.span(), None, 195, 2490);
+        work(Stage::Encode.span(), None, 2500, 2700);
+        work(
+            Stage::Pack.span(),
+            Some((Direction::DeviceToHost, 40)),
+            3000,
+            3100,
+        );
     }
     Works {
         works,
@@ -53,11 +61,11 @@ pub(super) fn works() -> Works {
     }
 }
 
-fn node_stages() -> BTreeMap<u64, Stage> {
+fn node_stages() -> BTreeMap<u64, Span> {
     [
-        (0x100, Stage::Detect),
-        (0x200, Stage::Segment),
-        (0x300, Stage::Segment),
+        (0x100, Stage::Detect.span()),
+        (0x200, Stage::Encode.span()),
+        (0x300, Stage::Encode.span()),
     ]
     .into()
 }
@@ -219,10 +227,10 @@ fn work_in_a_graph_belongs_to_the_stage_that_captured_it_and_the_frame_that_laun
     let kernels: Vec<_> = all
         .iter()
         .filter(|a| a.in_graph())
-        .map(|a| (a.stage.unwrap(), a.frame.unwrap()))
+        .map(|a| (a.span.unwrap(), a.frame.unwrap()))
         .collect();
     let expected: Vec<_> = (1..4)
-        .flat_map(|frame| [(Stage::Detect, frame), (Stage::Segment, frame)])
+        .flat_map(|frame| [(Stage::Detect.span(), frame), (Stage::Encode.span(), frame)])
         .collect();
     assert_eq!(kernels, expected);
     let without_nodes = attribute(
@@ -234,7 +242,7 @@ fn work_in_a_graph_belongs_to_the_stage_that_captured_it_and_the_frame_that_laun
         without_nodes
             .iter()
             .filter(|a| a.in_graph())
-            .all(|a| a.stage == Some(Stage::Detect)),
+            .all(|a| a.span == Some(Stage::Detect.span())),
         "else the launching stage"
     );
 }
@@ -298,18 +306,18 @@ fn every_planted_fault_is_found_in_its_stage_and_frame() {
     let critical: Vec<_> = findings
         .iter()
         .filter(|f| f.class == Class::Critical)
-        .map(|f| (f.kind, f.stage, f.bytes))
+        .map(|f| (f.kind, f.span, f.bytes))
         .collect();
     let (up, down) = (
         Kind::Copy(CopyWay::HostToDevice),
         Kind::Copy(CopyWay::DeviceToHost),
     );
     let expected = [
-        (down, Some(Stage::Detect), 24),
-        (Kind::HostWait, Some(Stage::Detect), 0),
-        (Kind::HostWait, Some(Stage::Detect), 0),
-        (up, Some(Stage::Segment), 24),
-        (up, Some(Stage::Segment), 8),
+        (down, Some(Stage::Detect.span()), 24),
+        (Kind::HostWait, Some(Stage::Detect.span()), 0),
+        (Kind::HostWait, Some(Stage::Detect.span()), 0),
+        (up, Some(Stage::Encode.span()), 24),
+        (up, Some(Stage::Encode.span()), 8),
         (up, None, 16),
     ];
     assert_eq!(critical, expected);
@@ -436,7 +444,7 @@ fn a_host_function_in_a_graph_is_critical() {
     };
     let captured = Works {
         graphs: vec![CapturedGraph {
-            stages: [Stage::Mask, Stage::Segment].into(),
+            spans: [Stage::Masks.span(), Stage::Encode.span()].into(),
             contents,
         }],
         ..works()

@@ -1,6 +1,6 @@
 //! What the pipeline did, as the engine told it: works with ids that driver records carry, announced moves, captured graphs.
 
-use crate::engine::{GraphContents, Move, Stage, Watcher, Work};
+use crate::engine::{GraphContents, Move, Span, Watcher, Work};
 use std::{
     cell::RefCell,
     collections::BTreeSet,
@@ -11,8 +11,8 @@ use std::{
 /// One work of the log; its id is its place from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedWork {
-    /// Stage.
-    pub stage: Stage,
+    /// The span that it ran under.
+    pub span: Span,
     /// Frame of the run.
     pub frame: Option<u64>,
     /// The announced move, where the work is nothing but this move.
@@ -28,8 +28,8 @@ pub struct LoggedWork {
 /// A graph that was captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapturedGraph {
-    /// The stages that its nodes were captured in; without a profiler the stage that it was captured in.
-    pub stages: BTreeSet<Stage>,
+    /// The spans that its nodes were captured in; without a profiler the span that the whole graph was captured in.
+    pub spans: BTreeSet<Span>,
     /// What it does.
     pub contents: GraphContents,
 }
@@ -77,23 +77,23 @@ impl fmt::Debug for WorkLog {
 }
 
 thread_local! {
-    /// Ids of the works that this thread is in, and their stages; the innermost last.
-    static OPEN: RefCell<Vec<(u64, Stage)>> = const { RefCell::new(Vec::new()) };
-    /// Stages of the nodes that were captured on this thread since the last graph was complete.
-    static NODES: RefCell<BTreeSet<Stage>> = const { RefCell::new(BTreeSet::new()) };
+    /// Ids of the works that this thread is in, and their spans; the innermost last.
+    static OPEN: RefCell<Vec<(u64, Span)>> = const { RefCell::new(Vec::new()) };
+    /// Spans of the nodes that were captured on this thread since the last graph was complete.
+    static NODES: RefCell<BTreeSet<Span>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Notes that a node of a graph was captured on this thread: the stage that the thread is at.
+/// Notes that a node of a graph was captured on this thread: the span that the thread is in.
 #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
-pub(crate) fn captures_node() -> Option<Stage> {
-    let stage = current_stage()?;
-    NODES.with_borrow_mut(|nodes| nodes.insert(stage));
-    Some(stage)
+pub(crate) fn captures_node() -> Option<Span> {
+    let span = current_span()?;
+    NODES.with_borrow_mut(|nodes| nodes.insert(span));
+    Some(span)
 }
 
-/// The stage that this thread is at.
-fn current_stage() -> Option<Stage> {
-    OPEN.with_borrow(|open| open.last().map(|(_, stage)| *stage))
+/// The innermost span that this thread is in.
+fn current_span() -> Option<Span> {
+    OPEN.with_borrow(|open| open.last().map(|(_, span)| *span))
 }
 
 impl WorkLog {
@@ -113,10 +113,10 @@ impl WorkLog {
 }
 
 impl Watcher for WorkLog {
-    fn began(&self, work: &Work) {
+    fn on_begin(&self, work: &Work) {
         if work.frame.is_some_and(|frame| frame >= self.end) {
             // Without an id of its own; the profiler's ids of works around it do not count for it.
-            OPEN.with_borrow_mut(|open| open.push((0, work.stage)));
+            OPEN.with_borrow_mut(|open| open.push((0, work.span)));
             let now = self.ids.now();
             self.works
                 .lock()
@@ -128,7 +128,7 @@ impl Watcher for WorkLog {
         let start = self.ids.now();
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
         works.works.push(LoggedWork {
-            stage: work.stage,
+            span: work.span,
             frame: work.frame,
             moved: work.moved,
             decodes: work.decodes,
@@ -137,11 +137,11 @@ impl Watcher for WorkLog {
         });
         let id = works.works.len() as u64;
         drop(works);
-        OPEN.with_borrow_mut(|open| open.push((id, work.stage)));
+        OPEN.with_borrow_mut(|open| open.push((id, work.span)));
         self.ids.push(id);
     }
 
-    fn ended(&self) {
+    fn on_end(&self) {
         self.ids.pop();
         let Some((id, _)) = OPEN.with_borrow_mut(Vec::pop) else {
             return;
@@ -156,13 +156,13 @@ impl Watcher for WorkLog {
         }
     }
 
-    fn captured(&self, contents: &GraphContents) {
-        let mut stages = NODES.take();
-        if stages.is_empty() {
-            stages.extend(current_stage());
+    fn on_capture(&self, contents: &GraphContents) {
+        let mut spans = NODES.take();
+        if spans.is_empty() {
+            spans.extend(current_span());
         }
         let graph = CapturedGraph {
-            stages,
+            spans,
             contents: contents.clone(),
         };
         self.works

@@ -71,13 +71,13 @@ pub(super) fn inner(device: &Device) -> Option<&CudaDevice> {
     }
 }
 
-/// What must be done before the first tensor: all work of a handle is on one stream, and siblings wait for each other by [`follow`], so
+/// What must be done before the first tensor: all work of a handle is on one stream, and siblings wait for each other by [`wait_for`], so
 /// that no tensor needs events of its own (which a graph could not hold); and memory that was freed stays with the program.
 pub(super) fn prepare(device: &Device) -> Result<(), EngineError> {
     let Some(device) = inner(device) else {
         return Ok(());
     };
-    // SAFETY: no tensor of this handle exists yet; what is used on another stream is ordered by `follow` or by events of its own.
+    // SAFETY: no tensor of this handle exists yet; what is used on another stream is ordered by `wait_for` or by events of its own.
     unsafe { device.disable_event_tracking() };
     let stream = device.cuda_stream();
     stream
@@ -176,7 +176,7 @@ pub(super) fn stored(storage: &CudaStorage) -> Option<usize> {
 }
 
 /// Makes the stream of `device` wait for what was asked of `other` so far.
-pub(super) fn follow(device: &CudaDevice, other: &CudaDevice) -> Result<(), EngineError> {
+pub(super) fn wait_for(device: &CudaDevice, other: &CudaDevice) -> Result<(), EngineError> {
     let (own, theirs) = (device.cuda_stream(), other.cuda_stream());
     if std::sync::Arc::ptr_eq(&own, &theirs) {
         return Ok(());

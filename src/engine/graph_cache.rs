@@ -116,7 +116,7 @@ impl GraphCache {
             }
             Entry::Vacant(place) => {
                 let captured = Captured::new(device, inputs, work)?;
-                engine.ledger().captured(|| captured.graph.contents());
+                engine.transfer_log().captured(|| captured.graph.contents());
                 place.insert(captured)
             }
         };
@@ -147,7 +147,7 @@ impl fmt::Debug for CapturedGraph {
 impl CapturedGraph {
     /// Does `work` on `inputs` once, to prepare what is made once, captures it, and launches it. Each launch reads what the inputs then
     /// hold. `work` must enqueue the same operations each time; work on the stream of another engine must be joined in it
-    /// ([`Engine::follow`]).
+    /// ([`Engine::wait_for`]).
     ///
     /// # Errors
     /// Those of `work`, [`EngineError::NotOnGpu`] on the CPU, and [`EngineError::Driver`] if the device failed or `work` copies from the host.
@@ -178,7 +178,7 @@ impl CapturedGraph {
             }
             .into());
         }
-        engine.ledger().captured(|| contents);
+        engine.transfer_log().captured(|| contents);
         graph.launch()?;
         Ok(Self {
             outputs,

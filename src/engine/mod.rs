@@ -1,108 +1,40 @@
-//! The device: opening it, every move between host and device, and the ledger of those moves.
+//! The device: opening it, every transfer between host and device, and the log of those transfers.
 //!
-//! Nothing else in the crate moves data between host and device.
+//! Nothing else in the crate transfers data between host and device.
 
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
+mod error;
 #[cfg(feature = "cuda")]
 mod gate;
-#[cfg_attr(not(feature = "cuda"), path = "graph_cache_absent.rs")]
+#[cfg_attr(not(feature = "cuda"), path = "graph_cache_disabled.rs")]
 mod graph_cache;
-mod ledger;
 mod memory;
+mod moves;
 mod params;
+mod span;
+mod spec;
 mod surface;
-#[cfg_attr(not(feature = "cuda"), path = "transfer_absent.rs")]
+#[cfg_attr(not(feature = "cuda"), path = "transfer_disabled.rs")]
 mod transfer;
+mod transfer_log;
 #[cfg_attr(not(feature = "cuda"), path = "video_absent.rs")]
 mod video;
 
-pub use device::{DeviceSpec, Engine, Precision, constant};
+pub use device::Engine;
+pub use error::{EngineError, MemoryRefused};
 #[cfg(feature = "cuda")]
 pub(crate) use gate::capturing;
 pub use graph_cache::{CapturedGraph, GraphCache};
-pub use ledger::{Direction, GraphContents, Ledger, Move, Stage, Watcher, Work};
 pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
 pub(crate) use memory::note_refused;
+pub use moves::constant;
 pub use params::{Params, ParamsError, not_finite};
+pub use span::Span;
+pub use spec::{DeviceSpec, Precision};
 pub use surface::{Colour, Matrix, Planes, Turn};
-pub use transfer::{Download, Uploads};
+pub use transfer::{Download, StagingRing};
+pub use transfer_log::{Direction, GraphContents, Move, TransferLog, Watcher, Work};
 pub use video::{Attachment, Surface, VideoDevice};
-
-use crate::text::counted;
-
-/// The driver refused device memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the driver refused the memory")]
-pub struct MemoryRefused;
-
-/// What can go wrong between the program and its device.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// `--device` was not understood.
-    #[error("{0}: not a device; use auto, cpu, cuda or cuda:N")]
-    BadSpec(String),
-    /// A CUDA device was asked for in a build without CUDA.
-    #[error(
-        "{0}: this build has no CUDA support; use --device cpu, or build with `cargo build --release --features cuda`"
-    )]
-    NoCudaBuild(String),
-    /// A CUDA device was asked for and could not be opened.
-    #[error(
-        "{spec}: cannot be opened: {reason}; `ultramotion doctor` shows driver and devices, --device cpu does without"
-    )]
-    NoDevice {
-        /// What the user asked for.
-        spec: String,
-        /// What the driver said.
-        reason: String,
-    },
-    /// `--dtype` was not understood.
-    #[error("{0}: not a type to compute in; use auto, f32, f16 or bf16")]
-    BadPrecision(String),
-    /// The device does not compute in that type.
-    #[error("{dtype}: {device} does not compute in it; use --dtype f32 or a GPU")]
-    Unsupported {
-        /// The type.
-        dtype: String,
-        /// The device.
-        device: String,
-    },
-    /// Work that only a GPU does.
-    #[error("the CPU: has no graphs and no transfers; use --device cuda, or --mode legacy")]
-    NotOnGpu,
-    /// The CUDA driver refused something.
-    #[error("{what}: {reason}")]
-    Driver {
-        /// The operation.
-        what: &'static str,
-        /// The driver's message.
-        reason: String,
-    },
-    /// The device has no memory for something, by the driver's error code.
-    #[error("{what}: out of device memory")]
-    NoMemory {
-        /// The operation.
-        what: &'static str,
-        /// The driver's code for it.
-        source: MemoryRefused,
-    },
-    /// The number of threads cannot be set.
-    #[error("{}: cannot be set: {reason}", counted(*threads, "thread"))]
-    Threads {
-        /// How many.
-        threads: usize,
-        /// Why.
-        reason: String,
-    },
-    /// Candle refused an operation.
-    #[error("{what}: {source}")]
-    Tensor {
-        /// What was being moved or made.
-        what: &'static str,
-        /// Candle's own error.
-        source: Box<candle_core::Error>,
-    },
-}

@@ -2,7 +2,7 @@
 //! They come from a checkpoint, or from a generator for models that are yet to be trained, and stay on the host until a layer's weight
 //! is made of them.
 
-use super::{Engine, EngineError, Stage};
+use super::{Engine, EngineError, Span};
 use crate::text::counted_are;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
 use std::{
@@ -145,6 +145,9 @@ pub fn not_finite(tensor: &Tensor) -> candle_core::Result<usize> {
 }
 
 impl Params {
+    /// The span of the transfer log that the upload of weights is counted under.
+    pub const SPAN: Span = Span::new(0, "load");
+
     /// Parameters from `tensors` on the CPU, of a model on the device of `engine`; `origin` names the checkpoint in errors.
     pub fn new(
         origin: impl Into<String>,
@@ -343,7 +346,7 @@ impl Params {
                 "a weight is not f32 on the CPU".to_owned(),
             ))
         })?;
-        let placed = engine.upload_f32(Stage::Load, numbers, weight.dims());
+        let placed = engine.upload_f32(Self::SPAN, numbers, weight.dims());
         placed.map_err(|source| ParamsError::Device {
             origin: origin.clone(),
             source: Box::new(source),

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
-    Direction, Engine, EngineError, Stage,
+    Direction, Engine, EngineError, Span,
     cuda::{self, driver},
 };
 use candle_core::{
@@ -59,7 +59,7 @@ impl Drop for Pinned {
 }
 
 /// A ring of page-locked buffers with device buffers of their own, through which frames go up while earlier ones are worked on.
-pub struct Uploads {
+pub struct StagingRing {
     engine: Engine,
     /// Copies go beside the device's other work.
     stream: Arc<CudaStream>,
@@ -77,18 +77,18 @@ struct Slot {
     read: CudaEvent,
 }
 
-impl fmt::Debug for Uploads {
+impl fmt::Debug for StagingRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Uploads of {} slots to {}",
+            "StagingRing of {} slots to {}",
             self.slots.len(),
             self.engine.name()
         )
     }
 }
 
-impl Uploads {
+impl StagingRing {
     /// A ring of `slots` buffers, which grow with what is uploaded.
     ///
     /// # Errors
@@ -125,7 +125,12 @@ impl Uploads {
     /// # Errors
     /// [`EngineError::Driver`] and [`EngineError::Tensor`] if memory ran out or the device failed.
     #[track_caller]
-    pub fn start(&mut self, bytes: &[u8], shape: &[usize]) -> Result<Tensor, EngineError> {
+    pub(crate) fn upload(
+        &mut self,
+        span: impl Into<Span>,
+        bytes: &[u8],
+        shape: &[usize],
+    ) -> Result<Tensor, EngineError> {
         let main = stream(&self.engine)?;
         self.latest = (self.latest + 1) % self.slots.len();
         let Some(slot) = self.slots.get_mut(self.latest) else {
@@ -134,9 +139,9 @@ impl Uploads {
         slot.arrived
             .synchronize_unless_complete()
             .map_err(driver("an earlier upload"))?;
-        let device = slot.room(&self.engine, &main, bytes.len())?;
+        let device = slot.ensure_capacity(&self.engine, &main, bytes.len())?;
         let Some(host) = &mut slot.host else {
-            unreachable!("room has made it")
+            unreachable!("ensure_capacity allocates it")
         };
         copy_large(host.bytes_mut(bytes.len()), bytes);
         self.stream
@@ -147,7 +152,7 @@ impl Uploads {
         // SAFETY: the device buffer has room; the host buffer is not written before `arrived` has passed.
         let copy = || unsafe { result::memcpy_htod_async(to, from, copying.cu_stream()) };
         self.engine
-            .moving(Stage::Decode, Direction::HostToDevice, bytes.len(), copy)
+            .moving(span, Direction::HostToDevice, bytes.len(), copy)
             .map_err(driver("upload of a frame"))?;
         slot.arrived
             .record(&self.stream)
@@ -167,7 +172,7 @@ impl Uploads {
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
-    pub fn is_read(&mut self) -> Result<(), EngineError> {
+    pub fn mark_consumed(&mut self) -> Result<(), EngineError> {
         let main = stream(&self.engine)?;
         let Some(slot) = self.slots.get(self.latest) else {
             return Ok(());
@@ -188,7 +193,7 @@ fn copy_large(to: &mut [u8], from: &[u8]) {
         .for_each(|(to, from)| to.copy_from_slice(from));
 }
 
-impl Drop for Uploads {
+impl Drop for StagingRing {
     fn drop(&mut self) {
         // Buffers must outlive the copies from them.
         let _ = self.stream.synchronize();
@@ -197,7 +202,7 @@ impl Drop for Uploads {
 
 impl Slot {
     /// The device buffer, with room for `bytes`, and a host buffer as large.
-    fn room(
+    fn ensure_capacity(
         &mut self,
         engine: &Engine,
         main: &CudaStream,
@@ -318,7 +323,7 @@ impl Download {
     /// # Errors
     /// [`EngineError::Driver`] if memory ran out or the device failed.
     #[track_caller]
-    pub fn start(&mut self, stage: Stage, words: &Tensor) -> Result<(), EngineError> {
+    pub fn start(&mut self, span: impl Into<Span>, words: &Tensor) -> Result<(), EngineError> {
         let main = stream(&self.engine)?;
         let (from, bytes) = cuda::place(words)?;
         if self.host.as_ref().is_none_or(|h| h.len < bytes) {
@@ -333,7 +338,7 @@ impl Download {
         // SAFETY: both have that many bytes; the host reads after `ready` has passed.
         let copy = || unsafe { result::memcpy_dtoh_async(to, from, main.cu_stream()) };
         self.engine
-            .moving(stage, Direction::DeviceToHost, bytes, copy)
+            .moving(span, Direction::DeviceToHost, bytes, copy)
             .map_err(driver("download of a result"))?;
         self.bytes = bytes;
         self.ready

@@ -13,7 +13,7 @@ mod surface;
 pub use attachment::Attachment;
 pub use surface::Surface;
 
-use super::{Colour, Direction, Engine, EngineError, Planes, Stage, Turn, cuda, gate};
+use super::{Colour, Direction, Engine, EngineError, Planes, Span, Turn, cuda, gate};
 use attachment::{Held, planes_of};
 use candle_core::cuda_backend::cudarc::driver::{
     CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
@@ -51,6 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug, Clone)]
 pub struct VideoDevice {
     engine: Engine,
+    span: Span,
     shared: Arc<Shared>,
 }
 
@@ -188,11 +189,11 @@ impl Drop for Shared {
 }
 
 impl VideoDevice {
-    /// The engine's device, for decoding.
+    /// The engine's device, for decoding; what decoders do there is logged under `span`.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the engine is the CPU, or FFmpeg cannot use the device.
-    pub fn open(engine: &Engine) -> Result<Self, EngineError> {
+    pub fn open(engine: &Engine, span: impl Into<Span>) -> Result<Self, EngineError> {
         let device =
             cuda::inner(engine.device()).ok_or_else(|| refused("the device is the CPU"))?;
         let context = device.cuda_stream().context().clone();
@@ -230,6 +231,7 @@ impl VideoDevice {
         };
         Ok(Self {
             engine: engine.clone(),
+            span: span.into(),
             shared: Arc::new(shared),
         })
     }
@@ -237,7 +239,7 @@ impl VideoDevice {
     /// Does `work` as that of decoding, on this thread, while no graph is captured. All that a decoder does on the device must be in it,
     /// its end included.
     pub fn work<T>(&self, work: impl FnOnce() -> T) -> T {
-        gate::decoding(|| self.engine.ledger().decoding(work))
+        gate::decoding(|| self.engine.transfer_log().decoding(self.span, work))
     }
 
     /// Lets a decoder that is not open yet decode on the device what the device can decode.
@@ -359,7 +361,7 @@ impl VideoDevice {
     #[track_caller]
     pub fn upload(
         &self,
-        stage: Stage,
+        span: impl Into<Span>,
         luma: &[u8],
         chroma: &[u8],
         size: (usize, usize),
@@ -389,14 +391,14 @@ impl VideoDevice {
         for (to, from) in lines.chain(pair_lines) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
-        let announced = (stage, Direction::HostToDevice, padded.len() as u64);
+        let announced = (span.into(), Direction::HostToDevice, padded.len() as u64);
         let copy = || {
             stream
                 .memcpy_htod(&padded, &mut bytes)
                 .and_then(|()| stream.synchronize())
         };
         self.engine
-            .ledger()
+            .transfer_log()
             .moving(true, announced, Location::caller(), copy)
             .map_err(driver)?;
         let ready = stream.record_event(None).map_err(driver)?;

@@ -1,6 +1,6 @@
 //! Stands in for `video` in a build without CUDA: no device decodes, and no surface exists.
 
-use super::{Colour, Engine, EngineError, Planes, Stage, Turn};
+use super::{Colour, Engine, EngineError, Planes, Span, Turn};
 use std::convert::Infallible;
 use video_rs::ffmpeg::{codec, frame};
 
@@ -21,7 +21,7 @@ impl VideoDevice {
     ///
     /// # Errors
     /// Always [`EngineError::NoCudaBuild`].
-    pub fn open(_: &Engine) -> Result<Self, EngineError> {
+    pub fn open(_: &Engine, _: impl Into<Span>) -> Result<Self, EngineError> {
         Err(EngineError::NoCudaBuild("decoding on the GPU".to_owned()))
     }
 
@@ -58,7 +58,7 @@ impl VideoDevice {
     /// None.
     pub fn upload(
         &self,
-        _: Stage,
+        _: impl Into<Span>,
         _: &[u8],
         _: &[u8],
         _: (usize, usize),

@@ -8,7 +8,7 @@ use crate::{
         observer::Cancel,
         plan::Plan,
     },
-    session::{StageTimes, Stages},
+    session::{Stage, StageTimes},
     sinks::SinkError,
     sources::{self, Decoding, Source, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
@@ -120,7 +120,7 @@ impl<'a> Decoder<'a> {
             .alias(&spec)
             .map_or(&spec.path, |alias| &alias.path)
             .clone();
-        let opened = self.times.time(Stages::OPEN, || {
+        let opened = self.times.time(Stage::Open.name(), || {
             contained(&shown, || sources::open(&spec, ordinal, &self.options))
         });
         let source = match opened {
@@ -157,10 +157,9 @@ impl<'a> Decoder<'a> {
             if self.cancel.is_requested() {
                 return Err(Gone);
             }
-            match self
-                .times
-                .time(Stages::DECODE, || contained(shown, || source.next_frame()))
-            {
+            match self.times.time(Stage::Decode.name(), || {
+                contained(shown, || source.next_frame())
+            }) {
                 Ok(Ok(Some(frame))) => {
                     if let Some(decoding) =
                         source.decoding().filter(|now| told.as_ref() != Some(*now))
@@ -190,14 +189,14 @@ impl<'a> Decoder<'a> {
         };
         match self.stored.next_if(is_next) {
             Some(Ok(result)) => {
-                self.times.take_recent(&[Stages::DECODE]);
+                self.times.take_recent(&[Stage::Decode.name()]);
                 Decoded::Stored { frame, result }
             }
             Some(Err(error)) => Decoded::Broken(error),
             None => Decoded::Frame(
                 frame,
                 self.times
-                    .take_recent(&[Stages::DECODE])
+                    .take_recent(&[Stage::Decode.name()])
                     .iter()
                     .map(|(_, time)| *time)
                     .sum(),

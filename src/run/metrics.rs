@@ -326,7 +326,7 @@ mod tests {
         frame::{FrameResult, SourceInfo, SourceKind},
         geometry::Size,
         run::observer::FrameTimes,
-        session::Stages,
+        session::Stage,
         sources::{Decoding, SourceWarning},
     };
     use std::collections::BTreeSet;
@@ -445,11 +445,11 @@ mod tests {
     #[test]
     fn the_documentation_has_every_key_and_event_and_no_other() {
         let (keys, events) = documented();
-        let in_resident_mode = [Stages::SUBMIT, Stages::PREPROCESS, Stages::FORWARD];
-        let stages = Stages::OF_A_FRAME
+        let in_resident_mode = [Stage::Submit, Stage::Preprocess, Stage::Forward];
+        let stages = Stage::PER_FRAME
             .iter()
             .chain(&in_resident_mode)
-            .map(|stage| stage_key(stage));
+            .map(|stage| stage_key(stage.name()));
         assert_eq!(
             keys,
             KEYS.iter()

@@ -10,7 +10,7 @@ use crate::{
         plan::Plan,
         report::DecodingReport,
     },
-    session::{StageTimes, Stages},
+    session::{Stage, StageTimes},
     sinks::{Layout, Sink, SinkOptions, SinkSet, Stills},
 };
 use std::sync::mpsc::Receiver;
@@ -66,7 +66,7 @@ impl<'a> Writer<'a> {
     /// Writes until nothing more comes.
     pub(crate) fn run(mut self, results: Receiver<Finished>) -> Result<Self, RunError> {
         for item in results {
-            self.times.time(Stages::WRITE, || self.write(item))?;
+            self.times.time(Stage::Write.name(), || self.write(item))?;
         }
         Ok(self)
     }
@@ -134,7 +134,8 @@ impl<'a> Writer<'a> {
 
     /// All sources ended: completes the outputs of the whole run.
     pub(crate) fn finish(&mut self) -> Result<Done, RunError> {
-        self.times.time(Stages::FINISH, || self.sinks.finish())?;
+        self.times
+            .time(Stage::Finish.name(), || self.sinks.finish())?;
         Ok(self.leave())
     }
 

@@ -246,7 +246,7 @@ impl SessionBuilder {
             role => {
                 // On a stream of its own it works beside the detector.
                 let engine = if detector.is_some() {
-                    engine.sibling().map_err(ModelError::from)?
+                    engine.with_new_stream().map_err(ModelError::from)?
                 } else {
                     engine.clone()
                 };

@@ -1,7 +1,7 @@
 //! D-FINE on frames: a frame to objects with boxes in its pixels.
 
 use crate::{
-    engine::{Engine, GraphCache, Stage},
+    engine::{Engine, GraphCache},
     frame::{Confidence, Frame, Object},
     geometry::Size,
     models::dfine::{
@@ -12,7 +12,7 @@ use crate::{
         error::ModelError,
         model_origin::ModelOrigin,
         picture::{self, Picture},
-        stage::Stages,
+        stage::Stage,
         stage_times::StageTimes,
     },
     sources::SourceWarning,
@@ -209,15 +209,9 @@ impl Detector {
         times: &StageTimes,
     ) -> Result<Vec<Object>, ModelError> {
         let engine = &self.engine;
-        let pixels = engine.within(Stage::Preprocess, || {
-            times.time(Stages::DETECT_PREPROCESS, || self.preprocess(frame))
-        })?;
-        let output = engine.within(Stage::Detect, || {
-            times.time(Stages::DETECT, || self.forward_shared(graphs, &pixels))
-        })?;
-        engine.within(Stage::Select, || {
-            times.time(Stages::SELECT, || self.select(frame, &output))
-        })
+        let pixels = Stage::DetectPreprocess.run(engine, times, || self.preprocess(frame))?;
+        let output = Stage::Detect.run(engine, times, || self.forward_shared(graphs, &pixels))?;
+        Stage::Select.run(engine, times, || self.select(frame, &output))
     }
 
     fn select(

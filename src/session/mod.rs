@@ -40,7 +40,7 @@ pub use model_origin::ModelOrigin;
 pub use prompt::{Prompt, PromptError};
 pub use segmenter::Segmenter;
 pub use session::Session;
-pub use stage::Stages;
+pub use stage::Stage;
 pub use stage_times::{StageSummary, StageTimes};
 pub use stream::Stream;
 

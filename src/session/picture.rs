@@ -1,10 +1,10 @@
 //! A frame's pixels on the models' device, and back on the host for outputs that show them.
 
 use crate::{
-    engine::{Engine, Stage, Surface},
+    engine::{Engine, Surface},
     frame::{Channels, Frame, Image, Pixels},
     ops,
-    session::error::ModelError,
+    session::{error::ModelError, stage::Stage},
     sources::VideoPicture,
 };
 use candle_core::Tensor;
@@ -66,7 +66,7 @@ pub(crate) fn on_host(frame: &Frame) -> Result<Arc<Image>, ModelError> {
     let engine = surface.engine();
     let rgb = ops::surface_to_rgb(surface, engine.device())
         .map_err(ModelError::op("pixels of a decoded frame"))?;
-    let data = engine.download_u8(Stage::Sink, &rgb)?;
+    let data = engine.download_u8(Stage::Write, &rgb)?;
     let image = Image::new(frame.size(), Channels::Rgb, data);
     Ok(Arc::new(
         image.unwrap_or_else(|| unreachable!("three bytes a pixel")),

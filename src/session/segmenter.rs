@@ -1,7 +1,7 @@
 //! MobileSAM on frames: prompts in pixels of the frame to masks at the frame's resolution.
 
 use crate::{
-    engine::{Engine, GraphCache, Stage},
+    engine::{Engine, GraphCache},
     frame::{Frame, Mask, Object},
     geometry::LongestSide,
     models::mobile_sam::{IMAGE_SIDE, MaskOutput, MobileSam, ObjectPrompt, PackedPrompts, Prompts},
@@ -11,7 +11,7 @@ use crate::{
         model_origin::ModelOrigin,
         picture::{self, Picture},
         prompted::Prompted,
-        stage::Stages,
+        stage::Stage,
         stage_times::StageTimes,
     },
 };
@@ -122,7 +122,7 @@ impl Segmenter {
         group: &PackedPrompts,
     ) -> Result<MaskOutput, ModelError> {
         let (values, shape) = group.values();
-        let tokens = self.engine.upload_f32(Stage::Segment, values, &shape)?;
+        let tokens = self.engine.upload_f32(Stage::DecodeMasks, values, &shape)?;
         let work = |inputs: &[Tensor]| -> Result<Vec<Tensor>, ModelError> {
             let [embedding, tokens] = inputs else {
                 return Ok(Vec::new());
@@ -167,7 +167,7 @@ impl Segmenter {
         }
         let bits = ops::masks_to_bits(logits, IMAGE_SIDE, scaled, frame)
             .map_err(ModelError::op("mask upsampling"))?;
-        let numbers = self.engine.download_u32(Stage::Mask, &bits)?;
+        let numbers = self.engine.download_u32(Stage::Masks, &bits)?;
         if !numbers
             .chunks_exact(ops::mask_words(frame))
             .all(ops::mask_is_finite)
@@ -193,12 +193,8 @@ impl Segmenter {
             return Ok(Vec::new());
         }
         let engine = &self.engine;
-        let pixels = engine.within(Stage::Preprocess, || {
-            times.time(Stages::SEGMENT_PREPROCESS, || self.preprocess(frame))
-        })?;
-        let embedding = engine.within(Stage::Segment, || {
-            times.time(Stages::ENCODE, || self.encode_shared(graphs, &pixels))
-        })?;
+        let pixels = Stage::SegmentPreprocess.run(engine, times, || self.preprocess(frame))?;
+        let embedding = Stage::Encode.run(engine, times, || self.encode_shared(graphs, &pixels))?;
         let size = frame.size();
         let transform = LongestSide::new(size, IMAGE_SIDE as u32);
         let prompts: Vec<ObjectPrompt> = prompted
@@ -210,14 +206,9 @@ impl Segmenter {
 
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
         for group in PackedPrompts::pack(&prompts)? {
-            let decode = || {
-                times.time(Stages::DECODE_MASKS, || {
-                    self.decode(graphs, &embedding, &group)
-                })
-            };
-            let (logits, scores) = engine.within(Stage::Segment, decode)?;
-            let masks = || times.time(Stages::MASKS, || self.masks(&logits, scaled, full));
-            let runs = engine.within(Stage::Mask, masks)?;
+            let decode = || self.decode(graphs, &embedding, &group);
+            let (logits, scores) = Stage::DecodeMasks.run(engine, times, decode)?;
+            let runs = Stage::Masks.run(engine, times, || self.masks(&logits, scaled, full))?;
             for ((&at, packed), score) in group.objects().iter().zip(runs).zip(scores) {
                 let Some(object) = objects.get_mut(at) else {
                     continue;

@@ -1,6 +1,6 @@
 //! Where videos are decoded.
 
-use crate::engine::{Engine, VideoDevice};
+use crate::engine::{Engine, Span, VideoDevice};
 use std::{
     fmt,
     str::FromStr,
@@ -77,6 +77,9 @@ impl Decoding {
     }
 }
 
+/// The span of the transfer log that decoding and the upload of decoded frames are counted under.
+pub const DECODE_SPAN: Span = Span::new(1, "decode");
+
 /// The models' device, on which videos may be decoded. It is made ready for that at the first video that it can decode; clones share it.
 #[derive(Debug, Clone)]
 pub struct DecodeDevice(Arc<Opened>);
@@ -113,7 +116,9 @@ impl DecodeDevice {
     pub(super) fn open(&self) -> Result<&VideoDevice, String> {
         self.0
             .device
-            .get_or_init(|| VideoDevice::open(&self.0.engine).map_err(|e| e.to_string()))
+            .get_or_init(|| {
+                VideoDevice::open(&self.0.engine, DECODE_SPAN).map_err(|e| e.to_string())
+            })
             .as_ref()
             .map_err(Clone::clone)
     }

@@ -19,7 +19,7 @@ pub use self::{
     dicom::{DicomSeries, DicomSource, group_dicom},
     image::{ImageOptions, ImageSource},
 };
-pub use decode::{Decode, DecodeDevice, DecodeError, Decoding};
+pub use decode::{DECODE_SPAN, Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{
     DicomGroup, DicomGrouping, DicomRefusal, ExpandOptions, Inputs, SourceSpec, Spooled,
     each_file_alone, expand,

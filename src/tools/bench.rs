@@ -1,13 +1,13 @@
 //! How long each stage of the models takes on this machine, on a real frame.
 
 use crate::{
-    engine::{GraphCache, Stage},
+    engine::GraphCache,
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
     session::{
         CompletedFrame, Detector, Executor, ModelError, Models, PendingFrame, Prompted, Resident,
-        Segmenter,
+        Segmenter, Stage,
     },
     text::counted,
 };

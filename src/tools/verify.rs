@@ -9,8 +9,9 @@
 //! The model runs in a closure, so that this module knows of no model. A value that is not finite is an error, never a comparison.
 
 use crate::{
-    engine::{Engine, EngineError, Stage},
+    engine::{Engine, EngineError},
     matching::{AssignmentError, Rules, assign},
+    session::Stage,
 };
 use candle_core::Tensor;
 use std::collections::BTreeMap;

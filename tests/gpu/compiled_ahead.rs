@@ -31,9 +31,9 @@ type Forward<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError>;
 struct Latest(Mutex<usize>);
 
 impl Watcher for Latest {
-    fn began(&self, _: &Work) {}
-    fn ended(&self) {}
-    fn captured(&self, contents: &GraphContents) {
+    fn on_begin(&self, _: &Work) {}
+    fn on_end(&self) {}
+    fn on_capture(&self, contents: &GraphContents) {
         *self.0.lock().expect("lock") = contents.kernels;
     }
 }

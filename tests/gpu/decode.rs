@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 use ultramotion::{
-    engine::{Colour, Engine, GraphCache, Matrix, Stage, Turn, VideoDevice},
+    engine::{Colour, Engine, GraphCache, Matrix, Turn, VideoDevice},
     frame::{Confidence, Frame, Pixels, SourceKind},
     ops::{self, Normalisation, Nv12, nv12_to_rgb},
-    session::{StageTimes, load_detector},
+    session::{Stage, StageTimes, load_detector},
     sources::{
         self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec,
         VideoPicture,
@@ -78,7 +78,7 @@ fn times(surface: &ops::Surface, engine: &Engine) -> Result<(), String> {
 
 pub(crate) fn nv12(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let device = VideoDevice::open(engine).map_err(text)?;
+    let device = VideoDevice::open(engine, Stage::Decode).map_err(text)?;
     let turns = [
         Turn::default(),
         Turn {
@@ -233,7 +233,7 @@ fn rgb(engine: &Engine, frame: &Frame) -> Result<Vec<u8>, String> {
                 .ok_or("a picture of another kind")?;
             engine
                 .download_u8(
-                    Stage::Sink,
+                    Stage::Write,
                     &ops::surface_to_rgb(picture.surface(), engine.device()).map_err(text)?,
                 )
                 .map_err(text)

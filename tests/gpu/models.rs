@@ -6,13 +6,13 @@ use crate::{
 };
 use candle_core::{DType, Device, Tensor};
 use ultramotion::{
-    engine::{Engine, GraphCache, Params, Stage},
+    engine::{Engine, GraphCache, Params},
     geometry::Size,
     models::{
         dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels, match_queries},
         mobile_sam::{MobileSam, Prompts},
     },
-    session::ModelError,
+    session::{ModelError, Stage},
 };
 
 pub(crate) const CLASSES: usize = 80;

@@ -6,8 +6,9 @@ use crate::{
 };
 use candle_core::{DType, Device, Tensor};
 use ultramotion::{
-    engine::{Engine, Stage},
+    engine::Engine,
     ops::{self, Activation, LayerNorm, Normalisation, Padding},
+    session::Stage,
 };
 
 pub(crate) fn norm(engine: &Engine) -> Outcome {
@@ -536,7 +537,7 @@ pub(crate) fn masks(engine: &Engine) -> Outcome {
         let bits = report
             .up(&logits, DType::F32)
             .and_then(|l| ops::masks_to_bits(&l, 1024, scaled, frame).map_err(text));
-        let numbers = bits.and_then(|b| engine.download_u32(Stage::Mask, &b).map_err(text));
+        let numbers = bits.and_then(|b| engine.download_u32(Stage::Masks, &b).map_err(text));
         match numbers {
             Err(message) => {
                 report.check(&format!("masks {scaled:?} to {frame:?}: {message}"), false)

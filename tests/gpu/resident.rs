@@ -6,7 +6,7 @@ use crate::{
 };
 use candle_core::{DType, Tensor};
 use ultramotion::{
-    engine::{DeviceSpec, Engine, Precision, Stage},
+    engine::{DeviceSpec, Engine, Precision},
     geometry::{BoxXyxy, LongestSide, Size},
     models::{
         dfine::postprocess::{self, Selection},
@@ -14,7 +14,7 @@ use ultramotion::{
     },
     ops::{self, ObjectChoice, ObjectRecords},
     run::Fallback,
-    session::{Execution, Mode},
+    session::{Execution, Mode, Stage},
 };
 
 pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {

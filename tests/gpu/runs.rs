@@ -156,7 +156,7 @@ pub(crate) fn pipeline(engine: &Engine, confidence: f64, multimask: bool) -> Res
     let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ())
         .and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]))
         .map_err(text)?;
-    let sibling = engine.sibling().map_err(text)?;
+    let sibling = engine.with_new_stream().map_err(text)?;
     let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ())
         .map_err(text)?
         .with_multimask(multimask);

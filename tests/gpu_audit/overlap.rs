@@ -8,7 +8,8 @@ use candle_core::{
 use std::sync::Arc;
 use ultramotion::{
     audit::{Class, Kind, Observation, record::CopyWay},
-    engine::{Direction, Engine, EngineError, Stage},
+    engine::{Direction, Engine, EngineError},
+    session::Stage,
 };
 
 /// Places for frames on their way.

@@ -12,7 +12,7 @@ use crate::{
         record::{CUSTOM0, kind},
         work_log::{self, Ids},
     },
-    engine::Stage,
+    engine::Span,
 };
 use std::{
     alloc::{Layout, alloc, dealloc},
@@ -303,7 +303,7 @@ fn take(state: &mut State, record: &[u8]) {
     state.captured.recording.push(record);
 }
 
-/// Notes the stage in which a node of a graph is made, and hands it on to the node's copies in executable graphs.
+/// Notes the span in which a node of a graph is made, and hands it on to the node's copies in executable graphs.
 extern "C" fn on_callback(_: *mut c_void, domain: u32, number: u32, data: *const c_void) {
     let Some(cupti) = library::loaded().filter(|_| domain == RESOURCE_DOMAIN && !data.is_null())
     else {
@@ -332,12 +332,12 @@ extern "C" fn on_callback(_: *mut c_void, domain: u32, number: u32, data: *const
     };
     let Some(id) = id else { return };
     with_state(|state| {
-        let stages: &mut BTreeMap<u64, Stage> = &mut state.captured.node_stages;
-        let stage = original
-            .and_then(|original| stages.get(&original).copied())
+        let spans: &mut BTreeMap<u64, Span> = &mut state.captured.node_spans;
+        let span = original
+            .and_then(|original| spans.get(&original).copied())
             .or_else(work_log::captures_node);
-        if let Some(stage) = stage {
-            stages.insert(id, stage);
+        if let Some(span) = span {
+            spans.insert(id, span);
         }
     });
 }

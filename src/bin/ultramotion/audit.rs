@@ -173,7 +173,7 @@ fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Resul
         .iter()
         .for_each(|warning| terminal.warn(&warning.to_string()));
     // On a stream of its own it works beside the detector, as in `pipeline`.
-    let segmenter = inputs::segmenter(&args.segmenter, &engine.sibling()?, terminal)?;
+    let segmenter = inputs::segmenter(&args.segmenter, &engine.with_new_stream()?, terminal)?;
     Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
 }
 

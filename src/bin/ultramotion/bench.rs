@@ -48,7 +48,7 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         segmenter: args.segmenter.clone(),
     });
     let segmenter = segmenter
-        .map(|args| inputs::segmenter(&args, &engine.sibling()?, terminal))
+        .map(|args| inputs::segmenter(&args, &engine.with_new_stream()?, terminal))
         .transpose()?
         .map(Arc::new);
     let inputs: Vec<OsString> = args

@@ -66,7 +66,7 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
         let detector =
             inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
         // On a stream of its own it works beside the detector.
-        let segmenter = inputs::segmenter(&segmenter, &engine.sibling()?, &speaker)?;
+        let segmenter = inputs::segmenter(&segmenter, &engine.with_new_stream()?, &speaker)?;
         Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
     };
     inputs::introduce(Some(&args.detector), Some(&args.segmenter), terminal);

@@ -6,7 +6,7 @@
 //! with as many slots as it needs.
 
 use crate::{
-    engine::{CapturedGraph, Download, Engine, OutOfMemory, Stage, Uploads},
+    engine::{CapturedGraph, Download, Engine, OutOfMemory, StagingRing},
     frame::Frame,
     geometry::{LongestSide, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
@@ -22,7 +22,7 @@ use crate::{
         models::Models,
         picture::{self, Picture},
         prompted::Prompted,
-        stage::Stages,
+        stage::Stage,
     },
 };
 use candle_core::{DType, Tensor};
@@ -38,11 +38,11 @@ const IN_FLIGHT: usize = 2;
 /// Runs the models as graphs on a GPU.
 pub(crate) struct Resident {
     models: Models,
-    /// Leads the stream on which all but the detector works.
-    lead: Engine,
+    /// Owner of the stream that everything but the detector runs on.
+    primary: Engine,
     batch: usize,
     in_flight: usize,
-    uploads: Uploads,
+    uploads: StagingRing,
     forward: CapturedGraph,
     decoders: BTreeMap<Key, CapturedGraph>,
     classes: Option<Tensor>,
@@ -60,7 +60,7 @@ impl fmt::Debug for Resident {
             f,
             "Resident of batch {} on {}, {} in flight",
             self.batch,
-            self.lead.name(),
+            self.primary.name(),
             self.in_flight_batches.len()
         )
     }
@@ -85,7 +85,7 @@ impl Resident {
     /// Captures the models for batches of `batch` frames. With `latency` one batch is worked on at a time. Prompts that differ from
     /// frame to frame need a batch of 1.
     pub(crate) fn new(models: Models, batch: usize, latency: bool) -> Result<Self, ModelError> {
-        let lead = models.engine().ok_or(ModelError::NoModels)?.clone();
+        let primary = models.engine().ok_or(ModelError::NoModels)?.clone();
         let batch = if models.detector.is_some() {
             batch.max(1)
         } else {
@@ -93,8 +93,8 @@ impl Resident {
         };
         let in_flight = if latency { 1 } else { IN_FLIGHT };
         Ok(Self {
-            uploads: Uploads::new(&lead, batch * (in_flight + 1))?,
-            forward: lead.within(Stage::Load, || record_forward(&models, &lead, batch))?,
+            uploads: StagingRing::new(&primary, batch * (in_flight + 1))?,
+            forward: primary.within(Stage::Load, || record_forward(&models, &primary, batch))?,
             decoders: BTreeMap::new(),
             classes: models
                 .detector
@@ -111,7 +111,7 @@ impl Resident {
             in_flight_batches: VecDeque::new(),
             slots: Slots::default(),
             models,
-            lead,
+            primary,
             batch,
             in_flight,
         })
@@ -131,7 +131,7 @@ impl Resident {
             let mut download = self
                 .idle
                 .pop()
-                .map_or_else(|| Download::new(&self.lead), Ok)?;
+                .map_or_else(|| Download::new(&self.primary), Ok)?;
             let layouts = self.enqueue(&frames, &prompted, &mut download)?;
             Ok(Packed { download, layouts })
         });
@@ -164,9 +164,8 @@ impl Resident {
         for (at, taken) in frames.iter().enumerate() {
             tokens = Engine::in_frame(taken.number, || self.bring(at, &taken.frame, &values))?;
         }
-        download.mark(Stages::PREPROCESS)?;
-        self.lead.within(Stage::Detect, || self.forward.launch())?;
-        download.mark(Stages::FORWARD)?;
+        download.mark(Stage::Preprocess.name())?;
+        Stage::Forward.enqueue(&self.primary, download, || self.forward.launch())?;
         let slots = if self.models.detector.is_some() && self.models.segmenter.is_some() {
             self.slots.now()
         } else {
@@ -177,8 +176,7 @@ impl Resident {
             FrameLayout::of(frames.iter().map(|t| t.frame.size()), most, slots, &prompts);
         let result = self.room(words)?;
         if let Some(detector) = self.models.detector.clone() {
-            self.choose(&detector, &layouts, &result, slots)?;
-            download.mark(Stages::SELECT)?;
+            self.select_objects(&detector, &layouts, (&result, slots), download)?;
         }
         if slots > 0 {
             let rows: Vec<(usize, &MaskRows)> = layouts
@@ -206,12 +204,15 @@ impl Resident {
         beside: &[u8],
     ) -> Result<Option<Tensor>, ModelError> {
         let size = frame.size();
-        let (picture, bytes) = match picture::surface_for(&self.lead, frame) {
+        let (picture, bytes) = match picture::surface_for(&self.primary, frame) {
             Some(surface) => {
                 let bytes = if beside.is_empty() {
                     None
                 } else {
-                    Some(self.uploads.start(beside, &[beside.len()])?)
+                    Some(
+                        self.uploads
+                            .upload(Stage::Decode, beside, &[beside.len()])?,
+                    )
                 };
                 (Picture::Surface(surface), bytes)
             }
@@ -226,9 +227,9 @@ impl Resident {
                 (Picture::Tensor(picture), bytes)
             }
         };
-        self.lead
+        self.primary
             .within(Stage::Preprocess, || self.fill(at, &picture, size))?;
-        self.uploads.is_read()?;
+        self.uploads.mark_consumed()?;
         Ok(bytes)
     }
 
@@ -240,10 +241,10 @@ impl Resident {
         beside: &[u8],
     ) -> Result<(Tensor, Option<Tensor>), ModelError> {
         if beside.is_empty() {
-            return Ok((self.uploads.start(pixels, shape)?, None));
+            return Ok((self.uploads.upload(Stage::Decode, pixels, shape)?, None));
         }
         let all = [pixels, beside].concat();
-        let both = self.uploads.start(&all, &[all.len()])?;
+        let both = self.uploads.upload(Stage::Decode, &all, &[all.len()])?;
         let part = |from: usize, length: usize| {
             both.narrow(0, from, length)
                 .map_err(ModelError::op("upload"))
@@ -268,7 +269,7 @@ impl Resident {
                 Picture::Tensor(picture) => detector.model().preprocess_to(picture, &place()?)?,
                 Picture::Surface(surface) => detector.model().preprocess_surface_to(
                     surface,
-                    self.lead.device(),
+                    self.primary.device(),
                     &place()?,
                 )?,
             }
@@ -278,9 +279,13 @@ impl Resident {
             let (by, out) = (&Normalisation::IMAGENET, place()?);
             let made = match picture {
                 Picture::Tensor(picture) => ops::resize_normalise_to(picture, scaled, by, &out),
-                Picture::Surface(surface) => {
-                    ops::resize_normalise_surface_to(surface, self.lead.device(), scaled, by, &out)
-                }
+                Picture::Surface(surface) => ops::resize_normalise_surface_to(
+                    surface,
+                    self.primary.device(),
+                    scaled,
+                    by,
+                    &out,
+                ),
             };
             made.map_err(ModelError::op("preprocessing"))?;
         }
@@ -295,19 +300,19 @@ impl Resident {
                 self.result = None;
                 Ok(self
                     .result
-                    .insert(self.lead.zeros(DType::U32, &[words + words / 2])?)
+                    .insert(self.primary.zeros(DType::U32, &[words + words / 2])?)
                     .clone())
             }
         }
     }
 
     /// Objects of each frame to its records, their boxes to the slots.
-    fn choose(
+    fn select_objects(
         &mut self,
         detector: &Detector,
         layouts: &[FrameLayout],
-        result: &Tensor,
-        slots: usize,
+        (result, slots): (&Tensor, usize),
+        download: &mut Download,
     ) -> Result<(), ModelError> {
         let prompts = if slots > 0 {
             self.decoder_mut((BOX, slots))?.inputs().get(1).cloned()
@@ -344,9 +349,8 @@ impl Resident {
                 .enumerate()
                 .try_for_each(|(at, layout)| one(at, layout))
         };
-        self.lead
-            .within(Stage::Select, all)
-            .map_err(ModelError::op("selection"))
+        let all = || all().map_err(ModelError::op("selection"));
+        Stage::Select.enqueue(&self.primary, download, all)
     }
 
     /// Decodes what the slots are prompted with; the masks from slot `first` on of each `rows` go to their place in the result.
@@ -357,10 +361,9 @@ impl Resident {
         result: &Tensor,
         download: &mut Download,
     ) -> Result<(), ModelError> {
-        let lead = self.lead.clone();
+        let primary = self.primary.clone();
         let decoder = self.decoder_mut(key)?;
-        lead.within(Stage::Segment, || decoder.launch())?;
-        download.mark(Stages::DECODE_MASKS)?;
+        Stage::DecodeMasks.enqueue(&primary, download, || decoder.launch())?;
         let [logits, scores] = decoder.outputs() else {
             return Err(ModelError::NoModels);
         };
@@ -376,9 +379,8 @@ impl Resident {
             ops::best_masks_to_bits(&logits, &scores, IMAGE_SIDE, scaled, frame, &out)
         };
         let all = || rows.iter().try_for_each(|(first, rows)| one(*first, rows));
-        lead.within(Stage::Mask, all)
-            .map_err(ModelError::op("mask upsampling"))?;
-        Ok(download.mark(Stages::MASKS)?)
+        let all = || all().map_err(ModelError::op("mask upsampling"));
+        Stage::Masks.enqueue(&primary, download, all)
     }
 
     /// The user's prompts in the segmenter's input, in groups of as many tokens each.
@@ -419,8 +421,8 @@ impl Resident {
             let part = tokens
                 .narrow(0, at, bytes)
                 .map_err(ModelError::op("prompts"))?;
-            self.lead
-                .within(Stage::Segment, || ops::floats_of_bytes(&part, &input))
+            self.primary
+                .within(Stage::DecodeMasks, || ops::floats_of_bytes(&part, &input))
                 .map_err(ModelError::op("prompts"))?;
             self.outline(key, &[(0, rows)], result, download)?;
             at += bytes;
@@ -436,7 +438,7 @@ impl Resident {
             else {
                 return Err(ModelError::NoModels);
             };
-            let captured = self.lead.within(Stage::Load, || {
+            let captured = self.primary.within(Stage::Load, || {
                 record_decoder(segmenter, embedding, key, self.batch)
             })?;
             self.decoders.insert(key, captured);
@@ -451,7 +453,7 @@ impl Resident {
         prompted: &[Vec<Prompted>],
     ) -> Result<Option<Vec<Objects>>, ModelError> {
         let Packed { download, layouts } = packed;
-        let words = self.lead.within(Stage::Pack, || download.wait())?;
+        let words = self.primary.within(Stage::Pack, || download.wait())?;
         let has_slots = self.models.detector.is_some() && self.models.segmenter.is_some();
         let room = layouts
             .first()
@@ -524,7 +526,7 @@ impl Executor for Resident {
     }
 
     fn out_of_memory(&self, error: &ModelError) -> Option<OutOfMemory> {
-        error.out_of_memory(&self.lead)
+        error.out_of_memory(&self.primary)
     }
 }
 
@@ -535,7 +537,7 @@ fn completed(
     of_device: Vec<(&'static str, Duration)>,
 ) -> Vec<CompletedFrame> {
     let count = frames.len().max(1) as u32;
-    let mut times: Vec<(&'static str, Duration)> = vec![(Stages::SUBMIT, submit / count)];
+    let mut times: Vec<(&'static str, Duration)> = vec![(Stage::Submit.name(), submit / count)];
     for (stage, time) in of_device {
         match times.iter_mut().find(|(known, _)| *known == stage) {
             Some((_, sum)) => *sum += time / count,

@@ -1,11 +1,12 @@
 //! What the resident pipeline captures: detector and image encoder side by side, and the mask decoder for each kind and number of prompts.
 
 use crate::{
-    engine::{CapturedGraph, Engine, Stage},
+    engine::{CapturedGraph, Engine},
     models::mobile_sam::{IMAGE_SIDE, PackedPrompts, Prompts, TOKEN_WIDTH},
     ops,
     session::{
         error::ModelError, executor::resident_layout::Slots, models::Models, segmenter::Segmenter,
+        stage::Stage,
     },
 };
 use candle_core::{DType, Tensor};
@@ -47,7 +48,7 @@ impl PromptGroup {
 /// Detector and image encoder side by side.
 pub(crate) fn record_forward(
     models: &Models,
-    lead: &Engine,
+    primary: &Engine,
     batch: usize,
 ) -> Result<CapturedGraph, ModelError> {
     let mut inputs = Vec::new();
@@ -66,26 +67,30 @@ pub(crate) fn record_forward(
         engine.synchronise()?;
     }
     if models.segmenter.is_some() {
-        inputs.push(lead.zeros(lead.dtype(), &[batch, IMAGE_SIDE, IMAGE_SIDE, 3])?);
+        inputs.push(primary.zeros(primary.dtype(), &[batch, IMAGE_SIDE, IMAGE_SIDE, 3])?);
     }
-    CapturedGraph::new(lead, inputs, |inputs| -> Result<Vec<Tensor>, ModelError> {
-        let (mut inputs, mut outputs) = (inputs.iter(), Vec::new());
-        if let (Some(detector), Some(pixels)) = (
-            &models.detector,
-            models.detector.as_ref().and_then(|_| inputs.next()),
-        ) {
-            detector.engine().follow(lead)?;
-            let found = lead.within(Stage::Detect, || detector.model().forward(pixels))?;
-            outputs.extend([found.logits, found.pred_boxes]);
-        }
-        if let (Some(segmenter), Some(pixels)) = (&models.segmenter, inputs.next()) {
-            outputs.push(lead.within(Stage::Segment, || segmenter.model().encode(pixels))?);
-        }
-        if let Some(detector) = &models.detector {
-            lead.follow(detector.engine())?;
-        }
-        Ok(outputs)
-    })
+    CapturedGraph::new(
+        primary,
+        inputs,
+        |inputs| -> Result<Vec<Tensor>, ModelError> {
+            let (mut inputs, mut outputs) = (inputs.iter(), Vec::new());
+            if let (Some(detector), Some(pixels)) = (
+                &models.detector,
+                models.detector.as_ref().and_then(|_| inputs.next()),
+            ) {
+                detector.engine().wait_for(primary)?;
+                let found = primary.within(Stage::Detect, || detector.model().forward(pixels))?;
+                outputs.extend([found.logits, found.pred_boxes]);
+            }
+            if let (Some(segmenter), Some(pixels)) = (&models.segmenter, inputs.next()) {
+                outputs.push(primary.within(Stage::Encode, || segmenter.model().encode(pixels))?);
+            }
+            if let Some(detector) = &models.detector {
+                primary.wait_for(detector.engine())?;
+            }
+            Ok(outputs)
+        },
+    )
 }
 
 pub(crate) fn record_decoder(
@@ -106,7 +111,7 @@ pub(crate) fn record_decoder(
             let [embedding, prompts] = inputs else {
                 return Err(ModelError::NoModels);
             };
-            engine.within(Stage::Segment, || {
+            engine.within(Stage::DecodeMasks, || {
                 let embedding =
                     repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;
                 let prompts = if tokens == BOX {

@@ -7,7 +7,7 @@ use crate::{
         error::ModelError,
         executor::interface::{CompletedFrame, Executor, Objects, PendingFrame},
         prompted::Prompted,
-        stage::Stages,
+        stage::Stage,
         stage_times::StageTimes,
     },
 };
@@ -45,7 +45,7 @@ impl Staged {
                 "the models failed by a fault of ultramotion".to_owned(),
             ))
         });
-        let times = self.times.take_recent(&Stages::OF_A_FRAME);
+        let times = self.times.take_recent(&Stage::PER_FRAME.map(Stage::name));
         CompletedFrame {
             pending,
             objects,

@@ -1,14 +1,14 @@
 //! Stands in for `transfer` in a build without CUDA: there is no device to bring frames to.
 
-use super::{Engine, EngineError, Stage};
+use super::{Engine, EngineError, Span};
 use candle_core::Tensor;
 use std::time::Duration;
 
 /// Cannot be made in this build.
 #[derive(Debug)]
-pub enum Uploads {}
+pub enum StagingRing {}
 
-impl Uploads {
+impl StagingRing {
     /// No ring can be made.
     ///
     /// # Errors
@@ -21,7 +21,12 @@ impl Uploads {
     ///
     /// # Errors
     /// None.
-    pub fn start(&mut self, _: &[u8], _: &[usize]) -> Result<Tensor, EngineError> {
+    pub(crate) fn upload(
+        &mut self,
+        _: impl Into<Span>,
+        _: &[u8],
+        _: &[usize],
+    ) -> Result<Tensor, EngineError> {
         match *self {}
     }
 
@@ -29,7 +34,7 @@ impl Uploads {
     ///
     /// # Errors
     /// None.
-    pub fn is_read(&mut self) -> Result<(), EngineError> {
+    pub fn mark_consumed(&mut self) -> Result<(), EngineError> {
         match *self {}
     }
 }
@@ -64,7 +69,7 @@ impl Download {
     ///
     /// # Errors
     /// None.
-    pub fn start(&mut self, _: Stage, _: &Tensor) -> Result<(), EngineError> {
+    pub fn start(&mut self, _: impl Into<Span>, _: &Tensor) -> Result<(), EngineError> {
         match *self {}
     }
 
