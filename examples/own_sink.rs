@@ -18,7 +18,7 @@ impl Sink for Count {
         Ok(())
     }
     fn write(&mut self, _: &Frame, found: &Detections) -> Result<(), SinkError> {
-        result
+        found
             .objects
             .iter()
             .for_each(|object| *self.0.entry(object.label.clone()).or_default() += 1);

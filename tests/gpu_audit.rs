@@ -25,7 +25,7 @@ use std::{
 use ultramotion::{
     audit::{AuditError, Capture, Class, Kind, Observation, observe, record::CopyWay},
     engine::{DeviceSpec, Direction, Engine, EngineError, GraphCache},
-    pipeline::Stage,
+    session::Stage,
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;

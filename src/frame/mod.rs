@@ -104,6 +104,20 @@ pub struct UltrasoundRegion {
 }
 
 impl Frame {
+    /// A frame of `source` without time, file or facts of its own.
+    pub fn new(source: Arc<SourceInfo>, index: u64, pixels: impl Into<Pixels>) -> Self {
+        Self {
+            source,
+            index,
+            timestamp: None,
+            file: None,
+            pixels: pixels.into(),
+            physical: None,
+            exif_orientation: None,
+            stored: None,
+        }
+    }
+
     /// Width and height of the frame.
     pub fn size(&self) -> Size {
         self.pixels.size()

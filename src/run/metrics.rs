@@ -323,13 +323,13 @@ mod tests {
     use super::*;
     use crate::{
         engine::OutOfMemory,
-        frame::{Detections, SourceInfo, SourceKind},
+        frame::{Detections, Frame, Pixels, SourceInfo, SourceKind},
         geometry::Size,
         run::observer::FrameTimes,
         session::Stage,
         sources::{Decoding, SourceWarning},
     };
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, sync::Arc};
 
     fn source() -> SourceInfo {
         let (path, name) = ("a b.mp4".into(), "a b".to_owned());
@@ -350,14 +350,11 @@ mod tests {
         std::fs::write(&path, "earlier\n").unwrap();
         let kpi = KpiFile::append(&path, Some(Engine::cpu())).unwrap();
         let size = Size::new(4, 4);
-        let result = Detections {
-            source: 0,
-            index: 12,
-            timestamp: None,
-            file: None,
+        let found = Detections {
             size,
             objects: Vec::new(),
         };
+        let frame = Frame::new(Arc::new(source()), 12, Pixels::Dropped(size));
         let times = FrameTimes {
             number: 3,
             decode: Duration::from_micros(1500),
@@ -365,13 +362,13 @@ mod tests {
             stages: vec![("detect-preprocess", Duration::from_micros(250))],
         };
         kpi.event(Event::FrameDone {
-            source: &source(),
-            result: &result,
+            frame: &frame,
+            found: &found,
             times: Some(&times),
         });
         kpi.event(Event::FrameDone {
-            source: &source(),
-            result: &result,
+            frame: &frame,
+            found: &found,
             times: None,
         });
         kpi.event(Event::Problem {
@@ -469,14 +466,11 @@ mod tests {
         let path = folder.path().join("run.jsonl");
         let kpi = KpiFile::append(&path, None).unwrap();
         let (info, size) = (source(), Size::new(4, 4));
-        let result = Detections {
-            source: 0,
-            index: 0,
-            timestamp: None,
-            file: None,
+        let found = Detections {
             size,
             objects: Vec::new(),
         };
+        let frame = Frame::new(Arc::new(source()), 0, Pixels::Dropped(size));
         let times = FrameTimes {
             stages: vec![("segment-decode", Duration::ZERO)],
             ..FrameTimes::default()
@@ -503,8 +497,8 @@ mod tests {
                 decoding: &decoding,
             },
             Event::FrameDone {
-                source: &info,
-                result: &result,
+                frame: &frame,
+                found: &found,
                 times: Some(&times),
             },
             Event::OutOfMemory(&lack),

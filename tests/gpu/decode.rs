@@ -10,7 +10,7 @@ use ultramotion::{
     engine::{Colour, Engine, GraphCache, Matrix, Turn, VideoDevice},
     frame::{Confidence, Frame, Pixels, SourceKind},
     ops::{self, Normalisation, Nv12, nv12_to_rgb},
-    session::{StageTimes, load_detector},
+    session::{Stage, StageTimes, load_detector},
     sources::{
         self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec,
         VideoPicture,

@@ -12,7 +12,7 @@ use ultramotion::{
         dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels, match_queries},
         mobile_sam::{MobileSam, Prompts},
     },
-    session::ModelError,
+    session::{ModelError, Stage},
 };
 
 pub(crate) const CLASSES: usize = 80;

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use ultramotion::{
     engine::Engine,
     ops::{self, Activation, LayerNorm, Normalisation, Padding},
-    pipeline::Stage,
+    session::Stage,
 };
 
 pub(crate) fn norm(engine: &Engine) -> Outcome {

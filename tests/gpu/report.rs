@@ -1,7 +1,7 @@
 //! Comparing and saying what was found.
 
 use candle_core::{DType, Device, Tensor};
-use ultramotion::{engine::Engine, pipeline::Stage};
+use ultramotion::{engine::Engine, session::Stage};
 
 /// Failed comparisons, or what ended the group.
 pub(crate) type Outcome = Result<usize, String>;

@@ -14,7 +14,7 @@ use ultramotion::{
     },
     ops::{self, ObjectChoice, ObjectRecords},
     run::Fallback,
-    session::{Execution, Mode},
+    session::{Execution, Mode, Stage},
 };
 
 pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {

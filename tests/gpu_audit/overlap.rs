@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ultramotion::{
     audit::{Class, Kind, Observation, record::CopyWay},
     engine::{Direction, Engine, EngineError},
-    pipeline::Stage,
+    session::Stage,
 };
 
 /// Places for frames on their way.

@@ -2,9 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 use ultramotion::{
+    Detections,
     engine::DeviceSpec,
     frame::{Frame, Image},
-    session::{Detections, Prompt, Session, SessionBuilder, SessionError, WhenBusy},
+    session::{Prompt, Session, SessionBuilder, SessionError, WhenBusy},
     sources::{self, ExpandOptions, Source, SourceOptions, expand},
 };
 
@@ -204,7 +205,7 @@ mod own {
     use super::*;
     use std::sync::{Mutex, atomic::AtomicBool, atomic::Ordering};
     use ultramotion::{
-        frame::{FrameResult, SourceInfo, SourceKind},
+        frame::{Detections, SourceInfo, SourceKind},
         run::Run,
         sinks::{OutputKind, Sink, SinkError},
         sources::SourceError,
@@ -257,14 +258,14 @@ mod own {
                 .push(format!("begin {} {}", source.ordinal, source.name));
             Ok(())
         }
-        fn write(&mut self, frame: &Frame, result: &FrameResult) -> Result<(), SinkError> {
-            if result.index == 17 && self.fails.swap(false, Ordering::Relaxed) {
+        fn write(&mut self, frame: &Frame, _: &Detections) -> Result<(), SinkError> {
+            if frame.index == 17 && self.fails.swap(false, Ordering::Relaxed) {
                 return Err(SinkError::new("notes", "is full"));
             }
             self.lines.lock().unwrap().push(format!(
                 "{} {} {}",
-                result.source,
-                result.index,
+                frame.source.ordinal,
+                frame.index,
                 frame.image().is_ok()
             ));
             Ok(())

@@ -189,17 +189,7 @@ mod tests {
 
     fn overlay(size: Size, objects: Vec<Object>) -> Image {
         let image = Image::new(size, Channels::Gray, vec![30; size.pixels() as usize]).unwrap();
-        draw_overlay(
-            &image,
-            &Detections {
-                source: 0,
-                index: 0,
-                timestamp: None,
-                file: None,
-                size,
-                objects,
-            },
-        )
+        draw_overlay(&image, &Detections { size, objects })
     }
 
     #[test]

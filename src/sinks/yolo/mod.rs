@@ -166,10 +166,6 @@ mod tests {
 
     fn result(objects: Vec<Object>) -> Detections {
         Detections {
-            source: 0,
-            index: 0,
-            timestamp: None,
-            file: None,
             size: Size::new(10, 20),
             objects,
         }

@@ -1,10 +1,13 @@
 //! A line of the record reads back as the very result it was written from, whatever that holds.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use ultramotion::{
-    frame::{FrameResult, Mask, Object, Physical, SourceInfo, SourceKind, UltrasoundRegion},
+    frame::{
+        Channels, Detections, Frame, Image, Mask, Object, Physical, SourceInfo, SourceKind,
+        UltrasoundRegion,
+    },
     geometry::{BoxXyxy, Size},
-    sinks::{read_record, write_record},
+    sinks::{RecordLine, read_record, write_record},
 };
 
 /// A small generator (xorshift), so that the test is the same everywhere.
@@ -81,18 +84,24 @@ impl Random {
         }
     }
 
-    fn result(&mut self) -> FrameResult {
-        let size = Size::new(1 + self.below(20) as u32, 1 + self.below(20) as u32);
-        FrameResult {
-            source: self.below(1 << 40) as usize,
-            index: self.next(),
-            timestamp: (self.below(4) > 0).then(|| {
-                Duration::new(
-                    self.next() >> self.below(64),
-                    self.below(1_000_000_000) as u32,
-                )
-            }),
+    fn frame(&mut self, source: SourceInfo) -> Frame {
+        let timestamp = (self.below(4) > 0).then(|| {
+            Duration::new(
+                self.next() >> self.below(64),
+                self.below(1_000_000_000) as u32,
+            )
+        });
+        let pixel = Image::new(Size::new(1, 1), Channels::Gray, vec![0]).unwrap();
+        Frame {
+            timestamp,
             file: self.file(),
+            ..Frame::new(Arc::new(source), self.next(), pixel)
+        }
+    }
+
+    fn found(&mut self) -> Detections {
+        let size = Size::new(1 + self.below(20) as u32, 1 + self.below(20) as u32);
+        Detections {
             size,
             objects: (0..self.below(4)).map(|_| self.object(size)).collect(),
         }
@@ -126,7 +135,7 @@ fn source(name: &str) -> SourceInfo {
 fn any_result_comes_back_in_every_bit() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for round in 0..3000 {
-        let result = random.result();
+        let found = random.found();
         let name = random.text();
         let region = UltrasoundRegion {
             bounds: BoxXyxy::new(0.0, 1.0, 2.0, random.float()),
@@ -141,40 +150,49 @@ fn any_result_comes_back_in_every_bit() {
             pixel_aspect: None,
             sop_instance_uid: None,
         };
-        let line = write_record(
-            &source(&name),
-            (round % 2 == 0).then_some(&physical),
-            &result,
-        )
-        .unwrap();
+        let ordinal = random.below(1 << 40) as usize;
+        let mut frame = random.frame(SourceInfo {
+            ordinal,
+            ..source(&name)
+        });
+        frame.physical = (round % 2 == 0).then(|| Arc::new(physical));
+        let line = write_record(&frame, &found).unwrap();
         assert!(
             line.ends_with('\n') && line.matches('\n').count() == 1,
             "one line"
         );
         let back = read_record(&line).unwrap();
-        assert_eq!(back, result, "round {round}: {line}");
-        let bits = |r: &FrameResult| {
+        assert_eq!(back, found, "round {round}: {line}");
+        let fields: RecordLine<'_> = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (fields.source_index, fields.frame, fields.timestamp),
+            (frame.source.ordinal, frame.index, frame.timestamp)
+        );
+        assert_eq!(fields.file_path().unwrap(), frame.file);
+        assert_eq!(fields.physical.as_deref(), frame.physical.as_deref());
+        let bits = |r: &Detections| {
             r.objects
                 .iter()
                 .map(|o| (o.score.to_bits(), o.bbox.x0.to_bits()))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(bits(&back), bits(&result), "the sign of zero too");
+        assert_eq!(bits(&back), bits(&found), "the sign of zero too");
     }
 }
 
 #[test]
 fn what_json_cannot_hold_is_not_written() {
     let mut random = Random(1);
-    let mut result = random.result();
-    result.objects = vec![random.object(result.size)];
-    result.objects[0].bbox.x1 = f32::NAN;
-    assert_eq!(write_record(&source("a"), None, &result), None);
+    let (frame, mut found) = (random.frame(source("a")), random.found());
+    found.objects = vec![random.object(found.size)];
+    found.objects[0].bbox.x1 = f32::NAN;
+    assert_eq!(write_record(&frame, &found), None);
 }
 
 #[test]
 fn broken_lines_are_errors() {
-    let line = write_record(&source("a"), None, &Random(5).result()).unwrap();
+    let mut random = Random(5);
+    let line = write_record(&random.frame(source("a")), &random.found()).unwrap();
     read_record(&line).unwrap();
     for end in 0..line.trim_end().len() {
         if line.is_char_boundary(end) {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 use ultramotion::{
-    frame::{Channels, Frame, FrameResult, Image, Mask, Object, Physical, SourceInfo, SourceKind},
+    frame::{Channels, Detections, Frame, Image, Mask, Object, Physical, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     run::{InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus},
     session::StageTimes,
@@ -120,7 +120,7 @@ pub(crate) fn sources() -> Vec<TestSource> {
 
 impl TestSource {
     /// The frames and what is found in them: always the same.
-    pub(crate) fn frames(&self, masks: bool) -> impl Iterator<Item = (Frame, FrameResult)> + '_ {
+    pub(crate) fn frames(&self, masks: bool) -> impl Iterator<Item = (Frame, Detections)> + '_ {
         (0..self.frames).map(move |index| {
             let file = (self.info.kind == SourceKind::Sequence)
                 .then(|| self.info.path.join(format!("{:05}.jpg", index + 1)));
@@ -140,11 +140,7 @@ impl TestSource {
                     .iter_mut()
                     .for_each(|o| (o.mask, o.mask_score) = (None, None));
             }
-            let result = FrameResult {
-                source: self.info.ordinal,
-                index,
-                timestamp: frame.timestamp,
-                file,
+            let result = Detections {
                 size: self.size,
                 objects,
             };
@@ -245,7 +241,7 @@ pub(crate) fn run(
                 return Ok(Outcome::Stopped);
             }
             let result = match stored.next().transpose()? {
-                Some(result) => result,
+                Some(stored) => stored.found,
                 None => {
                     record.append(&frame, &found)?;
                     found.clone()

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 use ultramotion::{
-    frame::{Channels, Frame, FrameResult, Image, Physical, SourceInfo, SourceKind},
+    frame::{Channels, Detections, Frame, Image, Physical, SourceInfo, SourceKind},
     geometry::Size,
     sinks::{ImageWriter, Layout, OverlaySink, Sink},
 };
@@ -41,11 +41,7 @@ fn write(root: &Path, source: &Arc<SourceInfo>, pictures: &[(Size, Option<Durati
             exif_orientation: None,
             stored: None,
         };
-        let result = FrameResult {
-            source: 0,
-            index,
-            timestamp,
-            file: None,
+        let result = Detections {
             size,
             objects: vec![],
         };
@@ -157,11 +153,7 @@ fn the_shape_of_pixels_is_kept() {
         sink.begin_source(&info).unwrap();
         sink.write(
             &frame,
-            &FrameResult {
-                source: 0,
-                index: 0,
-                timestamp: None,
-                file: None,
+            &Detections {
                 size,
                 objects: vec![],
             },
@@ -230,11 +222,7 @@ fn a_video_that_was_given_up_leaves_nothing() {
     sink.begin_source(&info).unwrap();
     sink.write(
         &frame,
-        &FrameResult {
-            source: 0,
-            index: 0,
-            timestamp: None,
-            file: None,
+        &Detections {
             size,
             objects: vec![],
         },

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 use ultramotion::{
-    frame::{FrameResult, SourceKind},
+    frame::{Detections, SourceKind},
     run::{InputProblems, Record},
     sinks::{Classes, Layout, Sink, SinkOptions, SinkSet, Stills},
     sources::{
@@ -65,12 +65,8 @@ fn the_outputs_say_by_which_exif_orientation_a_picture_was_turned() {
         let info = Arc::clone(source.info());
         sinks.begin_source(&info).unwrap();
         while let Some(frame) = source.next_frame().unwrap() {
-            let (index, file, size) = (frame.index, frame.file.clone(), frame.size());
-            let result = FrameResult {
-                source: info.ordinal,
-                index,
-                timestamp: None,
-                file,
+            let size = frame.size();
+            let result = Detections {
                 size,
                 objects: vec![],
             };
