@@ -3,11 +3,11 @@
 use crate::{
     frame::{Detections, Frame, SourceInfo, SourceKind},
     sinks::{
-        Sink,
         error::SinkError,
         image_writer::ImageWriter,
         layout::Layout,
         png_file::{write_image, write_stored},
+        sink::Sink,
     },
 };
 use std::sync::Arc;

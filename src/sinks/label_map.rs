@@ -3,11 +3,11 @@
 use crate::{
     frame::{Detections, Frame, Object, SourceInfo},
     sinks::{
-        Sink,
         error::SinkError,
         image_writer::ImageWriter,
         layout::Layout,
         png_file::{Samples, write_png},
+        sink::Sink,
     },
 };
 use std::sync::Arc;

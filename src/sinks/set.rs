@@ -3,7 +3,6 @@
 use crate::{
     frame::{Detections, Frame, SourceInfo},
     sinks::{
-        Sink,
         classes::Classes,
         coco::CocoSink,
         error::SinkError,
@@ -13,6 +12,7 @@ use crate::{
         layout::Layout,
         output_kind::{OutputKind, OutputSet},
         overlay::OverlaySink,
+        sink::Sink,
         yolo::YoloSink,
     },
 };

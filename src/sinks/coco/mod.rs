@@ -5,12 +5,12 @@ mod entries;
 use crate::{
     frame::{Detections, Frame, SourceInfo, SourceKind},
     sinks::{
-        Sink,
         classes::Classes,
         error::SinkError,
         json_file::JsonFile,
         jsonl::{Lines, RecordLine},
         layout::Layout,
+        sink::Sink,
     },
 };
 use entries::{Annotation, Category, ImageEntry, LightLine, ResultEntry, VideoEntry};

@@ -11,11 +11,11 @@ pub use draw::draw_overlay;
 use crate::{
     frame::{Detections, Frame, Image, SourceInfo, SourceKind},
     sinks::{
-        Sink,
         error::SinkError,
         image_writer::ImageWriter,
         layout::Layout,
         png_file::{Samples, write_png},
+        sink::Sink,
     },
 };
 use std::{
