@@ -4,7 +4,7 @@ use super::{
     AuditError,
     attribute::attribute,
     captured::Captured,
-    cupti::Session,
+    cupti::Session as CuptiSession,
     recording::Recording,
     report::{self, Announced, AuditReport, Graph, ModeReport, Observed},
     series::{self, End, Progress, Sampled, Sampler},
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     engine::{Engine, Span},
-    run::{Cancel, Event, Observer, OnError, OutputMode, Plan, RunError, Task},
-    session::{Execution, Mode},
-    sinks::{OutputKind, OutputSet},
-    sources::{SourceError, SourceOptions, SourceSpec},
+    run::{Cancel, Event, Observer, Run, RunError},
+    session::{Mode, Session},
+    sinks::OutputKind,
+    sources::{Inputs, SourceError, SourceOptions, SourceSpec},
     text::counted,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -37,10 +37,6 @@ pub struct AuditPlan {
     pub mode: Mode,
     /// A mode to compare it with.
     pub compare: Option<Mode>,
-    /// Frames that are worked on together in the resident mode.
-    pub batch: usize,
-    /// One batch at a time in the resident mode.
-    pub one_at_a_time: bool,
     /// What must hold.
     pub bounds: Bounds,
     /// The command line, for the outputs' `run.json`.
@@ -66,7 +62,7 @@ const MOST_SOURCES: usize = 200_000;
 const MOST_RATE: u64 = 2_000;
 
 /// Audits: runs the real pipeline (its outputs go to a temporary folder), first without a profiler, then under CUPTI. `load`
-/// makes the task of each pass anew, with an observer of its frames. Where the first pass ran on the CPU there is nothing to
+/// makes the session of each pass anew, in the mode of the pass, with an observer of its frames. Where the first pass ran on the CPU there is nothing to
 /// capture and no second one.
 ///
 /// # Errors
@@ -74,7 +70,7 @@ const MOST_RATE: u64 = 2_000;
 /// is no error: the report says so.
 pub fn run<E: From<AuditError>>(
     plan: &AuditPlan,
-    mut load: impl FnMut(Pass) -> Result<(Task, Arc<dyn Observer>), E>,
+    mut load: impl FnMut(Pass) -> Result<(Session, Arc<dyn Observer>), E>,
 ) -> Result<AuditReport, E> {
     // The audited mode first, since the device keeps memory for the program; all times before the first profiler.
     let (mut audited, device) = plan.measure(plan.mode, &mut load)?;
@@ -116,17 +112,6 @@ pub fn run<E: From<AuditError>>(
 const CPU: &str = "cpu";
 
 impl AuditPlan {
-    fn execution(&self, mode: Mode) -> Execution {
-        match mode {
-            Mode::Legacy => Execution::default(),
-            Mode::Resident => Execution {
-                mode,
-                batch: self.batch,
-                latency: self.one_at_a_time,
-            },
-        }
-    }
-
     /// One past the last frame that is judged.
     fn last_frame(&self) -> u64 {
         self.warm_up.saturating_add(self.frames)
@@ -136,16 +121,16 @@ impl AuditPlan {
     fn measure<E: From<AuditError>>(
         &self,
         mode: Mode,
-        load: &mut impl FnMut(Pass) -> Result<(Task, Arc<dyn Observer>), E>,
+        load: &mut impl FnMut(Pass) -> Result<(Session, Arc<dyn Observer>), E>,
     ) -> Result<(ModeReport, String), E> {
-        let (task, observer) = load(Pass {
+        let (session, observer) = load(Pass {
             mode,
             profiled: false,
         })?;
-        let engine = task.engine().cloned();
-        let device = engine.as_ref().map_or_else(|| CPU.to_owned(), Engine::name);
+        let engine = session.engine().clone();
+        let device = engine.name();
         let log = Arc::new(WorkLog::new(Box::new(ClockAlone::new()), self.last_frame()));
-        if let Some(engine) = engine.as_ref().filter(|engine| engine.is_cpu()) {
+        if engine.is_cpu() {
             engine.watch(log.clone());
         }
         let end = self.duration.map_or(End::Frames(self.frames), End::After);
@@ -158,7 +143,7 @@ impl AuditPlan {
                 "latency"
             }
         );
-        let sampled = self.pass(&name, (mode, end), task, (engine, observer))?;
+        let sampled = self.pass(&name, end, session, (Some(engine), observer))?;
         let steady = self.warm_up..self.last_frame();
         let measured = Measured {
             latency_ms: Some(sampled.latency.median_ms),
@@ -192,47 +177,40 @@ impl AuditPlan {
     /// The pass under CUPTI: completes `report` and says what could not be observed.
     fn profile<E: From<AuditError>>(
         &self,
-        load: &mut impl FnMut(Pass) -> Result<(Task, Arc<dyn Observer>), E>,
+        load: &mut impl FnMut(Pass) -> Result<(Session, Arc<dyn Observer>), E>,
         report: &mut ModeReport,
     ) -> Result<Vec<String>, E> {
         let mode = report.mode;
         let mut gaps = Vec::new();
         // Before anything is captured as a graph.
-        let session = match Session::start() {
-            Ok(session) => Some(session),
+        let cupti = match CuptiSession::start() {
+            Ok(cupti) => Some(cupti),
             Err(error) => {
                 gaps.push(format!("copies, waits and allocations: {error}"));
                 None
             }
         };
-        let ids = if session.is_some() {
-            Session::ids()
+        let ids = if cupti.is_some() {
+            CuptiSession::ids()
         } else {
             Box::new(ClockAlone::new()) as Box<_>
         };
         let log = Arc::new(WorkLog::new(ids, self.last_frame()));
-        let (task, observer) = load(Pass {
+        let (session, observer) = load(Pass {
             mode,
             profiled: true,
         })?;
-        if let Some(engine) = task.engine() {
-            engine.watch(log.clone());
-        }
+        session.engine().watch(log.clone());
         let name = format!("{}, under CUPTI", mode.name());
-        let sampled = self.pass(
-            &name,
-            (mode, End::Frames(self.frames)),
-            task,
-            (None, observer),
-        )?;
+        let sampled = self.pass(&name, End::Frames(self.frames), session, (None, observer))?;
         let works = log.take();
         let frames = sampled.latency.frames;
         let steady = self.warm_up..self.warm_up.saturating_add(frames);
         report.problems += sampled.problems;
         report.announced = report::announced(&works, &steady, frames);
         report.graphs = report::graphs(&works);
-        if let Some(session) = session {
-            let captured = session.stop()?;
+        if let Some(cupti) = cupti {
+            let captured = cupti.stop()?;
             let (observed, measured, unseen) = judge(captured, &works, &steady, &report.graphs)?;
             let (critical, syncs, resident) =
                 (measured.critical, measured.syncs, measured.resident);
@@ -252,8 +230,8 @@ impl AuditPlan {
     fn pass(
         &self,
         name: &str,
-        (mode, end): (Mode, End),
-        task: Task,
+        end: End,
+        session: Session,
         (engine, observer): (Option<Engine>, Arc<dyn Observer>),
     ) -> Result<Sampled, AuditError> {
         let folder = TemporaryFolder::new()?;
@@ -280,32 +258,23 @@ impl AuditPlan {
             ),
             End::Frames(frames) => frames,
         });
-        let run = Plan {
-            execution: self.execution(mode),
-            replicas: Vec::new(),
-            oom_device: None,
-            fallback: None,
-            device: task.engine().map_or_else(|| CPU.to_owned(), Engine::name),
-            sources: repeated(&self.sources, most),
-            warnings: Vec::new(),
-            own_sources: Default::default(),
-            own_sinks: Default::default(),
-            source_options: self.source_options.clone(),
-            on_error: OnError::Skip,
-            output: folder.path.clone(),
-            output_mode: OutputMode::Overwrite,
-            outputs: OutputSet::new([OutputKind::Coco]),
-            stills: false,
-            arguments: self.arguments.clone(),
-            observer: Arc::new(vec![
+        Run::new(session)
+            .inputs(Inputs {
+                sources: repeated(&self.sources, most),
+                ..Inputs::default()
+            })
+            .source_options(self.source_options.clone())
+            .output(&folder.path)
+            .overwrite()
+            .write([OutputKind::Coco])
+            .arguments(self.arguments.clone())
+            .observer(Arc::new(vec![
                 sampler.clone() as Arc<dyn Observer>,
                 observer,
                 forward,
-            ]),
-            cancel: stop,
-            task,
-        };
-        run.run()?;
+            ]))
+            .cancel(stop)
+            .start()?;
         if self.cancel.is_requested() {
             return Err(AuditError::Interrupted);
         }
@@ -393,8 +362,8 @@ pub fn observe<E: From<AuditError>>(
     open: impl FnOnce() -> Result<Engine, E>,
     work: impl FnOnce(&Engine) -> Result<(), E>,
 ) -> Result<Observation, E> {
-    let session = Session::start()?;
-    let log = Arc::new(WorkLog::new(Session::ids(), steady.end));
+    let session = CuptiSession::start()?;
+    let log = Arc::new(WorkLog::new(CuptiSession::ids(), steady.end));
     let engine = open()?;
     engine.watch(log.clone());
     work(&engine)?;

@@ -1,17 +1,18 @@
 //! A run, files in to files out, in a few lines.
 
 use crate::{
-    run::task::Task,
+    engine::OutOfMemory,
     run::{
         error::RunError,
         observer::{Cancel, Observer},
         output_dir::OutputMode,
         plan::{OnError, Plan, Summary},
+        prompts::UserPrompts,
+        task::Task,
     },
-    session::Session,
-    session::SessionError,
+    session::{Execution, Session, SessionError},
     sinks::{OutputKind, OutputSet, Sink},
-    sources::{ExpandOptions, Source, SourceOptions, expand},
+    sources::{ExpandOptions, Inputs, Source, SourceOptions, Spooled, expand},
 };
 use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
@@ -27,44 +28,129 @@ use std::{ffi::OsString, path::PathBuf, sync::Arc};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A session with a detector finds objects, and outlines them where it has a segmenter too; a session with a segmenter alone
+/// outlines what [`Run::prompts`] point at. Several GPUs share the frames by [`Run::replica`].
 #[must_use]
 pub struct Run {
-    session: Session,
+    plan: Plan,
+    prompts: Arc<UserPrompts>,
     inputs: Vec<OsString>,
     as_images: bool,
     sources: Vec<Box<dyn Source>>,
-    source_options: SourceOptions,
     sinks: Vec<Box<dyn Sink>>,
-    output: PathBuf,
-    output_mode: OutputMode,
+    /// Files of standard input, which are removed when the run is over.
+    spooled: Vec<Spooled>,
+    /// What [`Run::write`] was given.
     outputs: Option<OutputSet>,
-    on_error: OnError,
-    observer: Arc<dyn Observer>,
-    cancel: Cancel,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Run({} to {})",
+            self.plan.task.name(),
+            self.plan.output.display()
+        )
+    }
 }
 
 impl Run {
     /// A run of `session` that has no input yet; results go to `ultramotion-out`.
     pub fn new(session: Session) -> Self {
+        let warnings = session.warnings();
+        let (models, execution) = session.into_parts();
+        let prompts = Arc::new(UserPrompts::default());
+        let mut run = Self::of(Task::of(models, &prompts), execution, prompts);
+        run.plan.warnings = warnings;
+        run
+    }
+
+    /// A run without models, which writes the frames of its inputs. With `stored_values`, DICOM and grey images of 16 bits
+    /// are written as stored, without a window.
+    pub fn extract(stored_values: bool) -> Self {
+        let task = Task::Extract { stored_values };
+        Self::of(task, Execution::default(), Arc::default())
+    }
+
+    fn of(task: Task, execution: Execution, prompts: Arc<UserPrompts>) -> Self {
+        let plan = Plan {
+            outputs: task.default_outputs(),
+            task,
+            execution,
+            replicas: Vec::new(),
+            oom_device: None,
+            fallback: None,
+            sources: Vec::new(),
+            warnings: Vec::new(),
+            own_sources: Default::default(),
+            own_sinks: Default::default(),
+            source_options: SourceOptions::default(),
+            on_error: OnError::default(),
+            output: "ultramotion-out".into(),
+            output_mode: OutputMode::Fresh,
+            arguments: Vec::new(),
+            observer: Arc::new(()),
+            cancel: Cancel::default(),
+        };
         Self {
-            session,
+            plan,
+            prompts,
             inputs: Vec::new(),
             as_images: false,
             sources: Vec::new(),
-            source_options: SourceOptions::default(),
             sinks: Vec::new(),
-            output: "ultramotion-out".into(),
-            output_mode: OutputMode::Fresh,
+            spooled: Vec::new(),
             outputs: None,
-            on_error: OnError::default(),
-            observer: Arc::new(()),
-            cancel: Cancel::default(),
         }
+    }
+
+    /// What a session without a detector outlines in each frame.
+    pub fn prompts(mut self, prompts: UserPrompts) -> Self {
+        self.prompts = Arc::new(prompts);
+        for task in std::iter::once(&mut self.plan.task).chain(&mut self.plan.replicas) {
+            if let Task::Segment(_, of_task) = task {
+                *of_task = self.prompts.clone();
+            }
+        }
+        self
+    }
+
+    /// The same models on a further GPU: batches are dealt out in turn.
+    pub fn replica(mut self, session: Session) -> Self {
+        let (models, _) = session.into_parts();
+        self.plan.replicas.push(Task::of(models, &self.prompts));
+        self
+    }
+
+    /// Lets the run continue with the session that `make` builds, on the CPU, when a GPU has no memory left.
+    pub fn fallback(
+        mut self,
+        make: impl Fn() -> Result<Session, SessionError> + Send + Sync + 'static,
+    ) -> Self {
+        self.plan.fallback = Some(Arc::new(make));
+        self
+    }
+
+    /// The GPU that had no memory for the models, where the session is on the CPU for that reason: events and `run.json`
+    /// report it.
+    pub fn replaces(mut self, device: OutOfMemory) -> Self {
+        self.plan.oom_device = Some(device);
+        self
     }
 
     /// A file, folder, pattern or list file to read, after those before.
     pub fn input(mut self, input: impl Into<OsString>) -> Self {
         self.inputs.push(input.into());
+        self
+    }
+
+    /// Inputs that [`expand`] found, to read before those of [`Run::input`].
+    pub fn inputs(mut self, inputs: Inputs) -> Self {
+        self.plan.sources.extend(inputs.sources);
+        self.plan.warnings.extend(inputs.warnings);
+        self.spooled.extend(inputs.spooled);
         self
     }
 
@@ -80,11 +166,9 @@ impl Run {
     }
 
     /// How sources are read: which frames, where video is decoded, how DICOM is shown.
-    pub fn source_options(self, source_options: SourceOptions) -> Self {
-        Self {
-            source_options,
-            ..self
-        }
+    pub fn source_options(mut self, source_options: SourceOptions) -> Self {
+        self.plan.source_options = source_options;
+        self
     }
 
     /// A sink of the caller's, which gets every frame with its result, after the outputs of the run.
@@ -94,14 +178,12 @@ impl Run {
     }
 
     /// The folder for results; made if missing, refused if not empty.
-    pub fn output(self, output: impl Into<PathBuf>) -> Self {
-        Self {
-            output: output.into(),
-            ..self
-        }
+    pub fn output(mut self, output: impl Into<PathBuf>) -> Self {
+        self.plan.output = output.into();
+        self
     }
 
-    /// What to write; `detections.jsonl` and `run.json` always are. Without this: COCO, masks and overlays.
+    /// What to write; `detections.jsonl` and `run.json` always are. Without this: [`Run::default_outputs`].
     pub fn write(self, outputs: impl IntoIterator<Item = OutputKind>) -> Self {
         Self {
             outputs: Some(OutputSet::new(outputs)),
@@ -109,94 +191,86 @@ impl Run {
         }
     }
 
-    /// Whether a run that is in the output folder goes on, to the same results; it must be one with the same models and
+    /// The outputs that are written where [`Run::write`] names none: COCO, with masks and overlays where there is a segmenter; the frames
+    /// where there are no models.
+    pub fn default_outputs(&self) -> OutputSet {
+        self.plan.task.default_outputs()
+    }
+
+    /// Whether objects have masks.
+    pub fn makes_masks(&self) -> bool {
+        self.plan.task.makes_masks()
+    }
+
+    /// Whether a run that is in the output folder continues, to the same results; it must be one with the same models and
     /// options.
-    pub fn resume(self, resume: bool) -> Self {
-        Self {
-            output_mode: if resume {
-                OutputMode::Resume
-            } else {
-                OutputMode::Fresh
-            },
-            ..self
-        }
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.plan.output_mode = if resume {
+            OutputMode::Resume
+        } else {
+            OutputMode::Fresh
+        };
+        self
+    }
+
+    /// What to do with what is in the output folder; [`Run::resume`] and [`Run::overwrite`] set it too.
+    pub fn output_mode(mut self, output_mode: OutputMode) -> Self {
+        self.plan.output_mode = output_mode;
+        self
     }
 
     /// Removes the results of an earlier run from the output folder first.
-    pub fn overwrite(self) -> Self {
-        Self {
-            output_mode: OutputMode::Overwrite,
-            ..self
-        }
+    pub fn overwrite(mut self) -> Self {
+        self.plan.output_mode = OutputMode::Overwrite;
+        self
     }
 
-    /// What to do after an input that cannot be read; default: go on with the next.
-    pub fn on_error(self, on_error: OnError) -> Self {
-        Self { on_error, ..self }
+    /// What to do after an input that cannot be read; default: report it and continue with the next.
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.plan.on_error = on_error;
+        self
+    }
+
+    /// The command line, for `run.json`.
+    pub fn arguments(mut self, arguments: Vec<String>) -> Self {
+        self.plan.arguments = arguments;
+        self
     }
 
     /// Gets the events of the run.
-    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
-        Self { observer, ..self }
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.plan.observer = observer;
+        self
     }
 
     /// Ends the run after the frame it is at, when it is requested.
-    pub fn cancel(self, cancel: Cancel) -> Self {
-        Self { cancel, ..self }
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.plan.cancel = cancel;
+        self
     }
 
     /// Runs to the end of the inputs.
     ///
     /// # Errors
-    /// [`RunError`] if the session has no detector, outputs cannot be written, an input fails under [`OnError::Stop`],
-    /// or the run to be resumed had other inputs, models or options. Inputs that fail otherwise are in the summary.
+    /// [`RunError`] if outputs cannot be written, an input fails under [`OnError::Stop`], a session without a detector has
+    /// no prompts, or the run to be resumed had other inputs, models or options. Inputs that fail otherwise are in the
+    /// summary.
     pub fn start(self) -> Result<Summary, RunError> {
-        let (models, execution) = self
-            .session
-            .into_models()
-            .map_err(|e| RunError::Internal(e.to_string()))?;
-        let task = match (models.detector, models.segmenter) {
-            (Some(detector), Some(segmenter)) => Task::Pipeline(detector, segmenter),
-            (Some(detector), None) => Task::Detect(detector),
-            (None, _) => {
-                return Err(RunError::Internal(
-                    SessionError::Without("detector").to_string(),
-                ));
-            }
-        };
+        let mut plan = self.plan;
+        if matches!(plan.task, Task::Segment(..)) && self.prompts.is_empty() {
+            return Err(RunError::NoPrompts);
+        }
         let options = ExpandOptions {
             as_images: self.as_images,
-            output: Some(&self.output),
+            output: Some(&plan.output),
             ..ExpandOptions::default()
         };
         let expanded = expand(&self.inputs, options, &mut std::io::empty());
-        let plan = Plan {
-            outputs: self.outputs.unwrap_or_else(|| task.default_outputs()),
-            device: task
-                .engine()
-                .map_or_else(|| "cpu".to_owned(), |engine| engine.name()),
-            sources: expanded.sources,
-            warnings: task
-                .warnings()
-                .into_iter()
-                .chain(expanded.warnings)
-                .collect(),
-            own_sources: self.sources.into(),
-            own_sinks: self.sinks.into(),
-            source_options: self.source_options,
-            on_error: self.on_error,
-            output: self.output,
-            output_mode: self.output_mode,
-            stills: false,
-            arguments: Vec::new(),
-            execution,
-            replicas: Vec::new(),
-            oom_device: None,
-            fallback: None,
-            observer: self.observer,
-            cancel: self.cancel,
-            task,
-        };
+        plan.sources.extend(expanded.sources);
+        plan.warnings.extend(expanded.warnings);
+        plan.outputs = self.outputs.unwrap_or(plan.outputs);
+        plan.own_sources = self.sources.into();
+        plan.own_sinks = self.sinks.into();
         plan.run()
     }
 }

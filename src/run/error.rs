@@ -27,6 +27,7 @@ pub enum FrameError {
 
 /// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// An output cannot be written.
     #[error(transparent)]
@@ -37,6 +38,9 @@ pub enum RunError {
     /// The file of boxes has none for any frame of the inputs.
     #[error(transparent)]
     Boxes(SinkError),
+    /// A session without a detector, and nothing to outline.
+    #[error("the session has no detector and the run no prompts; give boxes or points to outline")]
+    NoPrompts,
     /// The models cannot be prepared on the device.
     #[error("{}", of_device(device, source))]
     Prepare {

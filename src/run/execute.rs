@@ -40,7 +40,7 @@ impl Plan {
     /// # Errors
     /// [`RunError`] if outputs cannot be written, an input fails under [`OnError::Stop`], no frame has a box in the
     /// file of boxes, or the run to be resumed had other inputs, models or settings. What was done until then is kept.
-    pub fn run(self) -> Result<Summary, RunError> {
+    pub(crate) fn run(self) -> Result<Summary, RunError> {
         let (specs, unreadable) = self.split_sources();
         let resumes = self.output_mode == OutputMode::Resume && !is_fresh(&self.output);
         if specs.is_empty() && self.own_sources.is_empty() && unreadable.count > 0 && !resumes {
@@ -55,7 +55,7 @@ impl Plan {
             self.arguments.clone(),
             self.fingerprint(),
             self.model_reports(),
-            self.device.clone(),
+            self.device(),
         );
         let layout = folder.layout().clone();
         let record = match folder.earlier() {
@@ -99,7 +99,7 @@ impl Plan {
         );
         report.timings = times.summaries();
         let status = self.note_outcome(&outcome, &mut report);
-        report.end(status.0, status.1);
+        report.end(status);
         let kept = !(folder.is_new() && is_in_vain(&outcome, &layout.record()));
         if kept {
             report.write(&layout)?;
@@ -110,7 +110,7 @@ impl Plan {
             counts: done.counts,
             errors: done.errors,
             timings: report.timings,
-            interrupted: status.0 == RunStatus::Interrupted,
+            interrupted: status == RunStatus::Interrupted,
             output: self.output.clone(),
             kept,
             boxes: prompts.as_ref().and_then(RunPrompts::matched),
@@ -156,7 +156,7 @@ impl Plan {
         &self,
         outcome: &Result<Written, RunError>,
         report: &mut RunReport,
-    ) -> (RunStatus, i32) {
+    ) -> RunStatus {
         match outcome {
             Ok(done) => {
                 report.counts = done.counts.clone();
@@ -167,15 +167,15 @@ impl Plan {
                     .first
                     .iter()
                     .for_each(|warning| report.warnings.push_new(warning));
-                match (done.interrupted, done.errors.count) {
-                    (true, _) => (RunStatus::Interrupted, 130),
-                    (false, 0) => (RunStatus::Completed, 0),
-                    (false, _) => (RunStatus::Completed, 2),
+                if done.interrupted {
+                    RunStatus::Interrupted
+                } else {
+                    RunStatus::Completed
                 }
             }
             Err(error) => {
                 report.failure = Some(error.to_string());
-                (RunStatus::Failed, 2)
+                RunStatus::Failed
             }
         }
     }

@@ -17,14 +17,14 @@ type Settings = BTreeMap<String, Value>;
 
 impl Plan {
     /// What the results depend on, by the names of the program's options where there are such.
-    pub fn fingerprint(&self) -> Settings {
+    pub(crate) fn fingerprint(&self) -> Settings {
         let mut settings = Settings::new();
         let mut add = |name: &str, value: Value| {
             settings.insert(name.to_owned(), value);
         };
         add("task", json!(self.task.name()));
         add("write", json!(self.outputs.to_string()));
-        add("stills", json!(self.stills));
+        add("stills", json!(self.stills()));
         // In their last digits they depend on how many frames are worked on together, and how.
         add("mode", json!(self.execution.mode.to_string()));
         add("batch", json!(self.execution.batch));
@@ -159,13 +159,11 @@ mod tests {
             output: output.to_owned(),
             output_mode: OutputMode::Resume,
             outputs: OutputSet::default_for(false),
-            stills: false,
             arguments: Vec::new(),
             execution: Execution::default(),
             replicas: Vec::new(),
             oom_device: None,
             fallback: None,
-            device: "cpu".to_owned(),
             observer: Arc::new(()),
             cancel: Cancel::default(),
         };
@@ -181,7 +179,7 @@ mod tests {
         plan(&out, |_| ()).run().unwrap();
         plan(&out, |_| ()).run().unwrap();
         type Change = (&'static str, fn(&mut Plan));
-        let changes: [Change; 8] = [
+        let changes: [Change; 7] = [
             ("stored-values", |plan| {
                 plan.task = Task::Extract {
                     stored_values: true,
@@ -208,7 +206,6 @@ mod tests {
             ("rename-sources", |plan| {
                 plan.source_options.aliases = Some(Arc::default())
             }),
-            ("stills", |plan| plan.stills = true),
         ];
         for (setting, change) in changes {
             let error = plan(&out, change).run().unwrap_err().to_string();

@@ -3,6 +3,7 @@
 use crate::{
     engine::Engine,
     frame::{Detections, Frame},
+    run::plan::Fallback,
     run::{
         counts::InputProblem,
         error::{FrameError, RunError},
@@ -12,6 +13,7 @@ use crate::{
         prompts::RunPrompts,
         task::Task,
     },
+    session::SessionError,
     session::{
         CompletedFrame, Executor, FallbackWork, MakeFallback, Mode, ModelError, Notice, Output,
         PendingFrame, Resident, Scheduler, StageTimes, Staged, settle,
@@ -82,7 +84,7 @@ impl<'a> Flow<'a> {
     fn init_fallback(&mut self, task: &Task, error: ModelError) -> Result<(), RunError> {
         let device = task
             .engine()
-            .map_or_else(|| self.plan.device.clone(), Engine::name);
+            .map_or_else(|| self.plan.device(), Engine::name);
         let outcome = match task.engine().and_then(|engine| error.out_of_memory(engine)) {
             Some(oom) => self.scheduler.enter_fallback(oom),
             None => Err(error),
@@ -327,9 +329,14 @@ fn executors(plan: &Plan) -> Result<Vec<Box<dyn Executor>>, (&Task, ModelError)>
 }
 
 /// The plan's fallback as work on single frames.
-fn make_fallback(make: crate::run::plan::Fallback) -> MakeFallback {
+fn make_fallback(make: Fallback) -> MakeFallback {
     Box::new(move || {
-        let mut staged = Staged::new(make()?.models_to_run());
+        let session = make().map_err(|error| match error {
+            SessionError::Model(error) => error,
+            error => ModelError::Batch(error.to_string()),
+        })?;
+        let (models, _) = session.into_parts();
+        let mut staged = Staged::new(models);
         Ok(Box::new(move |pending| staged.run(pending)) as FallbackWork)
     })
 }
@@ -410,13 +417,11 @@ mod tests {
             output: folder.path().join("out"),
             output_mode: OutputMode::Fresh,
             outputs: OutputSet::default_for(false),
-            stills: false,
             arguments: Vec::new(),
             execution: Execution::default(),
             replicas: Vec::new(),
             oom_device: Some(lack),
             fallback: None,
-            device: "cpu".to_owned(),
             observer: heard.clone(),
             cancel: Cancel::default(),
         };

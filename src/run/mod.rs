@@ -28,11 +28,9 @@ pub use journal::{Record, SourceEnd, StoredFrame, StoredResults};
 pub use metrics::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_key};
 pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use output_dir::{OutputDir, OutputMode};
-pub use own::{OwnSinks, OwnSources};
-pub use plan::{Fallback, OnError, Plan, Summary};
+pub use plan::{OnError, Summary};
 pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
 pub use report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};
-pub use task::Task;
 
 // For the writer of phantoms, whose folders are prepared in the same way.
 pub(crate) use output_dir::{FolderLock, clear_folder, is_empty, remove};

@@ -12,7 +12,7 @@ use std::{
 
 /// Sources of the caller's, which are read after those of the inputs.
 #[derive(Default)]
-pub struct OwnSources {
+pub(crate) struct OwnSources {
     sources: Mutex<Vec<Box<dyn Source>>>,
     infos: Vec<SourceInfo>,
 }
@@ -105,7 +105,7 @@ impl Source for Numbered {
 
 /// Sinks of the caller's, which get every frame after the outputs of the run.
 #[derive(Default)]
-pub struct OwnSinks {
+pub(crate) struct OwnSinks {
     sinks: Mutex<Vec<Box<dyn Sink>>>,
     read_pixels: bool,
 }

@@ -1,20 +1,35 @@
-//! What a run is to do, fully said.
+//! The complete description of a run.
 
 use crate::{
-    engine::OutOfMemory,
+    engine::{Engine, OutOfMemory},
     run::task::Task,
     run::{
         observer::{Cancel, Observer},
         output_dir::OutputMode,
         own::{OwnSinks, OwnSources},
     },
-    session::{Execution, ModelError},
+    session::{Execution, Session, SessionError},
     sinks::{OutputKind, OutputSet},
     sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 impl Plan {
+    /// Names of the devices of the models, `cpu` without any.
+    pub(crate) fn device(&self) -> String {
+        std::iter::once(&self.task)
+            .chain(&self.replicas)
+            .filter_map(Task::engine)
+            .map(Engine::name)
+            .reduce(|all, one| format!("{all},{one}"))
+            .unwrap_or_else(|| "cpu".to_owned())
+    }
+
+    /// Whether `frames/` gets still images too, not only frames of videos and DICOM.
+    pub(crate) fn stills(&self) -> bool {
+        matches!(self.task, Task::Extract { .. })
+    }
+
     /// The device that may decode videos: that of the sources' options, or the models'.
     pub(crate) fn decode_device(&self) -> Option<DecodeDevice> {
         let of_models = |engine| match self.replicas.is_empty() {
@@ -47,49 +62,38 @@ pub enum OnError {
     Stop,
 }
 
-/// Makes a task anew on another device.
-pub type Fallback = Arc<dyn Fn() -> Result<Task, ModelError> + Send + Sync>;
+/// Makes the session anew on another device.
+pub(crate) type Fallback = Arc<dyn Fn() -> Result<Session, SessionError> + Send + Sync>;
 
-/// A run.
-pub struct Plan {
-    /// What is done with each frame.
-    pub task: Task,
-    /// Sources in order; inputs that could not be read stand as errors.
-    pub sources: Vec<Result<SourceSpec, SourceError>>,
-    /// What is to be said about the inputs before they are read.
-    pub warnings: Vec<SourceWarning>,
-    /// Sources of the caller's, read after `sources`.
-    pub own_sources: OwnSources,
-    /// Sinks of the caller's.
-    pub own_sinks: OwnSinks,
-    /// How sources are read.
-    pub source_options: SourceOptions,
-    /// What to do after an input that cannot be read.
-    pub on_error: OnError,
-    /// The output folder.
-    pub output: PathBuf,
-    /// What to do with what is there.
-    pub output_mode: OutputMode,
-    /// Which outputs; the record is always written.
-    pub outputs: OutputSet,
-    /// Whether `frames/` gets still images too (`extract`), not only frames of videos and DICOM.
-    pub stills: bool,
-    /// The command line, for `run.json`.
-    pub arguments: Vec<String>,
+/// A run, as [`crate::Run`] builds it.
+pub(crate) struct Plan {
+    pub(crate) task: Task,
     /// How frames go through the models.
-    pub execution: Execution,
-    /// The same task on further GPUs, among which batches are dealt out in turn in the resident mode.
-    pub replicas: Vec<Task>,
+    pub(crate) execution: Execution,
+    /// The same task on further GPUs, among which batches are dealt out in turn.
+    pub(crate) replicas: Vec<Task>,
     /// The GPU that had no memory for the models, where the task is on the CPU for that reason.
-    pub oom_device: Option<OutOfMemory>,
-    /// Makes the same task on the CPU, where the run may go on there when a GPU has no memory left.
-    pub fallback: Option<Fallback>,
-    /// Name of the device, for `run.json`.
-    pub device: String,
-    /// Hears what happens.
-    pub observer: Arc<dyn Observer>,
-    /// Ends the run early.
-    pub cancel: Cancel,
+    pub(crate) oom_device: Option<OutOfMemory>,
+    /// Makes the models on the CPU, where the run may continue there when a GPU has no memory left.
+    pub(crate) fallback: Option<Fallback>,
+    /// Sources in order; inputs that could not be read stand as errors.
+    pub(crate) sources: Vec<Result<SourceSpec, SourceError>>,
+    /// Warnings about inputs and models.
+    pub(crate) warnings: Vec<SourceWarning>,
+    /// Sources of the caller's, read after `sources`.
+    pub(crate) own_sources: OwnSources,
+    pub(crate) own_sinks: OwnSinks,
+    pub(crate) source_options: SourceOptions,
+    pub(crate) on_error: OnError,
+    /// The output folder.
+    pub(crate) output: PathBuf,
+    pub(crate) output_mode: OutputMode,
+    /// Which outputs; the record is always written.
+    pub(crate) outputs: OutputSet,
+    /// The command line, for `run.json`.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) cancel: Cancel,
 }
 
 /// How a run ended.

@@ -26,6 +26,19 @@ pub enum RunStatus {
     Failed,
 }
 
+impl RunStatus {
+    /// The exit status of a process that did nothing but this run: 0 done, 2 some inputs failed or the run could not
+    /// continue, 130 interrupted; none while it runs.
+    pub fn exit_status(self, failed_inputs: u64) -> Option<i32> {
+        match self {
+            Self::Running => None,
+            Self::Completed if failed_inputs == 0 => Some(0),
+            Self::Completed | Self::Failed => Some(2),
+            Self::Interrupted => Some(130),
+        }
+    }
+}
+
 /// A model that took part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelReport {
@@ -165,10 +178,10 @@ impl RunReport {
     }
 
     /// Sets the end to now.
-    pub fn end(&mut self, status: RunStatus, exit_status: i32) {
+    pub fn end(&mut self, status: RunStatus) {
         self.ended = Some(timestamp(SystemTime::now()));
         self.status = status;
-        self.exit_status = Some(exit_status);
+        self.exit_status = status.exit_status(self.errors.count);
     }
 
     /// Writes it as `run.json`.
@@ -309,7 +322,7 @@ mod tests {
         assert_eq!(RunReport::read(&layout).unwrap(), None);
         let mut report = report(0.5, "aa");
         report.write(&layout).unwrap();
-        report.end(RunStatus::Completed, 0);
+        report.end(RunStatus::Completed);
         report.write(&layout).unwrap();
         assert_eq!(RunReport::read(&layout).unwrap(), Some(report));
         fs::write(layout.run_report(), "{}").unwrap();

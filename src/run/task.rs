@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// What is done with each frame.
 #[derive(Debug, Clone)]
-pub enum Task {
+pub(crate) enum Task {
     /// Nothing but writing it.
     Extract {
         /// Whether DICOM values are written as stored.
@@ -24,8 +24,20 @@ pub enum Task {
 }
 
 impl Task {
+    /// The task of a session's models: without a detector, they segment what `prompts` point at.
+    pub(crate) fn of(models: Models, prompts: &Arc<UserPrompts>) -> Self {
+        match (models.detector, models.segmenter) {
+            (Some(detector), Some(segmenter)) => Self::Pipeline(detector, segmenter),
+            (Some(detector), None) => Self::Detect(detector),
+            (None, Some(segmenter)) => Self::Segment(segmenter, prompts.clone()),
+            (None, None) => Self::Extract {
+                stored_values: false,
+            },
+        }
+    }
+
     /// The subcommand that does it.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Extract { .. } => "extract",
             Self::Detect(..) => "detect",
@@ -35,7 +47,7 @@ impl Task {
     }
 
     /// The device its models run on; none without models.
-    pub fn engine(&self) -> Option<&crate::engine::Engine> {
+    pub(crate) fn engine(&self) -> Option<&crate::engine::Engine> {
         match self {
             Self::Extract { .. } => None,
             Self::Detect(detector) | Self::Pipeline(detector, _) => Some(detector.engine()),
@@ -43,16 +55,8 @@ impl Task {
         }
     }
 
-    /// What a user should know of its models.
-    pub fn warnings(&self) -> Vec<crate::sources::SourceWarning> {
-        match self {
-            Self::Extract { .. } | Self::Segment(..) => Vec::new(),
-            Self::Detect(detector) | Self::Pipeline(detector, _) => detector.warnings(),
-        }
-    }
-
     /// Where its models came from, with their roles.
-    pub fn models(&self) -> Vec<(&'static str, &ModelOrigin)> {
+    pub(crate) fn models(&self) -> Vec<(&'static str, &ModelOrigin)> {
         match self {
             Self::Extract { .. } => Vec::new(),
             Self::Detect(d) => vec![("detector", d.origin())],
@@ -62,7 +66,7 @@ impl Task {
     }
 
     /// Names of the classes its objects can have.
-    pub fn classes(&self) -> Classes {
+    pub(crate) fn classes(&self) -> Classes {
         match self {
             Self::Extract { .. } => Classes::default(),
             Self::Detect(d) | Self::Pipeline(d, _) => Classes::new(d.labels().iter().cloned()),
@@ -93,12 +97,12 @@ impl Task {
     }
 
     /// Whether its objects have masks.
-    pub fn makes_masks(&self) -> bool {
+    pub(crate) fn makes_masks(&self) -> bool {
         matches!(self, Self::Segment(..) | Self::Pipeline(..))
     }
 
     /// The outputs that are written where the user names none.
-    pub fn default_outputs(&self) -> OutputSet {
+    pub(crate) fn default_outputs(&self) -> OutputSet {
         match self {
             Self::Extract { .. } => OutputSet::new([crate::sinks::OutputKind::Frames]),
             Self::Detect(_) => OutputSet::default_for(false),

@@ -37,7 +37,7 @@ impl<'a> Writer<'a> {
         let options = SinkOptions {
             outputs: plan.outputs.clone(),
             classes: plan.task.classes(),
-            stills: if plan.stills {
+            stills: if plan.stills() {
                 Stills::Write
             } else {
                 Stills::Skip

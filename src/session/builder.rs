@@ -7,7 +7,7 @@ use crate::{
     session::{
         error::ModelError,
         error::SessionError,
-        execution::Mode,
+        execution::{Execution, Mode},
         load::{DetectorOptions, load_detector_with, load_segmenter},
         segmenter::Segmenter,
         session::Session,
@@ -31,6 +31,9 @@ pub struct SessionBuilder {
     labels: Option<PathBuf>,
     input_size: Option<Size>,
     device: DeviceSpec,
+    engine: Option<Engine>,
+    mode: Option<Mode>,
+    latency: bool,
     precision: Precision,
     confidence: f64,
     max_objects: usize,
@@ -72,6 +75,9 @@ impl Default for SessionBuilder {
             labels: None,
             input_size: None,
             device: DeviceSpec::Auto,
+            engine: None,
+            mode: None,
+            latency: false,
             precision: Precision::Auto,
             confidence: Confidence::DEFAULT.get(),
             max_objects: 100,
@@ -136,6 +142,28 @@ impl SessionBuilder {
     /// The device; default [`DeviceSpec::Auto`].
     pub fn device(self, device: DeviceSpec) -> Self {
         Self { device, ..self }
+    }
+
+    /// An opened engine, instead of a device and a precision.
+    pub fn engine(self, engine: Engine) -> Self {
+        Self {
+            engine: Some(engine),
+            ..self
+        }
+    }
+
+    /// How frames go through the models; default [`Mode::Resident`] on a GPU. The CPU has [`Mode::Legacy`] only.
+    pub fn mode(self, mode: Mode) -> Self {
+        Self {
+            mode: Some(mode),
+            ..self
+        }
+    }
+
+    /// One batch in flight at a time, and batches of one frame unless [`SessionBuilder::batch`] is set: each result as soon
+    /// as possible, at the price of throughput. Default false.
+    pub fn latency(self, latency: bool) -> Self {
+        Self { latency, ..self }
     }
 
     /// The type of numbers between layers; default f16 on a GPU, f32 on the CPU.
@@ -204,22 +232,19 @@ impl SessionBuilder {
         progress: &mut dyn DownloadProgress,
     ) -> Result<Session, SessionError> {
         let confidence = Confidence::new(self.confidence).map_err(|e| option("confidence", e))?;
-        let batch = self.batch.unwrap_or(DEFAULT_BATCH);
-        if !(1..=MAX_BATCH).contains(&batch) {
-            return Err(option(
-                "batch",
-                format!("{batch}: give a number from 1 to {MAX_BATCH}"),
-            ));
-        }
         if self.detector == Role::Without && self.segmenter == Role::Without {
             return Err(option(
                 "detector",
                 "there is neither a detector nor a segmenter",
             ));
         }
-        let engine = Engine::open(self.device)
-            .and_then(|engine| engine.with_precision(self.precision))
-            .map_err(ModelError::from)?;
+        let engine = match self.engine.clone() {
+            Some(engine) => engine,
+            None => Engine::open(self.device)
+                .and_then(|engine| engine.with_precision(self.precision))
+                .map_err(ModelError::from)?,
+        };
+        let execution = self.execution(&engine)?;
         let hub = match self.hub {
             Some(config) => config,
             None => HubConfig::from_env().map_err(|e| option("hub", e))?,
@@ -254,12 +279,34 @@ impl SessionBuilder {
                 Some(Arc::new(segmenter.with_multimask(self.multimask)))
             }
         };
-        let mode = if engine.is_cpu() {
-            Mode::Legacy
-        } else {
-            Mode::Resident
+        Ok(Session::new(engine, detector, segmenter, execution))
+    }
+
+    fn execution(&self, engine: &Engine) -> Result<Execution, SessionError> {
+        let available = Mode::available(engine.is_cpu());
+        let mode = match self.mode {
+            Some(mode) if available.contains(&mode) => mode,
+            Some(mode) => {
+                let problem = format!("{mode}: the CPU has no such mode; leave it out");
+                return Err(option("mode", problem));
+            }
+            None => Execution::of(engine).mode,
         };
-        Ok(Session::new(engine, detector, segmenter, mode, batch))
+        let batch = self
+            .batch
+            .unwrap_or(if self.latency { 1 } else { DEFAULT_BATCH });
+        if !(1..=MAX_BATCH).contains(&batch) {
+            let problem = format!("{batch}: give a number from 1 to {MAX_BATCH}");
+            return Err(option("batch", problem));
+        }
+        Ok(Execution {
+            mode,
+            batch: match mode {
+                Mode::Resident => batch,
+                Mode::Legacy => 1,
+            },
+            latency: self.latency,
+        })
     }
 }
 

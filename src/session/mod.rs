@@ -22,6 +22,7 @@ mod scheduler;
 #[cfg(test)]
 mod scheduler_tests;
 mod segmenter;
+#[allow(clippy::module_inception)]
 mod session;
 mod stage;
 mod stage_times;

@@ -19,7 +19,7 @@ use crate::{
         scheduler::{Output, Scheduler},
         segmenter::Segmenter,
     },
-    sources::IntoFrame,
+    sources::{IntoFrame, SourceWarning},
 };
 use std::{
     fmt,
@@ -47,8 +47,7 @@ pub struct Session {
     engine: Engine,
     detector: Option<Arc<Detector>>,
     segmenter: Option<Arc<Segmenter>>,
-    mode: Mode,
-    batch: usize,
+    execution: Execution,
     /// For single images, made when first needed.
     single: Option<Box<dyn Executor>>,
     /// For prompts, made when first needed.
@@ -70,15 +69,13 @@ impl Session {
         engine: Engine,
         detector: Option<Arc<Detector>>,
         segmenter: Option<Arc<Segmenter>>,
-        mode: Mode,
-        batch: usize,
+        execution: Execution,
     ) -> Self {
         Self {
             engine,
             detector,
             segmenter,
-            mode,
-            batch,
+            execution,
             single: None,
             prompted: None,
             batches: None,
@@ -157,7 +154,7 @@ impl Session {
                 detector: None,
                 segmenter: Some(segmenter.clone()),
             };
-            self.prompted = Some(match self.mode {
+            self.prompted = Some(match self.execution.mode {
                 Mode::Legacy => Box::new(Staged::new(models)),
                 Mode::Resident => Box::new(Resident::new(models, 1, true)?),
             });
@@ -182,9 +179,13 @@ impl Session {
     /// An executor of the session's models for batches of `batch` frames.
     pub(crate) fn executor(&self, batch: usize) -> Result<Box<dyn Executor>, SessionError> {
         let models = self.models()?;
-        Ok(match self.mode {
+        Ok(match self.execution.mode {
             Mode::Legacy => Box::new(Staged::new(models)),
-            Mode::Resident => Box::new(Resident::new(models, batch, batch == 1)?),
+            Mode::Resident => Box::new(Resident::new(
+                models,
+                batch,
+                batch == 1 || self.execution.latency,
+            )?),
         })
     }
 
@@ -199,23 +200,39 @@ impl Session {
     }
 
     /// The session's models, and how frames go through them, for a run.
-    pub(crate) fn into_models(self) -> Result<(Models, Execution), SessionError> {
-        let batch = match self.mode {
-            Mode::Resident => self.batch,
-            Mode::Legacy => 1,
+    pub(crate) fn into_parts(self) -> (Models, Execution) {
+        let models = Models {
+            detector: self.detector,
+            segmenter: self.segmenter,
         };
-        let execution = Execution {
-            mode: self.mode,
-            batch,
-            latency: false,
-        };
-        Ok((self.models()?, execution))
+        (models, self.execution)
+    }
+
+    /// The engine its models are on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The detector; none in a session for prompts alone.
+    pub fn detector(&self) -> Option<&Arc<Detector>> {
+        self.detector.as_ref()
+    }
+
+    /// The segmenter; none in a session for boxes alone.
+    pub fn segmenter(&self) -> Option<&Arc<Segmenter>> {
+        self.segmenter.as_ref()
+    }
+
+    /// Warnings about the models: an assumed input size, tensors of the checkpoint that are not used.
+    pub fn warnings(&self) -> Vec<SourceWarning> {
+        let of_detector = self.detector.as_ref().map(|detector| detector.warnings());
+        of_detector.unwrap_or_default()
     }
 
     pub(crate) fn take_batches(&mut self) -> Result<Box<dyn Executor>, SessionError> {
         match self.batches.take() {
             Some(executor) => Ok(executor),
-            None => self.executor(self.batch),
+            None => self.executor(self.execution.batch),
         }
     }
 

@@ -109,22 +109,18 @@ pub(crate) fn runs(engine: &Engine) -> Outcome {
         latency: false,
     };
     for (what, task, execution) in [
-        ("pipeline", pipeline(&engine, 0.3, true)?, resident(1)),
+        ("pipeline", pipeline(&engine, 0.3, true), resident(1)),
         (
             "pipeline in batches",
-            pipeline(&engine, 0.01, false)?,
+            pipeline(&engine, 0.01, false),
             resident(4),
         ),
         (
             "pipeline stage by stage",
-            pipeline(&engine, 0.3, true)?,
+            pipeline(&engine, 0.3, true),
             LEGACY,
         ),
-        (
-            "segment by boxes and points",
-            segment(&engine)?,
-            resident(1),
-        ),
+        ("segment by boxes and points", segment(&engine), resident(1)),
     ] {
         match results(task, execution, &clip("..8")) {
             Ok(found) => report.check(&format!("{what}: {} frames", found.len()), found.len() == 8),

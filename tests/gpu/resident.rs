@@ -2,7 +2,7 @@
 
 use crate::{
     report::{Outcome, Report, random, text},
-    runs::{LEGACY, clip, compare, pipeline, results, run, segment},
+    runs::{LEGACY, clip, compare, pipeline, results, run, run_loaded, segment},
 };
 use candle_core::{DType, Tensor};
 use ultramotion::{
@@ -13,7 +13,6 @@ use ultramotion::{
         mobile_sam::IMAGE_SIDE,
     },
     ops::{self, ObjectChoice, ObjectRecords},
-    run::Fallback,
     session::{Execution, Mode, Stage},
 };
 
@@ -30,13 +29,13 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
     };
     for (confidence, multimask) in [(0.5, false), (0.01, false), (0.3, true)] {
         let expected = results(
-            pipeline(&engine, confidence, multimask)?,
+            pipeline(&engine, confidence, multimask),
             LEGACY,
             &clip("..30"),
         )?;
         for (batch, latency) in [(1, true), (1, false), (4, false)] {
             let found = results(
-                pipeline(&engine, confidence, multimask)?,
+                pipeline(&engine, confidence, multimask),
                 resident(batch, latency),
                 &clip("..30"),
             )?;
@@ -48,8 +47,8 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
     }
     // Where a run begins must not change what it finds: resumed runs end in the same bytes.
     let task = || pipeline(&engine, 0.3, false);
-    let whole = results(task()?, resident(4, false), &clip("..30"))?;
-    let later = results(task()?, resident(4, false), &clip("7..30"))?;
+    let whole = results(task(), resident(4, false), &clip("..30"))?;
+    let later = results(task(), resident(4, false), &clip("7..30"))?;
     compare(
         &mut report,
         "pipeline from another frame on",
@@ -57,8 +56,8 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
         &whole[7..],
         true,
     );
-    let expected = results(segment(&engine)?, LEGACY, &clip("..5"))?;
-    let found = results(segment(&engine)?, resident(1, false), &clip("..5"))?;
+    let expected = results(segment(&engine), LEGACY, &clip("..5"))?;
+    let found = results(segment(&engine), resident(1, false), &clip("..5"))?;
     compare(
         &mut report,
         "segment by boxes and points",
@@ -72,7 +71,7 @@ pub(crate) fn same_as_legacy(engine: &Engine) -> Outcome {
 /// Memory runs out before the models can be captured: an error that says so, or the CPU where that is allowed.
 pub(crate) fn fallback(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let expected = results(pipeline(&Engine::cpu(), 0.5, false)?, LEGACY, &clip("..2"))?;
+    let expected = results(pipeline(&Engine::cpu(), 0.5, false), LEGACY, &clip("..2"))?;
     for (execution, what) in [
         (
             Execution {
@@ -84,29 +83,22 @@ pub(crate) fn fallback(engine: &Engine) -> Outcome {
         (LEGACY, "legacy"),
     ] {
         let task = || pipeline(engine, 0.5, false);
-        let (strict, allowed) = (task()?, task()?);
+        let (strict, allowed) = (task().load(execution)?, task().load(execution)?);
         let (free, _) = engine.memory().map_err(text)?.ok_or("no memory")?;
         let ballast = engine
             .zeros(DType::U8, &[free.saturating_sub(48 << 20)])
             .map_err(text)?;
-        let refused = results(strict, execution, &clip("..2"))
+        let refused = run_loaded(strict, Vec::new(), None, &clip("..2"))
             .err()
             .unwrap_or_default();
         println!("  {refused}");
-        let parts = [
-            "out of memory",
-            "MiB are in use",
-            "MiB are free",
-            "--allow-cpu-fallback",
-        ];
+        let parts = ["out of memory", "MiB are in use", "MiB are free"];
         report.check(
             &format!("{what}: an error with need, use and free memory"),
             parts.iter().all(|part| refused.contains(part)),
         );
-        let spare: Fallback = std::sync::Arc::new(|| {
-            pipeline(&Engine::cpu(), 0.5, false).map_err(ultramotion::session::ModelError::Batch)
-        });
-        let found = run(allowed, Vec::new(), Some(spare), execution, &clip("..2"))?;
+        let on_cpu = pipeline(&Engine::cpu(), 0.5, false);
+        let found = run_loaded(allowed, Vec::new(), Some(on_cpu), &clip("..2"))?;
         let events = &found.events;
         report.check(
             &format!("{what}: events {events:?}"),
@@ -122,9 +114,8 @@ pub(crate) fn fallback(engine: &Engine) -> Outcome {
         drop(ballast);
     }
     let found = run(
-        pipeline(engine, 0.5, false)?,
+        pipeline(engine, 0.5, false),
         Vec::new(),
-        None,
         LEGACY,
         &clip("..2"),
     )?;
@@ -158,11 +149,10 @@ pub(crate) fn two_devices(engine: &Engine) -> Outcome {
             batch,
             latency: false,
         };
-        let expected = results(pipeline(&engine, 0.5, false)?, execution, &clip("..50"))?;
+        let expected = results(pipeline(&engine, 0.5, false), execution, &clip("..50"))?;
         let found = run(
-            pipeline(&engine, 0.5, false)?,
-            vec![pipeline(&second, 0.5, false)?],
-            None,
+            pipeline(&engine, 0.5, false),
+            vec![pipeline(&second, 0.5, false)],
             execution,
             &clip("..50"),
         )?;

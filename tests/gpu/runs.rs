@@ -6,15 +6,15 @@ use std::{
     sync::{Arc, Mutex},
 };
 use ultramotion::{
+    Run, Session,
     engine::Engine,
-    frame::{Confidence, FrameResult, Mask},
+    frame::{Detections, Mask},
     geometry::BoxXyxy,
     models::mobile_sam::{PointLabel, PointPrompt},
-    run::{Cancel, Event, Fallback, Observer, OnError, OutputMode, Plan, Task, UserPrompts},
-    session::{Execution, Mode, load_detector, load_segmenter},
-    sinks::{OutputKind, OutputSet},
-    sources::{Decode, ExpandOptions, SourceOptions, expand},
-    weights::{Hub, HubConfig},
+    run::{Event, Observer, UserPrompts},
+    session::{Execution, Mode, SessionBuilder},
+    sinks::OutputKind,
+    sources::{Decode, SourceOptions},
 };
 
 pub(crate) const LEGACY: Execution = Execution {
@@ -43,7 +43,7 @@ pub(crate) fn clip(frames: &'static str) -> Input {
 /// What a run found, told and wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    pub(crate) results: Vec<FrameResult>,
+    pub(crate) results: Vec<Detections>,
     /// Fallbacks and lacks of memory.
     pub(crate) events: Vec<String>,
     /// `coco.json`.
@@ -55,18 +55,40 @@ pub(crate) const SEGMENTER: &str = "assets/models/mobile-sam-phantom/mobile_sam.
 
 /// Keeps results.
 #[derive(Debug, Default)]
-struct Kept(Mutex<(Vec<FrameResult>, Vec<String>, Vec<String>)>);
+struct Kept(Mutex<(Vec<Detections>, Vec<String>, Vec<String>)>);
 
 impl Observer for Kept {
     fn event(&self, event: Event<'_>) {
         let mut kept = self.0.lock().expect("lock");
         match event {
-            Event::FrameDone { result, .. } => kept.0.push(result.clone()),
+            Event::FrameDone { found, .. } => kept.0.push(found.clone()),
             Event::Problem { problem, .. } => kept.1.push(problem.to_owned()),
-            Event::OutOfMemory(lack) => kept.2.push(lack.to_string()),
+            Event::OutOfMemory(oom) => kept.2.push(oom.to_string()),
             Event::Fallback { from, to, .. } => kept.2.push(format!("{from} to {to}")),
             _ => {}
         }
+    }
+}
+
+/// Models to load, and prompts where there is no detector.
+pub(crate) struct Task {
+    models: SessionBuilder,
+    prompts: Option<UserPrompts>,
+}
+
+/// A task whose models are on their device.
+pub(crate) struct Loaded {
+    session: Session,
+    prompts: Option<UserPrompts>,
+}
+
+impl Task {
+    pub(crate) fn load(self, execution: Execution) -> Result<Loaded, String> {
+        let models = self.models.mode(execution.mode).batch(execution.batch);
+        Ok(Loaded {
+            session: models.latency(execution.latency).build().map_err(text)?,
+            prompts: self.prompts,
+        })
     }
 }
 
@@ -75,51 +97,53 @@ pub(crate) fn results(
     task: Task,
     execution: Execution,
     input: &Input,
-) -> Result<Vec<FrameResult>, String> {
-    run(task, Vec::new(), None, execution, input).map(|found| found.results)
+) -> Result<Vec<Detections>, String> {
+    run(task, Vec::new(), execution, input).map(|found| found.results)
 }
 
 /// Runs a task on some devices; a problem with a frame is an error.
 pub(crate) fn run(
     task: Task,
     replicas: Vec<Task>,
-    fallback: Option<Fallback>,
     execution: Execution,
+    input: &Input,
+) -> Result<Found, String> {
+    let replicas = replicas.into_iter().map(|task| task.load(execution));
+    let replicas = replicas.collect::<Result<_, _>>()?;
+    run_loaded(task.load(execution)?, replicas, None, input)
+}
+
+/// As [`run`], of models that are loaded, with a fallback.
+pub(crate) fn run_loaded(
+    task: Loaded,
+    replicas: Vec<Loaded>,
+    fallback: Option<Task>,
     input: &Input,
 ) -> Result<Found, String> {
     let kept = Arc::new(Kept::default());
     let folder = tempfile::tempdir().map_err(text)?;
-    let plan = Plan {
-        sources: expand(
-            &[input.path.clone().into_os_string()],
-            ExpandOptions::default(),
-            &mut std::io::empty(),
-        )
-        .sources,
-        warnings: Vec::new(),
-        own_sources: Default::default(),
-        own_sinks: Default::default(),
-        source_options: SourceOptions {
+    let mut run = Run::new(task.session);
+    if let Some(prompts) = task.prompts {
+        run = run.prompts(prompts);
+    }
+    run = replicas
+        .into_iter()
+        .fold(run, |run, replica| run.replica(replica.session));
+    if let Some(fallback) = fallback {
+        run = run.fallback(move || fallback.models.clone().build());
+    }
+    run.input(&input.path)
+        .source_options(SourceOptions {
             selection: input.frames.parse().map_err(text)?,
             decode: input.decode,
             ..SourceOptions::default()
-        },
-        on_error: OnError::Skip,
-        output: folder.path().to_owned(),
-        output_mode: OutputMode::Overwrite,
-        outputs: OutputSet::new([OutputKind::Coco]),
-        stills: false,
-        arguments: Vec::new(),
-        execution,
-        replicas,
-        oom_device: None,
-        fallback,
-        device: "test".to_owned(),
-        observer: kept.clone(),
-        cancel: Cancel::default(),
-        task,
-    };
-    plan.run().map_err(text)?;
+        })
+        .output(folder.path())
+        .overwrite()
+        .write([OutputKind::Coco])
+        .observer(kept.clone())
+        .start()
+        .map_err(text)?;
     let Kept(kept) = &*kept;
     let (results, problems, events) = std::mem::take(&mut *kept.lock().expect("lock"));
     let coco = read_json(&folder.path().join("coco.json"))?;
@@ -138,35 +162,32 @@ fn read_json(path: &Path) -> Result<serde_json::Value, String> {
     serde_json::from_slice(&std::fs::read(path).map_err(text)?).map_err(text)
 }
 
-fn confidence_of(value: f64) -> Confidence {
-    Confidence::new(value).expect("a confidence of a test")
+fn models(engine: &Engine) -> SessionBuilder {
+    Session::builder()
+        .engine(engine.clone())
+        .detector(DETECTOR)
+        .segmenter(SEGMENTER)
+        .max_objects(40)
 }
 
 /// The bundled detector.
-pub(crate) fn detect(engine: &Engine, confidence: f64) -> Result<Task, String> {
-    let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ())
-        .and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]));
-    Ok(Task::Detect(Arc::new(detector.map_err(text)?)))
+pub(crate) fn detect(engine: &Engine, confidence: f64) -> Task {
+    Task {
+        models: models(engine).confidence(confidence).without_segmenter(),
+        prompts: None,
+    }
 }
 
 /// The bundled models.
-pub(crate) fn pipeline(engine: &Engine, confidence: f64, multimask: bool) -> Result<Task, String> {
-    let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let detector = load_detector(engine, Some(DETECTOR), None, &hub, &mut ())
-        .and_then(|d| d.with_selection(confidence_of(confidence), 40, &[]))
-        .map_err(text)?;
-    let sibling = engine.with_new_stream().map_err(text)?;
-    let segmenter = load_segmenter(&sibling, Some(SEGMENTER), &hub, &mut ())
-        .map_err(text)?
-        .with_multimask(multimask);
-    Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
+pub(crate) fn pipeline(engine: &Engine, confidence: f64, multimask: bool) -> Task {
+    Task {
+        models: models(engine).confidence(confidence).multimask(multimask),
+        prompts: None,
+    }
 }
 
 /// The bundled segmenter with three boxes and two points.
-pub(crate) fn segment(engine: &Engine) -> Result<Task, String> {
-    let hub = Hub::new(HubConfig::from_env().map_err(text)?);
-    let segmenter = load_segmenter(engine, Some(SEGMENTER), &hub, &mut ()).map_err(text)?;
+pub(crate) fn segment(engine: &Engine) -> Task {
     let point = |x, y, label| PointPrompt { x, y, label };
     let prompts = UserPrompts {
         boxes: vec![
@@ -180,7 +201,10 @@ pub(crate) fn segment(engine: &Engine) -> Result<Task, String> {
         ],
         ..UserPrompts::default()
     };
-    Ok(Task::Segment(Arc::new(segmenter), Arc::new(prompts)))
+    Task {
+        models: models(engine).without_detector(),
+        prompts: Some(prompts),
+    }
 }
 
 /// Intersection over union of two masks of the same frame, 1 for two empty ones.
@@ -215,7 +239,7 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
-    pub(crate) fn new(found: &[FrameResult], expected: &[FrameResult]) -> Self {
+    pub(crate) fn new(found: &[Detections], expected: &[Detections]) -> Self {
         let frames = found.len() == expected.len()
             && found
                 .iter()
@@ -283,8 +307,8 @@ impl Apart {
 pub(crate) fn compare(
     report: &mut Report<'_>,
     what: &str,
-    found: &[FrameResult],
-    expected: &[FrameResult],
+    found: &[Detections],
+    expected: &[Detections],
     exact: bool,
 ) {
     let apart = Apart::new(found, expected);

@@ -2,7 +2,7 @@
 
 use crate::{
     report::{Outcome, Report, text},
-    runs::{Apart, Found, Input, LEGACY, clip, detect, pipeline, run, segment},
+    runs::{Apart, Found, Input, LEGACY, Task, clip, detect, pipeline, run, segment},
 };
 use serde_json::Value;
 use std::path::Path;
@@ -10,7 +10,6 @@ use ultramotion::{
     engine::{Engine, Precision},
     geometry::Size,
     phantom::{Phantom, PhantomOptions, dicom},
-    run::Task,
     session::{Execution, Mode},
     sources::Decode,
 };
@@ -51,7 +50,7 @@ fn write_inputs(folder: &Path) -> Result<(), String> {
     dicom::write(&phantom(1003, 8, (500, 381))?, &folder.join("cine.dcm")).map_err(text)
 }
 
-type MakeTask = fn(&Engine) -> Result<Task, String>;
+type MakeTask = fn(&Engine) -> Task;
 
 const TASKS: [(&str, MakeTask); 3] = [
     ("detect", |engine| detect(engine, CONFIDENCE)),
@@ -108,9 +107,8 @@ pub(crate) fn commands(engine: &Engine) -> Outcome {
     for (task, make) in TASKS {
         for (name, input) in &inputs {
             let expected = run(
-                make(&Engine::cpu())?,
+                make(&Engine::cpu()),
                 Vec::new(),
-                None,
                 LEGACY,
                 &Input {
                     decode: Decode::Cpu,
@@ -124,9 +122,8 @@ pub(crate) fn commands(engine: &Engine) -> Outcome {
             ] {
                 let device = engine.clone().with_precision(precision).map_err(text)?;
                 let found = run(
-                    make(&device)?,
+                    make(&device),
                     Vec::new(),
-                    None,
                     Execution {
                         mode,
                         batch,

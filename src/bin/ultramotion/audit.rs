@@ -13,9 +13,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use ultramotion::{
+    Session,
     audit::{AuditPlan, Bounds, Mode, Progress, Verdict, run as run_audit, to_html, to_text},
     engine::Engine,
-    run::{Cancel, KpiFile, Observer, Task},
+    run::{Cancel, KpiFile, Observer},
+    session::SessionBuilder,
+    weights::HubConfig,
 };
 
 /// Audits the pipeline; exit code 1 unless every bound is proven to hold.
@@ -49,8 +52,6 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         duration: args.passes.duration,
         mode,
         compare,
-        batch: args.passes.batch.into(),
-        one_at_a_time: args.passes.latency,
         bounds: bounds(&args.bounds)?,
         arguments: inputs::command_line(),
         progress: bars.clone(),
@@ -66,7 +67,12 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
             .take()
             .map_or_else(|| inputs::engine(&args.device), Ok)?;
         inputs::check_decode(decode, &engine)?;
-        let task = load(args, &engine, terminal)?;
+        let models = models(args)?.engine(engine.clone()).mode(pass.mode);
+        let session = inputs::load(models, terminal)?;
+        let warnings = session.warnings();
+        warnings
+            .iter()
+            .for_each(|warning| terminal.warn(&warning.to_string()));
         let observer: Arc<dyn Observer> = match &args.passes.kpi {
             Some(path) if !pass.profiled => {
                 let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
@@ -75,7 +81,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
             }
             _ => Arc::new(()),
         };
-        Ok::<_, anyhow::Error>((task, observer))
+        Ok::<_, anyhow::Error>((session, observer))
     });
     bars.clear();
     let report = match report {
@@ -163,18 +169,12 @@ fn bounds(args: &BoundArgs) -> anyhow::Result<Bounds> {
     })
 }
 
-fn load(args: &AuditArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Task> {
-    let detector = inputs::selecting(
-        inputs::detector(&args.detector, engine, terminal)?,
-        &args.selection,
-    )?;
-    detector
-        .warnings()
-        .iter()
-        .for_each(|warning| terminal.warn(&warning.to_string()));
-    // On a stream of its own it works beside the detector, as in `pipeline`.
-    let segmenter = inputs::segmenter(&args.segmenter, &engine.with_new_stream()?, terminal)?;
-    Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
+fn models(args: &AuditArgs) -> anyhow::Result<SessionBuilder> {
+    let models = inputs::with_detector(Session::builder(), &args.detector, &args.selection);
+    Ok(inputs::with_segmenter(models, &args.segmenter)
+        .batch(args.passes.batch.into())
+        .latency(args.passes.latency)
+        .hub(HubConfig::from_env()?))
 }
 
 /// A bar for each pass.

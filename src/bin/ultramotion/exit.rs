@@ -1,6 +1,7 @@
 //! Exit codes.
 
 use std::process::ExitCode;
+use ultramotion::run::Summary;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,17 @@ pub(crate) enum Exit {
     Usage = 64,
     /// Ctrl-C; the run can be resumed.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// The exit code of a run that ended.
+    pub(crate) fn of(summary: &Summary) -> Self {
+        match (summary.interrupted, summary.errors.count) {
+            (true, _) => Self::Interrupted,
+            (false, 0) => Self::Done,
+            (false, _) => Self::SomeFailed,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

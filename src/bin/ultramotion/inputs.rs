@@ -14,12 +14,14 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use ultramotion::{
+    Session,
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
-    run,
-    run::{Cancel, OutputMode},
-    session,
-    session::{Detector, DetectorOptions, Execution, Mode, Segmenter},
+    run::{self, Cancel, OutputMode},
+    session::{
+        self, Detector, DetectorOptions, Execution, Mode, ModelError, Segmenter, SessionBuilder,
+        SessionError,
+    },
     sinks::OutputSet,
     sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
     text::counted,
@@ -228,8 +230,12 @@ pub(crate) fn mode(asked: Option<common_args::Mode>, engine: &Engine) -> anyhow:
     Ok(mode)
 }
 
-/// How frames go through the models on `engine`.
-pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result<Execution> {
+/// Sets how frames go through the models on `engine`.
+pub(crate) fn with_execution(
+    models: SessionBuilder,
+    args: &ExecutionArgs,
+    engine: &Engine,
+) -> anyhow::Result<SessionBuilder> {
     let mode = mode(args.mode, engine)?;
     let batch = match args.batch.as_str() {
         "auto" if mode == Mode::Legacy || args.latency => 1,
@@ -257,11 +263,7 @@ pub(crate) fn execution(args: &ExecutionArgs, engine: &Engine) -> anyhow::Result
             "frames are worked on together in the resident mode only, on a GPU; leave it out",
         ));
     }
-    Ok(Execution {
-        mode,
-        batch,
-        latency: args.latency,
-    })
+    Ok(models.mode(mode).batch(batch).latency(args.latency))
 }
 
 /// The hub as the environment describes it.
@@ -289,11 +291,48 @@ pub(crate) fn detector(
     )?)
 }
 
-/// The detector with its selection.
-pub(crate) fn selecting(detector: Detector, args: &SelectionArgs) -> anyhow::Result<Detector> {
-    detector
-        .with_selection(args.confidence, args.max_objects, &args.classes)
-        .map_err(|e| usage("--classes", e))
+/// Adds the detector, with its selection.
+pub(crate) fn with_detector(
+    models: SessionBuilder,
+    args: &DetectorArgs,
+    selection: &SelectionArgs,
+) -> SessionBuilder {
+    let mut models = models
+        .confidence(selection.confidence.get())
+        .max_objects(selection.max_objects)
+        .classes(&selection.classes);
+    if let Some(name) = &args.detector {
+        models = models.detector(name);
+    }
+    if let Some(path) = &args.labels {
+        models = models.labels(path);
+    }
+    match args.input_size {
+        Some(size) => models.input_size(size.width, size.height),
+        None => models,
+    }
+}
+
+/// Adds the segmenter.
+pub(crate) fn with_segmenter(models: SessionBuilder, args: &SegmenterArgs) -> SessionBuilder {
+    match &args.segmenter {
+        Some(name) => models.segmenter(name),
+        None => models,
+    }
+}
+
+/// Loads the models, with downloads shown.
+pub(crate) fn load(models: SessionBuilder, terminal: &Terminal) -> anyhow::Result<Session> {
+    let loaded = models.build_with_progress(&mut Downloads::new(terminal));
+    loaded.map_err(|error| match error {
+        SessionError::Model(ModelError::UnknownClass(..)) => usage("--classes", error),
+        error => error.into(),
+    })
+}
+
+/// The same models on the CPU.
+pub(crate) fn on_cpu(models: &SessionBuilder) -> SessionBuilder {
+    models.clone().engine(Engine::cpu()).mode(Mode::Legacy)
 }
 
 /// Says once what the models that are part of the program know, where they are used, and which options find other things.

@@ -1,99 +1,120 @@
 //! `extract`, `detect`, `segment` and `pipeline`.
 
 use crate::{
-    args::{DetectArgs, ExtractArgs, PipelineArgs, SegmentArgs},
+    args::{DetectArgs, ExtractArgs, PipelineArgs, PromptArgs, SegmentArgs},
     common_args::{DeviceArgs, ExecutionArgs, InputArgs, OutputArgs},
     exit::Exit,
     inputs::{self, usage},
     rename::{Key, rename, without_names},
     report::Report,
     summary,
-    terminal::Terminal,
+    terminal::{Downloads, Terminal},
 };
 use std::{path::Path, sync::Arc};
 use ultramotion::{
-    engine::{DeviceSpec, Engine, OutOfMemory},
-    run::{
-        BoxPrompts, Cancel, Fallback, KpiFile, Observer, Plan, Task, UserPrompts, parse_box,
-        parse_point,
-    },
-    session::{Execution, ModelError},
+    Run, Session,
+    engine::{DeviceSpec, Engine},
+    run::{BoxPrompts, Cancel, KpiFile, Observer, UserPrompts, parse_box, parse_point},
+    session::SessionBuilder,
     sinks::{Classes, OutputKind},
     sources::{Decode, DecodeDevice, SourceOptions, SourceSpec},
+    weights::HubConfig,
 };
 
 /// `extract`.
 pub(crate) fn extract(args: &ExtractArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let task = Task::Extract {
-        stored_values: args.stored_values,
-    };
     let prepared = Prepared {
-        task,
-        replicas: Vec::new(),
-        oom_device: None,
-        fallback: None,
-        execution: Execution::default(),
+        run: Run::extract(args.stored_values),
+        engine: None,
+        task: "extract",
     };
-    run(prepared, &args.input, &args.output, None, terminal)
+    run(
+        prepared,
+        (&args.input, args.stored_values),
+        &args.output,
+        None,
+        terminal,
+    )
 }
 
 /// `detect`.
 pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let (detector, selection, speaker) = (
-        args.detector.clone(),
-        args.selection.clone(),
-        terminal.clone(),
-    );
-    let make = move |engine: &Engine| {
-        let detector =
-            inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
-        Ok(Task::Detect(Arc::new(detector)))
-    };
     inputs::introduce(Some(&args.detector), None, terminal);
-    let prepared = prepare(&args.device, &args.execution, make)?;
-    run(prepared, &args.input, &args.output, None, terminal)
+    let models = inputs::with_detector(
+        Session::builder().without_segmenter(),
+        &args.detector,
+        &args.selection,
+    );
+    let prepared = prepare(
+        "detect",
+        &args.device,
+        &args.execution,
+        models,
+        None,
+        terminal,
+    )?;
+    run(prepared, (&args.input, false), &args.output, None, terminal)
 }
 
 /// `pipeline`.
 pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let (detector, segmenter, selection) = (
-        args.detector.clone(),
-        args.segmenter.clone(),
-        args.selection.clone(),
-    );
-    let speaker = terminal.clone();
-    let make = move |engine: &Engine| {
-        let detector =
-            inputs::selecting(inputs::detector(&detector, engine, &speaker)?, &selection)?;
-        // On a stream of its own it works beside the detector.
-        let segmenter = inputs::segmenter(&segmenter, &engine.with_new_stream()?, &speaker)?;
-        Ok(Task::Pipeline(Arc::new(detector), Arc::new(segmenter)))
-    };
     inputs::introduce(Some(&args.detector), Some(&args.segmenter), terminal);
-    let prepared = prepare(&args.device, &args.execution, make)?;
-    run(prepared, &args.input, &args.output, None, terminal)
+    let models = inputs::with_detector(Session::builder(), &args.detector, &args.selection);
+    let models = inputs::with_segmenter(models, &args.segmenter);
+    let prepared = prepare(
+        "pipeline",
+        &args.device,
+        &args.execution,
+        models,
+        None,
+        terminal,
+    )?;
+    run(prepared, (&args.input, false), &args.output, None, terminal)
 }
 
 /// `segment`.
 pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let given = &args.prompts;
+    let prompts = prompts(given)?;
+    inputs::introduce(None, Some(&args.segmenter), terminal);
+    let models = inputs::with_segmenter(Session::builder().without_detector(), &args.segmenter)
+        .multimask(given.multimask);
+    let prepared = prepare(
+        "segment",
+        &args.device,
+        &args.execution,
+        models,
+        Some(prompts),
+        terminal,
+    )?;
+    let boxes_file = given.boxes_file.as_deref();
+    run(
+        prepared,
+        (&args.input, false),
+        &args.output,
+        boxes_file,
+        terminal,
+    )
+}
+
+fn prompts(given: &PromptArgs) -> anyhow::Result<UserPrompts> {
+    let boxes = given
+        .boxes
+        .iter()
+        .map(|b| parse_box(b))
+        .collect::<Result<_, _>>();
+    let points = given
+        .points
+        .iter()
+        .map(|p| parse_point(p))
+        .collect::<Result<_, _>>();
     let prompts = UserPrompts {
-        boxes: given
-            .boxes
-            .iter()
-            .map(|b| parse_box(b))
-            .collect::<Result<_, _>>()
-            .map_err(|e| usage("--box", e))?,
-        points: given
-            .points
-            .iter()
-            .map(|p| parse_point(p))
-            .collect::<Result<_, _>>()
-            .map_err(|e| usage("--point", e))?,
+        boxes: boxes.map_err(|e| usage("--box", e))?,
+        points: points.map_err(|e| usage("--point", e))?,
         of_frames: given
             .boxes_file
             .as_deref()
-            .map(|path| boxes(path, given.images_of.as_deref()))
+            .map(|path| boxes_of(path, given.images_of.as_deref()))
             .transpose()?,
         confidence: given.confidence,
     };
@@ -103,27 +124,10 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
             "give what to outline by --box, --point or --boxes",
         ));
     }
-    let (segmenter, multimask, speaker) =
-        (args.segmenter.clone(), given.multimask, terminal.clone());
-    let make = move |engine: &Engine| {
-        let segmenter = inputs::segmenter(&segmenter, engine, &speaker)?.with_multimask(multimask);
-        Ok(Task::Segment(
-            Arc::new(segmenter),
-            Arc::new(prompts.clone()),
-        ))
-    };
-    inputs::introduce(None, Some(&args.segmenter), terminal);
-    let prepared = prepare(&args.device, &args.execution, make)?;
-    run(
-        prepared,
-        &args.input,
-        &args.output,
-        given.boxes_file.as_deref(),
-        terminal,
-    )
+    Ok(prompts)
 }
 
-fn boxes(path: &Path, images_of: Option<&Path>) -> anyhow::Result<BoxPrompts> {
+fn boxes_of(path: &Path, images_of: Option<&Path>) -> anyhow::Result<BoxPrompts> {
     Ok(BoxPrompts::read_with_images(
         path,
         images_of,
@@ -131,90 +135,84 @@ fn boxes(path: &Path, images_of: Option<&Path>) -> anyhow::Result<BoxPrompts> {
     )?)
 }
 
-/// A task on its devices.
+/// A run whose models are loaded.
 struct Prepared {
-    task: Task,
-    /// The same on replicas GPUs.
-    replicas: Vec<Task>,
-    oom_device: Option<OutOfMemory>,
-    fallback: Option<Fallback>,
-    execution: Execution,
+    run: Run,
+    engine: Option<Engine>,
+    task: &'static str,
 }
 
-/// Makes a task by `make` on the devices that are named; where a GPU has no memory for it and the user allows it, on the CPU.
+/// Loads the models on the devices that are named; where a GPU has no memory for them and the user allows it, on the CPU.
 fn prepare(
+    task: &'static str,
     device: &DeviceArgs,
     args: &ExecutionArgs,
-    make: impl Fn(&Engine) -> anyhow::Result<Task> + Send + Sync + 'static,
+    models: SessionBuilder,
+    prompts: Option<UserPrompts>,
+    terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Prepared> {
     let engines = inputs::engines(device, args)?;
     let Some(first) = engines.first() else {
         return Err(usage("--devices", "names no device"));
     };
-    let execution = inputs::execution(args, first)?;
-    let mut tasks = Vec::new();
+    let models = inputs::with_execution(models, args, first)?.hub(HubConfig::from_env()?);
+    let (mut loaded, mut replaced) = (Vec::new(), None);
     for engine in &engines {
-        let error = match make(engine) {
-            Ok(task) => {
-                tasks.push(task);
-                continue;
+        match inputs::load(models.clone().engine(engine.clone()), terminal) {
+            Ok(session) => loaded.push(session),
+            Err(error) => {
+                let Some(oom) = engine.out_of_memory(&*error) else {
+                    return Err(error);
+                };
+                if !args.allow_cpu_fallback {
+                    return Err(oom.into());
+                }
+                loaded = vec![inputs::load(inputs::on_cpu(&models), terminal)?];
+                replaced = Some(oom);
+                break;
             }
-            Err(error) => error,
-        };
-        let Some(lack) = engine.out_of_memory(&*error) else {
-            return Err(error);
-        };
-        if !args.allow_cpu_fallback {
-            return Err(lack.into());
         }
-        let task = make(&Engine::cpu())?;
-        return Ok(Prepared {
-            task,
-            replicas: Vec::new(),
-            oom_device: Some(lack),
-            fallback: None,
-            execution: Execution::default(),
-        });
     }
-    let make = move || {
-        make(&Engine::cpu()).map_err(|e| {
-            e.downcast()
-                .unwrap_or_else(|e| ModelError::Batch(format!("{e:#}")))
-        })
+    let engine = loaded.first().map(|session| session.engine().clone());
+    let mut sessions = loaded.into_iter();
+    let Some(session) = sessions.next() else {
+        return Err(usage("--devices", "names no device"));
     };
-    let fallback = args.allow_cpu_fallback.then(|| Arc::new(make) as Fallback);
-    let task = tasks.remove(0);
-    Ok(Prepared {
-        task,
-        replicas: tasks,
-        oom_device: None,
-        fallback,
-        execution,
-    })
+    let mut run = sessions.fold(Run::new(session), Run::replica);
+    if let Some(prompts) = prompts {
+        run = run.prompts(prompts);
+    }
+    run = match replaced {
+        Some(oom) => run.replaces(oom),
+        None if args.allow_cpu_fallback => {
+            let (models, speaker) = (inputs::on_cpu(&models), terminal.clone());
+            run.fallback(move || {
+                models
+                    .clone()
+                    .build_with_progress(&mut Downloads::new(&speaker))
+            })
+        }
+        None => run,
+    };
+    Ok(Prepared { run, engine, task })
 }
 
 fn run(
     prepared: Prepared,
-    input: &InputArgs,
+    (input, stored_values): (&InputArgs, bool),
     output: &OutputArgs,
     boxes: Option<&Path>,
     terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Exit> {
-    let Prepared {
-        task,
-        replicas,
-        oom_device,
-        fallback,
-        execution,
-    } = prepared;
-    let (outputs, output_mode) = inputs::outputs(output, task.default_outputs())?;
-    if outputs.contains(OutputKind::Masks) && !task.makes_masks() {
+    let Prepared { run, engine, task } = prepared;
+    let (outputs, output_mode) = inputs::outputs(output, run.default_outputs())?;
+    if outputs.contains(OutputKind::Masks) && !run.makes_masks() {
         return Err(usage(
             "--write masks",
-            format!("{} makes no masks; use segment or pipeline", task.name()),
+            format!("{task} makes no masks; use segment or pipeline"),
         ));
     }
-    let mut source_options = source_options(&task, input)?;
+    let mut source_options = source_options(engine.as_ref(), input, stored_values)?;
     let key = input
         .rename_sources
         .as_deref()
@@ -234,7 +232,7 @@ fn run(
     let kpi = output
         .kpi
         .as_deref()
-        .map(|path| KpiFile::append(path, task.engine().cloned()))
+        .map(|path| KpiFile::append(path, engine))
         .transpose()?
         .map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
@@ -254,73 +252,39 @@ fn run(
         source_options.aliases = Some(Arc::new(rename(key, &mut expanded)?));
         arguments = without_names(arguments, input, output, boxes);
     }
-    let plan = Plan {
-        stills: matches!(task, Task::Extract { .. }),
-        sources: expanded.sources,
-        warnings: task
-            .warnings()
-            .into_iter()
-            .chain(expanded.warnings)
-            .collect(),
-        own_sources: Default::default(),
-        own_sinks: Default::default(),
-        source_options,
-        on_error: inputs::on_error(input),
-        output: output.output.clone(),
-        output_mode,
-        outputs,
-        arguments,
-        device: std::iter::once(&task)
-            .chain(&replicas)
-            .filter_map(Task::engine)
-            .map(Engine::name)
-            .reduce(|all, one| format!("{all},{one}"))
-            .unwrap_or_else(|| "cpu".to_owned()),
-        execution,
-        replicas,
-        oom_device,
-        fallback,
-        observer: Arc::new(observers),
-        cancel: cancel.clone(),
-        task,
-    };
-    let exit = carry_out(plan, &report, terminal)?;
-    kpi.map_or(Ok(()), |kpi| kpi.check())?;
-    Ok(exit)
-}
-
-/// Runs the plan and says how it ended.
-fn carry_out(plan: Plan, report: &Arc<Report>, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let sources: Vec<SourceSpec> = plan.sources.iter().flatten().cloned().collect();
-    let (count, written) = (sources.len(), plan.outputs.clone());
+    let sources: Vec<SourceSpec> = expanded.sources.iter().flatten().cloned().collect();
+    let (count, max_pixels) = (sources.len(), source_options.max_pixels);
     report.expect_sources(count);
-    let counting = report.count_frames(sources, plan.source_options.max_pixels)?;
-    let result = plan.run();
+    let counting = report.count_frames(sources, max_pixels)?;
+    let result = run
+        .inputs(expanded)
+        .source_options(source_options)
+        .on_error(inputs::on_error(input))
+        .output(&output.output)
+        .output_mode(output_mode)
+        .write(outputs.iter())
+        .arguments(arguments)
+        .observer(Arc::new(observers))
+        .cancel(cancel)
+        .start();
     counting.request();
     report.clear();
     let summary = result?;
     // Before the summary, which could not be printed either where nobody reads.
     report.check()?;
-    summary::print(&summary, &written, count, terminal)?;
-    Ok(match (summary.interrupted, summary.errors.count) {
-        (true, _) => Exit::Interrupted,
-        (false, 0) => Exit::Done,
-        (false, _) => Exit::SomeFailed,
-    })
+    summary::print(&summary, &outputs, count, terminal)?;
+    kpi.map_or(Ok(()), |kpi| kpi.check())?;
+    Ok(Exit::of(&summary))
 }
 
 /// How the sources are read. Without models it is for videos alone that a device is opened, if they are to be decoded on it.
-fn source_options(task: &Task, input: &InputArgs) -> anyhow::Result<SourceOptions> {
-    let options = inputs::source_options(
-        input,
-        matches!(
-            task,
-            Task::Extract {
-                stored_values: true
-            }
-        ),
-    )?;
-    let device = match task.engine() {
+fn source_options(
+    engine: Option<&Engine>,
+    input: &InputArgs,
+    stored_values: bool,
+) -> anyhow::Result<SourceOptions> {
+    let options = inputs::source_options(input, stored_values)?;
+    let device = match engine {
         Some(engine) => {
             inputs::check_decode(options.decode, engine)?;
             None

@@ -120,10 +120,9 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     use std::{cell::RefCell, sync::Arc};
     use ultramotion::{
         audit::{AuditPlan, Bounds, Pass, run, to_html, to_text},
-        run::{Cancel, Observer, Task},
-        session::{load_detector, load_segmenter},
+        run::{Cancel, Observer},
         sources::{SourceOptions, SourceSpec},
-        weights::{Hub, HubConfig},
+        weights::HubConfig,
     };
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media/rgb8.png");
     let kind = ultramotion::frame::SourceKind::Image;
@@ -142,24 +141,20 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
         // The CPU has one mode: it is compared with itself.
         mode: Mode::Legacy,
         compare: Some(Mode::Legacy),
-        batch: 1,
-        one_at_a_time: false,
         bounds: Bounds::default(),
         arguments: Vec::new(),
         progress: Arc::new(()),
         cancel: Cancel::default(),
     };
     let passes = RefCell::new(Vec::new());
-    let hub = Hub::new(HubConfig::new(std::env::temp_dir()));
     let report = run::<Box<dyn std::error::Error>>(&plan, |Pass { mode, profiled }| {
         passes.borrow_mut().push((mode, profiled));
-        let engine = Engine::cpu();
-        let detector = load_detector(&engine, None, None, &hub, &mut ())?;
-        let segmenter = load_segmenter(&engine, None, &hub, &mut ())?;
-        Ok((
-            Task::Pipeline(Arc::new(detector), Arc::new(segmenter)),
-            Arc::new(()) as Arc<dyn Observer>,
-        ))
+        let session = ultramotion::Session::builder()
+            .engine(Engine::cpu())
+            .mode(mode)
+            .hub(HubConfig::new(std::env::temp_dir()))
+            .build()?;
+        Ok((session, Arc::new(()) as Arc<dyn Observer>))
     })
     .unwrap();
     assert_eq!(

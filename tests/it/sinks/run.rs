@@ -271,10 +271,7 @@ pub(crate) fn run(
     report.counts = record.counts().clone();
     report.errors = record.errors().clone();
     report.timings = times.summaries();
-    report.end(
-        RunStatus::Completed,
-        if report.errors.count > 0 { 2 } else { 0 },
-    );
+    report.end(RunStatus::Completed);
     report.write(layout)?;
     Ok(Outcome::Completed)
 }
