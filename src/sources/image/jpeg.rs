@@ -5,20 +5,24 @@ use std::ops::Range;
 
 /// The file as the decoder is to see it: bytes between segments are left out, and where the end marker is missing after
 /// a scan that is whole (often with zeros in its place) it is put there.
+/// Of an image of more than `max_pixels` pixels, which no decoder takes, a missing end marker stays missing: to try a scan
+/// takes the memory of the image.
 ///
 /// # Errors
 /// What is wrong, where the file ends before the image does.
-pub(super) fn whole(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(super) fn whole(bytes: Vec<u8>, max_pixels: u64) -> Result<Vec<u8>, String> {
     let mut walk = Walk {
         bytes: &bytes,
         kept: Vec::new(),
         from: 0,
         components: 0,
+        pixels: 0,
         single_scan: false,
     };
     match walk.until_end()? {
         End::Marker if walk.kept.is_empty() => Ok(bytes),
         End::Marker => Ok(walk.copy(bytes.len())),
+        End::InScan if walk.pixels > max_pixels => Ok(bytes),
         End::InScan => walk.with_end_marker().ok_or_else(|| early(bytes.len())),
     }
 }
@@ -41,6 +45,7 @@ struct Walk<'a> {
     from: usize,
     /// Of the frame.
     components: u8,
+    pixels: u64,
     /// Whether the frame is sequential and the last scan has all of its components.
     single_scan: bool,
 }
@@ -72,6 +77,10 @@ impl Walk<'_> {
                 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                     sequential = matches!(marker, 0xc0 | 0xc1);
                     self.components = segment.get(5).copied().unwrap_or(0);
+                    if let Some(&[_, y1, y0, x1, x0]) = segment.first_chunk() {
+                        let side = |bytes| u64::from(u16::from_be_bytes(bytes));
+                        self.pixels = side([y1, y0]) * side([x1, x0]);
+                    }
                 }
                 0xda => {
                     self.single_scan = sequential && segment.first() == Some(&self.components);
