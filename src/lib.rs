@@ -33,6 +33,9 @@ pub mod dicom;
 pub mod engine;
 pub mod eval;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod geometry;
 pub mod matching;
 pub mod models;

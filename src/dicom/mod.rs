@@ -15,6 +15,8 @@ mod error;
 mod file;
 mod finding;
 mod fragments;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod image;
 mod layout;
 mod lut;

@@ -4,7 +4,7 @@
 use super::{
     bytes::Bytes,
     error::Result,
-    walk::{self, Encoding, Span},
+    walk::{self, Encoding, ITEM, Span},
 };
 use dicom_core::{
     DataElement, PrimitiveValue, Tag, VR,
@@ -54,6 +54,10 @@ impl Parser {
         encoding: Encoding,
         depth: u32,
     ) -> Result<Option<InMemElement>> {
+        // A delimiter that strayed among elements: dicom-rs takes what follows one for more of the data set.
+        if span.tag.0 == ITEM.0 {
+            return Ok(None);
+        }
         // A known attribute of unknown VR passed through a system that did not know it: its value is as in implicit encoding.
         let vr = if span.vr == VR::UN {
             walk::implicit_vr(span.tag)

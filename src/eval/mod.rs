@@ -17,6 +17,8 @@ mod assign;
 mod coco_metrics;
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod masks;
 mod objects;
 mod test_set;

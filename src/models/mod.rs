@@ -1,6 +1,8 @@
 //! The models, each defined once, readable beside its paper.
 
 pub mod dfine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod mobile_sam;
 mod prefix;
 

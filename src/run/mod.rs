@@ -7,6 +7,8 @@ mod decode;
 mod error;
 mod execute;
 mod fingerprint;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod infer;
 mod journal;
 mod messages;

@@ -4,6 +4,8 @@
 
 mod decode;
 mod dicom;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod image;
 mod inputs;
 mod memory;

@@ -20,6 +20,8 @@ mod checkpoint;
 mod element;
 mod embedded;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hub;
 mod inspect;
 mod known;

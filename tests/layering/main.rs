@@ -67,6 +67,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "text", "frame", "engine", "sources", "sinks", "session", "run",
         ],
     ),
+    // Doors for the fuzzer, which are there where it is built, and in tests.
+    (
+        "fuzzing",
+        &[
+            "weights", "models", "dicom", "coco", "sources", "run", "eval",
+        ],
+    ),
 ];
 
 /// Crate as written in code, places (below `src/`) that may name it.

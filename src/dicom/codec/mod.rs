@@ -90,6 +90,37 @@ pub(super) fn decode(encoded: &[u8], encoding: PixelEncoding, layout: &Layout) -
     Ok(decoded)
 }
 
+/// For the fuzzer: a header that can be read says the same where it is copied without application segments.
+#[cfg(any(test, fuzzing))]
+pub(super) fn check_header(data: &[u8]) {
+    let mut bare = Vec::new();
+    let Ok(header) = header::FrameHeader::read_copying("JPEG", data, Some(&mut bare)) else {
+        return;
+    };
+    assert!(bare.len() <= data.len());
+    match header::FrameHeader::read("JPEG", &bare) {
+        Ok(copy) => assert_eq!(
+            (
+                copy.process,
+                copy.precision,
+                copy.rows,
+                copy.columns,
+                copy.sampling,
+                copy.spectral
+            ),
+            (
+                header.process,
+                header.precision,
+                header.rows,
+                header.columns,
+                header.sampling,
+                header.spectral
+            )
+        ),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 fn name(encoding: PixelEncoding) -> &'static str {
     match encoding {
         PixelEncoding::Native => "native",

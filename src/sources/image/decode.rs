@@ -53,7 +53,8 @@ pub(in crate::sources) fn decode_file(
         ImageFormat::Jpeg => {
             let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
             reader.read_to_end(&mut bytes).map_err(cannot)?;
-            let bytes = jpeg::whole(bytes).map_err(|problem| SourceError::new(path, problem))?;
+            let bytes = jpeg::whole(bytes, max_pixels)
+                .map_err(|problem| SourceError::new(path, problem))?;
             decode(path, Cursor::new(bytes), format, options)
         }
         ImageFormat::Tiff => match tiff::list(path)? {

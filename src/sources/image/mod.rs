@@ -2,6 +2,8 @@
 
 mod apng;
 mod decode;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grey;
 mod jpeg;
 mod picture;

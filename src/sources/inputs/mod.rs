@@ -3,6 +3,8 @@
 mod braces;
 mod contents;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod list;
 mod names;
 mod natural;

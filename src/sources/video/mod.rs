@@ -9,6 +9,8 @@ mod decoder;
 mod display_matrix;
 mod ending;
 mod ffmpeg;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gpu;
 mod input;
 mod pixels;

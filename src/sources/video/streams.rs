@@ -212,7 +212,9 @@ pub(super) fn y4m_is_cut<R: Read + Seek>(file: &mut R, length: u64) -> io::Resul
             .find_map(|word| word.strip_prefix(letter))
     };
     let number = |letter| field(letter).and_then(|text: &str| text.parse::<u64>().ok());
-    let (Some(width), Some(height)) = (number('W'), number('H')) else {
+    // No picture has sides of a million pixels; such numbers are not multiplied.
+    let side = |letter| number(letter).filter(|&n| n < 1 << 20);
+    let (Some(width), Some(height)) = (side('W'), side('H')) else {
         return Ok(false);
     };
     let format = field('C').unwrap_or("420jpeg");

@@ -12,3 +12,5 @@ mod manners;
 mod models;
 mod phantom;
 mod resume;
+#[cfg(feature = "embedded-models")]
+mod snapshots;
