@@ -124,7 +124,7 @@ def annotations():
         "categories": [{"id": 1, "name": "bone"}],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 3], "area": 12, "iscrowd": 0,
-             "segmentation": {"size": [6, 8], "counts": "73333333P1"}},
+             "segmentation": {"size": [6, 8], "counts": "73300000a0"}},
             {"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2], "area": 4, "iscrowd": 0,
              "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]},
         ],
@@ -135,13 +135,13 @@ def annotations():
         "videos": [{"id": 7, "name": "clip", "file_name": "clip.mp4"}],
         "images": [gt["images"][0] | {"video_id": 7, "frame_id": 0}],
     }
-    line = {"source": "clip", "source_index": 0, "kind": "video", "path": "clip.mp4", "frame": 0, "timestamp": "0.000000000",
-            "width": 8, "height": 6, "source_info": {"frame_rate": 25.0, "attributes": {}},
-            "objects": [{"bbox": [1.0, 1.0, 5.0, 4.0], "score": 0.5, "class": 0, "label": "bone", "area": 12.0,
-                         "mask": {"size": [6, 8], "counts": "73333333P1"}, "mask_score": 0.75}]}
-    second = {k: v for k, v in line.items() if k != "source_info"} | {"frame": 1, "timestamp": "0.040000000", "objects": []}
+    line = {"source": "clip", "source_index": 0, "kind": "video", "path": "clip.mp4", "frame": 0, "timestamp": 0.0,
+            "width": 8, "height": 6, "source_info": {"frame_rate": 25.0},
+            "objects": [{"box": [1.0, 1.0, 5.0, 4.0], "score": 0.5, "class": 0, "label": "bone", "area": 12,
+                         "mask": {"size": [6, 8], "counts": "73300000a0"}, "mask_score": 0.75}]}
+    second = {k: v for k, v in line.items() if k != "source_info"} | {"frame": 1, "timestamp": 0.04, "objects": []}
     lines = "".join(json.dumps(l, separators=(",", ":")) + "\n" for l in (line, second))
-    state = {"source": 0, "name": "clip", "path": "clip.mp4", "frames": 2, "errors": []}
+    state = {"source": 0, "name": "clip", "frames": 2, "errors": {"count": 0, "first": []}}
     put("boxes", "coco.json", json.dumps(video))
     put("boxes", "results.json", json.dumps(found))
     put("boxes", "detections.jsonl", lines)
@@ -150,7 +150,7 @@ def annotations():
     put("record", "ended", lines.encode() + b"\0" + json.dumps(state, separators=(",", ":")).encode() + b"\n")
     put("evaluation", "boxes", json.dumps(gt).encode() + b"\0" + json.dumps(found).encode())
     put("evaluation", "masks", json.dumps(gt).encode() + b"\0" + json.dumps(gt).encode())
-    put("coco_counts", "runs", "73333333P1")
+    put("coco_counts", "runs", "73300000a0")
     put("coco_counts", "long", "0ofoo1M2N_ooo3")
 
 

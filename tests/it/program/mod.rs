@@ -7,6 +7,8 @@ mod boxes_round_trip;
 #[cfg(feature = "embedded-models")]
 mod default_models;
 mod eval;
+#[cfg(feature = "embedded-models")]
+mod golden;
 mod input_errors;
 mod manners;
 mod models;
