@@ -27,6 +27,17 @@ pub fn plural(one: &str) -> String {
     }
 }
 
+/// A class name as lists of names show it: in quotes where it has what could end it.
+pub(crate) fn quoted(name: &str) -> String {
+    let plain =
+        !name.contains([',', ';', '"', '(', ')']) && name.trim() == name && !name.is_empty();
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{name}\"")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,16 +57,5 @@ mod tests {
         );
         assert_eq!(counted(1.0, "object"), "1 object");
         assert_eq!(counted(2.5, "object"), "2.5 objects");
-    }
-}
-
-/// A class name as lists of names show it: in quotes where it has what could end it.
-pub(crate) fn quoted(name: &str) -> String {
-    let plain =
-        !name.contains([',', ';', '"', '(', ')']) && name.trim() == name && !name.is_empty();
-    if plain {
-        name.to_owned()
-    } else {
-        format!("\"{name}\"")
     }
 }

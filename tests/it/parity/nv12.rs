@@ -12,8 +12,6 @@ use video_rs::ffmpeg::{
     software::scaling::{Context, Flags},
 };
 
-#[allow(dead_code)]
-
 fn random(seed: usize, count: usize) -> Vec<u8> {
     seeded::uniform(&format!("nv12 {seed}"))
         .take(count)

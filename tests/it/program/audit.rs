@@ -24,7 +24,6 @@ fn ultramotion(command: &str, temporary: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-#[cfg(feature = "embedded-models")]
 #[test]
 fn on_the_cpu_nothing_is_proven_and_the_report_says_why() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +113,6 @@ fn on_the_cpu_nothing_is_proven_and_the_report_says_why() {
 }
 
 /// The library's audit of two modes; which pipeline a mode means is its caller's.
-#[cfg(feature = "embedded-models")]
 #[test]
 fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     use std::{cell::RefCell, sync::Arc};
@@ -192,7 +190,6 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     assert!(to_html(&report).contains("<h2>Comparison</h2>"));
 }
 
-#[cfg(feature = "embedded-models")]
 #[test]
 fn pipeline_appends_figures_of_each_frame() {
     let folder = tempfile::tempdir().unwrap();
@@ -272,7 +269,6 @@ fn what_makes_no_sense_is_refused_before_any_work() {
     }
 }
 
-#[cfg(feature = "embedded-models")]
 #[test]
 fn inputs_without_a_frame_are_an_error_that_says_so() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! The program as a user runs it.
 
+#[cfg(feature = "embedded-models")]
 mod audit;
 mod bad_input;
 #[cfg(feature = "embedded-models")]
