@@ -65,6 +65,7 @@ pub(crate) fn mask_from_string(size: Size, text: &str) -> Option<Mask> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// From pycocotools 2.0.11: `mask.encode` of random masks, the last two `mask.frPyObjects` of the run lengths.
     const EXPECTED: &[(&[u32], &str)] = &[
@@ -94,26 +95,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn any_runs_come_back() {
-        let mut state = 7u64;
-        let mut random = move || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u32
-        };
-        for _ in 0..500 {
-            let length = random() % 40;
-            let counts: Vec<u32> = (0..length)
-                .map(|_| match random() % 4 {
-                    0 => random() % 3,
-                    1 => random() % 1000,
-                    2 => random() % 1_000_000,
-                    _ => u32::MAX - random() % 5,
-                })
-                .collect();
-            assert_eq!(decode_counts(&encode_counts(&counts)), Some(counts));
+    proptest! {
+        #[test]
+        fn any_runs_come_back(
+            counts in proptest::collection::vec(
+                prop_oneof![0..3u32, 0..1000u32, 0..1_000_000u32, u32::MAX - 5..=u32::MAX],
+                0..40,
+            )
+        ) {
+            let text = encode_counts(&counts);
+            prop_assert!(text.bytes().all(|byte| (48..112).contains(&byte)));
+            prop_assert_eq!(decode_counts(&text), Some(counts));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            if let Some(counts) = decode_counts(&text) {
+                prop_assert_eq!(decode_counts(&encode_counts(&counts)), Some(counts));
+            }
         }
     }
 

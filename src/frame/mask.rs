@@ -103,6 +103,7 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn runs_are_column_major_and_round_trip() {
@@ -120,5 +121,36 @@ mod tests {
         let size = Size::new(4, 4);
         assert_eq!(Mask::from_row_major(size, &[0; 16]).unwrap().bounds(), None);
         assert!(Mask::from_counts(size, vec![3, 4]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_pixels_come_back(
+            (width, pixels) in (1..24u32).prop_flat_map(|width| {
+                let rows = 1..24usize;
+                (Just(width), rows.prop_flat_map(move |rows| proptest::collection::vec(0..2u8, rows * width as usize)))
+            })
+        ) {
+            let size = Size::new(width, pixels.len() as u32 / width);
+            let mask = Mask::from_row_major(size, &pixels).unwrap();
+            prop_assert_eq!(mask.to_row_major(), &pixels[..]);
+            prop_assert_eq!(mask.area(), pixels.iter().map(|&p| u64::from(p)).sum::<u64>());
+            prop_assert_eq!(Mask::from_counts(size, mask.counts().to_vec()), Some(mask.clone()));
+            // Only the first run may be of no pixel: one mask has one form.
+            prop_assert!(mask.counts().iter().skip(1).all(|&count| count > 0));
+            let inside = |x: u32, y: u32| pixels[(y * width + x) as usize] != 0;
+            let found: Vec<(u32, u32)> = (0..size.width)
+                .flat_map(|x| (0..size.height).map(move |y| (x, y)))
+                .filter(|&(x, y)| inside(x, y))
+                .collect();
+            let least = |side: fn(&(u32, u32)) -> u32| found.iter().map(side).min();
+            let most = |side: fn(&(u32, u32)) -> u32| found.iter().map(side).max();
+            let expected = least(|p| p.0).map(|x0| {
+                let (y0, x1, y1) = (least(|p| p.1), most(|p| p.0), most(|p| p.1));
+                let [y0, x1, y1] = [y0, x1, y1].map(Option::unwrap);
+                BoxXyxy::new(x0 as f32, y0 as f32, x1 as f32 + 1., y1 as f32 + 1.)
+            });
+            prop_assert_eq!(mask.bounds(), expected);
+        }
     }
 }

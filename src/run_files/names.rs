@@ -134,6 +134,7 @@ fn endings_of(name: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn found(names: &[&str], known: &[&str]) -> Vec<Result<usize, Unmatched>> {
         let all = |names: &[&str]| names.iter().map(|n| normalised(n)).collect::<Vec<_>>();
@@ -238,5 +239,43 @@ mod tests {
             match_names(&[format!("{deep}1.png")], &[format!("b/{deep}1.png")]),
             [Ok(0)]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn each_place_is_given_once_and_to_a_name_that_ends_like_it(
+            names in proptest::collection::vec("([ab]/){0,2}[xy]{1,2}(\\.(png|jpg))?", 0..6),
+            known in proptest::collection::btree_set("([ab]/){0,2}[xy]{1,2}(\\.(png|jpg))?", 0..6),
+        ) {
+            let known: Vec<String> = known.into_iter().collect();
+            let found = match_names(&names, &known);
+            prop_assert_eq!(found.len(), names.len());
+            let mut given = Vec::new();
+            for (name, place) in names.iter().zip(&found) {
+                if let Ok(place) = place {
+                    let file = |name: &str| name[..stem_length(name)].rsplit('/').next().map(str::to_owned);
+                    prop_assert_eq!(file(name), file(&known[*place]));
+                    given.push(*place);
+                }
+            }
+            let count = given.len();
+            given.sort_unstable();
+            given.dedup();
+            prop_assert_eq!(given.len(), count);
+        }
+
+        #[test]
+        fn the_same_names_in_another_folder_are_found(
+            known in proptest::collection::btree_set("([ab]/){0,2}[a-d]{1,3}\\.png", 1..8),
+        ) {
+            let known: Vec<String> = known.into_iter().collect();
+            let all: Vec<_> = (0..known.len()).map(Ok).collect();
+            prop_assert_eq!(match_names(&known, &known), all.clone());
+            let moved: Vec<String> = known.iter().map(|name| format!("out/{name}")).collect();
+            // A name may end like a longer one of another image: then that one is not certain.
+            for (at, place) in match_names(&moved, &known).into_iter().enumerate() {
+                prop_assert!(place == Ok(at) || place == Err(Unmatched::Ambiguous));
+            }
+        }
     }
 }

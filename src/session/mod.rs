@@ -20,6 +20,8 @@ mod prompt;
 mod prompted;
 mod scheduler;
 #[cfg(test)]
+mod scheduler_properties;
+#[cfg(test)]
 mod scheduler_tests;
 mod segmenter;
 #[allow(clippy::module_inception)]

@@ -17,20 +17,20 @@ use std::{
 };
 
 /// What an executor was asked to do: the numbers of the frames of each batch.
-type Log = Arc<Mutex<Vec<(&'static str, Vec<u64>)>>>;
+pub(super) type Log = Arc<Mutex<Vec<(&'static str, Vec<u64>)>>>;
 
-struct Scripted {
+pub(super) struct Scripted {
     name: &'static str,
     batch: usize,
-    in_flight: usize,
+    pub(super) in_flight: usize,
     queue: VecDeque<Vec<PendingFrame>>,
     /// Frames of these numbers find no memory.
-    no_memory: Vec<u64>,
+    pub(super) no_memory: Vec<u64>,
     log: Log,
 }
 
 impl Scripted {
-    fn new(name: &'static str, batch: usize, log: &Log) -> Self {
+    pub(super) fn new(name: &'static str, batch: usize, log: &Log) -> Self {
         Self {
             name,
             batch,
@@ -42,7 +42,7 @@ impl Scripted {
     }
 }
 
-fn oom() -> OutOfMemory {
+pub(super) fn oom() -> OutOfMemory {
     OutOfMemory {
         device: "cuda:7".to_owned(),
         needed: Some(1),
@@ -97,7 +97,7 @@ impl Executor for Scripted {
     }
 }
 
-fn pending(number: u64) -> PendingFrame {
+pub(super) fn pending(number: u64) -> PendingFrame {
     let source = Arc::new(SourceInfo {
         ordinal: 0,
         path: "clip.mp4".into(),
@@ -128,7 +128,7 @@ fn pending(number: u64) -> PendingFrame {
 }
 
 /// What has come out: items as they are, frames as their number and who worked on them.
-fn popped(scheduler: &mut Scheduler<&'static str>) -> Vec<String> {
+pub(super) fn popped(scheduler: &mut Scheduler<&'static str>) -> Vec<String> {
     std::iter::from_fn(|| scheduler.pop())
         .map(|output| match output {
             Output::Passed(item) => item.to_owned(),
@@ -144,7 +144,7 @@ fn popped(scheduler: &mut Scheduler<&'static str>) -> Vec<String> {
         .collect()
 }
 
-fn fallback(log: &Log) -> FallbackWork {
+pub(super) fn fallback(log: &Log) -> FallbackWork {
     let log = log.clone();
     Box::new(move |pending| {
         log.lock().unwrap().push(("cpu", vec![pending.number]));

@@ -161,6 +161,7 @@ fn safe_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn source(kind: SourceKind, name: &str) -> SourceInfo {
         SourceInfo {
@@ -233,5 +234,27 @@ mod tests {
         assert_eq!(a, Layout::temporary(Path::new("x/a.png")));
         assert_ne!(a, b);
         assert_eq!(a.parent(), Some(Path::new("x")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_at_all_leaves_the_folder(name: String, index: u64) {
+            let layout = Layout::new("out");
+            for kind in [SourceKind::Image, SourceKind::Sequence, SourceKind::Video] {
+                let path = layout.mask(&source(kind, &name), index, None);
+                prop_assert!(path.starts_with("out/masks") && path != Path::new("out/masks"));
+                prop_assert!(path.components().all(|part| part.as_os_str() != ".."), "{:?}", path);
+                prop_assert!(!path.to_string_lossy().contains(char::is_control));
+            }
+        }
+
+        #[test]
+        fn frames_of_a_video_have_files_of_their_own_that_sort_as_they_do(a in 0..2_000_000u64, b in 0..2_000_000u64) {
+            let file = |index| Layout::frame_file_name("clip", index);
+            prop_assert_eq!(file(a) == file(b), a == b);
+            if a.max(b) < 1_000_000 {
+                prop_assert_eq!(file(a).cmp(&file(b)), a.cmp(&b));
+            }
+        }
     }
 }

@@ -207,3 +207,132 @@ impl SourceError {
         self.frame.map_or(expected, |frame| frame.max(expected)) + u64::from(self.frame.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        frame::{Channels, Image, SourceKind},
+        geometry::Size,
+    };
+    use proptest::prelude::*;
+
+    /// A source of frames 0, 1, 2 …, of which those of some numbers cannot be decoded.
+    struct Numbers {
+        info: Arc<SourceInfo>,
+        next: u64,
+        end: u64,
+        broken: Vec<u64>,
+    }
+
+    impl Numbers {
+        fn new(end: u64, broken: Vec<u64>) -> Self {
+            let info = SourceInfo {
+                ordinal: 0,
+                path: "clip.mp4".into(),
+                name: "clip".to_owned(),
+                kind: SourceKind::Video,
+                frame_count: None,
+                frame_rate: None,
+                attributes: Default::default(),
+            };
+            Self {
+                info: Arc::new(info),
+                next: 0,
+                end,
+                broken,
+            }
+        }
+    }
+
+    impl Source for Numbers {
+        fn info(&self) -> &Arc<SourceInfo> {
+            &self.info
+        }
+
+        fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+            if self.next == self.end {
+                return Ok(None);
+            }
+            let number = self.next;
+            self.next += 1;
+            if self.broken.contains(&number) {
+                return Err(SourceError::new("clip.mp4", "is damaged").at(number));
+            }
+            let pixel = Image::new(Size::new(1, 1), Channels::Gray, vec![0]).unwrap();
+            Ok(Some(Frame::new(Arc::clone(&self.info), number, pixel)))
+        }
+
+        fn skip_frame(&mut self) -> Result<bool, SourceError> {
+            self.next_frame().map(|frame| frame.is_some())
+        }
+    }
+
+    fn selection() -> impl Strategy<Value = FrameSelection> {
+        let range =
+            proptest::option::of((0..40u64, 1..40u64).prop_map(|(start, n)| start..start + n));
+        (range, 1..7u64).prop_map(|(range, stride)| FrameSelection {
+            range,
+            stride: NonZeroU64::new(stride).unwrap(),
+        })
+    }
+
+    /// The numbers that a selection means, of the first `total`.
+    fn naive(selection: &FrameSelection, total: u64) -> Vec<u64> {
+        let range = selection.range.clone().unwrap_or(0..u64::MAX);
+        (range.start..range.end.min(total).max(range.start))
+            .step_by(selection.stride.get() as usize)
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_plain_filter(selection in selection(), total in 0..60u64) {
+            let expected = naive(&selection, total);
+            prop_assert_eq!(selection.count_of(total), expected.len() as u64);
+            for index in 0..total {
+                prop_assert_eq!(selection.contains(index), expected.contains(&index));
+                if selection.is_past(index) {
+                    prop_assert!(expected.iter().all(|&wanted| wanted < index));
+                }
+            }
+        }
+
+        #[test]
+        fn of_a_source_the_selected_frames_come_each_once(
+            selection in selection(),
+            total in 0..60u64,
+            broken in proptest::collection::vec(0..60u64, 0..4),
+        ) {
+            let (mut found, mut failed, mut missing) = (Vec::new(), Vec::new(), 0);
+            let mut source = Selected::new(Numbers::new(total, broken.clone()), selection.clone());
+            loop {
+                match source.next_frame() {
+                    Ok(Some(frame)) => found.push(frame.index),
+                    Ok(None) => break,
+                    Err(SourceError { frame: Some(at), .. }) if selection.contains(at) => failed.push(at),
+                    // The end came first; then there is nothing at all.
+                    Err(_) => missing += 1,
+                }
+            }
+            let (bad, good): (Vec<u64>, Vec<u64>) =
+                naive(&selection, total).into_iter().partition(|index| broken.contains(index));
+            prop_assert_eq!((&found, &failed), (&good, &bad));
+            // An error of the selection itself, or of the frame with which the source ends.
+            let may_end_in_error = found.is_empty() && failed.is_empty() || broken.contains(&(total.max(1) - 1));
+            prop_assert!(missing == 0 || missing == 1 && may_end_in_error);
+            prop_assert!(source.next_frame().is_ok_and(|frame| frame.is_none()));
+        }
+
+        #[test]
+        fn ranges_are_read_as_they_are_written(start in 0..1000u64, count in 1..1000u64) {
+            let end = start + count;
+            let read = |text: String| text.parse::<FrameSelection>().unwrap().range;
+            prop_assert_eq!(read(format!("{start}..{end}")), Some(start..end));
+            prop_assert_eq!(read(format!(" {start} .. ")), Some(start..u64::MAX));
+            prop_assert_eq!(read(format!("..{end}")), Some(0..end));
+            let empty = format!("{end}..{start}");
+            prop_assert!(empty.parse::<FrameSelection>().is_err());
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! `detections.jsonl`, the run's record: one line a frame, appended as results come, read again to resume.
 
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use state::SourceEnd;
 

@@ -211,6 +211,7 @@ fn join(polygon: &mut Vec<Point>, ring: &[Point]) {
 mod tests {
     use super::*;
     use crate::geometry::Size;
+    use proptest::prelude::*;
 
     const SIZE: Size = Size::new(120, 90);
 
@@ -287,5 +288,53 @@ mod tests {
     fn corners_that_touch_end_the_walk() {
         let board = mask(|x, y| x < 6 && y < 6 && (x + y) % 2 == 0);
         assert_eq!(rings(&Raster::new(&board).unwrap()).len(), 18);
+    }
+
+    /// The edges between a pixel inside and one outside.
+    fn perimeter(mask: &Mask) -> usize {
+        let pixels = mask.to_row_major();
+        let at = |x: i32, y: i32| {
+            let there = (0..SIZE.width as i32).contains(&x) && (0..SIZE.height as i32).contains(&y);
+            there && pixels[(y * SIZE.width as i32 + x) as usize] != 0
+        };
+        let edges = |x, y| {
+            [at(x - 1, y), at(x, y - 1)]
+                .iter()
+                .filter(|&&n| n != at(x, y))
+                .count()
+        };
+        let columns = 0..=SIZE.width as i32;
+        columns
+            .map(|x| (0..=SIZE.height as i32).map(|y| edges(x, y)).sum::<usize>())
+            .sum()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_shape_is_outlined_within_the_tolerance(
+            parts in proptest::collection::vec((0..100i32, 0..70i32, 1..20i32, 1..20i32, any::<bool>()), 1..5)
+        ) {
+            let shape = mask(|x, y| {
+                parts.iter().fold(false, |inside, &(x0, y0, w, h, adds)| {
+                    if (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y) { adds } else { inside }
+                })
+            });
+            let Some(points) = outline(&shape) else {
+                prop_assert_eq!(shape.area(), 0);
+                return Ok(());
+            };
+            let bounds = shape.bounds().unwrap();
+            for &(x, y) in &points {
+                prop_assert!((bounds.x0..=bounds.x1).contains(&x), "{} of {:?}", x, bounds);
+                prop_assert!((bounds.y0..=bounds.y1).contains(&y), "{} of {:?}", y, bounds);
+            }
+            let (a, b) = (shape.to_row_major(), filled(&points).to_row_major());
+            let differ = a.iter().zip(&b).filter(|(a, b)| a != b).count() as f64;
+            // Along the edges by the tolerance, and parts and holes that are left out.
+            let edges = f64::from(TOLERANCE) * perimeter(&shape) as f64;
+            let small = 2.0 * parts.len() as f64 * SMALLEST_SHARE * shape.area() as f64;
+            prop_assert!(differ <= edges + small, "{} pixels differ", differ);
+        }
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn compare_numbers(a: &[u8], b: &[u8]) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn numbers_sort_by_value_at_any_length() {
@@ -109,5 +110,26 @@ mod tests {
             }
         }
         assert_eq!(compare_paths(names[0], names[1]), Ordering::Less);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_total_order(names in proptest::array::uniform3("[a01é_.]{0,3}(/?[b029]{0,4}){0,2}")) {
+            let [a, b, c] = names.each_ref().map(Path::new);
+            prop_assert_eq!(compare_paths(a, b), compare_paths(b, a).reverse());
+            prop_assert_eq!(compare_paths(a, b) == Ordering::Equal, a == b);
+            let mut sorted = [a, b, c];
+            sorted.sort_by(|x, y| compare_paths(x, y));
+            let [a, b, c] = sorted;
+            prop_assert_ne!(compare_paths(a, b), Ordering::Greater);
+            prop_assert_ne!(compare_paths(b, c), Ordering::Greater);
+            prop_assert_ne!(compare_paths(a, c), Ordering::Greater);
+        }
+
+        #[test]
+        fn numbers_compare_by_value(a: u64, b: u64, zeros in 0..4usize) {
+            let text = |n: u64| format!("{}{n}", "0".repeat(zeros));
+            prop_assert_eq!(compare_numbers(text(a).as_bytes(), b.to_string().as_bytes()), a.cmp(&b));
+        }
     }
 }
