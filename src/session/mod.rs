@@ -22,7 +22,7 @@ mod scheduler;
 #[cfg(test)]
 mod scheduler_properties;
 #[cfg(test)]
-mod scheduler_tests;
+pub(crate) mod scheduler_tests;
 mod segmenter;
 #[allow(clippy::module_inception)]
 mod session;

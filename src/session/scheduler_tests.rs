@@ -17,20 +17,20 @@ use std::{
 };
 
 /// What an executor was asked to do: the numbers of the frames of each batch.
-pub(super) type Log = Arc<Mutex<Vec<(&'static str, Vec<u64>)>>>;
+pub(crate) type Log = Arc<Mutex<Vec<(&'static str, Vec<u64>)>>>;
 
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     name: &'static str,
     batch: usize,
-    pub(super) in_flight: usize,
+    pub(crate) in_flight: usize,
     queue: VecDeque<Vec<PendingFrame>>,
     /// Frames of these numbers find no memory.
-    pub(super) no_memory: Vec<u64>,
+    pub(crate) no_memory: Vec<u64>,
     log: Log,
 }
 
 impl Scripted {
-    pub(super) fn new(name: &'static str, batch: usize, log: &Log) -> Self {
+    pub(crate) fn new(name: &'static str, batch: usize, log: &Log) -> Self {
         Self {
             name,
             batch,
@@ -42,7 +42,7 @@ impl Scripted {
     }
 }
 
-pub(super) fn oom() -> OutOfMemory {
+pub(crate) fn oom() -> OutOfMemory {
     OutOfMemory {
         device: "cuda:7".to_owned(),
         needed: Some(1),
@@ -97,7 +97,7 @@ impl Executor for Scripted {
     }
 }
 
-pub(super) fn pending(number: u64) -> PendingFrame {
+pub(crate) fn pending(number: u64) -> PendingFrame {
     let source = Arc::new(SourceInfo {
         ordinal: 0,
         path: "clip.mp4".into(),
@@ -128,7 +128,7 @@ pub(super) fn pending(number: u64) -> PendingFrame {
 }
 
 /// What has come out: items as they are, frames as their number and who worked on them.
-pub(super) fn popped(scheduler: &mut Scheduler<&'static str>) -> Vec<String> {
+pub(crate) fn popped(scheduler: &mut Scheduler<&'static str>) -> Vec<String> {
     std::iter::from_fn(|| scheduler.pop())
         .map(|output| match output {
             Output::Passed(item) => item.to_owned(),
@@ -144,7 +144,7 @@ pub(super) fn popped(scheduler: &mut Scheduler<&'static str>) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn fallback(log: &Log) -> FallbackWork {
+pub(crate) fn fallback(log: &Log) -> FallbackWork {
     let log = log.clone();
     Box::new(move |pending| {
         log.lock().unwrap().push(("cpu", vec![pending.number]));

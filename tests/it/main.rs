@@ -10,6 +10,7 @@ mod hub;
 mod parity;
 mod phantom;
 mod program;
+mod run_ends;
 mod session;
 mod sinks;
 mod sources;
