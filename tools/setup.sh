@@ -2,14 +2,14 @@
 # Installs what building ultramotion needs and this machine lacks, on Debian or Ubuntu:
 #   - a C and C++ compiler, pkg-config, CMake (for the JPEG-LS and JPEG 2000 decoders) and libclang (for FFmpeg's bindings)
 #   - FFmpeg's development packages (libav*-dev)
-#   - Rust, by rustup, where there is no cargo of version 1.90 or later
+#   - Rust, by rustup, where there is no cargo of version 1.94 or later
 # Says what it does; does nothing where all is there. Uses sudo unless run as root.
 #
 #   tools/setup.sh           installs what is missing
 #   tools/setup.sh --check   only says what is missing; exit code 1 if something is
 set -euo pipefail
 
-rust_needed=1.90
+rust_needed=1.94
 packages=(build-essential pkg-config cmake libclang-dev libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev
           libavdevice-dev libswscale-dev libswresample-dev curl ca-certificates)
 
