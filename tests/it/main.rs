@@ -12,5 +12,4 @@ mod phantom;
 mod program;
 mod run_ends;
 mod session;
-mod sinks;
 mod sources;

@@ -391,7 +391,7 @@ fn child_command(shell_prefix: &str, root: &Path) -> Command {
     command
         .arg("-c")
         .arg(format!(
-            "{shell_prefix} exec \"$0\" --exact sinks::files::child --ignored --nocapture"
+            "{shell_prefix} exec \"$0\" --exact files::child --ignored --nocapture"
         ))
         .arg(this);
     command
