@@ -7,8 +7,9 @@ use std::{
     process::Output,
 };
 use ultramotion::{
-    audit::{AuditReport, Holds, Mode, Verdict},
+    audit::{AuditReport, Holds, Verdict},
     engine::Engine,
+    session::Mode,
 };
 
 fn clip() -> PathBuf {
