@@ -53,7 +53,7 @@ pub fn to_text(report: &AuditReport) -> String {
 /// Both modes of a comparison, the legacy one first; else no mode and the only one.
 pub(super) fn before_and_after(report: &AuditReport) -> (Option<&ModeReport>, &ModeReport) {
     match &report.compared {
-        Some(compared) if report.audited.mode == Mode::Legacy => (Some(&report.audited), compared),
+        Some(compared) if report.audited.mode == Mode::Staged => (Some(&report.audited), compared),
         compared => (compared.as_ref(), &report.audited),
     }
 }

@@ -44,7 +44,7 @@ fn report(verdict: Verdict) -> AuditReport {
         latency_ms: 2.5,
     };
     let mode = ModeReport {
-        mode: Mode::Legacy,
+        mode: Mode::Staged,
         observed: Some(observed),
         announced: announced(&works(), &STEADY, 2),
         graphs: Vec::new(),
@@ -116,7 +116,7 @@ fn the_published_reports_are_read_and_say_what_the_document_says() {
     );
     assert_eq!(
         (report.compared.as_ref().unwrap().mode, report.audited.mode),
-        (Mode::Legacy, Mode::Resident)
+        (Mode::Staged, Mode::Resident)
     );
     let document = include_str!("../../../docs/audit.md");
     for (report, figure, shown) in [

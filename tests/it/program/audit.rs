@@ -140,8 +140,8 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
         warm_up: 1,
         duration: None,
         // The CPU has one mode: it is compared with itself.
-        mode: Mode::Legacy,
-        compare: Some(Mode::Legacy),
+        mode: Mode::Staged,
+        compare: Some(Mode::Staged),
         bounds: Bounds::default(),
         arguments: Vec::new(),
         progress: Arc::new(()),
@@ -160,7 +160,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     .unwrap();
     assert_eq!(
         passes.into_inner(),
-        [(Mode::Legacy, false), (Mode::Legacy, false)],
+        [(Mode::Staged, false), (Mode::Staged, false)],
         "nothing to capture on the CPU"
     );
     let compared = report.compared.as_ref().unwrap();
