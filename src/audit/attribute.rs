@@ -1,8 +1,8 @@
-//! Which stage and frame an activity belongs to, and whether the ledger announced it.
+//! Which stage and frame an activity belongs to, and whether the transfer log announced it.
 
 use super::{
     record::{Activity, CopyWay, MemoryKind, WaitKind, What},
-    work_log::Works,
+    work_log::{LoggedWork, Works},
 };
 use crate::engine::{Direction, Move, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ pub struct Attributed {
     pub span: Option<Span>,
     /// The frame; where no work was going on, or work of no frame, the frame that began last before.
     pub frame: Option<u64>,
-    /// The ledger's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
+    /// The engine's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
     /// made in an announced move.
     pub announced: Option<Move>,
     /// Where it was made in work that asks a video decoder for a picture: the how manieth such work it is, from 1.
@@ -43,38 +43,56 @@ pub fn attribute(
     works: &Works,
     node_spans: &BTreeMap<u64, Span>,
 ) -> Vec<Attributed> {
-    let (mut ids, mut calls, mut waited) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-    for activity in activities
-        .iter()
-        .filter(|activity| activity.correlation != 0)
-    {
-        match &activity.what {
-            What::External { id } => {
-                ids.insert(activity.correlation, *id);
-            }
-            What::Call { name, .. } => {
-                calls.insert(
-                    activity.correlation,
-                    (name.clone(), activity.start, activity.end),
-                );
-            }
-            What::Wait { .. } => {
-                waited.insert(activity.correlation);
-            }
-            _ => {}
-        }
-    }
-    let frames = frame_starts(works);
-    let decodes = (1..).zip(&works.works).filter(|(_, work)| work.decodes);
-    let pictures: BTreeMap<u64, u64> = decodes
-        .zip(1..)
-        .map(|((id, _), picture)| (id, picture))
+    let mut index = Index::of(&activities);
+    let implied = index.implied_waits(&activities);
+    let kept: Vec<Activity> = activities
+        .into_iter()
+        .filter(|activity| index.keeps(activity))
         .collect();
-    let implied: Vec<Activity> = activities
-        .iter()
-        .filter(|copy| waits_for_pageable(copy) && !waited.contains(&copy.correlation))
-        .filter_map(|copy| {
-            let (_, start, end) = calls
+    let mut attributor = Attributor::new(index, works, node_spans);
+    kept.into_iter()
+        .chain(implied)
+        .map(|activity| attributor.attribute(activity))
+        .collect()
+}
+
+/// What correlation ids mean: each is shared by a call and what it caused.
+#[derive(Default)]
+struct Index {
+    /// The id of the work that a call was made in.
+    ids: BTreeMap<u32, u64>,
+    /// The call: its name, begin and end.
+    calls: BTreeMap<u32, (String, u64, u64)>,
+    /// Those with a record of a wait.
+    waited: BTreeSet<u32>,
+}
+
+impl Index {
+    fn of(activities: &[Activity]) -> Self {
+        let mut index = Self::default();
+        for activity in activities.iter().filter(|a| a.correlation != 0) {
+            match &activity.what {
+                What::External { id } => {
+                    index.ids.insert(activity.correlation, *id);
+                }
+                What::Call { name, .. } => {
+                    let call = (name.clone(), activity.start, activity.end);
+                    index.calls.insert(activity.correlation, call);
+                }
+                What::Wait { .. } => {
+                    index.waited.insert(activity.correlation);
+                }
+                _ => {}
+            }
+        }
+        index
+    }
+
+    /// The waits of copies to pageable memory that have no record.
+    fn implied_waits(&self, activities: &[Activity]) -> Vec<Activity> {
+        let wait = |copy: &Activity| {
+            let (_, start, end) = self
+                .calls
                 .get(&copy.correlation)
                 .filter(|(call, ..)| !waits(call))?;
             let what = What::Wait {
@@ -86,60 +104,107 @@ pub fn attribute(
                 end: *end,
                 ..copy.clone()
             })
-        })
-        .collect();
-    let mut used = BTreeSet::new();
-    let kept = activities
-        .into_iter()
-        .filter(|activity| match &activity.what {
+        };
+        activities
+            .iter()
+            .filter(|copy| waits_for_pageable(copy) && !self.waited.contains(&copy.correlation))
+            .filter_map(wait)
+            .collect()
+    }
+
+    /// Whether the activity counts by itself. Of several calls that wait under one id, the first does.
+    fn keeps(&mut self, activity: &Activity) -> bool {
+        match &activity.what {
             What::External { .. } => false,
             // A wait's own record says more than the call; runtime calls share the id of the driver's.
             What::Call { name, .. } => {
-                keeps_call(name) && (!waits(name) || waited.insert(activity.correlation))
+                keeps_call(name) && (!waits(name) || self.waited.insert(activity.correlation))
             }
-            What::Wait { .. } => !calls
+            What::Wait { .. } => !self
+                .calls
                 .get(&activity.correlation)
                 .is_some_and(|(call, ..)| asks_only(call)),
             _ => true,
-        });
-    kept.chain(implied)
-        .map(|activity| {
-            let id = ids.get(&activity.correlation).copied();
-            let work = id.and_then(|id| works.of(id));
-            let announced = match (&activity.what, work.and_then(|work| work.moved)) {
-                (What::Copy { way, bytes, .. }, Some(moved))
-                    if activity.graph_node == 0 && fits(*way, *bytes, &moved) =>
-                {
-                    id.filter(|id| used.insert(*id)).map(|_| moved)
-                }
-                (What::Wait { .. }, moved) => moved,
-                (What::Call { name, .. }, moved) if waits(name) => moved,
-                _ => None,
-            };
-            let span = node_spans
-                .get(&activity.graph_node)
-                .copied()
-                .or(work.map(|work| work.span));
-            let call = calls.get(&activity.correlation);
-            let frame = match (work, call) {
-                // A thread that works ahead may know no frame.
-                (Some(work), _) => work.frame.or_else(|| frame_at(&frames, work.start)),
-                // The device may do it frames later than it was asked for.
-                (None, Some((_, asked, _))) => frame_at(&frames, *asked),
-                (None, None) => frame_at(&frames, activity.start),
-            };
-            let call = call.map(|(name, ..)| name.clone());
-            let picture = id.and_then(|id| pictures.get(&id)).copied();
-            Attributed {
-                activity,
-                span,
-                frame,
-                announced,
-                picture,
-                call,
+        }
+    }
+}
+
+/// Attributes activities one by one; each announcement is used for one copy.
+struct Attributor<'a> {
+    index: Index,
+    works: &'a Works,
+    node_spans: &'a BTreeMap<u64, Span>,
+    /// Begin of each frame, by time.
+    frames: Vec<(u64, Option<u64>)>,
+    /// Ordinals of the works that request a picture from a decoder, from 1, by id.
+    pictures: BTreeMap<u64, u64>,
+    /// Ids of the works whose announcement is used.
+    used: BTreeSet<u64>,
+}
+
+impl<'a> Attributor<'a> {
+    fn new(index: Index, works: &'a Works, node_spans: &'a BTreeMap<u64, Span>) -> Self {
+        let decodes = (1..).zip(&works.works).filter(|(_, work)| work.decodes);
+        Self {
+            index,
+            works,
+            node_spans,
+            frames: frame_starts(works),
+            pictures: decodes
+                .zip(1..)
+                .map(|((id, _), picture)| (id, picture))
+                .collect(),
+            used: BTreeSet::new(),
+        }
+    }
+
+    fn attribute(&mut self, activity: Activity) -> Attributed {
+        let id = self.index.ids.get(&activity.correlation).copied();
+        let work = id.and_then(|id| self.works.of(id));
+        let announced = self.announced(&activity, id, work);
+        let span = self
+            .node_spans
+            .get(&activity.graph_node)
+            .copied()
+            .or(work.map(|work| work.span));
+        let call = self.index.calls.get(&activity.correlation);
+        let frame = match (work, call) {
+            // A thread that works ahead may know no frame.
+            (Some(work), _) => work.frame.or_else(|| frame_at(&self.frames, work.start)),
+            // The device may run it frames later than it was requested.
+            (None, Some((_, requested, _))) => frame_at(&self.frames, *requested),
+            (None, None) => frame_at(&self.frames, activity.start),
+        };
+        let call = call.map(|(name, ..)| name.clone());
+        let picture = id.and_then(|id| self.pictures.get(&id)).copied();
+        Attributed {
+            activity,
+            span,
+            frame,
+            announced,
+            picture,
+            call,
+        }
+    }
+
+    /// The announced move that the activity is, or waits in.
+    fn announced(
+        &mut self,
+        activity: &Activity,
+        id: Option<u64>,
+        work: Option<&LoggedWork>,
+    ) -> Option<Move> {
+        match (&activity.what, work.and_then(|work| work.moved)) {
+            (What::Copy { way, bytes, .. }, Some(moved))
+                if activity.graph_node == 0 && fits(*way, *bytes, &moved) =>
+            {
+                id.filter(|id| self.used.insert(*id)).map(|_| moved)
             }
-        })
-        .collect()
+            (What::Wait { .. }, moved) => moved,
+            (What::Call { name, .. }, moved) if waits(name) => moved,
+            _ => None,
+        }
+    }
 }
 
 /// Whether it is a copy that returns to the host only when it is done. Nodes of graphs are no calls of the host.

@@ -2,7 +2,7 @@
 
 use super::{
     plot,
-    report::{AuditReport, ModeReport},
+    report::{AuditReport, ModeReport, Observed},
     series::Sample,
     table::{
         before_and_after, bound, bytes, class_name, compared_rows, kind_name, measured, memory_name,
@@ -107,100 +107,123 @@ fn mode(report: &ModeReport) -> String {
         report.problems
     );
     if let Some(observed) = &report.observed {
-        let _ = writeln!(
-            out,
-            "<p>{}: {}, {} lost.</p>",
-            escape(&observed.profiler),
-            counted(observed.records, "record"),
-            observed.dropped
-        );
-        let rows = observed.rows.iter().map(|row| {
-            let class = class_name(row.class);
-            let class = format!("<td class=\"{class}\">{class}</td>");
-            let place = format!(
-                "<td>{}<br/><code>{}</code></td>",
-                escape(&row.reason),
-                escape(&row.place)
-            );
-            let (each, size) = (
-                number(&format!("{:.2}", row.per_frame)),
-                number(&bytes(row.bytes_per_frame)),
-            );
-            let frames = number(&row.frames.to_string());
-            vec![
-                class,
-                text(kind_name(row.kind)),
-                text(&row.stage),
-                text(memory_name(row.host_memory)),
-                frames,
-                each,
-                size,
-                place,
-            ]
-        });
-        let head = [
-            "class",
-            "what",
-            "stage",
-            "memory",
-            "frames",
-            "a frame",
-            "bytes a frame",
-            "why; where",
-        ];
-        out.push_str(&table(&head, &[4, 5, 6], rows));
-        for chain in &observed.chains {
-            let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
-            let stages = (escape(&chain.down), escape(&chain.up));
-            let _ = writeln!(
-                out,
-                "<p>Chain: {down} down in {}, {up} up again in {}, in {}.</p>",
-                stages.0,
-                stages.1,
-                counted(chain.frames, "frame")
-            );
-        }
-        let rows = observed.stages.iter().map(|stage| {
-            let (kernels, ms) = (
-                format!("{:.1}", stage.kernels),
-                format!("{:.3}", stage.device_ms),
-            );
-            vec![
-                text(&stage.stage),
-                number(&kernels),
-                number(&ms),
-                number(&stage.critical.to_string()),
-            ]
-        });
-        out.push_str(&table(
-            &["stage", "kernels a frame", "ms on the device", "critical"],
-            &[1, 2, 3],
-            rows,
-        ));
+        out.push_str(&records(observed));
     }
     if !report.graphs.is_empty() {
-        let rows = report.graphs.iter().map(|graph| {
-            let counts = [
-                graph.nodes,
-                graph.kernels,
-                graph.host_copies,
-                graph.device_copies,
-                graph.host_functions,
-            ];
-            std::iter::once(text(&graph.stage))
-                .chain(counts.iter().map(|n| number(&n.to_string())))
-                .collect()
-        });
-        let head = [
-            "graph captured in",
-            "nodes",
-            "kernels",
-            "host copies",
-            "device copies",
-            "host functions",
-        ];
-        out.push_str(&table(&head, &[1, 2, 3, 4, 5], rows));
+        out.push_str(&graphs(report));
     }
+    out.push_str(&announced(report));
+    out.push_str(&plots(&report.samples));
+    out
+}
+
+/// The driver's records of a mode: findings, chains and stages.
+fn records(observed: &Observed) -> String {
+    let mut out = format!(
+        "<p>{}: {}, {} lost.</p>\n",
+        escape(&observed.profiler),
+        counted(observed.records, "record"),
+        observed.dropped
+    );
+    out.push_str(&findings(observed));
+    for chain in &observed.chains {
+        let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
+        let stages = (escape(&chain.down), escape(&chain.up));
+        let _ = writeln!(
+            out,
+            "<p>Chain: {down} down in {}, {up} up again in {}, in {}.</p>",
+            stages.0,
+            stages.1,
+            counted(chain.frames, "frame")
+        );
+    }
+    out.push_str(&stages(observed));
+    out
+}
+
+fn findings(observed: &Observed) -> String {
+    let rows = observed.rows.iter().map(|row| {
+        let class = class_name(row.class);
+        let class = format!("<td class=\"{class}\">{class}</td>");
+        let place = format!(
+            "<td>{}<br/><code>{}</code></td>",
+            escape(&row.reason),
+            escape(&row.place)
+        );
+        let (each, size) = (
+            number(&format!("{:.2}", row.per_frame)),
+            number(&bytes(row.bytes_per_frame)),
+        );
+        let frames = number(&row.frames.to_string());
+        vec![
+            class,
+            text(kind_name(row.kind)),
+            text(&row.stage),
+            text(memory_name(row.host_memory)),
+            frames,
+            each,
+            size,
+            place,
+        ]
+    });
+    let head = [
+        "class",
+        "what",
+        "stage",
+        "memory",
+        "frames",
+        "a frame",
+        "bytes a frame",
+        "why; where",
+    ];
+    table(&head, &[4, 5, 6], rows)
+}
+
+fn stages(observed: &Observed) -> String {
+    let rows = observed.stages.iter().map(|stage| {
+        let (kernels, ms) = (
+            format!("{:.1}", stage.kernels),
+            format!("{:.3}", stage.device_ms),
+        );
+        vec![
+            text(&stage.stage),
+            number(&kernels),
+            number(&ms),
+            number(&stage.critical.to_string()),
+        ]
+    });
+    table(
+        &["stage", "kernels a frame", "ms on the device", "critical"],
+        &[1, 2, 3],
+        rows,
+    )
+}
+
+fn graphs(report: &ModeReport) -> String {
+    let rows = report.graphs.iter().map(|graph| {
+        let counts = [
+            graph.nodes,
+            graph.kernels,
+            graph.host_copies,
+            graph.device_copies,
+            graph.host_functions,
+        ];
+        std::iter::once(text(&graph.stage))
+            .chain(counts.iter().map(|n| number(&n.to_string())))
+            .collect()
+    });
+    let head = [
+        "graph captured in",
+        "nodes",
+        "kernels",
+        "host copies",
+        "device copies",
+        "host functions",
+    ];
+    table(&head, &[1, 2, 3, 4, 5], rows)
+}
+
+fn announced(report: &ModeReport) -> String {
     let rows = report.announced.iter().map(|a| {
         let way = kind_name(super::classify::Kind::Copy(a.direction));
         let place = format!("<td><code>{}</code></td>", escape(&a.place));
@@ -219,9 +242,7 @@ fn mode(report: &ModeReport) -> String {
         "bytes a frame",
         "where",
     ];
-    out.push_str(&table(&head, &[2, 3], rows));
-    out.push_str(&plots(&report.samples));
-    out
+    table(&head, &[2, 3], rows)
 }
 
 fn plots(samples: &[Sample]) -> String {

@@ -2,8 +2,9 @@
 
 use super::{
     attribute::{self, Attributed},
-    classify::{self, Chain, Class, Finding, Kind, Row},
+    classify::{self, Class, Finding, Kind},
     record::{CopyWay, What},
+    rows::{self, Chain, Row},
     series::{Latency, Sample},
     verdict::{Bounds, Kpi, Measured, Verdict},
     work_log::Works,
@@ -84,7 +85,7 @@ pub struct Observed {
     pub rows: Vec<Row>,
     /// Data that went down and came up again.
     pub chains: Vec<Chain>,
-    /// Copies between host and device that the ledger did not announce, and waits of the host outside of all stages.
+    /// Copies between host and device that the engine did not announce, and waits of the host outside of all stages.
     pub unaccounted: u64,
     /// Averages a steady-state frame.
     pub per_frame: PerFrame,
@@ -210,7 +211,7 @@ pub(super) fn graphs(works: &Works) -> Vec<Graph> {
             .count();
         Graph {
             stage: match graph.spans.is_empty() {
-                true => classify::stage_name(None),
+                true => rows::stage_name(None),
                 false => graph
                     .spans
                     .iter()
@@ -275,8 +276,8 @@ pub(super) fn observed(
         frames,
         records: 0,
         dropped: 0,
-        rows: classify::rows(&findings, frames),
-        chains: classify::chains(&findings),
+        rows: rows::rows(&findings, frames),
+        chains: rows::chains(&findings),
         unaccounted: findings.iter().filter(|f| is_unaccounted(f)).count() as u64,
         per_frame: per_frame(&of_steady, &findings, frames),
         stages,
@@ -360,7 +361,7 @@ fn stages(
     let each = |n: f64| n / frames.max(1) as f64;
     let stage =
         |(stage, (kernels, nanos, critical)): (Option<Span>, (u64, u64, u64))| StageReport {
-            stage: classify::stage_name(stage),
+            stage: rows::stage_name(stage),
             kernels: each(kernels as f64),
             device_ms: each(nanos as f64 / 1e6),
             critical,

@@ -1,9 +1,10 @@
 //! An audit as text for a terminal.
 
 use super::{
-    classify::{Class, Kind, Row},
+    classify::{Class, Kind},
     record::{CopyWay, MemoryKind},
     report::{AuditReport, ModeReport, Observed},
+    rows::Row,
     verdict::{Holds, Kpi},
 };
 use crate::{session::Mode, text::counted};
@@ -52,7 +53,7 @@ pub fn to_text(report: &AuditReport) -> String {
 /// Both modes of a comparison, the legacy one first; else no mode and the only one.
 pub(super) fn before_and_after(report: &AuditReport) -> (Option<&ModeReport>, &ModeReport) {
     match &report.compared {
-        Some(compared) if report.audited.mode == Mode::Legacy => (Some(&report.audited), compared),
+        Some(compared) if report.audited.mode == Mode::Staged => (Some(&report.audited), compared),
         compared => (compared.as_ref(), &report.audited),
     }
 }
@@ -216,41 +217,55 @@ fn mode(report: &ModeReport) -> String {
         let _ = writeln!(out, "inputs or frames that failed: {}", report.problems);
     }
     if let Some(observed) = &report.observed {
-        let _ = writeln!(
-            out,
-            "{}: {}, {} lost",
-            observed.profiler,
-            counted(observed.records, "record"),
-            observed.dropped
-        );
-        let _ = writeln!(
-            out,
-            "{:<12}{:<24}{:<12}{:<10}{:>9}{:>14}  why; where",
-            "class", "what", "stage", "memory", "a frame", "bytes a frame"
-        );
-        observed
-            .rows
-            .iter()
-            .for_each(|row| out.push_str(&observed_row(row)));
-        for chain in &observed.chains {
-            let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
-            let _ = writeln!(
-                out,
-                "chain: {down} down in {}, {up} up again in {}, in {}",
-                chain.down,
-                chain.up,
-                counted(chain.frames, "frame")
-            );
-        }
-        for stage in &observed.stages {
-            let (name, kernels, ms) = (&stage.stage, stage.kernels, stage.device_ms);
-            let _ = writeln!(
-                out,
-                "stage {name}: {kernels:.1} kernels a frame, {ms:.3} ms on the device, {} critical",
-                stage.critical
-            );
-        }
+        out.push_str(&records(observed));
     }
+    out.push_str(&graphs(report));
+    out.push_str(&announced(report));
+    out
+}
+
+/// The driver's records of a mode: findings, chains and stages.
+fn records(observed: &Observed) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{}: {}, {} lost",
+        observed.profiler,
+        counted(observed.records, "record"),
+        observed.dropped
+    );
+    let _ = writeln!(
+        out,
+        "{:<12}{:<24}{:<12}{:<10}{:>9}{:>14}  why; where",
+        "class", "what", "stage", "memory", "a frame", "bytes a frame"
+    );
+    observed
+        .rows
+        .iter()
+        .for_each(|row| out.push_str(&observed_row(row)));
+    for chain in &observed.chains {
+        let (down, up) = (bytes(chain.bytes_down), bytes(chain.bytes_up));
+        let _ = writeln!(
+            out,
+            "chain: {down} down in {}, {up} up again in {}, in {}",
+            chain.down,
+            chain.up,
+            counted(chain.frames, "frame")
+        );
+    }
+    for stage in &observed.stages {
+        let (name, kernels, ms) = (&stage.stage, stage.kernels, stage.device_ms);
+        let _ = writeln!(
+            out,
+            "stage {name}: {kernels:.1} kernels a frame, {ms:.3} ms on the device, {} critical",
+            stage.critical
+        );
+    }
+    out
+}
+
+fn graphs(report: &ModeReport) -> String {
+    let mut out = String::new();
     for graph in &report.graphs {
         let _ = writeln!(
             out,
@@ -263,6 +278,11 @@ fn mode(report: &ModeReport) -> String {
             graph.host_functions
         );
     }
+    out
+}
+
+fn announced(report: &ModeReport) -> String {
+    let mut out = String::new();
     out.push_str("announced by the engine (its ledger):\n");
     if report.announced.is_empty() {
         out.push_str("  nothing\n");

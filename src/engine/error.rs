@@ -2,47 +2,44 @@
 
 use crate::text::counted;
 
-/// The driver refused device memory.
+/// The driver refused device memory, by its error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the driver refused the memory")]
 pub struct MemoryRefused;
 
-/// What can go wrong between the program and its device.
+/// Errors of opening and using a device.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
-    /// `--device` was not understood.
+    /// A text that names no device.
     #[error("{0}: not a device; use auto, cpu, cuda or cuda:N")]
     BadSpec(String),
-    /// A CUDA device was asked for in a build without CUDA.
-    #[error(
-        "{0}: this build has no CUDA support; use --device cpu, or build with `cargo build --release --features cuda`"
-    )]
+    /// A CUDA device was requested in a build without CUDA.
+    #[error("{0}: this build has no CUDA support; use the CPU, or build with the feature `cuda`")]
     NoCudaBuild(String),
-    /// A CUDA device was asked for and could not be opened.
-    #[error(
-        "{spec}: cannot be opened: {reason}; `ultramotion doctor` shows driver and devices, --device cpu does without"
-    )]
+    /// A CUDA device was requested and cannot be opened.
+    #[error("{spec}: cannot be opened: {reason}; check driver and devices, or use the CPU")]
     NoDevice {
-        /// What the user asked for.
+        /// The device as the caller named it.
         spec: String,
-        /// What the driver said.
+        /// The driver's message.
         reason: String,
     },
-    /// `--dtype` was not understood.
+    /// A text that names no type of numbers.
     #[error("{0}: not a type to compute in; use auto, f32, f16 or bf16")]
     BadPrecision(String),
     /// The device does not compute in that type.
-    #[error("{dtype}: {device} does not compute in it; use --dtype f32 or a GPU")]
+    #[error("{dtype}: {device} does not compute in it; use f32, or a GPU")]
     Unsupported {
         /// The type.
         dtype: String,
         /// The device.
         device: String,
     },
-    /// Work that only a GPU does.
-    #[error("the CPU: has no graphs and no transfers; use --device cuda, or --mode legacy")]
+    /// Graphs and staged transfers, requested of the CPU.
+    #[error("the CPU: has no graphs and no transfers; use a GPU, or the staged mode")]
     NotOnGpu,
-    /// The CUDA driver refused something.
+    /// The CUDA driver refused an operation.
     #[error("{what}: {reason}")]
     Driver {
         /// The operation.
@@ -50,7 +47,7 @@ pub enum EngineError {
         /// The driver's message.
         reason: String,
     },
-    /// The device has no memory for something, by the driver's error code.
+    /// The device has no memory for an operation, by the driver's error code.
     #[error("{what}: out of device memory")]
     NoMemory {
         /// The operation.
@@ -58,7 +55,7 @@ pub enum EngineError {
         /// The driver's code for it.
         source: MemoryRefused,
     },
-    /// The number of threads cannot be set.
+    /// The number of threads cannot be set: it was set or used before.
     #[error("{}: cannot be set: {reason}", counted(*threads, "thread"))]
     Threads {
         /// How many.
@@ -69,7 +66,7 @@ pub enum EngineError {
     /// Candle refused an operation.
     #[error("{what}: {source}")]
     Tensor {
-        /// What was being moved or made.
+        /// The transfer or the allocation.
         what: &'static str,
         /// Candle's own error.
         source: Box<candle_core::Error>,

@@ -1,26 +1,26 @@
-//! What is said when a device has no memory left.
+//! Errors of a device that has no memory left.
 
 use super::{Engine, MemoryRefused};
 use std::{cell::Cell, error::Error, fmt};
 
 thread_local! {
-    /// Bytes of the latest request on this thread that the device refused.
+    /// Size in bytes of the latest request of this thread that the device refused.
     static REFUSED: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Takes note of a request for device memory that was refused.
+/// Records the size of a refused request for device memory, for the message of [`OutOfMemory`].
 pub(crate) fn note_refused(bytes: usize) {
     REFUSED.set(Some(bytes as u64));
 }
 
-/// A device without enough memory.
+/// A device that has not enough free memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutOfMemory {
     /// The device.
     pub device: String,
-    /// Bytes of the request that was refused, where it is known.
+    /// Size in bytes of the request that was refused, where it is known.
     pub needed: Option<u64>,
-    /// Bytes in use, by all programs.
+    /// Bytes in use by all programs.
     pub used: u64,
     /// Bytes that are free.
     pub free: u64,
@@ -35,8 +35,8 @@ impl fmt::Display for OutOfMemory {
         );
         write!(
             f,
-            "{}: out of memory: {needed}, {} are in use, {} are free; close other programs on this GPU, lower --batch or \
-             --max-objects, or go on without it by --allow-cpu-fallback",
+            "{}: out of memory: {needed}, {} are in use, {} are free; close other programs on this GPU, use a smaller \
+             batch or fewer objects, or allow the CPU as a fallback",
             self.device,
             mib(self.used),
             mib(self.free)
@@ -47,7 +47,7 @@ impl fmt::Display for OutOfMemory {
 impl Error for OutOfMemory {}
 
 impl Engine {
-    /// Whether `error` says that the device has no memory left, and how much there is.
+    /// The state of the device's memory, if `error` or one of its sources is a refusal of memory; `None` on the CPU.
     pub fn out_of_memory(&self, error: &(dyn Error + 'static)) -> Option<OutOfMemory> {
         if self.is_cpu() {
             return None;
@@ -67,7 +67,7 @@ impl Engine {
     }
 }
 
-/// Whether `error` itself says by its code that the device refused memory.
+/// Whether `error` itself is a refusal of device memory, by its code.
 fn is_no_memory(error: &(dyn Error + 'static)) -> bool {
     error.is::<MemoryRefused>() || of_driver(error)
 }

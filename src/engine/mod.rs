@@ -8,8 +8,9 @@ mod device;
 mod error;
 #[cfg(feature = "cuda")]
 mod gate;
-#[cfg_attr(not(feature = "cuda"), path = "graph_cache_disabled.rs")]
 mod graph_cache;
+#[cfg_attr(not(feature = "cuda"), path = "graphs_disabled.rs")]
+mod graphs;
 mod memory;
 mod moves;
 mod params;
@@ -26,7 +27,8 @@ pub use device::Engine;
 pub use error::{EngineError, MemoryRefused};
 #[cfg(feature = "cuda")]
 pub(crate) use gate::capturing;
-pub use graph_cache::{CapturedGraph, GraphCache};
+pub use graph_cache::GraphCache;
+pub use graphs::CapturedGraph;
 pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
 pub(crate) use memory::note_refused;

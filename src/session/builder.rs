@@ -152,7 +152,7 @@ impl SessionBuilder {
         }
     }
 
-    /// How frames go through the models; default [`Mode::Resident`] on a GPU. The CPU has [`Mode::Legacy`] only.
+    /// How frames go through the models; default [`Mode::Resident`] on a GPU. The CPU has [`Mode::Staged`] only.
     pub fn mode(self, mode: Mode) -> Self {
         Self {
             mode: Some(mode),
@@ -303,7 +303,7 @@ impl SessionBuilder {
             mode,
             batch: match mode {
                 Mode::Resident => batch,
-                Mode::Legacy => 1,
+                Mode::Staged => 1,
             },
             latency: self.latency,
         })

@@ -67,12 +67,12 @@ pub enum ModelError {
         /// What was wrong.
         problem: String,
     },
-    /// `--classes` names a class that the model has not.
+    /// A name or number of no class of the model.
     #[error("{0}: not a class of this detector; it has {1}")]
     UnknownClass(String, String),
     /// Outputs that are not numbers.
     #[error(
-        "{0} is not finite (NaN or infinity); the checkpoint is damaged, or its numbers are too large for the chosen precision (--dtype f32)"
+        "{0} is not finite (NaN or infinity); the checkpoint is damaged, or its numbers are too large for the chosen precision: use f32"
     )]
     NotFinite(&'static str),
     /// A resident run without models; a fault of this program.

@@ -9,17 +9,19 @@ use std::fmt;
 pub enum Mode {
     /// Nothing crosses between the decoded frame and its packed result; on a GPU only.
     Resident,
-    /// Boxes and masks come to the host between the stages, as most tools do it; what the CPU does.
-    Legacy,
+    /// Boxes and masks come to the host between the stages, as most tools do it; the only mode of the CPU. Reports and the command
+    /// line call it `legacy`.
+    #[serde(rename = "legacy", alias = "staged")]
+    Staged,
 }
 
 impl Mode {
     /// The modes that there are on a GPU, or on the CPU, the default first.
     pub fn available(on_cpu: bool) -> &'static [Self] {
         if on_cpu {
-            &[Self::Legacy]
+            &[Self::Staged]
         } else {
-            &[Self::Resident, Self::Legacy]
+            &[Self::Resident, Self::Staged]
         }
     }
 
@@ -27,7 +29,7 @@ impl Mode {
     pub fn name(self) -> &'static str {
         match self {
             Self::Resident => "resident",
-            Self::Legacy => "legacy",
+            Self::Staged => "legacy",
         }
     }
 }
@@ -41,7 +43,7 @@ impl fmt::Display for Mode {
 /// How frames go through the models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Execution {
-    /// Stage by stage or not; the CPU knows `Legacy` only.
+    /// Stage by stage or not; the CPU has `Staged` only.
     pub mode: Mode,
     /// Frames that the models work on together in `Resident` mode. What is found does not depend on which frames these are.
     pub batch: usize,
@@ -54,7 +56,7 @@ impl Execution {
     pub fn of(engine: &crate::engine::Engine) -> Self {
         Self {
             mode: if engine.is_cpu() {
-                Mode::Legacy
+                Mode::Staged
             } else {
                 Mode::Resident
             },
@@ -66,7 +68,7 @@ impl Execution {
 impl Default for Execution {
     fn default() -> Self {
         Self {
-            mode: Mode::Legacy,
+            mode: Mode::Staged,
             batch: 1,
             latency: false,
         }

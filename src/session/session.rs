@@ -155,7 +155,7 @@ impl Session {
                 segmenter: Some(segmenter.clone()),
             };
             self.prompted = Some(match self.execution.mode {
-                Mode::Legacy => Box::new(Staged::new(models)),
+                Mode::Staged => Box::new(Staged::new(models)),
                 Mode::Resident => Box::new(Resident::new(models, 1, true)?),
             });
         }
@@ -180,7 +180,7 @@ impl Session {
     pub(crate) fn executor(&self, batch: usize) -> Result<Box<dyn Executor>, SessionError> {
         let models = self.models()?;
         Ok(match self.execution.mode {
-            Mode::Legacy => Box::new(Staged::new(models)),
+            Mode::Staged => Box::new(Staged::new(models)),
             Mode::Resident => Box::new(Resident::new(
                 models,
                 batch,

@@ -18,7 +18,7 @@ use ultramotion::{
 };
 
 pub(crate) const LEGACY: Execution = Execution {
-    mode: Mode::Legacy,
+    mode: Mode::Staged,
     batch: 1,
     latency: false,
 };

@@ -118,7 +118,7 @@ pub(crate) fn commands(engine: &Engine) -> Outcome {
             for (precision, batch, mode) in [
                 (Precision::F16, 4, Mode::Resident),
                 (Precision::F32, 1, Mode::Resident),
-                (Precision::F16, 1, Mode::Legacy),
+                (Precision::F16, 1, Mode::Staged),
             ] {
                 let device = engine.clone().with_precision(precision).map_err(text)?;
                 let found = run(

@@ -14,10 +14,10 @@ use std::{
 };
 use ultramotion::{
     Session,
-    audit::{AuditPlan, Bounds, Mode, Progress, Verdict, run as run_audit, to_html, to_text},
+    audit::{AuditPlan, Bounds, Progress, Verdict, run as run_audit, to_html, to_text},
     engine::Engine,
     run::{Cancel, KpiFile, Observer},
-    session::SessionBuilder,
+    session::{Mode, SessionBuilder},
     weights::HubConfig,
 };
 

@@ -126,7 +126,8 @@ pub(crate) enum Mode {
     /// Nothing crosses to the host between the decoded frame and its packed result
     Resident,
     /// Boxes and masks come to the host between the stages
-    Legacy,
+    #[value(name = "legacy", alias = "staged")]
+    Staged,
 }
 
 /// How frames go through the models.

@@ -213,7 +213,7 @@ impl From<common_args::Mode> for Mode {
     fn from(mode: common_args::Mode) -> Self {
         match mode {
             common_args::Mode::Resident => Self::Resident,
-            common_args::Mode::Legacy => Self::Legacy,
+            common_args::Mode::Staged => Self::Staged,
         }
     }
 }
@@ -238,7 +238,7 @@ pub(crate) fn with_execution(
 ) -> anyhow::Result<SessionBuilder> {
     let mode = mode(args.mode, engine)?;
     let batch = match args.batch.as_str() {
-        "auto" if mode == Mode::Legacy || args.latency => 1,
+        "auto" if mode == Mode::Staged || args.latency => 1,
         "auto" => BATCH,
         number => number
             .parse()
@@ -251,13 +251,13 @@ pub(crate) fn with_execution(
                 )
             })?,
     };
-    if mode == Mode::Legacy && args.devices.len() > 1 {
+    if mode == Mode::Staged && args.devices.len() > 1 {
         return Err(usage(
             "--devices",
             "several GPUs work together in the resident mode only; name one, or leave --mode out",
         ));
     }
-    if mode == Mode::Legacy && batch > 1 {
+    if mode == Mode::Staged && batch > 1 {
         return Err(usage(
             "--batch",
             "frames are worked on together in the resident mode only, on a GPU; leave it out",
@@ -332,7 +332,7 @@ pub(crate) fn load(models: SessionBuilder, terminal: &Terminal) -> anyhow::Resul
 
 /// The same models on the CPU.
 pub(crate) fn on_cpu(models: &SessionBuilder) -> SessionBuilder {
-    models.clone().engine(Engine::cpu()).mode(Mode::Legacy)
+    models.clone().engine(Engine::cpu()).mode(Mode::Staged)
 }
 
 /// Says once what the models that are part of the program know, where they are used, and which options find other things.

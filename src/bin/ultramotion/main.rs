@@ -13,6 +13,7 @@ mod eval;
 mod eval_table;
 mod examples;
 mod exit;
+mod hints;
 mod inputs;
 mod man;
 mod models;

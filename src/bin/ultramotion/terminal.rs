@@ -100,7 +100,7 @@ impl Terminal {
 
     /// An error that ends the program.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        self.line(&format!("error: {}", told(error)));
+        self.line(&format!("error: {}", error_chain(error)));
     }
 
     /// An error the run goes on after.
@@ -328,15 +328,18 @@ fn payload<'a>(info: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("unknown")
 }
-/// An error and what caused it, each said once: messages of the library have their cause in them.
-fn told(error: &anyhow::Error) -> String {
+/// An error and its causes, each once, since messages of the library contain their cause; then the options that help against it.
+fn error_chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    match crate::hints::hint(error) {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text,
+    }
 }
 
 #[cfg(test)]
@@ -372,13 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_said_once() {
+    fn causes_are_shown_once() {
         assert_eq!(
-            told(&anyhow!("no disk").context("out: cannot be written: no disk")),
+            error_chain(&anyhow!("no disk").context("out: cannot be written: no disk")),
             "out: cannot be written: no disk"
         );
         assert_eq!(
-            told(&anyhow!("no disk").context("out: cannot be written")),
+            error_chain(&anyhow!("no disk").context("out: cannot be written")),
             "out: cannot be written: no disk"
         );
     }

@@ -7,8 +7,9 @@ use std::{
     process::Output,
 };
 use ultramotion::{
-    audit::{AuditReport, Holds, Mode, Verdict},
+    audit::{AuditReport, Holds, Verdict},
     engine::Engine,
+    session::Mode,
 };
 
 fn clip() -> PathBuf {
@@ -137,8 +138,8 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
         warm_up: 1,
         duration: None,
         // The CPU has one mode: it is compared with itself.
-        mode: Mode::Legacy,
-        compare: Some(Mode::Legacy),
+        mode: Mode::Staged,
+        compare: Some(Mode::Staged),
         bounds: Bounds::default(),
         arguments: Vec::new(),
         progress: Arc::new(()),
@@ -157,7 +158,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     .unwrap();
     assert_eq!(
         passes.into_inner(),
-        [(Mode::Legacy, false), (Mode::Legacy, false)],
+        [(Mode::Staged, false), (Mode::Staged, false)],
         "nothing to capture on the CPU"
     );
     let compared = report.compared.as_ref().unwrap();

@@ -1,16 +1,6 @@
-//! Which work, stage and frame activities belong to: recordings of a GPU, and frames that overlap.
+//! Recordings of a GPU, judged.
 
-use super::{
-    report::observed,
-    tests::{STEADY, works},
-    *,
-};
-use crate::{
-    engine::{Direction, Move, Span},
-    session::Stage,
-};
-use record::{Activity, CopyWay, MemoryKind, WaitKind, What};
-use std::{collections::BTreeMap, ops::Range, panic::Location};
+use super::*;
 
 /// The spans that the recordings name.
 const SPANS: [Span; 9] = [
@@ -87,8 +77,16 @@ fn recorded(records: &[u8], told: &str) -> Recorded {
 macro_rules! recorded {
     ($case:literal) => {
         recorded(
-            include_bytes!(concat!("../../tests/fixtures/cupti/h100/", $case, ".cupti")),
-            include_str!(concat!("../../tests/fixtures/cupti/h100/", $case, ".json")),
+            include_bytes!(concat!(
+                "../../../tests/fixtures/cupti/h100/",
+                $case,
+                ".cupti"
+            )),
+            include_str!(concat!(
+                "../../../tests/fixtures/cupti/h100/",
+                $case,
+                ".json"
+            )),
         )
     };
 }
@@ -284,223 +282,4 @@ fn recorded_copies_past_the_ledger_and_within_graphs_are_unaccounted() {
         )]
     );
     assert_eq!(seen.unaccounted, 5);
-}
-
-#[test]
-fn overlapping_frames_are_told_apart_by_correlation_not_by_time() {
-    let (mut works, mut activities) = (Vec::new(), Vec::new());
-    let mut correlation = 0;
-    for frame in 0..4u64 {
-        let t = frame * 100;
-        let mut work = |stage,
-                        frame,
-                        moved: Option<(Direction, u64)>,
-                        start: u64,
-                        made: Vec<(&str, What, u64, u64)>| {
-            let moved = moved.map(|(direction, bytes)| Move {
-                span: stage,
-                frame: Some(frame),
-                direction,
-                bytes,
-                place: Location::caller(),
-            });
-            works.push(LoggedWork {
-                span: stage,
-                frame: Some(frame),
-                moved,
-                decodes: false,
-                start: t + start,
-                end: t + start + 9,
-            });
-            for (call, what, delay, graph_node) in made {
-                correlation += 1;
-                let at = |what, start: u64| Activity {
-                    what,
-                    start,
-                    end: start + 1,
-                    correlation,
-                    stream: None,
-                    graph_node: 0,
-                };
-                activities.push(at(
-                    What::External {
-                        id: works.len() as u64,
-                    },
-                    0,
-                ));
-                activities.push(at(
-                    What::Call {
-                        name: call.to_owned(),
-                        thread: 1,
-                    },
-                    t + start + 1,
-                ));
-                // The device does it when the host is frames further on.
-                activities.push(Activity {
-                    graph_node,
-                    ..at(what, t + start + delay)
-                });
-            }
-        };
-        let copy = |way, from, to| What::Copy {
-            way,
-            from,
-            to,
-            bytes: 64,
-        };
-        let (pinned, device) = (MemoryKind::Pinned, MemoryKind::Device);
-        let up = copy(CopyWay::HostToDevice, pinned, device);
-        work(
-            Stage::Decode.span(),
-            frame,
-            Some((Direction::HostToDevice, 64)),
-            10,
-            vec![("cuMemcpyHtoDAsync_v2", up, 250, 0)],
-        );
-        let kernel = What::Kernel {
-            name: "k".to_owned(),
-        };
-        let wait = |kind| What::Wait { kind };
-        let launch = vec![
-            ("cuStreamWaitEvent", wait(WaitKind::StreamForEvent), 2, 0),
-            ("cuGraphLaunch", kernel, 260, 7),
-        ];
-        work(Stage::Detect.span(), frame, None, 20, launch);
-        let down = copy(CopyWay::DeviceToHost, device, pinned);
-        work(
-            Stage::Pack.span(),
-            frame,
-            Some((Direction::DeviceToHost, 64)),
-            30,
-            vec![("cuMemcpyDtoHAsync_v2", down, 280, 0)],
-        );
-        if let Some(before) = frame.checked_sub(1) {
-            let asked = vec![
-                ("cuEventQuery", wait(WaitKind::Event), 2, 0),
-                ("cuEventSynchronize", wait(WaitKind::Event), 4, 0),
-            ];
-            work(Stage::Pack.span(), before, None, 50, asked);
-        }
-    }
-    let works = Works {
-        works,
-        ..Works::default()
-    };
-    let all = attribute(activities, &works, &[(7, Stage::Detect.span())].into());
-    let findings = classify(&all, &(1..3));
-    assert!(
-        findings.iter().all(|f| f.class == Class::Legitimate),
-        "{findings:#?}"
-    );
-    for frame in 1..3 {
-        let of_frame: Vec<Kind> = findings
-            .iter()
-            .filter(|f| f.frame == frame)
-            .map(|f| f.kind)
-            .collect();
-        let (up, down) = (
-            Kind::Copy(CopyWay::HostToDevice),
-            Kind::Copy(CopyWay::DeviceToHost),
-        );
-        assert_eq!(
-            of_frame,
-            [Kind::HostWait, up, down],
-            "frame {frame}: the wait was made before the device did the work"
-        );
-        let kernels = all
-            .iter()
-            .filter(|a| {
-                a.in_graph() && a.frame == Some(frame) && a.span == Some(Stage::Detect.span())
-            })
-            .count();
-        assert_eq!(kernels, 1);
-    }
-}
-
-#[test]
-fn what_is_done_outside_of_works_belongs_to_the_frame_that_began_last_until_the_log_ends() {
-    let copy = |at: u64, correlation| {
-        let what = What::Copy {
-            way: CopyWay::HostToDevice,
-            from: MemoryKind::Pageable,
-            to: MemoryKind::Device,
-            bytes: 8,
-        };
-        Activity {
-            what,
-            start: at,
-            end: at + 1,
-            correlation,
-            stream: None,
-            graph_node: 0,
-        }
-    };
-    let frames = |works: &Works| {
-        let all = attribute(
-            vec![copy(25_000, 1), copy(39_000, 2), copy(45_000, 3)],
-            works,
-            &BTreeMap::new(),
-        );
-        all.iter().map(|a| a.frame).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        frames(&works()),
-        [Some(2), None, None],
-        "after the last work of all"
-    );
-    assert_eq!(
-        frames(&Works {
-            beyond: Some(40_000),
-            ..works()
-        }),
-        [Some(2), Some(3), None]
-    );
-}
-
-#[test]
-fn work_of_no_frame_is_judged_once_frames_have_begun() {
-    let judge = |start: u64| {
-        let mut works = works();
-        works.works.push(LoggedWork {
-            span: Stage::Load.span(),
-            frame: None,
-            moved: None,
-            decodes: false,
-            start,
-            end: start + 9,
-        });
-        let id = works.works.len() as u64;
-        let what = What::Copy {
-            way: CopyWay::HostToDevice,
-            from: MemoryKind::Pinned,
-            to: MemoryKind::Device,
-            bytes: 8,
-        };
-        let external = Activity {
-            what: What::External { id },
-            start: 0,
-            end: 0,
-            correlation: 1,
-            stream: None,
-            graph_node: 0,
-        };
-        let copy = Activity {
-            what,
-            start: start + 1,
-            end: start + 2,
-            ..external.clone()
-        };
-        classify(
-            &attribute(vec![external, copy], &works, &BTreeMap::new()),
-            &STEADY,
-        )
-    };
-    assert_eq!(judge(50), [], "before the first frame");
-    let late = judge(25_000);
-    assert_eq!(
-        late.iter()
-            .map(|f| (f.class, f.frame, f.span))
-            .collect::<Vec<_>>(),
-        [(Class::Critical, 2, Some(Stage::Load.span()))]
-    );
 }

@@ -1,48 +1,17 @@
-//! Stands in for `replay` in a build without CUDA: work is simply done.
+//! Stands in for `graphs` in a build without CUDA: work is done as it is.
 
 use super::{Engine, EngineError};
 use candle_core::Tensor;
 
-/// Captured work: none in this build.
+/// No graphs: work is done as it is.
 #[derive(Debug, Default)]
-pub struct GraphCache {
+pub(super) struct Captures {
     _nothing: (),
 }
 
-impl GraphCache {
-    /// Does `work` on `inputs`.
-    ///
-    /// # Errors
-    /// Those of `work`.
-    pub fn run<E: From<EngineError>>(
-        &mut self,
-        engine: &Engine,
-        number: u64,
-        inputs: &[&Tensor],
-        work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
-    ) -> Result<Vec<Tensor>, E> {
-        self.run_shared(engine, number, inputs, work)
-    }
-
-    /// Does `work` on `inputs`, for timing.
-    ///
-    /// # Errors
-    /// Those of `work`.
-    pub fn replay<E: From<EngineError>>(
-        &mut self,
-        engine: &Engine,
-        number: u64,
-        inputs: &[&Tensor],
-        work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
-    ) -> Result<(), E> {
-        self.run_shared(engine, number, inputs, work).map(drop)
-    }
-
-    /// Does `work` on `inputs`.
-    ///
-    /// # Errors
-    /// Those of `work`.
-    pub(crate) fn run_shared<E: From<EngineError>>(
+impl Captures {
+    /// Implements [`super::GraphCache::run_shared`].
+    pub(super) fn run<E: From<EngineError>>(
         &mut self,
         _: &Engine,
         _: u64,
@@ -52,8 +21,13 @@ impl GraphCache {
         work(&inputs.iter().map(|&t| t.clone()).collect::<Vec<_>>())
     }
 
-    /// Nodes of each graph so far: none.
-    pub fn nodes(&self) -> Vec<usize> {
+    /// The results, which are no memory of a graph.
+    pub(super) fn copies(_: &Engine, results: Vec<Tensor>) -> Result<Vec<Tensor>, EngineError> {
+        Ok(results)
+    }
+
+    /// Number of nodes of each graph: there is none.
+    pub(super) fn nodes(&self) -> Vec<usize> {
         Vec::new()
     }
 }

@@ -1,0 +1,51 @@
+//! What an audit runs and judges.
+
+use super::{series::Progress, verdict::Bounds};
+use crate::{
+    run::Cancel,
+    session::Mode,
+    sources::{SourceError, SourceOptions, SourceSpec},
+};
+use std::{sync::Arc, time::Duration};
+
+/// An audit to make.
+pub struct AuditPlan {
+    /// Sources in order; they are read again from the start when they end too early.
+    pub sources: Vec<Result<SourceSpec, SourceError>>,
+    /// How sources are read.
+    pub source_options: SourceOptions,
+    /// Number of steady-state frames.
+    pub frames: u64,
+    /// Number of frames before steady state, in each pass.
+    pub warm_up: u64,
+    /// How long the pass without a profiler lasts, instead of `frames`.
+    pub duration: Option<Duration>,
+    /// The mode that is judged.
+    pub mode: Mode,
+    /// A mode to compare it with.
+    pub compare: Option<Mode>,
+    /// Bounds that must hold.
+    pub bounds: Bounds,
+    /// The command line, for the outputs' `run.json`.
+    pub arguments: Vec<String>,
+    /// Receives passes and frames as they are done.
+    pub progress: Arc<dyn Progress>,
+    /// Ends the audit early.
+    pub cancel: Cancel,
+}
+
+/// One run of the pipeline within an audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// The mode.
+    pub mode: Mode,
+    /// Whether a profiler is attached, which also records what others request from the device.
+    pub profiled: bool,
+}
+
+impl AuditPlan {
+    /// One past the last frame that is judged.
+    pub(super) fn last_frame(&self) -> u64 {
+        self.warm_up.saturating_add(self.frames)
+    }
+}

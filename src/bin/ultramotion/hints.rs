@@ -1,0 +1,102 @@
+//! Options that help against an error of the library, whose messages know none: found by the error's kind.
+
+use std::error::Error;
+use ultramotion::{
+    audit::AuditError,
+    engine::{EngineError, OutOfMemory},
+    run::{FrameError, RunError},
+    session::{ModelError, SessionError},
+    tools::{VerifyError, VerifyFileError},
+};
+
+/// The first hint for `error` or one of its causes.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(of)
+}
+
+/// The hint for `error` itself; kinds that show an inner error as their own text are looked into.
+fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    None.or_else(|| error.downcast_ref().and_then(of_engine))
+        .or_else(|| error.downcast_ref::<OutOfMemory>().map(|_| MEMORY))
+        .or_else(|| error.downcast_ref().and_then(of_model))
+        .or_else(|| match error.downcast_ref::<FrameError>()? {
+            FrameError::Model(error) => of_model(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref::<SessionError>()? {
+            SessionError::Model(error) => of_model(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref::<RunError>()? {
+            RunError::Prepare { source, .. } => of_model(source),
+            RunError::Frame { source, .. } => of(&**source),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref::<AuditError>()? {
+            AuditError::Run(error) => of(&**error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref::<VerifyFileError>()? {
+            VerifyFileError::Read(error) => of_model(error),
+            VerifyFileError::Compare(VerifyError::Engine(error)) => of_engine(error),
+            _ => None,
+        })
+}
+
+const MEMORY: &str = "--batch, --max-objects, --allow-cpu-fallback";
+
+fn of_engine(error: &EngineError) -> Option<&'static str> {
+    match error {
+        EngineError::NoCudaBuild(_) => {
+            Some("--device cpu, or `cargo build --release --features cuda`")
+        }
+        EngineError::NoDevice { .. } => Some("`ultramotion doctor`, --device cpu"),
+        EngineError::Unsupported { .. } => Some("--dtype f32, --device cuda"),
+        EngineError::NotOnGpu => Some("--device cuda, --mode legacy"),
+        EngineError::NoMemory { .. } => Some(MEMORY),
+        _ => None,
+    }
+}
+
+fn of_model(error: &ModelError) -> Option<&'static str> {
+    match error {
+        ModelError::Engine(error) => of_engine(error),
+        ModelError::OutOfMemory(_) => Some(MEMORY),
+        ModelError::NotFinite(_) => Some("--dtype f32"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_are_found_behind_kinds_that_show_an_inner_error() {
+        let engine = || EngineError::NoCudaBuild("cuda:1".to_owned());
+        let of = |error: anyhow::Error| hint(&error);
+        let expected = Some("--device cpu, or `cargo build --release --features cuda`");
+        assert_eq!(of(engine().into()), expected);
+        assert_eq!(of(ModelError::from(engine()).into()), expected);
+        let frame = RunError::Frame {
+            frame: "a.png, frame 0".to_owned(),
+            source: Box::new(ModelError::NotFinite("an output").into()),
+        };
+        assert_eq!(of(frame.into()), Some("--dtype f32"));
+        let memory = OutOfMemory {
+            device: "cuda:0".to_owned(),
+            needed: None,
+            used: 0,
+            free: 0,
+        };
+        let prepare = RunError::Prepare {
+            device: "cuda:0".to_owned(),
+            source: Box::new(ModelError::OutOfMemory(Box::new(memory))),
+        };
+        assert_eq!(
+            of(anyhow::Error::from(prepare).context("a run")),
+            Some(MEMORY)
+        );
+        assert_eq!(of(anyhow::anyhow!("anything else")), None);
+    }
+}
