@@ -141,7 +141,7 @@ mod tests {
             (r#"{"images":[]}"#, "missing field `annotations`"),
             (
                 "{\"images\":[],\n\"annotations\":[NaN]}",
-                "line 2 column 17 (NaN and Infinity",
+                "line 2 column 16 (NaN and Infinity",
             ),
         ] {
             let error = dataset(text).unwrap_err();
