@@ -58,6 +58,7 @@ pub fn decode_counts(text: &str) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{collection, prelude::*};
 
     /// From pycocotools 2.0.11: `mask.encode` of random masks, the last two `mask.frPyObjects` of the run lengths.
     const EXPECTED: &[(&[u32], &str)] = &[
@@ -87,26 +88,22 @@ mod tests {
         }
     }
 
-    #[test]
-    fn any_runs_come_back() {
-        let mut state = 7u64;
-        let mut random = move || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u32
-        };
-        for _ in 0..500 {
-            let length = random() % 40;
-            let counts: Vec<u32> = (0..length)
-                .map(|_| match random() % 4 {
-                    0 => random() % 3,
-                    1 => random() % 1000,
-                    2 => random() % 1_000_000,
-                    _ => u32::MAX - random() % 5,
-                })
-                .collect();
-            assert_eq!(decode_counts(&encode_counts(&counts)), Some(counts));
+    fn run() -> impl Strategy<Value = u32> {
+        prop_oneof![0u32..3, 0u32..1000, 0u32..1_000_000, any::<u32>()]
+    }
+
+    proptest! {
+        #[test]
+        fn any_runs_come_back(counts in collection::vec(run(), 0..40)) {
+            prop_assert_eq!(decode_counts(&encode_counts(&counts)), Some(counts));
+        }
+
+        #[test]
+        fn any_text_is_refused_or_read_as_runs(text in "[0-o]{0,30}|.{0,10}") {
+            if let Some(counts) = decode_counts(&text) {
+                prop_assert!(counts.len() <= text.len());
+                prop_assert_eq!(decode_counts(&encode_counts(&counts)), Some(counts));
+            }
         }
     }
 

@@ -148,6 +148,7 @@ fn measure(size: Size, counts: &[u32]) -> (u64, Option<[u32; 4]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn runs_are_column_major_and_round_trip() {
@@ -167,32 +168,35 @@ mod tests {
         assert!(Mask::from_counts(size, vec![3, 4]).is_none());
     }
 
-    #[test]
-    fn area_and_box_are_those_of_the_pixels() {
-        let mut state = 3u32;
-        for (w, h) in [(1, 1), (1, 9), (9, 1), (7, 5), (13, 11)] {
-            for share in [0, 1, 40, 250, 256] {
-                let mut random = || {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    u8::from(state >> 24 < share)
-                };
-                let pixels: Vec<u8> = (0..w * h).map(|_| random()).collect();
-                let mask = Mask::from_row_major(Size::new(w, h), &pixels).unwrap();
-                let inside = |at: &u32| pixels[*at as usize] != 0;
-                let places: Vec<[u32; 2]> = (0..w * h)
-                    .filter(inside)
-                    .map(|at| [at % w, at / w])
-                    .collect();
-                assert_eq!(mask.area(), places.len() as u64);
-                let edge = |axis: usize| {
-                    let along = || places.iter().map(|p| p[axis]);
-                    Some((along().min()? as f32, along().max()? as f32 + 1.0))
-                };
-                let expected = edge(0)
-                    .zip(edge(1))
-                    .map(|((x0, x1), (y0, y1))| BoxXyxy::new(x0, y0, x1, y1));
-                assert_eq!(mask.bounds(), expected, "{w}×{h}, {share}");
-            }
+    /// Of any size, with few pixels inside, many or all.
+    fn pixels() -> impl Strategy<Value = (Size, Vec<u8>)> {
+        (1u32..14, 1u32..14, 0.0..=1.0f64).prop_flat_map(|(w, h, share)| {
+            let inside = proptest::bool::weighted(share).prop_map(u8::from);
+            (
+                Just(Size::new(w, h)),
+                proptest::collection::vec(inside, (w * h) as usize),
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pixels_come_back_with_their_area_and_box((size, pixels) in pixels()) {
+            let mask = Mask::from_row_major(size, &pixels).unwrap();
+            prop_assert_eq!(&mask.to_row_major(), &pixels);
+            let at = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y)));
+            let inside: Vec<(u32, u32)> = at
+                .zip(&pixels)
+                .filter(|(_, pixel)| **pixel != 0)
+                .map(|(at, _)| at)
+                .collect();
+            prop_assert_eq!(mask.area(), inside.len() as u64);
+            let (x, y) = (|| inside.iter().map(|p| p.0), || inside.iter().map(|p| p.1));
+            let bounds = (!inside.is_empty()).then(|| {
+                let edge = |v: Option<u32>| v.unwrap() as f32;
+                BoxXyxy::new(edge(x().min()), edge(y().min()), edge(x().max()) + 1.0, edge(y().max()) + 1.0)
+            });
+            prop_assert_eq!(mask.bounds(), bounds);
         }
     }
 }
