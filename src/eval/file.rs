@@ -1,8 +1,8 @@
 //! Ground truth and predictions as their files have them.
 
-use super::EvalError;
+use super::error::{EvalError, some_of};
 use crate::coco::{self, Category, CocoFile, Image};
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 /// An object, with numbers as evaluation computes with them.
 pub(super) type Annotation<'a> = coco::Annotation<'a, f64>;
@@ -35,6 +35,9 @@ pub(super) enum Predictions<'a> {
     /// A list of annotations with scores, as `COCO.loadRes` takes.
     Results(Vec<Annotation<'a>>),
 }
+
+/// Maximum number of categories of a data set.
+const MAX_CATEGORIES: usize = 10_000;
 
 /// No box or area goes beyond this many pixels (or their square), so that no sum or product of them overflows.
 const LARGEST: f64 = 1e9;
@@ -119,4 +122,45 @@ fn whole(text: &[u8]) -> Result<Dataset<'_>, String> {
     coco::parse_dataset(text)
         .map_err(|e| coco::describe(text, &e))
         .and_then(Dataset::of)
+}
+
+/// Refuses ids that are there twice, and more categories than the tables of precision have room for.
+pub(super) fn check_unique(path: &Path, dataset: &Dataset<'_>) -> Result<(), EvalError> {
+    let unique = |what: &str, ids: &mut dyn Iterator<Item = i64>| {
+        let mut seen = HashSet::new();
+        let twice: Vec<i64> = ids.filter(|id| !seen.insert(*id)).collect();
+        let problem = || {
+            EvalError::new(
+                path,
+                format!("several {what} have the same id: {}", some_of(&twice)),
+            )
+        };
+        if twice.is_empty() {
+            Ok(())
+        } else {
+            Err(problem())
+        }
+    };
+    unique("images", &mut dataset.images.iter().map(|image| image.id))?;
+    unique(
+        "categories",
+        &mut dataset.categories.iter().map(|category| category.id),
+    )?;
+    unique(
+        "annotations",
+        &mut dataset
+            .annotations
+            .iter()
+            .filter_map(|annotation| annotation.id),
+    )?;
+    if dataset.categories.len() > MAX_CATEGORIES {
+        return Err(EvalError::new(
+            path,
+            format!(
+                "{} categories are more than {MAX_CATEGORIES}",
+                dataset.categories.len()
+            ),
+        ));
+    }
+    Ok(())
 }

@@ -20,9 +20,6 @@ use std::{
     sync::Arc,
 };
 
-/// Most categories of a data set.
-const MAX_CATEGORIES: usize = 10_000;
-
 /// A class by the ground truth's name and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Class {
@@ -51,7 +48,7 @@ impl TestSet {
     ) -> Result<Self, EvalError> {
         let truth_text = file::read(truth_path)?;
         let mut truth = file::dataset(truth_path, &truth_text)?;
-        check_dataset(truth_path, &truth)?;
+        file::check_unique(truth_path, &truth)?;
         truth.images.sort_by_key(|image| image.id);
         truth.categories.sort_by_key(|category| category.id);
 
@@ -66,7 +63,7 @@ impl TestSet {
                 return Err(error.with_remedy("leave --images-of out"));
             }
             Predictions::Dataset(dataset) => {
-                check_dataset(predictions_path, &dataset)?;
+                file::check_unique(predictions_path, &dataset)?;
                 let alignment = align::with_dataset(
                     &truth,
                     &dataset,
@@ -134,53 +131,12 @@ fn align_results(
     let text = file::read(&images_of)?;
     let mut images = file::images(&images_of, &text)?;
     images.annotations = Vec::new();
-    check_dataset(&images_of, &images)?;
+    file::check_unique(&images_of, &images)?;
     align::with_dataset(truth, &images, list, path, options.common_only)
 }
 
 fn has_box(annotation: &Annotation<'_>) -> bool {
     annotation.box_numbers().is_some()
-}
-
-/// Refuses ids that are there twice.
-fn check_dataset(path: &Path, dataset: &Dataset<'_>) -> Result<(), EvalError> {
-    let unique = |what: &str, ids: &mut dyn Iterator<Item = i64>| {
-        let mut seen = HashSet::new();
-        let twice: Vec<i64> = ids.filter(|id| !seen.insert(*id)).collect();
-        let problem = || {
-            EvalError::new(
-                path,
-                format!("several {what} have the same id: {}", some_of(&twice)),
-            )
-        };
-        if twice.is_empty() {
-            Ok(())
-        } else {
-            Err(problem())
-        }
-    };
-    unique("images", &mut dataset.images.iter().map(|image| image.id))?;
-    unique(
-        "categories",
-        &mut dataset.categories.iter().map(|category| category.id),
-    )?;
-    unique(
-        "annotations",
-        &mut dataset
-            .annotations
-            .iter()
-            .filter_map(|annotation| annotation.id),
-    )?;
-    if dataset.categories.len() > MAX_CATEGORIES {
-        return Err(EvalError::new(
-            path,
-            format!(
-                "{} categories are more than {MAX_CATEGORIES}",
-                dataset.categories.len()
-            ),
-        ));
-    }
-    Ok(())
 }
 
 /// The images and classes of the ground truth that are evaluated, by place, with their numbers.
