@@ -4,8 +4,6 @@
 //! bytes are printable. From the fourth run on the difference to the run two before is written instead, in two's
 //! complement: runs of the same value tend to be alike. This is the form of pycocotools' `rleToString`.
 
-use crate::{frame::Mask, geometry::Size};
-
 /// The string for run lengths.
 pub fn encode_counts(counts: &[u32]) -> String {
     let mut text = String::with_capacity(counts.len() * 2);
@@ -55,11 +53,6 @@ pub fn decode_counts(text: &str) -> Option<Vec<u32>> {
         (value, shift) = (0, 0);
     }
     (shift == 0).then_some(counts)
-}
-
-/// The mask of a `{"size": [height, width], "counts": "…"}`; none if the string is broken or does not fill the size.
-pub(crate) fn mask_from_string(size: Size, text: &str) -> Option<Mask> {
-    Mask::from_counts(size, decode_counts(text)?)
 }
 
 #[cfg(test)]
@@ -121,6 +114,5 @@ mod tests {
         for text in ["é", "P", "PPPPPPPPPPPP0", "\u{1f}", "O", " "] {
             assert_eq!(decode_counts(text), None, "{text:?}");
         }
-        assert!(mask_from_string(Size::new(2, 2), "5").is_none());
     }
 }

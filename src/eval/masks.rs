@@ -1,12 +1,16 @@
 //! Masks of COCO files in one form: compressed run lengths that fill the image.
 
-use hotcoco::{Rle, Segmentation, mask};
+use crate::coco::{
+    Segmentation,
+    rle::{decode_counts, encode_counts},
+};
+use hotcoco::{Rle, mask};
 
 /// A mask that was checked.
 #[derive(Debug)]
 pub(super) struct CheckedMask {
-    /// Always [`Segmentation::CompressedRle`].
-    pub(super) segmentation: Segmentation,
+    /// Always compressed run lengths.
+    pub(super) segmentation: hotcoco::Segmentation,
     /// Pixels inside.
     pub(super) area: f64,
     /// The tight box `[x, y, width, height]`; zeros for an empty mask.
@@ -22,21 +26,17 @@ const MAX_OUTLINE: f64 = 4e6;
 /// Checks a segmentation of an image of `size` (`[height, width]`) and brings it into one form, with polygons rasterised as
 /// the COCO mask API does; none for an empty list, which some files have in place of no mask.
 pub(super) fn checked(
-    segmentation: &Segmentation,
+    segmentation: &Segmentation<'_>,
     size: Option<[u32; 2]>,
 ) -> Result<Option<CheckedMask>, String> {
     let rle = match segmentation {
-        Segmentation::CompressedRle {
-            size: [h, w],
-            counts,
-        } => {
-            same_size([*h, *w], size)?;
-            filled(
-                mask::rle_from_string(counts, *h, *w)
-                    .map_err(|e| format!("its mask's counts are broken: {e}"))?,
-            )?
+        Segmentation::Rle(text) => {
+            let [h, w] = text.size;
+            same_size([h, w], size)?;
+            let counts = decode_counts(&text.counts).ok_or("its mask's counts are broken")?;
+            filled(Rle { h, w, counts })?
         }
-        Segmentation::UncompressedRle {
+        Segmentation::Runs {
             size: [h, w],
             counts,
         } => {
@@ -47,20 +47,17 @@ pub(super) fn checked(
                 counts: counts.clone(),
             })?
         }
-        other => {
-            let polygons = other
-                .polygons()
-                .ok_or("its segmentation is neither run lengths nor polygons")?;
+        Segmentation::Polygons(polygons) => {
             if polygons.iter().all(Vec::is_empty) {
                 return Ok(None);
             }
-            rasterised(&polygons, size)?
+            rasterised(polygons, size)?
         }
     };
     let (area, bounds) = (mask::area(&rle) as f64, mask::to_bbox(&rle));
-    let segmentation = Segmentation::CompressedRle {
+    let segmentation = hotcoco::Segmentation::CompressedRle {
         size: [rle.h, rle.w],
-        counts: mask::rle_to_string(&rle),
+        counts: encode_counts(&rle.counts),
     };
     Ok(Some(CheckedMask {
         segmentation,
@@ -130,18 +127,19 @@ fn rasterised(polygons: &[Vec<f64>], size: Option<[u32; 2]>) -> Result<Rle, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coco;
 
-    fn rle(size: [u32; 2], counts: &str) -> Segmentation {
-        Segmentation::CompressedRle {
+    fn rle(size: [u32; 2], counts: &str) -> Segmentation<'_> {
+        Segmentation::Rle(coco::Rle {
             size,
             counts: counts.into(),
-        }
+        })
     }
 
     #[test]
     fn masks_that_do_not_fit_are_errors() {
         let size = Some([3, 3]);
-        let list = |counts: &[u32]| Segmentation::UncompressedRle {
+        let list = |counts: &[u32]| Segmentation::Runs {
             size: [3, 3],
             counts: counts.to_vec(),
         };
@@ -152,10 +150,10 @@ mod tests {
             (rle([3, 3], "é"), "broken"),
             (list(&[u32::MAX, u32::MAX]), "add up to 8589934590"),
             (
-                Segmentation::Polygon(vec![vec![1.0, 2.0, 3.0, 4.0]]),
+                Segmentation::Polygons(vec![vec![1.0, 2.0, 3.0, 4.0]]),
                 "4 numbers",
             ),
-            (Segmentation::Polygon(vec![vec![0.0; 7]]), "7 numbers"),
+            (Segmentation::Polygons(vec![vec![0.0; 7]]), "7 numbers"),
         ] {
             let problem = checked(&segmentation, size).unwrap_err();
             assert!(problem.contains(says), "{problem}");
@@ -164,9 +162,12 @@ mod tests {
             .map(|i| if i % 4 < 2 { 0.0 } else { 1e300 })
             .collect();
         assert!(
-            checked(&Segmentation::Polygon(vec![zigzag]), Some([60_000, 60_000]))
-                .unwrap_err()
-                .contains("outline")
+            checked(
+                &Segmentation::Polygons(vec![zigzag]),
+                Some([60_000, 60_000])
+            )
+            .unwrap_err()
+            .contains("outline")
         );
         assert!(
             checked(&rle([100_000, 100_000], "9"), None)
@@ -174,12 +175,12 @@ mod tests {
                 .contains("larger than")
         );
         assert!(
-            checked(&Segmentation::Polygon(vec![vec![0.0; 6]]), None)
+            checked(&Segmentation::Polygons(vec![vec![0.0; 6]]), None)
                 .unwrap_err()
                 .contains("no width and height")
         );
         assert!(
-            checked(&Segmentation::Polygon(vec![]), None)
+            checked(&Segmentation::Polygons(vec![]), None)
                 .unwrap()
                 .is_none()
         );
@@ -188,16 +189,46 @@ mod tests {
     #[test]
     fn all_forms_become_one() {
         // A square of 2×2 pixels at (1, 1) of 4×4, in each form.
-        let polygon = Segmentation::Polygon(vec![vec![1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0, 1.0]]);
-        let list = Segmentation::UncompressedRle {
+        let polygon = Segmentation::Polygons(vec![vec![1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0, 1.0]]);
+        let list = Segmentation::Runs {
             size: [4, 4],
             counts: vec![5, 2, 2, 2, 5],
         };
         for segmentation in [polygon, list] {
             let found = checked(&segmentation, Some([4, 4])).unwrap().unwrap();
             assert_eq!((found.area, found.bounds), (4.0, [1.0, 1.0, 2.0, 2.0]));
-            let again = checked(&found.segmentation, Some([4, 4])).unwrap().unwrap();
-            assert_eq!((again.area, again.bounds), (4.0, [1.0, 1.0, 2.0, 2.0]));
+            let hotcoco::Segmentation::CompressedRle { size, counts } = &found.segmentation else {
+                panic!("compressed run lengths")
+            };
+            assert_eq!((*size, counts.as_str()), ([4, 4], "52203"));
+        }
+    }
+
+    /// Run lengths of this crate and of hotcoco, on masks of all kinds.
+    #[test]
+    fn run_lengths_are_those_of_hotcoco() {
+        let mut state = 11u32;
+        for (h, w) in [(1, 1), (1, 40), (40, 1), (33, 21), (300, 200)] {
+            for share in [0u32, 1, 30, 128, 255, 256] {
+                let mut random = || {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    u8::from(state >> 24 < share)
+                };
+                let column_major: Vec<u8> = (0..h * w).map(|_| random()).collect();
+                let theirs = mask::encode(&column_major, h, w).unwrap();
+                let text = mask::rle_to_string(&theirs);
+                assert_eq!(encode_counts(&theirs.counts), text);
+                assert_eq!(decode_counts(&text).as_ref(), Some(&theirs.counts));
+                let ours = rle([h, w], &text);
+                let found = checked(&ours, Some([h, w])).unwrap().unwrap();
+                let Segmentation::Rle(ours) = ours else {
+                    panic!("run lengths")
+                };
+                let ours = ours.to_mask().unwrap();
+                assert_eq!(ours.area() as f64, found.area);
+                let bounds = ours.bounds().map_or([0.0; 4], |b| b.to_coco());
+                assert_eq!(bounds.map(f64::from), found.bounds);
+            }
         }
     }
 }

@@ -5,10 +5,13 @@ mod align;
 use super::{
     EvalError, EvalOptions,
     error::some_of,
-    file::{self, Annotation, Category, CocoFile, Dataset, Image},
+    file::{self, Annotation, Dataset, Predictions, size_of},
     masks,
 };
-use crate::run_files::images_beside;
+use crate::{
+    coco::{Category, Image},
+    run_files::images_beside,
+};
 use align::Alignment;
 use hotcoco::COCO;
 use std::{
@@ -16,9 +19,6 @@ use std::{
     path::Path,
     sync::Arc,
 };
-
-/// Most categories of a data set.
-const MAX_CATEGORIES: usize = 10_000;
 
 /// A class by the ground truth's name and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,36 +46,41 @@ impl TestSet {
         predictions_path: &Path,
         options: &EvalOptions,
     ) -> Result<Self, EvalError> {
-        let truth_text = read(truth_path)?;
+        let truth_text = file::read(truth_path)?;
         let mut truth = file::dataset(truth_path, &truth_text)?;
-        check_dataset(truth_path, &truth)?;
+        file::check_unique(truth_path, &truth)?;
         truth.images.sort_by_key(|image| image.id);
         truth.categories.sort_by_key(|category| category.id);
 
-        let text = read(predictions_path)?;
+        let text = file::read(predictions_path)?;
         let file = file::predictions(predictions_path, &text)?;
         let (alignment, annotations, rule) = match file {
-            CocoFile::Dataset(_) if options.images_of.is_some() => {
+            Predictions::Dataset(_) if options.images_of.is_some() => {
                 let error = EvalError::new(
                     predictions_path,
                     "is no COCO results list, and has images of its own",
                 );
                 return Err(error.with_remedy("leave --images-of out"));
             }
-            CocoFile::Dataset(dataset) => {
-                check_dataset(predictions_path, &dataset)?;
-                let alignment =
-                    align::with_dataset(&truth, &dataset, predictions_path, options.common_only)?;
+            Predictions::Dataset(dataset) => {
+                file::check_unique(predictions_path, &dataset)?;
+                let alignment = align::with_dataset(
+                    &truth,
+                    &dataset,
+                    &dataset.annotations,
+                    predictions_path,
+                    options.common_only,
+                )?;
                 (alignment, dataset.annotations, AreaRule::Stated)
             }
-            CocoFile::Results(list) => {
+            Predictions::Results(list) => {
                 // As COCO.loadRes: the first entry decides for all.
-                let rule = if list.first().is_some_and(Annotation::has_box) {
+                let rule = if list.first().is_some_and(has_box) {
                     AreaRule::Box
                 } else {
                     AreaRule::Mask
                 };
-                let (alignment, list) = align_results(&truth, list, predictions_path, options)?;
+                let alignment = align_results(&truth, &list, predictions_path, options)?;
                 (alignment, list, rule)
             }
         };
@@ -116,65 +121,22 @@ impl TestSet {
 /// else the ground truth's.
 fn align_results(
     truth: &Dataset<'_>,
-    list: Vec<Annotation>,
+    list: &[Annotation<'_>],
     path: &Path,
     options: &EvalOptions,
-) -> Result<(Alignment, Vec<Annotation>), EvalError> {
+) -> Result<Alignment, EvalError> {
     let Some(images_of) = options.images_of.clone().or_else(|| images_beside(path)) else {
-        return Ok((align::with_results(truth), list));
+        return Ok(align::with_results(truth));
     };
-    let text = read(&images_of)?;
+    let text = file::read(&images_of)?;
     let mut images = file::images(&images_of, &text)?;
     images.annotations = Vec::new();
-    check_dataset(&images_of, &images)?;
-    images.annotations = list;
-    let alignment = align::with_dataset(truth, &images, path, options.common_only)?;
-    Ok((alignment, images.annotations))
+    file::check_unique(&images_of, &images)?;
+    align::with_dataset(truth, &images, list, path, options.common_only)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, EvalError> {
-    std::fs::read(path).map_err(|e| EvalError::new(path, format!("cannot be read: {e}")))
-}
-
-/// Refuses ids that are there twice.
-fn check_dataset(path: &Path, dataset: &Dataset<'_>) -> Result<(), EvalError> {
-    let unique = |what: &str, ids: &mut dyn Iterator<Item = i64>| {
-        let mut seen = HashSet::new();
-        let twice: Vec<i64> = ids.filter(|id| !seen.insert(*id)).collect();
-        let problem = || {
-            EvalError::new(
-                path,
-                format!("several {what} have the same id: {}", some_of(&twice)),
-            )
-        };
-        if twice.is_empty() {
-            Ok(())
-        } else {
-            Err(problem())
-        }
-    };
-    unique("images", &mut dataset.images.iter().map(|image| image.id))?;
-    unique(
-        "categories",
-        &mut dataset.categories.iter().map(|category| category.id),
-    )?;
-    unique(
-        "annotations",
-        &mut dataset
-            .annotations
-            .iter()
-            .filter_map(|annotation| annotation.id),
-    )?;
-    if dataset.categories.len() > MAX_CATEGORIES {
-        return Err(EvalError::new(
-            path,
-            format!(
-                "{} categories are more than {MAX_CATEGORIES}",
-                dataset.categories.len()
-            ),
-        ));
-    }
-    Ok(())
+fn has_box(annotation: &Annotation<'_>) -> bool {
+    annotation.box_numbers().is_some()
 }
 
 /// The images and classes of the ground truth that are evaluated, by place, with their numbers.
@@ -254,7 +216,7 @@ impl Side<'_> {
     /// The annotations in common numbers, in the order of the file.
     fn objects(
         &self,
-        annotations: Vec<Annotation>,
+        annotations: Vec<Annotation<'_>>,
         images: &[Image<'_>],
         alignment: &Alignment,
         kept: &Kept,
@@ -288,7 +250,7 @@ impl Side<'_> {
                     format!("{name} (image {}): {problem}", annotation.image_id),
                 )
             };
-            let size = images.get(image).and_then(Image::size);
+            let size = images.get(image).and_then(size_of);
             let mut object = self.object(&annotation, size, options).map_err(wrong)?;
             let has = if object.segmentation.is_some() {
                 Masks::All
@@ -315,24 +277,26 @@ impl Side<'_> {
 
     fn object(
         &self,
-        annotation: &Annotation,
+        annotation: &Annotation<'_>,
         size: Option<[u32; 2]>,
         options: &EvalOptions,
     ) -> Result<hotcoco::Annotation, String> {
         let mask = match &annotation.segmentation {
-            Some(segmentation) if !options.boxes_only || !annotation.has_box() => {
-                masks::checked(segmentation, size)?
+            Some(segmentation) if !options.boxes_only || !has_box(annotation) => {
+                let segmentation = segmentation
+                    .get()
+                    .map_err(|e| format!("its segmentation cannot be read: {e}"))?;
+                masks::checked(&segmentation, size)?
             }
             _ => None,
         };
         let bounds = mask.as_ref().map(|mask| mask.bounds);
-        let bbox = annotation
-            .stated_box()?
+        let bbox = file::stated_box(annotation)?
             .or(bounds)
             .ok_or("it has neither a box nor a mask")?;
         let mask_area = mask.as_ref().map(|mask| mask.area);
         let area = match self.rule {
-            AreaRule::Stated => annotation.stated_area()?.or(mask_area),
+            AreaRule::Stated => file::stated_area(annotation)?.or(mask_area),
             AreaRule::Box => None,
             AreaRule::Mask => mask_area,
         };
@@ -347,7 +311,7 @@ impl Side<'_> {
             segmentation: mask
                 .map(|mask| mask.segmentation)
                 .filter(|_| !options.boxes_only),
-            iscrowd: annotation.iscrowd && !self.scored,
+            iscrowd: annotation.is_crowd() && !self.scored,
             score: score.filter(|_| self.scored),
             ..Default::default()
         })
@@ -356,7 +320,7 @@ impl Side<'_> {
     /// Refuses images and categories that the ground truth does not have.
     fn check_ids(
         &self,
-        annotations: &[Annotation],
+        annotations: &[Annotation<'_>],
         alignment: &Alignment,
         options: &EvalOptions,
     ) -> Result<(), EvalError> {
@@ -402,7 +366,7 @@ fn a_or_no(masks: Masks) -> &'static str {
 impl Objects {
     fn into_coco(self, images: &[&Image<'_>], classes: &[Class]) -> COCO {
         let image = |(id, image): (u64, &&Image<'_>)| {
-            let [height, width] = image.size().unwrap_or_default();
+            let [height, width] = size_of(image).unwrap_or_default();
             hotcoco::Image {
                 id,
                 height,

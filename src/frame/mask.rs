@@ -3,18 +3,42 @@
 use crate::geometry::{BoxXyxy, Size};
 
 /// A binary mask at a frame's own resolution, as COCO stores it: run lengths in column-major order, starting with the
-/// run of zeros (which may be 0 long), alternating.
+/// run of zeros (which may be 0 long), alternating. Area and tight box are computed once, when the mask is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mask {
     size: Size,
     counts: Vec<u32>,
+    area: u64,
+    bounds: Option<[u32; 4]>,
 }
 
 impl Mask {
     /// A mask over run lengths; none if they do not add up to width × height.
     pub fn from_counts(size: Size, counts: Vec<u32>) -> Option<Self> {
-        let total: u64 = counts.iter().map(|&c| u64::from(c)).sum();
-        (total == size.pixels()).then_some(Self { size, counts })
+        let (area, bounds) = measure(size, &counts);
+        fills(size, &counts).then_some(Self {
+            size,
+            counts,
+            area,
+            bounds,
+        })
+    }
+
+    /// A mask over run lengths whose `area` in pixels and tight box `[x0, y0, x1, y1]` (right and lower edges exclusive;
+    /// none for an empty mask) are known already; none if the run lengths do not add up to width × height.
+    pub fn from_measured(
+        size: Size,
+        counts: Vec<u32>,
+        area: u64,
+        bounds: Option<[u32; 4]>,
+    ) -> Option<Self> {
+        debug_assert!(!fills(size, &counts) || measure(size, &counts) == (area, bounds));
+        fills(size, &counts).then_some(Self {
+            size,
+            counts,
+            area,
+            bounds,
+        })
     }
 
     /// A mask from row-major pixels, non-zero being inside; none if the length is not width × height.
@@ -34,7 +58,7 @@ impl Mask {
             }
         }
         counts.push(run);
-        Some(Self { size, counts })
+        Self::from_counts(size, counts)
     }
 
     /// Width and height.
@@ -49,12 +73,7 @@ impl Mask {
 
     /// Number of pixels inside.
     pub fn area(&self) -> u64 {
-        self.counts
-            .iter()
-            .skip(1)
-            .step_by(2)
-            .map(|&c| u64::from(c))
-            .sum()
+        self.area
     }
 
     /// Calls `paint(x, y0, y1)` for each vertical run inside, `y1` exclusive, columns left to right.
@@ -79,12 +98,8 @@ impl Mask {
 
     /// The tight box around the pixels inside; none for an empty mask.
     pub fn bounds(&self) -> Option<BoxXyxy> {
-        let mut found: Option<(u32, u32, u32, u32)> = None;
-        self.for_each_run(|x, y0, y1| {
-            let (a, b, c, d) = found.unwrap_or((x, y0, x + 1, y1));
-            found = Some((a.min(x), b.min(y0), c.max(x + 1), d.max(y1)));
-        });
-        found.map(|(x0, y0, x1, y1)| BoxXyxy::new(x0 as f32, y0 as f32, x1 as f32, y1 as f32))
+        self.bounds
+            .map(|[x0, y0, x1, y1]| BoxXyxy::new(x0 as f32, y0 as f32, x1 as f32, y1 as f32))
     }
 
     /// Row-major pixels, 1 inside and 0 outside.
@@ -98,6 +113,36 @@ impl Mask {
         });
         pixels
     }
+}
+
+/// Whether run lengths add up to width × height.
+fn fills(size: Size, counts: &[u32]) -> bool {
+    counts.iter().map(|&c| u64::from(c)).sum::<u64>() == size.pixels()
+}
+
+/// Pixels inside, and the tight box around them; of run lengths that fill the size.
+fn measure(size: Size, counts: &[u32]) -> (u64, Option<[u32; 4]>) {
+    let h = u64::from(size.height.max(1));
+    let (mut at, mut area) = (0u64, 0u64);
+    let mut bounds: Option<[u64; 4]> = None;
+    for (i, &count) in counts.iter().enumerate() {
+        let (start, end) = (at, at + u64::from(count));
+        at = end;
+        if i % 2 == 0 || count == 0 {
+            continue;
+        }
+        area += u64::from(count);
+        let (first, last) = (start / h, (end - 1) / h);
+        // A run that goes on into the next column touches the lower and the upper edge.
+        let (top, bottom) = if first == last {
+            (start % h, (end - 1) % h + 1)
+        } else {
+            (0, h)
+        };
+        let [x0, y0, x1, y1] = bounds.unwrap_or([first, top, 0, 0]);
+        bounds = Some([x0, y0.min(top), x1.max(last + 1), y1.max(bottom)]);
+    }
+    (area, bounds.map(|b| b.map(|v| v as u32)))
 }
 
 #[cfg(test)]

@@ -426,10 +426,10 @@ pub fn masks_to_runs(
         .contiguous()?
         .gt(0f32)?;
     let masks = x.flatten_from(1)?.to_vec2::<u8>()?;
-    Ok(masks.iter().map(|pixels| pack(pixels)).collect())
+    Ok(masks.iter().map(|pixels| pack(pixels, frame.0)).collect())
 }
 
-fn pack(column_major: &[u8]) -> PackedMask {
+fn pack(column_major: &[u8], height: usize) -> PackedMask {
     let (mut counts, mut run, mut inside) = (Vec::new(), 0u32, 0u8);
     for &pixel in column_major {
         if pixel != inside {
@@ -439,11 +439,15 @@ fn pack(column_major: &[u8]) -> PackedMask {
         run += 1;
     }
     counts.push(run);
-    let area = counts
-        .iter()
-        .skip(1)
-        .step_by(2)
-        .map(|&c| u64::from(c))
-        .sum();
-    PackedMask { counts, area }
+    let places = (0..column_major.len()).filter(|at| column_major[*at] != 0);
+    let bounds = places.clone().fold(None, |bounds, at| {
+        let (x, y) = ((at / height) as u32, (at % height) as u32);
+        let [x0, y0, x1, y1] = bounds.unwrap_or([x, y, 0, 0]);
+        Some([x0.min(x), y0.min(y), x1.max(x + 1), y1.max(y + 1)])
+    });
+    PackedMask {
+        counts,
+        area: places.count() as u64,
+        bounds,
+    }
 }

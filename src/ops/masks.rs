@@ -31,6 +31,8 @@ pub struct PackedMask {
     pub counts: Vec<u32>,
     /// Pixels inside.
     pub area: u64,
+    /// The tight box `[x0, y0, x1, y1]` around them in pixels, right and lower edges exclusive; none for an empty mask.
+    pub bounds: Option<[u32; 4]>,
 }
 
 /// Brings low-resolution logits to the frame and thresholds them at 0, as SAM's `postprocess_masks` does: bilinear
@@ -185,9 +187,23 @@ pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
         PackedMask {
             counts: runs,
             area: row.first().copied().map_or(0, u64::from),
+            bounds: bounds_of(row, frame),
         }
     };
     numbers.chunks_exact(mask_words(frame)).map(one).collect()
+}
+
+/// The tight box that one row of [`masks_to_bits`] states; none for an empty mask.
+fn bounds_of(row: &[u32], (height, width): (usize, usize)) -> Option<[u32; 4]> {
+    let &[area, left, top, right, bottom, ..] = row else {
+        return None;
+    };
+    let from_end = |length: usize, distance: u32| {
+        u32::try_from(length)
+            .unwrap_or(u32::MAX)
+            .saturating_sub(distance)
+    };
+    (area > 0).then(|| [from_end(width, left), from_end(height, top), right, bottom])
 }
 
 /// The numbers that one output number of linear interpolation is the weighted mean of.

@@ -1,7 +1,10 @@
 //! What the fuzzer runs of files that runs read back: boxes, and the record of a run that is resumed.
 
 use super::{BoxPrompts, Record};
-use crate::sinks::{Classes, Layout, read_record};
+use crate::{
+    coco::Classes,
+    sinks::{Layout, read_record},
+};
 use std::{fs, path::Path};
 
 fn write(path: &Path, data: &[u8]) {

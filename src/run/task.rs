@@ -1,9 +1,10 @@
 //! The models of a run and what they do with each frame.
 
 use crate::{
+    coco::Classes,
     run::prompts::UserPrompts,
     session::{Detector, ModelOrigin, Models, Segmenter},
-    sinks::{Classes, OutputSet},
+    sinks::OutputSet,
 };
 use std::sync::Arc;
 

@@ -4,4 +4,4 @@ mod folder;
 mod names;
 
 pub(crate) use folder::{images_beside, is_run_folder};
-pub(crate) use names::{Unmatched, folders_differ, match_names, normalised, without_bom};
+pub(crate) use names::{Unmatched, folders_differ, match_names, normalised};

@@ -104,11 +104,6 @@ pub(crate) fn folders_differ(name: &str, known: &str) -> bool {
     folder(name).zip(folder(known)).is_some_and(|(a, b)| a != b)
 }
 
-/// JSON without the byte order mark that some editors put before it.
-pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
-}
-
 /// Length of a name without the extension of its file. What follows the last dot of a UID is no extension.
 fn stem_length(name: &str) -> usize {
     let file = name.rfind('/').map_or(0, |slash| slash + 1);

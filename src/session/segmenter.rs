@@ -213,7 +213,7 @@ impl Segmenter {
                 let Some(object) = objects.get_mut(at) else {
                     continue;
                 };
-                let mask = Mask::from_counts(size, packed.counts);
+                let mask = Mask::from_measured(size, packed.counts, packed.area, packed.bounds);
                 if prompted.get(at).is_some_and(|p| p.prompt.bounds.is_none())
                     && let Some(bounds) = mask.as_ref().and_then(Mask::bounds)
                 {

@@ -42,6 +42,11 @@ impl AtomicFile {
         &self.temporary
     }
 
+    /// Writes what `from` has from its present place on; in the kernel where the system can.
+    pub(crate) fn append(&mut self, from: &mut File) -> io::Result<()> {
+        io::copy(from, &mut self.file).map(|_| ())
+    }
+
     /// Gives the file its final name, replacing one that is there.
     pub(crate) fn commit(mut self) -> Result<(), SinkError> {
         fs::rename(&self.temporary, &self.path)

@@ -15,12 +15,11 @@
 //! [`Layout`] names every path. Every file but the record appears under its final name only when it is complete.
 
 mod atomic_file;
-mod classes;
 mod coco;
+mod coco_file;
 mod error;
 mod frames;
 mod image_writer;
-mod json_file;
 mod jsonl;
 mod label_map;
 mod layout;
@@ -31,12 +30,11 @@ mod set;
 mod sink;
 mod yolo;
 
-pub use classes::{COCO_NAMES, Classes};
 pub use coco::CocoSink;
 pub use error::SinkError;
 pub use frames::{FramesSink, Stills};
 pub use image_writer::ImageWriter;
-pub use jsonl::{ObjectLine, RecordLine, RleLine, SourceFacts, read_record, write_record};
+pub use jsonl::{ObjectLine, RecordLine, SourceFacts, read_record, write_record};
 pub use label_map::{MasksSink, label_map};
 pub use layout::Layout;
 pub use output_kind::{OutputKind, OutputSet, UnknownOutput};
@@ -47,7 +45,7 @@ pub use yolo::YoloSink;
 
 // For runs, and for the writer of phantoms.
 pub(crate) use atomic_file::{AtomicFile, write_atomic};
-pub(crate) use json_file::JsonFile;
+pub(crate) use coco_file::CocoFile;
 pub(crate) use jsonl::{Lines, facts_of, line_of};
 pub(crate) use layout::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 pub(crate) use overlay::VideoFile;

@@ -1,9 +1,9 @@
 //! All sinks of a run as one.
 
 use crate::{
+    coco::Classes,
     frame::{Detections, Frame, SourceInfo},
     sinks::{
-        classes::Classes,
         coco::CocoSink,
         error::SinkError,
         frames::{FramesSink, Stills},

@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 use ultramotion::{
+    coco::Classes,
     frame::Object,
     run::{BoxPrompts, OutputMode, Record, RunReport, RunStatus, SourceFrames},
-    sinks::{Classes, Layout},
+    sinks::Layout,
 };
 
 const ALL: &str = "jsonl,coco,masks,overlay,yolo,frames";

@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 use ultramotion::{
+    coco::Classes,
     frame::{Channels, Detections, Frame, Image, Mask, Object, Physical, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     run::{InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus},
     session::StageTimes,
-    sinks::{Classes, Sink, SinkError, SinkOptions, SinkSet, Stills},
+    sinks::{Sink, SinkError, SinkOptions, SinkSet, Stills},
 };
 
 /// When a run ends before its time.

@@ -13,10 +13,11 @@ use crate::{
 use std::{path::Path, sync::Arc};
 use ultramotion::{
     Run, Session,
+    coco::Classes,
     engine::{DeviceSpec, Engine},
     run::{BoxPrompts, Cancel, KpiFile, Observer, UserPrompts, parse_box, parse_point},
     session::SessionBuilder,
-    sinks::{Classes, OutputKind},
+    sinks::OutputKind,
     sources::{Decode, DecodeDevice, SourceOptions, SourceSpec},
     weights::HubConfig,
 };

@@ -3,9 +3,10 @@
 use super::super::{
     EvalError,
     error::some_of,
-    file::{Dataset, Image},
+    file::{Annotation, Dataset, size_of},
 };
 use crate::{
+    coco::Image,
     run_files::{Unmatched, match_names, normalised},
     text::{counted, counted_are},
 };
@@ -58,10 +59,12 @@ pub(super) fn with_results(truth: &Dataset<'_>) -> Alignment {
     Alignment::of_truth(truth)
 }
 
-/// A whole file has ids of its own: images are matched by file name where all have one, else by id; categories by name.
+/// A whole file has ids of its own, which `predicted` refers to: images are matched by file name where all have one, else by
+/// id; categories by name.
 pub(super) fn with_dataset(
     truth: &Dataset<'_>,
     file: &Dataset<'_>,
+    predicted: &[Annotation<'_>],
     path: &Path,
     common_only: bool,
 ) -> Result<Alignment, EvalError> {
@@ -77,7 +80,7 @@ pub(super) fn with_dataset(
         categories,
     };
     if !common_only {
-        check_complete(truth, file, &alignment, path)?;
+        check_complete(truth, file, predicted, &alignment, path)?;
     }
     Ok(alignment)
 }
@@ -238,8 +241,8 @@ fn check_sizes(
         let of_truth = found
             .get(&image.id)
             .and_then(|place| truth.images.get(*place))
-            .and_then(Image::size);
-        if let (Some([h, w]), Some([height, width])) = (image.size(), of_truth)
+            .and_then(size_of);
+        if let (Some([h, w]), Some([height, width])) = (size_of(image), of_truth)
             && (h, w) != (height, width)
         {
             let problem = format!(
@@ -289,6 +292,7 @@ fn categories_of(
 fn check_complete(
     truth: &Dataset<'_>,
     file: &Dataset<'_>,
+    predicted: &[Annotation<'_>],
     alignment: &Alignment,
     path: &Path,
 ) -> Result<(), EvalError> {
@@ -311,14 +315,13 @@ fn check_complete(
         );
         return Err(EvalError::new(path, problem).with_remedy(COMMON));
     }
-    let used = |dataset: &Dataset<'_>| {
-        dataset
-            .annotations
+    let used = |annotations: &[Annotation<'_>]| {
+        annotations
             .iter()
             .map(|a| a.category_id)
             .collect::<HashSet<i64>>()
     };
-    let predicted = used(file);
+    let predicted = used(predicted);
     let named = file
         .categories
         .iter()
@@ -332,7 +335,7 @@ fn check_complete(
         return Err(EvalError::new(path, problem).with_remedy(COMMON));
     }
     let known: HashSet<usize> = alignment.categories.values().copied().collect();
-    let annotated = used(truth);
+    let annotated = used(&truth.annotations);
     let listed = truth.categories.iter().enumerate();
     let missing: Vec<&str> = listed
         .filter(|(place, c)| annotated.contains(&c.id) && !known.contains(place))

@@ -51,7 +51,7 @@ pub(crate) fn masks_to_runs(
 fn one(columns: &[f32], h: usize, across: &[Taps], down: &Rows) -> Runs {
     let (isa, mut runs) = (Isa::best(), Runs::default());
     let mut column = vec![0f32; h];
-    for taps in across {
+    for (x, taps) in (0u32..).zip(across) {
         // SAFETY: the kernel has no pointers.
         unsafe {
             isa.run(Blend {
@@ -60,6 +60,7 @@ fn one(columns: &[f32], h: usize, across: &[Taps], down: &Rows) -> Runs {
                 to: &mut column,
             })
         };
+        runs.begin_column(x);
         down.push_column(&column, &mut runs);
     }
     runs
@@ -132,35 +133,46 @@ impl Rows {
     }
 }
 
-/// Run lengths being written, the first of zeros.
+/// Run lengths being written, the first of zeros, with the area and the tight box of what is inside.
 #[derive(Default)]
 struct Runs {
     counts: Vec<u32>,
     run: u32,
     inside: bool,
+    area: u64,
+    bounds: Option<[u32; 4]>,
+    /// Where the next pixels go.
+    x: u32,
+    y: u32,
 }
 
 impl Runs {
+    fn begin_column(&mut self, x: u32) {
+        (self.x, self.y) = (x, 0);
+    }
+
     fn push(&mut self, inside: bool, pixels: usize) {
         if pixels > 0 && inside != self.inside {
             self.counts.push(self.run);
             (self.run, self.inside) = (0, inside);
         }
-        self.run += pixels as u32;
+        let (pixels, top) = (pixels as u32, self.y);
+        self.run += pixels;
+        self.y += pixels;
+        if inside && pixels > 0 {
+            self.area += u64::from(pixels);
+            // Columns come from left to right.
+            let [x0, y0, _, y1] = self.bounds.unwrap_or([self.x, top, 0, 0]);
+            self.bounds = Some([x0, y0.min(top), self.x + 1, y1.max(self.y)]);
+        }
     }
 
     fn finish(mut self) -> PackedMask {
         self.counts.push(self.run);
-        let area = self
-            .counts
-            .iter()
-            .skip(1)
-            .step_by(2)
-            .map(|&c| u64::from(c))
-            .sum();
         PackedMask {
             counts: self.counts,
-            area,
+            area: self.area,
+            bounds: self.bounds,
         }
     }
 }

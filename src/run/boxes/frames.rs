@@ -3,7 +3,7 @@
 use crate::{
     frame::{Frame, SourceKind},
     geometry::Size,
-    run::boxes::{BoxPrompt, BoxPrompts, Image, KnownSource},
+    run::boxes::prompts::{BoxPrompt, BoxPrompts, Image, KnownSource},
     run_files::{Unmatched, folders_differ, match_names, normalised},
 };
 use std::{

@@ -1,7 +1,13 @@
 use super::*;
 use crate::{
-    frame::{Frame, Pixels, SourceInfo},
-    sinks::COCO_NAMES,
+    coco::{COCO_NAMES, Classes},
+    frame::{Frame, Pixels, SourceInfo, SourceKind},
+    geometry::{BoxXyxy, Size},
+    sinks::SinkError,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const SIZE: Size = Size::new(100, 80);

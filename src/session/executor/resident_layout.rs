@@ -58,11 +58,9 @@ impl MaskRows {
         if !ops::mask_is_finite(row) {
             return Err(ModelError::NotFinite(MASKS));
         }
-        let runs = ops::bits_to_runs(row, self.frame()).pop();
-        Ok((
-            runs.and_then(|packed| Mask::from_counts(self.size, packed.counts)),
-            score,
-        ))
+        let packed = ops::bits_to_runs(row, self.frame()).pop();
+        let mask = packed.and_then(|m| Mask::from_measured(self.size, m.counts, m.area, m.bounds));
+        Ok((mask, score))
     }
 }
 

@@ -1,23 +1,23 @@
-//! The entries of COCO files.
+//! The entries of COCO files, made of a record's lines.
 
 use crate::{
-    coco::rle,
+    coco::{Annotation, Image, Lazy, Segmentation, Video},
     frame::SourceKind,
-    geometry::{BoxXyxy, Size},
+    geometry::BoxXyxy,
     sinks::{
-        jsonl::{ObjectLine, RleLine, SourceFacts, box_area, plain_number},
+        jsonl::{ObjectLine, SourceFacts, box_area},
         layout::Layout,
     },
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// What images and videos need of a record's line: all but its objects.
+/// A line of the record. Times and physical facts are passed on as they are written there.
 #[derive(Deserialize)]
-pub(super) struct LightLine<'a> {
+pub(super) struct Line<'a> {
     #[serde(borrow)]
-    pub(super) source: Cow<'a, str>,
+    source: Cow<'a, str>,
     pub(super) source_index: usize,
     pub(super) kind: SourceKind,
     #[serde(borrow)]
@@ -35,197 +35,90 @@ pub(super) struct LightLine<'a> {
     physical: Option<&'a RawValue>,
     #[serde(default)]
     exif_orientation: Option<u8>,
+    #[serde(borrow)]
+    pub(super) objects: Vec<ObjectLine<'a>>,
 }
 
-/// The data set's `info`. Nothing in it depends on the time, so that a resumed run writes the same bytes.
-pub(super) fn info() -> Value {
-    serde_json::json!({
-        "description": "Detections and masks by ultramotion",
-        "version": env!("CARGO_PKG_VERSION"),
+/// The entry of the source that begins with `line`, of no images yet.
+pub(super) fn video(id: i64, line: &Line<'_>) -> Video<'static> {
+    let facts = line.source_info.clone().unwrap_or_default();
+    Video {
+        id,
+        name: Some(Cow::Owned(line.source.to_string())),
+        file_name: Some(Cow::Owned(line.path.to_string())),
+        width: Some(line.width),
+        height: Some(line.height),
+        length: Some(0),
+        frame_rate: facts.frame_rate,
+        attributes: Some(facts.attributes).filter(|a| !a.is_empty()),
+    }
+}
+
+/// The entry of a line's frame; its source's entry has the id `video_id`, unless it is a still image.
+pub(super) fn image<'a>(id: i64, video_id: i64, line: &'a Line<'a>) -> Result<Image<'a>, String> {
+    let moving = line.kind != SourceKind::Image;
+    let file_name = match line.kind {
+        SourceKind::Image => Cow::Borrowed(&*line.path),
+        SourceKind::Sequence => Cow::Borrowed(line.file.as_deref().unwrap_or(&line.path)),
+        SourceKind::Video | SourceKind::Dicom => {
+            Cow::Owned(Layout::frame_file_name(&line.source, line.frame))
+        }
+    };
+    let frame = i64::try_from(line.frame).map_err(|_| "its frame number exceeds 63 bits")?;
+    Ok(Image {
+        id,
+        file_name: Some(file_name),
+        width: Some(line.width),
+        height: Some(line.height),
+        video_id: moving.then_some(video_id),
+        frame_id: moving.then_some(frame),
+        timestamp: line.timestamp,
+        physical: line.physical,
+        exif_orientation: line.exif_orientation,
     })
 }
 
-#[derive(Serialize)]
-pub(super) struct Category {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) supercategory: &'static str,
-}
-
-#[derive(Serialize)]
-pub(super) struct VideoEntry {
-    id: u64,
-    name: String,
-    /// The path as given.
-    file_name: String,
-    width: u32,
-    height: u32,
-    /// Frames with a result.
-    pub(super) length: u64,
-    #[serde(flatten)]
-    facts: SourceFacts,
-}
-
-impl VideoEntry {
-    /// The entry of the source that begins with `line`.
-    pub(super) fn new(id: u64, line: &LightLine<'_>) -> Self {
-        Self {
-            id,
-            name: line.source.to_string(),
-            file_name: line.path.to_string(),
-            width: line.width,
-            height: line.height,
-            length: 0,
-            facts: line.source_info.clone().unwrap_or_default(),
+/// The entry of an object: place and area are those of its mask where it has one, else of its box.
+pub(super) fn annotation<'a>(
+    id: i64,
+    image_id: i64,
+    category_id: i64,
+    object: ObjectLine<'a>,
+) -> Result<Annotation<'a, f32>, String> {
+    let (bbox, area, segmentation) = match object.mask {
+        Some(rle) => {
+            let mask = rle
+                .to_mask()
+                .ok_or("a mask's counts do not fill its size")?;
+            let bbox = mask.bounds().map_or([0.0; 4], |b| b.to_coco());
+            (bbox, mask.area() as f64, Segmentation::Rle(rle))
         }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct ImageEntry<'a> {
-    id: u64,
-    file_name: Cow<'a, str>,
-    width: u32,
-    height: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    video_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    frame_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timestamp: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    physical: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exif_orientation: Option<u8>,
-}
-
-impl<'a> ImageEntry<'a> {
-    pub(super) fn new(id: u64, video: u64, line: &'a LightLine<'a>) -> Self {
-        let moving = line.kind != SourceKind::Image;
-        let file_name = match line.kind {
-            SourceKind::Image => Cow::Borrowed(&*line.path),
-            SourceKind::Sequence => Cow::Borrowed(line.file.as_deref().unwrap_or(&line.path)),
-            SourceKind::Video | SourceKind::Dicom => {
-                Cow::Owned(Layout::frame_file_name(&line.source, line.frame))
-            }
-        };
-        Self {
-            id,
-            file_name,
-            width: line.width,
-            height: line.height,
-            video_id: moving.then_some(video),
-            frame_id: moving.then_some(line.frame),
-            timestamp: line.timestamp,
-            physical: line.physical,
-            exif_orientation: line.exif_orientation,
-        }
-    }
-}
-
-/// An object's place: `[x, y, width, height]`, pixels, outline.
-#[derive(Serialize)]
-struct Place<'a> {
-    bbox: [f32; 4],
-    #[serde(serialize_with = "plain_number")]
-    area: f64,
-    segmentation: Segmentation<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Segmentation<'a> {
-    Rle(&'a RleLine<'a>),
-    None([u8; 0]),
-}
-
-impl<'a> Place<'a> {
-    fn new(object: &'a ObjectLine<'a>) -> Result<Self, String> {
-        let [x0, y0, x1, y1] = object.bbox;
-        let Some(
-            rle @ RleLine {
-                size: [height, width],
-                counts,
-            },
-        ) = &object.mask
-        else {
+        None => {
+            let [x0, y0, x1, y1] = object.bbox;
             let bbox = BoxXyxy::new(x0, y0, x1, y1).to_coco();
-            return Ok(Self {
-                bbox,
-                area: box_area(bbox),
-                segmentation: Segmentation::None([]),
-            });
-        };
-        let mask = rle::mask_from_string(Size::new(*width, *height), counts)
-            .ok_or("a mask's counts do not fill its size")?;
-        let bbox = mask.bounds().map_or([0.0; 4], |b| b.to_coco());
-        Ok(Self {
-            bbox,
-            area: mask.area() as f64,
-            segmentation: Segmentation::Rle(rle),
-        })
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct Annotation<'a> {
-    id: u64,
-    image_id: u64,
-    category_id: u64,
-    #[serde(flatten)]
-    place: Place<'a>,
-    iscrowd: u8,
-    score: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mask_score: Option<f32>,
-}
-
-impl<'a> Annotation<'a> {
-    pub(super) fn new(
-        id: u64,
-        image_id: u64,
-        category_id: u64,
-        object: &'a ObjectLine<'a>,
-    ) -> Result<Self, String> {
-        let place = Place::new(object)?;
-        Ok(Self {
-            id,
-            image_id,
-            category_id,
-            place,
-            iscrowd: 0,
-            score: object.score,
-            mask_score: object.mask_score,
-        })
-    }
-}
-
-/// An entry of a results list. `COCO.loadRes` takes boxes from `bbox` where the first entry has one, so entries with a
-/// mask leave it out, and it computes their boxes from the masks.
-#[derive(Serialize)]
-pub(super) struct ResultEntry<'a> {
-    image_id: u64,
-    category_id: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bbox: Option<[f32; 4]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    segmentation: Option<&'a RleLine<'a>>,
-    score: f32,
-}
-
-impl<'a> ResultEntry<'a> {
-    pub(super) fn new(image_id: u64, category_id: u64, object: &'a ObjectLine<'a>) -> Self {
-        let [x0, y0, x1, y1] = object.bbox;
-        let bbox = object
-            .mask
-            .is_none()
-            .then(|| BoxXyxy::new(x0, y0, x1, y1).to_coco());
-        Self {
-            image_id,
-            category_id,
-            bbox,
-            segmentation: object.mask.as_ref(),
-            score: object.score,
+            (bbox, box_area(bbox), Segmentation::Polygons(Vec::new()))
         }
+    };
+    Ok(Annotation {
+        id: Some(id),
+        bbox: Some(bbox.to_vec()),
+        area: Some(area),
+        segmentation: Some(Lazy::Value(segmentation)),
+        iscrowd: Some(0),
+        score: Some(object.score),
+        mask_score: object.mask_score,
+        ..Annotation::new(image_id, category_id)
+    })
+}
+
+/// The entry of a results list for an object of a data set. `COCO.loadRes` takes boxes from `bbox` where the first entry has
+/// one, so entries with a mask leave it out, and it computes their boxes from the masks.
+pub(super) fn result(of: Annotation<'_, f32>) -> Annotation<'_, f32> {
+    let masked = matches!(&of.segmentation, Some(Lazy::Value(Segmentation::Rle(_))));
+    Annotation {
+        bbox: of.bbox.filter(|_| !masked),
+        segmentation: of.segmentation.filter(|_| masked),
+        score: of.score,
+        ..Annotation::new(of.image_id, of.category_id)
     }
 }

@@ -1,7 +1,7 @@
 //! One line of `detections.jsonl`.
 
 use crate::{
-    coco::rle,
+    coco::{Rle, plain_number},
     frame::{Detections, Frame, Object, Physical, SourceKind},
     geometry::{BoxXyxy, Size},
 };
@@ -87,20 +87,10 @@ pub struct ObjectLine<'a> {
     pub area: f64,
     /// COCO run lengths.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub mask: Option<RleLine<'a>>,
+    pub mask: Option<Rle<'a>>,
     /// The segmenter's estimate of its mask's IoU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_score: Option<f32>,
-}
-
-/// COCO run lengths in their compressed form.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RleLine<'a> {
-    /// Height, width.
-    pub size: [u32; 2],
-    /// The string of [`rle::encode_counts`].
-    #[serde(borrow)]
-    pub counts: Cow<'a, str>,
 }
 
 impl<'a> RecordLine<'a> {
@@ -178,10 +168,7 @@ impl<'a> ObjectLine<'a> {
             class: object.class,
             label: Cow::Borrowed(&object.label),
             area: mask.map_or_else(|| box_area(object.bbox.to_coco()), |m| m.area() as f64),
-            mask: mask.map(|m| RleLine {
-                size: [m.size().height, m.size().width],
-                counts: Cow::Owned(rle::encode_counts(m.counts())),
-            }),
+            mask: mask.map(Rle::of),
             mask_score: object.mask_score,
         })
     }
@@ -189,14 +176,10 @@ impl<'a> ObjectLine<'a> {
     fn to_object(&self) -> Result<Object, String> {
         let [x0, y0, x1, y1] = self.bbox;
         let mask = match &self.mask {
-            Some(RleLine {
-                size: [height, width],
-                counts,
-            }) => Some(
-                rle::mask_from_string(Size::new(*width, *height), counts).ok_or_else(|| {
-                    format!("the mask's counts do not fill {height} rows of {width} pixels")
-                })?,
-            ),
+            Some(rle) => Some(rle.to_mask().ok_or_else(|| {
+                let [height, width] = rle.size;
+                format!("the mask's counts do not fill {height} rows of {width} pixels")
+            })?),
             None => None,
         };
         Ok(Object {
@@ -218,19 +201,6 @@ pub(crate) fn box_area([_, _, w, h]: [f32; 4]) -> f64 {
 /// The `f64` that a reader of the shortest decimal form of `value` gets.
 fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
-}
-
-/// Writes a whole number without a fraction.
-pub(crate) fn plain_number<S: serde::Serializer>(
-    value: &f64,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    // Whole numbers up to 2^53 are exact in both forms.
-    if value.fract() == 0.0 && (0.0..=9.007_199_254_740_992e15).contains(value) {
-        serializer.serialize_u64(*value as u64)
-    } else {
-        serializer.serialize_f64(*value)
-    }
 }
 
 #[cfg(unix)]

@@ -3,12 +3,10 @@
 mod polygon;
 
 use crate::{
+    coco::Classes,
     frame::{Detections, Frame, Object, SourceInfo},
     geometry::{BoxXyxy, Size},
-    sinks::{
-        Sink, atomic_file::write_atomic, classes::Classes, error::SinkError, jsonl::Lines,
-        layout::Layout,
-    },
+    sinks::{Sink, atomic_file::write_atomic, error::SinkError, jsonl::Lines, layout::Layout},
 };
 use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};

@@ -3,7 +3,7 @@
 use crate::{
     run::{FolderLock, clear_folder, is_empty, remove},
     sinks::{AtomicFile, Layout, SinkError},
-    tools::phantom::{PhantomPlan, SequencePaths},
+    tools::phantom::{paths::SequencePaths, plan::PhantomPlan},
 };
 use serde_json::json;
 use std::{
@@ -122,7 +122,7 @@ fn list_error(path: &Path) -> impl Fn(io::Error) -> SinkError + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::phantom::folder_name;
+    use crate::tools::phantom::paths::folder_name;
 
     #[test]
     fn folders_of_sequences_are_known_by_name() {

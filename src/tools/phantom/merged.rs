@@ -1,79 +1,97 @@
 //! `coco.json` of several sequences: theirs, one after the other, numbered on.
 
 use crate::{
-    sinks::{JsonFile, SinkError},
+    coco::{Annotation, Image, Info, Section, Video},
+    sinks::{CocoFile, SinkError},
     tools::phantom::{
-        PhantomPlan, SequencePaths, folder_name,
-        truth::{Annotation, Image, Video, write_categories},
+        paths::{SequencePaths, folder_name},
+        plan::PhantomPlan,
+        truth::write_categories,
     },
 };
 use serde::Deserialize;
-use serde_json::json;
-use std::{fs, path::Path};
+use std::{borrow::Cow, fs, path::Path};
 
 #[derive(Deserialize)]
-struct Videos {
-    videos: Vec<Video>,
+struct Videos<'a> {
+    #[serde(borrow)]
+    videos: Vec<Video<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Images {
-    images: Vec<Image>,
+struct Images<'a> {
+    #[serde(borrow)]
+    images: Vec<Image<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Annotations<'a> {
     #[serde(borrow)]
-    annotations: Vec<Annotation<'a>>,
+    annotations: Vec<Annotation<'a, f32>>,
 }
 
 /// Writes the ground truth of all sequences of `plan`, in the order of their seeds: the images are numbered as in a run
 /// over all clips, or all folders of frames, in that order. Read from the sequences' own files, one at a time.
 pub(crate) fn write(plan: &PhantomPlan) -> Result<(), SinkError> {
-    let mut file = JsonFile::create(&SequencePaths(&plan.output).truth())?;
-    file.text("{\"info\":")?;
-    file.value(&json!({
-        "description": "Ground truth of ultramotion phantom sequences; synthetic, no patient",
-        "version": env!("CARGO_PKG_VERSION"),
-        "seed": plan.options.seed,
-        "sequences": plan.sequences,
-    }))?;
-    file.text(",\"licenses\":[]")?;
-    file.begin("videos")?;
+    let info = Info {
+        seed: Some(plan.options.seed),
+        sequences: Some(plan.sequences.get()),
+        ..Info::new("Ground truth of ultramotion phantom sequences; synthetic, no patient")
+    };
+    let mut file = CocoFile::dataset(&SequencePaths(&plan.output).truth(), &info)?;
+    file.begin(Section::Videos)?;
     for number in 0..plan.sequences.get() {
         let (name, text) = sequence(plan, number)?;
-        for video in parse::<Videos>(plan, number, &text)?.videos {
-            file.item(&video.moved(number, &name))?;
+        for mut video in parse::<Videos<'_>>(plan, number, &text)?.videos {
+            video.id += place(number);
+            video.name = below(&name, video.name);
+            video.file_name = below(&name, video.file_name);
+            file.item(&video)?;
         }
     }
-    file.text("\n]")?;
-    file.begin("images")?;
+    file.end()?;
+    file.begin(Section::Images)?;
     for number in 0..plan.sequences.get() {
         let (name, text) = sequence(plan, number)?;
-        for image in parse::<Images>(plan, number, &text)?.images {
-            file.item(&image.moved(first_image(plan, number), number, &name))?;
+        for mut image in parse::<Images<'_>>(plan, number, &text)?.images {
+            image.id += first_image(plan, number);
+            image.video_id = image.video_id.map(|id| id + place(number));
+            image.file_name = below(&name, image.file_name);
+            file.item(&image)?;
         }
     }
-    file.text("\n]")?;
+    file.end()?;
     write_categories(&mut file)?;
-    file.begin("annotations")?;
+    file.begin(Section::Annotations)?;
     let mut before = 0;
     for number in 0..plan.sequences.get() {
         let (_, text) = sequence(plan, number)?;
         let annotations = parse::<Annotations<'_>>(plan, number, &text)?.annotations;
-        let count = annotations.len() as u64;
-        for annotation in annotations {
-            file.item(&annotation.moved(before, first_image(plan, number)))?;
+        let count = annotations.len() as i64;
+        for mut annotation in annotations {
+            annotation.id = annotation.id.map(|id| id + before);
+            annotation.image_id += first_image(plan, number);
+            file.item(&annotation)?;
         }
         before += count;
     }
-    file.text("\n]}\n")?;
-    file.commit()
+    file.end()?;
+    file.commit_dataset()
+}
+
+/// A name below the folder of its sequence.
+fn below<'a>(folder: &str, name: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+    name.map(|name| Cow::Owned(format!("{folder}/{name}")))
+}
+
+/// The number of a sequence, as ids count.
+fn place(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Images of the sequences before `number`.
-fn first_image(plan: &PhantomPlan, number: u64) -> u64 {
-    number.saturating_mul(u64::from(plan.options.frames))
+fn first_image(plan: &PhantomPlan, number: u64) -> i64 {
+    place(number).saturating_mul(i64::from(plan.options.frames))
 }
 
 /// Name of a sequence's folder, and its ground truth.

@@ -4,7 +4,10 @@ use crate::{
     phantom::{CLASS_NAMES, Phantom, PhantomFrame, PhantomOptions, dicom::Cine},
     sinks::{AtomicFile, SinkError, VideoFile, write_image},
     tools::phantom::{
-        PhantomFiles, PhantomRunError, SequencePaths, SequenceSummary, truth::TruthFile,
+        paths::SequencePaths,
+        plan::{PhantomFiles, PhantomRunError},
+        summary::SequenceSummary,
+        truth::TruthFile,
     },
 };
 use rayon::prelude::*;

@@ -5,98 +5,20 @@
 //! are class + 1. The video is named `clip`, as a run names `clip.mp4` and `clip.dcm`.
 
 use crate::{
-    coco::rle::encode_counts,
-    frame::Physical,
+    coco::{Annotation, Category, Image, Info, Lazy, Rle, Section, Segmentation, Video},
     phantom::{CLASS_NAMES, GroundTruth, Phantom, PhantomFrame},
-    sinks::{JsonFile, RleLine, SinkError},
-    tools::phantom::{PhantomFiles, frame_file_name},
+    sinks::{CocoFile, SinkError},
+    tools::phantom::{paths::frame_file_name, plan::PhantomFiles},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::{borrow::Cow, path::Path};
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Video {
-    id: u64,
-    name: String,
-    file_name: String,
-    width: u32,
-    height: u32,
-    length: u32,
-    frame_rate: f64,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Image {
-    id: u64,
-    file_name: String,
-    width: u32,
-    height: u32,
-    video_id: u64,
-    frame_id: u32,
-    timestamp: f64,
-    physical: Physical,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Annotation<'a> {
-    id: u64,
-    image_id: u64,
-    category_id: u64,
-    bbox: [f32; 4],
-    area: u64,
-    #[serde(borrow)]
-    segmentation: RleLine<'a>,
-    iscrowd: u8,
-    track_id: u32,
-    visible_fraction: f32,
-}
-
-impl Video {
-    /// The entry in a file where `videos` others are before it and its sequence lies in `folder`.
-    pub(crate) fn moved(self, videos: u64, folder: &str) -> Self {
-        let (name, file_name) = (
-            format!("{folder}/{}", self.name),
-            format!("{folder}/{}", self.file_name),
-        );
-        Self {
-            id: self.id + videos,
-            name,
-            file_name,
-            ..self
-        }
-    }
-}
-
-impl Image {
-    /// The entry in a file where `images` and `videos` others are before it and its sequence lies in `folder`.
-    pub(crate) fn moved(self, images: u64, videos: u64, folder: &str) -> Self {
-        let file_name = format!("{folder}/{}", self.file_name);
-        Self {
-            id: self.id + images,
-            video_id: self.video_id + videos,
-            file_name,
-            ..self
-        }
-    }
-}
-
-impl Annotation<'_> {
-    /// The entry in a file where `annotations` and `images` others are before it.
-    pub(crate) fn moved(self, annotations: u64, images: u64) -> Self {
-        Self {
-            id: self.id + annotations,
-            image_id: self.image_id + images,
-            ..self
-        }
-    }
-}
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::path::Path;
 
 /// The file while its sequence is rendered: images and categories are known from the start, annotations come with the
 /// frames.
 pub(crate) struct TruthFile {
-    file: JsonFile,
-    annotations: u64,
+    file: CocoFile,
+    annotations: i64,
 }
 
 impl TruthFile {
@@ -107,49 +29,41 @@ impl TruthFile {
         files: PhantomFiles,
     ) -> Result<Self, SinkError> {
         let options = phantom.options();
-        let (width, height) = (options.size.width, options.size.height);
-        let mut file = JsonFile::create(path)?;
-        file.text("{\"info\":")?;
-        file.value(&json!({
-            "description": "Ground truth of an ultramotion phantom sequence; synthetic, no patient",
-            "version": env!("CARGO_PKG_VERSION"),
-            "seed": options.seed,
-            "targets": options.targets.classes().map(|class| class.name()).collect::<Vec<_>>(),
-        }))?;
-        file.text(",\"licenses\":[]")?;
-        file.begin("videos")?;
-        let clip = match files {
-            PhantomFiles { mp4: true, .. } => "clip.mp4",
-            PhantomFiles { dicom: true, .. } => "clip.dcm",
-            _ => "frames",
+        let description = "Ground truth of an ultramotion phantom sequence; synthetic, no patient";
+        let info = Info {
+            seed: Some(options.seed),
+            targets: Some(
+                options
+                    .targets
+                    .classes()
+                    .map(|class| class.name())
+                    .collect(),
+            ),
+            ..Info::new(description)
         };
-        let (name, file_name) = ("clip".to_owned(), clip.to_owned());
-        file.item(&Video {
-            id: 1,
-            name,
-            file_name,
-            width,
-            height,
-            length: options.frames,
-            frame_rate: options.frame_rate,
-        })?;
-        file.text("\n]")?;
-        file.begin("images")?;
+        let mut file = CocoFile::dataset(path, &info)?;
+        file.begin(Section::Videos)?;
+        file.item(&video(phantom, files))?;
+        file.end()?;
+        file.begin(Section::Images)?;
         for index in 0..options.frames {
+            let time = raw(path, &(f64::from(index) / options.frame_rate))?;
+            let physical = raw(path, &phantom.physical(index))?;
             file.item(&Image {
-                id: u64::from(index) + 1,
-                file_name: frame_file_name(index),
-                width,
-                height,
-                video_id: 1,
-                frame_id: index,
-                timestamp: f64::from(index) / options.frame_rate,
-                physical: phantom.physical(index),
+                id: i64::from(index) + 1,
+                file_name: Some(frame_file_name(index).into()),
+                width: Some(options.size.width),
+                height: Some(options.size.height),
+                video_id: Some(1),
+                frame_id: Some(index.into()),
+                timestamp: Some(&time),
+                physical: Some(&physical),
+                exif_orientation: None,
             })?;
         }
-        file.text("\n]")?;
+        file.end()?;
         write_categories(&mut file)?;
-        file.begin("annotations")?;
+        file.begin(Section::Annotations)?;
         Ok(Self {
             file,
             annotations: 0,
@@ -160,45 +74,62 @@ impl TruthFile {
     pub(crate) fn write(&mut self, frame: &PhantomFrame) -> Result<(), SinkError> {
         for object in &frame.objects {
             self.annotations += 1;
-            self.file.item(&annotation(
-                self.annotations,
-                u64::from(frame.index) + 1,
-                object,
-            ))?;
+            let image = i64::from(frame.index) + 1;
+            self.file
+                .item(&annotation(self.annotations, image, object))?;
         }
         Ok(())
     }
 
     /// Completes the file and gives it its name.
     pub(crate) fn finish(mut self) -> Result<(), SinkError> {
-        self.file.text("\n]}\n")?;
-        self.file.commit()
+        self.file.end()?;
+        self.file.commit_dataset()
     }
 }
 
 /// Writes the classes, numbered as a detector's own classes are in a run's `coco.json`.
-pub(crate) fn write_categories(file: &mut JsonFile) -> Result<(), SinkError> {
-    file.begin("categories")?;
-    for (name, id) in CLASS_NAMES.iter().zip(1u64..) {
-        file.item(&json!({ "id": id, "name": name, "supercategory": "object" }))?;
+pub(crate) fn write_categories(file: &mut CocoFile) -> Result<(), SinkError> {
+    file.begin(Section::Categories)?;
+    for (name, id) in CLASS_NAMES.iter().zip(1i64..) {
+        file.item(&Category::new(id, *name))?;
     }
-    file.text("\n]")
+    file.end()
 }
 
-fn annotation(id: u64, image_id: u64, object: &GroundTruth) -> Annotation<'static> {
-    let size = object.mask.size();
-    Annotation {
-        id,
-        image_id,
-        category_id: object.class as u64 + 1,
-        bbox: object.bbox.to_coco(),
-        area: object.mask.area(),
-        segmentation: RleLine {
-            size: [size.height, size.width],
-            counts: Cow::Owned(encode_counts(object.mask.counts())),
-        },
-        iscrowd: 0,
-        track_id: object.track_id,
-        visible_fraction: object.visible_fraction,
+fn video(phantom: &Phantom, files: PhantomFiles) -> Video<'static> {
+    let options = phantom.options();
+    let clip = match files {
+        PhantomFiles { mp4: true, .. } => "clip.mp4",
+        PhantomFiles { dicom: true, .. } => "clip.dcm",
+        _ => "frames",
+    };
+    Video {
+        id: 1,
+        name: Some("clip".into()),
+        file_name: Some(clip.into()),
+        width: Some(options.size.width),
+        height: Some(options.size.height),
+        length: Some(options.frames.into()),
+        frame_rate: Some(options.frame_rate),
+        attributes: None,
     }
+}
+
+fn annotation(id: i64, image_id: i64, object: &GroundTruth) -> Annotation<'static, f32> {
+    let segmentation = Segmentation::Rle(Rle::of(&object.mask));
+    Annotation {
+        id: Some(id),
+        bbox: Some(object.bbox.to_coco().to_vec()),
+        area: Some(object.mask.area() as f64),
+        segmentation: Some(Lazy::Value(segmentation)),
+        iscrowd: Some(0),
+        track_id: Some(object.track_id),
+        visible_fraction: Some(object.visible_fraction),
+        ..Annotation::new(image_id, object.class as i64 + 1)
+    }
+}
+
+fn raw(path: &Path, value: &impl Serialize) -> Result<Box<RawValue>, SinkError> {
+    to_raw_value(value).map_err(|e| SinkError::io(path, "write the file", &e.into()))
 }

@@ -4,9 +4,9 @@ use crate::common::program;
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path, process::Output};
 use ultramotion::{
+    coco::Classes,
     geometry::BoxXyxy,
     run::{BoxPrompts, SourceFrames},
-    sinks::Classes,
     sources::{ExpandOptions, SourceOptions, expand, open},
 };
 

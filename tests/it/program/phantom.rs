@@ -562,8 +562,8 @@ fn images_of_several_sequences_are_numbered_as_in_a_run_over_all() {
 #[test]
 fn the_truth_prompts_a_segmenter_on_frames_and_clips() {
     use ultramotion::{
+        coco::Classes,
         run::{BoxPrompts, SourceFrames},
-        sinks::Classes,
         sources::{ExpandOptions, SourceOptions, expand, open},
     };
     let dir = tempfile::tempdir().unwrap();

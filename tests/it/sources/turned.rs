@@ -6,9 +6,10 @@ use std::{
     sync::Arc,
 };
 use ultramotion::{
+    coco::Classes,
     frame::{Detections, SourceKind},
     run::{InputProblems, Record},
-    sinks::{Classes, Layout, Sink, SinkOptions, SinkSet, Stills},
+    sinks::{Layout, Sink, SinkOptions, SinkSet, Stills},
     sources::{
         ExpandOptions, ImageOptions, ImageSource, SequenceSource, Source, SourceSpec, expand,
     },

@@ -27,28 +27,28 @@ impl Classes {
     }
 
     /// The COCO category id of `class`.
-    pub fn category_id(&self, class: u32) -> u64 {
-        let class = u64::from(class);
+    pub fn category_id(&self, class: u32) -> i64 {
+        let class = i64::from(class);
         if !self.coco {
             return class + 1;
         }
         let known = usize::try_from(class).ok().and_then(|c| COCO_IDS.get(c));
-        known.map_or(class + 1 + (u64::from(COCO_IDS[79]) - 80), |&id| {
-            u64::from(id)
+        known.map_or(class + 1 + (i64::from(COCO_IDS[79]) - 80), |&id| {
+            i64::from(id)
         })
     }
 
     /// The class of a COCO category id: the inverse of [`Classes::category_id`]; none for an id that it never gives.
-    pub fn class_of(&self, id: u64) -> Option<u32> {
-        let last = u64::from(COCO_IDS[79]);
+    pub fn class_of(&self, id: i64) -> Option<u32> {
+        let last = i64::from(COCO_IDS[79]);
         let class = match (self.coco, id) {
-            (_, 0) => None,
+            (_, ..=0) => None,
             (false, _) => Some(id - 1),
             (true, _) if id > last => Some(id - 1 - (last - 80)),
             (true, _) => COCO_IDS
                 .iter()
-                .position(|&i| u64::from(i) == id)
-                .map(|p| p as u64),
+                .position(|&i| i64::from(i) == id)
+                .and_then(|p| i64::try_from(p).ok()),
         };
         u32::try_from(class?).ok()
     }
@@ -112,7 +112,7 @@ mod tests {
         );
         assert_eq!(coco.category_id(80), 91);
         assert!((0..100).all(|class| coco.class_of(coco.category_id(class)) == Some(class)));
-        assert_eq!((coco.class_of(0), coco.class_of(12)), (None, None));
+        assert_eq!([-1, 0, 12].map(|id| coco.class_of(id)), [None; 3]);
     }
 
     #[test]
