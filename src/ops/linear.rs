@@ -2,6 +2,7 @@
 
 use super::{Activation, Residual, Result, add, concat_channels, cpu, cuda};
 use candle_core::Tensor;
+use candle_nn::Module;
 use std::sync::Arc;
 
 /// A fully connected layer ready to run.
@@ -61,14 +62,6 @@ impl Linear {
         Self { precision, ..self }
     }
 
-    /// `activation(x·Wᵀ + bias)` for x `[…, in]`: `[…, out]`.
-    ///
-    /// # Errors
-    /// If x has another last dimension.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None)
-    }
-
     /// `activation(x·Wᵀ + bias + residual)`, `residual` having the output's shape; a batch of 1 of it stands for all.
     ///
     /// # Errors
@@ -112,5 +105,15 @@ impl Linear {
                 weights.forward(x, residual, self.activation, self.precision)
             }
         }
+    }
+}
+
+impl Module for Linear {
+    /// `activation(x·Wᵀ + bias)` for x `[…, in]`: `[…, out]`.
+    ///
+    /// # Errors
+    /// If x has another last dimension.
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.run(x, None)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Activations are `[batch, height, width, channels]` ("NHWC") or `[batch, tokens, channels]`, contiguous, f32 on the
 //! CPU, f32, f16 or bf16 on a GPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
-//! inputs and moves nothing between host and device. [`composed`] has each operation written plainly in candle's own
+//! inputs and moves nothing between host and device. [`reference`] has each operation written plainly in candle's own
 //! ones, for any device: the reference that the fast code is tested against.
 //!
 //! On the CPU they run code of their own (`cpu`), on CUDA devices kernels of their own (`cuda`).
@@ -13,7 +13,6 @@ mod activation;
 mod assignment;
 mod attention;
 mod boxes;
-pub mod composed;
 mod conv2d;
 mod cpu;
 #[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
@@ -27,6 +26,7 @@ mod nv12;
 mod objects;
 mod pool;
 mod position;
+pub mod reference;
 mod resize;
 mod rows;
 mod selection;

@@ -2,6 +2,7 @@
 
 use crate::report::{Outcome, Report, TYPES, random, rounded, text};
 use candle_core::{DType, Tensor};
+use candle_nn::Module;
 use ultramotion::{
     engine::Engine,
     ops::{self, Activation, Conv2d, Conv2dOptions, Linear, Padding, Part, Precision},

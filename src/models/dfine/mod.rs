@@ -34,15 +34,17 @@ pub use labels::{Labels, LabelsError};
 pub use sizes::{DFineSize, UnknownSize};
 
 use crate::{
+    models::nn::{BuildError, ConvNorm},
     ops::{self, Activation, Conv2d, Params, ParamsError, Ties, concat_channels},
     text::counted,
 };
 use candle_core::Tensor;
+use candle_nn::Module;
 use decoder::Decoder;
 use grid::Grid;
 use hgnetv2::{HgNetV2, OUTPUT_STRIDE};
 use hybrid_encoder::HybridEncoder;
-use layers::ConvSpec;
+use layers::encoder_conv;
 use query_selection::QuerySelection;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -84,6 +86,15 @@ pub enum DFineError {
     Tensor(#[source] Box<candle_core::Error>),
 }
 
+impl From<BuildError> for DFineError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Params(error) => Self::Params(error),
+            BuildError::Tensor { source, .. } => Self::Tensor(source),
+        }
+    }
+}
+
 impl From<candle_core::Error> for DFineError {
     fn from(error: candle_core::Error) -> Self {
         Self::Tensor(Box::new(error))
@@ -122,8 +133,8 @@ impl DFine {
         let model = params.scope("model");
         let (hidden, d) = (config.encoder.hidden_dim, config.decoder.d_model);
         let project = |i: usize| {
-            let spec = ConvSpec::encoder(hidden, d, 1, config.batch_norm_eps, Activation::Identity);
-            ConvSpec {
+            let spec = encoder_conv(hidden, d, 1, config.batch_norm_eps, Activation::Identity);
+            ConvNorm {
                 conv: "0",
                 norm: "1",
                 ..spec

@@ -5,7 +5,7 @@ use super::{
     typed::Typed,
 };
 use crate::ops::{
-    Result, composed, constant,
+    Result, constant, reference,
     rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -177,7 +177,7 @@ pub(crate) fn attention(
     };
     let Some(kernel) = few.or(tiles).or(plain).filter(|_| aligned) else {
         let whole = |t: &Tensor| contiguous(&t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?);
-        return composed::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
+        return reference::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
     };
     let bias = bias
         .map(|b| contiguous(&b.to_dtype(DType::F32)?))
@@ -358,7 +358,7 @@ impl WindowAttention {
             }
             (None, None) => {
                 let bias = self.bias.as_ref().map(|b| b.to_dtype(dtype)).transpose()?;
-                return composed::window_attention(
+                return reference::window_attention(
                     &qkv,
                     padding,
                     window,
