@@ -7,10 +7,9 @@
 //!
 //! On the CPU they run code of their own (`cpu`), on CUDA devices kernels of their own (`cuda`).
 //!
-//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out; [`assign`] has its own.
+//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out.
 
 mod activation;
-mod assignment;
 mod attention;
 mod boxes;
 mod conv2d;
@@ -18,7 +17,6 @@ mod cpu;
 #[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
 mod cuda;
 mod deformable_attention;
-mod detection_cost;
 mod linear;
 mod masks;
 mod norm;
@@ -34,13 +32,11 @@ mod torch_ties;
 
 pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
-pub use assignment::{Assignment, AssignmentError, BatchAssigner, Objective, Rules, Used, assign};
 pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 use conv2d::Residual;
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
-pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
 pub use linear::{Linear, Precision};
 pub use masks::{
     PackedMask, best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score,

@@ -1,6 +1,7 @@
 //! What the program offers beside runs: benchmarks, comparison with reference outputs, new models, a look at the machine,
 //! and files of phantoms.
 
+mod against_candle;
 mod bench;
 mod describe;
 mod doctor;
@@ -9,6 +10,7 @@ mod phantom;
 mod verify;
 mod verify_file;
 
+pub use against_candle::{AgainstCandle, CandleComparison, CandleError, CandleTiming};
 pub use bench::{Bench, StageTiming, test_frame};
 pub use describe::{ModelDescription, ModelFamily, ModelInput, describe, model_family};
 pub use doctor::{Finding, examine};

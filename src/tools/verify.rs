@@ -231,7 +231,11 @@ fn tensor_error(name: &'static str) -> impl FnOnce(candle_core::Error) -> Verify
     }
 }
 
-fn finite(name: &'static str, whose: &str, values: Vec<f32>) -> Result<Vec<f32>, VerifyError> {
+pub(super) fn finite(
+    name: &'static str,
+    whose: &str,
+    values: Vec<f32>,
+) -> Result<Vec<f32>, VerifyError> {
     if values.iter().all(|v| v.is_finite()) {
         Ok(values)
     } else {
@@ -242,7 +246,7 @@ fn finite(name: &'static str, whose: &str, values: Vec<f32>) -> Result<Vec<f32>,
     }
 }
 
-fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyError> {
+pub(super) fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyError> {
     nchw.permute((0, 2, 3, 1))
         .and_then(|t| t.contiguous())
         .map_err(tensor_error(name))
@@ -385,7 +389,7 @@ fn mean_square(values: &[f32]) -> f64 {
     }
 }
 
-fn compare(name: &'static str, [found, expected]: &[Vec<f32>; 2]) -> TensorComparison {
+pub(super) fn compare(name: &'static str, [found, expected]: &[Vec<f32>; 2]) -> TensorComparison {
     let max_abs = found
         .iter()
         .zip(expected)

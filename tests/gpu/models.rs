@@ -1,6 +1,7 @@
 //! Whole models on the device against the CPU's, with seeded weights: f32 within bounds, 16 bits reported; graphs against eager work.
 
 use crate::{
+    match_queries::match_queries,
     report::{Outcome, Report, random, relative, text},
     weights,
 };
@@ -9,7 +10,7 @@ use ultramotion::{
     engine::{Engine, GraphCache, Params},
     geometry::Size,
     models::{
-        dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels, match_queries},
+        dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels},
         mobile_sam::{MobileSam, Prompts},
     },
     session::{ModelError, Stage},

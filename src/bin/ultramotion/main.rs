@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod summary;
 mod terminal;
+mod verify;
 mod words;
 
 use args::{Cli, Command};

@@ -4,7 +4,6 @@
 //! The model is built in its deploy form: normalisation and parallel convolutions folded into one, only the
 //! last decoder layer's class head and quality estimator.
 
-mod compare;
 mod config;
 mod config_infer;
 mod config_json;
@@ -24,7 +23,6 @@ mod query_selection;
 mod sizes;
 mod value_text;
 
-pub use compare::match_queries;
 pub use config::{
     ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config,
     HybridEncoderConfig, InputSizeSource, InputSizes, PositionOrder, StageConfig, check_input,

@@ -16,7 +16,6 @@ mod kernels;
 mod launch;
 mod layout;
 mod masks;
-pub(super) mod matching;
 mod norm;
 mod nv12;
 mod objects;

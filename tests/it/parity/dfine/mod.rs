@@ -2,13 +2,13 @@
 
 mod weights;
 
+use crate::common::match_queries::match_queries;
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use ultramotion::{
     engine::Engine,
     models::dfine::{
         Checkpoint, DFineConfig, DFineOutput, Detector, Labels, PositionOrder, keys::Layout,
-        match_queries,
     },
 };
 

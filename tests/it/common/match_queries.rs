@@ -1,6 +1,6 @@
 //! Matching two runs' queries as sets: near-equal scores may come in another order.
 
-use crate::ops::{Rules, assign};
+use ultramotion::matching::{Rules, assign};
 
 /// For each expected query the actual one that is paired with it, so that the squared distances of all pairs have the
 /// smallest sum: a permutation of 0..Q.
@@ -8,7 +8,7 @@ use crate::ops::{Rules, assign};
 /// `expected` and `actual` have the same number of rows of `width` numbers (a query's logits and box, say). A query
 /// that is at its own place within a thousandth stays there.
 /// None if the lengths do not fit or a number that is compared is not finite.
-pub fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<Vec<usize>> {
+pub(crate) fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<Vec<usize>> {
     if width == 0 || expected.len() != actual.len() || !expected.len().is_multiple_of(width) {
         return None;
     }
