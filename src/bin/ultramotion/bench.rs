@@ -229,5 +229,5 @@ fn print(timings: &[StageTiming], engine: &Engine, terminal: &Terminal) -> anyho
 
 fn print_device(engine: &Engine, terminal: &Terminal) -> anyhow::Result<()> {
     let threads = counted(Engine::threads(), "thread");
-    Ok(terminal.print(&format!("device {}, {threads}", engine.description()))?)
+    terminal.print(&format!("device {}, {threads}", engine.description()))
 }

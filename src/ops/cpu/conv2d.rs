@@ -1,5 +1,7 @@
 //! Dense and grouped convolution: a matrix product whose rows are the pixels under the kernel, read where they lie.
 
+#![allow(unsafe_code)]
+
 use super::{
     depthwise::Depthwise,
     gemm::{Gemm, Rows, Strided},

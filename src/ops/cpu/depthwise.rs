@@ -1,5 +1,7 @@
 //! Depthwise convolution, vectors along the channels.
 
+#![allow(unsafe_code)]
+
 use super::{
     conv2d::Map,
     math::Activate,

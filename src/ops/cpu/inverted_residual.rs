@@ -1,5 +1,7 @@
 //! Expansion, depthwise convolution and projection in bands of rows, so that the wide maps in between stay in the caches.
 
+#![allow(unsafe_code)]
+
 use super::{
     conv2d::{Conv2d, Map},
     gemm::{Gemm, Strided},

@@ -4,6 +4,8 @@
 //! weighted mean of at most 4×4 logits. A mean of numbers of one sign has that sign, so only pixels whose logits differ
 //! in sign are computed.
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::Input,
     parallel,

@@ -1,5 +1,7 @@
 //! Maximum pooling and nearest upsampling, channels by vectors.
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::{Input, Output, Shared, even},
     parallel,

@@ -4,6 +4,8 @@
 //! to 8 bits after each pass. The same integers here give the same pixels. (Pillow 13 takes the columns first for some
 //! sizes, which was seen to change pixels by one at most; here the rows always come first.)
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::{Input, Output, Shared},
     parallel,

@@ -1,5 +1,7 @@
 //! Attention among tokens, and within windows of a map.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, ROWS_A_BLOCK, THREADS, empty, int, named},
     typed::Typed,

@@ -1,5 +1,7 @@
 //! Convolutions by kind: 1×1 and dense ones as matrix products, depthwise ones by a kernel of their own.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
     product::{Dense, Linear, code},

@@ -1,5 +1,7 @@
 //! Multi-scale deformable attention.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{
     Result,

@@ -1,5 +1,7 @@
 //! Inverted residual blocks as one kernel, on compute capability 9.0.
 
+#![allow(unsafe_code)]
+
 use super::{
     conv2d::Conv2d,
     launch::{self, Kernel, empty, int, named},

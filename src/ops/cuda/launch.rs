@@ -1,5 +1,7 @@
 //! Addresses of tensors, memory for results, and launching of kernels.
 
+#![allow(unsafe_code)]
+
 use super::{kernels, times};
 use crate::ops::Result;
 use candle_core::{

@@ -1,5 +1,7 @@
 //! Copies of tensors with any strides, and f32 numbers in types of 16 bits.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int};
 use crate::ops::{
     Result,

@@ -5,8 +5,6 @@
 //!
 //! Results have the type of the input, but for those that are f32 by their nature (scores, boxes). Sums are always in f32.
 
-#![allow(unsafe_code)]
-
 mod attention;
 mod boxes;
 mod conv2d;

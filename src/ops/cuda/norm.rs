@@ -1,5 +1,7 @@
 //! Layer normalisation and softmax.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
     product::code,

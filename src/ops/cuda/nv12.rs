@@ -1,5 +1,7 @@
 //! Decoded surfaces to a model's input in one kernel, and to RGB.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
     resize::{self, Axis},

@@ -1,5 +1,7 @@
 //! From a detector's outputs to objects, without leaving the device.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, int};
 use crate::ops::{
     ObjectChoice, Result,

@@ -1,5 +1,7 @@
 //! Activations, sums, parts side by side, pooling and upsampling.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
     product::code,

@@ -1,5 +1,7 @@
 //! Linear layers and convolutions: one kind of matrix product, see `gemm.cuh`.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, THREADS, empty, int, named},
     layout::{copied, padded},

@@ -1,5 +1,7 @@
 //! From a decoded frame to a model's input, in one kernel.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{Normalisation, Result, rows::contiguous};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};

@@ -1,5 +1,7 @@
 //! Choosing among many tokens.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{Result, rows::contiguous};
 use candle_core::{DType, Tensor};

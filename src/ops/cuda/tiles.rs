@@ -1,5 +1,7 @@
 //! Kernels for products of 16-bit numbers: which tiles there are, and which of them is fastest for a product.
 
+#![allow(unsafe_code)]
+
 use super::{launch::Kernel, product::Product};
 use crate::ops::Result;
 use candle_core::{

@@ -1,5 +1,7 @@
 //! Timings of single operations, for work on them: `cargo test --lib ops::cpu::tests::bench -- --ignored --nocapture`.
 
+#![allow(unsafe_code)]
+
 use super::random;
 use crate::ops::{
     Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Normalisation, Padding, attention,
