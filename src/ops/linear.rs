@@ -10,12 +10,12 @@ use std::sync::Arc;
 pub struct Linear {
     weights: Weights,
     activation: Activation,
-    precision: Precision,
+    precision: LinearPrecision,
 }
 
 /// What a layer computes in where its input has 16 bits. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
+pub enum LinearPrecision {
     /// Weights and result in the input's type.
     #[default]
     Input,
@@ -52,13 +52,13 @@ impl Linear {
         Ok(Self {
             weights,
             activation,
-            precision: Precision::Input,
+            precision: LinearPrecision::Input,
         })
     }
 
     /// The same layer with another precision.
     #[must_use]
-    pub fn with_precision(self, precision: Precision) -> Self {
+    pub fn with_precision(self, precision: LinearPrecision) -> Self {
         Self { precision, ..self }
     }
 

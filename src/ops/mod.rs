@@ -37,7 +37,7 @@ pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 use conv2d::Residual;
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
-pub use linear::{Linear, Precision};
+pub use linear::{Linear, LinearPrecision};
 pub use masks::{
     PackedMask, best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score,
     mask_words, masks_to_bits, masks_to_runs,

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     models::nn::{Mlp, build_linear, layer_norm, linear},
     ops::{
-        self, Activation, LayerNorm, Linear, Params, Precision, add, deformable_attention_around,
-        inverse_sigmoid,
+        self, Activation, LayerNorm, Linear, LinearPrecision, Params, add,
+        deformable_attention_around, inverse_sigmoid,
     },
 };
 use candle_core::{DType, Tensor};
@@ -68,7 +68,7 @@ impl Decoder {
             )?,
             integral: Integral::load(params, decoder)?,
             score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?
-                .with_precision(Precision::F32),
+                .with_precision(LinearPrecision::F32),
             quality: Lqe::load(
                 &params.scope("lqe_layers").scope(last),
                 decoder,
@@ -218,7 +218,7 @@ impl CrossAttention {
         let bias = Tensor::cat(&[bias, weights.get("bias", &[heads * total])?], 0)?;
         Ok(Self {
             sampling: build_linear(params, &weight, &bias, Activation::Identity)?
-                .with_precision(Precision::F32),
+                .with_precision(LinearPrecision::F32),
             heads,
             points: config.points.clone(),
         })

@@ -10,8 +10,6 @@ use crate::{
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
 
-/// Input pixels for a pixel of the coarsest map.
-pub(super) const OUTPUT_STRIDE: usize = 32;
 /// The backbone's batch normalisation has PyTorch's default, whatever the configuration says of the rest.
 const EPS: f64 = 1e-5;
 /// A row below and a column to the right: what a 2×2 kernel needs to keep the size.

@@ -3,7 +3,7 @@
 use super::DFineError;
 use crate::{
     models::nn::{ConvNorm, Mlp},
-    ops::{self, Activation, Conv2dOptions, Padding, Params, Precision},
+    ops::{self, Activation, Conv2dOptions, LinearPrecision, Padding, Params},
 };
 use candle_core::{DType, Device, Shape, Tensor};
 
@@ -43,7 +43,7 @@ pub(super) fn mlp_repeated(
     times: usize,
 ) -> Result<Mlp, DFineError> {
     let mlp = Mlp::load_repeated(params, dims, end, times)?;
-    Ok(mlp.with_precision(Precision::F32, Precision::F32))
+    Ok(mlp.with_precision(LinearPrecision::F32, LinearPrecision::F32))
 }
 
 /// Uploads numbers that were computed while loading (or for a new input size) to the model's device.

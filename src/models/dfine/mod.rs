@@ -38,9 +38,10 @@ use crate::{
 };
 use candle_core::Tensor;
 use candle_nn::Module;
+use config::OUTPUT_STRIDE;
 use decoder::Decoder;
 use grid::Grid;
-use hgnetv2::{HgNetV2, OUTPUT_STRIDE};
+use hgnetv2::HgNetV2;
 use hybrid_encoder::HybridEncoder;
 use layers::encoder_conv;
 use query_selection::QuerySelection;

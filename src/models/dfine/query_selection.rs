@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     models::nn::{Mlp, layer_norm, linear},
-    ops::{self, Activation, LayerNorm, Linear, Params, Precision, Ties},
+    ops::{self, Activation, LayerNorm, Linear, LinearPrecision, Params, Ties},
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -47,7 +47,7 @@ impl QuerySelection {
             config.num_labels,
             Activation::Identity,
         )?
-        .with_precision(Precision::F32Result);
+        .with_precision(LinearPrecision::F32Result);
         let content = norm.forward(&projection.forward(&constant(
             vec![0.0; d],
             (1, 1, d),

@@ -3,7 +3,7 @@
 use super::Loaded;
 use crate::{
     models::nn::{ConvNorm, Mlp},
-    ops::{Activation, Conv2d, Conv2dOptions, Linear, Padding, Params, Precision},
+    ops::{Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Params},
 };
 use candle_core::DType;
 
@@ -74,5 +74,5 @@ pub(super) fn conv3x3(
 /// SAM's `MLP`, `sizes` from input to output; the result is f32 whatever the input's type.
 pub(super) fn mlp(params: &Params, sizes: &[usize]) -> Loaded<Mlp> {
     let mlp = Mlp::load(params, sizes, Activation::Identity)?;
-    Ok(mlp.with_precision(Precision::Input, Precision::F32Result))
+    Ok(mlp.with_precision(LinearPrecision::Input, LinearPrecision::F32Result))
 }

@@ -67,19 +67,16 @@ impl MaskDecoder {
         &self,
         embedding: &Tensor,
         position: &Tensor,
-        sparse: &Option<Tensor>,
+        sparse: &Tensor,
         dense: &Tensor,
         multimask: bool,
     ) -> Result<MaskOutput> {
-        let n = sparse.as_ref().unwrap_or(dense).dim(0)?;
+        let n = sparse.dim(0)?;
         // Tokens one after the other are their channels side by side.
         let output_tokens = self
             .output_tokens
             .broadcast_as((n, (1 + MASK_TOKENS) * CHANNELS))?;
-        let tokens = match sparse {
-            Some(sparse) => concat_channels(&[&output_tokens, &sparse.flatten_from(1)?])?,
-            None => contiguous(&output_tokens)?,
-        };
+        let tokens = concat_channels(&[&output_tokens, &sparse.flatten_from(1)?])?;
         let tokens = convert(&tokens.reshape((n, (), CHANNELS))?, embedding.dtype())?;
         let image = embedding.reshape(((), EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?;
         let image = match dense.dim(0)? {

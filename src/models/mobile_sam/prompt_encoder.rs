@@ -80,13 +80,12 @@ impl PromptEncoder {
         &self.dense_position
     }
 
-    /// Tokens `[N, K, 256]`, or none where masks are all there is, and the dense embedding: `[N, 64², 256]` of masks,
+    /// Tokens `[N, K, 256]` and the dense embedding: `[N, 64², 256]` of masks,
     /// `[1, 1, 256]` where there are none.
-    pub(super) fn forward(&self, prompts: &Prompts) -> Result<(Option<Tensor>, Tensor)> {
+    pub(super) fn forward(&self, prompts: &Prompts) -> Result<(Tensor, Tensor)> {
         let sparse = match &prompts.sparse {
-            Sparse::None => None,
-            Sparse::Boxes(boxes) => Some(self.embed_boxes(boxes)?),
-            Sparse::Tokens(tokens) => Some(self.embed_tokens(tokens)?),
+            Sparse::Boxes(boxes) => self.embed_boxes(boxes)?,
+            Sparse::Tokens(tokens) => self.embed_tokens(tokens)?,
         };
         let dense = match &prompts.masks {
             Some(masks) => self.mask_downscaling.forward(masks)?,

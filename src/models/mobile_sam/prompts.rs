@@ -216,23 +216,6 @@ impl PackedPrompts {
     pub fn values(&self) -> (&[f32], [usize; 3]) {
         (&self.values, [self.objects.len(), self.tokens, TOKEN_WIDTH])
     }
-
-    /// Brings the batch to the device through `upload` (numbers, shape), which is the engine's.
-    ///
-    /// # Errors
-    /// Those of `upload`.
-    pub fn upload<E>(
-        &self,
-        upload: impl FnOnce(&[f32], &[usize]) -> Result<Tensor, E>,
-    ) -> Result<Prompts, E> {
-        let n = self.objects.len();
-        let tokens = upload(&self.values, &[n, self.tokens, TOKEN_WIDTH])?;
-        Ok(Prompts {
-            sparse: Sparse::Tokens(tokens),
-            masks: None,
-            len: n,
-        })
-    }
 }
 
 /// A batch of N objects' prompts on the device, with the same number of tokens each.
@@ -246,8 +229,6 @@ pub struct Prompts {
 
 #[derive(Debug, Clone)]
 pub(super) enum Sparse {
-    /// Masks alone.
-    None,
     /// `[N, 4]`.
     Boxes(Tensor),
     /// `[N, tokens, TOKEN_WIDTH]`.
@@ -290,22 +271,8 @@ impl Prompts {
         }
     }
 
-    /// Masks alone: logits `[N, 1, 256, 256]` f32 over the model's padded input, such as an earlier
+    /// The same prompts with a mask for each object: logits `[N, 1, 256, 256]` f32 over the model's padded input, such as an earlier
     /// [`super::MaskOutput::low_res_masks`].
-    ///
-    /// # Errors
-    /// [`PromptError::Shape`].
-    pub fn from_masks(masks: &Tensor) -> Result<Self, PromptError> {
-        let len = masks.dims().first().copied().unwrap_or_default();
-        Self {
-            sparse: Sparse::None,
-            masks: None,
-            len,
-        }
-        .with_masks(masks)
-    }
-
-    /// The same prompts with a mask for each object, as in [`Prompts::from_masks`].
     ///
     /// # Errors
     /// [`PromptError::Shape`], also for another number of objects.
@@ -337,7 +304,6 @@ impl Prompts {
     pub(super) fn narrow(&self, first: usize, len: usize) -> TensorResult<Self> {
         let part = |t: &Tensor| t.narrow(0, first, len);
         let sparse = match &self.sparse {
-            Sparse::None => Sparse::None,
             Sparse::Boxes(boxes) => Sparse::Boxes(part(boxes)?),
             Sparse::Tokens(tokens) => Sparse::Tokens(part(tokens)?),
         };
@@ -384,9 +350,9 @@ mod tests {
         let box_rows = [1., 2., 0., 0., 0., 1., 0., 3., 4., 0., 0., 0., 0., 1.];
         let point_rows = [5., 7., 0., 0., 1., 0., 0., 0., 0., 1., 0., 0., 0., 0.];
         assert_eq!(groups[0].values, [box_rows, point_rows].concat());
-        let prompts = groups[1]
-            .upload(|v, s| Tensor::from_slice(v, s, &Device::Cpu))
-            .unwrap();
+        let (values, shape) = groups[1].values();
+        let tokens = Tensor::from_slice(values, &shape, &Device::Cpu).unwrap();
+        let prompts = Prompts::from_packed(&tokens).unwrap();
         assert!(matches!(&prompts.sparse, Sparse::Tokens(t) if t.dims() == [1, 3, TOKEN_WIDTH]));
     }
 
@@ -428,7 +394,6 @@ mod tests {
             Prompts::from_boxes(&zeros(&[4])),
             Err(PromptError::Shape { what: "boxes", .. })
         ));
-        assert!(Prompts::from_masks(&zeros(&[2, 1, 256, 255])).is_err());
         let boxes = Prompts::from_boxes(&zeros(&[2, 4])).unwrap();
         let error = boxes
             .with_masks(&zeros(&[3, 1, 256, 256]))

@@ -1,7 +1,7 @@
 //! Perceptrons.
 
 use super::{Built, build_linear};
-use crate::ops::{Activation, Linear, Params, Precision};
+use crate::ops::{Activation, Linear, LinearPrecision, Params};
 use candle_core::Tensor;
 use candle_nn::Module;
 
@@ -45,7 +45,7 @@ impl Mlp {
 
     /// The same layers, `inner` being the precision of all but the last and `last` that of the last.
     #[must_use]
-    pub(crate) fn with_precision(mut self, inner: Precision, last: Precision) -> Self {
+    pub(crate) fn with_precision(mut self, inner: LinearPrecision, last: LinearPrecision) -> Self {
         let end = self.layers.pop();
         let inner = self
             .layers

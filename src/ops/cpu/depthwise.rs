@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
-    conv2d::Map,
+    map::Map,
     math::Activate,
     memory::Shared,
     parallel,

@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::{
-    conv2d::{Conv2d, Map},
+    conv2d::Conv2d,
     gemm::{Gemm, Strided},
+    map::Map,
     memory::{Input, Output, Shared, even},
     packed::Packed,
     parallel::{self, part},

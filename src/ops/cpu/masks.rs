@@ -101,10 +101,10 @@ struct Rows {
 impl Rows {
     fn new(taps: &[Taps], h: usize) -> Self {
         let first = (0..h)
-            .map(|row| taps.partition_point(|t| t.least() < row))
+            .map(|row| taps.partition_point(|t| t.first() < row))
             .collect();
         let end = (0..h)
-            .map(|row| taps.partition_point(|t| t.greatest() <= row))
+            .map(|row| taps.partition_point(|t| t.last() <= row))
             .collect();
         Self {
             taps: taps.to_vec(),

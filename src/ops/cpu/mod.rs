@@ -7,6 +7,7 @@ mod depthwise;
 mod gemm;
 mod inverted_residual;
 mod linear;
+mod map;
 mod masks;
 mod math;
 mod memory;

@@ -150,7 +150,7 @@ fn resample_rows(pixels: &[u8], w: usize, c: usize, to: usize) -> Vec<u8> {
     let coefficients = Coefficients::new(w, to);
     let mut out = vec![0u8; h * to * c];
     let (isa, shared) = (Isa::best(), Shared::new(out.as_mut_ptr()));
-    parallel::over(h, h * to * c * coefficients.most_taps(), |range| {
+    parallel::over(h, h * to * c * coefficients.max_taps(), |range| {
         // Pixels of four integers, so that each is one vector.
         let mut line = vec![[0i32; 4]; w];
         for y in range {

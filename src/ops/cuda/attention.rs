@@ -63,14 +63,14 @@ fn few(d: usize, dtype: DType, items: usize, keys: usize) -> Result<Option<Kerne
 /// Queries and keys from which on the tensor cores pay.
 const TILED_QUERIES: usize = 16;
 const TILED_KEYS: usize = 32;
-/// As `MOST_KEYS`, `QUERIES` and, in bytes, what the warps of a block have put together at its end, in `attention_tiles.cu`.
+/// As `MAX_KEYS`, `QUERIES` and, in bytes, what the warps of a block have put together at its end, in `attention_tiles.cu`.
 const KEYS_A_PASS: usize = 512;
 const QUERIES_A_BLOCK: usize = 32;
 const TOGETHER: usize = 8 * 16 * 34 * 4;
 
 /// Queries up to which the keys are dealt out to warps where they are many, keys and numbers a query of such a part, and warps of a block:
 /// as in `attention_parts.cu`.
-const MOST_PART_QUERIES: usize = 16;
+const MAX_PART_QUERIES: usize = 16;
 const PART_KEYS: usize = 64;
 const PART_ROW: usize = 18;
 const PART_WARPS: usize = 4;
@@ -210,7 +210,7 @@ pub(crate) fn attention(
         && bias.is_none()
         && c / heads == 16
         && dtype != DType::F32
-        && nq <= MOST_PART_QUERIES
+        && nq <= MAX_PART_QUERIES
         && nk >= LONG
     {
         let all = nk.div_ceil(PART_KEYS);

@@ -4,7 +4,8 @@
 
 use super::{
     launch::{self, Kernel, empty, int, named},
-    product::{Dense, Linear, code},
+    product::{Dense, Linear},
+    product_arguments::code,
     typed::Typed,
 };
 use crate::ops::{

@@ -264,7 +264,9 @@ impl Kernel {
                 return times::time(&stream, || builder.launch(config).map(drop));
             }
             builder.launch(config).w()?;
-            times::measure(&stream, self, || builder.launch(config).map(drop))?;
+            times::measure(&stream, self.name, self.grid, || {
+                builder.launch(config).map(drop)
+            })?;
         }
         Ok(0.0)
     }

@@ -20,6 +20,7 @@ mod objects;
 mod pointwise;
 mod position;
 mod product;
+mod product_arguments;
 mod resize;
 mod selection;
 mod tiles;

@@ -4,7 +4,7 @@
 
 use super::{
     launch::{self, Kernel, empty, int, named},
-    product::code,
+    product_arguments::code,
 };
 use crate::ops::{
     Activation, Result,

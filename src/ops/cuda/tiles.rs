@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{launch::Kernel, product::Product};
+use super::{launch::Kernel, product_arguments::Product};
 use crate::ops::Result;
 use candle_core::{
     CudaDevice, DType,
@@ -299,13 +299,13 @@ pub(super) fn fastest(
         return Ok(given);
     }
     let (rows, columns, inner) = (p.rows as usize, p.columns as usize, p.inner as usize);
-    let (mut best, mut least) = (given, f32::INFINITY);
+    let (mut best, mut shortest) = (given, f32::INFINITY);
     for tile in candidates(device, (rows, columns))? {
         let kernel = tile.kernel(conv, dtype, rows, columns, inner);
         // SAFETY: `Product` is the kernel's own type; as in `Weights::run`, and each run writes the same result.
         let time = unsafe { kernel.time(device, &[product]) }?;
-        if time < least {
-            (best, least) = (kernel, time);
+        if time < shortest {
+            (best, shortest) = (kernel, time);
         }
     }
     lock().insert(shape, best);
