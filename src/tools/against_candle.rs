@@ -11,7 +11,8 @@ use crate::{
     },
     session::{ModelError, Segmenter, Stage, load_segmenter, segmenter_params},
     tools::{
-        bench::{Bench, StageTiming, test_frame_of, test_pixels},
+        bench::{Bench, StageTiming},
+        test_frame::{test_frame_of, test_pixels},
         verify::{TensorComparison, VerifyError, compare, finite, nhwc},
     },
     weights::{Checkpoint, DownloadProgress, Hub, ModelRef, Role},

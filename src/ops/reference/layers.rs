@@ -99,8 +99,8 @@ fn finish(
 /// # Errors
 /// If the shapes do not fit.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32) -> Result<Tensor> {
-    let layer = candle_nn::LayerNorm::new(weight.clone(), bias.clone(), f64::from(eps));
-    layer.forward(x)
+    // Not `candle_nn::LayerNorm`, whose variance is the mean of squares less the square of the mean: far from zero it loses digits.
+    candle_nn::ops::layer_norm_slow(x, weight, bias, eps)
 }
 
 /// Softmax over the last dimension.
