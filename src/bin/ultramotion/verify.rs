@@ -43,7 +43,7 @@ pub(crate) struct VerifyArgs {
     /// Compare a MobileSAM with the same checkpoint in another implementation, on a test picture
     #[arg(long, value_name = "IMPLEMENTATION", value_parser = words::AGAINST)]
     against: Option<String>,
-    /// Largest relative error (Frobenius) that passes [default: 1e-4; 5e-2 with --against candle]
+    /// Largest relative error (Frobenius) that passes [default: 1e-4; 1e-2 with --against candle]
     #[arg(long, value_name = "E")]
     tolerance: Option<f64>,
     #[command(flatten)]
