@@ -7,7 +7,7 @@ use crate::{
         SelectionArgs,
     },
     examples,
-    verify::VerifyArgs,
+    verify_args::VerifyArgs,
     words,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -24,6 +24,7 @@ mod run;
 mod summary;
 mod terminal;
 mod verify;
+mod verify_args;
 mod words;
 
 use args::{Cli, Command};

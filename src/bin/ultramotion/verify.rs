@@ -1,15 +1,13 @@
 //! `models verify`: a model against reference outputs, or against another implementation.
 
 use crate::{
-    common_args::DeviceArgs,
     exit::Exit,
     inputs::{self, usage},
     terminal::{Downloads, Terminal},
-    words,
+    verify_args::VerifyArgs,
 };
-use clap::Args;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use ultramotion::{
     engine::Engine,
     session,
@@ -18,37 +16,6 @@ use ultramotion::{
 
 /// Largest relative error that passes against a reference.
 const TOLERANCE: f64 = 1e-4;
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    /// Detector to verify
-    #[arg(
-        long,
-        value_name = "MODEL",
-        required_unless_present = "segmenter",
-        conflicts_with = "segmenter"
-    )]
-    detector: Option<String>,
-    /// Segmenter to verify
-    #[arg(long, value_name = "MODEL")]
-    segmenter: Option<String>,
-    /// Inputs and expected outputs of the reference implementation (safetensors)
-    #[arg(
-        long,
-        value_name = "REF.safetensors",
-        required_unless_present = "against",
-        conflicts_with = "against"
-    )]
-    reference: Option<PathBuf>,
-    /// Compare a MobileSAM with the same checkpoint in another implementation, on a test picture
-    #[arg(long, value_name = "IMPLEMENTATION", value_parser = words::AGAINST)]
-    against: Option<String>,
-    /// Largest relative error (Frobenius) that passes [default: 1e-4; 1e-2 with --against candle]
-    #[arg(long, value_name = "E")]
-    tolerance: Option<f64>,
-    #[command(flatten)]
-    device: DeviceArgs,
-}
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
