@@ -2,8 +2,12 @@
 //! They come from a checkpoint, or from a generator for models that are yet to be trained, and stay on the host until a layer's weight
 //! is made of them.
 
-use super::{Engine, EngineError, Span};
-use crate::text::counted_are;
+mod error;
+mod var_builder;
+
+pub use error::ParamsError;
+
+use super::{Engine, Span};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +16,8 @@ use std::{
 
 /// Named f32 tensors on the CPU, read by [`Params::get`] and accounted for by [`Params::finish`]; what a layer needs of them is brought
 /// to the model's device by [`Params::place`].
-/// Clones and scopes share the accounting.
+/// Clones and scopes share the accounting. [`Params::var_builder`] gives the same tensors, with the same accounting, to models written for
+/// candle-nn.
 #[derive(Debug, Clone)]
 pub struct Params {
     shared: Arc<Shared>,
@@ -40,87 +45,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// A checkpoint that does not fit the model.
-#[derive(Debug, thiserror::Error)]
-pub enum ParamsError {
-    /// A tensor the model needs is not there.
-    #[error(
-        "{origin}: tensor {name} of shape {shape:?} is missing; the checkpoint is of another model or incomplete"
-    )]
-    Missing {
-        /// The checkpoint.
-        origin: String,
-        /// Full name of the tensor.
-        name: String,
-        /// Shape the model needs.
-        shape: Vec<usize>,
-    },
-    /// A tensor has another shape than the model needs.
-    #[error(
-        "{origin}: tensor {name} has shape {found:?}, the model needs {expected:?}; the config and the checkpoint are of different models"
-    )]
-    Shape {
-        /// The checkpoint.
-        origin: String,
-        /// Full name of the tensor.
-        name: String,
-        /// Shape in the checkpoint.
-        found: Vec<usize>,
-        /// Shape the model needs.
-        expected: Vec<usize>,
-    },
-    /// A tensor has values that no trained model has.
-    #[error(
-        "{origin}: tensor {name}: {count} of {of} values are not finite (NaN or infinity); training diverged or the file is damaged: use \
-         another checkpoint"
-    )]
-    NotFinite {
-        /// The checkpoint.
-        origin: String,
-        /// Full name of the tensor.
-        name: String,
-        /// Values that are not finite.
-        count: usize,
-        /// All values.
-        of: usize,
-    },
-    /// Tensors that no part of the model read.
-    #[error("{origin}: {} not part of the model: {}; the checkpoint is of another model", counted_are(names.len(), "tensor"), shorten(names))]
-    Unknown {
-        /// The checkpoint.
-        origin: String,
-        /// Their names, sorted.
-        names: Vec<String>,
-    },
-    /// The device refused a tensor.
-    #[error("{origin}: {source}")]
-    Device {
-        /// The checkpoint.
-        origin: String,
-        /// The engine's own error.
-        source: Box<EngineError>,
-    },
-    /// Candle refused an operation.
-    #[error("{origin}: tensor {name}: {source}")]
-    Tensor {
-        /// The checkpoint.
-        origin: String,
-        /// Full name of the tensor.
-        name: String,
-        /// Candle's own error.
-        source: Box<candle_core::Error>,
-    },
-}
-
-fn shorten(names: &[String]) -> String {
-    let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 8 {
-        format!("{shown}, … ({} more)", names.len() - 8)
-    } else {
-        shown
-    }
 }
 
 /// How many numbers of an f32 tensor on the CPU are NaN or infinite; of a tensor elsewhere none are looked at.
@@ -376,85 +300,4 @@ impl Params {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn params() -> Params {
-        let t = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-        let tensors =
-            [("a.weight", t(&[2, 3])), ("a.extra", t(&[1]))].map(|(n, t)| (n.to_owned(), t));
-        Params::new("some.safetensors", tensors.into(), &Engine::cpu())
-    }
-
-    #[test]
-    fn a_generator_makes_what_is_asked_for_and_remembers_it() {
-        let p = Params::generated("new", &Engine::cpu(), |_, shape| {
-            Tensor::ones(shape, DType::F32, &Device::Cpu)
-        });
-        assert_eq!(
-            p.scope("a")
-                .get("w", &[2, 2])
-                .unwrap()
-                .sum_all()
-                .unwrap()
-                .to_scalar::<f32>()
-                .unwrap(),
-            4.0
-        );
-        assert!(p.get("a.w", &[4]).is_err());
-        assert_eq!(p.tensors().keys().collect::<Vec<_>>(), ["a.w"]);
-    }
-
-    #[test]
-    fn values_that_are_not_finite_are_an_error_that_names_the_tensor() {
-        for (value, dtype) in [
-            (f32::NAN, DType::F32),
-            (f32::INFINITY, DType::F16),
-            (f32::NEG_INFINITY, DType::BF16),
-        ] {
-            let bad = Tensor::new(&[1.0, value, 2.0, value], &Device::Cpu)
-                .unwrap()
-                .to_dtype(dtype)
-                .unwrap();
-            let p = Params::new(
-                "x.pth",
-                [("head.weight".to_owned(), bad)].into(),
-                &Engine::cpu(),
-            );
-            let error = p.scope("head").get("weight", &[4]).unwrap_err().to_string();
-            assert!(
-                error.starts_with(
-                    "x.pth: tensor head.weight: 2 of 4 values are not finite (NaN or infinity);"
-                ),
-                "{error}"
-            );
-            assert!(p.peek("head.weight").is_some());
-        }
-    }
-
-    #[test]
-    fn missing_misshapen_and_unknown_tensors_are_named() {
-        let p = params();
-        let a = p.scope("a");
-        assert!(
-            a.get("bias", &[2])
-                .unwrap_err()
-                .to_string()
-                .contains("tensor a.bias of shape [2] is missing")
-        );
-        assert!(
-            a.get("weight", &[3, 2])
-                .unwrap_err()
-                .to_string()
-                .contains("has shape [2, 3], the model needs [3, 2]")
-        );
-        a.get("weight", &[2, 3]).unwrap();
-        assert!(
-            p.finish(|_| false)
-                .unwrap_err()
-                .to_string()
-                .contains("1 tensor is not part of the model: a.extra")
-        );
-        p.finish(|name| name.ends_with("extra")).unwrap();
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ mod boxes;
 mod transform;
 
 pub use boxes::{BoxCxCyWh, BoxXyxy};
-pub use transform::{LongestSide, Stretch};
+pub use transform::LongestSide;
 
 use serde::{Deserialize, Serialize};
 

@@ -2,15 +2,6 @@
 
 use super::{BoxXyxy, Size};
 
-/// Stretch to the input size without keeping the aspect ratio (D-FINE).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
-    /// The image as decoded.
-    pub image: Size,
-    /// The model's input.
-    pub input: Size,
-}
-
 /// Scale so that the longest side fills the input, keep the aspect ratio, pad at right and bottom (SAM).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LongestSide {
@@ -20,15 +11,6 @@ pub struct LongestSide {
     pub side: u32,
     /// The scaled image inside the input, before padding.
     pub scaled: Size,
-}
-
-impl Stretch {
-    /// A box in input pixels, in pixels of the image.
-    pub fn to_image(&self, b: BoxXyxy) -> BoxXyxy {
-        let sx = self.image.width as f32 / self.input.width as f32;
-        let sy = self.image.height as f32 / self.input.height as f32;
-        BoxXyxy::new(b.x0 * sx, b.y0 * sy, b.x1 * sx, b.y1 * sy)
-    }
 }
 
 impl LongestSide {

@@ -1,101 +1,234 @@
-//! Exact one-to-one matching: of detections to ground truth, of tracks to detections.
+//! Exact minimum-cost assignment of rows to columns, for instance of detections to ground truth or of tracks to detections: each row to
+//! at most one column and the other way round.
 //!
-//! [`assign`] solves one problem, [`assign_batch`] many of one shape on all cores; [`Rules`] says which pairs are
-//! allowed and what is minimised. [`BatchAssigner`] and [`DetectionCost`] take tensors and leave the result on their
-//! device. The solver is an operation ([`crate::ops`]), so that models reach it too; this is the place where evaluation and
-//! tracking take it from.
+//! Shortest augmenting paths as in Jonker and Volgenant (1987) and Crouse (2016), the algorithm of scipy's
+//! `linear_sum_assignment`, extended to problems that have no complete assignment.
 
-use rayon::prelude::*;
+mod shortest_path;
+#[cfg(test)]
+mod tests;
 
-pub use crate::ops::{
-    Assignment, AssignmentError, BatchAssigner, DetectionCost, DetectionCostWeights, Objective,
-    Rules, Targets, Used, assign,
-};
+use shortest_path::Problem;
 
-/// Why one problem of a batch cannot be solved.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("problem {problem}: {source}")]
-pub struct BatchError {
-    /// Its place in the batch.
-    pub problem: usize,
-    /// What is wrong with it.
-    pub source: AssignmentError,
+/// What an assignment minimises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Objective {
+    /// As many allowed pairs as there can be, and among all such assignments the least total cost. With every pair
+    /// allowed this is scipy's `linear_sum_assignment`.
+    #[default]
+    MostPairs,
+    /// The least sum of the pairs' costs and of the gate for each row (each column, where these are fewer) without a
+    /// partner: two dear pairs give way to one cheap one. What trackers call a cost limit. Without a gate the same as `MostPairs`.
+    GatePrice,
 }
 
-/// [`assign`] for each of `batch` problems of `rows` × `cols` costs, one after another in `costs`.
+/// Which pairs are allowed, and what is minimised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// Pairs that cost more are forbidden; those that cost just this are not. Infinite: no gate.
+    pub gate: f64,
+    /// What is minimised.
+    pub objective: Objective,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            gate: f64::INFINITY,
+            objective: Objective::MostPairs,
+        }
+    }
+}
+
+impl Rules {
+    /// As many pairs as can be of those that cost at most `gate`, at the least total cost.
+    pub fn gated(gate: f64) -> Self {
+        Self {
+            gate,
+            ..Self::default()
+        }
+    }
+
+    /// Pairs that cost at most `gate`, left out where that is cheaper at the price of `gate`.
+    pub fn gate_price(gate: f64) -> Self {
+        Self {
+            gate,
+            objective: Objective::GatePrice,
+        }
+    }
+
+    /// What an unpaired row costs, where that is finite.
+    pub(super) fn price(&self) -> Option<f64> {
+        (self.objective == Objective::GatePrice && self.gate < f64::INFINITY).then_some(self.gate)
+    }
+}
+
+/// Why costs cannot be assigned.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AssignmentError {
+    /// The number of costs is not rows × columns.
+    #[error(
+        "{len} costs for {rows} rows and {cols} columns; give rows x columns of them, row by row"
+    )]
+    Shape {
+        /// How many were given.
+        len: usize,
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        cols: usize,
+    },
+    /// A cost is NaN or minus infinity.
+    #[error(
+        "row {row}, column {col}: a cost of {value}; use a finite cost, or plus infinity for a forbidden pair"
+    )]
+    Cost {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        col: usize,
+        /// The cost.
+        value: f64,
+    },
+    /// The gate is NaN or minus infinity.
+    #[error("a gate of {0}; use a number, or plus infinity for none")]
+    Gate(f64),
+    /// Forbidden pairs leave no complete assignment, and one was asked for.
+    #[error(
+        "only {pairs} of {wanted} pairs can be made at once of those that are allowed; raise the gate or accept an incomplete assignment"
+    )]
+    Infeasible {
+        /// Pairs in the best assignment.
+        pairs: usize,
+        /// The smaller of rows and columns.
+        wanted: usize,
+    },
+}
+
+/// Who goes with whom.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Assignment {
+    /// For each row its column.
+    pub row_to_col: Vec<Option<usize>>,
+    /// For each column its row.
+    pub col_to_row: Vec<Option<usize>>,
+    /// Sum of the pairs' costs; the gate's price is not in it.
+    pub total: f64,
+}
+
+impl Assignment {
+    /// The pairs (row, column), by row.
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.row_to_col
+            .iter()
+            .enumerate()
+            .filter_map(|(row, col)| col.map(|col| (row, col)))
+    }
+
+    /// Rows without a column.
+    pub fn unassigned_rows(&self) -> impl Iterator<Item = usize> {
+        self.row_to_col
+            .iter()
+            .enumerate()
+            .filter_map(|(row, col)| col.is_none().then_some(row))
+    }
+
+    /// Columns without a row.
+    pub fn unassigned_cols(&self) -> impl Iterator<Item = usize> {
+        self.col_to_row
+            .iter()
+            .enumerate()
+            .filter_map(|(col, row)| row.is_none().then_some(col))
+    }
+
+    /// This, if every row or every column has its partner, as scipy demands.
+    ///
+    /// # Errors
+    /// [`AssignmentError::Infeasible`] otherwise.
+    pub fn complete(self) -> Result<Self, AssignmentError> {
+        let (pairs, wanted) = (
+            self.pairs().count(),
+            self.row_to_col.len().min(self.col_to_row.len()),
+        );
+        if pairs == wanted {
+            Ok(self)
+        } else {
+            Err(AssignmentError::Infeasible { pairs, wanted })
+        }
+    }
+}
+
+/// The best assignment of `rows` to `cols` by `costs` (row by row), under `rules`.
+///
+/// Infinite costs are forbidden pairs. Arithmetic is in f64, the result exact up to its rounding. Of equally good
+/// assignments always the same one is chosen. Takes O(k² · l) time, k the smaller and l the larger side, and far
+/// less where most rows' cheapest columns differ; memory for rows × columns f64.
 ///
 /// # Errors
-/// [`AssignmentError::Shape`] (with problem 0) if the lengths do not fit, else the first problem's that fails.
-pub fn assign_batch<T: Copy + Into<f64> + Sync>(
+/// [`AssignmentError::Shape`], [`AssignmentError::Cost`] for NaN and minus infinity, [`AssignmentError::Gate`].
+pub fn assign<T: Copy + Into<f64>>(
     costs: &[T],
-    batch: usize,
     rows: usize,
     cols: usize,
     rules: &Rules,
-) -> Result<Vec<Assignment>, BatchError> {
-    let size = rows.checked_mul(cols);
-    if size.and_then(|n| n.checked_mul(batch)) != Some(costs.len()) {
-        return Err(BatchError {
-            problem: 0,
-            source: AssignmentError::Shape {
-                len: costs.len(),
-                rows,
-                cols,
-            },
+) -> Result<Assignment, AssignmentError> {
+    if rows.checked_mul(cols) != Some(costs.len()) {
+        return Err(AssignmentError::Shape {
+            len: costs.len(),
+            rows,
+            cols,
         });
     }
-    let size = rows * cols;
-    let one = |problem: usize| {
-        let part = &costs[problem * size..(problem + 1) * size];
-        assign(part, rows, cols, rules).map_err(|source| BatchError { problem, source })
-    };
-    // All of them, so that of several errors always the first is told.
-    let all: Vec<_> = (0..batch).into_par_iter().map(one).collect();
-    all.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_problem_of_a_batch_is_solved_as_alone() {
-        let costs: Vec<f32> = (0..5 * 7 * 4u32)
-            .map(|i| ((i.wrapping_mul(2_654_435_761) % 1009) as f32).sqrt())
-            .collect();
-        let all = assign_batch(&costs, 5, 7, 4, &Rules::gated(25.0)).unwrap();
-        for (problem, found) in all.iter().enumerate() {
-            assert_eq!(
-                *found,
-                assign(
-                    &costs[problem * 28..(problem + 1) * 28],
-                    7,
-                    4,
-                    &Rules::gated(25.0)
-                )
-                .unwrap()
-            );
+    if rules.gate.is_nan() || rules.gate == f64::NEG_INFINITY {
+        return Err(AssignmentError::Gate(rules.gate));
+    }
+    let mut largest = 0.0f64;
+    for (at, &cost) in costs.iter().enumerate() {
+        let value: f64 = cost.into();
+        if value.is_nan() || value == f64::NEG_INFINITY {
+            return Err(AssignmentError::Cost {
+                row: at / cols,
+                col: at % cols,
+                value,
+            });
         }
-        assert_eq!(
-            assign_batch(&costs[..0], 3, 0, 4, &Rules::default()).unwrap()[2].col_to_row,
-            [None; 4]
-        );
+        if value <= rules.gate && value < f64::INFINITY {
+            largest = largest.max(value.abs());
+        }
     }
-
-    #[test]
-    fn the_first_bad_problem_is_named() {
-        let mut costs = vec![0f64; 3 * 4];
-        (costs[6], costs[9]) = (f64::NAN, f64::NEG_INFINITY);
-        let error = assign_batch(&costs, 3, 2, 2, &Rules::default()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "problem 1: row 1, column 0: a cost of NaN; use a finite cost, or plus infinity for a forbidden pair"
-        );
-        assert!(matches!(
-            assign_batch(&costs, 4, 2, 2, &Rules::default())
-                .unwrap_err()
-                .source,
-            AssignmentError::Shape { .. }
-        ));
+    // Sums of several costs stay finite; a power of two changes no digit.
+    let scale = if largest.max(rules.price().map_or(0.0, f64::abs)) > 1e270 {
+        2f64.powi(-200)
+    } else {
+        1.0
+    };
+    let cost = |row: usize, col: usize| -> f64 {
+        let value: f64 = costs[row * cols + col].into();
+        if value > rules.gate {
+            f64::INFINITY
+        } else {
+            value * scale
+        }
+    };
+    let price = rules.price().map(|p| p * scale);
+    let mut found = Assignment {
+        row_to_col: vec![None; rows],
+        col_to_row: vec![None; cols],
+        total: 0.0,
+    };
+    let transposed = rows > cols;
+    let pairs = if transposed {
+        Problem::new(cols, rows, |i, j| cost(j, i), price).solve()
+    } else {
+        Problem::new(rows, cols, cost, price).solve()
+    };
+    for (i, j) in pairs {
+        let (row, col) = if transposed { (j, i) } else { (i, j) };
+        (found.row_to_col[row], found.col_to_row[col]) = (Some(col), Some(row));
     }
+    found.total = found
+        .pairs()
+        .map(|(row, col)| -> f64 { costs[row * cols + col].into() })
+        .sum();
+    Ok(found)
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unnecessary_wraps)]
 
 use super::{
-    Activation, Conv2dOptions, Normalisation, Padding, Part, Precision, Residual, Result, Surface,
+    Activation, Conv2dOptions, LinearPrecision, Normalisation, Padding, Part, Residual, Result,
+    Surface,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -96,7 +97,7 @@ impl Linear {
         _: &Tensor,
         _: Option<Residual<'_>>,
         _: Activation,
-        _: Precision,
+        _: LinearPrecision,
     ) -> Result<Tensor> {
         match *self {}
     }
@@ -105,7 +106,7 @@ impl Linear {
         &self,
         _: &[&Tensor],
         _: Activation,
-        _: Precision,
+        _: LinearPrecision,
     ) -> Result<Tensor> {
         match *self {}
     }

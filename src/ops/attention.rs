@@ -2,6 +2,7 @@
 
 use super::{Result, cpu, cuda};
 use candle_core::Tensor;
+use candle_nn::Module;
 use std::sync::Arc;
 
 /// `softmax(q·kᵀ·scale + bias)·v` over heads laid side by side in the channels.
@@ -93,12 +94,14 @@ impl WindowAttention {
             on_device,
         })
     }
+}
 
+impl Module for WindowAttention {
     /// `qkv` `[B, H, W, 3·heads·d]`, each token's queries of all heads, then its keys, then its values, to `[B, H, W, heads·d]`.
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward(&self, qkv: &Tensor) -> Result<Tensor> {
+    fn forward(&self, qkv: &Tensor) -> candle_core::Result<Tensor> {
         match &self.on_device {
             Some(on_device) => on_device.forward(qkv),
             None => cpu::window_attention(

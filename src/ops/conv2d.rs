@@ -2,6 +2,7 @@
 
 use super::{Activation, Result, add, concat_channels, cpu, cuda, upsample_nearest2x};
 use candle_core::Tensor;
+use candle_nn::Module;
 use std::sync::Arc;
 
 /// Zeros added at each side.
@@ -125,14 +126,6 @@ impl Conv2d {
         Ok(Self { weights, options })
     }
 
-    /// `affine(activation(conv(x) + bias))` for x `[B, H, W, in]`: `[B, H', W', out]`.
-    ///
-    /// # Errors
-    /// If x has another number of channels or is smaller than the kernel.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None)
-    }
-
     /// `affine(activation(conv(x) + bias + residual))`, `residual` having the output's shape.
     ///
     /// # Errors
@@ -193,6 +186,16 @@ impl Conv2d {
             },
             Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
+    }
+}
+
+impl Module for Conv2d {
+    /// `affine(activation(conv(x) + bias))` for x `[B, H, W, in]`: `[B, H', W', out]`.
+    ///
+    /// # Errors
+    /// If x has another number of channels or is smaller than the kernel.
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.run(x, None)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Activation, Residual, Result, add, concat_channels, cpu, cuda};
 use candle_core::Tensor;
+use candle_nn::Module;
 use std::sync::Arc;
 
 /// A fully connected layer ready to run.
@@ -9,12 +10,12 @@ use std::sync::Arc;
 pub struct Linear {
     weights: Weights,
     activation: Activation,
-    precision: Precision,
+    precision: LinearPrecision,
 }
 
 /// What a layer computes in where its input has 16 bits. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
+pub enum LinearPrecision {
     /// Weights and result in the input's type.
     #[default]
     Input,
@@ -51,22 +52,14 @@ impl Linear {
         Ok(Self {
             weights,
             activation,
-            precision: Precision::Input,
+            precision: LinearPrecision::Input,
         })
     }
 
     /// The same layer with another precision.
     #[must_use]
-    pub fn with_precision(self, precision: Precision) -> Self {
+    pub fn with_precision(self, precision: LinearPrecision) -> Self {
         Self { precision, ..self }
-    }
-
-    /// `activation(x·Wᵀ + bias)` for x `[…, in]`: `[…, out]`.
-    ///
-    /// # Errors
-    /// If x has another last dimension.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None)
     }
 
     /// `activation(x·Wᵀ + bias + residual)`, `residual` having the output's shape; a batch of 1 of it stands for all.
@@ -112,5 +105,15 @@ impl Linear {
                 weights.forward(x, residual, self.activation, self.precision)
             }
         }
+    }
+}
+
+impl Module for Linear {
+    /// `activation(x·Wᵀ + bias)` for x `[…, in]`: `[…, out]`.
+    ///
+    /// # Errors
+    /// If x has another last dimension.
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.run(x, None)
     }
 }

@@ -272,12 +272,12 @@ impl Taps {
     }
 
     /// The first source.
-    pub(super) fn least(&self) -> usize {
+    pub(super) fn first(&self) -> usize {
         self.iter().map(|(from, _)| from).min().unwrap_or(0)
     }
 
     /// The last source.
-    pub(super) fn greatest(&self) -> usize {
+    pub(super) fn last(&self) -> usize {
         self.iter().map(|(from, _)| from).max().unwrap_or(0)
     }
 }

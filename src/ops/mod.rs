@@ -2,24 +2,21 @@
 //!
 //! Activations are `[batch, height, width, channels]` ("NHWC") or `[batch, tokens, channels]`, contiguous, f32 on the
 //! CPU, f32, f16 or bf16 on a GPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
-//! inputs and moves nothing between host and device. [`composed`] has each operation written plainly in candle's own
+//! inputs and moves nothing between host and device. [`reference`] has each operation written plainly in candle's own
 //! ones, for any device: the reference that the fast code is tested against.
 //!
 //! On the CPU they run code of their own (`cpu`), on CUDA devices kernels of their own (`cuda`).
 //!
-//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out; [`assign`] has its own.
+//! Errors are candle's: a shape or type that the operation does not take, or memory that ran out.
 
 mod activation;
-mod assignment;
 mod attention;
 mod boxes;
-pub mod composed;
 mod conv2d;
 mod cpu;
 #[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
 mod cuda;
 mod deformable_attention;
-mod detection_cost;
 mod linear;
 mod masks;
 mod norm;
@@ -27,6 +24,7 @@ mod nv12;
 mod objects;
 mod pool;
 mod position;
+pub mod reference;
 mod resize;
 mod rows;
 mod selection;
@@ -34,14 +32,12 @@ mod torch_ties;
 
 pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
 pub use activation::{Activation, activate, add, concat_channels, softmax};
-pub use assignment::{Assignment, AssignmentError, BatchAssigner, Objective, Rules, Used, assign};
 pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 use conv2d::Residual;
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
-pub use detection_cost::{DetectionCost, DetectionCostWeights, Targets};
-pub use linear::{Linear, Precision};
+pub use linear::{Linear, LinearPrecision};
 pub use masks::{
     PackedMask, best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score,
     mask_words, masks_to_bits, masks_to_runs,

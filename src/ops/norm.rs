@@ -2,6 +2,7 @@
 
 use super::{Activation, Result, activate, cpu, cuda};
 use candle_core::{D, Tensor};
+use candle_nn::Module;
 
 /// Layer normalisation over the last dimension. In NHWC this is also SAM's `LayerNorm2d`.
 #[derive(Debug, Clone)]
@@ -26,19 +27,6 @@ impl LayerNorm {
             weight: &self.weight,
             bias: &self.bias,
             eps: self.eps,
-        }
-    }
-
-    /// `(x - mean) / sqrt(var + eps) · weight + bias` over the last dimension of x `[…, channels]`.
-    ///
-    /// # Errors
-    /// If x has another last dimension.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let Self { weight, bias, eps } = self;
-        if cpu::is_cpu(x) {
-            cpu::layer_norm(x, weight, bias, *eps)
-        } else {
-            cuda::layer_norm(x, &self.device_norm(), 0.0, Activation::Identity)
         }
     }
 
@@ -78,5 +66,20 @@ impl LayerNorm {
         let weighed = (gates * Tensor::cat(&[x, seen], D::Minus1)?)?;
         let d = x.dim(D::Minus1)?;
         self.forward(&(weighed.narrow(D::Minus1, 0, d)? + weighed.narrow(D::Minus1, d, d)?)?)
+    }
+}
+
+impl Module for LayerNorm {
+    /// `(x - mean) / sqrt(var + eps) · weight + bias` over the last dimension of x `[…, channels]`.
+    ///
+    /// # Errors
+    /// If x has another last dimension.
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let Self { weight, bias, eps } = self;
+        if cpu::is_cpu(x) {
+            cpu::layer_norm(x, weight, bias, *eps)
+        } else {
+            cuda::layer_norm(x, &self.device_norm(), 0.0, Activation::Identity)
+        }
     }
 }

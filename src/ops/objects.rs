@@ -11,10 +11,10 @@ pub(super) const RECORD: usize = 6;
 /// Which pairs of query and class become objects, and of what frame.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectChoice<'a> {
-    /// Least logit.
+    /// Smallest logit of an object.
     pub min_logit: f32,
-    /// Most objects.
-    pub most: usize,
+    /// Largest number of objects.
+    pub max_objects: usize,
     /// For each class 1 where it may be chosen and 0 where not, `[K]` u32; all may if none.
     pub classes: Option<&'a Tensor>,
     /// The frame in pixels (height, width).
@@ -23,9 +23,9 @@ pub struct ObjectChoice<'a> {
     pub scaled: (usize, usize),
 }
 
-/// Numbers of the records of at most `most` objects.
-pub const fn object_words(most: usize) -> usize {
-    HEAD + RECORD * most
+/// Numbers of the records of at most `max_objects` objects.
+pub const fn object_words(max_objects: usize) -> usize {
+    HEAD + RECORD * max_objects
 }
 
 /// Chooses the objects of one image from `logits` `[Q, K]` and `boxes` `[Q, 4]` (centre and extent in 0..1), both f32: the greatest logits

@@ -107,9 +107,9 @@ pub(super) fn check_sizes(
 pub(super) struct Coefficients {
     /// For each output pixel, the first input pixel and the number of input pixels.
     spans: Vec<(usize, usize)>,
-    /// `most` for each output pixel.
+    /// `max_taps` for each output pixel.
     taps: Vec<i32>,
-    most: usize,
+    max_taps: usize,
 }
 
 impl Coefficients {
@@ -123,9 +123,9 @@ impl Coefficients {
     pub(super) fn new(from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
         let support = scale.max(1.0);
-        let most = support.ceil() as usize * 2 + 1;
-        let (mut spans, mut all) = (Vec::with_capacity(to), vec![0; to * most]);
-        for (i, taps) in all.chunks_exact_mut(most).enumerate() {
+        let max_taps = support.ceil() as usize * 2 + 1;
+        let (mut spans, mut all) = (Vec::with_capacity(to), vec![0; to * max_taps]);
+        for (i, taps) in all.chunks_exact_mut(max_taps).enumerate() {
             let centre = (i as f64 + 0.5) * scale;
             let first = ((centre - support + 0.5) as i64).max(0) as usize;
             let end = ((centre + support + 0.5) as i64).min(from as i64) as usize;
@@ -140,18 +140,18 @@ impl Coefficients {
         Self {
             spans,
             taps: all,
-            most,
+            max_taps,
         }
     }
 
     /// The first input pixel of output pixel `i`, and the factors of that and the next ones.
     pub(super) fn of(&self, i: usize) -> (usize, &[i32]) {
         let (first, count) = self.spans[i];
-        (first, &self.taps[i * self.most..][..count])
+        (first, &self.taps[i * self.max_taps..][..count])
     }
 
-    /// Most input pixels of an output pixel.
-    pub(super) fn most_taps(&self) -> usize {
-        self.most
+    /// Largest number of input pixels of an output pixel.
+    pub(super) fn max_taps(&self) -> usize {
+        self.max_taps
     }
 }

@@ -251,7 +251,9 @@ impl Detector {
 
     /// Maximum number of objects of a frame, at least 1 ([`Detector::min_logit`] rules all out where there are to be none).
     pub(crate) fn max_objects(&self) -> usize {
-        self.selection.max_objects.clamp(1, postprocess::TOP)
+        self.selection
+            .max_objects
+            .clamp(1, postprocess::MAX_DETECTIONS)
     }
 
     /// The lowest logit that makes an object.

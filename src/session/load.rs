@@ -244,6 +244,15 @@ pub(crate) fn build_segmenter(
     engine: &Engine,
     checkpoint: Checkpoint,
 ) -> Result<(MobileSam, String), ModelError> {
+    let (params, prefix) = segmenter_params(engine, checkpoint)?;
+    Ok((MobileSam::load(&params)?, prefix))
+}
+
+/// The tensors of a MobileSAM under the names of `mobile_sam.pt`, and the prefix that these had.
+pub(crate) fn segmenter_params(
+    engine: &Engine,
+    checkpoint: Checkpoint,
+) -> Result<(Params, String), ModelError> {
     let origin = checkpoint.path().display().to_string();
     let prefix = mobile_sam::prefix_of(&origin, checkpoint.names())?;
     let without = |name: String, tensor: Tensor| {
@@ -252,8 +261,7 @@ pub(crate) fn build_segmenter(
             .map_or_else(|| name.clone(), str::to_owned);
         Ok::<_, Infallible>(vec![(name, tensor)])
     };
-    let params: Params = checkpoint.into_params(engine, without)?;
-    Ok((MobileSam::load(&params)?, prefix))
+    Ok((checkpoint.into_params(engine, without)?, prefix))
 }
 
 fn read_tensors(checkpoint: &Checkpoint) -> Result<BTreeMap<String, Tensor>, ModelError> {

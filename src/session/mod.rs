@@ -52,7 +52,7 @@ pub(crate) use executor::{
     resident::Resident,
     staged::Staged,
 };
-pub(crate) use load::{Names, build_detector, build_segmenter};
+pub(crate) use load::{Names, build_detector, build_segmenter, segmenter_params};
 pub(crate) use models::Models;
 pub(crate) use picture::settle;
 pub(crate) use prompted::Prompted;

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::GraphCache,
-    frame::{Channels, Frame, Image, SourceInfo, SourceKind},
+    frame::Frame,
     geometry::{BoxXyxy, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
     session::{
@@ -38,6 +38,34 @@ pub struct StageTiming {
     /// Objects a frame in the mean, where the whole pipeline was timed: without any the segmenter has nothing to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<f64>,
+}
+
+impl StageTiming {
+    /// Quantiles of `times` in milliseconds, of which there is at least one.
+    fn of(stage: String, mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let at = |q: f64| {
+            let place = (times.len().saturating_sub(1) as f64 * q).round() as usize;
+            times.get(place).copied().unwrap_or(f64::NAN)
+        };
+        let median_ms = at(0.5);
+        Self {
+            stage,
+            count: times.len(),
+            median_ms,
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            min_ms: at(0.0),
+            per_second: 1e3 / median_ms,
+            objects: None,
+        }
+    }
+}
+
+fn milliseconds<T, E>(work: &mut impl FnMut() -> Result<T, E>) -> Result<f64, E> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
 /// The mean number of objects of the frames that were timed.
@@ -97,28 +125,31 @@ impl Bench {
         }
         let mut times = Vec::with_capacity(self.repeats.max(1));
         for _ in 0..self.repeats.max(1) {
-            let start = Instant::now();
-            work()?;
-            times.push(start.elapsed().as_secs_f64() * 1e3);
+            times.push(milliseconds(&mut work)?);
         }
-        times.sort_by(f64::total_cmp);
-        let at = |q: f64| {
-            times
-                .get(((times.len() - 1) as f64 * q).round() as usize)
-                .copied()
-                .unwrap_or(f64::NAN)
-        };
-        let median_ms = at(0.5);
-        Ok(Some(StageTiming {
-            stage,
-            count: times.len(),
-            median_ms,
-            p90_ms: at(0.9),
-            p99_ms: at(0.99),
-            min_ms: at(0.0),
-            per_second: 1e3 / median_ms,
-            objects: None,
-        }))
+        Ok(Some(StageTiming::of(stage, times)))
+    }
+
+    /// Times `ours` and `theirs` in turns, so that a change of the machine's speed meets both.
+    ///
+    /// # Errors
+    /// Those of `ours` and `theirs`.
+    pub(super) fn time_in_turns<T, E>(
+        &self,
+        stage: &str,
+        mut ours: impl FnMut() -> Result<T, E>,
+        mut theirs: impl FnMut() -> Result<T, E>,
+    ) -> Result<[StageTiming; 2], E> {
+        for _ in 0..self.warm_up {
+            ours()?;
+            theirs()?;
+        }
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..self.repeats.max(1) {
+            times[0].push(milliseconds(&mut ours)?);
+            times[1].push(milliseconds(&mut theirs)?);
+        }
+        Ok(times.map(|times| StageTiming::of(stage.to_owned(), times)))
     }
 
     /// Times the stages of a detector on `frame`.
@@ -331,40 +362,4 @@ fn boxes_in(size: Size, count: usize) -> Vec<ObjectPrompt> {
             ))
         })
         .collect()
-}
-
-/// A frame of 1920×1080 colour pixels with edges and gradients, for timing without an input.
-pub fn test_frame() -> Frame {
-    let size = Size::new(1920, 1080);
-    let pixel = |i: usize| {
-        let (x, y) = (i % 1920, i / 1920);
-        [
-            (x * 255 / 1919) as u8,
-            (y * 255 / 1079) as u8,
-            if (x / 60 + y / 60) % 2 == 0 { 40 } else { 200 },
-        ]
-    };
-    let data: Vec<u8> = (0..size.pixels() as usize).flat_map(pixel).collect();
-    let info = SourceInfo {
-        ordinal: 0,
-        path: "test frame".into(),
-        name: "test-frame".into(),
-        kind: SourceKind::Image,
-        frame_count: Some(1),
-        frame_rate: None,
-        attributes: Default::default(),
-    };
-    // The length is that of the size by construction.
-    let image = Image::new(size, Channels::Rgb, data)
-        .unwrap_or_else(|| unreachable!("three bytes a pixel"));
-    Frame {
-        source: Arc::new(info),
-        index: 0,
-        timestamp: None,
-        file: None,
-        pixels: image.into(),
-        physical: None,
-        exif_orientation: None,
-        stored: None,
-    }
 }

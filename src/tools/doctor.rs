@@ -6,7 +6,7 @@ use crate::{
     session::{ModelError, load_detector, load_segmenter},
     sources,
     text::counted,
-    tools::bench::{Bench, test_frame},
+    tools::{bench::Bench, test_frame::test_frame},
     weights,
 };
 use serde::Serialize;

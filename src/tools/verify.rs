@@ -8,34 +8,22 @@
 //!
 //! The model runs in a closure, so that this module knows of no model. A value that is not finite is an error, never a comparison.
 
+mod compare;
+
+pub use compare::TensorComparison;
+pub(super) use compare::compare;
+
 use crate::{
     engine::{Engine, EngineError},
     matching::{AssignmentError, Rules, assign},
     session::Stage,
 };
 use candle_core::Tensor;
+use compare::{mean_square, row, square_distance};
 use std::collections::BTreeMap;
 
 /// Queries an image that are compared as a set; the time of that grows with their cube.
 const MAX_QUERIES: usize = 2048;
-
-/// How far a tensor of the model is from the reference's.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct TensorComparison {
-    /// The tensor's name in the reference.
-    pub name: &'static str,
-    /// Largest difference of two elements.
-    pub max_abs: f64,
-    /// ‖model - reference‖ / ‖reference‖ (Frobenius); 0 where both are 0, infinite where only the reference is.
-    pub relative: f64,
-}
-
-impl TensorComparison {
-    /// Whether the relative error is at most `tolerance`.
-    pub fn is_within(&self, tolerance: f64) -> bool {
-        self.relative <= tolerance
-    }
-}
 
 /// Why a comparison could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -231,7 +219,11 @@ fn tensor_error(name: &'static str) -> impl FnOnce(candle_core::Error) -> Verify
     }
 }
 
-fn finite(name: &'static str, whose: &str, values: Vec<f32>) -> Result<Vec<f32>, VerifyError> {
+pub(super) fn finite(
+    name: &'static str,
+    whose: &str,
+    values: Vec<f32>,
+) -> Result<Vec<f32>, VerifyError> {
     if values.iter().all(|v| v.is_finite()) {
         Ok(values)
     } else {
@@ -242,7 +234,7 @@ fn finite(name: &'static str, whose: &str, values: Vec<f32>) -> Result<Vec<f32>,
     }
 }
 
-fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyError> {
+pub(super) fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyError> {
     nchw.permute((0, 2, 3, 1))
         .and_then(|t| t.contiguous())
         .map_err(tensor_error(name))
@@ -357,54 +349,6 @@ where
             &reference.pair("iou_predictions", &found.iou_predictions, &iou)?,
         ),
     ])
-}
-
-/// Row `i` of a matrix with `width` columns; empty where there is none.
-fn row(values: &[f32], i: usize, width: usize) -> &[f32] {
-    values.get(i * width..(i + 1) * width).unwrap_or_default()
-}
-
-fn square_distance(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
-        .sum()
-}
-
-fn square(values: &[f32]) -> f64 {
-    values.iter().map(|&v| f64::from(v).powi(2)).sum()
-}
-
-/// 1 where all values are 0.
-fn mean_square(values: &[f32]) -> f64 {
-    let square = square(values);
-    if square == 0.0 {
-        1.0
-    } else {
-        square / values.len() as f64
-    }
-}
-
-fn compare(name: &'static str, [found, expected]: &[Vec<f32>; 2]) -> TensorComparison {
-    let max_abs = found
-        .iter()
-        .zip(expected)
-        .map(|(&f, &e)| (f64::from(f) - f64::from(e)).abs())
-        .fold(0.0, f64::max);
-    let (difference, size) = (
-        square_distance(found, expected).sqrt(),
-        square(expected).sqrt(),
-    );
-    let relative = if difference == 0.0 {
-        0.0
-    } else {
-        difference / size
-    };
-    TensorComparison {
-        name,
-        max_abs,
-        relative,
-    }
 }
 
 #[cfg(test)]

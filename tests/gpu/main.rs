@@ -9,6 +9,8 @@
 
 mod compiled_ahead;
 mod decode;
+#[path = "../it/common/match_queries.rs"]
+mod match_queries;
 mod models;
 mod ops;
 mod products;

@@ -1,6 +1,7 @@
 //! Whole models on the device against the CPU's, with seeded weights: f32 within bounds, 16 bits reported; graphs against eager work.
 
 use crate::{
+    match_queries::match_queries,
     report::{Outcome, Report, random, relative, text},
     weights,
 };
@@ -9,7 +10,7 @@ use ultramotion::{
     engine::{Engine, GraphCache, Params},
     geometry::Size,
     models::{
-        dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels, match_queries},
+        dfine::{self, DFineConfig, DFineOutput, DFineSize, Labels},
         mobile_sam::{MobileSam, Prompts},
     },
     session::{ModelError, Stage},
@@ -45,7 +46,7 @@ pub(crate) fn pixels(batch: usize) -> Result<Tensor, String> {
     let coarse = random(&[batch * 3, 20, 20], 11)
         .affine(0.4, 0.5)
         .map_err(text)?;
-    let smooth = ultramotion::ops::composed::resize_bilinear(&coarse, (640, 640)).map_err(text)?;
+    let smooth = ultramotion::ops::reference::resize_bilinear(&coarse, (640, 640)).map_err(text)?;
     let fine = random(&[batch * 3, 640, 640], 12)
         .affine(0.1, 0.0)
         .map_err(text)?;
@@ -235,7 +236,8 @@ pub(crate) fn image(batch: usize) -> Result<Tensor, String> {
     let coarse = random(&[batch * 3, 16, 16], 21)
         .affine(1.5, 0.0)
         .map_err(text)?;
-    let smooth = ultramotion::ops::composed::resize_bilinear(&coarse, (768, 1024)).map_err(text)?;
+    let smooth =
+        ultramotion::ops::reference::resize_bilinear(&coarse, (768, 1024)).map_err(text)?;
     let fine = random(&[batch * 3, 768, 1024], 22)
         .affine(0.5, 0.0)
         .map_err(text)?;

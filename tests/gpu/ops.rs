@@ -5,6 +5,7 @@ use crate::{
     report::{Outcome, Report, TYPES, random, rounded, text},
 };
 use candle_core::{DType, Device, Tensor};
+use candle_nn::Module;
 use ultramotion::{
     engine::Engine,
     ops::{self, Activation, LayerNorm, Normalisation, Padding},
@@ -530,7 +531,7 @@ pub(crate) fn masks(engine: &Engine) -> Outcome {
         ((1024, 3), (2000, 5)),
     ] {
         let coarse = random(&[3, 16, 16], 1).affine(3.0, -0.2).map_err(text)?;
-        let logits = ops::composed::resize_bilinear(&coarse, (256, 256)).map_err(text)?;
+        let logits = ops::reference::resize_bilinear(&coarse, (256, 256)).map_err(text)?;
         let logits =
             (logits + random(&[3, 256, 256], 2).affine(0.2, 0.0).map_err(text)?).map_err(text)?;
         let expected = ops::masks_to_runs(&logits, 1024, scaled, frame).map_err(text)?;

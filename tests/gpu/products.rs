@@ -2,9 +2,10 @@
 
 use crate::report::{Outcome, Report, TYPES, random, rounded, text};
 use candle_core::{DType, Tensor};
+use candle_nn::Module;
 use ultramotion::{
     engine::Engine,
-    ops::{self, Activation, Conv2d, Conv2dOptions, Linear, Padding, Part, Precision},
+    ops::{self, Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part},
 };
 
 pub(crate) const ACTIVATIONS: [Activation; 6] = [
@@ -74,7 +75,7 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
                 tolerance,
             );
             if dtype != DType::F32 {
-                for precision in [Precision::F32Result, Precision::F32] {
+                for precision in [LinearPrecision::F32Result, LinearPrecision::F32] {
                     let found = gpu
                         .clone()
                         .with_precision(precision)

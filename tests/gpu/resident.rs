@@ -169,7 +169,7 @@ pub(crate) fn two_devices(engine: &Engine) -> Outcome {
 
 pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    for (case, (queries, classes, threshold, most, filter)) in [
+    for (case, (queries, classes, threshold, max_objects, filter)) in [
         (300, 80, 0.5, 300, false),
         (300, 80, 0.0, 300, false),
         (300, 2, 0.6, 7, false),
@@ -193,7 +193,7 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
         };
         let selection = Selection {
             threshold,
-            max_objects: most,
+            max_objects,
             classes: allowed.clone(),
         };
         let expected = postprocess::select(&flat(&logits)?, &flat(&boxes)?, classes, &selection)
@@ -214,14 +214,14 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
             .map_err(text)?;
         let choice = ObjectChoice {
             min_logit: postprocess::min_logit(threshold),
-            most,
+            max_objects,
             classes: numbers.as_ref(),
             frame: (333, 421),
             scaled: (scaled.scaled.height as usize, scaled.scaled.width as usize),
         };
         let slots = 8;
         let records = engine
-            .zeros(DType::U32, &[ops::object_words(most)])
+            .zeros(DType::U32, &[ops::object_words(max_objects)])
             .map_err(text)?;
         let prompts = engine.zeros(DType::F32, &[slots, 4]).map_err(text)?;
         let up = |x: &Tensor| report.up(x, DType::F32);
@@ -237,7 +237,7 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
         let found = postprocess::chosen(ObjectRecords::new(&words), classes).map_err(text)?;
         report.check(
             &format!(
-                "{queries}x{classes} above {threshold}, most {most}: {} objects",
+                "{queries}x{classes} above {threshold}, at most {max_objects}: {} objects",
                 expected.len()
             ),
             found == expected,
@@ -280,7 +280,7 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
             );
             let choice = ObjectChoice {
                 min_logit: 0.0,
-                most: 5,
+                max_objects: 5,
                 classes: None,
                 frame: (333, 421),
                 scaled: (810, 1024),

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "sinks",
         &["run_files", "frame", "geometry", "dicom", "coco", "text"],
     ),
-    ("matching", &["frame", "geometry", "ops"]),
+    ("matching", &[]),
     ("eval", &["run_files", "matching", "coco", "text"]),
     ("phantom", &["frame", "geometry"]),
     (

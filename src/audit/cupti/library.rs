@@ -161,8 +161,8 @@ impl Library {
 /// # Safety
 /// `start` is null or a C string that lives during the call.
 pub(super) unsafe fn text_at(start: *const c_char) -> Option<String> {
-    // SAFETY: as the caller promises.
     (!start.is_null()).then(|| {
+        // SAFETY: not null; the caller vouches for the string.
         unsafe { CStr::from_ptr(start) }
             .to_string_lossy()
             .into_owned()

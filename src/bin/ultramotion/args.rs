@@ -6,7 +6,9 @@ use crate::{
         DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SegmenterArgs,
         SelectionArgs,
     },
-    examples, words,
+    examples,
+    verify_args::VerifyArgs,
+    words,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -315,27 +317,7 @@ pub(crate) enum ModelsCommand {
     /// pixel_values [1,3,1024,1024] (normalised and padded), image_embeddings [1,256,64,64], boxes [N,4] (x0,y0,x1,y1 in the 1024 frame),
     /// low_res_masks [N,1,256,256], iou_predictions [N,1]. Queries are compared as a set.
     #[command(after_help = examples::MODELS_VERIFY)]
-    Verify {
-        /// Detector to verify
-        #[arg(
-            long,
-            value_name = "MODEL",
-            required_unless_present = "segmenter",
-            conflicts_with = "segmenter"
-        )]
-        detector: Option<String>,
-        /// Segmenter to verify
-        #[arg(long, value_name = "MODEL")]
-        segmenter: Option<String>,
-        /// Inputs and expected outputs of the reference implementation (safetensors)
-        #[arg(long, value_name = "REF.safetensors")]
-        reference: PathBuf,
-        /// Largest relative error (Frobenius) that passes
-        #[arg(long, value_name = "E", default_value = "1e-4")]
-        tolerance: f64,
-        #[command(flatten)]
-        device: DeviceArgs,
-    },
+    Verify(VerifyArgs),
     /// Write a new model with random, untrained weights, to try things out or to start training from
     #[command(after_help = examples::MODELS_INIT)]
     Init {
@@ -381,6 +363,14 @@ pub(crate) struct BenchArgs {
     /// Segmenter to time, as for `segment`
     #[arg(long, value_name = "MODEL", help_heading = "Models")]
     pub(crate) segmenter: Option<String>,
+    /// Time a MobileSAM beside the same checkpoint in another implementation, in turns, on a test picture
+    #[arg(
+        long,
+        value_name = "IMPLEMENTATION",
+        value_parser = words::AGAINST,
+        conflicts_with_all = ["input", "positional", "stage"]
+    )]
+    pub(crate) against: Option<String>,
     /// Only stages whose names begin so (as the table has them: detect, segment-encode, pipeline); repeatable
     #[arg(long, value_name = "NAME")]
     pub(crate) stage: Vec<String>,

@@ -7,6 +7,7 @@ use crate::{
     inputs::{self, usage},
     progress::digits,
     terminal::Terminal,
+    verify,
 };
 use serde_json::json;
 use std::{ffi::OsString, sync::Arc};
@@ -16,7 +17,7 @@ use ultramotion::{
     session::{Detector, Segmenter},
     sources::{self, Decode, DecodeDevice, ExpandOptions, SourceOptions},
     text::counted,
-    tools::{Bench, StageTiming, test_frame},
+    tools::{AgainstCandle, Bench, StageTiming, test_frame},
 };
 
 /// Objects of the test picture.
@@ -30,6 +31,10 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         repeats: args.repeats,
         stages: args.stage.clone(),
     };
+    if let Some(implementation) = &args.against {
+        verify::check_implementation(implementation)?;
+        return against_candle(&bench, args, &engine, terminal);
+    }
     // Without any name the program's own pair is timed; with one name that model alone.
     let neither = args.detector.is_none() && args.segmenter.is_none();
     let detector = (neither || args.detector.is_some()).then(|| DetectorArgs {
@@ -92,6 +97,43 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         ));
     }
     print(&timings, &engine, terminal)
+}
+
+/// Times a MobileSAM in both implementations.
+fn against_candle(
+    bench: &Bench,
+    args: &BenchArgs,
+    engine: &Engine,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    if let Some(detector) = &args.detector {
+        return Err(usage("--detector", verify::no_detector(detector)));
+    }
+    let both = verify::load_both(engine, args.segmenter.as_deref(), terminal)?;
+    let timings = both.time(bench)?;
+    if terminal.json {
+        terminal.print_json(&json!({
+            "device": engine.name(),
+            "description": engine.description(),
+            "threads": Engine::threads(),
+            "against": "candle",
+            "known_faults": AgainstCandle::KNOWN_FAULTS,
+            "stages": timings,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    print_device(engine, terminal)?;
+    let head = ["ultramotion ms", "candle ms", "ratio"];
+    let head = head.map(|name| format!("{name:>16}")).concat();
+    terminal.print(&format!("{:<42}{head}", "stage, median"))?;
+    for timing in &timings {
+        terminal.print(&format!(
+            "{:<42}{:>16.2}{:>16.2}{:>16.2}",
+            timing.ours.stage, timing.ours.median_ms, timing.candle.median_ms, timing.ratio
+        ))?;
+    }
+    verify::print_faults(terminal)?;
+    Ok(Exit::Done)
 }
 
 fn time(
@@ -160,11 +202,7 @@ fn print(timings: &[StageTiming], engine: &Engine, terminal: &Terminal) -> anyho
         )?;
         return Ok(Exit::Done);
     }
-    terminal.print(&format!(
-        "device {}, {}",
-        engine.description(),
-        counted(Engine::threads(), "thread")
-    ))?;
+    print_device(engine, terminal)?;
     let head = ["median ms", "p90", "p99", "min", "per s", "objects"];
     terminal.print(&format!(
         "{:<42}{}",
@@ -187,4 +225,9 @@ fn print(timings: &[StageTiming], engine: &Engine, terminal: &Terminal) -> anyho
         ))?;
     }
     Ok(Exit::Done)
+}
+
+fn print_device(engine: &Engine, terminal: &Terminal) -> anyhow::Result<()> {
+    let threads = counted(Engine::threads(), "thread");
+    terminal.print(&format!("device {}, {threads}", engine.description()))
 }

@@ -60,7 +60,8 @@ Examples:
 pub(crate) const MODELS_VERIFY: &str = "\
 Examples:
   ultramotion models verify --detector my.pth --reference reference.safetensors
-  ultramotion models verify --segmenter mobile_sam.pt --reference reference.safetensors --tolerance 1e-3";
+  ultramotion models verify --segmenter mobile_sam.pt --reference reference.safetensors --tolerance 1e-3
+  ultramotion models verify --segmenter mobile_sam.pt --against candle";
 
 pub(crate) const MODELS_INIT: &str = "\
 Examples:
@@ -70,7 +71,8 @@ Examples:
 pub(crate) const BENCH: &str = "\
 Examples:
   ultramotion bench
-  ultramotion bench clip.mp4 --detector dfine-s --segmenter mobile-sam --stage pipeline";
+  ultramotion bench clip.mp4 --detector dfine-s --segmenter mobile-sam --stage pipeline
+  ultramotion bench --segmenter mobile_sam.pt --against candle";
 
 pub(crate) const AUDIT: &str = "\
 Examples:

@@ -24,6 +24,8 @@ mod report;
 mod run;
 mod summary;
 mod terminal;
+mod verify;
+mod verify_args;
 mod words;
 
 use args::{Cli, Command};

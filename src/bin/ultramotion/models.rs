@@ -2,20 +2,19 @@
 
 use crate::{
     args::{ModelsArgs, ModelsCommand},
-    common_args::DeviceArgs,
     exit::Exit,
     inputs::{self, usage},
     terminal::{Downloads, Terminal},
+    verify,
 };
 use serde_json::json;
 use std::path::Path;
 use ultramotion::{
     geometry::Size,
     models::dfine::check_input,
-    session,
     text::counted,
     tools,
-    tools::{NewDetector, TensorComparison},
+    tools::NewDetector,
     weights::{self, EMBEDDED_MODELS, Inspection, ModelRef},
 };
 
@@ -25,20 +24,7 @@ pub(crate) fn run(args: &ModelsArgs, terminal: &Terminal) -> anyhow::Result<Exit
         ModelsCommand::List => list(terminal),
         ModelsCommand::Pull { model } => pull(model, terminal),
         ModelsCommand::Inspect { model, tensors } => inspect(model, *tensors, terminal),
-        ModelsCommand::Verify {
-            detector,
-            segmenter,
-            reference,
-            tolerance,
-            device,
-        } => verify(
-            detector.as_deref(),
-            segmenter.as_deref(),
-            reference,
-            *tolerance,
-            device,
-            terminal,
-        ),
+        ModelsCommand::Verify(args) => verify::run(args, terminal),
         ModelsCommand::Init {
             model,
             output,
@@ -175,59 +161,6 @@ fn print_inspection(inspection: &Inspection, terminal: &Terminal) -> anyhow::Res
         terminal.print(&format!("{key}: {value}"))?;
     }
     Ok(())
-}
-
-fn verify(
-    detector: Option<&str>,
-    segmenter: Option<&str>,
-    reference: &Path,
-    tolerance: f64,
-    device: &DeviceArgs,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
-    if !(tolerance > 0.0 && tolerance.is_finite()) {
-        return Err(usage(
-            "--tolerance",
-            format!("{tolerance}: give a number above 0"),
-        ));
-    }
-    let engine = inputs::engine(device)?;
-    let (hub, mut downloads) = (inputs::hub()?, Downloads::new(terminal));
-    let compared = match (detector, segmenter) {
-        (Some(name), _) => session::load_detector_unnamed(&engine, name, &hub, &mut downloads)?
-            .verify(reference)?,
-        (_, Some(name)) => {
-            session::load_segmenter(&engine, Some(name), &hub, &mut downloads)?.verify(reference)?
-        }
-        _ => return Err(usage("verify", "name a --detector or a --segmenter")),
-    };
-    let passed = compared.iter().all(|tensor| tensor.is_within(tolerance));
-    if terminal.json {
-        terminal.print_json(
-            &json!({ "tolerance": tolerance, "passed": passed, "tensors": compared }),
-        )?;
-    } else {
-        for TensorComparison {
-            name,
-            max_abs,
-            relative,
-        } in &compared
-        {
-            let verdict = if *relative <= tolerance {
-                "within"
-            } else {
-                "PAST"
-            };
-            terminal.print(&format!(
-                "{name}: max-abs {max_abs:.3e}, relative {relative:.3e}, {verdict} {tolerance:e}"
-            ))?;
-        }
-    }
-    Ok(if passed {
-        Exit::Done
-    } else {
-        Exit::CheckFailed
-    })
 }
 
 fn init(

@@ -53,6 +53,12 @@ pub(crate) const DTYPE: Words = Words(&[
     ("bf16", "bfloat16"),
 ]);
 
+/// `--against`.
+pub(crate) const AGAINST: Words = Words(&[(
+    "candle",
+    "candle-transformers, which has MobileSAM and no D-FINE",
+)]);
+
 /// `--decode`.
 pub(crate) const DECODE: Words = Words(&[
     (

@@ -1,6 +1,6 @@
 //! What a D-FINE is made of: sizes, counts and switches, whatever the checkpoint's format says them in.
 
-use super::{hgnetv2::OUTPUT_STRIDE, value_text};
+use super::value_text;
 use crate::{
     geometry::Size,
     ops::{Activation, Normalisation},
@@ -248,10 +248,12 @@ impl ConfigError {
     }
 }
 
+/// Input pixels for a pixel of the backbone's coarsest map.
+pub(super) const OUTPUT_STRIDE: usize = 32;
 /// Largest input side, so that a hostile configuration cannot ask for all memory.
 const LARGEST_SIDE: u32 = 8192;
 /// Most channels or bins of any part.
-const MOST_CHANNELS: usize = 1 << 14;
+const MAX_CHANNELS: usize = 1 << 14;
 
 impl DFineConfig {
     /// Number of levels that go through encoder and decoder.
@@ -299,7 +301,7 @@ impl DFineConfig {
         self.backbone.validate()?;
         self.encoder.validate(self.levels())?;
         self.decoder.validate(self.levels())?;
-        in_range("number of classes", self.num_labels, 1, MOST_CHANNELS)?;
+        in_range("number of classes", self.num_labels, 1, MAX_CHANNELS)?;
         if let Some(names) = &self.label_names
             && names.len() != self.num_labels
         {
@@ -338,8 +340,8 @@ impl HgNetV2Config {
                 "images have 1 (grey) or 3 (RGB) channels",
             ));
         }
-        in_range("stem_channels", self.stem_channels[1], 2, MOST_CHANNELS)?;
-        in_range("stem_channels", self.stem_channels[2], 1, MOST_CHANNELS)?;
+        in_range("stem_channels", self.stem_channels[1], 2, MAX_CHANNELS)?;
+        in_range("stem_channels", self.stem_channels[2], 1, MAX_CHANNELS)?;
         let downsampled: Vec<bool> = self.stages.iter().map(|s| s.downsample).collect();
         if downsampled != [false, true, true, true] {
             return Err(ConfigError::value(
@@ -350,7 +352,7 @@ impl HgNetV2Config {
         }
         for stage in &self.stages {
             for channels in [stage.in_channels, stage.mid_channels, stage.out_channels] {
-                in_range("stage channels", channels, 1, MOST_CHANNELS)?;
+                in_range("stage channels", channels, 1, MAX_CHANNELS)?;
             }
             in_range("stage_num_blocks", stage.blocks, 1, 64)?;
             in_range("stage_numb_of_layers", stage.layers, 1, 64)?;
@@ -380,13 +382,13 @@ impl HgNetV2Config {
 
 impl HybridEncoderConfig {
     fn validate(&self, levels: usize) -> Result<(), ConfigError> {
-        in_range("encoder_hidden_dim", self.hidden_dim, 4, MOST_CHANNELS)?;
-        in_range("encoder_ffn_dim", self.ffn_dim, 1, MOST_CHANNELS)?;
+        in_range("encoder_hidden_dim", self.hidden_dim, 4, MAX_CHANNELS)?;
+        in_range("encoder_ffn_dim", self.ffn_dim, 1, MAX_CHANNELS)?;
         in_range(
             "hidden_expansion (channels of a block)",
             self.block_channels,
             1,
-            MOST_CHANNELS,
+            MAX_CHANNELS,
         )?;
         in_range(
             "depth_mult (convolutions in a block)",
@@ -425,11 +427,11 @@ impl HybridEncoderConfig {
 
 impl DecoderConfig {
     fn validate(&self, levels: usize) -> Result<(), ConfigError> {
-        in_range("d_model", self.d_model, 1, MOST_CHANNELS)?;
-        in_range("decoder_ffn_dim", self.ffn_dim, 1, MOST_CHANNELS)?;
+        in_range("d_model", self.d_model, 1, MAX_CHANNELS)?;
+        in_range("decoder_ffn_dim", self.ffn_dim, 1, MAX_CHANNELS)?;
         in_range("decoder_layers", self.layers, 1, 64)?;
-        in_range("num_queries", self.num_queries, 1, MOST_CHANNELS)?;
-        in_range("lqe_hidden_dim", self.lqe_hidden_dim, 1, MOST_CHANNELS)?;
+        in_range("num_queries", self.num_queries, 1, MAX_CHANNELS)?;
+        in_range("lqe_hidden_dim", self.lqe_hidden_dim, 1, MAX_CHANNELS)?;
         in_range("lqe_layers", self.lqe_layers, 1, 16)?;
         heads_divide("decoder_attention_heads", self.heads, self.d_model)?;
         if self.points.len() != levels || self.points.iter().any(|&n| n == 0 || n > 64) {

@@ -3,10 +3,9 @@
 use super::{
     config::{
         ConfigError, ConfigFile, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig,
-        InputSizeSource, PositionOrder, StageConfig,
+        InputSizeSource, OUTPUT_STRIDE, PositionOrder, StageConfig,
     },
     config_json::ASSUMED_INPUT,
-    hgnetv2::OUTPUT_STRIDE,
     keys::Layout,
 };
 use crate::{

@@ -5,14 +5,18 @@ use super::{
     config::{DFineConfig, DecoderConfig},
     distribution::{Integral, Lqe},
     hybrid_encoder::SelfAttention,
-    layers::{Mlp, build_linear, layer_norm, linear},
+    layers::mlp,
     query_selection::Queries,
 };
-use crate::ops::{
-    self, Activation, LayerNorm, Linear, Params, Precision, add, deformable_attention_around,
-    inverse_sigmoid,
+use crate::{
+    models::nn::{Mlp, build_linear, layer_norm, linear},
+    ops::{
+        self, Activation, LayerNorm, Linear, LinearPrecision, Params, add,
+        deformable_attention_around, inverse_sigmoid,
+    },
 };
 use candle_core::{DType, Tensor};
+use candle_nn::Module;
 
 /// The gate's normalisation has PyTorch's default.
 const GATE_EPS: f64 = 1e-5;
@@ -42,7 +46,7 @@ impl Decoder {
         let edges = 4 * (decoder.max_num_bins + 1);
         let layer = |i| DecoderLayer::load(&params.scope("layers").scope(i), config);
         let box_head = |i| {
-            Mlp::load(
+            mlp(
                 &params.scope("bbox_embed").scope(i),
                 &[d, d, d, edges],
                 Activation::Identity,
@@ -52,19 +56,19 @@ impl Decoder {
         Ok(Self {
             layers: (0..count).map(layer).collect::<Result<_, _>>()?,
             box_heads: (0..count).map(box_head).collect::<Result<_, _>>()?,
-            query_position: Mlp::load(
+            query_position: mlp(
                 &params.scope("query_pos_head"),
                 &[4, 2 * d, d],
                 Activation::Clamp(POSITION_MAX),
             )?,
-            first_box_head: Mlp::load(
+            first_box_head: mlp(
                 &params.scope("pre_bbox_head"),
                 &[d, d, d, 4],
                 Activation::Sigmoid,
             )?,
             integral: Integral::load(params, decoder)?,
             score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?
-                .with_precision(Precision::F32),
+                .with_precision(LinearPrecision::F32),
             quality: Lqe::load(
                 &params.scope("lqe_layers").scope(last),
                 decoder,
@@ -214,7 +218,7 @@ impl CrossAttention {
         let bias = Tensor::cat(&[bias, weights.get("bias", &[heads * total])?], 0)?;
         Ok(Self {
             sampling: build_linear(params, &weight, &bias, Activation::Identity)?
-                .with_precision(Precision::F32),
+                .with_precision(LinearPrecision::F32),
             heads,
             points: config.points.clone(),
         })

@@ -3,9 +3,12 @@
 use super::{
     DFineError,
     config::DecoderConfig,
-    layers::{Mlp, constant},
+    layers::{constant, mlp_repeated},
 };
-use crate::ops::{self, Activation, Params};
+use crate::{
+    models::nn::Mlp,
+    ops::{self, Activation, Params},
+};
 use candle_core::Tensor;
 
 /// Turns distributions over bins into edge offsets and boxes.
@@ -85,7 +88,7 @@ impl Lqe {
         ));
         dims.push(1);
         // One quality for all classes: as many equal outputs, to which the logits are added as the residual they are.
-        let reg_conf = Mlp::load_repeated(
+        let reg_conf = mlp_repeated(
             &params.scope("reg_conf"),
             &dims,
             Activation::Identity,

@@ -1,8 +1,7 @@
 //! What depends on the input's size alone: anchors, which of them are valid, and position embeddings.
 
 use super::{
-    config::{DFineConfig, PositionOrder},
-    hgnetv2::OUTPUT_STRIDE,
+    config::{DFineConfig, OUTPUT_STRIDE, PositionOrder},
     layers::constant,
 };
 use crate::ops;

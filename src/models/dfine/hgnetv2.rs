@@ -1,17 +1,15 @@
 //! HGNetv2, the backbone: a stem and four stages of blocks that gather all their layers' outputs.
 
-use super::{
-    DFineError,
-    config::{HgNetV2Config, StageConfig},
-    layers::ConvSpec,
+use super::config::{HgNetV2Config, StageConfig};
+use crate::{
+    models::nn::{Built, ConvNorm},
+    ops::{
+        self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, concat_channels, max_pool2d,
+    },
 };
-use crate::ops::{
-    self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, concat_channels, max_pool2d,
-};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use candle_nn::Module;
 
-/// Input pixels for a pixel of the coarsest map.
-pub(super) const OUTPUT_STRIDE: usize = 32;
 /// The backbone's batch normalisation has PyTorch's default, whatever the configuration says of the rest.
 const EPS: f64 = 1e-5;
 /// A row below and a column to the right: what a 2×2 kernel needs to keep the size.
@@ -32,7 +30,7 @@ pub(super) struct HgNetV2 {
 
 impl HgNetV2 {
     /// `params`: `embedder.…`, `encoder.stages.…`.
-    pub(super) fn load(params: &Params, config: &HgNetV2Config) -> Result<Self, DFineError> {
+    pub(super) fn load(params: &Params, config: &HgNetV2Config) -> Built<Self> {
         let stem = Stem::load(&params.scope("embedder"), config)?;
         let stages = params.scope("encoder").scope("stages");
         let stage = |(i, stage)| Stage::load(&stages.scope(i), stage, config.learnable_affine);
@@ -97,7 +95,7 @@ impl ConvLayer {
         }
     }
 
-    fn load(&self, params: &Params) -> Result<Conv2d, DFineError> {
+    fn load(&self, params: &Params) -> Built<Conv2d> {
         let scalar = |name: &str| params.scope("lab").number(name);
         // Without an activation the original has no scale and shift either.
         let affine = if self.affine && self.activation != Activation::Identity {
@@ -112,7 +110,7 @@ impl ConvLayer {
             activation,
             ..
         } = *self;
-        let spec = ConvSpec {
+        let spec = ConvNorm {
             conv: "convolution",
             norm: "normalization",
             shape: [
@@ -122,6 +120,7 @@ impl ConvLayer {
                 self.kernel,
             ],
             eps: EPS,
+            fold_in: DType::F64,
             options: Conv2dOptions {
                 stride,
                 padding,
@@ -144,7 +143,7 @@ struct Stem {
 }
 
 impl Stem {
-    fn load(params: &Params, config: &HgNetV2Config) -> Result<Self, DFineError> {
+    fn load(params: &Params, config: &HgNetV2Config) -> Built<Self> {
         let ([image, mid, out], affine) = (config.stem_channels, config.learnable_affine);
         let layer = |name: &str, layer: ConvLayer| layer.load(&params.scope(name));
         Ok(Self {
@@ -179,8 +178,10 @@ impl Stem {
             stem4: layer("stem4", ConvLayer::new(mid, out, 1, affine))?,
         })
     }
+}
 
-    fn forward(&self, image: &Tensor) -> ops::Result<Tensor> {
+impl Module for Stem {
+    fn forward(&self, image: &Tensor) -> candle_core::Result<Tensor> {
         let x = self.stem1.forward(image)?;
         let convolved = self.stem2b.forward(&self.stem2a.forward(&x)?)?;
         let pooled = max_pool2d(&x, 2, 1, BOTTOM_RIGHT)?;
@@ -196,7 +197,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn load(params: &Params, config: &StageConfig, affine: bool) -> Result<Self, DFineError> {
+    fn load(params: &Params, config: &StageConfig, affine: bool) -> Built<Self> {
         let strided = ConvLayer {
             stride: 2,
             activation: Activation::Identity,
@@ -212,8 +213,10 @@ impl Stage {
             blocks: (0..config.blocks).map(block).collect::<Result<_, _>>()?,
         })
     }
+}
 
-    fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
+impl Module for Stage {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = match &self.downsample {
             Some(downsample) => downsample.forward(x)?,
             None => x.clone(),
@@ -232,15 +235,10 @@ struct Block {
 }
 
 impl Block {
-    fn load(
-        params: &Params,
-        config: &StageConfig,
-        index: usize,
-        affine: bool,
-    ) -> Result<Self, DFineError> {
+    fn load(params: &Params, config: &StageConfig, index: usize, affine: bool) -> Built<Self> {
         let (mid, out) = (config.mid_channels, config.out_channels);
         let inputs = if index == 0 { config.in_channels } else { out };
-        let layer = |i: usize| -> Result<Vec<Conv2d>, DFineError> {
+        let layer = |i: usize| -> Built<Vec<Conv2d>> {
             let (params, inputs) = (
                 params.scope("layers").scope(i),
                 if i == 0 { inputs } else { mid },
@@ -269,8 +267,10 @@ impl Block {
             shortcut: index > 0,
         })
     }
+}
 
-    fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
+impl Module for Block {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let mut outputs = vec![x.clone()];
         let mut last = x.clone();
         for layer in &self.layers {

@@ -4,13 +4,17 @@ use super::{
     DFineError,
     config::{DFineConfig, HybridEncoderConfig},
     grid::Grid,
-    layers::{ConvSpec, build_conv, build_linear, layer_norm, linear},
+    layers::encoder_conv,
 };
-use crate::ops::{
-    self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add,
-    attention,
+use crate::{
+    models::nn::{Built, ConvNorm, Folded, build_conv, build_linear, layer_norm, linear},
+    ops::{
+        self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add,
+        attention,
+    },
 };
 use candle_core::Tensor;
+use candle_nn::Module;
 
 /// Batch normalisation of the input projections has PyTorch's default.
 const INPUT_EPS: f64 = 1e-5;
@@ -38,8 +42,8 @@ impl HybridEncoder {
                 .stages
                 .get(stage)
                 .map_or(0, |s| s.out_channels);
-            let spec = ConvSpec::encoder(inputs, hidden, 1, INPUT_EPS, Activation::Identity);
-            ConvSpec {
+            let spec = encoder_conv(inputs, hidden, 1, INPUT_EPS, Activation::Identity);
+            ConvNorm {
                 conv: "0",
                 norm: "1",
                 ..spec
@@ -54,16 +58,16 @@ impl HybridEncoder {
             layers.map(|layers| (level, layers))
         };
         let plain = |name: &str, i: usize| {
-            ConvSpec::encoder(hidden, hidden, 1, eps, Activation::Identity)
+            encoder_conv(hidden, hidden, 1, eps, Activation::Identity)
                 .load(&own.scope(name).scope(i))
         };
         let block =
             |name: &str, i: usize| RepNcspElan4::load(&own.scope(name).scope(i), encoder, eps);
-        let down = |i: usize| -> Result<[Conv2d; 2], DFineError> {
+        let down = |i: usize| -> Built<[Conv2d; 2]> {
             let params = own.scope("downsample_convs").scope(i);
-            let pointwise = ConvSpec::encoder(hidden, hidden, 1, eps, Activation::Identity)
+            let pointwise = encoder_conv(hidden, hidden, 1, eps, Activation::Identity)
                 .load(&params.scope("conv1"))?;
-            let mut depthwise = ConvSpec::encoder(1, hidden, 3, eps, Activation::Identity);
+            let mut depthwise = encoder_conv(1, hidden, 3, eps, Activation::Identity);
             (depthwise.options.stride, depthwise.options.groups) = (2, hidden);
             Ok([pointwise, depthwise.load(&params.scope("conv2"))?])
         };
@@ -244,16 +248,15 @@ struct RepNcspElan4 {
 impl RepNcspElan4 {
     fn load(params: &Params, config: &HybridEncoderConfig, eps: f64) -> Result<Self, DFineError> {
         let (hidden, inner) = (config.hidden_dim, config.block_channels);
-        let first = ConvSpec::encoder(2 * hidden, 2 * hidden, 1, eps, Activation::Silu);
+        let first = encoder_conv(2 * hidden, 2 * hidden, 1, eps, Activation::Silu);
         let branch = |csp: &str, conv: &str, inputs| -> Result<_, DFineError> {
             let csp = CspRepLayer::load(&params.scope(csp), inputs, config, eps)?;
             Ok((
                 csp,
-                ConvSpec::encoder(inner, inner, 3, eps, Activation::Silu)
-                    .load(&params.scope(conv))?,
+                encoder_conv(inner, inner, 3, eps, Activation::Silu).load(&params.scope(conv))?,
             ))
         };
-        let merge = ConvSpec::encoder(2 * (hidden + inner), hidden, 1, eps, Activation::Silu);
+        let merge = encoder_conv(2 * (hidden + inner), hidden, 1, eps, Activation::Silu);
         Ok(Self {
             first: first.load(&params.scope("conv1"))?,
             branches: [
@@ -294,14 +297,12 @@ impl CspRepLayer {
         eps: f64,
     ) -> Result<Self, DFineError> {
         let (channels, activation) = (config.block_channels, config.block_activation);
-        let spec = ConvSpec::encoder(inputs, channels, 1, eps, activation);
-        let ((first, first_bias), (second, second_bias)) = (
-            spec.folded(&params.scope("conv1"))?,
-            spec.folded(&params.scope("conv2"))?,
-        );
+        let spec = encoder_conv(inputs, channels, 1, eps, activation);
+        let first = spec.fold(&params.scope("conv1"))?;
+        let second = spec.fold(&params.scope("conv2"))?;
         let (weight, bias) = (
-            Tensor::cat(&[first, second], 0)?,
-            Tensor::cat(&[first_bias, second_bias], 0)?,
+            Tensor::cat(&[first.weight, second.weight], 0)?,
+            Tensor::cat(&[first.bias, second.bias], 0)?,
         );
         let both = build_conv(params, &weight, &bias, spec.options)?;
         let bottleneck = |i| {
@@ -317,8 +318,10 @@ impl CspRepLayer {
             .collect::<Result<_, _>>()?;
         Ok(Self { both, bottlenecks })
     }
+}
 
-    fn forward(&self, x: &Tensor) -> ops::Result<Tensor> {
+impl Module for CspRepLayer {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let both = self.both.forward(x)?;
         let channels = both.dim(3)? / 2;
         let (deep, short) = (
@@ -342,14 +345,22 @@ fn rep_vgg(
     eps: f64,
     activation: Activation,
 ) -> Result<Conv2d, DFineError> {
-    let spec = |kernel| ConvSpec::encoder(channels, channels, kernel, eps, Activation::Identity);
-    let (weight, bias) = spec(3).folded(&params.scope("conv1"))?;
-    let (point, point_bias) = spec(1).folded(&params.scope("conv2"))?;
-    let point = point.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?;
+    let spec = |kernel| encoder_conv(channels, channels, kernel, eps, Activation::Identity);
+    let Folded { weight, bias } = spec(3).fold(&params.scope("conv1"))?;
+    let point = spec(1).fold(&params.scope("conv2"))?;
+    let point_weight = point
+        .weight
+        .pad_with_zeros(2, 1, 1)?
+        .pad_with_zeros(3, 1, 1)?;
     let options = Conv2dOptions {
         padding: Padding::all(1),
         activation,
         ..Conv2dOptions::default()
     };
-    build_conv(params, &(weight + point)?, &(bias + point_bias)?, options)
+    Ok(build_conv(
+        params,
+        &(weight + point_weight)?,
+        &(bias + point.bias)?,
+        options,
+    )?)
 }

@@ -4,7 +4,6 @@
 //! The model is built in its deploy form: normalisation and parallel convolutions folded into one, only the
 //! last decoder layer's class head and quality estimator.
 
-mod compare;
 mod config;
 mod config_infer;
 mod config_json;
@@ -24,7 +23,6 @@ mod query_selection;
 mod sizes;
 mod value_text;
 
-pub use compare::match_queries;
 pub use config::{
     ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config,
     HybridEncoderConfig, InputSizeSource, InputSizes, PositionOrder, StageConfig, check_input,
@@ -34,15 +32,18 @@ pub use labels::{Labels, LabelsError};
 pub use sizes::{DFineSize, UnknownSize};
 
 use crate::{
+    models::nn::{BuildError, ConvNorm},
     ops::{self, Activation, Conv2d, Params, ParamsError, Ties, concat_channels},
     text::counted,
 };
 use candle_core::Tensor;
+use candle_nn::Module;
+use config::OUTPUT_STRIDE;
 use decoder::Decoder;
 use grid::Grid;
-use hgnetv2::{HgNetV2, OUTPUT_STRIDE};
+use hgnetv2::HgNetV2;
 use hybrid_encoder::HybridEncoder;
-use layers::ConvSpec;
+use layers::encoder_conv;
 use query_selection::QuerySelection;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -84,6 +85,15 @@ pub enum DFineError {
     Tensor(#[source] Box<candle_core::Error>),
 }
 
+impl From<BuildError> for DFineError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Params(error) => Self::Params(error),
+            BuildError::Tensor { source, .. } => Self::Tensor(source),
+        }
+    }
+}
+
 impl From<candle_core::Error> for DFineError {
     fn from(error: candle_core::Error) -> Self {
         Self::Tensor(Box::new(error))
@@ -122,8 +132,8 @@ impl DFine {
         let model = params.scope("model");
         let (hidden, d) = (config.encoder.hidden_dim, config.decoder.d_model);
         let project = |i: usize| {
-            let spec = ConvSpec::encoder(hidden, d, 1, config.batch_norm_eps, Activation::Identity);
-            ConvSpec {
+            let spec = encoder_conv(hidden, d, 1, config.batch_norm_eps, Activation::Identity);
+            ConvNorm {
                 conv: "0",
                 norm: "1",
                 ..spec

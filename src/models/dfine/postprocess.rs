@@ -6,14 +6,14 @@ use crate::{
 };
 
 /// Pairs of query and class that the authors keep.
-pub const TOP: usize = 300;
+pub const MAX_DETECTIONS: usize = 300;
 
 /// Which pairs of query and class become objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// Scores must be at least this, in 0..1.
     pub threshold: f32,
-    /// At most this many, and at most [`TOP`].
+    /// At most this many, and at most [`MAX_DETECTIONS`].
     pub max_objects: usize,
     /// For each class whether it may be chosen; all may if none.
     pub classes: Option<Vec<bool>>,
@@ -23,7 +23,7 @@ impl Default for Selection {
     fn default() -> Self {
         Self {
             threshold: 0.5,
-            max_objects: TOP,
+            max_objects: MAX_DETECTIONS,
             classes: None,
         }
     }
@@ -38,8 +38,6 @@ pub struct Candidate {
     pub score: f32,
     /// Box in 0..1 of the image.
     pub bbox: BoxCxCyWh,
-    /// The query it came from.
-    pub query: u32,
 }
 
 /// Outputs that no selection can be made from.
@@ -122,7 +120,7 @@ pub fn select(
     let mut order: Vec<usize> = (0..logits.len()).filter(|&i| chosen(i)).collect();
     // By logit: its order is the score's, and it still tells apart what the sigmoid rounds to the same number.
     let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
-    let count = selection.max_objects.min(TOP);
+    let count = selection.max_objects.min(MAX_DETECTIONS);
     if count == 0 {
         return Ok(Vec::new());
     }
@@ -144,7 +142,6 @@ pub fn select(
             class: class as u32,
             score: sigmoid(logits[i]),
             bbox,
-            query: query as u32,
         }
     };
     Ok(order.into_iter().map(candidate).collect())
@@ -195,12 +192,11 @@ pub fn chosen(records: ObjectRecords<'_>, classes: usize) -> Result<Vec<Candidat
     let classes = classes.max(1) as u32;
     let candidate = |r: ObjectRecord| {
         let [cx, cy, w, h] = r.bbox;
-        let (query, class) = (r.place / classes, r.place % classes);
+        let class = r.place % classes;
         Candidate {
             class,
             score: sigmoid(r.logit),
             bbox: BoxCxCyWh { cx, cy, w, h },
-            query,
         }
     };
     Ok(records.iter().map(candidate).collect())
@@ -216,7 +212,8 @@ mod tests {
 
     fn pairs(logits: &[f32], classes: usize, selection: &Selection) -> Vec<(u32, u32)> {
         let found = select(logits, &boxes(logits.len() / classes), classes, selection).unwrap();
-        found.iter().map(|c| (c.query, c.class)).collect()
+        // A box's centre is the number of its query.
+        found.iter().map(|c| (c.bbox.cx as u32, c.class)).collect()
     }
 
     #[test]
@@ -266,7 +263,7 @@ mod tests {
             max_objects: 1000,
             classes: None,
         };
-        assert_eq!(pairs(&logits, 1, &all).len(), TOP);
+        assert_eq!(pairs(&logits, 1, &all).len(), MAX_DETECTIONS);
     }
 
     #[test]

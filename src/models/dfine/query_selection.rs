@@ -4,10 +4,14 @@ use super::{
     DFineError,
     config::DFineConfig,
     grid::Grid,
-    layers::{Mlp, constant, layer_norm, linear},
+    layers::{constant, mlp},
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params, Precision, Ties};
+use crate::{
+    models::nn::{Mlp, layer_norm, linear},
+    ops::{self, Activation, LayerNorm, Linear, LinearPrecision, Params, Ties},
+};
 use candle_core::Tensor;
+use candle_nn::Module;
 
 /// Queries chosen from the encoder's tokens.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl QuerySelection {
             config.num_labels,
             Activation::Identity,
         )?
-        .with_precision(Precision::F32Result);
+        .with_precision(LinearPrecision::F32Result);
         let content = norm.forward(&projection.forward(&constant(
             vec![0.0; d],
             (1, 1, d),
@@ -51,7 +55,7 @@ impl QuerySelection {
         )?)?)?;
         let [valid, unused] = [1.0, 0.0].map(|v| constant(vec![v], (1, 1), params.device()));
         let score = ops::best_scores(&score_head.forward(&content)?, &valid?, &unused?)?;
-        let box_head = Mlp::load(
+        let box_head = mlp(
             &params.scope("enc_bbox_head"),
             &[d, d, d, 4],
             Activation::Sigmoid,

@@ -3,14 +3,18 @@
 use super::{
     EMBEDDING_CHANNELS, EMBEDDING_SIDE, Loaded, MASK_SIDE, MULTIMASK_OUTPUTS, MaskOutput,
     MobileSamError,
-    layers::{EPS_2D, Mlp, layer_norm},
+    layers::{EPS_2D, mlp},
     transformer::TwoWayTransformer,
 };
-use crate::ops::{
-    Activation, LayerNorm, Linear, Params, Result, add, concat_channels, contiguous, convert,
-    mask_logits,
+use crate::{
+    models::nn::{Mlp, layer_norm},
+    ops::{
+        Activation, LayerNorm, Linear, Params, Result, add, concat_channels, contiguous, convert,
+        mask_logits,
+    },
 };
 use candle_core::Tensor;
+use candle_nn::Module;
 
 const CHANNELS: usize = EMBEDDING_CHANNELS;
 /// One for a single mask, and those for several.
@@ -40,22 +44,20 @@ impl MaskDecoder {
             params.place(&output_tokens.map_err(MobileSamError::tensor("output tokens"))?)?;
         let hypernetworks = params.scope("output_hypernetworks_mlps");
         let hypernetwork = |i: usize| -> Loaded<_> {
-            Ok(Mlp::load(
+            mlp(
                 &hypernetworks.scope(i),
                 &[CHANNELS, CHANNELS, CHANNELS, UPSCALED[1]],
-            )?
-            .with_f32_result())
+            )
         };
         Ok(Self {
             transformer: TwoWayTransformer::load(&params.scope("transformer"))?,
             output_tokens,
             upscaling: Upscaling::load(&params.scope("output_upscaling"))?,
             hypernetworks: (0..MASK_TOKENS).map(hypernetwork).collect::<Loaded<_>>()?,
-            iou_head: Mlp::load(
+            iou_head: mlp(
                 &params.scope("iou_prediction_head"),
                 &[CHANNELS, CHANNELS, CHANNELS, MASK_TOKENS],
-            )?
-            .with_f32_result(),
+            )?,
         })
     }
 
@@ -65,19 +67,16 @@ impl MaskDecoder {
         &self,
         embedding: &Tensor,
         position: &Tensor,
-        sparse: &Option<Tensor>,
+        sparse: &Tensor,
         dense: &Tensor,
         multimask: bool,
     ) -> Result<MaskOutput> {
-        let n = sparse.as_ref().unwrap_or(dense).dim(0)?;
+        let n = sparse.dim(0)?;
         // Tokens one after the other are their channels side by side.
         let output_tokens = self
             .output_tokens
             .broadcast_as((n, (1 + MASK_TOKENS) * CHANNELS))?;
-        let tokens = match sparse {
-            Some(sparse) => concat_channels(&[&output_tokens, &sparse.flatten_from(1)?])?,
-            None => contiguous(&output_tokens)?,
-        };
+        let tokens = concat_channels(&[&output_tokens, &sparse.flatten_from(1)?])?;
         let tokens = convert(&tokens.reshape((n, (), CHANNELS))?, embedding.dtype())?;
         let image = embedding.reshape(((), EMBEDDING_SIDE * EMBEDDING_SIDE, CHANNELS))?;
         let image = match dense.dim(0)? {

@@ -21,10 +21,14 @@ pub use prompts::{
 };
 
 use crate::{
-    models::prefix::{self, PrefixError},
+    models::{
+        nn::BuildError,
+        prefix::{self, PrefixError},
+    },
     ops::{Params, ParamsError, concat_batches},
 };
 use candle_core::{DType, Tensor};
+use candle_nn::Module;
 use mask_decoder::MaskDecoder;
 use prompt_encoder::PromptEncoder;
 use tiny_vit::TinyVit;
@@ -80,6 +84,15 @@ pub enum MobileSamError {
         /// Candle's own error.
         source: Box<candle_core::Error>,
     },
+}
+
+impl From<BuildError> for MobileSamError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Params(error) => Self::Params(error),
+            BuildError::Tensor { what, source } => Self::Tensor { what, source },
+        }
+    }
 }
 
 impl MobileSamError {

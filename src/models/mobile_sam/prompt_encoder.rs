@@ -2,14 +2,18 @@
 
 use super::{
     EMBEDDING_CHANNELS, EMBEDDING_SIDE, IMAGE_SIDE, Loaded, MASK_SIDE, MobileSamError, Prompts,
-    layers::{EPS_2D, layer_norm},
+    layers::EPS_2D,
     prompts::{Sparse, UPPER_LEFT},
 };
-use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features,
-    token_features,
+use crate::{
+    models::nn::layer_norm,
+    ops::{
+        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features,
+        token_features,
+    },
 };
 use candle_core::Tensor;
+use candle_nn::Module;
 
 /// Pixels, whose centres lie half a pixel further, to 0..1.
 const PIXELS: (f64, f64) = (1.0 / IMAGE_SIDE as f64, 0.5 / IMAGE_SIDE as f64);
@@ -76,13 +80,12 @@ impl PromptEncoder {
         &self.dense_position
     }
 
-    /// Tokens `[N, K, 256]`, or none where masks are all there is, and the dense embedding: `[N, 64², 256]` of masks,
+    /// Tokens `[N, K, 256]` and the dense embedding: `[N, 64², 256]` of masks,
     /// `[1, 1, 256]` where there are none.
-    pub(super) fn forward(&self, prompts: &Prompts) -> Result<(Option<Tensor>, Tensor)> {
+    pub(super) fn forward(&self, prompts: &Prompts) -> Result<(Tensor, Tensor)> {
         let sparse = match &prompts.sparse {
-            Sparse::None => None,
-            Sparse::Boxes(boxes) => Some(self.embed_boxes(boxes)?),
-            Sparse::Tokens(tokens) => Some(self.embed_tokens(tokens)?),
+            Sparse::Boxes(boxes) => self.embed_boxes(boxes)?,
+            Sparse::Tokens(tokens) => self.embed_tokens(tokens)?,
         };
         let dense = match &prompts.masks {
             Some(masks) => self.mask_downscaling.forward(masks)?,
@@ -150,9 +153,11 @@ impl MaskDownscaling {
             project: build().map_err(MobileSamError::tensor("mask downscaling"))?,
         })
     }
+}
 
+impl Module for MaskDownscaling {
     /// `[N, 1, 256, 256]` to `[N, 64², 256]`.
-    fn forward(&self, masks: &Tensor) -> Result<Tensor> {
+    fn forward(&self, masks: &Tensor) -> candle_core::Result<Tensor> {
         let mut x = masks.contiguous()?.reshape(((), MASK_SIDE, MASK_SIDE, 1))?;
         for (conv, norm) in &self.steps {
             x = norm.forward_activated(&conv.forward(&x)?, Activation::Gelu)?;

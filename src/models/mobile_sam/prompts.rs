@@ -216,23 +216,6 @@ impl PackedPrompts {
     pub fn values(&self) -> (&[f32], [usize; 3]) {
         (&self.values, [self.objects.len(), self.tokens, TOKEN_WIDTH])
     }
-
-    /// Brings the batch to the device through `upload` (numbers, shape), which is the engine's.
-    ///
-    /// # Errors
-    /// Those of `upload`.
-    pub fn upload<E>(
-        &self,
-        upload: impl FnOnce(&[f32], &[usize]) -> Result<Tensor, E>,
-    ) -> Result<Prompts, E> {
-        let n = self.objects.len();
-        let tokens = upload(&self.values, &[n, self.tokens, TOKEN_WIDTH])?;
-        Ok(Prompts {
-            sparse: Sparse::Tokens(tokens),
-            masks: None,
-            len: n,
-        })
-    }
 }
 
 /// A batch of N objects' prompts on the device, with the same number of tokens each.
@@ -246,8 +229,6 @@ pub struct Prompts {
 
 #[derive(Debug, Clone)]
 pub(super) enum Sparse {
-    /// Masks alone.
-    None,
     /// `[N, 4]`.
     Boxes(Tensor),
     /// `[N, tokens, TOKEN_WIDTH]`.
@@ -290,22 +271,8 @@ impl Prompts {
         }
     }
 
-    /// Masks alone: logits `[N, 1, 256, 256]` f32 over the model's padded input, such as an earlier
+    /// The same prompts with a mask for each object: logits `[N, 1, 256, 256]` f32 over the model's padded input, such as an earlier
     /// [`super::MaskOutput::low_res_masks`].
-    ///
-    /// # Errors
-    /// [`PromptError::Shape`].
-    pub fn from_masks(masks: &Tensor) -> Result<Self, PromptError> {
-        let len = masks.dims().first().copied().unwrap_or_default();
-        Self {
-            sparse: Sparse::None,
-            masks: None,
-            len,
-        }
-        .with_masks(masks)
-    }
-
-    /// The same prompts with a mask for each object, as in [`Prompts::from_masks`].
     ///
     /// # Errors
     /// [`PromptError::Shape`], also for another number of objects.
@@ -337,7 +304,6 @@ impl Prompts {
     pub(super) fn narrow(&self, first: usize, len: usize) -> TensorResult<Self> {
         let part = |t: &Tensor| t.narrow(0, first, len);
         let sparse = match &self.sparse {
-            Sparse::None => Sparse::None,
             Sparse::Boxes(boxes) => Sparse::Boxes(part(boxes)?),
             Sparse::Tokens(tokens) => Sparse::Tokens(part(tokens)?),
         };
@@ -358,85 +324,4 @@ fn shape(what: &'static str, tensor: &Tensor, expected: String) -> PromptError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use candle_core::{DType, Device};
-
-    const BOX: BoxXyxy = BoxXyxy::new(1.0, 2.0, 3.0, 4.0);
-
-    fn point(x: f32, label: PointLabel) -> PointPrompt {
-        PointPrompt { x, y: 7.0, label }
-    }
-
-    #[test]
-    fn prompts_are_grouped_by_number_of_tokens_in_order() {
-        let one = ObjectPrompt::from_points(vec![point(5.0, PointLabel::Foreground)]);
-        let both = ObjectPrompt {
-            bounds: Some(BOX),
-            points: vec![point(6.0, PointLabel::Background)],
-        };
-        let groups = PackedPrompts::pack(&[ObjectPrompt::from_box(BOX), both, one]).unwrap();
-        // A single point takes two tokens as a box does: itself and the one that stands for the absent box.
-        assert_eq!(
-            groups.iter().map(|g| g.objects()).collect::<Vec<_>>(),
-            [&[0, 2][..], &[1]]
-        );
-        let box_rows = [1., 2., 0., 0., 0., 1., 0., 3., 4., 0., 0., 0., 0., 1.];
-        let point_rows = [5., 7., 0., 0., 1., 0., 0., 0., 0., 1., 0., 0., 0., 0.];
-        assert_eq!(groups[0].values, [box_rows, point_rows].concat());
-        let prompts = groups[1]
-            .upload(|v, s| Tensor::from_slice(v, s, &Device::Cpu))
-            .unwrap();
-        assert!(matches!(&prompts.sparse, Sparse::Tokens(t) if t.dims() == [1, 3, TOKEN_WIDTH]));
-    }
-
-    #[test]
-    fn bad_prompts_are_refused_with_their_place() {
-        let bad = |prompt| {
-            PackedPrompts::pack(&[ObjectPrompt::from_box(BOX), prompt])
-                .unwrap_err()
-                .to_string()
-        };
-        assert!(bad(ObjectPrompt::default()).starts_with("prompt 1: has neither"));
-        assert!(
-            bad(ObjectPrompt::from_box(BoxXyxy::new(3.0, 0.0, 3.0, 9.0)))
-                .starts_with("prompt 1: box 3,0,3,9 has no extent")
-        );
-        assert!(
-            bad(ObjectPrompt::from_box(BoxXyxy::new(
-                0.0,
-                0.0,
-                f32::INFINITY,
-                9.0
-            )))
-            .starts_with("prompt 1: box")
-        );
-        assert!(
-            bad(ObjectPrompt::from_points(vec![point(
-                f32::NAN,
-                PointLabel::Foreground
-            )]))
-            .starts_with("prompt 1: point NaN,7")
-        );
-        assert_eq!(PointLabel::try_from(2), Err(PromptError::Label(2)));
-    }
-
-    #[test]
-    fn tensors_of_other_shapes_are_refused() {
-        let zeros = |s: &[usize]| Tensor::zeros(s, DType::F32, &Device::Cpu).unwrap();
-        assert!(matches!(
-            Prompts::from_boxes(&zeros(&[4])),
-            Err(PromptError::Shape { what: "boxes", .. })
-        ));
-        assert!(Prompts::from_masks(&zeros(&[2, 1, 256, 255])).is_err());
-        let boxes = Prompts::from_boxes(&zeros(&[2, 4])).unwrap();
-        let error = boxes
-            .with_masks(&zeros(&[3, 1, 256, 256]))
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "mask prompts: has shape [3, 1, 256, 256], MobileSAM takes [2, 1, 256, 256]"
-        );
-    }
-}
+mod tests;

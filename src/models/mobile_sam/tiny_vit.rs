@@ -4,14 +4,18 @@
 
 use super::{
     EMBEDDING_CHANNELS, Loaded, MobileSamError,
-    layers::{EPS, EPS_2D, conv1x1, conv3x3, layer_norm, linear, pointwise},
+    layers::{EPS, EPS_2D, conv1x1, conv3x3, pointwise},
     window_attention::WindowAttention,
 };
-use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result,
-    inverted_residual,
+use crate::{
+    models::nn::{layer_norm, linear},
+    ops::{
+        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result,
+        inverted_residual,
+    },
 };
 use candle_core::Tensor;
+use candle_nn::Module;
 
 const CHANNELS: [usize; 4] = [64, 128, 160, 320];
 const DEPTHS: [usize; 4] = [2, 2, 6, 2];
@@ -61,9 +65,11 @@ impl TinyVit {
             neck: Neck::load(&params.scope("neck"))?,
         })
     }
+}
 
+impl Module for TinyVit {
     /// `[B, 1024, 1024, 3]` to `[B, 64, 64, 256]`.
-    pub(super) fn forward(&self, pixel_values: &Tensor) -> Result<Tensor> {
+    fn forward(&self, pixel_values: &Tensor) -> candle_core::Result<Tensor> {
         let mut x = self.patch_embed[1].forward(&self.patch_embed[0].forward(pixel_values)?)?;
         for block in &self.convolutions {
             x = block.forward(&x)?;
@@ -103,8 +109,10 @@ impl MbConv {
             project: conv1x1(&params.scope("conv3"), hidden, channels, Activation::Gelu)?,
         })
     }
+}
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl Module for MbConv {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         inverted_residual(x, &self.expand, &self.depthwise, &self.project, Some(x))
     }
 }
@@ -137,8 +145,10 @@ impl PatchMerging {
             )?,
         })
     }
+}
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl Module for PatchMerging {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         self.project
             .forward(&self.depthwise.forward(&self.expand.forward(x)?)?)
     }
@@ -188,8 +198,10 @@ impl Block {
             )?,
         })
     }
+}
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl Module for Block {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = self.local_conv.forward(&self.attention.forward(x)?)?;
         self.fc2
             .forward_add(&self.fc1.forward(&self.norm.forward(&x)?)?, &x)
@@ -230,8 +242,10 @@ impl Neck {
             norm2: layer_norm(&params.scope(3), outputs, EPS_2D)?,
         })
     }
+}
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl Module for Neck {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = self.norm1.forward(&self.pointwise.forward(x)?)?;
         self.norm2.forward(&self.conv.forward(&x)?)
     }

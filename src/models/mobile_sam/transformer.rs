@@ -3,12 +3,13 @@
 //! What is the same for all N objects keeps a batch of 1 as long as it is: the image before the first attention to
 //! tokens.
 
-use super::{
-    Loaded,
-    layers::{EPS, layer_norm, linear},
+use super::{Loaded, layers::EPS};
+use crate::{
+    models::nn::{layer_norm, linear},
+    ops::{self, Activation, LayerNorm, Linear, Params, Result, add},
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params, Result, add};
 use candle_core::Tensor;
+use candle_nn::Module;
 
 /// Channels throughout.
 const CHANNELS: usize = super::EMBEDDING_CHANNELS;

@@ -1,11 +1,12 @@
 //! Attention within the windows of a map, with a bias by relative position (TinyViT, Wu et al., 2022).
 
-use super::{
-    Loaded, MobileSamError,
-    layers::{EPS, layer_norm, linear},
+use super::{Loaded, MobileSamError, layers::EPS};
+use crate::{
+    models::nn::{layer_norm, linear},
+    ops::{self, Activation, LayerNorm, Linear, Params, Result},
 };
-use crate::ops::{self, Activation, LayerNorm, Linear, Params, Result};
 use candle_core::Tensor;
+use candle_nn::Module;
 
 /// `x + proj(attention(norm(x)))` within windows of `window`×`window` tokens.
 #[derive(Debug, Clone)]
@@ -71,9 +72,11 @@ impl WindowAttention {
             attention,
         })
     }
+}
 
+impl Module for WindowAttention {
     /// x `[B, H, W, C]` to the same shape, x itself added.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
         self.proj.forward_add(&self.attention.forward(&qkv)?, x)
     }

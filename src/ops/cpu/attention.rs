@@ -1,6 +1,8 @@
 //! Attention, one head of one batch entry (or window) at a time: its keys and values are packed as panels, then tiles
 //! of queries pass through scores, softmax and weighted sum without leaving the core.
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::{Input, Output, Shared, even},
     parallel::{self, part},

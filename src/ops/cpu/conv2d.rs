@@ -1,8 +1,11 @@
 //! Dense and grouped convolution: a matrix product whose rows are the pixels under the kernel, read where they lie.
 
+#![allow(unsafe_code)]
+
 use super::{
     depthwise::Depthwise,
     gemm::{Gemm, Rows, Strided},
+    map::Map,
     memory::{Input, Output, even, to_vec},
     packed::Packed,
     simd::Isa,
@@ -196,31 +199,6 @@ unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zer
                 zeros: zeros.as_ptr(),
             });
         }
-    }
-}
-
-/// An input map and how a kernel slides over it.
-#[derive(Clone, Copy)]
-pub(super) struct Map {
-    pub(super) x: *const f32,
-    /// Floats from one pixel to the next.
-    pub(super) pixel: usize,
-    /// Height and width of the input.
-    pub(super) size: (usize, usize),
-    /// Height and width of the kernel.
-    pub(super) kernel: (usize, usize),
-    /// Height and width of the output.
-    pub(super) out: (usize, usize),
-    pub(super) options: Conv2dOptions,
-}
-
-// SAFETY: only read, as long as the memory is borrowed.
-unsafe impl Sync for Map {}
-
-impl Map {
-    fn at_channel(mut self, channel: usize) -> Self {
-        self.x = self.x.wrapping_add(channel);
-        self
     }
 }
 

@@ -1,5 +1,7 @@
 //! Deformable attention: for each query and head the weighted pixels first, then their sum by vectors of channels.
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::{Input, Output, Shared, even},
     parallel,

@@ -1,7 +1,9 @@
 //! Depthwise convolution, vectors along the channels.
 
+#![allow(unsafe_code)]
+
 use super::{
-    conv2d::Map,
+    map::Map,
     math::Activate,
     memory::Shared,
     parallel,

@@ -1,5 +1,7 @@
 //! Matrix products by packed weights, cut into tiles and spread over the threads of the current pool.
 
+#![allow(unsafe_code)]
+
 use super::{
     math::Activate,
     packed::Packed,

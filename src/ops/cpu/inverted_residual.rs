@@ -1,8 +1,11 @@
 //! Expansion, depthwise convolution and projection in bands of rows, so that the wide maps in between stay in the caches.
 
+#![allow(unsafe_code)]
+
 use super::{
-    conv2d::{Conv2d, Map},
+    conv2d::Conv2d,
     gemm::{Gemm, Strided},
+    map::Map,
     memory::{Input, Output, Shared, even},
     packed::Packed,
     parallel::{self, part},

@@ -1,5 +1,7 @@
 //! Linear layers.
 
+#![allow(unsafe_code)]
+
 use super::{
     gemm::{Gemm, Strided},
     memory::{Input, Output, even, to_vec},

@@ -4,6 +4,8 @@
 //! weighted mean of at most 4×4 logits. A mean of numbers of one sign has that sign, so only pixels whose logits differ
 //! in sign are computed.
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::Input,
     parallel,
@@ -100,10 +102,10 @@ struct Rows {
 impl Rows {
     fn new(taps: &[Taps], h: usize) -> Self {
         let first = (0..h)
-            .map(|row| taps.partition_point(|t| t.least() < row))
+            .map(|row| taps.partition_point(|t| t.first() < row))
             .collect();
         let end = (0..h)
-            .map(|row| taps.partition_point(|t| t.greatest() <= row))
+            .map(|row| taps.partition_point(|t| t.last() <= row))
             .collect();
         Self {
             taps: taps.to_vec(),

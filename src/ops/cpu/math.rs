@@ -3,6 +3,8 @@
 //! The polynomials were fitted for this crate: exp to 3·10⁻⁹ and erf to 2·10⁻⁸ relative error before rounding, so that
 //! what remains is f32's rounding, a few 10⁻⁷ (the tests hold that).
 
+#![allow(unsafe_code)]
+
 use super::simd::{Kernel, Simd};
 use crate::ops::Activation;
 
@@ -14,6 +16,7 @@ use crate::ops::Activation;
 pub(super) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
     const LN2_HIGH: f32 = 0.693_145_75;
     const LN2_LOW: f32 = 1.428_606_8e-6;
+    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
     unsafe {
         let x = S::min(S::splat(88.0), S::max(S::splat(-87.3), x));
         let n = S::round(S::mul(x, S::splat(std::f32::consts::LOG2_E)));
@@ -36,6 +39,7 @@ pub(super) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
 /// See [`Simd`].
 #[inline(always)]
 pub(super) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
     unsafe {
         let one = S::splat(1.0);
         S::div(one, S::add(one, exp::<S>(S::sub(S::splat(0.0), x))))
@@ -64,6 +68,7 @@ pub(super) unsafe fn erf<S: Simd>(z: S::V) -> S::V {
         0.502_074_1,
         1.0,
     ];
+    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
     unsafe {
         let t = S::min(S::splat(16.0), S::mul(z, z));
         let (mut p, mut q) = (S::splat(P[0]), S::splat(Q[0]));
@@ -83,6 +88,7 @@ pub(super) unsafe fn erf<S: Simd>(z: S::V) -> S::V {
 /// See [`Simd`].
 #[inline(always)]
 pub(super) unsafe fn gelu<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
     unsafe {
         let half = S::mul(x, S::splat(0.5));
         S::fma(
@@ -99,6 +105,7 @@ pub(super) unsafe fn gelu<S: Simd>(x: S::V) -> S::V {
 /// See [`Simd`].
 #[inline(always)]
 pub(super) unsafe fn activate<S: Simd>(x: S::V, activation: Activation) -> S::V {
+    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
     unsafe {
         match activation {
             Activation::Identity => x,
@@ -137,6 +144,7 @@ impl Activate {
     // The function is a constant, not a closure: a closure would be compiled without the instruction set.
     #[inline(always)]
     unsafe fn one<S: Simd, const F: u8>(&self, v: S::V) -> S::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe {
             let y = match F {
                 RELU => activate::<S>(v, Activation::Relu),
@@ -183,6 +191,7 @@ impl Kernel for Activate {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // One loop for each, so that the choice is not within it.
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe {
             match self.activation {
                 Activation::Identity => self.pass::<S, IDENTITY>(),

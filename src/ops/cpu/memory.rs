@@ -1,5 +1,7 @@
 //! Tensors' memory, in and out.
 
+#![allow(unsafe_code)]
+
 pub(super) use crate::ops::rows::even;
 
 use crate::ops::{Result, rows::row_stride};
@@ -134,6 +136,7 @@ pub(super) struct Shared<T>(T);
 
 // SAFETY: see the type; each use says why the parts are disjoint.
 unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T: Copy> Shared<T> {

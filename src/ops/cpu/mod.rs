@@ -1,7 +1,5 @@
 //! Every operation on the CPU, in f32: vectors of whatever width the processor has, on the threads of the current pool.
 
-#![allow(unsafe_code)]
-
 mod attention;
 mod conv2d;
 mod deformable_attention;
@@ -9,6 +7,7 @@ mod depthwise;
 mod gemm;
 mod inverted_residual;
 mod linear;
+mod map;
 mod masks;
 mod math;
 mod memory;

@@ -1,5 +1,7 @@
 //! Layer normalisation.
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::{Input, Output, Shared, even},
     parallel,

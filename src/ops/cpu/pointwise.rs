@@ -1,5 +1,7 @@
 //! Operations on numbers or rows one by one: activations, sums, softmax, channels put side by side.
 
+#![allow(unsafe_code)]
+
 use super::{
     math::Activate,
     memory::{Input, Output, Shared, even},

@@ -1,5 +1,7 @@
 //! Maximum pooling and nearest upsampling, channels by vectors.
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::{Input, Output, Shared, even},
     parallel,
@@ -93,12 +95,12 @@ impl Kernel for Window {
             let n = S::LANES.min(self.channels - c);
             // SAFETY: pixels y0..y1, x0..x1 lie within the map.
             unsafe {
-                let mut most = S::splat(if whole { f32::NEG_INFINITY } else { 0.0 });
+                let mut greatest = S::splat(if whole { f32::NEG_INFINITY } else { 0.0 });
                 for y in y0..y1 {
                     for x in x0..x1 {
                         let at = self.image.wrapping_add((y * w + x) * self.pixel + c);
-                        most = S::max(
-                            most,
+                        greatest = S::max(
+                            greatest,
                             if n == S::LANES {
                                 S::load(at)
                             } else {
@@ -109,9 +111,9 @@ impl Kernel for Window {
                 }
                 let to = self.to.wrapping_add(c);
                 if n == S::LANES {
-                    S::store(to, most)
+                    S::store(to, greatest)
                 } else {
-                    S::store_n(to, most, n)
+                    S::store_n(to, greatest, n)
                 }
             }
             c += S::LANES;

@@ -4,6 +4,8 @@
 //! to 8 bits after each pass. The same integers here give the same pixels. (Pillow 13 takes the columns first for some
 //! sizes, which was seen to change pixels by one at most; here the rows always come first.)
 
+#![allow(unsafe_code)]
+
 use super::{
     memory::{Input, Output, Shared},
     parallel,
@@ -148,7 +150,7 @@ fn resample_rows(pixels: &[u8], w: usize, c: usize, to: usize) -> Vec<u8> {
     let coefficients = Coefficients::new(w, to);
     let mut out = vec![0u8; h * to * c];
     let (isa, shared) = (Isa::best(), Shared::new(out.as_mut_ptr()));
-    parallel::over(h, h * to * c * coefficients.most_taps(), |range| {
+    parallel::over(h, h * to * c * coefficients.max_taps(), |range| {
         // Pixels of four integers, so that each is one vector.
         let mut line = vec![[0i32; 4]; w];
         for y in range {

@@ -1,5 +1,7 @@
 //! Softmax of rows.
 
+#![allow(unsafe_code)]
+
 use super::{
     math,
     simd::{Kernel, Simd},
@@ -29,6 +31,7 @@ static LANE: [f32; 16] = [
 /// See [`Simd`].
 #[inline(always)]
 unsafe fn first<S: Simd>(v: S::V, n: usize, other: f32) -> S::V {
+    // SAFETY: the caller vouches for the instruction set; `LANE` holds a whole vector.
     unsafe {
         S::if_greater(
             S::splat(n as f32),

@@ -1,5 +1,7 @@
 //! The innermost loop: a tile of up to 12 output rows by one or two panels of 16 columns, kept in registers.
 
+#![allow(unsafe_code)]
+
 use super::simd::{Isa, Kernel, Simd};
 
 /// Most rows of a tile.
@@ -52,8 +54,12 @@ pub(super) unsafe fn run(isa: Isa, rows: usize, panels: usize, tile: &Tile<'_>) 
     macro_rules! choose {
         ($($n:literal)*) => {
             match (rows, panels) {
-                $(($n, 1) => unsafe { isa.run(Sized::<$n, 1>(tile)) },
-                ($n, 2) => unsafe { isa.run(Sized::<$n, 2>(tile)) },)*
+                $(
+                    // SAFETY: the caller vouches for the tile's pointers.
+                    ($n, 1) => unsafe { isa.run(Sized::<$n, 1>(tile)) },
+                    // SAFETY: as above.
+                    ($n, 2) => unsafe { isa.run(Sized::<$n, 2>(tile)) },
+                )*
                 _ => {}
             }
         };

@@ -1,11 +1,13 @@
 //! Attention among tokens, and within windows of a map.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, ROWS_A_BLOCK, THREADS, empty, int, named},
     typed::Typed,
 };
 use crate::ops::{
-    Result, composed, constant,
+    Result, constant, reference,
     rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -61,14 +63,14 @@ fn few(d: usize, dtype: DType, items: usize, keys: usize) -> Result<Option<Kerne
 /// Queries and keys from which on the tensor cores pay.
 const TILED_QUERIES: usize = 16;
 const TILED_KEYS: usize = 32;
-/// As `MOST_KEYS`, `QUERIES` and, in bytes, what the warps of a block have put together at its end, in `attention_tiles.cu`.
+/// As `MAX_KEYS`, `QUERIES` and, in bytes, what the warps of a block have put together at its end, in `attention_tiles.cu`.
 const KEYS_A_PASS: usize = 512;
 const QUERIES_A_BLOCK: usize = 32;
 const TOGETHER: usize = 8 * 16 * 34 * 4;
 
 /// Queries up to which the keys are dealt out to warps where they are many, keys and numbers a query of such a part, and warps of a block:
 /// as in `attention_parts.cu`.
-const MOST_PART_QUERIES: usize = 16;
+const MAX_PART_QUERIES: usize = 16;
 const PART_KEYS: usize = 64;
 const PART_ROW: usize = 18;
 const PART_WARPS: usize = 4;
@@ -177,7 +179,7 @@ pub(crate) fn attention(
     };
     let Some(kernel) = few.or(tiles).or(plain).filter(|_| aligned) else {
         let whole = |t: &Tensor| contiguous(&t.broadcast_as((batch, t.dim(1)?, t.dim(2)?))?);
-        return composed::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
+        return reference::attention(&whole(&q)?, &whole(&k)?, &whole(&v)?, heads, scale, bias);
     };
     let bias = bias
         .map(|b| contiguous(&b.to_dtype(DType::F32)?))
@@ -208,7 +210,7 @@ pub(crate) fn attention(
         && bias.is_none()
         && c / heads == 16
         && dtype != DType::F32
-        && nq <= MOST_PART_QUERIES
+        && nq <= MAX_PART_QUERIES
         && nk >= LONG
     {
         let all = nk.div_ceil(PART_KEYS);
@@ -358,7 +360,7 @@ impl WindowAttention {
             }
             (None, None) => {
                 let bias = self.bias.as_ref().map(|b| b.to_dtype(dtype)).transpose()?;
-                return composed::window_attention(
+                return reference::window_attention(
                     &qkv,
                     padding,
                     window,

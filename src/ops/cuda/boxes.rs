@@ -1,11 +1,13 @@
 //! Boxes from distributions.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int};
 use crate::ops::{Result, rows::contiguous};
 use candle_core::{DType, Tensor};
 
 /// Bins that `top_probabilities` takes, as in `boxes.cu`.
-const MOST_BINS: usize = 33 * 32;
+const MAX_BINS: usize = 33 * 32;
 
 /// See [`crate::ops::refine_boxes`].
 pub(crate) fn refine_boxes(
@@ -49,7 +51,7 @@ pub(crate) fn refine_boxes(
 /// See [`crate::ops::top_probabilities`].
 pub(crate) fn top_probabilities(logits: &Tensor, bins: usize, top: usize) -> Result<Tensor> {
     let (b, q, edges) = logits.dims3()?;
-    if edges != 4 * bins || top == 0 || top > bins || bins > MOST_BINS {
+    if edges != 4 * bins || top == 0 || top > bins || bins > MAX_BINS {
         candle_core::bail!(
             "top_probabilities: {top} of {bins} bins for {:?}",
             logits.shape()

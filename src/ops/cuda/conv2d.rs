@@ -1,12 +1,15 @@
 //! Convolutions by kind: 1×1 and dense ones as matrix products, depthwise ones by a kernel of their own.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
-    product::{Dense, Linear, code},
+    product::{Dense, Linear},
+    product_arguments::code,
     typed::Typed,
 };
 use crate::ops::{
-    Conv2dOptions, Padding, Part, Residual, Result, composed,
+    Conv2dOptions, Padding, Part, Residual, Result, reference,
     rows::{contiguous, even, row_stride},
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -88,7 +91,7 @@ impl Conv2d {
                     bias.as_ref().map(|b| b.to_dtype(x.dtype())).transpose()?,
                 );
                 let first = residual.filter(|r| !r.last).map(|r| r.map);
-                let y = composed::conv2d(x, &weight, bias.as_ref(), first, o)?;
+                let y = reference::conv2d(x, &weight, bias.as_ref(), first, o)?;
                 residual
                     .filter(|r| r.last)
                     .map_or(Ok(y.clone()), |r| super::add(&y, r.map))

@@ -1,5 +1,7 @@
 //! Multi-scale deformable attention.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{
     Result,
@@ -7,9 +9,9 @@ use crate::ops::{
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
-const MOST_LEVELS: usize = 4;
+const MAX_LEVELS: usize = 4;
 /// Heads times points whose pixels fit into shared memory.
-const MOST_POINTS: usize = 1536;
+const MAX_POINTS: usize = 1536;
 
 /// `Deformable` of `deformable_attention.cu`, field by field.
 #[repr(C)]
@@ -29,10 +31,10 @@ struct Arguments {
     head: i32,
     points: i32,
     levels: i32,
-    heights: [i32; MOST_LEVELS],
-    widths: [i32; MOST_LEVELS],
-    starts: [i32; MOST_LEVELS],
-    level_points: [i32; MOST_LEVELS],
+    heights: [i32; MAX_LEVELS],
+    widths: [i32; MAX_LEVELS],
+    starts: [i32; MAX_LEVELS],
+    level_points: [i32; MAX_LEVELS],
 }
 
 // SAFETY: plain numbers, laid out as the kernel's own type.
@@ -111,12 +113,12 @@ fn run(
     let (vb, tokens, c) = value.dims3()?;
     let total: usize = points.iter().sum();
     let fits = levels.len() == points.len()
-        && (1..=MOST_LEVELS).contains(&levels.len())
+        && (1..=MAX_LEVELS).contains(&levels.len())
         && levels.iter().map(|(h, w)| h * w).sum::<usize>() == tokens
         && vb == b
         && heads > 0
         && c.is_multiple_of(2 * heads)
-        && heads * total <= MOST_POINTS;
+        && heads * total <= MAX_POINTS;
     if !fits {
         candle_core::bail!(
             "deformable_attention: {:?} for levels {levels:?} with {points:?} points of {heads} heads",

@@ -1,5 +1,7 @@
 //! Inverted residual blocks as one kernel, on compute capability 9.0.
 
+#![allow(unsafe_code)]
+
 use super::{
     conv2d::Conv2d,
     launch::{self, Kernel, empty, int, named},
@@ -32,11 +34,11 @@ unsafe impl DeviceRepr for Arguments {}
 
 /// What the kernel is made for: channels of the narrow maps, and the most of the wide ones, which are a multiple of them.
 const CHANNELS: usize = 64;
-const MOST_HIDDEN: usize = 256;
+const MAX_HIDDEN: usize = 256;
 /// Height and width of a block's tile, and its shared memory in bytes (`InvertedMemory`, and up to 1024 for its alignment).
 const TILE: (usize, usize) = (8, 16);
-const SHARED: usize = 2 * (192 * 64 + 3 * 64 * 64 + 128 * 64 + 180 * 72 + 9 * MOST_HIDDEN)
-    + 4 * (2 * MOST_HIDDEN + CHANNELS)
+const SHARED: usize = 2 * (192 * 64 + 3 * 64 * 64 + 128 * 64 + 180 * 72 + 9 * MAX_HIDDEN)
+    + 4 * (2 * MAX_HIDDEN + CHANNELS)
     + 1024;
 
 /// A layer and its options.
@@ -70,7 +72,7 @@ pub(crate) fn inverted_residual(
         && bias.elem_count() == hidden;
     let sizes = sizes
         && c == CHANNELS
-        && hidden <= MOST_HIDDEN
+        && hidden <= MAX_HIDDEN
         && hidden.is_multiple_of(CHANNELS)
         && hidden > 0;
     let options = [expand.1, depthwise.1, project.1].into_iter().all(plain)

@@ -1,5 +1,7 @@
 //! Addresses of tensors, memory for results, and launching of kernels.
 
+#![allow(unsafe_code)]
+
 use super::{kernels, times};
 use crate::ops::Result;
 use candle_core::{
@@ -262,7 +264,9 @@ impl Kernel {
                 return times::time(&stream, || builder.launch(config).map(drop));
             }
             builder.launch(config).w()?;
-            times::measure(&stream, self, || builder.launch(config).map(drop))?;
+            times::measure(&stream, self.name, self.grid, || {
+                builder.launch(config).map(drop)
+            })?;
         }
         Ok(0.0)
     }

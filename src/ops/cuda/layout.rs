@@ -1,5 +1,7 @@
 //! Copies of tensors with any strides, and f32 numbers in types of 16 bits.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int};
 use crate::ops::{
     Result,
@@ -8,15 +10,15 @@ use crate::ops::{
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// Dimensions that a copy can have, as in `layout.cu`.
-const MOST_DIMS: usize = 6;
+const MAX_DIMS: usize = 6;
 
 /// `Strides` of `layout.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Strides {
     dims: i32,
-    sizes: [i32; MOST_DIMS],
-    strides: [i64; MOST_DIMS],
+    sizes: [i32; MAX_DIMS],
+    strides: [i64; MAX_DIMS],
 }
 
 // SAFETY: plain numbers, laid out as the kernel's own type.
@@ -49,7 +51,7 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
         (_, 4) => "copy_4",
         _ => candle_core::bail!("a copy of {:?}", x.dtype()),
     };
-    if dims.len() > MOST_DIMS {
+    if dims.len() > MAX_DIMS {
         candle_core::bail!("a copy of {:?} with strides {:?}", x.shape(), x.stride());
     }
     let mut strides = Strides {

@@ -1,5 +1,7 @@
 //! From mask logits to bits at the frame's resolution.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{
     Result,

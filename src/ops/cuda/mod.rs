@@ -5,8 +5,6 @@
 //!
 //! Results have the type of the input, but for those that are f32 by their nature (scores, boxes). Sums are always in f32.
 
-#![allow(unsafe_code)]
-
 mod attention;
 mod boxes;
 mod conv2d;
@@ -16,13 +14,13 @@ mod kernels;
 mod launch;
 mod layout;
 mod masks;
-pub(super) mod matching;
 mod norm;
 mod nv12;
 mod objects;
 mod pointwise;
 mod position;
 mod product;
+mod product_arguments;
 mod resize;
 mod selection;
 mod tiles;

@@ -1,8 +1,10 @@
 //! Layer normalisation and softmax.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
-    product::code,
+    product_arguments::code,
 };
 use crate::ops::{
     Activation, Result,

@@ -1,5 +1,7 @@
 //! Decoded surfaces to a model's input in one kernel, and to RGB.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
     resize::{self, Axis},
@@ -15,7 +17,7 @@ const ROWS: usize = 8;
 const LANES: u32 = 4;
 /// Rows of the picture that a block converts at a time, where shared memory allows; fewer than the second are not worth it.
 const AT_A_TIME: usize = 18;
-const AT_LEAST: usize = 4;
+const MIN_AT_A_TIME: usize = 4;
 /// Shared memory that a block may have, in bytes.
 const SHARED: usize = 44 << 10;
 /// Pixels that a block brings to RGB.
@@ -108,9 +110,9 @@ fn share(
 ) -> Option<(usize, usize, usize)> {
     let columns =
         ((COLUMNS as f64 * across.scale + 2.0 * across.support).ceil() as usize + 2).min(width);
-    let taps = 4 * (COLUMNS * across.most as usize + ROWS * down.most as usize);
+    let taps = 4 * (COLUMNS * across.max_taps as usize + ROWS * down.max_taps as usize);
     let bytes = |rows: usize| taps + 4 * (rows / 2 + 5) * columns + rows * columns * channels;
-    (AT_LEAST..=AT_A_TIME)
+    (MIN_AT_A_TIME..=AT_A_TIME)
         .rev()
         .step_by(2)
         .find(|&rows| bytes(rows) <= SHARED)

@@ -1,5 +1,7 @@
 //! From a detector's outputs to objects, without leaving the device.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, int};
 use crate::ops::{
     ObjectChoice, Result,
@@ -9,7 +11,7 @@ use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 const THREADS: u32 = 1024;
 /// Most objects, as many as `objects.cu` keeps beside each other.
-const MOST: usize = 2048;
+const MAX_OBJECTS: usize = 2048;
 
 /// `Choice` of `objects.cu`, field by field.
 #[repr(C)]
@@ -22,9 +24,9 @@ struct Arguments {
     prompts: u64,
     queries: i32,
     classes: i32,
-    most: i32,
+    max_objects: i32,
     slots: i32,
-    least: f32,
+    min_logit: f32,
     width: f32,
     height: f32,
     across: f32,
@@ -46,8 +48,8 @@ pub(crate) fn choose_objects(
     let (queries, classes) = logits.dims2()?;
     let slots = prompts.map_or(Ok(0), |p| p.dims2().map(|(n, _)| n))?;
     let fits = boxes.dims() == [queries, 4]
-        && records.dims() == [HEAD + RECORD * choice.most]
-        && (1..=MOST).contains(&choice.most)
+        && records.dims() == [HEAD + RECORD * choice.max_objects]
+        && (1..=MAX_OBJECTS).contains(&choice.max_objects)
         && choice.classes.is_none_or(|c| c.dims() == [classes])
         && prompts.is_none_or(|p| p.dims() == [slots, 4]);
     if !fits {
@@ -55,7 +57,7 @@ pub(crate) fn choose_objects(
             "{op}: {:?} and {:?}, {} objects to {:?}",
             logits.shape(),
             boxes.shape(),
-            choice.most,
+            choice.max_objects,
             records.shape()
         );
     }
@@ -68,9 +70,9 @@ pub(crate) fn choose_objects(
         prompts: launch::optional(prompts, DType::F32, op)?,
         queries: int(queries)?,
         classes: int(classes)?,
-        most: int(choice.most)?,
+        max_objects: int(choice.max_objects)?,
         slots: int(slots)?,
-        least: choice.min_logit,
+        min_logit: choice.min_logit,
         width,
         height,
         across: choice.scaled.1 as f32 / width,

@@ -1,8 +1,10 @@
 //! Activations, sums, parts side by side, pooling and upsampling.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, empty, int, named},
-    product::code,
+    product_arguments::code,
 };
 use crate::ops::{
     Activation, Padding, Result,

@@ -1,5 +1,7 @@
 //! Embeddings of positions.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int};
 use crate::ops::{Result, rows::contiguous};
 use candle_core::{DType, Tensor};

@@ -1,80 +1,22 @@
 //! Linear layers and convolutions: one kind of matrix product, see `gemm.cuh`.
 
+#![allow(unsafe_code)]
+
 use super::{
     launch::{self, Kernel, THREADS, empty, int, named},
     layout::{copied, padded},
+    product_arguments::{MAX_PARTS, Product, Source, code},
     tiles::{ANY_CONV, ANY_LINEAR, ENOUGH_BLOCKS, FOUR_CONV, fastest, tile_for},
     typed::Typed,
 };
 use crate::ops::{
-    Activation, Conv2dOptions, Part, Precision, Residual, Result,
+    Activation, Conv2dOptions, LinearPrecision, Part, Residual, Result,
     rows::{contiguous, even, row_stride},
 };
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 /// Pixels that a block of `conv_few.cu` makes.
 const FEW_PIXELS: usize = 512;
-/// Tensors that a product can take side by side (as in `gemm.cuh`).
-const MOST_PARTS: usize = 8;
-
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Source {
-    start: u64,
-    stride: i64,
-    channels: i32,
-    doubled: i32,
-}
-
-/// `Product` of `gemm.cuh`, field by field.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Product {
-    parts: [Source; MOST_PARTS],
-    weight: u64,
-    bias: u64,
-    residual: u64,
-    out: u64,
-    pub(super) part_count: i32,
-    pub(super) rows: i32,
-    pub(super) columns: i32,
-    pub(super) inner: i32,
-    residual_rows: i32,
-    residual_stride: i32,
-    residual_last: i32,
-    out_height: i32,
-    out_width: i32,
-    pub(super) height: i32,
-    pub(super) width: i32,
-    pub(super) kernel_height: i32,
-    pub(super) kernel_width: i32,
-    pub(super) stride: i32,
-    top: i32,
-    left: i32,
-    pub(super) channels: i32,
-    padded: i32,
-    activation: i32,
-    limit: f32,
-    scale: f32,
-    shift: f32,
-    out_f32: i32,
-}
-
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Product {}
-
-/// The code of an activation in `common.cuh`, and the limit of [`Activation::Clamp`].
-pub(super) fn code(activation: Activation) -> (i32, f32) {
-    match activation {
-        Activation::Identity => (0, 0.0),
-        Activation::Relu => (1, 0.0),
-        Activation::Gelu => (2, 0.0),
-        Activation::Silu => (3, 0.0),
-        Activation::Sigmoid => (4, 0.0),
-        Activation::Clamp(limit) => (5, limit),
-    }
-}
-
 /// Greatest power of two up to 8 that divides all of a tensor's row starts, in numbers.
 fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usize {
     let size = dtype.size_in_bytes() as u64;
@@ -96,14 +38,14 @@ fn in_pairs(x: &Tensor) -> Result<Tensor> {
 }
 
 /// What the result and the residual are of.
-fn types(x: &Tensor, precision: Precision) -> Result<(DType, DType)> {
+fn types(x: &Tensor, precision: LinearPrecision) -> Result<(DType, DType)> {
     let dtype = x.dtype();
     match (dtype, precision) {
-        (DType::F32 | DType::F16 | DType::BF16, Precision::F32) | (DType::F32, _) => {
+        (DType::F32 | DType::F16 | DType::BF16, LinearPrecision::F32) | (DType::F32, _) => {
             Ok((DType::F32, DType::F32))
         }
-        (DType::F16 | DType::BF16, Precision::F32Result) => Ok((DType::F32, dtype)),
-        (DType::F16 | DType::BF16, Precision::Input) => Ok((dtype, dtype)),
+        (DType::F16 | DType::BF16, LinearPrecision::F32Result) => Ok((DType::F32, dtype)),
+        (DType::F16 | DType::BF16, LinearPrecision::Input) => Ok((dtype, dtype)),
         _ => candle_core::bail!(
             "a layer for an input of {dtype:?}, which is none of f32, f16 and bf16"
         ),
@@ -219,7 +161,7 @@ impl Weights {
 struct Job<'a> {
     conv: bool,
     alignment: usize,
-    precision: Precision,
+    precision: LinearPrecision,
     residual: Option<Residual<'a>>,
     activation: Activation,
     affine: Option<(f32, f32)>,
@@ -335,7 +277,7 @@ impl Linear {
         x: &Tensor,
         residual: Option<Residual<'_>>,
         activation: Activation,
-        precision: Precision,
+        precision: LinearPrecision,
     ) -> Result<Tensor> {
         let mut shape = x.dims().to_vec();
         match shape.last_mut() {
@@ -364,7 +306,7 @@ impl Linear {
         &self,
         parts: &[&Tensor],
         activation: Activation,
-        precision: Precision,
+        precision: LinearPrecision,
     ) -> Result<Tensor> {
         let outer = |x: &Tensor| {
             x.dims()
@@ -422,7 +364,7 @@ impl Linear {
             residual,
             options.activation,
             options.affine,
-            Precision::Input,
+            LinearPrecision::Input,
             &[b, h, w, self.weights.columns],
         )
     }
@@ -433,13 +375,13 @@ impl Linear {
         residual: Option<Residual<'_>>,
         activation: Activation,
         affine: Option<(f32, f32)>,
-        precision: Precision,
+        precision: LinearPrecision,
         shape: &[usize],
     ) -> Result<Tensor> {
         let Some(first) = parts.first() else {
             candle_core::bail!("a product of nothing")
         };
-        if parts.len() > MOST_PARTS || parts.iter().any(|p| p.map.dtype() != first.map.dtype()) {
+        if parts.len() > MAX_PARTS || parts.iter().any(|p| p.map.dtype() != first.map.dtype()) {
             candle_core::bail!(
                 "{} tensors side by side, or of different types",
                 parts.len()
@@ -567,7 +509,7 @@ impl Dense {
         let job = Job {
             conv: true,
             alignment,
-            precision: Precision::Input,
+            precision: LinearPrecision::Input,
             residual,
             activation: o.activation,
             affine: o.affine,

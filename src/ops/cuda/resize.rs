@@ -1,5 +1,7 @@
 //! From a decoded frame to a model's input, in one kernel.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{Normalisation, Result, rows::contiguous};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -18,7 +20,7 @@ pub(super) struct Axis {
     inverse: f64,
     from: i32,
     pub(super) to: i32,
-    pub(super) most: i32,
+    pub(super) max_taps: i32,
 }
 
 impl Axis {
@@ -31,7 +33,7 @@ impl Axis {
             inverse: 1.0 / support,
             from: int(from)?,
             to: int(to)?,
-            most: int(support.ceil() as usize * 2 + 1)?,
+            max_taps: int(support.ceil() as usize * 2 + 1)?,
         })
     }
 }
@@ -100,7 +102,8 @@ pub(crate) fn resize_normalise_to(
         mean: normalisation.mean,
         std: normalisation.std,
     };
-    let taps = 4 * (COLUMNS * arguments.across.most as usize + ROWS * arguments.down.most as usize);
+    let taps = 4
+        * (COLUMNS * arguments.across.max_taps as usize + ROWS * arguments.down.max_taps as usize);
     let held = taps <= HELD;
     let kernel = Kernel {
         file: "resize",

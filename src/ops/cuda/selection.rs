@@ -1,11 +1,13 @@
 //! Choosing among many tokens.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int, named};
 use crate::ops::{Result, rows::contiguous};
 use candle_core::{DType, Tensor};
 
 /// Most that [`top_k`] chooses, as in `selection.cu`.
-const MOST_TOP: usize = 2048;
+const MAX_TOP: usize = 2048;
 /// Threads of [`top_k`]'s block.
 const TOP_THREADS: usize = 1024;
 
@@ -13,8 +15,8 @@ const TOP_THREADS: usize = 1024;
 pub(crate) fn top_k(x: &Tensor, k: usize) -> Result<Tensor> {
     let mut shape = x.dims().to_vec();
     let n = shape.pop().unwrap_or(0);
-    if k == 0 || k > n || k > MOST_TOP {
-        candle_core::bail!("top-k: {k} of {n} numbers; at most {MOST_TOP} can be chosen on a GPU");
+    if k == 0 || k > n || k > MAX_TOP {
+        candle_core::bail!("top-k: {k} of {n} numbers; at most {MAX_TOP} can be chosen on a GPU");
     }
     let (device, x) = (launch::device(x)?, contiguous(x)?);
     let rows = shape.iter().product::<usize>();

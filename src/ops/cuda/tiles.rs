@@ -1,6 +1,8 @@
 //! Kernels for products of 16-bit numbers: which tiles there are, and which of them is fastest for a product.
 
-use super::{launch::Kernel, product::Product};
+#![allow(unsafe_code)]
+
+use super::{launch::Kernel, product_arguments::Product};
 use crate::ops::Result;
 use candle_core::{
     CudaDevice, DType,
@@ -297,13 +299,13 @@ pub(super) fn fastest(
         return Ok(given);
     }
     let (rows, columns, inner) = (p.rows as usize, p.columns as usize, p.inner as usize);
-    let (mut best, mut least) = (given, f32::INFINITY);
+    let (mut best, mut shortest) = (given, f32::INFINITY);
     for tile in candidates(device, (rows, columns))? {
         let kernel = tile.kernel(conv, dtype, rows, columns, inner);
         // SAFETY: `Product` is the kernel's own type; as in `Weights::run`, and each run writes the same result.
         let time = unsafe { kernel.time(device, &[product]) }?;
-        if time < least {
-            (best, least) = (kernel, time);
+        if time < shortest {
+            (best, shortest) = (kernel, time);
         }
     }
     lock().insert(shape, best);

@@ -325,7 +325,7 @@ impl Resident {
         let one = |at: usize, layout: &FrameLayout| -> ops::Result<()> {
             let choice = ObjectChoice {
                 min_logit: self.min_logit,
-                most: detector.max_objects(),
+                max_objects: detector.max_objects(),
                 classes: self.classes.as_ref(),
                 frame: layout.size.rows_columns(),
                 scaled: scaled(layout.size),

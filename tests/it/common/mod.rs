@@ -3,6 +3,7 @@
 pub(crate) mod assignment_cases;
 pub(crate) mod dfine_files;
 pub(crate) mod hub_server;
+pub(crate) mod match_queries;
 pub(crate) mod seeded;
 pub(crate) mod torch_file;
 

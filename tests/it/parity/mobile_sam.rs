@@ -231,9 +231,8 @@ fn object_prompts(case: &str) -> Vec<ObjectPrompt> {
 }
 
 fn upload(packed: &PackedPrompts) -> Prompts {
-    packed
-        .upload(|values, shape| Tensor::from_slice(values, shape, &Device::Cpu))
-        .unwrap()
+    let (values, shape) = packed.values();
+    Prompts::from_packed(&Tensor::from_slice(values, &shape, &Device::Cpu).unwrap()).unwrap()
 }
 
 fn masks(n: usize) -> Option<Tensor> {
@@ -280,14 +279,12 @@ fn masks_and_their_quality_equal_the_authors() {
         ("points", 0, false),
         ("point_multimask", 0, true),
         ("boxes_and_points", 0, false),
-        ("mask", 1, false),
         ("boxes_and_masks", 2, false),
         ("all_multimask", 2, true),
     ];
     for (case, with_masks, multimask) in cases {
         let packed = PackedPrompts::pack(&object_prompts(case)).unwrap();
         let prompts = match (&packed[..], masks(with_masks)) {
-            ([], Some(masks)) => Prompts::from_masks(&masks).unwrap(),
             ([packed], Some(masks)) => upload(packed).with_masks(&masks).unwrap(),
             ([packed], None) => upload(packed),
             _ => panic!("{case}: objects of a case have the same number of prompts"),

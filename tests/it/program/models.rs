@@ -684,3 +684,83 @@ fn runs_say_what_is_assumed_what_the_built_in_models_know_and_find_classes_with_
     );
     assert_eq!(stderr(&detect("quiet", &["--quiet"])), "");
 }
+
+/// `models verify` and `bench` run a MobileSAM beside candle-transformers', and say what is known of that.
+#[test]
+fn a_segmenter_is_compared_with_candle_transformers_and_a_detector_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    init_segmenter(7, folder.path()).unwrap();
+    let model = folder.path().join("mobile_sam.safetensors");
+    let model = model.to_str().unwrap();
+    let run = ultramotion(&[
+        "models",
+        "verify",
+        "--segmenter",
+        model,
+        "--against",
+        "candle",
+        "--device",
+        "cpu",
+        "--json",
+    ]);
+    let found: Json = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(run.status.code(), Some(0), "{found} {}", stderr(&run));
+    let names: Vec<&str> = found["tensors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tensor| tensor["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["image_embeddings", "low_res_masks", "iou_predictions"]
+    );
+    assert!(
+        found["known_faults"].to_string().contains("tanh"),
+        "{found}"
+    );
+
+    let run = ultramotion(&[
+        "bench",
+        "--segmenter",
+        model,
+        "--against",
+        "candle",
+        "--device",
+        "cpu",
+        "--repeats",
+        "1",
+        "--warm-up",
+        "0",
+        "--json",
+    ]);
+    let found: Json = serde_json::from_slice(&run.stdout).unwrap();
+    assert!(
+        found["stages"][0]["ratio"].as_f64().unwrap() > 0.0,
+        "{found}"
+    );
+    assert!(
+        found["stages"][1]["candle"]["median_ms"].as_f64().unwrap() > 0.0,
+        "{found}"
+    );
+
+    for command in [&["models", "verify"][..], &["bench"]] {
+        let detector = ["--detector", "dfine-s", "--against", "candle"];
+        let run = ultramotion(&[command, &detector].concat());
+        assert_eq!(run.status.code(), Some(2));
+        assert!(
+            stderr(&run).contains("dfine-s: candle-transformers has no D-FINE"),
+            "{}",
+            stderr(&run)
+        );
+    }
+    let run = ultramotion(&[
+        "models",
+        "verify",
+        "--segmenter",
+        model,
+        "--against",
+        "torch",
+    ]);
+    assert_eq!(run.status.code(), Some(2), "{}", stderr(&run));
+}

@@ -2,6 +2,8 @@
 //!
 //! A [`Kernel`] is written once, generic over [`Simd`]; [`Isa::run`] calls it compiled for the instruction set.
 
+#![allow(unsafe_code)]
+
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;

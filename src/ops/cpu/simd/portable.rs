@@ -1,5 +1,7 @@
 //! Vectors as arrays of eight, for processors without own code.
 
+#![allow(unsafe_code)]
+
 use super::Simd;
 
 #[derive(Clone, Copy)]
@@ -17,16 +19,19 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { p.cast::<[f32; 8]>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn store(p: *mut f32, v: Self::V) {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { p.cast::<[f32; 8]>().write_unaligned(v) }
     }
     #[inline(always)]
     unsafe fn load_n(p: *const f32, n: usize) -> Self::V {
         let mut v = [0.0; 8];
         for (i, lane) in v.iter_mut().enumerate().take(n) {
+            // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
             *lane = unsafe { p.add(i).read_unaligned() };
         }
         v
@@ -34,6 +39,7 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, v: Self::V, n: usize) {
         for (i, lane) in v.iter().enumerate().take(n) {
+            // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
             unsafe { p.add(i).write_unaligned(*lane) };
         }
     }
@@ -100,6 +106,7 @@ impl Simd for Portable {
     unsafe fn transpose8(from: [*const f32; 8], to: *mut f32, stride: usize) {
         for (i, row) in from.iter().enumerate() {
             for j in 0..8 {
+                // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
                 unsafe {
                     to.add(j * stride + i)
                         .write_unaligned(row.add(j).read_unaligned())

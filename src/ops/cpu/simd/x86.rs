@@ -1,5 +1,7 @@
 //! Vectors of AVX-512 and of AVX2 with FMA.
 
+#![allow(unsafe_code)]
+
 use super::{Kernel, Simd};
 use std::arch::x86_64::*;
 
@@ -13,6 +15,7 @@ pub(super) struct Avx2;
 /// The processor has AVX-512F, AVX2 and FMA; see [`Kernel::run`].
 #[target_feature(enable = "avx512f,avx2,fma")]
 pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: the caller vouches for the instruction set and for the kernel's pointers.
     unsafe { kernel.run::<Avx512>() }
 }
 
@@ -20,6 +23,7 @@ pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 /// The processor has AVX2 and FMA; see [`Kernel::run`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: the caller vouches for the instruction set and for the kernel's pointers.
     unsafe { kernel.run::<Avx2>() }
 }
 
@@ -37,74 +41,92 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm512_loadu_ps(p) }
     }
     #[inline(always)]
     unsafe fn store(p: *mut f32, v: Self::V) {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm512_storeu_ps(p, v) }
     }
     #[inline(always)]
     unsafe fn load_n(p: *const f32, n: usize) -> Self::V {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm512_maskz_loadu_ps(mask16(n), p) }
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, v: Self::V, n: usize) {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm512_mask_storeu_ps(p, mask16(n), v) }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_set1_ps(x) }
     }
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_add_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_sub_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_mul_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_div_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_max_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn round(v: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_roundscale_ps::<ROUND>(v) }
     }
     #[inline(always)]
     unsafe fn exp2_integral(v: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), v) }
     }
     #[inline(always)]
     unsafe fn if_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
     }
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_reduce_add_ps(v) }
     }
     #[inline(always)]
     unsafe fn greatest(v: Self::V) -> f32 {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_reduce_max_ps(v) }
     }
     #[inline(always)]
     unsafe fn transpose8(from: [*const f32; 8], to: *mut f32, stride: usize) {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { Avx2::transpose8(from, to, stride) }
     }
 }
@@ -116,58 +138,72 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm256_loadu_ps(p) }
     }
     #[inline(always)]
     unsafe fn store(p: *mut f32, v: Self::V) {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm256_storeu_ps(p, v) }
     }
     #[inline(always)]
     unsafe fn load_n(p: *const f32, n: usize) -> Self::V {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm256_maskload_ps(p, mask8(n)) }
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, v: Self::V, n: usize) {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe { _mm256_maskstore_ps(p, mask8(n), v) }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_set1_ps(x) }
     }
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_add_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_sub_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_mul_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_div_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_max_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_min_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn round(v: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_round_ps::<ROUND>(v) }
     }
     #[inline(always)]
     unsafe fn exp2_integral(v: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
@@ -175,10 +211,12 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn if_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
     }
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -187,6 +225,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn greatest(v: Self::V) -> f32 {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe {
             let four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
@@ -195,6 +234,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn transpose8(from: [*const f32; 8], to: *mut f32, stride: usize) {
+        // SAFETY: the caller vouches for the instruction set, and for the pointers over the lanes that are read or written.
         unsafe {
             // No closures: they would be compiled without the instruction set.
             let mut r = [_mm256_setzero_ps(); 8];

@@ -2,8 +2,9 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    attention, composed,
+    attention,
     cpu::{simd::for_each_isa, window_attention},
+    reference,
 };
 
 #[test]
@@ -28,7 +29,7 @@ fn attention_agrees() {
         );
         let bias = random(&[heads, nq, nk], 4);
         for bias in [None, Some(&bias)] {
-            let expected = composed::attention(&q, &k, &v, heads, 0.7, bias).unwrap();
+            let expected = reference::attention(&q, &k, &v, heads, 0.7, bias).unwrap();
             for_each_isa(|isa| {
                 let found = attention(&q, &k, &v, heads, 0.7, bias).unwrap();
                 assert_close(
@@ -49,7 +50,7 @@ fn attention_agrees() {
 fn attention_takes_views_of_joined_projections() {
     let qkv = random(&[2, 20, 96], 1);
     let part = |i: usize| qkv.narrow(2, 32 * i, 32).unwrap();
-    let expected = composed::attention(&part(0), &part(1), &part(2), 2, 0.3, None).unwrap();
+    let expected = reference::attention(&part(0), &part(1), &part(2), 2, 0.3, None).unwrap();
     for_each_isa(|isa| {
         let found = attention(&part(0), &part(1), &part(2), 2, 0.3, None).unwrap();
         assert_close(&found, &expected, 2e-6, &format!("{isa:?}"));
@@ -60,7 +61,7 @@ fn attention_takes_views_of_joined_projections() {
 fn large_scores_do_not_overflow() {
     let q = (random(&[1, 9, 16], 1) * 200.0).unwrap();
     let v = random(&[1, 9, 16], 2);
-    let expected = composed::attention(&q, &q, &v, 1, 1.0, None).unwrap();
+    let expected = reference::attention(&q, &q, &v, 1, 1.0, None).unwrap();
     for_each_isa(|isa| {
         assert_close(
             &attention(&q, &q, &v, 1, 1.0, None).unwrap(),
@@ -85,7 +86,7 @@ fn window_attention_agrees() {
         let bias = random(&[heads, n, n], 3);
         for bias in [None, Some(&bias)] {
             let expected =
-                composed::window_attention(&qkv, &padding, window, heads, 0.2, bias).unwrap();
+                reference::window_attention(&qkv, &padding, window, heads, 0.2, bias).unwrap();
             for_each_isa(|isa| {
                 let found = window_attention(&qkv, &padding, window, heads, 0.2, bias).unwrap();
                 // Where most keys are padding, equal terms add up and so do their rounding errors, in either code.

@@ -1,11 +1,14 @@
 //! Timings of single operations, for work on them: `cargo test --lib ops::cpu::tests::bench -- --ignored --nocapture`.
 
+#![allow(unsafe_code)]
+
 use super::random;
 use crate::ops::{
     Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Normalisation, Padding, attention,
     cpu::window_attention,
 };
 use candle_core::{DType, Device, Tensor};
+use candle_nn::Module;
 
 /// Prints the least processor time of one thread, and the rate for `flops` operations.
 fn report(name: &str, flops: f64, f: impl Fn() + Sync) {
@@ -245,7 +248,7 @@ fn others() {
         );
     });
     let blobs = (random(&[8, 16, 16], 3) * 4.0).unwrap();
-    let logits = crate::ops::composed::resize_bilinear(&blobs, (256, 256)).unwrap();
+    let logits = crate::ops::reference::resize_bilinear(&blobs, (256, 256)).unwrap();
     report("8 masks at 1080p", 0.0, || {
         drop(crate::ops::masks_to_runs(&logits, 1024, (576, 1024), (1080, 1920)).unwrap())
     });

@@ -2,10 +2,11 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, Linear, Padding, composed, cpu::simd::for_each_isa,
-    inverted_residual,
+    Activation, Conv2d, Conv2dOptions, Linear, Padding, cpu::simd::for_each_isa, inverted_residual,
+    reference,
 };
 use candle_core::Tensor;
+use candle_nn::Module;
 
 const ACTIVATIONS: [Activation; 5] = [
     Activation::Identity,
@@ -45,9 +46,9 @@ fn check_conv(Case(batch, (h, w), cin, cout, (kh, kw), o): &Case) {
     let bias = random(&[*cout], 2);
     let x = random(&[*batch, *h, *w, *cin], 3);
     let what = format!("{batch}×{h}×{w}×{cin} to {cout} by {kh}×{kw}, {o:?}");
-    let expected = composed::conv2d(&x, &weight, Some(&bias), None, o).unwrap();
+    let expected = reference::conv2d(&x, &weight, Some(&bias), None, o).unwrap();
     let residual = random(expected.dims(), 4);
-    let with_residual = composed::conv2d(&x, &weight, None, Some(&residual), o).unwrap();
+    let with_residual = reference::conv2d(&x, &weight, None, Some(&residual), o).unwrap();
     for_each_isa(|isa| {
         let layer = Conv2d::new(&weight, Some(&bias), *o).unwrap();
         assert_close(
@@ -300,10 +301,10 @@ fn linear_layers_agree() {
             if shape.len() == 1 {
                 continue;
             }
-            let expected = composed::linear(&x, &weight, Some(&bias), None, activation).unwrap();
+            let expected = reference::linear(&x, &weight, Some(&bias), None, activation).unwrap();
             let residual = random(expected.dims(), 4);
             let with_residual =
-                composed::linear(&x, &weight, None, Some(&residual), activation).unwrap();
+                reference::linear(&x, &weight, None, Some(&residual), activation).unwrap();
             for_each_isa(|isa| {
                 let what = format!("{isa:?} {shape:?} to {out}, {activation:?}");
                 let layer = Linear::new(&weight, Some(&bias), activation).unwrap();
@@ -333,7 +334,7 @@ fn views_of_channels_and_permuted_inputs_are_taken() {
             let found = Conv2d::new(weight, None, o).unwrap().forward(view).unwrap();
             assert_close(
                 &found,
-                &composed::conv2d(view, weight, None, None, &o).unwrap(),
+                &reference::conv2d(view, weight, None, None, &o).unwrap(),
                 2e-6,
                 "view",
             );
@@ -345,7 +346,7 @@ fn views_of_channels_and_permuted_inputs_are_taken() {
             .unwrap();
         assert_close(
             &found,
-            &composed::linear(view, &weight, None, None, Activation::Identity).unwrap(),
+            &reference::linear(view, &weight, None, None, Activation::Identity).unwrap(),
             2e-6,
             "view",
         );

@@ -2,7 +2,7 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Padding, composed, concat_channels, cpu::simd::for_each_isa, max_pool2d, upsample_nearest2x,
+    Padding, concat_channels, cpu::simd::for_each_isa, max_pool2d, reference, upsample_nearest2x,
 };
 use candle_core::{D, Tensor};
 
@@ -23,7 +23,7 @@ fn pooling_agrees() {
         ([2, 5, 5, 8], 5, 1, Padding::all(2)),
     ] {
         let x = random(&shape, 1);
-        let expected = composed::max_pool2d(&x, kernel, stride, padding).unwrap();
+        let expected = reference::max_pool2d(&x, kernel, stride, padding).unwrap();
         for_each_isa(|isa| {
             assert_close(
                 &max_pool2d(&x, kernel, stride, padding).unwrap(),
@@ -42,14 +42,14 @@ fn upsampling_agrees() {
         let x = random(&shape, 1);
         assert_close(
             &upsample_nearest2x(&x).unwrap(),
-            &composed::upsample_nearest2x(&x).unwrap(),
+            &reference::upsample_nearest2x(&x).unwrap(),
             0.0,
             "whole",
         );
         let view = x.narrow(3, 0, shape[3].div_ceil(2)).unwrap();
         assert_close(
             &upsample_nearest2x(&view).unwrap(),
-            &composed::upsample_nearest2x(&view).unwrap(),
+            &reference::upsample_nearest2x(&view).unwrap(),
             0.0,
             "view",
         );

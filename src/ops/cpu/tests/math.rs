@@ -1,5 +1,7 @@
 //! Exponential, error function and activations against f64.
 
+#![allow(unsafe_code)]
+
 use crate::ops::{
     Activation,
     cpu::{

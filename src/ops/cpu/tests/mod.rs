@@ -1,4 +1,4 @@
-//! Every operation on every instruction set of the processor against its composed twin.
+//! Every operation on every instruction set of the processor against its reference.
 
 mod attention;
 mod bench;

@@ -1,8 +1,8 @@
-//! Resizing against Pillow's own results, and masks against their composed twin.
+//! Resizing against Pillow's own results, and masks against their reference.
 
 use super::{assert_close, random};
 use crate::ops::{
-    Normalisation, composed, cpu::simd::for_each_isa, masks_to_runs, resize_normalise,
+    Normalisation, cpu::simd::for_each_isa, masks_to_runs, reference, resize_normalise,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -64,7 +64,7 @@ fn resized_pixels_are_pillows() {
 }
 
 #[test]
-fn resizing_is_the_composed_one_bit_for_bit() {
+fn resizing_is_the_reference_bit_for_bit() {
     for (h, w, c, size, padded, channels) in [
         (37, 53, 3, (24, 64), (24, 64), 3),
         (20, 30, 3, (43, 64), (64, 64), 3),
@@ -76,7 +76,8 @@ fn resizing_is_the_composed_one_bit_for_bit() {
         for normalisation in [Normalisation::UNIT, Normalisation::IMAGENET] {
             let image = image(h, w, c);
             let expected =
-                composed::resize_normalise(&image, size, padded, channels, &normalisation).unwrap();
+                reference::resize_normalise(&image, size, padded, channels, &normalisation)
+                    .unwrap();
             for_each_isa(|isa| {
                 let found =
                     resize_normalise(&image, size, padded, channels, &normalisation, DType::F32)
@@ -141,8 +142,8 @@ fn masks_agree_except_where_the_logit_is_zero_within_rounding() {
             noise.ones_like().unwrap(),
         ] {
             let found = masks_to_runs(&logits, side, scaled, frame).unwrap();
-            let expected = composed::masks_to_runs(&logits, side, scaled, frame).unwrap();
-            let middle = composed::resize_bilinear(&logits, (side, side)).unwrap();
+            let expected = reference::masks_to_runs(&logits, side, scaled, frame).unwrap();
+            let middle = reference::resize_bilinear(&logits, (side, side)).unwrap();
             let middle = middle
                 .narrow(1, 0, scaled.0)
                 .unwrap()
@@ -150,7 +151,7 @@ fn masks_agree_except_where_the_logit_is_zero_within_rounding() {
                 .unwrap()
                 .contiguous()
                 .unwrap();
-            let values = composed::resize_bilinear(&middle, frame)
+            let values = reference::resize_bilinear(&middle, frame)
                 .unwrap()
                 .flatten_from(1)
                 .unwrap()

@@ -2,10 +2,11 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Activation, LayerNorm, activate, add, composed, cpu::simd::for_each_isa, deformable_attention,
+    Activation, LayerNorm, activate, add, cpu::simd::for_each_isa, deformable_attention, reference,
     softmax,
 };
 use candle_core::{DType, Device, Tensor};
+use candle_nn::Module;
 
 #[test]
 fn layer_norm_agrees() {
@@ -21,7 +22,7 @@ fn layer_norm_agrees() {
         let (weight, bias) = (random(&[len], 1), random(&[len], 2));
         // Far from zero, where a variance by the sum of squares would be lost.
         let x = (random(&shape, 3) + 50.0).unwrap();
-        let expected = composed::layer_norm(&x, &weight, &bias, 1e-5).unwrap();
+        let expected = reference::layer_norm(&x, &weight, &bias, 1e-5).unwrap();
         for_each_isa(|isa| {
             let found = LayerNorm::new(&weight, &bias, 1e-5).forward(&x).unwrap();
             assert_close(&found, &expected, 2e-5, &format!("{isa:?} {shape:?}"));
@@ -38,7 +39,7 @@ fn layer_norm_agrees() {
 fn softmax_agrees() {
     for shape in [vec![1], vec![5, 33], vec![2, 3, 16], vec![4, 1, 91]] {
         let x = (random(&shape, 1) * 30.0).unwrap();
-        let expected = composed::softmax(&x).unwrap();
+        let expected = reference::softmax(&x).unwrap();
         for_each_isa(|isa| {
             assert_close(
                 &softmax(&x).unwrap(),
@@ -61,7 +62,7 @@ fn activations_and_sums_agree() {
         Activation::Sigmoid,
         Activation::Clamp(0.5),
     ] {
-        let expected = composed::activate(&x, activation).unwrap();
+        let expected = reference::activate(&x, activation).unwrap();
         for_each_isa(|isa| {
             assert_close(
                 &activate(&x, activation).unwrap(),
@@ -91,10 +92,10 @@ fn sigmoid_ends_at_zero_and_one() {
     .unwrap();
     let expected = Tensor::new(&[0f32, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0], &Device::Cpu).unwrap();
     assert_close(
-        &composed::sigmoid(&x).unwrap(),
+        &reference::sigmoid(&x).unwrap(),
         &expected,
         1e-30,
-        "composed",
+        "reference",
     );
     for_each_isa(|isa| {
         assert_close(
@@ -121,7 +122,8 @@ fn deformable_attention_agrees() {
         let locations = random(&[b, q, heads, p, 2], 2).affine(0.7, 0.5).unwrap();
         let weights = softmax(&random(&[b, q, heads, p], 3)).unwrap();
         let expected =
-            composed::deformable_attention(&value, &levels, &points, &locations, &weights).unwrap();
+            reference::deformable_attention(&value, &levels, &points, &locations, &weights)
+                .unwrap();
         for_each_isa(|isa| {
             let found =
                 deformable_attention(&value, &levels, &points, &locations, &weights).unwrap();

@@ -2,13 +2,13 @@
 
 mod weights;
 
+use crate::common::match_queries::match_queries;
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use ultramotion::{
     engine::Engine,
     models::dfine::{
         Checkpoint, DFineConfig, DFineOutput, Detector, Labels, PositionOrder, keys::Layout,
-        match_queries,
     },
 };
 
@@ -449,4 +449,23 @@ fn inputs_of_another_shape_are_refused() {
     assert!(error(&[1, 500, 512, 1]).contains("multiples of 32"));
     assert!(error(&[512, 512, 1]).contains("[batch, height, width, channels]"));
     assert!(error(&[1, 64, 64, 1]).contains("gives 84 tokens, the model takes 300 queries"));
+}
+
+#[test]
+fn swapped_rows_are_found() {
+    let expected = [1.0, 0.0, 2.0, 0.0, 3.0, 0.0, 4.0, 0.0];
+    let actual = [1.0, 0.0, 3.0, 0.0001, 2.0, 0.0, 4.5, 0.0];
+    assert_eq!(match_queries(&expected, &actual, 2).unwrap(), [0, 2, 1, 3]);
+    assert!(match_queries(&expected, &actual[..6], 2).is_none());
+    assert!(match_queries(&expected, &[f32::NAN; 8], 2).is_none());
+}
+
+#[test]
+fn the_nearest_is_given_up_where_all_together_lie_nearer() {
+    // The first is nearest to the second's only near one.
+    assert_eq!(match_queries(&[1.0, 2.0], &[2.1, 4.5], 1).unwrap(), [0, 1]);
+    assert_eq!(
+        match_queries(&[1.0, 2.0, 6.0], &[2.2, 0.5, 5.0], 1).unwrap(),
+        [1, 0, 2]
+    );
 }

@@ -1,6 +1,6 @@
 //! Matching two runs' queries as sets: near-equal scores may come in another order.
 
-use crate::ops::{Rules, assign};
+use ultramotion::matching::{Rules, assign};
 
 /// For each expected query the actual one that is paired with it, so that the squared distances of all pairs have the
 /// smallest sum: a permutation of 0..Q.
@@ -8,7 +8,7 @@ use crate::ops::{Rules, assign};
 /// `expected` and `actual` have the same number of rows of `width` numbers (a query's logits and box, say). A query
 /// that is at its own place within a thousandth stays there.
 /// None if the lengths do not fit or a number that is compared is not finite.
-pub fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<Vec<usize>> {
+pub(crate) fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<Vec<usize>> {
     if width == 0 || expected.len() != actual.len() || !expected.len().is_multiple_of(width) {
         return None;
     }
@@ -42,28 +42,4 @@ pub fn match_queries(expected: &[f32], actual: &[f32], width: usize) -> Option<V
         matched[moved[e]] = moved[a];
     }
     Some(matched)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn swapped_rows_are_found() {
-        let expected = [1.0, 0.0, 2.0, 0.0, 3.0, 0.0, 4.0, 0.0];
-        let actual = [1.0, 0.0, 3.0, 0.0001, 2.0, 0.0, 4.5, 0.0];
-        assert_eq!(match_queries(&expected, &actual, 2).unwrap(), [0, 2, 1, 3]);
-        assert!(match_queries(&expected, &actual[..6], 2).is_none());
-        assert!(match_queries(&expected, &[f32::NAN; 8], 2).is_none());
-    }
-
-    #[test]
-    fn the_nearest_is_given_up_where_all_together_lie_nearer() {
-        // The first is nearest to the second's only near one.
-        assert_eq!(match_queries(&[1.0, 2.0], &[2.1, 4.5], 1).unwrap(), [0, 1]);
-        assert_eq!(
-            match_queries(&[1.0, 2.0, 6.0], &[2.2, 0.5, 5.0], 1).unwrap(),
-            [1, 0, 2]
-        );
-    }
 }

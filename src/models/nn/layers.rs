@@ -1,0 +1,54 @@
+//! Fully connected layers, layer normalisation and convolutions from named tensors.
+
+use super::{BuildError, Built};
+use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params};
+use candle_core::{DType, Tensor};
+
+/// A convolution from `weight` `[out, in/groups, kernel_h, kernel_w]` and `bias` `[out]` on the host, f32 or f64; both are kept in f32.
+pub(crate) fn build_conv(
+    params: &Params,
+    weight: &Tensor,
+    bias: &Tensor,
+    options: Conv2dOptions,
+) -> Built<Conv2d> {
+    let failed = BuildError::tensor("convolution");
+    let single = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.contiguous();
+    let (weight, bias) = (
+        params.place(&single(weight).map_err(&failed)?)?,
+        params.place(&single(bias).map_err(&failed)?)?,
+    );
+    Conv2d::new(&weight, Some(&bias), options).map_err(failed)
+}
+
+/// A fully connected layer from `weight` `[outputs, inputs]` and `bias` `[outputs]`, f32 on the host.
+pub(crate) fn build_linear(
+    params: &Params,
+    weight: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> Built<Linear> {
+    let (weight, bias) = (params.place(weight)?, params.place(bias)?);
+    Linear::new(&weight, Some(&bias), activation).map_err(BuildError::tensor("linear layer"))
+}
+
+/// The fully connected layer of the tensors `weight` `[outputs, inputs]` and `bias` `[outputs]`.
+pub(crate) fn linear(
+    params: &Params,
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+) -> Built<Linear> {
+    let weight = params.get("weight", &[outputs, inputs])?;
+    build_linear(
+        params,
+        &weight,
+        &params.get("bias", &[outputs])?,
+        activation,
+    )
+}
+
+/// The layer normalisation of the tensors `weight` and `bias` `[channels]`; `eps` is added to the variance.
+pub(crate) fn layer_norm(params: &Params, channels: usize, eps: f64) -> Built<LayerNorm> {
+    let read = |name: &str| params.place(&params.get(name, &[channels])?);
+    Ok(LayerNorm::new(&read("weight")?, &read("bias")?, eps as f32))
+}

@@ -1,0 +1,79 @@
+//! Perceptrons.
+
+use super::{Built, build_linear};
+use crate::ops::{Activation, Linear, LinearPrecision, Params};
+use candle_core::Tensor;
+use candle_nn::Module;
+
+/// A perceptron: fully connected layers with ReLU between them.
+#[derive(Debug, Clone)]
+pub(crate) struct Mlp {
+    layers: Vec<Linear>,
+}
+
+impl Mlp {
+    /// Layers `layers.0`, `layers.1`, … with the channels `dims`, one more than there are layers; `end` follows the last layer.
+    pub(crate) fn load(params: &Params, dims: &[usize], end: Activation) -> Built<Self> {
+        Self::load_repeated(params, dims, end, 1)
+    }
+
+    /// Like [`Mlp::load`], with all outputs of the last layer repeated `times`.
+    pub(crate) fn load_repeated(
+        params: &Params,
+        dims: &[usize],
+        end: Activation,
+        times: usize,
+    ) -> Built<Self> {
+        let last = dims.len().saturating_sub(2);
+        let layer = |(i, pair): (usize, &[usize])| -> Built<Linear> {
+            let params = params.scope("layers").scope(i);
+            let mut weight = params.get("weight", &[pair[1], pair[0]])?;
+            let mut bias = params.get("bias", &[pair[1]])?;
+            if i == last && times > 1 {
+                let failed = super::BuildError::tensor("repeated outputs");
+                weight = weight.repeat((times, 1)).map_err(&failed)?;
+                bias = bias.repeat(times).map_err(failed)?;
+            }
+            let activation = if i < last { Activation::Relu } else { end };
+            build_linear(&params, &weight, &bias, activation)
+        };
+        let layers = dims.windows(2).enumerate().map(layer);
+        Ok(Self {
+            layers: layers.collect::<Built<_>>()?,
+        })
+    }
+
+    /// The same layers, `inner` being the precision of all but the last and `last` that of the last.
+    #[must_use]
+    pub(crate) fn with_precision(mut self, inner: LinearPrecision, last: LinearPrecision) -> Self {
+        let end = self.layers.pop();
+        let inner = self
+            .layers
+            .into_iter()
+            .map(|layer| layer.with_precision(inner));
+        let layers = inner.chain(end.map(|layer| layer.with_precision(last)));
+        Self {
+            layers: layers.collect(),
+        }
+    }
+
+    /// Like `forward`, with `residual` (f32, of the output's shape) added before the last layer's activation.
+    pub(crate) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
+        let Some((last, rest)) = self.layers.split_last() else {
+            return Ok(residual.clone());
+        };
+        let x = rest
+            .iter()
+            .try_fold(x.clone(), |x, layer| layer.forward(&x))?;
+        last.forward_add(&x, residual)
+    }
+}
+
+impl Module for Mlp {
+    /// x `[…, dims[0]]` to `[…, dims.last()]`.
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.layers
+            .iter()
+            .try_fold(x.clone(), |x, layer| layer.forward(&x))
+    }
+}
