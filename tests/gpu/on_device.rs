@@ -351,7 +351,7 @@ pub(crate) fn refusals(engine: &Engine) -> Outcome {
         let refused = session.run_on_device(frame).map(drop);
         let words_found = refused.as_ref().err().map(text).unwrap_or_default();
         report.check(
-            &format!("{words_found}"),
+            &words_found,
             matches!(refused, Err(SessionError::DeviceFrame(_))) && words_found.contains(words),
         );
     }

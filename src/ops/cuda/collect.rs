@@ -1,5 +1,7 @@
 //! From a packed result of one frame to tensors of its objects, on the stream of the device that they are for.
 
+#![allow(unsafe_code)]
+
 use super::launch::{self, Kernel, empty, int};
 use crate::ops::{
     Result,
