@@ -11,6 +11,8 @@
 
 #[path = "gpu_audit/overlap.rs"]
 mod overlap;
+#[path = "gpu_audit/sessions.rs"]
+mod sessions;
 
 use candle_core::{
     DType, Device, Tensor,
@@ -23,9 +25,11 @@ use std::{
     process::{Command, ExitCode},
 };
 use ultramotion::{
-    audit::{AuditError, Capture, Class, Kind, Observation, observe, record::CopyWay},
+    audit::{
+        AuditError, Capture, Class, Kind, Observation, observe, observe_session, record::CopyWay,
+    },
     engine::{DeviceSpec, Direction, Engine, EngineError, GraphCache},
-    session::Stage,
+    session::{Session, Stage},
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -43,8 +47,10 @@ enum Loop {
     Faulty(Fault),
     /// A loop of its own.
     Own(fn(&Engine) -> Outcome),
+    /// What is done with a session.
+    OfSession(fn(&mut Session) -> Outcome),
 }
-use Loop::{Faulty, Own};
+use Loop::{Faulty, OfSession, Own};
 
 const CASES: &[(&str, Loop, Check)] = &[
     ("clean", Faulty(|_, _| Ok(())), clean),
@@ -52,6 +58,16 @@ const CASES: &[(&str, Loop, Check)] = &[
         "overlapping-frames",
         Own(overlap::overlapping),
         overlap::overlapped,
+    ),
+    (
+        "session-stream",
+        OfSession(sessions::stream),
+        sessions::one_up_one_down,
+    ),
+    (
+        "session-on-device",
+        OfSession(sessions::on_device),
+        sessions::none_up_none_down,
     ),
     ("to-vec-in-detect", Faulty(to_vec), |o| {
         wants(
@@ -308,15 +324,19 @@ fn run(case: &str, device: &str, keep: Option<&Path>) -> Outcome {
         .find(|(name, ..)| *name == case)
         .ok_or("no such case")?;
     let spec: DeviceSpec = device.parse()?;
-    let work = |engine: &Engine| match work {
-        Faulty(fault) => frames(engine, *fault),
-        Own(work) => work(engine),
+    let steady = WARM_UP..WARM_UP + FRAMES;
+    let open = || Ok::<_, Failure>(Engine::open(spec)?);
+    let seen = match work {
+        Faulty(fault) => observe(steady, open, |engine| {
+            frames(engine, *fault).map_err(Failure)
+        }),
+        Own(work) => observe(steady, open, |engine| work(engine).map_err(Failure)),
+        OfSession(work) => observe_session(
+            steady,
+            || sessions::open(spec).map_err(Failure),
+            |session| work(session).map_err(Failure),
+        ),
     };
-    let seen = observe::<Failure>(
-        WARM_UP..WARM_UP + FRAMES,
-        || Ok(Engine::open(spec)?),
-        |engine| work(engine).map_err(Failure),
-    );
     let seen = seen.map_err(|failure| failure.0)?;
     if let Some(folder) = keep {
         write(&seen.capture, folder, case)?;

@@ -102,11 +102,7 @@ impl Engine {
 
     /// `cpu` or `cuda:N`.
     pub fn name(&self) -> String {
-        match self.device.location() {
-            candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
-            candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-            candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-        }
+        super::callers::device_name(&self.device)
     }
 
     /// What the driver calls a GPU, with [`Engine::name`]; the CPU's vector instructions are the operations' affair.
@@ -181,6 +177,23 @@ impl Engine {
         }
         let _ = other;
         Ok(())
+    }
+
+    /// An engine that enqueues on the stream of `device`, a handle of the same GPU, and shares this engine's transfer log.
+    /// [`Engine::wait_for`] orders the two.
+    pub(crate) fn on_stream_of(&self, device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether `device` is a handle of the GPU that this engine works on. Handles of one GPU share its memory; each has a stream
+    /// of its own.
+    pub(crate) fn is_same_gpu(&self, device: &Device) -> bool {
+        let location = device.location();
+        matches!(location, candle_core::DeviceLocation::Cuda { .. })
+            && location == self.device.location()
     }
 
     /// Waits until the device has done everything that was asked of it.

@@ -2,6 +2,7 @@
 //!
 //! Nothing else in the crate transfers data between host and device.
 
+mod callers;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
@@ -23,6 +24,7 @@ mod transfer_log;
 #[cfg_attr(not(feature = "cuda"), path = "video_absent.rs")]
 mod video;
 
+pub(crate) use callers::{device_name, note_read, note_written};
 pub use device::Engine;
 pub use error::{EngineError, MemoryRefused};
 #[cfg(feature = "cuda")]

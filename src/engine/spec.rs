@@ -31,6 +31,24 @@ impl FromStr for DeviceSpec {
     }
 }
 
+impl TryFrom<&candle_core::Device> for DeviceSpec {
+    type Error = EngineError;
+
+    /// The CPU, or the GPU that `device` is a handle of.
+    ///
+    /// # Errors
+    /// [`EngineError::BadSpec`] for a device that is neither the CPU nor a CUDA device.
+    fn try_from(device: &candle_core::Device) -> Result<Self, EngineError> {
+        match device.location() {
+            candle_core::DeviceLocation::Cpu => Ok(Self::Cpu),
+            candle_core::DeviceLocation::Cuda { gpu_id } => Ok(Self::Cuda(gpu_id)),
+            candle_core::DeviceLocation::Metal { .. } => {
+                Err(EngineError::BadSpec(super::device_name(device)))
+            }
+        }
+    }
+}
+
 impl fmt::Display for DeviceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -43,9 +43,11 @@ absent! {
     attention(&Tensor, &Tensor, &Tensor, usize, f32, Option<&Tensor>) -> Tensor;
     best_scores(&Tensor, &Tensor, &Tensor) -> Tensor;
     choose_objects(&Tensor, &Tensor, &super::ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
+    collect_objects(&Tensor, &super::PackedFrame, &Device) -> super::ObjectTensors;
     concat_channels(&[&Tensor]) -> Tensor;
     converted(&Tensor, DType) -> Tensor;
     copied(&Tensor) -> Tensor;
+    copy_packed(&Tensor, &super::PackedFrame, &Device) -> Tensor;
     deformable_attention(&Tensor, &[(usize, usize)], &[usize], &Tensor, &Tensor) -> Tensor;
     deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;
     floats_of_bytes(&Tensor, &Tensor) -> ();
@@ -61,6 +63,7 @@ absent! {
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
+    resize_normalise_nv12_to(&super::Nv12Tensors<'_>, (usize, usize), &Normalisation, &Tensor) -> ();
     resize_normalise_surface_to(&Surface, &Device, (usize, usize), &Normalisation, &Tensor) -> ();
     resize_normalise_surface(&Surface, &Device, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     resize_normalise_to(&Tensor, (usize, usize), &Normalisation, &Tensor) -> ();
@@ -68,6 +71,7 @@ absent! {
     surface_to_rgb(&Surface, &Device) -> Tensor;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
+    unpack_masks(&Tensor, &super::PackedFrame, (&Tensor, &Tensor), std::ops::Range<usize>) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;
 }
 

@@ -12,6 +12,7 @@
 mod activation;
 mod attention;
 mod boxes;
+mod collect;
 mod conv2d;
 mod cpu;
 #[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
@@ -34,6 +35,7 @@ pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_fini
 pub use activation::{Activation, activate, add, concat_channels, softmax};
 pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
+pub use collect::{ObjectTensors, PackedFrame, collect_objects, copy_packed, unpack_masks};
 use conv2d::Residual;
 pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
@@ -44,7 +46,8 @@ pub use masks::{
 };
 pub use norm::LayerNorm;
 pub use nv12::{
-    Nv12, nv12_to_rgb, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb,
+    Nv12, Nv12Tensors, nv12_to_rgb, resize_normalise_nv12_to, resize_normalise_surface,
+    resize_normalise_surface_to, surface_to_rgb,
 };
 pub use objects::{
     ObjectChoice, ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes, object_words,

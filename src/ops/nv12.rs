@@ -65,6 +65,41 @@ pub fn resize_normalise_surface_to(
     cuda::resize_normalise_surface_to(surface, device, size, normalisation, out)
 }
 
+/// A picture in device memory as tensors of the same device.
+#[derive(Debug, Clone, Copy)]
+pub struct Nv12Tensors<'a> {
+    /// Brightness, `[H, W]` u8, contiguous.
+    pub luma: &'a Tensor,
+    /// Pairs of Cb and Cr, `[ceil(H / 2), ceil(W / 2), 2]` or `[ceil(H / 2), 2 · ceil(W / 2)]` u8, contiguous.
+    pub chroma: &'a Tensor,
+    /// What the samples stand for.
+    pub colour: Colour,
+}
+
+/// As [`super::resize_normalise_to`] on the RGB picture of planes on a GPU, on the stream of their device.
+///
+/// # Errors
+/// If the planes have other shapes or types, the sizes do not fit, or the tensors are on the CPU.
+pub fn resize_normalise_nv12_to(
+    planes: &Nv12Tensors<'_>,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    out: &Tensor,
+) -> Result<()> {
+    let (_, height, width, channels) = out.dims4()?;
+    check_sizes(size, (height, width), channels)?;
+    let (rows, columns) = planes.luma.dims2()?;
+    let pairs = rows.div_ceil(2) * columns.div_ceil(2);
+    if rows == 0 || columns == 0 || planes.chroma.elem_count() != 2 * pairs {
+        candle_core::bail!(
+            "resize_normalise_nv12: planes {:?} and {:?}",
+            planes.luma.shape(),
+            planes.chroma.shape()
+        );
+    }
+    cuda::resize_normalise_nv12_to(planes, size, normalisation, out)
+}
+
 /// The upright RGB picture `[H, W, 3]` u8 of a decoded surface, made on the stream of `device`.
 ///
 /// # Errors

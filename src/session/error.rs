@@ -3,7 +3,7 @@
 use crate::{
     engine::{EngineError, OutOfMemory},
     models::{dfine, mobile_sam},
-    session::prompt::PromptError,
+    session::{device_frame::DeviceFrameError, prompt::PromptError},
     sources::{ImageError, SourceError},
 };
 use std::path::PathBuf;
@@ -135,6 +135,9 @@ pub enum SessionError {
     /// A prompt does not fit the image.
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// A frame on a device is none that the session takes.
+    #[error(transparent)]
+    DeviceFrame(#[from] DeviceFrameError),
     /// A frame of a source cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -6,6 +6,8 @@
 
 mod builder;
 mod detector;
+mod device_detections;
+mod device_frame;
 mod error;
 mod execution;
 mod executor;
@@ -18,6 +20,7 @@ mod models;
 mod picture;
 mod prompt;
 mod prompted;
+mod run_on_device;
 mod scheduler;
 #[cfg(test)]
 mod scheduler_properties;
@@ -32,6 +35,8 @@ mod stream;
 
 pub use builder::{DEFAULT_BATCH, MAX_BATCH, SessionBuilder};
 pub use detector::Detector;
+pub use device_detections::DeviceDetections;
+pub use device_frame::{DeviceFrame, DeviceFrameError};
 pub use error::{ModelError, SessionError};
 pub use execution::{Execution, Mode};
 pub use live_queue::WhenBusy;

@@ -10,7 +10,7 @@ use crate::{
         execution::{Execution, Mode},
         executor::{
             interface::{Executor, PendingFrame},
-            resident::Resident,
+            resident::{Resident, on_device::OnDevice},
             staged::Staged,
         },
         live_queue::Live,
@@ -54,6 +54,8 @@ pub struct Session {
     prompted: Option<Box<dyn Executor>>,
     /// For many frames, made when first needed.
     batches: Option<Box<dyn Executor>>,
+    /// For frames on the device, made when first needed.
+    pub(crate) on_device: Option<OnDevice>,
     pub(crate) live: Option<Live>,
     frames: u64,
 }
@@ -79,6 +81,7 @@ impl Session {
             single: None,
             prompted: None,
             batches: None,
+            on_device: None,
             live: None,
             frames: 0,
         }
@@ -189,7 +192,7 @@ impl Session {
         })
     }
 
-    fn models(&self) -> Result<Models, SessionError> {
+    pub(crate) fn models(&self) -> Result<Models, SessionError> {
         if self.detector.is_none() {
             return Err(SessionError::Without("detector"));
         }
@@ -248,15 +251,20 @@ impl Session {
     }
 
     pub(crate) fn pending_frame(&mut self, frame: Frame, decode: Duration) -> PendingFrame {
-        let number = self.frames;
-        self.frames += 1;
         PendingFrame {
             frame,
             prompts: None,
-            number,
+            number: self.next_number(),
             decode,
             queued_at: Instant::now(),
         }
+    }
+
+    /// The number of the next frame.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        let number = self.frames;
+        self.frames += 1;
+        number
     }
 
     pub(crate) fn is_cpu(&self) -> bool {

@@ -12,6 +12,7 @@ mod decode;
 #[path = "../it/common/match_queries.rs"]
 mod match_queries;
 mod models;
+mod on_device;
 mod ops;
 mod products;
 mod report;
@@ -63,10 +64,16 @@ const GROUPS: &[Group] = &[
     ("two-threads", sessions::two_threads),
     ("ways-in", sessions::ways_in),
     ("results-are-copies", sessions::results_are_copies),
+    ("on-device", on_device::same_as_run),
+    ("on-device-order", on_device::order),
+    ("on-device-layouts", on_device::layouts),
+    ("on-device-refusals", on_device::refusals),
+    ("on-device-two-threads", on_device::two_threads),
     ("two-devices", resident::two_devices),
     ("out-of-memory", models::out_of_memory),
     ("speed-dfine", speed::dfine),
     ("speed-mobile-sam", speed::mobile_sam),
+    ("speed-on-device", on_device::speed),
     ("kernels-dfine-s", |engine| {
         speed::kernels_dfine(engine, "s")
     }),

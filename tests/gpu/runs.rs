@@ -8,7 +8,7 @@ use std::{
 use ultramotion::{
     Run, Session,
     engine::Engine,
-    frame::{Detections, Mask},
+    frame::{Mask, Object},
     geometry::BoxXyxy,
     models::mobile_sam::{PointLabel, PointPrompt},
     run::{Event, Observer, UserPrompts},
@@ -40,10 +40,18 @@ pub(crate) fn clip(frames: &'static str) -> Input {
     }
 }
 
+/// The objects of a frame, with its number and file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FrameResult {
+    pub(crate) index: u64,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) objects: Vec<Object>,
+}
+
 /// What a run found, told and wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    pub(crate) results: Vec<Detections>,
+    pub(crate) results: Vec<FrameResult>,
     /// Fallbacks and lacks of memory.
     pub(crate) events: Vec<String>,
     /// `coco.json`.
@@ -55,13 +63,17 @@ pub(crate) const SEGMENTER: &str = "assets/models/mobile-sam-phantom/mobile_sam.
 
 /// Keeps results.
 #[derive(Debug, Default)]
-struct Kept(Mutex<(Vec<Detections>, Vec<String>, Vec<String>)>);
+struct Kept(Mutex<(Vec<FrameResult>, Vec<String>, Vec<String>)>);
 
 impl Observer for Kept {
     fn event(&self, event: Event<'_>) {
         let mut kept = self.0.lock().expect("lock");
         match event {
-            Event::FrameDone { found, .. } => kept.0.push(found.clone()),
+            Event::FrameDone { frame, found, .. } => kept.0.push(FrameResult {
+                index: frame.index,
+                file: frame.file.clone(),
+                objects: found.objects.clone(),
+            }),
             Event::Problem { problem, .. } => kept.1.push(problem.to_owned()),
             Event::OutOfMemory(oom) => kept.2.push(oom.to_string()),
             Event::Fallback { from, to, .. } => kept.2.push(format!("{from} to {to}")),
@@ -97,7 +109,7 @@ pub(crate) fn results(
     task: Task,
     execution: Execution,
     input: &Input,
-) -> Result<Vec<Detections>, String> {
+) -> Result<Vec<FrameResult>, String> {
     run(task, Vec::new(), execution, input).map(|found| found.results)
 }
 
@@ -239,7 +251,7 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
-    pub(crate) fn new(found: &[Detections], expected: &[Detections]) -> Self {
+    pub(crate) fn new(found: &[FrameResult], expected: &[FrameResult]) -> Self {
         let frames = found.len() == expected.len()
             && found
                 .iter()
@@ -307,8 +319,8 @@ impl Apart {
 pub(crate) fn compare(
     report: &mut Report<'_>,
     what: &str,
-    found: &[Detections],
-    expected: &[Detections],
+    found: &[FrameResult],
+    expected: &[FrameResult],
     exact: bool,
 ) {
     let apart = Apart::new(found, expected);

@@ -7,8 +7,8 @@ use crate::{
 use candle_core::{DType, Tensor};
 use ultramotion::{
     engine::{DeviceSpec, Engine, EngineError, GraphCache},
-    frame::Frame,
-    session::{Detections, Prompt, Session},
+    frame::{Detections, Frame},
+    session::{Prompt, Session},
     sources::{self, ExpandOptions, SourceOptions, expand},
 };
 
@@ -31,7 +31,7 @@ fn source(frames: &str) -> Result<Box<dyn sources::Source>, String> {
     sources::open(&spec, 0, &options).map_err(text)
 }
 
-fn frames(range: &str) -> Result<Vec<Frame>, String> {
+pub(crate) fn frames(range: &str) -> Result<Vec<Frame>, String> {
     let mut source = source(range)?;
     let mut frames = Vec::new();
     while let Some(frame) = source.next_frame().map_err(text)? {

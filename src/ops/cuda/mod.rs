@@ -7,6 +7,7 @@
 
 mod attention;
 mod boxes;
+mod collect;
 mod conv2d;
 mod deformable_attention;
 mod inverted_residual;
@@ -29,6 +30,7 @@ mod typed;
 
 pub(super) use attention::{WindowAttention, attention};
 pub(super) use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
+pub(super) use collect::{collect_objects, copy_packed, unpack_masks};
 pub(super) use conv2d::Conv2d;
 pub(super) use deformable_attention::{deformable_attention, deformable_attention_around};
 pub(super) use inverted_residual::inverted_residual;
@@ -36,7 +38,9 @@ pub(super) use launch::poison_results;
 pub(super) use layout::{converted, copied};
 pub(super) use masks::{mask_logits, masks_to_bits};
 pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
-pub(super) use nv12::{resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb};
+pub(super) use nv12::{
+    resize_normalise_nv12_to, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb,
+};
 pub(super) use objects::{choose_objects, floats_of_bytes};
 pub(super) use pointwise::{activate, add, concat_channels, max_pool2d, upsample_nearest2x};
 pub(super) use position::{fourier_features, token_features};

@@ -6,7 +6,10 @@ use super::{
     launch::{self, Kernel, empty, int, named},
     resize::{self, Axis},
 };
-use crate::ops::{Normalisation, Result, Surface, nv12::Coefficients};
+use crate::{
+    engine::{Colour, Planes, Turn},
+    ops::{Normalisation, Nv12Tensors, Result, Surface, nv12::Coefficients},
+};
 use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
 };
@@ -37,8 +40,7 @@ struct Picture {
 }
 
 impl Picture {
-    fn new(surface: &Surface) -> Result<Self> {
-        let planes = surface.planes();
+    fn new(planes: &Planes, colour: Colour) -> Result<Self> {
         Ok(Self {
             luma: planes.luma,
             chroma: planes.chroma,
@@ -46,7 +48,7 @@ impl Picture {
             chroma_pitch: int(planes.chroma_pitch)?,
             width: int(planes.width)?,
             height: int(planes.height)?,
-            coefficients: Coefficients::new(surface.colour()),
+            coefficients: Coefficients::new(colour),
         })
     }
 }
@@ -145,73 +147,142 @@ pub(crate) fn resize_normalise_surface_to(
     normalisation: &Normalisation,
     y: &Tensor,
 ) -> Result<()> {
-    let (planes, (_, height, width, channels), dtype) = (surface.planes(), y.dims4()?, y.dtype());
-    let (across, down) = (
-        Axis::new(planes.width, size.1)?,
-        Axis::new(planes.height, size.0)?,
-    );
-    let share = share(&across, &down, planes.width, channels).filter(|_| surface.turn().is_none());
-    let Some((columns, rows, shared)) = share else {
-        return resize::resize_normalise_to(
-            &surface_to_rgb(surface, device)?,
-            size,
-            normalisation,
-            y,
+    let prepared = match surface.turn().is_none() {
+        true => Prepared::new(surface.planes(), surface.colour(), size, normalisation, y)?,
+        false => None,
+    };
+    match prepared {
+        // SAFETY: the surface is there while it is read.
+        Some(prepared) => reading(surface, device, |device| unsafe { prepared.launch(device) }),
+        None => {
+            resize::resize_normalise_to(&surface_to_rgb(surface, device)?, size, normalisation, y)
+        }
+    }
+}
+
+/// See [`crate::ops::resize_normalise_nv12_to`].
+pub(crate) fn resize_normalise_nv12_to(
+    tensors: &Nv12Tensors<'_>,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    y: &Tensor,
+) -> Result<()> {
+    let ((height, width), op) = (tensors.luma.dims2()?, "resize_normalise_nv12");
+    let device = launch::device(tensors.luma)?;
+    let planes = Planes {
+        luma: launch::contiguous(tensors.luma, DType::U8, op)?,
+        luma_pitch: width,
+        chroma: launch::contiguous(tensors.chroma, DType::U8, op)?,
+        chroma_pitch: 2 * width.div_ceil(2),
+        width,
+        height,
+    };
+    match Prepared::new(&planes, tensors.colour, size, normalisation, y)? {
+        // SAFETY: the planes are contiguous tensors of that size, as the caller has checked.
+        Some(prepared) => unsafe { prepared.launch(device) },
+        None => {
+            // SAFETY: as above.
+            let rgb = unsafe { to_rgb(device, &planes, tensors.colour, Turn::default()) }?;
+            resize::resize_normalise_to(&rgb, size, normalisation, y)
+        }
+    }
+}
+
+/// A launch of the kernel that brings a picture to a model's input.
+struct Prepared {
+    kernel: Kernel,
+    arguments: VideoResize,
+}
+
+impl Prepared {
+    /// None if the picture is brought to so few pixels that a block would need too much memory.
+    fn new(
+        planes: &Planes,
+        colour: Colour,
+        size: (usize, usize),
+        normalisation: &Normalisation,
+        y: &Tensor,
+    ) -> Result<Option<Self>> {
+        let ((_, height, width, channels), dtype) = (y.dims4()?, y.dtype());
+        let (across, down) = (
+            Axis::new(planes.width, size.1)?,
+            Axis::new(planes.height, size.0)?,
         );
-    };
-    let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
-    let arguments = VideoResize {
-        picture: Picture::new(surface)?,
-        out,
-        across,
-        down,
-        channels: int(channels)?,
-        padded_height: int(height)?,
-        padded_width: int(width)?,
-        columns: int(columns)?,
-        rows: int(rows)?,
-        mean: normalisation.mean,
-        std: normalisation.std,
-    };
-    let kernel = Kernel {
-        file: "resize",
-        name: named!("nv12_resize", dtype)?,
-        grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
-        block: (COLUMNS as u32, LANES),
-        shared,
-    };
-    // SAFETY: `VideoResize` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
-    reading(surface, device, |device| unsafe {
-        kernel.launch(device, &[&arguments])
-    })
+        let Some((columns, rows, shared)) = share(&across, &down, planes.width, channels) else {
+            return Ok(None);
+        };
+        let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
+        let arguments = VideoResize {
+            picture: Picture::new(planes, colour)?,
+            out,
+            across,
+            down,
+            channels: int(channels)?,
+            padded_height: int(height)?,
+            padded_width: int(width)?,
+            columns: int(columns)?,
+            rows: int(rows)?,
+            mean: normalisation.mean,
+            std: normalisation.std,
+        };
+        let kernel = Kernel {
+            file: "resize",
+            name: named!("nv12_resize", dtype)?,
+            grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
+            block: (COLUMNS as u32, LANES),
+            shared,
+        };
+        Ok(Some(Self { kernel, arguments }))
+    }
+
+    /// # Safety
+    /// The planes are memory of the device and of the size they state.
+    unsafe fn launch(&self, device: &CudaDevice) -> Result<()> {
+        // SAFETY: `VideoResize` is the kernel's own type; the output is a tensor of the size that it states, the planes are the caller's.
+        unsafe { self.kernel.launch(device, &[&self.arguments]) }
+    }
 }
 
 /// See [`crate::ops::surface_to_rgb`].
 pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tensor> {
     reading(surface, device, |device| {
-        let ((width, height), planes, turn) = (surface.size(), surface.planes(), surface.turn());
-        let (y, out) = empty(device, (height, width, 3), DType::U8)?;
-        let arguments = Turned {
-            picture: Picture::new(surface)?,
-            out,
-            transposed: turn.transposed.into(),
-            mirrored_across: turn.mirrored_across.into(),
-            mirrored_down: turn.mirrored_down.into(),
-        };
-        let grid = (
-            planes.width.div_ceil(TILE.0),
-            planes.height.div_ceil(TILE.1),
-            1,
-        );
-        let kernel = Kernel {
-            file: "resize",
-            name: "nv12_rgb",
-            grid,
-            block: (256, 1),
-            shared: 0,
-        };
-        // SAFETY: `Turned` is the kernel's own type; addresses and sizes are those of the surface and the tensor above.
-        unsafe { kernel.launch(device, &[&arguments]) }?;
-        Ok(y)
+        // SAFETY: the surface is there while it is read.
+        unsafe { to_rgb(device, surface.planes(), surface.colour(), surface.turn()) }
     })
+}
+
+/// The upright RGB picture of planes.
+///
+/// # Safety
+/// The planes are memory of the device and of the size they state.
+unsafe fn to_rgb(
+    device: &CudaDevice,
+    planes: &Planes,
+    colour: Colour,
+    turn: Turn,
+) -> Result<Tensor> {
+    let (width, height) = turn.size((planes.width, planes.height));
+    let (y, out) = empty(device, (height, width, 3), DType::U8)?;
+    let arguments = Turned {
+        picture: Picture::new(planes, colour)?,
+        out,
+        transposed: turn.transposed.into(),
+        mirrored_across: turn.mirrored_across.into(),
+        mirrored_down: turn.mirrored_down.into(),
+    };
+    let grid = (
+        planes.width.div_ceil(TILE.0),
+        planes.height.div_ceil(TILE.1),
+        1,
+    );
+    let kernel = Kernel {
+        file: "resize",
+        name: "nv12_rgb",
+        grid,
+        block: (256, 1),
+        shared: 0,
+    };
+    // SAFETY: `Turned` is the kernel's own type; the output is of that size, the planes are the caller's.
+    unsafe { kernel.launch(device, &[&arguments]) }?;
+    Ok(y)
 }

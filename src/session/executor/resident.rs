@@ -5,6 +5,8 @@
 //! Every frame has the same number of slots for objects, a little more than were found lately; a frame with more objects is done again
 //! with as many slots as it needs.
 
+pub(crate) mod on_device;
+
 use crate::{
     engine::{CapturedGraph, Download, Engine, OutOfMemory, StagingRing},
     frame::Frame,
@@ -16,7 +18,9 @@ use crate::{
         error::ModelError,
         executor::{
             interface::{CompletedFrame, Executor, Objects, PendingFrame},
-            resident_graphs::{BOX, Key, PromptGroup, record_decoder, record_forward},
+            resident_graphs::{
+                BOX, Key, PromptGroup, record_decoder, record_decoder_chunks, record_forward,
+            },
             resident_layout::{FrameLayout, MaskRows, Slots, scaled},
         },
         models::Models,
@@ -306,7 +310,7 @@ impl Resident {
         }
     }
 
-    /// Objects of each frame to its records, their boxes to the slots.
+    /// Enqueues the selection of each frame's objects: to its records, and their boxes to the decoder's slots.
     fn select_objects(
         &mut self,
         detector: &Detector,
@@ -319,6 +323,21 @@ impl Resident {
         } else {
             None
         };
+        let primary = self.primary.clone();
+        Stage::Select.enqueue(&primary, download, || {
+            self.choose(detector, layouts, result, (prompts.as_ref(), slots))
+        })
+    }
+
+    /// Enqueues the selection of each frame's objects: to its records in `result`, and their boxes to `prompts`
+    /// `[frames · slots, 4]` f32.
+    fn choose(
+        &self,
+        detector: &Detector,
+        layouts: &[FrameLayout],
+        result: &Tensor,
+        (prompts, slots): (Option<&Tensor>, usize),
+    ) -> Result<(), ModelError> {
         let [logits, boxes, ..] = self.forward.outputs() else {
             return Err(ModelError::NoModels);
         };
@@ -332,7 +351,6 @@ impl Resident {
             };
             let records = result.narrow(0, layout.records.start, layout.records.len())?;
             let prompts = prompts
-                .as_ref()
                 .map(|p| p.narrow(0, at * slots, slots))
                 .transpose()?;
             ops::choose_objects(
@@ -343,14 +361,11 @@ impl Resident {
                 prompts.as_ref(),
             )
         };
-        let all = || {
-            layouts
-                .iter()
-                .enumerate()
-                .try_for_each(|(at, layout)| one(at, layout))
-        };
-        let all = || all().map_err(ModelError::op("selection"));
-        Stage::Select.enqueue(&self.primary, download, all)
+        layouts
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, layout)| one(at, layout))
+            .map_err(ModelError::op("selection"))
     }
 
     /// Decodes what the slots are prompted with; the masks from slot `first` on of each `rows` go to their place in the result.

@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use candle_core::{DType, Tensor};
+use std::ops::Range;
 
 /// Tokens of a prompt and slots of a frame; prompts of no token are boxes on the device, which the model gives two.
 pub(crate) type Key = (usize, usize);
@@ -124,6 +125,40 @@ pub(crate) fn record_decoder(
                         .model()
                         .decode(&embedding, &prompts, segmenter.multimask())?;
                 Ok(vec![output.low_res_masks, output.iou_predictions])
+            })
+        },
+    )
+}
+
+/// The mask decoder for boxes in `chunks` of slots of one image, one chunk after the other: inputs are the embedding and the boxes of all
+/// slots `[slots, 4]`, outputs the masks and the scores of each chunk.
+pub(crate) fn record_decoder_chunks(
+    segmenter: &Segmenter,
+    embedding: &Tensor,
+    chunks: &[Range<usize>],
+) -> Result<CapturedGraph, ModelError> {
+    let engine = segmenter.engine();
+    let slots = chunks.last().map_or(0, |last| last.end);
+    let prompts = engine.zeros(DType::F32, &[slots, 4])?;
+    CapturedGraph::new(
+        engine,
+        vec![embedding.clone(), prompts],
+        |inputs| -> Result<Vec<Tensor>, ModelError> {
+            let [embedding, prompts] = inputs else {
+                return Err(ModelError::NoModels);
+            };
+            let one = |chunk: &Range<usize>| -> Result<[Tensor; 2], ModelError> {
+                let boxes = prompts
+                    .narrow(0, chunk.start, chunk.len())
+                    .map_err(ModelError::op("mask decoder"))?;
+                let prompts = Prompts::from_boxes(&boxes)?;
+                let model = segmenter.model();
+                let output = model.decode(embedding, &prompts, segmenter.multimask())?;
+                Ok([output.low_res_masks, output.iou_predictions])
+            };
+            engine.within(Stage::DecodeMasks, || {
+                let outputs = chunks.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+                Ok(outputs.into_iter().flatten().collect())
             })
         },
     )

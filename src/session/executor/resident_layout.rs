@@ -44,6 +44,15 @@ impl MaskRows {
         scaled(self.size)
     }
 
+    /// The `count` rows from row `first` on.
+    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+        Self {
+            start: self.start + first * ops::mask_words(self.frame()),
+            count,
+            ..self.clone()
+        }
+    }
+
     /// The mask of row `at` and its score.
     fn mask(&self, words: &[u32], at: usize) -> Result<(Option<Mask>, f32), ModelError> {
         let length = ops::mask_words(self.frame());
