@@ -80,15 +80,6 @@ fn find_start(bytes: &mut Bytes) -> Result<Start> {
     Err(DicomError::NotDicom)
 }
 
-/// The encoding the first element of a data set is written in: VR letters mean explicit; the group number shows the byte order.
-pub(super) fn guess_encoding(bytes: &mut Bytes, at: u64) -> Encoding {
-    let (b, _) = bytes.peek::<8>(at).unwrap_or_default();
-    Encoding {
-        explicit: walk::vr_of([b[4], b[5]]).is_some(),
-        big_endian: b[0] == 0 && b[1] != 0,
-    }
-}
-
 impl DicomFile {
     /// Opens a file and reads its attributes; pixel data stay on disk (a deflated data set is inflated into memory).
     ///
@@ -101,7 +92,7 @@ impl DicomFile {
         let mut syntax = match &uid {
             Some(uid) => syntax::syntax(uid),
             None => {
-                let encoding = guess_encoding(&mut bytes, data_set_at);
+                let encoding = plausible::guess_encoding(&mut bytes, data_set_at);
                 Syntax {
                     encoding,
                     ..syntax::syntax(syntax::EXPLICIT_LITTLE)
@@ -114,7 +105,7 @@ impl DicomFile {
             at = 0;
         } else if uid.is_some() && at < bytes.len() {
             // Files whose data set is not what their meta information says are common enough to be worth a look.
-            let guess = guess_encoding(&mut bytes, at);
+            let guess = plausible::guess_encoding(&mut bytes, at);
             if !syntax.encoding.big_endian {
                 syntax.encoding.explicit = guess.explicit;
             }

@@ -2,7 +2,6 @@
 
 use super::{
     bytes::Bytes,
-    file::guess_encoding,
     walk::{self, Encoding, Span},
 };
 use dicom_core::{DataDictionary, Tag, VR, dictionary::DataDictionaryEntry, dictionary::VirtualVr};
@@ -121,4 +120,13 @@ fn text(bytes: &mut Bytes, span: &Span, len: u64, allowed: impl Fn(u8) -> bool) 
     bytes
         .value(span.value, len.min(TEXT))
         .is_ok_and(|value| value.iter().all(|&b| allowed(b)))
+}
+
+/// The encoding the first element of a data set is written in: VR letters mean explicit; the group number shows the byte order.
+pub(super) fn guess_encoding(bytes: &mut Bytes, at: u64) -> Encoding {
+    let (b, _) = bytes.peek::<8>(at).unwrap_or_default();
+    Encoding {
+        explicit: walk::vr_of([b[4], b[5]]).is_some(),
+        big_endian: b[0] == 0 && b[1] != 0,
+    }
 }

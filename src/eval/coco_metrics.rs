@@ -1,6 +1,6 @@
 //! COCO's average precision and recall (Lin et al. 2014), as `COCOeval.summarize` of pycocotools computes them.
 
-use super::{EvalError, test_set::TestSet};
+use super::{error::EvalError, test_set::TestSet};
 use hotcoco::{AccumulatedEval, COCOeval, IouType};
 use serde::{
     Serialize, Serializer,

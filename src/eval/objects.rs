@@ -1,8 +1,9 @@
 //! What is found at one threshold: objects matched one to one with predictions, their overlap, confusions, empty images.
 
 use super::{
-    EvalError, EvalOptions,
     assign::{Candidate, one_to_one},
+    error::EvalError,
+    options::EvalOptions,
     test_set::TestSet,
 };
 use hotcoco::{Annotation, Rle, mask, primitives::sim::bbox_iou_pair};

@@ -3,10 +3,10 @@
 mod align;
 
 use super::{
-    EvalError, EvalOptions,
-    error::some_of,
+    error::{EvalError, some_of},
     file::{self, Annotation, Dataset, Predictions, size_of},
     masks,
+    options::EvalOptions,
 };
 use crate::{
     coco::{Category, Image},

@@ -1,6 +1,6 @@
 //! Axis-aligned boxes, by corners in pixels and by centre in normalised coordinates.
 
-use super::Size;
+use super::size::Size;
 use serde::{Deserialize, Serialize};
 
 /// A box by its corners, in pixels of the frame: `x0 <= x1`, `y0 <= y1`, the right and lower edges exclusive.

@@ -1,6 +1,6 @@
 //! How an image is brought to a model's input size, and points and boxes back again.
 
-use super::{BoxXyxy, Size};
+use super::{boxes::BoxXyxy, size::Size};
 
 /// Scale so that the longest side fills the input, keep the aspect ratio, pad at right and bottom (SAM).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

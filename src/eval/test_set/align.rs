@@ -1,8 +1,7 @@
 //! Which image and category of the predictions is which of the ground truth.
 
 use super::super::{
-    EvalError,
-    error::some_of,
+    error::{EvalError, some_of},
     file::{Annotation, Dataset, size_of},
 };
 use crate::{
