@@ -1,6 +1,6 @@
 //! Files of class names: one name a line, a JSON list, a COCO file, the data.yaml of Ultralytics.
 
-use super::labels::LabelsError;
+use super::labels_error::LabelsError;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},

@@ -15,6 +15,7 @@ mod hgnetv2;
 mod hybrid_encoder;
 pub mod keys;
 mod labels;
+mod labels_error;
 mod labels_file;
 mod layers;
 pub mod postprocess;
@@ -28,7 +29,8 @@ pub use config::{
     HybridEncoderConfig, InputSizeSource, InputSizes, PositionOrder, StageConfig, check_input,
 };
 pub use detector::{Checkpoint, Detector};
-pub use labels::{Labels, LabelsError};
+pub use labels::Labels;
+pub use labels_error::LabelsError;
 pub use sizes::{DFineSize, UnknownSize};
 
 use crate::{

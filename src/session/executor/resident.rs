@@ -18,10 +18,8 @@ use crate::{
         error::ModelError,
         executor::{
             interface::{CompletedFrame, Executor, Objects, PendingFrame},
-            resident_graphs::{
-                BOX, Key, PromptGroup, record_decoder, record_decoder_chunks, record_forward,
-            },
-            resident_layout::{FrameLayout, MaskRows, Slots, scaled},
+            resident_graphs::{BOX, Key, record_decoder, record_decoder_chunks, record_forward},
+            resident_layout::{FrameLayout, MaskRows, PromptGroup, Slots, scaled},
         },
         models::Models,
         picture::{self, Picture},

@@ -2,12 +2,9 @@
 
 use crate::{
     engine::{CapturedGraph, Engine},
-    models::mobile_sam::{IMAGE_SIDE, PackedPrompts, Prompts, TOKEN_WIDTH},
+    models::mobile_sam::{IMAGE_SIDE, Prompts, TOKEN_WIDTH},
     ops,
-    session::{
-        error::ModelError, executor::resident_layout::Slots, models::Models, segmenter::Segmenter,
-        stage::Stage,
-    },
+    session::{error::ModelError, models::Models, segmenter::Segmenter, stage::Stage},
 };
 use candle_core::{DType, Tensor};
 use std::ops::Range;
@@ -17,34 +14,6 @@ pub(crate) type Key = (usize, usize);
 
 /// Boxes that a detector found.
 pub(crate) const BOX: usize = 0;
-
-/// Prompts with as many tokens each, with room for more: the last one stands for those that are not there.
-#[derive(Debug, Clone)]
-pub(crate) struct PromptGroup {
-    /// Places of the objects in the frame's list.
-    pub(crate) objects: Vec<usize>,
-    pub(crate) values: Vec<f32>,
-    pub(crate) tokens: usize,
-    pub(crate) slots: usize,
-}
-
-impl PromptGroup {
-    pub(crate) fn new(packed: &PackedPrompts) -> Self {
-        let (values, [objects, tokens, width]) = packed.values();
-        let slots = Slots::for_objects(objects);
-        let last = values.len().saturating_sub(tokens * width);
-        let mut all = values.to_vec();
-        for _ in objects..slots {
-            all.extend_from_slice(values.get(last..).unwrap_or(&[]));
-        }
-        Self {
-            objects: packed.objects().to_vec(),
-            values: all,
-            tokens,
-            slots,
-        }
-    }
-}
 
 /// Detector and image encoder side by side.
 pub(crate) fn record_forward(

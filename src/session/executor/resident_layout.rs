@@ -3,12 +3,14 @@
 use crate::{
     frame::{Mask, Object},
     geometry::{LongestSide, Size},
-    models::{dfine::postprocess, mobile_sam::IMAGE_SIDE},
+    models::{
+        dfine::postprocess,
+        mobile_sam::{IMAGE_SIDE, PackedPrompts},
+    },
     ops::{self, ObjectRecords},
     session::{
         detector::Detector,
         error::ModelError,
-        executor::resident_graphs::PromptGroup,
         prompted::Prompted,
         segmenter::{MASKS, SCORES},
     },
@@ -224,6 +226,34 @@ impl Slots {
             }
         }
         too_many
+    }
+}
+
+/// Prompts with as many tokens each, with room for more: the last one stands for those that are not there.
+#[derive(Debug, Clone)]
+pub(crate) struct PromptGroup {
+    /// Places of the objects in the frame's list.
+    pub(crate) objects: Vec<usize>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) tokens: usize,
+    pub(crate) slots: usize,
+}
+
+impl PromptGroup {
+    pub(crate) fn new(packed: &PackedPrompts) -> Self {
+        let (values, [objects, tokens, width]) = packed.values();
+        let slots = Slots::for_objects(objects);
+        let last = values.len().saturating_sub(tokens * width);
+        let mut all = values.to_vec();
+        for _ in objects..slots {
+            all.extend_from_slice(values.get(last..).unwrap_or(&[]));
+        }
+        Self {
+            objects: packed.objects().to_vec(),
+            values: all,
+            tokens,
+            slots,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! video-rs's own decoder scales every frame with one colour matrix, drops what goes wrong and cannot read from memory;
 //! so its FFmpeg bindings (`video_rs::ffmpeg`) are used directly.
 
+mod bytes;
 mod clock;
 mod complaints;
 mod decoder;

@@ -1,6 +1,6 @@
 //! Whether files of further containers are all there: GIF, Ogg, FLV, IVF, ASF, MXF, DV, transport streams.
 
-use super::ending::{ebml_size, read_at};
+use super::bytes::{ebml_size, read_at};
 use std::io::{self, Read, Seek};
 
 /// Blocks, pages or frames that are looked at; a longer file is taken to be whole.
