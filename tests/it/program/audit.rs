@@ -90,7 +90,7 @@ fn on_the_cpu_nothing_is_proven_and_the_report_says_why() {
         .find(|a| a.stage == "decode")
         .unwrap();
     assert!(
-        upload.per_frame >= 1.0 && upload.place.contains("src/pipeline/"),
+        upload.per_frame >= 1.0 && upload.place.contains("src/session/"),
         "{upload:?}"
     );
 

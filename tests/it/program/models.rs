@@ -747,7 +747,7 @@ fn a_segmenter_is_compared_with_candle_transformers_and_a_detector_is_refused() 
     for command in [&["models", "verify"][..], &["bench"]] {
         let detector = ["--detector", "dfine-s", "--against", "candle"];
         let run = ultramotion(&[command, &detector].concat());
-        assert_eq!(run.status.code(), Some(2));
+        assert_eq!(run.status.code(), Some(64));
         assert!(
             stderr(&run).contains("dfine-s: candle-transformers has no D-FINE"),
             "{}",
