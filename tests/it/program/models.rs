@@ -762,5 +762,5 @@ fn a_segmenter_is_compared_with_candle_transformers_and_a_detector_is_refused() 
         "--against",
         "torch",
     ]);
-    assert_eq!(run.status.code(), Some(2), "{}", stderr(&run));
+    assert_eq!(run.status.code(), Some(64), "{}", stderr(&run));
 }
