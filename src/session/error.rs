@@ -114,7 +114,7 @@ impl From<crate::weights::WeightsError> for ModelError {
     }
 }
 
-/// What can go wrong in a [`Session`].
+/// What can go wrong in a [`Session`](crate::Session).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {

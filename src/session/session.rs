@@ -113,7 +113,7 @@ impl Session {
         complete(self.single.as_mut(), pending)
     }
 
-    /// Finds and outlines the objects of several images, [`SessionBuilder::batch`] of them at a time on a GPU. The result
+    /// Finds and outlines the objects of several images, [`SessionBuilder::batch`](crate::session::SessionBuilder::batch) of them at a time on a GPU. The result
     /// has one entry an image, in their order.
     ///
     /// # Errors

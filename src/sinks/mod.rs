@@ -4,8 +4,8 @@
 //!
 //! | path | what | written by |
 //! |---|---|---|
-//! | `run.json` | the run: version, arguments, models, counts, times, errors | [`RunReport`] |
-//! | `detections.jsonl` | one line a frame; the run's record, read again on `--resume` | [`Record`] |
+//! | `run.json` | the run: version, arguments, models, counts, times, errors | `run::RunReport` |
+//! | `detections.jsonl` | one line a frame; the run's record, read again on `--resume` | `run::Record` |
 //! | `coco.json`, `coco_results.json` | COCO instances with videos, and the list that `COCO.loadRes` takes | [`CocoSink`] |
 //! | `masks/` | label maps, PNG | [`MasksSink`] |
 //! | `overlay/` | PNG beside images, MP4 beside videos | [`OverlaySink`] |
