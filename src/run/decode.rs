@@ -74,12 +74,7 @@ impl<'a> Decoder<'a> {
             .and_then(|()| {
                 while let Some(source) = self.own.pop_front() {
                     let path = source.info().path.clone();
-                    let selection = self.options.selection.clone();
-                    let source: Box<dyn Source> = if selection.is_everything() {
-                        source
-                    } else {
-                        Box::new(sources::Selected::new(source, selection))
-                    };
+                    let source = sources::select(source, &self.options.selection);
                     self.frames(source, &path, out)?;
                 }
                 Ok(())

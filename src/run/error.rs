@@ -32,7 +32,7 @@ pub enum RunError {
     /// An output cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// An input failed where the run was told to stop at that.
+    /// An input failed under [`crate::run::OnError::Stop`].
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The file of boxes has none for any frame of the inputs.

@@ -89,7 +89,7 @@ struct State {
 }
 
 impl KpiFile {
-    /// Opens `path` to append to, as JSON lines where its name ends in `.jsonl`; `engine` is asked for its memory.
+    /// Opens `path` to append to, as JSON lines where its name ends in `.jsonl`; memory is read from `engine`.
     ///
     /// # Errors
     /// [`KpiError`] if the file cannot be opened.
@@ -213,13 +213,13 @@ impl Observer for KpiFile {
                 "resumed",
                 own(vec![("sources", json!(sources)), ("frames", json!(frames))]),
             ),
-            Event::OutOfMemory(lack) => {
+            Event::OutOfMemory(oom) => {
                 let mib = |bytes: u64| rounded(bytes as f64 / f64::from(1 << 20), 10.0);
-                let mut figures = own(vec![("device", json!(lack.device))]);
-                figures.extend(lack.needed.map(|n| ("needed_mb".to_owned(), mib(n))));
+                let mut figures = own(vec![("device", json!(oom.device))]);
+                figures.extend(oom.needed.map(|n| ("needed_mb".to_owned(), mib(n))));
                 figures.extend(own(vec![
-                    ("used_mb", mib(lack.used)),
-                    ("free_mb", mib(lack.free)),
+                    ("used_mb", mib(oom.used)),
+                    ("free_mb", mib(oom.free)),
                 ]));
                 self.line("out-of-memory", figures);
             }
@@ -479,7 +479,7 @@ mod tests {
             on_gpu: false,
             reason: Some("why".to_owned()),
         };
-        let lack = OutOfMemory {
+        let oom = OutOfMemory {
             device: "cuda:0".to_owned(),
             needed: Some(1),
             used: 2,
@@ -501,7 +501,7 @@ mod tests {
                 found: &found,
                 times: Some(&times),
             },
-            Event::OutOfMemory(&lack),
+            Event::OutOfMemory(&oom),
             Event::Fallback {
                 from: "cuda:0",
                 to: "cpu",

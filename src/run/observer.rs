@@ -69,7 +69,7 @@ pub enum Event<'a> {
     SourceEnded(&'a SourceInfo),
     /// An input was read, but perhaps not as its author meant it.
     Warning(&'a SourceWarning),
-    /// An input, or a frame of it, failed; the run goes on unless it was told to stop.
+    /// An input, or a frame of it, failed; the run continues unless [`crate::run::OnError::Stop`] is set.
     Problem {
         /// The input as the user gave it.
         input: &'a str,

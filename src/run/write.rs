@@ -75,7 +75,7 @@ impl<'a> Writer<'a> {
         let observer = &self.plan.observer;
         match item {
             Finished::Item(item) => self.item(item)?,
-            Finished::OutOfMemory(lack) => observer.event(Event::OutOfMemory(&lack)),
+            Finished::OutOfMemory(oom) => observer.event(Event::OutOfMemory(&oom)),
             Finished::Fallback { from, to, reason } => {
                 observer.event(Event::Fallback {
                     from: &from,

@@ -191,11 +191,16 @@ fn open_named(
         )?),
         SourceKind::Dicom => dicom::open(spec, ordinal, options)?,
     };
-    Ok(if options.selection.is_everything() {
+    Ok(select(source, &options.selection))
+}
+
+/// The source, of which only the frames of `selection` come out.
+pub(crate) fn select(source: Box<dyn Source>, selection: &FrameSelection) -> Box<dyn Source> {
+    if selection.is_everything() {
         source
     } else {
-        Box::new(Selected::new(source, options.selection.clone()))
-    })
+        Box::new(Selected::new(source, selection.clone()))
+    }
 }
 
 /// An input that cannot be read. Displayed as: what the user gave, what was wrong, what would work.
