@@ -10,11 +10,11 @@ use candle_core::{
         cudarc::{
             cublas::{result::CublasError, sys::cublasStatus_t},
             cudnn::{result::CudnnError, sys::cudnnStatus_t},
-            driver::{CudaGraph, DevicePtr, DriverError, result, sys},
+            driver::{CudaGraph, CudaStream, DevicePtr, DriverError, result, sys},
         },
     },
 };
-use std::ffi::c_void;
+use std::{ffi::c_void, sync::Arc, thread, time::Duration};
 
 /// The driver's refusal of `what`.
 pub(super) fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
@@ -178,7 +178,7 @@ pub(super) fn stored(storage: &CudaStorage) -> Option<usize> {
 /// Makes the stream of `device` wait for what was asked of `other` so far.
 pub(super) fn wait_for(device: &CudaDevice, other: &CudaDevice) -> Result<(), EngineError> {
     let (own, theirs) = (device.cuda_stream(), other.cuda_stream());
-    if std::sync::Arc::ptr_eq(&own, &theirs) {
+    if Arc::ptr_eq(&own, &theirs) {
         return Ok(());
     }
     // An event belongs to the handle of the context it is made by; the context below is the same for both.
@@ -205,6 +205,12 @@ pub(super) fn copy(device: &CudaDevice, to: &Tensor, from: &Tensor) -> Result<()
         .map_err(driver("a copy on the device"))
 }
 
+const CAPTURE: &str = "capture of a graph";
+const INVALIDATED: sys::CUresult = sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+const CAPTURE_ATTEMPTS: u32 = 20;
+/// Before the second attempt; the pause grows by as much with each.
+const CAPTURE_PAUSE: Duration = Duration::from_millis(5);
+
 /// Work that the driver repeats by one launch.
 pub(super) struct Graph(CudaGraph);
 
@@ -213,36 +219,56 @@ pub(super) struct Graph(CudaGraph);
 unsafe impl Send for Graph {}
 
 impl Graph {
-    /// Records what `work` asks of the device.
-    pub(super) fn capture<E: From<EngineError>>(
+    /// Captures the work that `work` enqueues. Its results are kept: they are memory of the graph.
+    ///
+    /// Another thread of the process may invalidate a capture, whatever the capture's mode: by waiting for the whole context, as
+    /// opening a device does. Such a capture is repeated, up to [`CAPTURE_ATTEMPTS`] times; `work` must not depend on how often it runs.
+    pub(super) fn capture<T, E: From<EngineError>>(
         device: &CudaDevice,
-        work: impl FnOnce() -> Result<(), E>,
-    ) -> Result<Self, E> {
-        gate::capturing(|| Self::capture_alone(device, work))
+        mut work: impl FnMut() -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        let stream = device.cuda_stream();
+        let mut attempt = 1;
+        let mut invalidated = false;
+        loop {
+            let (done, graph) = gate::capturing(|| Self::capture_once(&stream, &mut work))?;
+            invalidated |= matches!(&graph, Err(error) if error.0 == INVALIDATED);
+            let failed = match (done, graph) {
+                (Ok(results), Ok(Some(graph))) => return Ok((Self(graph), results)),
+                (Ok(_), Ok(None)) => EngineError::Driver {
+                    what: CAPTURE,
+                    reason: "it is empty".to_owned(),
+                }
+                .into(),
+                (Ok(_), Err(error)) => driver(CAPTURE)(error).into(),
+                (Err(error), _) => error,
+            };
+            // The memory of an invalidated graph, which was just dropped, cannot be freed; the context keeps that refusal for
+            // its next call.
+            let _ = stream.context().check_err();
+            if !invalidated || attempt == CAPTURE_ATTEMPTS {
+                return Err(failed);
+            }
+            thread::sleep(CAPTURE_PAUSE * attempt);
+            attempt += 1;
+        }
     }
 
-    fn capture_alone<E: From<EngineError>>(
-        device: &CudaDevice,
-        work: impl FnOnce() -> Result<(), E>,
-    ) -> Result<Self, E> {
-        let stream = device.cuda_stream();
+    /// What `work` returned, and the graph: `None` if nothing was enqueued.
+    #[allow(clippy::type_complexity)]
+    fn capture_once<T, E: From<EngineError>>(
+        stream: &Arc<CudaStream>,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(Result<T, E>, Result<Option<CudaGraph>, DriverError>), E> {
         stream
             .synchronize()
             .map_err(driver("waiting for the device"))?;
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        stream
-            .begin_capture(mode)
-            .map_err(driver("capture of a graph"))?;
+        stream.begin_capture(mode).map_err(driver(CAPTURE))?;
         let done = work();
         let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
         let graph = stream.end_capture(flags);
-        done?;
-        let graph = graph.map_err(driver("capture of a graph"))?;
-        let graph = graph.ok_or_else(|| EngineError::Driver {
-            what: "capture of a graph",
-            reason: "it is empty".to_owned(),
-        })?;
-        Ok(Self(graph))
+        Ok((done, graph))
     }
 
     /// Asks the device to do it once more.

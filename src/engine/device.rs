@@ -213,9 +213,11 @@ fn open_cuda(spec: DeviceSpec, ordinal: usize) -> Result<Device, EngineError> {
         spec: spec.to_string(),
         reason: e.to_string(),
     };
-    let device = Device::new_cuda_with_stream(ordinal).map_err(|e| failed(&e))?;
-    super::cuda::prepare(&device).map_err(|e| failed(&e))?;
-    Ok(device)
+    super::gate::beside_captures(|| {
+        let device = Device::new_cuda_with_stream(ordinal).map_err(|e| failed(&e))?;
+        super::cuda::prepare(&device).map_err(|e| failed(&e))?;
+        Ok(device)
+    })
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -1,12 +1,12 @@
-//! Captures of graphs and the calls of a video decoder keep out of each other's way: what a decoder asks of the driver on one thread can
-//! break a capture on another, though their streams are different ones.
+//! Keeps captures of graphs apart from the calls of this crate that invalidate a capture on another thread, though their streams are
+//! different ones: those of a video decoder, and those that open a device (which wait for the whole context).
 
 use std::{
     cell::Cell,
     sync::{PoisonError, RwLock},
 };
 
-/// Decoders may work beside each other, a capture only alone.
+/// Held for reading by calls that would invalidate a capture, for writing by a capture.
 static GATE: RwLock<()> = RwLock::new(());
 
 thread_local! {
@@ -22,7 +22,7 @@ impl Drop for Leave {
     }
 }
 
-/// Does `work`, which captures, while no decoder is at work.
+/// Runs `work`, which captures, while no other thread is in [`beside_captures`].
 pub(crate) fn capturing<T>(work: impl FnOnce() -> T) -> T {
     inside(
         || GATE.write().unwrap_or_else(PoisonError::into_inner),
@@ -30,12 +30,12 @@ pub(crate) fn capturing<T>(work: impl FnOnce() -> T) -> T {
     )
 }
 
-/// Does `work`, which decodes, while nothing is captured.
-pub(crate) fn decoding<T>(work: impl FnOnce() -> T) -> T {
+/// Runs `work`, which would invalidate a capture, while no other thread captures.
+pub(crate) fn beside_captures<T>(work: impl FnOnce() -> T) -> T {
     inside(|| GATE.read().unwrap_or_else(PoisonError::into_inner), work)
 }
 
-/// Does `work` behind the gate; what it does of the kind again is inside already.
+/// Runs `work` behind the gate; nested calls of the same thread are inside already.
 fn inside<G, T>(enter: impl FnOnce() -> G, work: impl FnOnce() -> T) -> T {
     if INSIDE.get() {
         return work();
@@ -53,19 +53,19 @@ mod tests {
 
     #[test]
     fn a_capture_waits_for_a_decoder_and_both_may_nest() {
-        let (tell, told) = channel();
-        decoding(|| {
-            let other = tell.clone();
+        let (sender, order) = channel();
+        beside_captures(|| {
+            let other = sender.clone();
             let capture = thread::spawn(move || capturing(|| capturing(|| other.send("capture"))));
             thread::sleep(Duration::from_millis(20));
-            decoding(|| tell.send("decoder").unwrap());
+            beside_captures(|| sender.send("decoder").unwrap());
             capture
         })
         .join()
         .unwrap()
         .unwrap();
         assert_eq!(
-            [told.recv().unwrap(), told.recv().unwrap()],
+            [order.recv().unwrap(), order.recv().unwrap()],
             ["decoder", "capture"]
         );
     }

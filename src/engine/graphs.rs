@@ -117,11 +117,7 @@ impl CapturedGraph {
         let device = cuda::inner(engine.device()).ok_or(EngineError::NotOnGpu)?;
         drop(work(&inputs)?);
         cuda::trim(device)?;
-        let mut outputs = Vec::new();
-        let graph = Graph::capture(device, || {
-            outputs = work(&inputs)?;
-            Ok::<_, E>(())
-        })?;
+        let (graph, outputs) = Graph::capture(device, || work(&inputs))?;
         let contents = graph.contents();
         if contents
             .copies
@@ -188,7 +184,7 @@ impl Captured {
             .map(own)
             .collect::<Result<Vec<_>, _>>()?;
         cuda::trim(device)?;
-        let graph = Graph::capture(device, || {
+        let (graph, ()) = Graph::capture(device, || {
             let results = work(&inputs)?;
             for (to, from) in outputs.iter().zip(&results) {
                 cuda::copy(device, to, from)?;

@@ -239,7 +239,7 @@ impl VideoDevice {
     /// Does `work` as that of decoding, on this thread, while no graph is captured. All that a decoder does on the device must be in it,
     /// its end included.
     pub fn work<T>(&self, work: impl FnOnce() -> T) -> T {
-        gate::decoding(|| self.engine.transfer_log().decoding(self.span, work))
+        gate::beside_captures(|| self.engine.transfer_log().decoding(self.span, work))
     }
 
     /// Lets a decoder that is not open yet decode on the device what the device can decode.

@@ -69,6 +69,7 @@ const GROUPS: &[Group] = &[
     ("on-device-layouts", on_device::layouts),
     ("on-device-refusals", on_device::refusals),
     ("on-device-two-threads", on_device::two_threads),
+    ("on-device-disturbed", on_device::disturbed),
     ("two-devices", resident::two_devices),
     ("out-of-memory", models::out_of_memory),
     ("speed-dfine", speed::dfine),

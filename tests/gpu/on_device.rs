@@ -6,7 +6,10 @@ use crate::{
     sessions::frames,
 };
 use candle_core::{DType, Device, Tensor};
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 use ultramotion::{
     engine::{Colour, DeviceSpec, Engine, Matrix},
     frame::{Detections, Frame},
@@ -418,6 +421,50 @@ pub(crate) fn two_threads(engine: &Engine) -> Outcome {
         );
     }
     report.finish()
+}
+
+/// First calls, which capture, while another thread opens and drops devices: that invalidates captures.
+pub(crate) fn disturbed(engine: &Engine) -> Outcome {
+    const SESSIONS: usize = 3;
+    let mut report = Report::new(engine);
+    let frame = frames("10..11")?.remove(0);
+    let [_, (_, device)] = handles(engine)?;
+    let pixels = up(&frame, &device)?;
+    let expected = build(builder(engine)?)?.run(&frame).map_err(text)?;
+    let done = AtomicBool::new(false);
+    let disturb = || {
+        let (mut opened, mut refused) = (0, 0);
+        while !done.load(Ordering::Relaxed) {
+            match handles(engine) {
+                Ok(_) => opened += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        (opened, refused)
+    };
+    let sessions = || -> Outcome {
+        for at in 0..SESSIONS {
+            let mut session = build(builder(engine)?.max_objects(16))?;
+            let found = session.run_on_device(&pixels).map_err(text)?;
+            check(
+                &mut report,
+                &format!("session {at}, on the device"),
+                &found,
+                &expected,
+            )?;
+            let found = build(builder(engine)?)?.run(&frame).map_err(text)?;
+            report.check(&format!("session {at}, from the host"), found == expected);
+        }
+        report.finish()
+    };
+    std::thread::scope(|scope| {
+        let disturbing = scope.spawn(disturb);
+        let outcome = sessions();
+        done.store(true, Ordering::Relaxed);
+        let (opened, refused) = disturbing.join().unwrap_or_default();
+        println!("  devices opened meanwhile: {opened}, refused by the driver: {refused}");
+        outcome
+    })
 }
 
 /// Time of a frame by the maximum number of objects, beside that of [`Session::run`].
