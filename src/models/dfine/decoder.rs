@@ -1,9 +1,9 @@
 //! The decoder: queries refined layer by layer, boxes as distributions that each layer corrects.
 
 use super::{
-    DFineError,
     config::{DFineConfig, DecoderConfig},
     distribution::{Integral, Lqe},
+    error::DFineError,
     hybrid_encoder::SelfAttention,
     layers::mlp,
     query_selection::Queries,

@@ -1,8 +1,11 @@
 //! A checkpoint made into a detector: names, configuration, labels and model together.
 
 use super::{
-    DFine, DFineConfig, DFineError, DFineOutput, InputSizes, Labels,
+    config::{DFineConfig, InputSizes},
+    error::DFineError,
     keys::{self, Canonical, Layout},
+    labels::Labels,
+    model::{DFine, DFineOutput},
     postprocess::{self, Candidate, SelectError, Selection},
 };
 use crate::{

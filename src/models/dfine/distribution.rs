@@ -1,8 +1,8 @@
 //! Fine-grained distribution refinement: an edge's offset as a distribution over bins, and what it says of the box's quality.
 
 use super::{
-    DFineError,
     config::DecoderConfig,
+    error::DFineError,
     layers::{constant, mlp_repeated},
 };
 use crate::{

@@ -1,8 +1,8 @@
 //! The hybrid encoder: attention within the coarsest level (AIFI), then fusion across levels, down and up again.
 
 use super::{
-    DFineError,
     config::{DFineConfig, HybridEncoderConfig},
+    error::DFineError,
     grid::Grid,
     layers::encoder_conv,
 };

@@ -1,6 +1,6 @@
 //! The layers of D-FINE: convolutions with batch normalisation folded in f64, perceptrons that compute in f32.
 
-use super::DFineError;
+use super::error::DFineError;
 use crate::{
     models::nn::{ConvNorm, Mlp},
     ops::{self, Activation, Conv2dOptions, LinearPrecision, Padding, Params},

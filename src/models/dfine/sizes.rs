@@ -1,6 +1,6 @@
 //! The published sizes, as the `config.json` that transformers writes for them.
 
-use super::DFineConfig;
+use super::config::DFineConfig;
 use crate::geometry::Size;
 use serde_json::{Value, json};
 use std::{fmt, str::FromStr};

@@ -1,6 +1,6 @@
 //! The layers of MobileSAM by the names that its authors gave their tensors.
 
-use super::Loaded;
+use super::error::Loaded;
 use crate::{
     models::nn::{ConvNorm, Mlp},
     ops::{Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Params},

@@ -1,8 +1,8 @@
 //! Tokens and image to masks and their estimated quality.
 
 use super::{
-    EMBEDDING_CHANNELS, EMBEDDING_SIDE, Loaded, MASK_SIDE, MULTIMASK_OUTPUTS, MaskOutput,
-    MobileSamError,
+    dimensions::{EMBEDDING_CHANNELS, EMBEDDING_SIDE, MASK_SIDE, MULTIMASK_OUTPUTS},
+    error::{Loaded, MobileSamError},
     layers::{EPS_2D, mlp},
     transformer::TwoWayTransformer,
 };
@@ -17,6 +17,15 @@ use candle_core::Tensor;
 use candle_nn::Module;
 
 const CHANNELS: usize = EMBEDDING_CHANNELS;
+/// Masks and the model's own estimate of their quality, for N objects with M masks each (1, or [`MULTIMASK_OUTPUTS`]).
+#[derive(Debug, Clone)]
+pub struct MaskOutput {
+    /// Logits `[N, M, 256, 256]` over the model's padded input, f32; inside is > 0.
+    pub low_res_masks: Tensor,
+    /// Estimated intersection over union with the true mask `[N, M]`, f32, not clamped.
+    pub iou_predictions: Tensor,
+}
+
 /// One for a single mask, and those for several.
 const MASK_TOKENS: usize = 1 + MULTIMASK_OUTPUTS;
 /// Channels of the two upscaling steps, the second of which the hypernetworks' outputs multiply.

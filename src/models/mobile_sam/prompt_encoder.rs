@@ -1,9 +1,10 @@
 //! Prompts to embeddings: sparse ones (boxes, points) to tokens, masks to a dense map.
 
 use super::{
-    EMBEDDING_CHANNELS, EMBEDDING_SIDE, IMAGE_SIDE, Loaded, MASK_SIDE, MobileSamError, Prompts,
+    dimensions::{EMBEDDING_CHANNELS, EMBEDDING_SIDE, IMAGE_SIDE, MASK_SIDE},
+    error::{Loaded, MobileSamError},
     layers::EPS_2D,
-    prompts::{Sparse, UPPER_LEFT},
+    prompts::{Prompts, Sparse, UPPER_LEFT},
 };
 use crate::{
     models::nn::layer_norm,

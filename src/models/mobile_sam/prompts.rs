@@ -3,7 +3,7 @@
 use crate::geometry::BoxXyxy;
 use candle_core::{Result as TensorResult, Tensor};
 
-use super::MASK_SIDE;
+use super::dimensions::MASK_SIDE;
 
 /// Whether a point lies on the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

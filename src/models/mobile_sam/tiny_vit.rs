@@ -3,7 +3,8 @@
 //! Maps stay `[B, H, W, C]` throughout, so that tokens and pixels are the same thing.
 
 use super::{
-    EMBEDDING_CHANNELS, Loaded, MobileSamError,
+    dimensions::EMBEDDING_CHANNELS,
+    error::{Loaded, MobileSamError},
     layers::{EPS, EPS_2D, conv1x1, conv3x3, pointwise},
     window_attention::WindowAttention,
 };

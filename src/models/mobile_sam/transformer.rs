@@ -3,7 +3,7 @@
 //! What is the same for all N objects keeps a batch of 1 as long as it is: the image before the first attention to
 //! tokens.
 
-use super::{Loaded, layers::EPS};
+use super::{dimensions::EMBEDDING_CHANNELS, error::Loaded, layers::EPS};
 use crate::{
     models::nn::{layer_norm, linear},
     ops::{self, Activation, LayerNorm, Linear, Params, Result, add},
@@ -12,7 +12,7 @@ use candle_core::Tensor;
 use candle_nn::Module;
 
 /// Channels throughout.
-const CHANNELS: usize = super::EMBEDDING_CHANNELS;
+const CHANNELS: usize = EMBEDDING_CHANNELS;
 const DEPTH: usize = 2;
 const HEADS: usize = 8;
 const MLP_CHANNELS: usize = 2048;

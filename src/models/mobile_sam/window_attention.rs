@@ -1,6 +1,9 @@
 //! Attention within the windows of a map, with a bias by relative position (TinyViT, Wu et al., 2022).
 
-use super::{Loaded, MobileSamError, layers::EPS};
+use super::{
+    error::{Loaded, MobileSamError},
+    layers::EPS,
+};
 use crate::{
     models::nn::{layer_norm, linear},
     ops::{self, Activation, LayerNorm, Linear, Params, Result},
