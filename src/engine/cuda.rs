@@ -219,56 +219,18 @@ pub(super) struct Graph(CudaGraph);
 unsafe impl Send for Graph {}
 
 impl Graph {
-    /// Captures the work that `work` enqueues. Its results are kept: they are memory of the graph.
-    ///
-    /// Another thread of the process may invalidate a capture, whatever the capture's mode: by waiting for the whole context, as
-    /// opening a device does. Such a capture is repeated, up to [`CAPTURE_ATTEMPTS`] times; `work` must not depend on how often it runs.
+    /// Captures the work that `work` enqueues. Its results are kept: they are memory of the graph. See [`capture`].
     pub(super) fn capture<T, E: From<EngineError>>(
         device: &CudaDevice,
-        mut work: impl FnMut() -> Result<T, E>,
+        work: impl FnMut() -> Result<T, E>,
     ) -> Result<(Self, T), E> {
-        let stream = device.cuda_stream();
-        let mut attempt = 1;
-        let mut invalidated = false;
-        loop {
-            let (done, graph) = gate::capturing(|| Self::capture_once(&stream, &mut work))?;
-            invalidated |= matches!(&graph, Err(error) if error.0 == INVALIDATED);
-            let failed = match (done, graph) {
-                (Ok(results), Ok(Some(graph))) => return Ok((Self(graph), results)),
-                (Ok(_), Ok(None)) => EngineError::Driver {
-                    what: CAPTURE,
-                    reason: "it is empty".to_owned(),
-                }
-                .into(),
-                (Ok(_), Err(error)) => driver(CAPTURE)(error).into(),
-                (Err(error), _) => error,
-            };
-            // The memory of an invalidated graph, which was just dropped, cannot be freed; the context keeps that refusal for
-            // its next call.
-            let _ = stream.context().check_err();
-            if !invalidated || attempt == CAPTURE_ATTEMPTS {
-                return Err(failed);
-            }
-            thread::sleep(CAPTURE_PAUSE * attempt);
-            attempt += 1;
-        }
-    }
-
-    /// What `work` returned, and the graph: `None` if nothing was enqueued.
-    #[allow(clippy::type_complexity)]
-    fn capture_once<T, E: From<EngineError>>(
-        stream: &Arc<CudaStream>,
-        work: impl FnOnce() -> Result<T, E>,
-    ) -> Result<(Result<T, E>, Result<Option<CudaGraph>, DriverError>), E> {
-        stream
-            .synchronize()
-            .map_err(driver("waiting for the device"))?;
-        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        stream.begin_capture(mode).map_err(driver(CAPTURE))?;
-        let done = work();
-        let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-        let graph = stream.end_capture(flags);
-        Ok((done, graph))
+        let refused = |error| driver(CAPTURE)(error).into();
+        let (graph, results) = capture(&device.cuda_stream(), refused, work)?;
+        let graph = graph.ok_or_else(|| EngineError::Driver {
+            what: CAPTURE,
+            reason: "it is empty".to_owned(),
+        })?;
+        Ok((Self(graph), results))
     }
 
     /// Asks the device to do it once more.
@@ -293,6 +255,45 @@ impl Graph {
         } else {
             0
         }
+    }
+}
+
+/// Captures the work that `work` enqueues on `stream`: its graph (`None` if nothing was enqueued) and what it returned, which may be memory
+/// of the graph.
+///
+/// Another thread of the process may invalidate a capture, whatever the capture's mode: by waiting for the whole context, as opening a
+/// device does. Such a capture is repeated, up to [`CAPTURE_ATTEMPTS`] times; `work` must not depend on how often it runs.
+pub(crate) fn capture<T, E>(
+    stream: &Arc<CudaStream>,
+    refused: impl Fn(DriverError) -> E,
+    mut work: impl FnMut() -> Result<T, E>,
+) -> Result<(Option<CudaGraph>, T), E> {
+    let mut invalidated = false;
+    let mut attempt = 1;
+    loop {
+        let (done, graph) = gate::capturing(|| {
+            stream.synchronize().map_err(&refused)?;
+            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+            stream.begin_capture(mode).map_err(&refused)?;
+            let done = work();
+            let flags =
+                sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+            Ok((done, stream.end_capture(flags)))
+        })?;
+        invalidated |= matches!(&graph, Err(error) if error.0 == INVALIDATED);
+        let failed = match (done, graph) {
+            (Ok(results), Ok(graph)) => return Ok((graph, results)),
+            (Ok(_), Err(error)) => refused(error),
+            (Err(error), _) => error,
+        };
+        // The memory of an invalidated graph, which was just dropped, cannot be freed; the context keeps that refusal for its
+        // next call.
+        let _ = stream.context().check_err();
+        if !invalidated || attempt == CAPTURE_ATTEMPTS {
+            return Err(failed);
+        }
+        thread::sleep(CAPTURE_PAUSE * attempt);
+        attempt += 1;
     }
 }
 

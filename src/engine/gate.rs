@@ -23,7 +23,7 @@ impl Drop for Leave {
 }
 
 /// Runs `work`, which captures, while no other thread is in [`beside_captures`].
-pub(crate) fn capturing<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn capturing<T>(work: impl FnOnce() -> T) -> T {
     inside(
         || GATE.write().unwrap_or_else(PoisonError::into_inner),
         work,
@@ -31,7 +31,7 @@ pub(crate) fn capturing<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `work`, which would invalidate a capture, while no other thread captures.
-pub(crate) fn beside_captures<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn beside_captures<T>(work: impl FnOnce() -> T) -> T {
     inside(|| GATE.read().unwrap_or_else(PoisonError::into_inner), work)
 }
 

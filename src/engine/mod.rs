@@ -25,10 +25,10 @@ mod transfer_log;
 mod video;
 
 pub(crate) use callers::{device_name, note_read, note_written};
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::capture;
 pub use device::Engine;
 pub use error::{EngineError, MemoryRefused};
-#[cfg(feature = "cuda")]
-pub(crate) use gate::capturing;
 pub use graph_cache::GraphCache;
 pub use graphs::CapturedGraph;
 pub use memory::OutOfMemory;

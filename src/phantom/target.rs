@@ -1,8 +1,8 @@
 //! Targets of a sequence: which, where, and when they leave and return.
 
 use super::{
-    Class, TargetSet,
     bone::{Bone, BonePose},
+    class::{Class, TargetSet},
     inclusion::{Inclusion, InclusionPose},
     needle::{Needle, NeedlePose},
     probe::View,

@@ -8,7 +8,7 @@ use crate::{
 use candle_core::{DType, Device, Tensor};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use ultramotion::{
     engine::{Colour, DeviceSpec, Engine, Matrix},
@@ -439,6 +439,8 @@ pub(crate) fn disturbed(engine: &Engine) -> Outcome {
                 Ok(_) => opened += 1,
                 Err(_) => refused += 1,
             }
+            // Longer than a capture takes: else none would ever be undisturbed.
+            std::thread::sleep(Duration::from_millis(300));
         }
         (opened, refused)
     };

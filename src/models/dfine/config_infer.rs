@@ -2,9 +2,10 @@
 
 use super::{
     config::{
-        ConfigError, ConfigFile, DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig,
-        InputSizeSource, OUTPUT_STRIDE, PositionOrder, StageConfig,
+        DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource,
+        OUTPUT_STRIDE, PositionOrder, StageConfig,
     },
+    config_error::{ConfigError, ConfigFile},
     config_json::ASSUMED_INPUT,
     keys::Layout,
 };

@@ -1,6 +1,6 @@
 //! What can go wrong with a D-FINE.
 
-use super::{config::ConfigError, keys::KeysError, labels_error::LabelsError};
+use super::{config_error::ConfigError, keys::KeysError, labels_error::LabelsError};
 use crate::{models::nn::BuildError, ops::ParamsError};
 
 /// What can go wrong with a D-FINE.

@@ -4,7 +4,9 @@
 //! The model is built in its deploy form: normalisation and parallel convolutions folded into one, only the
 //! last decoder layer's class head and quality estimator.
 
+mod backbone_json;
 mod config;
+mod config_error;
 mod config_infer;
 mod config_json;
 mod decoder;
@@ -14,6 +16,7 @@ mod error;
 mod grid;
 mod hgnetv2;
 mod hybrid_encoder;
+mod key_tables;
 pub mod keys;
 mod labels;
 mod labels_error;
@@ -27,9 +30,10 @@ mod sizes;
 mod value_text;
 
 pub use config::{
-    ConfigError, ConfigFile, ConfigProblem, DFineConfig, DecoderConfig, HgNetV2Config,
-    HybridEncoderConfig, InputSizeSource, InputSizes, PositionOrder, StageConfig, check_input,
+    DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, InputSizes,
+    PositionOrder, StageConfig, check_input,
 };
+pub use config_error::{ConfigError, ConfigFile, ConfigProblem};
 pub use detector::{Checkpoint, Detector};
 pub use error::DFineError;
 pub use labels::Labels;

@@ -1,6 +1,6 @@
 //! Reading `preprocessor_config.json` as transformers writes it.
 
-use super::config::ConfigError;
+use super::config_error::ConfigError;
 use crate::{geometry::Size, ops::Normalisation};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -59,15 +59,9 @@ pub(super) fn time(
     stream: &Arc<CudaStream>,
     mut launch: impl FnMut() -> std::result::Result<(), DriverError>,
 ) -> Result<f32> {
-    let run = || -> std::result::Result<f32, DriverError> {
-        stream.synchronize()?;
-        stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-        let launched = (0..LAUNCHES).try_for_each(|_| launch());
-        let graph = stream.end_capture(
-            sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH,
-        );
-        launched?;
-        let Some(graph) = graph? else {
+    let mut time = || -> std::result::Result<f32, DriverError> {
+        let launches = || (0..LAUNCHES).try_for_each(|_| launch());
+        let (Some(graph), ()) = engine::capture(stream, |error| error, launches)? else {
             return Ok(f32::NAN);
         };
         graph.launch()?;
@@ -76,5 +70,5 @@ pub(super) fn time(
         let end = stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT))?;
         start.elapsed_ms(&end)
     };
-    Ok(engine::capturing(run).w()? * 1e3 / LAUNCHES as f32)
+    Ok(time().w()? * 1e3 / LAUNCHES as f32)
 }
