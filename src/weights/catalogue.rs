@@ -1,7 +1,8 @@
 //! The models that have a name, and what of them is on this machine: `ultramotion models list`.
 
 use super::hub::{Hub, HubRepo};
-use super::known::{KNOWN_MODELS, KnownModel, Role};
+use super::known::{KNOWN_MODELS, KnownModel};
+use super::role::Role;
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ use ultramotion::{
     run::{FrameError, RunError},
     session::{ModelError, SessionError},
     tools::{VerifyError, VerifyFileError},
+    weights::{HubError, Role, WeightsError},
 };
 
 /// The first hint for `error` or one of its causes.
@@ -19,6 +20,8 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     None.or_else(|| error.downcast_ref().and_then(of_engine))
         .or_else(|| error.downcast_ref::<OutOfMemory>().map(|_| MEMORY))
         .or_else(|| error.downcast_ref().and_then(of_model))
+        .or_else(|| error.downcast_ref().and_then(of_weights))
+        .or_else(|| error.downcast_ref().and_then(of_hub))
         .or_else(|| match error.downcast_ref::<FrameError>()? {
             FrameError::Model(error) => of_model(error),
             _ => None,
@@ -63,6 +66,29 @@ fn of_model(error: &ModelError) -> Option<&'static str> {
         ModelError::Engine(error) => of_engine(error),
         ModelError::OutOfMemory(_) => Some(MEMORY),
         ModelError::NotFinite(_) => Some("--dtype f32"),
+        ModelError::Weights(error) => of_weights(error),
+        _ => None,
+    }
+}
+
+fn of_weights(error: &WeightsError) -> Option<&'static str> {
+    match error {
+        WeightsError::UnknownModel { .. } => Some("`ultramotion models list` shows all names"),
+        WeightsError::OtherRole { role, .. } | WeightsError::NoDefault { role, .. } => {
+            Some(match role {
+                Role::Detector => "--detector",
+                Role::Segmenter => "--segmenter",
+            })
+        }
+        WeightsError::NoTensor { .. } => Some("`ultramotion models inspect` lists the tensors"),
+        WeightsError::Hub(error) => of_hub(error),
+        _ => None,
+    }
+}
+
+fn of_hub(error: &HubError) -> Option<&'static str> {
+    match error {
+        HubError::Checksum { .. } => Some("`ultramotion models pull`"),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Plain values beside the tensors of a checkpoint: class names, epochs, image sizes.
 
-use super::super::pickle::{Graph, Id, Node};
 use super::tensor;
+use crate::weights::pickle::{Graph, Id, Node};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
