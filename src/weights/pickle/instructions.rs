@@ -301,5 +301,5 @@ impl Machine<'_> {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
+#[path = "instructions_tests.rs"]
 mod tests;

@@ -127,7 +127,3 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-#[path = "machine_tests.rs"]
-mod tests;
