@@ -179,10 +179,7 @@ impl fmt::Display for ModelDescription {
         }
         write!(f, ", input {}x{}", input.width, input.height)?;
         if input.assumed {
-            write!(
-                f,
-                " (assumed: nothing in the checkpoint says it; --input-size sets it)"
-            )?;
+            write!(f, " (assumed: nothing in the checkpoint states it)")?;
         }
         write!(f, " with {}", counted(input.channels, "channel"))?;
         if !prefix.is_empty() {
@@ -221,7 +218,7 @@ mod tests {
         };
         assert_eq!(
             model.to_string(),
-            "D-FINE-N, 1 class (\"Zyste, groß\"), input 640x512 (assumed: nothing in the checkpoint says it; --input-size sets it) with 1 \
+            "D-FINE-N, 1 class (\"Zyste, groß\"), input 640x512 (assumed: nothing in the checkpoint states it) with 1 \
              channel, names with the prefix model."
         );
         (model.classes, model.prefix) = (

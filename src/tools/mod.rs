@@ -14,7 +14,7 @@ mod verify_file;
 pub use against_candle::{AgainstCandle, CandleComparison, CandleError, CandleTiming};
 pub use bench::{Bench, StageTiming};
 pub use describe::{ModelDescription, ModelFamily, ModelInput, describe, model_family};
-pub use doctor::{Finding, examine};
+pub use doctor::{Finding, FindingKind, examine};
 pub use init::{NewDetector, init_detector, init_segmenter};
 pub use phantom::{
     PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary,

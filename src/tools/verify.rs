@@ -30,7 +30,7 @@ const MAX_QUERIES: usize = 2048;
 pub enum VerifyError {
     /// The reference lacks a tensor.
     #[error(
-        "{origin}: tensor {name} of shape {shape} is missing; a reference holds the inputs and outputs named in `models verify --help`"
+        "{origin}: tensor {name} of shape {shape} is missing; a reference holds the inputs and outputs of the model as named tensors"
     )]
     Missing {
         /// The reference.

@@ -6,7 +6,7 @@ use ultramotion::{
     engine::{EngineError, OutOfMemory},
     run::{FrameError, RunError},
     session::{ModelError, SessionError},
-    tools::{VerifyError, VerifyFileError},
+    tools::{FindingKind, VerifyError, VerifyFileError},
     weights::{HubError, Role, WeightsError},
 };
 
@@ -42,6 +42,9 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         .or_else(|| match error.downcast_ref::<VerifyFileError>()? {
             VerifyFileError::Read(error) => of_model(error),
             VerifyFileError::Compare(VerifyError::Engine(error)) => of_engine(error),
+            VerifyFileError::Compare(VerifyError::Missing { .. }) => {
+                Some("`ultramotion models verify --help` names the tensors")
+            }
             _ => None,
         })
 }
@@ -93,9 +96,20 @@ fn of_hub(error: &HubError) -> Option<&'static str> {
     }
 }
 
+/// The option against what `doctor` found wrong.
+pub(crate) fn of_finding(kind: FindingKind) -> Option<&'static str> {
+    match kind {
+        FindingKind::GpuBuild => Some("`cargo build --release --features cuda`"),
+        FindingKind::Device | FindingKind::Speed => Some("--device cpu"),
+        FindingKind::OutputFolder => Some("--output"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ultramotion::weights::ModelRef;
 
     #[test]
     fn hints_are_found_behind_kinds_that_show_an_inner_error() {
@@ -124,5 +138,9 @@ mod tests {
             Some(MEMORY)
         );
         assert_eq!(of(anyhow::anyhow!("anything else")), None);
+        let other_role = || ModelRef::parse("mobile-sam", Some(Role::Detector)).unwrap_err();
+        assert_eq!(of(other_role().into()), Some("--segmenter"));
+        let model = ModelError::from(other_role());
+        assert_eq!(of(SessionError::from(model).into()), Some("--segmenter"));
     }
 }
