@@ -21,6 +21,7 @@ use std::{
 
 /// Times of one stage over the timed repetitions, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct StageTiming {
     /// What was timed.
     pub stage: String,

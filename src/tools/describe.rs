@@ -15,6 +15,7 @@ use std::fmt;
 
 /// Models that the program can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub enum ModelFamily {
     /// D-FINE, a detector.
     #[serde(rename = "dfine")]
@@ -52,6 +53,7 @@ impl fmt::Display for ModelFamily {
 
 /// A model that can be run. Displayed for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModelDescription {
     /// What it is.
     pub family: ModelFamily,
@@ -69,6 +71,7 @@ pub struct ModelDescription {
 
 /// The images that a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModelInput {
     /// Width in pixels.
     pub width: u32,

@@ -1,5 +1,5 @@
-//! What the program offers beside runs: benchmarks, comparison with reference outputs, new models, a look at the machine,
-//! and files of phantoms.
+//! Tools beside runs: benchmarks, comparison with reference outputs, new models, checks of the machine, and files of
+//! phantoms.
 
 mod against_candle;
 mod bench;
@@ -20,7 +20,5 @@ pub use phantom::{
     PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary,
 };
 pub use test_frame::test_frame;
-pub use verify::{
-    Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter,
-};
+pub use verify::{TensorComparison, VerifyError};
 pub use verify_file::VerifyFileError;

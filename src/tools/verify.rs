@@ -96,7 +96,7 @@ pub enum VerifyError {
 
 /// The tensors of a reference file, on the host, and the engine whose model is compared with them.
 #[derive(Debug, Clone)]
-pub struct Reference {
+pub(super) struct Reference {
     origin: String,
     tensors: BTreeMap<String, Tensor>,
     engine: Engine,
@@ -104,18 +104,18 @@ pub struct Reference {
 
 /// What a segmenter gave for a reference's input.
 #[derive(Debug, Clone)]
-pub struct SegmenterOutput {
+pub(super) struct SegmenterOutput {
     /// `[1, 64, 64, 256]`.
-    pub image_embeddings: Tensor,
+    pub(super) image_embeddings: Tensor,
     /// `[N, 1, 256, 256]`.
-    pub low_res_masks: Tensor,
+    pub(super) low_res_masks: Tensor,
     /// `[N, 1]`.
-    pub iou_predictions: Tensor,
+    pub(super) iou_predictions: Tensor,
 }
 
 impl Reference {
     /// A reference from tensors on the host; `origin` names it in errors.
-    pub fn new(
+    pub(super) fn new(
         origin: impl Into<String>,
         tensors: BTreeMap<String, Tensor>,
         engine: &Engine,
@@ -249,7 +249,7 @@ pub(super) fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyEr
 ///
 /// # Errors
 /// [`VerifyError`], of which [`VerifyError::NotFinite`] covers all NaN and infinities.
-pub fn verify_detector<E>(
+pub(super) fn verify_detector<E>(
     reference: &Reference,
     run: impl FnOnce(&Tensor) -> Result<(Tensor, Tensor), E>,
 ) -> Result<Vec<TensorComparison>, VerifyError>
@@ -331,7 +331,7 @@ fn pair_queries(
 ///
 /// # Errors
 /// As [`verify_detector`].
-pub fn verify_segmenter<E>(
+pub(super) fn verify_segmenter<E>(
     reference: &Reference,
     run: impl FnOnce(&Tensor, &Tensor) -> Result<SegmenterOutput, E>,
 ) -> Result<Vec<TensorComparison>, VerifyError>

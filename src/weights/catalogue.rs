@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 /// A model with a name and what the cache has of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CatalogueEntry {
     /// Its full name.
     pub name: &'static str,
@@ -29,6 +30,7 @@ pub struct CatalogueEntry {
 
 /// A file of a model with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CatalogueFile {
     /// Its name.
     pub name: &'static str,

@@ -13,6 +13,7 @@ pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
 /// Where the files of a model came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "source")]
+#[non_exhaustive]
 pub enum ModelOrigin {
     /// A path of this machine.
     Path,
@@ -31,6 +32,7 @@ pub enum ModelOrigin {
 
 /// The files of a model on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModelFiles {
     /// The model as the user named it.
     pub name: String,

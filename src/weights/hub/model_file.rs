@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 /// A file of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModelFile {
     /// Its name within the model, for instance `model.safetensors`.
     pub name: String,

@@ -16,6 +16,7 @@ const SETTINGS: [&str; 2] = ["meta", "hyper_parameters"];
 /// A plain value found at the top level of a checkpoint, or in one of its dictionaries of settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Extra {
     /// `True` or `False`.
     Flag(bool),
