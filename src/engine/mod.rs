@@ -39,6 +39,6 @@ pub use params::{Params, ParamsError, not_finite};
 pub use span::Span;
 pub use spec::{DeviceSpec, Precision};
 pub use surface::{Colour, Matrix, Planes, Turn};
-pub use transfer::{Download, StagingRing};
+pub(crate) use transfer::{Download, StagingRing};
 pub use transfer_log::{Direction, GraphContents, Move, TransferLog, Watcher, Work};
 pub use video::{Attachment, Surface, VideoDevice};

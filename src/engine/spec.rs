@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 
 /// Which device to open, as written `auto`, `cpu`, `cuda` or `cuda:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DeviceSpec {
     /// CUDA device 0 where the build and the machine have one, else the CPU.
     Auto,
@@ -61,6 +62,7 @@ impl fmt::Display for DeviceSpec {
 
 /// The type of numbers between the layers, as written `auto`, `f32`, `f16` or `bf16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Precision {
     /// f16 on a GPU, f32 on the CPU.
     #[default]

@@ -59,7 +59,7 @@ impl Drop for Pinned {
 }
 
 /// A ring of page-locked buffers with device buffers of their own, through which frames go up while earlier ones are worked on.
-pub struct StagingRing {
+pub(crate) struct StagingRing {
     engine: Engine,
     /// Copies go beside the device's other work.
     stream: Arc<CudaStream>,
@@ -93,7 +93,7 @@ impl StagingRing {
     ///
     /// # Errors
     /// [`EngineError::NotOnGpu`] on the CPU, [`EngineError::Driver`] if the driver refuses a stream.
-    pub fn new(engine: &Engine, slots: usize) -> Result<Self, EngineError> {
+    pub(crate) fn new(engine: &Engine, slots: usize) -> Result<Self, EngineError> {
         let stream = stream(engine)?;
         let context = stream.context();
         let event = || context.new_event(None).map_err(driver("an event"));
@@ -172,7 +172,7 @@ impl StagingRing {
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
-    pub fn mark_consumed(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn mark_consumed(&mut self) -> Result<(), EngineError> {
         let main = stream(&self.engine)?;
         let Some(slot) = self.slots.get(self.latest) else {
             return Ok(());
@@ -237,7 +237,7 @@ impl Unless for CudaEvent {
 }
 
 /// A page-locked buffer for a result that comes down while the device goes on.
-pub struct Download {
+pub(crate) struct Download {
     engine: Engine,
     host: Option<Pinned>,
     bytes: usize,
@@ -263,7 +263,7 @@ impl Download {
     ///
     /// # Errors
     /// [`EngineError::NotOnGpu`] on the CPU, [`EngineError::Driver`] if the driver refuses an event.
-    pub fn new(engine: &Engine) -> Result<Self, EngineError> {
+    pub(crate) fn new(engine: &Engine) -> Result<Self, EngineError> {
         let ready = stream(engine)?
             .context()
             .new_event(None)
@@ -283,7 +283,7 @@ impl Download {
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
-    pub fn mark(&mut self, what: &'static str) -> Result<(), EngineError> {
+    pub(crate) fn mark(&mut self, what: &'static str) -> Result<(), EngineError> {
         let main = stream(&self.engine)?;
         if self.moments.len() <= self.marked.len() {
             let timed = sys::CUevent_flags::CU_EVENT_DEFAULT;
@@ -302,7 +302,7 @@ impl Download {
     }
 
     /// How long the device was at what the marks tell apart, and forgets them; a moment that has not come yet tells nothing.
-    pub fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
+    pub(crate) fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
         let marked = std::mem::take(&mut self.marked);
         let between = self
             .moments
@@ -323,7 +323,11 @@ impl Download {
     /// # Errors
     /// [`EngineError::Driver`] if memory ran out or the device failed.
     #[track_caller]
-    pub fn start(&mut self, span: impl Into<Span>, words: &Tensor) -> Result<(), EngineError> {
+    pub(crate) fn start(
+        &mut self,
+        span: impl Into<Span>,
+        words: &Tensor,
+    ) -> Result<(), EngineError> {
         let main = stream(&self.engine)?;
         let (from, bytes) = cuda::place(words)?;
         if self.host.as_ref().is_none_or(|h| h.len < bytes) {
@@ -347,7 +351,7 @@ impl Download {
     }
 
     /// Whether the result is there.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.ready.is_complete()
     }
 
@@ -355,7 +359,7 @@ impl Download {
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
-    pub fn wait(&self) -> Result<&[u32], EngineError> {
+    pub(crate) fn wait(&self) -> Result<&[u32], EngineError> {
         self.ready
             .synchronize()
             .map_err(driver("waiting for a result"))?;

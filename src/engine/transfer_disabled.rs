@@ -6,14 +6,14 @@ use std::time::Duration;
 
 /// Cannot be made in this build.
 #[derive(Debug)]
-pub enum StagingRing {}
+pub(crate) enum StagingRing {}
 
 impl StagingRing {
     /// No ring can be made.
     ///
     /// # Errors
     /// [`EngineError::NotOnGpu`].
-    pub fn new(_: &Engine, _: usize) -> Result<Self, EngineError> {
+    pub(crate) fn new(_: &Engine, _: usize) -> Result<Self, EngineError> {
         Err(EngineError::NotOnGpu)
     }
 
@@ -34,21 +34,21 @@ impl StagingRing {
     ///
     /// # Errors
     /// None.
-    pub fn mark_consumed(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn mark_consumed(&mut self) -> Result<(), EngineError> {
         match *self {}
     }
 }
 
 /// Cannot be made in this build.
 #[derive(Debug)]
-pub enum Download {}
+pub(crate) enum Download {}
 
 impl Download {
     /// No buffer can be made.
     ///
     /// # Errors
     /// [`EngineError::NotOnGpu`].
-    pub fn new(_: &Engine) -> Result<Self, EngineError> {
+    pub(crate) fn new(_: &Engine) -> Result<Self, EngineError> {
         Err(EngineError::NotOnGpu)
     }
 
@@ -56,25 +56,12 @@ impl Download {
     ///
     /// # Errors
     /// None.
-    pub fn mark(&mut self, _: &'static str) -> Result<(), EngineError> {
+    pub(crate) fn mark(&mut self, _: &'static str) -> Result<(), EngineError> {
         match *self {}
     }
 
     /// Never called.
-    pub fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
-        match *self {}
-    }
-
-    /// Never called.
-    ///
-    /// # Errors
-    /// None.
-    pub fn start(&mut self, _: impl Into<Span>, _: &Tensor) -> Result<(), EngineError> {
-        match *self {}
-    }
-
-    /// Never called.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
         match *self {}
     }
 
@@ -82,7 +69,20 @@ impl Download {
     ///
     /// # Errors
     /// None.
-    pub fn wait(&self) -> Result<&[u32], EngineError> {
+    pub(crate) fn start(&mut self, _: impl Into<Span>, _: &Tensor) -> Result<(), EngineError> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub(crate) fn is_ready(&self) -> bool {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) fn wait(&self) -> Result<&[u32], EngineError> {
         match *self {}
     }
 }

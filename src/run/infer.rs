@@ -15,8 +15,8 @@ use crate::{
     },
     session::SessionError,
     session::{
-        CompletedFrame, Executor, FallbackWork, MakeFallback, Mode, ModelError, Notice, Output,
-        PendingFrame, Resident, Scheduler, StageTimes, Staged, settle,
+        CompletedFrame, Executor, FallbackWork, GpuExecutor, MakeFallback, Mode, ModelError,
+        Notice, Output, PendingFrame, Scheduler, StageTimes, Staged, settle,
     },
 };
 use std::{
@@ -316,9 +316,11 @@ fn executors(plan: &Plan) -> Result<Vec<Box<dyn Executor>>, (&Task, ModelError)>
     let one = |task: &Task| -> Result<Box<dyn Executor>, ModelError> {
         let models = task.models_to_run();
         Ok(match (execution.mode, models.engine()) {
-            (Mode::Resident, Some(_)) => {
-                Box::new(Resident::new(models, execution.batch, execution.latency)?)
-            }
+            (Mode::Resident, Some(_)) => Box::new(GpuExecutor::new(
+                models,
+                execution.batch,
+                execution.latency,
+            )?),
             _ => Box::new(Staged::new(models)),
         })
     };

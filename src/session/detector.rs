@@ -113,8 +113,7 @@ impl Detector {
                 size.width, size.height
             );
             warnings.push(
-                SourceWarning::new(&path, problem)
-                    .with_remedy("give the size it was trained for with --input-size WxH"),
+                SourceWarning::new(&path, problem).with_remedy("give the size it was trained for"),
             );
         }
         if self.model.mask_head() > 0 {

@@ -8,7 +8,7 @@ use crate::{
     session::{
         detector::Detector,
         error::{ModelError, SessionError},
-        executor::resident_layout::FrameLayout,
+        executor::resident::layout::FrameLayout,
         stage::Stage,
     },
 };

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 /// A model that cannot be loaded or cannot work on a frame.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelError {
     /// The device failed.
     #[error(transparent)]

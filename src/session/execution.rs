@@ -6,6 +6,7 @@ use std::fmt;
 /// Whether results of one stage come to the host before the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Mode {
     /// Nothing crosses between the decoded frame and its packed result; on a GPU only.
     Resident,

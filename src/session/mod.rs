@@ -54,7 +54,7 @@ pub use stream::Stream;
 // For runs and tools, which drive the executors themselves.
 pub(crate) use executor::{
     interface::{CompletedFrame, Executor, PendingFrame},
-    resident::Resident,
+    resident::GpuExecutor,
     staged::Staged,
 };
 pub(crate) use load::{Names, build_detector, build_segmenter, segmenter_params};

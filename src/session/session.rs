@@ -10,7 +10,7 @@ use crate::{
         execution::{Execution, Mode},
         executor::{
             interface::{Executor, PendingFrame},
-            resident::{Resident, on_device::OnDevice},
+            resident::{GpuExecutor, on_device::OnDevice},
             staged::Staged,
         },
         live_queue::Live,
@@ -159,7 +159,7 @@ impl Session {
             };
             self.prompted = Some(match self.execution.mode {
                 Mode::Staged => Box::new(Staged::new(models)),
-                Mode::Resident => Box::new(Resident::new(models, 1, true)?),
+                Mode::Resident => Box::new(GpuExecutor::new(models, 1, true)?),
             });
         }
         let mut pending = self.pending(image)?;
@@ -184,7 +184,7 @@ impl Session {
         let models = self.models()?;
         Ok(match self.execution.mode {
             Mode::Staged => Box::new(Staged::new(models)),
-            Mode::Resident => Box::new(Resident::new(
+            Mode::Resident => Box::new(GpuExecutor::new(
                 models,
                 batch,
                 batch == 1 || self.execution.latency,

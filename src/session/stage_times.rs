@@ -19,6 +19,7 @@ pub struct StageTimes {
 
 /// Times of one stage, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StageSummary {
     /// How many times.
     pub count: u64,

@@ -3,14 +3,15 @@
 use crate::{
     engine::GraphCache,
     frame::Frame,
-    geometry::{BoxXyxy, Size},
+    geometry::{BoxXyxy, LongestSide, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
     session::{
-        CompletedFrame, Detector, Executor, ModelError, Models, PendingFrame, Prompted, Resident,
-        Segmenter, Stage,
+        CompletedFrame, Detector, Executor, GpuExecutor, ModelError, Models, PendingFrame,
+        Prompted, Segmenter, Stage,
     },
     text::counted,
 };
+use candle_core::Tensor;
 use serde::Serialize;
 use std::{
     cell::Cell,
@@ -20,6 +21,7 @@ use std::{
 
 /// Times of one stage over the timed repetitions, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct StageTiming {
     /// What was timed.
     pub stage: String,
@@ -254,7 +256,7 @@ impl Bench {
         const LATENCY: &str = "pipeline (frame up to packed result down)";
         let mut timings = Vec::new();
         if self.wants(LATENCY) {
-            let mut single = Resident::new(models.clone(), 1, true)?;
+            let mut single = GpuExecutor::new(models.clone(), 1, true)?;
             timings.extend(self.time(LATENCY, || {
                 single.submit(take(1));
                 check(single.wait_next())
@@ -262,7 +264,7 @@ impl Bench {
         }
         let rate = format!("pipeline (batches of {batch} in flight)");
         if self.wants(&rate) {
-            let mut flow = Resident::new(models, batch, false)?;
+            let mut flow = GpuExecutor::new(models, batch, false)?;
             flow.submit(take(batch));
             let timing = self.time(rate, || {
                 flow.submit(take(batch));
@@ -319,33 +321,41 @@ impl Bench {
                 Ok::<_, ModelError>(engine.synchronise()?)
             })?,
         ];
-        let scaled = crate::geometry::LongestSide::new(size, IMAGE_SIDE as u32).scaled;
-        for boxes in [1usize, 8] {
-            let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;
-            let Some(group) = groups.first() else {
-                continue;
-            };
-            let mut decode = || segmenter.decode_group_shared(&mut graphs, &embedding, group);
-            let logits = decode()?
-                .low_res_masks
-                .squeeze(1)
-                .map_err(ModelError::op("benchmark"))?;
-            timings.push(self.time(
-                format!("segment-decode ({})", counted(boxes, "box")),
-                || {
-                    Ok::<_, ModelError>(
-                        engine.download_f32(Stage::Pack, &decode()?.iou_predictions)?,
-                    )
-                },
-            )?);
-            let (inner, full) = (scaled.rows_columns(), size.rows_columns());
-            timings.push(
-                self.time(format!("masks ({}, {size})", counted(boxes, "box")), || {
-                    segmenter.masks(&logits, inner, full)
-                })?,
-            );
+        for boxes in [1, 8] {
+            timings.extend(self.decoder(segmenter, &mut graphs, (&embedding, size), boxes)?);
         }
         Ok(timings.into_iter().flatten().collect())
+    }
+
+    /// Times the mask decoder on `boxes` boxes of a frame of `size`, and its masks to that size.
+    fn decoder(
+        &self,
+        segmenter: &Segmenter,
+        graphs: &mut GraphCache,
+        (embedding, size): (&Tensor, Size),
+        boxes: usize,
+    ) -> Result<[Option<StageTiming>; 2], ModelError> {
+        let scaled = LongestSide::new(size, IMAGE_SIDE as u32).scaled;
+        let groups = PackedPrompts::pack(&boxes_in(scaled, boxes))?;
+        let Some(group) = groups.first() else {
+            return Ok([None, None]);
+        };
+        let (engine, boxes) = (segmenter.engine(), counted(boxes, "box"));
+        let mut decode = || segmenter.decode_group_shared(graphs, embedding, group);
+        let logits = decode()?
+            .low_res_masks
+            .squeeze(1)
+            .map_err(ModelError::op("benchmark"))?;
+        let (inner, full) = (scaled.rows_columns(), size.rows_columns());
+        Ok([
+            self.time(format!("segment-decode ({boxes})"), || {
+                let scores = decode()?.iou_predictions;
+                Ok::<_, ModelError>(engine.download_f32(Stage::Pack, &scores)?)
+            })?,
+            self.time(format!("masks ({boxes}, {size})"), || {
+                segmenter.masks(&logits, inner, full)
+            })?,
+        ])
     }
 }
 

@@ -15,6 +15,7 @@ use std::fmt;
 
 /// Models that the program can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub enum ModelFamily {
     /// D-FINE, a detector.
     #[serde(rename = "dfine")]
@@ -52,6 +53,7 @@ impl fmt::Display for ModelFamily {
 
 /// A model that can be run. Displayed for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModelDescription {
     /// What it is.
     pub family: ModelFamily,
@@ -69,6 +71,7 @@ pub struct ModelDescription {
 
 /// The images that a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModelInput {
     /// Width in pixels.
     pub width: u32,
@@ -179,10 +182,7 @@ impl fmt::Display for ModelDescription {
         }
         write!(f, ", input {}x{}", input.width, input.height)?;
         if input.assumed {
-            write!(
-                f,
-                " (assumed: nothing in the checkpoint says it; --input-size sets it)"
-            )?;
+            write!(f, " (assumed: nothing in the checkpoint states it)")?;
         }
         write!(f, " with {}", counted(input.channels, "channel"))?;
         if !prefix.is_empty() {
@@ -221,7 +221,7 @@ mod tests {
         };
         assert_eq!(
             model.to_string(),
-            "D-FINE-N, 1 class (\"Zyste, groß\"), input 640x512 (assumed: nothing in the checkpoint says it; --input-size sets it) with 1 \
+            "D-FINE-N, 1 class (\"Zyste, groß\"), input 640x512 (assumed: nothing in the checkpoint states it) with 1 \
              channel, names with the prefix model."
         );
         (model.classes, model.prefix) = (

@@ -1,4 +1,5 @@
-//! What this machine and build can do, and what mends what they cannot: `ultramotion doctor`.
+//! Checks of this machine and build: device, FFmpeg, folders, model cache, hub and speed, each with a remedy where it
+//! fails.
 
 use crate::{
     engine::{DeviceSpec, Engine, EngineError},
@@ -15,10 +16,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One thing that was looked at.
+/// What a [`Finding`] is about, for callers that know a setting against what is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// Nothing that a setting changes.
+    #[default]
+    Other,
+    /// Whether this build can use the GPU of this machine.
+    GpuBuild,
+    /// The device that the models were requested to run on.
+    Device,
+    /// Whether files can be written where outputs go.
+    OutputFolder,
+    /// How fast the built-in models are.
+    Speed,
+}
+
+/// Result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
-    /// What.
+    /// What it is about.
+    #[serde(skip)]
+    pub kind: FindingKind,
+    /// What was checked.
     pub subject: String,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -32,6 +54,7 @@ pub struct Finding {
 impl Finding {
     fn good(subject: impl Into<String>, found: impl Into<String>) -> Self {
         Self {
+            kind: FindingKind::Other,
             subject: subject.into(),
             ok: true,
             found: found.into(),
@@ -45,11 +68,16 @@ impl Finding {
         remedy: impl Into<String>,
     ) -> Self {
         Self {
+            kind: FindingKind::Other,
             subject: subject.into(),
             ok: false,
             found: found.into(),
             remedy: Some(remedy.into()),
         }
+    }
+
+    fn of_kind(self, kind: FindingKind) -> Self {
+        Self { kind, ..self }
     }
 }
 
@@ -79,7 +107,7 @@ fn build() -> [Finding; 2] {
         .map(|model| model.name)
         .collect();
     let models = if models.is_empty() {
-        "not in this build: name a --detector and a --segmenter".to_owned()
+        "not in this build: name a detector and a segmenter".to_owned()
     } else {
         models.join(", ")
     };
@@ -114,8 +142,9 @@ fn devices(wanted: DeviceSpec, engine: &Result<Engine, EngineError>) -> Vec<Find
         (Some(driver), false) => Finding::bad(
             "NVIDIA driver",
             format!("{driver}; this build does not use it"),
-            "cargo build --release --features cuda (needs the CUDA toolkit and cuDNN)",
-        ),
+            "build with the feature cuda (needs the CUDA toolkit and cuDNN)",
+        )
+        .of_kind(FindingKind::GpuBuild),
         (None, _) => Finding::good("NVIDIA driver", "none; the CPU is used"),
     });
     findings.push(match engine {
@@ -123,8 +152,9 @@ fn devices(wanted: DeviceSpec, engine: &Result<Engine, EngineError>) -> Vec<Find
         Err(error) => Finding::bad(
             format!("device {wanted}"),
             error.to_string(),
-            "use --device cpu, or install what is named",
-        ),
+            "run on the CPU, or install what is named",
+        )
+        .of_kind(FindingKind::Device),
     });
     findings
 }
@@ -174,8 +204,9 @@ fn folder() -> Finding {
         Err(error) => Finding::bad(
             "current folder",
             format!("{place}: cannot be written: {error}"),
-            "give a folder that you may write to with --output",
-        ),
+            "give a folder that you may write to for the outputs",
+        )
+        .of_kind(FindingKind::OutputFolder),
     }
 }
 
@@ -227,11 +258,8 @@ fn speed(engine: &Engine) -> Finding {
                 ),
             )
         }
-        Err(error) => Finding::bad(
-            SUBJECT,
-            error.to_string(),
-            "run with --device cpu, or report this",
-        ),
+        Err(error) => Finding::bad(SUBJECT, error.to_string(), "run on the CPU, or report this")
+            .of_kind(FindingKind::Speed),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the program offers beside runs: benchmarks, comparison with reference outputs, new models, a look at the machine,
-//! and files of phantoms.
+//! Tools beside runs: benchmarks, comparison with reference outputs, new models, checks of the machine, and files of
+//! phantoms.
 
 mod against_candle;
 mod bench;
@@ -14,13 +14,11 @@ mod verify_file;
 pub use against_candle::{AgainstCandle, CandleComparison, CandleError, CandleTiming};
 pub use bench::{Bench, StageTiming};
 pub use describe::{ModelDescription, ModelFamily, ModelInput, describe, model_family};
-pub use doctor::{Finding, examine};
+pub use doctor::{Finding, FindingKind, examine};
 pub use init::{NewDetector, init_detector, init_segmenter};
 pub use phantom::{
     PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary,
 };
 pub use test_frame::test_frame;
-pub use verify::{
-    Reference, SegmenterOutput, TensorComparison, VerifyError, verify_detector, verify_segmenter,
-};
+pub use verify::{TensorComparison, VerifyError};
 pub use verify_file::VerifyFileError;

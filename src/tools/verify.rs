@@ -1,4 +1,4 @@
-//! A loaded model against reference tensors: the library part of `ultramotion models verify`.
+//! Comparison of a loaded model with reference tensors.
 //!
 //! The reference is a set of named tensors, written by the implementation to compare with:
 //!
@@ -27,10 +27,11 @@ const MAX_QUERIES: usize = 2048;
 
 /// Why a comparison could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyError {
-    /// The reference lacks a tensor.
+    /// The reference has no tensor of this name.
     #[error(
-        "{origin}: tensor {name} of shape {shape} is missing; a reference holds the inputs and outputs named in `models verify --help`"
+        "{origin}: tensor {name} of shape {shape} is missing; a reference holds the inputs and outputs of the model as named tensors"
     )]
     Missing {
         /// The reference.
@@ -95,7 +96,7 @@ pub enum VerifyError {
 
 /// The tensors of a reference file, on the host, and the engine whose model is compared with them.
 #[derive(Debug, Clone)]
-pub struct Reference {
+pub(super) struct Reference {
     origin: String,
     tensors: BTreeMap<String, Tensor>,
     engine: Engine,
@@ -103,18 +104,18 @@ pub struct Reference {
 
 /// What a segmenter gave for a reference's input.
 #[derive(Debug, Clone)]
-pub struct SegmenterOutput {
+pub(super) struct SegmenterOutput {
     /// `[1, 64, 64, 256]`.
-    pub image_embeddings: Tensor,
+    pub(super) image_embeddings: Tensor,
     /// `[N, 1, 256, 256]`.
-    pub low_res_masks: Tensor,
+    pub(super) low_res_masks: Tensor,
     /// `[N, 1]`.
-    pub iou_predictions: Tensor,
+    pub(super) iou_predictions: Tensor,
 }
 
 impl Reference {
     /// A reference from tensors on the host; `origin` names it in errors.
-    pub fn new(
+    pub(super) fn new(
         origin: impl Into<String>,
         tensors: BTreeMap<String, Tensor>,
         engine: &Engine,
@@ -248,7 +249,7 @@ pub(super) fn nhwc(name: &'static str, nchw: &Tensor) -> Result<Tensor, VerifyEr
 ///
 /// # Errors
 /// [`VerifyError`], of which [`VerifyError::NotFinite`] covers all NaN and infinities.
-pub fn verify_detector<E>(
+pub(super) fn verify_detector<E>(
     reference: &Reference,
     run: impl FnOnce(&Tensor) -> Result<(Tensor, Tensor), E>,
 ) -> Result<Vec<TensorComparison>, VerifyError>
@@ -277,8 +278,33 @@ where
     let logits = reference.pair("logits", &found_logits, &logits)?;
     let boxes = reference.pair("pred_boxes", &found_boxes, &boxes)?;
 
+    let order = pair_queries(&logits, &boxes, (batch, queries, classes))?;
+    let reordered = |[found, expected]: &[Vec<f32>; 2], width: usize| -> [Vec<f32>; 2] {
+        [
+            order
+                .iter()
+                .flat_map(|&i| row(found, i, width))
+                .copied()
+                .collect(),
+            expected.clone(),
+        ]
+    };
+    Ok(vec![
+        compare("logits", &reordered(&logits, classes)),
+        compare("pred_boxes", &reordered(&boxes, 4)),
+    ])
+}
+
+/// Pairs the queries of each of `batch` images: place `i` of the result is the row of the model's query that goes with row `i`
+/// of the reference. The squared distances of the pairs, logits and boxes each relative to their size in the reference, have
+/// the smallest sum.
+fn pair_queries(
+    logits: &[Vec<f32>; 2],
+    boxes: &[Vec<f32>; 2],
+    (batch, queries, classes): (usize, usize, usize),
+) -> Result<Vec<usize>, AssignmentError> {
     let scaled =
-        [(&logits, classes), (&boxes, 4)].map(|(pair, width)| (pair, width, mean_square(&pair[1])));
+        [(logits, classes), (boxes, 4)].map(|(pair, width)| (pair, width, mean_square(&pair[1])));
     let mut order = Vec::with_capacity(batch * queries);
     for first in (0..batch * queries).step_by(queries) {
         let cost = |at: usize| -> f64 {
@@ -297,20 +323,7 @@ where
         let pairs = assign(&costs, queries, queries, &Rules::default())?.complete()?;
         order.extend(pairs.pairs().map(|(_, found)| first + found));
     }
-    let reordered = |[found, expected]: &[Vec<f32>; 2], width: usize| -> [Vec<f32>; 2] {
-        [
-            order
-                .iter()
-                .flat_map(|&i| row(found, i, width))
-                .copied()
-                .collect(),
-            expected.clone(),
-        ]
-    };
-    Ok(vec![
-        compare("logits", &reordered(&logits, classes)),
-        compare("pred_boxes", &reordered(&boxes, 4)),
-    ])
+    Ok(order)
 }
 
 /// Runs a segmenter on the reference's `pixel_values`, which `run` gets as `[1, 1024, 1024, 3]` f32 on the device together with `boxes`
@@ -318,7 +331,7 @@ where
 ///
 /// # Errors
 /// As [`verify_detector`].
-pub fn verify_segmenter<E>(
+pub(super) fn verify_segmenter<E>(
     reference: &Reference,
     run: impl FnOnce(&Tensor, &Tensor) -> Result<SegmenterOutput, E>,
 ) -> Result<Vec<TensorComparison>, VerifyError>

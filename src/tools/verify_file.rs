@@ -18,6 +18,7 @@ const CLOSE: f64 = 1e-5;
 
 /// A comparison that could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyFileError {
     /// The reference cannot be read.
     #[error(transparent)]

@@ -1,12 +1,14 @@
 //! The models that have a name, and what of them is on this machine: `ultramotion models list`.
 
 use super::hub::{Hub, HubRepo};
-use super::known::{KNOWN_MODELS, KnownModel, Role};
+use super::known::{KNOWN_MODELS, KnownModel};
+use super::role::Role;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// A model with a name and what the cache has of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CatalogueEntry {
     /// Its full name.
     pub name: &'static str,
@@ -28,6 +30,7 @@ pub struct CatalogueEntry {
 
 /// A file of a model with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CatalogueFile {
     /// Its name.
     pub name: &'static str,

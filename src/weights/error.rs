@@ -1,9 +1,12 @@
 //! What can go wrong between a model's name and its tensors.
 
+use super::hub::HubError;
+use super::role::Role;
 use std::{fmt, io, path::PathBuf};
 
 /// A checkpoint that cannot be read, or a model that cannot be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WeightsError {
     /// The file cannot be opened or read.
     #[error("{}: cannot be read: {source}; check the path and its permissions", path.display())]
@@ -46,7 +49,7 @@ pub enum WeightsError {
         keys: Vec<String>,
     },
     /// A tensor was asked for that the checkpoint does not have.
-    #[error("{}: has no tensor {name}; `ultramotion models inspect` lists what it has", path.display())]
+    #[error("{}: has no tensor {name}; a checkpoint of the same model has it", path.display())]
     NoTensor {
         /// The file.
         path: PathBuf,
@@ -85,14 +88,27 @@ pub enum WeightsError {
         /// What would be understood.
         known: String,
     },
-    /// No model was named, and none is part of the program.
+    /// The text names a model of another role than the one that is needed.
+    #[error("{text}: is a {role}, not a {wanted}; {known}")]
+    OtherRole {
+        /// What the user gave.
+        text: String,
+        /// Role of the model of this name.
+        role: Role,
+        /// Role that is needed.
+        wanted: Role,
+        /// What would be understood.
+        known: String,
+    },
+    /// No model was named for a role, and none is compiled in.
     #[error(
-        "{option}: this program was built without models (feature embedded-models); give a path, a hub id ORG/NAME[@REVISION], or one of {known}"
+        "no {role} is named, and this build has none of its own (feature embedded-models); \
+         give a path, a hub id ORG/NAME[@REVISION], or one of {known}"
     )]
     NoDefault {
-        /// The option.
-        option: &'static str,
-        /// Models with a name.
+        /// Role without a model.
+        role: Role,
+        /// Names of models of this role.
         known: String,
     },
     /// A directory has no checkpoint in it, or several.
@@ -105,11 +121,11 @@ pub enum WeightsError {
     },
     /// The hub or its cache did not give a file.
     #[error(transparent)]
-    Hub(#[from] Box<super::HubError>),
+    Hub(#[from] Box<HubError>),
 }
 
-impl From<super::HubError> for WeightsError {
-    fn from(error: super::HubError) -> Self {
+impl From<HubError> for WeightsError {
+    fn from(error: HubError) -> Self {
         Self::Hub(Box::new(error))
     }
 }

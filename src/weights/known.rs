@@ -4,28 +4,8 @@
 //! were not found stand at `main`, which hub and cache resolve to a commit when the model is first fetched. Where the
 //! SHA-256 of the weights is published it is held here too and checked on every load, so that a branch that moved is noticed.
 
-use super::EMBEDDED_MODELS;
-use serde::Serialize;
-
-/// What a model does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Finds objects: `--detector`.
-    Detector,
-    /// Outlines objects: `--segmenter`.
-    Segmenter,
-}
-
-impl Role {
-    /// The option that takes such a model.
-    pub fn option(self) -> &'static str {
-        match self {
-            Self::Detector => "--detector",
-            Self::Segmenter => "--segmenter",
-        }
-    }
-}
+use super::embedded::EMBEDDED_MODELS;
+use super::role::Role;
 
 /// A model with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +171,7 @@ pub(super) fn close_to(text: &str, role: Option<Role>) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::HubRepo;
+    use super::super::hub::HubRepo;
     use super::*;
     use std::collections::BTreeSet;
 

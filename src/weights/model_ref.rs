@@ -1,17 +1,16 @@
 //! What the user may give for a model: a path, a name, or a hub id.
 
-use super::hub::{Choice, Hub, HubRepo, ModelFile, Snapshot, Wanted, file_names};
-use super::known::{self, KnownModel, Role};
-use super::{DownloadProgress, EmbeddedModel, HubError, WeightsError};
-use serde::Serialize;
+use super::embedded::EmbeddedModel;
+use super::error::WeightsError;
+use super::hub::{DownloadProgress, Hub, HubError, HubRepo, Snapshot, Wanted};
+use super::known::{self, KnownModel};
+use super::model_files::{
+    CONFIG, EXTENSIONS, ModelFiles, ModelOrigin, PREPROCESSOR, choose, local,
+};
+use super::role::Role;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// Extensions of checkpoints, best first.
-const EXTENSIONS: [&str; 4] = ["safetensors", "pth", "pt", "bin"];
-const CONFIG: &str = "config.json";
-const PREPROCESSOR: &str = "preprocessor_config.json";
 
 /// A model as the user named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,120 +25,56 @@ pub enum ModelRef {
     Hub(HubRepo),
 }
 
-/// Where the files of a model came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "source")]
-pub enum ModelOrigin {
-    /// A path of this machine.
-    Path,
-    /// The program itself.
-    Embedded,
-    /// The hub or its cache.
-    Hub {
-        /// `org/name`.
-        repo: String,
-        /// Branch, tag or commit that was asked for.
-        revision: String,
-        /// Commit the files are of.
-        commit: String,
-    },
-}
-
-/// The files of a model on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ModelFiles {
-    /// The model as the user named it.
-    pub name: String,
-    /// Where the files came from.
-    pub origin: ModelOrigin,
-    /// The checkpoint.
-    pub weights: ModelFile,
-    /// `config.json`, where there is one.
-    pub config: Option<ModelFile>,
-    /// `preprocessor_config.json`, where there is one.
-    pub preprocessor: Option<ModelFile>,
-}
-
 impl ModelRef {
-    /// Understands what the user gave for a model, of `role` where only such a one will do.
+    /// Parses what the user gave for a model; with a `role`, only models of that role are accepted.
     ///
-    /// A path that exists is that path, whatever else it could mean. Else a name of [`super::KNOWN_MODELS`], `@REVISION` behind
-    /// it or not; else `ORG/NAME` or `ORG/NAME@REVISION` on the hub. What has the form of a path (begins with `.`,
-    /// `/` or `~`, or ends as checkpoints do) is never looked for on the hub.
+    /// In this order: a path that exists; the name of one of [`EMBEDDED_MODELS`](super::EMBEDDED_MODELS); a name of
+    /// [`KNOWN_MODELS`](super::KNOWN_MODELS), with or without `@REVISION`; `ORG/NAME` or `ORG/NAME@REVISION` on the hub.
+    /// Text in the form of a path (it begins with `.`, `/` or `~`, or ends as checkpoints do) is never sent to the hub.
     ///
     /// # Errors
-    /// [`WeightsError::UnknownModel`] with what is known.
+    /// [`WeightsError::UnknownModel`] with the names that are understood, [`WeightsError::OtherRole`] if the name is of
+    /// a model of another role.
     pub fn parse(text: impl AsRef<OsStr>, role: Option<Role>) -> Result<Self, WeightsError> {
         let path = Path::new(text.as_ref());
         if !path.as_os_str().is_empty() && path.exists() {
             return Ok(Self::Path(path.to_owned()));
         }
-        let unknown = |reason: &str| WeightsError::UnknownModel {
-            text: path.display().to_string(),
-            reason: reason.to_owned(),
-            known: format!(
-                "give a path, a hub id ORG/NAME[@REVISION], or one of {}",
-                known::names(role).join(", ")
-            ),
-        };
         let Some(text) = path.to_str() else {
-            return Err(unknown("there is no such file or directory"));
+            let text = path.display().to_string();
+            return Err(unknown(&text, role, "there is no such file or directory"));
         };
-        if let Some(model) = EmbeddedModel::find(text) {
-            return match role.filter(|role| *role != model.role) {
-                Some(role) => Err(unknown(&format!(
-                    "goes with {}, not {}",
-                    model.role.option(),
-                    role.option()
-                ))),
-                None => Ok(Self::Embedded(model)),
-            };
-        }
         let (name, revision) = text
             .split_once('@')
             .map_or((text, None), |(name, revision)| (name, Some(revision)));
+        if let Some(model) = EmbeddedModel::find(text) {
+            has_role(text, model.role, role)?;
+            return Ok(Self::Embedded(model));
+        }
         if let Some(model) = KnownModel::find(name) {
-            if let Some(role) = role.filter(|role| *role != model.role) {
-                return Err(unknown(&format!(
-                    "goes with {}, not {}",
-                    model.role.option(),
-                    role.option()
-                )));
-            }
-            let repo = HubRepo::new(model.repo, revision.unwrap_or(model.revision));
-            return repo
+            has_role(text, model.role, role)?;
+            return HubRepo::new(model.repo, revision.unwrap_or(model.revision))
                 .map(|repo| Self::Known(model, repo))
-                .ok_or_else(|| unknown("the revision is malformed"));
+                .ok_or_else(|| unknown(text, role, "the revision is malformed"));
         }
         if looks_like_path(text) {
-            return Err(unknown("there is no such file or directory"));
+            return Err(unknown(text, role, "there is no such file or directory"));
         }
         if !name.contains('/') {
-            let close = known::close_to(name, role);
-            if !close.is_empty() {
-                return Err(WeightsError::UnknownModel {
-                    text: text.to_owned(),
-                    reason: "is neither a file nor the name of a model".to_owned(),
-                    known: format!(
-                        "did you mean {}? `ultramotion models list` shows all names",
-                        one_of(&close)
-                    ),
-                });
-            }
-            return Err(unknown("is neither a file nor the name of a model"));
+            return Err(misspelt(text, name, role));
         }
         HubRepo::new(name, revision.unwrap_or("main"))
             .map(Self::Hub)
-            .ok_or_else(|| unknown("is neither a file nor a hub id"))
+            .ok_or_else(|| unknown(text, role, "is neither a file nor a hub id"))
     }
 
-    /// The model for `role` where the user named none: the one that is part of the program.
+    /// The model for `role` where the user named none: the one that is compiled in.
     ///
     /// # Errors
-    /// [`WeightsError::NoDefault`] if the program was built without models.
+    /// [`WeightsError::NoDefault`] if the feature `embedded-models` is off.
     pub fn default_of(role: Role) -> Result<Self, WeightsError> {
         let none = || WeightsError::NoDefault {
-            option: role.option(),
+            role,
             known: known::names(Some(role)).join(", "),
         };
         EmbeddedModel::default_of(role)
@@ -243,6 +178,46 @@ impl fmt::Display for ModelRef {
     }
 }
 
+/// [`WeightsError::UnknownModel`] with every name that `role` has.
+fn unknown(text: &str, role: Option<Role>, reason: &str) -> WeightsError {
+    WeightsError::UnknownModel {
+        text: text.to_owned(),
+        reason: reason.to_owned(),
+        known: understood(role),
+    }
+}
+
+fn understood(role: Option<Role>) -> String {
+    let names = known::names(role).join(", ");
+    format!("give a path, a hub id ORG/NAME[@REVISION], or one of {names}")
+}
+
+/// [`WeightsError::UnknownModel`] with the names closest to `name`, or with all where none is close.
+fn misspelt(text: &str, name: &str, role: Option<Role>) -> WeightsError {
+    const REASON: &str = "is neither a file nor the name of a model";
+    let close = known::close_to(name, role);
+    if close.is_empty() {
+        return unknown(text, role, REASON);
+    }
+    WeightsError::UnknownModel {
+        text: text.to_owned(),
+        reason: REASON.to_owned(),
+        known: format!("did you mean {}?", one_of(&close)),
+    }
+}
+
+fn has_role(text: &str, role: Role, wanted: Option<Role>) -> Result<(), WeightsError> {
+    match wanted.filter(|wanted| *wanted != role) {
+        None => Ok(()),
+        Some(wanted) => Err(WeightsError::OtherRole {
+            text: text.to_owned(),
+            role,
+            wanted,
+            known: understood(Some(wanted)),
+        }),
+    }
+}
+
 /// `a`, `a or b`, `a, b or c`.
 fn one_of(names: &[&str]) -> String {
     match names {
@@ -267,87 +242,6 @@ fn looks_like_path(text: &str) -> bool {
         || text.contains('\\')
         || EXTENSIONS.contains(&extension.as_str())
         || extension == "onnx"
-}
-
-/// Files of a model among those of a folder or repository, the small ones first; the error says why there is no checkpoint.
-fn choose(names: &[String]) -> Choice {
-    let mut chosen: Vec<String> = [CONFIG, PREPROCESSOR]
-        .into_iter()
-        .filter(|f| names.iter().any(|n| n == f))
-        .map(str::to_owned)
-        .collect();
-    chosen.push(choose_weights(names)?);
-    Ok(chosen)
-}
-
-/// `model.safetensors`, else the only checkpoint of the best kind that is there.
-fn choose_weights(names: &[String]) -> Result<String, String> {
-    if names.iter().any(|name| name == "model.safetensors") {
-        return Ok("model.safetensors".to_owned());
-    }
-    for extension in EXTENSIONS {
-        let has = |name: &&String| {
-            !name.contains('/')
-                && Path::new(name)
-                    .extension()
-                    .is_some_and(|e| e.eq_ignore_ascii_case(extension))
-        };
-        let found: Vec<&String> = names.iter().filter(has).collect();
-        match found.as_slice() {
-            [] => {}
-            [name] => return Ok((*name).clone()),
-            _ => {
-                return Err(format!(
-                    "has several checkpoints: {}",
-                    found
-                        .iter()
-                        .map(|n| n.as_str())
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ));
-            }
-        }
-    }
-    Err("has no checkpoint (model.safetensors, .safetensors, .pth, .pt, .bin)".to_owned())
-}
-
-/// A checkpoint file, with the configuration beside it where it is a safetensors file; or a directory.
-fn local(path: &Path) -> Result<ModelFiles, WeightsError> {
-    let (dir, weights) = if path.is_dir() {
-        let weights = choose_weights(&file_names(path));
-        let weights = weights.map_err(|reason| WeightsError::Directory {
-            path: path.to_owned(),
-            reason,
-        })?;
-        (Some(path), path.join(weights))
-    } else {
-        let is_safetensors = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
-        (path.parent().filter(|_| is_safetensors), path.to_owned())
-    };
-    let measure = |path: PathBuf| {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        ModelFile::measure(name, path.clone()).map_err(|source| WeightsError::Io { path, source })
-    };
-    let beside = |name: &str| {
-        dir.map(|dir| dir.join(name))
-            .filter(|path| path.is_file())
-            .map(measure)
-            .transpose()
-    };
-    let (config, preprocessor) = (beside(CONFIG)?, beside(PREPROCESSOR)?);
-    Ok(ModelFiles {
-        name: path.display().to_string(),
-        origin: ModelOrigin::Path,
-        weights: measure(weights)?,
-        config,
-        preprocessor,
-    })
 }
 
 #[cfg(test)]
@@ -387,14 +281,14 @@ mod tests {
             (
                 "dfine-xx",
                 Role::Detector,
-                "neither a file nor the name of a model; did you mean dfine-x? `ultramotion models list`",
+                "neither a file nor the name of a model; did you mean dfine-x?",
             ),
             ("dfine", Role::Detector, "dfine-s-obj2coco"),
             ("", Role::Segmenter, "mobile-sam, mobile-sam-safetensors"),
             (
                 "mobile-sam",
                 Role::Detector,
-                "goes with --segmenter, not --detector",
+                "is a segmenter, not a detector; give a path",
             ),
             (
                 "weights/best.pth",
@@ -411,52 +305,5 @@ mod tests {
                 "{error}"
             );
         }
-    }
-
-    #[test]
-    fn what_exists_is_a_path_and_directories_are_searched() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path();
-        let resolve = || {
-            ModelRef::parse(path, None)
-                .unwrap()
-                .resolve(&Hub::new(super::super::HubConfig::new(path)), &mut ())
-        };
-        assert!(
-            resolve()
-                .unwrap_err()
-                .to_string()
-                .contains("has no checkpoint")
-        );
-        std::fs::write(path.join("best.pt"), "x").unwrap();
-        assert_eq!(resolve().unwrap().weights.name, "best.pt");
-        std::fs::write(path.join("last.pt"), "y").unwrap();
-        assert!(
-            resolve()
-                .unwrap_err()
-                .to_string()
-                .contains("several checkpoints: best.pt, last.pt")
-        );
-        std::fs::write(path.join("model.safetensors"), "abc").unwrap();
-        std::fs::write(path.join("config.json"), "{}").unwrap();
-        let files = resolve().unwrap();
-        assert_eq!(
-            (files.weights.name.as_str(), files.weights.bytes),
-            ("model.safetensors", 3)
-        );
-        assert!(files.weights.sha256.starts_with("ba7816bf"));
-        assert!(
-            files.config.is_some()
-                && files.preprocessor.is_none()
-                && files.origin == ModelOrigin::Path
-        );
-        // A .pt file has nothing to do with a config.json that happens to lie beside it.
-        let file = ModelRef::parse(path.join("best.pt"), None).unwrap();
-        assert_eq!(
-            file.resolve(&Hub::new(super::super::HubConfig::new(path)), &mut ())
-                .unwrap()
-                .config,
-            None
-        );
     }
 }

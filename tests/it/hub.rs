@@ -352,7 +352,9 @@ fn a_download_that_breaks_off_leaves_nothing_whole_and_is_resumed() {
     );
     assert!(setup.finished().is_empty());
     assert!(
-        error.to_string().contains("it resumes where it ended"),
+        error
+            .to_string()
+            .contains("the download resumes where it ended"),
         "{error}"
     );
 
@@ -421,7 +423,7 @@ fn bytes_that_are_not_the_named_ones_are_refused() {
     .unwrap();
     let error = setup.error("org/model");
     assert!(
-        error.contains("expected SHA-256") && error.contains("models pull"),
+        error.contains("expected SHA-256") && error.contains("fetch it again"),
         "{error}"
     );
 }

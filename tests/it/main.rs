@@ -1,7 +1,7 @@
 //! All tests that need no GPU, in one binary: it is linked once, and `cargo test --test it dicom::` runs a part of it.
 //!
 //! They run in one process side by side: a test changes nothing that others see (environment, working directory, signals);
-//! what depends on those is a run of the program (`common::program`).
+//! what depends on those is a run of the program (`common::program`, with the feature `cli`).
 
 mod checkpoints;
 mod common;
@@ -9,6 +9,7 @@ mod dicom;
 mod hub;
 mod parity;
 mod phantom;
+#[cfg(feature = "cli")]
 mod program;
 mod run_ends;
 mod session;

@@ -6,7 +6,8 @@ use ultramotion::{
     engine::{EngineError, OutOfMemory},
     run::{FrameError, RunError},
     session::{ModelError, SessionError},
-    tools::{VerifyError, VerifyFileError},
+    tools::{FindingKind, VerifyError, VerifyFileError},
+    weights::{HubError, Role, WeightsError},
 };
 
 /// The first hint for `error` or one of its causes.
@@ -19,6 +20,8 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     None.or_else(|| error.downcast_ref().and_then(of_engine))
         .or_else(|| error.downcast_ref::<OutOfMemory>().map(|_| MEMORY))
         .or_else(|| error.downcast_ref().and_then(of_model))
+        .or_else(|| error.downcast_ref().and_then(of_weights))
+        .or_else(|| error.downcast_ref().and_then(of_hub))
         .or_else(|| match error.downcast_ref::<FrameError>()? {
             FrameError::Model(error) => of_model(error),
             _ => None,
@@ -39,6 +42,9 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         .or_else(|| match error.downcast_ref::<VerifyFileError>()? {
             VerifyFileError::Read(error) => of_model(error),
             VerifyFileError::Compare(VerifyError::Engine(error)) => of_engine(error),
+            VerifyFileError::Compare(VerifyError::Missing { .. }) => {
+                Some("`ultramotion models verify --help` names the tensors")
+            }
             _ => None,
         })
 }
@@ -63,6 +69,39 @@ fn of_model(error: &ModelError) -> Option<&'static str> {
         ModelError::Engine(error) => of_engine(error),
         ModelError::OutOfMemory(_) => Some(MEMORY),
         ModelError::NotFinite(_) => Some("--dtype f32"),
+        ModelError::Weights(error) => of_weights(error),
+        _ => None,
+    }
+}
+
+fn of_weights(error: &WeightsError) -> Option<&'static str> {
+    match error {
+        WeightsError::UnknownModel { .. } => Some("`ultramotion models list` shows all names"),
+        WeightsError::OtherRole { role, .. } | WeightsError::NoDefault { role, .. } => {
+            Some(match role {
+                Role::Detector => "--detector",
+                Role::Segmenter => "--segmenter",
+            })
+        }
+        WeightsError::NoTensor { .. } => Some("`ultramotion models inspect` lists the tensors"),
+        WeightsError::Hub(error) => of_hub(error),
+        _ => None,
+    }
+}
+
+fn of_hub(error: &HubError) -> Option<&'static str> {
+    match error {
+        HubError::Checksum { .. } => Some("`ultramotion models pull`"),
+        _ => None,
+    }
+}
+
+/// The option against what `doctor` found wrong.
+pub(crate) fn of_finding(kind: FindingKind) -> Option<&'static str> {
+    match kind {
+        FindingKind::GpuBuild => Some("`cargo build --release --features cuda`"),
+        FindingKind::Device | FindingKind::Speed => Some("--device cpu"),
+        FindingKind::OutputFolder => Some("--output"),
         _ => None,
     }
 }
@@ -70,6 +109,7 @@ fn of_model(error: &ModelError) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ultramotion::weights::ModelRef;
 
     #[test]
     fn hints_are_found_behind_kinds_that_show_an_inner_error() {
@@ -98,5 +138,9 @@ mod tests {
             Some(MEMORY)
         );
         assert_eq!(of(anyhow::anyhow!("anything else")), None);
+        let other_role = || ModelRef::parse("mobile-sam", Some(Role::Detector)).unwrap_err();
+        assert_eq!(of(other_role().into()), Some("--segmenter"));
+        let model = ModelError::from(other_role());
+        assert_eq!(of(SessionError::from(model).into()), Some("--segmenter"));
     }
 }

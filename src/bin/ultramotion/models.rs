@@ -116,7 +116,14 @@ fn inspect(model: &str, tensors: bool, terminal: &Terminal) -> anyhow::Result<Ex
     }
     print_inspection(&inspection, terminal)?;
     match (known, tools::model_family(&files)?) {
-        (Ok(description), _) => terminal.print(&format!("model: {description}"))?,
+        (Ok(description), _) => {
+            let hint = if description.input.assumed {
+                "; --input-size sets the size of the input"
+            } else {
+                ""
+            };
+            terminal.print(&format!("model: {description}{hint}"))?;
+        }
         (Err(error), Some(family)) => {
             terminal.print(&format!("model: {family}, which cannot be used: {error}"))?
         }

@@ -4,6 +4,7 @@ use crate::{engine::error::EngineError, text::counted_are};
 
 /// A checkpoint that does not fit the model.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParamsError {
     /// A tensor the model needs is not there.
     #[error(

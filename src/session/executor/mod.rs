@@ -3,6 +3,4 @@
 pub(crate) mod interface;
 pub(crate) mod on_thread;
 pub(crate) mod resident;
-pub(crate) mod resident_graphs;
-pub(crate) mod resident_layout;
 pub(crate) mod staged;

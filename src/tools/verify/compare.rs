@@ -2,6 +2,7 @@
 
 /// How far a tensor of the model is from the reference's.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[non_exhaustive]
 pub struct TensorComparison {
     /// The tensor's name in the reference.
     pub name: &'static str,

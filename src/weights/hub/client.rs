@@ -1,7 +1,9 @@
 //! Requests to the hub. Redirects are followed here, so that the token goes to the hub alone and never to the servers
 //! that the hub stores large files on.
 
-use super::{HubConfig, HubError, HubRepo};
+use super::config::HubConfig;
+use super::error::HubError;
+use super::repo::HubRepo;
 use std::io::Read;
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body};

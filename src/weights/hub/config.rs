@@ -1,6 +1,6 @@
 //! Where the hub is, where its cache is, and who asks.
 
-use super::HubError;
+use super::error::HubError;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Size in bytes and SHA-256 in lower-case hexadecimal.
-pub(in super::super) fn digest(path: &Path) -> io::Result<(u64, String)> {
+pub(super) fn digest(path: &Path) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

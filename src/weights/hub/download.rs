@@ -4,11 +4,14 @@
 //! them. Bytes arrive in `blobs/TAG.part`, from where an interrupted download is resumed; the part gets its final name
 //! only after size and, where the tag is one, SHA-256 were found right.
 
-use super::client::{Client, Described, header};
-use super::repo::{is_hex, is_safe_path};
-use super::{DownloadProgress, HubConfig, HubError, HubRepo, digest};
+use super::client::{Client, Described};
+use super::config::HubConfig;
+use super::error::HubError;
+use super::progress::DownloadProgress;
+use super::receive::{Event, disk_error, receive};
+use super::repo::{HubRepo, is_safe_path};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -17,13 +20,6 @@ use std::time::{Duration, Instant};
 const RESUMPTIONS: u32 = 2;
 /// How long a lock that another process holds is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
-
-enum Event {
-    Start(u64),
-    Advance(u64),
-    Waiting,
-    Done(Result<PathBuf, HubError>),
-}
 
 /// Downloads `file` of `repo`, which is at a commit, into the folder `dir` of the repository in the cache.
 pub(super) fn download(
@@ -139,18 +135,6 @@ fn transfer(
     Ok(pointer)
 }
 
-fn disk_error(path: &Path) -> impl Fn(io::Error) -> HubError {
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HubError::DiskFull {
-            path: path.to_owned(),
-        },
-        _ => HubError::Disk {
-            path: path.to_owned(),
-            source,
-        },
-    }
-}
-
 /// Holds the lock that hf-hub takes too; it is let go when the file is dropped.
 fn lock(path: &Path, events: &Sender<Event>) -> Result<File, HubError> {
     let file = File::create(path).map_err(disk_error(path))?;
@@ -171,109 +155,6 @@ fn lock(path: &Path, events: &Sender<Event>) -> Result<File, HubError> {
             Err(TryLockError::Error(_)) => return Ok(file),
         }
     }
-}
-
-/// Completes `part` and checks it.
-fn receive(
-    client: &Client<'_>,
-    described: &Described,
-    part: &Path,
-    events: &Sender<Event>,
-) -> Result<(), HubError> {
-    let disk = disk_error(part);
-    let url = &described.location;
-    let have = fs::metadata(part).map_or(0, |m| m.len());
-    // A part as long as the whole, or longer, was left between transfer and renaming, or is of something else.
-    let start = if described.size.is_some_and(|size| have < size) {
-        have
-    } else {
-        0
-    };
-    let response = client.get(url, start)?;
-    let status = response.status().as_u16();
-    let range = header(response.headers(), "content-range");
-    let resumed = status == 206
-        && range
-            .as_ref()
-            .is_some_and(|range| range.starts_with(&format!("bytes {start}-")));
-    if status == 416 || (status == 206 && !resumed) {
-        fs::remove_file(part)
-            .or_else(|e| {
-                if e.kind() == io::ErrorKind::NotFound {
-                    Ok(())
-                } else {
-                    Err(e)
-                }
-            })
-            .map_err(&disk)?;
-        return Err(HubError::Interrupted {
-            url: url.clone(),
-            reason: "the server does not resume it".to_owned(),
-        });
-    }
-    let start = if resumed { start } else { 0 };
-    let length =
-        header(response.headers(), "content-length").and_then(|text| text.parse::<u64>().ok());
-    let size = described
-        .size
-        .or_else(|| length.map(|length| length.saturating_add(start)));
-    let size = size.ok_or_else(|| HubError::Protocol {
-        url: url.clone(),
-        reason: "the header Content-Length is missing".to_owned(),
-    })?;
-    let mut file = File::options()
-        .create(true)
-        .append(resumed)
-        .write(true)
-        .truncate(!resumed)
-        .open(part)
-        .map_err(&disk)?;
-    events.send(Event::Start(size)).ok();
-    events.send(Event::Advance(start)).ok();
-    // One byte more than expected is enough to know that the file is not the one described.
-    let mut body = response
-        .into_body()
-        .into_reader()
-        .take((size - start.min(size)).saturating_add(1));
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = match body.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => {
-                return Err(HubError::Interrupted {
-                    url: url.clone(),
-                    reason: e.to_string(),
-                });
-            }
-        };
-        file.write_all(buffer.get(..count).unwrap_or_default())
-            .map_err(&disk)?;
-        events.send(Event::Advance(count as u64)).ok();
-    }
-    file.sync_all().map_err(&disk)?;
-    drop(file);
-    verify(part, &described.etag, size)
-}
-
-/// Checks size and, where the hub's tag of the file is one, SHA-256; removes the file if they are wrong.
-fn verify(part: &Path, etag: &str, size: u64) -> Result<(), HubError> {
-    let disk = disk_error(part);
-    let (found_size, found_hash) = digest::digest(part).map_err(&disk)?;
-    let (expected, found) = if found_size != size {
-        (format!("{size} bytes"), format!("{found_size} bytes"))
-    } else if is_hex(etag, 64) && !etag.eq_ignore_ascii_case(&found_hash) {
-        (format!("SHA-256 {etag}"), format!("SHA-256 {found_hash}"))
-    } else {
-        return Ok(());
-    };
-    fs::remove_file(part).map_err(&disk)?;
-    Err(HubError::Checksum {
-        path: part.to_owned(),
-        expected,
-        found,
-    })
 }
 
 /// Makes `pointer`, which is `file` in a snapshot, refer to `blob`: by a relative link, else by a hard link or a copy.

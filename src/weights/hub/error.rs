@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 /// A file that the hub or its cache did not give.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HubError {
     /// Neither a cache folder is named nor a home directory known.
     #[error(
@@ -69,7 +70,7 @@ pub enum HubError {
     },
     /// The connection broke off.
     #[error(
-        "{url}: the download broke off ({reason}); run the command again: it resumes where it ended"
+        "{url}: the download broke off ({reason}); try again: the download resumes where it ended"
     )]
     Interrupted {
         /// What was downloaded.
@@ -78,7 +79,7 @@ pub enum HubError {
         reason: String,
     },
     /// Nothing arrived for a while.
-    #[error("{url}: nothing arrived for {} s; check the network and run the command again: it resumes where it ended", waited.as_secs())]
+    #[error("{url}: nothing arrived for {} s; check the network and try again: the download resumes where it ended", waited.as_secs())]
     Stalled {
         /// What was downloaded.
         url: String,
@@ -106,7 +107,7 @@ pub enum HubError {
         source: io::Error,
     },
     /// A file is not the one it should be.
-    #[error("{}: has {found}, expected {expected}; the file is damaged: delete it and run `ultramotion models pull`", path.display())]
+    #[error("{}: has {found}, expected {expected}; the file is damaged: delete it and fetch it again", path.display())]
     Checksum {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! Bytes of a pickle, read with bounds, and the numbers and texts in them.
 
-use super::super::error::Flaw;
-use super::Node;
+use super::graph::Node;
+use crate::weights::error::Flaw;
 
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],

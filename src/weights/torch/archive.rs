@@ -1,9 +1,9 @@
 //! The zip form of `torch.save`: `NAME/data.pkl`, `NAME/data/KEY` and `NAME/byteorder`, all stored without compression.
 
-use super::super::error::Flaw;
-use super::super::pickle;
-use super::super::stored::Region;
-use super::{Storages, read_region};
+use super::storages::{Storages, read_region};
+use crate::weights::error::Flaw;
+use crate::weights::pickle;
+use crate::weights::stored::Region;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;

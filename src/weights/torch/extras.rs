@@ -1,7 +1,7 @@
 //! Plain values beside the tensors of a checkpoint: class names, epochs, image sizes.
 
-use super::super::pickle::{Graph, Id, Node};
 use super::tensor;
+use crate::weights::pickle::{Graph, Id, Node};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ const SETTINGS: [&str; 2] = ["meta", "hyper_parameters"];
 /// A plain value found at the top level of a checkpoint, or in one of its dictionaries of settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Extra {
     /// `True` or `False`.
     Flag(bool),

@@ -1,11 +1,12 @@
 //! The form of `torch.save` before torch 1.6: pickles of a magic number, a protocol number, a description of the system,
 //! the object and the storage keys in a row; then each storage as its length (i64) and its elements.
 
-use super::super::element::ElementType;
-use super::super::error::Flaw;
-use super::super::pickle::{self, Graph, Node};
-use super::super::stored::Region;
-use super::{Storages, read_region, tensor};
+use super::storages::{Storages, read_region};
+use super::tensor;
+use crate::weights::element::ElementType;
+use crate::weights::error::Flaw;
+use crate::weights::pickle::{self, Graph, Node};
+use crate::weights::stored::Region;
 use std::collections::HashMap;
 use std::fs::File;
 

@@ -1,9 +1,11 @@
 //! Finding the dictionary of tensors in what a training script saved.
 
-use super::super::error::{Flaw, WeightsError};
-use super::super::pickle::{Graph, Id, Node};
-use super::super::stored::StoredTensor;
-use super::{Contents, Storages, extras, tensor};
+use super::contents::Contents;
+use super::storages::Storages;
+use super::{extras, tensor};
+use crate::weights::error::{Flaw, WeightsError};
+use crate::weights::pickle::{Graph, Id, Node};
+use crate::weights::stored::StoredTensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 

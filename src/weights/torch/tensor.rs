@@ -1,10 +1,10 @@
 //! What the calls that rebuild tensors in torch pickles describe.
 
-use super::super::element::ElementType;
-use super::super::error::Flaw;
-use super::super::pickle::{Global, Graph, Id, Node};
-use super::super::stored::StoredTensor;
-use super::Storages;
+use super::storages::Storages;
+use crate::weights::element::ElementType;
+use crate::weights::error::Flaw;
+use crate::weights::pickle::{Global, Graph, Id, Node};
+use crate::weights::stored::StoredTensor;
 
 /// A reference to a storage: `("storage", class, key, location, length)`.
 pub(super) struct Storage<'a> {

@@ -318,8 +318,7 @@ fn an_input_size_that_nothing_says_is_assumed_aloud_and_can_be_given() {
     let warnings: Vec<String> = assumed.warnings().iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].ends_with(
-        "best.pth: nothing in the checkpoint says the size of its input: 640x640 is assumed; give the size it was trained for with \
-         --input-size WxH"
+        "best.pth: nothing in the checkpoint says the size of its input: 640x640 is assumed; give the size it was trained for"
     ));
     let given = load(&path, Some(&names), Some(Size::new(640, 640))).unwrap();
     assert!(

@@ -6,7 +6,6 @@
 //! Whatever reads or writes tensors of the caller's runs on the stream of the caller's device, so that their memory lives as the tensor
 //! library has it; the models run on the session's streams. Events order the two, four a frame.
 
-use super::{Resident, record_decoder_chunks};
 use crate::{
     engine::{CapturedGraph, Engine, note_read, note_written},
     geometry::Size,
@@ -17,7 +16,11 @@ use crate::{
         device_detections::{DeviceDetections, Parts},
         device_frame::{CheckedFrame, Samples},
         error::ModelError,
-        executor::resident_layout::{FrameLayout, Slots, scaled},
+        executor::resident::{
+            captured::CapturedModels,
+            graphs::record_decoder_chunks,
+            layout::{FrameLayout, Slots, scaled},
+        },
         models::Models,
         picture::Picture,
         stage::Stage,
@@ -31,7 +34,7 @@ const CHUNK: usize = 16;
 
 /// Runs the models on frames that lie on the GPU.
 pub(crate) struct OnDevice {
-    resident: Resident,
+    captured: CapturedModels,
     detector: Arc<Detector>,
     decoder: Option<Decoder>,
 }
@@ -51,18 +54,18 @@ impl OnDevice {
     pub(crate) fn new(models: Models) -> Result<Self, ModelError> {
         let detector = models.detector.clone().ok_or(ModelError::NoModels)?;
         let segmenter = models.segmenter.clone();
-        let resident = Resident::new(models, 1, true)?;
-        let decoder = match (segmenter, resident.forward.outputs().last()) {
+        let captured = CapturedModels::new(models, 1, 2)?;
+        let decoder = match (segmenter, captured.forward.outputs().last()) {
             (Some(segmenter), Some(embedding)) => {
                 let chunks = chunks(detector.max_objects());
                 let record = || record_decoder_chunks(&segmenter, embedding, &chunks);
-                let graph = resident.primary.within(Stage::Load, record)?;
+                let graph = captured.primary.within(Stage::Load, record)?;
                 Some(Decoder { graph, chunks })
             }
             _ => None,
         };
         Ok(Self {
-            resident,
+            captured,
             detector,
             decoder,
         })
@@ -85,10 +88,10 @@ impl OnDevice {
         frame: &CheckedFrame<'_>,
         number: u64,
     ) -> Result<DeviceDetections, ModelError> {
-        let primary = self.resident.primary.clone();
+        let primary = self.captured.primary.clone();
         let caller = primary.on_stream_of(frame.device());
         primary.within(Stage::Preprocess, || self.read_frame(frame, &caller))?;
-        primary.within(Stage::Forward, || self.resident.forward.launch())?;
+        primary.within(Stage::Forward, || self.captured.forward.launch())?;
         let (size, max_objects) = (frame.size(), self.detector.max_objects());
         let mask_rows = if self.decoder.is_some() {
             max_objects
@@ -97,10 +100,10 @@ impl OnDevice {
         };
         let (mut layouts, words) =
             FrameLayout::of(std::iter::once(size), max_objects, mask_rows, &[]);
-        let result = self.resident.room(words)?;
+        let result = self.captured.reserve(words)?;
         primary.within(Stage::Select, || self.select(&layouts, &result))?;
         let layout = layouts.pop().ok_or(ModelError::NoModels)?;
-        self.outline(&layout, &result)?;
+        self.decode_masks(&layout, &result)?;
         let packed_frame = PackedFrame {
             max_objects,
             classes: self.detector.labels().len(),
@@ -126,13 +129,13 @@ impl OnDevice {
 
     /// Fills the models' inputs from the frame, on the caller's stream: after what made the frame, and before what overwrites it.
     fn read_frame(&self, frame: &CheckedFrame<'_>, caller: &Engine) -> Result<(), ModelError> {
-        let (primary, samples) = (&self.resident.primary, frame.samples());
+        let (primary, samples) = (&self.captured.primary, frame.samples());
         // The frame before may still be in the inputs.
         caller.wait_for(primary)?;
         let filled = match samples {
             Samples::Interleaved(pixels) => {
                 let picture = Picture::Tensor(pixels.clone());
-                self.resident.fill(0, &picture, frame.size())
+                self.captured.write_inputs(0, &picture, frame.size())
             }
             Samples::Nv12(planes) => self
                 .fill_from_planes(&planes, frame.size())
@@ -144,7 +147,7 @@ impl OnDevice {
     }
 
     fn fill_from_planes(&self, planes: &ops::Nv12Tensors<'_>, size: Size) -> ops::Result<()> {
-        let mut inputs = self.resident.forward.inputs().iter();
+        let mut inputs = self.captured.forward.inputs().iter();
         if let Some(input) = inputs.next() {
             let config = self.detector.model().config();
             let (to, by) = (config.input_size.rows_columns(), &config.normalisation);
@@ -161,16 +164,16 @@ impl OnDevice {
         let decoder = self.decoder.as_ref();
         let prompts = decoder.and_then(|decoder| decoder.graph.inputs().get(1));
         let slots = decoder.map_or(0, Decoder::slots);
-        self.resident
-            .choose(&self.detector, layouts, result, (prompts, slots))
+        self.captured
+            .enqueue_selection(&self.detector, layouts, result, (prompts, slots))
     }
 
     /// Decodes the masks of all slots to their rows in `result`.
-    fn outline(&mut self, layout: &FrameLayout, result: &Tensor) -> Result<(), ModelError> {
+    fn decode_masks(&mut self, layout: &FrameLayout, result: &Tensor) -> Result<(), ModelError> {
         let (Some(decoder), Some(rows)) = (&mut self.decoder, layout.masks.first()) else {
             return Ok(());
         };
-        let primary = &self.resident.primary;
+        let primary = &self.captured.primary;
         primary.within(Stage::DecodeMasks, || decoder.graph.launch())?;
         let one = |slots: &Range<usize>, outputs: &[Tensor]| -> ops::Result<()> {
             let [logits, scores] = outputs else {

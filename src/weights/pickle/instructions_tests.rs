@@ -1,6 +1,8 @@
-use super::super::{MAX_STEPS, Node, parse};
+use super::super::graph::{Graph, Node};
+use super::super::machine::MAX_STEPS;
+use super::parse;
 
-fn root(bytes: &[u8]) -> (super::super::Graph, u32) {
+fn root(bytes: &[u8]) -> (Graph, u32) {
     let (graph, used) = parse(bytes).unwrap();
     assert_eq!(used, bytes.len());
     let root = graph.root;

@@ -1,6 +1,7 @@
 //! The models of `assets/models`.
 
-use super::{EmbeddedModel, Role};
+use super::model::EmbeddedModel;
+use crate::weights::role::Role;
 
 macro_rules! asset {
     ($path:literal) => {
@@ -12,7 +13,8 @@ macro_rules! asset {
     };
 }
 
-pub(super) static MODELS: &[EmbeddedModel] = &[
+/// The models that are part of the program; empty without the feature `embedded-models`.
+pub static EMBEDDED_MODELS: &[EmbeddedModel] = &[
     EmbeddedModel {
         name: "dfine-n-phantom",
         role: Role::Detector,

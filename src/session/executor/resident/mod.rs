@@ -1,0 +1,10 @@
+//! Frames through the models without leaving the device, as captured graphs.
+
+mod captured;
+mod executor;
+mod graphs;
+mod inputs;
+pub(crate) mod layout;
+pub(crate) mod on_device;
+
+pub(crate) use executor::GpuExecutor;
