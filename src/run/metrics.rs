@@ -63,7 +63,7 @@ pub fn stage_key(stage: &str) -> String {
 
 /// The figures could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: cannot be written: {source}; choose another file with --kpi", path.display())]
+#[error("{}: cannot be written: {source}; choose another file", path.display())]
 pub struct KpiError {
     path: PathBuf,
     source: io::Error,
@@ -541,7 +541,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("cannot be written") && error.contains("--kpi"),
+            error.contains("cannot be written") && error.contains("choose another file"),
             "{error}"
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     run::report::RunReport,
-    sinks::{Layout, SinkError, TEMPORARY_PREFIX, TEMPORARY_SUFFIX},
+    sinks::{Layout, SinkError, SinkErrorKind, TEMPORARY_PREFIX, TEMPORARY_SUFFIX},
 };
 use std::{
     ffi::OsStr,
@@ -93,8 +93,10 @@ impl OutputDir {
     fn earlier_run(layout: &Layout, mode: OutputMode) -> Result<Option<RunReport>, SinkError> {
         let root = layout.root();
         if mode == OutputMode::Fresh {
-            let remedy = "add --resume to go on with the run in it, --overwrite to replace it, or choose another folder";
-            return Err(SinkError::new(root, "the output folder is not empty").with_remedy(remedy));
+            let remedy = "resume the run in it, overwrite that run, or choose another folder";
+            return Err(SinkError::new(root, "the output folder is not empty")
+                .of_kind(SinkErrorKind::NotEmpty { resumable: true })
+                .with_remedy(remedy));
         }
         let earlier = RunReport::read(layout)?;
         if earlier.is_none() && has_outputs(root)? {
@@ -309,7 +311,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("not empty") && error.contains("--resume"),
+            error.contains("not empty") && error.contains("resume the run"),
             "{error}"
         );
         let resumed = OutputDir::prepare(&root, OutputMode::Resume).unwrap();

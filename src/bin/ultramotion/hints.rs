@@ -4,9 +4,11 @@ use std::error::Error;
 use ultramotion::{
     audit::AuditError,
     engine::{EngineError, OutOfMemory},
-    run::{FrameError, RunError},
+    eval::{EvalError, EvalErrorKind},
+    run::{FrameError, KpiError, RunError},
     session::{ModelError, SessionError},
-    tools::{VerifyError, VerifyFileError},
+    sinks::{SinkError, SinkErrorKind},
+    tools::{PhantomRunError, VerifyError, VerifyFileError},
 };
 
 /// The first hint for `error` or one of its causes.
@@ -30,6 +32,15 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         .or_else(|| match error.downcast_ref::<RunError>()? {
             RunError::Prepare { source, .. } => of_model(source),
             RunError::Frame { source, .. } => of(&**source),
+            RunError::Sink(error) | RunError::Boxes(error) => of_sink(error),
+            RunError::OtherInputs { .. } => Some("--overwrite"),
+            _ => None,
+        })
+        .or_else(|| error.downcast_ref().and_then(of_sink))
+        .or_else(|| error.downcast_ref().and_then(of_eval))
+        .or_else(|| error.downcast_ref::<KpiError>().map(|_| "--kpi"))
+        .or_else(|| match error.downcast_ref::<PhantomRunError>()? {
+            PhantomRunError::Sink(error) => of_sink(error),
             _ => None,
         })
         .or_else(|| match error.downcast_ref::<AuditError>()? {
@@ -63,6 +74,32 @@ fn of_model(error: &ModelError) -> Option<&'static str> {
         ModelError::Engine(error) => of_engine(error),
         ModelError::OutOfMemory(_) => Some(MEMORY),
         ModelError::NotFinite(_) => Some("--dtype f32"),
+        _ => None,
+    }
+}
+
+fn of_sink(error: &SinkError) -> Option<&'static str> {
+    use SinkErrorKind as K;
+    match error.kind {
+        K::NotEmpty { resumable: true } => Some("--resume, --overwrite"),
+        K::NotEmpty { resumable: false } | K::OtherRun | K::BrokenJournal => Some("--overwrite"),
+        K::BrokenLine => Some("--overwrite, --resume"),
+        K::DiskFull => Some("--resume"),
+        K::NotFinite => Some("--device cpu, --dtype f32"),
+        K::TooManyObjects => Some("--max-objects, --confidence"),
+        K::NoEncoder => Some("--write"),
+        K::OtherImages | K::ImagesNotNeeded => Some("--images-of"),
+        _ => None,
+    }
+}
+
+fn of_eval(error: &EvalError) -> Option<&'static str> {
+    use EvalErrorKind as K;
+    match error.kind {
+        K::NotInBoth => Some("--common"),
+        K::TooManyPairs => Some("--confidence"),
+        K::ImagesNotNeeded => Some("--images-of"),
+        K::MasksMissing => Some("--boxes-only"),
         _ => None,
     }
 }

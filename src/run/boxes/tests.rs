@@ -467,7 +467,7 @@ fn results_with_images_are_those_of_these_images() {
     let error = BoxPrompts::read_with_images(&images, Some(&images), &Classes::default())
         .unwrap_err()
         .to_string();
-    assert!(error.contains("leave --images-of out"), "{error}");
+    assert!(error.contains("leave the file of images out"), "{error}");
     let other = put(
         "other.json",
         r#"[{"image_id":3,"category_id":5,"bbox":[1,2,3,4],"score":0.5}]"#,
@@ -476,7 +476,7 @@ fn results_with_images_are_those_of_these_images() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("image 3") && error.contains("--images-of"),
+        error.contains("image 3") && error.contains("give the COCO file that belongs to it"),
         "{error}"
     );
 }
