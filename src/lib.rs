@@ -41,6 +41,7 @@ pub mod matching;
 pub mod models;
 pub mod ops;
 pub mod phantom;
+pub mod progress;
 pub mod run;
 mod run_files;
 pub mod session;

@@ -1,13 +1,15 @@
 //! Latency and memory over a run, in bounded memory of its own.
 
 use crate::{
+    audit::event::{AuditEvent, AuditObserver},
     engine::Engine,
-    run::{Cancel, Event, Observer},
+    progress::{Cancel, Observer},
+    run::Event,
 };
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -56,36 +58,13 @@ pub(super) enum End {
 }
 
 /// Collects samples and quantiles of a run, and ends it.
-#[derive(Debug)]
 pub(super) struct Sampler {
     warm_up: u64,
     end: End,
     cancel: Cancel,
     engine: Option<Engine>,
     state: Mutex<State>,
-    progress: Box<dyn Progress>,
-}
-
-/// Hears of frames that were done, warm-up included.
-pub trait Progress: Send + Sync + std::fmt::Debug {
-    /// One more frame is done.
-    fn frame_done(&self);
-    /// A pass begins that will do so many frames, as far as is known.
-    fn pass(&self, name: &str, frames: Option<u64>);
-}
-
-impl Progress for () {
-    fn frame_done(&self) {}
-    fn pass(&self, _: &str, _: Option<u64>) {}
-}
-
-impl<P: Progress + ?Sized> Progress for std::sync::Arc<P> {
-    fn frame_done(&self) {
-        (**self).frame_done();
-    }
-    fn pass(&self, name: &str, frames: Option<u64>) {
-        (**self).pass(name, frames);
-    }
+    observer: Arc<AuditObserver>,
 }
 
 #[derive(Debug)]
@@ -121,7 +100,7 @@ impl Sampler {
         end: End,
         cancel: Cancel,
         engine: Option<Engine>,
-        progress: Box<dyn Progress>,
+        observer: Arc<AuditObserver>,
     ) -> Option<Self> {
         let state = State {
             began: None,
@@ -145,7 +124,7 @@ impl Sampler {
             cancel,
             engine,
             state: Mutex::new(state),
-            progress,
+            observer,
         })
     }
 
@@ -176,7 +155,7 @@ impl Sampler {
     }
 
     fn frame(&self, number: u64, latency: Duration) {
-        self.progress.frame_done();
+        self.observer.event(AuditEvent::FrameDone);
         if number < self.warm_up {
             return;
         }
@@ -224,7 +203,7 @@ impl Sampler {
     }
 }
 
-impl Observer for Sampler {
+impl Observer<Event<'_>> for Sampler {
     fn event(&self, event: Event<'_>) {
         match event {
             Event::FrameDone {
@@ -296,7 +275,7 @@ mod tests {
     #[test]
     fn warm_up_does_not_count_and_the_run_is_ended() {
         let cancel = Cancel::default();
-        let sampler = Sampler::new(2, End::Frames(3), cancel.clone(), None, Box::new(())).unwrap();
+        let sampler = Sampler::new(2, End::Frames(3), cancel.clone(), None, Arc::new(())).unwrap();
         for number in 0..4 {
             sampler.frame(
                 number,
@@ -319,7 +298,7 @@ mod tests {
             End::After(Duration::from_secs(3600)),
             Cancel::default(),
             None,
-            Box::new(()),
+            Arc::new(()),
         )
         .unwrap();
         sampler.state.lock().unwrap().interval = Duration::ZERO;

@@ -48,7 +48,7 @@ impl EvalError {
 
     /// The same error, of another kind.
     #[must_use]
-    pub(super) fn of_kind(mut self, kind: EvalErrorKind) -> Self {
+    pub(super) fn with_kind(mut self, kind: EvalErrorKind) -> Self {
         self.kind = kind;
         self
     }

@@ -138,7 +138,7 @@ impl Objects {
                     set.images[place]
                 );
                 return Err(EvalError::new(path, problem)
-                    .of_kind(EvalErrorKind::TooManyPairs)
+                    .with_kind(EvalErrorKind::TooManyPairs)
                     .with_remedy("raise the minimum score"));
             }
             let image = ImageObjects::new(truth, predictions, options.iou_threshold, set.masks);

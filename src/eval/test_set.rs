@@ -62,7 +62,7 @@ impl TestSet {
                     "is no COCO results list, and has images of its own",
                 );
                 return Err(error
-                    .of_kind(EvalErrorKind::ImagesNotNeeded)
+                    .with_kind(EvalErrorKind::ImagesNotNeeded)
                     .with_remedy("leave the file of images out"));
             }
             Predictions::Dataset(dataset) => {
@@ -267,7 +267,7 @@ impl Side<'_> {
                     a_or_no(has)
                 );
                 return Err(EvalError::new(self.path, problem)
-                    .of_kind(EvalErrorKind::MasksMissing)
+                    .with_kind(EvalErrorKind::MasksMissing)
                     .with_remedy("evaluate boxes alone"));
             }
             objects.masks = has;

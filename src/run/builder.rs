@@ -2,9 +2,10 @@
 
 use crate::{
     engine::OutOfMemory,
+    progress::Cancel,
     run::{
         error::RunError,
-        observer::{Cancel, Observer},
+        event::RunObserver,
         output_dir::OutputMode,
         plan::{OnError, Plan, Summary},
         prompts::UserPrompts,
@@ -238,7 +239,7 @@ impl Run {
     }
 
     /// Gets the events of the run.
-    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+    pub fn observer(mut self, observer: Arc<RunObserver>) -> Self {
         self.plan.observer = observer;
         self
     }

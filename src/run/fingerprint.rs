@@ -139,7 +139,8 @@ fn of_prompts(prompts: &UserPrompts, add: &mut impl FnMut(&str, Value)) {
 mod tests {
     use super::*;
     use crate::{
-        run::{observer::Cancel, output_dir::OutputMode, plan::OnError},
+        progress::Cancel,
+        run::{output_dir::OutputMode, plan::OnError},
         session::Execution,
         sinks::OutputSet,
     };

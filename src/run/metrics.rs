@@ -4,10 +4,7 @@
 //! appended, each complete and flushed, by the run's writing thread: inference does not wait for them.
 //! [`KEYS`] and [`EVENTS`] are all there are; `docs/audit.md` says what each means.
 
-use crate::{
-    engine::Engine,
-    run::observer::{Event, Observer},
-};
+use crate::{engine::Engine, progress::Observer, run::event::Event};
 use serde_json::{Map, Value, json};
 use std::{
     fs::{File, OpenOptions},
@@ -165,7 +162,7 @@ impl KpiFile {
     }
 }
 
-impl Observer for KpiFile {
+impl Observer<Event<'_>> for KpiFile {
     fn event(&self, event: Event<'_>) {
         let own = |figures: Vec<(&str, Value)>| {
             figures
@@ -325,7 +322,7 @@ mod tests {
         engine::OutOfMemory,
         frame::{Detections, Frame, Pixels, SourceInfo, SourceKind},
         geometry::Size,
-        run::observer::FrameTimes,
+        run::event::FrameTimes,
         session::Stage,
         sources::{Decoding, SourceWarning},
     };

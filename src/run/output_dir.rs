@@ -95,7 +95,7 @@ impl OutputDir {
         if mode == OutputMode::Fresh {
             let remedy = "resume the run in it, overwrite that run, or choose another folder";
             return Err(SinkError::new(root, "the output folder is not empty")
-                .of_kind(SinkErrorKind::NotEmpty { resumable: true })
+                .with_kind(SinkErrorKind::NotEmpty { resumable: true })
                 .with_remedy(remedy));
         }
         let earlier = RunReport::read(layout)?;

@@ -2,11 +2,12 @@
 
 use crate::{
     engine::{Engine, OutOfMemory},
-    run::task::Task,
+    progress::Cancel,
     run::{
-        observer::{Cancel, Observer},
+        event::RunObserver,
         output_dir::OutputMode,
         own::{OwnSinks, OwnSources},
+        task::Task,
     },
     session::{Execution, Session, SessionError},
     sinks::{OutputKind, OutputSet},
@@ -92,7 +93,7 @@ pub(crate) struct Plan {
     pub(crate) outputs: OutputSet,
     /// The command line, for `run.json`.
     pub(crate) arguments: Vec<String>,
-    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) observer: Arc<RunObserver>,
     pub(crate) cancel: Cancel,
 }
 

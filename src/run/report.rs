@@ -244,7 +244,7 @@ impl RunReport {
         difference.map_or(Ok(()), |difference| {
             let problem = format!("the run in this folder cannot be resumed: it was made with {difference}");
             let remedy = "run with the same arguments and models as before, overwrite the run, or choose another folder";
-            Err(SinkError::new(layout.root(), problem).of_kind(SinkErrorKind::OtherRun).with_remedy(remedy))
+            Err(SinkError::new(layout.root(), problem).with_kind(SinkErrorKind::OtherRun).with_remedy(remedy))
         })
     }
 }

@@ -77,7 +77,7 @@ impl SinkError {
 
     /// The same error, of another kind.
     #[must_use]
-    pub fn of_kind(mut self, kind: SinkErrorKind) -> Self {
+    pub fn with_kind(mut self, kind: SinkErrorKind) -> Self {
         self.kind = kind;
         self
     }

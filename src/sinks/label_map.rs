@@ -83,7 +83,7 @@ impl Sink for MasksSink {
                 found.objects.len()
             );
             return Err(SinkError::new(path, problem)
-                .of_kind(SinkErrorKind::TooManyObjects)
+                .with_kind(SinkErrorKind::TooManyObjects)
                 .with_remedy("lower the number of objects a frame, or raise the minimum score"));
         }
         let found = found.clone();

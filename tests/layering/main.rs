@@ -12,6 +12,7 @@ use tree::{Tree, cycles};
 /// Module, modules it may use. A module may always use itself. ARCHITECTURE.md shows the same table.
 const LAYERS: &[(&str, &[&str])] = &[
     ("text", &[]),
+    ("progress", &[]),
     ("run_files", &[]),
     ("geometry", &[]),
     ("engine", &["text"]),
@@ -42,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "run",
         &[
             "text",
+            "progress",
             "run_files",
             "geometry",
             "frame",
@@ -57,14 +59,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "tools",
         &[
-            "text", "geometry", "frame", "coco", "engine", "ops", "models", "weights", "sources",
-            "sinks", "matching", "phantom", "session", "run",
+            "text", "progress", "geometry", "frame", "coco", "engine", "ops", "models", "weights",
+            "sources", "sinks", "matching", "phantom", "session", "run",
         ],
     ),
     (
         "audit",
         &[
-            "text", "frame", "engine", "sources", "sinks", "session", "run",
+            "text", "progress", "frame", "engine", "sources", "sinks", "session", "run",
         ],
     ),
     // Doors for the fuzzer, which are there where it is built, and in tests.

@@ -10,13 +10,14 @@ use crate::{
 use std::{
     fs,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use ultramotion::{
     Session,
-    audit::{AuditPlan, Bounds, Progress, Verdict, run as run_audit, to_html, to_text},
+    audit::{AuditEvent, AuditPlan, Bounds, Verdict, run as run_audit, to_html, to_text},
     engine::Engine,
-    run::{Cancel, KpiFile, Observer},
+    progress::{Cancel, Observer},
+    run::{KpiFile, RunObserver},
     session::{Mode, SessionBuilder},
     weights::HubConfig,
 };
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         compare,
         bounds: bounds(&args.bounds)?,
         arguments: inputs::command_line(),
-        progress: bars.clone(),
+        observer: bars.clone(),
         cancel,
     };
     let mut kpis: Vec<Arc<KpiFile>> = Vec::new();
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         warnings
             .iter()
             .for_each(|warning| terminal.warn(&warning.to_string()));
-        let observer: Arc<dyn Observer> = match &args.passes.kpi {
+        let observer: Arc<RunObserver> = match &args.passes.kpi {
             Some(path) if !pass.profiled => {
                 let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
                 kpis.push(kpi.clone());
@@ -183,36 +184,32 @@ struct Bars {
     current: Mutex<Option<FrameBar>>,
 }
 
-impl std::fmt::Debug for Bars {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Bars")
-    }
-}
-
 impl Bars {
+    fn current(&self) -> MutexGuard<'_, Option<FrameBar>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn clear(&self) {
-        if let Some(bar) = self
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        if let Some(bar) = self.current().take() {
             bar.clear();
         }
     }
 }
 
-impl Progress for Bars {
-    fn frame_done(&self) {
-        if let Some(bar) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
-            bar.advance();
+impl Observer<AuditEvent<'_>> for Bars {
+    fn event(&self, event: AuditEvent<'_>) {
+        match event {
+            AuditEvent::PassBegan { name, frames } => {
+                self.clear();
+                self.terminal.detail(&format!("pass: {name}"));
+                *self.current() = Some(self.terminal.frame_bar(name, frames));
+            }
+            AuditEvent::FrameDone => {
+                if let Some(bar) = &*self.current() {
+                    bar.advance();
+                }
+            }
+            _ => {}
         }
-    }
-
-    fn pass(&self, name: &str, frames: Option<u64>) {
-        self.clear();
-        self.terminal.detail(&format!("pass: {name}"));
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(self.terminal.frame_bar(name, frames));
     }
 }

@@ -17,7 +17,8 @@ use ultramotion::{
     Session,
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
-    run::{self, Cancel, OutputMode},
+    progress::Cancel,
+    run::{self, OutputMode},
     session::{
         self, Detector, DetectorOptions, Execution, Mode, ModelError, Segmenter, SessionBuilder,
         SessionError,

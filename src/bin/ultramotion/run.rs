@@ -15,7 +15,8 @@ use ultramotion::{
     Run, Session,
     coco::Classes,
     engine::{DeviceSpec, Engine},
-    run::{BoxPrompts, Cancel, KpiFile, Observer, UserPrompts, parse_box, parse_point},
+    progress::Cancel,
+    run::{BoxPrompts, KpiFile, RunObserver, UserPrompts, parse_box, parse_point},
     session::SessionBuilder,
     sinks::OutputKind,
     sources::{Decode, DecodeDevice, SourceOptions, SourceSpec},
@@ -236,8 +237,8 @@ fn run(
         .map(|path| KpiFile::append(path, engine))
         .transpose()?
         .map(Arc::new);
-    let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
-    observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
+    let mut observers: Vec<Arc<RunObserver>> = vec![report.clone()];
+    observers.extend(kpi.clone().map(|kpi| kpi as Arc<RunObserver>));
     let mut expanded = inputs::expanded(
         &input.source,
         Some(&output.output),

@@ -226,7 +226,7 @@ fn complete(
             some_of(&unknown)
         );
         return Err(EvalError::new(path, problem)
-            .of_kind(EvalErrorKind::NotInBoth)
+            .with_kind(EvalErrorKind::NotInBoth)
             .with_remedy(COMMON));
     }
     Ok(found)
@@ -315,7 +315,7 @@ fn check_complete(
             some_of(&left_out)
         );
         return Err(EvalError::new(path, problem)
-            .of_kind(EvalErrorKind::NotInBoth)
+            .with_kind(EvalErrorKind::NotInBoth)
             .with_remedy(COMMON));
     }
     let used = |annotations: &[Annotation<'_>]| {
@@ -336,7 +336,7 @@ fn check_complete(
             some_of(&foreign)
         );
         return Err(EvalError::new(path, problem)
-            .of_kind(EvalErrorKind::NotInBoth)
+            .with_kind(EvalErrorKind::NotInBoth)
             .with_remedy(COMMON));
     }
     let known: HashSet<usize> = alignment.categories.values().copied().collect();
@@ -352,7 +352,7 @@ fn check_complete(
             some_of(&missing)
         );
         return Err(EvalError::new(path, problem)
-            .of_kind(EvalErrorKind::NotInBoth)
+            .with_kind(EvalErrorKind::NotInBoth)
             .with_remedy(COMMON));
     }
     Ok(())

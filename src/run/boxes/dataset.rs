@@ -74,7 +74,7 @@ pub(super) fn results_of(
             images_of.display()
         );
         SinkError::new(path, problem)
-            .of_kind(SinkErrorKind::OtherImages)
+            .with_kind(SinkErrorKind::OtherImages)
             .with_remedy("give the COCO file that belongs to it")
     })
 }

@@ -79,6 +79,6 @@ fn no_images_of(path: &Path, images_of: Option<&Path>) -> Result<(), SinkError> 
         images_of.display()
     );
     Err(SinkError::new(path, problem)
-        .of_kind(SinkErrorKind::ImagesNotNeeded)
+        .with_kind(SinkErrorKind::ImagesNotNeeded)
         .with_remedy("leave the file of images out"))
 }

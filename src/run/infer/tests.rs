@@ -4,10 +4,8 @@ use super::*;
 use crate::{
     engine::OutOfMemory,
     frame::SourceInfo,
-    run::{
-        observer::{Cancel, Event, Observer},
-        output_dir::OutputMode,
-    },
+    progress::{Cancel, Observer},
+    run::{event::Event, output_dir::OutputMode},
     session::{
         Execution,
         scheduler_tests::{Log, Scripted, fallback, pending},
@@ -48,7 +46,7 @@ fn plan(folder: &Path) -> Plan {
 #[derive(Default)]
 struct Noted(Mutex<Vec<String>>);
 
-impl Observer for Noted {
+impl Observer<Event<'_>> for Noted {
     fn event(&self, event: Event<'_>) {
         let noted = match event {
             Event::OutOfMemory(oom) => oom.device.clone(),

@@ -160,7 +160,7 @@ impl Record {
                 frame.index
             );
             return Err(SinkError::new(path, problem)
-                .of_kind(SinkErrorKind::NotFinite)
+                .with_kind(SinkErrorKind::NotFinite)
                 .with_remedy("compute on the CPU, or use a model of full precision"));
         };
         if let Err(error) = self.file.write_all(line.as_bytes()) {
@@ -256,7 +256,7 @@ impl Record {
                     end.source, end.name, end.frames, self.open.frames, self.ended
                 );
                 return Err(SinkError::new(self.layout.state(), problem)
-                    .of_kind(SinkErrorKind::BrokenJournal)
+                    .with_kind(SinkErrorKind::BrokenJournal)
                     .with_remedy("overwrite the run"));
             }
             self.note_end(end);

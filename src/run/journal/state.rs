@@ -116,7 +116,7 @@ impl EndedSources {
         };
         parsed.map(Some).map_err(|e| {
             broken(e)
-                .of_kind(SinkErrorKind::BrokenJournal)
+                .with_kind(SinkErrorKind::BrokenJournal)
                 .with_remedy("overwrite the run")
         })
     }

@@ -64,7 +64,7 @@ impl Lines {
             &self.path,
             format!("line {} is not a frame's result: {problem}", self.number),
         )
-        .of_kind(SinkErrorKind::BrokenLine)
+        .with_kind(SinkErrorKind::BrokenLine)
         .with_remedy("overwrite the run, or remove that line and all after it and resume the run")
     }
 }

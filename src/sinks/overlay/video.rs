@@ -81,7 +81,7 @@ impl VideoFile {
                     "this FFmpeg has neither an H.264 encoder (libx264) nor one for MPEG-4",
                 );
                 error
-                    .of_kind(SinkErrorKind::NoEncoder)
+                    .with_kind(SinkErrorKind::NoEncoder)
                     .with_remedy("install an FFmpeg with libx264, or do without overlays")
             })?;
         let (url, folder) = url(target.temporary())?;

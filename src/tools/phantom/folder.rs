@@ -29,7 +29,7 @@ impl PhantomFolder {
             if !plan.overwrite {
                 let remedy = "overwrite the phantom sequences in it, or choose another folder";
                 return Err(SinkError::new(root, "the output folder is not empty")
-                    .of_kind(SinkErrorKind::NotEmpty { resumable: false })
+                    .with_kind(SinkErrorKind::NotEmpty { resumable: false })
                     .with_remedy(remedy));
             }
             let marked = marker(root)
