@@ -42,6 +42,7 @@ pub mod models;
 pub mod ops;
 pub mod phantom;
 pub mod progress;
+mod quantiles;
 pub mod run;
 mod run_files;
 pub mod session;

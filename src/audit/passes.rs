@@ -15,7 +15,7 @@ use crate::{
     audit::event::AuditEvent,
     engine::Engine,
     progress::{Cancel, Observer},
-    run::{Event, Run, RunError, RunObserver},
+    run::{Event, Run, RunObserver},
     session::{Mode, Session},
     sinks::OutputKind,
     sources::Inputs,
@@ -146,15 +146,14 @@ impl AuditPlan {
         let folder = temporary_folder()?;
         let (stop, (frames, max_frames)) = (Cancel::default(), self.frames_of(end));
         self.observer.event(AuditEvent::PassBegan { name, frames });
-        let sampler = Sampler::new(
+        let events = self.observer.clone();
+        let sampler = Arc::new(Sampler::new(
             self.warm_up,
             end,
             stop.clone(),
             engine,
-            self.observer.clone(),
-        )
-        .map(Arc::new)
-        .ok_or_else(|| RunError::Internal("no histogram of latencies".to_owned()))?;
+            events,
+        ));
         let forward = Arc::new(Forward {
             from: self.cancel.clone(),
             to: stop.clone(),

@@ -4,9 +4,9 @@ use crate::{
     audit::event::{AuditEvent, AuditObserver},
     engine::Engine,
     progress::{Cancel, Observer},
+    quantiles::{Quantiles, Times, quantile},
     run::Event,
 };
-use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -45,6 +45,18 @@ pub struct Latency {
     pub max_ms: f64,
 }
 
+impl From<Quantiles> for Latency {
+    fn from(times: Quantiles) -> Self {
+        Self {
+            frames: times.count,
+            median_ms: times.median_ms,
+            p90_ms: times.p90_ms,
+            p99_ms: times.p99_ms,
+            max_ms: times.max_ms,
+        }
+    }
+}
+
 /// Most samples that are kept; when there are as many, every second one goes.
 const MOST: usize = 1024;
 
@@ -75,7 +87,7 @@ struct State {
     last: Duration,
     sum_ms: f64,
     count: u64,
-    latencies: Histogram<u64>,
+    latencies: Times,
     steady: u64,
     problems: u64,
     first_problem: Option<String>,
@@ -91,8 +103,6 @@ pub(super) struct Sampled {
     pub(super) first_problem: Option<String>,
 }
 
-const LONGEST_NS: u64 = 3_600_000_000_000;
-
 impl Sampler {
     /// `engine` is asked for its memory; a pass under a profiler gives none.
     pub(super) fn new(
@@ -101,7 +111,7 @@ impl Sampler {
         cancel: Cancel,
         engine: Option<Engine>,
         observer: Arc<AuditObserver>,
-    ) -> Option<Self> {
+    ) -> Self {
         let state = State {
             began: None,
             samples: Vec::with_capacity(MOST),
@@ -113,39 +123,26 @@ impl Sampler {
             last: Duration::ZERO,
             sum_ms: 0.0,
             count: 0,
-            latencies: Histogram::new_with_bounds(1, LONGEST_NS, 3).ok()?,
+            latencies: Times::default(),
             steady: 0,
             problems: 0,
             first_problem: None,
         };
-        Some(Self {
+        Self {
             warm_up,
             end,
             cancel,
             engine,
             state: Mutex::new(state),
             observer,
-        })
+        }
     }
 
     pub(super) fn finish(&self) -> Sampled {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ms = |q: f64| state.latencies.value_at_quantile(q) as f64 / 1e6;
-        let latency = if state.steady == 0 {
-            Latency::default()
-        } else {
-            let max_ms = state.latencies.max() as f64 / 1e6;
-            Latency {
-                frames: state.steady,
-                median_ms: ms(0.5),
-                p90_ms: ms(0.9),
-                p99_ms: ms(0.99),
-                max_ms,
-            }
-        };
         Sampled {
             samples: state.samples.clone(),
-            latency,
+            latency: state.latencies.quantiles().into(),
             seconds: state
                 .began
                 .map_or(0.0, |began| began.elapsed().as_secs_f64()),
@@ -170,11 +167,7 @@ impl Sampler {
             return;
         }
         state.steady += 1;
-        state.latencies.saturating_record(
-            u64::try_from(latency.as_nanos())
-                .unwrap_or(LONGEST_NS)
-                .min(LONGEST_NS),
-        );
+        state.latencies.record(latency);
         state.sum_ms += latency.as_secs_f64() * 1e3;
         state.count += 1;
         if state.samples.is_empty() || now.saturating_sub(state.last) >= state.interval {
@@ -245,11 +238,7 @@ pub(super) fn drift(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
         return None;
     }
     let tenth = values.len().div_ceil(10);
-    let median = |part: &[f64]| {
-        let mut part = part.to_vec();
-        part.sort_by(f64::total_cmp);
-        part.get(part.len() / 2).copied()
-    };
+    let median = |part: &[f64]| quantile(&mut part.to_vec(), 0.5);
     Some(median(values.get(values.len() - tenth..)?)? - median(values.get(..tenth)?)?)
 }
 
@@ -275,7 +264,7 @@ mod tests {
     #[test]
     fn warm_up_does_not_count_and_the_run_is_ended() {
         let cancel = Cancel::default();
-        let sampler = Sampler::new(2, End::Frames(3), cancel.clone(), None, Arc::new(())).unwrap();
+        let sampler = Sampler::new(2, End::Frames(3), cancel.clone(), None, Arc::new(()));
         for number in 0..4 {
             sampler.frame(
                 number,
@@ -299,8 +288,7 @@ mod tests {
             Cancel::default(),
             None,
             Arc::new(()),
-        )
-        .unwrap();
+        );
         sampler.state.lock().unwrap().interval = Duration::ZERO;
         (0..5000).for_each(|number| sampler.frame(number, Duration::from_millis(1)));
         let sampled = sampler.finish();
