@@ -76,25 +76,7 @@ impl Run {
     }
 
     fn of(task: Task, execution: Execution, prompts: Arc<UserPrompts>) -> Self {
-        let plan = Plan {
-            outputs: task.default_outputs(),
-            task,
-            execution,
-            replicas: Vec::new(),
-            oom_device: None,
-            fallback: None,
-            sources: Vec::new(),
-            warnings: Vec::new(),
-            own_sources: Default::default(),
-            own_sinks: Default::default(),
-            source_options: SourceOptions::default(),
-            on_error: OnError::default(),
-            output: "ultramotion-out".into(),
-            output_mode: OutputMode::Fresh,
-            arguments: Vec::new(),
-            observer: Arc::new(()),
-            cancel: Cancel::default(),
-        };
+        let plan = Plan::new(task, execution, "ultramotion-out");
         Self {
             plan,
             prompts,

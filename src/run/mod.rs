@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod execute;
 mod fingerprint;
+mod folder_lock;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod infer;
@@ -35,4 +36,5 @@ pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_
 pub use report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};
 
 // For the writer of phantoms, whose folders are prepared in the same way.
-pub(crate) use output_dir::{FolderLock, clear_folder, is_empty, remove};
+pub(crate) use folder_lock::FolderLock;
+pub(crate) use output_dir::{clear_folder, is_empty, remove};

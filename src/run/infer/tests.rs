@@ -5,13 +5,11 @@ use crate::{
     engine::OutOfMemory,
     frame::SourceInfo,
     progress::{Cancel, Observer},
-    run::{event::Event, output_dir::OutputMode},
+    run::event::Event,
     session::{
         Execution,
         scheduler_tests::{Log, Scripted, fallback, pending},
     },
-    sinks::OutputSet,
-    sources::SourceOptions,
 };
 use std::{
     path::Path,
@@ -20,27 +18,10 @@ use std::{
 };
 
 fn plan(folder: &Path) -> Plan {
-    Plan {
-        task: Task::Extract {
-            stored_values: false,
-        },
-        sources: Vec::new(),
-        warnings: Vec::new(),
-        own_sources: Default::default(),
-        own_sinks: Default::default(),
-        source_options: SourceOptions::default(),
-        on_error: OnError::Skip,
-        output: folder.join("out"),
-        output_mode: OutputMode::Fresh,
-        outputs: OutputSet::default_for(false),
-        arguments: Vec::new(),
-        execution: Execution::default(),
-        replicas: Vec::new(),
-        oom_device: None,
-        fallback: None,
-        observer: Arc::new(()),
-        cancel: Cancel::default(),
-    }
+    let task = Task::Extract {
+        stored_values: false,
+    };
+    Plan::new(task, Execution::default(), folder.join("out"))
 }
 
 #[derive(Default)]
