@@ -14,11 +14,12 @@ use std::{
 };
 use ultramotion::{
     Session,
-    audit::{AuditEvent, AuditPlan, Bounds, Verdict, run as run_audit, to_html, to_text},
+    audit::{AuditEvent, AuditPlan, Bounds, Pass, Verdict, run as run_audit, to_html, to_text},
     engine::Engine,
     progress::{Cancel, Observer},
     run::{KpiFile, RunObserver},
     session::{Mode, SessionBuilder},
+    sources::{Decode, SourceWarning},
     weights::HubConfig,
 };
 
@@ -41,10 +42,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         current: Mutex::default(),
     });
     let expanded = inputs::expanded(&args.source, None, &cancel, terminal, false);
-    expanded
-        .warnings
-        .iter()
-        .for_each(|warning| terminal.warn(&warning.to_string()));
+    warn(&expanded.warnings, terminal);
     let plan = AuditPlan {
         sources: expanded.sources,
         source_options,
@@ -58,31 +56,9 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         observer: bars.clone(),
         cancel,
     };
-    let mut kpis: Vec<Arc<KpiFile>> = Vec::new();
-    let mut opened = Some(opened);
+    let (mut kpis, mut opened) = (Vec::new(), Some(opened));
     let report = run_audit(&plan, |pass| {
-        // What an earlier pass wrote to holds on to its device.
-        kpis.drain(..).try_for_each(|kpi| kpi.check())?;
-        // A pass under the profiler must open it anew.
-        let engine = opened
-            .take()
-            .map_or_else(|| inputs::engine(&args.device), Ok)?;
-        inputs::check_decode(decode, &engine)?;
-        let models = models(args)?.engine(engine.clone()).mode(pass.mode);
-        let session = inputs::load(models, terminal)?;
-        let warnings = session.warnings();
-        warnings
-            .iter()
-            .for_each(|warning| terminal.warn(&warning.to_string()));
-        let observer: Arc<RunObserver> = match &args.passes.kpi {
-            Some(path) if !pass.profiled => {
-                let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
-                kpis.push(kpi.clone());
-                kpi
-            }
-            _ => Arc::new(()),
-        };
-        Ok::<_, anyhow::Error>((session, observer))
+        load(pass, args, decode, &mut opened, &mut kpis, terminal)
     });
     bars.clear();
     let report = match report {
@@ -106,6 +82,42 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     } else {
         Exit::CheckFailed
     })
+}
+
+/// The session of a pass and what observes its run, besides the audit.
+fn load(
+    pass: Pass,
+    args: &AuditArgs,
+    decode: Decode,
+    opened: &mut Option<Engine>,
+    kpis: &mut Vec<Arc<KpiFile>>,
+    terminal: &Terminal,
+) -> anyhow::Result<(Session, Arc<RunObserver>)> {
+    // The figures of an earlier pass hold a reference to its device.
+    kpis.drain(..).try_for_each(|kpi| kpi.check())?;
+    // A pass under the profiler must open it anew.
+    let engine = opened
+        .take()
+        .map_or_else(|| inputs::engine(&args.device), Ok)?;
+    inputs::check_decode(decode, &engine)?;
+    let models = models(args)?.engine(engine.clone()).mode(pass.mode);
+    let session = inputs::load(models, terminal)?;
+    warn(&session.warnings(), terminal);
+    let observer: Arc<RunObserver> = match &args.passes.kpi {
+        Some(path) if !pass.profiled => {
+            let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
+            kpis.push(kpi.clone());
+            kpi
+        }
+        _ => Arc::new(()),
+    };
+    Ok((session, observer))
+}
+
+fn warn(warnings: &[SourceWarning], terminal: &Terminal) {
+    warnings
+        .iter()
+        .for_each(|warning| terminal.warn(&warning.to_string()));
 }
 
 /// An audit of the CPU proves nothing, which is to be known before it is run.

@@ -1,9 +1,9 @@
 //! `phantom`.
 
 use crate::{
-    args::{PhantomArgs, PhantomFile},
     exit::Exit,
     inputs::usage,
+    phantom_args::{PhantomArgs, PhantomFile},
     run::on_interrupt,
     terminal::Terminal,
 };

@@ -16,7 +16,7 @@ use ultramotion::{
     progress::{Cancel, Observer},
     run::Event,
     sinks::RecordLine,
-    sources::{FrameSelection, SourceSpec, stated_frames},
+    sources::{FrameSelection, SourceOptions, SourceSpec, stated_frames},
     text::{counted, counted_are},
 };
 
@@ -28,8 +28,10 @@ pub(crate) struct Report {
     terminal: Arc<Terminal>,
     /// Ends the run where nobody reads its results any more.
     cancel: Cancel,
-    /// Which frames of a source are worked on.
+    /// The frames of a source that are computed.
     selection: FrameSelection,
+    /// The limit of the size of pictures.
+    max_pixels: u64,
     state: Mutex<State>,
 }
 
@@ -57,12 +59,13 @@ impl State {
 }
 
 impl Report {
-    /// A report on `terminal` of a run over `selection`, which `cancel` ends.
-    pub(crate) fn new(terminal: Arc<Terminal>, selection: FrameSelection, cancel: Cancel) -> Self {
+    /// A report on `terminal` of a run that reads its sources with `options` and that `cancel` ends.
+    pub(crate) fn new(terminal: Arc<Terminal>, options: &SourceOptions, cancel: Cancel) -> Self {
         Self {
             terminal,
             cancel,
-            selection,
+            selection: options.selection.clone(),
+            max_pixels: options.max_pixels,
             state: Mutex::default(),
         }
     }
@@ -85,7 +88,6 @@ impl Report {
     pub(crate) fn count_frames(
         self: &Arc<Self>,
         sources: Vec<SourceSpec>,
-        max_pixels: u64,
     ) -> anyhow::Result<Cancel> {
         let (stop, report) = (Cancel::default(), self.clone());
         if sources.len() < 2 {
@@ -99,7 +101,7 @@ impl Report {
                     return;
                 }
                 if report.lacks_frames(ordinal) {
-                    report.expect_frames(ordinal, stated_frames(spec, max_pixels));
+                    report.expect_frames(ordinal, stated_frames(spec, report.max_pixels));
                 }
             }
         };
