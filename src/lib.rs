@@ -41,6 +41,8 @@ pub mod matching;
 pub mod models;
 pub mod ops;
 pub mod phantom;
+pub mod progress;
+mod quantiles;
 pub mod run;
 mod run_files;
 pub mod session;

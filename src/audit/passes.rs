@@ -12,8 +12,10 @@ use super::{
     work_log::{ClockAlone, WorkLog},
 };
 use crate::{
+    audit::event::AuditEvent,
     engine::Engine,
-    run::{Cancel, Event, Observer, Run, RunError},
+    progress::{Cancel, Observer},
+    run::{Event, Run, RunObserver},
     session::{Mode, Session},
     sinks::OutputKind,
     sources::Inputs,
@@ -28,7 +30,7 @@ impl AuditPlan {
     pub(super) fn measure<E: From<AuditError>>(
         &self,
         mode: Mode,
-        load: &mut impl FnMut(Pass) -> Result<(Session, Arc<dyn Observer>), E>,
+        load: &mut impl FnMut(Pass) -> Result<(Session, Arc<RunObserver>), E>,
     ) -> Result<(ModeReport, String), E> {
         let (session, observer) = load(Pass {
             mode,
@@ -84,7 +86,7 @@ impl AuditPlan {
     /// The pass under CUPTI: completes `report` and says what could not be observed.
     pub(super) fn profile<E: From<AuditError>>(
         &self,
-        load: &mut impl FnMut(Pass) -> Result<(Session, Arc<dyn Observer>), E>,
+        load: &mut impl FnMut(Pass) -> Result<(Session, Arc<RunObserver>), E>,
         report: &mut ModeReport,
     ) -> Result<Vec<String>, E> {
         let mode = report.mode;
@@ -139,15 +141,19 @@ impl AuditPlan {
         name: &str,
         end: End,
         session: Session,
-        (engine, observer): (Option<Engine>, Arc<dyn Observer>),
+        (engine, observer): (Option<Engine>, Arc<RunObserver>),
     ) -> Result<Sampled, AuditError> {
         let folder = temporary_folder()?;
         let (stop, (frames, max_frames)) = (Cancel::default(), self.frames_of(end));
-        self.progress.pass(name, frames);
-        let progress = Box::new(self.progress.clone());
-        let sampler = Sampler::new(self.warm_up, end, stop.clone(), engine, progress)
-            .map(Arc::new)
-            .ok_or_else(|| RunError::Internal("no histogram of latencies".to_owned()))?;
+        self.observer.event(AuditEvent::PassBegan { name, frames });
+        let events = self.observer.clone();
+        let sampler = Arc::new(Sampler::new(
+            self.warm_up,
+            end,
+            stop.clone(),
+            engine,
+            events,
+        ));
         let forward = Arc::new(Forward {
             from: self.cancel.clone(),
             to: stop.clone(),
@@ -163,7 +169,7 @@ impl AuditPlan {
             .write([OutputKind::Coco])
             .arguments(self.arguments.clone())
             .observer(Arc::new(vec![
-                sampler.clone() as Arc<dyn Observer>,
+                sampler.clone() as Arc<RunObserver>,
                 observer,
                 forward,
             ]))
@@ -216,7 +222,7 @@ struct Forward {
     to: Cancel,
 }
 
-impl Observer for Forward {
+impl Observer<Event<'_>> for Forward {
     fn event(&self, _: Event<'_>) {
         if self.from.is_requested() {
             self.to.request();

@@ -1,8 +1,8 @@
 //! What an audit runs and judges.
 
-use super::{series::Progress, verdict::Bounds};
+use super::{event::AuditObserver, verdict::Bounds};
 use crate::{
-    run::Cancel,
+    progress::Cancel,
     session::Mode,
     sources::{SourceError, SourceOptions, SourceSpec},
 };
@@ -28,8 +28,8 @@ pub struct AuditPlan {
     pub bounds: Bounds,
     /// The command line, for the outputs' `run.json`.
     pub arguments: Vec<String>,
-    /// Receives passes and frames as they are done.
-    pub progress: Arc<dyn Progress>,
+    /// Receives the events of the audit.
+    pub observer: Arc<AuditObserver>,
     /// Ends the audit early.
     pub cancel: Cancel,
 }

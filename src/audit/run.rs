@@ -6,7 +6,7 @@ use super::{
     report::AuditReport,
     verdict::{kpis, verdict},
 };
-use crate::{run::Observer, session::Session};
+use crate::{run::RunObserver, session::Session};
 use std::sync::Arc;
 
 /// Name of the device of a session without a GPU.
@@ -21,7 +21,7 @@ const CPU: &str = "cpu";
 /// is no error: the report says so.
 pub fn run<E: From<AuditError>>(
     plan: &AuditPlan,
-    mut load: impl FnMut(Pass) -> Result<(Session, Arc<dyn Observer>), E>,
+    mut load: impl FnMut(Pass) -> Result<(Session, Arc<RunObserver>), E>,
 ) -> Result<AuditReport, E> {
     // The audited mode first, since the device keeps memory for the program; all times before the first profiler.
     let (mut audited, device) = plan.measure(plan.mode, &mut load)?;

@@ -1,13 +1,15 @@
 //! Latency and memory over a run, in bounded memory of its own.
 
 use crate::{
+    audit::event::{AuditEvent, AuditObserver},
     engine::Engine,
-    run::{Cancel, Event, Observer},
+    progress::{Cancel, Observer},
+    quantiles::{Quantiles, Times, quantile},
+    run::Event,
 };
-use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -43,6 +45,18 @@ pub struct Latency {
     pub max_ms: f64,
 }
 
+impl From<Quantiles> for Latency {
+    fn from(times: Quantiles) -> Self {
+        Self {
+            frames: times.count,
+            median_ms: times.median_ms,
+            p90_ms: times.p90_ms,
+            p99_ms: times.p99_ms,
+            max_ms: times.max_ms,
+        }
+    }
+}
+
 /// Most samples that are kept; when there are as many, every second one goes.
 const MOST: usize = 1024;
 
@@ -56,36 +70,13 @@ pub(super) enum End {
 }
 
 /// Collects samples and quantiles of a run, and ends it.
-#[derive(Debug)]
 pub(super) struct Sampler {
     warm_up: u64,
     end: End,
     cancel: Cancel,
     engine: Option<Engine>,
     state: Mutex<State>,
-    progress: Box<dyn Progress>,
-}
-
-/// Hears of frames that were done, warm-up included.
-pub trait Progress: Send + Sync + std::fmt::Debug {
-    /// One more frame is done.
-    fn frame_done(&self);
-    /// A pass begins that will do so many frames, as far as is known.
-    fn pass(&self, name: &str, frames: Option<u64>);
-}
-
-impl Progress for () {
-    fn frame_done(&self) {}
-    fn pass(&self, _: &str, _: Option<u64>) {}
-}
-
-impl<P: Progress + ?Sized> Progress for std::sync::Arc<P> {
-    fn frame_done(&self) {
-        (**self).frame_done();
-    }
-    fn pass(&self, name: &str, frames: Option<u64>) {
-        (**self).pass(name, frames);
-    }
+    observer: Arc<AuditObserver>,
 }
 
 #[derive(Debug)]
@@ -96,7 +87,7 @@ struct State {
     last: Duration,
     sum_ms: f64,
     count: u64,
-    latencies: Histogram<u64>,
+    latencies: Times,
     steady: u64,
     problems: u64,
     first_problem: Option<String>,
@@ -112,8 +103,6 @@ pub(super) struct Sampled {
     pub(super) first_problem: Option<String>,
 }
 
-const LONGEST_NS: u64 = 3_600_000_000_000;
-
 impl Sampler {
     /// `engine` is asked for its memory; a pass under a profiler gives none.
     pub(super) fn new(
@@ -121,8 +110,8 @@ impl Sampler {
         end: End,
         cancel: Cancel,
         engine: Option<Engine>,
-        progress: Box<dyn Progress>,
-    ) -> Option<Self> {
+        observer: Arc<AuditObserver>,
+    ) -> Self {
         let state = State {
             began: None,
             samples: Vec::with_capacity(MOST),
@@ -134,39 +123,26 @@ impl Sampler {
             last: Duration::ZERO,
             sum_ms: 0.0,
             count: 0,
-            latencies: Histogram::new_with_bounds(1, LONGEST_NS, 3).ok()?,
+            latencies: Times::default(),
             steady: 0,
             problems: 0,
             first_problem: None,
         };
-        Some(Self {
+        Self {
             warm_up,
             end,
             cancel,
             engine,
             state: Mutex::new(state),
-            progress,
-        })
+            observer,
+        }
     }
 
     pub(super) fn finish(&self) -> Sampled {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ms = |q: f64| state.latencies.value_at_quantile(q) as f64 / 1e6;
-        let latency = if state.steady == 0 {
-            Latency::default()
-        } else {
-            let max_ms = state.latencies.max() as f64 / 1e6;
-            Latency {
-                frames: state.steady,
-                median_ms: ms(0.5),
-                p90_ms: ms(0.9),
-                p99_ms: ms(0.99),
-                max_ms,
-            }
-        };
         Sampled {
             samples: state.samples.clone(),
-            latency,
+            latency: state.latencies.quantiles().into(),
             seconds: state
                 .began
                 .map_or(0.0, |began| began.elapsed().as_secs_f64()),
@@ -176,7 +152,7 @@ impl Sampler {
     }
 
     fn frame(&self, number: u64, latency: Duration) {
-        self.progress.frame_done();
+        self.observer.event(AuditEvent::FrameDone);
         if number < self.warm_up {
             return;
         }
@@ -191,11 +167,7 @@ impl Sampler {
             return;
         }
         state.steady += 1;
-        state.latencies.saturating_record(
-            u64::try_from(latency.as_nanos())
-                .unwrap_or(LONGEST_NS)
-                .min(LONGEST_NS),
-        );
+        state.latencies.record(latency);
         state.sum_ms += latency.as_secs_f64() * 1e3;
         state.count += 1;
         if state.samples.is_empty() || now.saturating_sub(state.last) >= state.interval {
@@ -224,7 +196,7 @@ impl Sampler {
     }
 }
 
-impl Observer for Sampler {
+impl Observer<Event<'_>> for Sampler {
     fn event(&self, event: Event<'_>) {
         match event {
             Event::FrameDone {
@@ -266,11 +238,7 @@ pub(super) fn drift(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
         return None;
     }
     let tenth = values.len().div_ceil(10);
-    let median = |part: &[f64]| {
-        let mut part = part.to_vec();
-        part.sort_by(f64::total_cmp);
-        part.get(part.len() / 2).copied()
-    };
+    let median = |part: &[f64]| quantile(&mut part.to_vec(), 0.5);
     Some(median(values.get(values.len() - tenth..)?)? - median(values.get(..tenth)?)?)
 }
 
@@ -296,7 +264,7 @@ mod tests {
     #[test]
     fn warm_up_does_not_count_and_the_run_is_ended() {
         let cancel = Cancel::default();
-        let sampler = Sampler::new(2, End::Frames(3), cancel.clone(), None, Box::new(())).unwrap();
+        let sampler = Sampler::new(2, End::Frames(3), cancel.clone(), None, Arc::new(()));
         for number in 0..4 {
             sampler.frame(
                 number,
@@ -319,9 +287,8 @@ mod tests {
             End::After(Duration::from_secs(3600)),
             Cancel::default(),
             None,
-            Box::new(()),
-        )
-        .unwrap();
+            Arc::new(()),
+        );
         sampler.state.lock().unwrap().interval = Duration::ZERO;
         (0..5000).for_each(|number| sampler.frame(number, Duration::from_millis(1)));
         let sampled = sampler.finish();

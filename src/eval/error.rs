@@ -2,10 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
+/// What kind of fault an [`EvalError`] reports, for callers that react to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum EvalErrorKind {
+    /// One file has images or categories that the other lacks: [`EvalOptions::common_only`](crate::eval::EvalOptions::common_only)
+    /// leaves them out.
+    NotInBoth,
+    /// An image has too many predictions and objects to match one to one: a higher minimum score leaves fewer.
+    TooManyPairs,
+    /// A file with images of its own was given together with [`EvalOptions::images_of`](crate::eval::EvalOptions::images_of).
+    ImagesNotNeeded,
+    /// Some objects of a file have a mask and others have none: boxes can still be evaluated.
+    MasksMissing,
+    /// Any other fault.
+    #[default]
+    Other,
+}
+
 /// A file that cannot be evaluated. Displayed as: the path, what was wrong, what would work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("{}: {problem}{}", path.display(), remedy.as_deref().map(|r| format!("; {r}")).unwrap_or_default())]
 pub struct EvalError {
+    /// What kind of fault it is.
+    pub kind: EvalErrorKind,
     /// The file.
     pub path: PathBuf,
     /// What was wrong.
@@ -18,10 +39,18 @@ impl EvalError {
     /// An error in the file at `path`, without a remedy.
     pub(super) fn new(path: &Path, problem: impl Into<String>) -> Self {
         Self {
+            kind: EvalErrorKind::Other,
             path: path.to_path_buf(),
             problem: problem.into(),
             remedy: None,
         }
+    }
+
+    /// The same error, of another kind.
+    #[must_use]
+    pub(super) fn with_kind(mut self, kind: EvalErrorKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// The same error, with what would work.

@@ -25,7 +25,7 @@ mod options;
 mod test_set;
 
 pub use coco_metrics::{CocoMetrics, CocoRow, CocoStats};
-pub use error::EvalError;
+pub use error::{EvalError, EvalErrorKind};
 pub use objects::{Confusion, EmptyImages, MatchedObjects};
 pub use options::EvalOptions;
 

@@ -6,6 +6,7 @@ use super::{
     options::EvalOptions,
     test_set::TestSet,
 };
+use crate::eval::error::EvalErrorKind;
 use hotcoco::{Annotation, Rle, mask, primitives::sim::bbox_iou_pair};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
@@ -136,7 +137,9 @@ impl Objects {
                     "{} has {counts}, too many to match one to one",
                     set.images[place]
                 );
-                return Err(EvalError::new(path, problem).with_remedy("raise --confidence"));
+                return Err(EvalError::new(path, problem)
+                    .with_kind(EvalErrorKind::TooManyPairs)
+                    .with_remedy("raise the minimum score"));
             }
             let image = ImageObjects::new(truth, predictions, options.iou_threshold, set.masks);
             image.count_empty(&mut objects.empty);

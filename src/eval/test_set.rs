@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     coco::{Category, Image},
+    eval::error::EvalErrorKind,
     run_files::images_beside,
 };
 use align::Alignment;
@@ -60,7 +61,9 @@ impl TestSet {
                     predictions_path,
                     "is no COCO results list, and has images of its own",
                 );
-                return Err(error.with_remedy("leave --images-of out"));
+                return Err(error
+                    .with_kind(EvalErrorKind::ImagesNotNeeded)
+                    .with_remedy("leave the file of images out"));
             }
             Predictions::Dataset(dataset) => {
                 file::check_unique(predictions_path, &dataset)?;
@@ -264,7 +267,8 @@ impl Side<'_> {
                     a_or_no(has)
                 );
                 return Err(EvalError::new(self.path, problem)
-                    .with_remedy("give --boxes-only to evaluate boxes alone"));
+                    .with_kind(EvalErrorKind::MasksMissing)
+                    .with_remedy("evaluate boxes alone"));
             }
             objects.masks = has;
             // COCOeval has no ids of 0: there they stand for "unmatched".

@@ -2,9 +2,10 @@
 
 use crate::{
     engine::OutOfMemory,
+    progress::Cancel,
     run::{
         error::RunError,
-        observer::{Cancel, Observer},
+        event::RunObserver,
         output_dir::OutputMode,
         plan::{OnError, Plan, Summary},
         prompts::UserPrompts,
@@ -75,25 +76,7 @@ impl Run {
     }
 
     fn of(task: Task, execution: Execution, prompts: Arc<UserPrompts>) -> Self {
-        let plan = Plan {
-            outputs: task.default_outputs(),
-            task,
-            execution,
-            replicas: Vec::new(),
-            oom_device: None,
-            fallback: None,
-            sources: Vec::new(),
-            warnings: Vec::new(),
-            own_sources: Default::default(),
-            own_sinks: Default::default(),
-            source_options: SourceOptions::default(),
-            on_error: OnError::default(),
-            output: "ultramotion-out".into(),
-            output_mode: OutputMode::Fresh,
-            arguments: Vec::new(),
-            observer: Arc::new(()),
-            cancel: Cancel::default(),
-        };
+        let plan = Plan::new(task, execution, "ultramotion-out");
         Self {
             plan,
             prompts,
@@ -238,7 +221,7 @@ impl Run {
     }
 
     /// Gets the events of the run.
-    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+    pub fn observer(mut self, observer: Arc<RunObserver>) -> Self {
         self.plan.observer = observer;
         self
     }

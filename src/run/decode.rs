@@ -2,11 +2,11 @@
 
 use crate::{
     frame::{Frame, SourceInfo},
+    progress::Cancel,
     run::{
         error::RunError,
         journal::{Record, StoredFrame, StoredResults},
         messages::{Decoded, DecodedFrame, Item},
-        observer::Cancel,
         plan::Plan,
     },
     session::{Stage, StageTimes},

@@ -58,7 +58,7 @@ pub enum RunError {
         source: Box<FrameError>,
     },
     /// The inputs are not those of the run to be resumed.
-    #[error("{folder}: source {ordinal} was {earlier}, now it is {now}; give the same inputs as before, or start over with --overwrite", folder = folder.display())]
+    #[error("{folder}: source {ordinal} was {earlier}, now it is {now}; give the same inputs as before, or overwrite the run", folder = folder.display())]
     OtherInputs {
         /// The output folder.
         folder: PathBuf,

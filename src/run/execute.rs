@@ -2,13 +2,13 @@
 
 use crate::{
     run::{
-        counts::{InputProblem, InputProblems},
+        counts::{Counts, InputProblem, InputProblems},
         decode::Decoder,
         error::RunError,
+        event::Event,
         infer::Flow,
         journal::Record,
         messages::Written,
-        observer::Event,
         output_dir::{OutputDir, OutputMode},
         plan::{OnError, Plan, Summary},
         prompts::RunPrompts,
@@ -17,9 +17,10 @@ use crate::{
         write::Writer,
     },
     session::StageTimes,
-    sources::SourceSpec,
+    sources::{SourceSpec, SourceWarning},
 };
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::sync_channel,
     thread,
@@ -51,28 +52,8 @@ impl Plan {
             _ => None,
         };
         let folder = OutputDir::prepare(&self.output, self.output_mode)?;
-        let mut report = RunReport::start(
-            self.arguments.clone(),
-            self.fingerprint(),
-            self.model_reports(),
-            self.device(),
-        );
         let layout = folder.layout().clone();
-        let record = match folder.earlier() {
-            Some(earlier) => {
-                report.check_resumes(earlier, &layout)?;
-                Record::resume(&layout)?
-            }
-            None => {
-                // First of all: outputs without a report are nobody's, and would not be resumed.
-                report.write(&layout)?;
-                Record::create(&layout)?
-            }
-        };
-        report.warnings = folder
-            .earlier()
-            .map(|earlier| earlier.warnings.clone())
-            .unwrap_or_default();
+        let (mut report, record) = self.begin(&folder)?;
         let warnings = [
             self.warnings.clone(),
             prompts
@@ -86,17 +67,10 @@ impl Plan {
             .for_each(|warning| report.warnings.push_new(&InputProblem::from(warning)));
         self.check_inputs(&record, &specs)?;
         report.write(&layout)?;
+        self.warn(&warnings);
         let times = StageTimes::default();
-        warnings
-            .iter()
-            .for_each(|warning| self.observer.event(Event::Warning(warning)));
-        let outcome = self.work(
-            record,
-            (specs, unreadable),
-            prompts.as_ref(),
-            &layout,
-            &times,
-        );
+        let inputs = (specs, unreadable);
+        let outcome = self.work(record, inputs, prompts.as_ref(), &layout, &times);
         report.timings = times.summaries();
         let status = self.note_outcome(&outcome, &mut report);
         report.end(status);
@@ -117,20 +91,44 @@ impl Plan {
         })
     }
 
-    /// The end of a run over nothing that can be read: its errors, and no output folder.
-    fn without_inputs(&self, errors: InputProblems) -> Result<Summary, RunError> {
-        self.warnings
+    /// The report of this run, and the record that it continues or makes.
+    fn begin(&self, folder: &OutputDir) -> Result<(RunReport, Record), RunError> {
+        let mut report = RunReport::start(
+            self.arguments.clone(),
+            self.fingerprint(),
+            self.model_reports(),
+            self.device(),
+        );
+        let layout = folder.layout();
+        let record = match folder.earlier() {
+            Some(earlier) => {
+                report.check_resumes(earlier, layout)?;
+                report.warnings = earlier.warnings.clone();
+                Record::resume(layout)?
+            }
+            None => {
+                // First of all: outputs without a report are nobody's, and would not be resumed.
+                report.write(layout)?;
+                Record::create(layout)?
+            }
+        };
+        Ok((report, record))
+    }
+
+    fn warn(&self, warnings: &[SourceWarning]) {
+        warnings
             .iter()
             .for_each(|warning| self.observer.event(Event::Warning(warning)));
+    }
+
+    /// The end of a run over nothing that can be read: its errors, and no output folder.
+    fn without_inputs(&self, errors: InputProblems) -> Result<Summary, RunError> {
+        self.warn(&self.warnings);
         self.report_unreadable(&errors)?;
-        let (counts, timings) = (
-            crate::run::counts::Counts::default(),
-            std::collections::BTreeMap::new(),
-        );
         Ok(Summary {
-            counts,
+            counts: Counts::default(),
             errors,
-            timings,
+            timings: BTreeMap::new(),
             interrupted: false,
             output: self.output.clone(),
             kept: false,

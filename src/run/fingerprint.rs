@@ -138,35 +138,15 @@ fn of_prompts(prompts: &UserPrompts, add: &mut impl FnMut(&str, Value)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        run::{observer::Cancel, output_dir::OutputMode, plan::OnError},
-        session::Execution,
-        sinks::OutputSet,
-    };
+    use crate::{run::output_dir::OutputMode, session::Execution};
     use std::sync::Arc;
 
     fn plan(output: &std::path::Path, change: impl FnOnce(&mut Plan)) -> Plan {
-        let mut plan = Plan {
-            task: Task::Extract {
-                stored_values: false,
-            },
-            sources: Vec::new(),
-            warnings: Vec::new(),
-            own_sources: Default::default(),
-            own_sinks: Default::default(),
-            source_options: SourceOptions::default(),
-            on_error: OnError::Skip,
-            output: output.to_owned(),
-            output_mode: OutputMode::Resume,
-            outputs: OutputSet::default_for(false),
-            arguments: Vec::new(),
-            execution: Execution::default(),
-            replicas: Vec::new(),
-            oom_device: None,
-            fallback: None,
-            observer: Arc::new(()),
-            cancel: Cancel::default(),
+        let task = Task::Extract {
+            stored_values: false,
         };
+        let mut plan = Plan::new(task, Execution::default(), output);
+        plan.output_mode = OutputMode::Resume;
         change(&mut plan);
         plan
     }

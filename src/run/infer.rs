@@ -7,8 +7,8 @@ use crate::{
     run::{
         counts::InputProblem,
         error::{FrameError, RunError},
+        event::FrameTimes,
         messages::{Decoded, DecodedFrame, Finished, FinishedFrame, Item},
-        observer::FrameTimes,
         plan::{OnError, Plan},
         prompts::RunPrompts,
         task::Task,

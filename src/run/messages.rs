@@ -5,7 +5,7 @@ use crate::{
     frame::{Detections, Frame, SourceInfo},
     run::{
         counts::{Counts, InputProblem, InputProblems},
-        observer::FrameTimes,
+        event::FrameTimes,
         report::DecodingReport,
     },
     sinks::SinkError,

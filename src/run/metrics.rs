@@ -1,14 +1,21 @@
-//! Figures of a run as it goes on, a line an event: `--kpi FILE`.
+//! A file of figures, one line for each event of a run, written while it runs.
 //!
 //! Lines are `kpi ts=… event=… key=value …`, or JSON objects with the same keys where the file's name ends in `.jsonl`. They are
 //! appended, each complete and flushed, by the run's writing thread: inference does not wait for them.
-//! [`KEYS`] and [`EVENTS`] are all there are; `docs/audit.md` says what each means.
+//! No keys and events exist beside [`KEYS`] and [`EVENTS`]; `docs/audit.md` defines each.
+
+mod line;
+#[cfg(test)]
+mod tests;
 
 use crate::{
-    engine::Engine,
-    run::observer::{Event, Observer},
+    engine::{Engine, OutOfMemory},
+    frame::{Detections, Frame},
+    progress::Observer,
+    run::event::{Event, FrameTimes},
 };
-use serde_json::{Map, Value, json};
+use line::{format_line, milliseconds, rounded};
+use serde_json::{Value, json};
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
@@ -63,7 +70,7 @@ pub fn stage_key(stage: &str) -> String {
 
 /// The figures could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: cannot be written: {source}; choose another file with --kpi", path.display())]
+#[error("{}: cannot be written: {source}; choose another file", path.display())]
 pub struct KpiError {
     path: PathBuf,
     source: io::Error,
@@ -165,384 +172,101 @@ impl KpiFile {
     }
 }
 
-impl Observer for KpiFile {
+impl Observer<Event<'_>> for KpiFile {
     fn event(&self, event: Event<'_>) {
-        let own = |figures: Vec<(&str, Value)>| {
-            figures
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect::<Vec<_>>()
-        };
-        match event {
-            Event::FrameDone { times: None, .. } => {}
+        let (name, of_event) = match event {
+            Event::FrameDone { times: None, .. } => return,
             Event::FrameDone {
                 frame,
                 found,
                 times: Some(times),
-            } => {
-                let mut figures = own(vec![
-                    ("source", json!(frame.source.name)),
-                    ("frame", json!(frame.index)),
-                    ("number", json!(times.number)),
-                    ("decode_ms", milliseconds(times.decode)),
-                ]);
-                figures.extend(
-                    times
-                        .stages
-                        .iter()
-                        .map(|(stage, time)| (stage_key(stage), milliseconds(*time))),
-                );
-                figures.extend(own(vec![
-                    ("latency_ms", milliseconds(times.latency)),
-                    ("objects", json!(found.objects.len())),
-                ]));
-                if let Some(best) = found
-                    .objects
-                    .iter()
-                    .map(|o| f64::from(o.score))
-                    .reduce(f64::max)
-                {
-                    figures.push(("best_score".to_owned(), rounded(best, 1e4)));
-                }
-                if let Some(memory) = self.device_memory_mb() {
-                    figures.push(("device_memory_mb".to_owned(), rounded(memory, 10.0)));
-                }
-                self.line("frame", figures);
-            }
-            Event::Resumed { sources, frames } => self.line(
+            } => ("frame", self.of_frame(frame, found, times)),
+            Event::Resumed { sources, frames } => (
                 "resumed",
-                own(vec![("sources", json!(sources)), ("frames", json!(frames))]),
+                figures([("sources", json!(sources)), ("frames", json!(frames))]),
             ),
-            Event::OutOfMemory(oom) => {
-                let mib = |bytes: u64| rounded(bytes as f64 / f64::from(1 << 20), 10.0);
-                let mut figures = own(vec![("device", json!(oom.device))]);
-                figures.extend(oom.needed.map(|n| ("needed_mb".to_owned(), mib(n))));
-                figures.extend(own(vec![
-                    ("used_mb", mib(oom.used)),
-                    ("free_mb", mib(oom.free)),
-                ]));
-                self.line("out-of-memory", figures);
-            }
-            Event::Fallback { from, to, reason } => {
-                self.line(
-                    "fallback",
-                    own(vec![
-                        ("from", json!(from)),
-                        ("to", json!(to)),
-                        ("reason", json!(reason)),
-                    ]),
-                );
-            }
+            Event::OutOfMemory(oom) => ("out-of-memory", of_memory(oom)),
+            Event::Fallback { from, to, reason } => (
+                "fallback",
+                figures([
+                    ("from", json!(from)),
+                    ("to", json!(to)),
+                    ("reason", json!(reason)),
+                ]),
+            ),
             Event::SourceBegan(source) => {
-                self.line("source-began", own(vec![("source", json!(source.name))]))
+                ("source-began", figures([("source", json!(source.name))]))
             }
             Event::Decoding { source, decoding } => {
-                let mut figures = own(vec![
+                let mut of_decoding = figures([
                     ("source", json!(source.name)),
                     ("decoder", json!(decoding.name())),
                 ]);
-                figures.extend(
-                    decoding
-                        .reason
-                        .as_ref()
-                        .map(|reason| ("reason".to_owned(), json!(reason))),
-                );
-                self.line("decoding", figures);
+                let reason = decoding.reason.as_ref();
+                of_decoding.extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
+                ("decoding", of_decoding)
             }
             Event::SourceEnded(source) => {
-                self.line("source-ended", own(vec![("source", json!(source.name))]))
+                ("source-ended", figures([("source", json!(source.name))]))
             }
             Event::Warning(warning) => {
                 let input = warning.path.display().to_string();
-                self.line(
-                    "input-warning",
-                    own(vec![
-                        ("input", json!(input)),
-                        ("problem", json!(warning.to_string())),
-                    ]),
-                );
+                ("input-warning", of_input(&input, &warning.to_string()))
             }
-            Event::Problem { input, problem } => {
-                self.line(
-                    "input-error",
-                    own(vec![("input", json!(input)), ("problem", json!(problem))]),
-                );
-            }
+            Event::Problem { input, problem } => ("input-error", of_input(input, problem)),
+        };
+        self.line(name, of_event);
+    }
+}
+
+impl KpiFile {
+    fn of_frame(
+        &self,
+        frame: &Frame,
+        found: &Detections,
+        times: &FrameTimes,
+    ) -> Vec<(String, Value)> {
+        let mut of_frame = figures([
+            ("source", json!(frame.source.name)),
+            ("frame", json!(frame.index)),
+            ("number", json!(times.number)),
+            ("decode_ms", milliseconds(times.decode)),
+        ]);
+        let stages = times.stages.iter();
+        of_frame.extend(stages.map(|(stage, time)| (stage_key(stage), milliseconds(*time))));
+        of_frame.extend(figures([
+            ("latency_ms", milliseconds(times.latency)),
+            ("objects", json!(found.objects.len())),
+        ]));
+        let scores = found.objects.iter().map(|object| f64::from(object.score));
+        if let Some(best) = scores.reduce(f64::max) {
+            of_frame.push(("best_score".to_owned(), rounded(best, 1e4)));
         }
-    }
-}
-
-fn rounded(value: f64, scale: f64) -> Value {
-    json!((value * scale).round() / scale)
-}
-
-fn milliseconds(time: Duration) -> Value {
-    rounded(time.as_secs_f64() * 1e3, 1e3)
-}
-
-fn format_line(json: bool, now: Duration, event: &str, figures: Vec<(String, Value)>) -> String {
-    if json {
-        let head = [
-            ("ts".to_owned(), rounded(now.as_secs_f64(), 1e3)),
-            ("event".to_owned(), json!(event)),
-        ];
-        let object: Map<String, Value> = head.into_iter().chain(figures).collect();
-        return format!("{}\n", Value::Object(object));
-    }
-    let figures: String = figures
-        .iter()
-        .map(|(key, value)| format!(" {key}={}", plain(value)))
-        .collect();
-    format!(
-        "kpi ts={}.{:03} event={event}{figures}\n",
-        now.as_secs(),
-        now.subsec_millis()
-    )
-}
-
-/// A value without quotes where it needs none, else as a JSON string.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => {
-            let simple = !text.is_empty()
-                && !text.contains(|c: char| {
-                    c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\')
-                });
-            if simple {
-                text.clone()
-            } else {
-                value.to_string()
-            }
+        if let Some(memory) = self.device_memory_mb() {
+            of_frame.push(("device_memory_mb".to_owned(), rounded(memory, 10.0)));
         }
-        other => other.to_string(),
+        of_frame
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        engine::OutOfMemory,
-        frame::{Detections, Frame, Pixels, SourceInfo, SourceKind},
-        geometry::Size,
-        run::observer::FrameTimes,
-        session::Stage,
-        sources::{Decoding, SourceWarning},
-    };
-    use std::{collections::BTreeSet, sync::Arc};
+fn of_memory(oom: &OutOfMemory) -> Vec<(String, Value)> {
+    let mib = |bytes: u64| rounded(bytes as f64 / f64::from(1 << 20), 10.0);
+    let mut of_memory = figures([("device", json!(oom.device))]);
+    of_memory.extend(
+        oom.needed
+            .map(|needed| ("needed_mb".to_owned(), mib(needed))),
+    );
+    of_memory.extend(figures([
+        ("used_mb", mib(oom.used)),
+        ("free_mb", mib(oom.free)),
+    ]));
+    of_memory
+}
 
-    fn source() -> SourceInfo {
-        let (path, name) = ("a b.mp4".into(), "a b".to_owned());
-        SourceInfo {
-            ordinal: 0,
-            path,
-            name,
-            kind: SourceKind::Video,
-            frame_count: None,
-            frame_rate: None,
-            attributes: Default::default(),
-        }
-    }
+fn of_input(input: &str, problem: &str) -> Vec<(String, Value)> {
+    figures([("input", json!(input)), ("problem", json!(problem))])
+}
 
-    fn write(file: &str) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(file);
-        std::fs::write(&path, "earlier\n").unwrap();
-        let kpi = KpiFile::append(&path, Some(Engine::cpu())).unwrap();
-        let size = Size::new(4, 4);
-        let found = Detections {
-            size,
-            objects: Vec::new(),
-        };
-        let frame = Frame::new(Arc::new(source()), 12, Pixels::Dropped(size));
-        let times = FrameTimes {
-            number: 3,
-            decode: Duration::from_micros(1500),
-            latency: Duration::from_millis(7),
-            stages: vec![("detect-preprocess", Duration::from_micros(250))],
-        };
-        kpi.event(Event::FrameDone {
-            frame: &frame,
-            found: &found,
-            times: Some(&times),
-        });
-        kpi.event(Event::FrameDone {
-            frame: &frame,
-            found: &found,
-            times: None,
-        });
-        kpi.event(Event::Problem {
-            input: "x.png",
-            problem: "not \"an\" image\nat all",
-        });
-        kpi.check().unwrap();
-        std::fs::read_to_string(path).unwrap()
-    }
-
-    #[test]
-    fn lines_have_units_quotes_where_needed_and_follow_what_was_there() {
-        let text = write("run.kpi");
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3, "{text}");
-        assert_eq!(lines[0], "earlier");
-        let after_time = lines[1].split_once(" event=").unwrap().1;
-        assert!(lines[1].starts_with("kpi ts="), "{text}");
-        assert_eq!(
-            after_time,
-            "frame source=\"a b\" frame=12 number=3 decode_ms=1.5 detect_preprocess_ms=0.25 latency_ms=7.0 objects=0"
-        );
-        assert!(
-            lines[2]
-                .ends_with(r#"event=input-error input=x.png problem="not \"an\" image\nat all""#),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_jsonl_file_gets_an_object_a_line() {
-        let text = write("run.jsonl");
-        let frame: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
-        assert_eq!(
-            (&frame["event"], &frame["source"], &frame["number"]),
-            (&json!("frame"), &json!("a b"), &json!(3))
-        );
-        assert!(frame["ts"].as_f64().unwrap() > 1e9);
-        assert_eq!(
-            frame.get("device_memory_mb"),
-            None,
-            "there is none on the CPU"
-        );
-        let error: Value = serde_json::from_str(text.lines().nth(2).unwrap()).unwrap();
-        assert_eq!(error["problem"], json!("not \"an\" image\nat all"));
-    }
-
-    /// What stands in backticks in the first column of the documentation's table, and in the row of events.
-    fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
-        let text = include_str!("../../docs/audit.md");
-        let table = text.split("## KPI lines").nth(1).unwrap();
-        let quoted = |cell: &str| {
-            cell.split('`')
-                .skip(1)
-                .step_by(2)
-                .map(str::to_owned)
-                .collect::<BTreeSet<_>>()
-        };
-        let rows = table.lines().filter(|line| line.starts_with("| `"));
-        let cells: Vec<Vec<&str>> = rows.map(|row| row.split('|').collect()).collect();
-        let events = cells
-            .iter()
-            .find(|cells| cells[1].trim() == "`event`")
-            .unwrap();
-        (
-            cells.iter().flat_map(|cells| quoted(cells[1])).collect(),
-            quoted(events[2]),
-        )
-    }
-
-    #[test]
-    fn the_documentation_has_every_key_and_event_and_no_other() {
-        let (keys, events) = documented();
-        let in_resident_mode = [Stage::Submit, Stage::Preprocess, Stage::Forward];
-        let stages = Stage::PER_FRAME
-            .iter()
-            .chain(&in_resident_mode)
-            .map(|stage| stage_key(stage.name()));
-        assert_eq!(
-            keys,
-            KEYS.iter()
-                .map(|key| (*key).to_owned())
-                .chain(stages)
-                .collect()
-        );
-        assert_eq!(
-            events,
-            EVENTS.iter().map(|event| (*event).to_owned()).collect()
-        );
-    }
-
-    #[test]
-    fn every_event_has_the_keys_of_the_list() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.jsonl");
-        let kpi = KpiFile::append(&path, None).unwrap();
-        let (info, size) = (source(), Size::new(4, 4));
-        let found = Detections {
-            size,
-            objects: Vec::new(),
-        };
-        let frame = Frame::new(Arc::new(source()), 0, Pixels::Dropped(size));
-        let times = FrameTimes {
-            stages: vec![("segment-decode", Duration::ZERO)],
-            ..FrameTimes::default()
-        };
-        let decoding = Decoding {
-            on_gpu: false,
-            reason: Some("why".to_owned()),
-        };
-        let oom = OutOfMemory {
-            device: "cuda:0".to_owned(),
-            needed: Some(1),
-            used: 2,
-            free: 3,
-        };
-        let warning = SourceWarning::new("x", "odd");
-        [
-            Event::Resumed {
-                sources: 1,
-                frames: 2,
-            },
-            Event::SourceBegan(&info),
-            Event::Decoding {
-                source: &info,
-                decoding: &decoding,
-            },
-            Event::FrameDone {
-                frame: &frame,
-                found: &found,
-                times: Some(&times),
-            },
-            Event::OutOfMemory(&oom),
-            Event::Fallback {
-                from: "cuda:0",
-                to: "cpu",
-                reason: "full",
-            },
-            Event::SourceEnded(&info),
-            Event::Warning(&warning),
-            Event::Problem {
-                input: "x",
-                problem: "bad",
-            },
-        ]
-        .into_iter()
-        .for_each(|event| kpi.event(event));
-        let text = std::fs::read_to_string(path).unwrap();
-        let lines: Vec<Map<String, Value>> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        let events: BTreeSet<&str> = lines
-            .iter()
-            .map(|line| line["event"].as_str().unwrap())
-            .collect();
-        assert_eq!(events, EVENTS.into_iter().collect());
-        for key in lines.iter().flat_map(Map::keys) {
-            assert!(
-                KEYS.contains(&key.as_str()) || *key == stage_key("segment-decode"),
-                "{key}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = KpiFile::append(folder.path(), None)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("cannot be written") && error.contains("--kpi"),
-            "{error}"
-        );
-    }
+fn figures<const N: usize>(figures: [(&str, Value); N]) -> Vec<(String, Value)> {
+    figures.map(|(key, value)| (key.to_owned(), value)).into()
 }

@@ -5,15 +5,16 @@ mod builder;
 mod counts;
 mod decode;
 mod error;
+mod event;
 mod execute;
 mod fingerprint;
+mod folder_lock;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod infer;
 mod journal;
 mod messages;
 mod metrics;
-mod observer;
 mod output_dir;
 mod own;
 mod plan;
@@ -26,13 +27,14 @@ pub use boxes::{BoxPrompt, BoxPrompts, FrameBoxes, OtherSize, SourceFrames};
 pub use builder::Run;
 pub use counts::{Counts, InputProblem, InputProblems};
 pub use error::{FrameError, RunError};
+pub use event::{Event, FrameTimes, RunObserver};
 pub use journal::{Record, SourceEnd, StoredFrame, StoredResults};
 pub use metrics::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_key};
-pub use observer::{Cancel, Event, FrameTimes, Observer};
 pub use output_dir::{OutputDir, OutputMode};
 pub use plan::{OnError, Summary};
 pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
 pub use report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};
 
 // For the writer of phantoms, whose folders are prepared in the same way.
-pub(crate) use output_dir::{FolderLock, clear_folder, is_empty, remove};
+pub(crate) use folder_lock::FolderLock;
+pub(crate) use output_dir::{clear_folder, is_empty, remove};

@@ -1,13 +1,12 @@
 //! The output folder: made, guarded against other runs, and cleared where the user asks for it.
 
 use crate::{
-    run::report::RunReport,
-    sinks::{Layout, SinkError, TEMPORARY_PREFIX, TEMPORARY_SUFFIX},
+    run::{folder_lock::FolderLock, report::RunReport},
+    sinks::{Layout, SinkError, SinkErrorKind, TEMPORARY_PREFIX, TEMPORARY_SUFFIX},
 };
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions, TryLockError},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -93,8 +92,10 @@ impl OutputDir {
     fn earlier_run(layout: &Layout, mode: OutputMode) -> Result<Option<RunReport>, SinkError> {
         let root = layout.root();
         if mode == OutputMode::Fresh {
-            let remedy = "add --resume to go on with the run in it, --overwrite to replace it, or choose another folder";
-            return Err(SinkError::new(root, "the output folder is not empty").with_remedy(remedy));
+            let remedy = "resume the run in it, overwrite that run, or choose another folder";
+            return Err(SinkError::new(root, "the output folder is not empty")
+                .with_kind(SinkErrorKind::NotEmpty { resumable: true })
+                .with_remedy(remedy));
         }
         let earlier = RunReport::read(layout)?;
         if earlier.is_none() && has_outputs(root)? {
@@ -222,59 +223,6 @@ pub(crate) fn remove(path: &Path) -> Result<(), SinkError> {
     }
 }
 
-/// The lock file, removed when dropped.
-#[derive(Debug)]
-pub(crate) struct FolderLock {
-    _file: File,
-    path: std::path::PathBuf,
-}
-
-impl FolderLock {
-    /// Locks the folder of `layout`, which must exist.
-    pub(crate) fn take(layout: &Layout) -> Result<Self, SinkError> {
-        let path = layout.lock();
-        loop {
-            let opened = OpenOptions::new().create(true).append(true).open(&path);
-            let file = opened
-                .map_err(|e| SinkError::io(layout.root(), "write to the output folder", &e))?;
-            match file.try_lock() {
-                // The owner before may have removed the file between our opening and locking it: then look again.
-                Ok(()) if is_at(&file, &path) => return Ok(Self { _file: file, path }),
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let error =
-                        SinkError::new(layout.root(), "another run is writing to this folder");
-                    return Err(
-                        error.with_remedy("wait until it has ended, or choose another folder")
-                    );
-                }
-                Err(TryLockError::Error(error)) => {
-                    return Err(SinkError::io(&path, "lock the output folder", &error));
-                }
-            }
-        }
-    }
-}
-
-impl Drop for FolderLock {
-    fn drop(&mut self) {
-        // Removed while still locked. If that fails the file stays, unlocked, and harms nobody.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |m: fs::Metadata| (m.dev(), m.ino());
-    file.metadata().map(id).ok() == fs::metadata(path).map(id).ok()
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,7 +257,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("not empty") && error.contains("--resume"),
+            error.contains("not empty") && error.contains("resume the run"),
             "{error}"
         );
         let resumed = OutputDir::prepare(&root, OutputMode::Resume).unwrap();

@@ -2,11 +2,12 @@
 
 use crate::{
     engine::{Engine, OutOfMemory},
-    run::task::Task,
+    progress::Cancel,
     run::{
-        observer::{Cancel, Observer},
+        event::RunObserver,
         output_dir::OutputMode,
         own::{OwnSinks, OwnSources},
+        task::Task,
     },
     session::{Execution, Session, SessionError},
     sinks::{OutputKind, OutputSet},
@@ -15,6 +16,29 @@ use crate::{
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 impl Plan {
+    /// A run of `task` that has no input yet and writes the task's default outputs to the new folder `output`.
+    pub(crate) fn new(task: Task, execution: Execution, output: impl Into<PathBuf>) -> Self {
+        Self {
+            outputs: task.default_outputs(),
+            task,
+            execution,
+            replicas: Vec::new(),
+            oom_device: None,
+            fallback: None,
+            sources: Vec::new(),
+            warnings: Vec::new(),
+            own_sources: OwnSources::default(),
+            own_sinks: OwnSinks::default(),
+            source_options: SourceOptions::default(),
+            on_error: OnError::default(),
+            output: output.into(),
+            output_mode: OutputMode::Fresh,
+            arguments: Vec::new(),
+            observer: Arc::new(()),
+            cancel: Cancel::default(),
+        }
+    }
+
     /// Names of the devices of the models, `cpu` without any.
     pub(crate) fn device(&self) -> String {
         std::iter::once(&self.task)
@@ -92,7 +116,7 @@ pub(crate) struct Plan {
     pub(crate) outputs: OutputSet,
     /// The command line, for `run.json`.
     pub(crate) arguments: Vec<String>,
-    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) observer: Arc<RunObserver>,
     pub(crate) cancel: Cancel,
 }
 

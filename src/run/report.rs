@@ -3,7 +3,7 @@
 use crate::{
     run::counts::{Counts, InputProblems},
     session::StageSummary,
-    sinks::{Layout, SinkError, write_atomic},
+    sinks::{Layout, SinkError, SinkErrorKind, write_atomic},
     text::counted,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -243,8 +243,8 @@ impl RunReport {
         };
         difference.map_or(Ok(()), |difference| {
             let problem = format!("the run in this folder cannot be resumed: it was made with {difference}");
-            let remedy = "run with the same arguments and models as before, or start over with --overwrite, or choose another folder";
-            Err(SinkError::new(layout.root(), problem).with_remedy(remedy))
+            let remedy = "run with the same arguments and models as before, overwrite the run, or choose another folder";
+            Err(SinkError::new(layout.root(), problem).with_kind(SinkErrorKind::OtherRun).with_remedy(remedy))
         })
     }
 }

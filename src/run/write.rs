@@ -4,9 +4,9 @@ use crate::{
     run::{
         counts::{InputProblem, InputProblems},
         error::RunError,
+        event::Event,
         journal::Record,
         messages::{Finished, FinishedFrame, Item, Written},
-        observer::Event,
         plan::Plan,
         report::DecodingReport,
     },

@@ -14,6 +14,8 @@ mod executor;
 mod finished;
 mod live;
 mod live_queue;
+#[cfg(test)]
+mod live_tests;
 mod load;
 mod model_origin;
 mod models;

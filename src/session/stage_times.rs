@@ -1,6 +1,6 @@
 //! How long each stage took: quantiles in bounded memory.
 
-use hdrhistogram::Histogram;
+use crate::quantiles::{Quantiles, Times};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Times by stage, from any thread. Each stage takes a fixed amount of memory however many times it is given; quantiles
-/// are within 0.1%.
+/// Times by stage, from any thread. Each stage takes a fixed amount of memory, independent of the number of its times;
+/// quantiles are exact to 0.1%.
 #[derive(Debug, Default)]
 pub struct StageTimes {
-    stages: Mutex<BTreeMap<&'static str, Histogram<u64>>>,
+    stages: Mutex<BTreeMap<&'static str, Times>>,
     /// Time of each stage since it was last taken.
     recent: Mutex<BTreeMap<&'static str, Duration>>,
 }
@@ -21,39 +21,27 @@ pub struct StageTimes {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StageSummary {
-    /// How many times.
+    /// Number of times.
     pub count: u64,
-    /// Half took no longer.
+    /// Half of the times were no longer.
     pub median_ms: f64,
-    /// 90% took no longer.
+    /// 90% of the times were no longer.
     pub p90_ms: f64,
-    /// 99% took no longer.
+    /// 99% of the times were no longer.
     pub p99_ms: f64,
-    /// The longest.
+    /// The longest time.
     pub max_ms: f64,
 }
-
-/// Longest time that is told apart; longer ones count as this.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 impl StageTimes {
     /// Adds a time of `stage`.
     pub fn record(&self, stage: &'static str, time: Duration) {
-        let nanos = time.min(LONGEST).as_nanos() as u64;
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = recent.entry(stage).or_default();
         *sum = sum.saturating_add(time);
         drop(recent);
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        if !stages.contains_key(stage) {
-            let Ok(histogram) = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3) else {
-                return;
-            };
-            stages.insert(stage, histogram);
-        }
-        if let Some(histogram) = stages.get_mut(stage) {
-            histogram.saturating_record(nanos);
-        }
+        stages.entry(stage).or_default().record(time);
     }
 
     /// Runs `work` and adds its time to `stage`.
@@ -64,8 +52,8 @@ impl StageTimes {
         result
     }
 
-    /// The time that each of `stages` took since it was last asked for here; a stage that did nothing is left out. With a
-    /// caller for each stage that asks after each frame, these are the times of one frame.
+    /// The time that each of `stages` took since the last call for it; stages without work are left out. Where each stage has one
+    /// caller, which calls after each frame, these are the times of that frame.
     pub fn take_recent(&self, stages: &[&'static str]) -> Vec<(&'static str, Duration)> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         stages
@@ -79,20 +67,20 @@ impl StageTimes {
         let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         stages
             .iter()
-            .map(|(name, histogram)| ((*name).to_owned(), summary(histogram)))
+            .map(|(name, times)| ((*name).to_owned(), times.quantiles().into()))
             .collect()
     }
 }
 
-fn summary(histogram: &Histogram<u64>) -> StageSummary {
-    // Six decimals are nanoseconds.
-    let ms = |nanos: u64| nanos as f64 / 1e6;
-    StageSummary {
-        count: histogram.len(),
-        median_ms: ms(histogram.value_at_quantile(0.5)),
-        p90_ms: ms(histogram.value_at_quantile(0.9)),
-        p99_ms: ms(histogram.value_at_quantile(0.99)),
-        max_ms: ms(histogram.max()),
+impl From<Quantiles> for StageSummary {
+    fn from(times: Quantiles) -> Self {
+        Self {
+            count: times.count,
+            median_ms: times.median_ms,
+            p90_ms: times.p90_ms,
+            p99_ms: times.p99_ms,
+            max_ms: times.max_ms,
+        }
     }
 }
 
@@ -138,13 +126,5 @@ mod tests {
             times.take_recent(&["decode"]),
             [("decode", Duration::from_millis(9))]
         );
-    }
-
-    #[test]
-    fn a_time_of_zero_and_one_beyond_the_longest_are_counted() {
-        let times = StageTimes::default();
-        times.record("x", Duration::ZERO);
-        times.record("x", Duration::MAX);
-        assert_eq!(times.summaries()["x"].count, 2);
     }
 }

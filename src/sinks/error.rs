@@ -5,10 +5,47 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// An output that cannot be written. Displayed as: the path, what was wrong, what would work.
+/// What kind of fault a [`SinkError`] reports, for callers that react to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SinkErrorKind {
+    /// The output folder holds files already, and the caller allowed neither to resume nor to overwrite.
+    NotEmpty {
+        /// Whether the folder's writer can resume a run, or only overwrite it.
+        resumable: bool,
+    },
+    /// The run in the output folder has other inputs, settings or models: it can be overwritten, not resumed.
+    OtherRun,
+    /// The journal of an earlier run is damaged: the run can be overwritten, not resumed.
+    BrokenJournal,
+    /// A line of `detections.jsonl` is damaged: the run can be overwritten, or resumed without that line and those after it.
+    BrokenLine,
+    /// The file system is full: the run can be resumed once there is room.
+    DiskFull,
+    /// A box or a score is infinite or not a number.
+    NotFinite,
+    /// A frame has more objects than the output can hold.
+    TooManyObjects,
+    /// FFmpeg has no encoder for the output.
+    NoEncoder,
+    /// A COCO results list does not number the images of the file that was named for it.
+    OtherImages,
+    /// A file with images of its own was given together with a file of images.
+    ImagesNotNeeded,
+    /// Any other fault.
+    #[default]
+    Other,
+}
+
+/// An output that cannot be written, or an earlier output that cannot be read.
+///
+/// Displayed as: the path, what was wrong, what would work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("{}: {problem}{}", path.display(), remedy.as_deref().map(|r| format!("; {r}")).unwrap_or_default())]
 pub struct SinkError {
+    /// What kind of fault it is.
+    pub kind: SinkErrorKind,
     /// The output.
     pub path: PathBuf,
     /// What was wrong.
@@ -24,6 +61,7 @@ impl SinkError {
     /// An error at `path`, without a remedy.
     pub fn new(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self {
+            kind: SinkErrorKind::Other,
             path: path.into(),
             problem: problem.into(),
             remedy: None,
@@ -37,13 +75,18 @@ impl SinkError {
         self
     }
 
+    /// The same error, of another kind.
+    #[must_use]
+    pub fn with_kind(mut self, kind: SinkErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// An error of the file system while `doing` ("cannot …") at `path`.
     pub fn io(path: &Path, doing: &str, error: &io::Error) -> Self {
         use io::ErrorKind as K;
         let remedy = match error.kind() {
-            K::StorageFull | K::QuotaExceeded => {
-                Some("free some space and run again with --resume")
-            }
+            K::StorageFull | K::QuotaExceeded => Some("free some space and resume the run"),
             K::FileTooLarge => {
                 Some("raise the limit on file size, or choose a folder on another file system")
             }
@@ -59,7 +102,12 @@ impl SinkError {
             K::InvalidFilename => Some("choose an output folder with a shorter path"),
             _ => None,
         };
+        let kind = match error.kind() {
+            K::StorageFull | K::QuotaExceeded => SinkErrorKind::DiskFull,
+            _ => SinkErrorKind::Other,
+        };
         Self {
+            kind,
             path: path.to_path_buf(),
             problem: format!("cannot {doing}: {error}"),
             remedy: remedy.map(str::to_owned),

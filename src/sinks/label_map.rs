@@ -3,7 +3,7 @@
 use crate::{
     frame::{Detections, Frame, Object, SourceInfo},
     sinks::{
-        error::SinkError,
+        error::{SinkError, SinkErrorKind},
         image_writer::ImageWriter,
         layout::Layout,
         png_file::{Samples, write_png},
@@ -83,7 +83,8 @@ impl Sink for MasksSink {
                 found.objects.len()
             );
             return Err(SinkError::new(path, problem)
-                .with_remedy("lower --max-objects or raise --confidence"));
+                .with_kind(SinkErrorKind::TooManyObjects)
+                .with_remedy("lower the number of objects a frame, or raise the minimum score"));
         }
         let found = found.clone();
         self.writer.submit(move || {

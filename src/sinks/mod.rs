@@ -31,7 +31,7 @@ mod sink;
 mod yolo;
 
 pub use coco::CocoSink;
-pub use error::SinkError;
+pub use error::{SinkError, SinkErrorKind};
 pub use frames::{FramesSink, Stills};
 pub use image_writer::ImageWriter;
 pub use jsonl::{ObjectLine, RecordLine, SourceFacts, read_record, write_record};

@@ -5,6 +5,7 @@ use crate::{
     frame::Frame,
     geometry::{BoxXyxy, LongestSide, Size},
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
+    quantiles::quantile,
     session::{
         CompletedFrame, Detector, Executor, GpuExecutor, ModelError, Models, PendingFrame,
         Prompted, Segmenter, Stage,
@@ -45,15 +46,12 @@ pub struct StageTiming {
 impl StageTiming {
     /// Quantiles of `times` in milliseconds, of which there is at least one.
     fn of(stage: String, mut times: Vec<f64>) -> Self {
-        times.sort_by(f64::total_cmp);
-        let at = |q: f64| {
-            let place = (times.len().saturating_sub(1) as f64 * q).round() as usize;
-            times.get(place).copied().unwrap_or(f64::NAN)
-        };
+        let count = times.len();
+        let mut at = |q: f64| quantile(&mut times, q).unwrap_or(f64::NAN);
         let median_ms = at(0.5);
         Self {
             stage,
-            count: times.len(),
+            count,
             median_ms,
             p90_ms: at(0.9),
             p99_ms: at(0.99),

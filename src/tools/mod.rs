@@ -17,7 +17,8 @@ pub use describe::{ModelDescription, ModelFamily, ModelInput, describe, model_fa
 pub use doctor::{Finding, FindingKind, examine};
 pub use init::{NewDetector, init_detector, init_segmenter};
 pub use phantom::{
-    PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary, SequenceSummary,
+    PhantomEvent, PhantomFiles, PhantomObserver, PhantomPlan, PhantomRunError, PhantomSummary,
+    SequenceSummary,
 };
 pub use test_frame::test_frame;
 pub use verify::{TensorComparison, VerifyError};

@@ -11,7 +11,8 @@ use ultramotion::{
     frame::{Mask, Object},
     geometry::BoxXyxy,
     models::mobile_sam::{PointLabel, PointPrompt},
-    run::{Event, Observer, UserPrompts},
+    progress::Observer,
+    run::{Event, UserPrompts},
     session::{Execution, Mode, SessionBuilder},
     sinks::OutputKind,
     sources::{Decode, SourceOptions},
@@ -65,7 +66,7 @@ pub(crate) const SEGMENTER: &str = "assets/models/mobile-sam-phantom/mobile_sam.
 #[derive(Debug, Default)]
 struct Kept(Mutex<(Vec<FrameResult>, Vec<String>, Vec<String>)>);
 
-impl Observer for Kept {
+impl Observer<Event<'_>> for Kept {
     fn event(&self, event: Event<'_>) {
         let mut kept = self.0.lock().expect("lock");
         match event {

@@ -10,7 +10,8 @@ use ultramotion::{
     Detections, Run,
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::Size,
-    run::{Cancel, Summary},
+    progress::Cancel,
+    run::Summary,
     sinks::{OutputKind, Sink, SinkError},
     sources::{Source, SourceError},
 };

@@ -12,6 +12,8 @@ use tree::{Tree, cycles};
 /// Module, modules it may use. A module may always use itself. ARCHITECTURE.md shows the same table.
 const LAYERS: &[(&str, &[&str])] = &[
     ("text", &[]),
+    ("progress", &[]),
+    ("quantiles", &[]),
     ("run_files", &[]),
     ("geometry", &[]),
     ("engine", &["text"]),
@@ -35,13 +37,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "text", "geometry", "frame", "engine", "ops", "models", "weights", "sources",
+            "text",
+            "quantiles",
+            "geometry",
+            "frame",
+            "engine",
+            "ops",
+            "models",
+            "weights",
+            "sources",
         ],
     ),
     (
         "run",
         &[
             "text",
+            "progress",
             "run_files",
             "geometry",
             "frame",
@@ -57,14 +68,36 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "tools",
         &[
-            "text", "geometry", "frame", "coco", "engine", "ops", "models", "weights", "sources",
-            "sinks", "matching", "phantom", "session", "run",
+            "text",
+            "progress",
+            "quantiles",
+            "geometry",
+            "frame",
+            "coco",
+            "engine",
+            "ops",
+            "models",
+            "weights",
+            "sources",
+            "sinks",
+            "matching",
+            "phantom",
+            "session",
+            "run",
         ],
     ),
     (
         "audit",
         &[
-            "text", "frame", "engine", "sources", "sinks", "session", "run",
+            "text",
+            "progress",
+            "quantiles",
+            "frame",
+            "engine",
+            "sources",
+            "sinks",
+            "session",
+            "run",
         ],
     ),
     // Doors for the fuzzer, which are there where it is built, and in tests.

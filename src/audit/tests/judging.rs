@@ -123,6 +123,11 @@ fn every_planted_fault_is_found_in_its_stage_and_frame() {
             (Kind::LoadedCode, 0)
         ]
     );
+}
+
+#[test]
+fn planted_faults_are_counted_and_a_round_trip_is_a_chain() {
+    let all = attributed(PLANTED);
     let (seen, measured) = observed(&all, &works(), &STEADY, &[]);
     assert_eq!(
         (measured.critical, measured.syncs, seen.unaccounted),
@@ -149,43 +154,55 @@ fn every_planted_fault_is_found_in_its_stage_and_frame() {
     );
 }
 
-#[test]
-fn announced_moves_must_fit_be_pinned_and_come_once() {
-    let copy = |way, host, bytes, correlation| {
-        let (from, to) = if way == CopyWay::HostToDevice {
-            (host, MemoryKind::Device)
-        } else {
-            (MemoryKind::Device, host)
-        };
-        Activity {
-            what: What::Copy {
-                way,
-                from,
-                to,
-                bytes,
-            },
-            start: 30_105,
-            end: 30_106,
-            correlation,
-            stream: None,
-            graph_node: 0,
-        }
+/// A copy of `bytes` within frame 3, between the device and memory of the host of this kind.
+fn copy(way: CopyWay, host: MemoryKind, bytes: u64, correlation: u32) -> Activity {
+    let (from, to) = if way == CopyWay::HostToDevice {
+        (host, MemoryKind::Device)
+    } else {
+        (MemoryKind::Device, host)
     };
-    let id = |id, correlation| Activity {
+    Activity {
+        what: What::Copy {
+            way,
+            from,
+            to,
+            bytes,
+        },
+        start: 30_105,
+        end: 30_106,
+        correlation,
+        stream: None,
+        graph_node: 0,
+    }
+}
+
+/// The announcement `id` of the call with this correlation.
+fn announcement(id: u64, correlation: u32) -> Activity {
+    Activity {
         what: What::External { id },
         start: 0,
         end: 0,
         correlation,
         stream: None,
         graph_node: 0,
+    }
+}
+
+fn judge(activities: Vec<Activity>) -> Vec<(Class, &'static str)> {
+    classify(&attribute(activities, &works(), &BTreeMap::new()), &STEADY)
+        .into_iter()
+        .map(|f| (f.class, f.reason))
+        .collect()
+}
+
+#[test]
+fn announced_moves_must_fit_be_pinned_and_come_once() {
+    let up = |host, bytes| {
+        judge(vec![
+            announcement(17, 1),
+            copy(CopyWay::HostToDevice, host, bytes, 1),
+        ])
     };
-    let judge = |activities: Vec<Activity>| {
-        classify(&attribute(activities, &works(), &BTreeMap::new()), &STEADY)
-            .into_iter()
-            .map(|f| (f.class, f.reason))
-            .collect::<Vec<_>>()
-    };
-    let up = |host, bytes| judge(vec![id(17, 1), copy(CopyWay::HostToDevice, host, bytes, 1)]);
     assert_eq!(
         up(MemoryKind::Pinned, 100),
         [(Class::Legitimate, "the frame's upload")]
@@ -203,7 +220,7 @@ fn announced_moves_must_fit_be_pinned_and_come_once() {
         [(Class::Critical, "unaccounted: not announced by the engine")]
     );
     let against = judge(vec![
-        id(17, 1),
+        announcement(17, 1),
         copy(CopyWay::DeviceToHost, MemoryKind::Pinned, 100, 1),
     ]);
     assert_eq!(
@@ -214,7 +231,13 @@ fn announced_moves_must_fit_be_pinned_and_come_once() {
         copy(CopyWay::HostToDevice, MemoryKind::Pinned, 100, 1),
         copy(CopyWay::HostToDevice, MemoryKind::Pinned, 100, 2),
     ];
-    let one_announcement = judge([vec![id(17, 1), id(17, 2)], twice.to_vec()].concat());
+    let one_announcement = judge(
+        [
+            vec![announcement(17, 1), announcement(17, 2)],
+            twice.to_vec(),
+        ]
+        .concat(),
+    );
     assert_eq!(
         one_announcement[1],
         (Class::Critical, "unaccounted: not announced by the engine")

@@ -6,14 +6,16 @@ use crate::{
         DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SegmenterArgs,
         SelectionArgs,
     },
+    eval_args::EvalArgs,
     examples,
+    phantom_args::PhantomArgs,
     verify_args::VerifyArgs,
     words,
 };
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use std::{num::NonZeroU64, path::PathBuf};
-use ultramotion::{frame::Confidence, geometry::Size};
+use std::path::PathBuf;
+use ultramotion::frame::Confidence;
 
 /// What `--version` shows: also the commit and what was built in.
 const LONG_VERSION: &str = concat!(
@@ -173,116 +175,6 @@ pub(crate) struct PipelineArgs {
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) execution: ExecutionArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PhantomArgs {
-    /// Folder for the sequences; made if missing, refused if not empty
-    #[arg(short, long, value_name = "DIR")]
-    pub(crate) output: PathBuf,
-    /// Frames a sequence
-    #[arg(long, value_name = "N", default_value = "100")]
-    pub(crate) frames: u32,
-    /// Decides all that the other options leave open: the same seed gives the same frames and truth
-    #[arg(long, value_name = "S", default_value = "0")]
-    pub(crate) seed: u64,
-    /// Number of sequences, of seeds S, S + 1, and so on; more than one get folders seed-NNNNNN
-    #[arg(long, value_name = "K", default_value = "1")]
-    pub(crate) sequences: NonZeroU64,
-    /// Pixels of a frame, each side 16 to 4096
-    #[arg(long, value_name = "WxH", default_value = "512x512", value_parser = size)]
-    pub(crate) size: Size,
-    /// Frames a second, 1 to 1000
-    #[arg(
-        long,
-        value_name = "R",
-        default_value = "25",
-        allow_hyphen_values = true
-    )]
-    pub(crate) frame_rate: f64,
-    /// What to write beside the ground truth in coco.json: frames and label maps, video, multi-frame DICOM
-    #[arg(
-        long,
-        value_enum,
-        value_name = "KINDS",
-        value_delimiter = ',',
-        default_value = "png,mp4"
-    )]
-    pub(crate) write: Vec<PhantomFile>,
-    /// What may appear, separated by commas
-    #[arg(long, value_name = "CLASSES", value_delimiter = ',', default_value = "bone,cyst,vessel,needle", value_parser = words::TARGETS)]
-    pub(crate) targets: Vec<String>,
-    /// Remove earlier phantom sequences from the folder first
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PhantomFile {
-    /// frames/ and labels/, a PNG each
-    Png,
-    /// clip.mp4
-    Mp4,
-    /// clip.dcm, multi-frame ultrasound
-    Dicom,
-}
-
-/// `WxH` in pixels.
-fn size(text: &str) -> Result<Size, String> {
-    let sides = text.split_once(['x', 'X', '×']);
-    let sides = sides.and_then(|(width, height)| {
-        Some(Size::new(
-            width.trim().parse().ok()?,
-            height.trim().parse().ok()?,
-        ))
-    });
-    sides.ok_or_else(|| "give width and height in pixels, as 640x480".to_owned())
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalArgs {
-    /// Ground truth: COCO instances (images, annotations, categories; masks as run lengths or polygons)
-    #[arg(short, long, value_name = "GT.json")]
-    pub(crate) ground_truth: PathBuf,
-    /// Predictions: coco.json of a run (images matched by file name, categories by name), or a COCO results list, whose ids are those of
-    /// --images-of, else of the coco.json beside it in a run's folder, else of the ground truth
-    #[arg(short, long, value_name = "coco.json")]
-    pub(crate) predictions: PathBuf,
-    /// COCO file whose images and categories the results list numbers
-    #[arg(long, value_name = "coco.json")]
-    pub(crate) images_of: Option<PathBuf>,
-    /// Threshold of scores: predictions with at least this, 0 to 1, for all figures but AP and AR, which take every prediction
-    #[arg(long, value_name = "P", default_value = "0.5")]
-    pub(crate) confidence: Confidence,
-    /// Least IoU of boxes that are matched, for all figures but AP and AR
-    #[arg(long, value_name = "T", default_value = "0.5")]
-    pub(crate) iou_threshold: f64,
-    /// Most detections of a class in an image: AR for each, AP for the highest
-    #[arg(
-        long,
-        value_name = "N",
-        value_delimiter = ',',
-        default_value = "1,10,100"
-    )]
-    pub(crate) max_detections: Vec<std::num::NonZeroUsize>,
-    /// Leave masks out
-    #[arg(long)]
-    pub(crate) boxes_only: bool,
-    /// Evaluate only the images and categories that both files have, instead of refusing files that differ
-    #[arg(long)]
-    pub(crate) common: bool,
-    /// Exit code 1 unless the AP of boxes (IoU 0.50:0.95) is at least this
-    #[arg(long, value_name = "X")]
-    pub(crate) min_ap: Option<f64>,
-    /// Exit code 1 unless the AP of masks (IoU 0.50:0.95) is at least this
-    #[arg(long, value_name = "X")]
-    pub(crate) min_mask_ap: Option<f64>,
-    /// Exit code 1 unless the mean mask IoU of matched objects is at least this
-    #[arg(long, value_name = "X")]
-    pub(crate) min_mask_iou: Option<f64>,
-    /// Exit code 1 unless this share of the images without ground truth has no prediction
-    #[arg(long, value_name = "X")]
-    pub(crate) min_empty_share: Option<f64>,
 }
 
 #[derive(Debug, Args)]

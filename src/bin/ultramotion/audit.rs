@@ -10,14 +10,16 @@ use crate::{
 use std::{
     fs,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use ultramotion::{
     Session,
-    audit::{AuditPlan, Bounds, Progress, Verdict, run as run_audit, to_html, to_text},
+    audit::{AuditEvent, AuditPlan, Bounds, Pass, Verdict, run as run_audit, to_html, to_text},
     engine::Engine,
-    run::{Cancel, KpiFile, Observer},
+    progress::{Cancel, Observer},
+    run::{KpiFile, RunObserver},
     session::{Mode, SessionBuilder},
+    sources::{Decode, SourceWarning},
     weights::HubConfig,
 };
 
@@ -40,10 +42,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         current: Mutex::default(),
     });
     let expanded = inputs::expanded(&args.source, None, &cancel, terminal, false);
-    expanded
-        .warnings
-        .iter()
-        .for_each(|warning| terminal.warn(&warning.to_string()));
+    warn(&expanded.warnings, terminal);
     let plan = AuditPlan {
         sources: expanded.sources,
         source_options,
@@ -54,34 +53,12 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
         compare,
         bounds: bounds(&args.bounds)?,
         arguments: inputs::command_line(),
-        progress: bars.clone(),
+        observer: bars.clone(),
         cancel,
     };
-    let mut kpis: Vec<Arc<KpiFile>> = Vec::new();
-    let mut opened = Some(opened);
+    let (mut kpis, mut opened) = (Vec::new(), Some(opened));
     let report = run_audit(&plan, |pass| {
-        // What an earlier pass wrote to holds on to its device.
-        kpis.drain(..).try_for_each(|kpi| kpi.check())?;
-        // A pass under the profiler must open it anew.
-        let engine = opened
-            .take()
-            .map_or_else(|| inputs::engine(&args.device), Ok)?;
-        inputs::check_decode(decode, &engine)?;
-        let models = models(args)?.engine(engine.clone()).mode(pass.mode);
-        let session = inputs::load(models, terminal)?;
-        let warnings = session.warnings();
-        warnings
-            .iter()
-            .for_each(|warning| terminal.warn(&warning.to_string()));
-        let observer: Arc<dyn Observer> = match &args.passes.kpi {
-            Some(path) if !pass.profiled => {
-                let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
-                kpis.push(kpi.clone());
-                kpi
-            }
-            _ => Arc::new(()),
-        };
-        Ok::<_, anyhow::Error>((session, observer))
+        load(pass, args, decode, &mut opened, &mut kpis, terminal)
     });
     bars.clear();
     let report = match report {
@@ -105,6 +82,42 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     } else {
         Exit::CheckFailed
     })
+}
+
+/// The session of a pass and what observes its run, besides the audit.
+fn load(
+    pass: Pass,
+    args: &AuditArgs,
+    decode: Decode,
+    opened: &mut Option<Engine>,
+    kpis: &mut Vec<Arc<KpiFile>>,
+    terminal: &Terminal,
+) -> anyhow::Result<(Session, Arc<RunObserver>)> {
+    // The figures of an earlier pass hold a reference to its device.
+    kpis.drain(..).try_for_each(|kpi| kpi.check())?;
+    // A pass under the profiler must open it anew.
+    let engine = opened
+        .take()
+        .map_or_else(|| inputs::engine(&args.device), Ok)?;
+    inputs::check_decode(decode, &engine)?;
+    let models = models(args)?.engine(engine.clone()).mode(pass.mode);
+    let session = inputs::load(models, terminal)?;
+    warn(&session.warnings(), terminal);
+    let observer: Arc<RunObserver> = match &args.passes.kpi {
+        Some(path) if !pass.profiled => {
+            let kpi = Arc::new(KpiFile::append(path, Some(engine))?);
+            kpis.push(kpi.clone());
+            kpi
+        }
+        _ => Arc::new(()),
+    };
+    Ok((session, observer))
+}
+
+fn warn(warnings: &[SourceWarning], terminal: &Terminal) {
+    warnings
+        .iter()
+        .for_each(|warning| terminal.warn(&warning.to_string()));
 }
 
 /// An audit of the CPU proves nothing, which is to be known before it is run.
@@ -183,36 +196,32 @@ struct Bars {
     current: Mutex<Option<FrameBar>>,
 }
 
-impl std::fmt::Debug for Bars {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Bars")
-    }
-}
-
 impl Bars {
+    fn current(&self) -> MutexGuard<'_, Option<FrameBar>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn clear(&self) {
-        if let Some(bar) = self
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        if let Some(bar) = self.current().take() {
             bar.clear();
         }
     }
 }
 
-impl Progress for Bars {
-    fn frame_done(&self) {
-        if let Some(bar) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
-            bar.advance();
+impl Observer<AuditEvent<'_>> for Bars {
+    fn event(&self, event: AuditEvent<'_>) {
+        match event {
+            AuditEvent::PassBegan { name, frames } => {
+                self.clear();
+                self.terminal.detail(&format!("pass: {name}"));
+                *self.current() = Some(self.terminal.frame_bar(name, frames));
+            }
+            AuditEvent::FrameDone => {
+                if let Some(bar) = &*self.current() {
+                    bar.advance();
+                }
+            }
+            _ => {}
         }
-    }
-
-    fn pass(&self, name: &str, frames: Option<u64>) {
-        self.clear();
-        self.terminal.detail(&format!("pass: {name}"));
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(self.terminal.frame_bar(name, frames));
     }
 }

@@ -35,27 +35,7 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         verify::check_implementation(implementation)?;
         return against_candle(&bench, args, &engine, terminal);
     }
-    // Without any name the program's own pair is timed; with one name that model alone.
-    let neither = args.detector.is_none() && args.segmenter.is_none();
-    let detector = (neither || args.detector.is_some()).then(|| DetectorArgs {
-        detector: args.detector.clone(),
-        labels: None,
-        input_size: None,
-    });
-    let detector = detector
-        .map(|args| inputs::detector(&args, &engine, terminal))
-        .transpose()?;
-    detector
-        .iter()
-        .flat_map(|detector| detector.warnings())
-        .for_each(|warning| terminal.warn(&warning.to_string()));
-    let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs {
-        segmenter: args.segmenter.clone(),
-    });
-    let segmenter = segmenter
-        .map(|args| inputs::segmenter(&args, &engine.with_new_stream()?, terminal))
-        .transpose()?
-        .map(Arc::new);
+    let (detector, segmenter) = models(args, &engine, terminal)?;
     let inputs: Vec<OsString> = args
         .input
         .iter()
@@ -74,10 +54,8 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         }
         (vec![test_frame()], forced)
     } else {
-        (
-            first_frames(&inputs, 16, inputs::decode(&args.decode)?, &engine)?,
-            detector,
-        )
+        let decode = inputs::decode(&args.decode)?;
+        (first_frames(&inputs, 16, decode, &engine)?, detector)
     };
     let detector = detector.map(Arc::new);
     let timings = time(
@@ -97,6 +75,35 @@ pub(crate) fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         ));
     }
     print(&timings, &engine, terminal)
+}
+
+/// The models to time. Without any name those are the program's own pair, with one name that model alone.
+fn models(
+    args: &BenchArgs,
+    engine: &Engine,
+    terminal: &Terminal,
+) -> anyhow::Result<(Option<Detector>, Option<Arc<Segmenter>>)> {
+    let neither = args.detector.is_none() && args.segmenter.is_none();
+    let detector = (neither || args.detector.is_some()).then(|| DetectorArgs {
+        detector: args.detector.clone(),
+        labels: None,
+        input_size: None,
+    });
+    let detector = detector
+        .map(|args| inputs::detector(&args, engine, terminal))
+        .transpose()?;
+    detector
+        .iter()
+        .flat_map(|detector| detector.warnings())
+        .for_each(|warning| terminal.warn(&warning.to_string()));
+    let segmenter = (neither || args.segmenter.is_some()).then(|| SegmenterArgs {
+        segmenter: args.segmenter.clone(),
+    });
+    let segmenter = segmenter
+        .map(|args| inputs::segmenter(&args, &engine.with_new_stream()?, terminal))
+        .transpose()?
+        .map(Arc::new);
+    Ok((detector, segmenter))
 }
 
 /// Times a MobileSAM in both implementations.

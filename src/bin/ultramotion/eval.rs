@@ -1,6 +1,6 @@
 //! `eval`.
 
-use crate::{args::EvalArgs, eval_table, exit::Exit, inputs::usage, terminal::Terminal};
+use crate::{eval_args::EvalArgs, eval_table, exit::Exit, inputs::usage, terminal::Terminal};
 use serde::Serialize;
 use ultramotion::eval::{EvalOptions, Evaluation, evaluate};
 

@@ -4,9 +4,11 @@ use std::error::Error;
 use ultramotion::{
     audit::AuditError,
     engine::{EngineError, OutOfMemory},
-    run::{FrameError, RunError},
+    eval::{EvalError, EvalErrorKind},
+    run::{FrameError, KpiError, RunError},
     session::{ModelError, SessionError},
-    tools::{FindingKind, VerifyError, VerifyFileError},
+    sinks::{SinkError, SinkErrorKind},
+    tools::{FindingKind, PhantomRunError, VerifyError, VerifyFileError},
     weights::{HubError, Role, WeightsError},
 };
 
@@ -33,6 +35,15 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         .or_else(|| match error.downcast_ref::<RunError>()? {
             RunError::Prepare { source, .. } => of_model(source),
             RunError::Frame { source, .. } => of(&**source),
+            RunError::Sink(error) | RunError::Boxes(error) => of_sink(error),
+            RunError::OtherInputs { .. } => Some("--overwrite"),
+            _ => None,
+        })
+        .or_else(|| error.downcast_ref().and_then(of_sink))
+        .or_else(|| error.downcast_ref().and_then(of_eval))
+        .or_else(|| error.downcast_ref::<KpiError>().map(|_| "--kpi"))
+        .or_else(|| match error.downcast_ref::<PhantomRunError>()? {
+            PhantomRunError::Sink(error) => of_sink(error),
             _ => None,
         })
         .or_else(|| match error.downcast_ref::<AuditError>()? {
@@ -102,6 +113,32 @@ pub(crate) fn of_finding(kind: FindingKind) -> Option<&'static str> {
         FindingKind::GpuBuild => Some("`cargo build --release --features cuda`"),
         FindingKind::Device | FindingKind::Speed => Some("--device cpu"),
         FindingKind::OutputFolder => Some("--output"),
+        _ => None,
+    }
+}
+
+fn of_sink(error: &SinkError) -> Option<&'static str> {
+    use SinkErrorKind as K;
+    match error.kind {
+        K::NotEmpty { resumable: true } => Some("--resume, --overwrite"),
+        K::NotEmpty { resumable: false } | K::OtherRun | K::BrokenJournal => Some("--overwrite"),
+        K::BrokenLine => Some("--overwrite, --resume"),
+        K::DiskFull => Some("--resume"),
+        K::NotFinite => Some("--device cpu, --dtype f32"),
+        K::TooManyObjects => Some("--max-objects, --confidence"),
+        K::NoEncoder => Some("--write"),
+        K::OtherImages | K::ImagesNotNeeded => Some("--images-of"),
+        _ => None,
+    }
+}
+
+fn of_eval(error: &EvalError) -> Option<&'static str> {
+    use EvalErrorKind as K;
+    match error.kind {
+        K::NotInBoth => Some("--common"),
+        K::TooManyPairs => Some("--confidence"),
+        K::ImagesNotNeeded => Some("--images-of"),
+        K::MasksMissing => Some("--boxes-only"),
         _ => None,
     }
 }

@@ -17,7 +17,8 @@ use ultramotion::{
     Session,
     dicom::{DicomOptions, Window},
     engine::{DeviceSpec, Engine},
-    run::{self, Cancel, OutputMode},
+    progress::Cancel,
+    run::{self, OutputMode},
     session::{
         self, Detector, DetectorOptions, Execution, Mode, ModelError, Segmenter, SessionBuilder,
         SessionError,
@@ -164,10 +165,10 @@ pub(crate) fn engine(args: &DeviceArgs) -> anyhow::Result<Engine> {
 }
 
 /// Opens the devices that the models are to run on: that of `--device`, or those of `--devices`.
-pub(crate) fn engines(args: &DeviceArgs, execution: &ExecutionArgs) -> anyhow::Result<Vec<Engine>> {
-    if execution.devices.is_empty() {
-        return Ok(vec![engine(args)?]);
-    }
+pub(crate) fn engines(
+    args: &DeviceArgs,
+    execution: &ExecutionArgs,
+) -> anyhow::Result<(Engine, Vec<Engine>)> {
     let twice = execution.devices.iter().enumerate().find(|(i, device)| {
         execution
             .devices
@@ -178,11 +179,10 @@ pub(crate) fn engines(args: &DeviceArgs, execution: &ExecutionArgs) -> anyhow::R
     if let Some((_, device)) = twice {
         return Err(usage("--devices", format!("{device}: is named twice")));
     }
-    execution
-        .devices
-        .iter()
-        .map(|&ordinal| open(args, DeviceSpec::Cuda(ordinal)))
-        .collect()
+    let devices = execution.devices.iter();
+    let mut engines = devices.map(|&ordinal| open(args, DeviceSpec::Cuda(ordinal)));
+    let first = engines.next().unwrap_or_else(|| engine(args))?;
+    Ok((first, engines.collect::<anyhow::Result<_>>()?))
 }
 
 fn open(args: &DeviceArgs, spec: DeviceSpec) -> anyhow::Result<Engine> {

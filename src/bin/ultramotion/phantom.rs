@@ -1,9 +1,9 @@
 //! `phantom`.
 
 use crate::{
-    args::{PhantomArgs, PhantomFile},
     exit::Exit,
     inputs::usage,
+    phantom_args::{PhantomArgs, PhantomFile},
     run::on_interrupt,
     terminal::Terminal,
 };
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use ultramotion::{
     phantom::{Class, PhantomError, PhantomOptions, TargetSet},
-    run::Cancel,
+    progress::Cancel,
     text::counted,
     tools::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary},
 };
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &PhantomArgs, terminal: &Arc<Terminal>) -> anyhow::Resul
     let frames = u64::from(plan.options.frames).saturating_mul(plan.sequences.get());
     let bar = terminal.frame_bar("phantom", Some(frames));
     let failure: Mutex<Option<anyhow::Error>> = Mutex::new(None);
-    let result = plan.run(&|event| match event {
+    let result = plan.run(&|event: PhantomEvent<'_>| match event {
         PhantomEvent::FrameDone => bar.advance(),
         PhantomEvent::SequenceDone(sequence) if terminal.json => {
             let line = terminal.print_json(&json!({
@@ -51,6 +51,7 @@ pub(crate) fn run(args: &PhantomArgs, terminal: &Arc<Terminal>) -> anyhow::Resul
         PhantomEvent::SequenceDone(sequence) => {
             terminal.detail(&format!("{}: done", sequence.folder.display()))
         }
+        _ => {}
     });
     bar.clear();
     let summary = result?;

@@ -13,9 +13,10 @@ use std::{
 };
 use ultramotion::{
     frame::{Detections, Frame, SourceInfo},
-    run::{Cancel, Event, Observer},
+    progress::{Cancel, Observer},
+    run::Event,
     sinks::RecordLine,
-    sources::{FrameSelection, SourceSpec, stated_frames},
+    sources::{FrameSelection, SourceOptions, SourceSpec, stated_frames},
     text::{counted, counted_are},
 };
 
@@ -27,8 +28,10 @@ pub(crate) struct Report {
     terminal: Arc<Terminal>,
     /// Ends the run where nobody reads its results any more.
     cancel: Cancel,
-    /// Which frames of a source are worked on.
+    /// The frames of a source that are computed.
     selection: FrameSelection,
+    /// The limit of the size of pictures.
+    max_pixels: u64,
     state: Mutex<State>,
 }
 
@@ -56,12 +59,13 @@ impl State {
 }
 
 impl Report {
-    /// A report on `terminal` of a run over `selection`, which `cancel` ends.
-    pub(crate) fn new(terminal: Arc<Terminal>, selection: FrameSelection, cancel: Cancel) -> Self {
+    /// A report on `terminal` of a run that reads its sources with `options` and that `cancel` ends.
+    pub(crate) fn new(terminal: Arc<Terminal>, options: &SourceOptions, cancel: Cancel) -> Self {
         Self {
             terminal,
             cancel,
-            selection,
+            selection: options.selection.clone(),
+            max_pixels: options.max_pixels,
             state: Mutex::default(),
         }
     }
@@ -84,7 +88,6 @@ impl Report {
     pub(crate) fn count_frames(
         self: &Arc<Self>,
         sources: Vec<SourceSpec>,
-        max_pixels: u64,
     ) -> anyhow::Result<Cancel> {
         let (stop, report) = (Cancel::default(), self.clone());
         if sources.len() < 2 {
@@ -98,7 +101,7 @@ impl Report {
                     return;
                 }
                 if report.lacks_frames(ordinal) {
-                    report.expect_frames(ordinal, stated_frames(spec, max_pixels));
+                    report.expect_frames(ordinal, stated_frames(spec, report.max_pixels));
                 }
             }
         };
@@ -177,6 +180,62 @@ impl Report {
             .detail(&format!("{}: done", source.path.display()));
     }
 
+    /// Shows an event on the progress bars and on stderr.
+    fn show(&self, event: Event<'_>) {
+        match event {
+            Event::Resumed { sources, frames } => {
+                self.state().progress.resume_at(sources);
+                let (sources, frames) = (counted_are(sources, "source"), counted(frames, "frame"));
+                self.terminal.say(&format!(
+                    "resuming: {sources} done, and {frames} of the next"
+                ));
+            }
+            Event::Fallback { from, to, reason } => {
+                self.terminal
+                    .problem(&format!("{from}: {reason}; the run continues on the {to}"));
+            }
+            Event::SourceBegan(source) => self.began(source),
+            Event::Decoding { source, decoding } => {
+                let place = format!(
+                    "{}: decoded on the {}",
+                    source.path.display(),
+                    decoding.name().to_uppercase()
+                );
+                match &decoding.reason {
+                    Some(reason) => self.terminal.say(&format!("{place}: {reason}")),
+                    None => self.terminal.detail(&place),
+                }
+            }
+            Event::FrameDone { times, .. } => self.frame_done(times.is_some()),
+            Event::SourceEnded(source) => self.ended(source),
+            Event::Warning(warning) => self.terminal.warn(&warning.to_string()),
+            Event::Problem { problem, .. } => self.terminal.problem(problem),
+            _ => {}
+        }
+    }
+
+    /// Prints an event as a line of the `--json` stream, where it has one.
+    fn print(&self, event: Event<'_>) -> anyhow::Result<()> {
+        let line = match event {
+            Event::FrameDone { frame, found, .. } => return self.print_frame(frame, found),
+            Event::Fallback { from, to, reason } => {
+                json!({ "type": "fallback", "from": from, "to": to, "reason": reason })
+            }
+            Event::Decoding { source, decoding } => {
+                json!({ "type": "decoding", "source": source.name, "decoder": decoding.name(), "reason": decoding.reason })
+            }
+            Event::Warning(warning) => {
+                let input = warning.path.display().to_string();
+                json!({ "type": "warning", "input": input, "problem": warning.to_string() })
+            }
+            Event::Problem { input, problem } => {
+                json!({ "type": "error", "input": input, "problem": problem })
+            }
+            _ => return Ok(()),
+        };
+        self.terminal.print_json(&line)
+    }
+
     /// A frame as its line in `detections.jsonl`, with a `type` like all lines of the stream.
     fn print_frame(&self, frame: &Frame, found: &Detections) -> anyhow::Result<()> {
         let Some(line) = RecordLine::new(frame, found, None) else {
@@ -198,88 +257,13 @@ struct FrameEvent<'a> {
     line: RecordLine<'a>,
 }
 
-impl Observer for Report {
+impl Observer<Event<'_>> for Report {
     fn event(&self, event: Event<'_>) {
-        let printed = match event {
-            Event::Resumed { sources, frames } => {
-                self.state().progress.resume_at(sources);
-                let (sources, frames) = (counted_are(sources, "source"), counted(frames, "frame"));
-                self.terminal.say(&format!(
-                    "resuming: {sources} done, and {frames} of the next"
-                ));
-                Ok(())
-            }
-            Event::OutOfMemory(_) => Ok(()),
-            Event::Fallback { from, to, reason } => {
-                self.terminal.problem(&format!(
-                    "{from} is given up, the run goes on on the {to}: {reason}"
-                ));
-                let line = json!({ "type": "fallback", "from": from, "to": to, "reason": reason });
-                if self.terminal.json {
-                    self.terminal.print_json(&line)
-                } else {
-                    Ok(())
-                }
-            }
-            Event::SourceBegan(source) => {
-                self.began(source);
-                Ok(())
-            }
-            Event::Decoding { source, decoding } => {
-                let place = format!(
-                    "{}: decoded on the {}",
-                    source.path.display(),
-                    decoding.name().to_uppercase()
-                );
-                match &decoding.reason {
-                    Some(reason) => self.terminal.say(&format!("{place}: {reason}")),
-                    None => self.terminal.detail(&place),
-                }
-                let line = json!({ "type": "decoding", "source": source.name, "decoder": decoding.name(), "reason": decoding.reason });
-                if self.terminal.json {
-                    self.terminal.print_json(&line)
-                } else {
-                    Ok(())
-                }
-            }
-            Event::FrameDone {
-                frame,
-                found,
-                times,
-            } => {
-                self.frame_done(times.is_some());
-                if self.terminal.json {
-                    self.print_frame(frame, found)
-                } else {
-                    Ok(())
-                }
-            }
-            Event::SourceEnded(source) => {
-                self.ended(source);
-                Ok(())
-            }
-            Event::Warning(warning) => {
-                self.terminal.warn(&warning.to_string());
-                let input = warning.path.display().to_string();
-                let line =
-                    json!({ "type": "warning", "input": input, "problem": warning.to_string() });
-                if self.terminal.json {
-                    self.terminal.print_json(&line)
-                } else {
-                    Ok(())
-                }
-            }
-            Event::Problem { input, problem } => {
-                self.terminal.problem(problem);
-                let line = json!({ "type": "error", "input": input, "problem": problem });
-                if self.terminal.json {
-                    self.terminal.print_json(&line)
-                } else {
-                    Ok(())
-                }
-            }
-        };
-        if let Err(error) = printed {
+        self.show(event);
+        if !self.terminal.json {
+            return;
+        }
+        if let Err(error) = self.print(event) {
             if error.is::<ClosedStdout>() {
                 self.cancel.request();
             }

@@ -5,7 +5,8 @@ use crate::{
     common_args::{DeviceArgs, ExecutionArgs, InputArgs, OutputArgs},
     exit::Exit,
     inputs::{self, usage},
-    rename::{Key, rename, without_names},
+    rename::{rename, without_names},
+    rename_key::Key,
     report::Report,
     summary,
     terminal::{Downloads, Terminal},
@@ -14,11 +15,12 @@ use std::{path::Path, sync::Arc};
 use ultramotion::{
     Run, Session,
     coco::Classes,
-    engine::{DeviceSpec, Engine},
-    run::{BoxPrompts, Cancel, KpiFile, Observer, UserPrompts, parse_box, parse_point},
+    engine::{DeviceSpec, Engine, OutOfMemory},
+    progress::Cancel,
+    run::{BoxPrompts, KpiFile, RunObserver, UserPrompts, parse_box, parse_point},
     session::SessionBuilder,
-    sinks::OutputKind,
-    sources::{Decode, DecodeDevice, SourceOptions, SourceSpec},
+    sinks::{OutputKind, OutputSet},
+    sources::{Decode, DecodeDevice, Inputs, SourceOptions, SourceSpec},
     weights::HubConfig,
 };
 
@@ -152,34 +154,18 @@ fn prepare(
     prompts: Option<UserPrompts>,
     terminal: &Arc<Terminal>,
 ) -> anyhow::Result<Prepared> {
-    let engines = inputs::engines(device, args)?;
-    let Some(first) = engines.first() else {
-        return Err(usage("--devices", "names no device"));
-    };
-    let models = inputs::with_execution(models, args, first)?.hub(HubConfig::from_env()?);
-    let (mut loaded, mut replaced) = (Vec::new(), None);
-    for engine in &engines {
-        match inputs::load(models.clone().engine(engine.clone()), terminal) {
-            Ok(session) => loaded.push(session),
-            Err(error) => {
-                let Some(oom) = engine.out_of_memory(&*error) else {
-                    return Err(error);
-                };
-                if !args.allow_cpu_fallback {
-                    return Err(oom.into());
-                }
-                loaded = vec![inputs::load(inputs::on_cpu(&models), terminal)?];
-                replaced = Some(oom);
-                break;
-            }
+    let (first, others) = inputs::engines(device, args)?;
+    let models = inputs::with_execution(models, args, &first)?.hub(HubConfig::from_env()?);
+    let (loaded, replaced) = match load(&models, &first, &others, terminal) {
+        Err(NotLoaded::OutOfMemory(oom)) if args.allow_cpu_fallback => {
+            let on_cpu = inputs::load(inputs::on_cpu(&models), terminal)?;
+            ((on_cpu, Vec::new()), Some(oom))
         }
-    }
-    let engine = loaded.first().map(|session| session.engine().clone());
-    let mut sessions = loaded.into_iter();
-    let Some(session) = sessions.next() else {
-        return Err(usage("--devices", "names no device"));
+        loaded => (loaded?, None),
     };
-    let mut run = sessions.fold(Run::new(session), Run::replica);
+    let (session, others) = loaded;
+    let engine = Some(session.engine().clone());
+    let mut run = others.into_iter().fold(Run::new(session), Run::replica);
     if let Some(prompts) = prompts {
         run = run.prompts(prompts);
     }
@@ -196,6 +182,41 @@ fn prepare(
         None => run,
     };
     Ok(Prepared { run, engine, task })
+}
+
+/// Why the models could not be loaded.
+enum NotLoaded {
+    /// A device has too little memory for them.
+    OutOfMemory(OutOfMemory),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<NotLoaded> for anyhow::Error {
+    fn from(error: NotLoaded) -> Self {
+        match error {
+            NotLoaded::OutOfMemory(oom) => oom.into(),
+            NotLoaded::Other(error) => error,
+        }
+    }
+}
+
+/// The models on the first device and on the others.
+fn load(
+    models: &SessionBuilder,
+    first: &Engine,
+    others: &[Engine],
+    terminal: &Terminal,
+) -> Result<(Session, Vec<Session>), NotLoaded> {
+    let on = |engine: &Engine| {
+        inputs::load(models.clone().engine(engine.clone()), terminal).map_err(|error| match engine
+            .out_of_memory(&*error)
+        {
+            Some(oom) => NotLoaded::OutOfMemory(oom),
+            None => NotLoaded::Other(error),
+        })
+    };
+    Ok((on(first)?, others.iter().map(on).collect::<Result<_, _>>()?))
 }
 
 fn run(
@@ -225,19 +246,14 @@ fn run(
         terminal,
         "interrupted: finishing the frame; run again with --resume to go on",
     );
-    let report = Arc::new(Report::new(
-        terminal.clone(),
-        source_options.selection.clone(),
-        cancel.clone(),
-    ));
+    let report = Report::new(terminal.clone(), &source_options, cancel.clone());
+    let report = Arc::new(report);
     let kpi = output
         .kpi
         .as_deref()
         .map(|path| KpiFile::append(path, engine))
         .transpose()?
         .map(Arc::new);
-    let mut observers: Vec<Arc<dyn Observer>> = vec![report.clone()];
-    observers.extend(kpi.clone().map(|kpi| kpi as Arc<dyn Observer>));
     let mut expanded = inputs::expanded(
         &input.source,
         Some(&output.output),
@@ -253,27 +269,39 @@ fn run(
         source_options.aliases = Some(Arc::new(rename(key, &mut expanded)?));
         arguments = without_names(arguments, input, output, boxes);
     }
-    let sources: Vec<SourceSpec> = expanded.sources.iter().flatten().cloned().collect();
-    let (count, max_pixels) = (sources.len(), source_options.max_pixels);
-    report.expect_sources(count);
-    let counting = report.count_frames(sources, max_pixels)?;
-    let result = run
-        .inputs(expanded)
+    let run = run
         .source_options(source_options)
         .on_error(inputs::on_error(input))
         .output(&output.output)
         .output_mode(output_mode)
         .write(outputs.iter())
         .arguments(arguments)
-        .observer(Arc::new(observers))
-        .cancel(cancel)
-        .start();
+        .cancel(cancel);
+    observed(run, expanded, &report, kpi, &outputs, terminal)
+}
+
+/// Runs over `inputs`, shown by `report`, with figures to `kpi`.
+fn observed(
+    run: Run,
+    inputs: Inputs,
+    report: &Arc<Report>,
+    kpi: Option<Arc<KpiFile>>,
+    outputs: &OutputSet,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let mut observers: Vec<Arc<RunObserver>> = vec![report.clone()];
+    observers.extend(kpi.clone().map(|kpi| kpi as Arc<RunObserver>));
+    let sources: Vec<SourceSpec> = inputs.sources.iter().flatten().cloned().collect();
+    let count = sources.len();
+    report.expect_sources(count);
+    let counting = report.count_frames(sources)?;
+    let result = run.inputs(inputs).observer(Arc::new(observers)).start();
     counting.request();
     report.clear();
     let summary = result?;
     // Before the summary, which could not be printed either where nobody reads.
     report.check()?;
-    summary::print(&summary, &outputs, count, terminal)?;
+    summary::print(&summary, outputs, count, terminal)?;
     kpi.map_or(Ok(()), |kpi| kpi.check())?;
     Ok(Exit::of(&summary))
 }

@@ -6,6 +6,7 @@ use super::super::{
 };
 use crate::{
     coco::Image,
+    eval::error::EvalErrorKind,
     run_files::{Unmatched, match_names, normalised},
     text::{counted, counted_are},
 };
@@ -84,8 +85,7 @@ pub(super) fn with_dataset(
     Ok(alignment)
 }
 
-const COMMON: &str =
-    "give --common to evaluate only the images and categories that both files have";
+const COMMON: &str = "evaluate only the images and categories that both files have";
 
 fn images_of(
     truth: &Dataset<'_>,
@@ -225,7 +225,9 @@ fn complete(
             file.images.len(),
             some_of(&unknown)
         );
-        return Err(EvalError::new(path, problem).with_remedy(COMMON));
+        return Err(EvalError::new(path, problem)
+            .with_kind(EvalErrorKind::NotInBoth)
+            .with_remedy(COMMON));
     }
     Ok(found)
 }
@@ -312,7 +314,9 @@ fn check_complete(
             count.1,
             some_of(&left_out)
         );
-        return Err(EvalError::new(path, problem).with_remedy(COMMON));
+        return Err(EvalError::new(path, problem)
+            .with_kind(EvalErrorKind::NotInBoth)
+            .with_remedy(COMMON));
     }
     let used = |annotations: &[Annotation<'_>]| {
         annotations
@@ -331,7 +335,9 @@ fn check_complete(
             "it has objects of categories that the ground truth does not have: {}",
             some_of(&foreign)
         );
-        return Err(EvalError::new(path, problem).with_remedy(COMMON));
+        return Err(EvalError::new(path, problem)
+            .with_kind(EvalErrorKind::NotInBoth)
+            .with_remedy(COMMON));
     }
     let known: HashSet<usize> = alignment.categories.values().copied().collect();
     let annotated = used(&truth.annotations);
@@ -345,7 +351,9 @@ fn check_complete(
             "the ground truth has objects of categories that it does not have: {}",
             some_of(&missing)
         );
-        return Err(EvalError::new(path, problem).with_remedy(COMMON));
+        return Err(EvalError::new(path, problem)
+            .with_kind(EvalErrorKind::NotInBoth)
+            .with_remedy(COMMON));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::{
     frame::Mask,
     geometry::{BoxXyxy, Size},
     run_files::normalised,
-    sinks::SinkError,
+    sinks::{SinkError, SinkErrorKind},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -74,7 +74,8 @@ pub(super) fn results_of(
             images_of.display()
         );
         SinkError::new(path, problem)
-            .with_remedy("give the COCO file that belongs to it by --images-of")
+            .with_kind(SinkErrorKind::OtherImages)
+            .with_remedy("give the COCO file that belongs to it")
     })
 }
 

@@ -4,7 +4,7 @@ use super::{dataset, prompts::BoxPrompts, record};
 use crate::{
     coco::{self, Classes, CocoFile, without_bom},
     run_files::images_beside,
-    sinks::{RecordLine, SinkError},
+    sinks::{RecordLine, SinkError, SinkErrorKind},
 };
 use std::{
     fs::File,
@@ -78,5 +78,7 @@ fn no_images_of(path: &Path, images_of: Option<&Path>) -> Result<(), SinkError> 
         "is no COCO results list, so the images of {} are not needed",
         images_of.display()
     );
-    Err(SinkError::new(path, problem).with_remedy("leave --images-of out"))
+    Err(SinkError::new(path, problem)
+        .with_kind(SinkErrorKind::ImagesNotNeeded)
+        .with_remedy("leave the file of images out"))
 }

@@ -4,16 +4,12 @@ use super::*;
 use crate::{
     engine::OutOfMemory,
     frame::SourceInfo,
-    run::{
-        observer::{Cancel, Event, Observer},
-        output_dir::OutputMode,
-    },
+    progress::{Cancel, Observer},
+    run::event::Event,
     session::{
         Execution,
         scheduler_tests::{Log, Scripted, fallback, pending},
     },
-    sinks::OutputSet,
-    sources::SourceOptions,
 };
 use std::{
     path::Path,
@@ -22,33 +18,16 @@ use std::{
 };
 
 fn plan(folder: &Path) -> Plan {
-    Plan {
-        task: Task::Extract {
-            stored_values: false,
-        },
-        sources: Vec::new(),
-        warnings: Vec::new(),
-        own_sources: Default::default(),
-        own_sinks: Default::default(),
-        source_options: SourceOptions::default(),
-        on_error: OnError::Skip,
-        output: folder.join("out"),
-        output_mode: OutputMode::Fresh,
-        outputs: OutputSet::default_for(false),
-        arguments: Vec::new(),
-        execution: Execution::default(),
-        replicas: Vec::new(),
-        oom_device: None,
-        fallback: None,
-        observer: Arc::new(()),
-        cancel: Cancel::default(),
-    }
+    let task = Task::Extract {
+        stored_values: false,
+    };
+    Plan::new(task, Execution::default(), folder.join("out"))
 }
 
 #[derive(Default)]
 struct Noted(Mutex<Vec<String>>);
 
-impl Observer for Noted {
+impl Observer<Event<'_>> for Noted {
     fn event(&self, event: Event<'_>) {
         let noted = match event {
             Event::OutOfMemory(oom) => oom.device.clone(),

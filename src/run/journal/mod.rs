@@ -9,7 +9,7 @@ pub use state::SourceEnd;
 use crate::{
     frame::{Detections, Frame, SourceInfo},
     run::counts::{Counts, InputProblems},
-    sinks::{Layout, Lines, RecordLine, SinkError, facts_of, line_of},
+    sinks::{Layout, Lines, RecordLine, SinkError, SinkErrorKind, facts_of, line_of},
 };
 use serde::Deserialize;
 use state::{EndedSources, StateFile};
@@ -160,7 +160,8 @@ impl Record {
                 frame.index
             );
             return Err(SinkError::new(path, problem)
-                .with_remedy("use --device cpu or a model of full precision"));
+                .with_kind(SinkErrorKind::NotFinite)
+                .with_remedy("compute on the CPU, or use a model of full precision"));
         };
         if let Err(error) = self.file.write_all(line.as_bytes()) {
             // A partial line would be cut on resume as well; this keeps the file valid for readers until then.
@@ -255,7 +256,8 @@ impl Record {
                     end.source, end.name, end.frames, self.open.frames, self.ended
                 );
                 return Err(SinkError::new(self.layout.state(), problem)
-                    .with_remedy("start over with --overwrite"));
+                    .with_kind(SinkErrorKind::BrokenJournal)
+                    .with_remedy("overwrite the run"));
             }
             self.note_end(end);
         }

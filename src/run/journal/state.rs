@@ -1,6 +1,9 @@
 //! Which sources have ended: an append-only file beside the record, one line a source.
 
-use crate::{run::counts::InputProblems, sinks::SinkError};
+use crate::{
+    run::counts::InputProblems,
+    sinks::{SinkError, SinkErrorKind},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions},
@@ -111,9 +114,11 @@ impl EndedSources {
         let broken = |e: serde_json::Error| {
             SinkError::new(&self.path, format!("a line is not the state of a run: {e}"))
         };
-        parsed
-            .map(Some)
-            .map_err(|e| broken(e).with_remedy("start over with --overwrite"))
+        parsed.map(Some).map_err(|e| {
+            broken(e)
+                .with_kind(SinkErrorKind::BrokenJournal)
+                .with_remedy("overwrite the run")
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a record line by line, one line in memory at a time.
 
-use crate::sinks::error::SinkError;
+use crate::sinks::error::{SinkError, SinkErrorKind};
 use serde::Deserialize;
 use std::{
     fs::File,
@@ -60,7 +60,11 @@ impl Lines {
 
     /// An error in the present line.
     pub(crate) fn broken(&self, problem: &str) -> SinkError {
-        SinkError::new(&self.path, format!("line {} is not a frame's result: {problem}", self.number))
-            .with_remedy("start over with --overwrite, or remove that line and all after it and run again with --resume")
+        SinkError::new(
+            &self.path,
+            format!("line {} is not a frame's result: {problem}", self.number),
+        )
+        .with_kind(SinkErrorKind::BrokenLine)
+        .with_remedy("overwrite the run, or remove that line and all after it and resume the run")
     }
 }

@@ -3,7 +3,11 @@
 use crate::{
     frame::Image,
     geometry::Size,
-    sinks::{atomic_file::AtomicFile, error::SinkError, overlay::canvas::Canvas},
+    sinks::{
+        atomic_file::AtomicFile,
+        error::{SinkError, SinkErrorKind},
+        overlay::canvas::Canvas,
+    },
 };
 use std::{
     collections::VecDeque,
@@ -76,7 +80,9 @@ impl VideoFile {
                     path,
                     "this FFmpeg has neither an H.264 encoder (libx264) nor one for MPEG-4",
                 );
-                error.with_remedy("install an FFmpeg with libx264, or leave videos out of --write")
+                error
+                    .with_kind(SinkErrorKind::NoEncoder)
+                    .with_remedy("install an FFmpeg with libx264, or do without overlays")
             })?;
         let (url, folder) = url(target.temporary())?;
         let mut output = format::output_as(&url, "mp4").map_err(failed)?;

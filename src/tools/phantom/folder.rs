@@ -2,7 +2,7 @@
 
 use crate::{
     run::{FolderLock, clear_folder, is_empty, remove},
-    sinks::{AtomicFile, Layout, SinkError},
+    sinks::{AtomicFile, Layout, SinkError, SinkErrorKind},
     tools::phantom::{paths::SequencePaths, plan::PhantomPlan},
 };
 use serde_json::json;
@@ -27,11 +27,10 @@ impl PhantomFolder {
         let lock = FolderLock::take(&Layout::new(root))?;
         if !is_empty(root)? {
             if !plan.overwrite {
-                let remedy =
-                    "add --overwrite to replace phantom sequences in it, or choose another folder";
-                return Err(
-                    SinkError::new(root, "the output folder is not empty").with_remedy(remedy)
-                );
+                let remedy = "overwrite the phantom sequences in it, or choose another folder";
+                return Err(SinkError::new(root, "the output folder is not empty")
+                    .with_kind(SinkErrorKind::NotEmpty { resumable: false })
+                    .with_remedy(remedy));
             }
             let marked = marker(root)
                 .try_exists()

@@ -23,4 +23,4 @@ mod summary;
 mod truth;
 
 pub use plan::{PhantomFiles, PhantomPlan, PhantomRunError};
-pub use summary::{PhantomEvent, PhantomSummary, SequenceSummary};
+pub use summary::{PhantomEvent, PhantomObserver, PhantomSummary, SequenceSummary};

@@ -2,7 +2,7 @@
 
 use crate::{
     phantom::{PhantomError, PhantomOptions, dicom::DicomWriteError},
-    run::Cancel,
+    progress::Cancel,
     sinks::SinkError,
     tools::phantom::paths::folder_name,
 };

@@ -2,13 +2,13 @@
 
 use crate::{
     phantom::PhantomOptions,
-    run::Cancel,
+    progress::Cancel,
     tools::phantom::{
         folder::PhantomFolder,
         merged,
         plan::{PhantomPlan, PhantomRunError},
         sequence::SequenceJob,
-        summary::{PhantomEvent, PhantomSummary, SequenceSummary},
+        summary::{PhantomEvent, PhantomObserver, PhantomSummary, SequenceSummary},
     },
 };
 use std::sync::{
@@ -20,15 +20,12 @@ use std::sync::{
 const PIXELS_AHEAD: u64 = 1 << 26;
 
 impl PhantomPlan {
-    /// Writes the sequences, several at a time where there are several threads in rayon's pool, and tells `observer`.
+    /// Writes the sequences, several at a time where there are several threads in rayon's pool; `observer` receives each frame and sequence.
     ///
     /// # Errors
     /// [`PhantomRunError`] as [`PhantomPlan::check`], or if the folder or a file cannot be written: sequences that were
     /// complete before stay.
-    pub fn run(
-        &self,
-        observer: &(dyn Fn(PhantomEvent<'_>) + Sync),
-    ) -> Result<PhantomSummary, PhantomRunError> {
+    pub fn run(&self, observer: &PhantomObserver<'_>) -> Result<PhantomSummary, PhantomRunError> {
         self.check()?;
         let _folder = PhantomFolder::prepare(self)?;
         let (done, next, stop) = (
@@ -52,7 +49,7 @@ impl PhantomPlan {
                         done.lock()
                             .unwrap_or_else(PoisonError::into_inner)
                             .add(&sequence);
-                        observer(PhantomEvent::SequenceDone(&sequence));
+                        observer.event(PhantomEvent::SequenceDone(&sequence));
                     }
                     Ok(None) => return,
                     Err(error) => {
@@ -88,7 +85,7 @@ impl PhantomPlan {
         number: u64,
         at_work: u64,
         stop: &Cancel,
-        observer: &(dyn Fn(PhantomEvent<'_>) + Sync),
+        observer: &PhantomObserver<'_>,
     ) -> Result<Option<SequenceSummary>, PhantomRunError> {
         let options = PhantomOptions {
             seed: self.options.seed + number,
@@ -102,7 +99,7 @@ impl PhantomPlan {
             files: self.files,
             ahead: (4 * threads / at_work).clamp(2, 64).min(room).max(1) as u32,
             stopped: &|| stop.is_requested() || self.cancel.is_requested(),
-            frame_done: &|| observer(PhantomEvent::FrameDone),
+            frame_done: &|| observer.event(PhantomEvent::FrameDone),
         };
         job.run()
     }

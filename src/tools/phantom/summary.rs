@@ -1,16 +1,20 @@
 //! What happens while sequences are written, and what has been written.
 
-use crate::{phantom::CLASS_NAMES, tools::phantom::plan::PhantomPlan};
+use crate::{phantom::CLASS_NAMES, progress::Observer, tools::phantom::plan::PhantomPlan};
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// What happens while sequences are written; told from several threads.
-#[derive(Debug)]
+/// An event of the writing of sequences.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub enum PhantomEvent<'a> {
     /// A frame is on the disk, or in the clips that were asked for.
     FrameDone,
     /// A sequence is complete.
     SequenceDone(&'a SequenceSummary),
 }
+
+/// Receives the events of the writing of sequences, from several threads.
+pub type PhantomObserver<'o> = dyn for<'a> Observer<PhantomEvent<'a>> + 'o;
 
 /// A complete sequence.
 #[derive(Debug, Clone, serde::Serialize)]

@@ -119,7 +119,8 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     use std::{cell::RefCell, sync::Arc};
     use ultramotion::{
         audit::{AuditPlan, Bounds, Pass, run, to_html, to_text},
-        run::{Cancel, Observer},
+        progress::Cancel,
+        run::RunObserver,
         sources::{SourceOptions, SourceSpec},
         weights::HubConfig,
     };
@@ -142,7 +143,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
         compare: Some(Mode::Staged),
         bounds: Bounds::default(),
         arguments: Vec::new(),
-        progress: Arc::new(()),
+        observer: Arc::new(()),
         cancel: Cancel::default(),
     };
     let passes = RefCell::new(Vec::new());
@@ -153,7 +154,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
             .mode(mode)
             .hub(HubConfig::new(std::env::temp_dir()))
             .build()?;
-        Ok((session, Arc::new(()) as Arc<dyn Observer>))
+        Ok((session, Arc::new(()) as Arc<RunObserver>))
     })
     .unwrap();
     assert_eq!(

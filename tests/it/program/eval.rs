@@ -299,7 +299,7 @@ fn predictions_that_cannot_be_compared_are_refused() {
         (one("score", json!("high")), "expected f64"),
         (
             json!([prediction(), with(prediction(), "/segmentation", mask)]),
-            "has a mask, unlike those before it; give --boxes-only",
+            "has a mask, unlike those before it; evaluate boxes alone",
         ),
         (
             json!([{ "image_id": 1, "category_id": 1, "score": 1 }]),
@@ -311,7 +311,7 @@ fn predictions_that_cannot_be_compared_are_refused() {
         ),
         (
             whole_with("/images/0/file_name", json!("out/other.png")),
-            "1 image is not in the ground truth, of 2 in it: out/other.png; give --common",
+            "1 image is not in the ground truth, of 2 in it: out/other.png; evaluate only",
         ),
         (
             whole_with("/images/1/file_name", json!("000000.png")),
@@ -479,7 +479,7 @@ fn lists_are_matched_by_the_images_that_they_number() {
     assert!(
         own.evaluate(&options(Some(files.path("coco.json"))))
             .unwrap_err()
-            .contains("leave --images-of out")
+            .contains("leave the file of images out")
     );
 }
 
