@@ -159,3 +159,34 @@ impl FrameHeader {
         Ok(())
     }
 }
+
+/// For the fuzzer: a header that can be read is the same in the copy without application segments.
+#[cfg(any(test, fuzzing))]
+pub(in crate::dicom) fn check_header(data: &[u8]) {
+    let mut bare = Vec::new();
+    let Ok(header) = FrameHeader::read_copying("JPEG", data, Some(&mut bare)) else {
+        return;
+    };
+    assert!(bare.len() <= data.len());
+    match FrameHeader::read("JPEG", &bare) {
+        Ok(copy) => assert_eq!(
+            (
+                copy.process,
+                copy.precision,
+                copy.rows,
+                copy.columns,
+                copy.sampling,
+                copy.spectral
+            ),
+            (
+                header.process,
+                header.precision,
+                header.rows,
+                header.columns,
+                header.sampling,
+                header.spectral
+            )
+        ),
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,6 +1,9 @@
 //! JPEG: baseline, extended (8 and 12 bits), progressive, lossless.
 
-use super::{Colour, Decoded, header::FrameHeader};
+use super::{
+    decoded::{Colour, Decoded},
+    header::FrameHeader,
+};
 use crate::dicom::{
     error::{DicomError, Result},
     finding::DicomFinding,

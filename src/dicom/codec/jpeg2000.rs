@@ -1,6 +1,6 @@
 //! JPEG 2000 and high-throughput JPEG 2000 by OpenJPEG.
 
-use super::{Colour, Decoded};
+use super::decoded::{Colour, Decoded};
 use crate::dicom::{
     error::{DicomError, Result},
     layout::Layout,
