@@ -129,10 +129,13 @@ impl DicomFinding {
             Self::MoreFrames { present, .. } => {
                 format!("to read all, set NumberOfFrames to {present}, for example with dcmodify")
             }
-            Self::Window { .. } | Self::VoiTable { .. } => {
-                "give a window by --window CENTER,WIDTH".to_owned()
-            }
+            _ if self.is_of_window() => "give a window (center and width)".to_owned(),
             _ => return None,
         })
+    }
+
+    /// Whether a window given by the caller would replace what is wrong.
+    pub fn is_of_window(&self) -> bool {
+        matches!(self, Self::Window { .. } | Self::VoiTable { .. })
     }
 }

@@ -11,7 +11,7 @@ use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
-use ultramotion::sources::{Alias, Aliases, Inputs, SourceSpec, hidden};
+use ultramotion::sources::{Alias, Aliases, Inputs, SourceSpec};
 
 const OPTION: &str = "--rename-sources";
 const HEADER: [&str; 2] = ["alias", "path"];
@@ -262,23 +262,13 @@ pub(crate) fn rename(mut key: Key, inputs: &mut Inputs) -> anyhow::Result<Aliase
             }
             Err(error) => {
                 let alias = key.other(&error.path);
-                error.problem = hidden(error.problem.clone(), &error.path, &alias);
-                error.remedy = error
-                    .remedy
-                    .clone()
-                    .map(|remedy| hidden(remedy, &error.path, &alias));
-                error.path = alias;
+                error.rename(&alias);
             }
         }
     }
     for warning in &mut inputs.warnings {
         let alias = key.other(&warning.path);
-        warning.problem = hidden(warning.problem.clone(), &warning.path, &alias);
-        warning.remedy = warning
-            .remedy
-            .clone()
-            .map(|remedy| hidden(remedy, &warning.path, &alias));
-        warning.path = alias;
+        warning.rename(&alias);
     }
     key.write()?;
     Ok(Aliases::new(aliases))

@@ -1,15 +1,19 @@
 //! What a folder holds.
 
 use super::{
-    Contents, DicomRefusal, Draft, ExpandOptions, contents, identify, natural,
+    draft::{Draft, place_groups},
+    natural,
     numbered::{self, Numbered},
-    place_groups,
+    options::ExpandOptions,
     search::Search,
     walk::{Files, files_below},
 };
 use crate::{
     frame::SourceKind,
-    sources::{SourceError, SourceWarning},
+    sources::{
+        DicomRefusal, SourceError, SourceWarning,
+        contents::{self, Contents, identify},
+    },
 };
 use std::path::{Path, PathBuf};
 
@@ -66,7 +70,7 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'
     for (place, drafts) in place_groups(dicom, options.group_dicom, |_| Some(root.to_owned())) {
         for draft in drafts {
             match draft {
-                Err(DicomRefusal::NoImage(error)) => without_image.push(error.path),
+                Err(DicomRefusal::NoImage(error)) => without_image.push(error.path.clone()),
                 draft => placed.push((place.clone(), draft.map_err(DicomRefusal::into_error))),
             }
         }

@@ -1,7 +1,10 @@
 //! Names of sources for outputs.
 
-use super::{Draft, SourceSpec};
-use crate::{frame::SourceKind, sources::SourceError};
+use super::draft::Draft;
+use crate::{
+    frame::SourceKind,
+    sources::{SourceError, SourceSpec, contents::has_extension},
+};
 use std::{
     collections::{HashMap, HashSet},
     path::{Component, Path},
@@ -156,8 +159,7 @@ fn key(name: &str) -> String {
 }
 
 fn may_have_several_frames(draft: &Draft) -> bool {
-    draft.kind != SourceKind::Image
-        || !super::contents::has_extension(&draft.path, &["png", "jpg", "jpeg", "bmp"])
+    draft.kind != SourceKind::Image || !has_extension(&draft.path, &["png", "jpg", "jpeg", "bmp"])
 }
 
 /// Sources whose names are not theirs alone.

@@ -1,6 +1,6 @@
 //! Numbered images of a folder as sequences.
 
-use super::{Draft, natural};
+use super::{draft::Draft, natural};
 use crate::{frame::SourceKind, sources::SourceError};
 use std::{
     collections::BTreeMap,

@@ -1,9 +1,9 @@
 //! What every search of folders keeps to: bounds, folders that are left out, and the end that the user may ask for.
 
-use super::ExpandOptions;
+use super::options::ExpandOptions;
 use crate::{
     run_files::is_run_folder,
-    sources::{SourceError, SourceWarning},
+    sources::{IssueKind, SourceError, SourceWarning},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -148,7 +148,9 @@ impl<'a> Search<'a> {
         let (output, real) = (self.output.as_ref()?, path.canonicalize().ok()?);
         real.starts_with(output).then(|| {
             let problem = "lies in the output folder of this run, which never takes its own outputs as inputs";
-            SourceError::new(path, problem).with_remedy("choose another folder with --output")
+            SourceError::new(path, problem)
+                .with_kind(IssueKind::OutputFolder)
+                .with_remedy("choose another output folder")
         })
     }
 

@@ -1,7 +1,10 @@
 //! What comes on standard input: a list of paths, or one image, video or DICOM file.
 
-use super::{Contents, identify, list, search::Search};
-use crate::sources::SourceError;
+use super::{list, search::Search};
+use crate::sources::{
+    SourceError,
+    contents::{Contents, identify},
+};
 use std::{
     fs::File,
     io::{self, BufRead, Read, Write},

@@ -1,7 +1,7 @@
 //! A file with a directory of our own: what the `tiff` crate refuses to read (palettes, odd numbers of bits, subsampled
 //! chroma) is shown to it as plain samples, which it only has to decompress.
 
-use super::Fault;
+use super::fault::Fault;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// Bytes between the end of the file and the directory: reading there gives the end, so that nothing which a file that

@@ -3,7 +3,7 @@
 use super::unread::{self, Unread};
 use crate::{
     dicom,
-    sources::{SourceError, video},
+    sources::{issue::SourceError, video},
 };
 use image::ImageFormat;
 use std::{
@@ -49,7 +49,7 @@ const DICOM_EXTENSIONS: [&str; 3] = ["dcm", "dicom", "ima"];
 /// # Errors
 /// [`SourceError`] if the file cannot be read.
 pub(in crate::sources) fn identify(path: &Path) -> Result<Contents, SourceError> {
-    let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
+    let cannot = |e: std::io::Error| SourceError::unreadable(path, &e);
     let mut file = File::open(path).map_err(cannot)?;
     let mut head = vec![0; HEAD];
     let mut filled = 0;
@@ -127,18 +127,18 @@ fn may_be_bare_dicom(head: &[u8]) -> bool {
 }
 
 /// Whether the extension says that the file was meant as an image.
-pub(super) fn looks_like_image(path: &Path) -> bool {
+pub(in crate::sources) fn looks_like_image(path: &Path) -> bool {
     has_extension(path, &IMAGE_EXTENSIONS)
 }
 
 /// Whether the extension says that the file was meant as an image, a video or DICOM.
-pub(super) fn looks_like_input(path: &Path) -> bool {
+pub(in crate::sources) fn looks_like_input(path: &Path) -> bool {
     looks_like_image(path)
         || has_extension(path, &VIDEO_EXTENSIONS)
         || has_extension(path, &DICOM_EXTENSIONS)
 }
 
-pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+pub(in crate::sources) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension()
         .is_some_and(|found| extensions.iter().any(|e| found.eq_ignore_ascii_case(e)))
 }
