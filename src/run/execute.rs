@@ -17,7 +17,7 @@ use crate::{
         write::Writer,
     },
     session::StageTimes,
-    sources::SourceSpec,
+    sources::{IssueKind, SourceSpec},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -144,6 +144,7 @@ impl Plan {
             self.observer.event(Event::Problem {
                 input: &error.input,
                 problem: &error.problem,
+                kind: error.kind,
             });
         }
         match self.sources.iter().find_map(|source| source.as_ref().err()) {
@@ -307,10 +308,12 @@ impl Plan {
             let problem = InputProblem {
                 input: error.path.display().to_string(),
                 problem: error.to_string(),
+                kind: IssueKind::Other,
             };
             self.observer.event(Event::Problem {
                 input: &problem.input,
                 problem: &problem.problem,
+                kind: problem.kind,
             });
             done.errors.push(problem);
             done.in_vain = true;

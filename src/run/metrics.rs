@@ -262,7 +262,7 @@ impl Observer for KpiFile {
                     ]),
                 );
             }
-            Event::Problem { input, problem } => {
+            Event::Problem { input, problem, .. } => {
                 self.line(
                     "input-error",
                     own(vec![("input", json!(input)), ("problem", json!(problem))]),
@@ -374,6 +374,7 @@ mod tests {
         kpi.event(Event::Problem {
             input: "x.png",
             problem: "not \"an\" image\nat all",
+            kind: Default::default(),
         });
         kpi.check().unwrap();
         std::fs::read_to_string(path).unwrap()
@@ -512,6 +513,7 @@ mod tests {
             Event::Problem {
                 input: "x",
                 problem: "bad",
+                kind: Default::default(),
             },
         ]
         .into_iter()

@@ -3,7 +3,7 @@
 use crate::{
     engine::OutOfMemory,
     frame::{Detections, Frame, SourceInfo},
-    sources::{Decoding, SourceWarning},
+    sources::{Decoding, IssueKind, SourceWarning},
 };
 use std::{
     sync::{
@@ -75,6 +75,8 @@ pub enum Event<'a> {
         input: &'a str,
         /// What was wrong and what would work.
         problem: &'a str,
+        /// What it is about.
+        kind: IssueKind,
     },
 }
 

@@ -7,10 +7,11 @@ use std::{
 };
 
 /// What an error or a warning of a source is about, for callers that offer a setting or another way against it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum IssueKind {
     /// Nothing that a setting changes; the text describes it.
+    #[default]
     Other,
     /// The operating system could not open, read or write a file.
     Io(io::ErrorKind),

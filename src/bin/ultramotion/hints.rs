@@ -6,6 +6,7 @@ use ultramotion::{
     engine::{EngineError, OutOfMemory},
     run::{FrameError, RunError},
     session::{ModelError, SessionError},
+    sources::{IssueKind, SourceError},
     tools::{VerifyError, VerifyFileError},
 };
 
@@ -25,13 +26,16 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         })
         .or_else(|| match error.downcast_ref::<SessionError>()? {
             SessionError::Model(error) => of_model(error),
+            SessionError::Source(error) => of_issue(error.kind),
             _ => None,
         })
         .or_else(|| match error.downcast_ref::<RunError>()? {
+            RunError::Source(error) => of_issue(error.kind),
             RunError::Prepare { source, .. } => of_model(source),
             RunError::Frame { source, .. } => of(&**source),
             _ => None,
         })
+        .or_else(|| of_issue(error.downcast_ref::<SourceError>()?.kind))
         .or_else(|| match error.downcast_ref::<AuditError>()? {
             AuditError::Run(error) => of(&**error),
             _ => None,
@@ -67,6 +71,26 @@ fn of_model(error: &ModelError) -> Option<&'static str> {
     }
 }
 
+fn of_issue(kind: IssueKind) -> Option<&'static str> {
+    match kind {
+        IssueKind::PixelLimit => Some("--max-pixels"),
+        IssueKind::Window => Some("--window CENTER,WIDTH"),
+        IssueKind::StoredValues => Some("--stored-values"),
+        IssueKind::OutputFolder => Some("--output"),
+        IssueKind::StandardInput => Some("--input -"),
+        IssueKind::GpuDecoding => Some("--decode auto, --decode cpu"),
+        _ => None,
+    }
+}
+
+/// The text of an error or a warning about an input, with the options that help against one of this kind.
+pub(crate) fn with_hint(text: &str, kind: IssueKind) -> String {
+    match of_issue(kind) {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +122,17 @@ mod tests {
             Some(MEMORY)
         );
         assert_eq!(of(anyhow::anyhow!("anything else")), None);
+        let input = SourceError::new("a.png", "is large").with_kind(IssueKind::PixelLimit);
+        assert_eq!(of(input.clone().into()), Some("--max-pixels"));
+        assert_eq!(of(RunError::Source(input).into()), Some("--max-pixels"));
+    }
+
+    #[test]
+    fn an_issue_of_an_input_is_shown_with_the_options_of_its_kind() {
+        assert_eq!(
+            with_hint("a.png: is large", IssueKind::PixelLimit),
+            "a.png: is large (--max-pixels)"
+        );
+        assert_eq!(with_hint("a.png: is bad", IssueKind::Other), "a.png: is bad");
     }
 }

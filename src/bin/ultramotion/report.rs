@@ -1,6 +1,7 @@
 //! A run's events as progress bars, lines on stderr, and JSON lines on stdout.
 
 use crate::{
+    hints::with_hint,
     progress::Progress,
     terminal::{ClosedStdout, Terminal},
 };
@@ -259,7 +260,8 @@ impl Observer for Report {
                 Ok(())
             }
             Event::Warning(warning) => {
-                self.terminal.warn(&warning.to_string());
+                self.terminal
+                    .warn(&with_hint(&warning.to_string(), warning.kind));
                 let input = warning.path.display().to_string();
                 let line =
                     json!({ "type": "warning", "input": input, "problem": warning.to_string() });
@@ -269,8 +271,12 @@ impl Observer for Report {
                     Ok(())
                 }
             }
-            Event::Problem { input, problem } => {
-                self.terminal.problem(problem);
+            Event::Problem {
+                input,
+                problem,
+                kind,
+            } => {
+                self.terminal.problem(&with_hint(problem, kind));
                 let line = json!({ "type": "error", "input": input, "problem": problem });
                 if self.terminal.json {
                     self.terminal.print_json(&line)
