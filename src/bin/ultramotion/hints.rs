@@ -133,6 +133,9 @@ mod tests {
             with_hint("a.png: is large", IssueKind::PixelLimit),
             "a.png: is large (--max-pixels)"
         );
-        assert_eq!(with_hint("a.png: is bad", IssueKind::Other), "a.png: is bad");
+        assert_eq!(
+            with_hint("a.png: is bad", IssueKind::Other),
+            "a.png: is bad"
+        );
     }
 }

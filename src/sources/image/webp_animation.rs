@@ -66,8 +66,6 @@ impl WebpAnimation {
                 max_pixels,
             ));
         }
-        decoder
-            .set_memory_limit(usize::try_from(max_pixels.saturating_mul(8)).unwrap_or(usize::MAX));
         decoder.set_background_color([0, 0, 0, 0]).map_err(failed)?;
         let bytes = decoder
             .output_buffer_size()
