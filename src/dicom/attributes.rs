@@ -177,3 +177,24 @@ fn word(value: i64) -> Option<u16> {
         .ok()
         .or_else(|| i16::try_from(value).ok().map(|signed| signed as u16))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_the_pattern_of_16_bits_or_none() {
+        let words = [-32_768, -1, 0, 32_767, 65_535].map(word);
+        assert_eq!(
+            words,
+            [
+                Some(0x8000),
+                Some(0xFFFF),
+                Some(0),
+                Some(0x7FFF),
+                Some(0xFFFF)
+            ]
+        );
+        assert_eq!([-32_769, 65_536, i64::MIN].map(word), [None; 3]);
+    }
+}

@@ -5,7 +5,7 @@
 //! text or instance UIDs. Instance UIDs, by which results can be joined to the objects of an archive, can be asked for
 //! alone. Pixels may show a name all the same; Burned In Annotation is kept for that reason.
 
-use super::{attributes::Attributes, file::DicomFile, image::DicomOptions};
+use super::{attributes::Attributes, file::DicomFile, options::DicomOptions};
 use dicom_core::{DataDictionary, Tag, dictionary::DataDictionaryEntry};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use std::collections::BTreeMap;

@@ -175,32 +175,10 @@ fn element_at_depth(
             &mut |_, _| (),
         )?
     } else {
-        let mut end = h.value + u64::from(h.len);
-        if end > limit && depth == 0 && is_pixel_data(h.tag) {
-            // Cut-off pixel data are left to the reader of frames: the frames before the cut are whole.
-            end = limit;
-        }
-        if end > limit {
-            let problem = format!(
-                "element {} of {} bytes reaches past the end of its data",
-                h.tag, h.len
-            );
-            return Err(if end > bytes.len() {
-                DicomError::cut_off(at, problem)
-            } else {
-                DicomError::structure(at, problem)
-            });
-        }
+        let end = defined_end(bytes, at, &h, limit, depth)?;
         if h.vr == VR::SQ {
-            items(
-                bytes,
-                h.value,
-                end,
-                encoding,
-                false,
-                depth + 1,
-                &mut |_, _| (),
-            )?;
+            let inside = &mut |_, _| ();
+            items(bytes, h.value, end, encoding, false, depth + 1, inside)?;
         }
         end
     };
@@ -218,6 +196,27 @@ fn element_at_depth(
         stated,
         undefined,
     }))
+}
+
+/// Where an element of a defined length, whose header stands at `at`, ends. Pixel data of the data set that were cut off
+/// end at `limit`: the reader of frames reads those before the cut.
+fn defined_end(bytes: &Bytes, at: u64, h: &Header, limit: u64, depth: u32) -> Result<u64> {
+    let end = h.value + u64::from(h.len);
+    if end <= limit {
+        return Ok(end);
+    }
+    if depth == 0 && is_pixel_data(h.tag) {
+        return Ok(limit);
+    }
+    let problem = format!(
+        "element {} of {} bytes reaches past the end of its data",
+        h.tag, h.len
+    );
+    Err(if end > bytes.len() {
+        DicomError::cut_off(at, problem)
+    } else {
+        DicomError::structure(at, problem)
+    })
 }
 
 fn is_pixel_data(tag: Tag) -> bool {

@@ -31,34 +31,7 @@ impl Layout {
                 self.bits
             ));
         }
-        let whole_numbers = self.format == Format::Unsigned;
-        match &self.photometric {
-            Photometric::Palette(map)
-                if !whole_numbers || self.bits > 16 || map.len() < 3 << self.bits =>
-            {
-                return Err(Fault::Damaged(format!(
-                    "its palette has {} values, too few for {} bits a pixel",
-                    map.len(),
-                    self.bits
-                )));
-            }
-            Photometric::YCbCr(_) if self.bits != 8 || !whole_numbers => {
-                return unread(format!(
-                    "its YCbCr colours have {} bits a sample",
-                    self.bits
-                ));
-            }
-            Photometric::YCbCr(_)
-                if self.blocks().is_some()
-                    && (self.planar || self.samples != 3 || self.predictor != 1) =>
-            {
-                return unread("its subsampled YCbCr colours are stored by planes, with alpha or with a predictor".to_owned());
-            }
-            Photometric::Cmyk if !matches!(self.bits, 8 | 16) || !whole_numbers => {
-                return unread(format!("its CMYK colours have {} bits a sample", self.bits));
-            }
-            _ => {}
-        }
+        self.check_colours()?;
         if self.reversed && !matches!(self.compression, compression::NONE..=compression::CCITT_G4) {
             return unread(
                 "its compressed data have their bits in reverse order (FillOrder 2)".to_owned(),
@@ -74,6 +47,32 @@ impl Layout {
             ));
         }
         Ok(())
+    }
+
+    fn check_colours(&self) -> Result<(), Fault> {
+        let unread = |what: String| Err(Fault::Unread(what));
+        let (bits, whole_numbers) = (self.bits, self.format == Format::Unsigned);
+        match &self.photometric {
+            Photometric::Palette(map) if !whole_numbers || bits > 16 || map.len() < 3 << bits => {
+                Err(Fault::Damaged(format!(
+                    "its palette has {} values, too few for {bits} bits a pixel",
+                    map.len(),
+                )))
+            }
+            Photometric::YCbCr(_) if bits != 8 || !whole_numbers => {
+                unread(format!("its YCbCr colours have {bits} bits a sample"))
+            }
+            Photometric::YCbCr(_)
+                if self.blocks().is_some()
+                    && (self.planar || self.samples != 3 || self.predictor != 1) =>
+            {
+                unread("its subsampled YCbCr colours are stored by planes, with alpha or with a predictor".to_owned())
+            }
+            Photometric::Cmyk if !matches!(bits, 8 | 16) || !whole_numbers => {
+                unread(format!("its CMYK colours have {bits} bits a sample"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -64,48 +64,34 @@ impl Plain {
     }
 }
 
+fn too_wide() -> Fault {
+    Fault::Unread("its rows are too long".to_owned())
+}
+
 /// The page as plain samples: as it is where its samples fill whole bytes, else as rows of bytes; blocks of subsampled
 /// YCbCr as rows of bytes, too.
+///
+/// # Errors
+/// [`Fault::Unread`] for rows of more than `u32::MAX` bytes, and tiles whose rows end within a byte.
 pub(super) fn plain(layout: &Layout) -> Result<Plain, Fault> {
-    let too_wide = || Fault::Unread("its rows are too long".to_owned());
     let (size, chunks) = (layout.size, &layout.chunks);
-    if let Some((across, down)) = layout.blocks() {
-        let wide = |pixels: u32| {
-            pixels
-                .div_ceil(across)
-                .checked_mul(across * down + 2)
-                .ok_or_else(too_wide)
-        };
-        let high = |rows: u32| rows.div_ceil(down);
-        let tile = match chunks.tile {
-            Some((w, h)) => Some((wide(w)?, high(h))),
-            None => None,
-        };
-        let rows_per_strip = high(chunks.rows_per_strip);
-        return Ok(Plain {
-            width: wide(size.width)?,
-            height: high(size.height),
-            bits: 8,
-            samples: 1,
-            tile,
-            rows_per_strip,
-        });
+    if let Some(block) = layout.blocks() {
+        return of_blocks(layout, block);
     }
-    let rows_per_strip = chunks.rows_per_strip;
+    let whole_bytes = Plain {
+        width: size.width,
+        height: size.height,
+        bits: layout.bits,
+        samples: layout.samples,
+        tile: chunks.tile,
+        rows_per_strip: chunks.rows_per_strip,
+    };
     if matches!(layout.bits, 8 | 16 | 32 | 64) {
-        let (bits, samples, tile) = (layout.bits, layout.samples, chunks.tile);
-        return Ok(Plain {
-            width: size.width,
-            height: size.height,
-            bits,
-            samples,
-            tile,
-            rows_per_strip,
-        });
+        return Ok(whole_bytes);
     }
     let bits = layout.bits * layout.chunk_samples();
     let bytes = |pixels: u32| u64::from(pixels) * u64::from(bits);
-    let wide = u32::try_from(bytes(size.width).div_ceil(8)).map_err(|_| too_wide())?;
+    let width = u32::try_from(bytes(size.width).div_ceil(8)).map_err(|_| too_wide())?;
     let tile = match chunks.tile {
         None => None,
         Some((w, h)) if bytes(w) % 8 == 0 => {
@@ -117,13 +103,35 @@ pub(super) fn plain(layout: &Layout) -> Result<Plain, Fault> {
             )));
         }
     };
-    let samples = if layout.planar { layout.samples } else { 1 };
     Ok(Plain {
-        width: wide,
-        height: size.height,
+        width,
         bits: 8,
-        samples,
+        samples: if layout.planar { layout.samples } else { 1 },
         tile,
-        rows_per_strip,
+        ..whole_bytes
+    })
+}
+
+/// Blocks of `across` × `down` luma samples and two chroma samples as rows of bytes.
+fn of_blocks(layout: &Layout, (across, down): (u32, u32)) -> Result<Plain, Fault> {
+    let (size, chunks) = (layout.size, &layout.chunks);
+    let wide = |pixels: u32| {
+        pixels
+            .div_ceil(across)
+            .checked_mul(across * down + 2)
+            .ok_or_else(too_wide)
+    };
+    let high = |rows: u32| rows.div_ceil(down);
+    let tile = match chunks.tile {
+        Some((w, h)) => Some((wide(w)?, high(h))),
+        None => None,
+    };
+    Ok(Plain {
+        width: wide(size.width)?,
+        height: high(size.height),
+        bits: 8,
+        samples: 1,
+        tile,
+        rows_per_strip: high(chunks.rows_per_strip),
     })
 }

@@ -49,38 +49,31 @@ pub(super) fn samples(layout: &Layout, raw: Raw) -> Result<Samples, Fault> {
         (Format::Unsigned, 9..16) => Samples::U16(collect(rows(), |at| {
             Ok(unpacked(bytes_of(at)?, bits, row).collect())
         })?),
-        (format, _) => Samples::Real(collect(rows(), |at| {
-            let bytes = bytes_of(at)?;
-            Ok(match (format, bits) {
-                (Format::Signed, 8) => bytes.iter().map(|&b| f64::from(b as i8)).collect(),
-                (Format::Signed, 16) => words(bytes)
-                    .map(|w| f64::from(i16::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Signed, 32) => words(bytes)
-                    .map(|w| f64::from(i32::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Signed, _) => words(bytes).map(|w| i64::from_ne_bytes(w) as f64).collect(),
-                (Format::Unsigned, 32) => words(bytes)
-                    .map(|w| f64::from(u32::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Unsigned, _) => {
-                    words(bytes).map(|w| u64::from_ne_bytes(w) as f64).collect()
-                }
-                (Format::Float, 16) => words(bytes)
-                    .map(|w| f64::from(f16::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Float, 32) => words(bytes)
-                    .map(|w| f64::from(f32::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Float, _) => words(bytes).map(f64::from_ne_bytes).collect(),
-            })
-        })?),
+        (format, _) => Samples::Real(collect(rows(), |at| Ok(real(bytes_of(at)?, format, bits)))?),
     };
     Ok(if planes > 1 {
         samples.by_pixel(width, planes)
     } else {
         samples
     })
+}
+
+/// Samples of whole bytes as real numbers.
+fn real(bytes: &[u8], format: Format, bits: u32) -> Vec<f64> {
+    fn each<const N: usize>(bytes: &[u8], of: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        words(bytes).map(of).collect()
+    }
+    match (format, bits) {
+        (Format::Signed, 8) => each(bytes, |w| f64::from(i8::from_ne_bytes(w))),
+        (Format::Signed, 16) => each(bytes, |w| f64::from(i16::from_ne_bytes(w))),
+        (Format::Signed, 32) => each(bytes, |w| f64::from(i32::from_ne_bytes(w))),
+        (Format::Signed, _) => each(bytes, |w| i64::from_ne_bytes(w) as f64),
+        (Format::Unsigned, 32) => each(bytes, |w| f64::from(u32::from_ne_bytes(w))),
+        (Format::Unsigned, _) => each(bytes, |w| u64::from_ne_bytes(w) as f64),
+        (Format::Float, 16) => each(bytes, |w| f64::from(f16::from_ne_bytes(w))),
+        (Format::Float, 32) => each(bytes, |w| f64::from(f32::from_ne_bytes(w))),
+        (Format::Float, _) => each(bytes, f64::from_ne_bytes),
+    }
 }
 
 fn collect<T>(
