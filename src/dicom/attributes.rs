@@ -6,7 +6,7 @@ use dicom_object::InMemDicomObject;
 
 /// A view of a data set or of one item of a sequence.
 ///
-/// A value that cannot be read as what is asked for counts as absent: writers leave blanks, pads and stray text in
+/// A value that cannot be read as the requested type counts as absent: writers leave blanks, pads and stray text in
 /// attributes. Those that decide over pixels are read by checks that report such values.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes<'a>(pub(super) &'a InMemDicomObject);
@@ -145,7 +145,10 @@ impl<'a> Attributes<'a> {
         self.items(sequence).next()
     }
 
-    /// The first value as a finite number; if it has none to give, all of its text.
+    /// The first value as a finite number; `None` if absent.
+    ///
+    /// # Errors
+    /// Its text, up to 64 characters, if it is no finite number.
     pub(super) fn first_number(self, tag: Tag) -> std::result::Result<Option<f64>, String> {
         if let Some(value) = self.float(tag) {
             return Ok(Some(value));

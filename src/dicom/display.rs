@@ -84,7 +84,7 @@ impl Display {
         })
     }
 
-    /// What was found on reading.
+    /// Removes and returns what was found on reading.
     pub(super) fn take_findings(&mut self) -> Vec<DicomFinding> {
         std::mem::take(&mut self.findings)
     }
@@ -204,7 +204,7 @@ fn inversion(a: Attributes<'_>, layout: &Layout) -> Option<DicomFinding> {
     })
 }
 
-/// The stored values that Pixel Padding Value, and Pixel Padding Range Limit where it is there, say are none.
+/// Range of stored values that stand for no value: Pixel Padding Value to Pixel Padding Range Limit, if present.
 fn padding(a: Attributes<'_>, layout: &Layout) -> Option<(f64, f64)> {
     let (value, limit) = match layout.kind {
         SampleKind::Integer => (tags::PIXEL_PADDING_VALUE, tags::PIXEL_PADDING_RANGE_LIMIT),

@@ -40,7 +40,7 @@ pub struct DicomImage {
     window: Window,
     /// Lowest and highest value of the file (or, if set from outside, of its series) after rescale.
     range: Option<(f64, f64)>,
-    /// Findings that nobody has taken yet.
+    /// Findings since the last [`DicomImage::take_findings`].
     findings: Vec<DicomFinding>,
 }
 
@@ -124,7 +124,7 @@ impl DicomImage {
         })
     }
 
-    /// What was found about the file, and about the frames since the last call, each finding once.
+    /// Removes and returns the findings about the file, and about the frames decoded since the last call, each once.
     pub fn take_findings(&mut self) -> Vec<DicomFinding> {
         std::mem::take(&mut self.findings)
     }
@@ -147,8 +147,8 @@ impl DicomImage {
         &self.layout
     }
 
-    /// Number of Frames as stated, 1 where it is absent. The data may hold fewer, an error when the time of those comes,
-    /// or more, a finding: what is stated is read, as other readers do.
+    /// Number of Frames as stated, 1 where it is absent. The data may hold fewer, an error of those frames,
+    /// or more, a finding: as many as stated are read, as other readers do.
     pub fn frames(&self) -> u64 {
         self.layout.frames
     }
@@ -238,7 +238,7 @@ impl DicomImage {
     }
 
     /// The lowest and highest value of the file after rescale; decodes every frame the first time. Frames that cannot be
-    /// decoded are passed over: they are reported when they are asked for.
+    /// decoded are passed over: [`Self::stored`] reports them.
     ///
     /// # Errors
     /// Those of broken lookup tables.

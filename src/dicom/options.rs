@@ -7,16 +7,16 @@ use super::window::Window;
 pub struct DicomOptions {
     /// The window of grey images.
     pub window: Window,
-    /// Whether attributes that identify a patient are given out.
+    /// Whether attributes that identify a patient reach the outputs.
     pub keep_patient_data: bool,
-    /// Whether instance UIDs are given out, with or without the rest that identifies.
+    /// Whether instance UIDs reach the outputs, with or without the other identifying attributes.
     pub keep_uids: bool,
-    /// Whether frames carry the values as stored besides the picture for display.
+    /// Whether frames carry their stored values besides the picture for display.
     pub stored_values: bool,
 }
 
 impl DicomOptions {
-    /// Whether instance UIDs are given out.
+    /// Whether instance UIDs reach the outputs.
     pub(super) fn gives_uids(&self) -> bool {
         self.keep_uids || self.keep_patient_data
     }

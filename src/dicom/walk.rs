@@ -1,6 +1,6 @@
 //! A walk over the headers of a data set: where each element lies, and proof that every length in it is backed by bytes.
 //!
-//! dicom-rs allocates what an element's length says before it reads, and recurses into sequences; both are unsafe on
+//! dicom-rs allocates an element's stated length before it reads, and recurses into sequences; both are unsafe on
 //! a hostile file. This walk reads headers alone, checks each length against the bytes there are and bounds the depth;
 //! dicom-rs then parses single values, never structure (see [`super::parse`]).
 
@@ -255,7 +255,7 @@ fn inner_encoding(vr: VR, encoding: Encoding) -> Encoding {
     }
 }
 
-/// Walks the items from `at` to a sequence delimiter or `limit`, telling `found` of each; gives the byte after. Raw items
+/// Walks the items from `at` to a sequence delimiter or `limit`, calling `found` with the start and end of each; returns the byte after. Raw items
 /// (fragments) are not entered.
 fn items(
     bytes: &mut Bytes,

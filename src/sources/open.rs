@@ -17,11 +17,11 @@ use super::{
 use crate::frame::SourceKind;
 use std::path::Path;
 
-/// Opens a source, the `ordinal`th of the run. Only the selected frames come out, numbered as in the file.
+/// Opens the source with number `ordinal` (from 0) of the run. It yields the selected frames only, numbered as in the file.
 ///
 /// # Errors
-/// [`SourceError`] if the file cannot be opened or its header cannot be read. Frames that turn out bad later give their
-/// errors from [`Source::next_frame`].
+/// [`SourceError`] if the file cannot be opened or its header cannot be read. Errors of single frames are returned by
+/// [`Source::next_frame`].
 pub fn open(
     spec: &SourceSpec,
     ordinal: usize,
@@ -72,7 +72,7 @@ fn open_named(
     Ok(select(source, &options.selection))
 }
 
-/// The source, of which only the frames of `selection` come out.
+/// Restricts a source to the frames of `selection`.
 pub(crate) fn select(source: Box<dyn Source>, selection: &FrameSelection) -> Box<dyn Source> {
     if selection.is_everything() {
         source

@@ -12,24 +12,24 @@ use std::sync::Arc;
 /// How sources are read.
 #[derive(Debug, Clone)]
 pub struct SourceOptions {
-    /// Which frames of each source are wanted.
+    /// Frames of each source that are read.
     pub selection: FrameSelection,
-    /// Where videos are decoded.
+    /// Device that decodes videos.
     pub decode: Decode,
-    /// The device that may decode them; a run takes that of its models where there is none.
+    /// GPU that may decode videos; `None` for that of the run's models.
     pub device: Option<DecodeDevice>,
-    /// Threads of a video decoder on the CPU, and of the conversion of its frames to RGB; 0 is one for each core.
+    /// Threads of a video decoder on the CPU, and of the conversion of its frames to RGB; 0 for one per core.
     pub decode_threads: usize,
-    /// Largest picture that is decoded, in pixels; one frame of it takes up to 8 bytes a pixel while being decoded.
+    /// Limit on the pixels of a picture; larger ones are an error. Decoding takes up to 8 bytes a pixel.
     pub max_pixels: u64,
-    /// How DICOM is read; its window also scales grey images of more than 8 bits.
+    /// Options of DICOM; the window also scales grey images of more than 8 bits.
     pub dicom: DicomOptions,
     /// Neutral names of sources.
     pub aliases: Option<Arc<Aliases>>,
 }
 
 impl SourceOptions {
-    /// The alias of a source; none where it has its own name.
+    /// The alias of a source; `None` where it keeps its own name.
     pub(crate) fn alias(&self, spec: &SourceSpec) -> Option<&Alias> {
         self.aliases.as_ref()?.of(spec)
     }

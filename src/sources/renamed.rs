@@ -1,4 +1,4 @@
-//! Sources under neutral names: what a run writes and says then has no file or folder name of its inputs in it.
+//! Sources under neutral names: outputs and messages of a run then contain no file or folder name of its inputs.
 
 use super::{Decoding, Issue, Source, SourceError, SourceSpec, SourceWarning};
 use crate::frame::{Frame, SourceInfo};
@@ -30,7 +30,7 @@ impl Aliases {
         Self(aliases.into_iter().collect())
     }
 
-    /// The alias of a source; none where it has its own name.
+    /// The alias of a source; `None` where it keeps its own name.
     pub fn of(&self, spec: &SourceSpec) -> Option<&Alias> {
         self.0.get(&spec.name)
     }

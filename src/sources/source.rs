@@ -9,32 +9,32 @@ use std::sync::Arc;
 
 /// A decoded stream of frames. Frames come in order, each once.
 pub trait Source: Send {
-    /// What is known of the source.
+    /// Path, name, kind and stated counts of the source.
     fn info(&self) -> &Arc<SourceInfo>;
 
-    /// The next frame, or none at the end. After an error the caller may call again: a source that cannot go on then
-    /// says that it has ended; one that can (a sequence with one bad file) goes on with the frame after.
+    /// Decodes the next frame; `None` at the end. After an error the caller may call again: a source that cannot continue
+    /// then returns `None`, one that can (a sequence with one bad file) returns the frame after.
     ///
     /// # Errors
     /// [`SourceError`] for a frame that cannot be read or decoded.
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError>;
 
-    /// Passes over the next frame with as little work as the source can: false at the end. Otherwise as
-    /// [`Source::next_frame`], whose numbers and times the frames after keep.
+    /// Skips the next frame, decoding as little as possible; `false` at the end. Frames after it keep their numbers and
+    /// times.
     ///
     /// # Errors
-    /// [`SourceError`] where the source cannot tell a bad frame from the next without decoding it.
+    /// [`SourceError`] where the source notices a bad frame only by decoding it.
     fn skip_frame(&mut self) -> Result<bool, SourceError> {
         self.next_frame().map(|frame| frame.is_some())
     }
 
-    /// Where it is decoded, where it is video; it may change as frames come.
+    /// The device that decodes a video; it may change between frames. `None` for other sources.
     fn decoding(&self) -> Option<&Decoding> {
         None
     }
 
-    /// Warnings since the last call: after opening, those about the whole source; later, those about the frames that
-    /// came since. The same warning may come for every frame; a run reports it once.
+    /// Removes and returns the warnings since the last call: after opening, those about the whole source; later, those
+    /// about the frames read since. A source may repeat a warning for every frame; a run reports it once.
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         Vec::new()
     }

@@ -3,7 +3,7 @@
 use crate::frame::SourceKind;
 use std::path::PathBuf;
 
-/// One source to be opened.
+/// A source that can be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSpec {
     /// The file as it is called in outputs and messages, or the folder of a sequence or series.
@@ -13,6 +13,6 @@ pub struct SourceSpec {
     /// Files of a sequence or DICOM series in order; for a single file, where it is read, which is `path` save for what came
     /// on standard input.
     pub files: Vec<PathBuf>,
-    /// Name for outputs, unique within the run, as [`crate::frame::SourceInfo::name`] says.
+    /// Name for outputs, unique within the run, see [`crate::frame::SourceInfo::name`].
     pub name: String,
 }

@@ -1,4 +1,4 @@
-//! Sources that are read elsewhere than where they are said to be.
+//! Sources that are read from another path than the one in outputs and messages.
 
 use super::{Decoding, Source, SourceError, SourceWarning};
 use crate::frame::{Frame, SourceInfo};
@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-/// A source whose file is called by another path in all that is said about it.
+/// A source whose file has another path in frames, errors and warnings.
 pub(super) struct SpooledSource {
     inner: Box<dyn Source>,
     info: Arc<SourceInfo>,

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// # Errors
 /// [`DicomError::Codec`] for what the codec rejects, panics over, or decodes to another shape than `layout` states;
-/// [`DicomError::TooLarge`] where the header asks for far more than `encoded` can hold.
+/// [`DicomError::TooLarge`] where the header states far more samples than `encoded` can hold.
 pub(in crate::dicom) fn decode(
     encoded: &[u8],
     encoding: PixelEncoding,

@@ -28,9 +28,9 @@ impl Decoded {
 /// Colour model of three components, as far as the codestream determines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::dicom) enum Colour {
-    /// As Photometric Interpretation says.
+    /// That of Photometric Interpretation.
     AsStated,
-    /// Red, green, blue, which the codec made of whatever was there.
+    /// Red, green, blue, converted by the codec.
     Converted,
     /// Red, green, blue, whatever is stated, for the reason given.
     Rgb(&'static str),

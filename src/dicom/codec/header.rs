@@ -1,11 +1,11 @@
-//! The frame header of a JPEG or JPEG-LS stream, read before a codec is let at it.
+//! The frame header of a JPEG or JPEG-LS stream, read and checked before a codec decodes it.
 
 use crate::dicom::{
     error::{DicomError, Result},
     layout::Layout,
 };
 
-/// What the markers before the first scan say.
+/// Contents of the markers before the first scan.
 #[derive(Debug, Default)]
 pub(super) struct FrameHeader {
     /// The SOF marker's second byte: C0 baseline, C1 extended, C2 progressive, C3 lossless, F7 JPEG-LS.

@@ -41,7 +41,7 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     }
 }
 
-/// What three components are: their ids spell RGB, or the Adobe marker says so; JFIF and chroma of fewer samples than luma
+/// Colour model of three components: RGB by their ids or the Adobe marker; JFIF and chroma of fewer samples than luma
 /// mean YCbCr; else as stated.
 pub(super) fn colour(header: &FrameHeader) -> Colour {
     match (header.component_ids.as_slice(), header.adobe) {

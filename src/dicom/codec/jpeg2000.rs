@@ -151,7 +151,7 @@ fn sampling(stream: &[u8], layout: &Layout) -> Result<Vec<(u32, u32)>> {
     Ok(found)
 }
 
-/// Whether the main header's COD marker says that a multiple component transform was applied.
+/// Whether a multiple component transform was applied, by the main header's COD marker.
 fn has_transform(stream: &[u8]) -> bool {
     const COD: u8 = 0x52;
     let mut rest = stream.get(2..).unwrap_or_default();

@@ -19,7 +19,7 @@ pub struct DicomGroup {
     pub files: Vec<PathBuf>,
 }
 
-/// Why a DICOM file belongs to no source.
+/// Reason why a DICOM file belongs to no source.
 #[derive(Debug, Clone)]
 pub enum DicomRefusal {
     /// It is sound, but no image: a report, presentation state, key object selection or document. An error where the user
@@ -43,8 +43,8 @@ impl DicomRefusal {
     }
 }
 
-/// Sorts DICOM files into sources. It gets files that belong to one input, in natural order, and gives groups in the
-/// order in which the sources shall come, or a refusal for files that belong to none.
+/// Groups DICOM files into sources. Gets the files of one input in natural order; returns the groups in the order of the
+/// sources, and a refusal for each file that belongs to none.
 pub type DicomGrouping<'a> = &'a dyn Fn(Vec<PathBuf>) -> Vec<Result<DicomGroup, DicomRefusal>>;
 
 /// The grouping in which every file is a source of its own.
@@ -84,7 +84,7 @@ pub fn group_dicom(files: Vec<PathBuf>) -> Vec<Result<DicomGroup, DicomRefusal>>
                     .for_each(|listed| add(listed, &mut paths)),
                 Err(error) => errors.push(Err(source_error(&path, None, error).into())),
             },
-            // Whatever else is wrong with it, the scan says.
+            // The scan reports whatever else is wrong with it.
             _ => add(path, &mut paths),
         }
     }

@@ -50,7 +50,7 @@ pub(in crate::sources) fn open(
     )?))
 }
 
-/// A video out of a DICOM file, with what there is to say of the file.
+/// The video stream of a DICOM file, with the warnings about the file.
 struct EncapsulatedSource {
     video: VideoSource,
     warnings: Vec<SourceWarning>,

@@ -60,7 +60,7 @@ struct Head {
 }
 
 impl Apng {
-    /// Opens the file; none if it is a still image, or so damaged that decoding it as one tells what is wrong.
+    /// Opens the file; `None` if it is a still image, or so damaged that decoding it as one reports the error.
     pub(super) fn open(path: &Path, max_pixels: u64) -> Result<Option<Self>, SourceError> {
         let cannot = |e: io::Error| SourceError::unreadable(path, &e);
         let mut file = File::open(path).map_err(cannot)?;

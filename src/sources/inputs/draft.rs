@@ -17,7 +17,7 @@ pub(super) struct Draft {
     pub(super) files: Vec<PathBuf>,
     /// The folder below which the name is taken; none for the file's own name.
     pub(super) base: Option<PathBuf>,
-    /// What tells a sequence from others of its folder.
+    /// Distinguishes a sequence from others of its folder.
     pub(super) pattern: Option<String>,
 }
 

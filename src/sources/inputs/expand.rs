@@ -23,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What inputs were expanded to.
+/// Result of expanding inputs.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// Sources and errors in order. The order is the same in every run over the same files.
@@ -38,7 +38,7 @@ pub struct Inputs {
     pub stopped: bool,
 }
 
-/// What an input is made of, in order. DICOM files that were named one by one wait here for all the others of the run.
+/// Part of an input, in order. DICOM files named one by one are grouped after all inputs were expanded.
 enum Item {
     Source(Result<Draft, SourceError>),
     NamedDicom {
@@ -55,7 +55,7 @@ struct Expansion<'a> {
     spooled: Vec<Spooled>,
 }
 
-/// Where an input stands.
+/// Context of an input.
 #[derive(Clone, Copy)]
 struct Place<'p> {
     /// The folder below which names are taken.
@@ -71,8 +71,8 @@ struct Place<'p> {
 /// path a line, relative to the list, `#` for comments), and `-` for what comes on `stdin`: a list relative to the current
 /// folder, or the bytes of one image, video or DICOM file, which are kept in a temporary file.
 ///
-/// Kinds are decided by content, also those of DICOM files without the standard's preamble; the extension counts only to tell
-/// a damaged picture (an error) from a file that was never meant (ignored). Numbered images of one folder with the same
+/// Kinds are decided by content, also those of DICOM files without the standard's preamble; the extension only
+/// distinguishes a damaged picture (an error) from a file that was never meant as one (ignored). Numbered images of one folder with the same
 /// name around the number and the same extension are one sequence, in the order of their numbers, gaps or not, unless
 /// [`ExpandOptions::as_images`]. Files named one by one, also by a pattern or list, are sources of their own, save that
 /// DICOM files among them are grouped into series together.

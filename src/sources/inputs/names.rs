@@ -10,7 +10,7 @@ use std::{
     path::{Component, Path},
 };
 
-/// How much of the path a name tells. Names that clash go one step further, together.
+/// How much of the path a name contains. Names that clash go one step further, together.
 const STEPS: usize = 4;
 
 /// Gives every source its name. Names differ in more than case, and none is a folder of another's outputs: no name of a

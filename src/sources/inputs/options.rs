@@ -8,11 +8,11 @@ use std::path::Path;
 pub struct ExpandOptions<'a> {
     /// Numbered images of a folder are sources of their own, not a sequence.
     pub as_images: bool,
-    /// What sorts DICOM files into series.
+    /// Groups DICOM files into series.
     pub group_dicom: DicomGrouping<'a>,
     /// The output folder of the run, which is left out of searches and refused as an input.
     pub output: Option<&'a Path>,
-    /// Asked now and then; true ends the search, and [`Inputs::stopped`] tells.
+    /// Called now and then; `true` cancels the search and sets [`crate::sources::Inputs::stopped`].
     pub stop: &'a dyn Fn() -> bool,
 }
 

@@ -14,7 +14,7 @@ pub(super) enum Fault {
     Damaged(String),
     /// Nothing is wrong with the file, but this is not read. In words, of the file.
     Unread(String),
-    /// Samples of floating point, whose range nobody stated.
+    /// Samples are floating point, and neither the file nor the user states their range.
     NoRange,
 }
 

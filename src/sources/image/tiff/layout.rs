@@ -1,4 +1,4 @@
-//! What the directory of a page says of its samples.
+//! Layout of the samples of a page, as its directory states it.
 
 use crate::geometry::Size;
 

@@ -66,7 +66,8 @@ pub(in crate::sources::image) fn list(path: &Path) -> Result<Pages, SourceError>
     }
 }
 
-/// A directory, and whether NewSubfileType says neither reduced-resolution copy (bit 0) nor transparency mask (bit 2).
+/// A directory, and whether it is a page: neither a reduced-resolution copy (bit 0 of NewSubfileType) nor a transparency
+/// mask (bit 2).
 fn directory(
     tiff: &Tiff,
     decoder: &mut Decoder<View<&File>>,

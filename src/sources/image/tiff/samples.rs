@@ -126,7 +126,7 @@ impl Samples {
         }
     }
 
-    /// The first `colours` of each `samples`, and the one after where it is asked for.
+    /// The first `colours` of each `samples`, and the one after them if `alpha`.
     pub(super) fn split(self, samples: usize, colours: usize, alpha: bool) -> (Self, Option<Self>) {
         fn parts<T: Copy>(
             all: Vec<T>,

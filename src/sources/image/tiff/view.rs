@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 /// was cut short refers to is taken from the directory.
 const GAP: u64 = 1 << 20;
 
-/// Byte order and width of offsets, as the file's first bytes say.
+/// Byte order and width of offsets, by the file's first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Flavour {
     pub(super) little: bool,
