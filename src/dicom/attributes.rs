@@ -6,7 +6,7 @@ use dicom_object::InMemDicomObject;
 
 /// A view of a data set or of one item of a sequence.
 ///
-/// A value that cannot be read as what is asked for counts as absent: writers leave blanks, pads and stray text in
+/// A value that cannot be read as the requested type counts as absent: writers leave blanks, pads and stray text in
 /// attributes. Those that decide over pixels are read by checks that report such values.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes<'a>(pub(super) &'a InMemDicomObject);
@@ -145,7 +145,10 @@ impl<'a> Attributes<'a> {
         self.items(sequence).next()
     }
 
-    /// The first value as a finite number; if it has none to give, all of its text.
+    /// The first value as a finite number; `None` if absent.
+    ///
+    /// # Errors
+    /// Its text, up to 64 characters, if it is no finite number.
     pub(super) fn first_number(self, tag: Tag) -> std::result::Result<Option<f64>, String> {
         if let Some(value) = self.float(tag) {
             return Ok(Some(value));
@@ -176,4 +179,25 @@ fn word(value: i64) -> Option<u16> {
     u16::try_from(value)
         .ok()
         .or_else(|| i16::try_from(value).ok().map(|signed| signed as u16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_the_pattern_of_16_bits_or_none() {
+        let words = [-32_768, -1, 0, 32_767, 65_535].map(word);
+        assert_eq!(
+            words,
+            [
+                Some(0x8000),
+                Some(0xFFFF),
+                Some(0),
+                Some(0x7FFF),
+                Some(0xFFFF)
+            ]
+        );
+        assert_eq!([-32_769, 65_536, i64::MIN].map(word), [None; 3]);
+    }
 }

@@ -1,6 +1,11 @@
 //! YBR to RGB (PS3.3 C.7.6.3.1.2, ISO/IEC 10918-5 section 7) and 4:2:2 to full width.
 
-use super::samples::Samples;
+use super::{
+    codec::{Colour, Decoded},
+    finding::DicomFinding,
+    layout::{Layout, Photometric},
+    samples::Samples,
+};
 
 /// Fractional bits of the fixed-point factors: enough that rounding differs from exact arithmetic only within 1e-5 of a tie.
 const FRACTION: u32 = 24;
@@ -29,7 +34,7 @@ fn rgb(y: i64, cb: i64, cr: i64, bits: u16) -> [i64; 3] {
 }
 
 /// Converts interleaved YBR samples to RGB in place; samples of more than 16 bits are left alone.
-pub(super) fn ybr_to_rgb(samples: &mut Samples, bits: u16) {
+fn ybr_to_rgb(samples: &mut Samples, bits: u16) {
     match samples {
         Samples::U8(v) => {
             for pixel in v.as_chunks_mut::<3>().0 {
@@ -82,4 +87,51 @@ pub(super) fn widen_422(samples: Samples, columns: Option<usize>) -> Samples {
         Samples::U32(v) => Samples::U32(each(&v, columns)),
         other => other,
     }
+}
+
+/// Makes colour RGB; gives what the samples mean then, and whether the stream contradicted what is stated.
+pub(super) fn to_rgb(
+    decoded: &mut Decoded,
+    layout: &Layout,
+    jpeg_2000: bool,
+) -> (Photometric, Option<DicomFinding>) {
+    use Photometric::{Rgb, YbrFull, YbrFull422, YbrIct, YbrRct};
+    let stated = layout.photometric;
+    if layout.samples != 3 {
+        return (stated, None);
+    }
+    let as_stated = matches!(stated, YbrFull | YbrFull422);
+    let transformed = matches!(stated, YbrIct | YbrRct);
+    let (ybr, finding) = match decoded.colour {
+        Colour::Converted => (false, None),
+        Colour::Rgb(proof) => {
+            let wrong = as_stated || transformed && !jpeg_2000;
+            (
+                false,
+                wrong.then_some(DicomFinding::StreamColour {
+                    stated: stated.keyword(),
+                    found: "RGB",
+                    proof,
+                }),
+            )
+        }
+        Colour::Ybr(proof) => (
+            true,
+            (!as_stated).then_some(DicomFinding::StreamColour {
+                stated: stated.keyword(),
+                found: "YCbCr",
+                proof,
+            }),
+        ),
+        Colour::AsStated => (
+            as_stated,
+            transformed.then_some(DicomFinding::NoTransform {
+                stated: stated.keyword(),
+            }),
+        ),
+    };
+    if ybr {
+        ybr_to_rgb(&mut decoded.samples, decoded.precision);
+    }
+    (Rgb, finding)
 }

@@ -1,4 +1,4 @@
-//! Why a DICOM file, or one frame of it, cannot be read.
+//! Errors of DICOM files.
 
 /// A DICOM file or frame that cannot be read. The caller adds the path.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum DicomError {
         /// Whether the file ends before what it states, as one that was cut off does.
         cut_off: bool,
     },
-    /// The pixel data are not encoded as the transfer syntax says.
+    /// The pixel data are encoded otherwise than the transfer syntax states.
     #[error(
         "the pixel data at byte {offset} are {found}, which transfer syntax {syntax} does not have"
     )]
@@ -88,9 +88,9 @@ pub enum DicomError {
     Truncated {
         /// Frame, from 0.
         frame: u64,
-        /// What there is.
+        /// Bytes or fragments that are present.
         available: u64,
-        /// What is needed.
+        /// Bytes or fragments that the frame needs.
         needed: u64,
         /// Whether the file ends before the pixel data do by what they state; else the attributes promise more than they hold.
         cut_off: bool,
@@ -112,7 +112,7 @@ pub enum DicomError {
     Codec {
         /// Name of the codec.
         codec: &'static str,
-        /// What it said.
+        /// Its message.
         problem: String,
     },
 }
@@ -149,7 +149,7 @@ impl DicomError {
         }
     }
 
-    /// What would work, where something is known to.
+    /// What would work, if known.
     pub fn remedy(&self) -> Option<&'static str> {
         const TRANSFER_SYNTAX: &str = "correct TransferSyntaxUID to how the pixel data are encoded, for example with dcmodify or dcmconv";
         Some(match self {

@@ -36,11 +36,11 @@ pub struct DicomFile {
     data_set: InMemDicomObject,
 }
 
-/// Whether the content of the file is DICOM; its extension says nothing. False for a file that cannot be read.
+/// Whether the content of the file is DICOM; its extension does not matter. False for a file that cannot be read.
 ///
 /// A file is DICOM by `DICM` after the preamble. `DICM` at its start, a preamble without the mark, and a file that starts
 /// with its data set need a data set there that can be nothing else: three standard elements in ascending order, the
-/// first of group 2, 4 or 8, with values as their VR asks.
+/// first of group 2, 4 or 8, with values that their VR allows.
 pub fn is_dicom(path: &Path) -> bool {
     File::open(path)
         .ok()
@@ -104,7 +104,7 @@ impl DicomFile {
             bytes = inflate(path, at)?;
             at = 0;
         } else if uid.is_some() && at < bytes.len() {
-            // Files whose data set is not what their meta information says are common enough to be worth a look.
+            // Files whose data set contradicts their meta information are common.
             let guess = plausible::guess_encoding(&mut bytes, at);
             if !syntax.encoding.big_endian {
                 syntax.encoding.explicit = guess.explicit;
@@ -134,7 +134,7 @@ impl DicomFile {
         Attributes(&self.data_set)
     }
 
-    /// The transfer syntax's UID, as the file says or as found from its content.
+    /// The transfer syntax's UID, as the file states it or as its content proves it.
     pub fn transfer_syntax_uid(&self) -> &str {
         &self.syntax_uid
     }
@@ -171,7 +171,7 @@ impl DicomFile {
         }
     }
 
-    /// What there is to say of burned-in annotation: it is there, or nothing says that it is not, in an ultrasound object.
+    /// The finding about burned-in annotation: it is stated, or, in an ultrasound object, not denied.
     pub fn burned_in(&self) -> Option<DicomFinding> {
         /// Ultrasound Image and Multi-frame Image Storage, with the retired ones.
         const ULTRASOUND: [&str; 4] = [
@@ -197,7 +197,7 @@ impl DicomFile {
         }
     }
 
-    /// Frames that the file states to have: one where it says nothing, none known where what it says is no number above 0.
+    /// Number of Frames as stated; 1 where it is absent, `None` where its value is no number above 0.
     pub fn stated_frames(&self) -> Option<u64> {
         match self.attributes().text(tags::NUMBER_OF_FRAMES) {
             Some(_) => self

@@ -1,4 +1,4 @@
-//! What a reader of a file should know although it was read.
+//! Findings about files that can be read.
 
 /// Something in a file that contradicts itself or the standard, and how it was read. Displayed without the frame, so
 /// that the same finding has the same words in every frame.
@@ -53,7 +53,7 @@ pub enum DicomFinding {
         stated: &'static str,
         /// RGB or YCbCr.
         found: &'static str,
-        /// What in the stream says so.
+        /// What in the stream proves it.
         proof: &'static str,
     },
     /// YBR_ICT or YBR_RCT of data that no JPEG 2000 transform was applied to.
@@ -64,7 +64,7 @@ pub enum DicomFinding {
         /// Photometric Interpretation.
         stated: &'static str,
     },
-    /// A window that is none.
+    /// A window whose center or width is no number, or whose width is not above 0.
     #[error("{name} is {value:?}, which is no window: shown as without one")]
     Window {
         /// Keyword of the attribute.
@@ -84,7 +84,7 @@ pub enum DicomFinding {
         /// Why.
         problem: String,
     },
-    /// A rescale that is none.
+    /// A rescale whose slope or intercept is no number, or whose slope is 0.
     #[error(
         "{name} is {value:?}, which is no rescale: the values are shown as stored, without the file's window"
     )]
@@ -123,16 +123,19 @@ pub enum DicomFinding {
 }
 
 impl DicomFinding {
-    /// What would change it, where something is known to.
+    /// What would change it, if known.
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::MoreFrames { present, .. } => {
                 format!("to read all, set NumberOfFrames to {present}, for example with dcmodify")
             }
-            Self::Window { .. } | Self::VoiTable { .. } => {
-                "give a window by --window CENTER,WIDTH".to_owned()
-            }
+            _ if self.is_of_window() => "give a window (center and width)".to_owned(),
             _ => return None,
         })
+    }
+
+    /// Whether a window given by the caller would replace what is wrong.
+    pub fn is_of_window(&self) -> bool {
+        matches!(self, Self::Window { .. } | Self::VoiTable { .. })
     }
 }

@@ -266,7 +266,7 @@ fn without_table(
     frames: u64,
     begins: &dyn Fn(&Stretch, &mut Bytes) -> Result<bool>,
 ) -> Result<Vec<usize>> {
-    // Fewer fragments than frames: the frames there are come one to one, the rest is reported when asked for.
+    // Fewer fragments than frames: the frames there are come one to one, the others are errors when they are decoded.
     if fragments.len() as u64 <= frames {
         return Ok((0..fragments.len()).collect());
     }

@@ -8,7 +8,7 @@ use crate::geometry::Size;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-/// Most pixels a frame may have: 16,384².
+/// Largest number of pixels of a frame: 16,384².
 const MAX_PIXELS: u64 = 1 << 28;
 
 /// Photometric Interpretation (0028,0004).
@@ -120,77 +120,102 @@ fn checked_u16(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<Option
         .transpose()
 }
 
+fn needed_u16(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<u16> {
+    checked_u16(a, tag, name)?.ok_or(DicomError::Missing(name))
+}
+
+/// Rows or Columns, at least 1.
+fn side(a: Attributes<'_>, tag: Tag, name: &'static str) -> Result<u16> {
+    match needed_u16(a, tag, name)? {
+        0 => Err(DicomError::invalid(name, 0, "an image has at least one")),
+        value => Ok(value),
+    }
+}
+
+/// Photometric Interpretation and Samples per Pixel.
+fn colours(a: Attributes<'_>) -> Result<(Photometric, u16)> {
+    let text = a
+        .text(tags::PHOTOMETRIC_INTERPRETATION)
+        .ok_or(DicomError::Missing("PhotometricInterpretation"))?;
+    let photometric = Photometric::of(&text).ok_or_else(|| {
+        DicomError::invalid(
+            "PhotometricInterpretation",
+            &text,
+            "only MONOCHROME1/2, PALETTE COLOR, RGB and YBR_FULL(_422), YBR_ICT, YBR_RCT can be shown",
+        )
+    })?;
+    let samples = checked_u16(a, tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")?
+        .unwrap_or(photometric.samples());
+    if samples != photometric.samples() {
+        return Err(DicomError::invalid(
+            "SamplesPerPixel",
+            samples,
+            "it contradicts PhotometricInterpretation",
+        ));
+    }
+    Ok((photometric, samples))
+}
+
+/// Bits Allocated, Bits Stored and High Bit.
+fn bits(a: Attributes<'_>, kind: SampleKind, photometric: Photometric) -> Result<(u16, u16, u16)> {
+    let allocated = needed_u16(a, tags::BITS_ALLOCATED, "BitsAllocated")?;
+    let invalid = |problem| Err(DicomError::invalid("BitsAllocated", allocated, problem));
+    let allowed: &[u16] = match kind {
+        SampleKind::Integer => &[1, 8, 16, 32],
+        SampleKind::Float32 => &[32],
+        SampleKind::Float64 => &[64],
+    };
+    if !allowed.contains(&allocated) {
+        return invalid("only 1, 8, 16 and 32 (64 for double floats) can be read");
+    }
+    let ybr = matches!(photometric, Photometric::YbrFull | Photometric::YbrFull422);
+    if ybr && ![8, 16].contains(&allocated) {
+        return invalid("YBR colour can be read of 8 and 16 bits");
+    }
+    let stored = match kind {
+        SampleKind::Integer => {
+            checked_u16(a, tags::BITS_STORED, "BitsStored")?.unwrap_or(allocated)
+        }
+        _ => allocated,
+    };
+    if stored == 0 || stored > allocated {
+        return Err(DicomError::invalid(
+            "BitsStored",
+            stored,
+            "it must lie between 1 and BitsAllocated",
+        ));
+    }
+    let high = checked_u16(a, tags::HIGH_BIT, "HighBit")?
+        .filter(|h| (stored - 1..allocated).contains(h))
+        .unwrap_or(stored - 1);
+    Ok((allocated, stored, high))
+}
+
+/// Pixel Representation: unsigned where it is absent.
+fn is_signed(a: Attributes<'_>) -> Result<bool> {
+    match checked_u16(a, tags::PIXEL_REPRESENTATION, "PixelRepresentation")? {
+        Some(0) | None => Ok(false),
+        Some(1) => Ok(true),
+        Some(v) => Err(DicomError::invalid(
+            "PixelRepresentation",
+            v,
+            "it is 0 or 1",
+        )),
+    }
+}
+
 impl Layout {
     /// Reads and checks the module.
     ///
     /// # Errors
     /// [`DicomError::Missing`] and [`DicomError::Invalid`] with the attribute's keyword; [`DicomError::TooLarge`].
     pub fn read(a: Attributes<'_>, kind: SampleKind) -> Result<Self> {
-        let u16_of = |tag, name| checked_u16(a, tag, name);
-        let needed = |tag, name| u16_of(tag, name)?.ok_or(DicomError::Missing(name));
-        let rows = needed(tags::ROWS, "Rows")?;
-        let columns = needed(tags::COLUMNS, "Columns")?;
-        for (value, name) in [(rows, "Rows"), (columns, "Columns")] {
-            if value == 0 {
-                return Err(DicomError::invalid(name, 0, "an image has at least one"));
-            }
-        }
-        let text = a
-            .text(tags::PHOTOMETRIC_INTERPRETATION)
-            .ok_or(DicomError::Missing("PhotometricInterpretation"))?;
-        let photometric = Photometric::of(&text).ok_or_else(|| {
-            DicomError::invalid(
-                "PhotometricInterpretation",
-                &text,
-                "only MONOCHROME1/2, PALETTE COLOR, RGB and YBR_FULL(_422), YBR_ICT, YBR_RCT can be shown",
-            )
-        })?;
-        let samples =
-            u16_of(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")?.unwrap_or(photometric.samples());
-        if samples != photometric.samples() {
-            return Err(DicomError::invalid(
-                "SamplesPerPixel",
-                samples,
-                "it contradicts PhotometricInterpretation",
-            ));
-        }
-        let bits_allocated = needed(tags::BITS_ALLOCATED, "BitsAllocated")?;
-        let allowed: &[u16] = match kind {
-            SampleKind::Integer => &[1, 8, 16, 32],
-            SampleKind::Float32 => &[32],
-            SampleKind::Float64 => &[64],
-        };
-        if !allowed.contains(&bits_allocated) {
-            return Err(DicomError::invalid(
-                "BitsAllocated",
-                bits_allocated,
-                "only 1, 8, 16 and 32 (64 for double floats) can be read",
-            ));
-        }
-        let ybr = matches!(photometric, Photometric::YbrFull | Photometric::YbrFull422);
-        if ybr && ![8, 16].contains(&bits_allocated) {
-            return Err(DicomError::invalid(
-                "BitsAllocated",
-                bits_allocated,
-                "YBR colour can be read of 8 and 16 bits",
-            ));
-        }
-        let bits_stored = match kind {
-            SampleKind::Integer => {
-                u16_of(tags::BITS_STORED, "BitsStored")?.unwrap_or(bits_allocated)
-            }
-            _ => bits_allocated,
-        };
-        if bits_stored == 0 || bits_stored > bits_allocated {
-            return Err(DicomError::invalid(
-                "BitsStored",
-                bits_stored,
-                "it must lie between 1 and BitsAllocated",
-            ));
-        }
-        let high_bit = u16_of(tags::HIGH_BIT, "HighBit")?
-            .filter(|h| (bits_stored - 1..bits_allocated).contains(h))
-            .unwrap_or(bits_stored - 1);
+        let (rows, columns) = (
+            side(a, tags::ROWS, "Rows")?,
+            side(a, tags::COLUMNS, "Columns")?,
+        );
+        let (photometric, samples) = colours(a)?;
+        let (bits_allocated, bits_stored, high_bit) = bits(a, kind, photometric)?;
         let size = Size::new(u32::from(columns), u32::from(rows));
         if size.pixels() > MAX_PIXELS {
             let problem = "it has more than 268,435,456 pixels";
@@ -206,28 +231,16 @@ impl Layout {
             Some(n) => u64::try_from(n)
                 .map_err(|_| DicomError::invalid("NumberOfFrames", n, "it cannot be negative"))?,
         };
-        let signed = match u16_of(tags::PIXEL_REPRESENTATION, "PixelRepresentation")? {
-            Some(0) | None => false,
-            Some(1) => true,
-            Some(v) => {
-                return Err(DicomError::invalid(
-                    "PixelRepresentation",
-                    v,
-                    "it is 0 or 1",
-                ));
-            }
-        };
-        let planar = a.int(tags::PLANAR_CONFIGURATION) == Some(1) && samples > 1;
-        let signed = signed && samples == 1;
+        let signed = is_signed(a)?;
         Ok(Self {
             size,
             samples,
             bits_allocated,
             bits_stored,
             high_bit,
-            signed,
+            signed: signed && samples == 1,
             photometric,
-            planar,
+            planar: a.int(tags::PLANAR_CONFIGURATION) == Some(1) && samples > 1,
             frames,
             kind,
         })

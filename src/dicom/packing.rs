@@ -9,7 +9,7 @@ use super::{
 /// How the samples of a native frame lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// Every sample of every pixel, by pixel or by plane as Planar Configuration says.
+    /// Every sample of every pixel, by pixel or by plane according to Planar Configuration.
     Full,
     /// 4:2:2: Y1 Y2 Cb Cr of two neighbours. A row of odd length ends in a pair whose second pixel is padding.
     HalfByRow,

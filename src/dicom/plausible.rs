@@ -15,7 +15,7 @@ const LOOKED_AT: u32 = 32;
 const TEXT: u64 = 64;
 
 /// Whether a data set starts at `at`: three elements of the standard in ascending order, the first of group 2, 4 or 8,
-/// and, unless `lenient`, each with the VR of the dictionary (where VRs are written) and a value as that VR asks. Private
+/// and, unless `lenient`, each with the VR of the dictionary (where VRs are written) and a value that the VR allows. Private
 /// elements and group lengths may lie between, but prove nothing.
 pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64, lenient: bool) -> bool {
     let Ok((b, 8)) = bytes.peek::<8>(at) else {
@@ -57,11 +57,11 @@ pub(super) fn looks_like_data_set(bytes: &mut Bytes, mut at: u64, lenient: bool)
 enum Standing {
     /// No element of a data set.
     Wrong,
-    /// One of the standard, but not as the standard says.
+    /// One of the standard, but with another VR or value than it defines.
     Doubtful,
     /// It may be one.
     Neutral,
-    /// It is as the standard says.
+    /// As the standard defines it.
     Proof,
 }
 
@@ -90,7 +90,7 @@ fn standing(bytes: &mut Bytes, span: &Span, encoding: Encoding) -> Standing {
     Standing::Proof
 }
 
-/// Whether a value is one of its VR, as far as its length and first bytes say.
+/// Whether a value is one of its VR, as far as its length and first bytes show.
 fn value_fits(bytes: &mut Bytes, span: &Span, len: u64) -> bool {
     let whole = |width: u64| len.is_multiple_of(width);
     match span.vr {

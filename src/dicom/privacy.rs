@@ -5,12 +5,12 @@
 //! text or instance UIDs. Instance UIDs, by which results can be joined to the objects of an archive, can be asked for
 //! alone. Pixels may show a name all the same; Burned In Annotation is kept for that reason.
 
-use super::{attributes::Attributes, file::DicomFile, image::DicomOptions};
+use super::{attributes::Attributes, file::DicomFile, options::DicomOptions};
 use dicom_core::{DataDictionary, Tag, dictionary::DataDictionaryEntry};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use std::collections::BTreeMap;
 
-/// Attributes that say nothing of the patient.
+/// Attributes that do not identify a patient.
 const ALLOWED: &[Tag] = &[
     tags::SOP_CLASS_UID,
     tags::MODALITY,
@@ -56,7 +56,7 @@ const ALLOWED: &[Tag] = &[
     tags::LOSSY_IMAGE_COMPRESSION_METHOD,
 ];
 
-/// Instance UIDs, given out only if the user asked for them or for all that identifies.
+/// Instance UIDs; included only under [`DicomOptions::keep_uids`] or [`DicomOptions::keep_patient_data`].
 const UIDS: &[Tag] = &[
     tags::STUDY_INSTANCE_UID,
     tags::SERIES_INSTANCE_UID,
@@ -64,7 +64,7 @@ const UIDS: &[Tag] = &[
     tags::FRAME_OF_REFERENCE_UID,
 ];
 
-/// Attributes that identify, given out only if the user asked.
+/// Identifying attributes; included only under [`DicomOptions::keep_patient_data`].
 const IDENTIFYING: &[Tag] = &[
     tags::PATIENT_NAME,
     tags::PATIENT_ID,

@@ -1,7 +1,6 @@
 //! Files to series: single-frame files of one series become one sequence, in order of position or instance number.
 
 use super::{error::DicomError, file::DicomFile};
-use crate::geometry::Size;
 use dicom_dictionary_std::tags;
 use std::{
     collections::BTreeMap,
@@ -103,17 +102,6 @@ impl DicomFile {
             self.syntax.pixels,
             Some(super::syntax::PixelEncoding::Video(_))
         )
-    }
-
-    /// Columns and rows as stated, for a first look; [`DicomImage`](super::DicomImage) checks them.
-    pub fn stated_size(&self) -> Option<Size> {
-        let of = |tag| {
-            self.attributes()
-                .int(tag)
-                .and_then(|v| u32::try_from(v).ok())
-                .filter(|&v| v > 0)
-        };
-        Some(Size::new(of(tags::COLUMNS)?, of(tags::ROWS)?))
     }
 }
 

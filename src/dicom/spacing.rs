@@ -1,6 +1,6 @@
 //! Physical size of pixels and the regions of an ultrasound image.
 
-use super::display::FrameAttributes;
+use super::frame_attributes::FrameAttributes;
 use super::{attributes::Attributes, file::DicomFile};
 use crate::geometry::BoxXyxy;
 use dicom_dictionary_std::tags;

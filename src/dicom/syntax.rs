@@ -5,7 +5,7 @@ use super::{error::DicomError, walk::Encoding};
 /// How the pixel data are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PixelEncoding {
-    /// Native, as Bits Allocated says.
+    /// Native: samples of Bits Allocated bits.
     Native,
     /// Run-length encoding (PS3.5 annex G).
     Rle,
@@ -60,7 +60,7 @@ const JPEG_FAMILY: &str = "1.2.840.10008.1.2.4.";
 /// Encapsulated Uncompressed Explicit VR Little Endian: native frames in fragments.
 pub(super) const ENCAPSULATED_NATIVE: &str = "1.2.840.10008.1.2.1.98";
 
-/// What a transfer syntax UID stands for. Unknown ones are read as explicit little endian, as the standard asks of all
+/// Meaning of a transfer syntax UID. Unknown ones are read as explicit little endian, as the standard demands of all
 /// new ones, with pixel data that cannot be decoded.
 pub(super) fn syntax(uid: &str) -> Syntax {
     use PixelEncoding::*;

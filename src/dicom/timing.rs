@@ -17,7 +17,7 @@ pub enum Timing {
 
 impl Timing {
     /// Reads Frame Time Vector, else Frame Time, else Recommended Display Frame Rate, else Cine Rate. Which of the first
-    /// two counts where both are there is what Frame Increment Pointer says; values that are no times are passed over.
+    /// two counts is determined by Frame Increment Pointer where both are present; values that are no times are passed over.
     pub fn read(a: Attributes<'_>, frames: u64) -> Self {
         // The vector holds increments; the first is 0 and stands for the first frame.
         let vector = a

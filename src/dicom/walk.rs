@@ -1,6 +1,6 @@
 //! A walk over the headers of a data set: where each element lies, and proof that every length in it is backed by bytes.
 //!
-//! dicom-rs allocates what an element's length says before it reads, and recurses into sequences; both are unsafe on
+//! dicom-rs allocates an element's stated length before it reads, and recurses into sequences; both are unsafe on
 //! a hostile file. This walk reads headers alone, checks each length against the bytes there are and bounds the depth;
 //! dicom-rs then parses single values, never structure (see [`super::parse`]).
 
@@ -175,32 +175,10 @@ fn element_at_depth(
             &mut |_, _| (),
         )?
     } else {
-        let mut end = h.value + u64::from(h.len);
-        if end > limit && depth == 0 && is_pixel_data(h.tag) {
-            // Cut-off pixel data are left to the reader of frames: the frames before the cut are whole.
-            end = limit;
-        }
-        if end > limit {
-            let problem = format!(
-                "element {} of {} bytes reaches past the end of its data",
-                h.tag, h.len
-            );
-            return Err(if end > bytes.len() {
-                DicomError::cut_off(at, problem)
-            } else {
-                DicomError::structure(at, problem)
-            });
-        }
+        let end = defined_end(bytes, at, &h, limit, depth)?;
         if h.vr == VR::SQ {
-            items(
-                bytes,
-                h.value,
-                end,
-                encoding,
-                false,
-                depth + 1,
-                &mut |_, _| (),
-            )?;
+            let inside = &mut |_, _| ();
+            items(bytes, h.value, end, encoding, false, depth + 1, inside)?;
         }
         end
     };
@@ -218,6 +196,27 @@ fn element_at_depth(
         stated,
         undefined,
     }))
+}
+
+/// Where an element of a defined length, whose header stands at `at`, ends. Pixel data of the data set that were cut off
+/// end at `limit`: the reader of frames reads those before the cut.
+fn defined_end(bytes: &Bytes, at: u64, h: &Header, limit: u64, depth: u32) -> Result<u64> {
+    let end = h.value + u64::from(h.len);
+    if end <= limit {
+        return Ok(end);
+    }
+    if depth == 0 && is_pixel_data(h.tag) {
+        return Ok(limit);
+    }
+    let problem = format!(
+        "element {} of {} bytes reaches past the end of its data",
+        h.tag, h.len
+    );
+    Err(if end > bytes.len() {
+        DicomError::cut_off(at, problem)
+    } else {
+        DicomError::structure(at, problem)
+    })
 }
 
 fn is_pixel_data(tag: Tag) -> bool {
@@ -256,7 +255,7 @@ fn inner_encoding(vr: VR, encoding: Encoding) -> Encoding {
     }
 }
 
-/// Walks the items from `at` to a sequence delimiter or `limit`, telling `found` of each; gives the byte after. Raw items
+/// Walks the items from `at` to a sequence delimiter or `limit`, calling `found` with the start and end of each; returns the byte after. Raw items
 /// (fragments) are not entered.
 fn items(
     bytes: &mut Bytes,

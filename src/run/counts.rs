@@ -2,7 +2,7 @@
 
 use crate::{
     frame::{Detections, Object},
-    sources::{SourceError, SourceWarning},
+    sources::{IssueKind, SourceError, SourceWarning},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,6 +48,9 @@ pub struct InputProblem {
     pub input: String,
     /// What was wrong.
     pub problem: String,
+    /// What it is about; not stored, so that a problem read from a report has [`IssueKind::Other`].
+    #[serde(skip)]
+    pub kind: IssueKind,
 }
 
 impl From<&SourceWarning> for InputProblem {
@@ -55,6 +58,7 @@ impl From<&SourceWarning> for InputProblem {
         Self {
             input: warning.path.display().to_string(),
             problem: warning.to_string(),
+            kind: warning.kind,
         }
     }
 }
@@ -64,6 +68,7 @@ impl From<&SourceError> for InputProblem {
         Self {
             input: error.path.display().to_string(),
             problem: error.to_string(),
+            kind: error.kind,
         }
     }
 }
@@ -91,7 +96,9 @@ impl InputProblems {
 
     /// Adds one unless it is among those kept.
     pub fn push_new(&mut self, problem: &InputProblem) {
-        if !self.first.contains(problem) {
+        let is_kept =
+            |kept: &InputProblem| kept.input == problem.input && kept.problem == problem.problem;
+        if !self.first.iter().any(is_kept) {
             self.push(problem.clone());
         }
     }

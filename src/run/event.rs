@@ -4,7 +4,7 @@ use crate::{
     engine::OutOfMemory,
     frame::{Detections, Frame, SourceInfo},
     progress::Observer,
-    sources::{Decoding, SourceWarning},
+    sources::{Decoding, IssueKind, SourceWarning},
 };
 use std::time::Duration;
 
@@ -72,6 +72,8 @@ pub enum Event<'a> {
         input: &'a str,
         /// What was wrong and what would work.
         problem: &'a str,
+        /// What it is about.
+        kind: IssueKind,
     },
 }
 

@@ -17,7 +17,7 @@ use crate::{
         write::Writer,
     },
     session::StageTimes,
-    sources::{SourceSpec, SourceWarning},
+    sources::{IssueKind, SourceSpec, SourceWarning},
 };
 use std::{
     collections::BTreeMap,
@@ -142,6 +142,7 @@ impl Plan {
             self.observer.event(Event::Problem {
                 input: &error.input,
                 problem: &error.problem,
+                kind: error.kind,
             });
         }
         match self.sources.iter().find_map(|source| source.as_ref().err()) {
@@ -305,10 +306,12 @@ impl Plan {
             let problem = InputProblem {
                 input: error.path.display().to_string(),
                 problem: error.to_string(),
+                kind: IssueKind::Other,
             };
             self.observer.event(Event::Problem {
                 input: &problem.input,
                 problem: &problem.problem,
+                kind: problem.kind,
             });
             done.errors.push(problem);
             done.in_vain = true;

@@ -18,6 +18,7 @@ use crate::{
         CompletedFrame, Executor, FallbackWork, GpuExecutor, MakeFallback, Mode, ModelError,
         Notice, Output, PendingFrame, Scheduler, StageTimes, Staged, settle,
     },
+    sources::IssueKind,
 };
 use std::{
     sync::mpsc::{Receiver, SyncSender, TryRecvError},
@@ -306,6 +307,7 @@ impl<'a> Flow<'a> {
         Ok(Item::Problem(InputProblem {
             input,
             problem: format!("{place}: {error}"),
+            kind: IssueKind::Other,
         }))
     }
 }

@@ -213,7 +213,7 @@ impl Observer<Event<'_>> for KpiFile {
                 let input = warning.path.display().to_string();
                 ("input-warning", of_input(&input, &warning.to_string()))
             }
-            Event::Problem { input, problem } => ("input-error", of_input(input, problem)),
+            Event::Problem { input, problem, .. } => ("input-error", of_input(input, problem)),
         };
         self.line(name, of_event);
     }

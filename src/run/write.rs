@@ -127,6 +127,7 @@ impl<'a> Writer<'a> {
                 observer.event(Event::Problem {
                     input: &error.input,
                     problem: &error.problem,
+                    kind: error.kind,
                 });
                 self.errors.push(error);
             }

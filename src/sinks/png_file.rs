@@ -5,7 +5,11 @@ use crate::{
     geometry::Size,
     sinks::{atomic_file::write_atomic, error::SinkError},
 };
-use png::{BitDepth, ColorType, Compression, Encoder, Filter};
+use image::{
+    ExtendedColorType, ImageEncoder, ImageError,
+    codecs::png::{CompressionType, FilterType, PngEncoder},
+    error::{ParameterError, ParameterErrorKind},
+};
 use std::path::Path;
 
 /// Samples of a PNG, rows top to bottom.
@@ -46,30 +50,43 @@ pub(crate) fn write_image(path: &Path, image: &Image) -> Result<(), SinkError> {
     write_png(path, image.size(), samples)
 }
 
-fn encode(size: Size, samples: Samples<'_>) -> Result<Vec<u8>, png::EncodingError> {
-    let big_endian: Vec<u8>;
-    let (color, depth, data) = match samples {
-        Samples::Gray(data) => (ColorType::Grayscale, BitDepth::Eight, data),
-        Samples::Rgb(data) => (ColorType::Rgb, BitDepth::Eight, data),
+/// Encodes `samples` with fast compression and one filter for all rows: on ultrasound frames choosing one a row takes
+/// more than twice the time for 0.1% less.
+fn encode(size: Size, samples: Samples<'_>) -> image::ImageResult<Vec<u8>> {
+    let native: Vec<u8>;
+    let (color, data) = match samples {
+        Samples::Gray(data) => (ExtendedColorType::L8, data),
+        Samples::Rgb(data) => (ExtendedColorType::Rgb8, data),
         Samples::Gray16(data) | Samples::Rgb16(data) => {
-            big_endian = data.iter().flat_map(|v| v.to_be_bytes()).collect();
+            native = data.iter().flat_map(|v| v.to_ne_bytes()).collect();
             let color = if matches!(samples, Samples::Rgb16(_)) {
-                ColorType::Rgb
+                ExtendedColorType::Rgb16
             } else {
-                ColorType::Grayscale
+                ExtendedColorType::L16
             };
-            (color, BitDepth::Sixteen, big_endian.as_slice())
+            (color, native.as_slice())
         }
     };
+    // The encoder panics where they differ.
+    if data.len() as u64 != size.pixels() * u64::from(color.bits_per_pixel() / 8) {
+        let mismatch = ParameterError::from_kind(ParameterErrorKind::DimensionMismatch);
+        return Err(ImageError::Parameter(mismatch));
+    }
     let mut bytes = Vec::with_capacity(data.len() / 4 + 1024);
-    let mut encoder = Encoder::new(&mut bytes, size.width, size.height);
-    encoder.set_color(color);
-    encoder.set_depth(depth);
-    encoder.set_compression(Compression::Fast);
-    // One filter for all rows: on ultrasound frames choosing one a row takes more than twice the time for 0.1% less.
-    encoder.set_filter(Filter::Paeth);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(data)?;
-    writer.finish()?;
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Paeth)
+        .write_image(data, size.width, size.height, color)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_of_another_length_is_an_error() {
+        let size = Size::new(2, 2);
+        assert!(encode(size, Samples::Gray(&[0; 4])).is_ok());
+        assert!(encode(size, Samples::Gray(&[0; 5])).is_err());
+        assert!(encode(size, Samples::Rgb16(&[0; 4])).is_err());
+    }
 }

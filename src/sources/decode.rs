@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// What `--decode` says.
+/// Device that decodes videos, as the user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Decode {
     /// On the GPU where the run has one and it decodes the stream, else on the CPU.
@@ -19,7 +19,7 @@ pub enum Decode {
     Gpu,
 }
 
-/// `--decode` was not understood.
+/// A text that is no [`Decode`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}: not a place to decode at; use auto, cpu or gpu")]
 pub struct DecodeError(String);
@@ -47,12 +47,12 @@ impl fmt::Display for Decode {
     }
 }
 
-/// Where a source's video is decoded.
+/// Device that decodes the video of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoding {
-    /// Whether on the GPU, into its memory.
+    /// Whether a GPU decodes, into its memory.
     pub on_gpu: bool,
-    /// Why not on the GPU, where the run has one and was not told to leave it.
+    /// Reason for decoding on the CPU, if the run has a GPU and [`Decode`] allows it.
     pub reason: Option<String>,
 }
 

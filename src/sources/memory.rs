@@ -70,7 +70,7 @@ pub enum ImageError {
     /// A side is 0.
     #[error("an image of {0} pixels: both sides must be at least 1")]
     Empty(Size),
-    /// The bytes are fewer than size and stride say.
+    /// Fewer bytes than size and stride need.
     #[error("{given} bytes for an image of {size} pixels: {needed} are needed")]
     Length {
         /// Width and height.
@@ -87,12 +87,12 @@ pub enum ImageError {
     Float,
 }
 
-/// What can be given where a frame is wanted: a [`Frame`], an [`Image`], an image of the `image` crate, or [`PixelsRef`].
+/// Types that can be passed where a frame is expected: a [`Frame`], an [`Image`], an image of the `image` crate, or [`PixelsRef`].
 pub trait IntoFrame {
-    /// The frame; one made of an image alone has the number `index` and no time.
+    /// Converts into a frame; one made of an image alone has the number `index` and no time.
     ///
     /// # Errors
-    /// [`ImageError`] if there is no such image.
+    /// [`ImageError`] if a side is 0, the data are too short, or samples are floating point.
     fn into_frame(self, index: u64) -> Result<Frame, ImageError>;
 }
 

@@ -1,6 +1,6 @@
-//! Sources under neutral names: what a run writes and says then has no file or folder name of its inputs in it.
+//! Sources under neutral names: outputs and messages of a run then contain no file or folder name of its inputs.
 
-use super::{Decoding, Source, SourceError, SourceSpec, SourceWarning};
+use super::{Decoding, Issue, Source, SourceError, SourceSpec, SourceWarning};
 use crate::frame::{Frame, SourceInfo};
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ impl Aliases {
         Self(aliases.into_iter().collect())
     }
 
-    /// The alias of a source; none where it has its own name.
+    /// The alias of a source; `None` where it keeps its own name.
     pub fn of(&self, spec: &SourceSpec) -> Option<&Alias> {
         self.0.get(&spec.name)
     }
@@ -51,30 +51,40 @@ impl Alias {
 
     /// An error of the source `spec` without its paths.
     pub fn error(&self, spec: &SourceSpec, mut error: SourceError) -> SourceError {
-        let path = self.path_of(spec, &error.path);
-        let hide = |text: String| hidden(hidden(text, &error.path, &path), &spec.path, &self.path);
-        (error.problem, error.remedy) =
-            (hide(error.problem.clone()), error.remedy.clone().map(hide));
-        error.path = path;
+        self.rename(spec, &mut error);
         error
     }
 
     /// A warning about the source `spec` without its paths.
     fn warning(&self, spec: &SourceSpec, mut warning: SourceWarning) -> SourceWarning {
-        let path = self.path_of(spec, &warning.path);
-        let hide =
-            |text: String| hidden(hidden(text, &warning.path, &path), &spec.path, &self.path);
-        (warning.problem, warning.remedy) = (
-            hide(warning.problem.clone()),
-            warning.remedy.clone().map(hide),
-        );
-        warning.path = path;
+        self.rename(spec, &mut warning);
         warning
+    }
+
+    fn rename(&self, spec: &SourceSpec, issue: &mut Issue) {
+        let alias = self.path_of(spec, &issue.path);
+        issue.rename(&alias);
+        issue.hide(&spec.path, &self.path);
+    }
+}
+
+impl Issue {
+    /// Puts `alias` in place of the path, also where the texts name it.
+    pub fn rename(&mut self, alias: &Path) {
+        let path = std::mem::replace(&mut self.path, alias.to_owned());
+        self.hide(&path, alias);
+    }
+
+    /// Puts `alias` in place of `path` in the texts.
+    fn hide(&mut self, path: &Path, alias: &Path) {
+        let hide = |text: String| hidden(text, path, alias);
+        self.problem = hide(std::mem::take(&mut self.problem));
+        self.remedy = self.remedy.take().map(hide);
     }
 }
 
 /// `text` with `alias` in place of `path`, and of its last part where that stands alone.
-pub fn hidden(text: String, path: &Path, alias: &Path) -> String {
+fn hidden(text: String, path: &Path, alias: &Path) -> String {
     let (path_text, alias) = (path.to_string_lossy(), alias.to_string_lossy());
     let text = if path_text.is_empty() {
         text

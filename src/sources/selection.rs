@@ -310,7 +310,9 @@ mod tests {
                 match source.next_frame() {
                     Ok(Some(frame)) => found.push(frame.index),
                     Ok(None) => break,
-                    Err(SourceError { frame: Some(at), .. }) if selection.contains(at) => failed.push(at),
+                    Err(error) if error.frame.is_some_and(|at| selection.contains(at)) => {
+                        failed.extend(error.frame);
+                    }
                     // The end came first; then there is nothing at all.
                     Err(_) => missing += 1,
                 }

@@ -1,4 +1,4 @@
-//! Sources that are read elsewhere than where they are said to be.
+//! Sources that are read from another path than the one in outputs and messages.
 
 use super::{Decoding, Source, SourceError, SourceWarning};
 use crate::frame::{Frame, SourceInfo};
@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-/// A source whose file is called by another path in all that is said about it.
+/// A source whose file has another path in frames, errors and warnings.
 pub(super) struct SpooledSource {
     inner: Box<dyn Source>,
     info: Arc<SourceInfo>,
@@ -20,10 +20,7 @@ impl SpooledSource {
         name: &Path,
         open: impl FnOnce() -> Result<Box<dyn Source>, SourceError>,
     ) -> Result<Self, SourceError> {
-        let inner = open().map_err(|error| SourceError {
-            path: name.to_owned(),
-            ..error
-        })?;
+        let inner = open().map_err(|error| error.with_path(name))?;
         let info = Arc::new(SourceInfo {
             path: name.to_owned(),
             ..(**inner.info()).clone()
@@ -34,10 +31,7 @@ impl SpooledSource {
 
     fn named(&self, error: SourceError) -> SourceError {
         if error.path == self.read {
-            SourceError {
-                path: self.info.path.clone(),
-                ..error
-            }
+            error.with_path(&self.info.path)
         } else {
             error
         }
@@ -71,10 +65,7 @@ impl Source for SpooledSource {
         self.inner
             .take_warnings()
             .into_iter()
-            .map(|warning| SourceWarning {
-                path: path.clone(),
-                ..warning
-            })
+            .map(|warning| warning.with_path(path))
             .collect()
     }
 }

@@ -1,10 +1,11 @@
-//! How many frames a source states, asked cheaply.
+//! Number of frames that a source states.
 
 use super::{ImageOptions, ImageSource, Source, SourceSpec, video};
 use crate::{dicom::DicomFile, frame::SourceKind};
 
-/// Frames that a source states to have, by its headers alone: files of a sequence or series, pages of an image, what a container or
-/// a DICOM file says. None where nothing is stated, or the source cannot be opened. The frames that come may be more or fewer.
+/// Number of frames that a source states, by its headers alone: files of a sequence or series, pages of an image, the
+/// count of a container or DICOM file. `None` where nothing is stated or the source cannot be opened. The source may
+/// yield more or fewer.
 pub fn stated_frames(spec: &SourceSpec, max_pixels: u64) -> Option<u64> {
     match spec.kind {
         SourceKind::Sequence => Some(spec.files.len() as u64),

@@ -261,6 +261,7 @@ pub(crate) fn run(
             errors.push(InputProblem {
                 input: source.info.path.display().to_string(),
                 problem: problem.into(),
+                kind: Default::default(),
             });
         }
         record.end_source(&source.info, errors)?;

@@ -8,6 +8,7 @@ use ultramotion::{
     run::{FrameError, KpiError, RunError},
     session::{ModelError, SessionError},
     sinks::{SinkError, SinkErrorKind},
+    sources::{IssueKind, SourceError},
     tools::{FindingKind, PhantomRunError, VerifyError, VerifyFileError},
     weights::{HubError, Role, WeightsError},
 };
@@ -30,9 +31,11 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         })
         .or_else(|| match error.downcast_ref::<SessionError>()? {
             SessionError::Model(error) => of_model(error),
+            SessionError::Source(error) => of_issue(error.kind),
             _ => None,
         })
         .or_else(|| match error.downcast_ref::<RunError>()? {
+            RunError::Source(error) => of_issue(error.kind),
             RunError::Prepare { source, .. } => of_model(source),
             RunError::Frame { source, .. } => of(&**source),
             RunError::Sink(error) | RunError::Boxes(error) => of_sink(error),
@@ -46,6 +49,7 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
             PhantomRunError::Sink(error) => of_sink(error),
             _ => None,
         })
+        .or_else(|| of_issue(error.downcast_ref::<SourceError>()?.kind))
         .or_else(|| match error.downcast_ref::<AuditError>()? {
             AuditError::Run(error) => of(&**error),
             _ => None,
@@ -143,6 +147,26 @@ fn of_eval(error: &EvalError) -> Option<&'static str> {
     }
 }
 
+fn of_issue(kind: IssueKind) -> Option<&'static str> {
+    match kind {
+        IssueKind::PixelLimit => Some("--max-pixels"),
+        IssueKind::Window => Some("--window CENTER,WIDTH"),
+        IssueKind::StoredValues => Some("--stored-values"),
+        IssueKind::OutputFolder => Some("--output"),
+        IssueKind::StandardInput => Some("--input -"),
+        IssueKind::GpuDecoding => Some("--decode auto, --decode cpu"),
+        _ => None,
+    }
+}
+
+/// The text of an error or a warning about an input, with the options that help against one of this kind.
+pub(crate) fn with_hint(text: &str, kind: IssueKind) -> String {
+    match of_issue(kind) {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +203,20 @@ mod tests {
         assert_eq!(of(other_role().into()), Some("--segmenter"));
         let model = ModelError::from(other_role());
         assert_eq!(of(SessionError::from(model).into()), Some("--segmenter"));
+        let input = SourceError::new("a.png", "is large").with_kind(IssueKind::PixelLimit);
+        assert_eq!(of(input.clone().into()), Some("--max-pixels"));
+        assert_eq!(of(RunError::Source(input).into()), Some("--max-pixels"));
+    }
+
+    #[test]
+    fn an_issue_of_an_input_is_shown_with_the_options_of_its_kind() {
+        assert_eq!(
+            with_hint("a.png: is large", IssueKind::PixelLimit),
+            "a.png: is large (--max-pixels)"
+        );
+        assert_eq!(
+            with_hint("a.png: is bad", IssueKind::Other),
+            "a.png: is bad"
+        );
     }
 }

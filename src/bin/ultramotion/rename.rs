@@ -5,7 +5,7 @@ use crate::{
     rename_key::Key,
 };
 use std::path::Path;
-use ultramotion::sources::{Aliases, Inputs, hidden};
+use ultramotion::sources::{Aliases, Inputs};
 
 /// Gives all sources neutral names, takes the names out of what is to be said about inputs, and writes the key.
 pub(crate) fn rename(mut key: Key, inputs: &mut Inputs) -> anyhow::Result<Aliases> {
@@ -18,23 +18,13 @@ pub(crate) fn rename(mut key: Key, inputs: &mut Inputs) -> anyhow::Result<Aliase
             }
             Err(error) => {
                 let alias = key.other(&error.path);
-                error.problem = hidden(error.problem.clone(), &error.path, &alias);
-                error.remedy = error
-                    .remedy
-                    .clone()
-                    .map(|remedy| hidden(remedy, &error.path, &alias));
-                error.path = alias;
+                error.rename(&alias);
             }
         }
     }
     for warning in &mut inputs.warnings {
         let alias = key.other(&warning.path);
-        warning.problem = hidden(warning.problem.clone(), &warning.path, &alias);
-        warning.remedy = warning
-            .remedy
-            .clone()
-            .map(|remedy| hidden(remedy, &warning.path, &alias));
-        warning.path = alias;
+        warning.rename(&alias);
     }
     key.write()?;
     Ok(Aliases::new(aliases))

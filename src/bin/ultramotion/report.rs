@@ -1,6 +1,7 @@
 //! A run's events as progress bars, lines on stderr, and JSON lines on stdout.
 
 use crate::{
+    hints::with_hint,
     progress::Progress,
     terminal::{ClosedStdout, Terminal},
 };
@@ -208,8 +209,12 @@ impl Report {
             }
             Event::FrameDone { times, .. } => self.frame_done(times.is_some()),
             Event::SourceEnded(source) => self.ended(source),
-            Event::Warning(warning) => self.terminal.warn(&warning.to_string()),
-            Event::Problem { problem, .. } => self.terminal.problem(problem),
+            Event::Warning(warning) => self
+                .terminal
+                .warn(&with_hint(&warning.to_string(), warning.kind)),
+            Event::Problem { problem, kind, .. } => {
+                self.terminal.problem(&with_hint(problem, kind));
+            },
             _ => {}
         }
     }
@@ -228,7 +233,7 @@ impl Report {
                 let input = warning.path.display().to_string();
                 json!({ "type": "warning", "input": input, "problem": warning.to_string() })
             }
-            Event::Problem { input, problem } => {
+            Event::Problem { input, problem, .. } => {
                 json!({ "type": "error", "input": input, "problem": problem })
             }
             _ => return Ok(()),

@@ -1,6 +1,9 @@
 //! JPEG: baseline, extended (8 and 12 bits), progressive, lossless.
 
-use super::{Colour, Decoded, header::FrameHeader};
+use super::{
+    decoded::{Colour, Decoded},
+    header::FrameHeader,
+};
 use crate::dicom::{
     error::{DicomError, Result},
     finding::DicomFinding,
@@ -38,7 +41,7 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
     }
 }
 
-/// What three components are: their ids spell RGB, or the Adobe marker says so; JFIF and chroma of fewer samples than luma
+/// Colour model of three components: RGB by their ids or the Adobe marker; JFIF and chroma of fewer samples than luma
 /// mean YCbCr; else as stated.
 pub(super) fn colour(header: &FrameHeader) -> Colour {
     match (header.component_ids.as_slice(), header.adobe) {
@@ -122,12 +125,43 @@ fn decode_12(
 fn decode_lossless(encoded: &[u8], header: &FrameHeader, colour: Colour) -> Result<Decoded> {
     let image = precision::decompress_lossless_arbitrary(encoded)
         .map_err(|e| DicomError::codec(NAME, e))?;
-    let samples = match header.precision {
-        ..=8 => Samples::U8(image.data.into_iter().map(|x| x.min(255) as u8).collect()),
-        _ => Samples::U16(image.data),
-    };
+    let samples = at_precision(image.data, header.precision);
     Ok(Decoded {
         colour,
         ..Decoded::new(samples, header.precision)
     })
+}
+
+/// Samples clamped to `precision` bits (1 to 16), which a broken stream may exceed.
+fn at_precision(mut data: Vec<u16>, precision: u16) -> Samples {
+    let max = u16::MAX >> (16 - precision.clamp(1, 16));
+    data.iter_mut().for_each(|x| *x = (*x).min(max));
+    if precision > 8 {
+        return Samples::U16(data);
+    }
+    let narrow = |x| u8::try_from(x).unwrap_or(u8::MAX);
+    Samples::U8(data.into_iter().map(narrow).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_beyond_the_precision_are_clamped_to_it() {
+        let data = vec![0, 127, 128, 255, 256, 4095, 4096, u16::MAX];
+        assert_eq!(
+            at_precision(data.clone(), 7),
+            Samples::U8(vec![0, 127, 127, 127, 127, 127, 127, 127])
+        );
+        assert_eq!(
+            at_precision(data.clone(), 8),
+            Samples::U8(vec![0, 127, 128, 255, 255, 255, 255, 255])
+        );
+        assert_eq!(
+            at_precision(data.clone(), 12),
+            Samples::U16(vec![0, 127, 128, 255, 256, 4095, 4095, 4095])
+        );
+        assert_eq!(at_precision(data.clone(), 16), Samples::U16(data));
+    }
 }

@@ -1,6 +1,6 @@
 //! JPEG 2000 and high-throughput JPEG 2000 by OpenJPEG.
 
-use super::{Colour, Decoded};
+use super::decoded::{Colour, Decoded};
 use crate::dicom::{
     error::{DicomError, Result},
     layout::Layout,
@@ -83,24 +83,10 @@ struct Plane<'a> {
 
 impl<'a> Plane<'a> {
     fn new(component: &'a ImageComponent, dx: u32, dy: u32) -> Self {
-        let (bits, width) = (
-            component.precision().clamp(1, 32),
-            component.width() as usize,
-        );
-        let range = if component.is_signed() {
-            (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-        } else {
-            (0, (1_i64 << bits) - 1)
-        };
-        // OpenJPEG keeps samples in 32 bits with a sign, unsigned ones of 32 bits as their pattern.
-        let range = if bits == 32 {
-            (i64::from(i32::MIN), i64::from(i32::MAX))
-        } else {
-            range
-        };
+        let range = range(component.precision(), component.is_signed());
         Self {
             data: component.data(),
-            width,
+            width: component.width() as usize,
             dx: dx as usize,
             dy: dy as usize,
             range,
@@ -114,6 +100,17 @@ impl<'a> Plane<'a> {
             .copied()
             .unwrap_or_default();
         i64::from(value).clamp(self.range.0, self.range.1) as i32
+    }
+}
+
+/// Lowest and highest value of samples of `precision` bits (1 to 32) as OpenJPEG keeps them: in 32 bits with a sign,
+/// unsigned ones of 32 bits as their pattern.
+fn range(precision: u32, signed: bool) -> (i64, i64) {
+    let bits = precision.clamp(1, 32);
+    if signed || bits == 32 {
+        (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    } else {
+        (0, (1 << bits) - 1)
     }
 }
 
@@ -154,7 +151,7 @@ fn sampling(stream: &[u8], layout: &Layout) -> Result<Vec<(u32, u32)>> {
     Ok(found)
 }
 
-/// Whether the main header's COD marker says that a multiple component transform was applied.
+/// Whether a multiple component transform was applied, by the main header's COD marker.
 fn has_transform(stream: &[u8]) -> bool {
     const COD: u8 = 0x52;
     let mut rest = stream.get(2..).unwrap_or_default();
@@ -231,5 +228,34 @@ fn check_size(stream: &[u8], layout: &Layout) -> Result<()> {
     match tiles {
         Some(tiles) if tiles.saturating_mul(SMALLEST_TILE) <= stream.len() as u64 => Ok(()),
         _ => Err(error("more tiles than the codestream can hold")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(precision: u32, signed: bool, data: &[i32]) -> Vec<i32> {
+        let plane = Plane {
+            data,
+            width: data.len(),
+            dx: 1,
+            dy: 1,
+            range: range(precision, signed),
+        };
+        (0..data.len()).map(|x| plane.at(x, 0)).collect()
+    }
+
+    #[test]
+    fn samples_beyond_the_precision_are_clamped_to_it() {
+        let data = [i32::MIN, -2049, -1, 0, 255, 256, 4096, i32::MAX];
+        assert_eq!(shown(8, false, &data), [0, 0, 0, 0, 255, 255, 255, 255]);
+        assert_eq!(shown(12, false, &data), [0, 0, 0, 0, 255, 256, 4095, 4095]);
+        assert_eq!(
+            shown(12, true, &data),
+            [-2048, -2048, -1, 0, 255, 256, 2047, 2047]
+        );
+        assert_eq!(shown(32, false, &data), data);
+        assert_eq!(shown(32, true, &data), data);
     }
 }

@@ -1,6 +1,6 @@
 //! JPEG-LS, lossless and near-lossless, by CharLS.
 
-use super::{Decoded, header::FrameHeader};
+use super::{decoded::Decoded, header::FrameHeader, jpeg};
 use crate::dicom::{
     error::{DicomError, Result},
     layout::Layout,
@@ -43,7 +43,7 @@ pub(super) fn decode(encoded: &[u8], layout: &Layout) -> Result<Decoded> {
         samples = samples.interleave(usize::from(layout.samples));
     }
     Ok(Decoded {
-        colour: super::jpeg::colour(&header),
+        colour: jpeg::colour(&header),
         ..Decoded::new(samples, header.precision)
     })
 }

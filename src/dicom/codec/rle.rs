@@ -1,7 +1,7 @@
 //! RLE Lossless (PS3.5 annex G): a header of up to 15 segment offsets, each segment one byte plane packed by PackBits,
 //! the highest byte of the first component first.
 
-use super::Decoded;
+use super::{decoded::Decoded, native};
 use crate::dicom::{
     error::{DicomError, Result},
     layout::Layout,
@@ -94,7 +94,7 @@ fn assemble(planes: &[Vec<u8>], layout: &Layout, pixels: usize) -> Samples {
     };
     let order = (0..pixels).flat_map(|pixel| (0..samples).map(move |sample| (sample, pixel)));
     match layout.bits_allocated {
-        1 => super::numbers(planes.first().map_or(&[], Vec::as_slice), layout, false),
+        1 => native::numbers(planes.first().map_or(&[], Vec::as_slice), layout, false),
         8 => Samples::U8(order.map(|(s, p)| byte(s, p)).collect()),
         16 => Samples::U16(
             order

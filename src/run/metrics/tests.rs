@@ -53,6 +53,7 @@ fn write(file: &str) -> String {
     kpi.event(Event::Problem {
         input: "x.png",
         problem: "not \"an\" image\nat all",
+        kind: Default::default(),
     });
     kpi.check().unwrap();
     std::fs::read_to_string(path).unwrap()
@@ -180,7 +181,11 @@ fn a_line_of_each_event() -> Vec<Map<String, Value>> {
     kpi.event(Event::Fallback { from, to, reason });
     kpi.event(Event::SourceEnded(source));
     kpi.event(Event::Warning(&SourceWarning::new("x", "odd")));
-    kpi.event(Event::Problem { input, problem });
+    kpi.event(Event::Problem {
+        input,
+        problem,
+        kind: Default::default(),
+    });
     let text = std::fs::read_to_string(path).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())

@@ -1,11 +1,9 @@
 //! DICOM files and series as sources of frames.
 
-use crate::sources::{Source, SourceError, SourceWarning};
+use super::issues::{source_error, warning};
+use crate::sources::{IssueKind, Source, SourceError, SourceWarning};
 use crate::{
-    dicom::{
-        DicomError, DicomFile, DicomFinding, DicomImage, DicomOptions, ShownFrame, StoredFrame,
-        Timing,
-    },
+    dicom::{DicomError, DicomFile, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
     frame::{
         Channels, Frame, Image, Physical, SourceInfo, SourceKind, StoredImage, UltrasoundRegion,
     },
@@ -93,7 +91,7 @@ impl DicomSource {
         })
     }
 
-    /// The stored values of a frame (from 0), for `extract --stored-values`.
+    /// The stored values of a frame (from 0).
     ///
     /// # Errors
     /// [`SourceError`] for a frame that is not there or cannot be decoded.
@@ -157,12 +155,7 @@ impl DicomSeries {
         name: &str,
         options: DicomOptions,
     ) -> Result<Self, SourceError> {
-        let mut failure = SourceError {
-            path: path.to_owned(),
-            frame: None,
-            problem: "the series has no file".to_owned(),
-            remedy: None,
-        };
+        let mut failure = SourceError::new(path, "the series has no file");
         let mut first = None;
         for file in &files {
             match DicomFile::open(file) {
@@ -200,7 +193,7 @@ impl DicomSeries {
         })
     }
 
-    /// The stored values of a frame (from 0), for `extract --stored-values`.
+    /// The stored values of a frame (from 0).
     ///
     /// # Errors
     /// [`SourceError`] for a file that is not there or cannot be decoded.
@@ -208,11 +201,9 @@ impl DicomSeries {
         let file = usize::try_from(frame)
             .ok()
             .and_then(|n| self.files.get(n))
-            .ok_or_else(|| SourceError {
-                path: self.info.path.clone(),
-                frame: Some(frame),
-                problem: format!("the series has {}", counted(self.files.len(), "file")),
-                remedy: None,
+            .ok_or_else(|| {
+                let files = counted(self.files.len(), "file");
+                SourceError::new(&self.info.path, format!("the series has {files}")).at(frame)
             })?;
         let stored =
             DicomImage::open(file, self.options.window).and_then(|mut image| image.stored(0));
@@ -312,11 +303,14 @@ fn with_stored(frame: Frame, stored: Option<StoredFrame>) -> Result<Option<Frame
         return Ok(Some(frame));
     };
     let path = frame.file.as_deref().unwrap_or(&frame.source.path);
-    let wide = || SourceError {
-        path: path.to_owned(),
-        frame: Some(frame.index),
-        problem: "holds values of more than 16 bits or floats, which a PNG cannot keep".to_owned(),
-        remedy: Some("leave --stored-values out".to_owned()),
+    let wide = || {
+        SourceError::new(
+            path,
+            "holds values of more than 16 bits or floats, which a PNG cannot keep",
+        )
+        .at(frame.index)
+        .with_kind(IssueKind::StoredValues)
+        .with_remedy("extract the frames as they are shown, without their stored values")
     };
     let values = stored.to_u16().ok_or_else(wide)?;
     let channels = if stored.samples_per_pixel == 3 {
@@ -367,22 +361,4 @@ pub(super) fn physical(
         sop_instance_uid: file.output_instance_uid(options),
     };
     (physical != Physical::default()).then(|| Arc::new(physical))
-}
-
-pub(super) fn warning(path: &Path, frame: Option<u64>, finding: &DicomFinding) -> SourceWarning {
-    SourceWarning {
-        path: path.to_owned(),
-        frame,
-        problem: finding.to_string(),
-        remedy: finding.remedy(),
-    }
-}
-
-pub(super) fn source_error(path: &Path, frame: Option<u64>, error: DicomError) -> SourceError {
-    SourceError {
-        path: path.to_owned(),
-        frame,
-        problem: error.to_string(),
-        remedy: error.remedy().map(str::to_owned),
-    }
 }

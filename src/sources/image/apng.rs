@@ -1,6 +1,6 @@
 //! Animated PNG.
 
-use super::decode::{composite_over_black, too_large};
+use super::{error::too_large, pixels::composite_over_black};
 use crate::{
     frame::{Channels, Image},
     geometry::Size,
@@ -60,9 +60,9 @@ struct Head {
 }
 
 impl Apng {
-    /// Opens the file; none if it is a still image, or so damaged that decoding it as one tells what is wrong.
+    /// Opens the file; `None` if it is a still image, or so damaged that decoding it as one reports the error.
     pub(super) fn open(path: &Path, max_pixels: u64) -> Result<Option<Self>, SourceError> {
-        let cannot = |e: io::Error| SourceError::new(path, format!("cannot be read: {e}"));
+        let cannot = |e: io::Error| SourceError::unreadable(path, &e);
         let mut file = File::open(path).map_err(cannot)?;
         let Some(head) = head(&mut BufReader::new(&mut file))
             .map_err(cannot)?

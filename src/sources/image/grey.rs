@@ -1,6 +1,6 @@
 //! Samples of more than 8 bits to 8: by the range of their type, or by a window.
 
-use super::Remark;
+use super::picture::Remark;
 use crate::dicom::Window;
 
 /// v/257, rounded.
@@ -104,9 +104,9 @@ fn remark(used: (f64, f64), (low, high): (f64, f64)) -> Option<Remark> {
         problem: format!(
             "its {bits}-bit grey values use less than a sixteenth of their range, so that the picture is {looks}"
         ),
-        remedy: Some(format!(
-            "--window 2048,4096 scales values of 12 bits, --window {center},{width} those of this picture"
-        )),
+        remedy: format!(
+            "give a window: 2048,4096 (center, width) scales values of 12 bits, {center},{width} those of this picture"
+        ),
     })
 }
 
@@ -158,7 +158,7 @@ mod tests {
         assert!(
             text.contains("16-bit")
                 && text.contains("nearly black")
-                && text.contains("--window 2051.5,4089"),
+                && text.contains(" 2051.5,4089 those"),
             "{text}"
         );
         let signed = Some((-32_768.0, 32_767.0));

@@ -1,5 +1,5 @@
 //! Whether a JPEG file is all there, and a copy of it without what libjpeg passes over. The decoder fills what is missing
-//! with grey and says nothing.
+//! with grey without an error.
 
 use std::ops::Range;
 

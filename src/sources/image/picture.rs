@@ -1,10 +1,9 @@
 //! How images are read, and what comes of one.
 
-use super::decode::oriented;
 use crate::{
     dicom::Window,
     frame::{Frame, Image, SourceInfo},
-    sources::{DEFAULT_MAX_PIXELS, SourceOptions, SourceWarning},
+    sources::{DEFAULT_MAX_PIXELS, IssueKind, SourceOptions, SourceWarning},
 };
 use image::metadata::Orientation;
 use std::{
@@ -46,17 +45,12 @@ impl From<&SourceOptions> for ImageOptions {
 pub(in crate::sources) struct Remark {
     /// The same for all pictures of a kind.
     pub(in crate::sources) problem: String,
-    pub(in crate::sources) remedy: Option<String>,
+    pub(in crate::sources) remedy: String,
 }
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}; {}",
-            self.problem,
-            self.remedy.as_deref().unwrap_or_default()
-        )
+        write!(f, "{}; {}", self.problem, self.remedy)
     }
 }
 
@@ -70,23 +64,10 @@ pub(in crate::sources) struct Picture {
 }
 
 impl Picture {
-    /// The picture made upright.
-    pub(super) fn turned(self, orientation: Orientation) -> Self {
-        Self {
-            image: oriented(self.image, orientation),
-            orientation,
-            ..self
-        }
-    }
-
     pub(in crate::sources) fn warning(&self, path: &Path) -> Option<SourceWarning> {
         let Remark { problem, remedy } = self.remark.clone()?;
-        Some(SourceWarning {
-            path: path.to_owned(),
-            frame: None,
-            problem,
-            remedy,
-        })
+        let warning = SourceWarning::new(path, problem).with_kind(IssueKind::Window);
+        Some(warning.with_remedy(remedy))
     }
 
     pub(in crate::sources) fn into_frame(

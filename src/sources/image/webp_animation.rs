@@ -1,6 +1,6 @@
 //! Animated WebP.
 
-use super::decode::{composite_over_black, too_large};
+use super::{error::too_large, pixels::composite_over_black};
 use crate::{
     frame::{Channels, Image},
     geometry::Size,
@@ -30,7 +30,7 @@ impl WebpAnimation {
         let failed = |e: image_webp::DecodingError| {
             SourceError::new(path, format!("cannot be decoded: {e}"))
         };
-        let cannot = |e: io::Error| SourceError::new(path, format!("cannot be read: {e}"));
+        let cannot = |e: io::Error| SourceError::unreadable(path, &e);
         let mut file = File::open(path).map_err(cannot)?;
         let length = file.metadata().map_err(cannot)?.len();
         let (stated, whole) = chunks(&mut BufReader::new(&mut file)).map_err(cannot)?;
@@ -66,8 +66,6 @@ impl WebpAnimation {
                 max_pixels,
             ));
         }
-        decoder
-            .set_memory_limit(usize::try_from(max_pixels.saturating_mul(8)).unwrap_or(usize::MAX));
         decoder.set_background_color([0, 0, 0, 0]).map_err(failed)?;
         let bytes = decoder
             .output_buffer_size()

@@ -1,15 +1,19 @@
 //! What a folder holds.
 
 use super::{
-    Contents, DicomRefusal, Draft, ExpandOptions, contents, identify, natural,
+    draft::{Draft, place_groups},
+    natural,
     numbered::{self, Numbered},
-    place_groups,
+    options::ExpandOptions,
     search::Search,
     walk::{Files, files_below},
 };
 use crate::{
     frame::SourceKind,
-    sources::{SourceError, SourceWarning},
+    sources::{
+        DicomRefusal, SourceError, SourceWarning,
+        contents::{self, Contents, identify},
+    },
 };
 use std::path::{Path, PathBuf};
 
@@ -21,52 +25,74 @@ pub(super) struct Found {
     pub(super) warnings: Vec<SourceWarning>,
 }
 
+/// The files of a folder by what they hold.
+#[derive(Default)]
+struct Sorted {
+    /// Videos and errors, by the path that orders them.
+    placed: Vec<(PathBuf, Result<Draft, SourceError>)>,
+    images: Vec<Numbered>,
+    dicom: Vec<PathBuf>,
+    /// Neither meant nor recognised as an input.
+    ignored: Vec<PathBuf>,
+}
+
+impl Sorted {
+    fn add(&mut self, path: PathBuf, root: &Path) {
+        let meant_as_image = contents::looks_like_image(&path);
+        match identify(&path) {
+            Ok(Contents::Image(_)) => self.images.push(Numbered {
+                path,
+                problem: None,
+            }),
+            Ok(Contents::Video) => {
+                let draft = Draft::file(path.clone(), SourceKind::Video, Some(root));
+                self.placed.push((path, Ok(draft)));
+            }
+            Ok(Contents::Dicom) => self.dicom.push(path),
+            Ok(other) if meant_as_image || matches!(other, Contents::Unread(_)) => {
+                self.images.push(Numbered {
+                    problem: Some(other.refusal(&path)),
+                    path,
+                });
+            }
+            Ok(other) if contents::looks_like_input(&path) => {
+                let error = other.refusal(&path);
+                self.placed.push((path, Err(error)));
+            }
+            Ok(_) => self.ignored.push(path),
+            Err(error) if meant_as_image => self.images.push(Numbered {
+                path,
+                problem: Some(error),
+            }),
+            Err(error) => self.placed.push((path, Err(error))),
+        }
+    }
+}
+
 /// Searches a folder with its subfolders.
 pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'_>) -> Found {
     let Files { files, errors } = files_below(root, search);
-    let mut placed: Vec<(PathBuf, Result<Draft, SourceError>)> = errors
-        .into_iter()
-        .map(|error| (error.path.clone(), Err(error)))
-        .collect();
-    let (mut images, mut dicom, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
-    let mut without_image = Vec::new();
+    let mut sorted = Sorted::default();
+    for error in errors {
+        sorted.placed.push((error.path.clone(), Err(error)));
+    }
     for path in files {
         if search.is_stopped() {
             return Found::default();
         }
-        match identify(&path) {
-            Ok(Contents::Image(_)) => images.push(Numbered {
-                path,
-                problem: None,
-            }),
-            Ok(Contents::Video) => placed.push((
-                path.clone(),
-                Ok(Draft::file(path, SourceKind::Video, Some(root))),
-            )),
-            Ok(Contents::Dicom) => dicom.push(path),
-            Ok(other)
-                if matches!(other, Contents::Unread(_)) || contents::looks_like_image(&path) =>
-            {
-                images.push(Numbered {
-                    problem: Some(other.refusal(&path)),
-                    path,
-                })
-            }
-            Ok(other) if contents::looks_like_input(&path) => {
-                placed.push((path.clone(), Err(other.refusal(&path))))
-            }
-            Ok(_) => ignored.push(path),
-            Err(error) if contents::looks_like_image(&path) => images.push(Numbered {
-                problem: Some(error),
-                path,
-            }),
-            Err(error) => placed.push((path, Err(error))),
-        }
+        sorted.add(path, root);
     }
+    let Sorted {
+        mut placed,
+        images,
+        dicom,
+        ignored,
+    } = sorted;
+    let mut without_image = Vec::new();
     for (place, drafts) in place_groups(dicom, options.group_dicom, |_| Some(root.to_owned())) {
         for draft in drafts {
             match draft {
-                Err(DicomRefusal::NoImage(error)) => without_image.push(error.path),
+                Err(DicomRefusal::NoImage(error)) => without_image.push(error.path.clone()),
                 draft => placed.push((place.clone(), draft.map_err(DicomRefusal::into_error))),
             }
         }
@@ -82,15 +108,14 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'
         placed.push((root.to_owned(), Err(SourceError::new(root, problem))));
     }
     placed.sort_by(|a, b| natural::compare_paths(&a.0, &b.0));
-    let warnings = passed_over(root, &without_image).into_iter().collect();
     Found {
         sources: placed.into_iter().map(|(_, source)| source).collect(),
         ignored,
-        warnings,
+        warnings: passed_over(root, &without_image).into_iter().collect(),
     }
 }
 
-/// A word on DICOM files of the folder that hold no image.
+/// Warning about DICOM files of the folder that hold no image.
 fn passed_over(root: &Path, files: &[PathBuf]) -> Option<SourceWarning> {
     const NAMED: usize = 3;
     let names = files.iter().take(NAMED).map(|file| {

@@ -1,7 +1,6 @@
 //! Lists of inputs.
 
-use super::contents::has_extension;
-use crate::sources::SourceError;
+use crate::sources::{SourceError, contents::has_extension};
 use std::{
     ffi::OsString,
     fs::File,

@@ -1,13 +1,16 @@
 //! Names of sources for outputs.
 
-use super::{Draft, SourceSpec};
-use crate::{frame::SourceKind, sources::SourceError};
+use super::draft::Draft;
+use crate::{
+    frame::SourceKind,
+    sources::{SourceError, SourceSpec, contents::has_extension},
+};
 use std::{
     collections::{HashMap, HashSet},
     path::{Component, Path},
 };
 
-/// How much of the path a name tells. Names that clash go one step further, together.
+/// How much of the path a name contains. Names that clash go one step further, together.
 const STEPS: usize = 4;
 
 /// Gives every source its name. Names differ in more than case, and none is a folder of another's outputs: no name of a
@@ -156,8 +159,7 @@ fn key(name: &str) -> String {
 }
 
 fn may_have_several_frames(draft: &Draft) -> bool {
-    draft.kind != SourceKind::Image
-        || !super::contents::has_extension(&draft.path, &["png", "jpg", "jpeg", "bmp"])
+    draft.kind != SourceKind::Image || !has_extension(&draft.path, &["png", "jpg", "jpeg", "bmp"])
 }
 
 /// Sources whose names are not theirs alone.

@@ -1,6 +1,6 @@
 //! Numbered images of a folder as sequences.
 
-use super::{Draft, natural};
+use super::{draft::Draft, natural};
 use crate::{frame::SourceKind, sources::SourceError};
 use std::{
     collections::BTreeMap,
@@ -43,7 +43,7 @@ fn pattern_of(path: &Path) -> Option<(Pattern, Vec<u8>)> {
     Some((pattern, stem[start..end].to_vec()))
 }
 
-/// Sequences and single images, each with the path that says where it comes in the order. A damaged file inside a
+/// Sequences and single images, each with the path that orders it. A damaged file inside a
 /// sequence stays in it and gives its error when its turn comes.
 pub(super) fn sources(
     images: Vec<Numbered>,

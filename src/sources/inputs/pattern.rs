@@ -48,10 +48,7 @@ pub(super) fn matches(text: &str, search: &Search<'_>) -> Result<Matches, Source
                 .refusal(&names.start)
                 .filter(|error| names.searches_whole() || !is_root(&error.path))
         {
-            return Err(SourceError {
-                path: text.into(),
-                ..error
-            });
+            return Err(error.with_path(text));
         }
         let tree = names
             .start

@@ -1,9 +1,9 @@
-//! What every search of folders keeps to: bounds, folders that are left out, and the end that the user may ask for.
+//! Rules of every search of folders: limits, folders that are left out, cancellation.
 
-use super::ExpandOptions;
+use super::options::ExpandOptions;
 use crate::{
     run_files::is_run_folder,
-    sources::{SourceError, SourceWarning},
+    sources::{IssueKind, SourceError, SourceWarning},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Files and folders that the searches of a run look at, at most.
+/// Limit on the files and folders that the searches of a run visit.
 const MAX_ENTRIES: u64 = 5_000_000;
 /// Trees that the system makes up as they are read: they hold no inputs, and have no end.
 const SYSTEM: [&str; 2] = ["/proc", "/sys"];
@@ -30,15 +30,15 @@ pub(super) struct Search<'a> {
     warned: RefCell<HashSet<PathBuf>>,
 }
 
-/// Why a search went no further.
+/// Reason why a search ended early.
 pub(super) enum Halt {
     /// It was stopped.
     Stopped,
-    /// It came to a bound.
+    /// It reached the limit of entries.
     TooMany,
 }
 
-/// Tells a folder from others, whatever it is called.
+/// Identity of a folder, independent of its path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum FolderId {
     #[cfg(unix)]
@@ -78,7 +78,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What is in a folder; each entry counts.
+    /// Calls `each` for the entries of a folder; each counts towards the limit.
     pub(super) fn entries(
         &self,
         folder: &Path,
@@ -95,14 +95,14 @@ impl<'a> Search<'a> {
         Ok(Ok(()))
     }
 
-    /// Counts a file or folder that is looked at.
+    /// Counts a file or folder that is visited.
     pub(super) fn count(&self) -> Result<(), Halt> {
         let left = self.left.get();
         if left == 0 {
             return Err(Halt::TooMany);
         }
         self.left.set(left - 1);
-        // Asking for each one would cost more than looking at it.
+        // A check for each entry would cost more than visiting it.
         if left.is_multiple_of(64) && self.is_stopped() {
             Err(Halt::Stopped)
         } else {
@@ -148,11 +148,13 @@ impl<'a> Search<'a> {
         let (output, real) = (self.output.as_ref()?, path.canonicalize().ok()?);
         real.starts_with(output).then(|| {
             let problem = "lies in the output folder of this run, which never takes its own outputs as inputs";
-            SourceError::new(path, problem).with_remedy("choose another folder with --output")
+            SourceError::new(path, problem)
+                .with_kind(IssueKind::OutputFolder)
+                .with_remedy("choose another output folder")
         })
     }
 
-    /// Whether a search passes over a folder that it came to. Of folders with results it leaves a note.
+    /// Whether a search leaves out a folder that it reached. Adds a warning about folders with results.
     pub(super) fn passes_over(&self, folder: &Path) -> bool {
         if self.is_made_up(folder) {
             return true;

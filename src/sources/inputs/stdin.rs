@@ -1,7 +1,10 @@
 //! What comes on standard input: a list of paths, or one image, video or DICOM file.
 
-use super::{Contents, identify, list, search::Search};
-use crate::sources::SourceError;
+use super::{list, search::Search};
+use crate::sources::{
+    IssueKind, SourceError,
+    contents::{Contents, identify},
+};
 use std::{
     fs::File,
     io::{self, BufRead, Read, Write},
@@ -73,27 +76,41 @@ fn path_of_open(_: &File) -> Option<PathBuf> {
     None
 }
 
-/// Reads a list, or keeps a medium in a temporary file. Anything else is refused by its first bytes.
+fn unreadable(error: io::Error) -> SourceError {
+    SourceError::new("-", format!("standard input cannot be read: {error}"))
+        .with_kind(IssueKind::Io(error.kind()))
+}
+
+/// The bytes of standard input cannot be written to the temporary file.
+fn not_kept(error: io::Error) -> SourceError {
+    let folder = std::env::temp_dir();
+    let problem = format!(
+        "standard input cannot be kept in {}: {error}",
+        folder.display()
+    );
+    SourceError::new(NAME, problem)
+        .with_kind(IssueKind::Io(error.kind()))
+        .with_remedy("set TMPDIR to a folder with room, or save it to a file and give that")
+}
+
+/// Reads a list, or copies a medium into a temporary file.
+///
+/// # Errors
+/// [`SourceError`] if standard input cannot be read or kept, is longer than [`MAX_BYTES`], or is neither a list nor, by
+/// its first bytes, a medium.
 pub(super) fn read(stdin: &mut dyn BufRead, search: &Search<'_>) -> Result<Given, SourceError> {
-    let cannot =
-        |e: io::Error| SourceError::new("-", format!("standard input cannot be read: {e}"));
     let mut head = Vec::new();
-    stdin.take(HEAD).read_to_end(&mut head).map_err(cannot)?;
+    stdin
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .map_err(unreadable)?;
     let Err(problem) = list::check(&head) else {
         let paths = list::parse(&mut (&head[..]).chain(stdin))
-            .map_err(|e| cannot(e).with_remedy(list::REMEDY))?;
+            .map_err(|e| unreadable(e).with_remedy(list::REMEDY))?;
         return Ok(Given::List(paths));
     };
-    let unkept = |e: io::Error| {
-        let folder = std::env::temp_dir();
-        let error = SourceError::new(
-            NAME,
-            format!("standard input cannot be kept in {}: {e}", folder.display()),
-        );
-        error.with_remedy("set TMPDIR to a folder with room, or save it to a file and give that")
-    };
-    let mut file = NamedTempFile::new().map_err(unkept)?;
-    file.write_all(&head).map_err(unkept)?;
+    let mut file = NamedTempFile::new().map_err(not_kept)?;
+    file.write_all(&head).map_err(not_kept)?;
     let contents = match identify(file.path())? {
         contents @ (Contents::Image(_) | Contents::Video | Contents::Dicom) => contents,
         unread @ Contents::Unread(_) => return Err(unread.refusal(Path::new(NAME))),
@@ -107,31 +124,41 @@ pub(super) fn read(stdin: &mut dyn BufRead, search: &Search<'_>) -> Result<Given
             ));
         }
     };
+    if !copy(stdin, &mut file, head.len() as u64, search)? {
+        return Ok(Given::Stopped);
+    }
+    let spooled = Spooled::new(file).map_err(not_kept)?;
+    Ok(Given::Media(contents, spooled))
+}
+
+/// Copies the rest of standard input, of which `length` bytes are in `file` already: false where the search was stopped.
+fn copy(
+    stdin: &mut dyn BufRead,
+    file: &mut NamedTempFile,
+    mut length: u64,
+    search: &Search<'_>,
+) -> Result<bool, SourceError> {
     let mut buffer = vec![0; CHUNK];
-    let mut length = head.len() as u64;
     loop {
         if search.is_stopped() {
-            return Ok(Given::Stopped);
+            return Ok(false);
         }
         let count = match stdin.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(cannot(error)),
+            Err(error) => return Err(unreadable(error)),
         };
         length += count as u64;
         if length > MAX_BYTES {
-            let error = SourceError::new(
-                NAME,
-                format!(
-                    "standard input is longer than {MAX_BYTES} bytes, which is the most that is kept"
-                ),
+            let problem = format!("standard input is longer than the limit of {MAX_BYTES} bytes");
+            return Err(
+                SourceError::new(NAME, problem).with_remedy("save it to a file and give that")
             );
-            return Err(error.with_remedy("save it to a file and give that"));
         }
         file.write_all(buffer.get(..count).unwrap_or_default())
-            .map_err(unkept)?;
+            .map_err(not_kept)?;
     }
-    file.flush().map_err(unkept)?;
-    Ok(Given::Media(contents, Spooled::new(file).map_err(unkept)?))
+    file.flush().map_err(not_kept)?;
+    Ok(true)
 }

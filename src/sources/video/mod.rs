@@ -26,8 +26,8 @@ pub use support::{VideoSupport, video_support};
 pub(super) use ffmpeg::{Probe, probe};
 
 use super::{
-    DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceError, SourceOptions,
-    SourceSpec, SourceWarning,
+    DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, IssueKind, Source, SourceError,
+    SourceOptions, SourceSpec, SourceWarning,
 };
 use crate::frame::{Frame, Physical, SourceInfo, SourceKind};
 use decoder::{Step, VideoDecoder};
@@ -307,8 +307,14 @@ fn concealed(info: &SourceInfo, from: u64) -> SourceWarning {
 }
 
 fn not_on_gpu(info: &SourceInfo, reason: &str) -> SourceError {
-    SourceError::new(&info.path, format!("cannot be decoded on the GPU: {reason}"))
-        .with_remedy("use --decode auto or --decode cpu, or convert it to H.264 of 8 bits in 4:2:0 and run on a CUDA device")
+    SourceError::new(
+        &info.path,
+        format!("cannot be decoded on the GPU: {reason}"),
+    )
+    .with_kind(IssueKind::GpuDecoding)
+    .with_remedy(
+        "decode it on the CPU, or convert it to H.264 of 8 bits in 4:2:0 and run on a CUDA device",
+    )
 }
 
 impl Source for VideoSource {

@@ -32,7 +32,7 @@ fn frames(path: &Path, options: &SourceOptions) -> (Vec<Frame>, Vec<String>) {
             source
                 .take_warnings()
                 .into_iter()
-                .map(|w| w.problem)
+                .map(|w| w.problem.clone())
                 .filter(|w| !w.contains("BurnedInAnnotation")),
         );
     }

@@ -9,7 +9,9 @@ use ultramotion::{
     dicom::Window,
     frame::{Channels, Frame, SourceKind},
     geometry::Size,
-    sources::{ImageOptions, ImageSource, Source, SourceError, SourceSpec, SourceWarning},
+    sources::{
+        ImageOptions, ImageSource, IssueKind, Source, SourceError, SourceSpec, SourceWarning,
+    },
 };
 
 const WIDTH: usize = 24;
@@ -155,7 +157,8 @@ fn a_window_scales_what_the_range_of_the_type_does_not() {
         assert!(
             text.contains("16-bit")
                 && text.contains("nearly black")
-                && text.contains("--window 2048,4096"),
+                && text.contains("give a window: 2048,4096 (center, width)")
+                && warnings[0].kind == IssueKind::Window,
             "{text}"
         );
         let (frame, warnings) = shown(name, twelve);
@@ -183,7 +186,7 @@ fn a_window_scales_what_the_range_of_the_type_does_not() {
     assert_eq!(frame.image().unwrap().data(), grey());
     assert!(
         error("tiff/float32.tif")
-            .contains("floating point, whose range is not known; --window CENTER,WIDTH")
+            .contains("floating point, whose range is not known; a window (center and width)")
     );
     let (frame, _) = shown(
         "tiff/float32.tif",

@@ -429,7 +429,7 @@ fn without_a_gpu_video_is_decoded_on_the_cpu_or_refused() {
             .err()
             .unwrap()
             .to_string();
-        assert!(error.contains("h264.mp4: cannot be decoded on the GPU: the run has no CUDA device; use --decode auto"), "{error}");
+        assert!(error.contains("h264.mp4: cannot be decoded on the GPU: the run has no CUDA device; decode it on the CPU"), "{error}");
     }
 }
 

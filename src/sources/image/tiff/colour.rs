@@ -1,29 +1,20 @@
 //! From stored samples to a picture of 8 bits, grey or RGB, over black.
 
 use super::{
-    Fault,
-    layout::{Format, Layout, Photometric, YCbCr},
+    fault::Fault,
+    layout::{Format, Layout, Photometric},
     raw::Raw,
+    samples::{Samples, samples},
+    ycbcr::interleaved_blocks,
 };
 use crate::{
     dicom::Window,
     frame::{Channels, Image},
-    sources::image::{Remark, decode, grey},
+    sources::image::{grey, picture::Remark, pixels::composite_16_over_black},
 };
-use half::f16;
 
 /// ExtraSamples: alpha by which the colours are not yet multiplied. Over black, premultiplied colours are as they are.
 const ALPHA: u16 = 2;
-
-/// Samples, interleaved.
-enum Samples {
-    /// Whole numbers of up to 8 bits.
-    U8(Vec<u8>),
-    /// Of 9 to 16 bits.
-    U16(Vec<u16>),
-    /// Any others.
-    Real(Vec<f64>),
-}
 
 /// The picture, not turned.
 pub(super) fn show(
@@ -64,7 +55,7 @@ pub(super) fn show(
                 return image(
                     layout,
                     Channels::Rgb,
-                    decode::composite_16_over_black(&with_alpha, 4),
+                    composite_16_over_black(&with_alpha, 4),
                     None,
                 );
             }
@@ -106,161 +97,6 @@ fn over_black(mut data: Vec<u8>, alpha: &[u8], channels: usize) -> Vec<u8> {
             .for_each(|v| *v = ((u32::from(*v) * u32::from(alpha) + 127) / 255) as u8);
     }
     data
-}
-
-/// All samples of the page, pixel by pixel.
-fn samples(layout: &Layout, raw: Raw) -> Result<Samples, Fault> {
-    let (width, height) = (layout.size.width as usize, layout.size.height as usize);
-    let (row, planes) = if layout.planar {
-        (width, layout.samples as usize)
-    } else {
-        (width * layout.samples as usize, 1)
-    };
-    let bits = layout.bits;
-    let rows = || (0..height).flat_map(|y| (0..planes).map(move |plane| (y, plane)));
-    let bytes_of = |(y, plane): (usize, usize)| {
-        let at = plane * raw.plane_bytes + y * raw.row_bytes;
-        raw.bytes
-            .get(at..at + raw.row_bytes)
-            .ok_or_else(|| Fault::Damaged("its rows are too short".to_owned()))
-    };
-    let samples = match (layout.format, bits) {
-        (Format::Unsigned, 8) if planes == 1 && raw.row_bytes == row => {
-            return Ok(Samples::U8(raw.bytes));
-        }
-        (Format::Unsigned, 8) => Samples::U8(collect(rows(), |at| Ok(bytes_of(at)?.to_vec()))?),
-        (Format::Unsigned, 1..8) => Samples::U8(collect(rows(), |at| {
-            Ok(unpacked(bytes_of(at)?, bits, row)
-                .map(|v| v as u8)
-                .collect())
-        })?),
-        (Format::Unsigned, 16) => Samples::U16(collect(rows(), |at| {
-            Ok(words::<2>(bytes_of(at)?).map(u16::from_ne_bytes).collect())
-        })?),
-        (Format::Unsigned, 9..16) => Samples::U16(collect(rows(), |at| {
-            Ok(unpacked(bytes_of(at)?, bits, row).collect())
-        })?),
-        (format, _) => Samples::Real(collect(rows(), |at| {
-            let bytes = bytes_of(at)?;
-            Ok(match (format, bits) {
-                (Format::Signed, 8) => bytes.iter().map(|&b| f64::from(b as i8)).collect(),
-                (Format::Signed, 16) => words(bytes)
-                    .map(|w| f64::from(i16::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Signed, 32) => words(bytes)
-                    .map(|w| f64::from(i32::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Signed, _) => words(bytes).map(|w| i64::from_ne_bytes(w) as f64).collect(),
-                (Format::Unsigned, 32) => words(bytes)
-                    .map(|w| f64::from(u32::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Unsigned, _) => {
-                    words(bytes).map(|w| u64::from_ne_bytes(w) as f64).collect()
-                }
-                (Format::Float, 16) => words(bytes)
-                    .map(|w| f64::from(f16::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Float, 32) => words(bytes)
-                    .map(|w| f64::from(f32::from_ne_bytes(w)))
-                    .collect(),
-                (Format::Float, _) => words(bytes).map(f64::from_ne_bytes).collect(),
-            })
-        })?),
-    };
-    Ok(if planes > 1 {
-        samples.by_pixel(width, planes)
-    } else {
-        samples
-    })
-}
-
-fn collect<T>(
-    rows: impl Iterator<Item = (usize, usize)>,
-    read: impl Fn((usize, usize)) -> Result<Vec<T>, Fault>,
-) -> Result<Vec<T>, Fault> {
-    let mut all = Vec::new();
-    for at in rows {
-        all.extend(read(at)?);
-    }
-    Ok(all)
-}
-
-fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
-    bytes.as_chunks::<N>().0.iter().copied()
-}
-
-/// `count` numbers of so many bits (16 at most) each, the highest bit first.
-fn unpacked(bytes: &[u8], bits: u32, count: usize) -> impl Iterator<Item = u16> {
-    let (mut held, mut left) = (0u32, 0);
-    let mut bytes = bytes.iter();
-    (0..count).map(move |_| {
-        while left < bits {
-            held = held << 8 | u32::from(bytes.next().copied().unwrap_or(0));
-            left += 8;
-        }
-        left -= bits;
-        ((held >> left) & ((1 << bits) - 1)) as u16
-    })
-}
-
-impl Samples {
-    /// From rows of one sample each, which alternate, to pixels.
-    fn by_pixel(self, width: usize, planes: usize) -> Self {
-        fn turned<T: Copy>(rows: &[T], width: usize, planes: usize) -> Vec<T> {
-            let of_row = |row: usize| {
-                (0..width).flat_map(move |x| {
-                    (0..planes).map(move |plane| (row * planes + plane) * width + x)
-                })
-            };
-            (0..rows.len() / (width * planes))
-                .flat_map(of_row)
-                .filter_map(|at| rows.get(at).copied())
-                .collect()
-        }
-        match self {
-            Self::U8(rows) => Self::U8(turned(&rows, width, planes)),
-            Self::U16(rows) => Self::U16(turned(&rows, width, planes)),
-            Self::Real(rows) => Self::Real(turned(&rows, width, planes)),
-        }
-    }
-
-    /// The first `colours` of each `samples`, and the one after where it is asked for.
-    fn split(self, samples: usize, colours: usize, alpha: bool) -> (Self, Option<Self>) {
-        fn parts<T: Copy>(
-            all: Vec<T>,
-            samples: usize,
-            colours: usize,
-            alpha: bool,
-        ) -> (Vec<T>, Option<Vec<T>>) {
-            if samples == colours {
-                return (all, None);
-            }
-            let colour = all
-                .chunks_exact(samples)
-                .flat_map(|pixel| pixel.iter().take(colours).copied())
-                .collect();
-            let alpha = alpha.then(|| {
-                all.chunks_exact(samples)
-                    .filter_map(|pixel| pixel.get(colours).copied())
-                    .collect()
-            });
-            (colour, alpha)
-        }
-        match self {
-            Self::U8(all) => {
-                let (colour, alpha) = parts(all, samples, colours, alpha);
-                (Self::U8(colour), alpha.map(Self::U8))
-            }
-            Self::U16(all) => {
-                let (colour, alpha) = parts(all, samples, colours, alpha);
-                (Self::U16(colour), alpha.map(Self::U16))
-            }
-            Self::Real(all) => {
-                let (colour, alpha) = parts(all, samples, colours, alpha);
-                (Self::Real(colour), alpha.map(Self::Real))
-            }
-        }
-    }
 }
 
 /// The range that the type of the samples can hold.
@@ -381,47 +217,5 @@ fn cmyk_to_rgb(samples: &Samples) -> Vec<u8> {
             grey::narrow(&rgb)
         }
         Samples::Real(_) => Vec::new(),
-    }
-}
-
-/// Blocks of `across` × `down` luma samples, then one Cb and one Cr, to pixels of three samples: each pixel has the
-/// chroma of its block.
-fn interleaved_blocks(layout: &Layout, raw: &Raw, (across, down): (u32, u32)) -> Vec<u8> {
-    let (width, height) = (layout.size.width as usize, layout.size.height as usize);
-    let (across, down) = (across as usize, down as usize);
-    let block = across * down + 2;
-    let mut pixels = vec![0; width * height * 3];
-    for (y, row) in pixels.chunks_exact_mut(width * 3).enumerate() {
-        let blocks = raw
-            .bytes
-            .get(y / down * raw.row_bytes..)
-            .unwrap_or_default();
-        for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
-            let at = x / across * block;
-            let sample = |n: usize| blocks.get(at + n).copied().unwrap_or_default();
-            pixel.copy_from_slice(&[
-                sample(y % down * across + x % across),
-                sample(block - 2),
-                sample(block - 1),
-            ]);
-        }
-    }
-    pixels
-}
-
-impl YCbCr {
-    fn to_rgb(&self, samples: &[u8]) -> Vec<u8> {
-        let [kr, kg, kb] = self.coefficients;
-        let [y0, y1, cb0, cb1, cr0, cr1] = self.reference;
-        let (pixels, _) = samples.as_chunks::<3>();
-        let level = |v: f64| (v + 0.5).clamp(0.0, 255.0) as u8;
-        let convert = |&[y, cb, cr]: &[u8; 3]| {
-            let y = (f64::from(y) - y0) * 255.0 / (y1 - y0);
-            let cb = (f64::from(cb) - cb0) * 127.0 / (cb1 - cb0);
-            let cr = (f64::from(cr) - cr0) * 127.0 / (cr1 - cr0);
-            let (r, b) = (y + cr * (2.0 - 2.0 * kr), y + cb * (2.0 - 2.0 * kb));
-            [level(r), level((y - kb * b - kr * r) / kg), level(b)]
-        };
-        pixels.iter().flat_map(convert).collect()
     }
 }

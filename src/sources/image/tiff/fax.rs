@@ -1,7 +1,8 @@
 //! CCITT fax: run lengths, group 3 in one and two dimensions, group 4.
 
 use super::{
-    Fault, Tiff,
+    fault::Fault,
+    file::Tiff,
     layout::{Layout, compression},
 };
 use hayro_ccitt::{DecodeSettings, DecoderContext, EncodingMode};

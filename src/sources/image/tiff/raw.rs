@@ -1,8 +1,11 @@
 //! Samples as they are stored, decompressed.
 
 use super::{
-    Fault, Tiff, fax,
-    layout::{Layout, Plain, compression},
+    fault::Fault,
+    fax,
+    file::{MAX_TAG, Tiff},
+    layout::{Layout, compression},
+    plain::{Plain, plain},
 };
 use tiff::decoder::Limits;
 
@@ -32,13 +35,13 @@ pub(super) fn read(tiff: &Tiff, layout: &Layout, max_pixels: u64) -> Result<Raw,
     let plain = plain(layout)?;
     check_chunks(tiff, layout, &plain)?;
     let mut limits = Limits::default();
-    let most = max_pixels.saturating_mul(8).saturating_add(64 << 20);
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    (limits.decoding_buffer_size, limits.intermediate_buffer_size) = (most, most);
-    limits.ifd_value_size = super::MAX_TAG;
+    let max = max_pixels.saturating_mul(8).saturating_add(64 << 20);
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    (limits.decoding_buffer_size, limits.intermediate_buffer_size) = (max, max);
+    limits.ifd_value_size = MAX_TAG;
     let mut decoder = tiff.decoder(&plain.entries(layout), limits)?;
     let facts = decoder.image_buffer_layout()?;
-    if facts.complete_len > most {
+    if facts.complete_len > max {
         return Err(Fault::Unread(format!(
             "its samples take {} bytes",
             facts.complete_len
@@ -57,70 +60,6 @@ pub(super) fn read(tiff: &Tiff, layout: &Layout, max_pixels: u64) -> Result<Raw,
         bytes,
         row_bytes,
         plane_bytes,
-    })
-}
-
-/// The page as plain samples: as it is where its samples fill whole bytes, else as rows of bytes; blocks of subsampled
-/// YCbCr as rows of bytes, too.
-fn plain(layout: &Layout) -> Result<Plain, Fault> {
-    let too_wide = || Fault::Unread("its rows are too long".to_owned());
-    let (size, chunks) = (layout.size, &layout.chunks);
-    if let Some((across, down)) = layout.blocks() {
-        let wide = |pixels: u32| {
-            pixels
-                .div_ceil(across)
-                .checked_mul(across * down + 2)
-                .ok_or_else(too_wide)
-        };
-        let high = |rows: u32| rows.div_ceil(down);
-        let tile = match chunks.tile {
-            Some((w, h)) => Some((wide(w)?, high(h))),
-            None => None,
-        };
-        let rows_per_strip = high(chunks.rows_per_strip);
-        return Ok(Plain {
-            width: wide(size.width)?,
-            height: high(size.height),
-            bits: 8,
-            samples: 1,
-            tile,
-            rows_per_strip,
-        });
-    }
-    let rows_per_strip = chunks.rows_per_strip;
-    if matches!(layout.bits, 8 | 16 | 32 | 64) {
-        let (bits, samples, tile) = (layout.bits, layout.samples, chunks.tile);
-        return Ok(Plain {
-            width: size.width,
-            height: size.height,
-            bits,
-            samples,
-            tile,
-            rows_per_strip,
-        });
-    }
-    let bits = layout.bits * layout.chunk_samples();
-    let bytes = |pixels: u32| u64::from(pixels) * u64::from(bits);
-    let wide = u32::try_from(bytes(size.width).div_ceil(8)).map_err(|_| too_wide())?;
-    let tile = match chunks.tile {
-        None => None,
-        Some((w, h)) if bytes(w) % 8 == 0 => {
-            Some((u32::try_from(bytes(w) / 8).map_err(|_| too_wide())?, h))
-        }
-        Some((w, _)) => {
-            return Err(Fault::Unread(format!(
-                "its tiles are {w} pixels wide, which is no whole number of bytes"
-            )));
-        }
-    };
-    let samples = if layout.planar { layout.samples } else { 1 };
-    Ok(Plain {
-        width: wide,
-        height: size.height,
-        bits: 8,
-        samples,
-        tile,
-        rows_per_strip,
     })
 }
 

@@ -1,14 +1,14 @@
 //! A file with a directory of our own: what the `tiff` crate refuses to read (palettes, odd numbers of bits, subsampled
 //! chroma) is shown to it as plain samples, which it only has to decompress.
 
-use super::Fault;
+use super::fault::Fault;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// Bytes between the end of the file and the directory: reading there gives the end, so that nothing which a file that
 /// was cut short refers to is taken from the directory.
 const GAP: u64 = 1 << 20;
 
-/// Byte order and width of offsets, as the file's first bytes say.
+/// Byte order and width of offsets, by the file's first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Flavour {
     pub(super) little: bool,

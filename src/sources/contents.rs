@@ -3,7 +3,7 @@
 use super::unread::{self, Unread};
 use crate::{
     dicom,
-    sources::{SourceError, video},
+    sources::{issue::SourceError, video},
 };
 use image::ImageFormat;
 use std::{
@@ -31,7 +31,7 @@ pub(in crate::sources) enum Contents {
 
 /// Bytes that suffice for images and DICOM.
 const HEAD: usize = 4096;
-/// Bytes that suffice for FFmpeg to tell stream formats without a signature.
+/// Bytes that suffice for FFmpeg to recognise stream formats without a signature.
 const PROBE: u64 = 65_536;
 
 const IMAGE_EXTENSIONS: [&str; 16] = [
@@ -44,12 +44,13 @@ const VIDEO_EXTENSIONS: [&str; 22] = [
 ];
 const DICOM_EXTENSIONS: [&str; 3] = ["dcm", "dicom", "ima"];
 
-/// Reads the beginning of a file and tells what it holds.
+/// Determines what a file holds by its first bytes, at most [`HEAD`] + [`PROBE`]; by its extension only for DICOM without a
+/// signature.
 ///
 /// # Errors
 /// [`SourceError`] if the file cannot be read.
 pub(in crate::sources) fn identify(path: &Path) -> Result<Contents, SourceError> {
-    let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
+    let cannot = |e: std::io::Error| SourceError::unreadable(path, &e);
     let mut file = File::open(path).map_err(cannot)?;
     let mut head = vec![0; HEAD];
     let mut filled = 0;
@@ -126,25 +127,25 @@ fn may_be_bare_dicom(head: &[u8]) -> bool {
     head.starts_with(b"DICM") || group_at(0) || group_at(128)
 }
 
-/// Whether the extension says that the file was meant as an image.
-pub(super) fn looks_like_image(path: &Path) -> bool {
+/// Whether the extension is that of an image.
+pub(in crate::sources) fn looks_like_image(path: &Path) -> bool {
     has_extension(path, &IMAGE_EXTENSIONS)
 }
 
-/// Whether the extension says that the file was meant as an image, a video or DICOM.
-pub(super) fn looks_like_input(path: &Path) -> bool {
+/// Whether the extension is that of an image, a video or DICOM.
+pub(in crate::sources) fn looks_like_input(path: &Path) -> bool {
     looks_like_image(path)
         || has_extension(path, &VIDEO_EXTENSIONS)
         || has_extension(path, &DICOM_EXTENSIONS)
 }
 
-pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+pub(in crate::sources) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension()
         .is_some_and(|found| extensions.iter().any(|e| found.eq_ignore_ascii_case(e)))
 }
 
 impl Contents {
-    /// The error for a file that was asked for and holds nothing of use.
+    /// The error for a file that was given as an input and is none.
     pub(in crate::sources) fn refusal(&self, path: &Path) -> SourceError {
         if let Self::Unread(Unread { name, remedy }) = self {
             return SourceError::new(path, format!("is {name}, which is not read"))
