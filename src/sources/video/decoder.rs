@@ -3,12 +3,17 @@
 use super::{
     VideoOptions,
     clock::Clock,
-    complaints::Complaints,
     display_matrix,
     ending::Missing,
     gpu,
     input::{Opened, Read1, VideoInput, unequal},
     pixels::Converter,
+};
+use crate::av::{
+    DamageListener, Error, Packet,
+    decoder::Video,
+    error::EAGAIN,
+    frame::{self, side_data},
 };
 use crate::{
     engine::{Attachment, VideoDevice},
@@ -17,12 +22,6 @@ use crate::{
 };
 use image::metadata::Orientation;
 use std::{collections::BTreeSet, mem, path::PathBuf, sync::Arc, time::Duration};
-use video_rs::ffmpeg::{
-    Error, Packet,
-    decoder::Video,
-    error::EAGAIN,
-    frame::{self, side_data},
-};
 
 /// Damaged places one after another, without a packet between them, at which reading is given up.
 const MAX_DAMAGED_IN_A_ROW: u32 = 1000;
@@ -54,7 +53,7 @@ pub(super) struct VideoDecoder {
     /// What ended the reading early.
     ending: Option<SourceError>,
     /// Hears of damage, where the decoder is to stop at the first.
-    watches: Option<Complaints>,
+    watches: Option<DamageListener>,
     /// Whether it met it.
     met_damage: bool,
     /// Frames and errors up to this number have been given out by another decoder.
@@ -130,10 +129,10 @@ impl VideoDecoder {
         let Opened {
             decoder,
             attachment,
-            complaints,
+            damage,
         } = input.decoder(&path, options, device, watches)?;
         Ok(Self {
-            watches: complaints,
+            watches: damage,
             met_damage: false,
             beyond: 0,
             warning: None,
@@ -181,7 +180,7 @@ impl VideoDecoder {
             if self
                 .watches
                 .as_ref()
-                .is_some_and(|watch| self.met_damage || watch.heard())
+                .is_some_and(|watch| self.met_damage || watch.has_damage())
             {
                 return Ok(Step::Damage(self.index));
             }

@@ -1,6 +1,7 @@
 //! What is decoded on the GPU, and the pictures that leaves there.
 
 use super::{VideoOptions, input::VideoInput, pixels::Kind};
+use crate::av::{codec::Id, format::Pixel, frame};
 use crate::{
     engine::{Colour, Surface, Turn, VideoDevice},
     frame::DevicePicture,
@@ -8,7 +9,6 @@ use crate::{
 };
 use image::metadata::Orientation;
 use std::any::Any;
-use video_rs::ffmpeg::{codec::Id, format::Pixel, frame};
 
 /// A decoded video frame in device memory.
 #[derive(Debug)]

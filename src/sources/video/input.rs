@@ -3,23 +3,13 @@
 use super::{
     VideoOptions,
     clock::Clock,
-    complaints::Complaints,
     display_matrix,
     ending::{self, Missing},
-    ffmpeg::{DEMUXERS, set_up},
+    probe::DEMUXERS,
     transport::{Extent, Transport},
 };
-use crate::{
-    engine::{Attachment, VideoDevice},
-    sources::SourceError,
-};
-use image::metadata::Orientation;
-use std::{
-    io::{Read, Seek},
-    path::Path,
-};
-use video_rs::ffmpeg::{
-    Dictionary, Error, Packet, Stream,
+use crate::av::{
+    self, DamageListener, Dictionary, Error, Packet, Stream,
     codec::{
         self, Id,
         packet::{self, side_data},
@@ -32,6 +22,15 @@ use video_rs::ffmpeg::{
         stream::Disposition,
     },
     media,
+};
+use crate::{
+    engine::{Attachment, VideoDevice},
+    sources::SourceError,
+};
+use image::metadata::Orientation;
+use std::{
+    io::{Read, Seek},
+    path::Path,
 };
 
 /// Bytes read at once.
@@ -70,7 +69,7 @@ pub(super) struct Opened {
     pub(super) decoder: decoder::Video,
     /// What ties it to a device; lives longer than it.
     pub(super) attachment: Option<Attachment>,
-    pub(super) complaints: Option<Complaints>,
+    pub(super) damage: Option<DamageListener>,
 }
 
 /// What reading a packet gave.
@@ -89,7 +88,7 @@ impl VideoInput {
         path: &Path,
         mut stream: R,
     ) -> Result<Self, SourceError> {
-        set_up();
+        av::init();
         let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
         let missing = ending::missing_from(&mut stream).map_err(cannot)?;
         stream.rewind().map_err(cannot)?;
@@ -218,7 +217,7 @@ impl VideoInput {
             "max_pixels",
             &options.max_pixels.min(i32::MAX as u64).to_string(),
         );
-        let complaints = watches.then(|| Complaints::of(&mut decoder));
+        let damage = watches.then(|| DamageListener::of(&mut decoder));
         let decoder = decoder
             .open_as_with(codec, settings)
             .and_then(decoder::Opened::video)
@@ -226,7 +225,7 @@ impl VideoInput {
         Ok(Opened {
             decoder,
             attachment,
-            complaints,
+            damage,
         })
     }
 
@@ -338,9 +337,8 @@ fn main_stream(input: &Input) -> Option<Stream<'_>> {
 }
 
 fn facts_of(input: &Input, stream: &Stream<'_>) -> Facts {
-    let rate = |r: video_rs::ffmpeg::Rational| {
-        (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r))
-    };
+    let rate =
+        |r: crate::av::Rational| (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r));
     let frame_rate = rate(stream.avg_frame_rate()).or_else(|| rate(stream.rate()));
     let stated =
         (stream.duration() > 0).then(|| stream.duration() as f64 * f64::from(stream.time_base()));

@@ -1,20 +1,16 @@
 //! Video files through FFmpeg.
-//!
-//! video-rs's own decoder scales every frame with one colour matrix, drops what goes wrong and cannot read from memory;
-//! so its FFmpeg bindings (`video_rs::ffmpeg`) are used directly.
 
 mod bytes;
 mod clock;
-mod complaints;
 mod decoder;
 mod display_matrix;
 mod ending;
-mod ffmpeg;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gpu;
 mod input;
 mod pixels;
+mod probe;
 mod scaler;
 mod streams;
 mod support;
@@ -23,7 +19,7 @@ mod transport;
 pub use gpu::VideoPicture;
 pub use support::{VideoSupport, video_support};
 
-pub(super) use ffmpeg::{Probe, probe};
+pub(super) use probe::{Probe, probe};
 
 use super::{
     DEFAULT_MAX_PIXELS, Decode, DecodeDevice, Decoding, Source, SourceError, SourceOptions,

@@ -1,13 +1,13 @@
 //! Decoded frames to 8 bits, grey or RGB.
 
 use super::scaler::{Content, Scaler, threads_for};
+use crate::av::{format::Pixel, frame};
 use crate::{
     engine::Matrix,
     frame::{Channels, Image},
     geometry::Size,
     sources::image::composite_over_black,
 };
-use video_rs::ffmpeg::{format::Pixel, frame};
 
 /// `AVCOL_RANGE_MPEG` and `AVCOL_RANGE_JPEG`, as stable as FFmpeg's ABI.
 const LIMITED: i32 = 1;
