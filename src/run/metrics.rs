@@ -354,7 +354,7 @@ mod tests {
             size,
             objects: Vec::new(),
         };
-        let frame = Frame::new(Arc::new(source()), 12, Pixels::Dropped(size));
+        let frame = Frame::new(Arc::new(source()), 12, Pixels::Released(size));
         let times = FrameTimes {
             number: 3,
             decode: Duration::from_micros(1500),
@@ -470,7 +470,7 @@ mod tests {
             size,
             objects: Vec::new(),
         };
-        let frame = Frame::new(Arc::new(source()), 0, Pixels::Dropped(size));
+        let frame = Frame::new(Arc::new(source()), 0, Pixels::Released(size));
         let times = FrameTimes {
             stages: vec![("segment-decode", Duration::ZERO)],
             ..FrameTimes::default()

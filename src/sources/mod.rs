@@ -31,7 +31,7 @@ pub use renamed::{Alias, Aliases, Renamed, hidden};
 pub use selection::{FrameSelection, Selected, SelectionError};
 pub use sequence::SequenceSource;
 pub use stated::stated_frames;
-pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};
+pub use video::{VideoOptions, VideoSource, VideoSupport, video_support};
 pub use warning::SourceWarning;
 
 use crate::{

@@ -7,6 +7,7 @@ use super::{
     ending::Missing,
     gpu,
     input::{Opened, Read1, VideoInput, unequal},
+    nvdec::{HwDecoderContext, VideoDevice},
     pixels::Converter,
 };
 use crate::av::{
@@ -16,7 +17,6 @@ use crate::av::{
     frame::{self, side_data},
 };
 use crate::{
-    engine::{Attachment, VideoDevice},
     frame::Pixels,
     sources::{SourceError, SourceWarning, image::oriented},
 };
@@ -33,8 +33,8 @@ pub(super) struct VideoDecoder {
     path: PathBuf,
     input: VideoInput,
     decoder: Video,
-    /// The device it decodes on, and what ties it to that; after the decoder, which must go first.
-    device: Option<(VideoDevice, Attachment)>,
+    /// The device it decodes on, and the tie to it; after the decoder, which must be dropped first.
+    device: Option<(VideoDevice, HwDecoderContext)>,
     max_pixels: u64,
     converter: Converter,
     clock: Clock,
@@ -128,7 +128,7 @@ impl VideoDecoder {
     ) -> Result<Self, SourceError> {
         let Opened {
             decoder,
-            attachment,
+            hardware,
             damage,
         } = input.decoder(&path, options, device, watches)?;
         Ok(Self {
@@ -136,7 +136,7 @@ impl VideoDecoder {
             met_damage: false,
             beyond: 0,
             warning: None,
-            device: device.cloned().zip(attachment),
+            device: device.cloned().zip(hardware),
             max_pixels: options.max_pixels,
             clock: input.clock(),
             cut_short: input.facts().missing.is_some(),
@@ -221,12 +221,12 @@ impl VideoDecoder {
 
     /// Why the frame that [`Self::advance`] gave last is in host memory, where it was to be on the device.
     pub(super) fn refusal(&self) -> Option<String> {
-        let (_, attachment) = self
+        let (_, context) = self
             .device
             .as_ref()
-            .filter(|(_, attachment)| !attachment.is_on_device(&self.frame))?;
+            .filter(|(_, context)| !context.is_on_device(&self.frame))?;
         Some(
-            attachment
+            context
                 .refusal()
                 .unwrap_or_else(|| "the device did not decode it".to_owned()),
         )
@@ -237,12 +237,11 @@ impl VideoDecoder {
         let orientation = self.orientation();
         let wrong = |problem| SourceError::new(&self.path, problem).at(index);
         match &self.device {
-            Some((device, attachment)) if attachment.is_on_device(&self.frame) => {
+            Some((device, context)) if context.is_on_device(&self.frame) => {
                 let frame = mem::replace(&mut self.frame, frame::Video::empty());
-                let picture =
-                    gpu::picture((device, attachment), frame, orientation, self.max_pixels)
-                        .map_err(wrong)?;
-                Ok(Pixels::Device(Arc::new(picture)))
+                let surface = gpu::surface((device, context), frame, orientation, self.max_pixels)
+                    .map_err(wrong)?;
+                Ok(Pixels::Device(Arc::new(surface)))
             }
             _ => Ok(oriented(
                 self.converter.convert(&self.frame).map_err(wrong)?,

@@ -5,6 +5,7 @@ use super::{
     clock::Clock,
     display_matrix,
     ending::{self, Missing},
+    nvdec::{HwDecoderContext, VideoDevice},
     probe::DEMUXERS,
     transport::{Extent, Transport},
 };
@@ -23,10 +24,7 @@ use crate::av::{
     },
     media,
 };
-use crate::{
-    engine::{Attachment, VideoDevice},
-    sources::SourceError,
-};
+use crate::sources::SourceError;
 use image::metadata::Orientation;
 use std::{
     io::{Read, Seek},
@@ -67,8 +65,8 @@ pub(super) struct VideoInput {
 /// A decoder that was opened.
 pub(super) struct Opened {
     pub(super) decoder: decoder::Video,
-    /// What ties it to a device; lives longer than it.
-    pub(super) attachment: Option<Attachment>,
+    /// The tie to a device; must outlive the decoder.
+    pub(super) hardware: Option<HwDecoderContext>,
     pub(super) damage: Option<DamageListener>,
 }
 
@@ -197,7 +195,7 @@ impl VideoInput {
                 .attach(&mut decoder)
                 .map_err(|e| SourceError::new(path, e.to_string()))
         };
-        let attachment = device.map(attach).transpose()?;
+        let hardware = device.map(attach).transpose()?;
         let mut settings = Dictionary::new();
         // The device decodes one picture after the other: threads would only hold more of them.
         let threads = if device.is_some() { 1 } else { options.threads };
@@ -224,7 +222,7 @@ impl VideoInput {
             .map_err(failed)?;
         Ok(Opened {
             decoder,
-            attachment,
+            hardware,
             damage,
         })
     }

@@ -9,6 +9,7 @@ mod ending;
 pub(crate) mod fuzzing;
 mod gpu;
 mod input;
+mod nvdec;
 mod pixels;
 mod probe;
 mod scaler;
@@ -16,9 +17,9 @@ mod streams;
 mod support;
 mod transport;
 
-pub use gpu::VideoPicture;
 pub use support::{VideoSupport, video_support};
 
+pub(super) use nvdec::VideoDevice;
 pub(super) use probe::{Probe, probe};
 
 use super::{
@@ -84,7 +85,7 @@ impl From<&SourceOptions> for VideoOptions {
 /// - YCbCr becomes RGB with the matrix and range that the frame states, BT.601 and limited range where it states none,
 ///   as FFmpeg does; grey formats stay grey; more than 8 bits are narrowed; alpha is composited over black. Each frame
 ///   has its own size. Neither transfer function nor primaries are converted.
-/// - On the GPU, H.264 and HEVC of 8 bits in 4:2:0 are decoded into device memory ([`VideoPicture`]), with the same numbers, times and
+/// - On the GPU, H.264 and HEVC of 8 bits in 4:2:0 are decoded into device memory ([`crate::engine::Surface`]), with the same numbers, times and
 ///   turns. Damage that only shows inside of a picture's coded data is concealed there, not told.
 pub struct VideoSource {
     info: Arc<SourceInfo>,

@@ -3,7 +3,7 @@
 use super::scaler::{Content, Scaler, threads_for};
 use crate::av::{format::Pixel, frame};
 use crate::{
-    engine::Matrix,
+    engine::YuvMatrix,
     frame::{Channels, Image},
     geometry::Size,
     sources::image::composite_over_black,
@@ -135,13 +135,13 @@ impl Kind {
     }
 
     /// The matrix that [`Self::coefficients`] numbers.
-    pub(super) fn matrix(self) -> Matrix {
+    pub(super) fn matrix(self) -> YuvMatrix {
         match self.coefficients() {
-            1 => Matrix::Bt709,
-            4 => Matrix::Fcc,
-            7 => Matrix::Smpte240m,
-            9 => Matrix::Bt2020,
-            _ => Matrix::Bt601,
+            1 => YuvMatrix::Bt709,
+            4 => YuvMatrix::Fcc,
+            7 => YuvMatrix::Smpte240m,
+            9 => YuvMatrix::Bt2020,
+            _ => YuvMatrix::Bt601,
         }
     }
 
