@@ -2,9 +2,9 @@
 
 use super::{
     VideoOptions,
+    frame_kind::Kind,
     input::VideoInput,
     nvdec::{HwDecoderContext, VideoDevice},
-    pixels::Kind,
 };
 use crate::av::{codec::Id, format::Pixel, frame};
 use crate::engine::{self, Colour, Surface};
@@ -36,25 +36,47 @@ pub(super) fn device_for<'a>(
     device.open()
 }
 
-/// The surface of a frame in device memory.
-///
-/// # Errors
-/// What is wrong with the frame.
-pub(super) fn surface(
-    (device, context): (&VideoDevice, &HwDecoderContext),
-    frame: frame::Video,
-    orientation: Orientation,
-    max_pixels: u64,
-) -> Result<Surface, String> {
-    let kind = Kind::of(&frame);
-    kind.check(max_pixels)?;
-    let colour = Colour {
-        matrix: kind.matrix(),
-        full_range: kind.is_full_range(),
-    };
-    device
-        .surface(context, frame, colour, transform(orientation))
-        .map_err(|e| e.to_string())
+/// A device, and the tie of a decoder to it. Must outlive the decoder.
+pub(super) struct GpuDecoder {
+    pub(super) device: VideoDevice,
+    pub(super) context: HwDecoderContext,
+}
+
+impl GpuDecoder {
+    /// Whether the decoder left a frame in device memory.
+    pub(super) fn has(&self, frame: &frame::Video) -> bool {
+        self.context.is_on_device(frame)
+    }
+
+    /// The reason why a frame is in host memory; `None` if it is on the device.
+    pub(super) fn refusal(&self, frame: &frame::Video) -> Option<String> {
+        if self.has(frame) {
+            return None;
+        }
+        let unknown = || "the device did not decode it".to_owned();
+        Some(self.context.refusal().unwrap_or_else(unknown))
+    }
+
+    /// The surface of a frame in device memory.
+    ///
+    /// # Errors
+    /// What is wrong with the frame.
+    pub(super) fn surface(
+        &self,
+        frame: frame::Video,
+        orientation: Orientation,
+        max_pixels: u64,
+    ) -> Result<Surface, String> {
+        let kind = Kind::of(&frame);
+        kind.check(max_pixels)?;
+        let colour = Colour {
+            matrix: kind.matrix(),
+            full_range: kind.is_full_range(),
+        };
+        self.device
+            .surface(&self.context, frame, colour, transform(orientation))
+            .map_err(|e| e.to_string())
+    }
 }
 
 /// The same orientation, as kernels apply it.

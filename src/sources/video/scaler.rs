@@ -1,6 +1,6 @@
 //! swscale: a frame to 8 bits at its own size, a slice of it on each of several threads where it is large.
 
-use super::pixels::Kind;
+use super::frame_kind::Kind;
 use crate::av::{
     Error, ffi,
     format::{Pixel, pixel::Descriptor},
