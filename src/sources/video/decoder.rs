@@ -167,7 +167,7 @@ impl VideoDecoder {
     fn step(&mut self) -> Result<Step, SourceError> {
         loop {
             if self
-                .watches
+                .listener
                 .as_ref()
                 .is_some_and(|listener| self.met_damage || listener.has_damage())
             {
@@ -324,20 +324,15 @@ impl VideoDecoder {
                     }
                 }
                 ReadPacket::Damaged => {
-                    self.ending = Some(SourceError::new(
-                        &self.path,
-                        format!(
-                            "is damaged after frame {}: nothing readable follows",
-                            self.index
-                        ),
-                    ));
+                    let index = self.index;
+                    let problem =
+                        format!("is damaged after frame {index}: nothing readable follows");
+                    self.ending = Some(SourceError::new(&self.path, problem));
                     break;
                 }
                 ReadPacket::Failed(error) => {
-                    self.ending = Some(SourceError::new(
-                        &self.path,
-                        format!("cannot be read further: {error}"),
-                    ));
+                    let problem = format!("cannot be read further: {error}");
+                    self.ending = Some(SourceError::new(&self.path, problem));
                     break;
                 }
                 ReadPacket::End => match self.take_last() {
@@ -392,12 +387,9 @@ impl VideoDecoder {
         // Errors of the decoder at the end of a file that was cut short are reported once, as that.
         self.losses.end(!self.cut_short);
         if self.ending.is_none() && self.cut_short {
-            let lacks = self.input.facts().missing.unwrap_or(Missing::Rest);
-            let missing = match self.index {
-                0 => "no frame of it can be decoded".to_owned(),
-                n => format!("the frames after the first {n} are missing"),
-            };
-            self.ending = Some(SourceError::new(&self.path, format!("{lacks}; {missing}")));
+            let missing = self.input.facts().missing.unwrap_or(Missing::Rest);
+            let problem = missing.after_frames(self.index);
+            self.ending = Some(SourceError::new(&self.path, problem));
         }
         if self.ending.is_none() && self.index == 0 && !self.losses.has_due() {
             self.ending = Some(SourceError::new(
