@@ -110,22 +110,19 @@ impl VideoDecoder {
         input: VideoInput,
         options: &VideoOptions,
         device: Option<&VideoDevice>,
-        watches: bool,
+        listens: bool,
     ) -> Result<Self, SourceError> {
         let Opened {
             decoder,
             hardware,
             damage,
-        } = input.decoder(&path, options, device, watches)?;
+        } = input.decoder(&path, options, device, listens)?;
         Ok(Self {
             listener: damage,
             met_damage: false,
             beyond: 0,
             warning: None,
-            gpu: device
-                .cloned()
-                .zip(hardware)
-                .map(|(device, context)| GpuDecoder { device, context }),
+            gpu: device.cloned().zip(hardware).map(GpuDecoder::from),
             max_pixels: options.max_pixels,
             clock: input.clock(),
             cut_short: input.facts().missing.is_some(),

@@ -39,7 +39,13 @@ pub(super) fn device_for<'a>(
 /// A device, and the tie of a decoder to it. Must outlive the decoder.
 pub(super) struct GpuDecoder {
     pub(super) device: VideoDevice,
-    pub(super) context: HwDecoderContext,
+    context: HwDecoderContext,
+}
+
+impl From<(VideoDevice, HwDecoderContext)> for GpuDecoder {
+    fn from((device, context): (VideoDevice, HwDecoderContext)) -> Self {
+        Self { device, context }
+    }
 }
 
 impl GpuDecoder {
