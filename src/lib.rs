@@ -28,6 +28,7 @@
 //! | [`eval`], [`matching`], [`phantom`], [`tools`] | metrics, assignment, synthetic ultrasound, benchmarks and checks |
 
 pub mod audit;
+mod av;
 pub mod coco;
 pub mod dicom;
 pub mod engine;

@@ -14,15 +14,18 @@ mod graph_cache;
 mod graphs;
 mod memory;
 mod moves;
+mod nv12;
 mod params;
+#[cfg_attr(not(feature = "cuda"), path = "side_stream_disabled.rs")]
+mod side_stream;
 mod span;
 mod spec;
+#[cfg_attr(not(feature = "cuda"), path = "surface_disabled.rs")]
 mod surface;
+mod surface_memory;
 #[cfg_attr(not(feature = "cuda"), path = "transfer_disabled.rs")]
 mod transfer;
 mod transfer_log;
-#[cfg_attr(not(feature = "cuda"), path = "video_absent.rs")]
-mod video;
 
 pub(crate) use callers::{device_name, note_read, note_written};
 #[cfg(feature = "cuda")]
@@ -35,10 +38,13 @@ pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
 pub(crate) use memory::note_refused;
 pub use moves::constant;
+pub use nv12::{Colour, Nv12Planes, Orientation, YuvMatrix};
 pub use params::{Params, ParamsError, not_finite};
+pub use side_stream::SideStream;
+pub(crate) use side_stream::{DeviceBytes, StreamEvent};
 pub use span::Span;
 pub use spec::{DeviceSpec, Precision};
-pub use surface::{Colour, Matrix, Planes, Turn};
+pub use surface::Surface;
+pub(crate) use surface_memory::SurfaceMemory;
 pub(crate) use transfer::{Download, StagingRing};
 pub use transfer_log::{Direction, GraphContents, Move, TransferLog, Watcher, Work};
-pub use video::{Attachment, Surface, VideoDevice};

@@ -1,12 +1,12 @@
-//! Transfers between host and device, each announced to the transfer log. No other file of the crate transfers data, but for the staged
-//! transfers of `transfer` and the video decoder.
+//! Transfers between host and device, each announced to the transfer log. No other file of the crate transfers data, except for
+//! `transfer` (staged transfers) and `surface`.
 
 use super::{Direction, Engine, EngineError, Span, note_refused};
-use candle_core::{DType, Device, Storage, Tensor};
+use candle_core::{DType, Device, Storage, Tensor, WithDType};
 use std::panic::Location;
 
 impl Engine {
-    /// Brings bytes to the device as a u8 tensor of `shape`, for instance a frame `[H, W, C]`.
+    /// Copies bytes to the device as a u8 tensor of `shape`, for instance a frame `[H, W, C]`.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if the length does not fit the shape or memory ran out.
@@ -22,7 +22,7 @@ impl Engine {
             .map_err(refused(bytes.len(), "upload of bytes"))
     }
 
-    /// Brings numbers to the device as an f32 tensor of `shape`.
+    /// Copies numbers to the device as an f32 tensor of `shape`.
     ///
     /// # Errors
     /// As [`Engine::upload_u8`].
@@ -39,7 +39,7 @@ impl Engine {
             .map_err(refused(bytes, "upload of numbers"))
     }
 
-    /// Brings a host tensor (a weight, a reference) to the device in its own type.
+    /// Copies a host tensor (a weight, a reference) to the device in its own type.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if memory ran out.
@@ -55,7 +55,7 @@ impl Engine {
             .map_err(refused(bytes, "upload of a tensor"))
     }
 
-    /// Brings a tensor of any float type to the host as f32, row-major.
+    /// Copies a tensor of any float type to the host as f32, row-major. Other types are converted on the device: f32 is transferred.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if the device failed.
@@ -65,13 +65,10 @@ impl Engine {
         span: impl Into<Span>,
         tensor: &Tensor,
     ) -> Result<Vec<f32>, EngineError> {
-        // Converted on the device: what crosses is f32.
-        let read = || alone(&tensor.to_dtype(DType::F32)?.flatten_all()?)?.to_vec1::<f32>();
-        self.moving(span, Direction::DeviceToHost, tensor.elem_count() * 4, read)
-            .map_err(EngineError::tensor("download of numbers"))
+        self.download(span, tensor, |x| x.to_dtype(DType::F32))
     }
 
-    /// Brings a contiguous u32 tensor to the host, row-major.
+    /// Copies a u32 tensor to the host, row-major.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if the tensor is of another type or the device failed.
@@ -81,12 +78,10 @@ impl Engine {
         span: impl Into<Span>,
         tensor: &Tensor,
     ) -> Result<Vec<u32>, EngineError> {
-        let read = || alone(&tensor.flatten_all()?)?.to_vec1::<u32>();
-        self.moving(span, Direction::DeviceToHost, tensor.elem_count() * 4, read)
-            .map_err(EngineError::tensor("download of numbers"))
+        self.download(span, tensor, |x| Ok(x.clone()))
     }
 
-    /// Brings a u8 tensor to the host, row-major.
+    /// Copies a u8 tensor to the host, row-major.
     ///
     /// # Errors
     /// As [`Engine::download_u32`].
@@ -96,9 +91,21 @@ impl Engine {
         span: impl Into<Span>,
         tensor: &Tensor,
     ) -> Result<Vec<u8>, EngineError> {
-        let read = || tensor.flatten_all()?.to_vec1::<u8>();
-        self.moving(span, Direction::DeviceToHost, tensor.elem_count(), read)
-            .map_err(EngineError::tensor("download of bytes"))
+        self.download(span, tensor, |x| Ok(x.clone()))
+    }
+
+    /// Copies the numbers of a tensor to the host, after `convert` has made them `T` on the device. One transfer, announced for the caller.
+    #[track_caller]
+    fn download<T: WithDType>(
+        &self,
+        span: impl Into<Span>,
+        tensor: &Tensor,
+        convert: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Vec<T>, EngineError> {
+        let bytes = tensor.elem_count() * T::DTYPE.size_in_bytes();
+        let read = || alone(&convert(tensor)?.flatten_all()?)?.to_vec1::<T>();
+        self.moving(span, Direction::DeviceToHost, bytes, read)
+            .map_err(EngineError::tensor("download of a tensor"))
     }
 
     /// A tensor of zeros on the device.
@@ -110,9 +117,8 @@ impl Engine {
         Tensor::zeros(shape, dtype, self.device()).map_err(refused(bytes, "memory on the device"))
     }
 
-    /// Announces a move of `bytes` for the caller and does `work`, which asks the driver for it, once. It may be done later: what
-    /// counts for the announcement is that it is asked for within `work`. For loops of one's own under an audit; the crate's own
-    /// moves are the functions above.
+    /// Announces a transfer of `bytes` for the caller and runs `work`, which requests it from the driver, once. The transfer may complete
+    /// later. For transfers of the caller's own code under an audit; the crate's own are the functions above.
     #[track_caller]
     pub fn announce<T>(
         &self,
@@ -124,7 +130,7 @@ impl Engine {
         self.moving(span, direction, bytes, work)
     }
 
-    /// Announces a move for whoever called the calling function, and does it.
+    /// Announces a transfer for the caller of the calling function, and runs `work`, which requests it.
     #[track_caller]
     pub(super) fn moving<T>(
         &self,
@@ -142,7 +148,7 @@ impl Engine {
     }
 }
 
-/// A tensor that has its memory for itself: of a part of another's, the tensor library would bring all to the host.
+/// The tensor in memory of its own: of a part of another tensor's memory, candle would copy all of it to the host.
 fn alone(x: &Tensor) -> candle_core::Result<Tensor> {
     let (storage, layout) = x.storage_and_layout();
     let stored = match &*storage {
@@ -168,7 +174,7 @@ fn stored(_: &candle_core::CudaStorage) -> Option<usize> {
     None
 }
 
-/// As [`EngineError::tensor`], of a request for memory, which a device may have refused.
+/// As [`EngineError::tensor`], for a request for memory of `bytes`, which the device may have refused.
 fn refused(bytes: usize, what: &'static str) -> impl FnOnce(candle_core::Error) -> EngineError {
     move |source| {
         note_refused(bytes);
@@ -176,11 +182,11 @@ fn refused(bytes: usize, what: &'static str) -> impl FnOnce(candle_core::Error) 
     }
 }
 
-/// Numbers that follow from a model's structure or an input's size, as a tensor on `device`.
+/// Numbers that follow from a model's structure or an input's size, as a tensor on `device`. Not announced: not for data of frames.
 ///
 /// # Errors
 /// If their count does not fit `shape` or memory ran out.
-pub fn constant<T: candle_core::WithDType>(
+pub fn constant<T: WithDType>(
     values: &[T],
     shape: impl Into<candle_core::Shape>,
     device: &Device,

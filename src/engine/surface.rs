@@ -1,83 +1,218 @@
-//! What is known of a decoded video picture in device memory.
+//! Images in device memory that belong to somebody else, and when they may be read and handed back.
 
-/// Which weights of red and blue make brightness in a YCbCr picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Matrix {
-    /// ITU-R BT.601, also where nothing is stated.
-    Bt601,
-    /// ITU-R BT.709.
-    Bt709,
-    /// FCC 73.682.
-    Fcc,
-    /// SMPTE 240M.
-    Smpte240m,
-    /// ITU-R BT.2020.
-    Bt2020,
+#![allow(unsafe_code)]
+
+use super::{
+    Colour, DeviceBytes, Direction, Engine, EngineError, Nv12Planes, Orientation, SideStream, Span,
+    StreamEvent, SurfaceMemory,
+    cuda::{driver, inner},
+};
+use candle_core::CudaDevice;
+use std::{
+    fmt, mem,
+    panic::Location,
+    sync::{Mutex, PoisonError},
+};
+
+const UPLOAD: &str = "upload of an image";
+
+/// An NV12 image in device memory, as a video decoder leaves it. Dropped, it hands its memory back to the owner together with the events
+/// behind the last kernels that read it; nothing blocks the host.
+pub struct Surface {
+    stream: SideStream,
+    memory: Option<Box<dyn SurfaceMemory>>,
+    planes: Nv12Planes,
+    /// Width and height, upright.
+    size: (u32, u32),
+    colour: Colour,
+    orientation: Orientation,
+    /// Behind the work that writes the image.
+    ready: StreamEvent,
+    /// Behind the last kernel that reads it, for each stream by its handle.
+    read: Mutex<Vec<(usize, StreamEvent)>>,
 }
 
-impl Matrix {
-    /// The weights of red and blue; that of green is what is left of 1.
-    pub const fn weights(self) -> (f64, f64) {
-        match self {
-            Self::Bt601 => (0.299, 0.114),
-            Self::Bt709 => (0.2126, 0.0722),
-            Self::Fcc => (0.30, 0.11),
-            Self::Smpte240m => (0.212, 0.087),
-            Self::Bt2020 => (0.2627, 0.0593),
+impl Surface {
+    /// A surface over `memory`, which the work that `stream` has so far fills.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if a side is longer than 32 bits count, or the device failed.
+    ///
+    /// # Safety
+    /// `planes` describes memory of the stream's device that is written before the stream's work so far has ended, and that neither changes
+    /// nor is freed before `memory` is taken back.
+    pub(crate) unsafe fn new(
+        stream: &SideStream,
+        memory: Box<dyn SurfaceMemory>,
+        planes: Nv12Planes,
+        colour: Colour,
+        orientation: Orientation,
+    ) -> Result<Self, EngineError> {
+        let side = |pixels: usize| {
+            u32::try_from(pixels).map_err(|_| EngineError::Driver {
+                what: "an image on the device",
+                reason: format!("{}×{} is too large", planes.width, planes.height),
+            })
+        };
+        let size = orientation.size((side(planes.width)?, side(planes.height)?));
+        Ok(Self {
+            ready: stream.record()?,
+            stream: stream.clone(),
+            memory: Some(memory),
+            planes,
+            size,
+            colour,
+            orientation,
+            read: Mutex::default(),
+        })
+    }
+
+    /// Copies an image of the host to the device, in one announced transfer that is waited for. `luma` has `height` rows of `width`
+    /// samples, `chroma` half as many rows of half as many pairs of Cb and Cr, both rounded up, without padding.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the lengths do not fit `size` (width, height) or the device failed, [`EngineError::NoMemory`] if memory
+    /// ran out.
+    #[track_caller]
+    pub fn upload(
+        stream: &SideStream,
+        span: impl Into<Span>,
+        (luma, chroma): (&[u8], &[u8]),
+        size: (usize, usize),
+        colour: Colour,
+        orientation: Orientation,
+    ) -> Result<Self, EngineError> {
+        let (width, height) = size;
+        let (pairs, rows) = (width.div_ceil(2) * 2, height.div_ceil(2));
+        if luma.len() != width * height || chroma.len() != pairs * rows || luma.is_empty() {
+            return Err(EngineError::Driver {
+                what: UPLOAD,
+                reason: format!(
+                    "{} and {} bytes for {width}×{height}",
+                    luma.len(),
+                    chroma.len()
+                ),
+            });
+        }
+        stream.bind()?;
+        let (planes, mut memory) = stream.allocate_nv12(width, height)?;
+        let mut padded = vec![0u8; planes.luma_pitch * (height + rows)];
+        let (above, below) = padded.split_at_mut(planes.luma_pitch * height);
+        let lines = above
+            .chunks_exact_mut(planes.luma_pitch)
+            .zip(luma.chunks_exact(width));
+        let pair_lines = below
+            .chunks_exact_mut(planes.chroma_pitch)
+            .zip(chroma.chunks_exact(pairs));
+        for (to, from) in lines.chain(pair_lines) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        }
+        let announced = (span.into(), Direction::HostToDevice, padded.len() as u64);
+        let copy = || {
+            stream
+                .stream()
+                .memcpy_htod(&padded, &mut memory.bytes)
+                .and_then(|()| stream.stream().synchronize())
+        };
+        stream
+            .engine()
+            .transfer_log()
+            .moving(true, announced, Location::caller(), copy)
+            .map_err(driver(UPLOAD))?;
+        // SAFETY: the planes lie in `memory`, which is written and stays as it is.
+        unsafe { Self::new(stream, Box::new(memory), planes, colour, orientation) }
+    }
+
+    /// Where it lies.
+    pub fn planes(&self) -> &Nv12Planes {
+        &self.planes
+    }
+
+    /// Its colour encoding.
+    pub fn colour(&self) -> Colour {
+        self.colour
+    }
+
+    /// The transform that makes it upright.
+    pub fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// Width and height in pixels of the upright image.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// The engine in whose memory it lies.
+    pub fn engine(&self) -> &Engine {
+        self.stream.engine()
+    }
+
+    /// Whether it lies in the memory of the device of `engine`.
+    pub fn is_in(&self, engine: &Engine) -> bool {
+        inner(engine.device()).is_some_and(|device| self.stream.is_of(device))
+    }
+
+    /// Makes the stream of `device` wait, on the device, until the image is written; the host does not wait. [`Surface::end_read`] must
+    /// follow the work that reads the image.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if `device` is another device than the image's.
+    pub(crate) fn begin_read(&self, device: &CudaDevice) -> Result<(), EngineError> {
+        if !self.stream.is_of(device) {
+            return Err(EngineError::Driver {
+                what: "an image on the device",
+                reason: "it is in the memory of another device".to_owned(),
+            });
+        }
+        let stream = device.cuda_stream();
+        stream
+            .context()
+            .bind_to_thread()
+            .map_err(driver("use of the device"))?;
+        self.ready.delay(&stream)
+    }
+
+    /// Records that all work which reads the image has been enqueued on the stream of `device`.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] if the device failed.
+    pub(crate) fn end_read(&self, device: &CudaDevice) -> Result<(), EngineError> {
+        let stream = device.cuda_stream();
+        let event = StreamEvent::record(&stream)?;
+        let key = stream.cu_stream() as usize;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.retain(|(other, _)| *other != key);
+        read.push((key, event));
+        Ok(())
+    }
+}
+
+impl SurfaceMemory for DeviceBytes {
+    fn take_back(self: Box<Self>, uses: Vec<StreamEvent>) {
+        for event in &uses {
+            // A device that failed does not read the memory any more.
+            let _ = self.stream.wait(event);
         }
     }
 }
 
-/// How numbers of a YCbCr picture stand for colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Colour {
-    /// The weights.
-    pub matrix: Matrix,
-    /// Whether black is 0 and white 255, instead of 16 and 235.
-    pub full_range: bool,
-}
-
-/// What makes a picture upright: first columns and rows change places, then the result is mirrored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Turn {
-    /// Pixel (x, y) goes to (y, x).
-    pub transposed: bool,
-    /// Left and right change places.
-    pub mirrored_across: bool,
-    /// Top and bottom change places.
-    pub mirrored_down: bool,
-}
-
-impl Turn {
-    /// Whether the picture is upright as it is.
-    pub fn is_none(self) -> bool {
-        self == Self::default()
-    }
-
-    /// Width and height after the turn.
-    pub fn size(self, (width, height): (usize, usize)) -> (usize, usize) {
-        if self.transposed {
-            (height, width)
-        } else {
-            (width, height)
+impl Drop for Surface {
+    fn drop(&mut self) {
+        let read = self.read.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let uses = mem::take(read).into_iter().map(|(_, event)| event);
+        if let Some(memory) = self.memory.take() {
+            memory.take_back(uses.collect());
         }
     }
 }
 
-/// Where a picture of 8 bits a sample lies, as the decoder left it ("NV12"): a plane of brightness, and one of half its width
-/// and height (rounded up) with pairs of Cb and Cr. Nothing outside of width and height belongs to the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Planes {
-    /// Address of the first sample of brightness.
-    pub luma: u64,
-    /// Bytes from one row of brightness to the next.
-    pub luma_pitch: usize,
-    /// Address of the first pair of Cb and Cr.
-    pub chroma: u64,
-    /// Bytes from one row of pairs to the next.
-    pub chroma_pitch: usize,
-    /// Columns, before the turn.
-    pub width: usize,
-    /// Rows, before the turn.
-    pub height: usize,
+impl fmt::Debug for Surface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Surface({}×{}, {:?}, {:?})",
+            self.planes.width, self.planes.height, self.colour, self.orientation
+        )
+    }
 }

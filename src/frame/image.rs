@@ -55,7 +55,7 @@ impl Image {
         &self.data
     }
 
-    /// The samples, given up.
+    /// Consumes the image and returns its samples.
     pub fn into_data(self) -> Vec<u8> {
         self.data
     }

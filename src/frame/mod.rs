@@ -12,7 +12,7 @@ pub use confidence::{Confidence, ConfidenceError};
 pub use detections::Detections;
 pub use mask::Mask;
 pub use object::Object;
-pub use pixels::{DevicePicture, NotOnHost, Pixels};
+pub use pixels::{NotOnHost, Pixels};
 
 use crate::geometry::{BoxXyxy, Size};
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ impl Frame {
     /// The picture, where it is in host memory.
     ///
     /// # Errors
-    /// [`NotOnHost`] where it is on a device or was given up.
+    /// [`NotOnHost`] if it is in device memory or was released.
     pub fn image(&self) -> Result<&Arc<Image>, NotOnHost> {
         self.pixels.image()
     }

@@ -259,16 +259,16 @@ pub fn nv12_to_rgb(picture: &Nv12<'_>, colour: Colour) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Matrix;
+    use crate::engine::YuvMatrix;
 
     #[test]
     fn black_white_and_grey_are_those_of_the_range() {
         for matrix in [
-            Matrix::Bt601,
-            Matrix::Bt709,
-            Matrix::Fcc,
-            Matrix::Smpte240m,
-            Matrix::Bt2020,
+            YuvMatrix::Bt601,
+            YuvMatrix::Bt709,
+            YuvMatrix::Fcc,
+            YuvMatrix::Smpte240m,
+            YuvMatrix::Bt2020,
         ] {
             for (full_range, black, white) in [(false, 16, 235), (true, 0, 255)] {
                 let luma = [black, white, black, black];
@@ -304,7 +304,7 @@ mod tests {
         let rgb = nv12_to_rgb(
             &picture,
             Colour {
-                matrix: Matrix::Bt709,
+                matrix: YuvMatrix::Bt709,
                 full_range: true,
             },
         )
@@ -333,7 +333,7 @@ mod tests {
             nv12_to_rgb(
                 &picture,
                 Colour {
-                    matrix: Matrix::Bt601,
+                    matrix: YuvMatrix::Bt601,
                     full_range: false
                 }
             )

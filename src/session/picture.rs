@@ -5,7 +5,6 @@ use crate::{
     frame::{Channels, Frame, Image, Pixels},
     ops,
     session::{error::ModelError, stage::Stage},
-    sources::VideoPicture,
 };
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ pub(crate) enum Picture<'a> {
 /// are brought up.
 ///
 /// # Errors
-/// [`ModelError`] if its pixels were given up or the device has no memory for them.
+/// [`ModelError`] if its pixels were released or the device has no memory for them.
 pub(crate) fn on_device<'a>(engine: &Engine, frame: &'a Frame) -> Result<Picture<'a>, ModelError> {
     if let Some(surface) = surface_for(engine, frame) {
         return Ok(Picture::Surface(surface));
@@ -46,19 +45,16 @@ pub(crate) fn surface_for<'a>(engine: &Engine, frame: &'a Frame) -> Option<&'a S
 }
 
 fn surface(pixels: &Pixels) -> Option<&Surface> {
-    let Pixels::Device(picture) = pixels else {
-        return None;
-    };
-    picture
-        .as_any()
-        .downcast_ref::<VideoPicture>()
-        .map(VideoPicture::surface)
+    match pixels {
+        Pixels::Device(surface) => Some(surface),
+        _ => None,
+    }
 }
 
 /// The frame's picture on the host; one of a device is brought down, by one announced copy that is waited for.
 ///
 /// # Errors
-/// [`ModelError`] if its pixels were given up or the device failed.
+/// [`ModelError`] if its pixels were released or the device failed.
 pub(crate) fn on_host(frame: &Frame) -> Result<Arc<Image>, ModelError> {
     let Some(surface) = surface(&frame.pixels) else {
         return Ok(frame.image()?.clone());
@@ -83,7 +79,7 @@ pub(crate) fn settle(frame: &mut Frame, is_shown: bool) -> Result<(), ModelError
         frame.pixels = if is_shown {
             on_host(frame)?.into()
         } else {
-            Pixels::Dropped(frame.size())
+            Pixels::Released(frame.size())
         };
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! Where videos are decoded.
 
-use crate::engine::{Engine, Span, VideoDevice};
+use crate::{
+    engine::{Engine, Span},
+    sources::video::VideoDevice,
+};
 use std::{
     fmt,
     str::FromStr,

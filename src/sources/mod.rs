@@ -43,4 +43,4 @@ pub use sequence::SequenceSource;
 pub use source::Source;
 pub use spec::SourceSpec;
 pub use stated::stated_frames;
-pub use video::{VideoOptions, VideoPicture, VideoSource, VideoSupport, video_support};
+pub use video::{VideoOptions, VideoSource, VideoSupport, video_support};

@@ -173,6 +173,7 @@ fn ffmpeg() -> Vec<Finding> {
             )
         });
     }
+    findings.push(hardware(&about.hardware));
     findings.push(match about.encoder {
         Some("libx264") => Finding::good("encoder of overlay videos", "H.264 (libx264)"),
         Some(other) => Finding::good(
@@ -186,6 +187,21 @@ fn ffmpeg() -> Vec<Finding> {
         ),
     });
     findings
+}
+
+/// Kinds of decoding hardware that FFmpeg was built for. A build with CUDA decodes video on the GPU through the kind `cuda`.
+fn hardware(kinds: &[&str]) -> Finding {
+    const SUBJECT: &str = "decoding hardware of FFmpeg";
+    let found = if kinds.is_empty() {
+        "none".to_owned()
+    } else {
+        kinds.join(", ")
+    };
+    if cfg!(feature = "cuda") && !kinds.contains(&"cuda") {
+        let found = format!("{found}; cuda (NVDEC) is missing: video is decoded on the CPU");
+        return Finding::good(SUBJECT, found);
+    }
+    Finding::good(SUBJECT, found)
 }
 
 /// Whether files can be made in the current folder, where outputs go if the user names no other.

@@ -7,13 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 use ultramotion::{
-    engine::{Colour, Engine, GraphCache, Matrix, Turn, VideoDevice},
+    engine::{Colour, Engine, GraphCache, Orientation, SideStream, Surface, YuvMatrix},
     frame::{Confidence, Frame, Pixels, SourceKind},
     ops::{self, Normalisation, Nv12, nv12_to_rgb},
     session::{Stage, StageTimes, load_detector},
     sources::{
         self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec,
-        VideoPicture,
     },
     weights::{Hub, HubConfig},
 };
@@ -25,7 +24,7 @@ fn bytes(name: &str, count: usize) -> Vec<u8> {
 }
 
 /// A pixel of `size` (width, height) after the turn.
-fn turned(rgb: &[u8], (width, height): (usize, usize), turn: Turn) -> Vec<u8> {
+fn turned(rgb: &[u8], (width, height): (usize, usize), turn: Orientation) -> Vec<u8> {
     let (to_width, to_height) = turn.size((width, height));
     let mut moved = vec![0; rgb.len()];
     for (i, pixel) in rgb.chunks_exact(3).enumerate() {
@@ -43,7 +42,7 @@ fn turned(rgb: &[u8], (width, height): (usize, usize), turn: Turn) -> Vec<u8> {
 }
 
 /// How long the kernels take on a picture of 1920×1080.
-fn times(surface: &ops::Surface, engine: &Engine) -> Result<(), String> {
+fn times(surface: &Surface, engine: &Engine) -> Result<(), String> {
     let (detector, segmenter) = ((640, 640), ((576, 1024), (1024, 1024)));
     let measured = ops::kernel_times(|| {
         ops::resize_normalise_surface(
@@ -78,31 +77,31 @@ fn times(surface: &ops::Surface, engine: &Engine) -> Result<(), String> {
 
 pub(crate) fn nv12(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    let device = VideoDevice::open(engine, Stage::Decode).map_err(text)?;
+    let stream = SideStream::new(engine).map_err(text)?;
     let turns = [
-        Turn::default(),
-        Turn {
+        Orientation::default(),
+        Orientation {
             transposed: true,
             mirrored_across: true,
             mirrored_down: false,
         },
-        Turn {
+        Orientation {
             transposed: false,
             mirrored_across: true,
             mirrored_down: true,
         },
-        Turn {
+        Orientation {
             transposed: true,
             mirrored_across: false,
             mirrored_down: false,
         },
     ];
     let matrices = [
-        Matrix::Bt601,
-        Matrix::Bt709,
-        Matrix::Fcc,
-        Matrix::Smpte240m,
-        Matrix::Bt2020,
+        YuvMatrix::Bt601,
+        YuvMatrix::Bt709,
+        YuvMatrix::Fcc,
+        YuvMatrix::Smpte240m,
+        YuvMatrix::Bt2020,
     ];
     let sizes = [
         (1920, 1080),
@@ -136,8 +135,8 @@ pub(crate) fn nv12(engine: &Engine) -> Outcome {
             )
             .map_err(text)?;
             let expected = turned(&rgb, (width, height), turn);
-            let surface = device
-                .upload(Stage::Decode, &luma, &chroma, (width, height), colour, turn)
+            let (planes, size) = ((&luma[..], &chroma[..]), (width, height));
+            let surface = Surface::upload(&stream, Stage::Decode, planes, size, colour, turn)
                 .map_err(text)?;
             if (n, k) == (0, 0) {
                 times(&surface, engine)?;
@@ -226,18 +225,12 @@ fn all(source: &mut dyn Source) -> (Vec<Frame>, Vec<String>) {
 /// The RGB pixels of a frame, wherever they are.
 fn rgb(engine: &Engine, frame: &Frame) -> Result<Vec<u8>, String> {
     match &frame.pixels {
-        Pixels::Device(picture) => {
-            let picture = picture
-                .as_any()
-                .downcast_ref::<VideoPicture>()
-                .ok_or("a picture of another kind")?;
-            engine
-                .download_u8(
-                    Stage::Write,
-                    &ops::surface_to_rgb(picture.surface(), engine.device()).map_err(text)?,
-                )
-                .map_err(text)
-        }
+        Pixels::Device(surface) => engine
+            .download_u8(
+                Stage::Write,
+                &ops::surface_to_rgb(surface, engine.device()).map_err(text)?,
+            )
+            .map_err(text),
         pixels => Ok(pixels.image().map_err(text)?.data().to_vec()),
     }
 }
@@ -473,12 +466,7 @@ pub(crate) fn memory(engine: &Engine) -> Outcome {
             while let Some(frame) = source.next_frame().map_err(text)? {
                 frames += 1;
                 start.get_or_insert_with(Instant::now);
-                if let (true, Pixels::Device(picture)) = (reads, &frame.pixels) {
-                    let picture = picture
-                        .as_any()
-                        .downcast_ref::<VideoPicture>()
-                        .ok_or("a picture of another kind")?;
-                    let surface = picture.surface();
+                if let (true, Pixels::Device(surface)) = (reads, &frame.pixels) {
                     ops::resize_normalise_surface(
                         surface,
                         engine.device(),

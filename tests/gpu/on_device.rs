@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use ultramotion::{
-    engine::{Colour, DeviceSpec, Engine, Matrix},
+    engine::{Colour, DeviceSpec, Engine, YuvMatrix},
     frame::{Detections, Frame},
     ops,
     session::{DeviceDetections, DeviceFrame, Session, SessionBuilder, SessionError},
@@ -275,9 +275,9 @@ pub(crate) fn layouts(engine: &Engine) -> Outcome {
         )?;
     }
     for (width, height, matrix, full_range) in [
-        (640, 480, Matrix::Bt709, false),
-        (421, 333, Matrix::Bt601, true),
-        (9001, 41, Matrix::Bt2020, false),
+        (640, 480, YuvMatrix::Bt709, false),
+        (421, 333, YuvMatrix::Bt601, true),
+        (9001, 41, YuvMatrix::Bt2020, false),
     ] {
         let (columns, rows) = (usize::div_ceil(width, 2), usize::div_ceil(height, 2));
         let smooth = |i: usize, by: usize| ((i % by * 255 / by) ^ (i / by % 64)) as u8;
@@ -327,7 +327,7 @@ pub(crate) fn refusals(engine: &Engine) -> Outcome {
         luma: &luma,
         chroma,
         colour: Colour {
-            matrix: Matrix::Bt709,
+            matrix: YuvMatrix::Bt709,
             full_range: false,
         },
     };

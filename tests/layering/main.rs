@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("progress", &[]),
     ("quantiles", &[]),
+    ("av", &[]),
     ("run_files", &[]),
     ("geometry", &[]),
     ("engine", &["text"]),
@@ -25,11 +26,27 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dicom", &["geometry", "frame", "text"]),
     (
         "sources",
-        &["run_files", "frame", "geometry", "dicom", "engine", "text"],
+        &[
+            "av",
+            "run_files",
+            "frame",
+            "geometry",
+            "dicom",
+            "engine",
+            "text",
+        ],
     ),
     (
         "sinks",
-        &["run_files", "frame", "geometry", "dicom", "coco", "text"],
+        &[
+            "av",
+            "run_files",
+            "frame",
+            "geometry",
+            "dicom",
+            "coco",
+            "text",
+        ],
     ),
     ("matching", &[]),
     ("eval", &["run_files", "matching", "coco", "text"]),
@@ -121,10 +138,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),
     ("hotcoco", &["eval/"]),
-    (
-        "video_rs",
-        &["sources/", "sinks/", "engine/", "tools/doctor.rs"],
-    ),
+    ("video_rs", &["av/"]),
 ];
 
 /// Candle's own ways between host and device, which only `engine` may use outside of tests.

@@ -7,7 +7,7 @@ use super::{
     resize::{self, Axis},
 };
 use crate::{
-    engine::{Colour, Planes, Turn},
+    engine::{Colour, Nv12Planes, Orientation},
     ops::{Normalisation, Nv12Tensors, Result, Surface, nv12::Coefficients},
 };
 use candle_core::{
@@ -40,7 +40,7 @@ struct Picture {
 }
 
 impl Picture {
-    fn new(planes: &Planes, colour: Colour) -> Result<Self> {
+    fn new(planes: &Nv12Planes, colour: Colour) -> Result<Self> {
         Ok(Self {
             luma: planes.luma,
             chroma: planes.chroma,
@@ -147,7 +147,7 @@ pub(crate) fn resize_normalise_surface_to(
     normalisation: &Normalisation,
     y: &Tensor,
 ) -> Result<()> {
-    let prepared = match surface.turn().is_none() {
+    let prepared = match surface.orientation().is_upright() {
         true => Prepared::new(surface.planes(), surface.colour(), size, normalisation, y)?,
         false => None,
     };
@@ -169,7 +169,7 @@ pub(crate) fn resize_normalise_nv12_to(
 ) -> Result<()> {
     let ((height, width), op) = (tensors.luma.dims2()?, "resize_normalise_nv12");
     let device = launch::device(tensors.luma)?;
-    let planes = Planes {
+    let planes = Nv12Planes {
         luma: launch::contiguous(tensors.luma, DType::U8, op)?,
         luma_pitch: width,
         chroma: launch::contiguous(tensors.chroma, DType::U8, op)?,
@@ -182,7 +182,7 @@ pub(crate) fn resize_normalise_nv12_to(
         Some(prepared) => unsafe { prepared.launch(device) },
         None => {
             // SAFETY: as above.
-            let rgb = unsafe { to_rgb(device, &planes, tensors.colour, Turn::default()) }?;
+            let rgb = unsafe { to_rgb(device, &planes, tensors.colour, Orientation::default()) }?;
             resize::resize_normalise_to(&rgb, size, normalisation, y)
         }
     }
@@ -197,7 +197,7 @@ struct Prepared {
 impl Prepared {
     /// None if the picture is brought to so few pixels that a block would need too much memory.
     fn new(
-        planes: &Planes,
+        planes: &Nv12Planes,
         colour: Colour,
         size: (usize, usize),
         normalisation: &Normalisation,
@@ -247,7 +247,14 @@ impl Prepared {
 pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tensor> {
     reading(surface, device, |device| {
         // SAFETY: the surface is there while it is read.
-        unsafe { to_rgb(device, surface.planes(), surface.colour(), surface.turn()) }
+        unsafe {
+            to_rgb(
+                device,
+                surface.planes(),
+                surface.colour(),
+                surface.orientation(),
+            )
+        }
     })
 }
 
@@ -257,18 +264,18 @@ pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tenso
 /// The planes are memory of the device and of the size they state.
 unsafe fn to_rgb(
     device: &CudaDevice,
-    planes: &Planes,
+    planes: &Nv12Planes,
     colour: Colour,
-    turn: Turn,
+    orientation: Orientation,
 ) -> Result<Tensor> {
-    let (width, height) = turn.size((planes.width, planes.height));
+    let (width, height) = orientation.size((planes.width, planes.height));
     let (y, out) = empty(device, (height, width, 3), DType::U8)?;
     let arguments = Turned {
         picture: Picture::new(planes, colour)?,
         out,
-        transposed: turn.transposed.into(),
-        mirrored_across: turn.mirrored_across.into(),
-        mirrored_down: turn.mirrored_down.into(),
+        transposed: orientation.transposed.into(),
+        mirrored_across: orientation.mirrored_across.into(),
+        mirrored_down: orientation.mirrored_down.into(),
     };
     let grid = (
         planes.width.div_ceil(TILE.0),

@@ -82,7 +82,7 @@ fn found(prompts: &BoxPrompts, sources: &[Given]) -> Vec<Option<Vec<f32>>> {
             index,
             timestamp: None,
             file: own_files.then(|| s.files[index as usize].clone()),
-            pixels: Pixels::Dropped(SIZE),
+            pixels: Pixels::Released(SIZE),
             physical: None,
             stored: None,
             exif_orientation: None,
@@ -337,7 +337,7 @@ fn a_picture_of_another_size_is_an_error_of_its_frame() {
         frame_rate: None,
         attributes: Default::default(),
     };
-    let pixels = Pixels::Dropped(SIZE);
+    let pixels = Pixels::Released(SIZE);
     let frame = Frame {
         source: Arc::new(info),
         index: 0,

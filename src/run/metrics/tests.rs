@@ -33,7 +33,7 @@ fn write(file: &str) -> String {
         size,
         objects: Vec::new(),
     };
-    let frame = Frame::new(Arc::new(source()), 12, Pixels::Dropped(size));
+    let frame = Frame::new(Arc::new(source()), 12, Pixels::Released(size));
     let times = FrameTimes {
         number: 3,
         decode: Duration::from_micros(1500),
@@ -149,7 +149,7 @@ fn a_line_of_each_event() -> Vec<Map<String, Value>> {
         size,
         objects: Vec::new(),
     };
-    let frame = Frame::new(Arc::new(source()), 0, Pixels::Dropped(size));
+    let frame = Frame::new(Arc::new(source()), 0, Pixels::Released(size));
     let times = FrameTimes {
         stages: vec![("segment-decode", Duration::ZERO)],
         ..FrameTimes::default()

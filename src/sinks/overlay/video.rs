@@ -1,5 +1,13 @@
 //! An MP4 file written picture by picture, through FFmpeg.
 
+use crate::av::{
+    self, Codec, Dictionary, Error as AvError, Packet, Rational, codec,
+    encoder::{self, video::Encoder},
+    format::{self, Pixel, context::Output},
+    frame,
+    software::scaling,
+    util::color,
+};
 use crate::{
     frame::Image,
     geometry::Size,
@@ -15,14 +23,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     time::Duration,
-};
-use video_rs::ffmpeg::{
-    self, Codec, Dictionary, Error as AvError, Packet, Rational, codec,
-    encoder::{self, video::Encoder},
-    format::{self, Pixel, context::Output},
-    frame,
-    software::scaling,
-    util::color,
 };
 
 /// Ticks a second of presentation times in the file.
@@ -70,7 +70,7 @@ impl VideoFile {
             .filter(|r| r.is_finite() && *r > 0.0)
             .unwrap_or(DEFAULT_RATE)
             .clamp(0.001, 1000.0);
-        quiet();
+        av::init();
         let failed = |e: AvError| ffmpeg_error(path, "start the video", e);
         let codec = ["libx264", "mpeg4"]
             .into_iter()
@@ -195,7 +195,7 @@ impl VideoFile {
             match self.encoder.receive_packet(&mut packet) {
                 Ok(()) => self.held.push_back(packet),
                 Err(AvError::Eof) => break,
-                Err(AvError::Other { errno }) if errno == ffmpeg::error::EAGAIN => break,
+                Err(AvError::Other { errno }) if errno == av::error::EAGAIN => break,
                 Err(error) => return Err(error),
             }
         }
@@ -358,17 +358,6 @@ fn url_of_folder(path: &Path) -> Option<(String, Option<File>)> {
 #[cfg(not(target_os = "linux"))]
 fn url_of_folder(_: &Path) -> Option<(String, Option<File>)> {
     None
-}
-
-/// Keeps encoders from printing their settings among the program's own messages.
-fn quiet() {
-    use ffmpeg::util::log::{Level, get_level, set_level};
-    if !matches!(
-        get_level(),
-        Ok(Level::Quiet | Level::Panic | Level::Fatal | Level::Error)
-    ) {
-        set_level(Level::Error);
-    }
 }
 
 fn ffmpeg_error(path: &Path, doing: &str, error: AvError) -> SinkError {

@@ -3,44 +3,42 @@
 use super::{
     VideoOptions,
     clock::Clock,
-    complaints::Complaints,
     display_matrix,
     ending::Missing,
-    gpu,
-    input::{Opened, Read1, VideoInput, unequal},
+    gpu::GpuDecoder,
+    input::{Opened, ReadPacket, VideoInput, unequal},
+    losses::Losses,
+    nvdec::VideoDevice,
     pixels::Converter,
 };
-use crate::{
-    engine::{Attachment, VideoDevice},
-    frame::Pixels,
-    sources::{SourceError, SourceWarning, image::oriented},
-};
-use image::metadata::Orientation;
-use std::{collections::BTreeSet, mem, path::PathBuf, sync::Arc, time::Duration};
-use video_rs::ffmpeg::{
-    Error, Packet,
+use crate::av::{
+    DamageListener, Error, Packet,
     decoder::Video,
     error::EAGAIN,
     frame::{self, side_data},
 };
+use crate::{
+    frame::Pixels,
+    sources::{SourceError, SourceWarning, image::oriented},
+};
+use image::metadata::Orientation;
+use std::{mem, path::PathBuf, sync::Arc, time::Duration};
 
-/// Damaged places one after another, without a packet between them, at which reading is given up.
+/// Damaged places one after another, without a packet between them, at which reading stops.
 const MAX_DAMAGED_IN_A_ROW: u32 = 1000;
-/// Packets whose frames are still to come that are remembered.
-const MAX_IN_FLIGHT: usize = 1024;
 
 /// A decoder over an opened container.
 pub(super) struct VideoDecoder {
     path: PathBuf,
     input: VideoInput,
     decoder: Video,
-    /// The device it decodes on, and what ties it to that; after the decoder, which must go first.
-    device: Option<(VideoDevice, Attachment)>,
+    /// The tie to the device it decodes on; after the decoder, which must be dropped first.
+    gpu: Option<GpuDecoder>,
     max_pixels: u64,
     converter: Converter,
     clock: Clock,
     frame: frame::Video,
-    /// A decoded frame that waits until the errors before it are told.
+    /// Whether `frame` is decoded and waits until the errors before it are reported.
     frame_is_waiting: bool,
     index: u64,
     losses: Losses,
@@ -53,20 +51,20 @@ pub(super) struct VideoDecoder {
     decoded_until: Option<i64>,
     /// What ended the reading early.
     ending: Option<SourceError>,
-    /// Hears of damage, where the decoder is to stop at the first.
-    watches: Option<Complaints>,
-    /// Whether it met it.
+    /// Listens for damage, if the decoder stops at the first.
+    listener: Option<DamageListener>,
+    /// Whether damage was met.
     met_damage: bool,
-    /// Frames and errors up to this number have been given out by another decoder.
+    /// Frames and errors before this number were returned by another decoder.
     beyond: u64,
     warning: Option<SourceWarning>,
 }
 
-/// What decoding came to.
+/// Result of a step of decoding.
 pub(super) enum Step {
-    /// A frame's number and time.
+    /// A frame: its number and time.
     Frame(u64, Duration),
-    /// Damage was met after so many frames, and is not gone into.
+    /// Damage was met after so many frames; the decoder stops there.
     Damage(u64),
     End,
 }
@@ -78,21 +76,8 @@ enum Stage {
     Ended,
 }
 
-/// Which frames the decoder owes.
-#[derive(Default)]
-struct Losses {
-    /// Timestamps of packets given to the decoder whose frames have not come out.
-    in_flight: BTreeSet<i64>,
-    /// Timestamps of packets that arrived damaged.
-    damaged: BTreeSet<i64>,
-    /// Errors of the decoder that no frame has been found missing for yet.
-    unplaced: u64,
-    /// Frames known to be lost before the one that waits.
-    due: u64,
-}
-
 impl VideoDecoder {
-    /// A decoder on `device`, or on the CPU where none is given. One on the CPU stops at the first damage.
+    /// A decoder on `device`, or on the CPU if none is given. One on the CPU stops at the first damage.
     pub(super) fn new(
         path: PathBuf,
         input: VideoInput,
@@ -102,8 +87,8 @@ impl VideoDecoder {
         Self::with(path, input, options, device, device.is_none())
     }
 
-    /// A decoder on one thread of the CPU that goes on where damage is; the first `given` frames, and their errors, have
-    /// been given out.
+    /// A decoder on one thread of the CPU that continues after damage. The first `given` frames and their errors were returned before and
+    /// are skipped.
     pub(super) fn beyond(
         given: u64,
         path: PathBuf,
@@ -125,19 +110,19 @@ impl VideoDecoder {
         input: VideoInput,
         options: &VideoOptions,
         device: Option<&VideoDevice>,
-        watches: bool,
+        listens: bool,
     ) -> Result<Self, SourceError> {
         let Opened {
             decoder,
-            attachment,
-            complaints,
-        } = input.decoder(&path, options, device, watches)?;
+            hardware,
+            damage,
+        } = input.decoder(&path, options, device, listens)?;
         Ok(Self {
-            watches: complaints,
+            listener: damage,
             met_damage: false,
             beyond: 0,
             warning: None,
-            device: device.cloned().zip(attachment),
+            gpu: device.cloned().zip(hardware).map(GpuDecoder::from),
             max_pixels: options.max_pixels,
             clock: input.clock(),
             cut_short: input.facts().missing.is_some(),
@@ -156,7 +141,7 @@ impl VideoDecoder {
         })
     }
 
-    /// What is to be said of the stream when it has ended.
+    /// A warning about the stream, once it has ended.
     pub(super) fn take_warning(&mut self) -> Option<SourceWarning> {
         self.warning.take()
     }
@@ -179,71 +164,65 @@ impl VideoDecoder {
     fn step(&mut self) -> Result<Step, SourceError> {
         loop {
             if self
-                .watches
+                .listener
                 .as_ref()
-                .is_some_and(|watch| self.met_damage || watch.heard())
+                .is_some_and(|listener| self.met_damage || listener.has_damage())
             {
                 return Ok(Step::Damage(self.index));
             }
-            if self.losses.due > 0 {
-                self.losses.due -= 1;
+            if self.losses.take_due() {
                 return Err(self.lost("is lost: its data are damaged"));
             }
             if self.frame_is_waiting {
                 self.frame_is_waiting = false;
-                return self.hand_out();
+                return self.emit();
             }
             if self.stage == Stage::Ended {
                 return self.ending.take().map_or(Ok(Step::End), Err);
             }
             match self.decoder.receive_frame(&mut self.frame) {
                 // Neither does any frame after it.
-                Ok(()) if self.may_follow_the_break() => self.end(),
+                Ok(()) if self.may_follow_missing() => self.end(),
                 Ok(()) => {
                     self.losses.find_before(self.frame.pts());
                     self.frame_is_waiting = true;
                 }
                 Err(Error::Other { errno: EAGAIN }) if self.stage == Stage::Reading => self.feed(),
                 Err(Error::Eof | Error::Other { errno: EAGAIN }) => self.end(),
-                Err(_) => self.meet_damage(),
+                Err(_) => self.note_damage(),
             }
         }
     }
 
-    fn meet_damage(&mut self) {
+    fn note_damage(&mut self) {
         self.met_damage = true;
-        self.losses.unplaced += 1;
+        self.losses.add_error();
     }
 
     /// The device it decodes on.
     pub(super) fn device(&self) -> Option<&VideoDevice> {
-        self.device.as_ref().map(|(device, _)| device)
+        self.gpu.as_ref().map(|gpu| &gpu.device)
     }
 
-    /// Why the frame that [`Self::advance`] gave last is in host memory, where it was to be on the device.
+    /// The reason why the frame that [`Self::advance`] returned last is in host memory; `None` if the decoder has no device, or it is there.
     pub(super) fn refusal(&self) -> Option<String> {
-        let (_, attachment) = self
-            .device
-            .as_ref()
-            .filter(|(_, attachment)| !attachment.is_on_device(&self.frame))?;
-        Some(
-            attachment
-                .refusal()
-                .unwrap_or_else(|| "the device did not decode it".to_owned()),
-        )
+        self.gpu.as_ref()?.refusal(&self.frame)
     }
 
-    /// The pixels of the frame that [`Self::advance`] gave last; those on a device can be had once.
+    /// The pixels of the frame that [`Self::advance`] returned last. Those on a device are moved out: a second call fails.
+    ///
+    /// # Errors
+    /// [`SourceError`] if the frame is too large, cannot be converted, or the device failed.
     pub(super) fn picture(&mut self, index: u64) -> Result<Pixels, SourceError> {
         let orientation = self.orientation();
         let wrong = |problem| SourceError::new(&self.path, problem).at(index);
-        match &self.device {
-            Some((device, attachment)) if attachment.is_on_device(&self.frame) => {
+        match &self.gpu {
+            Some(gpu) if gpu.has(&self.frame) => {
                 let frame = mem::replace(&mut self.frame, frame::Video::empty());
-                let picture =
-                    gpu::picture((device, attachment), frame, orientation, self.max_pixels)
-                        .map_err(wrong)?;
-                Ok(Pixels::Device(Arc::new(picture)))
+                let surface = gpu
+                    .surface(frame, orientation, self.max_pixels)
+                    .map_err(wrong)?;
+                Ok(Pixels::Device(Arc::new(surface)))
             }
             _ => Ok(oriented(
                 self.converter.convert(&self.frame).map_err(wrong)?,
@@ -253,7 +232,7 @@ impl VideoDecoder {
         }
     }
 
-    /// What makes the frame that [`Self::advance`] gave last upright.
+    /// The orientation that makes the frame upright.
     fn orientation(&self) -> Orientation {
         let matrix = self.frame.side_data(side_data::Type::DisplayMatrix);
         matrix.map_or(self.input.facts().orientation, |data| {
@@ -261,34 +240,30 @@ impl VideoDecoder {
         })
     }
 
-    /// The shape of the pixels of that frame, upright: what the container states counts before what the stream does.
+    /// Width and height of a pixel of the upright frame, in relation: as the container states, else as the stream does.
     pub(super) fn pixel_aspect(&self) -> Option<[u32; 2]> {
-        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         let ratio = self.frame.aspect_ratio();
         let [width, height] = self
             .input
             .facts()
             .pixel_aspect
             .or_else(|| unequal(ratio.numerator(), ratio.denominator()))?;
-        let lies = matches!(
-            self.orientation(),
-            Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
-        );
-        Some(if lies {
+        let is_transposed = display_matrix::is_transposed(self.orientation());
+        Some(if is_transposed {
             [height, width]
         } else {
             [width, height]
         })
     }
 
-    fn hand_out(&mut self) -> Result<Step, SourceError> {
+    fn emit(&mut self) -> Result<Step, SourceError> {
         let arrived_damaged = self
             .frame
             .pts()
-            .is_some_and(|pts| self.losses.damaged.contains(&pts));
+            .is_some_and(|pts| self.losses.is_damaged(pts));
         let is_damaged =
             arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors();
-        if is_damaged && self.watches.is_some() {
+        if is_damaged && self.listener.is_some() {
             return Ok(Step::Damage(self.index));
         }
         let time = self.clock.time(self.frame.timestamp(), self.index == 0);
@@ -308,7 +283,7 @@ impl VideoDecoder {
 
     /// Whether the frame may come, in a file that was cut short, after one that is missing: packets are stored in the
     /// order of decoding, so that a missing one may belong anywhere after the decoding time of the last.
-    fn may_follow_the_break(&self) -> bool {
+    fn may_follow_missing(&self) -> bool {
         self.stage == Stage::Draining
             && self.cut_short
             && match self
@@ -322,12 +297,12 @@ impl VideoDecoder {
             }
     }
 
-    /// Gives the decoder one packet, or tells it that there is none.
+    /// Sends the decoder one packet, or starts draining it at the end.
     fn feed(&mut self) {
         let mut damaged_in_a_row = 0;
         loop {
             match self.input.read() {
-                Read1::Packet(packet) => {
+                ReadPacket::Packet(packet) => {
                     let sent_one = self.held.take().map(|held| self.send(&held)).is_some();
                     if packet.is_corrupt() || self.input.holds_last() {
                         self.held = Some(packet);
@@ -338,49 +313,29 @@ impl VideoDecoder {
                         return;
                     }
                 }
-                Read1::Damaged if damaged_in_a_row < MAX_DAMAGED_IN_A_ROW => {
+                ReadPacket::Damaged if damaged_in_a_row < MAX_DAMAGED_IN_A_ROW => {
                     damaged_in_a_row += 1;
                     // In a file that was cut short it is the end that is met, not damage.
                     if !self.cut_short && damaged_in_a_row == 1 {
-                        self.meet_damage();
+                        self.note_damage();
                     }
                 }
-                Read1::Damaged => {
-                    self.ending = Some(SourceError::new(
-                        &self.path,
-                        format!(
-                            "is damaged after frame {}: nothing readable follows",
-                            self.index
-                        ),
-                    ));
+                ReadPacket::Damaged => {
+                    let index = self.index;
+                    let problem =
+                        format!("is damaged after frame {index}: nothing readable follows");
+                    self.ending = Some(SourceError::new(&self.path, problem));
                     break;
                 }
-                Read1::Failed(error) => {
-                    self.ending = Some(SourceError::new(
-                        &self.path,
-                        format!("cannot be read further: {error}"),
-                    ));
+                ReadPacket::Failed(error) => {
+                    let problem = format!("cannot be read further: {error}");
+                    self.ending = Some(SourceError::new(&self.path, problem));
                     break;
                 }
-                Read1::End => match self.held.take() {
+                ReadPacket::End => match self.take_last() {
                     // The end comes once more.
-                    Some(held) if !held.is_corrupt() && self.input.has_last() => {
-                        return self.send(&held);
-                    }
-                    Some(_) => {
-                        self.cut_short = true;
-                        break;
-                    }
-                    None => {
-                        if !self.cut_short && self.input.may_lack_an_end() {
-                            let problem = "the file ends with the data of its last picture, which may lack their end";
-                            let remedy =
-                                "see whether the last frame is whole, or fetch the file again";
-                            self.warning =
-                                Some(SourceWarning::new(&self.path, problem).with_remedy(remedy));
-                        }
-                        break;
-                    }
+                    Some(last) => return self.send(&last),
+                    None => break,
                 },
             }
         }
@@ -391,69 +346,53 @@ impl VideoDecoder {
         }
     }
 
+    /// The packet that was held back, at the end of the file, if it is all there; what is missing otherwise is noted.
+    fn take_last(&mut self) -> Option<Packet> {
+        match self.held.take() {
+            Some(held) if !held.is_corrupt() && self.input.has_last() => return Some(held),
+            Some(_) => self.cut_short = true,
+            None => {
+                if !self.cut_short && self.input.may_lack_an_end() {
+                    let problem =
+                        "the file ends with the data of its last picture, which may lack their end";
+                    let remedy = "see whether the last frame is whole, or fetch the file again";
+                    self.warning =
+                        Some(SourceWarning::new(&self.path, problem).with_remedy(remedy));
+                }
+            }
+        }
+        None
+    }
+
     fn send(&mut self, packet: &Packet) {
         if packet.is_corrupt() {
             self.met_damage = true;
-            self.losses.damaged.extend(packet.pts());
+            self.losses.add_damaged(packet.pts());
         }
         self.decoded_until = packet
             .dts()
             .map(|dts| dts.saturating_add(packet.duration().max(0)));
-        self.losses.in_flight.extend(packet.pts());
-        self.losses.forget_oldest();
+        self.losses.add_in_flight(packet.pts());
         match self.decoder.send_packet(packet) {
             Ok(()) | Err(Error::Eof | Error::Other { errno: EAGAIN }) => {}
-            Err(_) => self.meet_damage(),
+            Err(_) => self.note_damage(),
         }
     }
 
     fn end(&mut self) {
         self.stage = Stage::Ended;
-        let unplaced = std::mem::take(&mut self.losses.unplaced);
-        // What the decoder complains of at the end of a file that was cut short is told once, as that.
-        if !self.cut_short {
-            self.losses.due += unplaced;
-        }
+        // Errors of the decoder at the end of a file that was cut short are reported once, as that.
+        self.losses.end(!self.cut_short);
         if self.ending.is_none() && self.cut_short {
-            let lacks = self.input.facts().missing.unwrap_or(Missing::Rest);
-            let missing = match self.index {
-                0 => "no frame of it can be decoded".to_owned(),
-                n => format!("the frames after the first {n} are missing"),
-            };
-            self.ending = Some(SourceError::new(&self.path, format!("{lacks}; {missing}")));
+            let missing = self.input.facts().missing.unwrap_or(Missing::Rest);
+            let problem = missing.after_frames(self.index);
+            self.ending = Some(SourceError::new(&self.path, problem));
         }
-        if self.ending.is_none() && self.index == 0 && self.losses.due == 0 {
+        if self.ending.is_none() && self.index == 0 && !self.losses.has_due() {
             self.ending = Some(SourceError::new(
                 &self.path,
                 "its video stream has no frame that can be decoded",
             ));
-        }
-    }
-}
-
-impl Losses {
-    /// A frame with this timestamp came out: of the packets with earlier ones that gave none, as many are lost as the
-    /// decoder reported errors. (Packets that give no frame without an error are the codec's affair.)
-    fn find_before(&mut self, pts: Option<i64>) {
-        let Some(pts) = pts else {
-            self.due += std::mem::take(&mut self.unplaced);
-            return;
-        };
-        let later = self.in_flight.split_off(&pts);
-        let missing = std::mem::replace(&mut self.in_flight, later).len() as u64;
-        self.in_flight.remove(&pts);
-        let lost = missing.min(self.unplaced);
-        self.unplaced -= lost;
-        self.due += lost;
-        self.damaged = self.damaged.split_off(&pts);
-    }
-
-    fn forget_oldest(&mut self) {
-        while self.in_flight.len() > MAX_IN_FLIGHT {
-            self.in_flight.pop_first();
-        }
-        while self.damaged.len() > MAX_IN_FLIGHT {
-            self.damaged.pop_first();
         }
     }
 }

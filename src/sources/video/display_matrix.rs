@@ -37,6 +37,15 @@ pub(super) fn orientation(matrix: &[u8]) -> Orientation {
     }
 }
 
+/// Whether an orientation exchanges width and height.
+pub(super) fn is_transposed(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(
+        orientation,
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,16 @@ pub(super) enum Missing {
     Rest,
 }
 
+impl Missing {
+    /// The problem of a file of which only the first `frames` frames could be decoded.
+    pub(super) fn after_frames(self, frames: u64) -> String {
+        match frames {
+            0 => format!("{self}; no frame of it can be decoded"),
+            n => format!("{self}; the frames after the first {n} are missing"),
+        }
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

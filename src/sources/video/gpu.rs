@@ -1,45 +1,14 @@
-//! What is decoded on the GPU, and the pictures that leaves there.
+//! Which streams are decoded on the GPU, and the surfaces of their frames.
 
-use super::{VideoOptions, input::VideoInput, pixels::Kind};
-use crate::{
-    engine::{Colour, Surface, Turn, VideoDevice},
-    frame::DevicePicture,
-    geometry::Size,
+use super::{
+    VideoOptions,
+    frame_kind::Kind,
+    input::VideoInput,
+    nvdec::{HwDecoderContext, VideoDevice},
 };
+use crate::av::{codec::Id, format::Pixel, frame};
+use crate::engine::{self, Colour, Surface};
 use image::metadata::Orientation;
-use std::any::Any;
-use video_rs::ffmpeg::{codec::Id, format::Pixel, frame};
-
-/// A decoded video frame in device memory.
-#[derive(Debug)]
-pub struct VideoPicture {
-    surface: Surface,
-    size: Size,
-}
-
-impl VideoPicture {
-    /// A picture over a surface; none if it is larger than any picture can be.
-    pub fn new(surface: Surface) -> Option<Self> {
-        let (width, height) = surface.size();
-        let size = Size::new(u32::try_from(width).ok()?, u32::try_from(height).ok()?);
-        Some(Self { surface, size })
-    }
-
-    /// Where its samples lie.
-    pub fn surface(&self) -> &Surface {
-        &self.surface
-    }
-}
-
-impl DevicePicture for VideoPicture {
-    fn size(&self) -> Size {
-        self.size
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
 
 /// The device that decodes the stream of `input`, or why none does.
 pub(super) fn device_for<'a>(
@@ -67,29 +36,57 @@ pub(super) fn device_for<'a>(
     device.open()
 }
 
-/// The surface of a frame in device memory.
-///
-/// # Errors
-/// What is wrong with the frame.
-pub(super) fn picture(
-    (device, attachment): (&VideoDevice, &crate::engine::Attachment),
-    frame: frame::Video,
-    orientation: Orientation,
-    max_pixels: u64,
-) -> Result<VideoPicture, String> {
-    let kind = Kind::of(&frame);
-    kind.check(max_pixels)?;
-    let colour = Colour {
-        matrix: kind.matrix(),
-        full_range: kind.is_full_range(),
-    };
-    let surface = device
-        .surface(attachment, frame, colour, turn(orientation))
-        .map_err(|e| e.to_string())?;
-    VideoPicture::new(surface).ok_or_else(|| "is too large".to_owned())
+/// A device, and the tie of a decoder to it. Must outlive the decoder.
+pub(super) struct GpuDecoder {
+    pub(super) device: VideoDevice,
+    context: HwDecoderContext,
 }
 
-fn turn(orientation: Orientation) -> Turn {
+impl From<(VideoDevice, HwDecoderContext)> for GpuDecoder {
+    fn from((device, context): (VideoDevice, HwDecoderContext)) -> Self {
+        Self { device, context }
+    }
+}
+
+impl GpuDecoder {
+    /// Whether the decoder left a frame in device memory.
+    pub(super) fn has(&self, frame: &frame::Video) -> bool {
+        self.context.is_on_device(frame)
+    }
+
+    /// The reason why a frame is in host memory; `None` if it is on the device.
+    pub(super) fn refusal(&self, frame: &frame::Video) -> Option<String> {
+        if self.has(frame) {
+            return None;
+        }
+        let unknown = || "the device did not decode it".to_owned();
+        Some(self.context.refusal().unwrap_or_else(unknown))
+    }
+
+    /// The surface of a frame in device memory.
+    ///
+    /// # Errors
+    /// What is wrong with the frame.
+    pub(super) fn surface(
+        &self,
+        frame: frame::Video,
+        orientation: Orientation,
+        max_pixels: u64,
+    ) -> Result<Surface, String> {
+        let kind = Kind::of(&frame);
+        kind.check(max_pixels)?;
+        let colour = Colour {
+            matrix: kind.matrix(),
+            full_range: kind.is_full_range(),
+        };
+        self.device
+            .surface(&self.context, frame, colour, transform(orientation))
+            .map_err(|e| e.to_string())
+    }
+}
+
+/// The same orientation, as kernels apply it.
+fn transform(orientation: Orientation) -> engine::Orientation {
     let (transposed, mirrored_across, mirrored_down) = match orientation {
         Orientation::NoTransforms => (false, false, false),
         Orientation::FlipHorizontal => (false, true, false),
@@ -100,7 +97,7 @@ fn turn(orientation: Orientation) -> Turn {
         Orientation::Rotate270 => (true, false, true),
         Orientation::Rotate270FlipH => (true, true, true),
     };
-    Turn {
+    engine::Orientation {
         transposed,
         mirrored_across,
         mirrored_down,
@@ -112,12 +109,13 @@ mod tests {
     use super::*;
     use crate::{
         frame::{Channels, Image},
+        geometry::Size,
         sources::image::oriented,
     };
 
     /// Moves each pixel of a 3 × 2 picture as kernels do, and compares with the picture turned on the host.
     #[test]
-    fn turns_are_those_of_the_host() {
+    fn orientations_are_those_of_the_host() {
         use Orientation as O;
         let all = [
             O::NoTransforms,
@@ -130,16 +128,16 @@ mod tests {
             O::Rotate270FlipH,
         ];
         for orientation in all {
-            let turn = turn(orientation);
-            let (width, height) = turn.size((3, 2));
+            let found = transform(orientation);
+            let (width, height): (usize, usize) = found.size((3, 2));
             let mut moved = [0u8; 6];
             for value in 0..6u8 {
                 let (x, y) = (usize::from(value) % 3, usize::from(value) / 3);
-                let (mut x, mut y) = if turn.transposed { (y, x) } else { (x, y) };
-                if turn.mirrored_across {
+                let (mut x, mut y) = if found.transposed { (y, x) } else { (x, y) };
+                if found.mirrored_across {
                     x = width - 1 - x;
                 }
-                if turn.mirrored_down {
+                if found.mirrored_down {
                     y = height - 1 - y;
                 }
                 moved[y * width + x] = value;

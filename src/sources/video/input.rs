@@ -3,23 +3,14 @@
 use super::{
     VideoOptions,
     clock::Clock,
-    complaints::Complaints,
     display_matrix,
     ending::{self, Missing},
-    ffmpeg::{DEMUXERS, set_up},
+    nvdec::{HwDecoderContext, VideoDevice},
+    probe::DEMUXERS,
     transport::{Extent, Transport},
 };
-use crate::{
-    engine::{Attachment, VideoDevice},
-    sources::SourceError,
-};
-use image::metadata::Orientation;
-use std::{
-    io::{Read, Seek},
-    path::Path,
-};
-use video_rs::ffmpeg::{
-    Dictionary, Error, Packet, Stream,
+use crate::av::{
+    self, DamageListener, Dictionary, Error, Packet, Stream,
     codec::{
         self, Id,
         packet::{self, side_data},
@@ -32,6 +23,13 @@ use video_rs::ffmpeg::{
         stream::Disposition,
     },
     media,
+};
+use crate::sources::SourceError;
+use image::metadata::Orientation;
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    path::Path,
 };
 
 /// Bytes read at once.
@@ -68,13 +66,13 @@ pub(super) struct VideoInput {
 /// A decoder that was opened.
 pub(super) struct Opened {
     pub(super) decoder: decoder::Video,
-    /// What ties it to a device; lives longer than it.
-    pub(super) attachment: Option<Attachment>,
-    pub(super) complaints: Option<Complaints>,
+    /// The tie to a device; must outlive the decoder.
+    pub(super) hardware: Option<HwDecoderContext>,
+    pub(super) damage: Option<DamageListener>,
 }
 
-/// What reading a packet gave.
-pub(super) enum Read1 {
+/// Result of reading a packet.
+pub(super) enum ReadPacket {
     Packet(Packet),
     /// Bytes that are no packet were passed over.
     Damaged,
@@ -89,7 +87,7 @@ impl VideoInput {
         path: &Path,
         mut stream: R,
     ) -> Result<Self, SourceError> {
-        set_up();
+        av::init();
         let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
         let missing = ending::missing_from(&mut stream).map_err(cannot)?;
         stream.rewind().map_err(cannot)?;
@@ -156,18 +154,19 @@ impl VideoInput {
         (parameters.id(), Pixel::from(format))
     }
 
-    /// A decoder for the stream, on `device` where one is given. It is heard where it `watches` for
-    /// damage.
+    /// Opens a decoder for the stream, on `device` if one is given. `listens` adds a listener for damage.
+    ///
+    /// # Errors
+    /// [`SourceError`] if FFmpeg has no decoder for the stream, or refuses it.
     pub(super) fn decoder(
         &self,
         path: &Path,
         options: &VideoOptions,
         device: Option<&VideoDevice>,
-        watches: bool,
+        listens: bool,
     ) -> Result<Opened, SourceError> {
-        let cut_short = self.facts.missing;
-        let failed = |e: Error| match cut_short {
-            Some(_) => cannot_open(path, e, cut_short),
+        let failed = |e: Error| match self.facts.missing {
+            Some(_) => cannot_open(path, e, self.facts.missing),
             None => SourceError::new(path, format!("its video stream cannot be decoded: {e}")),
         };
         let stream = self
@@ -175,20 +174,11 @@ impl VideoInput {
             .stream(self.stream)
             .ok_or_else(|| failed(Error::StreamNotFound))?;
         let parameters = stream.parameters();
-        let parameters_id = parameters.id();
-        let Some(codec) = decoder::find(parameters_id) else {
-            if cut_short.is_some() {
-                return Err(failed(Error::DecoderNotFound));
-            }
-            return Err(SourceError::new(
-                path,
-                format!(
-                    "is coded as {:?}, which this FFmpeg has no decoder for",
-                    parameters_id
-                ),
-            )
-            .with_remedy("convert it to H.264, or install an FFmpeg that decodes it"));
-        };
+        let id = parameters.id();
+        let codec = decoder::find(id).ok_or_else(|| match self.facts.missing {
+            Some(_) => failed(Error::DecoderNotFound),
+            None => no_decoder(path, id),
+        })?;
         let mut decoder = codec::Context::from_parameters(parameters)
             .map_err(failed)?
             .decoder();
@@ -198,35 +188,16 @@ impl VideoInput {
                 .attach(&mut decoder)
                 .map_err(|e| SourceError::new(path, e.to_string()))
         };
-        let attachment = device.map(attach).transpose()?;
-        let mut settings = Dictionary::new();
-        // The device decodes one picture after the other: threads would only hold more of them.
-        let threads = if device.is_some() { 1 } else { options.threads };
-        settings.set(
-            "threads",
-            &if threads == 0 {
-                "auto".to_owned()
-            } else {
-                threads.min(64).to_string()
-            },
-        );
-        // Its data are never wrong for the decoder, and threads make of damaged ones what chance has it.
-        if parameters_id == Id::VP8 {
-            settings.set("threads", "1");
-        }
-        settings.set(
-            "max_pixels",
-            &options.max_pixels.min(i32::MAX as u64).to_string(),
-        );
-        let complaints = watches.then(|| Complaints::of(&mut decoder));
+        let hardware = device.map(attach).transpose()?;
+        let damage = listens.then(|| DamageListener::of(&mut decoder));
         let decoder = decoder
-            .open_as_with(codec, settings)
+            .open_as_with(codec, settings(id, options, device.is_some()))
             .and_then(decoder::Opened::video)
             .map_err(failed)?;
         Ok(Opened {
             decoder,
-            attachment,
-            complaints,
+            hardware,
+            damage,
         })
     }
 
@@ -293,20 +264,48 @@ impl VideoInput {
     }
 
     /// The next packet of the stream.
-    pub(super) fn read(&mut self) -> Read1 {
+    pub(super) fn read(&mut self) -> ReadPacket {
         loop {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() == self.stream => {
-                    return Read1::Packet(self.judged(packet));
+                    return ReadPacket::Packet(self.judged(packet));
                 }
                 Ok(()) => {}
-                Err(Error::Eof) => return Read1::End,
-                Err(Error::InvalidData) => return Read1::Damaged,
-                Err(error) => return Read1::Failed(error),
+                Err(Error::Eof) => return ReadPacket::End,
+                Err(Error::InvalidData) => return ReadPacket::Damaged,
+                Err(error) => return ReadPacket::Failed(error),
             }
         }
     }
+}
+
+/// FFmpeg's settings of a decoder.
+fn settings(id: Id, options: &VideoOptions, on_device: bool) -> Dictionary<'static> {
+    // The device decodes one picture after the other: threads would only hold more of them. VP8 takes any data, and with threads the result
+    // for damaged data depends on chance.
+    let threads = if on_device || id == Id::VP8 {
+        1
+    } else {
+        options.threads
+    };
+    let threads = match threads {
+        0 => "auto".to_owned(),
+        n => n.min(64).to_string(),
+    };
+    let max_pixels = options.max_pixels.min(i32::MAX as u64);
+    let mut settings = Dictionary::new();
+    settings.set("threads", &threads);
+    settings.set("max_pixels", &max_pixels.to_string());
+    settings
+}
+
+fn no_decoder(path: &Path, id: Id) -> SourceError {
+    SourceError::new(
+        path,
+        format!("is coded as {id:?}, which this FFmpeg has no decoder for"),
+    )
+    .with_remedy("convert it to H.264, or install an FFmpeg that decodes it")
 }
 
 fn cannot_open(path: &Path, error: Error, missing: Option<Missing>) -> SourceError {
@@ -324,6 +323,14 @@ fn cannot_open(path: &Path, error: Error, missing: Option<Missing>) -> SourceErr
     }
 }
 
+/// Number of frames that the container states or implies; `None` if it states none or cannot be opened.
+pub(in crate::sources) fn stated_frames(path: &Path) -> Option<u64> {
+    VideoInput::open(path, File::open(path).ok()?)
+        .ok()?
+        .facts()
+        .frame_count
+}
+
 /// The stream that FFmpeg holds for the main one, pictures of a cover aside.
 fn main_stream(input: &Input) -> Option<Stream<'_>> {
     let is_video = |s: &Stream<'_>| {
@@ -338,9 +345,8 @@ fn main_stream(input: &Input) -> Option<Stream<'_>> {
 }
 
 fn facts_of(input: &Input, stream: &Stream<'_>) -> Facts {
-    let rate = |r: video_rs::ffmpeg::Rational| {
-        (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r))
-    };
+    let rate =
+        |r: crate::av::Rational| (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r));
     let frame_rate = rate(stream.avg_frame_rate()).or_else(|| rate(stream.rate()));
     let stated =
         (stream.duration() > 0).then(|| stream.duration() as f64 * f64::from(stream.time_base()));

@@ -1,32 +1,21 @@
 //! Decoded frames to 8 bits, grey or RGB.
 
-use super::scaler::{Content, Scaler, threads_for};
+use super::{
+    frame_kind::Kind,
+    scaler::{Content, Scaler, threads_for},
+};
+use crate::av::{format::Pixel, frame};
 use crate::{
-    engine::Matrix,
     frame::{Channels, Image},
     geometry::Size,
     sources::image::composite_over_black,
 };
-use video_rs::ffmpeg::{format::Pixel, frame};
-
-/// `AVCOL_RANGE_MPEG` and `AVCOL_RANGE_JPEG`, as stable as FFmpeg's ABI.
-const LIMITED: i32 = 1;
-const FULL: i32 = 2;
 
 /// Converts frames. Keeps what the conversion of frames of one kind needs.
 pub(super) struct Converter {
     max_pixels: u64,
     threads: usize,
     scaler: Option<Scaler>,
-}
-
-/// What a conversion depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind {
-    pub(super) format: Pixel,
-    pub(super) size: Size,
-    matrix: i32,
-    range: i32,
 }
 
 impl Converter {
@@ -95,71 +84,6 @@ impl Converter {
     }
 }
 
-impl Kind {
-    #[allow(unsafe_code)]
-    pub(super) fn of(frame: &frame::Video) -> Self {
-        // SAFETY: the frame is alive. The two fields are C enums: read as integers, a value that the bindings do not
-        // know does no harm.
-        let (matrix, range) = unsafe {
-            let raw = frame.as_ptr();
-            (
-                (&raw const (*raw).colorspace).cast::<i32>().read(),
-                (&raw const (*raw).color_range).cast::<i32>().read(),
-            )
-        };
-        Self {
-            format: frame.format(),
-            size: Size::new(frame.width(), frame.height()),
-            matrix,
-            range,
-        }
-    }
-
-    /// Whether frames of this size are decoded.
-    pub(super) fn check(self, max_pixels: u64) -> Result<(), String> {
-        if self.size.pixels() == 0
-            || self.size.pixels() > max_pixels
-            || self.size.width > i32::MAX as u32 / 8
-        {
-            return Err(format!(
-                "is {} pixels, the limit is {max_pixels}",
-                self.size
-            ));
-        }
-        Ok(())
-    }
-
-    /// Whether black is 0.
-    pub(super) fn is_full_range(self) -> bool {
-        self.range == FULL
-    }
-
-    /// The matrix that [`Self::coefficients`] numbers.
-    pub(super) fn matrix(self) -> Matrix {
-        match self.coefficients() {
-            1 => Matrix::Bt709,
-            4 => Matrix::Fcc,
-            7 => Matrix::Smpte240m,
-            9 => Matrix::Bt2020,
-            _ => Matrix::Bt601,
-        }
-    }
-
-    /// The frame's matrix as swscale numbers it: BT.601 where none is stated or it is none of YCbCr with fixed coefficients.
-    pub(super) fn coefficients(self) -> i32 {
-        const BT709: i32 = 1;
-        const BT601: i32 = 5;
-        const FCC: i32 = 4;
-        const SMPTE240M: i32 = 7;
-        const BT2020: [i32; 2] = [9, 10];
-        match self.matrix {
-            BT709 | FCC | SMPTE240M => self.matrix,
-            m if BT2020.contains(&m) => 9,
-            _ => BT601,
-        }
-    }
-}
-
 /// A grey format: bits a sample and byte order.
 #[derive(Debug, Clone, Copy)]
 struct Grey {
@@ -186,7 +110,7 @@ impl Grey {
     /// Grey stays grey: full range as it is, limited range (where the frame states it) stretched, both rounded to 8 bits.
     fn convert(self, frame: &frame::Video, kind: Kind) -> Result<Image, String> {
         let unit = 1u32 << (self.bits - 8);
-        let (black, span) = if kind.range == LIMITED {
+        let (black, span) = if kind.is_limited_range() {
             (16 * unit, 219 * unit)
         } else {
             (0, (1 << self.bits) - 1)

@@ -1,18 +1,18 @@
 //! swscale: a frame to 8 bits at its own size, a slice of it on each of several threads where it is large.
 
-use super::pixels::Kind;
+use super::frame_kind::Kind;
+use crate::av::{
+    Error, ffi,
+    format::{Pixel, pixel::Descriptor},
+    frame,
+    software::scaling::Flags,
+};
 use crate::geometry::Size;
 use std::{
     ffi::{CStr, c_int},
     num::NonZero,
     ptr::{self, NonNull},
     thread,
-};
-use video_rs::ffmpeg::{
-    Error, ffi,
-    format::{Pixel, pixel::Descriptor},
-    frame,
-    software::scaling::Flags,
 };
 
 /// Exact rounding, the same bytes on every machine, and chroma interpolated to full resolution.
@@ -261,8 +261,8 @@ unsafe fn sws_scale_frame(
 
 #[cfg(test)]
 mod tests {
-    use super::{super::ffmpeg::set_up, *};
-    use video_rs::ffmpeg::software::scaling;
+    use super::*;
+    use crate::av::software::scaling;
 
     const FORMATS: [Pixel; 28] = [
         Pixel::YUV420P,
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn threads_change_no_byte() {
-        set_up();
+        crate::av::init();
         for format in FORMATS {
             for (width, height) in [(64, 48), (33, 17), (101, 77), (3, 130), (322, 181), (17, 1)] {
                 let (frame, target) = (noise(format, width, height), target_of(format));

@@ -1,7 +1,6 @@
 //! What the FFmpeg that this program was linked with can decode.
 
-use super::ffmpeg::set_up;
-use video_rs::ffmpeg::{self, codec::Id};
+use crate::av::{self, codec::Id};
 
 /// Version and decoders of FFmpeg.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,18 +9,21 @@ pub struct VideoSupport {
     pub version: String,
     /// Names of codecs and whether there is a decoder.
     pub decoders: Vec<(&'static str, bool)>,
+    /// Kinds of decoding hardware that FFmpeg was built for, by FFmpeg's names (`cuda`, `vaapi`); whether the machine has them is not
+    /// looked at.
+    pub hardware: Vec<&'static str>,
     /// The encoder of overlay videos, of those that serve: `libx264` (H.264), else `mpeg4`.
     pub encoder: Option<&'static str>,
 }
 
 /// Asks FFmpeg.
 pub fn video_support() -> VideoSupport {
-    set_up();
+    av::init();
     let dotted = |v: u32| format!("{}.{}.{}", v >> 16, (v >> 8) & 0xff, v & 0xff);
     let version = format!(
         "libavcodec {}, libavformat {}",
-        dotted(ffmpeg::codec::version()),
-        dotted(ffmpeg::format::version())
+        dotted(av::codec::version()),
+        dotted(av::format::version())
     );
     let codecs = [
         ("H.264", Id::H264),
@@ -34,12 +36,13 @@ pub fn video_support() -> VideoSupport {
     ];
     let encoder = ["libx264", "mpeg4"]
         .into_iter()
-        .find(|name| ffmpeg::encoder::find_by_name(name).is_some());
+        .find(|name| av::encoder::find_by_name(name).is_some());
     VideoSupport {
         version,
         encoder,
+        hardware: av::hardware_decoders(),
         decoders: codecs
-            .map(|(name, id)| (name, ffmpeg::decoder::find(id).is_some()))
+            .map(|(name, id)| (name, av::decoder::find(id).is_some()))
             .to_vec(),
     }
 }

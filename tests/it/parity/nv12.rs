@@ -2,7 +2,7 @@
 
 use crate::common::seeded;
 use ultramotion::{
-    engine::{Colour, Matrix},
+    engine::{Colour, YuvMatrix},
     ops::{Nv12, nv12_to_rgb},
 };
 use video_rs::ffmpeg::{
@@ -73,11 +73,11 @@ fn swscale(
 #[test]
 fn pixels_are_those_of_swscale() {
     let matrices = [
-        (Matrix::Bt601, 5),
-        (Matrix::Bt709, 1),
-        (Matrix::Fcc, 4),
-        (Matrix::Smpte240m, 7),
-        (Matrix::Bt2020, 9),
+        (YuvMatrix::Bt601, 5),
+        (YuvMatrix::Bt709, 1),
+        (YuvMatrix::Fcc, 4),
+        (YuvMatrix::Smpte240m, 7),
+        (YuvMatrix::Bt2020, 9),
     ];
     for (n, size) in [(64, 48), (16, 16), (130, 34), (322, 180), (64, 130)]
         .into_iter()
@@ -140,7 +140,7 @@ fn odd_sizes_are_near_those_of_swscale() {
             .map(|i| smooth(i / 2 % columns, i / 2 / columns, 1 + i % 2))
             .collect();
         let colour = Colour {
-            matrix: Matrix::Bt601,
+            matrix: YuvMatrix::Bt601,
             full_range: false,
         };
         let found = nv12_to_rgb(

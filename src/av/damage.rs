@@ -1,5 +1,7 @@
-//! What FFmpeg's decoders complain of. Some damage shows in nothing else in time: threads mark a picture as damaged when
-//! it may have been given out already.
+//! FFmpeg's log as a sign of damaged data. Some damage shows in nothing else in time: a decoder's threads mark a picture as
+//! damaged when it may have been returned already.
+
+#![allow(unsafe_code)]
 
 use std::{
     collections::BTreeMap,
@@ -15,22 +17,21 @@ use video_rs::ffmpeg::{
     ffi::{self, AVClass, AVCodecContext},
 };
 
-/// Those who listen, by the mark of their decoder.
+/// Flags of the listeners, by the mark of their decoder.
 static LISTENERS: Mutex<BTreeMap<usize, Arc<AtomicBool>>> = Mutex::new(BTreeMap::new());
-/// Odd, so that no address which another decoder carries in its place is equal to one.
+/// Odd, so that no mark equals an address that another decoder has in the same field.
 static NEXT_MARK: AtomicUsize = AtomicUsize::new(1);
 
-/// Hears what one decoder, with all of its threads, reports as an error.
+/// Records whether one decoder, on any of its threads, has logged an error or concealed damage.
 #[derive(Debug)]
-pub(super) struct Complaints {
+pub(crate) struct DamageListener {
     mark: usize,
     heard: Arc<AtomicBool>,
 }
 
-impl Complaints {
-    /// Listens to a decoder that is not open yet and carries no mark.
-    #[allow(unsafe_code)]
-    pub(super) fn of(context: &mut codec::Context) -> Self {
+impl DamageListener {
+    /// Listens to the decoder that `context` will be opened as; sets its `opaque` field, which must be unused.
+    pub(crate) fn of(context: &mut codec::Context) -> Self {
         let (mark, heard) = (
             NEXT_MARK.fetch_add(2, Ordering::Relaxed),
             Arc::new(AtomicBool::new(false)),
@@ -44,13 +45,13 @@ impl Complaints {
         Self { mark, heard }
     }
 
-    /// Whether there was a complaint.
-    pub(super) fn heard(&self) -> bool {
+    /// Whether the decoder has logged damage so far.
+    pub(crate) fn has_damage(&self) -> bool {
         self.heard.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Complaints {
+impl Drop for DamageListener {
     fn drop(&mut self) {
         LISTENERS
             .lock()
@@ -59,14 +60,13 @@ impl Drop for Complaints {
     }
 }
 
-/// Takes FFmpeg's messages from then on: none is printed.
-#[allow(unsafe_code)]
-pub(super) fn set_up() {
+/// Installs the log callback of the process: FFmpeg prints nothing from then on.
+pub(super) fn route_log() {
     // SAFETY: the function may be called from any thread, and reads of its arguments only what FFmpeg promises.
     unsafe { ffi::av_log_set_callback(Some(take)) };
 }
 
-/// Whether a message that is no error tells of data that ended before their picture did.
+/// Whether a message below the level of errors reports data that ended before their picture did.
 fn is_about_damage(format: &CStr) -> bool {
     const WORDS: [&[u8]; 2] = [b"overread", b"concealing"];
     WORDS.iter().any(|word| {
@@ -77,8 +77,7 @@ fn is_about_damage(format: &CStr) -> bool {
     })
 }
 
-/// FFmpeg's call for a message. `L`, its list of arguments, has another type on each kind of machine.
-#[allow(unsafe_code)]
+/// FFmpeg's log callback. `L`, the list of arguments, has another type on each architecture; it is not read.
 unsafe extern "C" fn take<L>(object: *mut c_void, level: c_int, format: *const c_char, _: L) {
     if object.is_null() || format.is_null() || level > ffi::AV_LOG_DEBUG {
         return;

@@ -1,8 +1,7 @@
-//! FFmpeg set up once, and its probe.
+//! Detection of video containers by their first bytes, with FFmpeg's probe.
 
-use super::complaints;
-use std::{ffi::CStr, sync::Once};
-use video_rs::ffmpeg::{self, ffi};
+use crate::av::{self, ffi};
+use std::ffi::CStr;
 
 /// What FFmpeg takes a file for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,23 +50,12 @@ pub(super) const DEMUXERS: [&str; 31] = [
     "yuv4mpegpipe",
 ];
 
-/// Makes FFmpeg ready. It writes nothing to standard error from then on.
-pub(super) fn set_up() {
-    static READY: Once = Once::new();
-    READY.call_once(|| {
-        // Registers nothing since FFmpeg 4: it cannot fail.
-        let _ = ffmpeg::init();
-        ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
-        complaints::set_up();
-    });
-}
-
 /// Tells by the first bytes of a file what FFmpeg takes it for.
 #[allow(unsafe_code)]
 pub(in crate::sources) fn probe(head: &[u8]) -> Probe {
     // Scores at and below this one rest on next to nothing.
     const DOUBTFUL: i32 = 25;
-    set_up();
+    av::init();
     let mut padded = Vec::with_capacity(head.len() + ffi::AVPROBE_PADDING_SIZE as usize);
     padded.extend_from_slice(head);
     padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);

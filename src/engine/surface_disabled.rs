@@ -1,0 +1,79 @@
+//! Stands in for `surface` in a build without CUDA: no image lies in device memory.
+
+use super::{
+    Colour, DeviceBytes, Engine, EngineError, Nv12Planes, Orientation, SideStream, Span,
+    StreamEvent, SurfaceMemory,
+};
+use std::convert::Infallible;
+
+/// Cannot be made in this build.
+#[derive(Debug)]
+pub struct Surface(Infallible);
+
+impl SurfaceMemory for DeviceBytes {
+    fn take_back(self: Box<Self>, _: Vec<StreamEvent>) {
+        match self.0 {}
+    }
+}
+
+impl Surface {
+    /// Never called.
+    ///
+    /// # Safety
+    /// None is needed.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn new(
+        stream: &SideStream,
+        _: Box<dyn SurfaceMemory>,
+        _: Nv12Planes,
+        _: Colour,
+        _: Orientation,
+    ) -> Result<Self, EngineError> {
+        match stream.0 {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn upload(
+        stream: &SideStream,
+        _: impl Into<Span>,
+        _: (&[u8], &[u8]),
+        _: (usize, usize),
+        _: Colour,
+        _: Orientation,
+    ) -> Result<Self, EngineError> {
+        match stream.0 {}
+    }
+
+    /// Never called.
+    pub fn planes(&self) -> &Nv12Planes {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn colour(&self) -> Colour {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn orientation(&self) -> Orientation {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn size(&self) -> (u32, u32) {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn engine(&self) -> &Engine {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn is_in(&self, _: &Engine) -> bool {
+        match self.0 {}
+    }
+}
