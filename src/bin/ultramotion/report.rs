@@ -214,7 +214,7 @@ impl Report {
                 .warn(&with_hint(&warning.to_string(), warning.kind)),
             Event::Problem { problem, kind, .. } => {
                 self.terminal.problem(&with_hint(problem, kind));
-            },
+            }
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! `overlay/`: what was found, drawn over the frames.
 
 mod canvas;
+mod clock;
 mod draw;
 mod palette;
 mod text;

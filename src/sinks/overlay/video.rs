@@ -14,7 +14,10 @@ use crate::{
     sinks::{
         atomic_file::AtomicFile,
         error::{SinkError, SinkErrorKind},
-        overlay::canvas::Canvas,
+        overlay::{
+            canvas::Canvas,
+            clock::{Clock, TICKS},
+        },
     },
 };
 use std::{
@@ -24,9 +27,6 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-
-/// Ticks a second of presentation times in the file.
-const TICKS: i64 = 1_000_000;
 
 /// Assumed where a source states neither times nor a rate.
 const DEFAULT_RATE: f64 = 25.0;
@@ -221,56 +221,6 @@ impl VideoFile {
     }
 }
 
-/// Times of pictures that have not been written, in ticks from the first picture of all.
-struct Clock {
-    first: Option<Duration>,
-    waiting: VecDeque<i64>,
-    last: i64,
-    interval: i64,
-}
-
-impl Clock {
-    fn new(rate: f64) -> Self {
-        Self {
-            first: None,
-            waiting: VecDeque::new(),
-            last: -1,
-            interval: ((TICKS as f64 / rate).round() as i64).max(1),
-        }
-    }
-
-    /// Adds the time of the next picture. Where a source has two frames at one time, or a later one at an earlier time, it
-    /// is moved just behind the one before: players drop pictures otherwise.
-    fn push(&mut self, time: Duration) {
-        let first = *self.first.get_or_insert(time);
-        let nanos = time.saturating_sub(first).as_nanos();
-        let per_tick = 1_000_000_000 / TICKS as u128;
-        // Half a million years of ticks: beyond it times no longer differ, but still rise.
-        let ticks = i64::try_from((nanos + per_tick / 2) / per_tick)
-            .unwrap_or(i64::MAX / 2)
-            .min(i64::MAX / 2)
-            .max(self.last + 1);
-        if self.last >= 0 {
-            self.interval = ticks - self.last;
-        }
-        self.last = ticks;
-        self.waiting.push_back(ticks);
-    }
-
-    /// The last picture is shown as long as the one before it.
-    fn end(&mut self) {
-        self.waiting
-            .push_back(self.last.saturating_add(self.interval));
-    }
-
-    /// Start and duration of the next picture to write, once the one after it is known.
-    fn next(&mut self) -> Option<(i64, i64)> {
-        let (start, end) = (*self.waiting.front()?, *self.waiting.get(1)?);
-        self.waiting.pop_front();
-        Some((start, end - start))
-    }
-}
-
 fn open_encoder(
     codec: Codec,
     size: Size,
@@ -366,42 +316,5 @@ fn ffmpeg_error(path: &Path, doing: &str, error: AvError) -> SinkError {
             SinkError::io(path, doing, &io::Error::from_raw_os_error(errno))
         }
         other => SinkError::new(path, format!("cannot {doing}: {other}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_kept_and_always_rise() {
-        let mut clock = Clock::new(25.0);
-        let given = [
-            80_000_000u64,
-            120_000_000,
-            120_000_000,
-            100_000_000,
-            1_000_080_000_499,
-            1_000_080_001_500,
-        ];
-        given
-            .iter()
-            .for_each(|t| clock.push(Duration::from_nanos(*t)));
-        clock.end();
-        let shown: Vec<(i64, i64)> = std::iter::from_fn(|| clock.next()).collect();
-        let starts: Vec<i64> = shown.iter().map(|s| s.0).collect();
-        assert_eq!(
-            starts,
-            [0, 40_000, 40_001, 40_002, 1_000_000_000, 1_000_000_002]
-        );
-        assert_eq!(shown.last(), Some(&(1_000_000_002, 2)));
-    }
-
-    #[test]
-    fn one_picture_lasts_as_long_as_its_rate_says() {
-        let mut clock = Clock::new(25.0);
-        clock.push(Duration::from_secs(3));
-        clock.end();
-        assert_eq!(clock.next(), Some((0, 40_000)));
     }
 }

@@ -6,3 +6,4 @@ mod tiff;
 mod turned;
 mod video;
 mod video_damage;
+mod video_oracle;
