@@ -252,6 +252,8 @@ fn open_encoder(
     if codec.name() == "libx264" {
         options.set("preset", "veryfast");
         options.set("crf", "18");
+        // x264's macroblock tree is not exact: the same pictures may get other quantisers, and with them other bytes.
+        options.set("mbtree", "0");
     } else {
         options.set("flags", "+qscale+global_header+bitexact");
         options.set("global_quality", "354");
