@@ -206,7 +206,11 @@ pub(super) fn copy(device: &CudaDevice, to: &Tensor, from: &Tensor) -> Result<()
 }
 
 const CAPTURE: &str = "capture of a graph";
-const INVALIDATED: sys::CUresult = sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+/// What the driver returns for a capture that another thread disturbed.
+const DISTURBED: [sys::CUresult; 2] = [
+    sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED,
+    sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+];
 const CAPTURE_ATTEMPTS: u32 = 20;
 /// Before the second attempt; the pause grows by as much with each.
 const CAPTURE_PAUSE: Duration = Duration::from_millis(5);
@@ -268,28 +272,33 @@ pub(crate) fn capture<T, E>(
     refused: impl Fn(DriverError) -> E,
     mut work: impl FnMut() -> Result<T, E>,
 ) -> Result<(Option<CudaGraph>, T), E> {
-    let mut invalidated = false;
+    let mut disturbed = false;
     let mut attempt = 1;
     loop {
         let (done, graph) = gate::capturing(|| {
-            stream.synchronize().map_err(&refused)?;
             let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-            stream.begin_capture(mode).map_err(&refused)?;
+            if let Err(error) = stream
+                .synchronize()
+                .and_then(|()| stream.begin_capture(mode))
+            {
+                return (None, Err(error));
+            }
             let done = work();
             let flags =
                 sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-            Ok((done, stream.end_capture(flags)))
-        })?;
-        invalidated |= matches!(&graph, Err(error) if error.0 == INVALIDATED);
+            (Some(done), stream.end_capture(flags))
+        });
+        disturbed |= matches!(&graph, Err(error) if DISTURBED.contains(&error.0));
         let failed = match (done, graph) {
-            (Ok(results), Ok(graph)) => return Ok((graph, results)),
-            (Ok(_), Err(error)) => refused(error),
-            (Err(error), _) => error,
+            (Some(Ok(results)), Ok(graph)) => return Ok((graph, results)),
+            (Some(Err(error)), _) => error,
+            (_, Err(error)) => refused(error),
+            (None, Ok(_)) => refused(DriverError(DISTURBED[0])),
         };
         // The memory of an invalidated graph, which was just dropped, cannot be freed; the context keeps that refusal for its
         // next call.
         let _ = stream.context().check_err();
-        if !invalidated || attempt == CAPTURE_ATTEMPTS {
+        if !disturbed || attempt == CAPTURE_ATTEMPTS {
             return Err(failed);
         }
         thread::sleep(CAPTURE_PAUSE * attempt);

@@ -1,25 +1,7 @@
 //! Pointwise functions, sums and softmax.
 
-use super::{Result, cpu, cuda};
+use super::{cpu, cuda, types::activation::Activation, types::result::Result};
 use candle_core::Tensor;
-
-/// A pointwise function applied to a layer's output.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Activation {
-    /// None: the identity.
-    #[default]
-    Identity,
-    /// max(x, 0).
-    Relu,
-    /// x·Φ(x) by the error function, not its tanh approximation.
-    Gelu,
-    /// x·sigmoid(x).
-    Silu,
-    /// 1 / (1 + e^-x).
-    Sigmoid,
-    /// Held to ± the number.
-    Clamp(f32),
-}
 
 /// A pointwise function of all numbers of x.
 ///

@@ -1,87 +1,17 @@
 //! Two-dimensional convolution with folded weights, bias and activation.
 
-use super::{Activation, Result, add, concat_channels, cpu, cuda, upsample_nearest2x};
+use super::{
+    activation::{add, concat_channels},
+    cpu, cuda,
+    pool::upsample_nearest2x,
+    types::{
+        convolution::{Conv2dOptions, Part, Residual},
+        result::Result,
+    },
+};
 use candle_core::Tensor;
 use candle_nn::Module;
 use std::sync::Arc;
-
-/// Zeros added at each side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Padding {
-    /// Rows above.
-    pub top: usize,
-    /// Rows below.
-    pub bottom: usize,
-    /// Columns to the left.
-    pub left: usize,
-    /// Columns to the right.
-    pub right: usize,
-}
-
-impl Padding {
-    /// The same number of zeros at all sides.
-    pub const fn all(n: usize) -> Self {
-        Self {
-            top: n,
-            bottom: n,
-            left: n,
-            right: n,
-        }
-    }
-}
-
-/// How a convolution slides and what follows it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conv2dOptions {
-    /// Step in both directions.
-    pub stride: usize,
-    /// Zeros around the input.
-    pub padding: Padding,
-    /// Groups: 1, or as many as there are channels (depthwise), or between.
-    pub groups: usize,
-    /// Applied to the sum of convolution, bias and residual.
-    pub activation: Activation,
-    /// `scale·y + shift` after the activation (HGNetv2's learnable affine block).
-    pub affine: Option<(f32, f32)>,
-}
-
-impl Default for Conv2dOptions {
-    fn default() -> Self {
-        Self {
-            stride: 1,
-            padding: Padding::default(),
-            groups: 1,
-            activation: Activation::Identity,
-            affine: None,
-        }
-    }
-}
-
-/// What is added to a convolution's sum.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Residual<'a> {
-    pub(super) map: &'a Tensor,
-    /// To the result, not before the activation.
-    pub(super) last: bool,
-}
-
-/// One of several maps side by side.
-#[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    /// `[B, H, W, C]`.
-    pub map: &'a Tensor,
-    /// Whether each of its pixels stands for four ([`upsample_nearest2x`]).
-    pub doubled: bool,
-}
-
-impl<'a> From<&'a Tensor> for Part<'a> {
-    fn from(map: &'a Tensor) -> Self {
-        Self {
-            map,
-            doubled: false,
-        }
-    }
-}
 
 /// A convolution ready to run.
 #[derive(Debug, Clone)]

@@ -1,6 +1,14 @@
 //! Matrix product with bias and activation.
 
-use super::{Activation, Residual, Result, add, concat_channels, cpu, cuda};
+use super::{
+    activation::{add, concat_channels},
+    cpu, cuda,
+    types::{
+        activation::Activation,
+        convolution::{LinearPrecision, Residual},
+        result::Result,
+    },
+};
 use candle_core::Tensor;
 use candle_nn::Module;
 use std::sync::Arc;
@@ -11,18 +19,6 @@ pub struct Linear {
     weights: Weights,
     activation: Activation,
     precision: LinearPrecision,
-}
-
-/// What a layer computes in where its input has 16 bits. Sums are always in f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LinearPrecision {
-    /// Weights and result in the input's type.
-    #[default]
-    Input,
-    /// Weights in the input's type, the result in f32.
-    F32Result,
-    /// Weights and result in f32, as a residual must be.
-    F32,
 }
 
 /// Weights as the device's code takes them.

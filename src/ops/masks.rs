@@ -1,6 +1,12 @@
 //! From mask logits to run lengths at the frame's resolution.
 
-use super::{Result, cpu, cuda};
+use super::{
+    cpu, cuda,
+    types::{
+        masks::{PackedMask, STATISTICS, mask_words},
+        result::Result,
+    },
+};
 use candle_core::{DType, Tensor};
 
 /// Logits of masks `[N, M, 4·side, 4·side]` f32: each pixel's channels times those of each mask, `weights` `[N, M, C]` f32.
@@ -22,17 +28,6 @@ pub fn mask_logits(pixels: &Tensor, weights: &Tensor, side: usize) -> Result<Ten
         .permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?
         .contiguous()?
         .reshape((n, m, 4 * side, 4 * side))
-}
-
-/// One mask at the frame's resolution.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackedMask {
-    /// Column-major run lengths, zeros first (COCO's order).
-    pub counts: Vec<u32>,
-    /// Pixels inside.
-    pub area: u64,
-    /// The tight box `[x0, y0, x1, y1]` around them in pixels, right and lower edges exclusive; none for an empty mask.
-    pub bounds: Option<[u32; 4]>,
 }
 
 /// Brings low-resolution logits to the frame and thresholds them at 0, as SAM's `postprocess_masks` does: bilinear
@@ -77,16 +72,8 @@ fn check_sizes(
     Ok(())
 }
 
-/// Numbers before the bits of a mask, see [`masks_to_bits`].
-pub(super) const STATISTICS: usize = 6;
-
 /// In the place of frame width - left: a mask with a logit that is not finite.
 const NOT_FINITE: u32 = u32::MAX;
-
-/// Numbers of a row of [`masks_to_bits`] for a frame (height, width).
-pub fn mask_words(frame: (usize, usize)) -> usize {
-    STATISTICS + frame.1 * frame.0.div_ceil(32)
-}
 
 /// As [`masks_to_runs`], the masks staying on the device: u32 `[N, numbers]`, each row made of area, frame width - left, frame
 /// height - top, right and bottom of the mask's tight box (all 0 for an empty one), its score (0 here), then its bits column by column, each column in
@@ -204,80 +191,4 @@ fn bounds_of(row: &[u32], (height, width): (usize, usize)) -> Option<[u32; 4]> {
             .saturating_sub(distance)
     };
     (area > 0).then(|| [from_end(width, left), from_end(height, top), right, bottom])
-}
-
-/// The numbers that one output number of linear interpolation is the weighted mean of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Taps {
-    from: [usize; 4],
-    weight: [f32; 4],
-    count: usize,
-}
-
-impl Taps {
-    /// The two neighbours of output `i` where `from` numbers are brought to `to`, `align_corners=False`.
-    fn linear(i: usize, from: usize, to: usize) -> [(usize, f32); 2] {
-        let at = ((i as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0);
-        let first = (at as usize).min(from - 1);
-        let share = at - first as f32;
-        [(first, 1.0 - share), ((first + 1).min(from - 1), share)]
-    }
-
-    /// For each of `frame` numbers: `from` interpolated to `side`, the first `scaled` of these interpolated to `frame`.
-    pub(super) fn of_both_steps(
-        from: usize,
-        side: usize,
-        scaled: usize,
-        frame: usize,
-    ) -> Vec<Self> {
-        let one = |i| {
-            let mut taps = Self {
-                from: [0; 4],
-                weight: [0.0; 4],
-                count: 0,
-            };
-            for (middle, outer) in Self::linear(i, scaled, frame) {
-                for (source, inner) in Self::linear(middle, from, side) {
-                    taps.add(source, outer * inner);
-                }
-            }
-            taps
-        };
-        (0..frame).map(one).collect()
-    }
-
-    fn add(&mut self, from: usize, weight: f32) {
-        if weight == 0.0 {
-            return;
-        }
-        let known = self.from[..self.count].iter().position(|&f| f == from);
-        let at = known.unwrap_or(self.count);
-        self.from[at] = from;
-        self.weight[at] += weight;
-        self.count = self.count.max(at + 1);
-    }
-
-    /// The weighted mean.
-    pub(super) fn mean(&self, numbers: &[f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..self.count {
-            sum += numbers[self.from[i]] * self.weight[i];
-        }
-        sum
-    }
-
-    /// Sources and their weights, which add up to 1.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, f32)> {
-        self.from.into_iter().zip(self.weight).take(self.count)
-    }
-
-    /// The first source.
-    pub(super) fn first(&self) -> usize {
-        self.iter().map(|(from, _)| from).min().unwrap_or(0)
-    }
-
-    /// The last source.
-    pub(super) fn last(&self) -> usize {
-        self.iter().map(|(from, _)| from).max().unwrap_or(0)
-    }
 }

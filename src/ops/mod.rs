@@ -15,7 +15,7 @@ mod boxes;
 mod collect;
 mod conv2d;
 mod cpu;
-#[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
+#[cfg_attr(not(feature = "cuda"), path = "cuda_disabled.rs")]
 mod cuda;
 mod deformable_attention;
 mod linear;
@@ -30,47 +30,41 @@ mod resize;
 mod rows;
 mod selection;
 mod torch_ties;
+mod types;
 
 pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
-pub use activation::{Activation, activate, add, concat_channels, softmax};
+pub use activation::{activate, add, concat_channels, softmax};
 pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
-pub use collect::{ObjectTensors, PackedFrame, collect_objects, copy_packed, unpack_masks};
-use conv2d::Residual;
-pub use conv2d::{Conv2d, Conv2dOptions, Padding, Part, inverted_residual};
+pub use collect::{collect_objects, copy_packed, unpack_masks};
+pub use conv2d::{Conv2d, inverted_residual};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
-pub use linear::{Linear, LinearPrecision};
+pub use linear::Linear;
 pub use masks::{
-    PackedMask, best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score,
-    mask_words, masks_to_bits, masks_to_runs,
+    best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score, masks_to_bits,
+    masks_to_runs,
 };
 pub use norm::LayerNorm;
 pub use nv12::{
-    Nv12, Nv12Tensors, nv12_to_rgb, resize_normalise_nv12_to, resize_normalise_surface,
+    Nv12, nv12_to_rgb, resize_normalise_nv12_to, resize_normalise_surface,
     resize_normalise_surface_to, surface_to_rgb,
 };
-pub use objects::{
-    ObjectChoice, ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes, object_words,
-};
+pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use position::{fourier_features, token_features};
-pub use resize::{Normalisation, resize_normalise, resize_normalise_to};
+pub use resize::{resize_normalise, resize_normalise_to};
 pub use rows::{concat_batches, contiguous, convert};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
-
-/// Result of an operation.
-pub type Result<T> = candle_core::Result<T>;
-
-/// One launch of a kernel on a GPU, see [`kernel_times`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KernelTime {
-    /// Its name.
-    pub kernel: &'static str,
-    /// Blocks in three directions.
-    pub grid: (usize, usize, usize),
-    /// Time it takes as a node of a graph.
-    pub microseconds: f32,
-}
+pub use types::{
+    activation::Activation,
+    convolution::{Conv2dOptions, LinearPrecision, Padding, Part},
+    masks::{PackedMask, mask_words},
+    objects::{ObjectChoice, object_words},
+    packed_frame::{ObjectTensors, PackedFrame},
+    resampling::Normalisation,
+    result::{KernelTime, Result},
+    yuv::Nv12Tensors,
+};
 
 /// The time of each of our own kernels that `work` launches on this thread, in order. Each is launched many times over.
 ///

@@ -5,8 +5,16 @@
 //! interpolated by Keys' cubic of parameter -0.6, its samples in the middle of the four of brightness, along rows with coefficients of
 //! 14 fractional bits and results of 7, then along columns with 12; then the matrix in integers, rounded once, to 8 bits.
 
-use super::{Normalisation, Result, Surface, cuda, resize::check_sizes};
-use crate::engine::Colour;
+use super::{
+    cuda,
+    resize::check_sizes,
+    types::{
+        resampling::Normalisation,
+        result::Result,
+        yuv::{Nv12Tensors, YuvCoefficients},
+    },
+};
+use crate::engine::{Colour, Surface};
 use candle_core::{DType, Device, Tensor};
 
 /// A picture in host memory: rows of brightness, and rows of pairs of Cb and Cr of half the width and height, rounded up.
@@ -65,17 +73,6 @@ pub fn resize_normalise_surface_to(
     cuda::resize_normalise_surface_to(surface, device, size, normalisation, out)
 }
 
-/// A picture in device memory as tensors of the same device.
-#[derive(Debug, Clone, Copy)]
-pub struct Nv12Tensors<'a> {
-    /// Brightness, `[H, W]` u8, contiguous.
-    pub luma: &'a Tensor,
-    /// Pairs of Cb and Cr, `[ceil(H / 2), ceil(W / 2), 2]` or `[ceil(H / 2), 2 · ceil(W / 2)]` u8, contiguous.
-    pub chroma: &'a Tensor,
-    /// What the samples stand for.
-    pub colour: Colour,
-}
-
 /// As [`super::resize_normalise_to`] on the RGB picture of planes on a GPU, on the stream of their device.
 ///
 /// # Errors
@@ -129,71 +126,6 @@ const DOWN: Shares = Shares {
     third: [0, 959, 3473, -336],
 };
 
-/// A matrix in integers of 13 fractional bits, as kernels take it.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Coefficients {
-    /// What stands for black, with 9 fractional bits.
-    black: i32,
-    /// Brightness to each colour.
-    luma: i32,
-    red_cr: i32,
-    green_cr: i32,
-    green_cb: i32,
-    blue_cb: i32,
-}
-
-impl Coefficients {
-    /// ITU-R BT.601, 3.5: colour differences of amplitude 224 (255 in full range), brightness of 219.
-    pub(super) fn new(colour: Colour) -> Self {
-        let (red, blue) = colour.matrix.weights();
-        let green = 1.0 - red - blue;
-        // As swscale: numbers of 16 fractional bits first, of limited range, which are cut to those of full range.
-        let limited = |share: f64| (share * 255.0 / 224.0 * 65536.0).round() as i64;
-        let of_range = |number: i64| {
-            if colour.full_range {
-                number * 224 / 255
-            } else {
-                number
-            }
-        };
-        let short = |number: i64| ((number * (1 << 13) + (1 << 15)) >> 16) as i32;
-        let share = |share: f64| short(of_range(limited(share)));
-        // A half is rounded upwards here too.
-        let negative = |share: f64| short(-of_range(limited(share)));
-        Self {
-            black: if colour.full_range { 0 } else { 16 << 9 },
-            luma: short(if colour.full_range {
-                1 << 16
-            } else {
-                (1i64 << 16) * 255 / 219
-            }),
-            red_cr: share(2.0 * (1.0 - red)),
-            green_cr: negative(2.0 * red * (1.0 - red) / green),
-            green_cb: negative(2.0 * blue * (1.0 - blue) / green),
-            blue_cb: share(2.0 * (1.0 - blue)),
-        }
-    }
-
-    /// Red, green and blue of a pixel: brightness of 8 bits, colour differences with 9 fractional bits around 0.
-    fn rgb(&self, luma: u8, cb: i32, cr: i32) -> [u8; 3] {
-        // Colours that no picture should have wrap around, as they do there.
-        let bright = ((i32::from(luma) << 9) - self.black)
-            .wrapping_mul(self.luma)
-            .wrapping_add(1 << 21);
-        let sum = |terms: [i32; 2]| bright.wrapping_add(terms[0]).wrapping_add(terms[1]);
-        let colours = [
-            sum([cr.wrapping_mul(self.red_cr), 0]),
-            sum([
-                cr.wrapping_mul(self.green_cr),
-                cb.wrapping_mul(self.green_cb),
-            ]),
-            sum([cb.wrapping_mul(self.blue_cb), 0]),
-        ];
-        colours.map(|c| (c.clamp(0, (1 << 30) - 1) >> 22) as u8)
-    }
-}
-
 /// The samples that colour at full resolution's place `at` is made of, of `count`, and their shares.
 fn taps(at: usize, count: usize, shares: &Shares) -> [(usize, i32); 4] {
     let [a, b, c, d] = shares.even;
@@ -243,7 +175,7 @@ pub fn nv12_to_rgb(picture: &Nv12<'_>, colour: Colour) -> Result<Vec<u8>> {
     let wide: Vec<[i32; 2]> = (0..rows * width)
         .map(|i| [0, 1].map(|which| across(i / width, i % width, which)))
         .collect();
-    let coefficients = Coefficients::new(colour);
+    let coefficients = YuvCoefficients::new(colour);
     let pixel = |i: usize| {
         let (x, y) = (i % width, i / width);
         let [cb, cr] = [0, 1].map(|which| {

@@ -1,32 +1,13 @@
 //! From a detector's outputs to objects and prompts on a GPU, so that neither is brought to the host in between.
 
-use super::{Result, cpu, cuda};
+use super::{
+    cpu, cuda,
+    types::{
+        objects::{HEAD, ObjectChoice, RECORD},
+        result::Result,
+    },
+};
 use candle_core::Tensor;
-
-/// Numbers before the objects of [`choose_objects`].
-pub(super) const HEAD: usize = 4;
-/// Numbers an object.
-pub(super) const RECORD: usize = 6;
-
-/// Which pairs of query and class become objects, and of what frame.
-#[derive(Debug, Clone, Copy)]
-pub struct ObjectChoice<'a> {
-    /// Smallest logit of an object.
-    pub min_logit: f32,
-    /// Largest number of objects.
-    pub max_objects: usize,
-    /// For each class 1 where it may be chosen and 0 where not, `[K]` u32; all may if none.
-    pub classes: Option<&'a Tensor>,
-    /// The frame in pixels (height, width).
-    pub frame: (usize, usize),
-    /// The frame within the segmenter's input (height, width).
-    pub scaled: (usize, usize),
-}
-
-/// Numbers of the records of at most `max_objects` objects.
-pub const fn object_words(max_objects: usize) -> usize {
-    HEAD + RECORD * max_objects
-}
 
 /// Chooses the objects of one image from `logits` `[Q, K]` and `boxes` `[Q, 4]` (centre and extent in 0..1), both f32: the greatest logits
 /// first, equal ones by query and class. Writes to `records` u32 `[object_words(most)]` (see [`ObjectRecords`]), and the corners of the first
@@ -121,6 +102,7 @@ impl<'a> ObjectRecords<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::types::objects::object_words;
 
     #[test]
     fn records_are_read_as_the_kernel_writes_them() {

@@ -1,6 +1,6 @@
 //! How tensors lie in memory: evenly spaced rows, which kernels take instead of contiguous ones, copies without gaps, and other types.
 
-use super::{Result, concat_channels, cpu, cuda};
+use super::{activation::concat_channels, cpu, cuda, types::result::Result};
 use candle_core::{DType, Tensor};
 
 /// The tensor itself where it is contiguous, else a contiguous copy.
@@ -56,53 +56,10 @@ pub fn concat_batches(parts: &[Tensor]) -> Result<Tensor> {
     concat_channels(&rows.iter().collect::<Vec<_>>())?.reshape(shape)
 }
 
-/// The tensor itself where its last dimension is contiguous and its other dimensions are evenly spaced rows, else a contiguous copy.
-pub(super) fn even(x: &Tensor) -> Result<Tensor> {
-    if row_stride(x).is_some() {
-        Ok(x.clone())
-    } else {
-        contiguous(x)
-    }
-}
-
-/// Numbers from one row to the next, a row being the last dimension; none where rows are not evenly spaced.
-pub(super) fn row_stride(x: &Tensor) -> Option<usize> {
-    let (dims, strides) = (x.dims(), x.stride());
-    let (&last, outer) = dims.split_last()?;
-    if last != 1 && strides[outer.len()] != 1 {
-        return None;
-    }
-    let (mut stride, mut rows) = (None, 1);
-    for (&dim, &step) in outer.iter().zip(strides).rev() {
-        if dim == 1 {
-            continue;
-        }
-        let first = *stride.get_or_insert(step);
-        if step != first * rows {
-            return None;
-        }
-        rows *= dim;
-    }
-    Some(stride.unwrap_or(last))
-}
-
-/// Dimensions and strides as few as possible, for the same numbers in the same order: what lies without gaps, or is repeated together,
-/// is one dimension.
-#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
-pub(super) fn merged(dims: &[usize], strides: &[usize]) -> Vec<(usize, usize)> {
-    let mut all: Vec<(usize, usize)> = Vec::with_capacity(dims.len());
-    for (&dim, &stride) in dims.iter().zip(strides).filter(|&(&dim, _)| dim != 1) {
-        match all.last_mut() {
-            Some(outer) if outer.1 == dim * stride => *outer = (outer.0 * dim, stride),
-            _ => all.push((dim, stride)),
-        }
-    }
-    all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::types::strides::merged;
     use candle_core::Device;
 
     #[test]

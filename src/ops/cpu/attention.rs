@@ -10,7 +10,7 @@ use super::{
     softmax::{Exponentials, ScaleRows},
     tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
 };
-use crate::ops::Result;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// Where tokens lie. `set` counts batch entries or windows.

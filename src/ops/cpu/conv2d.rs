@@ -11,7 +11,9 @@ use super::{
     simd::Isa,
     tile::{MAX_ROWS, RowTable},
 };
-use crate::ops::{Conv2dOptions, Padding, Result};
+use crate::ops::types::convolution::Conv2dOptions;
+use crate::ops::types::convolution::Padding;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// The packed weights of a convolution.
@@ -129,7 +131,9 @@ impl Conv2d {
         let shape = [b, oh, ow, self.channels.1];
         let x = even(x)?;
         let x = Input::<f32>::new(&x, "conv2d")?;
-        let residual = residual.map(|r| super::residual(r, &shape)).transpose()?;
+        let residual = residual
+            .map(|r| super::residual::residual(r, &shape))
+            .transpose()?;
         let residual = residual
             .as_ref()
             .map(|r| Input::<f32>::new(r, "conv2d"))

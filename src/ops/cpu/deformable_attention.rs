@@ -7,7 +7,7 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::Result;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// See [`crate::ops::deformable_attention`].

@@ -9,7 +9,7 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::Activation;
+use crate::ops::types::activation::Activation;
 
 /// Weights `[kh, kw, channels]` and bias.
 #[derive(Debug)]

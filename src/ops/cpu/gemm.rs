@@ -9,7 +9,7 @@ use super::{
     simd::Isa,
     tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
 };
-use crate::ops::Activation;
+use crate::ops::types::activation::Activation;
 use std::ops::Range;
 
 /// The left factor: rows that lie in `positions` pieces of `inner` numbers each.

@@ -11,7 +11,8 @@ use super::{
     parallel::{self, part},
     simd::Isa,
 };
-use crate::ops::{Conv2dOptions, Result};
+use crate::ops::types::convolution::Conv2dOptions;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 use std::ops::Range;
 
@@ -52,7 +53,9 @@ pub(crate) fn inverted_residual(
     let shape = [b, oh, ow, last.columns];
     let x = even(x)?;
     let x = Input::<f32>::new(&x, "inverted_residual")?;
-    let residual = residual.map(|r| super::residual(r, &shape)).transpose()?;
+    let residual = residual
+        .map(|r| super::residual::residual(r, &shape))
+        .transpose()?;
     let residual = residual
         .as_ref()
         .map(|r| Input::<f32>::new(r, "inverted_residual"))

@@ -8,7 +8,8 @@ use super::{
     packed::Packed,
     simd::Isa,
 };
-use crate::ops::{Activation, Result};
+use crate::ops::types::activation::Activation;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// The packed weights of a linear layer.
@@ -49,7 +50,9 @@ impl Linear {
         let x = Input::<f32>::new(&x, "linear")?;
         let rows = shape[..shape.len() - 1].iter().product::<usize>();
         let mut out = Output::new(rows * columns);
-        let residual = residual.map(|r| super::residual(r, &shape)).transpose()?;
+        let residual = residual
+            .map(|r| super::residual::residual(r, &shape))
+            .transpose()?;
         let residual = residual
             .as_ref()
             .map(|r| Input::<f32>::new(r, "linear"))

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::ops::Conv2dOptions;
+use crate::ops::types::convolution::Conv2dOptions;
 
 /// An input map and how a kernel slides over it.
 #[derive(Clone, Copy)]

@@ -11,7 +11,9 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::{PackedMask, Result, masks::Taps};
+use crate::ops::types::masks::PackedMask;
+use crate::ops::types::masks::Taps;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// See [`crate::ops::masks_to_runs`].

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::simd::{Kernel, Simd};
-use crate::ops::Activation;
+use crate::ops::types::activation::Activation;
 
 /// e^x within f32's rounding for x in -87..88; beyond, the value at the bound (never 0 or infinite).
 ///

@@ -2,10 +2,18 @@
 
 #![allow(unsafe_code)]
 
-pub(super) use crate::ops::rows::even;
-
-use crate::ops::{Result, rows::row_stride};
+use crate::ops::types::result::Result;
+use crate::ops::types::strides::row_stride;
 use candle_core::{CpuStorage, Device, Storage, StorageRef, Tensor, WithDType};
+
+/// The tensor itself where its last dimension is contiguous and its other dimensions are evenly spaced rows, else a contiguous copy.
+pub(super) fn even(x: &Tensor) -> Result<Tensor> {
+    if row_stride(x).is_some() {
+        Ok(x.clone())
+    } else {
+        x.contiguous()
+    }
+}
 
 /// Numbers of a tensor on the CPU whose last dimension is contiguous and whose other dimensions are evenly spaced rows.
 pub(super) struct Input<'a, T = f32> {

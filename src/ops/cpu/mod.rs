@@ -16,6 +16,7 @@ mod packed;
 mod parallel;
 mod pointwise;
 mod pool;
+mod residual;
 mod resize;
 mod simd;
 mod softmax;
@@ -32,25 +33,7 @@ pub(super) use norm::layer_norm;
 pub(super) use pointwise::{activate, add, concat_channels, softmax};
 pub(super) use pool::{max_pool2d, upsample_nearest2x};
 pub(super) use resize::resize_normalise;
-
-use super::Result;
-use candle_core::Tensor;
-
-/// A residual as kernels take it: contiguous, of the output's shape.
-fn residual(r: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if r.dims() != shape {
-        candle_core::bail!(
-            "a residual of shape {:?} for an output of shape {shape:?}",
-            r.shape()
-        );
-    }
-    r.contiguous()
-}
+pub(super) use simd::instruction_set;
 
 #[cfg(test)]
 mod tests;
-
-/// The vector instructions in use.
-pub(crate) fn instruction_set() -> &'static str {
-    simd::Isa::best().name()
-}

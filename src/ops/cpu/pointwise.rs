@@ -9,7 +9,8 @@ use super::{
     simd::{Isa, Kernel, Simd},
     softmax::{Exponentials, ScaleRows},
 };
-use crate::ops::{Activation, Result};
+use crate::ops::types::activation::Activation;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// Numbers a task takes at least: an activation costs about as much as this many of the steps that [`parallel`] counts.

@@ -7,7 +7,8 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::{Padding, Result};
+use crate::ops::types::convolution::Padding;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// See [`crate::ops::max_pool2d`].

@@ -11,7 +11,9 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::{Normalisation, Result, resize::Coefficients};
+use crate::ops::types::resampling::Coefficients;
+use crate::ops::types::resampling::Normalisation;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// See [`crate::ops::resize_normalise`].

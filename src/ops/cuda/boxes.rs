@@ -3,7 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int};
-use crate::ops::{Result, rows::contiguous};
+use super::layout::contiguous;
+use crate::ops::types::result::Result;
 use candle_core::{DType, Tensor};
 
 /// Bins that `top_probabilities` takes, as in `boxes.cu`.

@@ -3,10 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int, named};
-use crate::ops::{
-    Result,
-    rows::{contiguous, even, row_stride},
-};
+use super::layout::{contiguous, even};
+use crate::ops::types::result::Result;
+use crate::ops::types::strides::row_stride;
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 const MAX_LEVELS: usize = 4;

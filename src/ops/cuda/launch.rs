@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{kernels, times};
-use crate::ops::Result;
+use crate::ops::types::result::Result;
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
     cuda_backend::{

@@ -3,10 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int};
-use crate::ops::{
-    Result,
-    rows::{contiguous, merged},
-};
+use crate::ops::types::result::Result;
+use crate::ops::types::strides::merged;
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// Dimensions that a copy can have, as in `layout.cu`.
@@ -23,6 +21,24 @@ struct Strides {
 
 // SAFETY: plain numbers, laid out as the kernel's own type.
 unsafe impl DeviceRepr for Strides {}
+
+/// The tensor itself where it is contiguous, else a contiguous copy.
+pub(super) fn contiguous(x: &Tensor) -> Result<Tensor> {
+    if x.is_contiguous() {
+        Ok(x.clone())
+    } else {
+        copied(x)
+    }
+}
+
+/// The tensor itself where its last dimension is contiguous and its other dimensions are evenly spaced rows, else a contiguous copy.
+pub(super) fn even(x: &Tensor) -> Result<Tensor> {
+    if row_stride(x).is_some() {
+        Ok(x.clone())
+    } else {
+        copied(x)
+    }
+}
 
 /// A contiguous copy of a tensor that need not be.
 pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
@@ -98,17 +114,4 @@ pub(super) fn split_in_three(x: &Tensor) -> Result<Tensor> {
         Kernel::over("layout", "split_in_three", n).launch(device, &[&from, &out, &(n as i64)])
     }?;
     Ok(y)
-}
-
-/// The tensor with zeros after each row, up to a multiple of eight numbers.
-pub(super) fn padded(x: &Tensor) -> Result<Tensor> {
-    let mut shape = x.dims().to_vec();
-    let Some(last) = shape.last_mut() else {
-        candle_core::bail!("rows of a number")
-    };
-    *last = last.next_multiple_of(8) - *last;
-    if *last == 0 {
-        return contiguous(x);
-    }
-    super::concat_channels(&[x, &Tensor::zeros(shape, x.dtype(), x.device())?])
 }

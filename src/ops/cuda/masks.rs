@@ -3,11 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int, named};
-use crate::ops::{
-    Result,
-    masks::{STATISTICS, mask_words},
-    rows::contiguous,
-};
+use super::layout::contiguous;
+use crate::ops::types::masks::STATISTICS;
+use crate::ops::types::masks::mask_words;
+use crate::ops::types::result::Result;
 use candle_core::{DType, Tensor};
 
 /// Columns of the frame that a block makes.

@@ -7,8 +7,12 @@ use super::{
     resize::{self, Axis},
 };
 use crate::{
-    engine::{Colour, Nv12Planes, Orientation},
-    ops::{Normalisation, Nv12Tensors, Result, Surface, nv12::Coefficients},
+    engine::{Colour, Nv12Planes, Orientation, Surface},
+    ops::types::{
+        resampling::Normalisation,
+        result::Result,
+        yuv::{Nv12Tensors, YuvCoefficients},
+    },
 };
 use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
@@ -36,7 +40,7 @@ struct Picture {
     chroma_pitch: i32,
     width: i32,
     height: i32,
-    coefficients: Coefficients,
+    coefficients: YuvCoefficients,
 }
 
 impl Picture {
@@ -48,7 +52,7 @@ impl Picture {
             chroma_pitch: int(planes.chroma_pitch)?,
             width: int(planes.width)?,
             height: int(planes.height)?,
-            coefficients: Coefficients::new(colour),
+            coefficients: YuvCoefficients::new(colour),
         })
     }
 }

@@ -2,14 +2,15 @@
 
 #![allow(unsafe_code)]
 
+use super::layout::{contiguous, even};
 use super::{
     launch::{self, Kernel, empty, int, named},
     product_arguments::code,
 };
-use crate::ops::{
-    Activation, Padding, Result,
-    rows::{contiguous, even, row_stride},
-};
+use crate::ops::types::activation::Activation;
+use crate::ops::types::convolution::Padding;
+use crate::ops::types::result::Result;
+use crate::ops::types::strides::row_stride;
 use candle_core::{DType, Tensor};
 
 /// See [`crate::ops::activate`].
@@ -216,4 +217,17 @@ pub(crate) fn upsample_nearest2x(x: &Tensor) -> Result<Tensor> {
         )
     }?;
     Ok(y)
+}
+
+/// The tensor with zeros after each row, up to a multiple of eight numbers.
+pub(super) fn padded(x: &Tensor) -> Result<Tensor> {
+    let mut shape = x.dims().to_vec();
+    let Some(last) = shape.last_mut() else {
+        candle_core::bail!("rows of a number")
+    };
+    *last = last.next_multiple_of(8) - *last;
+    if *last == 0 {
+        return contiguous(x);
+    }
+    concat_channels(&[x, &Tensor::zeros(shape, x.dtype(), x.device())?])
 }

@@ -2,17 +2,22 @@
 
 #![allow(unsafe_code)]
 
+use super::layout::{contiguous, even};
 use super::{
     launch::{self, Kernel, THREADS, empty, int, named},
-    layout::{copied, padded},
+    layout::copied,
+    pointwise::padded,
     product_arguments::{MAX_PARTS, Product, Source, code},
     tiles::{ANY_CONV, ANY_LINEAR, ENOUGH_BLOCKS, FOUR_CONV, fastest, tile_for},
     typed::Typed,
 };
-use crate::ops::{
-    Activation, Conv2dOptions, LinearPrecision, Part, Residual, Result,
-    rows::{contiguous, even, row_stride},
-};
+use crate::ops::types::activation::Activation;
+use crate::ops::types::convolution::Conv2dOptions;
+use crate::ops::types::convolution::LinearPrecision;
+use crate::ops::types::convolution::Part;
+use crate::ops::types::convolution::Residual;
+use crate::ops::types::result::Result;
+use crate::ops::types::strides::row_stride;
 use candle_core::{DType, Tensor};
 
 /// Pixels that a block of `conv_few.cu` makes.

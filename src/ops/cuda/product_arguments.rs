@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::ops::Activation;
+use crate::ops::types::activation::Activation;
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 
 /// Tensors that a product can take side by side (as in `gemm.cuh`).

@@ -3,7 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int, named};
-use crate::ops::{Normalisation, Result, rows::contiguous};
+use super::layout::contiguous;
+use crate::ops::types::resampling::Normalisation;
+use crate::ops::types::result::Result;
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// Pixels of the output that a block makes, as in `resize.cu`.

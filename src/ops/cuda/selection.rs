@@ -3,7 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int, named};
-use crate::ops::{Result, rows::contiguous};
+use super::layout::contiguous;
+use crate::ops::types::result::Result;
 use candle_core::{DType, Tensor};
 
 /// Most that [`top_k`] chooses, as in `selection.cu`.

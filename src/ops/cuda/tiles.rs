@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{launch::Kernel, product_arguments::Product};
-use crate::ops::Result;
+use crate::ops::types::result::Result;
 use candle_core::{
     CudaDevice, DType,
     cuda_backend::{WrapErr, cudarc::driver::sys::CUdevice_attribute_enum},

@@ -2,7 +2,7 @@
 
 use crate::{
     engine,
-    ops::{KernelTime, Result},
+    ops::types::result::{KernelTime, Result},
 };
 use candle_core::cuda_backend::{
     WrapErr,

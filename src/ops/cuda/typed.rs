@@ -1,7 +1,7 @@
 //! A constant of a layer in each type that inputs come in.
 
 use super::layout;
-use crate::ops::Result;
+use crate::ops::types::result::Result;
 use candle_core::{DType, Tensor};
 use std::sync::OnceLock;
 

@@ -1,7 +1,7 @@
 //! Attention, of windows, and deformable.
 
 use super::softmax;
-use crate::ops::Result;
+use crate::ops::types::result::Result;
 use candle_core::{DType, Tensor};
 
 /// See [`crate::ops::attention`].

@@ -1,6 +1,9 @@
 //! Layers and pointwise functions, by those of candle-nn.
 
-use crate::ops::{Activation, Conv2dOptions, Padding, Result};
+use crate::ops::types::activation::Activation;
+use crate::ops::types::convolution::Conv2dOptions;
+use crate::ops::types::convolution::Padding;
+use crate::ops::types::result::Result;
 use candle_core::{D, Tensor};
 use candle_nn::{Conv2dConfig, Module};
 

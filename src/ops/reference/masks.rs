@@ -1,6 +1,7 @@
 //! Logits to masks.
 
-use crate::ops::{PackedMask, Result};
+use crate::ops::types::masks::PackedMask;
+use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
 /// Rows of weights `[out, in]` of PyTorch's bilinear interpolation without antialiasing, `align_corners=False`.

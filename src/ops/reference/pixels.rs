@@ -1,6 +1,8 @@
 //! Pixels to a model's input.
 
-use crate::ops::{Normalisation, Result, resize::Coefficients};
+use crate::ops::types::resampling::Coefficients;
+use crate::ops::types::resampling::Normalisation;
+use crate::ops::types::result::Result;
 use candle_core::{DType, Device, Tensor};
 
 /// The matrix `[out, in]` of Pillow's integer coefficients. In f64 all sums of products with pixels are exact.

@@ -5,61 +5,12 @@
 #![allow(unsafe_code)]
 
 mod portable;
+mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::sync::OnceLock;
-
-/// A vector of f32 and its operations.
-///
-/// # Safety of all functions
-/// The processor has the instruction set, and pointers are valid for the lanes read or written. No alignment is needed.
-pub(crate) trait Simd: Copy {
-    /// Lanes of a vector: 8 or 16.
-    const LANES: usize;
-    /// The vector.
-    type V: Copy;
-
-    unsafe fn load(p: *const f32) -> Self::V;
-    unsafe fn store(p: *mut f32, v: Self::V);
-    /// The first `n` lanes from memory, zero in the others.
-    unsafe fn load_n(p: *const f32, n: usize) -> Self::V;
-    /// The first `n` lanes to memory.
-    unsafe fn store_n(p: *mut f32, v: Self::V, n: usize);
-    unsafe fn splat(x: f32) -> Self::V;
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
-    /// a·b + c.
-    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The greater of both; b where either is not a number.
-    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The smaller of both; b where either is not a number.
-    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
-    /// To the nearest integer, ties to even.
-    unsafe fn round(v: Self::V) -> Self::V;
-    /// 2^v for integral v in -126..=127.
-    unsafe fn exp2_integral(v: Self::V) -> Self::V;
-    /// `a > b ? x : y` in each lane.
-    unsafe fn if_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
-    unsafe fn sum(v: Self::V) -> f32;
-    unsafe fn greatest(v: Self::V) -> f32;
-    /// Transposes 8 rows of 8 from `from[i]` to `to + i·stride`.
-    unsafe fn transpose8(from: [*const f32; 8], to: *mut f32, stride: usize);
-}
-
-/// Code to be compiled for each instruction set.
-pub(crate) trait Kernel {
-    /// What it gives back.
-    type Output;
-
-    /// The code. Must be `#[inline(always)]`, as must be all generic functions it calls.
-    ///
-    /// # Safety
-    /// The processor has the instruction set of `S`, and the kernel's pointers are valid as its type says.
-    unsafe fn run<S: Simd>(self) -> Self::Output;
-}
+pub(crate) use vector::{Kernel, Simd};
 
 /// An instruction set that this processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +77,11 @@ impl Isa {
             }
         }
     }
+}
+
+/// The vector instructions in use.
+pub(crate) fn instruction_set() -> &'static str {
+    Isa::best().name()
 }
 
 /// Asks for the cache line at `p`, which need not be valid.

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::Simd;
+use super::vector::Simd;
 
 #[derive(Clone, Copy)]
 pub(super) struct Portable;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Kernel, Simd};
+use super::vector::{Kernel, Simd};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]

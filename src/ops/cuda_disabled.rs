@@ -2,13 +2,19 @@
 
 #![allow(clippy::unnecessary_wraps)]
 
-use super::{
-    Activation, Conv2dOptions, LinearPrecision, Normalisation, Padding, Part, Residual, Result,
-    Surface,
+use super::types::{
+    activation::Activation,
+    convolution::{Conv2dOptions, LinearPrecision, Padding, Part, Residual},
+    objects::ObjectChoice,
+    packed_frame::{ObjectTensors, PackedFrame},
+    resampling::Normalisation,
+    result::{KernelTime, Result},
+    yuv::Nv12Tensors,
 };
+use crate::engine::Surface;
 use candle_core::{DType, Device, Tensor};
 
-fn absent<T>() -> Result<T> {
+fn disabled<T>() -> Result<T> {
     candle_core::bail!(
         "a tensor on a device that this build has no code for; build with `--features cuda`"
     )
@@ -17,7 +23,7 @@ fn absent<T>() -> Result<T> {
 /// No kernels, no times.
 pub(super) fn kernel_times<E>(
     work: impl FnOnce() -> std::result::Result<(), E>,
-) -> std::result::Result<Vec<super::KernelTime>, E> {
+) -> std::result::Result<Vec<KernelTime>, E> {
     work().map(|()| Vec::new())
 }
 
@@ -29,25 +35,25 @@ pub(super) fn with_tile<T>(_: usize, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-macro_rules! absent {
+macro_rules! disabled {
     ($($name:ident($($kind:ty),*) -> $result:ty;)*) => {
         $(pub(super) fn $name($(_: $kind),*) -> Result<$result> {
-            absent()
+            disabled()
         })*
     };
 }
 
-absent! {
+disabled! {
     activate(&Tensor, Activation) -> Tensor;
     add(&Tensor, &Tensor) -> Tensor;
     attention(&Tensor, &Tensor, &Tensor, usize, f32, Option<&Tensor>) -> Tensor;
     best_scores(&Tensor, &Tensor, &Tensor) -> Tensor;
-    choose_objects(&Tensor, &Tensor, &super::ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
-    collect_objects(&Tensor, &super::PackedFrame, &Device) -> super::ObjectTensors;
+    choose_objects(&Tensor, &Tensor, &ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
+    collect_objects(&Tensor, &PackedFrame, &Device) -> ObjectTensors;
     concat_channels(&[&Tensor]) -> Tensor;
     converted(&Tensor, DType) -> Tensor;
     copied(&Tensor) -> Tensor;
-    copy_packed(&Tensor, &super::PackedFrame, &Device) -> Tensor;
+    copy_packed(&Tensor, &PackedFrame, &Device) -> Tensor;
     deformable_attention(&Tensor, &[(usize, usize)], &[usize], &Tensor, &Tensor) -> Tensor;
     deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;
     floats_of_bytes(&Tensor, &Tensor) -> ();
@@ -63,7 +69,7 @@ absent! {
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
-    resize_normalise_nv12_to(&super::Nv12Tensors<'_>, (usize, usize), &Normalisation, &Tensor) -> ();
+    resize_normalise_nv12_to(&Nv12Tensors<'_>, (usize, usize), &Normalisation, &Tensor) -> ();
     resize_normalise_surface_to(&Surface, &Device, (usize, usize), &Normalisation, &Tensor) -> ();
     resize_normalise_surface(&Surface, &Device, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     resize_normalise_to(&Tensor, (usize, usize), &Normalisation, &Tensor) -> ();
@@ -71,7 +77,7 @@ absent! {
     surface_to_rgb(&Surface, &Device) -> Tensor;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
-    unpack_masks(&Tensor, &super::PackedFrame, (&Tensor, &Tensor), std::ops::Range<usize>) -> Tensor;
+    unpack_masks(&Tensor, &PackedFrame, (&Tensor, &Tensor), std::ops::Range<usize>) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;
 }
 
@@ -93,7 +99,7 @@ pub(super) enum Linear {}
 
 impl Linear {
     pub(super) fn new(_: &Tensor, _: Option<&Tensor>) -> Result<Self> {
-        absent()
+        disabled()
     }
 
     pub(super) fn forward(
@@ -122,7 +128,7 @@ pub(super) enum Conv2d {}
 
 impl Conv2d {
     pub(super) fn new(_: &Tensor, _: Option<&Tensor>, _: &Conv2dOptions) -> Result<Self> {
-        absent()
+        disabled()
     }
 
     pub(super) fn forward(
@@ -149,7 +155,7 @@ pub(super) enum WindowAttention {}
 
 impl WindowAttention {
     pub(super) fn new(_: &Tensor, _: usize, _: usize, _: f32, _: Option<&Tensor>) -> Result<Self> {
-        absent()
+        disabled()
     }
 
     pub(super) fn forward(&self, _: &Tensor) -> Result<Tensor> {

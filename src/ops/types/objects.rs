@@ -1,0 +1,28 @@
+//! Records of the objects that are chosen on a GPU.
+
+use candle_core::Tensor;
+
+/// Numbers before the objects of [`crate::ops::choose_objects`].
+pub(in crate::ops) const HEAD: usize = 4;
+/// Numbers an object.
+pub(in crate::ops) const RECORD: usize = 6;
+
+/// Which pairs of query and class become objects, and of what frame.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectChoice<'a> {
+    /// Smallest logit of an object.
+    pub min_logit: f32,
+    /// Largest number of objects.
+    pub max_objects: usize,
+    /// For each class 1 where it may be chosen and 0 where not, `[K]` u32; all may if none.
+    pub classes: Option<&'a Tensor>,
+    /// The frame in pixels (height, width).
+    pub frame: (usize, usize),
+    /// The frame within the segmenter's input (height, width).
+    pub scaled: (usize, usize),
+}
+
+/// Numbers of the records of at most `max_objects` objects.
+pub const fn object_words(max_objects: usize) -> usize {
+    HEAD + RECORD * max_objects
+}
