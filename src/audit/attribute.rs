@@ -9,25 +9,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// An activity with what is known of where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attributed {
+pub(super) struct Attributed {
     /// The activity.
-    pub activity: Activity,
+    pub(super) activity: Activity,
     /// The span it was requested in; `None` if no work was open on the thread that requested it.
-    pub span: Option<Span>,
+    pub(super) span: Option<Span>,
     /// The frame; where no work was going on, or work of no frame, the frame that began last before.
-    pub frame: Option<u64>,
+    pub(super) frame: Option<u64>,
     /// The engine's announcement: of a copy, if it is in the announced direction and of the announced bytes; of a wait, if it is
     /// made in an announced move.
-    pub announced: Option<Move>,
+    pub(super) announced: Option<Move>,
     /// Where it was made in work that asks a video decoder for a picture: the how manieth such work it is, from 1.
-    pub picture: Option<u64>,
+    pub(super) picture: Option<u64>,
     /// The call of driver or runtime that asked for it.
-    pub call: Option<String>,
+    pub(super) call: Option<String>,
 }
 
 impl Attributed {
     /// Whether a captured graph did it.
-    pub fn in_graph(&self) -> bool {
+    pub(super) fn in_graph(&self) -> bool {
         self.activity.graph_node != 0
     }
 }
@@ -38,7 +38,7 @@ impl Attributed {
 /// frame; their span is the one they were captured in, by `node_spans`, else the launch's. A copy is announced if its work is an
 /// announced move of the same direction and bytes, each for one copy. A copy to pageable memory makes the host wait: there is a wait
 /// beside it where the records have none.
-pub fn attribute(
+pub(super) fn attribute(
     activities: Vec<Activity>,
     works: &Works,
     node_spans: &BTreeMap<u64, Span>,

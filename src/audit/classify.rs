@@ -16,6 +16,7 @@ const PACK: Span = Stage::Pack.span();
 /// How bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Class {
     /// Data between host and device, or a wait of the host, between source and result; pageable memory; anything unaccounted.
     Critical,
@@ -28,6 +29,7 @@ pub enum Class {
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Kind {
     /// A copy.
     Copy(CopyWay),
@@ -43,31 +45,31 @@ pub enum Kind {
 
 /// One activity, judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     /// How bad.
-    pub class: Class,
+    pub(super) class: Class,
     /// What was done.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// Host memory of a copy.
-    pub host_memory: Option<MemoryKind>,
+    pub(super) host_memory: Option<MemoryKind>,
     /// The span; `None` if it is not known.
-    pub span: Option<Span>,
+    pub(super) span: Option<Span>,
     /// The frame.
-    pub frame: u64,
+    pub(super) frame: u64,
     /// Bytes; 0 for waits.
-    pub bytes: u64,
+    pub(super) bytes: u64,
     /// When it began, by CUPTI's clock, in nanoseconds.
-    pub start: u64,
+    pub(super) start: u64,
     /// Where in the code it was announced (`file:line`), else the call that asked for it.
-    pub place: String,
+    pub(super) place: String,
     /// Whether the engine announced it: a copy, the move that a wait is made in, or the picture that a decoder waits for.
-    pub accounted: bool,
+    pub(super) accounted: bool,
     /// Why it is of its class.
-    pub reason: &'static str,
+    pub(super) reason: &'static str,
 }
 
 /// Judges the activities of the frames in `steady`, in order of time.
-pub fn classify(attributed: &[Attributed], steady: &Range<u64>) -> Vec<Finding> {
+pub(super) fn classify(attributed: &[Attributed], steady: &Range<u64>) -> Vec<Finding> {
     let of_steady =
         |(_, a): &(usize, &Attributed)| a.frame.is_some_and(|frame| steady.contains(&frame));
     let mut in_time: Vec<(usize, &Attributed)> =

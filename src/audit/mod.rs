@@ -29,8 +29,7 @@ mod table;
 mod verdict;
 mod work_log;
 
-pub use attribute::{Attributed, attribute};
-pub use classify::{Class, Finding, Kind, classify};
+pub use classify::{Class, Kind};
 pub use error::AuditError;
 pub use event::{AuditEvent, AuditObserver};
 pub use html::to_html;
@@ -39,11 +38,11 @@ pub use observe_session::observe_session;
 pub use plan::{AuditPlan, Pass};
 pub use recording::{Recording, RecordingError};
 pub use report::{Announced, AuditReport, Graph, ModeReport, Observed, PerFrame, StageReport};
-pub use rows::{Chain, Row, chains, rows};
+pub use rows::{Chain, Row};
 pub use run::run;
 pub use series::{Latency, Sample};
 pub use table::to_text;
-pub use verdict::{Bounds, Holds, Kpi, Measured, Verdict, kpis, verdict};
+pub use verdict::{Bounds, Holds, Kpi, Measured, Verdict};
 pub use work_log::{CapturedGraph, LoggedWork, Works};
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// What was observed of some work.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Observation {
     /// The driver's records, judged.
     pub observed: Observed,
@@ -35,6 +36,7 @@ pub struct Observation {
 
 /// The raw records of some work.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Capture {
     /// The driver's records.
     pub recording: Recording,

@@ -36,6 +36,7 @@ pub struct AuditPlan {
 
 /// One run of the pipeline within an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pass {
     /// The mode.
     pub mode: Mode,

@@ -33,6 +33,7 @@ pub const CUSTOM0: u32 = 3;
 /// From where to where a copy went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum CopyWay {
     /// Host to device (or to an array).
     HostToDevice,
@@ -51,6 +52,7 @@ pub enum CopyWay {
 /// What memory one end of a copy is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum MemoryKind {
     /// Host memory that the operating system may move: the driver copies through a buffer of its own, and may wait.
     Pageable,
@@ -69,6 +71,7 @@ pub enum MemoryKind {
 /// What a wait waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum WaitKind {
     /// The host, for an event.
     Event,
@@ -88,6 +91,7 @@ pub enum WaitKind {
 /// What an activity was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "activity")]
+#[non_exhaustive]
 pub enum What {
     /// A copy.
     Copy {
@@ -140,6 +144,7 @@ pub enum What {
 
 /// One record. Times are CUPTI's, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Activity {
     /// What it was.
     pub what: What,
@@ -168,6 +173,7 @@ pub trait Names {
 #[error(
     "a CUPTI record of kind {kind} has {found} bytes, at least {least} are needed; use the CUPTI of CUDA 12 or 13"
 )]
+#[non_exhaustive]
 pub struct ShortRecord {
     /// Its kind.
     pub kind: u32,

@@ -20,6 +20,7 @@ pub struct Recording {
 
 /// A file that is no recording.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecordingError {
     /// It begins otherwise.
     #[error("no recording of CUPTI activities: it does not begin with UMCUPTI1")]

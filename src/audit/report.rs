@@ -22,6 +22,7 @@ use std::{
 /// An audit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AuditReport {
     /// Version of ultramotion.
     pub version: String,
@@ -48,6 +49,7 @@ pub struct AuditReport {
 /// What one mode did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ModeReport {
     /// The mode.
     pub mode: Mode,
@@ -72,6 +74,7 @@ pub struct ModeReport {
 /// What the driver's records say of the steady-state frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Observed {
     /// CUPTI's version and file.
     pub profiler: String,
@@ -96,6 +99,7 @@ pub struct Observed {
 /// Averages a steady-state frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PerFrame {
     /// Copies from host to device.
     pub uploads: f64,
@@ -124,6 +128,7 @@ pub struct PerFrame {
 /// One stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct StageReport {
     /// Its name; `unknown` for what no stage asked for.
     pub stage: String,
@@ -138,6 +143,7 @@ pub struct StageReport {
 /// Alike announcements of many frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Announced {
     /// Stage.
     pub stage: String,
@@ -154,6 +160,7 @@ pub struct Announced {
 /// A captured graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Graph {
     /// Stage that its nodes were captured in, by commas, or `unknown`.
     pub stage: String,

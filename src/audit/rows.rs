@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Alike findings of many frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Row {
     /// How bad.
     pub class: Class,
@@ -39,7 +40,7 @@ pub struct Row {
 }
 
 /// Findings as rows, worst first; `frames` is the number of steady-state frames.
-pub fn rows(findings: &[Finding], frames: u64) -> Vec<Row> {
+pub(super) fn rows(findings: &[Finding], frames: u64) -> Vec<Row> {
     type Key<'a> = (
         Class,
         Kind,
@@ -94,6 +95,7 @@ pub(super) fn stage_name(stage: Option<Span>) -> String {
 /// Data that went down to the host and came up again within a frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Chain {
     /// Stage in which it went down.
     pub down: String,
@@ -109,7 +111,7 @@ pub struct Chain {
 
 /// Chains: in one frame, copies down to the host followed by a copy up that is no upload of the frame (stage decode). Whether the bytes are the
 /// same cannot be told; that the device waited for a round trip through the host can.
-pub fn chains(findings: &[Finding]) -> Vec<Chain> {
+pub(super) fn chains(findings: &[Finding]) -> Vec<Chain> {
     // By stages: frames, bytes down, bytes up.
     type Chains = BTreeMap<(Option<Span>, Option<Span>), (BTreeSet<u64>, u64, u64)>;
     let mut by_frame: BTreeMap<u64, Vec<&Finding>> = BTreeMap::new();

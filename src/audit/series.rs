@@ -16,6 +16,7 @@ use std::{
 /// One moment of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Sample {
     /// Seconds since the first steady-state frame.
     pub seconds: f64,
@@ -32,6 +33,7 @@ pub struct Sample {
 /// Quantiles of the time from decoded frame to result, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Latency {
     /// Number of frames.
     pub frames: u64,

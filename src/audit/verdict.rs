@@ -36,6 +36,7 @@ impl Default for Bounds {
 /// What was measured; none where it could not be observed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Measured {
     /// Critical findings.
     pub critical: Option<u64>,
@@ -56,6 +57,7 @@ pub struct Measured {
 /// Whether a bound holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Holds {
     /// It does.
     Yes,
@@ -68,6 +70,7 @@ pub enum Holds {
 /// One figure with its bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Kpi {
     /// What is bounded.
     pub name: String,
@@ -86,6 +89,7 @@ pub struct Kpi {
 /// What follows from all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Verdict {
     /// Everything was observed and every bound holds.
     Pass,
@@ -107,7 +111,7 @@ impl Verdict {
 }
 
 /// Holds `measured` against `bounds`; the host's memory only after a soak, since it grows while a run fills its queues.
-pub fn kpis(measured: &Measured, bounds: &Bounds, soak: bool) -> Vec<Kpi> {
+pub(super) fn kpis(measured: &Measured, bounds: &Bounds, soak: bool) -> Vec<Kpi> {
     let most = |name: &str, option: &str, unit: &str, value: Option<f64>, bound: f64| {
         kpi(name, option, unit, value, bound, |v| v <= bound)
     };
@@ -194,7 +198,7 @@ fn kpi(
 /// The verdict on `kpis`; `proven` says whether the driver's own records were read, all of them.
 ///
 /// Without the driver's records nothing is proven, whatever the other figures are.
-pub fn verdict(kpis: &[Kpi], proven: bool) -> Verdict {
+pub(super) fn verdict(kpis: &[Kpi], proven: bool) -> Verdict {
     if !proven {
         return Verdict::NotProven;
     }

@@ -10,6 +10,7 @@ use std::{
 
 /// One work of the log; its id is its place from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoggedWork {
     /// The span that it ran under.
     pub span: Span,
@@ -27,6 +28,7 @@ pub struct LoggedWork {
 
 /// A graph that was captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CapturedGraph {
     /// The spans that its nodes were captured in; without a profiler the span that the whole graph was captured in.
     pub spans: BTreeSet<Span>,
@@ -36,6 +38,7 @@ pub struct CapturedGraph {
 
 /// All that was logged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Works {
     /// Works in the order in which they began.
     pub works: Vec<LoggedWork>,

@@ -12,6 +12,7 @@ use std::{
 
 /// What to do with an output folder that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OutputMode {
     /// Refuse it.
     Fresh,

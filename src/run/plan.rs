@@ -78,6 +78,7 @@ impl Plan {
 
 /// What to do after an input that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnError {
     /// Note it and go on with the next frame or source.
     #[default]

@@ -20,6 +20,7 @@ use std::sync::{
 
 /// Prompts that cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PromptTextError {
     /// `--box`.
     #[error("{0}: not a box; give four numbers x0,y0,x1,y1 in pixels with x0 < x1 and y0 < y1")]
@@ -46,6 +47,7 @@ pub struct UserPrompts {
 
 /// How many of a run's frames a file of boxes knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct MatchedFrames {
     /// Frames that it knows, with boxes or without.
     pub matched: u64,

@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, fs, io, time::SystemTime};
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum RunStatus {
     /// Begun, not ended; or killed.
     #[default]
@@ -41,6 +42,7 @@ impl RunStatus {
 
 /// A model that took part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelReport {
     /// What it did: `detector` or `segmenter`.
     pub role: String,
@@ -58,6 +60,7 @@ pub struct ModelReport {
 
 /// A file of a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelFile {
     /// Path as given or found.
     pub path: String,
@@ -67,6 +70,7 @@ pub struct ModelFile {
 
 /// Where a video was decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SourceDecoding {
     /// Name of the source.
     pub source: String,
@@ -79,6 +83,7 @@ pub struct SourceDecoding {
 
 /// Where the videos of a run were decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DecodingReport {
     /// Videos decoded on the GPU.
     pub gpu: u64,
@@ -115,6 +120,7 @@ impl DecodingReport {
 
 /// The content of `run.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RunReport {
     /// `ultramotion`.
     pub program: String,

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// One kind of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum OutputKind {
     /// `detections.jsonl`.
     Jsonl,
@@ -48,6 +49,7 @@ impl OutputKind {
 #[error(
     "'{0}' is not an output; use any of jsonl, coco, masks, overlay, yolo, frames, separated by commas"
 )]
+#[non_exhaustive]
 pub struct UnknownOutput(pub String);
 
 impl FromStr for OutputKind {

@@ -7,8 +7,11 @@ mod records;
 mod reports;
 
 use super::{
+    attribute::{Attributed, attribute},
+    classify::{Finding, classify},
     record::{Activity, CopyWay, MemoryKind, Names, WaitKind, What, kind},
     report::{announced, graphs, observed},
+    verdict::kpis,
     work_log::{ClockAlone, WorkLog},
     *,
 };

@@ -45,6 +45,7 @@ pub struct FrameBoxes<'a> {
 /// The boxes of a frame refer to a picture of another size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("its boxes are of a picture of {expected}, and it is {found}")]
+#[non_exhaustive]
 pub struct OtherSize {
     /// The size that the file of boxes states.
     pub expected: Size,

@@ -16,6 +16,7 @@ const MAX_CLASSES: u32 = 100_000;
 
 /// A box to prompt with, and what it is said to hold.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct BoxPrompt {
     /// In pixels of the frame, as the file has it.
     pub bbox: BoxXyxy,

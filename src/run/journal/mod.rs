@@ -305,6 +305,7 @@ pub struct StoredResults {
 
 /// A result in the record.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StoredFrame {
     /// Position of its source among the run's sources.
     pub source: usize,

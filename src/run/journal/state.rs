@@ -13,6 +13,7 @@ use std::{
 
 /// A source that has ended: it is not decoded again on resume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SourceEnd {
     /// Position among the run's sources.
     pub source: usize,

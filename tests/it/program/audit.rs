@@ -147,7 +147,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
         cancel: Cancel::default(),
     };
     let passes = RefCell::new(Vec::new());
-    let report = run::<Box<dyn std::error::Error>>(&plan, |Pass { mode, profiled }| {
+    let report = run::<Box<dyn std::error::Error>>(&plan, |Pass { mode, profiled, .. }| {
         passes.borrow_mut().push((mode, profiled));
         let session = ultramotion::Session::builder()
             .engine(Engine::cpu())
