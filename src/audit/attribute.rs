@@ -21,7 +21,7 @@ pub(super) struct Attributed {
     pub(super) announced: Option<Move>,
     /// Where it was made in work that asks a video decoder for a picture: the how manieth such work it is, from 1.
     pub(super) picture: Option<u64>,
-    /// The call of driver or runtime that asked for it.
+    /// The call of driver or runtime that caused it.
     pub(super) call: Option<String>,
 }
 

@@ -35,7 +35,7 @@ pub enum Kind {
     Copy(CopyWay),
     /// The host waited.
     HostWait,
-    /// A video decoder waited for a picture that it was asked for, before there is a frame.
+    /// A video decoder waited for a requested picture, before there is a frame.
     DecoderWait,
     /// Memory was taken.
     Allocation,
@@ -60,7 +60,7 @@ pub(super) struct Finding {
     pub(super) bytes: u64,
     /// When it began, by CUPTI's clock, in nanoseconds.
     pub(super) start: u64,
-    /// Where in the code it was announced (`file:line`), else the call that asked for it.
+    /// Where in the code it was announced (`file:line`), else the call of driver or runtime.
     pub(super) place: String,
     /// Whether the engine announced it: a copy, the move that a wait is made in, or the picture that a decoder waits for.
     pub(super) accounted: bool,

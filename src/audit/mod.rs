@@ -1,4 +1,4 @@
-//! What the driver did for each frame, held against what the engine announced, and judged: `ultramotion audit`.
+//! What the driver did for each frame, held against what the engine announced, and judged.
 //!
 //! A first pass of the real pipeline takes latency and memory with no profiler in the program; a second one, with the models loaded
 //! anew, runs under CUPTI's activity records. Each record belongs to the work (stage and frame) that its call was made in;

@@ -130,7 +130,7 @@ pub struct PerFrame {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StageReport {
-    /// Its name; `unknown` for what no stage asked for.
+    /// Its name; `unknown` for records that belong to no stage.
     pub stage: String,
     /// Kernels a steady-state frame.
     pub kernels: f64,

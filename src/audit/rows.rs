@@ -33,7 +33,7 @@ pub struct Row {
     pub bytes_per_frame: f64,
     /// Whether the engine announced it: a copy, the move that a wait is made in, or the picture that a decoder waits for.
     pub accounted: bool,
-    /// Where in the code it was announced (`file:line`), else the call that asked for it, else empty.
+    /// Where in the code it was announced (`file:line`), else the call of driver or runtime, else empty.
     pub place: String,
     /// Why it is of its class.
     pub reason: String,

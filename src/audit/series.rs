@@ -106,7 +106,7 @@ pub(super) struct Sampled {
 }
 
 impl Sampler {
-    /// `engine` is asked for its memory; a pass under a profiler gives none.
+    /// The memory of `engine` is sampled; a pass under a profiler has no `engine`.
     pub(super) fn new(
         warm_up: u64,
         end: End,

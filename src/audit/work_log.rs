@@ -1,4 +1,4 @@
-//! What the pipeline did, as the engine told it: works with ids that driver records carry, announced moves, captured graphs.
+//! What the pipeline did, as the engine announced it: works with ids that driver records carry, announced moves, captured graphs.
 
 use crate::engine::{GraphContents, Move, Span, Watcher, Work};
 use std::{
@@ -18,7 +18,7 @@ pub struct LoggedWork {
     pub frame: Option<u64>,
     /// The announced move, where the work is nothing but this move.
     pub moved: Option<Move>,
-    /// Whether it asks a video decoder for a picture.
+    /// Whether it requests a picture from a video decoder.
     pub decodes: bool,
     /// When it began, in nanoseconds of the log's clock.
     pub start: u64,

@@ -55,7 +55,7 @@ fn is_list(text: &[u8]) -> bool {
 /// Reads a file of either form. [`describe`] puts an error in words.
 ///
 /// # Errors
-/// If it is not JSON or lacks a required field.
+/// If it is not JSON or a required field is missing.
 pub(crate) fn parse<'a, N: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Result<CocoFile<'a, N>> {
     if is_list(text) {
         serde_json::from_slice(without_bom(text)).map(CocoFile::Results)
@@ -67,7 +67,7 @@ pub(crate) fn parse<'a, N: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Resul
 /// Reads a data set. [`describe`] puts an error in words.
 ///
 /// # Errors
-/// If it is not JSON or lacks a required field.
+/// If it is not JSON or a required field is missing.
 pub(crate) fn parse_dataset<'a, N: Deserialize<'a>>(
     text: &'a [u8],
 ) -> serde_json::Result<Dataset<'a, N>> {

@@ -107,7 +107,7 @@ impl Plan {
                 Record::resume(layout)?
             }
             None => {
-                // First of all: outputs without a report are nobody's, and would not be resumed.
+                // First: a folder of outputs without a report is not resumed.
                 report.write(layout)?;
                 Record::create(layout)?
             }
@@ -274,7 +274,7 @@ impl Plan {
                 )
             };
             decoding.join().map_err(fault)?;
-            // A sink that failed ended the others: its error is the one to tell.
+            // A sink that failed ended the other threads: its error is the cause.
             let mut written = writing.join().map_err(fault)??;
             let complete = inferred.map_err(fault)??;
             let mut done = if complete {
@@ -293,7 +293,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// Notes that the file of boxes knew not one frame of the run, or not all.
+    /// Adds an error where the file of boxes matched no frame of the run, a notice where it did not match all.
     fn check_boxes(&self, prompts: Option<&RunPrompts<'_>>, done: &mut Written) {
         let Some((prompts, of)) = prompts.and_then(|prompts| Some((prompts, prompts.matched()?)))
         else {

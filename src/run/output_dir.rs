@@ -1,4 +1,4 @@
-//! The output folder: made, guarded against other runs, and cleared where the user asks for it.
+//! The output folder: created, locked against other runs, and cleared under [`OutputMode::Overwrite`].
 
 use crate::{
     run::{folder_lock::FolderLock, report::RunReport},

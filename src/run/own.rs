@@ -1,4 +1,4 @@
-//! Sources and sinks that the caller of the library brings to a run.
+//! Sources and sinks of the library's user.
 
 use crate::{
     frame::{Frame, SourceInfo},

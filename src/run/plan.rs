@@ -58,7 +58,7 @@ impl Plan {
     pub(crate) fn decode_device(&self) -> Option<DecodeDevice> {
         let of_models = |engine| match self.replicas.is_empty() {
             true => DecodeDevice::new(engine),
-            // A picture in the memory of one would have to be brought to the others.
+            // A picture in the memory of one GPU would have to be copied to the others.
             false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
         };
         self.source_options
@@ -136,6 +136,6 @@ pub struct Summary {
     pub output: PathBuf,
     /// Whether there is one: a run whose inputs all failed leaves none.
     pub kept: bool,
-    /// Of how many frames the file of boxes knew how many, where there was such a file.
+    /// How many frames the file of boxes matched, where there was such a file.
     pub boxes: Option<crate::run::prompts::MatchedFrames>,
 }

@@ -1,4 +1,4 @@
-//! What the user asks the segmenter to outline.
+//! What a segmenter outlines: boxes and points of the user.
 
 use crate::{
     frame::{Confidence, Frame, Object},

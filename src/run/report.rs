@@ -19,11 +19,11 @@ pub enum RunStatus {
     /// Begun, not ended; or killed.
     #[default]
     Running,
-    /// All sources were worked on; `errors` tells of those that could not be read.
+    /// All sources were processed; `errors` lists those that could not be read.
     Completed,
-    /// The user ended it; `--resume` goes on.
+    /// The user ended it; it can be resumed.
     Interrupted,
-    /// An output could not be written, or an input failed where the user asked to stop at that.
+    /// An output could not be written, or an input failed under [`crate::run::OnError::Stop`].
     Failed,
 }
 
@@ -76,7 +76,7 @@ pub struct SourceDecoding {
     pub source: String,
     /// `gpu` or `cpu`.
     pub decoder: String,
-    /// Why not on the GPU, where the run has one and was not told to leave it.
+    /// Why not on the GPU, where the run has one and decoding on it was not disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -128,7 +128,7 @@ pub struct RunReport {
     pub version: String,
     /// The command line after the program's name, paths as given.
     pub arguments: Vec<String>,
-    /// What the results depend on (inputs, thresholds, outputs asked for …): a run is resumed only where these and the
+    /// What the results depend on (inputs, thresholds, outputs …): a run is resumed only where these and the
     /// models' hashes are the same.
     pub settings: BTreeMap<String, Value>,
     /// The models.
@@ -158,7 +158,7 @@ pub struct RunReport {
     /// What was found about inputs that were read all the same; of a resumed run, of all its parts.
     #[serde(default, skip_serializing_if = "InputProblems::is_empty")]
     pub warnings: InputProblems,
-    /// What went otherwise than it was asked for, such as work that was done on the CPU for want of memory on the GPU.
+    /// Deviations from the settings, such as frames computed on the CPU because the GPU ran out of memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
 }

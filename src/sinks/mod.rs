@@ -1,11 +1,11 @@
 //! Where results go: JSONL, COCO, YOLO, PNG, overlays.
 //!
-//! An output folder holds, as far as asked for:
+//! An output folder holds these, depending on the outputs chosen:
 //!
 //! | path | what | written by |
 //! |---|---|---|
 //! | `run.json` | the run: version, arguments, models, counts, times, errors | `run::RunReport` |
-//! | `detections.jsonl` | one line a frame; the run's record, read again on `--resume` | `run::Record` |
+//! | `detections.jsonl` | one line a frame; the run's record, read again when a run is resumed | `run::Record` |
 //! | `coco.json`, `coco_results.json` | COCO instances with videos, and the list that `COCO.loadRes` takes | [`CocoSink`] |
 //! | `masks/` | label maps, PNG | [`MasksSink`] |
 //! | `overlay/` | PNG beside images, MP4 beside videos | [`OverlaySink`] |

@@ -1,4 +1,4 @@
-//! What `--write` asks for.
+//! The kinds of outputs, and sets of them.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -89,7 +89,7 @@ impl OutputSet {
         )
     }
 
-    /// Whether `kind` is asked for.
+    /// Whether `kind` is in the set.
     pub fn contains(&self, kind: OutputKind) -> bool {
         self.0.contains(&kind)
     }

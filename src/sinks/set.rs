@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// What sinks need to know.
 #[derive(Debug, Clone)]
 pub struct SinkOptions {
-    /// The outputs asked for.
+    /// The outputs to write.
     pub outputs: OutputSet,
     /// Names of the classes.
     pub classes: Classes,
@@ -38,7 +38,7 @@ pub struct SinkSet {
 }
 
 impl SinkSet {
-    /// The sinks that `options` asks for, writing to `layout`.
+    /// The sinks of `options.outputs`, which write to `layout`.
     ///
     /// # Errors
     /// [`SinkError`] if the threads that write cannot start.

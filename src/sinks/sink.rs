@@ -6,7 +6,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A writer of results. The pipeline calls, for each source in order, `begin_source`, `write` for each frame in order,
+/// A writer of results. A run calls, for each source in order, `begin_source`, `write` for each frame in order,
 /// `end_source`; and at the end `finish`. A resumed run calls them again for sources that had not ended, with the same
 /// frames and results from the first on: a sink then ends with the same bytes as in an unbroken run.
 pub trait Sink: Send {
@@ -28,7 +28,7 @@ pub trait Sink: Send {
     /// [`SinkError`] if they cannot be completed.
     fn end_source(&mut self, source: &Arc<SourceInfo>) -> Result<(), SinkError>;
 
-    /// Whether it reads the pixels of frames: where no sink does, frames that were decoded on a GPU are not brought to the host.
+    /// Whether it reads the pixels of frames: where no sink does, frames that were decoded on a GPU are not downloaded.
     fn reads_pixels(&self) -> bool {
         true
     }

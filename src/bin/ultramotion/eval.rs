@@ -4,7 +4,7 @@ use crate::{eval_args::EvalArgs, eval_table, exit::Exit, inputs::usage, terminal
 use serde::Serialize;
 use ultramotion::eval::{EvalOptions, Evaluation, evaluate};
 
-/// A least figure that was asked for.
+/// A minimum that a figure must reach.
 #[derive(Serialize)]
 struct Gate {
     option: &'static str,
@@ -23,7 +23,7 @@ struct Output<'a> {
     gates: &'a [Gate],
 }
 
-/// Prints the figures; exit code 1 if one is below what was asked for.
+/// Prints the figures; exit code 1 if one is below its minimum.
 pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     check(args)?;
     let options = EvalOptions {

@@ -218,7 +218,7 @@ impl From<common_args::Mode> for Mode {
     }
 }
 
-/// The mode that was asked for, or the one that `engine` does best.
+/// The mode that was typed, or the fastest of `engine`.
 pub(crate) fn mode(asked: Option<common_args::Mode>, engine: &Engine) -> anyhow::Result<Mode> {
     let mode = asked.map_or(Execution::of(engine).mode, Mode::from);
     if !Mode::available(engine.is_cpu()).contains(&mode) {

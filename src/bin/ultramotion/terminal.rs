@@ -204,7 +204,7 @@ impl Terminal {
 /// Columns of a bar's name.
 const PREFIX: usize = 24;
 
-/// The end of a name, which tells paths apart.
+/// The end of a name, by which paths differ.
 fn tail(name: &str) -> String {
     let length = name.chars().count();
     name.chars().skip(length.saturating_sub(PREFIX)).collect()

@@ -197,7 +197,7 @@ impl FrameBoxes<'_> {
         let (known, shared) = unique(known);
         for (name, place) in files.iter().zip(match_names(&files, &known.names)) {
             match place {
-                // Several images of one name: pages of one file are told apart by their numbers, others not at all.
+                // Several images of one name: pages of one file differ by their numbers, others cannot be distinguished.
                 Ok(place) if shared.contains(&place) => {
                     if known
                         .images

@@ -29,7 +29,7 @@ pub struct BoxPrompt {
 }
 
 /// Prompts by frame. [`BoxPrompts::read`] takes `detections.jsonl`, a COCO data set (`images`, `annotations`,
-/// `categories`) or a COCO results list; all of it is kept in memory. [`BoxPrompts::for_sources`] tells which of its images
+/// `categories`) or a COCO results list; all of it is kept in memory. [`BoxPrompts::for_sources`] finds which of its images
 /// are which frames of a run.
 ///
 /// The images of a results list are those of another COCO file: the one that is named, else the `coco.json` beside it in

@@ -118,7 +118,7 @@ impl Record {
         &self.errors
     }
 
-    /// The sources that have ended, read one by one: their names tell whether the inputs are still the same.
+    /// The sources that have ended, read one by one: by their names the inputs are compared with those of this run.
     ///
     /// # Errors
     /// [`SinkError`] if the list cannot be read.
@@ -178,8 +178,8 @@ impl Record {
         Ok(())
     }
 
-    /// The source has ended, with `errors`, and all other sinks have completed their outputs of it: it is noted, on the
-    /// disk when this returns, and will not be worked on again.
+    /// The source has ended, with `errors`, and all other sinks have completed their outputs of it: the end is
+    /// on the disk when this returns, and a resumed run skips the source.
     ///
     /// # Errors
     /// [`SinkError`] if that cannot be written, or the source is not the one whose turn it is.
