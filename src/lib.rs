@@ -24,6 +24,7 @@
 //! | [`frame`], [`geometry`], [`coco`] | frames, masks, detections; boxes and sizes; the COCO formats |
 //! | [`models`], [`ops`], [`weights`] | the networks, the operations they consist of, checkpoints and the hub |
 //! | [`engine`] | devices, streams, memory, captured graphs, every move between host and device |
+//! | [`progress`] | observers of the events of long work, and the request to end it |
 //! | [`audit`] | what the GPU's driver recorded, held against what the engine announced |
 //! | [`eval`], [`matching`], [`phantom`], [`tools`] | metrics, assignment, synthetic ultrasound, benchmarks and checks |
 

@@ -198,6 +198,17 @@ mod tests {
             of(anyhow::Error::from(prepare).context("a run")),
             Some(MEMORY)
         );
+        let folder = SinkError::new("out", "the output folder is not empty")
+            .with_kind(SinkErrorKind::NotEmpty { resumable: false });
+        assert_eq!(of(folder.clone().into()), Some("--overwrite"));
+        assert_eq!(
+            of(RunError::Sink(folder.clone()).into()),
+            Some("--overwrite")
+        );
+        assert_eq!(
+            of(PhantomRunError::Sink(folder).into()),
+            Some("--overwrite")
+        );
         assert_eq!(of(anyhow::anyhow!("anything else")), None);
         let other_role = || ModelRef::parse("mobile-sam", Some(Role::Detector)).unwrap_err();
         assert_eq!(of(other_role().into()), Some("--segmenter"));
