@@ -128,7 +128,7 @@ struct Picture {
 
 enum Message {
     Picture(Box<Picture>),
-    /// All pictures have been sent: the file gets its final name. A video that is dropped without this leaves no file.
+    /// All pictures have been sent: the file gets its final name. Without this it is given up.
     End,
 }
 
