@@ -47,9 +47,9 @@ pub struct TensorInfo {
     pub element: ElementType,
 }
 
-/// An open checkpoint. Opening reads names, shapes and types; the data of a tensor is read when it is asked for.
+/// An open checkpoint. Opening reads names, shapes and types; the data of a tensor is read on request.
 ///
-/// Safetensors and both forms of `torch.save` are told apart by their bytes, not by the file's extension. Pickles are
+/// Safetensors and both forms of `torch.save` are distinguished by their bytes, not by the file's extension. Pickles are
 /// read without executing anything in them.
 ///
 /// Of a pickle the tensors of one dictionary are taken: averaged weights (`ema.module`, `ema`, `ema_state_dict`, `state_dict_ema`),

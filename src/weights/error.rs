@@ -48,7 +48,7 @@ pub enum WeightsError {
         /// Keys (or the class) found at the top level.
         keys: Vec<String>,
     },
-    /// A tensor was asked for that the checkpoint does not have.
+    /// The checkpoint has no tensor of the requested name.
     #[error("{}: has no tensor {name}; a checkpoint of the same model has it", path.display())]
     NoTensor {
         /// The file.

@@ -148,23 +148,23 @@ pub(super) fn names(role: Option<Role>) -> Vec<&'static str> {
 
 /// The names for `role` that are closest to `text`, if they are so close that one of them may be meant.
 pub(super) fn close_to(text: &str, role: Option<Role>) -> Vec<&'static str> {
-    /// More differences than these are no slip.
-    const MOST: usize = 3;
+    /// Maximum number of differences of a typing error.
+    const MAX_DIFFERENCES: usize = 3;
     let text = text.to_lowercase();
-    let allowed = (text.chars().count() / 4).clamp(1, MOST);
+    let allowed = (text.chars().count() / 4).clamp(1, MAX_DIFFERENCES);
     let distance = |name: &&str| strsim::damerau_levenshtein(&text, name);
     let names = names(role);
-    let Some(least) = names
+    let Some(smallest) = names
         .iter()
         .map(distance)
         .min()
-        .filter(|least| *least <= allowed)
+        .filter(|smallest| *smallest <= allowed)
     else {
         return Vec::new();
     };
     names
         .iter()
-        .filter(|name| distance(name) == least)
+        .filter(|name| distance(name) == smallest)
         .copied()
         .collect()
 }

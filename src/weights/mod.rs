@@ -1,7 +1,7 @@
 //! Checkpoints: where they come from (path, hub, cache), what is in them (safetensors, `.pth`, `.pt`), and how their
 //! tensors become the parameters of a model.
 //!
-//! [`ModelRef`] understands what the user gave and brings the files here ([`ModelFiles`]); [`Checkpoint`] reads one;
+//! [`ModelRef`] parses what the user gave and fetches the files ([`ModelFiles`]); [`Checkpoint`] reads one;
 //! [`Checkpoint::into_params`] renames its tensors as the model's key map says and makes them a model's parameters.
 //!
 //! ```no_run

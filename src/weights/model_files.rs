@@ -23,7 +23,7 @@ pub enum ModelOrigin {
     Hub {
         /// `org/name`.
         repo: String,
-        /// Branch, tag or commit that was asked for.
+        /// Branch, tag or commit that was requested.
         revision: String,
         /// Commit the files are of.
         commit: String,

@@ -1,4 +1,4 @@
-//! Headers of safetensors files. The header is read alone; tensors are read from the file when asked for.
+//! Headers of safetensors files. The header is read alone; tensors are read from the file on request.
 
 use super::element::ElementType;
 use super::error::Flaw;

@@ -12,7 +12,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// The hub that `config` describes. Nothing is asked of it yet.
+    /// The hub that `config` describes. No request is sent.
     pub fn new(config: HubConfig) -> Self {
         Self { config }
     }

@@ -16,7 +16,7 @@ pub struct HubConfig {
     pub token: Option<String>,
     /// Whether only the cache may be used.
     pub offline: bool,
-    /// How long nothing may arrive before a download is given up.
+    /// A download fails if nothing arrives for this long.
     pub stall_timeout: Duration,
 }
 

@@ -43,7 +43,7 @@ pub(super) fn download(
     }
 }
 
-/// Transfers on a thread of its own, since no read of the network can be given up otherwise when nothing arrives.
+/// Transfers on a thread of its own: a blocking read of the network cannot be cancelled when nothing arrives.
 fn attempt(
     config: &HubConfig,
     repo: &HubRepo,

@@ -39,13 +39,13 @@ pub enum HubError {
     /// The hub has no such file, revision or repository (404).
     #[error("{url}: not found; check the name of repository and revision on the hub")]
     NotFound {
-        /// What was asked for.
+        /// Address of the request.
         url: String,
     },
     /// The hub refused (401, 403). It also answers 401 for repositories that do not exist.
     #[error("{url}: access refused ({status}): {}", refused(*with_token))]
     Refused {
-        /// What was asked for.
+        /// Address of the request.
         url: String,
         /// HTTP status.
         status: u16,
@@ -55,7 +55,7 @@ pub enum HubError {
     /// The hub answered with another error.
     #[error("{url}: the server answered {status}; {}", server_advice(*status))]
     Server {
-        /// What was asked for.
+        /// Address of the request.
         url: String,
         /// HTTP status.
         status: u16,
@@ -63,7 +63,7 @@ pub enum HubError {
     /// The answer was not as a hub answers.
     #[error("{url}: {reason}; check HF_ENDPOINT: a hub or a full mirror of one must be there")]
     Protocol {
-        /// What was asked for.
+        /// Address of the request.
         url: String,
         /// What was odd.
         reason: String,

@@ -11,7 +11,7 @@ use super::selection::{Snapshot, Wanted};
 use std::path::PathBuf;
 
 impl Hub {
-    /// Whether the hub answers `within` a time; the reason where it does not. Nothing is asked of it but that, and no token is sent.
+    /// Sends one HEAD request without a token; `Ok` if any response arrives `within` that time.
     ///
     /// # Errors
     /// What failed, in words.

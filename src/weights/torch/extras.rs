@@ -5,7 +5,7 @@ use crate::weights::pickle::{Graph, Id, Node};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Most extras of a checkpoint, most items of one, and most bytes of all together; what goes beyond is left out.
+/// Maximum number of extras of a checkpoint, of items of one, and of bytes of all together; the rest is left out.
 const MAX_EXTRAS: usize = 256;
 const MAX_ITEMS: usize = 10_000;
 const MAX_BYTES: usize = 4 << 20;

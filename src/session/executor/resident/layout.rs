@@ -89,7 +89,7 @@ impl FrameLayout {
     /// The layouts of frames of `sizes` one after the other, and the length of the whole.
     pub(crate) fn of(
         sizes: impl Iterator<Item = Size>,
-        most: usize,
+        max_objects: usize,
         slots: usize,
         prompts: &[PromptGroup],
     ) -> (Vec<Self>, usize) {
@@ -99,7 +99,11 @@ impl FrameLayout {
             at - n..at
         };
         let one = |size: Size| {
-            let records = take(if most > 0 { ops::object_words(most) } else { 0 });
+            let records = take(if max_objects > 0 {
+                ops::object_words(max_objects)
+            } else {
+                0
+            });
             let mut rows = |count: usize, objects: Vec<usize>| {
                 let length = ops::mask_words(size.rows_columns());
                 MaskRows {
@@ -192,7 +196,7 @@ impl Slots {
     /// Frames that are remembered.
     const REMEMBERED: usize = 256;
     /// Room that every frame has: what few frames exceed, and the decoder takes hardly longer for than for one.
-    const LEAST: usize = 4;
+    const MIN: usize = 4;
 
     /// Room for that many objects: 1, 2, 4, 8, 16 and multiples of 16, so that few sizes are captured.
     pub(crate) fn for_objects(objects: usize) -> usize {
@@ -205,14 +209,7 @@ impl Slots {
 
     /// Room for the next frames.
     pub(crate) fn now(&self) -> usize {
-        Self::for_objects(
-            self.late
-                .iter()
-                .copied()
-                .max()
-                .unwrap_or(0)
-                .max(Self::LEAST),
-        )
+        Self::for_objects(self.late.iter().copied().max().unwrap_or(0).max(Self::MIN))
     }
 
     /// Takes note of the numbers of objects of frames with `room` for so many; says whether one had more.
