@@ -133,7 +133,7 @@ pub(super) fn memory(device: &CudaDevice) -> Result<(usize, usize), EngineError>
     result::mem_get_info().map_err(driver("memory of the device"))
 }
 
-/// What the driver calls the device.
+/// The driver's name for the device.
 pub(super) fn name(device: &CudaDevice) -> Option<String> {
     device.cuda_stream().context().name().ok()
 }
@@ -175,7 +175,7 @@ pub(super) fn stored(storage: &CudaStorage) -> Option<usize> {
     }
 }
 
-/// Makes the stream of `device` wait for what was asked of `other` so far.
+/// Makes the stream of `device` wait, on the device, for the work that the stream of `other` has so far.
 pub(super) fn wait_for(device: &CudaDevice, other: &CudaDevice) -> Result<(), EngineError> {
     let (own, theirs) = (device.cuda_stream(), other.cuda_stream());
     if Arc::ptr_eq(&own, &theirs) {
@@ -391,7 +391,7 @@ pub(super) fn duplicate(x: &Tensor) -> Result<Tensor, EngineError> {
     })
 }
 
-/// The type and shape of a tensor, by which graphs are told apart.
+/// The type and shape of a tensor, by which graphs are keyed.
 pub(super) fn form(x: &Tensor) -> (DType, Vec<usize>) {
     (x.dtype(), x.dims().to_vec())
 }

@@ -105,7 +105,7 @@ impl Engine {
         super::callers::device_name(&self.device)
     }
 
-    /// What the driver calls a GPU, with [`Engine::name`]; the CPU's vector instructions are the operations' affair.
+    /// The name of the device and, of a GPU, the driver's name for it.
     pub fn description(&self) -> String {
         #[cfg(feature = "cuda")]
         if let Some(name) = super::cuda::inner(&self.device).and_then(super::cuda::name) {
@@ -114,22 +114,22 @@ impl Engine {
         self.name()
     }
 
-    /// What was moved so far.
+    /// The log of the transfers so far.
     pub fn transfer_log(&self) -> &TransferLog {
         &self.log
     }
 
-    /// Does `work` as that of frame number `frame` of the run, on this thread.
+    /// Runs `work` on this thread as part of frame number `frame`.
     pub fn in_frame<T>(frame: u64, work: impl FnOnce() -> T) -> T {
         transfer_log::in_frame(frame, work)
     }
 
-    /// Does `work` as that of `stage`: what this thread asks of the device in it belongs to that stage.
+    /// Runs `work` under `span`: what this thread requests from the device in it is counted there.
     pub fn within<T>(&self, span: impl Into<Span>, work: impl FnOnce() -> T) -> T {
         self.log.within(span.into(), work)
     }
 
-    /// Lets `watcher` hear of all work of this engine and its clones from now on; only one can: false if there was one before.
+    /// Sets the watcher of all work of this engine and its clones. Only one can be set: returns false if there was one before.
     pub fn watch(&self, watcher: Arc<dyn Watcher>) -> bool {
         self.log.watch(watcher)
     }
@@ -137,7 +137,7 @@ impl Engine {
     /// Free and total memory of the device in bytes; none on the CPU.
     ///
     /// # Errors
-    /// [`EngineError::Driver`] if the driver does not say.
+    /// [`EngineError::Driver`] if the driver cannot state it.
     pub fn memory(&self) -> Result<Option<(usize, usize)>, EngineError> {
         #[cfg(feature = "cuda")]
         if let Some(device) = super::cuda::inner(&self.device) {
@@ -146,7 +146,7 @@ impl Engine {
         Ok(None)
     }
 
-    /// The same device and ledger with a stream of its own, so that two models work side by side. On the CPU the same engine.
+    /// An engine of the same device and transfer log with a stream of its own, so that two models work at once. On the CPU the same engine.
     ///
     /// # Errors
     /// [`EngineError::NoDevice`] if the device cannot be opened again.
@@ -163,7 +163,8 @@ impl Engine {
         })
     }
 
-    /// What is asked of this engine from now on begins after all that was asked of `other`, a sibling, so far; the host does not wait.
+    /// Makes the stream of this engine wait, on the device, for all work that `other`, an engine of the same device, has enqueued so far. The
+    /// host does not wait.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
@@ -196,7 +197,7 @@ impl Engine {
             && location == self.device.location()
     }
 
-    /// Waits until the device has done everything that was asked of it.
+    /// Blocks until the device has completed all work enqueued on the stream of this engine.
     ///
     /// # Errors
     /// [`EngineError::Tensor`] if it failed.

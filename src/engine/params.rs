@@ -132,7 +132,7 @@ impl Params {
         self.shared.engine.device()
     }
 
-    /// Whether the checkpoint has `name` in this scope. A generator has none until it was asked for.
+    /// Whether the checkpoint has `name` in this scope. A generator has none before it was read.
     pub fn contains(&self, name: &str) -> bool {
         lock(&self.shared.tensors).contains_key(&self.full_name(name))
     }

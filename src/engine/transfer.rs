@@ -117,10 +117,10 @@ impl StagingRing {
         })
     }
 
-    /// Starts to bring `bytes` up as a u8 tensor of `shape`, on which the device can be asked to work at once. The tensor is good
-    /// until as many further uploads as there are slots.
+    /// Starts the copy of `bytes` to the device as a u8 tensor of `shape`; work on the tensor can be enqueued at once. The tensor is
+    /// overwritten after as many further uploads as the ring has slots.
     ///
-    /// The host waits only if the upload of as many frames ago has not begun to move yet.
+    /// The host waits only if the upload that used the slot before has not been read from host memory yet.
     ///
     /// # Errors
     /// [`EngineError::Driver`] and [`EngineError::Tensor`] if memory ran out or the device failed.
@@ -168,7 +168,7 @@ impl StagingRing {
         })
     }
 
-    /// Says that all that reads the latest upload has been asked of the device.
+    /// Marks the latest upload as consumed: all work that reads it has been enqueued.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
@@ -278,8 +278,8 @@ impl Download {
         })
     }
 
-    /// Marks the moment at which the device will have done what was asked of it so far, as the end of `what` since the mark before; the
-    /// first mark after a wait for a result ends nothing.
+    /// Records an event behind the work enqueued so far, as the end of `what`, which began at the mark before. The first mark after a wait
+    /// for a result only begins something.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if the device failed.
@@ -301,7 +301,8 @@ impl Download {
         Ok(())
     }
 
-    /// How long the device was at what the marks tell apart, and forgets them; a moment that has not come yet tells nothing.
+    /// Removes the marks and returns the time between each and the one before, by the name of the later; those that the device has not passed
+    /// are left out.
     pub(crate) fn take_times(&mut self) -> Vec<(&'static str, Duration)> {
         let marked = std::mem::take(&mut self.marked);
         let between = self
@@ -317,8 +318,8 @@ impl Download {
         between.filter_map(time).collect()
     }
 
-    /// Starts to bring down a contiguous u32 tensor, after all that was asked of the device so far. One at a time: what was started
-    /// before must have been waited for.
+    /// Starts the copy of a contiguous u32 tensor to the host, after all work enqueued so far. One at a time: the copy started before must
+    /// have been waited for.
     ///
     /// # Errors
     /// [`EngineError::Driver`] if memory ran out or the device failed.

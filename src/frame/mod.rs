@@ -35,7 +35,7 @@ pub struct Frame {
     pub physical: Option<Arc<Physical>>,
     /// The EXIF orientation (2 to 8) of the file, by which `pixels` were turned; none where they are as stored.
     pub exif_orientation: Option<u8>,
-    /// The values as stored, where the source was asked for them and has others than `pixels`.
+    /// The values as stored, if the source was opened with them and they differ from `pixels`.
     pub stored: Option<Arc<StoredImage>>,
 }
 
@@ -69,7 +69,7 @@ pub struct SourceInfo {
     pub frame_count: Option<u64>,
     /// Nominal frames a second, where the source states them.
     pub frame_rate: Option<f64>,
-    /// DICOM attributes that outputs may carry, by keyword. Never one that identifies a patient unless the user asked.
+    /// DICOM attributes that outputs may carry, by keyword. Never one that identifies a patient unless the caller chose so.
     pub attributes: std::collections::BTreeMap<String, String>,
 }
 
@@ -83,7 +83,7 @@ pub struct Physical {
     pub pixel_aspect: Option<[u32; 2]>,
     /// DICOM's Sequence of Ultrasound Regions.
     pub ultrasound_regions: Vec<UltrasoundRegion>,
-    /// DICOM's SOP Instance UID of the frame's file; never there unless the user asked.
+    /// DICOM's SOP Instance UID of the frame's file; absent unless the caller chose to keep it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sop_instance_uid: Option<String>,
 }

@@ -128,7 +128,7 @@ struct Picture {
 
 enum Message {
     Picture(Box<Picture>),
-    /// All pictures have been sent: the file gets its final name. Without this it is given up.
+    /// All pictures have been sent: the file gets its final name. Without this it is discarded.
     End,
 }
 

@@ -1,14 +1,14 @@
 //! An MP4 file written picture by picture, through FFmpeg.
 
-use crate::av::{
-    self, Codec, Dictionary, Error as AvError, Packet, Rational, codec,
-    encoder::{self, video::Encoder},
-    format::{self, Pixel, context::Output},
-    frame,
-    software::scaling,
-    util::color,
-};
 use crate::{
+    av::{
+        self, Codec, Dictionary, Error as AvError, Packet, Rational, codec,
+        encoder::{self, video::Encoder},
+        format::{self, Pixel, context::Output},
+        frame,
+        software::scaling,
+        util::color,
+    },
     frame::Image,
     geometry::Size,
     sinks::{

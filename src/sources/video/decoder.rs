@@ -11,13 +11,13 @@ use super::{
     nvdec::VideoDevice,
     pixels::Converter,
 };
-use crate::av::{
-    DamageListener, Error, Packet,
-    decoder::Video,
-    error::EAGAIN,
-    frame::{self, side_data},
-};
 use crate::{
+    av::{
+        DamageListener, Error, Packet,
+        decoder::Video,
+        error::EAGAIN,
+        frame::{self, side_data},
+    },
     frame::Pixels,
     sources::{SourceError, SourceWarning, image::oriented},
 };

@@ -9,10 +9,10 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
-/// Most boxes or elements of the top level that are looked at.
+/// Maximum number of boxes or elements of the top level that are read.
 const MAX_BOXES: usize = 100_000;
 
-/// What a file lacks that its container speaks of.
+/// What a file lacks according to its container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
     /// It ought to have so many bytes.
@@ -40,7 +40,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What the file lacks by its container's own account. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, FLV, IVF, AV1, Y4M, DV and
+/// What the file lacks according to its container. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, FLV, IVF, AV1, Y4M, DV and
 /// transport streams; leaves
 /// the position of `file` anywhere.
 ///

@@ -1,4 +1,4 @@
-//! What the fuzzer runs of videos; FFmpeg's demuxers and decoders are not ours.
+//! Entry points of the fuzzer for the parsers of this module; FFmpeg's demuxers and decoders are not fuzzed.
 
 use super::{
     ending::{Missing, missing_from},

@@ -6,8 +6,10 @@ use super::{
     input::VideoInput,
     nvdec::{HwDecoderContext, VideoDevice},
 };
-use crate::av::{codec::Id, format::Pixel, frame};
-use crate::engine::{self, Colour, Surface};
+use crate::{
+    av::{codec::Id, format::Pixel, frame},
+    engine::{self, Colour, Surface},
+};
 use image::metadata::Orientation;
 
 /// The device that decodes the stream of `input`, or why none does.

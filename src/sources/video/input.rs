@@ -9,22 +9,24 @@ use super::{
     probe::DEMUXERS,
     transport::{Extent, Transport},
 };
-use crate::av::{
-    self, DamageListener, Dictionary, Error, Packet, Stream,
-    codec::{
-        self, Id,
-        packet::{self, side_data},
+use crate::{
+    av::{
+        self, DamageListener, Dictionary, Error, Packet, Stream,
+        codec::{
+            self, Id,
+            packet::{self, side_data},
+        },
+        decoder,
+        ffi::AVPixelFormat,
+        format::{
+            self, Pixel,
+            context::{Input, StreamIo},
+            stream::Disposition,
+        },
+        media,
     },
-    decoder,
-    ffi::AVPixelFormat,
-    format::{
-        self, Pixel,
-        context::{Input, StreamIo},
-        stream::Disposition,
-    },
-    media,
+    sources::SourceError,
 };
-use crate::sources::SourceError;
 use image::metadata::Orientation;
 use std::{
     fs::File,
@@ -35,7 +37,7 @@ use std::{
 /// Bytes read at once.
 const BUFFER: usize = 1 << 16;
 
-/// What the container states of its video stream.
+/// Facts that the container states about its video stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
     /// Number of frames, as stated or by duration and rate.
@@ -46,7 +48,7 @@ pub(super) struct Facts {
     pub(super) orientation: Orientation,
     /// Width and height of a pixel as shown, in relation, where the container states that they differ.
     pub(super) pixel_aspect: Option<[u32; 2]>,
-    /// What the file lacks by its container's account.
+    /// What the file lacks according to its container.
     pub(super) missing: Option<Missing>,
 }
 

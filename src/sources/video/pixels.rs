@@ -4,8 +4,8 @@ use super::{
     frame_kind::Kind,
     scaler::{Content, Scaler, threads_for},
 };
-use crate::av::{format::Pixel, frame};
 use crate::{
+    av::{format::Pixel, frame},
     frame::{Channels, Image},
     geometry::Size,
     sources::image::composite_over_black,

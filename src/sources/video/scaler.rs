@@ -1,13 +1,15 @@
 //! swscale: a frame to 8 bits at its own size, a slice of it on each of several threads where it is large.
 
 use super::frame_kind::Kind;
-use crate::av::{
-    Error, ffi,
-    format::{Pixel, pixel::Descriptor},
-    frame,
-    software::scaling::Flags,
+use crate::{
+    av::{
+        Error, ffi,
+        format::{Pixel, pixel::Descriptor},
+        frame,
+        software::scaling::Flags,
+    },
+    geometry::Size,
 };
-use crate::geometry::Size;
 use std::{
     ffi::{CStr, c_int},
     num::NonZero,
@@ -54,14 +56,14 @@ impl Content {
     }
 }
 
-/// How many threads convert a picture: as many as asked for (0: one for each core), fewer where it is small.
-pub(super) fn threads_for(size: Size, asked: usize) -> usize {
-    let most = match asked {
+/// Number of threads that convert a picture: `threads` (0: one for each core), fewer for small pictures.
+pub(super) fn threads_for(size: Size, threads: usize) -> usize {
+    let max = match threads {
         0 => thread::available_parallelism().map_or(1, NonZero::get),
         n => n,
     };
     let worthwhile = usize::try_from(size.pixels() / PIXELS_A_THREAD).unwrap_or(MAX_THREADS);
-    most.min(worthwhile).clamp(1, MAX_THREADS)
+    max.min(worthwhile).clamp(1, MAX_THREADS)
 }
 
 /// Converts frames of one kind to one format. The bytes do not depend on the number of threads.

@@ -24,18 +24,18 @@ use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
 ///   as FFmpeg does; grey formats stay grey; more than 8 bits are narrowed; alpha is composited over black. Each frame
 ///   has its own size. Neither transfer function nor primaries are converted.
 /// - On the GPU, H.264 and HEVC of 8 bits in 4:2:0 are decoded into device memory ([`crate::engine::Surface`]), with the same numbers, times and
-///   turns. Damage that only shows inside of a picture's coded data is concealed there, not told.
+///   turns. Damage that only shows inside of a picture's coded data is concealed there and not reported.
 pub struct VideoSource {
     info: Arc<SourceInfo>,
     physical: Option<Arc<Physical>>,
     /// Opens the input once more.
     open: Opener,
     options: VideoOptions,
-    /// None once nothing more can come.
+    /// `None` after the end.
     decoder: Option<VideoDecoder>,
     decoding: Decoding,
     warnings: Vec<SourceWarning>,
-    /// The frame at which damage was met, while no error has come of it.
+    /// The frame at which damage was met, until an error follows from it.
     concealed: Option<u64>,
 }
 
@@ -132,8 +132,8 @@ impl VideoSource {
         })
     }
 
-    /// The next frame's number and time. Where the device gives it up at the first frame, all is decoded anew on the CPU, which works
-    /// with more threads; at a later one, as the decoder goes on. Where damage is met, all is decoded anew on one thread.
+    /// Number and time of the next frame. If the device refuses the stream at the first frame, decoding starts again on the CPU, which uses
+    /// more threads; at a later frame the decoder continues in host memory. If damage is met, decoding starts again on one thread.
     fn advance(&mut self) -> Result<Option<(u64, Duration)>, SourceError> {
         loop {
             let Some(decoder) = &mut self.decoder else {
@@ -204,7 +204,7 @@ impl VideoSource {
         }
     }
 
-    /// Does `work` as that of decoding, on a device or not.
+    /// Runs `work` as decoding, within the device's lock against captures if there is a device.
     fn working<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         match self
             .decoder

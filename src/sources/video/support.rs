@@ -1,4 +1,4 @@
-//! What the FFmpeg that this program was linked with can decode.
+//! Capabilities of the linked FFmpeg.
 
 use crate::av::{self, codec::Id};
 
