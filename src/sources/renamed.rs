@@ -77,9 +77,9 @@ impl Issue {
 
     /// Puts `alias` in place of `path` in the texts.
     fn hide(&mut self, path: &Path, alias: &Path) {
-        let hide = |text: String| hidden(text, path, alias);
-        self.problem = hide(std::mem::take(&mut self.problem));
-        self.remedy = self.remedy.take().map(hide);
+        self.problem = hidden(std::mem::take(&mut self.problem), path, alias);
+        let remedy = self.remedy.take();
+        self.remedy = remedy.map(|remedy| hidden(remedy, path, alias));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::launch::{self, Kernel, empty, int};
 use crate::ops::types::result::Result;
-use crate::ops::types::strides::merged;
+use crate::ops::types::strides::{merged, row_stride};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// Dimensions that a copy can have, as in `layout.cu`.

@@ -107,6 +107,6 @@ impl Walk<'_, '_> {
     fn fail(&mut self, path: PathBuf, error: &io::Error) {
         self.found
             .errors
-            .push(SourceError::unreadable(path, &error));
+            .push(SourceError::unreadable(path, error));
     }
 }
