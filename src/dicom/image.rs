@@ -22,6 +22,7 @@ use std::path::Path;
 
 /// One frame for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShownFrame {
     /// Columns and rows.
     pub size: Size,

@@ -13,6 +13,7 @@ const MAX_PIXELS: u64 = 1 << 28;
 
 /// Photometric Interpretation (0028,0004).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Photometric {
     /// Grey, the smallest value white.
     Monochrome1,
@@ -77,6 +78,7 @@ impl Photometric {
 
 /// What a stored sample is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SampleKind {
     /// Pixel Data: integers of Bits Stored bits.
     Integer,
@@ -88,6 +90,7 @@ pub enum SampleKind {
 
 /// The Image Pixel module, checked.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Layout {
     /// Columns and rows, neither 0.
     pub size: Size,

@@ -23,6 +23,7 @@ pub enum Samples {
 
 /// One frame's stored values: before rescale, window, palette and the inversion of MONOCHROME1; colour as RGB.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StoredFrame {
     /// Columns and rows.
     pub size: Size,

@@ -9,6 +9,7 @@ use std::{
 
 /// Files that make up one source: one multi-frame, video or lone file, or the sorted single-frame files of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Series {
     /// The files in order.
     pub files: Vec<PathBuf>,
@@ -21,6 +22,7 @@ pub struct Series {
 
 /// What a scan of files found.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Scan {
     /// Series in the order in which their first files were given.
     pub series: Vec<Series>,

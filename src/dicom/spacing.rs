@@ -7,6 +7,7 @@ use dicom_dictionary_std::tags;
 
 /// An item of Sequence of Ultrasound Regions (0018,6011).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Region {
     /// Its place in pixels, right and lower edge exclusive.
     pub bounds: BoxXyxy,

@@ -4,6 +4,7 @@ use super::{error::DicomError, walk::Encoding};
 
 /// How the pixel data are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PixelEncoding {
     /// Native: samples of Bits Allocated bits.
     Native,
@@ -23,6 +24,7 @@ pub enum PixelEncoding {
 
 /// Codec of an encapsulated video stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum VideoCodec {
     /// MPEG-2 main profile.
     Mpeg2,

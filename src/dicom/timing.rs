@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// The timing of a multi-frame file.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Timing {
     /// Nothing is stated.
     Unknown,

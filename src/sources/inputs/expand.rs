@@ -25,6 +25,7 @@ use std::{
 
 /// Result of expanding inputs.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Inputs {
     /// Sources and errors in order. The order is the same in every run over the same files.
     pub sources: Vec<Result<SourceSpec, SourceError>>,
