@@ -5,6 +5,7 @@ use ultramotion::{
     audit::AuditError,
     engine::{EngineError, OutOfMemory},
     eval::{EvalError, EvalErrorKind},
+    models::dfine::{ConfigError, ConfigFile, DFineError, postprocess::SelectError},
     run::{FrameError, KpiError, RunError},
     session::{ModelError, SessionError},
     sinks::{SinkError, SinkErrorKind},
@@ -83,7 +84,14 @@ fn of_model(error: &ModelError) -> Option<&'static str> {
     match error {
         ModelError::Engine(error) => of_engine(error),
         ModelError::OutOfMemory(_) => Some(MEMORY),
-        ModelError::NotFinite(_) => Some("--dtype f32"),
+        ModelError::NotFinite(_) | ModelError::Select(SelectError::NotFinite { .. }) => {
+            Some("--dtype f32")
+        }
+        ModelError::DFine(DFineError::Labels(_)) => Some("--labels FILE"),
+        ModelError::DFine(DFineError::Config(ConfigError {
+            file: ConfigFile::User,
+            ..
+        })) => Some("--input-size"),
         ModelError::Weights(error) => of_weights(error),
         _ => None,
     }
@@ -170,7 +178,7 @@ pub(crate) fn with_hint(text: &str, kind: IssueKind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ultramotion::weights::ModelRef;
+    use ultramotion::{models::dfine::LabelsError, weights::ModelRef};
 
     #[test]
     fn hints_are_found_behind_kinds_that_show_an_inner_error() {
@@ -210,6 +218,11 @@ mod tests {
             Some("--overwrite")
         );
         assert_eq!(of(anyhow::anyhow!("anything else")), None);
+        let labels = DFineError::Labels(LabelsError::Missing {
+            origin: "x.pth".to_owned(),
+            classes: 3,
+        });
+        assert_eq!(of(ModelError::from(labels).into()), Some("--labels FILE"));
         let other_role = || ModelRef::parse("mobile-sam", Some(Role::Detector)).unwrap_err();
         assert_eq!(of(other_role().into()), Some("--segmenter"));
         let model = ModelError::from(other_role());

@@ -193,8 +193,9 @@ impl DFineConfig {
             if matches!(source, InputSizeSource::Anchors | InputSizeSource::Config)
                 && requested != known
             {
-                let reason =
-                    format!("the checkpoint has anchors for {known}; leave --input-size out");
+                let reason = format!(
+                    "the checkpoint has anchors for {known}; do without a size of your own"
+                );
                 return Err(
                     ConfigError::value("size", requested.to_string(), reason).of(ConfigFile::User)
                 );

@@ -12,7 +12,7 @@ pub enum ConfigFile {
     Preprocessor,
     /// The tensors of a checkpoint without configuration, and its metadata.
     Checkpoint,
-    /// `--input-size`.
+    /// The size that the user asked for.
     User,
 }
 
@@ -22,7 +22,7 @@ impl std::fmt::Display for ConfigFile {
             Self::Config => "config.json",
             Self::Preprocessor => "preprocessor_config.json",
             Self::Checkpoint => "the checkpoint",
-            Self::User => "--input-size",
+            Self::User => "input size",
         })
     }
 }

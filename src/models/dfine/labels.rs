@@ -181,9 +181,7 @@ mod tests {
             error(4, Some(("names.txt", given))),
             "names.txt: 3 names, but the detector has 4 classes; a name for each class is expected"
         );
-        assert!(
-            error(3, None).contains("x.pth: 3 classes without names; give them with --labels FILE")
-        );
+        assert!(error(3, None).contains("x.pth: 3 classes without names; give a file of names"));
         assert!(error(1, None).contains("x.pth: 1 class without names"));
     }
 

@@ -6,7 +6,7 @@ use crate::text::counted;
 #[derive(Debug, thiserror::Error)]
 pub enum LabelsError {
     /// Neither the checkpoint nor the user names the classes, and no built-in list has as many.
-    #[error("{origin}: {} without names; give them with --labels FILE, one name a line", counted(*classes, "class"))]
+    #[error("{origin}: {} without names; give a file of names, one a line", counted(*classes, "class"))]
     Missing {
         /// The checkpoint.
         origin: String,
@@ -35,7 +35,7 @@ pub enum LabelsError {
     },
     /// A file of names in a format that is not one of those that are read.
     #[error(
-        "{origin}: {reason}; --labels takes one name a line, a JSON list, a COCO file (categories) or Ultralytics' data.yaml (names)"
+        "{origin}: {reason}; expected one name a line, a JSON list, a COCO file (categories) or Ultralytics' data.yaml (names)"
     )]
     Format {
         /// The file of names.

@@ -338,7 +338,7 @@ mod tests {
             (
                 "data.yaml",
                 "train: images\n",
-                "data.yaml: has no names; --labels takes",
+                "data.yaml: has no names; expected",
             ),
             ("data.yaml", "names:\n", "has no names"),
             (

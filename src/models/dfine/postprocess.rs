@@ -57,7 +57,7 @@ pub enum SelectError {
     },
     /// The model computed nonsense.
     #[error(
-        "{}; the checkpoint is damaged, or its numbers are too large for the chosen precision (--dtype f32)",
+        "{}; the checkpoint is damaged, or its numbers are too large for the chosen precision: use f32",
         broken_outputs(*logits, *boxes)
     )]
     NotFinite {

@@ -105,8 +105,6 @@ impl Walk<'_, '_> {
     }
 
     fn fail(&mut self, path: PathBuf, error: &io::Error) {
-        self.found
-            .errors
-            .push(SourceError::unreadable(path, error));
+        self.found.errors.push(SourceError::unreadable(path, error));
     }
 }

@@ -338,7 +338,7 @@ fn an_input_size_that_nothing_says_is_assumed_aloud_and_can_be_given() {
     let error = load(&path, Some(&names), Some(Size::new(320, 384))).unwrap_err();
     assert_eq!(
         error,
-        "--input-size: size: 320×384 is not supported: the checkpoint has anchors for 384×320; leave --input-size out"
+        "input size: size: 320×384 is not supported: the checkpoint has anchors for 384×320; do without a size of your own"
     );
 }
 
