@@ -1,6 +1,7 @@
 //! Ground truth and predictions of the same images and classes.
 
 mod align;
+mod kept;
 
 use super::{
     error::{EvalError, some_of},
@@ -15,18 +16,13 @@ use crate::{
 };
 use align::Alignment;
 use hotcoco::COCO;
+pub(super) use kept::Class;
+use kept::Kept;
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
     sync::Arc,
 };
-
-/// A class by the ground truth's name and id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Class {
-    pub(super) id: i64,
-    pub(super) name: String,
-}
 
 /// Ground truth and predictions, checked, with the same numbers for the same things: images and classes count from 0 in the
 /// order of the ground truth's ids, which decides between equal scores.
@@ -140,46 +136,6 @@ fn align_results(
 
 fn has_box(annotation: &Annotation<'_>) -> bool {
     annotation.box_numbers().is_some()
-}
-
-/// The images and classes of the ground truth that are evaluated, by place, with their numbers.
-struct Kept {
-    images: HashMap<usize, u64>,
-    classes: HashMap<usize, u64>,
-}
-
-impl Kept {
-    fn of(truth: &Dataset<'_>, alignment: &Alignment) -> Self {
-        let number = |count: usize, kept: &Option<HashSet<usize>>| {
-            let places =
-                (0..count).filter(|place| kept.as_ref().is_none_or(|kept| kept.contains(place)));
-            places.zip(0u64..).collect::<HashMap<_, _>>()
-        };
-        Self {
-            images: number(truth.images.len(), &alignment.common_images),
-            classes: number(truth.categories.len(), &alignment.common_categories),
-        }
-    }
-
-    fn images<'a, 't>(&self, all: &'a [Image<'t>]) -> Vec<&'a Image<'t>> {
-        all.iter()
-            .enumerate()
-            .filter(|(place, _)| self.images.contains_key(place))
-            .map(|(_, image)| image)
-            .collect()
-    }
-
-    fn classes(&self, all: &[Category<'_>]) -> Vec<Class> {
-        let kept = all
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| self.classes.contains_key(place));
-        kept.map(|(_, category)| Class {
-            id: category.id,
-            name: category.name.to_string(),
-        })
-        .collect()
-    }
 }
 
 /// Where an object's area comes from, which decides whether it is small, medium or large.

@@ -6,6 +6,7 @@
 
 mod backbone_json;
 mod config;
+mod config_check;
 mod config_error;
 mod config_infer;
 mod config_json;
@@ -31,8 +32,9 @@ mod value_text;
 
 pub use config::{
     DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource, InputSizes,
-    PositionOrder, StageConfig, check_input,
+    PositionOrder, StageConfig,
 };
+pub use config_check::check_input;
 pub use config_error::{ConfigError, ConfigFile, ConfigProblem};
 pub use detector::{Checkpoint, Detector};
 pub use error::DFineError;

@@ -11,9 +11,10 @@ use super::{
     simd::Isa,
     tile::{MAX_ROWS, RowTable},
 };
-use crate::ops::types::convolution::Conv2dOptions;
-use crate::ops::types::convolution::Padding;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    convolution::{Conv2dOptions, Padding},
+    result::Result,
+};
 use candle_core::Tensor;
 
 /// The packed weights of a convolution.

@@ -11,8 +11,7 @@ use super::{
     parallel::{self, part},
     simd::Isa,
 };
-use crate::ops::types::convolution::Conv2dOptions;
-use crate::ops::types::result::Result;
+use crate::ops::types::{convolution::Conv2dOptions, result::Result};
 use candle_core::Tensor;
 use std::ops::Range;
 

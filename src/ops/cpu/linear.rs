@@ -8,8 +8,7 @@ use super::{
     packed::Packed,
     simd::Isa,
 };
-use crate::ops::types::activation::Activation;
-use crate::ops::types::result::Result;
+use crate::ops::types::{activation::Activation, result::Result};
 use candle_core::Tensor;
 
 /// The packed weights of a linear layer.

@@ -11,9 +11,10 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::types::masks::PackedMask;
-use crate::ops::types::masks::Taps;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    masks::{PackedMask, Taps},
+    result::Result,
+};
 use candle_core::Tensor;
 
 /// See [`crate::ops::masks_to_runs`].

@@ -2,8 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::row_stride;
+use crate::ops::types::{result::Result, strides::row_stride};
 use candle_core::{CpuStorage, Device, Storage, StorageRef, Tensor, WithDType};
 
 /// The tensor itself where its last dimension is contiguous and its other dimensions are evenly spaced rows, else a contiguous copy.

@@ -1,6 +1,7 @@
 //! Every operation on the CPU, in f32: vectors of whatever width the processor has, on the threads of the current pool.
 
 mod attention;
+mod attention_head;
 mod conv2d;
 mod deformable_attention;
 mod depthwise;
@@ -21,8 +22,9 @@ mod resize;
 mod simd;
 mod softmax;
 mod tile;
+mod window_attention;
 
-pub(super) use attention::{attention, window_attention};
+pub(super) use attention::attention;
 pub(super) use conv2d::Conv2d;
 pub(super) use deformable_attention::deformable_attention;
 pub(super) use inverted_residual::inverted_residual;
@@ -34,6 +36,7 @@ pub(super) use pointwise::{activate, add, concat_channels, softmax};
 pub(super) use pool::{max_pool2d, upsample_nearest2x};
 pub(super) use resize::resize_normalise;
 pub(super) use simd::instruction_set;
+pub(super) use window_attention::window_attention;
 
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,7 @@ use super::{
     simd::{Isa, Kernel, Simd},
     softmax::{Exponentials, ScaleRows},
 };
-use crate::ops::types::activation::Activation;
-use crate::ops::types::result::Result;
+use crate::ops::types::{activation::Activation, result::Result};
 use candle_core::Tensor;
 
 /// Numbers a task takes at least: an activation costs about as much as this many of the steps that [`parallel`] counts.

@@ -7,8 +7,7 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::types::convolution::Padding;
-use crate::ops::types::result::Result;
+use crate::ops::types::{convolution::Padding, result::Result};
 use candle_core::Tensor;
 
 /// See [`crate::ops::max_pool2d`].

@@ -11,9 +11,10 @@ use super::{
     parallel,
     simd::{Isa, Kernel, Simd},
 };
-use crate::ops::types::resampling::Coefficients;
-use crate::ops::types::resampling::Normalisation;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    resampling::{Coefficients, Normalisation},
+    result::Result,
+};
 use candle_core::Tensor;
 
 /// See [`crate::ops::resize_normalise`].

@@ -2,15 +2,15 @@
 
 #![allow(unsafe_code)]
 
-use super::layout::{contiguous, even};
 use super::{
     launch::{self, Kernel, ROWS_A_BLOCK, THREADS, empty, int, named},
+    layout::{contiguous, even},
     typed::Typed,
 };
-use crate::ops::constant;
-use crate::ops::reference;
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::row_stride;
+use crate::ops::{
+    constant, reference,
+    types::{result::Result, strides::row_stride},
+};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// `Attention` of `attention.cuh`, field by field.

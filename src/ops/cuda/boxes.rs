@@ -2,8 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, empty, int};
-use super::layout::contiguous;
+use super::{
+    launch::{self, Kernel, empty, int},
+    layout::contiguous,
+};
 use crate::ops::types::result::Result;
 use candle_core::{DType, Tensor};
 

@@ -3,9 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int};
-use crate::ops::types::packed_frame::ObjectTensors;
-use crate::ops::types::packed_frame::PackedFrame;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    packed_frame::{ObjectTensors, PackedFrame},
+    result::Result,
+};
 use candle_core::{CudaDevice, DType, Device, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 use std::ops::Range;
 

@@ -2,20 +2,21 @@
 
 #![allow(unsafe_code)]
 
-use super::layout::{contiguous, even};
 use super::{
     launch::{self, Kernel, empty, int, named},
+    layout::{contiguous, even},
     product::{Dense, Linear},
     product_arguments::code,
     typed::Typed,
 };
-use crate::ops::reference;
-use crate::ops::types::convolution::Conv2dOptions;
-use crate::ops::types::convolution::Padding;
-use crate::ops::types::convolution::Part;
-use crate::ops::types::convolution::Residual;
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::row_stride;
+use crate::ops::{
+    reference,
+    types::{
+        convolution::{Conv2dOptions, Padding, Part, Residual},
+        result::Result,
+        strides::row_stride,
+    },
+};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// A convolution's weights.

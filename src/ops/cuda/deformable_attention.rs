@@ -2,10 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, empty, int, named};
-use super::layout::{contiguous, even};
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::row_stride;
+use super::{
+    launch::{self, Kernel, empty, int, named},
+    layout::{contiguous, even},
+};
+use crate::ops::types::{result::Result, strides::row_stride};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 const MAX_LEVELS: usize = 4;

@@ -2,16 +2,17 @@
 
 #![allow(unsafe_code)]
 
-use super::layout::contiguous;
 use super::{
     conv2d::Conv2d,
     launch::{self, Kernel, empty, int, named},
+    layout::contiguous,
     tiles::is_hopper,
 };
-use crate::ops::types::activation::Activation;
-use crate::ops::types::convolution::Conv2dOptions;
-use crate::ops::types::convolution::Padding;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    activation::Activation,
+    convolution::{Conv2dOptions, Padding},
+    result::Result,
+};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// `InvertedResidual` of `inverted_residual.cu`, field by field.

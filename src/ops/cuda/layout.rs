@@ -3,8 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, empty, int};
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::{merged, row_stride};
+use crate::ops::types::{
+    result::Result,
+    strides::{merged, row_stride},
+};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// Dimensions that a copy can have, as in `layout.cu`.

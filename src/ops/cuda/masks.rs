@@ -2,11 +2,14 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, empty, int, named};
-use super::layout::contiguous;
-use crate::ops::types::masks::STATISTICS;
-use crate::ops::types::masks::mask_words;
-use crate::ops::types::result::Result;
+use super::{
+    launch::{self, Kernel, empty, int, named},
+    layout::contiguous,
+};
+use crate::ops::types::{
+    masks::{STATISTICS, mask_words},
+    result::Result,
+};
 use candle_core::{DType, Tensor};
 
 /// Columns of the frame that a block makes.

@@ -2,14 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use super::layout::{contiguous, even};
 use super::{
     launch::{self, Kernel, empty, int, named},
+    layout::{contiguous, even},
     product_arguments::code,
 };
-use crate::ops::types::activation::Activation;
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::row_stride;
+use crate::ops::types::{activation::Activation, result::Result, strides::row_stride};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// `LayerNorm` of `norm.cu`, field by field.

@@ -3,10 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::launch::{self, Kernel, int};
-use crate::ops::types::objects::HEAD;
-use crate::ops::types::objects::ObjectChoice;
-use crate::ops::types::objects::RECORD;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    objects::{HEAD, ObjectChoice, RECORD},
+    result::Result,
+};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 const THREADS: u32 = 1024;

@@ -2,15 +2,14 @@
 
 #![allow(unsafe_code)]
 
-use super::layout::{contiguous, even};
 use super::{
     launch::{self, Kernel, empty, int, named},
+    layout::{contiguous, even},
     product_arguments::code,
 };
-use crate::ops::types::activation::Activation;
-use crate::ops::types::convolution::Padding;
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::row_stride;
+use crate::ops::types::{
+    activation::Activation, convolution::Padding, result::Result, strides::row_stride,
+};
 use candle_core::{DType, Tensor};
 
 /// See [`crate::ops::activate`].

@@ -2,26 +2,25 @@
 
 #![allow(unsafe_code)]
 
-use super::layout::{contiguous, even};
 use super::{
     launch::{self, Kernel, THREADS, empty, int, named},
-    layout::copied,
+    layout::{contiguous, copied, even},
     pointwise::padded,
     product_arguments::{MAX_PARTS, Product, Source, code},
     tiles::{ANY_CONV, ANY_LINEAR, ENOUGH_BLOCKS, FOUR_CONV, fastest, tile_for},
     typed::Typed,
 };
-use crate::ops::types::activation::Activation;
-use crate::ops::types::convolution::Conv2dOptions;
-use crate::ops::types::convolution::LinearPrecision;
-use crate::ops::types::convolution::Part;
-use crate::ops::types::convolution::Residual;
-use crate::ops::types::result::Result;
-use crate::ops::types::strides::row_stride;
+use crate::ops::types::{
+    activation::Activation,
+    convolution::{Conv2dOptions, LinearPrecision, Part, Residual},
+    result::Result,
+    strides::row_stride,
+};
 use candle_core::{DType, Tensor};
 
 /// Pixels that a block of `conv_few.cu` makes.
 const FEW_PIXELS: usize = 512;
+
 /// Greatest power of two up to 8 that divides all of a tensor's row starts, in numbers.
 fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usize {
     let size = dtype.size_in_bytes() as u64;

@@ -2,10 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, empty, int, named};
-use super::layout::contiguous;
-use crate::ops::types::resampling::Normalisation;
-use crate::ops::types::result::Result;
+use super::{
+    launch::{self, Kernel, empty, int, named},
+    layout::contiguous,
+};
+use crate::ops::types::{resampling::Normalisation, result::Result};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
 /// Pixels of the output that a block makes, as in `resize.cu`.

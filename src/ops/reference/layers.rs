@@ -1,9 +1,10 @@
 //! Layers and pointwise functions, by those of candle-nn.
 
-use crate::ops::types::activation::Activation;
-use crate::ops::types::convolution::Conv2dOptions;
-use crate::ops::types::convolution::Padding;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    activation::Activation,
+    convolution::{Conv2dOptions, Padding},
+    result::Result,
+};
 use candle_core::{D, Tensor};
 use candle_nn::{Conv2dConfig, Module};
 

@@ -1,7 +1,6 @@
 //! Logits to masks.
 
-use crate::ops::types::masks::PackedMask;
-use crate::ops::types::result::Result;
+use crate::ops::types::{masks::PackedMask, result::Result};
 use candle_core::Tensor;
 
 /// Rows of weights `[out, in]` of PyTorch's bilinear interpolation without antialiasing, `align_corners=False`.

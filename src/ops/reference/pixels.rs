@@ -1,8 +1,9 @@
 //! Pixels to a model's input.
 
-use crate::ops::types::resampling::Coefficients;
-use crate::ops::types::resampling::Normalisation;
-use crate::ops::types::result::Result;
+use crate::ops::types::{
+    resampling::{Coefficients, Normalisation},
+    result::Result,
+};
 use candle_core::{DType, Device, Tensor};
 
 /// The matrix `[out, in]` of Pillow's integer coefficients. In f64 all sums of products with pixels are exact.

@@ -1,0 +1,319 @@
+//! Attention, one head of one batch entry (or window) at a time: its keys and values are packed as panels, then tiles
+//! of queries pass through scores, softmax and weighted sum without leaving the core.
+
+#![allow(unsafe_code)]
+
+use super::{
+    parallel::{self, part},
+    simd::{Isa, Kernel, Simd, prefetch},
+    softmax::{Exponentials, ScaleRows},
+    tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
+};
+
+/// Where tokens lie. `set` counts batch entries or windows.
+pub(super) trait Tokens: Sync {
+    /// Number of queries of a set.
+    fn queries(&self, set: usize) -> usize;
+    /// All heads of query `i` and its place in the output.
+    fn query(&self, set: usize, i: usize) -> (*const f32, *mut f32);
+    /// All heads of key and value `j`.
+    fn key_value(&self, set: usize, j: usize) -> (*const f32, *const f32);
+    /// Number in the bias of query `i`.
+    fn bias_row(&self, set: usize, i: usize) -> usize;
+}
+
+/// What all sets have in common.
+pub(super) struct Shape {
+    pub(super) sets: usize,
+    pub(super) heads: usize,
+    pub(super) keys: usize,
+    /// Channels of a head: of queries and keys, and of values.
+    pub(super) d: (usize, usize),
+    pub(super) scale: f32,
+    /// `[heads, queries, keys]`, and its queries.
+    pub(super) bias: Option<(Shared<*const f32>, usize)>,
+}
+
+/// Attends in all sets and heads, of at most `queries` queries each.
+///
+/// # Safety
+/// `tokens` gives valid pointers for all tokens of `shape`.
+pub(super) unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
+    let isa = Isa::best();
+    let (tile_rows, _) = tile::largest(isa);
+    let items = shape.sets * shape.heads;
+    if items == 0 || queries == 0 {
+        return;
+    }
+    let work = items * queries * shape.keys * (shape.d.0 + shape.d.1);
+    let tasks = parallel::tasks(work / 2);
+    // Heads are whole where there are enough of them: each part of a head packs its keys again.
+    let parts = (tasks / items).clamp(1, queries.div_ceil(4 * tile_rows));
+    let tasks = tasks.min(items * parts);
+    let task = |index: usize| {
+        let mut head = Head::new(isa, shape);
+        for item in part(items * parts, tasks, index) {
+            let (set, number) = (item / parts / shape.heads, item / parts % shape.heads);
+            let range = part(tokens.queries(set), parts, item % parts);
+            // SAFETY: the caller vouched for the tokens; no two items have a query and head in common.
+            unsafe { head.attend(tokens, set, number, range) };
+        }
+    };
+    parallel::each(tasks, task);
+}
+
+/// Memory to work on one head.
+struct Head<'a> {
+    isa: Isa,
+    shape: &'a Shape,
+    /// Panels `[keys / 16][d][16]`.
+    keys: Vec<f32>,
+    /// Panels `[dv / 16][keys][16]`.
+    values: Vec<f32>,
+    /// Scores of a tile of queries, rows of whole vectors.
+    scores: Vec<f32>,
+}
+
+impl<'a> Head<'a> {
+    fn new(isa: Isa, shape: &'a Shape) -> Self {
+        let columns = shape.keys.next_multiple_of(PANEL);
+        Self {
+            isa,
+            shape,
+            keys: vec![0.0; columns * shape.d.0],
+            values: vec![0.0; shape.keys * shape.d.1.next_multiple_of(PANEL)],
+            scores: vec![0.0; columns * MAX_ROWS],
+        }
+    }
+
+    /// # Safety
+    /// See [`run`].
+    unsafe fn attend<T: Tokens>(
+        &mut self,
+        tokens: &T,
+        set: usize,
+        head: usize,
+        queries: std::ops::Range<usize>,
+    ) {
+        let (d, dv) = self.shape.d;
+        // SAFETY: the caller vouched for the tokens.
+        unsafe {
+            self.isa.run(PackKeysValues {
+                tokens,
+                set,
+                head,
+                to: self,
+            });
+            let (most, _) = tile::largest(self.isa);
+            let tiles = queries.len().div_ceil(most);
+            for index in 0..tiles {
+                let range = part(queries.len(), tiles, index);
+                let (mut from, mut to) = (
+                    [std::ptr::null(); MAX_ROWS],
+                    [std::ptr::null_mut(); MAX_ROWS],
+                );
+                for (i, query) in range.clone().enumerate() {
+                    let (q, out) = tokens.query(set, queries.start + query);
+                    (from[i], to[i]) = (q.wrapping_add(head * d), out.wrapping_add(head * dv));
+                    fetch_next(from[i], d);
+                }
+                self.query_tile(
+                    tokens,
+                    set,
+                    head,
+                    queries.start + range.start,
+                    &from,
+                    &to,
+                    range.len(),
+                );
+            }
+        }
+    }
+
+    /// Scores, softmax and weighted sum of one tile of queries.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn query_tile<T: Tokens>(
+        &mut self,
+        tokens: &T,
+        set: usize,
+        head: usize,
+        first: usize,
+        from: &RowTable,
+        to: &[*mut f32; MAX_ROWS],
+        count: usize,
+    ) {
+        let Shape {
+            keys,
+            d: (d, dv),
+            scale,
+            bias,
+            ..
+        } = *self.shape;
+        let stride = keys.next_multiple_of(PANEL);
+        let start = self.scores.as_mut_ptr();
+        let rows: [*mut f32; MAX_ROWS] = std::array::from_fn(|i| start.wrapping_add(i * stride));
+        let mut sums = [0.0; MAX_ROWS];
+        // SAFETY: see `run`; scores have `MAX_ROWS` rows of `stride`.
+        unsafe {
+            self.product(
+                std::slice::from_ref(from),
+                d,
+                &self.keys,
+                keys,
+                &rows,
+                count,
+            );
+            match bias {
+                None => self.isa.run(Exponentials {
+                    rows: start,
+                    stride,
+                    len: keys,
+                    scale,
+                    bias: None,
+                    sums: &mut sums[..count],
+                }),
+                Some((bias, queries)) => {
+                    let mut i = 0;
+                    while i < count {
+                        // Queries whose rows of the bias lie one after another.
+                        let row = tokens.bias_row(set, first + i);
+                        let run = (i..count)
+                            .take_while(|&j| tokens.bias_row(set, first + j) == row + j - i)
+                            .count();
+                        let bias = Some(bias.get().wrapping_add((head * queries + row) * keys));
+                        self.isa.run(Exponentials {
+                            rows: rows[i],
+                            stride,
+                            len: keys,
+                            scale,
+                            bias,
+                            sums: &mut sums[i..i + run],
+                        });
+                        i += run;
+                    }
+                }
+            }
+            let table: RowTable = rows.map(<*mut f32>::cast_const);
+            self.product(
+                std::slice::from_ref(&table),
+                keys,
+                &self.values,
+                dv,
+                to,
+                count,
+            );
+            self.isa.run(ScaleRows {
+                rows: &to[..count],
+                len: dv,
+                factors: &sums,
+            });
+        }
+    }
+
+    /// `out[i] = Σ a[i]·b` for `count` rows and the panels of `b`.
+    unsafe fn product(
+        &self,
+        a: &[RowTable],
+        inner: usize,
+        b: &[f32],
+        columns: usize,
+        out: &[*mut f32; MAX_ROWS],
+        count: usize,
+    ) {
+        let (_, wide) = tile::largest(self.isa);
+        let panels = columns.div_ceil(PANEL);
+        for panel in (0..panels).step_by(wide) {
+            let column = panel * PANEL;
+            let tile = Tile {
+                a,
+                inner,
+                b: b[column * inner..].as_ptr(),
+                panel_stride: inner * PANEL,
+                bias: None,
+                out,
+                residual: None,
+                column,
+                columns: columns - column,
+                relu: false,
+                affine: None,
+            };
+            // SAFETY: see `run`.
+            unsafe { tile::run(self.isa, count, wide.min(panels - panel), &tile) };
+        }
+    }
+}
+
+/// Fetches the numbers of the next head, which lie behind those of this one: tokens are too far apart for the processor
+/// to see what comes next.
+#[inline(always)]
+fn fetch_next(numbers: *const f32, d: usize) {
+    const LINE: usize = 16;
+    for at in (0..d).step_by(LINE) {
+        prefetch(numbers.wrapping_add(d + at));
+    }
+}
+
+/// Lays out keys and values of one head.
+struct PackKeysValues<'a, 'b, T> {
+    tokens: &'a T,
+    set: usize,
+    head: usize,
+    to: &'a mut Head<'b>,
+}
+
+impl<T: Tokens> Kernel for PackKeysValues<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Shape {
+            keys, d: (d, dv), ..
+        } = *self.to.shape;
+        let (to_keys, to_values) = (self.to.keys.as_mut_ptr(), self.to.values.as_mut_ptr());
+        for first in (0..keys).step_by(8) {
+            let mut rows = [std::ptr::null(); 8];
+            for (i, row) in rows.iter_mut().enumerate() {
+                // Beyond the last key its own numbers again: those columns are never read.
+                let j = (first + i).min(keys - 1);
+                let (k, v) = self.tokens.key_value(self.set, j);
+                *row = k.wrapping_add(self.head * d);
+                fetch_next(*row, d);
+                if j == first + i {
+                    let v = v.wrapping_add(self.head * dv);
+                    fetch_next(v, dv);
+                    let mut c = 0;
+                    while c < dv {
+                        let to = to_values.wrapping_add((c / PANEL * keys + j) * PANEL + c % PANEL);
+                        // SAFETY: the caller vouched for the tokens; panels are filled up to `PANEL` columns.
+                        unsafe { S::store(to, S::load_n(v.wrapping_add(c), dv - c)) };
+                        c += S::LANES;
+                    }
+                }
+            }
+            let panel = to_keys.wrapping_add(first / PANEL * PANEL * d + first % PANEL);
+            let mut c = 0;
+            while c + 8 <= d {
+                // SAFETY: rows have d numbers, and the panel d lines of 16.
+                unsafe {
+                    S::transpose8(
+                        rows.map(|row| row.wrapping_add(c)),
+                        panel.wrapping_add(c * PANEL),
+                        PANEL,
+                    )
+                };
+                c += 8;
+            }
+            while c < d {
+                for (i, row) in rows.iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe {
+                        panel
+                            .wrapping_add(c * PANEL + i)
+                            .write(row.wrapping_add(c).read())
+                    };
+                }
+                c += 1;
+            }
+        }
+    }
+}
