@@ -9,20 +9,12 @@ use super::{
     masks,
     options::EvalOptions,
 };
-use crate::{
-    coco::{Category, Image},
-    eval::error::EvalErrorKind,
-    run_files::images_beside,
-};
+use crate::{coco::Image, eval::error::EvalErrorKind, run_files::images_beside};
 use align::Alignment;
 use hotcoco::COCO;
 pub(super) use kept::Class;
 use kept::Kept;
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 /// Ground truth and predictions, checked, with the same numbers for the same things: images and classes count from 0 in the
 /// order of the ground truth's ids, which decides between equal scores.

@@ -16,8 +16,8 @@ pub(in crate::eval) struct Class {
 
 /// The images and classes of the ground truth that are evaluated, by place, with their numbers.
 pub(super) struct Kept {
-    images: HashMap<usize, u64>,
-    classes: HashMap<usize, u64>,
+    pub(super) images: HashMap<usize, u64>,
+    pub(super) classes: HashMap<usize, u64>,
 }
 
 impl Kept {

@@ -1,10 +1,8 @@
 //! What a D-FINE is made of: sizes, counts and switches, whatever the checkpoint's format says them in.
 
-use super::config_error::{ConfigError, ConfigFile};
 use crate::{
     geometry::Size,
     ops::{Activation, Normalisation},
-    text::counted,
 };
 use serde::Serialize;
 
@@ -161,6 +159,7 @@ pub struct DecoderConfig {
 
 /// Input pixels for a pixel of the backbone's coarsest map.
 pub(super) const OUTPUT_STRIDE: usize = 32;
+
 impl DFineConfig {
     /// Number of levels that go through encoder and decoder.
     pub fn levels(&self) -> usize {
@@ -170,70 +169,5 @@ impl DFineConfig {
     /// Image channels.
     pub fn channels(&self) -> usize {
         self.backbone.stem_channels[0]
-    }
-
-    /// Puts the size of the input right by what stands outside of configuration and tensors: what a user wants counts most, then what a
-    /// checkpoint without a configuration says in its metadata.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for a size that cannot be, or one that anchors of the checkpoint rule out.
-    pub(super) fn settle_input(&mut self, sizes: InputSizes) -> Result<(), ConfigError> {
-        let (known, source) = (self.input_size, self.input_size_source);
-        if let Some(stated) = sizes.stated {
-            check_input(stated).map_err(|e| e.of(ConfigFile::Checkpoint))?;
-            (self.input_size, self.input_size_source) = (stated, InputSizeSource::Metadata);
-        }
-        if let Some(requested) = sizes.requested {
-            check_input(requested).map_err(|e| e.of(ConfigFile::User))?;
-            if matches!(source, InputSizeSource::Anchors | InputSizeSource::Config)
-                && requested != known
-            {
-                let reason = format!(
-                    "the checkpoint has anchors for {known}; do without a size of your own"
-                );
-                return Err(
-                    ConfigError::value("size", requested.to_string(), reason).of(ConfigFile::User)
-                );
-            }
-            (self.input_size, self.input_size_source) = (requested, InputSizeSource::User);
-        }
-        Ok(())
-    }
-
-    /// Checks what the parts must have in common.
-    ///
-    /// # Errors
-    /// [`ConfigProblem::Value`], which names the setting.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        self.backbone.validate()?;
-        self.encoder.validate(self.levels())?;
-        self.decoder.validate(self.levels())?;
-        in_range("number of classes", self.num_labels, 1, MAX_CHANNELS)?;
-        if let Some(names) = &self.label_names
-            && names.len() != self.num_labels
-        {
-            let reason = format!("the class head has {}", counted(self.num_labels, "class"));
-            return Err(ConfigError::value("id2label", names.len(), reason));
-        }
-        let read_from = match self.input_size_source {
-            InputSizeSource::Preprocessor => ConfigFile::Preprocessor,
-            InputSizeSource::Assumed | InputSizeSource::Config => ConfigFile::Config,
-            InputSizeSource::Anchors | InputSizeSource::Metadata => ConfigFile::Checkpoint,
-            InputSizeSource::User => ConfigFile::User,
-        };
-        check_input(self.input_size).map_err(|e| e.of(read_from))?;
-        for (name, eps) in [
-            ("batch_norm_eps", self.batch_norm_eps),
-            ("layer_norm_eps", self.layer_norm_eps),
-        ] {
-            if !(eps > 0.0 && eps < 1.0) {
-                return Err(ConfigError::value(
-                    name,
-                    eps,
-                    "it must be above 0 and below 1",
-                ));
-            }
-        }
-        Ok(())
     }
 }

@@ -1,18 +1,88 @@
 //! What a configuration must be to make a model.
 
 use super::{
-    config::{DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, OUTPUT_STRIDE},
+    config::{
+        DFineConfig, DecoderConfig, HgNetV2Config, HybridEncoderConfig, InputSizeSource,
+        InputSizes, OUTPUT_STRIDE,
+    },
     config_error::{ConfigError, ConfigFile},
 };
-use crate::geometry::Size;
+use crate::{geometry::Size, text::counted};
 
 /// Largest input side, so that a hostile configuration cannot ask for all memory.
 const LARGEST_SIDE: u32 = 8192;
 /// Most channels or bins of any part.
 const MAX_CHANNELS: usize = 1 << 14;
 
+impl DFineConfig {
+    /// Puts the size of the input right by what stands outside of configuration and tensors: what a user wants counts most, then what a
+    /// checkpoint without a configuration says in its metadata.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a size that cannot be, or one that anchors of the checkpoint rule out.
+    pub(super) fn settle_input(&mut self, sizes: InputSizes) -> Result<(), ConfigError> {
+        let (known, source) = (self.input_size, self.input_size_source);
+        if let Some(stated) = sizes.stated {
+            check_input(stated).map_err(|e| e.of(ConfigFile::Checkpoint))?;
+            (self.input_size, self.input_size_source) = (stated, InputSizeSource::Metadata);
+        }
+        if let Some(requested) = sizes.requested {
+            check_input(requested).map_err(|e| e.of(ConfigFile::User))?;
+            if matches!(source, InputSizeSource::Anchors | InputSizeSource::Config)
+                && requested != known
+            {
+                let reason = format!(
+                    "the checkpoint has anchors for {known}; do without a size of your own"
+                );
+                return Err(
+                    ConfigError::value("size", requested.to_string(), reason).of(ConfigFile::User)
+                );
+            }
+            (self.input_size, self.input_size_source) = (requested, InputSizeSource::User);
+        }
+        Ok(())
+    }
+
+    /// Checks what the parts must have in common.
+    ///
+    /// # Errors
+    /// [`super::ConfigProblem::Value`], which names the setting.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.backbone.validate()?;
+        self.encoder.validate(self.levels())?;
+        self.decoder.validate(self.levels())?;
+        in_range("number of classes", self.num_labels, 1, MAX_CHANNELS)?;
+        if let Some(names) = &self.label_names
+            && names.len() != self.num_labels
+        {
+            let reason = format!("the class head has {}", counted(self.num_labels, "class"));
+            return Err(ConfigError::value("id2label", names.len(), reason));
+        }
+        let read_from = match self.input_size_source {
+            InputSizeSource::Preprocessor => ConfigFile::Preprocessor,
+            InputSizeSource::Assumed | InputSizeSource::Config => ConfigFile::Config,
+            InputSizeSource::Anchors | InputSizeSource::Metadata => ConfigFile::Checkpoint,
+            InputSizeSource::User => ConfigFile::User,
+        };
+        check_input(self.input_size).map_err(|e| e.of(read_from))?;
+        for (name, eps) in [
+            ("batch_norm_eps", self.batch_norm_eps),
+            ("layer_norm_eps", self.layer_norm_eps),
+        ] {
+            if !(eps > 0.0 && eps < 1.0) {
+                return Err(ConfigError::value(
+                    name,
+                    eps,
+                    "it must be above 0 and below 1",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl HgNetV2Config {
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+    fn validate(&self) -> Result<(), ConfigError> {
         if !matches!(self.stem_channels[0], 1 | 3) {
             return Err(ConfigError::value(
                 "image channels",
@@ -61,7 +131,7 @@ impl HgNetV2Config {
 }
 
 impl HybridEncoderConfig {
-    pub(super) fn validate(&self, levels: usize) -> Result<(), ConfigError> {
+    fn validate(&self, levels: usize) -> Result<(), ConfigError> {
         in_range("encoder_hidden_dim", self.hidden_dim, 4, MAX_CHANNELS)?;
         in_range("encoder_ffn_dim", self.ffn_dim, 1, MAX_CHANNELS)?;
         in_range(
@@ -106,7 +176,7 @@ impl HybridEncoderConfig {
 }
 
 impl DecoderConfig {
-    pub(super) fn validate(&self, levels: usize) -> Result<(), ConfigError> {
+    fn validate(&self, levels: usize) -> Result<(), ConfigError> {
         in_range("d_model", self.d_model, 1, MAX_CHANNELS)?;
         in_range("decoder_ffn_dim", self.ffn_dim, 1, MAX_CHANNELS)?;
         in_range("decoder_layers", self.layers, 1, 64)?;

@@ -5,8 +5,6 @@
 use super::{
     attention_head::{Shape, Tokens, run},
     memory::{Input, Output, Shared, even},
-    parallel::{self, part},
-    simd::{Isa, Kernel, Simd, prefetch},
 };
 use crate::ops::types::result::Result;
 use candle_core::Tensor;

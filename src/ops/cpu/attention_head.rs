@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use super::{
+    memory::Shared,
     parallel::{self, part},
     simd::{Isa, Kernel, Simd, prefetch},
     softmax::{Exponentials, ScaleRows},
