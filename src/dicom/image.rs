@@ -62,7 +62,7 @@ impl DicomImage {
     ///
     /// # Errors
     /// As [`DicomFile::open`]; [`DicomError::NoImage`]; [`DicomError::NoPixelData`]; [`DicomError::PixelLength`]; those of [`Layout::read`]; [`DicomError::Video`] where the
-    /// pixel data are a video stream (see [`encapsulated_video`]); [`DicomError::TransferSyntax`].
+    /// pixel data are a video stream (see [`crate::dicom::encapsulated_video`]); [`DicomError::TransferSyntax`].
     pub fn open(path: &Path, window: Window) -> Result<Self> {
         Self::from_file(DicomFile::open(path)?, window)
     }

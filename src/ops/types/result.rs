@@ -3,7 +3,7 @@
 /// Result of an operation.
 pub type Result<T> = candle_core::Result<T>;
 
-/// One launch of a kernel on a GPU, see [`kernel_times`].
+/// One launch of a kernel on a GPU, see [`crate::ops::kernel_times`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelTime {
     /// Its name.
