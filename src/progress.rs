@@ -1,4 +1,4 @@
-//! The events of work that takes long, and the request to end it: one trait for runs, audits, phantom folders and downloads.
+//! The events of work that takes long, and the request to end it: one trait for runs, audits and phantom folders.
 
 use std::sync::{
     Arc,

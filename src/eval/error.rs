@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum EvalErrorKind {
-    /// One file has images or categories that the other lacks: [`EvalOptions::common_only`](crate::eval::EvalOptions::common_only)
+    /// One file has images or categories that the other does not have: [`EvalOptions::common_only`](crate::eval::EvalOptions::common_only)
     /// leaves them out.
     NotInBoth,
     /// An image has too many predictions and objects to match one to one: a higher minimum score leaves fewer.

@@ -51,8 +51,8 @@ disabled! {
     choose_objects(&Tensor, &Tensor, &ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
     collect_objects(&Tensor, &PackedFrame, &Device) -> ObjectTensors;
     concat_channels(&[&Tensor]) -> Tensor;
+    contiguous(&Tensor) -> Tensor;
     converted(&Tensor, DType) -> Tensor;
-    copied(&Tensor) -> Tensor;
     copy_packed(&Tensor, &PackedFrame, &Device) -> Tensor;
     deformable_attention(&Tensor, &[(usize, usize)], &[usize], &Tensor, &Tensor) -> Tensor;
     deformable_attention_around(&Tensor, &[(usize, usize)], &[usize], usize, &Tensor, &Tensor) -> Tensor;

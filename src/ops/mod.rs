@@ -2,10 +2,11 @@
 //!
 //! Activations are `[batch, height, width, channels]` ("NHWC") or `[batch, tokens, channels]`, contiguous, f32 on the
 //! CPU, f32, f16 or bf16 on a GPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
-//! inputs and moves nothing between host and device. [`mod@reference`] has each operation written plainly in candle's own
-//! ones, for any device: the reference that the fast code is tested against.
+//! inputs and moves nothing between host and device. [`mod@reference`] has the layers written plainly in candle's own
+//! operations, for any device: the reference that the fast code is tested against.
 //!
-//! On the CPU they run code of their own (`cpu`), on CUDA devices kernels of their own (`cuda`).
+//! On CUDA devices they run kernels of their own (`cuda`). On the CPU the layers run code of their own (`cpu`); operations that take
+//! little time there are written in candle's.
 //!
 //! Errors are candle's: a shape or type that the operation does not take, or memory that ran out.
 

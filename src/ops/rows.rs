@@ -8,10 +8,10 @@ use candle_core::{DType, Tensor};
 /// # Errors
 /// If memory ran out.
 pub fn contiguous(x: &Tensor) -> Result<Tensor> {
-    match x.is_contiguous() {
-        true => Ok(x.clone()),
-        false if cpu::is_cpu(x) => x.contiguous(),
-        false => cuda::copied(x),
+    if cpu::is_cpu(x) {
+        x.contiguous()
+    } else {
+        cuda::contiguous(x)
     }
 }
 

@@ -8,7 +8,7 @@ pub enum PhantomError {
     /// A side is too small to show anything or too large to hold.
     #[error("phantom size {0}: each side must be 16 to 4096 pixels")]
     Size(Size),
-    /// No frames asked for.
+    /// A sequence of no frames.
     #[error("phantom of 0 frames: ask for at least 1")]
     NoFrames,
     /// Frame rate not finite or out of range.

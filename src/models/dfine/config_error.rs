@@ -12,7 +12,7 @@ pub enum ConfigFile {
     Preprocessor,
     /// The tensors of a checkpoint without configuration, and its metadata.
     Checkpoint,
-    /// The size that the user asked for.
+    /// The input size that the user gave.
     User,
 }
 

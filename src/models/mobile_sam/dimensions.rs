@@ -8,5 +8,5 @@ pub const EMBEDDING_SIDE: usize = 64;
 pub const EMBEDDING_CHANNELS: usize = 256;
 /// Side of the logits of a mask.
 pub const MASK_SIDE: usize = 256;
-/// Masks an object where several are asked for: whole, part, subpart.
+/// Masks of an object with `multimask`: whole, part, subpart.
 pub const MULTIMASK_OUTPUTS: usize = 3;

@@ -1,4 +1,4 @@
-//! Every operation on the CPU, in f32: vectors of whatever width the processor has, on the threads of the current pool.
+//! Layers and pixels on the CPU, in f32: vectors of whatever width the processor has, on the threads of the current pool.
 
 mod attention;
 mod attention_head;

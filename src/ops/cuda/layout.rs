@@ -25,7 +25,7 @@ struct Strides {
 unsafe impl DeviceRepr for Strides {}
 
 /// The tensor itself where it is contiguous, else a contiguous copy.
-pub(super) fn contiguous(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
     if x.is_contiguous() {
         Ok(x.clone())
     } else {
@@ -43,7 +43,7 @@ pub(super) fn even(x: &Tensor) -> Result<Tensor> {
 }
 
 /// A contiguous copy of a tensor that need not be.
-pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
+pub(super) fn copied(x: &Tensor) -> Result<Tensor> {
     let (device, size) = (launch::device(x)?, x.dtype().size_in_bytes());
     let (y, out) = empty(device, x.shape(), x.dtype())?;
     let from = launch::address(x)?;

@@ -1,4 +1,4 @@
-//! Every operation written plainly in the operations of candle and candle-nn, for any device: the reference that the fast code is
+//! The layers written plainly in the operations of candle and candle-nn, for any device: the reference that the fast code is
 //! tested against, and what a GPU runs where no kernel of ours takes the shapes (grouped convolutions, unaligned attention).
 
 mod attention;

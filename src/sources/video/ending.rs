@@ -12,7 +12,7 @@ use std::{
 /// Maximum number of boxes or elements of the top level that are read.
 const MAX_BOXES: usize = 100_000;
 
-/// What a file lacks according to its container.
+/// What is missing from a file according to its container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
     /// It ought to have so many bytes.
@@ -40,7 +40,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What the file lacks according to its container. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, FLV, IVF, AV1, Y4M, DV and
+/// What is missing from the file according to its container. Knows MP4/MOV, Matroska/WebM, AVI, ASF, MXF, Ogg, GIF, FLV, IVF, AV1, Y4M, DV and
 /// transport streams; leaves
 /// the position of `file` anywhere.
 ///

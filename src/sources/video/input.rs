@@ -48,7 +48,7 @@ pub(super) struct Facts {
     pub(super) orientation: Orientation,
     /// Width and height of a pixel as shown, in relation, where the container states that they differ.
     pub(super) pixel_aspect: Option<[u32; 2]>,
-    /// What the file lacks according to its container.
+    /// What is missing from the file according to its container.
     pub(super) missing: Option<Missing>,
 }
 
