@@ -18,7 +18,7 @@ case "${1:-}" in
 esac
 
 target=${CARGO_TARGET_DIR:-target}
-# Optimising more takes a minute to compile, and makes the parsers little faster under the counters.
+# Most of a short run would be spent on compiling with more.
 export CARGO_PROFILE_DEV_OPT_LEVEL=1
 RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/rustc.sh" cargo build --locked --quiet -p ultramotion-fuzz
 work=$target/fuzz
