@@ -21,6 +21,7 @@
 //! | [`session`] | models on their device: builder, executors, batches, order |
 //! | [`run`] | files in, files out: decoding, inference and writing side by side, journal and resume |
 //! | [`sources`], [`sinks`] | where frames come from, where results go |
+//! | [`datasets`] | data sets of other programs: written from a run, read back, converted |
 //! | [`frame`], [`geometry`], [`coco`] | frames, masks, detections; boxes and sizes; the COCO formats |
 //! | [`models`], [`ops`], [`weights`] | the networks, the operations they consist of, checkpoints and the hub |
 //! | [`engine`] | devices, streams, memory, captured graphs, every move between host and device |
@@ -31,6 +32,7 @@
 pub mod audit;
 mod av;
 pub mod coco;
+pub mod datasets;
 pub mod dicom;
 pub mod engine;
 pub mod eval;

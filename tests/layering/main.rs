@@ -48,8 +48,24 @@ const LAYERS: &[(&str, &[&str])] = &[
             "text",
         ],
     ),
+    (
+        "datasets",
+        &[
+            "run_files",
+            "geometry",
+            "frame",
+            "coco",
+            "dicom",
+            "text",
+            "sources",
+            "sinks",
+        ],
+    ),
     ("matching", &[]),
-    ("eval", &["run_files", "matching", "coco", "text"]),
+    (
+        "eval",
+        &["run_files", "matching", "coco", "text", "datasets"],
+    ),
     ("phantom", &["frame", "geometry"]),
     (
         "session",
@@ -79,6 +95,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dicom",
             "sources",
             "sinks",
+            "datasets",
             "session",
         ],
     ),
@@ -97,6 +114,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "weights",
             "sources",
             "sinks",
+            "datasets",
             "matching",
             "phantom",
             "session",
@@ -121,7 +139,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "fuzzing",
         &[
-            "weights", "models", "dicom", "coco", "sources", "run", "eval",
+            "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval",
         ],
     ),
 ];

@@ -1,0 +1,18 @@
+//! Data sets as other programs read and write them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `item` | a picture with its annotations, as all kinds hold it |
+//! | `writer` | what writes one kind of data set |
+//! | `reader` | a data set in memory, and why one cannot be read |
+//! | `outline` | polygons of masks |
+
+mod item;
+#[allow(dead_code)] // until the kinds that use it are here
+mod outline;
+mod reader;
+mod writer;
+
+pub use item::{Annotation, Item, Outline, Place};
+pub use reader::{Dataset, DatasetError};
+pub use writer::{DatasetWriter, WriteOptions};

@@ -1,0 +1,33 @@
+//! What writes one kind of data set.
+
+use super::item::Item;
+use crate::{coco::Classes, sinks::SinkError};
+use std::path::PathBuf;
+
+/// What all writers are made with.
+#[derive(Debug, Clone)]
+pub struct WriteOptions {
+    /// The folder that is written to.
+    pub root: PathBuf,
+    /// Names of all classes of the data set, class 0 first.
+    pub classes: Classes,
+    /// Folder of the pictures, relative to `root` or absolute: [`Item::file_name`] is below it. None where the data set has no
+    /// pictures of its own and its originals have no common folder.
+    pub images: Option<PathBuf>,
+}
+
+/// Writes one kind of data set. Items come in the order of their sources, those of a source one after the other with rising
+/// frame numbers. The same items give the same bytes. Files appear under their names when they are complete.
+pub trait DatasetWriter: Send {
+    /// Adds a picture with its annotations.
+    ///
+    /// # Errors
+    /// [`SinkError`] if a file cannot be written.
+    fn item(&mut self, item: &Item) -> Result<(), SinkError>;
+
+    /// Completes all files.
+    ///
+    /// # Errors
+    /// [`SinkError`] if a file cannot be written.
+    fn finish(&mut self) -> Result<(), SinkError>;
+}
