@@ -32,6 +32,7 @@ type Group = (&'static str, fn(&Engine) -> report::Outcome);
 const GROUPS: &[Group] = &[
     ("linear", products::linear),
     ("conv2d", products::conv2d),
+    ("products-two-threads", products::two_threads),
     ("depthwise", products::depthwise),
     ("inverted-residual", products::inverted_residual),
     ("norm", ops::norm),

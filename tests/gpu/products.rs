@@ -3,8 +3,9 @@
 use crate::report::{Outcome, Report, TYPES, random, rounded, text};
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
+use std::thread;
 use ultramotion::{
-    engine::Engine,
+    engine::{DeviceSpec, Engine},
     ops::{self, Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part},
 };
 
@@ -476,6 +477,46 @@ pub(crate) fn inverted_residual(engine: &Engine) -> Outcome {
                 );
             }
         }
+    }
+    report.finish()
+}
+
+/// Two threads launch the same kernels with different amounts of shared memory: what one allows a kernel must not take from
+/// what the other one does.
+pub(crate) fn two_threads(engine: &Engine) -> Outcome {
+    const ROUNDS: usize = 4000;
+    let spec = DeviceSpec::try_from(engine.device()).map_err(text)?;
+    let work = |inner: usize| -> Result<usize, String> {
+        let engine = Engine::open(spec).map_err(text)?;
+        let report = Report::new(&engine);
+        let (x, w) = (random(&[300, inner], 1), random(&[256, inner], 2));
+        let linear = Linear::new(&report.up(&w, DType::F32)?, None, Activation::Identity);
+        let (linear, x) = (linear.map_err(text)?, report.up(&x, DType::F16)?);
+        let once = || linear.forward(&x).map_err(text);
+        let expected = report.down(&once()?)?;
+        let mut wrong = 0;
+        for round in 0..ROUNDS {
+            let found = once()?;
+            if round % 100 == 0 {
+                wrong += usize::from(report.down(&found)? != expected);
+            }
+        }
+        Ok(wrong)
+    };
+    let mut report = Report::new(engine);
+    let found: Vec<_> = thread::scope(|scope| {
+        let threads = [64, 1024].map(|inner| (inner, scope.spawn(move || work(inner))));
+        let join = |(inner, thread): (usize, thread::ScopedJoinHandle<'_, _>)| {
+            let panicked = |_| Err("a thread panicked".to_owned());
+            (inner, thread.join().unwrap_or_else(panicked))
+        };
+        threads.map(join).into_iter().collect()
+    });
+    for (inner, wrong) in found {
+        report.check(
+            &format!("{inner} numbers a sum: {wrong:?} wrong"),
+            wrong == Ok(0),
+        );
     }
     report.finish()
 }

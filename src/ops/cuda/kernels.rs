@@ -5,7 +5,13 @@ use candle_core::{
     cuda_backend::{
         WrapErr,
         cudarc::{
-            driver::{CudaFunction, CudaModule},
+            driver::{
+                CudaFunction, CudaModule,
+                sys::CUfunction_attribute_enum::{
+                    CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as DYNAMIC_LIMIT,
+                    CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES as DECLARED,
+                },
+            },
             nvrtc::Ptx,
         },
     },
@@ -17,24 +23,53 @@ use std::{
 
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 
+/// Shared memory in bytes that a block may have without a higher limit.
+const SHARED: usize = 48 << 10;
+
 /// By context (its address; what is loaded keeps it alive) and name.
 #[derive(Default)]
 struct Loaded {
     modules: HashMap<(usize, &'static str), Arc<CudaModule>>,
-    functions: HashMap<(usize, &'static str, &'static str), CudaFunction>,
+    functions: HashMap<(usize, &'static str, &'static str), Limited>,
 }
 
-/// The kernel `name` of `file` (`"assignment"` for `assignment.cu`) on `device`.
+/// A kernel, and the dynamic shared memory in bytes that its launches may have. All threads share the kernel and its limit, so
+/// the limit only grows: a lower one would make the launch of another thread fail.
+struct Limited {
+    function: CudaFunction,
+    limit: usize,
+}
+
+impl Limited {
+    /// The kernel, with a limit of at least `shared` bytes.
+    fn allowing(&mut self, shared: usize) -> candle_core::Result<CudaFunction> {
+        if shared > self.limit {
+            // What the kernel declares counts too.
+            let declared = self.function.get_attribute(DECLARED).w()?.max(0) as usize;
+            if shared + declared > SHARED {
+                let limit = i32::try_from(shared).unwrap_or(i32::MAX);
+                self.function.set_attribute(DYNAMIC_LIMIT, limit).w()?;
+            }
+            self.limit = shared;
+        }
+        Ok(self.function.clone())
+    }
+}
+
+/// The kernel `name` of `file` (`"assignment"` for `assignment.cu`) on `device`, whose launches may have `shared` bytes of
+/// dynamic shared memory.
 ///
 /// The first call for a file and device loads its code, which may allocate on the device and wait for it: make it
 /// before anything is captured in a graph. Later calls look it up.
 ///
 /// # Errors
-/// Candle's, if there is no such file or kernel, or the driver does not take the code (older than what built it).
+/// Candle's, if there is no such file or kernel, the driver does not take the code (older than what built it), or a block
+/// cannot have so much memory.
 pub(super) fn function(
     device: &CudaDevice,
     file: &'static str,
     name: &'static str,
+    shared: usize,
 ) -> candle_core::Result<CudaFunction> {
     static LOADED: OnceLock<Mutex<Loaded>> = OnceLock::new();
     let stream = device.cuda_stream();
@@ -44,8 +79,8 @@ pub(super) fn function(
         .get_or_init(Mutex::default)
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(function) = loaded.functions.get(&(place, file, name)) {
-        return Ok(function.clone());
+    if let Some(known) = loaded.functions.get_mut(&(place, file, name)) {
+        return known.allowing(shared);
     }
     let module = match loaded.modules.get(&(place, file)) {
         Some(module) => module.clone(),
@@ -59,8 +94,7 @@ pub(super) fn function(
         }
     };
     let function = module.load_function(name).w()?;
-    loaded
-        .functions
-        .insert((place, file, name), function.clone());
-    Ok(function)
+    let new = Limited { function, limit: 0 };
+    let entry = loaded.functions.entry((place, file, name));
+    entry.or_insert(new).allowing(shared)
 }

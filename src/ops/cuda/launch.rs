@@ -8,10 +8,7 @@ use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
     cuda_backend::{
         CudaStorageSlice, WrapErr,
-        cudarc::driver::{
-            CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
-            sys::{self, CUfunction_attribute_enum},
-        },
+        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys},
     },
     op::BackpropOp,
 };
@@ -22,8 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const THREADS: u32 = 256;
 /// Rows a block of the kernels that give a warp to each row.
 pub(super) const ROWS_A_BLOCK: usize = THREADS as usize / 32;
-/// Shared memory a block may have without being asked for.
-const SHARED: usize = 48 << 10;
 
 /// The device of a tensor that lives on one.
 pub(super) fn device(x: &Tensor) -> Result<&CudaDevice> {
@@ -236,18 +231,7 @@ impl Kernel {
                 self.grid
             );
         }
-        let function = kernels::function(device, self.file, self.name)?;
-        if self.shared > 0 {
-            // What the kernel declares counts too.
-            let declared = function
-                .get_attribute(CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)
-                .w()?;
-            if self.shared + declared.max(0) as usize > SHARED {
-                let attribute =
-                    CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                function.set_attribute(attribute, self.shared as i32).w()?;
-            }
-        }
+        let function = kernels::function(device, self.file, self.name, self.shared)?;
         let stream = device.cuda_stream();
         let mut builder = stream.launch_builder(&function);
         for argument in arguments {
