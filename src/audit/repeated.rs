@@ -49,6 +49,7 @@ mod tests {
             kind: SourceKind::Image,
             files: vec!["a.png".into()],
             name: "a".into(),
+            folder: None,
         };
         let sources = [Ok(spec), Err(SourceError::new("b.png", "is bad"))];
         let all = repeated(&sources, 5);

@@ -65,6 +65,9 @@ pub struct SourceInfo {
     pub name: String,
     /// Kind of source.
     pub kind: SourceKind,
+    /// Of a sequence that shares its folder with other inputs: that folder below the given input, `/`-separated, empty for the
+    /// input itself. Outputs of its frames are in there, beside those of the other inputs, instead of in a folder of its name.
+    pub folder: Option<String>,
     /// Number of frames as far as known before decoding.
     pub frame_count: Option<u64>,
     /// Nominal frames a second, where the source states them.

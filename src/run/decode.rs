@@ -193,6 +193,7 @@ fn unopened(spec: &SourceSpec, path: &Path, ordinal: usize) -> SourceInfo {
         path: path.to_owned(),
         name: spec.name.clone(),
         kind: spec.kind,
+        folder: spec.folder.clone(),
         frame_count: Some(0),
         frame_rate: None,
         attributes: BTreeMap::new(),

@@ -103,6 +103,7 @@ pub(crate) fn pending(number: u64) -> PendingFrame {
         path: "clip.mp4".into(),
         name: "clip".to_owned(),
         kind: SourceKind::Video,
+        folder: None,
         frame_count: None,
         frame_rate: None,
         attributes: Default::default(),

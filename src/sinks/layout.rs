@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 ///
 /// A still image gives `masks/<name>.png`. A video, a DICOM file or series and a folder of numbered frames give
 /// `masks/<name>/<frame>.png`, where `<frame>` is the file name without extension of a sequence's frame (so that outputs
-/// carry the names of their originals), and otherwise the frame's number with six digits or more, from 000000.
+/// carry the names of their originals), and otherwise the frame's number with six digits or more, from 000000. Frames of a
+/// sequence that shares its folder with other inputs stand in that folder ([`SourceInfo::folder`]), as their files do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
@@ -15,6 +16,8 @@ pub struct Layout {
 
 /// Start of the names of temporary files; `--overwrite` removes what a killed run left by it.
 pub(crate) const TEMPORARY_PREFIX: &str = ".ultramotion-";
+/// Folder of the pictures that annotations refer to.
+pub(crate) const IMAGES: &str = "images";
 /// End of the names of temporary files.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 
@@ -99,9 +102,33 @@ impl Layout {
             .join(of_frame("frames", source, index, file, "png"))
     }
 
-    /// The decoded frame of a video or DICOM source, relative to the output folder and `/`-separated, as annotations
-    /// refer to it.
-    pub fn frame_file_name(name: &str, index: u64) -> String {
+    /// The folder of pictures, below which [`Layout::image_name`] names them.
+    pub fn images(&self) -> PathBuf {
+        self.root.join(IMAGES)
+    }
+
+    /// The file of a frame's picture below the folder of pictures, `/`-separated, as annotations refer to it: stills and frames
+    /// of sequences under the names of their files, frames of videos and DICOM as `<name>/000000.png`.
+    pub fn image_name(source: &SourceInfo, index: u64, file: Option<&Path>) -> String {
+        let name = safe_name(&source.name);
+        let extension = |path: &Path| {
+            path.extension()
+                .and_then(|e| Some(format!(".{}", safe_name(e.to_str()?))))
+        };
+        match (source.kind, file) {
+            (SourceKind::Image, _) => name + &extension(&source.path).unwrap_or_default(),
+            (SourceKind::Sequence, Some(file)) => {
+                let stem = stem(Some(file)).unwrap_or_else(|| format!("frame-{}", number(index)));
+                in_sequence(source, &(stem + &extension(file).unwrap_or_default()))
+            }
+            _ => of_frame("", source, index, file, "png")
+                .trim_start_matches('/')
+                .to_owned(),
+        }
+    }
+
+    /// The name that earlier versions gave the decoded frame of a video or DICOM source, below the output folder.
+    pub fn earlier_frame_name(name: &str, index: u64) -> String {
         format!("frames/{}/{}.png", safe_name(name), number(index))
     }
 
@@ -126,13 +153,25 @@ fn of_frame(
     let name = safe_name(&source.name);
     match source.kind {
         SourceKind::Image => format!("{folder}/{name}.{extension}"),
-        SourceKind::Sequence => format!(
-            "{folder}/{name}/{}.{extension}",
-            stem(file).unwrap_or_else(|| format!("frame-{}", number(index)))
-        ),
+        SourceKind::Sequence => {
+            let stem = stem(file).unwrap_or_else(|| format!("frame-{}", number(index)));
+            format!(
+                "{folder}/{}",
+                in_sequence(source, &format!("{stem}.{extension}"))
+            )
+        }
         SourceKind::Video | SourceKind::Dicom => {
             format!("{folder}/{name}/{}.{extension}", number(index))
         }
+    }
+}
+
+/// A file of a sequence's frame, in the folder that the sequence shares with others, or in its own.
+fn in_sequence(source: &SourceInfo, file: &str) -> String {
+    match source.folder.as_deref() {
+        Some("") => file.to_owned(),
+        Some(shared) => format!("{}/{file}", safe_name(shared)),
+        None => format!("{}/{file}", safe_name(&source.name)),
     }
 }
 
@@ -169,6 +208,7 @@ mod tests {
             path: name.into(),
             name: name.into(),
             kind,
+            folder: None,
             frame_count: None,
             frame_rate: None,
             attributes: Default::default(),
@@ -210,8 +250,62 @@ mod tests {
             Path::new("out/overlay/é/b.mp4")
         );
         assert_eq!(
-            Layout::frame_file_name("clip", 123),
+            Layout::earlier_frame_name("clip", 123),
             "frames/clip/000123.png"
+        );
+    }
+
+    #[test]
+    fn pictures_mirror_the_inputs() {
+        let named = |kind, name: &str, path: &str, folder: Option<&str>, file: Option<&str>| {
+            let source = SourceInfo {
+                path: path.into(),
+                folder: folder.map(str::to_owned),
+                ..source(kind, name)
+            };
+            Layout::image_name(&source, 3, file.map(Path::new))
+        };
+        let (image, sequence) = (SourceKind::Image, SourceKind::Sequence);
+        assert_eq!(
+            named(image, "a/b.c", "in/a/b.c.JPG", None, None),
+            "a/b.c.JPG"
+        );
+        assert_eq!(named(image, "scan", "in/scan", None, None), "scan");
+        assert_eq!(
+            named(
+                sequence,
+                "X/bild Nr",
+                "in/X",
+                Some("X"),
+                Some("in/X/bild Nr. 13.jpg")
+            ),
+            "X/bild Nr. 13.jpg"
+        );
+        assert_eq!(
+            named(sequence, "s", "in", Some(""), Some("in/s1.png")),
+            "s1.png"
+        );
+        assert_eq!(
+            named(sequence, "s", "in/s", None, Some("in/s/1.png")),
+            "s/1.png"
+        );
+        assert_eq!(
+            named(sequence, "stack", "in/stack.tif", None, None),
+            "stack/frame-000003.png"
+        );
+        assert_eq!(
+            named(SourceKind::Video, "v/clip", "in/v/clip.mp4", None, None),
+            "v/clip/000003.png"
+        );
+        assert_eq!(
+            named(
+                SourceKind::Dicom,
+                "cine",
+                "in/cine.dcm",
+                None,
+                Some("in/cine.dcm")
+            ),
+            "cine/000003.png"
         );
     }
 
@@ -250,7 +344,7 @@ mod tests {
 
         #[test]
         fn frames_of_a_video_have_files_of_their_own_that_sort_as_they_do(a in 0..2_000_000u64, b in 0..2_000_000u64) {
-            let file = |index| Layout::frame_file_name("clip", index);
+            let file = |index| Layout::image_name(&source(SourceKind::Video, "clip"), index, None);
             prop_assert_eq!(file(a) == file(b), a == b);
             if a.max(b) < 1_000_000 {
                 prop_assert_eq!(file(a).cmp(&file(b)), a.cmp(&b));

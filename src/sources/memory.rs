@@ -219,6 +219,7 @@ static IN_MEMORY: LazyLock<Arc<SourceInfo>> = LazyLock::new(|| {
         path: "memory".into(),
         name: "memory".to_owned(),
         kind: SourceKind::Image,
+        folder: None,
         frame_count: None,
         frame_rate: None,
         attributes: Default::default(),

@@ -193,6 +193,7 @@ mod tests {
                 "study/Meier_1960/Hans2.png".into(),
             ],
             name: "source-000003".into(),
+            folder: None,
         };
         let files = vec![
             "source-000003/000000.png".into(),

@@ -232,6 +232,7 @@ mod tests {
                 path: "clip.mp4".into(),
                 name: "clip".to_owned(),
                 kind: SourceKind::Video,
+                folder: None,
                 frame_count: None,
                 frame_rate: None,
                 attributes: Default::default(),

@@ -23,6 +23,7 @@ impl SequenceSource {
             path: spec.path.clone(),
             name: spec.name.clone(),
             kind: SourceKind::Sequence,
+            folder: spec.folder.clone(),
             frame_count: Some(spec.files.len() as u64),
             frame_rate: None,
             attributes: Default::default(),

@@ -15,4 +15,6 @@ pub struct SourceSpec {
     pub files: Vec<PathBuf>,
     /// Name for outputs, unique within the run, see [`crate::frame::SourceInfo::name`].
     pub name: String,
+    /// Of a sequence that shares its folder with other inputs: that folder, see [`crate::frame::SourceInfo::folder`].
+    pub folder: Option<String>,
 }

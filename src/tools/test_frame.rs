@@ -33,6 +33,7 @@ pub(super) fn test_frame_of(size: Size) -> Frame {
         path: "test frame".into(),
         name: "test-frame".into(),
         kind: SourceKind::Image,
+        folder: None,
         frame_count: Some(1),
         frame_rate: None,
         attributes: Default::default(),

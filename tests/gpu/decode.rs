@@ -198,6 +198,7 @@ fn open(
         kind: SourceKind::Video,
         files: vec![path.to_owned()],
         name: "clip".to_owned(),
+        folder: None,
     };
     sources::open(
         &spec,
@@ -317,6 +318,7 @@ pub(crate) fn files(engine: &Engine) -> Outcome {
         kind: SourceKind::Video,
         files: vec![path.clone()],
         name: "clip".to_owned(),
+        folder: None,
     };
     let chosen = |decode, device| SourceOptions {
         selection: selection.clone(),

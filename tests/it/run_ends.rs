@@ -46,6 +46,7 @@ fn source(ordinal: usize, frames: u64) -> Made {
         path: PathBuf::from(format!("{name}.mp4")),
         name,
         kind: SourceKind::Video,
+        folder: None,
         frame_count: Some(frames),
         frame_rate: Some(25.0),
         attributes: Default::default(),

@@ -224,6 +224,7 @@ mod own {
                 path: name.into(),
                 name: name.to_owned(),
                 kind: SourceKind::Video,
+                folder: None,
                 frame_count: None,
                 frame_rate: None,
                 attributes: Default::default(),

@@ -125,6 +125,7 @@ fn source(name: &str) -> SourceInfo {
         path: odd_path(vec![b'a', 0xff]),
         name: name.into(),
         kind: SourceKind::Dicom,
+        folder: None,
         frame_count: None,
         frame_rate: None,
         attributes: Default::default(),

@@ -50,6 +50,7 @@ pub(crate) fn sources() -> Vec<TestSource> {
             path: path.into(),
             name: name.into(),
             kind,
+            folder: None,
             frame_count: Some(frames),
             frame_rate: (kind == SourceKind::Video).then_some(25.0),
             attributes: BTreeMap::new(),

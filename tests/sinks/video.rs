@@ -14,6 +14,7 @@ fn source(name: &str, rate: Option<f64>) -> Arc<SourceInfo> {
         path: name.into(),
         name: name.into(),
         kind: SourceKind::Video,
+        folder: None,
         frame_count: None,
         frame_rate: rate,
         attributes: Default::default(),

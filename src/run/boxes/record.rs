@@ -119,8 +119,8 @@ fn names_of(line: &RecordLine<'_>) -> Vec<String> {
         SourceKind::Image => vec![normalised(&line.path)],
         SourceKind::Sequence => file.into_iter().collect(),
         SourceKind::Video | SourceKind::Dicom => {
-            let generated = Layout::frame_file_name(&line.source, line.frame);
-            file.into_iter().chain([normalised(&generated)]).collect()
+            let picture = normalised(&line.image_name());
+            file.into_iter().chain([picture]).collect()
         }
     }
 }

@@ -25,6 +25,7 @@ fn source(ordinal: usize) -> Arc<SourceInfo> {
         path: format!("in/Ā {ordinal}.mp4").into(),
         name: format!("Ā {ordinal}"),
         kind: SourceKind::Video,
+        folder: None,
         frame_count: None,
         frame_rate: Some(25.0),
         attributes: Default::default(),

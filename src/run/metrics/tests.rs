@@ -17,6 +17,7 @@ fn source() -> SourceInfo {
         path,
         name,
         kind: SourceKind::Video,
+        folder: None,
         frame_count: None,
         frame_rate: None,
         attributes: Default::default(),

@@ -61,7 +61,7 @@ pub(super) fn image<'a>(id: i64, video_id: i64, line: &'a Line<'a>) -> Result<Im
         SourceKind::Image => Cow::Borrowed(&*line.path),
         SourceKind::Sequence => Cow::Borrowed(line.file.as_deref().unwrap_or(&line.path)),
         SourceKind::Video | SourceKind::Dicom => {
-            Cow::Owned(Layout::frame_file_name(&line.source, line.frame))
+            Cow::Owned(Layout::earlier_frame_name(&line.source, line.frame))
         }
     };
     let frame = i64::try_from(line.frame).map_err(|_| "its frame number exceeds 63 bits")?;

@@ -4,6 +4,7 @@ use crate::{
     coco::{Rle, plain_number},
     frame::{Detections, Frame, Object, Physical, SourceKind},
     geometry::{BoxXyxy, Size},
+    sinks::layout::Layout,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -35,6 +36,9 @@ pub struct RecordLine<'a> {
     /// The bytes of `file` in hexadecimal, where it is not UTF-8 (`file` then has a replacement character).
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<Cow<'a, str>>,
+    /// The frame's picture below the folder of pictures, `/`-separated; absent in records of earlier versions.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Cow<'a, str>>,
     /// Number of the frame in its source.
     pub frame: u64,
     /// Presentation time in seconds; null for still images.
@@ -108,6 +112,7 @@ impl<'a> RecordLine<'a> {
             path: source.path.to_string_lossy(),
             file: file.map(Path::to_string_lossy),
             file_bytes: file.and_then(bytes_if_not_utf8).map(Cow::Owned),
+            image: Some(Cow::Owned(Layout::image_name(source, frame.index, file))),
             frame: frame.index,
             timestamp: frame.timestamp,
             width: found.size.width,
@@ -121,6 +126,18 @@ impl<'a> RecordLine<'a> {
                 .map(ObjectLine::new)
                 .collect::<Option<_>>()?,
         })
+    }
+
+    /// The frame's picture below the folder of pictures; of records of earlier versions, as those named it.
+    pub fn image_name(&self) -> Cow<'_, str> {
+        match (&self.image, self.kind) {
+            (Some(image), _) => Cow::Borrowed(image),
+            (None, SourceKind::Image) => Cow::Borrowed(&self.path),
+            (None, SourceKind::Sequence) => {
+                Cow::Borrowed(self.file.as_deref().unwrap_or(&self.path))
+            }
+            (None, _) => Cow::Owned(Layout::earlier_frame_name(&self.source, self.frame)),
+        }
     }
 
     /// The objects that the line was written from, equal in every bit.
@@ -240,7 +257,7 @@ fn path_from_hex(_: &str) -> Option<PathBuf> {
 }
 
 /// Seconds as a decimal number, exact to the nanosecond: beyond what an `f64` would keep for long recordings.
-mod seconds {
+pub(crate) mod seconds {
     use super::{Duration, RawValue};
     use serde::{
         Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _,
@@ -268,7 +285,7 @@ mod seconds {
         .transpose()
     }
 
-    fn text(time: Duration) -> String {
+    pub(crate) fn text(time: Duration) -> String {
         let digits = format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
         let short = digits.trim_end_matches('0');
         format!("{short}{}", if short.ends_with('.') { "0" } else { "" })

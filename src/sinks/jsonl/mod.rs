@@ -4,8 +4,8 @@ mod line;
 mod lines;
 mod text;
 
-pub(crate) use line::box_area;
 pub use line::{ObjectLine, RecordLine, SourceFacts};
+pub(crate) use line::{box_area, seconds};
 pub(crate) use lines::Lines;
 pub(crate) use text::{facts_of, line_of};
 pub use text::{read_record, write_record};

@@ -93,6 +93,7 @@ fn open_video(
         path: spec.path.clone(),
         name: spec.name.clone(),
         kind: SourceKind::Dicom,
+        folder: None,
         frame_count: None,
         frame_rate: None,
         attributes: opened.output_attributes(&options.dicom),

@@ -17,6 +17,7 @@ fn images(data: &[u8], path: &Path) {
         kind: SourceKind::Image,
         files: Vec::new(),
         name: "image".to_owned(),
+        folder: None,
     };
     let options = ImageOptions {
         max_pixels: MAX_PIXELS,

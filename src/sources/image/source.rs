@@ -99,6 +99,7 @@ impl ImageSource {
             path: path.clone(),
             name: spec.name.clone(),
             kind,
+            folder: None,
             frame_count: Some(count),
             frame_rate: None,
             attributes: Default::default(),

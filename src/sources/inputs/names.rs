@@ -41,18 +41,88 @@ pub(super) fn assign(
         }
     }
     number_the_rest(&good, &mut names);
-    let mut names = names.into_iter();
+    let folders = shared_folders(
+        &good,
+        &names,
+        |draft, step| {
+            draft.pattern.is_some() && (shared.contains(draft.path.as_path()) || step % 2 == 1)
+        },
+        &steps,
+    );
+    let mut named = names.into_iter().zip(folders);
     drafts
         .into_iter()
         .map(|draft| {
-            draft.map(|d| SourceSpec {
-                path: d.path,
-                kind: d.kind,
-                files: d.files,
-                name: names.next().unwrap_or_default(),
+            let mut named = || named.next().unwrap_or_default();
+            draft.map(|d| {
+                let (name, folder) = named();
+                SourceSpec {
+                    path: d.path,
+                    kind: d.kind,
+                    files: d.files,
+                    name,
+                    folder,
+                }
             })
         })
         .collect()
+}
+
+/// For each source the folder that it shares with others, if it is a sequence whose name `has_pattern` at its end, and no file of
+/// its has the name of another source's output.
+fn shared_folders(
+    good: &[&Draft],
+    names: &[String],
+    has_pattern: impl Fn(&Draft, usize) -> bool,
+    steps: &[usize],
+) -> Vec<Option<String>> {
+    let folders: Vec<Option<String>> = good
+        .iter()
+        .zip(names)
+        .zip(steps)
+        .map(|((draft, name), step)| {
+            let above = || name.rsplit_once('/').map_or("", |(above, _)| above);
+            has_pattern(draft, *step).then(|| above().to_owned())
+        })
+        .collect();
+    let outputs = |at: usize| -> Vec<String> {
+        match &folders[at] {
+            None => vec![key(&names[at])],
+            Some(folder) => good[at]
+                .files
+                .iter()
+                .map(|file| {
+                    key(&below(
+                        folder,
+                        &file.file_stem().unwrap_or_default().to_string_lossy(),
+                    ))
+                })
+                .collect(),
+        }
+    };
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for at in 0..good.len() {
+        for output in outputs(at) {
+            *taken.entry(output).or_default() += 1;
+        }
+    }
+    let alone = |at: usize| {
+        outputs(at)
+            .iter()
+            .all(|output| taken.get(output) == Some(&1))
+    };
+    (0..good.len())
+        .map(|at| folders[at].clone().filter(|_| alone(at)))
+        .collect()
+}
+
+/// `name` in `folder`, which may be empty.
+fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
 }
 
 /// Folders of sequences in or below which there is another source.

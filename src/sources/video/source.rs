@@ -76,6 +76,7 @@ impl VideoSource {
             path: spec.path.clone(),
             name: spec.name.clone(),
             kind: SourceKind::Video,
+            folder: None,
             frame_count: None,
             frame_rate: None,
             attributes: Default::default(),

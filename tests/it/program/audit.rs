@@ -131,6 +131,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
         kind,
         files: vec![picture],
         name: "picture".to_owned(),
+        folder: None,
     };
     let plan = AuditPlan {
         sources: vec![Ok(spec)],

@@ -22,6 +22,7 @@ fn spec(path: PathBuf, kind: SourceKind, files: Vec<PathBuf>) -> SourceSpec {
         kind,
         files,
         name: "name".to_owned(),
+        folder: None,
     }
 }
 

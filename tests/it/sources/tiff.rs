@@ -29,6 +29,7 @@ fn source(path: &Path, window: Window) -> Result<ImageSource, SourceError> {
         kind: SourceKind::Image,
         files: vec![path.to_owned()],
         name: "name".to_owned(),
+        folder: None,
     };
     ImageSource::open(
         &spec,

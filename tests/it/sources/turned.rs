@@ -47,6 +47,7 @@ fn the_outputs_say_by_which_exif_orientation_a_picture_was_turned() {
         kind,
         files: vec![media(name)],
         name: name.to_owned(),
+        folder: None,
     };
     let options = ImageOptions::default();
     let sources: Vec<Box<dyn Source>> = vec![

@@ -36,6 +36,7 @@ fn spec(path: &Path) -> SourceSpec {
         kind: SourceKind::Video,
         files: vec![path.to_owned()],
         name: "clip".to_owned(),
+        folder: None,
     }
 }
 
@@ -293,6 +294,7 @@ fn a_video_in_memory_is_the_same() {
         path: path.clone(),
         name: "cine".to_owned(),
         kind: SourceKind::Dicom,
+        folder: None,
         frame_count: None,
         frame_rate: Some(30.0),
         attributes: Default::default(),

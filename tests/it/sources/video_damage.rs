@@ -29,6 +29,7 @@ fn decoded(path: &Path, threads: usize) -> Outcome {
         kind: SourceKind::Video,
         files: vec![path.to_owned()],
         name: "clip".to_owned(),
+        folder: None,
     };
     let mut outcome = Outcome::default();
     let mut source = match VideoSource::open(

@@ -48,6 +48,7 @@ fn found(path: &Path) -> Vec<(Size, Duration)> {
         kind: SourceKind::Video,
         files: vec![path.to_owned()],
         name: "clip".to_owned(),
+        folder: None,
     };
     let mut source = VideoSource::open(&spec, 0, &VideoOptions::default()).unwrap();
     std::iter::from_fn(|| source.next_frame().unwrap())
