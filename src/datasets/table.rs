@@ -206,3 +206,118 @@ fn seconds(time: Duration) -> String {
     let short = digits.trim_end_matches('0').trim_end_matches('.');
     short.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::item::Outline;
+    use super::*;
+    use crate::{
+        coco::Classes,
+        frame::{Mask, Physical},
+        geometry::{BoxXyxy, Size},
+    };
+    use std::{fs, path::Path, sync::Arc};
+
+    fn options(root: &Path) -> WriteOptions {
+        WriteOptions {
+            root: root.to_path_buf(),
+            classes: Classes::new(["cyst"]),
+            images: None,
+        }
+    }
+
+    fn object(outline: Option<Outline>) -> Annotation {
+        Annotation {
+            class: 0,
+            label: Arc::from("cyst, \"simple\""),
+            bbox: BoxXyxy::new(1.0, 1.0, 4.0, 3.0),
+            outline,
+            score: Some(0.875),
+            mask_score: None,
+            track_id: Some(7),
+        }
+    }
+
+    fn item(physical: Option<Physical>, annotations: Vec<Annotation>) -> Item {
+        Item {
+            file_name: "a b/ü/000001.png".to_owned(),
+            size: Size::new(6, 4),
+            place: Some(Place {
+                source: Arc::from("a b/ü"),
+                kind: SourceKind::Video,
+                path: Arc::from("in/a b/ü.mp4"),
+                file: None,
+                frame: 1,
+                timestamp: Some(Duration::from_millis(40)),
+                frame_rate: Some(25.0),
+            }),
+            annotations,
+            physical,
+            exif_orientation: None,
+        }
+    }
+
+    fn written(items: &[Item]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = TableWriter::new(&options(dir.path())).unwrap();
+        items.iter().for_each(|item| table.item(item).unwrap());
+        let path = dir.path().join(FILE);
+        assert!(!path.exists(), "before it is complete");
+        table.finish().unwrap();
+        table.finish().unwrap();
+        assert!(table.item(&item(None, vec![object(None)])).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn a_row_has_what_is_known() {
+        let physical = Physical {
+            pixel_spacing_mm: Some([0.5, 0.1 + 0.2]),
+            ..Physical::default()
+        };
+        #[rustfmt::skip]
+        let mask = Mask::from_row_major(Size::new(6, 4), &[
+            0, 0, 0, 0, 0, 0,
+            0, 1, 1, 1, 0, 0,
+            0, 1, 1, 1, 0, 0,
+            0, 0, 0, 0, 0, 0,
+        ]).unwrap();
+        let lines = vec![vec![[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]]];
+        let objects = vec![
+            object(Some(Outline::Mask(mask))),
+            object(Some(Outline::Polygons(lines))),
+            object(None),
+        ];
+        let still = Item {
+            place: None,
+            ..item(None, vec![object(None)])
+        };
+        let text = written(&[item(Some(physical), objects), still]);
+        let lines: Vec<&str> = text.lines().collect();
+        let columns = HEADER.split(',').count();
+        assert_eq!((lines[0], columns), (HEADER.trim_end(), 27));
+        assert_eq!(
+            lines[3],
+            "a b/ü,video,a b/ü/000001.png,1,0.04,7,0,\"cyst, \"\"simple\"\"\",0.875,,1,1,4,3,\
+             6,10,2.5,2,0.9,1,0.9,3.8,0.75,1,0.3,0.5,"
+        );
+        assert_eq!(
+            lines[4],
+            ",,a b/ü/000001.png,,,7,0,\"cyst, \"\"simple\"\"\",0.875,,1,1,4,3,6,10,2.5,2,,,,,,,,,"
+        );
+        assert_eq!(lines[1], lines[2], "polygons are measured as their pixels");
+        assert_ne!(lines[1], lines[3], "the perimeter of a mask is an estimate");
+        assert!(lines[1].contains(",0.9,1,0.9,"), "{}", lines[1]);
+    }
+
+    #[test]
+    fn an_outline_that_does_not_fit_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = TableWriter::new(&options(dir.path())).unwrap();
+        let mask = Mask::from_row_major(Size::new(1, 1), &[1]).unwrap();
+        let wrong = item(None, vec![object(Some(Outline::Mask(mask)))]);
+        let error = table.item(&wrong).unwrap_err().to_string();
+        assert!(error.contains("a b/ü/000001.png"), "{error}");
+    }
+}

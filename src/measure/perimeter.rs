@@ -1,67 +1,85 @@
 //! The length of a mask's outline.
 //!
 //! The Cauchy–Crofton formula: the length of a curve is half of the number of times that it is crossed by lines, integrated
-//! over all lines of the plane. Here the lines are those through the pixels' centres in eight directions, the crossings are
+//! over all lines of the plane. Here the lines are those through the pixels' centres in eight directions (ten
+//! where the sides of pixels are unequal), the crossings are
 //! the neighbours along a line of which one is inside and one outside, and a direction counts for the angles nearer to it
 //! than to others, in millimetres: with `C` crossings of lines in the direction of the neighbour `v`,
 //! `P = ½ Σ Δθ · C · dx · dy / |v|`. Sources: J. Serra, Image Analysis and Mathematical Morphology (1982), chapter V;
 //! J. Ohser and F. Mücklich, Statistical Analysis of Microstructures in Materials Science (2000), chapter 4; the estimators of
 //! scikit-image (`perimeter_crofton`), ITK (`LabelShape`) and MorphoLibJ are the same with two or four directions.
 //!
-//! With eight directions a disc of 3 pixels' radius or more is right within 1 %, straight sides in any direction within 3 %.
-//! What is one pixel thin comes out up to a third short: two of three neighbours of a skewed direction lie beyond it.
+//! Digitised discs come out right within 3 % from a radius of 5 pixels on and within 1 % from 13 on, in the mean over their
+//! places within 0.6 % from 5 on; straight sides in any direction within 3 % (4 % where the sides of pixels are 1 to 2.5). A
+//! line of one pixel comes out a third short: the farther neighbours lie beyond it.
 
 use super::scale::Spacing;
 use crate::frame::Mask;
+use std::f64::consts::PI;
 
 /// Neighbours x, y, by rising angle from just above −90° to 90°, for any spacing.
-const NEIGHBOURS: [[i32; 2]; 8] = [
+const NEIGHBOURS: [[i32; 2]; 12] = [
+    [1, -3],
     [1, -2],
     [1, -1],
     [2, -1],
+    [3, -1],
     [1, 0],
+    [3, 1],
     [2, 1],
     [1, 1],
     [1, 2],
+    [1, 3],
     [0, 1],
 ];
 /// The farthest neighbour.
-const REACH: usize = 2;
+const REACH: usize = 3;
+/// Relation of the sides of pixels from which on a third neighbour along the shorter side counts: there the directions are
+/// far from each other.
+const UNEQUAL: f64 = 1.5;
 
 /// How often lines in each direction cross a mask's outline.
-pub(super) struct Crossings([u64; 8]);
+pub(super) struct Crossings([u64; 12]);
 
 impl Crossings {
     /// Of a mask; what touches the picture's border ends there.
     pub(super) fn of(mask: &Mask) -> Self {
         let Some(columns) = Columns::new(mask) else {
-            return Self([0; 8]);
+            return Self([0; 12]);
         };
         Self(NEIGHBOURS.map(|[dx, dy]| columns.differing(dx as usize, dy)))
     }
 
     /// The outline's length in millimetres for this spacing.
     pub(super) fn length(&self, [dx, dy]: Spacing) -> f64 {
-        use std::f64::consts::PI;
-        let angles = NEIGHBOURS.map(|[x, y]| libm::atan2(f64::from(y) * dy, f64::from(x) * dx));
-        let last = NEIGHBOURS.len() - 1;
+        let counts = |[x, y]: [i32; 2]| match (x, y.abs()) {
+            (3, _) => dy > UNEQUAL * dx,
+            (_, 3) => dx > UNEQUAL * dy,
+            _ => true,
+        };
+        // Angle of the direction, and crossings times the distance between its lines.
+        let directions: Vec<(f64, f64)> = NEIGHBOURS
+            .into_iter()
+            .zip(self.0)
+            .filter(|(neighbour, _)| counts(*neighbour))
+            .map(|([x, y], crossings)| {
+                let (vx, vy) = (f64::from(x) * dx, f64::from(y) * dy);
+                let apart = dx * dy / (vx * vx + vy * vy).sqrt();
+                (libm::atan2(vy, vx), crossings as f64 * apart)
+            })
+            .collect();
+        // A direction is the same after half a turn.
+        let angle = |i: usize| match i.checked_sub(directions.len()) {
+            Some(i) => directions[i % directions.len()].0 + PI,
+            None => directions[i].0,
+        };
         let mut length = 0.0;
-        for (i, [x, y]) in NEIGHBOURS.into_iter().enumerate() {
-            // A direction is the same after half a turn.
-            let before = if i == 0 {
-                angles[last] - PI
-            } else {
-                angles[i - 1]
+        for (i, (_, crossed)) in directions.iter().enumerate() {
+            let before = match i {
+                0 => angle(directions.len() - 1) - PI,
+                _ => angle(i - 1),
             };
-            let after = if i == last {
-                angles[0] + PI
-            } else {
-                angles[i + 1]
-            };
-            let share = (after - before) / 2.0;
-            let (vx, vy) = (f64::from(x) * dx, f64::from(y) * dy);
-            let apart = dx * dy / (vx * vx + vy * vy).sqrt();
-            length += 0.5 * share * self.0[i] as f64 * apart;
+            length += 0.5 * (angle(i + 1) - before) / 2.0 * crossed;
         }
         length
     }
