@@ -56,3 +56,64 @@ impl Measured {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        frame::{Mask, UltrasoundRegion},
+        geometry::{BoxXyxy, Size},
+    };
+    use serde_json::json;
+    use std::sync::Arc;
+
+    fn object(mask: Option<Mask>) -> Object {
+        Object {
+            bbox: BoxXyxy::new(1.0, 1.0, 4.0, 3.0),
+            score: 0.5,
+            class: 0,
+            label: Arc::from("cyst"),
+            mask,
+            mask_score: None,
+        }
+    }
+
+    #[test]
+    fn sizes_or_why_there_are_none() {
+        let spaced = Physical {
+            pixel_spacing_mm: Some([0.5, 0.1 + 0.2]),
+            ..Physical::default()
+        };
+        let sizes = Measured::of(&object(None), &spaced);
+        assert_eq!(
+            serde_json::to_value(sizes).unwrap(),
+            json!({
+                "spacing_mm": [0.3, 0.5], "area_mm2": 0.9, "length_mm": 1.0, "width_mm": 0.9, "perimeter_mm": 3.8,
+                "centroid_mm": [0.75, 1.0],
+            })
+        );
+        let region = UltrasoundRegion {
+            bounds: BoxXyxy::new(0.0, 0.0, 3.0, 3.0),
+            spatial_format: 1,
+            data_type: 1,
+            physical_delta: Some([0.1; 2]),
+            physical_units: Some([3; 2]),
+        };
+        let regions = Physical {
+            ultrasound_regions: vec![region],
+            ..spaced
+        };
+        let nothing = Measured::of(&object(None), &regions);
+        assert_eq!(
+            serde_json::to_value(nothing).unwrap(),
+            json!({ "note": "across regions" })
+        );
+        let empty = Mask::from_counts(Size::new(2, 2), vec![4]).unwrap();
+        assert_eq!(Measured::of(&object(Some(empty)), &regions), None);
+        let aspect = Physical {
+            pixel_aspect: Some([4, 3]),
+            ..Physical::default()
+        };
+        assert_eq!(Measured::of(&object(None), &aspect), None);
+    }
+}
