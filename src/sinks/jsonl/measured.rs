@@ -93,7 +93,7 @@ mod tests {
             })
         );
         let region = UltrasoundRegion {
-            bounds: BoxXyxy::new(0.0, 0.0, 3.0, 3.0),
+            bounds: BoxXyxy::new(0.0, 0.0, 2.5, 3.0),
             spatial_format: 1,
             data_type: 1,
             physical_delta: Some([0.1; 2]),
