@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn figures_have_six_digits() {
-        let found = [1234.567_89, 0.000_123_456_78, 12_345_678.0, 0.1 + 0.2].map(rounded);
+        let found = [1_234.567_89, 0.000_123_456_78, 12_345_678.0, 0.1 + 0.2].map(rounded);
         assert_eq!(found, [1234.57, 0.000_123_457, 12_345_678.0, 0.3]);
     }
 
