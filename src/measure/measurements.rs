@@ -51,7 +51,7 @@ pub struct Millimetres {
 /// Millimetres come from the ultrasound region that holds the object (2D, in centimetres; up to one pixel may reach over its
 /// border) where the picture has such regions, else from its pixel spacing. The perimeter of a mask is estimated by the
 /// Cauchy–Crofton formula with eight directions: within 3 % for a disc of 5 pixels' radius, within 1 % from 13 on, within 3 %
-/// for straight sides in any direction, a third short for a line of one pixel.
+/// for straight sides in any direction, up to a third short for a line of one pixel.
 pub fn measure(mask: Option<&Mask>, bbox: BoxXyxy, physical: Option<&Physical>) -> Measurements {
     match mask {
         Some(mask) => of_mask(mask, physical),

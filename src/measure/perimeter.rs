@@ -11,7 +11,7 @@
 //!
 //! Digitised discs come out right within 3 % from a radius of 5 pixels on and within 1 % from 13 on, in the mean over their
 //! places within 0.6 % from 5 on; straight sides in any direction within 3 % (4 % where the sides of pixels are 1 to 2.5). A
-//! line of one pixel comes out a third short: the farther neighbours lie beyond it.
+//! line of one pixel comes out a fifth to a third short, one of two pixels up to a seventh: the farther neighbours lie beyond.
 
 use super::scale::Spacing;
 use crate::frame::Mask;
