@@ -1,17 +1,16 @@
 //! The length of a mask's outline.
 //!
 //! The Cauchy–Crofton formula: the length of a curve is half of the number of times that it is crossed by lines, integrated
-//! over all lines of the plane. Here the lines are those through the pixels' centres in eight directions (ten
-//! where the sides of pixels are unequal), the crossings are
-//! the neighbours along a line of which one is inside and one outside, and a direction counts for the angles nearer to it
-//! than to others, in millimetres: with `C` crossings of lines in the direction of the neighbour `v`,
-//! `P = ½ Σ Δθ · C · dx · dy / |v|`. Sources: J. Serra, Image Analysis and Mathematical Morphology (1982), chapter V;
-//! J. Ohser and F. Mücklich, Statistical Analysis of Microstructures in Materials Science (2000), chapter 4; the estimators of
-//! scikit-image (`perimeter_crofton`), ITK (`LabelShape`) and MorphoLibJ are the same with two or four directions.
+//! over all lines of the plane. Here the lines are those through the pixels' centres in eight directions (ten where the sides
+//! of pixels are unequal), the crossings are the neighbours along a line of which one is inside and one outside, and a
+//! direction counts for the angles nearer to it than to others, in millimetres: with `C` crossings of lines in the direction
+//! of the neighbour `v`, `P = ½ Σ Δθ · C · dx · dy / |v|`. It is the estimator of scikit-image (`perimeter_crofton`), which has
+//! two or four directions and square pixels alone; its documentation names the literature.
 //!
-//! Digitised discs come out right within 3 % from a radius of 5 pixels on and within 1 % from 13 on, in the mean over their
-//! places within 0.6 % from 5 on; straight sides in any direction within 3 % (4 % where the sides of pixels are 1 to 2.5). A
-//! line of one pixel comes out a fifth to a third short, one of two pixels up to a seventh: the farther neighbours lie beyond.
+//! Digitised discs come out right within 3 % from a radius of 5 pixels on and within 1 % from 13 on, unless many pixels'
+//! centres lie on the circle itself, and in the mean over their places within 0.6 % from 5 on; straight sides in any direction
+//! within 3 % (4 % where the sides of pixels are 1 to 2.5). A line of one pixel comes out a fifth to a third short, one of two
+//! pixels up to a seventh: the farther neighbours lie beyond.
 
 use super::scale::Spacing;
 use crate::frame::Mask;
