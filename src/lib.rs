@@ -23,6 +23,7 @@
 //! | [`sources`], [`sinks`] | where frames come from, where results go |
 //! | [`datasets`] | data sets of other programs: written from a run, read back, converted |
 //! | [`frame`], [`geometry`], [`coco`] | frames, masks, detections; boxes and sizes; the COCO formats |
+//! | [`measure`] | sizes of objects in pixels and millimetres |
 //! | [`models`], [`ops`], [`weights`] | the networks, the operations they consist of, checkpoints and the hub |
 //! | [`engine`] | devices, streams, memory, captured graphs, every move between host and device |
 //! | [`progress`] | observers of the events of long work, and the request to end it |
@@ -42,6 +43,7 @@ pub mod frame;
 pub mod fuzzing;
 pub mod geometry;
 pub mod matching;
+pub mod measure;
 pub mod models;
 pub mod ops;
 pub mod phantom;

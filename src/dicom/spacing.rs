@@ -61,8 +61,9 @@ fn region(item: Attributes<'_>) -> Option<Region> {
 
 impl DicomFile {
     /// Row and column spacing of a frame's pixels in millimetres (between rows first): Pixel Spacing (of the frame's
-    /// functional groups or the data set), else Imager Pixel Spacing, else Nominal Scanned Pixel Spacing, else what all
-    /// 2D ultrasound regions in centimetres agree on.
+    /// functional groups or the data set), else Imager Pixel Spacing (likewise), else Nominal Scanned Pixel Spacing, else what
+    /// all 2D ultrasound regions in centimetres agree on. Pixel Spacing of a projection may be calibrated to the object (PS3.3
+    /// 10.7); Imager Pixel Spacing is that at the detector, which magnifies what lies before it.
     pub fn pixel_spacing_mm(&self, frame: u64) -> Option<[f64; 2]> {
         spacing(&self.frame_attributes(frame)).or_else(|| region_spacing(&self.regions()))
     }
@@ -72,12 +73,14 @@ fn spacing(a: &FrameAttributes<'_>) -> Option<[f64; 2]> {
     let measures = a
         .place(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING)
         .floats(tags::PIXEL_SPACING);
+    let imager = a
+        .place(
+            tags::FRAME_PIXEL_DATA_PROPERTIES_SEQUENCE,
+            tags::IMAGER_PIXEL_SPACING,
+        )
+        .floats(tags::IMAGER_PIXEL_SPACING);
     let other = |tag| a.data_set.floats(tag);
-    let candidates = [
-        measures,
-        other(tags::IMAGER_PIXEL_SPACING),
-        other(tags::NOMINAL_SCANNED_PIXEL_SPACING),
-    ];
+    let candidates = [measures, imager, other(tags::NOMINAL_SCANNED_PIXEL_SPACING)];
     candidates
         .into_iter()
         .flatten()

@@ -246,3 +246,95 @@ impl InclusionPose {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        options::PhantomOptions,
+        sequence::Phantom,
+        target::{Body, Pose},
+    };
+    use super::*;
+    use crate::{
+        frame::{Mask, Physical},
+        geometry::Size,
+        measure::{Millimetres, measure},
+        phantom::{Class, TargetSet},
+    };
+
+    /// How many times finer than the screen the drawn outline is digitised.
+    const FINER: u32 = 4;
+
+    /// The drawn outline on a screen of finer pixels, in millimetres; none if a part of it lies beside the sector.
+    fn drawn(pose: &InclusionPose, wall: f32, view: &View) -> Option<Millimetres> {
+        let sector = view.scan_convert(&vec![1.0; view.x.len()], 0u8, |v| u8::from(v > 0.0));
+        let size = Size::new(view.size.width * FINER, view.size.height * FINER);
+        let mm = view.mm_per_px / FINER as f32;
+        let place = |x: u32, origin: f32| (x as f32 + 0.5) * mm - origin * view.mm_per_px;
+        let mut pixels = vec![0u8; size.pixels() as usize];
+        for (i, pixel) in pixels.iter_mut().enumerate() {
+            let (x, y) = (i as u32 % size.width, i as u32 / size.width);
+            let at = (y / FINER * view.size.width + x / FINER) as usize;
+            let (x, z) = (place(x, view.origin.0), place(y, view.origin.1));
+            *pixel = u8::from(pose.inward(x, z, wall).0 > 0.0);
+            if *pixel == 1 && sector[at] == 0 {
+                return None;
+            }
+        }
+        let mask = Mask::from_row_major(size, &pixels).unwrap();
+        let physical = Physical {
+            pixel_spacing_mm: Some([f64::from(mm); 2]),
+            ..Physical::default()
+        };
+        let bounds = mask.bounds().unwrap();
+        measure(Some(&mask), bounds, Some(&physical)).mm
+    }
+
+    #[test]
+    fn the_truth_of_a_cyst_measures_as_the_cyst_was_drawn() {
+        let mut measured = 0;
+        for seed in 0..20 {
+            let phantom = Phantom::new(PhantomOptions {
+                seed,
+                frames: 1,
+                size: Size::new(256, 256),
+                targets: TargetSet::NONE.with(Class::Cyst),
+                ..PhantomOptions::default()
+            })
+            .unwrap();
+            let physical = phantom.physical(0);
+            let frame = phantom.frame(0).unwrap();
+            let view = &phantom.views[phantom.view_index(0)].0;
+            for object in frame.objects.iter().filter(|o| o.visible_fraction == 1.0) {
+                let target = &phantom.targets[object.track_id as usize - 1];
+                let pose = target.pose(0.0, 0.0, phantom.sweep.plane(0.0), view);
+                let (Body::Inclusion(cyst), Some(Pose::Inclusion(pose))) = (&target.body, pose)
+                else {
+                    panic!("a cyst is an inclusion")
+                };
+                let found = measure(Some(&object.mask), object.bbox, Some(&physical)).mm;
+                let Some(drawn) = drawn(&pose, cyst.wall.0, view) else {
+                    continue;
+                };
+                let (found, pixel) = (found.unwrap(), f64::from(view.mm_per_px));
+                // A pixel's worth of the area is half a pixel all around.
+                let around = drawn.perimeter_mm * pixel / 2.0;
+                for (found, drawn, within) in [
+                    (found.length_mm, drawn.length_mm, pixel),
+                    (found.width_mm, drawn.width_mm, pixel),
+                    (found.area_mm2, drawn.area_mm2, around),
+                    (found.perimeter_mm, drawn.perimeter_mm, pixel),
+                    (found.centroid_mm[0], drawn.centroid_mm[0], pixel / 4.0),
+                    (found.centroid_mm[1], drawn.centroid_mm[1], pixel / 4.0),
+                ] {
+                    assert!(
+                        (found - drawn).abs() <= within,
+                        "seed {seed}: {found} mm, drawn {drawn}, a pixel has {pixel}"
+                    );
+                }
+                measured += 1;
+            }
+        }
+        assert!(measured >= 12, "{measured}");
+    }
+}

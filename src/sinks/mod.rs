@@ -34,7 +34,7 @@ pub use coco::CocoSink;
 pub use error::{SinkError, SinkErrorKind};
 pub use frames::{FramesSink, Stills};
 pub use image_writer::ImageWriter;
-pub use jsonl::{ObjectLine, RecordLine, SourceFacts, read_record, write_record};
+pub use jsonl::{Measured, ObjectLine, RecordLine, SourceFacts, read_record, write_record};
 pub use label_map::{MasksSink, label_map};
 pub use layout::Layout;
 pub use output_kind::{OutputKind, OutputSet, UnknownOutput};

@@ -1,5 +1,6 @@
 //! One line of `detections.jsonl`.
 
+use super::measured::Measured;
 use crate::{
     coco::{Rle, plain_number},
     frame::{Detections, Frame, Object, Physical, SourceKind},
@@ -95,6 +96,9 @@ pub struct ObjectLine<'a> {
     /// The segmenter's estimate of its mask's IoU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_score: Option<f32>,
+    /// Sizes in millimetres, where the frame states a scale. They follow from mask and scale, and are not read back.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measured>,
 }
 
 impl<'a> RecordLine<'a> {
@@ -105,6 +109,7 @@ impl<'a> RecordLine<'a> {
         facts: Option<SourceFacts>,
     ) -> Option<Self> {
         let (source, file) = (&frame.source, frame.file.as_deref());
+        let physical = frame.physical.as_deref();
         Some(Self {
             source: Cow::Borrowed(&source.name),
             source_index: source.ordinal,
@@ -118,12 +123,12 @@ impl<'a> RecordLine<'a> {
             width: found.size.width,
             height: found.size.height,
             source_info: facts.filter(|f| *f != SourceFacts::default()),
-            physical: frame.physical.as_deref().map(Cow::Borrowed),
+            physical: physical.map(Cow::Borrowed),
             exif_orientation: frame.exif_orientation,
             objects: found
                 .objects
                 .iter()
-                .map(ObjectLine::new)
+                .map(|object| ObjectLine::new(object, physical))
                 .collect::<Option<_>>()?,
         })
     }
@@ -168,7 +173,7 @@ impl<'a> RecordLine<'a> {
 }
 
 impl<'a> ObjectLine<'a> {
-    fn new(object: &'a Object) -> Option<Self> {
+    fn new(object: &'a Object, physical: Option<&Physical>) -> Option<Self> {
         let BoxXyxy { x0, y0, x1, y1 } = object.bbox;
         let numbers = [
             x0,
@@ -187,6 +192,7 @@ impl<'a> ObjectLine<'a> {
             area: mask.map_or_else(|| box_area(object.bbox.to_coco()), |m| m.area() as f64),
             mask: mask.map(Rle::of),
             mask_score: object.mask_score,
+            measure: physical.and_then(|physical| Measured::of(object, physical)),
         })
     }
 

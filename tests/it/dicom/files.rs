@@ -415,6 +415,34 @@ fn regions_and_spacing_travel_with_the_frame() {
     );
 }
 
+#[test]
+fn spacing_at_the_detector_is_read_of_the_frame_too() {
+    let mut o = small();
+    let spacing = |value: &str| {
+        let spacing = DataElement::new(
+            tags::IMAGER_PIXEL_SPACING,
+            VR::DS,
+            PrimitiveValue::from(value),
+        );
+        let item = InMemDicomObject::from_element_iter([spacing]);
+        InMemDicomObject::from_element_iter([DataElement::new(
+            tags::FRAME_PIXEL_DATA_PROPERTIES_SEQUENCE,
+            VR::SQ,
+            sequence(vec![item]),
+        )])
+    };
+    o.text(tags::IMAGER_PIXEL_SPACING, VR::DS, "0.3\\0.4");
+    o.items(
+        tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+        vec![spacing("0.7\\0.8")],
+    );
+    let physical = first_frame(&o, DicomOptions::default()).physical;
+    assert_eq!(
+        physical.expect("spacing").pixel_spacing_mm,
+        Some([0.7, 0.8])
+    );
+}
+
 /// Everything a data set may say of a patient, each with a value that nothing else has.
 const IDENTIFYING: [(Tag, VR, &str); 14] = [
     (tags::PATIENT_NAME, VR::PN, "Zzsecret^Name"),
