@@ -4,13 +4,15 @@ use crate::{
     frame::{Mask, Physical, SourceKind},
     geometry::{BoxXyxy, Size},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A picture with its annotations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     /// Path of the picture's file below the image root, `/`-separated.
     pub file_name: String,
+    /// The file as it was given that holds this picture alone, where there is one: a still image, a file of a sequence.
+    pub original: Option<String>,
     /// Width and height in pixels; boxes and outlines refer to them.
     pub size: Size,
     /// Where it stands among the pictures of its source; none for a still picture, or where the data set does not say.
@@ -40,6 +42,17 @@ pub struct Place {
     pub timestamp: Option<Duration>,
     /// Nominal frames a second, where stated.
     pub frame_rate: Option<f64>,
+    /// DICOM attributes of the source by keyword.
+    pub attributes: Arc<BTreeMap<String, String>>,
+}
+
+impl Item {
+    /// What must stay together when the data set is divided: the name of the picture's source, or of the picture.
+    pub fn source(&self) -> &str {
+        self.place
+            .as_ref()
+            .map_or(&self.file_name, |place| &place.source)
+    }
 }
 
 /// An annotated object.

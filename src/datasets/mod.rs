@@ -5,19 +5,38 @@
 //! | `item` | a picture with its annotations, as all kinds hold it |
 //! | `writer` | what writes one kind of data set |
 //! | `reader` | a data set in memory, and why one cannot be read |
-//! | `outline` | polygons of masks |
-//! | `fill` | masks of polygons |
-//! | `table` | `objects.csv`: a row an object, with its sizes |
+//! | `record` | the record of a run as items |
+//! | `export` | writers driven by a record or by a data set |
+//! | `pictures` | the pictures under `images/` |
+//! | `split` | parts for training, validation and test |
+//! | `outline`, `fill` | polygons of masks, masks of polygons |
+//! | `as_coco` | data sets of other kinds for readers of COCO |
+//! | `coco`, `yolo`, `label_maps`, `table` | the kinds |
 
+mod as_coco;
+mod coco;
+mod export;
 mod fill;
 mod item;
-#[allow(dead_code)] // until the kinds that use it are here
+mod kind;
+mod label_maps;
 mod outline;
+mod pictures;
 mod reader;
+mod record;
+mod split;
 mod table;
 mod writer;
+mod yolo;
 
+pub(crate) use as_coco::as_coco_text;
+pub use coco::{CocoLayout, CocoWriter, read_coco};
+pub use export::{Export, ExportSource, ExportSummary};
 pub use item::{Annotation, Item, Outline, Place};
+pub use kind::{DatasetKind, UnknownDatasetKind, read};
+pub use label_maps::{LabelMapWriter, NnunetWriter};
 pub use reader::{Dataset, DatasetError};
+pub use split::{Division, PARTS, Parts, Shares, SharesError, SplitBy};
 pub use table::TableWriter;
-pub use writer::{DatasetWriter, WriteOptions};
+pub use writer::{DatasetWriter, MaskForm, WriteOptions};
+pub use yolo::{YoloWriter, read_yolo};

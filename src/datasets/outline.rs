@@ -225,7 +225,7 @@ fn follow(raster: &Raster, x: i32, y: i32, seen: &mut [bool]) -> Ring {
 }
 
 /// The line with as few vertices as keep it within `tolerance` (Douglas and Peucker), at least three.
-fn simplified(ring: &[Point], tolerance: f64) -> Vec<Point> {
+pub(crate) fn simplified(ring: &[Point], tolerance: f64) -> Vec<Point> {
     if tolerance <= 0.0 || ring.len() <= 4 {
         return ring.to_vec();
     }

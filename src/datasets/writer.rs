@@ -1,6 +1,6 @@
 //! What writes one kind of data set.
 
-use super::item::Item;
+use super::{item::Item, split::Parts};
 use crate::{coco::Classes, sinks::SinkError};
 use std::path::PathBuf;
 
@@ -14,6 +14,21 @@ pub struct WriteOptions {
     /// Folder of the pictures, relative to `root` or absolute: [`Item::file_name`] is below it. None where the data set has no
     /// pictures of its own and its originals have no common folder.
     pub images: Option<PathBuf>,
+    /// How masks are written where a kind has a choice.
+    pub masks: MaskForm,
+    /// The parts that the data set is divided into.
+    pub parts: Parts,
+}
+
+/// How masks are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MaskForm {
+    /// As run lengths: exact.
+    #[default]
+    Rle,
+    /// As polygons, within three quarters of a pixel of the mask's edges.
+    Polygon,
 }
 
 /// Writes one kind of data set. Items come in the order of their sources, those of a source one after the other with rising

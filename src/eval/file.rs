@@ -1,7 +1,10 @@
 //! Ground truth and predictions as their files have them.
 
 use super::error::{EvalError, some_of};
-use crate::coco::{self, Category, CocoFile, Image};
+use crate::{
+    coco::{self, Category, CocoFile, Image},
+    datasets::as_coco_text,
+};
 use std::{collections::HashSet, path::Path};
 
 /// An object, with numbers as evaluation computes with them.
@@ -83,9 +86,15 @@ pub(super) fn size_of(image: &Image<'_>) -> Option<[u32; 2]> {
     image.size().map(|size| [size.height, size.width])
 }
 
-/// The bytes of a file.
+/// The text of a COCO file, or that of a data set of another kind as COCO.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, EvalError> {
-    coco::read(path).map_err(|e| EvalError::new(path, format!("cannot be read: {e}")))
+    as_coco_text(path, || coco::read(path)).map_err(|e| {
+        let error = EvalError::new(&e.path, e.problem.clone());
+        match e.remedy {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    })
 }
 
 /// Reads ground truth.

@@ -1,6 +1,7 @@
 //! A run, files in to files out, in a few lines.
 
 use crate::{
+    datasets::{MaskForm, Shares, SplitBy},
     engine::OutOfMemory,
     progress::Cancel,
     run::{
@@ -12,7 +13,7 @@ use crate::{
         task::Task,
     },
     session::{Execution, Session, SessionError},
-    sinks::{OutputKind, OutputSet, Sink},
+    sinks::{ImagesMode, OutputKind, OutputSet, Sink},
     sources::{ExpandOptions, Inputs, Source, SourceOptions, Spooled, expand},
 };
 use std::{ffi::OsString, path::PathBuf, sync::Arc};
@@ -172,6 +173,25 @@ impl Run {
             outputs: Some(OutputSet::new(outputs)),
             ..self
         }
+    }
+
+    /// What is put under `images/`. Without this: links to the inputs where an output is read by tools that look for the pictures
+    /// beside it ([`OutputKind::needs_images`]), else nothing.
+    pub fn images(mut self, images: ImagesMode) -> Self {
+        self.plan.images = Some(images);
+        self
+    }
+
+    /// How data sets have masks where they have a choice; default: run lengths.
+    pub fn masks(mut self, masks: MaskForm) -> Self {
+        self.plan.masks = masks;
+        self
+    }
+
+    /// Divides data sets into parts by `shares`, what `by` names staying together; `seed` decides which goes where.
+    pub fn split(mut self, shares: Shares, by: SplitBy, seed: u64) -> Self {
+        self.plan.split = Some((shares, by, seed));
+        self
     }
 
     /// The outputs that are written where [`Run::write`] names none: COCO, with masks and overlays where there is a segmenter; the frames

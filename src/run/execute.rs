@@ -17,6 +17,7 @@ use crate::{
         write::Writer,
     },
     session::StageTimes,
+    sinks::ImagesMode,
     sources::{IssueKind, SourceSpec, SourceWarning},
 };
 use std::{
@@ -100,6 +101,12 @@ impl Plan {
             self.device(),
         );
         let layout = folder.layout();
+        report.image_root = match self.images() {
+            ImagesMode::None => self
+                .image_root()
+                .map(|root| root.to_string_lossy().into_owned()),
+            _ => Some("images".to_owned()),
+        };
         let record = match folder.earlier() {
             Some(earlier) => {
                 report.check_resumes(earlier, layout)?;

@@ -24,6 +24,15 @@ impl Plan {
         };
         add("task", json!(self.task.name()));
         add("write", json!(self.outputs.to_string()));
+        add("images", json!(self.images().name()));
+        add("masks", json!(format!("{:?}", self.masks).to_lowercase()));
+        add(
+            "split",
+            json!(
+                self.split
+                    .map(|(shares, by, seed)| format!("{shares} by {by:?} seed {seed}"))
+            ),
+        );
         add("stills", json!(self.stills()));
         // In their last digits they depend on how many frames are worked on together, and how.
         add("mode", json!(self.execution.mode.to_string()));

@@ -37,4 +37,4 @@ pub use report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, S
 
 // For the writer of phantoms, whose folders are prepared in the same way.
 pub(crate) use folder_lock::FolderLock;
-pub(crate) use output_dir::{clear_folder, is_empty, remove};
+pub(crate) use output_dir::{clear_folder, clear_outputs, is_empty, remove};

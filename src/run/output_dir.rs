@@ -121,16 +121,34 @@ impl OutputDir {
 }
 
 /// Folders of outputs and the extensions of the files in them.
-const FOLDERS: [(&str, &[&str]); 4] = [
-    ("masks", &["png"]),
+const FOLDERS: [(&str, &[&str]); 8] = [
+    ("masks", &["png", "json"]),
+    ("instances", &["png"]),
+    ("annotations", &["json"]),
+    ("nnunet", &["png", "json"]),
+    (
+        "images",
+        &[
+            "png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif", "jp2", "dcm",
+        ],
+    ),
     ("overlay", &["png", "mp4"]),
     ("labels", &["txt"]),
     ("frames", &["png"]),
 ];
 
 /// Single files of outputs.
-fn files(layout: &Layout) -> [std::path::PathBuf; 7] {
+fn files(layout: &Layout) -> [std::path::PathBuf; 14] {
+    let of_part = |part: &str| layout.root().join(format!("coco_{part}.json"));
+    let list = |part: &str| layout.root().join(format!("{part}.txt"));
     [
+        of_part("train"),
+        of_part("val"),
+        of_part("test"),
+        list("train"),
+        list("val"),
+        list("test"),
+        layout.root().join("objects.csv"),
         layout.record(),
         layout.state(),
         layout.coco(),
@@ -191,6 +209,11 @@ fn clear(layout: &Layout) -> Result<(), SinkError> {
         }
     }
     files(layout).iter().try_for_each(|path| remove(path))
+}
+
+/// Removes all outputs, as [`OutputMode::Overwrite`] does, from the folder `root`.
+pub(crate) fn clear_outputs(root: &Path) -> Result<(), SinkError> {
+    clear(&Layout::new(root))
 }
 
 /// Removes files with one of `extensions` and temporary files in `folder` and below, then folders that are empty.

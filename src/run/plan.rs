@@ -1,7 +1,9 @@
 //! The complete description of a run.
 
 use crate::{
+    datasets::{MaskForm, Shares, SplitBy},
     engine::{Engine, OutOfMemory},
+    frame::SourceKind,
     progress::Cancel,
     run::{
         event::RunObserver,
@@ -10,16 +12,23 @@ use crate::{
         task::Task,
     },
     session::{Execution, Session, SessionError},
-    sinks::{OutputKind, OutputSet},
+    sinks::{ImagesMode, OutputKind, OutputSet},
     sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 impl Plan {
     /// A run of `task` that has no input yet and writes the task's default outputs to the new folder `output`.
     pub(crate) fn new(task: Task, execution: Execution, output: impl Into<PathBuf>) -> Self {
         Self {
             outputs: task.default_outputs(),
+            images: None,
+            masks: MaskForm::default(),
+            split: None,
             task,
             execution,
             replicas: Vec::new(),
@@ -67,9 +76,55 @@ impl Plan {
             .or_else(|| self.task.engine().map(of_models))
     }
 
+    /// What is put under `images/`: as the caller said, else links where a tool looks for the pictures beside an output.
+    pub(crate) fn images(&self) -> ImagesMode {
+        self.images.unwrap_or_else(|| {
+            if self.outputs.iter().any(OutputKind::needs_images) {
+                ImagesMode::Link
+            } else {
+                ImagesMode::None
+            }
+        })
+    }
+
+    /// The folder that holds the pictures under the names that outputs give them: the inputs' own, where all are below one.
+    pub(crate) fn image_root(&self) -> Option<PathBuf> {
+        let root = |spec: &SourceSpec| -> Option<PathBuf> {
+            let file = match spec.kind {
+                SourceKind::Image => &spec.path,
+                SourceKind::Sequence => spec.files.first()?,
+                SourceKind::Video | SourceKind::Dicom => return None,
+            };
+            let name = match (spec.kind, &spec.folder) {
+                (SourceKind::Image, _) => {
+                    let extension = file
+                        .extension()
+                        .map(|e| format!(".{}", e.to_string_lossy()));
+                    format!("{}{}", spec.name, extension.unwrap_or_default())
+                }
+                (_, Some(folder)) => Path::new(folder)
+                    .join(file.file_name()?)
+                    .to_string_lossy()
+                    .into_owned(),
+                (_, None) => format!("{}/{}", spec.name, file.file_name()?.to_string_lossy()),
+            };
+            let root = file.to_str()?.strip_suffix(&name)?.trim_end_matches('/');
+            Some(PathBuf::from(if root.is_empty() { "." } else { root }))
+        };
+        if !self.own_sources.is_empty() || self.source_options.aliases.is_some() {
+            return None;
+        }
+        let mut roots = self.sources.iter().flatten().map(root);
+        let first = roots.next()??;
+        roots
+            .all(|other| other.as_ref() == Some(&first))
+            .then_some(first)
+    }
+
     /// Whether outputs show the pixels of frames, so that they are needed on the host.
     pub(crate) fn shows_pixels(&self) -> bool {
         self.own_sinks.read_pixels()
+            || self.images() != ImagesMode::None
             || [OutputKind::Overlay, OutputKind::Frames]
                 .into_iter()
                 .any(|kind| self.outputs.contains(kind))
@@ -115,6 +170,12 @@ pub(crate) struct Plan {
     pub(crate) output_mode: OutputMode,
     /// Which outputs; the record is always written.
     pub(crate) outputs: OutputSet,
+    /// What is put under `images/`, where the caller said so.
+    pub(crate) images: Option<ImagesMode>,
+    /// How data sets have masks where they have a choice.
+    pub(crate) masks: MaskForm,
+    /// The parts that data sets are divided into.
+    pub(crate) split: Option<(Shares, SplitBy, u64)>,
     /// The command line, for `run.json`.
     pub(crate) arguments: Vec<String>,
     pub(crate) observer: Arc<RunObserver>,

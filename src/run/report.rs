@@ -133,6 +133,10 @@ pub struct RunReport {
     pub settings: BTreeMap<String, Value>,
     /// The models.
     pub models: Vec<ModelReport>,
+    /// The folder that the pictures' names (`image`, `file_name`) are below: absolute or as given, or relative to this file
+    /// for `images`; none where there is no such folder, as for videos without their pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_root: Option<String>,
     /// Where it ran.
     pub device: String,
     /// Start, UTC, RFC 3339.

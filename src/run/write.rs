@@ -1,6 +1,7 @@
 //! The writing thread: all sinks, the record, and word to the observer.
 
 use crate::{
+    datasets::{Export, ExportSource},
     run::{
         counts::{InputProblem, InputProblems},
         error::RunError,
@@ -11,13 +12,14 @@ use crate::{
         report::DecodingReport,
     },
     session::{Stage, StageTimes},
-    sinks::{Layout, Sink, SinkOptions, SinkSet, Stills},
+    sinks::{Layout, OutputKind, Sink, SinkOptions, SinkSet, Stills},
 };
 use std::sync::mpsc::Receiver;
 
 pub(crate) struct Writer<'a> {
     plan: &'a Plan,
     record: Record,
+    layout: Layout,
     sinks: SinkSet,
     /// Errors of the source that has not ended.
     errors: InputProblems,
@@ -36,6 +38,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Self, RunError> {
         let options = SinkOptions {
             outputs: plan.outputs.clone(),
+            images: plan.images(),
             classes: plan.task.classes(),
             stills: if plan.stills() {
                 Stills::Write
@@ -54,6 +57,7 @@ impl<'a> Writer<'a> {
         Ok(Self {
             plan,
             record,
+            layout: layout.clone(),
             sinks,
             errors: InputProblems::default(),
             decoding: DecodingReport::default(),
@@ -143,9 +147,35 @@ impl<'a> Writer<'a> {
 
     /// All sources ended: completes the outputs of the whole run.
     pub(crate) fn finish(&mut self) -> Result<Written, RunError> {
-        self.times
-            .time(Stage::Finish.name(), || self.sinks.finish())?;
+        self.times.time(Stage::Finish.name(), || {
+            self.sinks.finish()?;
+            self.export()
+        })?;
         Ok(self.leave())
+    }
+
+    /// Makes the data sets of the record.
+    fn export(&self) -> Result<(), RunError> {
+        let by_sinks = [OutputKind::Masks, OutputKind::Instances];
+        let mut export = Export::new(
+            self.plan
+                .outputs
+                .iter()
+                .filter(|kind| kind.is_of_record() && !by_sinks.contains(kind)),
+        );
+        if export.kinds.is_empty() {
+            return Ok(());
+        }
+        (export.masks, export.split) = (self.plan.masks, self.plan.split);
+        // The sinks put them there.
+        export.images = self.plan.images();
+        export.image_root = self.plan.image_root();
+        let classes = self.plan.task.classes();
+        export.write(
+            ExportSource::Record(&self.layout.record(), &classes),
+            self.layout.root(),
+        )?;
+        Ok(())
     }
 
     /// The run ended early: leaves everything as it is.

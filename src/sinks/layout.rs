@@ -78,6 +78,34 @@ impl Layout {
             .join(of_frame("masks", source, index, file, "png"))
     }
 
+    /// The label map of a frame whose values are numbers of objects.
+    pub fn instances(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
+        self.root
+            .join(of_frame("instances", source, index, file, "png"))
+    }
+
+    /// `masks/labels.json`: what the values of label maps mean.
+    pub fn labels_of_masks(&self) -> PathBuf {
+        self.root.join("masks/labels.json")
+    }
+
+    /// The file in `folder` that belongs to the picture `image` of a data set, which may have any name: below `folder` in any case.
+    pub fn of_image(&self, folder: &str, image: &str, extension: &str) -> PathBuf {
+        let name = safe_name(image);
+        let (above, file) = name
+            .rsplit_once('/')
+            .map_or(("", &*name), |(above, file)| (above, file));
+        let stem = file
+            .rsplit_once('.')
+            .map_or(file, |(stem, _)| if stem.is_empty() { file } else { stem });
+        let folder = if above.is_empty() {
+            folder.to_owned()
+        } else {
+            format!("{folder}/{above}")
+        };
+        self.root.join(format!("{folder}/{stem}.{extension}"))
+    }
+
     /// The overlay of a frame, where overlays are images.
     pub fn overlay_image(&self, source: &SourceInfo, index: u64, file: Option<&Path>) -> PathBuf {
         self.root
@@ -105,6 +133,11 @@ impl Layout {
     /// The folder of pictures, below which [`Layout::image_name`] names them.
     pub fn images(&self) -> PathBuf {
         self.root.join(IMAGES)
+    }
+
+    /// The picture `name` of a data set, which may have any name: below the folder of pictures in any case.
+    pub fn image(&self, name: &str) -> PathBuf {
+        self.images().join(safe_name(name))
     }
 
     /// The file of a frame's picture below the folder of pictures, `/`-separated, as annotations refer to it: stills and frames

@@ -10,26 +10,48 @@ pub enum OutputKind {
     Jsonl,
     /// `coco.json` and `coco_results.json`.
     Coco,
-    /// `masks/`.
+    /// `masks/` by class, and `masks/labels.json`.
     Masks,
+    /// `instances/`: masks by object.
+    Instances,
     /// `overlay/`.
     Overlay,
     /// `labels/`, `classes.txt`, `data.yaml`.
     Yolo,
+    /// `annotations/`: COCO beside `images/`.
+    Datumaro,
+    /// `nnunet/`: pictures and label maps under nnU-Net's names.
+    Nnunet,
+    /// `objects.csv`.
+    Csv,
     /// `frames/`.
     Frames,
 }
 
 impl OutputKind {
     /// All kinds, in the order in which they are named.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Jsonl,
         Self::Coco,
         Self::Masks,
+        Self::Instances,
         Self::Overlay,
         Self::Yolo,
+        Self::Datumaro,
+        Self::Nnunet,
+        Self::Csv,
         Self::Frames,
     ];
+
+    /// Whether it is made of the record, so that it can be made later of a run that has ended.
+    pub const fn is_of_record(self) -> bool {
+        !matches!(self, Self::Jsonl | Self::Overlay | Self::Frames)
+    }
+
+    /// Whether the tools that read it look for the pictures beside it.
+    pub const fn needs_images(self) -> bool {
+        matches!(self, Self::Yolo | Self::Datumaro | Self::Nnunet)
+    }
 
     /// Its name in `--write`.
     pub const fn name(self) -> &'static str {
@@ -37,8 +59,12 @@ impl OutputKind {
             Self::Jsonl => "jsonl",
             Self::Coco => "coco",
             Self::Masks => "masks",
+            Self::Instances => "instances",
             Self::Overlay => "overlay",
             Self::Yolo => "yolo",
+            Self::Datumaro => "datumaro",
+            Self::Nnunet => "nnunet",
+            Self::Csv => "csv",
             Self::Frames => "frames",
         }
     }
@@ -47,7 +73,8 @@ impl OutputKind {
 /// A name that `--write` does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is not an output; use any of jsonl, coco, masks, overlay, yolo, frames, separated by commas"
+    "'{0}' is not an output; use any of {names}, separated by commas",
+    names = OutputKind::ALL.map(OutputKind::name).join(", ")
 )]
 #[non_exhaustive]
 pub struct UnknownOutput(pub String);

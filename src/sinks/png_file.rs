@@ -32,6 +32,29 @@ pub(super) fn write_png(path: &Path, size: Size, samples: Samples<'_>) -> Result
     write_atomic(path, &bytes)
 }
 
+/// Writes `indices` into `palette` (red, green, blue; at most 256) of an image of `size` to `path`.
+pub(super) fn write_indexed(
+    path: &Path,
+    size: Size,
+    indices: &[u8],
+    palette: &[[u8; 3]],
+) -> Result<(), SinkError> {
+    let mut bytes = Vec::with_capacity(indices.len() / 16 + 1024);
+    let mut encode = || -> Result<(), png::EncodingError> {
+        let mut encoder = png::Encoder::new(&mut bytes, size.width, size.height);
+        encoder.set_color(png::ColorType::Indexed);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_palette(palette.concat());
+        encoder.set_compression(png::Compression::Fast);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(indices)?;
+        writer.finish()
+    };
+    encode()
+        .map_err(|e| SinkError::new(path, format!("cannot encode {size} pixels as PNG: {e}")))?;
+    write_atomic(path, &bytes)
+}
+
 /// Writes a frame's values as they were stored, 16 bits a channel.
 pub(super) fn write_stored(path: &Path, image: &StoredImage) -> Result<(), SinkError> {
     let samples = match image.channels {

@@ -4,16 +4,15 @@ use crate::{
     coco::Classes,
     frame::{Detections, Frame, SourceInfo},
     sinks::{
-        coco::CocoSink,
         error::SinkError,
         frames::{FramesSink, Stills},
         image_writer::ImageWriter,
-        label_map::MasksSink,
+        images::{ImagesMode, ImagesSink},
+        label_map::{Labelling, MasksSink},
         layout::Layout,
         output_kind::{OutputKind, OutputSet},
         overlay::OverlaySink,
         sink::Sink,
-        yolo::YoloSink,
     },
 };
 use std::sync::Arc;
@@ -25,6 +24,8 @@ pub struct SinkOptions {
     pub outputs: OutputSet,
     /// Names of the classes.
     pub classes: Classes,
+    /// What is put under `images/`.
+    pub images: ImagesMode,
     /// Whether `frames/` gets images and sequences too.
     pub stills: Stills,
     /// Threads that write images.
@@ -51,17 +52,27 @@ impl SinkSet {
                 let (layout, writer, classes) =
                     (layout.clone(), writer.clone(), options.classes.clone());
                 Some(match kind {
-                    OutputKind::Jsonl => return None,
-                    OutputKind::Coco => Box::new(CocoSink::new(layout, classes)),
-                    OutputKind::Masks => Box::new(MasksSink::new(layout, writer)),
+                    OutputKind::Masks => {
+                        Box::new(MasksSink::new(layout, writer, Labelling::Classes, classes))
+                    }
+                    OutputKind::Instances => {
+                        Box::new(MasksSink::new(layout, writer, Labelling::Objects, classes))
+                    }
                     OutputKind::Overlay => Box::new(OverlaySink::new(layout, writer)),
-                    OutputKind::Yolo => Box::new(YoloSink::new(layout, classes)),
                     OutputKind::Frames => Box::new(FramesSink::new(layout, writer, options.stills)),
+                    // The record is the run's; the others are made of it when the run ends.
+                    _ => return None,
                 })
             });
-        Ok(Self {
-            sinks: sinks.collect(),
-        })
+        let mut sinks: Vec<Box<dyn Sink>> = sinks.collect();
+        if options.images != ImagesMode::None {
+            sinks.push(Box::new(ImagesSink::new(
+                layout.clone(),
+                writer.clone(),
+                options.images,
+            )));
+        }
+        Ok(Self { sinks })
     }
 }
 

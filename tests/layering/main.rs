@@ -53,6 +53,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "datasets",
         &[
+            "progress",
             "run_files",
             "geometry",
             "frame",

@@ -6,6 +6,7 @@ use crate::{
         DetectorArgs, DeviceArgs, ExecutionArgs, InputArgs, OutputArgs, SegmenterArgs,
         SelectionArgs,
     },
+    dataset_args::{ConvertArgs, ExportArgs},
     eval_args::EvalArgs,
     examples,
     phantom_args::PhantomArgs,
@@ -69,6 +70,12 @@ pub(crate) enum Command {
     /// Make ultrasound-like sequences with ground truth, from a seed
     #[command(after_help = examples::PHANTOM)]
     Phantom(PhantomArgs),
+    /// Make data sets for other programs of a run that has ended
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
+    /// Make data sets of another data set; no model
+    #[command(after_help = examples::CONVERT)]
+    Convert(ConvertArgs),
     /// Measure predictions against ground truth: COCO AP and AR, mask overlap, precision and recall, confusions
     #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),

@@ -1,6 +1,6 @@
 //! Groups of options that several commands have.
 
-use crate::words;
+use crate::{dataset_args::DatasetArgs, words};
 use clap::{Args, ValueEnum};
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf};
 use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input};
@@ -95,6 +95,8 @@ pub(crate) struct OutputArgs {
     /// What to write, separated by commas [default: extract: frames; detect: coco,overlay; segment, pipeline: coco,masks,overlay]
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = words::WRITE)]
     pub(crate) write: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(crate) datasets: DatasetArgs,
     /// Go on with a run that was killed, to the same results
     #[arg(long, conflicts_with = "overwrite")]
     pub(crate) resume: bool,

@@ -32,6 +32,16 @@ Examples:
   ultramotion phantom --seed 5 --write png,mp4,dicom --output phantom
   ultramotion phantom --seed 1000 --sequences 200 --write png --output train";
 
+pub(crate) const EXPORT: &str = "\
+Examples:
+  ultramotion export --run out --to yolo --images copy --output dataset
+  ultramotion export --run out --to coco,csv --masks polygon --split 0.8,0.1,0.1 --output dataset";
+
+pub(crate) const CONVERT: &str = "\
+Examples:
+  ultramotion convert corrected.json --image-root out/images --to yolo --output dataset
+  ultramotion convert dataset/ --from yolo --to coco --output coco";
+
 pub(crate) const EVAL: &str = "\
 Examples:
   ultramotion eval --ground-truth test/annotations.json --predictions out/coco.json

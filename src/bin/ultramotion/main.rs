@@ -8,12 +8,14 @@ mod audit_args;
 mod bench;
 mod common_args;
 mod completions;
+mod dataset_args;
 mod doctor;
 mod eval;
 mod eval_args;
 mod eval_table;
 mod examples;
 mod exit;
+mod export;
 mod hints;
 mod inputs;
 mod man;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
         Command::Phantom(args) => phantom::run(args, &terminal),
+        Command::Export(args) => export::export(args, &terminal),
+        Command::Convert(args) => export::convert(args, &terminal),
         Command::Eval(args) => eval::run(args, &terminal),
         Command::Models(args) => models::run(args, &terminal),
         Command::Bench(args) => bench::run(args, &terminal),

@@ -228,9 +228,12 @@ fn run(
 ) -> anyhow::Result<Exit> {
     let Prepared { run, engine, task } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, run.default_outputs())?;
-    if outputs.contains(OutputKind::Masks) && !run.makes_masks() {
+    let of_masks = [OutputKind::Masks, OutputKind::Instances, OutputKind::Nnunet];
+    if let Some(kind) = of_masks.into_iter().find(|kind| outputs.contains(*kind))
+        && !run.makes_masks()
+    {
         return Err(usage(
-            "--write masks",
+            &format!("--write {kind}"),
             format!("{task} makes no masks; use segment or pipeline"),
         ));
     }
@@ -275,8 +278,17 @@ fn run(
         .output(&output.output)
         .output_mode(output_mode)
         .write(outputs.iter())
+        .masks(output.datasets.masks.into())
         .arguments(arguments)
         .cancel(cancel);
+    let run = match output.datasets.images {
+        Some(images) => run.images(images),
+        None => run,
+    };
+    let run = match output.datasets.parts() {
+        Some((shares, by, seed)) => run.split(shares, by, seed),
+        None => run,
+    };
     observed(run, expanded, &report, kpi, &outputs, terminal)
 }
 

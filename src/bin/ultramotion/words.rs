@@ -76,12 +76,28 @@ pub(crate) const WRITE: Words = Words(&[
         "detections.jsonl, one line a frame; always written",
     ),
     ("coco", "coco.json and coco_results.json"),
-    ("masks", "masks/, label maps"),
+    (
+        "masks",
+        "masks/, label maps by class, and masks/labels.json",
+    ),
+    ("instances", "instances/, label maps by object"),
     (
         "overlay",
         "overlay/, pictures and videos with boxes and masks drawn in",
     ),
-    ("yolo", "labels/, classes.txt, data.yaml"),
+    ("yolo", "labels/, classes.txt, data.yaml, with images/"),
+    (
+        "datumaro",
+        "annotations/instances_*.json beside images/, as Datumaro, CVAT and trainers of COCO read it",
+    ),
+    (
+        "nnunet",
+        "nnunet/, pictures and label maps under nnU-Net's names",
+    ),
+    (
+        "csv",
+        "objects.csv, a row an object and frame with its sizes",
+    ),
     ("frames", "frames/, the decoded frames"),
 ]);
 

@@ -5,7 +5,7 @@ use crate::{
     frame::SourceKind,
     geometry::{BoxXyxy, Size},
     run_files::normalised,
-    sinks::{Layout, ObjectLine, RecordLine, SinkError},
+    sinks::{ObjectLine, RecordLine, SinkError},
 };
 use std::{
     collections::{HashMap, HashSet},

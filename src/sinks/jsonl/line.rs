@@ -262,8 +262,13 @@ fn path_from_hex(_: &str) -> Option<PathBuf> {
     None
 }
 
+/// A time in seconds as a JSON number, exact to the nanosecond.
+pub(crate) fn seconds_json(time: Duration) -> serde_json::Result<Box<RawValue>> {
+    RawValue::from_string(seconds::text(time))
+}
+
 /// Seconds as a decimal number, exact to the nanosecond: beyond what an `f64` would keep for long recordings.
-pub(crate) mod seconds {
+mod seconds {
     use super::{Duration, RawValue};
     use serde::{
         Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _,

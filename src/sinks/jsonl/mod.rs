@@ -6,7 +6,7 @@ mod measured;
 mod text;
 
 pub use line::{ObjectLine, RecordLine, SourceFacts};
-pub(crate) use line::{box_area, seconds};
+pub(crate) use line::{box_area, seconds_json};
 pub(crate) use lines::Lines;
 pub use measured::Measured;
 pub(crate) use text::{facts_of, line_of};

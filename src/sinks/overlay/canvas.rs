@@ -3,7 +3,7 @@
 use crate::{
     frame::{Channels, Image, Mask},
     geometry::Size,
-    sinks::overlay::palette::Colour,
+    sinks::palette::Colour,
 };
 
 /// Red, green, blue of each pixel, rows top to bottom. Whatever lies outside is not drawn.

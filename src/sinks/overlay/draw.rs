@@ -7,9 +7,9 @@ use crate::{
         label_map::by_rising_score,
         overlay::{
             canvas::{Canvas, Rect},
-            palette::{Colour, colour},
             text::Text,
         },
+        palette::{Colour, colour},
     },
 };
 

@@ -3,7 +3,7 @@
 mod canvas;
 mod clock;
 mod draw;
-mod palette;
+
 mod text;
 mod video;
 

@@ -3,7 +3,7 @@
 //! The font is DejaVu Sans Condensed Bold (its licence lies beside it): Latin, Greek, Cyrillic and more. Characters that
 //! it lacks appear as a box; text runs from left to right without shaping.
 
-use crate::sinks::overlay::{canvas::Canvas, palette::Colour};
+use crate::sinks::{overlay::canvas::Canvas, palette::Colour};
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use std::sync::LazyLock;
 

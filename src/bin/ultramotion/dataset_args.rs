@@ -1,0 +1,126 @@
+//! What can be typed about data sets: after `export` and `convert`, and beside `--write`.
+
+use crate::words;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use ultramotion::{
+    datasets::{DatasetKind, MaskForm, Shares, SplitBy},
+    sinks::ImagesMode,
+};
+
+/// How data sets are written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data sets")]
+pub(crate) struct DatasetArgs {
+    /// Pictures under images/: copies of stills, links to them, or none; frames of videos and DICOM are written as PNG
+    /// [default: link for kinds whose readers look for them there, else none]
+    #[arg(long, value_name = "HOW", value_parser = clap::builder::ValueParser::new(images))]
+    pub(crate) images: Option<ImagesMode>,
+    /// Masks as run lengths or as polygons, where a kind has a choice
+    #[arg(long, value_enum, value_name = "FORM", default_value = "rle")]
+    pub(crate) masks: Masks,
+    /// Divide data sets into train, val and test, by shares as 0.8,0.1,0.1
+    #[arg(long, value_name = "SHARES")]
+    pub(crate) split: Option<Shares>,
+    /// What stays together when data sets are divided
+    #[arg(
+        long,
+        value_enum,
+        value_name = "UNIT",
+        default_value = "source",
+        requires = "split"
+    )]
+    pub(crate) split_by: Unit,
+    /// Decides which of them goes into which part
+    #[arg(long, value_name = "N", default_value = "0", requires = "split")]
+    pub(crate) seed: u64,
+}
+
+fn images(text: &str) -> Result<ImagesMode, ultramotion::sinks::UnknownImagesMode> {
+    text.parse()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Masks {
+    /// Run lengths: exact
+    Rle,
+    /// Polygons, within three quarters of a pixel
+    Polygon,
+}
+
+impl From<Masks> for MaskForm {
+    fn from(masks: Masks) -> Self {
+        match masks {
+            Masks::Rle => Self::Rle,
+            Masks::Polygon => Self::Polygon,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unit {
+    /// All frames of a video, series or sequence
+    Source,
+    /// All frames of a patient (needs the record of a run with --keep-patient-data)
+    Patient,
+    /// Nothing: neighbouring frames may be in different parts
+    Frame,
+}
+
+impl DatasetArgs {
+    /// The parts that data sets are divided into.
+    pub(crate) fn parts(&self) -> Option<(Shares, SplitBy, u64)> {
+        let by = match self.split_by {
+            Unit::Source => SplitBy::Source,
+            Unit::Patient => SplitBy::Patient,
+            Unit::Frame => SplitBy::Frame,
+        };
+        self.split.map(|shares| (shares, by, self.seed))
+    }
+}
+
+/// Where data sets go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct TargetArgs {
+    /// What to make, separated by commas
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = words::WRITE, required = true)]
+    pub(crate) to: Vec<String>,
+    /// Folder for the data sets; made if missing, refused if it holds anything else
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Go on with an export that was killed
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
+    /// Remove an earlier export from the folder first
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Output folder of the run
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) datasets: DatasetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// The data set: its file or folder
+    #[arg(value_name = "INPUT", help_heading = "Input")]
+    pub(crate) input: PathBuf,
+    /// Kind of the data set, where its content does not tell
+    #[arg(long, value_name = "KIND", help_heading = "Input")]
+    pub(crate) from: Option<DatasetKind>,
+    /// Folder that the names of its pictures are below [default: images beside it]
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
+    pub(crate) image_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) datasets: DatasetArgs,
+}

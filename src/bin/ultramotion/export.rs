@@ -1,0 +1,124 @@
+//! `export` and `convert`.
+
+use crate::{
+    dataset_args::{ConvertArgs, DatasetArgs, ExportArgs, TargetArgs},
+    exit::Exit,
+    inputs::usage,
+    run::on_interrupt,
+    terminal::Terminal,
+};
+use serde::Serialize;
+use std::{path::Path, sync::Arc};
+use ultramotion::{
+    datasets::{self, Export, ExportSummary},
+    run::OutputMode,
+    sinks::{ImagesMode, OutputKind},
+    tools::{export_dataset, export_run},
+};
+
+#[derive(Serialize)]
+struct Output<'a> {
+    r#type: &'static str,
+    output: String,
+    to: &'a [String],
+    images: u64,
+    annotations: u64,
+    interrupted: bool,
+}
+
+/// `export`.
+pub(crate) fn export(args: &ExportArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+    let export = prepared(&args.target, &args.datasets, terminal)?;
+    let summary = export_run(&args.run, &export, &args.target.output, mode(&args.target))?;
+    finish(&args.target, summary, terminal)
+}
+
+/// `convert`.
+pub(crate) fn convert(args: &ConvertArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+    let mut export = prepared(&args.target, &args.datasets, terminal)?;
+    let dataset = datasets::read(&args.input, args.from)?;
+    let beside = |path: &Path| {
+        let folder = if path.is_dir() {
+            Some(path)
+        } else {
+            path.parent()
+        };
+        folder
+            .into_iter()
+            .flat_map(Path::ancestors)
+            .take(2)
+            .map(|folder| folder.join("images"))
+            .find(|images| images.is_dir())
+    };
+    let root = args.image_root.clone().or_else(|| beside(&args.input));
+    export.image_root = root.map(|root| std::fs::canonicalize(&root).unwrap_or(root));
+    let from = (&*args.input, &dataset);
+    let summary = export_dataset(from, &export, &args.target.output, mode(&args.target))?;
+    finish(&args.target, summary, terminal)
+}
+
+fn prepared(
+    target: &TargetArgs,
+    args: &DatasetArgs,
+    terminal: &Arc<Terminal>,
+) -> anyhow::Result<Export> {
+    let kinds: Result<Vec<OutputKind>, _> = target.to.iter().map(|kind| kind.parse()).collect();
+    let kinds = kinds.map_err(|e| usage("--to", e))?;
+    if let Some(kind) = kinds.iter().find(|kind| !kind.is_of_record()) {
+        let problem = format!("{kind} is not made of a run's results; a run writes it");
+        return Err(usage("--to", problem));
+    }
+    let mut export = Export::new(kinds.iter().copied());
+    let beside = kinds.iter().any(|kind| kind.needs_images());
+    let default = if beside {
+        ImagesMode::Link
+    } else {
+        ImagesMode::None
+    };
+    export.images = args.images.unwrap_or(default);
+    export.masks = args.masks.into();
+    export.split = args.parts();
+    on_interrupt(
+        &export.cancel,
+        terminal,
+        "interrupted: run again with --resume to go on",
+    );
+    Ok(export)
+}
+
+fn mode(target: &TargetArgs) -> OutputMode {
+    match (target.resume, target.overwrite) {
+        (true, _) => OutputMode::Resume,
+        (_, true) => OutputMode::Overwrite,
+        _ => OutputMode::Fresh,
+    }
+}
+
+fn finish(
+    target: &TargetArgs,
+    summary: ExportSummary,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let output = target.output.display();
+    if terminal.json {
+        terminal.print_json(&Output {
+            r#type: "export",
+            output: output.to_string(),
+            to: &target.to,
+            images: summary.items,
+            annotations: summary.annotations,
+            interrupted: summary.interrupted,
+        })?;
+    } else {
+        let (items, objects) = (
+            ultramotion::text::counted(summary.items, "picture"),
+            ultramotion::text::counted(summary.annotations, "object"),
+        );
+        terminal.say(&format!("{items}, {objects}: {output}"));
+    }
+    Ok(if summary.interrupted {
+        Exit::Interrupted
+    } else {
+        Exit::Done
+    })
+}

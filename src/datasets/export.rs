@@ -1,0 +1,182 @@
+//! Writers driven by the record of a run, or by a data set that was read.
+
+use super::{
+    coco::{CocoLayout, CocoWriter},
+    item::Item,
+    label_maps::{LabelMapWriter, NnunetWriter},
+    pictures::Pictures,
+    reader::Dataset,
+    record::{RecordItems, class_names},
+    split::{Division, Parts, Shares, SplitBy},
+    table::TableWriter,
+    writer::{DatasetWriter, MaskForm, WriteOptions},
+    yolo::YoloWriter,
+};
+use crate::{
+    coco::Classes,
+    progress::Cancel,
+    sinks::{IMAGES, ImagesMode, Labelling, Layout, OutputKind, SinkError},
+    sources::SourceOptions,
+};
+use std::path::{Path, PathBuf};
+
+/// What is exported.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum ExportSource<'a> {
+    /// The record of a run, with the names of the run's classes; classes beyond them are named as in the record.
+    Record(&'a Path, &'a Classes),
+    /// A data set.
+    Dataset(&'a Dataset),
+}
+
+/// Data sets to be written into one folder.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Export {
+    /// The kinds: those of [`OutputKind::is_of_record`]; others are passed over.
+    pub kinds: Vec<OutputKind>,
+    /// What is put under `images/`.
+    pub images: ImagesMode,
+    /// Folder of the pictures, where they are not put under `images/`.
+    pub image_root: Option<PathBuf>,
+    /// How masks are written where a kind has a choice.
+    pub masks: MaskForm,
+    /// Shares of the parts that the data set is divided into, what stays together, and the seed that decides.
+    pub split: Option<(Shares, SplitBy, u64)>,
+    /// How sources are decoded again for their pictures.
+    pub source_options: SourceOptions,
+    /// Ends the export before the next picture.
+    pub cancel: Cancel,
+}
+
+/// What an export wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ExportSummary {
+    /// Pictures.
+    pub items: u64,
+    /// Objects in them.
+    pub annotations: u64,
+    /// Whether it was cancelled: its files are then not complete, and are made by the same export again.
+    pub interrupted: bool,
+}
+
+impl Export {
+    /// An export of `kinds` without pictures, masks as run lengths, undivided.
+    pub fn new(kinds: impl IntoIterator<Item = OutputKind>) -> Self {
+        Self {
+            kinds: kinds.into_iter().collect(),
+            images: ImagesMode::None,
+            image_root: None,
+            masks: MaskForm::default(),
+            split: None,
+            source_options: SourceOptions::default(),
+            cancel: Cancel::default(),
+        }
+    }
+
+    /// Writes the data sets into the folder `root`. The same source and options give the same bytes. Single files appear when the
+    /// export is complete; an export that was killed is completed by doing it again, which leaves the pictures that are there.
+    ///
+    /// # Errors
+    /// [`SinkError`] if the record cannot be read, a picture is not there, or a file cannot be written.
+    pub fn write(&self, source: ExportSource<'_>, root: &Path) -> Result<ExportSummary, SinkError> {
+        let classes = match source {
+            ExportSource::Record(path, known) => Classes::new(class_names(path, known)?),
+            ExportSource::Dataset(dataset) => Classes::new(dataset.classes.iter().cloned()),
+        };
+        let images = match self.images {
+            ImagesMode::None => self.image_root.clone(),
+            _ => Some(PathBuf::from(IMAGES)),
+        };
+        let options = WriteOptions {
+            root: root.to_owned(),
+            classes,
+            images,
+            masks: self.masks,
+            parts: self.parts(source)?,
+        };
+        let mut pictures = Pictures::new(
+            Layout::new(root),
+            self.images,
+            self.image_root.clone(),
+            self.source_options.clone(),
+        );
+        let mut writers = self.writers(&options)?;
+        let mut summary = ExportSummary::default();
+        let done = for_each(source, |item| {
+            if self.cancel.is_requested() {
+                return Ok(false);
+            }
+            pictures.place(item)?;
+            summary.items += 1;
+            summary.annotations += item.annotations.len() as u64;
+            writers
+                .iter_mut()
+                .try_for_each(|writer| writer.item(item))?;
+            Ok(true)
+        })?;
+        summary.interrupted = !done;
+        if done {
+            writers.iter_mut().try_for_each(|writer| writer.finish())?;
+        }
+        Ok(summary)
+    }
+
+    fn parts(&self, source: ExportSource<'_>) -> Result<Parts, SinkError> {
+        let Some((shares, by, seed)) = self.split else {
+            return Ok(Parts::default());
+        };
+        let mut division = Division::new(shares, by, seed);
+        for_each(source, |item| {
+            division.count(item);
+            Ok(true)
+        })?;
+        Ok(division.parts())
+    }
+
+    fn writers(&self, options: &WriteOptions) -> Result<Vec<Box<dyn DatasetWriter>>, SinkError> {
+        let mut writers: Vec<Box<dyn DatasetWriter>> = Vec::new();
+        for kind in &self.kinds {
+            writers.push(match kind {
+                OutputKind::Coco => Box::new(CocoWriter::new(options, CocoLayout::Plain)?),
+                OutputKind::Datumaro => {
+                    Box::new(CocoWriter::new(options, CocoLayout::Annotations)?)
+                }
+                OutputKind::Yolo => Box::new(YoloWriter::new(options)?),
+                OutputKind::Masks => Box::new(LabelMapWriter::new(options, Labelling::Classes)),
+                OutputKind::Instances => Box::new(LabelMapWriter::new(options, Labelling::Objects)),
+                OutputKind::Nnunet => Box::new(NnunetWriter::new(options)?),
+                OutputKind::Csv => Box::new(TableWriter::new(options)?),
+                OutputKind::Jsonl | OutputKind::Overlay | OutputKind::Frames => continue,
+            });
+        }
+        Ok(writers)
+    }
+}
+
+/// Calls `each` for every item until it returns false; whether it never did.
+fn for_each(
+    source: ExportSource<'_>,
+    mut each: impl FnMut(&Item) -> Result<bool, SinkError>,
+) -> Result<bool, SinkError> {
+    match source {
+        ExportSource::Record(path, _) => {
+            let mut items = RecordItems::open(path)?;
+            while let Some(item) = items.next()? {
+                if !each(&item)? {
+                    return Ok(false);
+                }
+            }
+        }
+        ExportSource::Dataset(dataset) => {
+            for item in &dataset.items {
+                if !each(item)? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}

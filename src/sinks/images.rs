@@ -1,0 +1,168 @@
+//! `images/`: the pictures that annotations refer to, in the tree of the inputs.
+
+use crate::{
+    frame::{Detections, Frame, SourceInfo, SourceKind},
+    sinks::{
+        atomic_file::create_parent, error::SinkError, image_writer::ImageWriter, layout::Layout,
+        png_file::write_image, sink::Sink,
+    },
+};
+use std::{fs, io, path::Path, str::FromStr, sync::Arc};
+
+/// What is put under `images/`. Frames of videos and DICOM, and pages of files, are written as PNG unless it is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ImagesMode {
+    /// Nothing: annotations refer to the inputs.
+    #[default]
+    None,
+    /// Symbolic links to the files of stills and sequences.
+    Link,
+    /// Copies of them.
+    Copy,
+}
+
+impl ImagesMode {
+    /// All modes, in the order in which they are named.
+    pub const ALL: [Self; 3] = [Self::Copy, Self::Link, Self::None];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Link => "link",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// A name that is no mode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no way to have pictures; use copy, link or none")]
+pub struct UnknownImagesMode(String);
+
+impl FromStr for ImagesMode {
+    type Err = UnknownImagesMode;
+
+    fn from_str(name: &str) -> Result<Self, UnknownImagesMode> {
+        let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
+        found.ok_or_else(|| UnknownImagesMode(name.to_owned()))
+    }
+}
+
+/// Pictures under the names that [`Layout::image_name`] gives them.
+#[derive(Debug)]
+pub struct ImagesSink {
+    layout: Layout,
+    writer: ImageWriter,
+    mode: ImagesMode,
+}
+
+impl ImagesSink {
+    /// A sink that writes through `writer`.
+    pub fn new(layout: Layout, writer: ImageWriter, mode: ImagesMode) -> Self {
+        Self {
+            layout,
+            writer,
+            mode,
+        }
+    }
+}
+
+impl Sink for ImagesSink {
+    fn begin_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &Frame, _: &Detections) -> Result<(), SinkError> {
+        let (source, file) = (&frame.source, frame.file.as_deref());
+        let name = Layout::image_name(source, frame.index, file);
+        let path = self.layout.images().join(name);
+        let original = match source.kind {
+            SourceKind::Image => Some(&*source.path),
+            SourceKind::Sequence => file,
+            SourceKind::Video | SourceKind::Dicom => None,
+        };
+        // What came on standard input, or was renamed, has no file under its name: its pixels are written.
+        if let Some(original) = original.filter(|original| original.is_file()) {
+            let (original, mode) = (original.to_owned(), self.mode);
+            return self
+                .writer
+                .submit(move || place_original(&original, &path, mode));
+        }
+        let image = frame
+            .image()
+            .map_err(|e| SinkError::new(&path, e.to_string()))?;
+        let image = Arc::clone(image);
+        self.writer.submit(move || write_image(&path, &image))
+    }
+
+    fn end_source(&mut self, _: &Arc<SourceInfo>) -> Result<(), SinkError> {
+        self.writer.wait()
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.writer.wait()
+    }
+}
+
+/// Makes `path` a link to the file `original`, or a copy of it.
+///
+/// # Errors
+/// [`SinkError`] if that cannot be done.
+pub(crate) fn place_original(
+    original: &Path,
+    path: &Path,
+    mode: ImagesMode,
+) -> Result<(), SinkError> {
+    create_parent(path)?;
+    let temporary = Layout::temporary(path);
+    let made = match mode {
+        ImagesMode::None => return Ok(()),
+        ImagesMode::Link => fs::canonicalize(original).and_then(|target| {
+            if fs::read_link(path).is_ok_and(|there| there == target) {
+                return Ok(false);
+            }
+            match fs::remove_file(&temporary) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            link(&target, &temporary).map(|()| true)
+        }),
+        ImagesMode::Copy => fs::copy(original, &temporary).map(|_| true),
+    };
+    let named = made.and_then(|new| {
+        if new {
+            fs::rename(&temporary, path)
+        } else {
+            Ok(())
+        }
+    });
+    named.map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        let what = format!(
+            "{} {}",
+            if mode == ImagesMode::Link {
+                "link to"
+            } else {
+                "copy"
+            },
+            original.display()
+        );
+        let error = SinkError::io(path, &what, &e);
+        match mode {
+            ImagesMode::Link => error.with_remedy("copy the pictures where links cannot be made"),
+            _ => error,
+        }
+    })
+}
+
+#[cfg(unix)]
+fn link(target: &Path, path: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
+#[cfg(windows)]
+fn link(target: &Path, path: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_file(target, path)
+}
