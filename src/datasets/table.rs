@@ -123,8 +123,8 @@ struct Row<'a>(&'a mut String);
 impl Row<'_> {
     fn place(&mut self, item: &Item) {
         let place = item.place.as_ref();
-        self.text(place.map_or("", |p| &p.source));
-        self.text(place.map_or("", |p| kind(p.kind)));
+        self.text(item.source());
+        self.text(place.map_or("image", |p| kind(p.kind)));
         self.text(&item.file_name);
         self.number(place.map(|p| p.frame));
         let time = |place: &Place| place.timestamp.map(seconds);
@@ -223,6 +223,8 @@ mod tests {
             root: root.to_path_buf(),
             classes: Classes::new(["cyst"]),
             images: None,
+            masks: Default::default(),
+            parts: Default::default(),
         }
     }
 
@@ -241,6 +243,7 @@ mod tests {
     fn item(physical: Option<Physical>, annotations: Vec<Annotation>) -> Item {
         Item {
             file_name: "a b/ü/000001.png".to_owned(),
+            original: None,
             size: Size::new(6, 4),
             place: Some(Place {
                 source: Arc::from("a b/ü"),
@@ -250,6 +253,7 @@ mod tests {
                 frame: 1,
                 timestamp: Some(Duration::from_millis(40)),
                 frame_rate: Some(25.0),
+                attributes: Default::default(),
             }),
             annotations,
             physical,
