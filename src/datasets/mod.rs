@@ -6,13 +6,16 @@
 //! | `writer` | what writes one kind of data set |
 //! | `reader` | a data set in memory, and why one cannot be read |
 //! | `outline` | polygons of masks |
+//! | `report` | a page to look at results with |
 
 mod item;
 #[allow(dead_code)] // until the kinds that use it are here
 mod outline;
 mod reader;
+mod report;
 mod writer;
 
 pub use item::{Annotation, Item, Outline, Place};
 pub use reader::{Dataset, DatasetError};
+pub use report::{ReportOptions, ReportWriter};
 pub use writer::{DatasetWriter, WriteOptions};
