@@ -59,8 +59,12 @@ function showObjects(frame) {
       shown.only = value;
       drawDetail();
     };
-    for (const name of ["pointerenter", "focus"]) row.addEventListener(name, only(index));
-    for (const name of ["pointerleave", "blur"]) row.addEventListener(name, only(null));
+    // A row that comes under a pointer at rest is not pointed at.
+    row.addEventListener("mousemove", (event) => {
+      if (shown.only !== index && (event.movementX || event.movementY)) only(index)();
+    });
+    row.addEventListener("focus", only(index));
+    for (const name of ["mouseleave", "blur"]) row.addEventListener(name, only(null));
     return row;
   });
   const head = ["Class", "Score", "Mask score", "Box, px"].map((name) => element("th", { scope: "col" }, name));

@@ -41,7 +41,7 @@ function readFilters() {
   };
   const chosen = byId("source-filter").value;
   const source = chosen === "" ? null : Number(chosen);
-  if (source !== filter.source) showTimelines(source);
+  const other = source !== filter.source;
   const reason = byId("reason-filter").value;
   Object.assign(filter, {
     source,
@@ -53,13 +53,13 @@ function readFilters() {
     sort: byId("sort").value,
     classes: new Set([...document.querySelectorAll("#class-filter input:checked")].map((box) => Number(box.value))),
   });
+  if (other) showTimelines(source);
   applyFilter();
 }
 
 function chooseSource(index) {
-  byId("source-filter").value = String(index);
+  byId("source-filter").value = index === null ? "" : String(index);
   readFilters();
-  byId("gallery-title").scrollIntoView({ block: "start" });
 }
 
 function chip(kind, name, count) {

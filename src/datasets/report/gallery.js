@@ -3,13 +3,15 @@
 const gallery = byId("gallery");
 const GAP = 14;
 const CAPTION = 64;
-const OVERSCAN = 2;
+const OVERSCAN = 1;
+const REST = 90;
 const cards = new Map();
 const spare = [];
 const waiting = new Set();
 const grid = { columns: 1, width: 200, row: 200 };
 let current = 0;
 let drawing = false;
+let rest = 0;
 
 function measureGrid() {
   const width = gallery.clientWidth;
@@ -73,7 +75,7 @@ function makeCard() {
   return card;
 }
 
-function bindCard(card, position) {
+function bindCard(card, position, rushing) {
   const frame = view[position];
   Object.assign(card, { position, frame });
   card.box.hidden = false;
@@ -91,9 +93,22 @@ function bindCard(card, position) {
   card.doubt.classList.toggle("high", frame.doubt >= 0.5);
   card.box.setAttribute("aria-label", `${frame.name}, ${counted(frame.objects.length, "object")}, doubt ${doubtText(frame.doubt)}`);
   card.canvas.width = 1;
-  setPicture(card, frame);
+  card.late = rushing;
+  if (rushing) card.img.removeAttribute("src");
+  else setPicture(card, frame);
   placeCard(card);
   stateCard(card);
+}
+
+// Pictures that were left out while scrolling was faster than they can be seen.
+function showLate() {
+  for (const card of cards.values()) {
+    if (!card.late) continue;
+    card.late = false;
+    setPicture(card, card.frame);
+    waiting.add(card);
+  }
+  drawSoon();
 }
 
 function placeCard(card) {
@@ -104,7 +119,7 @@ function placeCard(card) {
   card.box.style.height = `${grid.row - GAP}px`;
   card.box.style.setProperty("--picture", `${grid.picture}px`);
   fitStage(card, card.frame, grid.width - 2, grid.picture);
-  waiting.add(card);
+  if (!card.late) waiting.add(card);
 }
 
 function stateCard(card) {
@@ -126,6 +141,7 @@ function renderCards() {
   const first = Math.max(0, Math.floor(top / grid.row) - OVERSCAN) * grid.columns;
   const rows = Math.ceil(window.innerHeight / grid.row) + 1 + 2 * OVERSCAN;
   const end = Math.min(view.length, first + rows * grid.columns);
+  const before = cards.size;
   for (const [position, card] of cards) {
     if (position >= first && position < end) continue;
     cards.delete(position);
@@ -133,12 +149,15 @@ function renderCards() {
     card.box.hidden = true;
     spare.push(card);
   }
+  const rushing = before > 0 && cards.size === 0;
   for (let position = first; position < end; position++) {
     if (cards.has(position)) continue;
     const card = spare.pop() ?? makeCard();
     cards.set(position, card);
-    bindCard(card, position);
+    bindCard(card, position, rushing);
   }
+  clearTimeout(rest);
+  rest = setTimeout(showLate, REST);
   drawSoon();
 }
 
@@ -154,6 +173,7 @@ function drawSoon() {
       drawObjects(card.canvas, card.frame, { passes, masks: true, boxes: true, labels: false, only: null, line: 1.2 });
       if (performance.now() > until) break;
     }
+    if (!performance.getEntriesByName("first-card").length) performance.mark("first-card");
     drawSoon();
   });
 }

@@ -40,7 +40,7 @@ function showOverview() {
     tile(filled, "With objects", share(filled, frames.length)),
     tile(frames.length - filled, "Empty", share(frames.length - filled, frames.length)),
     tile(objects, "Objects", filled ? `${(objects / filled).toFixed(1)} a frame` : ""),
-    tile(doubtful, "Doubtful", "doubt 50 or more"),
+    tile(doubtful, "Doubtful", "doubt ≥ 50"),
   );
   showClassBars(counts);
   if (facts.facts.length) {

@@ -5,6 +5,7 @@ const PLOT = { left: 30, right: 8, top: 6, score: 78, gap: 6, doubt: 12, axis: 1
 const PLOT_HEIGHT = PLOT.top + PLOT.score + PLOT.gap + PLOT.doubt + PLOT.axis;
 const timelines = [];
 let timelineSources = [];
+let lowScore = 0;
 
 // Where frames stand: by number, or one after the other for still pictures.
 function spanOf(source) {
@@ -18,8 +19,10 @@ function makeTimeline(source) {
   const canvas = element("canvas", { className: "plot" });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `Scores over the frames of ${source.name}`);
-  const only = element("button", { type: "button", className: "plain small" }, "Only this");
-  only.addEventListener("click", () => chooseSource(source.index));
+  const alone = filter.source === source.index;
+  const only = element("button", { type: "button", className: "plain small", hidden: sources.length < 2 },
+    alone ? "All sources" : "Only this");
+  only.addEventListener("click", () => chooseSource(alone ? null : source.index));
   const kind = source.kind === "image" ? "still pictures" : source.kind;
   const head = element("div", { className: "timeline-head" },
     element("h3", { title: source.path }, source.name),
@@ -49,8 +52,14 @@ function plotX(timeline, index, width) {
   return PLOT.left + ((at(index) - first) / (last - first)) * (width - PLOT.left - PLOT.right);
 }
 
+// The axis begins below the threshold and all scores, at a tenth.
+function lowestScore() {
+  const lowest = frames.reduce((least, frame) => Math.min(least, frame.lowest), facts.threshold);
+  return Math.max(0, Math.floor(lowest * 10 - 0.5) / 10);
+}
+
 function plotY(score) {
-  return PLOT.top + (1 - score) * PLOT.score;
+  return PLOT.top + ((1 - score) / (1 - lowScore)) * PLOT.score;
 }
 
 function drawTimeline(timeline) {
@@ -62,7 +71,8 @@ function drawTimeline(timeline) {
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
   drawAxes(context, timeline, width);
-  const step = (width - PLOT.left - PLOT.right) / Math.max(1, timeline.span.last - timeline.span.first);
+  const inner = width - PLOT.left - PLOT.right;
+  const step = inner / Math.max(1, timeline.span.last - timeline.span.first);
   const radius = Math.max(1.2, Math.min(3, step * 0.45));
   source.frames.forEach((frame, index) => {
     const x = plotX(timeline, index, width);
@@ -73,7 +83,7 @@ function drawTimeline(timeline) {
       context.fill();
     }
   });
-  drawDoubt(context, timeline, width, Math.max(1, step));
+  drawDoubt(context, timeline, width, step);
 }
 
 // The largest doubt of the frames that share a pixel.
@@ -81,13 +91,16 @@ function drawDoubt(context, timeline, width, step) {
   const top = PLOT.top + PLOT.score + PLOT.gap;
   const most = new Map();
   timeline.source.frames.forEach((frame, index) => {
-    const x = Math.round(plotX(timeline, index, width) - step / 2);
-    most.set(x, Math.max(most.get(x) ?? 0, frame.doubt));
+    const x = plotX(timeline, index, width);
+    const from = Math.max(PLOT.left, Math.round(x - step / 2));
+    const known = most.get(from) ?? { to: from + 1, doubt: 0 };
+    const to = Math.min(width - PLOT.right, Math.round(x + step / 2));
+    most.set(from, { to: Math.max(known.to, to), doubt: Math.max(known.doubt, frame.doubt) });
   });
   context.fillStyle = themeColour("--doubt");
-  for (const [x, doubt] of most) {
+  for (const [from, { to, doubt }] of most) {
     context.globalAlpha = doubt;
-    context.fillRect(x, top, Math.ceil(step), PLOT.doubt);
+    context.fillRect(from, top, to - from, PLOT.doubt);
   }
   context.globalAlpha = 1;
 }
@@ -100,21 +113,19 @@ function drawAxes(context, timeline, width) {
   context.lineWidth = 1;
   context.textAlign = "right";
   context.textBaseline = "middle";
-  for (const score of [0, 0.5, 1]) {
+  const level = (score, text) => {
     const y = Math.round(plotY(score)) + 0.5;
     context.beginPath();
     context.moveTo(PLOT.left, y);
     context.lineTo(width - PLOT.right, y);
     context.stroke();
-    context.fillText(score === 0.5 ? "0.5" : String(score), PLOT.left - 6, y);
-  }
+    if (text) context.fillText(text, PLOT.left - 6, y);
+  };
+  const near = (score) => Math.abs(plotY(score) - plotY(facts.threshold)) < 13;
+  for (const score of [lowScore, 1]) level(score, near(score) ? "" : String(score));
   context.strokeStyle = faint;
   context.setLineDash([4, 3]);
-  const y = Math.round(plotY(facts.threshold)) + 0.5;
-  context.beginPath();
-  context.moveTo(PLOT.left, y);
-  context.lineTo(width - PLOT.right, y);
-  context.stroke();
+  level(facts.threshold, String(Math.round(facts.threshold * 100) / 100));
   context.setLineDash([]);
   const top = PLOT.top + PLOT.score + PLOT.gap;
   context.strokeStyle = themeColour("--line");
@@ -182,6 +193,7 @@ function startTimelines() {
   const strip = element("i", { className: "strip" });
   byId("legend").append(element("span", {}, "a point is an object's score"), element("span", {}, line, "threshold"),
     element("span", {}, strip, "doubt"));
+  lowScore = lowestScore();
   showTimelines(null);
   document.addEventListener("theme", redrawTimelines);
   window.addEventListener("resize", () => requestAnimationFrame(redrawTimelines));

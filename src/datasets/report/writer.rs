@@ -155,3 +155,7 @@ fn check(item: &Item) -> Result<(), SinkError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
