@@ -63,8 +63,8 @@ function makeCard() {
   const title = element("span", { className: "name" });
   const place = element("span", { className: "place" });
   const why = element("span", { className: "why" });
-  const mark = element("button", { type: "button", className: "mark", tabIndex: -1, title: "Mark as wrong (x)" });
-  mark.setAttribute("aria-hidden", "true");
+  // For the pointer; the key x does the same.
+  const mark = element("span", { className: "mark", title: "Mark as wrong (x)" });
   const box = element("div", { className: "card" }, picture,
     element("div", { className: "caption" }, title, place, why), mark);
   box.setAttribute("role", "option");

@@ -66,7 +66,8 @@ function showClassBars(counts) {
       element("td", {}, mean));
   });
   if (!rows.length) return;
-  const head = ["Class", "", "Objects", "Frames", "Mean score"].map((name) => element("th", { scope: "col" }, name));
+  const head = ["Class", "", "Objects", "Frames", "Mean score"].map((name) =>
+    (name ? element("th", { scope: "col" }, name) : element("td", { className: "bar-cell" })));
   byId("class-bars").append(element("table", {},
     element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
 }
