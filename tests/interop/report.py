@@ -314,10 +314,10 @@ def many(browser, folder, page, pictures):
     first = tab.page.evaluate("performance.getEntriesByName('first-card')[0]?.startTime ?? 0")
     check(0 < first < 3000, f"{MANY} frames: first card with its masks after {first:.0f} ms")
     tab.page.evaluate("document.getElementById('gallery').scrollIntoView()")
-    for name, by, steps, limit in [("scrolling", 40, 200, 50), ("rushing", 3000, 150, 100)]:
+    for name, by, steps in [("scrolling", 40, 200), ("rushing", 3000, 150)]:
         times = np.array(tab.page.evaluate(SCROLL, [by, steps]))
         figures = f"median {np.median(times):.1f}, 95% {np.quantile(times, 0.95):.1f}, most {times.max():.1f} ms"
-        check(np.quantile(times, 0.95) < limit, f"{MANY} frames, {name} by {by} px a frame: {figures}")
+        check(np.median(times) < 34 and np.quantile(times, 0.95) < 100, f"{MANY} frames, {name} by {by} px a frame: {figures}")
     tab.settle()
     made = tab.page.locator(".card").count()
     check(made < 200, f"{MANY} frames: {made} cards exist")

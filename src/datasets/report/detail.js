@@ -22,7 +22,8 @@ function showDetail(frame, position) {
   Object.assign(shown, { frame, position, only: null });
   if (!detail.open) detail.showModal();
   byId("detail-title").textContent = frame.name;
-  const order = position === null ? "not among the frames shown" : `${(position + 1).toLocaleString("en")} of ${view.length.toLocaleString("en")}`;
+  const order = position === null ? "not among the frames shown"
+    : `${(position + 1).toLocaleString("en")} of ${view.length.toLocaleString("en")}`;
   byId("detail-place").textContent = `${placeOf(frame)} · ${frame.width} × ${frame.height} · ${order}`;
   byId("previous").disabled = !position;
   byId("next").disabled = position === null || position + 1 >= view.length;

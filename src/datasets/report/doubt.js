@@ -7,17 +7,21 @@ const KINDS = [
   {
     name: "near the threshold",
     say: (frame, r) => `${objectName(frame, r)} scores ${hundredth(r.value)}; the threshold is ${hundredth(facts.threshold)}`,
-    help: `A score less than ${scale.margin} above the threshold (${hundredth(facts.threshold)}): the closer, the heavier.`,
+    help: `A score less than ${scale.margin} above the threshold (${hundredth(facts.threshold)}), or less than half of what is left to 1: `
+      + "the closer, the heavier.",
   },
   {
     name: "class changes",
-    say: (frame, r) => `${objectName(frame, r)} is ${className(r.value)} in ${r.weight < scale.weights[1] ? "a neighbouring frame" : "both neighbouring frames"}`,
-    help: `A neighbouring frame has another class at the same place (IoU of boxes at least ${scale.same}); half the weight for one neighbour.`,
+    say: (frame, r) => `${objectName(frame, r)} is ${className(r.value)} in `
+      + (r.weight < scale.weights[1] ? "a neighbouring frame" : "both neighbouring frames"),
+    help: `A neighbouring frame has another class at the same place (IoU of boxes at least ${scale.same}); `
+      + "half the weight for one neighbour.",
   },
   {
-    name: "lone",
-    say: (frame, r) => `${objectName(frame, r)} is in this frame alone${r.value < 2 ? " (one neighbour)" : ""}`,
-    help: `No neighbouring frame has anything at the object's place (IoU of boxes at least ${scale.near}); half the weight for one neighbour.`,
+    name: "lone frame",
+    say: (frame, r) => `${objectName(frame, r)} is in ${r.value < 2 ? "no" : "neither"} neighbouring frame`,
+    help: `No neighbouring frame has anything at the object's place (IoU of boxes at least ${scale.near}); `
+      + "half the weight where there is one neighbour alone.",
   },
   {
     name: "missing in between",
@@ -27,12 +31,14 @@ const KINDS = [
   {
     name: "low mask score",
     say: (frame, r) => `${objectName(frame, r)} has a mask score of ${hundredth(r.value)}`,
-    help: `The segmenter's own estimate of its mask's IoU is below ${scale.mask_score}: the lower, the heavier, down to ${scale.mask_score / 2}.`,
+    help: `The segmenter's own estimate of its mask's IoU is below ${scale.mask_score}: `
+      + `the lower, the heavier, down to ${scale.mask_score / 2}.`,
   },
   {
     name: "overlapping",
     say: (frame, r) => `${objectName(frame, r)} lies on ${labelOf(frame.objects[r.value])}`,
-    help: `Boxes of one frame with an IoU of at least ${scale.overlap}, or of one class with ${100 * scale.inside}% of the smaller inside the larger; the weight is times that share.`,
+    help: `Boxes of one frame with an IoU of at least ${scale.overlap}, or of one class with ${100 * scale.inside}% of the smaller `
+      + "inside the larger; the weight is times that share.",
   },
 ];
 

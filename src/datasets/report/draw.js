@@ -131,15 +131,27 @@ function drawBox(context, frame, object, line) {
   context.strokeRect(x0 * across, y0 * down, (x1 - x0) * across, (y1 - y0) * down);
 }
 
-// A plate above the box, or within it where there is no room.
-function drawLabel(context, frame, object, letters) {
+// The first place for a plate that no other covers: above the box, inside it, below it, or further down.
+function placeLabel(context, box, size, taken) {
+  const x = Math.max(0, Math.min(box.left, context.canvas.width - size.wide));
+  const free = (y) => y >= 0 && y + size.high <= context.canvas.height &&
+    !taken.some((t) => x < t.x + t.wide && t.x < x + size.wide && y < t.y + t.high && t.y < y + size.high);
+  const places = [box.top - size.high, box.top, box.bottom];
+  for (let i = 1; i < 8; i++) places.push(box.top + i * size.high);
+  const y = places.find(free) ?? Math.max(0, box.top);
+  taken.push({ x, y, ...size });
+  return [x, y];
+}
+
+function drawLabel(context, frame, object, letters, taken) {
   const text = labelOf(object);
   context.font = `600 ${letters}px system-ui, sans-serif`;
-  const wide = context.measureText(text).width + letters * 0.8;
-  const high = letters * 1.5;
-  const x = Math.max(0, Math.min((object.box[0] * context.canvas.width) / frame.width, context.canvas.width - wide));
-  const top = (object.box[1] * context.canvas.height) / frame.height;
-  const y = top >= high ? top - high : top;
+  const wide = Math.ceil(context.measureText(text).width + letters * 0.8);
+  const high = Math.ceil(letters * 1.5);
+  const down = context.canvas.height / frame.height;
+  const left = (object.box[0] * context.canvas.width) / frame.width;
+  const box = { left, top: object.box[1] * down, bottom: object.box[3] * down };
+  const [x, y] = placeLabel(context, box, { wide, high }, taken);
   context.fillStyle = "rgba(10,12,14,0.82)";
   context.fillRect(x, y, wide, high);
   context.fillStyle = css(classColour(object.kind));
@@ -149,7 +161,8 @@ function drawLabel(context, frame, object, letters) {
   context.fillText(text, x + letters * 0.5, y + high / 2);
 }
 
-// Draws the objects that `passes`, higher scores over lower ones. `show`: masks, boxes, labels; `only`: one object.
+// Draws the objects for which `show.passes` holds, or `show.only` one, higher scores over lower ones; `show.masks`, `boxes` and
+// `labels` say what of them, `line` how thick.
 function drawObjects(canvas, frame, show) {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
@@ -160,5 +173,6 @@ function drawObjects(canvas, frame, show) {
   const chosen = show.only === null ? objects : objects.filter((i) => i === show.only);
   if (show.masks && chosen.length) drawMasks(context, frame, chosen, Math.max(1, Math.round(ratio * show.line)));
   if (show.boxes) for (const i of chosen) drawBox(context, frame, frame.objects[i], ratio * show.line);
-  if (show.labels) for (const i of chosen) drawLabel(context, frame, frame.objects[i], 12 * ratio);
+  const taken = [];
+  if (show.labels) for (const i of chosen.reverse()) drawLabel(context, frame, frame.objects[i], 12 * ratio, taken);
 }

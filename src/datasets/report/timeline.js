@@ -1,6 +1,9 @@
 // For each source: scores of its objects over its frames, and the doubt of each frame below.
 
-const TIMELINES_AT_ONCE = 30;
+// Few at first, so that the frames are not far below.
+const TIMELINES_FIRST = 3;
+const TIMELINES_MORE = 30;
+const KIND_NAMES = { image: "still pictures", sequence: "numbered pictures", video: "video", dicom: "DICOM" };
 const PLOT = { left: 30, right: 8, top: 6, score: 78, gap: 6, doubt: 12, axis: 18 };
 const PLOT_HEIGHT = PLOT.top + PLOT.score + PLOT.gap + PLOT.doubt + PLOT.axis;
 const timelines = [];
@@ -23,10 +26,10 @@ function makeTimeline(source) {
   const only = element("button", { type: "button", className: "plain small", hidden: sources.length < 2 },
     alone ? "All sources" : "Only this");
   only.addEventListener("click", () => chooseSource(alone ? null : source.index));
-  const kind = source.kind === "image" ? "still pictures" : source.kind;
   const head = element("div", { className: "timeline-head" },
     element("h3", { title: source.path }, source.name),
-    element("span", {}, `${kind} · ${counted(source.frames.length, "frame")} · ${counted(source.objects, "object")}`), only);
+    element("span", {}, [KIND_NAMES[source.kind], counted(source.frames.length, "frame"), counted(source.objects, "object")].join(" · ")),
+    only);
   const reading = element("p", { className: "reading", hidden: true });
   const box = element("div", { className: "timeline" }, head, element("div", { className: "plot-box" }, canvas, reading));
   const timeline = { source, canvas, box, reading, span: spanOf(source), visible: false };
@@ -160,7 +163,8 @@ function showReading(timeline, event) {
   const frame = timeline.source.frames[frameAt(timeline, event)];
   if (!frame) return;
   const objects = frame.objects.map(labelOf).join(", ") || "no object";
-  timeline.reading.textContent = `${frame.source.kind === "image" ? titleOf(frame) : placeOf(frame)}: ${objects} · doubt ${doubtText(frame.doubt)}`;
+  const name = frame.source.kind === "image" ? titleOf(frame) : placeOf(frame);
+  timeline.reading.textContent = `${name}: ${objects} · doubt ${doubtText(frame.doubt)}`;
   timeline.reading.hidden = false;
   const room = timeline.canvas.clientWidth - timeline.reading.offsetWidth;
   timeline.reading.style.left = `${Math.max(0, Math.min(event.offsetX + 12, room))}px`;
@@ -168,11 +172,11 @@ function showReading(timeline, event) {
 
 function showMoreTimelines() {
   const from = timelines.length;
-  const next = timelineSources.slice(from, from + TIMELINES_AT_ONCE);
+  const next = timelineSources.slice(from, from + (from ? TIMELINES_MORE : TIMELINES_FIRST));
   byId("timelines").append(...next.map(makeTimeline));
   const rest = timelineSources.length - timelines.length;
   byId("more-timelines").hidden = rest === 0;
-  byId("more-timelines").textContent = `Show ${Math.min(rest, TIMELINES_AT_ONCE)} more of ${counted(rest, "source")}`;
+  byId("more-timelines").textContent = `Show ${Math.min(rest, TIMELINES_MORE)} more of ${counted(rest, "source")}`;
 }
 
 // Timelines of all sources, or of the one that is chosen.
