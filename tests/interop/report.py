@@ -206,10 +206,14 @@ def masks(tab, frames, first):
     tab.page.keyboard.press("b")
     tab.page.keyboard.press("l")
     tab.settle()
-    found = overlay(tab, "#viewer canvas") > 0
-    expected = at_size(union(*frames[first]), found.shape)
-    same = (found & expected).sum() / (found | expected).sum()
-    check(same == 1.0, f"masks in the large view are those that pycocotools decodes (IoU {same:.4f} at {found.shape[1]} x {found.shape[0]})")
+    for state in ["large", "enlarged"]:
+        found = overlay(tab, "#viewer canvas") > 0
+        expected = at_size(union(*frames[first]), found.shape)
+        same = (found & expected).sum() / (found | expected).sum()
+        size = f"{found.shape[1]} x {found.shape[0]}"
+        check(same == 1.0, f"masks in the {state} view are those that pycocotools decodes (IoU {same:.4f} at {size})")
+        tab.page.keyboard.press("z")
+        tab.settle()
     tab.page.keyboard.press("m")
     check(not overlay(tab, "#viewer canvas").any(), "masks are switched off")
     tab.page.keyboard.press("Escape")

@@ -2,7 +2,10 @@
 
 const detail = byId("detail");
 const large = makeStage();
-const shown = { frame: null, position: 0, only: null };
+const shown = { frame: null, position: 0, only: null, zoom: 1 };
+const ZOOM = 3;
+// Longest side of a canvas, in pixels of the screen.
+const LONGEST = 4096;
 
 function openPosition(position) {
   if (!view[position]) return;
@@ -19,7 +22,7 @@ function openFrame(frame) {
 }
 
 function showDetail(frame, position) {
-  Object.assign(shown, { frame, position, only: null });
+  Object.assign(shown, { frame, position, only: null, zoom: 1 });
   if (!detail.open) detail.showModal();
   byId("detail-title").textContent = frame.name;
   const order = position === null ? "not among the frames shown"
@@ -39,8 +42,21 @@ function showDetail(frame, position) {
 function fitDetail() {
   if (!shown.frame || !detail.open) return;
   const viewer = byId("viewer");
-  fitStage(large, shown.frame, viewer.clientWidth, Math.max(120, viewer.clientHeight));
+  // Room without scroll bars, whether they are there or not.
+  const { width, height } = viewer.getBoundingClientRect();
+  const most = LONGEST / (window.devicePixelRatio || 1);
+  const zoom = Math.max(1, Math.min(shown.zoom, most / width, most / height));
+  viewer.classList.toggle("zoomed", zoom > 1);
+  fitStage(large, shown.frame, width * zoom, Math.max(120, height) * zoom);
   drawDetail();
+}
+
+// Enlarges around a point of the picture, given in shares of its sides, or goes back to the whole picture.
+function toggleZoom(across = 0.5, down = 0.5) {
+  const viewer = byId("viewer");
+  shown.zoom = shown.zoom > 1 ? 1 : ZOOM;
+  fitDetail();
+  viewer.scrollTo(across * large.stage.offsetWidth - viewer.clientWidth / 2, down * large.stage.offsetHeight - viewer.clientHeight / 2);
 }
 
 function drawDetail() {
@@ -121,6 +137,7 @@ function detailKey(event) {
   else if (event.key === "PageDown") step(Math.min(10, view.length - 1 - shown.position));
   else if (event.key === "PageUp") step(-Math.min(10, shown.position));
   else if (event.key === "x") toggleMark(shown.frame);
+  else if (event.key === "z") toggleZoom();
   else if (layers[event.key]) byId(layers[event.key]).click();
   else return;
   event.preventDefault();
@@ -136,6 +153,10 @@ function followMarks() {
 
 function startDetail() {
   byId("viewer").append(large.stage);
+  large.stage.addEventListener("click", (event) => {
+    const place = large.stage.getBoundingClientRect();
+    toggleZoom((event.clientX - place.left) / place.width, (event.clientY - place.top) / place.height);
+  });
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   byId("detail-mark").addEventListener("click", () => toggleMark(shown.frame));

@@ -19,9 +19,6 @@ use std::{
     sync::Arc,
 };
 
-/// Name of the page below the output folder.
-const NAME: &str = "report.html";
-
 /// Writes `report.html`: a page for looking at results in a browser, without a server or a network.
 ///
 /// Pictures are loaded from [`WriteOptions::images`]; without it the page shows outlines on empty frames. Memory holds
@@ -41,13 +38,16 @@ pub struct ReportWriter {
 }
 
 impl ReportWriter {
+    /// Name of the page below the output folder.
+    pub const FILE: &str = "report.html";
+
     /// Begins the page below [`WriteOptions::root`]. It appears under its name in [`DatasetWriter::finish`].
     ///
     /// # Errors
     /// [`SinkError`] if the file cannot be created or written.
     pub fn new(options: &WriteOptions, report: &ReportOptions) -> Result<Self, SinkError> {
         let (before, after) = around(options, report);
-        let file = AtomicFile::create(&options.root.join(NAME))?;
+        let file = AtomicFile::create(&options.root.join(Self::FILE))?;
         let named = (0u32..).zip(options.classes.names().iter().cloned());
         let mut writer = Self {
             file: Some(BufWriter::with_capacity(1 << 16, file)),
@@ -67,7 +67,10 @@ impl ReportWriter {
             Some(file) => file
                 .write_all(text.as_bytes())
                 .map_err(|e| file.get_ref().error(&e)),
-            None => Err(SinkError::new(NAME, "is finished: no more can be added")),
+            None => Err(SinkError::new(
+                Self::FILE,
+                "is finished: no more can be added",
+            )),
         }
     }
 

@@ -86,10 +86,10 @@ fn page(root: &Path, items: &[Item]) -> String {
     let mut writer = ReportWriter::new(&options, &report).unwrap();
     for item in items {
         writer.item(item).unwrap();
-        assert!(!root.join(NAME).exists());
+        assert!(!root.join(ReportWriter::FILE).exists());
     }
     writer.finish().unwrap();
-    fs::read_to_string(root.join(NAME)).unwrap()
+    fs::read_to_string(root.join(ReportWriter::FILE)).unwrap()
 }
 
 #[test]
