@@ -297,6 +297,12 @@ SCROLL = """async ([by, steps]) => {
 }"""
 
 
+def work(devtools):
+    """Seconds that the page's scripts, styles and layout have taken."""
+    metrics = {m["name"]: m["value"] for m in devtools.send("Performance.getMetrics")["metrics"]}
+    return sum(metrics[name] for name in ("ScriptDuration", "RecalcStyleDuration", "LayoutDuration"))
+
+
 def many(browser, folder, page, pictures):
     """10,000 frames, each with a picture's file of its own."""
     frames = [(f, o) for f, o in page.frames() if f[7]]
@@ -318,10 +324,15 @@ def many(browser, folder, page, pictures):
     first = tab.page.evaluate("performance.getEntriesByName('first-card')[0]?.startTime ?? 0")
     check(0 < first < 3000, f"{MANY} frames: first card with its masks after {first:.0f} ms")
     tab.page.evaluate("document.getElementById('gallery').scrollIntoView()")
+    devtools = tab.context.new_cdp_session(tab.page)
+    devtools.send("Performance.enable")
     for name, by, steps in [("scrolling", 40, 200), ("rushing", 3000, 150)]:
+        before = work(devtools)
         times = np.array(tab.page.evaluate(SCROLL, [by, steps]))
-        figures = f"median {np.median(times):.1f}, 95% {np.quantile(times, 0.95):.1f}, most {times.max():.1f} ms"
-        check(np.median(times) < 34 and np.quantile(times, 0.95) < 100, f"{MANY} frames, {name} by {by} px a frame: {figures}")
+        own = 1000 * (work(devtools) - before) / steps
+        # The longest depend on what else the machine does; scripts, styles and layout are the page's own.
+        figures = f"median {np.median(times):.1f}, 95% {np.quantile(times, 0.95):.1f}, most {times.max():.1f}, own work {own:.1f} ms"
+        check(np.median(times) < 34 and own < 16, f"{MANY} frames, {name} by {by} px a frame: {figures}")
     tab.settle()
     made = tab.page.locator(".card").count()
     check(made < 200, f"{MANY} frames: {made} cards exist")

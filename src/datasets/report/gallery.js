@@ -20,6 +20,9 @@ function measureGrid() {
   grid.width = (width - GAP * (grid.columns - 1)) / grid.columns;
   grid.picture = Math.round(grid.width * 0.75);
   grid.row = grid.picture + CAPTION + GAP;
+  gallery.style.setProperty("--card-width", `${grid.width}px`);
+  gallery.style.setProperty("--card-height", `${grid.row - GAP}px`);
+  gallery.style.setProperty("--picture", `${grid.picture}px`);
   gallery.style.height = `${Math.ceil(view.length / grid.columns) * grid.row}px`;
 }
 
@@ -68,23 +71,31 @@ function makeCard() {
   const box = element("div", { className: "card" }, picture,
     element("div", { className: "caption" }, title, place, why), mark);
   box.setAttribute("role", "option");
-  const card = { ...parts, box, doubt, title, place, why, mark, position: -1, frame: null };
+  const card = { ...parts, box, doubt, title, place, why, mark, position: -1, frame: null, late: false };
   picture.addEventListener("click", () => openPosition(card.position));
   mark.addEventListener("click", () => toggleMark(card.frame));
   gallery.append(box);
   return card;
 }
 
+// Gives a card a frame. While scrolling rushes, it gets no more than a name: the rest follows in showLate.
 function bindCard(card, position, rushing) {
   const frame = view[position];
   Object.assign(card, { position, frame });
-  card.box.hidden = false;
+  card.title.textContent = frame.source.kind === "image" ? titleOf(frame) : frame.source.name;
+  card.place.textContent = placeOf(frame);
+  if (card.late !== rushing) card.box.classList.toggle("late", rushing);
+  card.late = rushing;
+  moveCard(card);
+  if (!rushing) fillCard(card);
+}
+
+function fillCard(card) {
+  const { position, frame } = card;
   card.box.id = `card-${position}`;
   card.box.setAttribute("aria-setsize", String(view.length));
   card.box.setAttribute("aria-posinset", String(position + 1));
-  card.title.textContent = frame.source.kind === "image" ? titleOf(frame) : frame.source.name;
   card.title.title = frame.name;
-  card.place.textContent = placeOf(frame);
   card.why.textContent = kindsOf(frame).map((kind) => KINDS[kind].name).join(", ");
   card.why.title = frame.reasons.map((reason) => KINDS[reason.kind].say(frame, reason)).join("\n");
   card.doubt.textContent = doubtText(frame.doubt);
@@ -93,33 +104,32 @@ function bindCard(card, position, rushing) {
   card.doubt.classList.toggle("high", frame.doubt >= 0.5);
   card.box.setAttribute("aria-label", `${frame.name}, ${counted(frame.objects.length, "object")}, doubt ${doubtText(frame.doubt)}`);
   card.canvas.width = 1;
-  card.late = rushing;
-  if (rushing) card.img.removeAttribute("src");
-  else setPicture(card, frame);
-  placeCard(card);
+  setPicture(card, frame);
+  sizeCard(card);
   stateCard(card);
 }
 
-// Pictures that were left out while scrolling was faster than they can be seen.
+// Pictures and the rest that were left out while scrolling was faster than they can be seen.
 function showLate() {
   for (const card of cards.values()) {
     if (!card.late) continue;
     card.late = false;
-    setPicture(card, card.frame);
-    waiting.add(card);
+    card.box.classList.remove("late");
+    fillCard(card);
   }
   drawSoon();
 }
 
-function placeCard(card) {
+function moveCard(card) {
   const column = card.position % grid.columns;
   const row = Math.floor(card.position / grid.columns);
   card.box.style.transform = `translate(${column * (grid.width + GAP)}px, ${row * grid.row}px)`;
-  card.box.style.width = `${grid.width}px`;
-  card.box.style.height = `${grid.row - GAP}px`;
-  card.box.style.setProperty("--picture", `${grid.picture}px`);
+}
+
+// Sizes are the same for all cards, so the style sheet has them; pictures differ.
+function sizeCard(card) {
   fitStage(card, card.frame, grid.width - 2, grid.picture);
-  if (!card.late) waiting.add(card);
+  waiting.add(card);
 }
 
 function stateCard(card) {
@@ -136,29 +146,40 @@ function refreshCards() {
   cards.forEach(stateCard);
 }
 
+function retire(card) {
+  card.box.hidden = true;
+  spare.push(card);
+}
+
+function revived(card) {
+  if (card) card.box.hidden = false;
+  return card;
+}
+
 function renderCards() {
   const top = -gallery.getBoundingClientRect().top;
   const first = Math.max(0, Math.floor(top / grid.row) - OVERSCAN) * grid.columns;
   const rows = Math.ceil(window.innerHeight / grid.row) + 1 + 2 * OVERSCAN;
   const end = Math.min(view.length, first + rows * grid.columns);
   const before = cards.size;
+  const free = [];
   for (const [position, card] of cards) {
     if (position >= first && position < end) continue;
     cards.delete(position);
     waiting.delete(card);
-    card.box.hidden = true;
-    spare.push(card);
+    free.push(card);
   }
   const rushing = before > 0 && cards.size === 0;
   for (let position = first; position < end; position++) {
     if (cards.has(position)) continue;
-    const card = spare.pop() ?? makeCard();
+    const card = free.pop() ?? revived(spare.pop()) ?? makeCard();
     cards.set(position, card);
     bindCard(card, position, rushing);
   }
+  free.forEach(retire);
   clearTimeout(rest);
-  rest = setTimeout(showLate, REST);
-  drawSoon();
+  if (rushing) rest = setTimeout(showLate, REST);
+  else showLate();
 }
 
 // Overlays are drawn a few at a time, so that scrolling does not wait for them.
@@ -180,10 +201,7 @@ function drawSoon() {
 
 // All anew: another view.
 function showView() {
-  for (const card of cards.values()) {
-    card.box.hidden = true;
-    spare.push(card);
-  }
+  cards.forEach(retire);
   cards.clear();
   waiting.clear();
   current = 0;
@@ -200,7 +218,10 @@ function resizeGallery() {
     const top = gallery.getBoundingClientRect().top + window.scrollY;
     window.scrollTo(0, top + Math.floor(anchor / grid.columns) * grid.row);
   }
-  cards.forEach(placeCard);
+  for (const card of cards.values()) {
+    moveCard(card);
+    if (!card.late) sizeCard(card);
+  }
   renderCards();
 }
 
