@@ -165,7 +165,7 @@ def filters(tab, frames):
     tab.page.select_option("#reason-filter", "")
     tab.page.select_option("#sort", "doubt")
     most = max(f[8] for f, _ in frames)
-    check(tab.card(0).locator(".doubt").text_content() == str(int(100 * most + 0.5)), "the most doubtful is first")
+    check(tab.card(0).locator(".doubt").text_content() == f"doubt {int(100 * most + 0.5)}", "the most doubtful is first")
     tab.page.select_option("#sort", "recorded")
 
 

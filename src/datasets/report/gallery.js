@@ -98,8 +98,7 @@ function fillCard(card) {
   card.title.title = frame.name;
   card.why.textContent = kindsOf(frame).map((kind) => KINDS[kind].name).join(", ");
   card.why.title = frame.reasons.map((reason) => KINDS[reason.kind].say(frame, reason)).join("\n");
-  card.doubt.textContent = doubtText(frame.doubt);
-  card.doubt.title = `doubt ${doubtText(frame.doubt)} of 100`;
+  card.doubt.textContent = `doubt ${doubtText(frame.doubt)}`;
   card.doubt.hidden = frame.doubt < 0.005;
   card.doubt.classList.toggle("high", frame.doubt >= 0.5);
   card.box.setAttribute("aria-label", `${frame.name}, ${counted(frame.objects.length, "object")}, doubt ${doubtText(frame.doubt)}`);
