@@ -11,7 +11,8 @@
 //! | `split` | parts for training, validation and test |
 //! | `outline`, `fill` | polygons of masks, masks of polygons |
 //! | `as_coco` | data sets of other kinds for readers of COCO |
-//! | `coco`, `yolo`, `label_maps`, `table` | the kinds |
+//! | `coco`, `yolo`, `label_maps`, `table` | kinds for training and measuring |
+//! | `report` | a page to look at results with |
 
 mod as_coco;
 mod coco;
@@ -24,6 +25,7 @@ mod outline;
 mod pictures;
 mod reader;
 mod record;
+mod report;
 mod split;
 mod table;
 mod writer;
@@ -36,6 +38,7 @@ pub use item::{Annotation, Item, Outline, Place};
 pub use kind::{DatasetKind, UnknownDatasetKind, read};
 pub use label_maps::{LabelMapWriter, NnunetWriter};
 pub use reader::{Dataset, DatasetError};
+pub use report::{ReportOptions, ReportWriter};
 pub use split::{Division, PARTS, Parts, Shares, SharesError, SplitBy};
 pub use table::TableWriter;
 pub use writer::{DatasetWriter, MaskForm, WriteOptions};
