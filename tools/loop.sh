@@ -1,32 +1,33 @@
 #!/usr/bin/env bash
 # The loop of a lab that has classes of its own, from recordings to a detector that knows them, without a GPU and without
 # downloading a model:
-#   recordings -> ultramotion pipeline -> export to labelme -> corrected -> convert -> D-FINE-seg trains -> ultramotion pipeline
+#   recordings -> ultramotion pipeline -> export -> corrected -> convert -> D-FINE-seg trains -> ultramotion pipeline
 # Phantom clips stand for the recordings; a short script that renames and deletes stands for the person who corrects. Training
 # is of a few steps. Ends with exit code 0 if the trained checkpoint finds objects in a clip that it has not seen, under the
 # lab's names, which it has from the checkpoint alone. docs/recipes.md walks through it.
 #
-#   tools/loop.sh [--output DIR] [--venv DIR] [--ultramotion PROGRAM] [--torch-index URL] [--epochs N]
+#   tools/loop.sh [--output DIR] [--venv DIR] [--ultramotion PROGRAM] [--tool KIND] [--torch-index URL] [--epochs N]
 #
 #   --output DIR          where all of it goes; must not exist yet (default: a temporary folder, which is kept)
 #   --venv DIR            a Python environment with dfine-seg; made if missing (default: DIR/venv of the output)
 #   --ultramotion PROGRAM default: target/release/ultramotion of this repository, else that of PATH
+#   --tool KIND           what the person who corrects works on: coco or labelme (default: coco)
 #   --torch-index URL     where pip takes torch and torchvision from, such as https://download.pytorch.org/whl/cpu: those of
 #                         PyPI bring 4 GB of CUDA libraries with them
 #   --epochs N            of training, 9 steps of 4 frames each (default: 6)
 set -euo pipefail
 
 # What the lab calls what the built-in models find.
-renamed='{"bone": "cortex", "cyst": "fluid", "vessel": "fluid", "needle": "biopsy needle"}'
+renamed=(bone=cortex cyst=fluid vessel=fluid "needle=biopsy needle")
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
 trainer=dfine-seg==0.6.2
 
-output="" venv="" torch_index="" epochs=6
+output="" venv="" tool=coco torch_index="" epochs=6
 if [ -x "$repository/target/release/ultramotion" ]; then ultramotion=$repository/target/release/ultramotion; else ultramotion=ultramotion; fi
 while [ $# -gt 0 ]; do
   case "$1" in
-    --output | --venv | --ultramotion | --torch-index | --epochs)
+    --output | --venv | --ultramotion | --tool | --torch-index | --epochs)
       [ $# -ge 2 ] || { echo "loop: $1 needs a value" >&2; exit 64; }
       name=${1#--}
       printf -v "${name//-/_}" '%s' "$2"
@@ -40,6 +41,11 @@ while [ $# -gt 0 ]; do
 done
 command -v "$ultramotion" >/dev/null || { echo "loop: $ultramotion: no such program; build it (cargo build --release) or give --ultramotion" >&2; exit 64; }
 ultramotion=$(realpath "$(command -v "$ultramotion")")
+case "$tool" in
+  coco) labels=labelled/coco.json ;;
+  labelme) labels=labelled/labelme ;;
+  *) echo "loop: --tool $tool: coco and labelme are known" >&2; exit 64 ;;
+esac
 [ -z "$venv" ] || venv=$(realpath -m "$venv")
 if [ -z "$output" ]; then output=$(mktemp -d -t ultramotion-loop-XXXXXX); else mkdir "$output"; fi
 cd "$output"
@@ -73,29 +79,13 @@ run "$ultramotion" phantom --seed 1010 --sequences 2 --frames 6 --frame-rate 1 -
 
 step "Annotate with what is there: the built-in pair"
 run "$ultramotion" pipeline clips/*/clip.mp4 --device cpu --write coco --output annotated
-run "$ultramotion" export --run annotated --to labelme --images copy --output labelme
+run "$ultramotion" export --run annotated --to "$tool" --images copy --output labelled
 
-step "Correct: the lab's names; doubtful objects are deleted (a person does this in labelme)"
-"$venv/bin/python" - labelme "$renamed" <<'PYTHON'
-import collections, json, pathlib, sys
-
-names = json.loads(sys.argv[2])
-counts = collections.Counter()
-for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.json")):
-    picture = json.loads(path.read_text(encoding="utf-8"))
-    if "shapes" not in picture:
-        continue
-    kept = [shape for shape in picture["shapes"] if shape.get("score", 1.0) >= 0.6]
-    counts["deleted"] += len(picture["shapes"]) - len(kept)
-    for shape in kept:
-        shape["label"] = names[shape["label"]]
-        counts[shape["label"]] += 1
-    path.write_text(json.dumps({**picture, "shapes": kept}, indent=2, ensure_ascii=False), encoding="utf-8")
-print("  " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
-PYTHON
+step "Correct: the lab's names, doubtful objects deleted (a person does this, and more, in a tool that reads $tool)"
+run "$venv/bin/python" "$repository/tools/loop_correct.py" "$labels" 0.6 "${renamed[@]}"
 
 step "Convert to what D-FINE-seg trains on: COCO with polygons, train.json and val.json beside images/"
-run "$ultramotion" convert --from labelme labelme --to datumaro --masks polygon --split 0.75,0.25 --seed 1 --images copy --output data
+run "$ultramotion" convert "$labels" --from "$tool" --to datumaro --masks polygon --split 0.75,0.25 --seed 1 --images copy --output data
 run mv data/annotations/instances_train.json data/train.json
 run mv data/annotations/instances_val.json data/val.json
 # The trainer numbers classes by the order of the categories' ids and asks for their names in the same order.
@@ -111,7 +101,7 @@ run "$venv/bin/dfine" init --model n --task detect
 run "$venv/bin/dfine" train "train.root=$PWD" "train.data_path=$PWD/data" train.coco_dataset=True \
   "~train.label_to_name" "+train.label_to_name=$names" "train.pretrained_model_path=$PWD/start.pt" exp=lab \
   train.device=cpu train.amp_enabled=False "train.img_size=[320, 320]" train.batch_size=4 "train.epochs=$epochs" train.num_workers=0 \
-  train.base_lr=0.0003 train.backbone_lr=0.00015 train.mosaic_augs.mosaic_prob=0 \
+  train.base_lr=0.0002 train.backbone_lr=0.0001 train.mosaic_augs.mosaic_prob=0 \
   train.debug_img_processing=False train.to_visualize_eval=False >training.log 2>&1 || { tail -n 30 training.log; exit 1; }
 checkpoint=output/models/lab/model.pt
 grep -A 4 'Best epoch' training.log
@@ -121,10 +111,10 @@ run "$ultramotion" models inspect "$checkpoint"
 run "$ultramotion" pipeline new-clips/*/clip.mp4 --detector "$checkpoint" --confidence 0.3 --device cpu --write coco,overlay --output found
 
 step "Boxes of the trained checkpoint"
-"$venv/bin/python" - found/detections.jsonl "$renamed" <<'PYTHON'
+"$venv/bin/python" - found/detections.jsonl "${renamed[@]#*=}" <<'PYTHON'
 import collections, json, sys
 
-lab = set(json.loads(sys.argv[2]).values())
+lab = set(sys.argv[2:])
 found, wrong = collections.Counter(), set()
 for line in open(sys.argv[1], encoding="utf-8"):
     record = json.loads(line)
