@@ -13,7 +13,7 @@
 #   --ultramotion PROGRAM default: target/release/ultramotion of this repository, else that of PATH
 #   --tool KIND           what the person who corrects works on: coco or labelme (default: coco)
 #   --torch-index URL     where pip takes torch and torchvision from, such as https://download.pytorch.org/whl/cpu: those of
-#                         PyPI bring 4 GB of CUDA libraries with them
+#                         PyPI bring CUDA libraries with them (3 GB to fetch, 6 GB on disk)
 #   --epochs N            of training, 9 steps of 4 frames each (default: 6)
 set -euo pipefail
 
