@@ -65,7 +65,7 @@ run() {
 }
 
 step "Python environment with $trainer: $venv"
-if [ ! -x "$venv/bin/dfine" ]; then
+if ! "$venv/bin/python" -c 'import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, ["dfine_seg", "safetensors"])))' 2>/dev/null; then
   python3 -m venv "$venv"
   [ -z "$torch_index" ] || run "$venv/bin/pip" install --quiet --index-url "$torch_index" torch torchvision
   run "$venv/bin/pip" install --quiet "$trainer" safetensors
