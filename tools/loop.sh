@@ -85,7 +85,7 @@ step "Correct: the lab's names, doubtful objects deleted (a person does this, an
 run "$venv/bin/python" "$repository/tools/loop_correct.py" "$labels" 0.6 "${renamed[@]}"
 
 step "Convert to what D-FINE-seg trains on: COCO with polygons, train.json and val.json beside images/"
-run "$ultramotion" convert "$labels" --from "$tool" --to datumaro --masks polygon --split 0.75,0.25 --seed 1 --images copy --output data
+run "$ultramotion" convert "$labels" --from "$tool" --to datumaro --masks polygon --split 0.75,0.25 --seed 2 --images copy --output data
 run mv data/annotations/instances_train.json data/train.json
 run mv data/annotations/instances_val.json data/val.json
 # The trainer numbers classes by the order of the categories' ids and asks for their names in the same order.
