@@ -6,13 +6,21 @@
 //! | `writer` | what writes one kind of data set |
 //! | `reader` | a data set in memory, and why one cannot be read |
 //! | `outline` | polygons of masks |
+//! | `volume` | the masks of a source as a stack of planes |
+//! | `seg` | DICOM Segmentation |
 
 mod item;
 #[allow(dead_code)] // until the kinds that use it are here
 mod outline;
 mod reader;
+mod seg;
+mod volume;
 mod writer;
 
 pub use item::{Annotation, Item, Outline, Place};
 pub use reader::{Dataset, DatasetError};
+pub use seg::{
+    ClassCode, Code, SegAlgorithm, SegCodes, SegGeometry, SegOptions, SegType, SegWriter,
+};
+pub use volume::VolumeNote;
 pub use writer::{DatasetWriter, WriteOptions};

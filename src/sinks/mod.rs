@@ -48,5 +48,5 @@ pub(crate) use atomic_file::{AtomicFile, write_atomic};
 pub(crate) use coco_file::CocoFile;
 pub(crate) use jsonl::{Lines, facts_of, line_of};
 pub(crate) use layout::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
-pub(crate) use overlay::VideoFile;
+pub(crate) use overlay::{VideoFile, class_colour};
 pub(crate) use png_file::write_image;

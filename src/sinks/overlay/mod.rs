@@ -19,6 +19,7 @@ use crate::{
         sink::Sink,
     },
 };
+pub(crate) use palette::colour as class_colour;
 use std::{
     path::PathBuf,
     sync::{

@@ -1,7 +1,7 @@
 //! Colours of classes.
 
 /// Red, green, blue.
-pub(super) type Colour = [u8; 3];
+pub(crate) type Colour = [u8; 3];
 
 /// The colours of Okabe and Ito, which people with any kind of colour blindness can tell apart, without black and with
 /// blue lightened, as neither shows on dark ultrasound. The strongest come first.
@@ -16,7 +16,7 @@ const BASE: [Colour; 7] = [
 ];
 
 /// The colour of a class: always the same. From the eighth class on the colours return, lighter, then darker.
-pub(super) fn colour(class: u32) -> Colour {
+pub(crate) fn colour(class: u32) -> Colour {
     let base = BASE[class as usize % BASE.len()];
     let towards = |target: f32, share: f32| {
         base.map(|c| (f32::from(c) + (target - f32::from(c)) * share).round() as u8)
