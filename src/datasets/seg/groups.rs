@@ -108,7 +108,7 @@ pub(super) fn frame(
     let mut content = Build::new();
     let mut values: Vec<u32> = number.into_iter().map(u32::from).collect();
     let place = |at: &Vec<u32>| at.get(of.frame).copied();
-    let mut time = None;
+    let time;
     match &plan.geometry {
         Geometry::None => time = Some(of.frame as u32 + 1),
         Geometry::Frames { .. } => {

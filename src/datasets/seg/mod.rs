@@ -21,6 +21,8 @@ mod object;
 mod options;
 mod pixels;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod uid;
 mod value;
 mod writer;

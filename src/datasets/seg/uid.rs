@@ -17,19 +17,19 @@ pub(super) fn uid(parts: &[&[u8]]) -> String {
     format!("2.25.{}", u128::from_be_bytes(uuid))
 }
 
-/// Whether `text` is a UID: numbers without leading zeros, joined by full stops, 64 characters at most.
-pub(super) fn is_uid(text: &str) -> bool {
-    let number = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_digit())
-            && (part == "0" || !part.starts_with('0'))
-    };
-    text.len() <= 64 && text.split('.').count() > 1 && text.split('.').all(number)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether `text` is a UID: numbers without leading zeros, joined by full stops, 64 characters at most.
+    fn is_uid(text: &str) -> bool {
+        let number = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_digit())
+                && (part == "0" || !part.starts_with('0'))
+        };
+        text.len() <= 64 && text.split('.').count() > 1 && text.split('.').all(number)
+    }
 
     #[test]
     fn uids_are_stable_valid_and_depend_on_every_part() {

@@ -16,10 +16,12 @@ mod masks;
 mod note;
 mod overlap;
 mod stack;
+#[cfg(test)]
+pub(super) mod testing;
 
 pub use note::VolumeNote;
 
 pub(super) use header::{HeaderFault, SourceHeader};
 pub(super) use masks::{Collector, FrameMasks, SegmentKey, SourceMasks};
 pub(super) use overlap::overlaps;
-pub(super) use stack::{Stack, stack};
+pub(super) use stack::stack;
