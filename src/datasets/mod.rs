@@ -8,8 +8,10 @@
 //! | `outline` | polygons of masks |
 //! | `volume` | the masks of a source as a stack of planes |
 //! | `seg` | DICOM Segmentation |
+//! | `nrrd` | segmentations and sequences of 3D Slicer |
 
 mod item;
+mod nrrd;
 #[allow(dead_code)] // until the kinds that use it are here
 mod outline;
 mod reader;
@@ -18,6 +20,7 @@ mod volume;
 mod writer;
 
 pub use item::{Annotation, Item, Outline, Place};
+pub use nrrd::NrrdWriter;
 pub use reader::{Dataset, DatasetError};
 pub use seg::{
     ClassCode, Code, SegAlgorithm, SegCodes, SegGeometry, SegOptions, SegType, SegWriter,

@@ -217,7 +217,10 @@ fn the_same_input_gives_the_same_bytes_and_other_masks_another_object() {
     .unwrap();
     assert_eq!(inflated, body(&first));
     let opened = crate::dicom::DicomFile::open(&dir.path().join("4/seg/a/cine.dcm")).unwrap();
-    assert_eq!(opened.transfer_syntax_uid(), uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN);
+    assert_eq!(
+        opened.transfer_syntax_uid(),
+        uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    );
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub(in crate::datasets) struct FrameMasks {
 pub(in crate::datasets) struct SourceMasks {
     /// Name of the source.
     pub name: Arc<str>,
+    /// Name of its first picture.
+    pub first_name: String,
     /// Kind of source.
     pub kind: SourceKind,
     /// Path of the source's file or folder as it was given; none of a still picture.
@@ -68,6 +70,7 @@ impl SourceMasks {
         let place = item.place.as_ref();
         Self {
             name: source_name(item),
+            first_name: item.file_name.clone(),
             kind: place.map_or(SourceKind::Image, |p| p.kind),
             path: place.map(|p| Arc::clone(&p.path)),
             size: item.size,
