@@ -89,17 +89,16 @@ impl Plan {
         let segments = segments?;
         let shared_pixels = !overlaps(&masks.frames).is_empty();
         let label_map = options.seg_type == SegType::LabelMap;
+        let geometry = geometry(masks, header, options);
+        let all = !matches!(geometry, Geometry::None);
         Some(Self {
-            frames: match label_map {
-                true => label_map_frames(masks),
-                false => binary_frames(masks, &segments),
-            },
+            frames: frames(masks, &segments, label_map, all),
             bits: match label_map {
                 false => 1,
                 true if segments.len() < 256 => 8,
                 true => 16,
             },
-            geometry: geometry(masks, header, options),
+            geometry,
             overlap: shared_pixels && !label_map,
             lost: shared_pixels && label_map,
             segments,
@@ -107,30 +106,28 @@ impl Plan {
     }
 }
 
-fn label_map_frames(masks: &SourceMasks) -> Vec<PlanFrame> {
-    let frames = masks.frames.iter().enumerate();
-    frames
-        .filter(|(_, frame)| !frame.masks.is_empty())
-        .map(|(frame, _)| PlanFrame {
-            segment: None,
-            frame,
-        })
-        .collect()
-}
-
-/// The frames of the first segment, those of the second, and so on.
-fn binary_frames(masks: &SourceMasks, segments: &[Segment]) -> Vec<PlanFrame> {
+/// The frames of the first segment, those of the second, and so on; or of a label map. With `all`, frames of the source without
+/// any mask are there too, as frames of the first segment: readers take the distance of slices from the slices that there are
+/// (dcmqi), and a gap would stretch the volume.
+fn frames(masks: &SourceMasks, segments: &[Segment], label_map: bool, all: bool) -> Vec<PlanFrame> {
     let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
     for (at, frame) in masks.frames.iter().enumerate() {
-        for (key, _) in &frame.masks {
-            let segment = segments.binary_search_by_key(key, |segment| segment.key);
-            pairs.extend(segment.ok().map(|segment| (segment, at)));
+        let found = frame.masks.iter().filter_map(|(key, _)| match label_map {
+            true => Some((0, at)),
+            false => {
+                let segment = segments.binary_search_by_key(key, |segment| segment.key);
+                Some((segment.ok()?, at))
+            }
+        });
+        pairs.extend(found);
+        if frame.masks.is_empty() && all {
+            pairs.insert((0, at));
         }
     }
     pairs
         .into_iter()
         .map(|(segment, frame)| PlanFrame {
-            segment: Some(segment),
+            segment: (!label_map).then_some(segment),
             frame,
         })
         .collect()

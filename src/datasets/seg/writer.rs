@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 /// Writes `seg/NAME.dcm` for each DICOM source that has masks: a DICOM Segmentation that refers to the frames of the source.
 ///
 /// The headers of the source's files are read again, at the paths that the items have. Objects of a class are one segment;
-/// tracked objects are segments of their own. Frames of the source without a mask of a segment have no frame for it. The masks
+/// tracked objects are segments of their own. A segment has frames for those of the source that have a mask of it; where frames
+/// have a geometry, the first segment has empty frames too, for those of the source without any mask. The masks
 /// of one source are in memory at a time.
 #[derive(Debug)]
 pub struct SegWriter {
