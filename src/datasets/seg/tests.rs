@@ -67,7 +67,7 @@ fn text(object: &InMemDicomObject, tag: Tag) -> String {
     object.element(tag).unwrap().to_str().unwrap().into_owned()
 }
 
-fn all<'a>(object: &'a InMemDicomObject, tag: Tag) -> &'a [InMemDicomObject] {
+fn all(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
     object.element(tag).unwrap().items().unwrap()
 }
 
