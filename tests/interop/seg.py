@@ -12,12 +12,18 @@ Every source with masks must have its files; each is checked with
 - pydicom: frame references, geometry of the source, pixels
 - highdicom: pixels by source frame or source instance
 - segimage2itkimage (dcmqi), where frames have a geometry: pixels and places of slices
+- @cornerstonejs/adapters in Chromium, where frames have a geometry, which it insists on: with CORNERSTONE=DIR, a folder of
+  npm install @cornerstonejs/adapters @cornerstonejs/core @babel/runtime esbuild events url
 - slicerio (.seg.nrrd), pynrrd (.seq.nrrd)
 
 Prints a line a file; exits 1 if one differs.
 """
+import base64
+import functools
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -202,6 +208,72 @@ def check_dcmqi(source, path, seg, names, folder):
     return "dcmqi"
 
 
+@functools.cache
+def cornerstone_bundle():
+    """The page's script; none where CORNERSTONE does not name a folder of npm."""
+    folder = os.environ.get("CORNERSTONE")
+    if not folder:
+        return None
+    modules = pathlib.Path(folder).absolute() / "node_modules"
+    script = pathlib.Path(__file__).with_name("cornerstone.mjs")
+    program = [modules / ".bin" / "esbuild", script, "--bundle", "--format=iife", "--define:global=globalThis"]
+    options = {"capture_output": True, "text": True, "env": os.environ | {"NODE_PATH": str(modules)}}
+    built = subprocess.run(program, **options)
+    need(built.returncode == 0, f"esbuild: {built.stderr[:500]}")
+    return built.stdout
+
+
+def check_cornerstone(source, path, seg, names, headers, folder):
+    bundle = cornerstone_bundle()
+    if bundle is None:
+        return "cornerstone not asked: CORNERSTONE is not set"
+    if seg.BitsAllocated == 1 and -(-seg.NumberOfFrames * seg.Rows * seg.Columns // 8) % 2:
+        # 5.14 takes the byte that makes the length even for a fault.
+        return "cornerstone not asked: it refuses packed bits of an odd number of bytes"
+    images = []
+    for header, number in headers:
+        images.append({
+            "id": f"wadouri:{header.SOPInstanceUID}" + (f"?frame={number}" if number else ""),
+            "instance": header.SOPInstanceUID, "series": header.SeriesInstanceUID, "modality": header.Modality,
+            "reference": header.get("FrameOfReferenceUID"), "shape": source.shape,
+            "frames": int(header.get("NumberOfFrames") or 1),
+            "orientation": [float(v) for v in header.get("ImageOrientationPatient") or []] or None,
+            "position": [float(v) for v in header.get("ImagePositionPatient") or []] or None,
+            "spacing": [float(v) for v in header.get("PixelSpacing") or []] or None,
+        })
+    job = {"seg": base64.b64encode(path.read_bytes()).decode(), "images": images}
+    page, script = folder / "page.html", bundle.replace("</script", "<\\/script")
+    page.write_text(
+        f'<!doctype html><meta charset="utf-8"><body><script>globalThis.job = {json.dumps(job)};</script>'
+        f"<script>{script}</script>",
+        encoding="utf-8",
+    )
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    need(browser, "cornerstone: no Chromium")
+    ran = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
+         "--virtual-time-budget=60000", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=180,
+    )
+    need("RESULT{" in ran.stdout, f"cornerstone: no result: {ran.stderr[-300:]}")
+    text = ran.stdout.split("RESULT", 1)[1].split("END", 1)[0]
+    result = json.loads(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    need("error" not in result, f"cornerstone: {result.get('error')}")
+    maps = np.array([
+        [np.frombuffer(base64.b64decode(m), np.uint8).reshape(source.shape) for m in one] for one in result["maps"]
+    ])
+    label_map = seg.SegmentationType == "LABELMAP"
+    for at in range(len(source.frames)):
+        if label_map:
+            expected = source.label_map(at, {name: n for n, name in names.items()})
+            need((maps[0, at] == expected).all(), f"cornerstone: frame {at} differs")
+            continue
+        for number, name in names.items():
+            found = (maps[:, at] == number).any(0)
+            need((found == source.mask(at, name)).all(), f"cornerstone: frame {at} of {name} differs")
+    return "cornerstone"
+
+
 def source_headers(source):
     """The header and, of a multi-frame file, the frame number of each frame."""
     import pydicom
@@ -233,6 +305,7 @@ def check_seg(source, path):
         judges = ["pydicom", check_highdicom(source, path, names, headers)]
         if "FrameOfReferenceUID" in seg:
             judges.append(check_dcmqi(source, path, seg, names, folder))
+            judges.append(check_cornerstone(source, path, seg, names, headers, folder))
         dciodvfy(seg, path, folder)
         return judges + ["dciodvfy"]
 

@@ -455,6 +455,11 @@ fn variants_of_a_record() {
             false,
             options(|o| o.geometry = SegGeometry::Frames),
         ),
+        (
+            "labelmap-geometry",
+            true,
+            options(|o| (o.seg_type, o.geometry) = (SegType::LabelMap, SegGeometry::Frames)),
+        ),
         ("deflated", false, options(|o| o.deflate = true)),
         ("patient", false, options(|o| o.keep_patient_data = true)),
         ("tracks", true, options(|_| ())),
