@@ -99,6 +99,21 @@ def item(data_set, *path):
     return data_set
 
 
+def place(header, number):
+    """(orientation, position, spacing) of a frame, of its functional groups or the header; none where nothing is stated."""
+    if number and "PerFrameFunctionalGroupsSequence" in header:
+        shared = item(header, "SharedFunctionalGroupsSequence")
+        group = header.PerFrameFunctionalGroupsSequence[number - 1]
+        orientation = item(shared, "PlaneOrientationSequence").ImageOrientationPatient
+        position = item(group, "PlanePositionSequence").ImagePositionPatient
+        spacing = item(shared, "PixelMeasuresSequence").PixelSpacing
+    elif "ImagePositionPatient" in header:
+        orientation, position, spacing = header.ImageOrientationPatient, header.ImagePositionPatient, header.PixelSpacing
+    else:
+        return None
+    return [[float(v) for v in values] for values in (orientation, position, spacing)]
+
+
 def dciodvfy(seg, path, folder):
     if seg.file_meta.TransferSyntaxUID.is_deflated:
         # dciodvfy of the wheel does not inflate.
@@ -137,9 +152,9 @@ def check_pixels(source, seg, headers):
         need((found == expected).all(), f"frame {at} of segment {segment}: {(found != expected).sum()} pixels differ")
         need((segment, at) not in seen, f"frame {at} of segment {segment} is there twice")
         seen.add((segment, at))
-        if "FrameOfReferenceUID" in headers[at][0] and "ImagePositionPatient" in headers[at][0]:
+        if "FrameOfReferenceUID" in headers[at][0] and place(*headers[at]):
             position = item(group, "PlanePositionSequence").ImagePositionPatient
-            need(np.allclose(position, headers[at][0].ImagePositionPatient), f"frame {at} is at {position}")
+            need(np.allclose(position, place(*headers[at])[1]), f"frame {at} is at {position}")
             need(seg.FrameOfReferenceUID == headers[at][0].FrameOfReferenceUID, "Frame of Reference")
     for at in range(len(source.frames)):
         for number, name in names.items():
@@ -232,14 +247,13 @@ def check_cornerstone(source, path, seg, names, headers, folder):
         return "cornerstone not asked: it refuses packed bits of an odd number of bytes"
     images = []
     for header, number in headers:
+        orientation, position, spacing = place(header, number) or (None, None, None)
         images.append({
             "id": f"wadouri:{header.SOPInstanceUID}" + (f"?frame={number}" if number else ""),
             "instance": header.SOPInstanceUID, "series": header.SeriesInstanceUID, "modality": header.Modality,
             "reference": header.get("FrameOfReferenceUID"), "shape": source.shape,
             "frames": int(header.get("NumberOfFrames") or 1),
-            "orientation": [float(v) for v in header.get("ImageOrientationPatient") or []] or None,
-            "position": [float(v) for v in header.get("ImagePositionPatient") or []] or None,
-            "spacing": [float(v) for v in header.get("PixelSpacing") or []] or None,
+            "orientation": orientation, "position": position, "spacing": spacing,
         })
     job = {"seg": base64.b64encode(path.read_bytes()).decode(), "images": images}
     page, script = folder / "page.html", bundle.replace("</script", "<\\/script")
@@ -330,21 +344,19 @@ def check_seg_nrrd(source, path):
         need("terminology" in segment and segment["color"], "terminology and colour")
     names = {s["name"] for s in read["segments"]}
     need(names == source.names() or not names & source.names(), f"segments {names}, classes {source.names()}")
-    files = [file for _, file, _ in source.frames if file]
-    if source.kind == "dicom" and len(files) == len(source.frames):
+    if source.kind == "dicom":
         check_places(source, read["ijkToLPS"], not path.with_name(path.name.replace(".seg.", ".seq.")).exists())
     return ["slicerio"]
 
 
 def check_places(source, matrix, is_volume):
-    headers = [header for header, _ in source_headers(source)]
-    if not is_volume or "ImagePositionPatient" not in headers[0]:
+    places = [place(*header) for header in source_headers(source)]
+    if not is_volume or not all(places):
         return
-    for at, header in enumerate(headers):
-        need(np.allclose((matrix @ [0, 0, at, 1])[:3], header.ImagePositionPatient, atol=1e-3), f"place of frame {at}")
-    row, column = np.reshape([float(v) for v in headers[0].ImageOrientationPatient], (2, 3))
-    spacing = [float(v) for v in headers[0].PixelSpacing]
-    need(np.allclose(matrix[:3, 0], row * spacing[1]) and np.allclose(matrix[:3, 1], column * spacing[0]), "axes")
+    for at, (orientation, position, spacing) in enumerate(places):
+        need(np.allclose((matrix @ [0, 0, at, 1])[:3], position, atol=1e-3), f"place of frame {at}")
+        row, column = np.reshape(orientation, (2, 3))
+        need(np.allclose(matrix[:3, 0], row * spacing[1]) and np.allclose(matrix[:3, 1], column * spacing[0]), "axes")
 
 
 def check_seq_nrrd(source, path):
@@ -458,6 +470,26 @@ def write_sources(out):
             d["PixelData"].VR = "OW"
             d.save_as(out / name / f"{count - n:03}.dcm", enforce_file_format=True)
 
+    def enhanced(name, size, count):
+        def group(**values):
+            made = pydicom.Dataset()
+            for keyword, value in values.items():
+                setattr(made, keyword, value)
+            return made
+
+        d = data_set(name, 0, "1.2.840.10008.5.1.4.1.1.2.1", "CT")
+        (d.Columns, d.Rows), d.NumberOfFrames = size, count
+        d.SharedFunctionalGroupsSequence = [group(
+            PixelMeasuresSequence=[group(PixelSpacing=[0.7, 0.6], SliceThickness=3)],
+            PlaneOrientationSequence=[group(ImageOrientationPatient=[0, 1, 0, 0, 0, -1])],
+        )]
+        d.PerFrameFunctionalGroupsSequence = [
+            group(PlanePositionSequence=[group(ImagePositionPatient=[4.5 - 3 * n, -20, 33])]) for n in range(count)
+        ]
+        d.PixelData = np.stack([picture(size, n) for n in range(count)]).tobytes()
+        d["PixelData"].VR = "OB"
+        d.save_as(out / f"{name}.dcm", enforce_file_format=True)
+
     def oblique(d, n):
         d.ImageOrientationPatient, d.PixelSpacing, d.SliceThickness = [1, 0, 0, 0, 0.8, 0.6], [0.4, 0.3], 2
         d.ImagePositionPatient = [-60.25, -50.5 - 0.6 * 2.5 * n, 10 + 0.8 * 2.5 * n]
@@ -511,6 +543,8 @@ def write_sources(out):
     series("plain us", "1.2.840.10008.5.1.4.1.1.6.1", "US", 5, none)
     series("lone", "1.2.840.10008.5.1.4.1.1.2", "CT", 1, oblique)
     record("grey cine ü", "cine", (203, 151), [None] * 12)
+    enhanced("enhanced ct", (160, 120), 7)
+    record("enhanced ct", "cine", (160, 120), [None] * 7)
     record("rgb cine", "cine", (256, 192), [None] * 8)
     for name, count in [("ct", 8), ("mr cine", 6), ("plain us", 5), ("lone", 1)]:
         record(name, "series", (320, 240), [f"{count - n:03}.dcm" for n in range(count)])

@@ -17,7 +17,7 @@ use crate::{
     text::counted,
 };
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -36,6 +36,8 @@ pub struct NrrdWriter {
     sources: Collector,
     names: HashSet<String>,
     notes: Vec<VolumeNote>,
+    /// Labels without codes that a note names.
+    uncoded: BTreeSet<String>,
 }
 
 impl NrrdWriter {
@@ -47,11 +49,12 @@ impl NrrdWriter {
             sources: Collector::default(),
             names: HashSet::new(),
             notes: Vec::new(),
+            uncoded: BTreeSet::new(),
         }
     }
 
     /// What was left out until now, and why: sources that have no file, geometry of no use, pixels that a sequence gives to one of
-    /// two objects.
+    /// two objects, classes without codes.
     pub fn take_notes(&mut self) -> Vec<VolumeNote> {
         std::mem::take(&mut self.notes)
     }
@@ -70,7 +73,9 @@ impl NrrdWriter {
             name.clone_from(&masks.first_name);
             self.names.insert(name.clone());
         }
-        let problems = self.write(&name, &masks)?;
+        let mut problems = self.write(&name, &masks)?;
+        let labels = masks.labels.values().map(AsRef::as_ref);
+        problems.extend(self.codes.missing(labels, &mut self.uncoded));
         let notes = problems
             .into_iter()
             .map(|problem| VolumeNote::partly(&masks.name, problem));

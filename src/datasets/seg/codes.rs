@@ -1,7 +1,11 @@
 //! Codes of classes: what a segment is, in the words of a terminology.
 
 use crate::datasets::DatasetError;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 /// Largest file of codes that is read.
 const MAX_BYTES: u64 = 4 << 20;
@@ -125,6 +129,22 @@ impl SegCodes {
     /// Whether the table has the label; [`SegCodes::of`] says Tissue of the others.
     pub fn knows(&self, label: &str) -> bool {
         self.0.contains_key(&key(label))
+    }
+
+    /// What is to be said of the classes among `labels` that the table has not, each once: `said` has those of before.
+    pub(in crate::datasets) fn missing<'a>(
+        &self,
+        labels: impl Iterator<Item = &'a str>,
+        said: &mut BTreeSet<String>,
+    ) -> Option<String> {
+        let new: Vec<String> = labels
+            .filter(|label| !self.knows(label) && said.insert(key(label)))
+            .map(|label| format!("{label:?}"))
+            .collect();
+        (!new.is_empty()).then(|| {
+            let classes = new.join(", ");
+            format!("no code is known for {classes}: stated as Tissue (85756007, SCT); a table of codes can name it")
+        })
     }
 
     /// Gives a label these codes.

@@ -302,14 +302,13 @@ fn segment(segment: &Segment, header: &SourceHeader, options: &SegOptions) -> Bu
             &cielab(class_colour(segment.key.class)),
         );
     if let Some(track) = segment.key.track {
-        let instances = header.instances.iter().map(|i| i.uid.as_bytes());
         let key = [u64::from(segment.key.class), track]
             .map(u64::to_le_bytes)
             .concat();
-        let parts: Vec<&[u8]> = [&b"track"[..], &key].into_iter().chain(instances).collect();
+        let tracking = uid(&[b"track", &key, header.identity().as_bytes()]);
         item = item
             .text(tags::TRACKING_ID, VR::UT, &name)
-            .uid(tags::TRACKING_UID, &uid(&parts));
+            .uid(tags::TRACKING_UID, &tracking);
     }
     match &options.algorithm {
         None => item.text(tags::SEGMENT_ALGORITHM_TYPE, VR::CS, "MANUAL"),

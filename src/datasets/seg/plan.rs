@@ -140,17 +140,10 @@ fn geometry(masks: &SourceMasks, header: &SourceHeader, options: &SegOptions) ->
     }
     match options.geometry {
         SegGeometry::Source => Geometry::None,
-        SegGeometry::Frames => {
-            let instances = header.instances.iter().map(|i| i.uid.as_bytes());
-            let parts: Vec<&[u8]> = [&b"frame of reference"[..]]
-                .into_iter()
-                .chain(instances)
-                .collect();
-            Geometry::Frames {
-                frame_of_reference: uid(&parts),
-                spacing_mm: masks.spacing_mm.unwrap_or([1.0; 2]),
-            }
-        }
+        SegGeometry::Frames => Geometry::Frames {
+            frame_of_reference: uid(&[b"frame of reference", header.identity().as_bytes()]),
+            spacing_mm: masks.spacing_mm.unwrap_or([1.0; 2]),
+        },
     }
 }
 

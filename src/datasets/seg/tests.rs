@@ -397,6 +397,37 @@ fn tracked_objects_are_segments_with_lasting_uids() {
 }
 
 #[test]
+fn classes_without_codes_are_tissue_and_named_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut items = cine(dir.path(), &[]);
+    for annotation in items.iter_mut().flat_map(|item| &mut item.annotations) {
+        if annotation.class == 1 {
+            annotation.label = "shadow".into();
+        }
+    }
+    let other = items.iter().cloned().map(|mut item| {
+        item.place.as_mut().unwrap().source = "b".into();
+        item
+    });
+    let all: Vec<Item> = items.iter().cloned().chain(other).collect();
+    let notes = write(dir.path(), &all, options(|_| ()));
+    assert_eq!(notes.len(), 1);
+    assert!(
+        notes[0]
+            .to_string()
+            .starts_with("a/cine: no code is known for \"shadow\": ")
+    );
+    let object = open_file(dir.path().join("seg/b.dcm")).unwrap();
+    let segment = &all_segments(&object)[1];
+    let kind = first(segment, &[tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE]);
+    assert_eq!(text(kind, tags::CODE_MEANING), "Tissue");
+}
+
+fn all_segments(object: &InMemDicomObject) -> &[InMemDicomObject] {
+    all(object, tags::SEGMENT_SEQUENCE)
+}
+
+#[test]
 fn sources_without_masks_have_no_object_and_a_note() {
     let dir = tempfile::tempdir().unwrap();
     let mut items = cine(dir.path(), &[]);

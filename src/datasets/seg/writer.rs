@@ -18,7 +18,10 @@ use crate::{
     text::counted,
 };
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// Writes `seg/NAME.dcm` for each DICOM source that has masks: a DICOM Segmentation that refers to the frames of the source.
 ///
@@ -32,6 +35,8 @@ pub struct SegWriter {
     options: SegOptions,
     sources: Collector,
     notes: Vec<VolumeNote>,
+    /// Labels without codes that a note names.
+    uncoded: BTreeSet<String>,
 }
 
 impl SegWriter {
@@ -42,10 +47,12 @@ impl SegWriter {
             options,
             sources: Collector::default(),
             notes: Vec::new(),
+            uncoded: BTreeSet::new(),
         }
     }
 
-    /// What was left out until now, and why: sources that have no object, pixels that a label map gives to one of two objects.
+    /// What was left out until now, and why: sources that have no object, pixels that a label map gives to one of two objects,
+    /// classes without codes.
     pub fn take_notes(&mut self) -> Vec<VolumeNote> {
         std::mem::take(&mut self.notes)
     }
@@ -55,6 +62,12 @@ impl SegWriter {
             return Ok(());
         };
         let note = self.write(&masks)?;
+        if !note.as_ref().is_some_and(|note| note.skipped) {
+            let labels = masks.labels.values().map(AsRef::as_ref);
+            let uncoded = self.options.codes.missing(labels, &mut self.uncoded);
+            let note = uncoded.map(|problem| VolumeNote::partly(&masks.name, problem));
+            self.notes.extend(note);
+        }
         self.notes.extend(note);
         Ok(())
     }

@@ -107,6 +107,14 @@ impl SourceHeader {
             .collect()
     }
 
+    /// The UID that stands for the source, whichever of its frames there are: that of a lone instance, else that of the series.
+    pub(in crate::datasets) fn identity(&self) -> &str {
+        match &self.instances[..] {
+            [one] => &one.uid,
+            _ => &self.series_uid,
+        }
+    }
+
     /// The text of an attribute among those that describe patient, study and dates.
     pub(in crate::datasets) fn text(&self, tag: Tag) -> Option<&str> {
         let found = self.describing.iter().find(|(of, _, _)| *of == tag);
