@@ -111,7 +111,8 @@ pub(super) fn sequence(masks: &SourceMasks, segments: &[Segment], axes: &Axes) -
     header.field("encoding", "gzip");
     header.field("space origin", vector(&axes.origin));
     header.pair("DataNodeClassName", "vtkMRMLLabelMapVolumeNode");
-    // Slicer up to 5.8 moves the list to the front before it looks for the keys of axis 0; later it looks for those of axis 3.
+    // Slicer's reader over Teem moves the list to the front and knows the keys of axis 0; its reader over ITK, which leaves the
+    // list where it is, knows both.
     for axis in [0, 3] {
         header.pair(&format!("axis {axis} index type"), "numeric");
         header.pair(&format!("axis {axis} index values"), values.join(" "));

@@ -7,6 +7,7 @@
 //! | `codes` | codes of classes |
 //! | `plan` | segments and frames of an object |
 //! | `object`, `groups` | its data set, its functional groups |
+//! | `subject` | its patient, study and dates |
 //! | `pixels` | its pixel data |
 //! | `encode` | data sets as bytes of a file |
 //! | `build`, `value` | elements, and what their VR allows |
@@ -21,6 +22,7 @@ mod object;
 mod options;
 mod pixels;
 mod plan;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod uid;

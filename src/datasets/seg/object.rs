@@ -6,15 +6,15 @@ use super::{
     groups::{dimensions, shared},
     options::{SegAlgorithm, SegOptions},
     plan::{Geometry, Plan, Segment},
+    subject::subject,
     uid::uid,
 };
 use crate::{
     datasets::volume::{SourceHeader, SourceMasks},
     sinks::class_colour,
 };
-use dicom_core::{Tag, VR};
+use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
-use sha2::{Digest, Sha256};
 
 /// UIDs of the object itself.
 #[derive(Debug, Clone, Default)]
@@ -90,116 +90,6 @@ pub(super) fn object(
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
             shared(plan, header),
         )
-}
-
-/// Patient, study and dates: the source's own, or what says nothing about the patient.
-fn subject(object: Build, header: &SourceHeader, keep: bool) -> Build {
-    // Attributes that must be there, with or without a value.
-    const REQUIRED: [(Tag, VR); 8] = [
-        (tags::PATIENT_NAME, VR::PN),
-        (tags::PATIENT_ID, VR::LO),
-        (tags::PATIENT_BIRTH_DATE, VR::DA),
-        (tags::PATIENT_SEX, VR::CS),
-        (tags::STUDY_DATE, VR::DA),
-        (tags::STUDY_TIME, VR::TM),
-        (tags::STUDY_ID, VR::SH),
-        (tags::ACCESSION_NUMBER, VR::SH),
-    ];
-    // Attributes that are written where the source states them.
-    const OPTIONAL: [(Tag, VR); 5] = [
-        (tags::ISSUER_OF_PATIENT_ID, VR::LO),
-        (tags::PATIENT_AGE, VR::AS),
-        (tags::PATIENT_SIZE, VR::DS),
-        (tags::PATIENT_WEIGHT, VR::DS),
-        (tags::STUDY_DESCRIPTION, VR::LO),
-    ];
-    const NO_DATE: &str = "19000101";
-    const NO_TIME: &str = "000000";
-    let mut object = object
-        .text(
-            tags::REFERRING_PHYSICIAN_NAME,
-            VR::PN,
-            header
-                .text(tags::REFERRING_PHYSICIAN_NAME)
-                .filter(|_| keep)
-                .unwrap_or(""),
-        )
-        .text(tags::CONTENT_CREATOR_NAME, VR::PN, "");
-    if !keep {
-        for (tag, vr) in REQUIRED {
-            object = object.empty(tag, vr);
-        }
-        return object
-            .text(tags::PATIENT_ID, VR::LO, &pseudonym(&header.study_uid))
-            .text(tags::STUDY_DATE, VR::DA, NO_DATE)
-            .text(tags::STUDY_TIME, VR::TM, NO_TIME)
-            .text(tags::STUDY_ID, VR::SH, "1")
-            .int(tags::SERIES_NUMBER, SERIES_NUMBER)
-            .text(tags::CONTENT_DATE, VR::DA, NO_DATE)
-            .text(tags::CONTENT_TIME, VR::TM, NO_TIME);
-    }
-    for (tag, vr) in REQUIRED {
-        let text = header.text(tag).unwrap_or("");
-        let sound = tag != tags::PATIENT_SEX || ["M", "F", "O"].contains(&text);
-        object = object.text(tag, vr, if sound { text } else { "" });
-    }
-    for (tag, vr) in OPTIONAL {
-        match header.text(tag).map(|text| super::value::clean(vr, text)) {
-            Some(text) if !text.is_empty() => object = object.text(tag, vr, &text),
-            _ => {}
-        }
-    }
-    let number = header
-        .text(tags::SERIES_NUMBER)
-        .and_then(|n| n.parse::<u64>().ok());
-    let first = |vr, dates: [Tag; 4], none: &'static str| {
-        let stated = dates.iter().filter_map(|tag| header.text(*tag));
-        stated
-            .map(|text| super::value::clean(vr, text))
-            .find(|text| !text.is_empty())
-            .unwrap_or_else(|| none.to_owned())
-    };
-    let date = first(
-        VR::DA,
-        [
-            tags::CONTENT_DATE,
-            tags::ACQUISITION_DATE,
-            tags::SERIES_DATE,
-            tags::STUDY_DATE,
-        ],
-        NO_DATE,
-    );
-    let time = first(
-        VR::TM,
-        [
-            tags::CONTENT_TIME,
-            tags::ACQUISITION_TIME,
-            tags::SERIES_TIME,
-            tags::STUDY_TIME,
-        ],
-        NO_TIME,
-    );
-    object
-        .int(
-            tags::SERIES_NUMBER,
-            SERIES_NUMBER + number.filter(|n| *n < 1_000_000).unwrap_or(0),
-        )
-        .text(tags::CONTENT_DATE, VR::DA, &date)
-        .text(tags::CONTENT_TIME, VR::TM, &time)
-}
-
-/// Series Number, to which the source's is added where it may be given out.
-const SERIES_NUMBER: u64 = 1000;
-
-/// An identifier that tells studies apart and says nothing about the patient.
-fn pseudonym(study_uid: &str) -> String {
-    let digest = Sha256::digest(study_uid.as_bytes());
-    let hex: String = digest
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    format!("ANON-{hex}")
 }
 
 fn pixels(object: Build, masks: &SourceMasks, header: &SourceHeader, plan: &Plan) -> Build {
