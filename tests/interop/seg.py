@@ -391,7 +391,7 @@ def check(run, export):
             files += 1
             try:
                 print(f"{path.relative_to(export)}: {', '.join(how(source, path))}")
-            except (Wrong, OSError, KeyError, ValueError, RuntimeError) as error:
+            except Exception as error:  # whatever other software raises
                 wrong += 1
                 print(f"{path.relative_to(export)}: WRONG: {type(error).__name__}: {error}")
     print(f"{files} files, {wrong} wrong")
