@@ -252,7 +252,7 @@ def check_cornerstone(source, path, seg, names, headers, folder):
             "id": f"wadouri:{header.SOPInstanceUID}" + (f"?frame={number}" if number else ""),
             "instance": header.SOPInstanceUID, "series": header.SeriesInstanceUID, "modality": header.Modality,
             "reference": header.get("FrameOfReferenceUID"), "shape": source.shape,
-            "frames": int(header.get("NumberOfFrames") or 1),
+            "frames": len(headers) if number else 1,
             "orientation": orientation, "position": position, "spacing": spacing,
         })
     job = {"seg": base64.b64encode(path.read_bytes()).decode(), "images": images}
@@ -292,12 +292,14 @@ def source_headers(source):
     """The header and, of a multi-frame file, the frame number of each frame."""
     import pydicom
 
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     read, headers = {}, []
     for number, file, _ in source.frames:
         path = file or source.path
         if path not in read:
-            read[path] = pydicom.dcmread(path, stop_before_pixels=True)
-        many = file is None and "NumberOfFrames" in read[path]
+            read[path] = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        stated = str(read[path].get("NumberOfFrames") or 1)
+        many = stated != "1" or file is None and (number > 0 or len(source.frames) > 1)
         headers.append((read[path], number + 1 if many else None))
     return headers
 

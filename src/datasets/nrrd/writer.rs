@@ -89,7 +89,9 @@ impl NrrdWriter {
                 None => (None, None),
                 Some(Ok(header)) => (Some(header), None),
                 Some(Err(HeaderFault::Unreadable(error))) => return Err(error),
-                Some(Err(HeaderFault::Unsuitable(problem))) => (None, Some(problem)),
+                Some(Err(HeaderFault::Unsuitable(problem))) => {
+                    (None, Some(format!("its headers are not used: {problem}")))
+                }
             };
         let layout = layout(masks, header.as_ref());
         let mut problems: Vec<String> = fault.into_iter().chain(layout.problem).collect();

@@ -1,6 +1,6 @@
 //! What the headers of a DICOM source say: what a derived object refers to, and where its frames are.
 
-use super::masks::SourceMasks;
+use super::masks::{FrameMasks, SourceMasks};
 use crate::{
     dicom::{Attributes, DicomFile, Plane},
     geometry::Size,
@@ -94,7 +94,7 @@ impl SourceHeader {
         for frame in &masks.frames {
             let path = frame.file.as_deref().or(masks.path.as_deref());
             let path = path.ok_or_else(|| unsuitable("its record names no file"))?;
-            reading.frame(path, frame.frame, frame.file.is_some(), masks.size)?;
+            reading.frame(path, frame, masks)?;
         }
         reading.done()
     }
@@ -138,18 +138,18 @@ impl Reading {
     fn frame(
         &mut self,
         path: &str,
-        frame: u64,
-        own_file: bool,
-        size: Size,
+        frame: &FrameMasks,
+        masks: &SourceMasks,
     ) -> Result<(), HeaderFault> {
         let (file, instance) = match self.open.take() {
             Some((open, file, instance)) if open == path => (file, instance),
-            _ => self.open(path, size)?,
+            _ => self.open(path, masks.size)?,
         };
-        let a = file.attributes();
-        // A file of a series is one frame; the number of a frame counts within a multi-frame file alone.
-        let within = if own_file { 0 } else { frame };
-        let numbered = a.has(tags::NUMBER_OF_FRAMES);
+        // A file of a series is one frame; the number of a frame counts within a multi-frame file alone. Some of those do not
+        // state how many frames they have.
+        let within = if frame.file.is_some() { 0 } else { frame.frame };
+        let several = frame.file.is_none() && (masks.frames.len() > 1 || within > 0);
+        let numbered = several || file.stated_frames() != Some(1);
         let header = FrameHeader {
             instance,
             number: numbered.then_some(within + 1),
