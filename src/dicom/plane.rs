@@ -35,10 +35,14 @@ impl Plane {
 }
 
 impl DicomFile {
-    /// The plane of a frame (from 0), of its functional groups or the data set; none where orientation, position or Pixel
-    /// Spacing is not stated, or the orientation is no pair of unit vectors at right angles.
+    /// The plane of a frame (from 0), of its functional groups or, of a single frame, the data set; none where orientation,
+    /// position or Pixel Spacing is not stated, or the orientation is no pair of unit vectors at right angles.
     pub fn plane(&self, frame: u64) -> Option<Plane> {
         let a = self.frame_attributes(frame);
+        // Without functional groups, the position of a multi-frame object is that of its first frame.
+        if a.per_frame.is_none() && self.stated_frames() != Some(1) {
+            return None;
+        }
         let numbers = |group, tag: Tag| a.place(group, tag).floats(tag);
         let one = |tag| {
             numbers(tags::PIXEL_MEASURES_SEQUENCE, tag)?

@@ -63,7 +63,7 @@ impl NrrdWriter {
         let Some(masks) = masks else {
             return Ok(());
         };
-        if let Some(problem) = refusal(&masks) {
+        if let Some(problem) = masks.unusable() {
             self.notes.push(VolumeNote::skipped(&masks.name, problem));
             return Ok(());
         }
@@ -121,20 +121,6 @@ impl NrrdWriter {
         }
         Ok(problems)
     }
-}
-
-/// Why a source has no file.
-fn refusal(masks: &SourceMasks) -> Option<String> {
-    if let Some((frame, size)) = masks.other_size {
-        let before = masks.size;
-        return Some(format!(
-            "frame {frame} has {size} pixels, those before it {before}: one volume holds one size"
-        ));
-    }
-    masks.labels.is_empty().then(|| match masks.without_mask {
-        0 => "nothing was found in it".to_owned(),
-        boxes => format!("its {} have boxes and no masks", counted(boxes, "object")),
-    })
 }
 
 fn too_many(path: &Path, masks: &SourceMasks) -> SinkError {

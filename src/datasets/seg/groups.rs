@@ -11,7 +11,8 @@ use crate::{
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-/// Slice Thickness and Spacing Between Slices of a made-up geometry, in millimetres: the step from frame to frame.
+/// Slice Thickness and Spacing Between Slices of a made-up geometry, in millimetres: the step from frame to frame. Also the
+/// thickness of slices whose source states none, since readers need one (highdicom).
 const STEP_MM: f64 = 1.0;
 
 /// The items of Dimension Index Sequence: what Dimension Index Values number.
@@ -73,14 +74,12 @@ pub(super) fn shared(plan: &Plan, header: &SourceHeader) -> Build {
 
 /// Pixel Measures and Plane Orientation of a plane.
 fn measured(item: Build, plane: &Plane, slice_spacing: Option<f64>) -> Build {
-    let mut measures = Build::new().decimals(tags::PIXEL_SPACING, &plane.spacing_mm);
-    for (tag, value) in [
-        (tags::SLICE_THICKNESS, plane.thickness_mm.or(slice_spacing)),
-        (tags::SPACING_BETWEEN_SLICES, slice_spacing),
-    ] {
-        if let Some(value) = value {
-            measures = measures.decimals(tag, &[value]);
-        }
+    let thickness = plane.thickness_mm.or(slice_spacing).unwrap_or(STEP_MM);
+    let mut measures = Build::new()
+        .decimals(tags::PIXEL_SPACING, &plane.spacing_mm)
+        .decimals(tags::SLICE_THICKNESS, &[thickness]);
+    if let Some(spacing) = slice_spacing {
+        measures = measures.decimals(tags::SPACING_BETWEEN_SLICES, &[spacing]);
     }
     item.item(tags::PIXEL_MEASURES_SEQUENCE, measures).item(
         tags::PLANE_ORIENTATION_SEQUENCE,

@@ -39,6 +39,8 @@ pub(super) enum Geometry {
         frame_of_reference: String,
         /// Distance of neighbouring planes in millimetres, where it is the same for all.
         slice_spacing: Option<f64>,
+        /// Whether no thickness of slices is known, nor their distance.
+        no_thickness: bool,
         /// Whether orientation, pixel spacing and thickness are the same for all.
         shared: bool,
         /// Number of each frame's place, from 1, in the order of the frames.
@@ -177,9 +179,11 @@ fn of_planes(frame_of_reference: String, planes: &[&Plane]) -> Geometry {
                 == (first.orientation, first.spacing_mm, first.thickness_mm)
         })
     });
+    let slice_spacing = if distinct.len() == 1 { stated } else { step };
     Geometry::Source {
         frame_of_reference,
-        slice_spacing: if distinct.len() == 1 { stated } else { step },
+        slice_spacing,
+        no_thickness: slice_spacing.is_none() && planes.iter().any(|p| p.thickness_mm.is_none()),
         shared: one,
         places,
         times: (distinct.len() < planes.len()).then_some(times),

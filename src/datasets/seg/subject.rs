@@ -64,7 +64,8 @@ fn own(mut object: Build, header: &SourceHeader) -> Build {
     }
     for (tag, vr) in OPTIONAL {
         let text = stated(tag, vr);
-        if !text.is_empty() {
+        // A size or weight of 0 is not known.
+        if !text.is_empty() && text != "0" {
             object = object.text(tag, vr, &text);
         }
     }

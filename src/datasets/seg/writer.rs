@@ -6,7 +6,7 @@ use super::{
     object::{Uids, class_uid, object},
     options::SegOptions,
     pixels,
-    plan::Plan,
+    plan::{Geometry, Plan},
 };
 use crate::{
     datasets::{
@@ -61,35 +61,26 @@ impl SegWriter {
         let Some(masks) = masks else {
             return Ok(());
         };
-        let note = self.write(&masks)?;
-        if !note.as_ref().is_some_and(|note| note.skipped) {
+        let written = self.write(&masks)?;
+        if !written.iter().any(|note| note.skipped) {
             let labels = masks.labels.values().map(AsRef::as_ref);
             let uncoded = self.options.codes.missing(labels, &mut self.uncoded);
             let note = uncoded.map(|problem| VolumeNote::partly(&masks.name, problem));
             self.notes.extend(note);
         }
-        self.notes.extend(note);
+        self.notes.extend(written);
         Ok(())
     }
 
-    fn write(&self, masks: &SourceMasks) -> Result<Option<VolumeNote>, SinkError> {
-        let skipped = |problem: String| Ok(Some(VolumeNote::skipped(&masks.name, problem)));
+    fn write(&self, masks: &SourceMasks) -> Result<Vec<VolumeNote>, SinkError> {
+        let skipped = |problem: String| Ok(vec![VolumeNote::skipped(&masks.name, problem)]);
         if masks.kind != SourceKind::Dicom {
             return skipped(
                 "is not DICOM: there is nothing a segmentation could refer to".to_owned(),
             );
         }
-        if let Some((frame, size)) = masks.other_size {
-            return skipped(format!(
-                "frame {frame} has {size} pixels, those before it {}: one object holds one size",
-                masks.size
-            ));
-        }
-        if masks.labels.is_empty() {
-            return skipped(match masks.without_mask {
-                0 => "nothing was found in it".to_owned(),
-                boxes => format!("its {} have boxes and no masks", counted(boxes, "object")),
-            });
+        if let Some(problem) = masks.unusable() {
+            return skipped(problem);
         }
         let header = match SourceHeader::read(masks) {
             Ok(header) => header,
@@ -103,17 +94,29 @@ impl SegWriter {
         let length = pixels::length(&plan, masks.size);
         let Some(length) = u32::try_from(length).ok().filter(|l| *l < u32::MAX) else {
             return skipped(format!(
-                "the masks of its {} are {length} bytes, one object holds 4 GiB",
+                "the masks of its {} are {length} bytes, one object holds 4 GiB; fewer frames or segments fit",
                 counted(plan.frames.len(), "frame")
             ));
         };
         let path = self.folder.join(format!("{}.dcm", masks.name));
         self.object(&path, masks, &header, &plan, length)?;
-        Ok(plan.lost.then(|| {
-            let problem =
-                "objects overlap: in the label map the one with the better score has the pixels";
-            VolumeNote::partly(&masks.name, problem)
-        }))
+        let mut notes = Vec::new();
+        if plan.lost {
+            notes.push(
+                "objects overlap: in the label map the one with the better score has the pixels",
+            );
+        }
+        if matches!(
+            plan.geometry,
+            Geometry::Source {
+                no_thickness: true,
+                ..
+            }
+        ) {
+            notes.push("its headers state no Slice Thickness: 1 mm is stated");
+        }
+        let note = |problem| VolumeNote::partly(&masks.name, problem);
+        Ok(notes.into_iter().map(note).collect())
     }
 
     fn object(

@@ -5,6 +5,7 @@ use crate::{
     datasets::{Annotation, Item, Outline},
     frame::{Mask, SourceKind},
     geometry::Size,
+    text::counted,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -80,6 +81,20 @@ impl SourceMasks {
             other_size: None,
             without_mask: 0,
         }
+    }
+
+    /// Why there is nothing to write of it, if so.
+    pub(in crate::datasets) fn unusable(&self) -> Option<String> {
+        if let Some((frame, size)) = self.other_size {
+            let before = self.size;
+            return Some(format!(
+                "frame {frame} has {size} pixels, those before it {before}: one file holds one size"
+            ));
+        }
+        self.labels.is_empty().then(|| match self.without_mask {
+            0 => "nothing was found in it".to_owned(),
+            boxes => format!("its {} have boxes and no masks", counted(boxes, "object")),
+        })
     }
 
     fn add(&mut self, item: &Item) {
