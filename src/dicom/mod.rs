@@ -47,7 +47,6 @@ pub use finding::DicomFinding;
 pub use image::{DicomImage, ShownFrame};
 pub use layout::{Layout, Photometric, SampleKind};
 pub use options::DicomOptions;
-pub use plane::Plane;
 pub use samples::{Samples, StoredFrame};
 pub use series::{Scan, Series, scan};
 pub use spacing::Region;
@@ -55,3 +54,6 @@ pub use syntax::{PixelEncoding, VideoCodec};
 pub use timing::Timing;
 pub use video::{EncapsulatedVideo, encapsulated_video};
 pub use window::Window;
+
+// For outputs with the geometry of their source.
+pub(crate) use plane::Plane;

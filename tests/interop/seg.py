@@ -107,7 +107,7 @@ def place(header, number):
         orientation = item(shared, "PlaneOrientationSequence").ImageOrientationPatient
         position = item(group, "PlanePositionSequence").ImagePositionPatient
         spacing = item(shared, "PixelMeasuresSequence").PixelSpacing
-    elif "ImagePositionPatient" in header:
+    elif not number and "ImagePositionPatient" in header:
         orientation, position, spacing = header.ImageOrientationPatient, header.ImagePositionPatient, header.PixelSpacing
     else:
         return None
