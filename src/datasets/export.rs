@@ -4,9 +4,12 @@ use super::{
     coco::{CocoLayout, CocoWriter},
     item::Item,
     label_maps::{LabelMapWriter, NnunetWriter},
+    nrrd::NrrdWriter,
     pictures::Pictures,
     reader::Dataset,
     record::{RecordItems, class_names},
+    report::{ReportOptions, ReportWriter},
+    seg::{SegOptions, SegWriter},
     split::{Division, Parts, Shares, SplitBy},
     table::TableWriter,
     writer::{DatasetWriter, MaskForm, WriteOptions},
@@ -44,6 +47,10 @@ pub struct Export {
     pub masks: MaskForm,
     /// Shares of the parts that the data set is divided into, what stays together, and the seed that decides.
     pub split: Option<(Shares, SplitBy, u64)>,
+    /// How DICOM Segmentations are written; its codes are also those of 3D Slicer's segmentations.
+    pub seg: SegOptions,
+    /// What the page tells beside the results.
+    pub report: ReportOptions,
     /// How sources are decoded again for their pictures.
     pub source_options: SourceOptions,
     /// Ends the export before the next picture.
@@ -51,7 +58,7 @@ pub struct Export {
 }
 
 /// What an export wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ExportSummary {
     /// Pictures.
@@ -60,6 +67,8 @@ pub struct ExportSummary {
     pub annotations: u64,
     /// Whether it was cancelled: its files are then not complete, and are made by the same export again.
     pub interrupted: bool,
+    /// What is left out of a data set, and why.
+    pub notes: Vec<String>,
 }
 
 impl Export {
@@ -71,6 +80,8 @@ impl Export {
             image_root: None,
             masks: MaskForm::default(),
             split: None,
+            seg: SegOptions::default(),
+            report: ReportOptions::new("Results", 0.0),
             source_options: SourceOptions::default(),
             cancel: Cancel::default(),
         }
@@ -119,7 +130,10 @@ impl Export {
         })?;
         summary.interrupted = !done;
         if done {
-            writers.iter_mut().try_for_each(|writer| writer.finish())?;
+            for writer in &mut writers {
+                writer.finish()?;
+                summary.notes.extend(writer.take_notes());
+            }
         }
         Ok(summary)
     }
@@ -148,7 +162,10 @@ impl Export {
                 OutputKind::Masks => Box::new(LabelMapWriter::new(options, Labelling::Classes)),
                 OutputKind::Instances => Box::new(LabelMapWriter::new(options, Labelling::Objects)),
                 OutputKind::Nnunet => Box::new(NnunetWriter::new(options)?),
+                OutputKind::Seg => Box::new(SegWriter::new(options, self.seg.clone())),
+                OutputKind::Nrrd => Box::new(NrrdWriter::new(options, self.seg.codes.clone())),
                 OutputKind::Csv => Box::new(TableWriter::new(options)?),
+                OutputKind::Report => Box::new(ReportWriter::new(options, &self.report)?),
                 OutputKind::Jsonl | OutputKind::Overlay | OutputKind::Frames => continue,
             });
         }

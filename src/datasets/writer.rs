@@ -45,4 +45,10 @@ pub trait DatasetWriter: Send {
     /// # Errors
     /// [`SinkError`] if a file cannot be written.
     fn finish(&mut self) -> Result<(), SinkError>;
+
+    /// Removes and returns what the user should know of the files: what is left out, and why. Complete after
+    /// [`DatasetWriter::finish`].
+    fn take_notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -26,6 +26,7 @@ mod native;
 mod options;
 mod packing;
 mod parse;
+mod plane;
 mod plausible;
 mod privacy;
 mod samples;
@@ -53,3 +54,6 @@ pub use syntax::{PixelEncoding, VideoCodec};
 pub use timing::Timing;
 pub use video::{EncapsulatedVideo, encapsulated_video};
 pub use window::Window;
+
+// For outputs with the geometry of their source.
+pub(crate) use plane::Plane;

@@ -1,7 +1,7 @@
 //! A run, files in to files out, in a few lines.
 
 use crate::{
-    datasets::{MaskForm, Shares, SplitBy},
+    datasets::{MaskForm, SegOptions, Shares, SplitBy},
     engine::OutOfMemory,
     progress::Cancel,
     run::{
@@ -185,6 +185,12 @@ impl Run {
     /// How data sets have masks where they have a choice; default: run lengths.
     pub fn masks(mut self, masks: MaskForm) -> Self {
         self.plan.masks = masks;
+        self
+    }
+
+    /// How DICOM Segmentations are written; what made the masks is added.
+    pub fn seg(mut self, seg: SegOptions) -> Self {
+        self.plan.seg = seg;
         self
     }
 

@@ -186,7 +186,7 @@ impl Plan {
         }
     }
 
-    fn model_reports(&self) -> Vec<ModelReport> {
+    pub(crate) fn model_reports(&self) -> Vec<ModelReport> {
         let report = |(role, origin): (&str, &crate::session::ModelOrigin)| ModelReport {
             role: role.to_owned(),
             name: origin.name.clone(),

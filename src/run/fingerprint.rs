@@ -33,6 +33,14 @@ impl Plan {
                     .map(|(shares, by, seed)| format!("{shares} by {by:?} seed {seed}"))
             ),
         );
+        let seg = &self.seg;
+        add(
+            "seg",
+            json!(format!(
+                "{:?} {:?} deflate {} codes {:?}",
+                seg.seg_type, seg.geometry, seg.deflate, seg.codes
+            )),
+        );
         add("stills", json!(self.stills()));
         // In their last digits they depend on how many frames are worked on together, and how.
         add("mode", json!(self.execution.mode.to_string()));

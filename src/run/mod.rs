@@ -7,6 +7,7 @@ mod decode;
 mod error;
 mod event;
 mod execute;
+mod export_facts;
 mod fingerprint;
 mod folder_lock;
 #[cfg(any(test, fuzzing))]

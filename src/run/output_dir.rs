@@ -121,11 +121,13 @@ impl OutputDir {
 }
 
 /// Folders of outputs and the extensions of the files in them.
-const FOLDERS: [(&str, &[&str]); 8] = [
+const FOLDERS: [(&str, &[&str]); 10] = [
     ("masks", &["png", "json"]),
     ("instances", &["png"]),
     ("annotations", &["json"]),
     ("nnunet", &["png", "json"]),
+    ("seg", &["dcm"]),
+    ("nrrd", &["nrrd"]),
     (
         "images",
         &[
@@ -138,7 +140,7 @@ const FOLDERS: [(&str, &[&str]); 8] = [
 ];
 
 /// Single files of outputs.
-fn files(layout: &Layout) -> [std::path::PathBuf; 14] {
+fn files(layout: &Layout) -> [std::path::PathBuf; 15] {
     let of_part = |part: &str| layout.root().join(format!("coco_{part}.json"));
     let list = |part: &str| layout.root().join(format!("{part}.txt"));
     [
@@ -149,6 +151,7 @@ fn files(layout: &Layout) -> [std::path::PathBuf; 14] {
         list("val"),
         list("test"),
         layout.root().join("objects.csv"),
+        layout.root().join("report.html"),
         layout.record(),
         layout.state(),
         layout.coco(),

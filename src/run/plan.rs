@@ -1,7 +1,7 @@
 //! The complete description of a run.
 
 use crate::{
-    datasets::{MaskForm, Shares, SplitBy},
+    datasets::{MaskForm, SegOptions, Shares, SplitBy},
     engine::{Engine, OutOfMemory},
     frame::SourceKind,
     progress::Cancel,
@@ -28,6 +28,7 @@ impl Plan {
             outputs: task.default_outputs(),
             images: None,
             masks: MaskForm::default(),
+            seg: SegOptions::default(),
             split: None,
             task,
             execution,
@@ -174,6 +175,8 @@ pub(crate) struct Plan {
     pub(crate) images: Option<ImagesMode>,
     /// How data sets have masks where they have a choice.
     pub(crate) masks: MaskForm,
+    /// How DICOM Segmentations are written; the run adds what made the masks.
+    pub(crate) seg: SegOptions,
     /// The parts that data sets are divided into.
     pub(crate) split: Option<(Shares, SplitBy, u64)>,
     /// The command line, for `run.json`.

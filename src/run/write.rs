@@ -1,7 +1,7 @@
 //! The writing thread: all sinks, the record, and word to the observer.
 
 use crate::{
-    datasets::{Export, ExportSource},
+    datasets::{Export, ExportSource, SegOptions},
     run::{
         counts::{InputProblem, InputProblems},
         error::RunError,
@@ -9,7 +9,7 @@ use crate::{
         journal::Record,
         messages::{Finished, FinishedFrame, Item, Written},
         plan::Plan,
-        report::DecodingReport,
+        report::{DecodingReport, RunReport},
     },
     session::{Stage, StageTimes},
     sinks::{Layout, OutputKind, Sink, SinkOptions, SinkSet, Stills},
@@ -147,7 +147,8 @@ impl<'a> Writer<'a> {
 
     /// All sources ended: completes the outputs of the whole run.
     pub(crate) fn finish(&mut self) -> Result<Written, RunError> {
-        self.times.time(Stage::Finish.name(), || {
+        let times = self.times;
+        times.time(Stage::Finish.name(), || {
             self.sinks.finish()?;
             self.export()
         })?;
@@ -155,7 +156,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes the data sets of the record.
-    fn export(&self) -> Result<(), RunError> {
+    fn export(&mut self) -> Result<(), RunError> {
         let by_sinks = [OutputKind::Masks, OutputKind::Instances];
         let mut export = Export::new(
             self.plan
@@ -167,14 +168,24 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         (export.masks, export.split) = (self.plan.masks, self.plan.split);
+        let of_run = RunReport::start(
+            Vec::new(),
+            self.plan.fingerprint(),
+            self.plan.model_reports(),
+            self.plan.device(),
+        );
+        export.seg = SegOptions {
+            algorithm: Some(of_run.algorithm()),
+            ..self.plan.seg.clone()
+        };
+        export.report = of_run.page(self.layout.root());
         // The sinks put them there.
         export.images = self.plan.images();
         export.image_root = self.plan.image_root();
         let classes = self.plan.task.classes();
-        export.write(
-            ExportSource::Record(&self.layout.record(), &classes),
-            self.layout.root(),
-        )?;
+        let source = ExportSource::Record(&self.layout.record(), &classes);
+        let summary = export.write(source, self.layout.root())?;
+        self.notices.extend(summary.notes);
         Ok(())
     }
 

@@ -22,15 +22,21 @@ pub enum OutputKind {
     Datumaro,
     /// `nnunet/`: pictures and label maps under nnU-Net's names.
     Nnunet,
+    /// `seg/`: DICOM Segmentation.
+    Seg,
+    /// `nrrd/`: segmentations of 3D Slicer.
+    Nrrd,
     /// `objects.csv`.
     Csv,
+    /// `report.html`.
+    Report,
     /// `frames/`.
     Frames,
 }
 
 impl OutputKind {
     /// All kinds, in the order in which they are named.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Jsonl,
         Self::Coco,
         Self::Masks,
@@ -39,7 +45,10 @@ impl OutputKind {
         Self::Yolo,
         Self::Datumaro,
         Self::Nnunet,
+        Self::Seg,
+        Self::Nrrd,
         Self::Csv,
+        Self::Report,
         Self::Frames,
     ];
 
@@ -50,7 +59,10 @@ impl OutputKind {
 
     /// Whether the tools that read it look for the pictures beside it.
     pub const fn needs_images(self) -> bool {
-        matches!(self, Self::Yolo | Self::Datumaro | Self::Nnunet)
+        matches!(
+            self,
+            Self::Yolo | Self::Datumaro | Self::Nnunet | Self::Report
+        )
     }
 
     /// Its name in `--write`.
@@ -64,7 +76,10 @@ impl OutputKind {
             Self::Yolo => "yolo",
             Self::Datumaro => "datumaro",
             Self::Nnunet => "nnunet",
+            Self::Seg => "seg",
+            Self::Nrrd => "nrrd",
             Self::Csv => "csv",
+            Self::Report => "report",
             Self::Frames => "frames",
         }
     }

@@ -55,6 +55,8 @@ pub fn export_run(
     let names = labels.into_iter().flatten().filter_map(|v| v.as_str());
     let classes = Classes::new(names);
     let mut export = export.clone();
+    export.seg.algorithm = Some(report.algorithm());
+    export.report = report.page(run);
     if export.image_root.is_none() {
         export.image_root = image_root(run, &report);
     }

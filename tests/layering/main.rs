@@ -155,7 +155,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["bin/"]),
     ("ctrlc", &["bin/"]),
     ("console", &["bin/"]),
-    ("csv", &["bin/"]),
+    ("csv", &["bin/", "datasets/"]),
     ("cudarc", &["engine/", "ops/cuda/", "audit/"]),
     ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),

@@ -4,7 +4,9 @@ use crate::words;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use ultramotion::{
-    datasets::{DatasetKind, MaskForm, Shares, SplitBy},
+    datasets::{
+        DatasetKind, MaskForm, SegCodes, SegGeometry, SegOptions, SegType, Shares, SplitBy,
+    },
     sinks::ImagesMode,
 };
 
@@ -34,6 +36,34 @@ pub(crate) struct DatasetArgs {
     /// Decides which of them goes into which part
     #[arg(long, value_name = "N", default_value = "0", requires = "split")]
     pub(crate) seed: u64,
+    /// Codes of the classes for DICOM Segmentations: a table of label, category and type (CSV or TSV with a heading line)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) codes: Option<PathBuf>,
+    /// How DICOM Segmentations store masks
+    #[arg(long, value_enum, value_name = "TYPE", default_value = "binary")]
+    pub(crate) seg_type: SegTypeArg,
+    /// Geometry of DICOM Segmentations whose source has none: none either, or one where z is the frame, for readers that insist
+    #[arg(long, value_enum, value_name = "GEOMETRY", default_value = "source")]
+    pub(crate) seg_geometry: SegGeometryArg,
+    /// Deflate DICOM Segmentations
+    #[arg(long)]
+    pub(crate) seg_deflated: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SegTypeArg {
+    /// A bit a pixel for each segment; segments may overlap
+    Binary,
+    /// A number a pixel
+    Labelmap,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SegGeometryArg {
+    /// That of the source
+    Source,
+    /// Where the source has none: the number of the frame as z, in millimetres
+    Frames,
 }
 
 fn images(text: &str) -> Result<ImagesMode, ultramotion::sinks::UnknownImagesMode> {
@@ -68,6 +98,25 @@ pub(crate) enum Unit {
 }
 
 impl DatasetArgs {
+    /// How DICOM Segmentations are written.
+    pub(crate) fn seg(&self, keep_patient_data: bool) -> anyhow::Result<SegOptions> {
+        let mut seg = SegOptions::default();
+        if let Some(path) = &self.codes {
+            seg.codes = SegCodes::read(path)?;
+        }
+        seg.seg_type = match self.seg_type {
+            SegTypeArg::Binary => SegType::Binary,
+            SegTypeArg::Labelmap => SegType::LabelMap,
+        };
+        seg.geometry = match self.seg_geometry {
+            SegGeometryArg::Source => SegGeometry::Source,
+            SegGeometryArg::Frames => SegGeometry::Frames,
+        };
+        seg.deflate = self.seg_deflated;
+        seg.keep_patient_data = keep_patient_data;
+        Ok(seg)
+    }
+
     /// The parts that data sets are divided into.
     pub(crate) fn parts(&self) -> Option<(Shares, SplitBy, u64)> {
         let by = match self.split_by {
@@ -102,6 +151,9 @@ pub(crate) struct ExportArgs {
     /// Output folder of the run
     #[arg(long, value_name = "DIR", help_heading = "Input")]
     pub(crate) run: PathBuf,
+    /// Copy the attributes of patient and study into DICOM Segmentations
+    #[arg(long, help_heading = "Data sets")]
+    pub(crate) keep_patient_data: bool,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
     #[command(flatten)]

@@ -28,7 +28,8 @@ struct Output<'a> {
 
 /// `export`.
 pub(crate) fn export(args: &ExportArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    let export = prepared(&args.target, &args.datasets, terminal)?;
+    let mut export = prepared(&args.target, &args.datasets, terminal)?;
+    export.seg = args.datasets.seg(args.keep_patient_data)?;
     let summary = export_run(&args.run, &export, &args.target.output, mode(&args.target))?;
     finish(&args.target, summary, terminal)
 }
@@ -36,6 +37,7 @@ pub(crate) fn export(args: &ExportArgs, terminal: &Arc<Terminal>) -> anyhow::Res
 /// `convert`.
 pub(crate) fn convert(args: &ConvertArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let mut export = prepared(&args.target, &args.datasets, terminal)?;
+    export.seg = args.datasets.seg(false)?;
     let dataset = datasets::read(&args.input, args.from)?;
     let beside = |path: &Path| {
         let folder = if path.is_dir() {
@@ -116,6 +118,7 @@ fn finish(
         );
         terminal.say(&format!("{items}, {objects}: {output}"));
     }
+    summary.notes.iter().for_each(|note| terminal.warn(note));
     Ok(if summary.interrupted {
         Exit::Interrupted
     } else {

@@ -279,6 +279,7 @@ fn run(
         .output_mode(output_mode)
         .write(outputs.iter())
         .masks(output.datasets.masks.into())
+        .seg(output.datasets.seg(input.keep_patient_data)?)
         .arguments(arguments)
         .cancel(cancel);
     let run = match output.datasets.images {

@@ -94,9 +94,15 @@ pub(crate) const WRITE: Words = Words(&[
         "nnunet",
         "nnunet/, pictures and label maps under nnU-Net's names",
     ),
+    ("seg", "seg/, DICOM Segmentations of DICOM sources"),
+    ("nrrd", "nrrd/, segmentations of 3D Slicer"),
     (
         "csv",
         "objects.csv, a row an object and frame with its sizes",
+    ),
+    (
+        "report",
+        "report.html, a page to look at results with, with images/",
     ),
     ("frames", "frames/, the decoded frames"),
 ]);
