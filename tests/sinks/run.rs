@@ -227,6 +227,7 @@ pub(crate) fn run(
     report.write(layout)?;
     let classes = Classes::new(["bone", "Schatten é"]);
     let options = SinkOptions {
+        images: ultramotion::sinks::ImagesMode::None,
         outputs: outputs.parse().unwrap(),
         classes,
         stills: Stills::Skip,

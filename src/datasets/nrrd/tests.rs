@@ -21,6 +21,8 @@ fn write(root: &Path, items: &[Item]) -> Vec<VolumeNote> {
         root: root.to_path_buf(),
         classes: Classes::new(["bone", "cyst"]),
         images: None,
+        masks: Default::default(),
+        parts: Default::default(),
     };
     let mut writer = NrrdWriter::new(&to, SegCodes::default());
     items.iter().for_each(|item| writer.item(item).unwrap());
@@ -213,6 +215,8 @@ fn files_of_a_record() {
             root: Path::new(&to).join(name),
             classes: Classes::default(),
             images: None,
+            masks: Default::default(),
+            parts: Default::default(),
         };
         let mut writer = NrrdWriter::new(&to, SegCodes::default());
         write_record(Path::new(&record), tracks, &mut writer);

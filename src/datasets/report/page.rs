@@ -137,6 +137,8 @@ mod tests {
             root: "out".into(),
             classes: Classes::new(["</script><script>alert(1)</script>", "<!--"]),
             images: None,
+            masks: Default::default(),
+            parts: Default::default(),
         };
         let report = ReportOptions::new("{{script}}<b>&\"</title>", 0.5)
             .fact("model", "</script>{{frames}}");

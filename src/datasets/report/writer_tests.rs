@@ -27,6 +27,7 @@ fn still(name: &str, annotations: Vec<Annotation>) -> Item {
         annotations,
         physical: None,
         exif_orientation: None,
+        original: None,
     }
 }
 
@@ -40,6 +41,7 @@ fn frame(source: &str, frame: u64, annotations: Vec<Annotation>) -> Item {
             frame,
             timestamp: Some(Duration::from_millis(frame * 40)),
             frame_rate: Some(25.0),
+            attributes: Default::default(),
         }),
         ..still(&format!("{source}/{frame:06}.png"), annotations)
     }
@@ -81,6 +83,8 @@ fn page(root: &Path, items: &[Item]) -> String {
         root: root.into(),
         classes: Classes::new(["bone"]),
         images: Some("images".into()),
+        masks: Default::default(),
+        parts: Default::default(),
     };
     let report = ReportOptions::new("t", 0.5);
     let mut writer = ReportWriter::new(&options, &report).unwrap();
@@ -132,6 +136,8 @@ fn numbers_that_json_has_no_form_for_are_refused() {
         root: dir.path().into(),
         classes: Classes::default(),
         images: None,
+        masks: Default::default(),
+        parts: Default::default(),
     };
     let mut writer = ReportWriter::new(&options, &ReportOptions::new("t", 0.5)).unwrap();
     let mut item = still("a.png", vec![annotation(0, "bone", 0.0, None)]);

@@ -108,6 +108,7 @@ pub(in crate::datasets) fn item(
             frame,
             timestamp: None,
             frame_rate: None,
+            attributes: Default::default(),
         }),
         annotations,
         physical: Some(Physical {
@@ -115,6 +116,7 @@ pub(in crate::datasets) fn item(
             ..Physical::default()
         }),
         exif_orientation: None,
+        original: None,
     }
 }
 
@@ -147,10 +149,12 @@ pub(in crate::datasets) fn write_record(record: &Path, tracks: bool, to: &mut dy
                 frame: line.frame,
                 timestamp: line.timestamp,
                 frame_rate: None,
+                attributes: Default::default(),
             }),
             annotations: annotations.collect(),
             physical: line.physical.as_deref().cloned(),
             exif_orientation: None,
+            original: None,
         };
         to.item(&item).unwrap();
     }

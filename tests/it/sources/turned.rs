@@ -36,6 +36,7 @@ fn the_outputs_say_by_which_exif_orientation_a_picture_was_turned() {
     let mut record = Record::create(&layout).unwrap();
     let classes = Classes::new(["thing"]);
     let options = SinkOptions {
+        images: ultramotion::sinks::ImagesMode::None,
         outputs: "jsonl,coco".parse().unwrap(),
         classes,
         stills: Stills::Skip,

@@ -34,6 +34,8 @@ fn write(root: &Path, items: &[Item], options: SegOptions) -> Vec<VolumeNote> {
         root: root.to_path_buf(),
         classes: Classes::new(["bone", "cyst"]),
         images: None,
+        masks: Default::default(),
+        parts: Default::default(),
     };
     let mut writer = SegWriter::new(&to, options);
     items.iter().for_each(|item| writer.item(item).unwrap());

@@ -154,6 +154,8 @@ fn sources_without_masks_have_no_object_and_a_note() {
             root: dir.path().into(),
             classes: Classes::default(),
             images: None,
+            masks: Default::default(),
+            parts: Default::default(),
         },
         options(|_| ()),
     );
@@ -207,6 +209,8 @@ fn variants_of_a_record() {
             root: Path::new(&to).join(name),
             classes: Classes::default(),
             images: None,
+            masks: Default::default(),
+            parts: Default::default(),
         };
         let mut writer = SegWriter::new(&to, options);
         write_record(Path::new(&record), tracks, &mut writer);
