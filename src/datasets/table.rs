@@ -308,7 +308,7 @@ mod tests {
         );
         assert_eq!(
             lines[4],
-            ",,a b/ü/000001.png,,,7,0,\"cyst, \"\"simple\"\"\",0.875,,1,1,4,3,6,10,2.5,2,,,,,,,,,"
+            "a b/ü/000001.png,image,a b/ü/000001.png,,,7,0,\"cyst, \"\"simple\"\"\",0.875,,1,1,4,3,6,10,2.5,2,,,,,,,,,"
         );
         assert_eq!(lines[1], lines[2], "polygons are measured as their pixels");
         assert_ne!(lines[1], lines[3], "the perimeter of a mask is an estimate");
