@@ -11,15 +11,21 @@
 //! | `spool` | what is written before what comes before it is known |
 //! | `xml` | XML of others, and what ours needs |
 //! | `cvat/` | CVAT's XML |
+//! | `label_studio/` | Label Studio's JSON |
+//! | `labelme/` | labelme's JSON |
+//! | `voc/` | Pascal VOC |
 
 pub mod cvat;
 mod item;
+pub mod label_studio;
+pub mod labelme;
 mod masks;
 mod names;
 #[allow(dead_code)] // until the kinds that use it are here
 mod outline;
 mod reader;
 mod spool;
+pub mod voc;
 mod writer;
 mod xml;
 
@@ -27,4 +33,7 @@ pub use cvat::CvatWriter;
 pub use item::{Annotation, Item, Outline, Place};
 pub use masks::MaskForm;
 pub use reader::{Dataset, DatasetError};
+pub use label_studio::{ImageUrl, LabelStudioOptions, LabelStudioWriter, ResultsAs};
+pub use labelme::LabelmeWriter;
+pub use voc::{VocCorners, VocWriter};
 pub use writer::{DatasetWriter, WriteOptions};

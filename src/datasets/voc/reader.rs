@@ -34,7 +34,7 @@ pub fn sniff(path: &Path) -> bool {
 /// (`robndbox`) and polygons without one are counted in `warnings`.
 ///
 /// Classes are those of `labelmap.txt` beside `Annotations` in their order (without `background`), then others by name.
-/// Pictures have the name of `<filename>` in the folder in which the file lies below the one that is read.
+/// Pictures have the name of `<filename>`, in the folder in which the file lies below the one that is read.
 ///
 /// # Errors
 /// [`DatasetError`] if a file cannot be read or is not of VOC, a box is broken, or the picture's size is missing.
@@ -169,9 +169,19 @@ impl Reading {
                 .error("the picture has no size")
                 .with_remedy("add <size> with <width> and <height>"));
         }
-        let name = base_name(&picture.file_name);
+        let given = picture.file_name.as_str();
+        let plain = given.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let name = base_name(given);
+        let file_name = match (plain, folder) {
+            (true, "") => given.to_owned(),
+            (true, folder) if given.strip_prefix(folder) == Some(&format!("/{name}")) => {
+                given.to_owned()
+            }
+            (_, "") => name.to_owned(),
+            _ => format!("{folder}/{name}"),
+        };
         Ok(Item {
-            file_name: if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") },
+            file_name,
             size: Size::new(picture.width, picture.height),
             place: None,
             annotations: picture.annotations,

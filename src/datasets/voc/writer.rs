@@ -48,8 +48,7 @@ impl VocWriter {
     }
 
     fn document(&self, item: &Item) -> String {
-        let (folder, name) = item.file_name.rsplit_once('/').unwrap_or(("", &item.file_name));
-        let _ = name;
+        let folder = item.file_name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut out = format!(
             "<annotation>\n  <folder>{}</folder>\n  <filename>{}</filename>\n  <source>\n    <database>Unknown</database>\n    <annotation>Unknown</annotation>\n    <image>Unknown</image>\n  </source>\n  <size>\n    <width>{}</width>\n    <height>{}</height>\n    <depth>3</depth>\n  </size>\n  <segmented>0</segmented>\n",
             escaped(folder),
