@@ -125,9 +125,7 @@ fn crossings(line: &[Point], size: Size) -> Result<Vec<(u32, f64)>, String> {
             return Err("its outline has too many vertices".to_owned());
         }
         let slope = (right[1] - left[1]) / (right[0] - left[0]);
-        found.extend(
-            (first..end).map(|x| (x, left[1] + (f64::from(x) + 0.5 - left[0]) * slope)),
-        );
+        found.extend((first..end).map(|x| (x, left[1] + (f64::from(x) + 0.5 - left[0]) * slope)));
     }
     Ok(found)
 }

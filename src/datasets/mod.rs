@@ -24,6 +24,10 @@ mod names;
 #[allow(dead_code)] // until the kinds that use it are here
 mod outline;
 mod reader;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod samples_tests;
 mod spool;
 pub mod voc;
 mod writer;
@@ -31,9 +35,9 @@ mod xml;
 
 pub use cvat::CvatWriter;
 pub use item::{Annotation, Item, Outline, Place};
-pub use masks::MaskForm;
-pub use reader::{Dataset, DatasetError};
 pub use label_studio::{ImageUrl, LabelStudioOptions, LabelStudioWriter, ResultsAs};
 pub use labelme::LabelmeWriter;
+pub use masks::MaskForm;
+pub use reader::{Dataset, DatasetError};
 pub use voc::{VocCorners, VocWriter};
 pub use writer::{DatasetWriter, WriteOptions};

@@ -204,7 +204,11 @@ pub(crate) fn ellipse(centre: [f64; 2], radii: [f64; 2], turned: f64) -> Vec<[f6
     (0..64)
         .map(|i| {
             let (sin, cos) = (f64::from(i) * std::f64::consts::TAU / 64.0).sin_cos();
-            turn([centre[0] + radii[0] * cos, centre[1] + radii[1] * sin], centre, turned)
+            turn(
+                [centre[0] + radii[0] * cos, centre[1] + radii[1] * sin],
+                centre,
+                turned,
+            )
         })
         .collect()
 }
@@ -221,8 +225,7 @@ pub(crate) fn joined<G: Ord>(found: Vec<(Option<G>, Annotation)>) -> Vec<Annotat
     let mut places: BTreeMap<(G, Arc<str>), usize> = BTreeMap::new();
     let mut all: Vec<Annotation> = Vec::with_capacity(found.len());
     for (group, mut annotation) in found {
-        let (Some(group), Some(Outline::Polygons(lines))) = (group, &mut annotation.outline)
-        else {
+        let (Some(group), Some(Outline::Polygons(lines))) = (group, &mut annotation.outline) else {
             all.push(annotation);
             continue;
         };

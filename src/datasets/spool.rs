@@ -47,10 +47,7 @@ impl Spool {
     pub(crate) fn finish(self, head: &str, tail: &str) -> Result<(), SinkError> {
         let path = self.path;
         let failed = |e| SinkError::io(&path, "write the file", &e);
-        let mut body = self
-            .file
-            .into_inner()
-            .map_err(|e| failed(e.into_error()))?;
+        let mut body = self.file.into_inner().map_err(|e| failed(e.into_error()))?;
         body.seek(SeekFrom::Start(0)).map_err(failed)?;
         let mut file = AtomicFile::create(&path)?;
         file.write_all(head.as_bytes()).map_err(failed)?;

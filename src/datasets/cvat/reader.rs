@@ -174,7 +174,9 @@ impl CvatFile {
             ("task" | "job", "start_frame") => meta.start = text.parse().unwrap_or(0),
             ("task" | "job", "stop_frame") => meta.stop = text.parse().ok(),
             ("task" | "job", "frame_filter") => {
-                let step = text.strip_prefix("step=").and_then(|step| step.parse().ok());
+                let step = text
+                    .strip_prefix("step=")
+                    .and_then(|step| step.parse().ok());
                 meta.step = step.unwrap_or(1).max(1);
             }
             ("original_size", "width") => meta.width = parsed(text)?,
@@ -216,7 +218,8 @@ impl CvatFile {
     fn ignored_tracks(&mut self) {
         let empty = self.meta.width == 0 || self.meta.height == 0;
         if self.tracks && empty && !self.frames.is_empty() {
-            self.ignored.add("size of the video's frames is not stated: boxes alone can be used");
+            self.ignored
+                .add("size of the video's frames is not stated: boxes alone can be used");
         }
     }
 
@@ -237,13 +240,22 @@ impl CvatFile {
         let name = [meta.name.as_str(), stem(base_name(&meta.source))]
             .into_iter()
             .find(|name| !name.is_empty())
-            .map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), str::to_owned);
+            .map_or_else(
+                || {
+                    path.file_stem()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned()
+                },
+                str::to_owned,
+            );
         let step = meta.step.max(1);
         let stop = meta.stop.or_else(|| {
             let frames = meta.size?.checked_sub(1)?;
             frames.checked_mul(step)?.checked_add(meta.start)
         });
-        if let Some(stop) = stop.filter(|stop| stop.saturating_sub(meta.start) / step < MAX_FRAMES) {
+        if let Some(stop) = stop.filter(|stop| stop.saturating_sub(meta.start) / step < MAX_FRAMES)
+        {
             let mut frame = meta.start;
             while frame <= stop {
                 self.frames.entry(frame).or_default();
@@ -251,7 +263,11 @@ impl CvatFile {
             }
         }
         let source: Arc<str> = Arc::from(name.as_str());
-        let file: Arc<str> = if meta.source.is_empty() { source.clone() } else { Arc::from(meta.source.as_str()) };
+        let file: Arc<str> = if meta.source.is_empty() {
+            source.clone()
+        } else {
+            Arc::from(meta.source.as_str())
+        };
         let size = Size::new(meta.width, meta.height);
         for (frame, found) in std::mem::take(&mut self.frames) {
             let mut annotations = joined(found);

@@ -106,9 +106,9 @@ impl DatasetWriter for CvatWriter {
             }
             _ => {
                 let (masks, path) = (self.masks, self.path(IMAGES));
-                self.images()?
-                    .add(item, masks)
-                    .map_err(|problem| SinkError::new(&path, format!("{}: {problem}", item.file_name)))
+                self.images()?.add(item, masks).map_err(|problem| {
+                    SinkError::new(&path, format!("{}: {problem}", item.file_name))
+                })
             }
         }
     }

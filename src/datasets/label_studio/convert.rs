@@ -162,11 +162,21 @@ impl Region {
             reading.ignored.add("region on a picture that was turned");
             return Ok(None);
         }
-        let size = self.size().ok_or("original_width or original_height is missing")?;
+        let size = self
+            .size()
+            .ok_or("original_width or original_height is missing")?;
         let value = &self.value;
-        let scale = [f64::from(size.width) / 100.0, f64::from(size.height) / 100.0];
+        let scale = [
+            f64::from(size.width) / 100.0,
+            f64::from(size.height) / 100.0,
+        ];
         let need = |value: Option<f64>, name: &str| value.ok_or(format!("{name} is missing"));
-        let at = || Ok::<_, String>([need(value.x, "x")? * scale[0], need(value.y, "y")? * scale[1]]);
+        let at = || {
+            Ok::<_, String>([
+                need(value.x, "x")? * scale[0],
+                need(value.y, "y")? * scale[1],
+            ])
+        };
         let turned = value.rotation.unwrap_or(0.0).to_radians();
         Ok(Some(match kind {
             "rectangle" => {
@@ -177,7 +187,10 @@ impl Region {
                 // Label Studio turns about the upper left corner.
                 let line = corners.map(|corner| turn(corner, [x, y], turned)).to_vec();
                 let lines = vec![line];
-                (bounded(&lines)?, (turned != 0.0).then_some(Outline::Polygons(lines)))
+                (
+                    bounded(&lines)?,
+                    (turned != 0.0).then_some(Outline::Polygons(lines)),
+                )
             }
             "ellipse" => {
                 let radii = [
@@ -192,7 +205,12 @@ impl Region {
                     reading.ignored.add("polygon of less than three points");
                     return Ok(None);
                 }
-                lined(points.iter().map(|[x, y]| [x * scale[0], y * scale[1]]).collect())?
+                lined(
+                    points
+                        .iter()
+                        .map(|[x, y]| [x * scale[0], y * scale[1]])
+                        .collect(),
+                )?
             }
             _ => {
                 let bytes = value.rle.as_deref().ok_or("rle is missing")?;

@@ -76,7 +76,9 @@ pub fn sniff(path: &Path) -> bool {
     }
     let text = String::from_utf8_lossy(&head);
     let results = ["\"annotations\"", "\"predictions\"", "\"completions\""];
-    text.trim_start_matches('\u{feff}').trim_start().starts_with(['[', '{'])
+    text.trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with(['[', '{'])
         && text.contains("\"data\"")
         && results.iter().any(|key| text.contains(key))
         && (text.contains("\"result\"") || text.trim_start().starts_with('['))
@@ -107,7 +109,11 @@ pub(super) fn read_from(
     warnings: &mut Vec<String>,
 ) -> Result<Dataset, DatasetError> {
     let failed = |e| DatasetError::io(path, "read the file", &e);
-    if source.fill_buf().map_err(failed)?.starts_with(b"\xef\xbb\xbf") {
+    if source
+        .fill_buf()
+        .map_err(failed)?
+        .starts_with(b"\xef\xbb\xbf")
+    {
         source.consume(3);
     }
     let mut items = Vec::new();
@@ -166,16 +172,19 @@ fn item(
 ) -> Result<Option<Item>, String> {
     let failed = |problem: String| format!("task {number}: {problem}");
     let task: Task<'_> = serde_json::from_str(text).map_err(|e| failed(e.to_string()))?;
-    let data = task
-        .data
-        .ok_or_else(|| failed("it has no data, so it is none of the export of the kind JSON".into()))?;
+    let data = task.data.ok_or_else(|| {
+        failed("it has no data, so it is none of the export of the kind JSON".into())
+    })?;
     let Some(name) = name_of(&data) else {
         reading.ignored.add("task without picture");
         return Ok(None);
     };
     let last = |sets: &Option<Vec<&RawValue>>| {
         // Exports may have the numbers of predictions in place of them.
-        let sets = sets.iter().flatten().filter(|set| set.get().starts_with('{'));
+        let sets = sets
+            .iter()
+            .flatten()
+            .filter(|set| set.get().starts_with('{'));
         let mut found = None;
         for set in sets {
             let set: Results =
@@ -193,6 +202,7 @@ fn item(
             None => last(&task.predictions)?.unwrap_or_default(),
         },
     };
+    let annotations = annotations(&regions, reading).map_err(failed)?;
     let stated = data.width.zip(data.height).map(|(w, h)| Size::new(w, h));
     let size = size_of(&regions).or(stated).or_else(|| {
         let picture = path.parent()?.join(&name);
@@ -205,7 +215,6 @@ fn item(
             .add("task without regions, so that its picture's size is not known");
         return Ok(None);
     };
-    let annotations = annotations(&regions, reading).map_err(failed)?;
     Ok(Some(Item {
         file_name: name,
         size,

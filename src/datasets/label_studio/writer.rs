@@ -136,11 +136,15 @@ impl LabelStudioWriter {
     }
 
     fn image(&self, file_name: &str) -> String {
-        let images = self.options.images.as_ref().map_or_else(String::new, |images| {
-            images
-                .to_string_lossy()
-                .replace(std::path::MAIN_SEPARATOR, "/")
-        });
+        let images = self
+            .options
+            .images
+            .as_ref()
+            .map_or_else(String::new, |images| {
+                images
+                    .to_string_lossy()
+                    .replace(std::path::MAIN_SEPARATOR, "/")
+            });
         let (start, prefix) = match &self.settings.image {
             ImageUrl::LocalFiles { prefix } => ("/data/local-files/?d=", prefix),
             ImageUrl::Relative { prefix } => ("", prefix),
@@ -232,8 +236,9 @@ impl LabelStudioWriter {
                 .collect(),
             Shape::Mask(mask) => vec![Value::Brush {
                 format: "rle",
-                rle: brush::encode(&mask)
-                    .ok_or_else(|| format!("a picture of {} is too large for brush strokes", item.size))?,
+                rle: brush::encode(&mask).ok_or_else(|| {
+                    format!("a picture of {} is too large for brush strokes", item.size)
+                })?,
                 brushlabels: label,
             }],
         };
@@ -296,7 +301,8 @@ impl DatasetWriter for LabelStudioWriter {
 
 /// The labelling configuration: rectangles, polygons and brush strokes of the same labels.
 fn configuration(labels: &[Arc<str>]) -> String {
-    let mut out = String::from("<View>\n  <Image name=\"image\" value=\"$image\" zoom=\"true\"/>\n");
+    let mut out =
+        String::from("<View>\n  <Image name=\"image\" value=\"$image\" zoom=\"true\"/>\n");
     for (tag, name) in [
         ("RectangleLabels", "box"),
         ("PolygonLabels", "polygon"),

@@ -10,10 +10,7 @@ use crate::{
     geometry::{BoxXyxy, Size},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{
-    Deserialize, Deserializer,
-    de,
-};
+use serde::{Deserialize, Deserializer, de};
 use std::{
     borrow::Cow,
     fs,
@@ -87,8 +84,13 @@ fn is_labelme(path: &Path) -> bool {
         return false;
     }
     let text = String::from_utf8_lossy(&head);
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('{') && text.contains("\"shapes\"")
-        && (text.contains("\"shape_type\"") || text.contains("\"imagePath\"") || text.contains("\"imageData\""))
+    text.trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('{')
+        && text.contains("\"shapes\"")
+        && (text.contains("\"shape_type\"")
+            || text.contains("\"imagePath\"")
+            || text.contains("\"imageData\""))
 }
 
 /// Reads a file, or all files of labelme in a folder and those in it; other JSON files are counted in `warnings`, as are
@@ -113,7 +115,10 @@ pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Dataset, DatasetE
             all.file(&file, folder)?;
         }
         if all.items.is_empty() {
-            return Err(DatasetError::new(path, "the folder has no JSON files of labelme"));
+            return Err(DatasetError::new(
+                path,
+                "the folder has no JSON files of labelme",
+            ));
         }
     } else {
         all.file(path, "")?;
@@ -156,8 +161,9 @@ impl Reading {
         folder: &str,
     ) -> Result<(), DatasetError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let file: File<'_> = serde_json::from_slice(bytes)
-            .map_err(|e| DatasetError::new(path, format!("the file is not JSON of labelme: {e}")))?;
+        let file: File<'_> = serde_json::from_slice(bytes).map_err(|e| {
+            DatasetError::new(path, format!("the file is not JSON of labelme: {e}"))
+        })?;
         let given = file.image_path.as_deref().unwrap_or_default();
         let name = match base_name(given) {
             "" => path.file_stem().unwrap_or_default().to_string_lossy(),
@@ -259,8 +265,7 @@ fn masked(
     let bytes = STANDARD
         .decode(text)
         .map_err(|e| format!("its mask is not base64: {e}"))?;
-    let mut reader =
-        image::ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Png);
+    let mut reader = image::ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Png);
     let mut limits = image::Limits::default();
     limits.max_image_width = Some(size.width);
     limits.max_image_height = Some(size.height);
@@ -291,17 +296,18 @@ fn masked(
             .collect::<Vec<_>>()
     });
     let mask = budget.mask(size, rows)?;
-    Ok(mask
-        .bounds()
-        .map(|bbox| (bbox, Some(Outline::Mask(mask)))))
+    Ok(mask.bounds().map(|bbox| (bbox, Some(Outline::Mask(mask)))))
 }
 
 /// The size of the picture itself, where the file does not state it.
 fn size_of(path: &Path, given: &str) -> Result<Size, DatasetError> {
     let picture = path.parent().unwrap_or(Path::new(".")).join(given);
     let (width, height) = image::image_dimensions(&picture).map_err(|e| {
-        DatasetError::new(path, format!("imageWidth or imageHeight is missing, and {given:?} cannot be read: {e}"))
-            .with_remedy("put the picture beside the file, or add both")
+        DatasetError::new(
+            path,
+            format!("imageWidth or imageHeight is missing, and {given:?} cannot be read: {e}"),
+        )
+        .with_remedy("put the picture beside the file, or add both")
     })?;
     Ok(Size::new(width, height))
 }

@@ -42,7 +42,12 @@ impl LabelmeWriter {
         };
         let images = slashes(images);
         let images = images.trim_end_matches('/');
-        if self.options.images.as_deref().is_some_and(Path::is_absolute) {
+        if self
+            .options
+            .images
+            .as_deref()
+            .is_some_and(Path::is_absolute)
+        {
             return format!("{images}/{file_name}");
         }
         let up = "../".repeat(1 + name.matches('/').count());
@@ -56,7 +61,11 @@ impl LabelmeWriter {
 impl DatasetWriter for LabelmeWriter {
     fn item(&mut self, item: &Item) -> Result<(), SinkError> {
         let name = self.names.of(&item.file_name);
-        let path = self.options.root.join("labelme").join(format!("{name}.json"));
+        let path = self
+            .options
+            .root
+            .join("labelme")
+            .join(format!("{name}.json"));
         let mut shapes = Vec::new();
         let mut groups = 0;
         for annotation in &item.annotations {
@@ -160,5 +169,6 @@ fn decimal(value: f32) -> f64 {
 }
 
 fn slashes(path: &Path) -> String {
-    path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+    path.to_string_lossy()
+        .replace(std::path::MAIN_SEPARATOR, "/")
 }

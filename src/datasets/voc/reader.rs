@@ -76,7 +76,11 @@ pub fn read(
 
 fn annotations(folder: &Path) -> PathBuf {
     let own = folder.join("Annotations");
-    if own.is_dir() { own } else { folder.to_path_buf() }
+    if own.is_dir() {
+        own
+    } else {
+        folder.to_path_buf()
+    }
 }
 
 fn read_map(path: &Path, labels: &mut Labels) -> Result<(), DatasetError> {
@@ -84,7 +88,10 @@ fn read_map(path: &Path, labels: &mut Labels) -> Result<(), DatasetError> {
         return Ok(());
     };
     if about.len() > MAX_MAP {
-        return Err(DatasetError::new(path, "the label map has more than 16 MiB"));
+        return Err(DatasetError::new(
+            path,
+            "the label map has more than 16 MiB",
+        ));
     }
     let text = fs::read_to_string(path).map_err(|e| DatasetError::io(path, "read the file", &e))?;
     let lines = text.lines().map(str::trim);
@@ -140,7 +147,9 @@ impl Reading {
                 Piece::Start(element) => {
                     if open.is_empty() && element.name != "annotation" {
                         let problem = format!("the root element is <{}>", element.name);
-                        return Err(xml.error(problem).with_remedy("VOC's files have <annotation>"));
+                        return Err(xml
+                            .error(problem)
+                            .with_remedy("VOC's files have <annotation>"));
                     }
                     match (element.name.as_str(), open.len()) {
                         ("object", 1) => object = Object::default(),
@@ -170,7 +179,9 @@ impl Reading {
                 .with_remedy("add <size> with <width> and <height>"));
         }
         let given = picture.file_name.as_str();
-        let plain = given.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let plain = given
+            .split('/')
+            .all(|part| !matches!(part, "" | "." | ".."));
         let name = base_name(given);
         let file_name = match (plain, folder) {
             (true, "") => given.to_owned(),
@@ -225,7 +236,12 @@ fn value(
     text: &str,
 ) -> Result<(), String> {
     let parent = open.last().map_or("", |parent| parent.name.as_str());
-    let wrong = || format!("<{name}> is {:?}", text.chars().take(40).collect::<String>());
+    let wrong = || {
+        format!(
+            "<{name}> is {:?}",
+            text.chars().take(40).collect::<String>()
+        )
+    };
     match (parent, name, open.len()) {
         ("annotation", "filename", 1) => text.clone_into(&mut picture.file_name),
         ("size", "width", 2) => picture.width = text.parse().map_err(|_| wrong())?,

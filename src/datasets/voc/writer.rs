@@ -48,7 +48,10 @@ impl VocWriter {
     }
 
     fn document(&self, item: &Item) -> String {
-        let folder = item.file_name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = item
+            .file_name
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
         let mut out = format!(
             "<annotation>\n  <folder>{}</folder>\n  <filename>{}</filename>\n  <source>\n    <database>Unknown</database>\n    <annotation>Unknown</annotation>\n    <image>Unknown</image>\n  </source>\n  <size>\n    <width>{}</width>\n    <height>{}</height>\n    <depth>3</depth>\n  </size>\n  <segmented>0</segmented>\n",
             escaped(folder),
@@ -104,9 +107,13 @@ impl DatasetWriter for VocWriter {
         self.labels.add(item);
         let name = self.names.of(&item.file_name);
         if name.starts_with('#') || name.trim() != name || name.contains(['\n', '\r']) {
-            let problem = format!("the picture's name {:?} cannot stand in a list of VOC", item.file_name);
-            return Err(SinkError::new(self.root(), problem)
-                .with_remedy("give it a name without line ends, blanks around it and a leading #"));
+            let problem = format!(
+                "the picture's name {:?} cannot stand in a list of VOC",
+                item.file_name
+            );
+            return Err(SinkError::new(self.root(), problem).with_remedy(
+                "give it a name without line ends, blanks around it and a leading #",
+            ));
         }
         let path = self.root().join("Annotations").join(format!("{name}.xml"));
         write_atomic(&path, self.document(item).as_bytes())?;
@@ -121,10 +128,14 @@ impl DatasetWriter for VocWriter {
         let path = self.root().join("labelmap.txt");
         let mut map = String::from("# label:color_rgb:parts:actions\n");
         for label in self.labels.names(self.options.classes.names()) {
-            if label.contains([':', '\n', '\r']) || label.starts_with('#') || label.trim() != &*label {
+            if label.contains([':', '\n', '\r'])
+                || label.starts_with('#')
+                || label.trim() != &*label
+            {
                 let problem = format!("the class {label:?} cannot stand in a label map of VOC");
-                return Err(SinkError::new(&path, problem)
-                    .with_remedy("give it a name without colon, blanks around it and a leading #"));
+                return Err(SinkError::new(&path, problem).with_remedy(
+                    "give it a name without colon, blanks around it and a leading #",
+                ));
             }
             let _ = writeln!(map, "{label}:::");
         }
