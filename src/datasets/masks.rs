@@ -73,13 +73,15 @@ impl<'a> Shape<'a> {
 /// One polygon a part of the mask, the largest first, holes joined to it by lines there and back. As few vertices as give an
 /// overlap (IoU) of 0.985 or more with the mask.
 pub(crate) fn polygons(mask: &Mask) -> Vec<Vec<Point>> {
+    let exact = parts(mask, 0.0);
     for tolerance in [TOLERANCE, 0.4] {
-        let lines: Vec<_> = parts(mask, tolerance).iter().map(Part::joined).collect();
+        let simple = exact.iter().map(|part| part.simplified(tolerance));
+        let lines: Vec<_> = simple.map(|part| part.joined()).collect();
         if fill(&lines, mask.size()).is_ok_and(|filled| overlap(&filled, mask) >= ENOUGH) {
             return lines;
         }
     }
-    parts(mask, 0.0).iter().map(Part::joined).collect()
+    exact.iter().map(Part::joined).collect()
 }
 
 /// The pixels whose centres are inside one of the closed lines by the even-odd rule.

@@ -16,6 +16,8 @@
 //! | `voc/` | Pascal VOC |
 
 pub mod cvat;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod item;
 pub mod label_studio;
 pub mod labelme;

@@ -4,7 +4,7 @@ use super::{
     item::{Annotation, Item, Outline},
     reader::DatasetError,
 };
-use crate::geometry::BoxXyxy;
+use crate::geometry::{BoxXyxy, Size};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
@@ -14,6 +14,9 @@ use std::{
 
 /// Folders within folders that are looked into.
 const MAX_DEPTH: usize = 32;
+
+/// Kinds of things left out that are told apart.
+const MAX_KINDS: usize = 32;
 
 /// The classes of a data set that is read: those that it lists in their order, then those that only annotations name, by
 /// name.
@@ -94,12 +97,14 @@ pub(crate) struct Ignored(BTreeMap<String, u64>);
 impl Ignored {
     /// Counts one.
     pub(crate) fn add(&mut self, what: &str) {
-        match self.0.get_mut(what) {
-            Some(count) => *count += 1,
-            None => {
-                self.0.insert(what.chars().take(80).collect(), 1);
-            }
-        }
+        let what: String = what.chars().take(80).collect();
+        let known = self.0.len() < MAX_KINDS || self.0.contains_key(&what);
+        let what = if known {
+            what
+        } else {
+            "other things".to_owned()
+        };
+        *self.0.entry(what).or_insert(0) += 1;
     }
 
     /// A line for each kind, the file first.
@@ -171,6 +176,7 @@ pub(crate) fn files_below(
             } else if Path::new(&name)
                 .extension()
                 .is_some_and(|e| e.eq_ignore_ascii_case(extension))
+                && entry.path().is_file()
             {
                 found.push((name, entry.path()));
             }
@@ -178,6 +184,15 @@ pub(crate) fn files_below(
     }
     found.sort();
     Ok(found)
+}
+
+/// The size of a picture that a data set names.
+pub(crate) fn picture_size(path: &Path) -> Option<Size> {
+    // Devices and pipes would be waited for.
+    let (width, height) = path
+        .is_file()
+        .then(|| image::image_dimensions(path).ok())??;
+    Some(Size::new(width, height))
 }
 
 /// The tight box of closed lines; none without points, or where a coordinate is not finite.

@@ -53,6 +53,17 @@ pub(crate) fn parts(mask: &Mask, tolerance: f64) -> Vec<Part> {
 }
 
 impl Part {
+    /// The part with its lines simplified within `tolerance` pixels.
+    pub(crate) fn simplified(&self, tolerance: f64) -> Self {
+        Self {
+            outer: simplified(&self.outer, tolerance),
+            holes: (self.holes.iter())
+                .map(|hole| simplified(hole, tolerance))
+                .collect(),
+            area: self.area,
+        }
+    }
+
     /// The part as one closed line: holes are joined to the outer line by lines there and back, which formats without holes
     /// take; filling it by the even-odd rule gives the part.
     pub(crate) fn joined(&self) -> Vec<Point> {

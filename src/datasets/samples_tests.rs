@@ -37,7 +37,15 @@ fn a_record_as_all_kinds() {
             write(LabelmeWriter::new(options.clone(), form), &items)
         });
         timed("voc", &|| {
-            write(VocWriter::new(options.clone(), VocCorners::Edges), &items)
+            write(
+                VocWriter::new(options.clone(), {
+                    match form {
+                        MaskForm::Polygon => VocCorners::Edges,
+                        MaskForm::Rle => VocCorners::Pixels,
+                    }
+                }),
+                &items,
+            )
         });
         timed("labelstudio", &|| {
             write(

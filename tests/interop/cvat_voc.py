@@ -24,6 +24,9 @@ from datumaro.plugins.data_formats.cvat.base import CvatBase
 
 import record
 
+# Datumaro rounds left, upper edge, width and height to hundredths.
+HUNDREDTH = 0.0101
+
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d4944415478da63fcffff3f030005fe02fea735811e0000000049454e44ae426082"
 )
@@ -52,7 +55,7 @@ def objects(annotations, categories, width, height):
 
 
 def images(path, expected, near):
-    judge = record.Judge("CVAT for images, Datumaro", near)
+    judge = record.Judge("CVAT for images, Datumaro", near, HUNDREDTH)
     stills = {n: v for n, v in expected.items() if v[0]["kind"] in ("image", "sequence")}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -88,7 +91,7 @@ def masks_of_tracks(path, width, height):
 
 
 def videos(folder, expected, near):
-    judge = record.Judge("CVAT for video, " + ("Datumaro" if near else "masks by CVAT's rule"), near)
+    judge = record.Judge("CVAT for video, " + ("Datumaro" if near else "masks by CVAT's rule"), near, HUNDREDTH)
     sources = collections.OrderedDict()
     for name, (line, objects_) in expected.items():
         if line["kind"] in ("video", "dicom"):
@@ -112,7 +115,7 @@ def videos(folder, expected, near):
 
 
 def voc(folder, expected, one_based):
-    judge = record.Judge("VOC, Datumaro", True)
+    judge = record.Judge("VOC, Datumaro", True, HUNDREDTH)
     mode = "voc-one-based" if one_based else "dm-zero-based"
     data = Dataset.import_from(str(folder), "voc", coordinate_mode=mode)
     read = {item.id: item for item in data}

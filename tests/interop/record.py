@@ -64,8 +64,8 @@ def iou(a, b):
 class Judge:
     """Counts what is equal and what is not."""
 
-    def __init__(self, what, near):
-        self.what, self.near = what, near
+    def __init__(self, what, near, tolerance=1e-3):
+        self.what, self.near, self.tolerance = what, near, tolerance
         self.pictures = self.boxes = self.masks = 0
         self.ious, self.problems = [], []
 
@@ -78,7 +78,7 @@ class Judge:
         for label, box, mask in expected:
             best, best_score = None, -1.0
             for other in left:
-                if other[0] != label or np.abs(np.subtract(other[1], box)).max() > 1e-3:
+                if other[0] != label or np.abs(np.subtract(other[1], box)).max() > self.tolerance:
                     continue
                 score = 1.0
                 if mask is not None and not boxes_only:

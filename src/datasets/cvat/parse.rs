@@ -89,10 +89,8 @@ fn boxed(element: &Element) -> Result<Outlined, String> {
         let corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
         return polygon(corners.map(|corner| turn(corner, centre, angle)).to_vec());
     }
-    let [x0, x1] = [x0.min(x1), x0.max(x1)];
-    let [y0, y1] = [y0.min(y1), y0.max(y1)];
-    let [x0, y0, x1, y1] = [x0, y0, x1, y1].map(|v| v as f32);
-    Ok((BoxXyxy::new(x0, y0, x1, y1), None))
+    let bbox = bounds_of(&[vec![[x0, y0], [x1, y1]]]).ok_or("a corner is beyond all numbers")?;
+    Ok((bbox, None))
 }
 
 fn polygon(line: Vec<[f64; 2]>) -> Result<Outlined, String> {

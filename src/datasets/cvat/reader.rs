@@ -256,10 +256,10 @@ impl CvatFile {
         });
         if let Some(stop) = stop.filter(|stop| stop.saturating_sub(meta.start) / step < MAX_FRAMES)
         {
-            let mut frame = meta.start;
-            while frame <= stop {
+            let mut next = Some(meta.start).filter(|start| *start <= stop);
+            while let Some(frame) = next {
                 self.frames.entry(frame).or_default();
-                frame += step;
+                next = frame.checked_add(step).filter(|frame| *frame <= stop);
             }
         }
         let source: Arc<str> = Arc::from(name.as_str());

@@ -4,6 +4,7 @@ use super::convert::{Reading, Region, annotations, size_of};
 use crate::{
     datasets::{
         item::{Item, Place},
+        names::picture_size,
         reader::{Dataset, DatasetError},
         xml::{Piece, Xml},
     },
@@ -204,11 +205,9 @@ fn item(
     };
     let annotations = annotations(&regions, reading).map_err(failed)?;
     let stated = data.width.zip(data.height).map(|(w, h)| Size::new(w, h));
-    let size = size_of(&regions).or(stated).or_else(|| {
-        let picture = path.parent()?.join(&name);
-        let (width, height) = image::image_dimensions(picture).ok()?;
-        Some(Size::new(width, height))
-    });
+    let size = size_of(&regions)
+        .or(stated)
+        .or_else(|| picture_size(&path.parent()?.join(&name)));
     let Some(size) = size else {
         reading
             .ignored

@@ -4,7 +4,9 @@ use crate::{
     datasets::{
         item::{Annotation, Item, Outline},
         masks::{Budget, MAX_PIXELS},
-        names::{Ignored, Labels, base_name, bounds_of, ellipse, files_below, joined},
+        names::{
+            Ignored, Labels, base_name, bounds_of, ellipse, files_below, joined, picture_size,
+        },
         reader::{Dataset, DatasetError},
     },
     geometry::{BoxXyxy, Size},
@@ -302,12 +304,11 @@ fn masked(
 /// The size of the picture itself, where the file does not state it.
 fn size_of(path: &Path, given: &str) -> Result<Size, DatasetError> {
     let picture = path.parent().unwrap_or(Path::new(".")).join(given);
-    let (width, height) = image::image_dimensions(&picture).map_err(|e| {
-        DatasetError::new(
-            path,
-            format!("imageWidth or imageHeight is missing, and {given:?} cannot be read: {e}"),
-        )
-        .with_remedy("put the picture beside the file, or add both")
-    })?;
-    Ok(Size::new(width, height))
+    picture_size(&picture).ok_or_else(|| {
+        let problem = format!(
+            "imageWidth or imageHeight is missing, and {given:?} is no picture that can be read"
+        );
+        DatasetError::new(path, problem)
+            .with_remedy("put the picture where imagePath says, or add both")
+    })
 }

@@ -4,11 +4,11 @@ use super::corners::VocCorners;
 use crate::{
     datasets::{
         item::{Annotation, Item},
-        names::{Ignored, Labels, base_name, files_below},
+        names::{Ignored, Labels, base_name, bounds_of, files_below},
         reader::{Dataset, DatasetError},
         xml::{Element, Piece, Xml, root},
     },
-    geometry::{BoxXyxy, Size},
+    geometry::Size,
 };
 use std::{
     fs,
@@ -214,11 +214,13 @@ impl Reading {
             VocCorners::Edges => 0.0,
             VocCorners::Pixels => 1.0,
         };
-        let [x0, y0, x1, y1] = [x0 - from, y0 - from, x1, y1].map(|v| v as f32);
+        let corners = vec![[x0 - from, y0 - from], [x1, y1]];
+        let bbox = bounds_of(&[corners])
+            .ok_or_else(|| format!("the box of an object {name:?} is beyond all numbers"))?;
         Ok(Some(Annotation {
             class: 0,
             label: self.labels.of(&name),
-            bbox: BoxXyxy::new(x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)),
+            bbox,
             outline: None,
             score: object.score,
             mask_score: object.mask_score,
