@@ -78,8 +78,10 @@ mod tests {
     };
     use proptest::{prelude::*, sample::Index};
 
+    type Door = fn(&[u8], &Path);
+
     /// Files as they are written, of pictures and of a video.
-    fn files() -> Vec<(fn(&[u8], &Path), Vec<u8>)> {
+    fn files() -> Vec<(Door, Vec<u8>)> {
         let dir = tempfile::tempdir().unwrap();
         let mut items = samples::stills();
         items.extend(samples::frames());

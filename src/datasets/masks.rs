@@ -30,7 +30,7 @@ const MAX_ALL_RUNS: usize = 1 << 27;
 const MAX_CROSSINGS: usize = 1 << 26;
 
 /// The overlap (IoU) of polygons with their mask below which more vertices are kept.
-const ENOUGH: f64 = 0.985;
+const ENOUGH: f64 = 0.99;
 
 /// What is written of an annotation.
 pub(crate) enum Shape<'a> {
@@ -71,7 +71,7 @@ impl<'a> Shape<'a> {
 }
 
 /// One polygon a part of the mask, the largest first, holes joined to it by lines there and back. As few vertices as give an
-/// overlap (IoU) of 0.985 or more with the mask.
+/// overlap (IoU) of 0.99 or more with the mask.
 pub(crate) fn polygons(mask: &Mask) -> Vec<Vec<Point>> {
     let exact = parts(mask, 0.0);
     for tolerance in [TOLERANCE, 0.4] {

@@ -157,7 +157,7 @@ fn a_video_has_the_frames_of_its_task() {
 #[test]
 fn broken_and_hostile_files_are_errors_that_name_the_place() {
     let bomb = "<!DOCTYPE a [<!ENTITY b \"bbbb\">]><annotations><meta><task><labels><label><name>&b;</name></label></labels></task></meta></annotations>";
-    let deep = "<annotations>".repeat(1) + &"<a>".repeat(100);
+    let deep = "<annotations>".to_owned() + &"<a>".repeat(100);
     for (text, says) in [
         (bomb.to_owned(), "byte"),
         (deep, "more than 64 elements"),
@@ -220,6 +220,6 @@ fn broken_and_hostile_files_are_errors_that_name_the_place() {
 fn polygons_are_near_their_masks() {
     for mask in samples::masks() {
         let lines = crate::datasets::masks::polygons(&mask);
-        assert!(overlap(&fill(&lines, mask.size()).unwrap(), &mask) >= 0.985);
+        assert!(overlap(&fill(&lines, mask.size()).unwrap(), &mask) >= 0.99);
     }
 }

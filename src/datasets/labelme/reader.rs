@@ -213,7 +213,7 @@ impl Reading {
                 self.ignored.add("polygon of less than three points");
                 return Ok(None);
             }
-            "polygon" | "rotation" => lined(points.clone())?,
+            "polygon" | "rotation" | "oriented_rectangle" => lined(points.clone())?,
             "circle" => {
                 too_few(2)?;
                 let radius = (points[0][0] - points[1][0]).hypot(points[0][1] - points[1][1]);

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Reads labelme/ of an output folder by globox and by labelme's own rules and compares it with the record.
 
-    python3 tests/interop/labelme.py OUT RECORD [--rle]
+    python3 tests/interop/labelme_json.py OUT RECORD [--rle]
 
 globox reads boxes of rectangles and polygons; masks are those of pycocotools' fill of the polygons, or (--rle) the bitmaps
-of shapes of type mask as labelme places them. Exits with 1 if anything differs.
+of shapes of type mask as labelme places them. labelme itself opens every file beside a blank picture, and draws the shapes:
+of polygons it paints the outline too, half a pixel more on each side, so the IoU of its own drawing is told and not judged.
+Exits with 1 if anything differs.
 
-Needs globox, pillow, numpy and pycocotools.
+Needs globox, labelme 6, pillow, numpy and pycocotools.
 """
 
 import argparse
@@ -16,9 +18,12 @@ import io
 import json
 import pathlib
 import sys
+import tempfile
 
 import numpy as np
 from globox import Annotation
+from labelme import utils
+from labelme._label_file import read_label_file
 from PIL import Image
 
 import record
@@ -47,6 +52,30 @@ def objects(shapes, width, height):
     return found
 
 
+def by_labelme(path, file, folder, judge, drawn):
+    """Opens a copy of the file in labelme, and draws each shape as it does."""
+    copy = folder / path.name
+    picture = folder / pathlib.PurePath(file["imagePath"]).name
+    width, height = file["imageWidth"], file["imageHeight"]
+    Image.new("RGB", (width, height)).save(picture)
+    copy.write_text(json.dumps(dict(file, imagePath=picture.name)), encoding="utf-8")
+    read = read_label_file(str(copy))
+    if len(read.shapes) != len(file["shapes"]):
+        judge.problems.append(f"{path}: labelme reads {len(read.shapes)} of {len(file['shapes'])} shapes")
+    for shape in read.shapes:
+        if shape["shape_type"] == "rectangle":
+            continue
+        own, _ = utils.shapes_to_label((height, width), [dict(shape, group_id=None)], {shape["label"]: 1})
+        given = objects([dict(shape, mask=None, group_id=None)], width, height) if shape["mask"] is None else None
+        if given is None:
+            (x1, y1), (x2, y2) = np.asarray(shape["points"]).astype(int)
+            mask = np.zeros((height, width), bool)
+            mask[y1 : y2 + 1, x1 : x2 + 1] = shape["mask"]
+        else:
+            mask = given[0][2]
+        drawn.append(record.iou(own > 0, mask > 0))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=pathlib.Path)
@@ -57,6 +86,8 @@ def main():
     judge = record.Judge("labelme", not args.rle)
     by_globox = record.Judge("labelme, globox: boxes of shapes", True)
     root = args.out / "labelme"
+    scratch = tempfile.TemporaryDirectory()
+    drawn = []
     for name, (line, expected) in record.read(args.record).items():
         path = root / f"{name}.json"
         if not path.exists():
@@ -70,6 +101,7 @@ def main():
         if pathlib.PurePath(file["imagePath"]).name != pathlib.PurePath(name).name:
             judge.problems.append(f"{name}: {file['imagePath']}")
         judge.picture(name, expected, objects(file["shapes"], line["width"], line["height"]))
+        by_labelme(path, file, pathlib.Path(scratch.name), judge, drawn)
         if not args.rle:
             read = Annotation.from_labelme(path, include_poly=True)
             shapes = [
@@ -79,6 +111,8 @@ def main():
             ]
             by_globox.picture(name, shapes, [(b.label, b.ltrb, None) for b in read.boxes])
     good = [judge.report()]
+    if drawn:
+        print(f"labelme's own drawing: {len(drawn)} shapes, IoU least {min(drawn):.4f} mean {np.mean(drawn):.4f}")
     if not args.rle:
         good.append(by_globox.report())
     sys.exit(0 if all(good) else 1)
