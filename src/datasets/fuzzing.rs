@@ -49,6 +49,8 @@ fn check(
 }
 
 fn check_item(item: &Item, classes: usize) {
+    let mut parts = item.file_name.split(['/', '\\']);
+    assert!(parts.all(|part| !matches!(part, "" | "." | "..")));
     for annotation in &item.annotations {
         let b = annotation.bbox;
         assert!((annotation.class as usize) < classes);

@@ -125,15 +125,28 @@ pub(crate) struct TreeNames(HashSet<String>);
 impl TreeNames {
     /// The name for the picture `file_name`, without an extension of its own.
     pub(crate) fn of(&mut self, file_name: &str) -> String {
-        let stem = stem(file_name);
+        let file_name = below(file_name);
+        let stem = stem(&file_name);
         if self.0.insert(stem.to_lowercase()) {
             return stem.to_owned();
         }
-        let mut name = file_name.to_owned();
+        let mut name = file_name;
         while !self.0.insert(name.to_lowercase()) {
             name.push('_');
         }
         name
+    }
+}
+
+/// A path of others as one that stays below its folder, `/`-separated.
+pub(crate) fn below(path: &str) -> String {
+    let parts = path.split(['/', '\\']);
+    let parts: Vec<&str> = parts
+        .filter(|part| !matches!(*part, "" | "." | ".."))
+        .collect();
+    match parts.join("/") {
+        path if path.is_empty() => "_".to_owned(),
+        path => path,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     datasets::{
         item::{Annotation, Item, Place},
         masks::Budget,
-        names::{Ignored, Labels, base_name, joined, stem},
+        names::{Ignored, Labels, base_name, below, joined, stem},
         reader::{Dataset, DatasetError},
         xml::{Element, Piece, Xml, root},
     },
@@ -189,7 +189,7 @@ impl CvatFile {
     fn end_image(&mut self, image: &Element) -> Result<(), String> {
         let name = image.get("name").ok_or("an image without name")?;
         self.items.push(Item {
-            file_name: name.to_owned(),
+            file_name: below(name),
             size: image_size(image)?,
             place: None,
             annotations: joined(std::mem::take(&mut self.picture)),
@@ -249,6 +249,7 @@ impl CvatFile {
                 },
                 str::to_owned,
             );
+        let name = below(&name);
         let step = meta.step.max(1);
         let stop = meta.stop.or_else(|| {
             let frames = meta.size?.checked_sub(1)?;

@@ -217,6 +217,13 @@ fn broken_and_hostile_files_are_errors_that_name_the_place() {
 }
 
 #[test]
+fn names_stay_below_their_folder_and_a_mark_of_utf_8_is_passed_over() {
+    let text = images("<tag label=\"a\"/>").replace("x/1.png", "/../x/./..\\\\../y.png");
+    let (set, _) = parse(&format!("\u{feff}{text}")).unwrap();
+    assert_eq!(set.items[0].file_name, "x/y.png");
+}
+
+#[test]
 fn polygons_are_near_their_masks() {
     for mask in samples::masks() {
         let lines = crate::datasets::masks::polygons(&mask);

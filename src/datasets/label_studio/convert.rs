@@ -165,64 +165,74 @@ impl Region {
         let size = self
             .size()
             .ok_or("original_width or original_height is missing")?;
-        let value = &self.value;
-        let scale = [
-            f64::from(size.width) / 100.0,
-            f64::from(size.height) / 100.0,
-        ];
-        let need = |value: Option<f64>, name: &str| value.ok_or(format!("{name} is missing"));
-        let at = || {
-            Ok::<_, String>([
-                need(value.x, "x")? * scale[0],
-                need(value.y, "y")? * scale[1],
-            ])
-        };
-        let turned = value.rotation.unwrap_or(0.0).to_radians();
-        Ok(Some(match kind {
-            "rectangle" => {
-                let [x, y] = at()?;
-                let right = x + need(value.width, "width")? * scale[0];
-                let lower = y + need(value.height, "height")? * scale[1];
-                let corners = [[x, y], [right, y], [right, lower], [x, lower]];
-                // Label Studio turns about the upper left corner.
-                let line = corners.map(|corner| turn(corner, [x, y], turned)).to_vec();
-                let lines = vec![line];
-                (
-                    bounded(&lines)?,
-                    (turned != 0.0).then_some(Outline::Polygons(lines)),
-                )
-            }
-            "ellipse" => {
-                let radii = [
-                    need(value.radius_x, "radiusX")? * scale[0],
-                    need(value.radius_y, "radiusY")? * scale[1],
-                ];
-                lined(ellipse(at()?, radii, turned))?
-            }
-            "polygon" => {
-                let points = value.points.as_ref().ok_or("points are missing")?;
-                if points.len() < 3 {
-                    reading.ignored.add("polygon of less than three points");
-                    return Ok(None);
-                }
-                lined(
-                    points
-                        .iter()
-                        .map(|[x, y]| [x * scale[0], y * scale[1]])
-                        .collect(),
-                )?
-            }
-            _ => {
-                let bytes = value.rle.as_deref().ok_or("rle is missing")?;
-                let mask = brush::decode(bytes, size, &mut reading.budget)?;
-                let Some(bounds) = mask.bounds() else {
-                    reading.ignored.add("brush stroke without pixels");
-                    return Ok(None);
-                };
-                (bounds, Some(Outline::Mask(mask)))
-            }
-        }))
+        Ok(match kind {
+            "rectangle" => Some(self.value.rectangle(size)?),
+            "ellipse" => Some(self.value.ellipse(size)?),
+            "polygon" => self.value.polygon(size, reading)?,
+            _ => self.value.brush(size, reading)?,
+        })
     }
+}
+
+impl Value {
+    /// A point of percents in pixels.
+    fn point(size: Size, [x, y]: [f64; 2]) -> [f64; 2] {
+        [
+            x / 100.0 * f64::from(size.width),
+            y / 100.0 * f64::from(size.height),
+        ]
+    }
+
+    /// In radians; Label Studio has degrees.
+    fn turned(&self) -> f64 {
+        self.rotation.unwrap_or(0.0).to_radians()
+    }
+
+    fn rectangle(&self, size: Size) -> Result<Outlined, String> {
+        let [x, y] = [need(self.x, "x")?, need(self.y, "y")?];
+        let [width, height] = [need(self.width, "width")?, need(self.height, "height")?];
+        let [left, upper] = Self::point(size, [x, y]);
+        let [right, lower] = Self::point(size, [x + width, y + height]);
+        let corners = [[left, upper], [right, upper], [right, lower], [left, lower]];
+        // Label Studio turns about the upper left corner.
+        let line = corners.map(|corner| turn(corner, [left, upper], self.turned()));
+        let lines = vec![line.to_vec()];
+        let outline = (self.turned() != 0.0).then(|| Outline::Polygons(lines.clone()));
+        Ok((bounded(&lines)?, outline))
+    }
+
+    fn ellipse(&self, size: Size) -> Result<Outlined, String> {
+        let centre = [need(self.x, "x")?, need(self.y, "y")?];
+        let radii = [
+            need(self.radius_x, "radiusX")?,
+            need(self.radius_y, "radiusY")?,
+        ];
+        let (centre, radii) = (Self::point(size, centre), Self::point(size, radii));
+        lined(ellipse(centre, radii, self.turned()))
+    }
+
+    fn polygon(&self, size: Size, reading: &mut Reading) -> Result<Option<Outlined>, String> {
+        let points = self.points.as_ref().ok_or("points are missing")?;
+        if points.len() < 3 {
+            reading.ignored.add("polygon of less than three points");
+            return Ok(None);
+        }
+        lined(points.iter().map(|p| Self::point(size, *p)).collect()).map(Some)
+    }
+
+    fn brush(&self, size: Size, reading: &mut Reading) -> Result<Option<Outlined>, String> {
+        let bytes = self.rle.as_deref().ok_or("rle is missing")?;
+        let mask = brush::decode(bytes, size, &mut reading.budget)?;
+        let Some(bounds) = mask.bounds() else {
+            reading.ignored.add("brush stroke without pixels");
+            return Ok(None);
+        };
+        Ok(Some((bounds, Some(Outline::Mask(mask)))))
+    }
+}
+
+fn need(value: Option<f64>, name: &str) -> Result<f64, String> {
+    value.ok_or_else(|| format!("{name} is missing"))
 }
 
 fn bounded(lines: &[Vec<[f64; 2]>]) -> Result<BoxXyxy, String> {

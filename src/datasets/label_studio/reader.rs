@@ -4,7 +4,7 @@ use super::convert::{Reading, Region, annotations, size_of};
 use crate::{
     datasets::{
         item::{Item, Place},
-        names::picture_size,
+        names::{below, picture_size},
         reader::{Dataset, DatasetError},
         xml::{Piece, Xml},
     },
@@ -176,7 +176,7 @@ fn item(
     let data = task.data.ok_or_else(|| {
         failed("it has no data, so it is none of the export of the kind JSON".into())
     })?;
-    let Some(name) = name_of(&data) else {
+    let Some(name) = name_of(&data).map(|name| below(&name)) else {
         reading.ignored.add("task without picture");
         return Ok(None);
     };
@@ -266,7 +266,7 @@ fn decoded(text: &str) -> String {
 }
 
 fn place_of(data: &Data<'_>) -> Option<Place> {
-    let source: Arc<str> = Arc::from(data.source.as_deref()?);
+    let source: Arc<str> = Arc::from(below(data.source.as_deref()?));
     Some(Place {
         kind: data.kind?,
         path: source.clone(),

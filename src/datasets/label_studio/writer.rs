@@ -198,13 +198,12 @@ impl LabelStudioWriter {
         })
     }
 
-    fn regions<'a>(
+    /// The values of an annotation's regions, at least one.
+    fn values<'a>(
         &self,
         item: &Item,
         annotation: &'a Annotation,
-        number: usize,
-        out: &mut Vec<Region<'a>>,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<Value<'a>>, String> {
         let label = [&*annotation.label];
         let (w, h) = (f64::from(item.size.width), f64::from(item.size.height));
         let percent = |[x, y]: [f64; 2]| [x / w * 100.0, y / h * 100.0];
@@ -224,24 +223,36 @@ impl LabelStudioWriter {
                 rectanglelabels: label,
             }
         };
-        let values = match Shape::of(annotation, item.size, self.settings.masks)? {
-            Shape::Box => vec![rectangle()],
-            Shape::Polygons(lines) => lines
-                .iter()
-                .map(|line| Value::Polygon {
-                    points: line.iter().copied().map(percent).collect(),
-                    closed: true,
-                    polygonlabels: label,
-                })
-                .collect(),
-            Shape::Mask(mask) => vec![Value::Brush {
-                format: "rle",
-                rle: brush::encode(&mask).ok_or_else(|| {
-                    format!("a picture of {} is too large for brush strokes", item.size)
-                })?,
-                brushlabels: label,
-            }],
-        };
+        Ok(
+            match Shape::of(annotation, item.size, self.settings.masks)? {
+                Shape::Box => vec![rectangle()],
+                Shape::Polygons(lines) => lines
+                    .iter()
+                    .map(|line| Value::Polygon {
+                        points: line.iter().copied().map(percent).collect(),
+                        closed: true,
+                        polygonlabels: label,
+                    })
+                    .collect(),
+                Shape::Mask(mask) => vec![Value::Brush {
+                    format: "rle",
+                    rle: brush::encode(&mask).ok_or_else(|| {
+                        format!("a picture of {} is too large for brush strokes", item.size)
+                    })?,
+                    brushlabels: label,
+                }],
+            },
+        )
+    }
+
+    fn regions<'a>(
+        &self,
+        item: &Item,
+        annotation: &'a Annotation,
+        number: usize,
+        out: &mut Vec<Region<'a>>,
+    ) -> Result<(), String> {
+        let values = self.values(item, annotation)?;
         let first = format!("t{}r{number}", self.count);
         let meta = || {
             (annotation.track_id.is_some() || annotation.mask_score.is_some()).then_some(Meta {

@@ -5,7 +5,8 @@ use crate::{
         item::{Annotation, Item, Outline},
         masks::{Budget, MAX_PIXELS},
         names::{
-            Ignored, Labels, base_name, bounds_of, ellipse, files_below, joined, picture_size,
+            Ignored, Labels, base_name, below, bounds_of, ellipse, files_below, joined,
+            picture_size,
         },
         reader::{Dataset, DatasetError},
     },
@@ -169,7 +170,7 @@ impl Reading {
         let given = file.image_path.as_deref().unwrap_or_default();
         let name = match base_name(given) {
             "" => path.file_stem().unwrap_or_default().to_string_lossy(),
-            name => Cow::Borrowed(name),
+            name => Cow::Owned(below(name)),
         };
         let size = match (file.image_width, file.image_height) {
             (Some(width), Some(height)) => Size::new(width, height),

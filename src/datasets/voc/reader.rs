@@ -4,7 +4,7 @@ use super::corners::VocCorners;
 use crate::{
     datasets::{
         item::{Annotation, Item},
-        names::{Ignored, Labels, base_name, bounds_of, files_below},
+        names::{Ignored, Labels, base_name, below, bounds_of, files_below},
         reader::{Dataset, DatasetError},
         xml::{Element, Piece, Xml, root},
     },
@@ -132,6 +132,29 @@ struct Picture {
     annotations: Vec<Annotation>,
 }
 
+impl Picture {
+    /// The picture of a file that lies in `folder`.
+    fn item(self, folder: &str) -> Item {
+        let given = below(&self.file_name);
+        let name = base_name(&given);
+        let absolute = self.file_name.starts_with('/') || self.file_name.contains([':', '\\']);
+        let file_name = match folder {
+            "" if absolute => name.to_owned(),
+            "" => given,
+            folder if given.strip_prefix(folder) == Some(&format!("/{name}")) => given,
+            folder => format!("{folder}/{name}"),
+        };
+        Item {
+            file_name,
+            size: Size::new(self.width, self.height),
+            place: None,
+            annotations: self.annotations,
+            physical: None,
+            exif_orientation: None,
+        }
+    }
+}
+
 impl Reading {
     /// The picture of a file that lies in `folder`.
     fn document<R: BufRead>(
@@ -178,27 +201,7 @@ impl Reading {
                 .error("the picture has no size")
                 .with_remedy("add <size> with <width> and <height>"));
         }
-        let given = picture.file_name.as_str();
-        let plain = given
-            .split('/')
-            .all(|part| !matches!(part, "" | "." | ".."));
-        let name = base_name(given);
-        let file_name = match (plain, folder) {
-            (true, "") => given.to_owned(),
-            (true, folder) if given.strip_prefix(folder) == Some(&format!("/{name}")) => {
-                given.to_owned()
-            }
-            (_, "") => name.to_owned(),
-            _ => format!("{folder}/{name}"),
-        };
-        Ok(Item {
-            file_name,
-            size: Size::new(picture.width, picture.height),
-            place: None,
-            annotations: picture.annotations,
-            physical: None,
-            exif_orientation: None,
-        })
+        Ok(picture.item(folder))
     }
 
     fn object(&mut self, object: Object) -> Result<Option<Annotation>, String> {
