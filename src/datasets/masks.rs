@@ -1,10 +1,11 @@
 //! Masks in the forms that data sets have: polygons near enough to the mask, run lengths in row-major order, and back.
 
 use super::{
-    item::{Annotation, Outline},
+    item::{Annotation, Item, Outline},
     outline::{Part, Point, TOLERANCE, parts},
 };
 use crate::{frame::Mask, geometry::Size};
+use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// How masks are written.
@@ -43,15 +44,24 @@ pub(crate) enum Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
+    /// The shapes of all annotations of a picture, in their order; on every core.
+    ///
+    /// # Errors
+    /// In words: polygons have too many crossings to become a mask.
+    pub(crate) fn all(item: &'a Item, form: MaskForm) -> Result<Vec<Self>, String> {
+        let shape = |annotation| Self::of(annotation, item.size, form);
+        match item.annotations.as_slice() {
+            [] => Ok(Vec::new()),
+            [one] => Ok(vec![shape(one)?]),
+            several => several.par_iter().map(shape).collect(),
+        }
+    }
+
     /// The shape of `annotation` in a picture of `size`.
     ///
     /// # Errors
     /// In words: polygons have too many crossings to become a mask.
-    pub(crate) fn of(
-        annotation: &'a Annotation,
-        size: Size,
-        form: MaskForm,
-    ) -> Result<Self, String> {
+    fn of(annotation: &'a Annotation, size: Size, form: MaskForm) -> Result<Self, String> {
         Ok(match (&annotation.outline, form) {
             (None, _) => Self::Box,
             (Some(Outline::Mask(mask)), _) if mask.area() == 0 => Self::Box,

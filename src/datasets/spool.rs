@@ -3,7 +3,8 @@
 use crate::sinks::{AtomicFile, SinkError};
 use std::{
     fs::{self, File},
-    io::{BufWriter, Seek, SeekFrom, Write},
+    io::{BufWriter, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +13,7 @@ use std::{
 pub(crate) struct Spool {
     path: PathBuf,
     file: BufWriter<File>,
+    bytes: u64,
 }
 
 impl Spool {
@@ -27,17 +29,37 @@ impl Spool {
         Ok(Self {
             path,
             file: BufWriter::new(file),
+            bytes: 0,
         })
     }
 
-    /// Adds text.
+    /// Adds text; returns where it is.
     ///
     /// # Errors
     /// [`SinkError`] if it cannot be written.
-    pub(crate) fn add(&mut self, text: &str) -> Result<(), SinkError> {
+    pub(crate) fn add(&mut self, text: &str) -> Result<Range<u64>, SinkError> {
         self.file
             .write_all(text.as_bytes())
-            .map_err(|e| SinkError::io(&self.path, "write the file", &e))
+            .map_err(|e| SinkError::io(&self.path, "write the file", &e))?;
+        let start = self.bytes;
+        self.bytes += text.len() as u64;
+        Ok(start..self.bytes)
+    }
+
+    /// What was added at `place`. Nothing can be added after it.
+    ///
+    /// # Errors
+    /// [`SinkError`] if it cannot be read.
+    pub(crate) fn read(&mut self, place: Range<u64>) -> Result<String, SinkError> {
+        let failed = |e| SinkError::io(&self.path, "read the temporary file", &e);
+        // Seeking writes what is not written yet.
+        self.file
+            .seek(SeekFrom::Start(place.start))
+            .map_err(failed)?;
+        let mut text = String::new();
+        let mut part = self.file.get_ref().take(place.end - place.start);
+        part.read_to_string(&mut text).map_err(failed)?;
+        Ok(text)
     }
 
     /// Writes the file: `head`, what was added, `tail`.

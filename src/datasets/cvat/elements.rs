@@ -3,7 +3,7 @@
 use crate::{
     datasets::{
         item::Annotation,
-        masks::{Crop, MaskForm, Shape, crop},
+        masks::{Crop, Shape, crop},
         xml::escaped,
     },
     geometry::{BoxXyxy, Size},
@@ -22,23 +22,36 @@ pub(crate) enum Geometry {
 }
 
 impl Geometry {
-    /// The shapes of an annotation in a picture of `size`; at least one.
-    ///
-    /// # Errors
-    /// In words, as [`Shape::of`].
-    pub(crate) fn of(
-        annotation: &Annotation,
-        size: Size,
-        form: MaskForm,
-    ) -> Result<Vec<Self>, String> {
-        Ok(match Shape::of(annotation, size, form)? {
+    /// The shapes of an annotation, at least one.
+    pub(crate) fn of(annotation: &Annotation, shape: Shape<'_>) -> Vec<Self> {
+        match shape {
             Shape::Box => vec![Self::Box(annotation.bbox)],
-            Shape::Polygons(lines) => lines.iter().cloned().map(Self::Polygon).collect(),
-            Shape::Mask(mask) => crop(&mask).map_or_else(
-                || vec![Self::Box(annotation.bbox)],
-                |crop| vec![Self::Mask(Arc::new(crop))],
-            ),
-        })
+            Shape::Polygons(lines) => {
+                let lines = lines.into_owned();
+                lines.into_iter().map(Self::Polygon).collect()
+            }
+            Shape::Mask(mask) => vec![match crop(&mask) {
+                Some(crop) => Self::Mask(Arc::new(crop)),
+                None => Self::Box(annotation.bbox),
+            }],
+        }
+    }
+
+    /// A small shape of the kind, for the frame after the last that shows it.
+    pub(crate) fn small(self) -> Self {
+        match self {
+            Self::Box(_) => self,
+            Self::Polygon(mut line) => {
+                line.truncate(3);
+                Self::Polygon(line)
+            }
+            Self::Mask(crop) => Self::Mask(Arc::new(Crop {
+                left: crop.left,
+                top: crop.top,
+                size: Size::new(1, 1),
+                counts: vec![0, 1],
+            })),
+        }
     }
 
     /// The element's name.
@@ -65,7 +78,12 @@ impl Geometry {
             Self::Polygon(line) => {
                 out.push_str(" points=\"");
                 for (i, [x, y]) in line.iter().enumerate() {
-                    let _ = write!(out, "{}{x},{y}", if i > 0 { ";" } else { "" });
+                    if i > 0 {
+                        out.push(';');
+                    }
+                    number(out, *x);
+                    out.push(',');
+                    number(out, *y);
                 }
                 out.push('"');
             }
@@ -95,6 +113,15 @@ impl Geometry {
         }
         let _ = writeln!(out, "    </{element}>");
     }
+}
+
+/// Adds a coordinate; most are whole, which is written faster.
+fn number(out: &mut String, value: f64) {
+    let whole = value as i32;
+    let _ = match f64::from(whole) == value {
+        true => write!(out, "{whole}"),
+        false => write!(out, "{value}"),
+    };
 }
 
 /// What the head of a file says of its task.

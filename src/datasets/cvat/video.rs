@@ -4,7 +4,7 @@ use super::elements::{Geometry, TAIL, Task};
 use crate::{
     datasets::{
         item::{Annotation, Item, Place},
-        masks::MaskForm,
+        masks::{MaskForm, Shape},
         names::{UsedLabels, base_name},
         spool::Spool,
         xml::escaped,
@@ -12,16 +12,17 @@ use crate::{
     geometry::Size,
     sinks::SinkError,
 };
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, ops::Range, path::PathBuf, sync::Arc};
 
 /// A track: object, class, kind of shape, part of the object.
 type Key = (u64, Arc<str>, &'static str, usize);
 
 /// An object of several frames.
 struct Track {
-    text: String,
-    /// The shape of the last frame that has it; none once it is closed.
-    open: Option<(Geometry, Annotation)>,
+    /// Where its shapes are in the file of all tracks' shapes.
+    pieces: Vec<Range<u64>>,
+    /// The last frame that has it, with its shape; none once it is closed.
+    open: Option<(u64, Geometry, Annotation)>,
 }
 
 /// A file of CVAT for video. An object with a track number has a track for each of its parts; every other object is a track
@@ -38,6 +39,8 @@ pub(crate) struct Video {
     /// Shapes of the last frame that are tracks of their own: the attributes of the track, shape, annotation.
     last: Vec<(String, Geometry, Annotation)>,
     spool: Spool,
+    /// Shapes of tracks of several frames.
+    shapes: Spool,
     /// Tracks and groups so far.
     count: u64,
     groups: u64,
@@ -63,6 +66,7 @@ impl Video {
             tracks: BTreeMap::new(),
             last: Vec::new(),
             spool: Spool::new(path.clone())?,
+            shapes: Spool::new(path.clone())?,
             path,
             count: 0,
             groups: 0,
@@ -92,18 +96,20 @@ impl Video {
         self.step(frame);
         self.labels.add(item);
         let mut shown = Vec::new();
-        for annotation in &item.annotations {
-            let shapes = Geometry::of(annotation, item.size, self.masks).map_err(|problem| {
-                SinkError::new(&self.path, format!("frame {frame}: {problem}"))
-            })?;
-            self.object(annotation, shapes, frame, &mut shown);
+        let shapes = Shape::all(item, self.masks)
+            .map_err(|problem| SinkError::new(&self.path, format!("frame {frame}: {problem}")))?;
+        for (annotation, shape) in item.annotations.iter().zip(shapes) {
+            let shapes = Geometry::of(annotation, shape);
+            self.object(annotation, shapes, frame, &mut shown)?;
         }
         for (key, track) in &mut self.tracks {
             if shown.contains(key) {
                 continue;
             }
-            if let Some((shape, annotation)) = track.open.take() {
-                shape.write(&mut track.text, &at(frame, true), &annotation);
+            if let Some((last, shape, annotation)) = track.open.take() {
+                let mut text = String::new();
+                closing(shape, last, frame).write(&mut text, &at(frame, true), &annotation);
+                track.pieces.push(self.shapes.add(&text)?);
             }
         }
         Ok(())
@@ -126,7 +132,7 @@ impl Video {
         shapes: Vec<Geometry>,
         frame: u64,
         shown: &mut Vec<Key>,
-    ) {
+    ) -> Result<(), SinkError> {
         let group = match shapes.len() {
             0 | 1 => String::new(),
             _ => {
@@ -146,13 +152,16 @@ impl Video {
             };
             let key = (id, annotation.label.clone(), shape.element(), part);
             let track = self.tracks.entry(key.clone()).or_insert_with(|| Track {
-                text: String::new(),
+                pieces: Vec::new(),
                 open: None,
             });
-            shape.write(&mut track.text, &at(frame, false), annotation);
-            track.open = Some((shape, bare(annotation)));
+            let mut text = String::new();
+            shape.write(&mut text, &at(frame, false), annotation);
+            track.pieces.push(self.shapes.add(&text)?);
+            track.open = Some((frame, shape, bare(annotation)));
             shown.push(key);
         }
+        Ok(())
     }
 
     /// Writes the tracks of the last frame alone, closed on frame `next`.
@@ -163,7 +172,7 @@ impl Video {
             self.count += 1;
             shape.write(&mut text, &at(frame, false), &annotation);
             if let Some(next) = next {
-                shape.write(&mut text, &at(next, true), &bare(&annotation));
+                closing(shape, frame, next).write(&mut text, &at(next, true), &bare(&annotation));
             }
             text.push_str("  </track>\n");
             self.spool.add(&text)?;
@@ -196,7 +205,10 @@ impl Video {
             }
             self.spool.add(&text)?;
             self.spool.add(">\n")?;
-            self.spool.add(&track.text)?;
+            for piece in track.pieces {
+                let shape = self.shapes.read(piece)?;
+                self.spool.add(&shape)?;
+            }
             self.spool.add("  </track>\n")?;
         }
         let (start, stop, step) = (self.range.0, self.range.1, self.range.2.unwrap_or(1));
@@ -218,6 +230,15 @@ impl Video {
 fn at(frame: u64, outside: bool) -> String {
     let outside = u8::from(outside);
     format!(" frame=\"{frame}\" outside=\"{outside}\" keyframe=\"1\"")
+}
+
+/// The shape that ends a track on frame `next`: nothing is drawn from it, unless frames lie between.
+fn closing(shape: Geometry, last: u64, next: u64) -> Geometry {
+    if next == last + 1 {
+        shape.small()
+    } else {
+        shape
+    }
 }
 
 /// Without figures, for a shape that only ends a track.

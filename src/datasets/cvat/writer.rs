@@ -7,7 +7,7 @@ use super::{
 use crate::{
     datasets::{
         item::{Item, Place},
-        masks::MaskForm,
+        masks::{MaskForm, Shape},
         names::{TreeNames, UsedLabels},
         spool::Spool,
         writer::{DatasetWriter, WriteOptions},
@@ -136,8 +136,8 @@ impl Images {
             item.size.height
         );
         self.count += 1;
-        for annotation in &item.annotations {
-            let shapes = Geometry::of(annotation, item.size, masks)?;
+        for (annotation, shape) in item.annotations.iter().zip(Shape::all(item, masks)?) {
+            let shapes = Geometry::of(annotation, shape);
             let label = escaped(&annotation.label);
             let mut attributes = format!(" label=\"{label}\" source=\"auto\"");
             if shapes.len() > 1 {
@@ -149,7 +149,8 @@ impl Images {
             }
         }
         text.push_str("  </image>\n");
-        self.spool.add(&text).map_err(|e| e.problem)
+        self.spool.add(&text).map_err(|e| e.problem)?;
+        Ok(())
     }
 
     fn finish(self, options: &WriteOptions) -> Result<(), SinkError> {

@@ -162,8 +162,9 @@ impl LabelStudioWriter {
 
     fn task<'a>(&self, item: &'a Item) -> Result<Task<'a>, String> {
         let mut result = Vec::new();
-        for (number, annotation) in item.annotations.iter().enumerate() {
-            self.regions(item, annotation, number, &mut result)?;
+        let shapes = Shape::all(item, self.settings.masks)?;
+        for (number, (annotation, shape)) in item.annotations.iter().zip(shapes).enumerate() {
+            self.regions(item, annotation, (number, shape), &mut result)?;
         }
         let scores = item.annotations.iter().filter_map(|a| a.score);
         let score = scores.clone().reduce(f32::max);
@@ -198,61 +199,14 @@ impl LabelStudioWriter {
         })
     }
 
-    /// The values of an annotation's regions, at least one.
-    fn values<'a>(
-        &self,
-        item: &Item,
-        annotation: &'a Annotation,
-    ) -> Result<Vec<Value<'a>>, String> {
-        let label = [&*annotation.label];
-        let (w, h) = (f64::from(item.size.width), f64::from(item.size.height));
-        let percent = |[x, y]: [f64; 2]| [x / w * 100.0, y / h * 100.0];
-        let rectangle = || {
-            let b = annotation.bbox;
-            let [x, y] = percent([b.x0.into(), b.y0.into()]);
-            let [width, height] = percent([
-                f64::from(b.x1) - f64::from(b.x0),
-                f64::from(b.y1) - f64::from(b.y0),
-            ]);
-            Value::Rectangle {
-                x,
-                y,
-                width,
-                height,
-                rotation: 0,
-                rectanglelabels: label,
-            }
-        };
-        Ok(
-            match Shape::of(annotation, item.size, self.settings.masks)? {
-                Shape::Box => vec![rectangle()],
-                Shape::Polygons(lines) => lines
-                    .iter()
-                    .map(|line| Value::Polygon {
-                        points: line.iter().copied().map(percent).collect(),
-                        closed: true,
-                        polygonlabels: label,
-                    })
-                    .collect(),
-                Shape::Mask(mask) => vec![Value::Brush {
-                    format: "rle",
-                    rle: brush::encode(&mask).ok_or_else(|| {
-                        format!("a picture of {} is too large for brush strokes", item.size)
-                    })?,
-                    brushlabels: label,
-                }],
-            },
-        )
-    }
-
     fn regions<'a>(
         &self,
         item: &Item,
         annotation: &'a Annotation,
-        number: usize,
+        (number, shape): (usize, Shape<'_>),
         out: &mut Vec<Region<'a>>,
     ) -> Result<(), String> {
-        let values = self.values(item, annotation)?;
+        let values = values(item, annotation, shape)?;
         let first = format!("t{}r{number}", self.count);
         let meta = || {
             (annotation.track_id.is_some() || annotation.mask_score.is_some()).then_some(Meta {
@@ -296,7 +250,8 @@ impl DatasetWriter for LabelStudioWriter {
         let task = self.task(item).map_err(failed)?;
         let text = serde_json::to_string(&task).map_err(|e| failed(e.to_string()))?;
         let comma = if self.count > 1 { ",\n" } else { "" };
-        self.tasks()?.add(&format!("{comma}{text}"))
+        self.tasks()?.add(&format!("{comma}{text}"))?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
@@ -308,6 +263,51 @@ impl DatasetWriter for LabelStudioWriter {
         let path = self.options.root.join("labelstudio.xml");
         write_atomic(&path, configuration(&labels).as_bytes())
     }
+}
+
+/// The values of an annotation's regions, at least one.
+fn values<'a>(
+    item: &Item,
+    annotation: &'a Annotation,
+    shape: Shape<'_>,
+) -> Result<Vec<Value<'a>>, String> {
+    let label = [&*annotation.label];
+    let (w, h) = (f64::from(item.size.width), f64::from(item.size.height));
+    let percent = |[x, y]: [f64; 2]| [x / w * 100.0, y / h * 100.0];
+    let rectangle = || {
+        let b = annotation.bbox;
+        let [x, y] = percent([b.x0.into(), b.y0.into()]);
+        let [width, height] = percent([
+            f64::from(b.x1) - f64::from(b.x0),
+            f64::from(b.y1) - f64::from(b.y0),
+        ]);
+        Value::Rectangle {
+            x,
+            y,
+            width,
+            height,
+            rotation: 0,
+            rectanglelabels: label,
+        }
+    };
+    Ok(match shape {
+        Shape::Box => vec![rectangle()],
+        Shape::Polygons(lines) => lines
+            .iter()
+            .map(|line| Value::Polygon {
+                points: line.iter().copied().map(percent).collect(),
+                closed: true,
+                polygonlabels: label,
+            })
+            .collect(),
+        Shape::Mask(mask) => vec![Value::Brush {
+            format: "rle",
+            rle: brush::encode(&mask).ok_or_else(|| {
+                format!("a picture of {} is too large for brush strokes", item.size)
+            })?,
+            brushlabels: label,
+        }],
+    })
 }
 
 /// The labelling configuration: rectangles, polygons and brush strokes of the same labels.

@@ -68,9 +68,10 @@ impl DatasetWriter for LabelmeWriter {
             .join(format!("{name}.json"));
         let mut shapes = Vec::new();
         let mut groups = 0;
-        for annotation in &item.annotations {
-            entries(annotation, item, self.masks, &mut groups, &mut shapes)
-                .map_err(|problem| SinkError::new(&path, problem))?;
+        let failed = |problem| SinkError::new(&path, problem);
+        let all = Shape::all(item, self.masks).map_err(failed)?;
+        for (annotation, shape) in item.annotations.iter().zip(all) {
+            entries(annotation, shape, &mut groups, &mut shapes).map_err(failed)?;
         }
         let file = File {
             version: VERSION,
@@ -81,7 +82,7 @@ impl DatasetWriter for LabelmeWriter {
             image_height: item.size.height,
             image_width: item.size.width,
         };
-        let mut text = serde_json::to_vec_pretty(&file)
+        let mut text = serde_json::to_vec(&file)
             .map_err(|e| SinkError::new(&path, format!("cannot write the JSON: {e}")))?;
         text.push(b'\n');
         write_atomic(&path, &text)
@@ -94,8 +95,7 @@ impl DatasetWriter for LabelmeWriter {
 
 fn entries<'a>(
     annotation: &'a Annotation,
-    item: &Item,
-    form: MaskForm,
+    shape: Shape<'_>,
     groups: &mut u64,
     out: &mut Vec<Entry<'a>>,
 ) -> Result<(), String> {
@@ -105,7 +105,6 @@ fn entries<'a>(
             .map(|corner| corner.map(decimal))
             .to_vec()
     };
-    let shape = Shape::of(annotation, item.size, form)?;
     let (kind, lines, mask) = match shape {
         Shape::Box => ("rectangle", vec![corners()], None),
         Shape::Polygons(lines) => ("polygon", lines.into_owned(), None),

@@ -117,7 +117,8 @@ impl DatasetWriter for VocWriter {
         }
         let path = self.root().join("Annotations").join(format!("{name}.xml"));
         write_atomic(&path, self.document(item).as_bytes())?;
-        self.list()?.add(&format!("{name}\n"))
+        self.list()?.add(&format!("{name}\n"))?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
