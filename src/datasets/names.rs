@@ -15,6 +15,9 @@ use std::{
 /// Folders within folders that are looked into.
 const MAX_DEPTH: usize = 32;
 
+/// Bytes of a list of names that is read at most.
+const MAX_LIST: u64 = 16 << 20;
+
 /// Kinds of things left out that are told apart.
 const MAX_KINDS: usize = 32;
 
@@ -197,6 +200,26 @@ pub(crate) fn files_below(
     }
     found.sort();
     Ok(found)
+}
+
+/// The lines of a list of names, trimmed, without empty ones; none where there is no such file.
+///
+/// # Errors
+/// [`DatasetError`] if the file cannot be read, has more than 16 MiB or is not UTF-8.
+pub(crate) fn lines_of(path: &Path) -> Result<Vec<String>, DatasetError> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let failed = |e| DatasetError::io(path, "read the list", &e);
+    if fs::metadata(path).map_err(failed)?.len() > MAX_LIST {
+        return Err(DatasetError::new(path, "the list has more than 16 MiB"));
+    }
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    Ok(lines
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// The size of a picture that a data set names.

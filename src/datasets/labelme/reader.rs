@@ -5,7 +5,7 @@ use crate::{
         item::{Annotation, Item, Outline},
         masks::{Budget, MAX_PIXELS},
         names::{
-            Ignored, Labels, base_name, below, bounds_of, ellipse, files_below, joined,
+            Ignored, Labels, base_name, below, bounds_of, ellipse, files_below, joined, lines_of,
             picture_size,
         },
         reader::{Dataset, DatasetError},
@@ -100,7 +100,7 @@ fn is_labelme(path: &Path) -> bool {
 /// shapes that enclose nothing. Rectangles, polygons, circles and masks are read (versions 3 to 5 and those alike); polygons
 /// of one label and `group_id` are the parts of one object.
 ///
-/// Classes are numbered by name. Pictures have the name of `imagePath`, in the folder in which the file lies below the one
+/// Classes are those of `labels.txt` in the folder in their order, then others by name. Pictures have the name of `imagePath`, in the folder in which the file lies below the one
 /// that is read.
 ///
 /// # Errors
@@ -108,6 +108,12 @@ fn is_labelme(path: &Path) -> bool {
 pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Dataset, DatasetError> {
     let mut all = Reading::default();
     if path.is_dir() {
+        let lines = lines_of(&path.join("labels.txt"))?;
+        // Those of labelme's own examples are no classes.
+        let others = ["__ignore__", "_background_"];
+        for name in lines.iter().filter(|l| !others.contains(&l.as_str())) {
+            all.labels.list(name);
+        }
         let files = files_below(path, "json")?;
         for (below, file) in files {
             if !is_labelme(&file) {

@@ -21,7 +21,9 @@ fn pictures_come_back() {
         write(LabelmeWriter::new(options(dir.path()), form), &items);
         let root = dir.path().join("labelme");
         assert!(sniff(&root));
-        assert_same(&read(&root, &mut Vec::new()).unwrap(), &items, compare);
+        let set = read(&root, &mut Vec::new()).unwrap();
+        assert_same(&set, &items, compare);
+        assert_eq!(&*set.classes[1], "Gefäß");
     }
 }
 

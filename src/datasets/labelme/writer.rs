@@ -5,7 +5,7 @@ use crate::{
     datasets::{
         item::{Annotation, Item},
         masks::{Crop, MaskForm, Shape, crop},
-        names::{TreeNames, base_name},
+        names::{TreeNames, UsedLabels, base_name},
         writer::{DatasetWriter, WriteOptions},
     },
     sinks::{SinkError, write_atomic},
@@ -19,10 +19,12 @@ const VERSION: &str = "5.5.0";
 
 /// Writes labelme's JSON: `labelme/TREE.json` for each picture, with its path relative to the file. Masks are polygons (an
 /// object's parts have a `group_id` in common) or, as [`MaskForm::Rle`], shapes of type `mask` with every pixel.
+/// `labelme/labels.txt` has the names of the classes, for labelme's `--labels`; a name with a line end is not in it.
 pub struct LabelmeWriter {
     options: WriteOptions,
     masks: MaskForm,
     names: TreeNames,
+    labels: UsedLabels,
 }
 
 impl LabelmeWriter {
@@ -32,6 +34,7 @@ impl LabelmeWriter {
             options,
             masks,
             names: TreeNames::default(),
+            labels: UsedLabels::default(),
         }
     }
 
@@ -60,6 +63,7 @@ impl LabelmeWriter {
 
 impl DatasetWriter for LabelmeWriter {
     fn item(&mut self, item: &Item) -> Result<(), SinkError> {
+        self.labels.add(item);
         let name = self.names.of(&item.file_name);
         let path = self
             .options
@@ -89,7 +93,13 @@ impl DatasetWriter for LabelmeWriter {
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        Ok(())
+        let names = self.labels.names(self.options.classes.names());
+        let lines = names.iter().filter(|name| !name.contains(['\n', '\r']));
+        let text: String = lines.map(|name| format!("{name}\n")).collect();
+        write_atomic(
+            &self.options.root.join("labelme/labels.txt"),
+            text.as_bytes(),
+        )
     }
 }
 

@@ -4,20 +4,16 @@ use super::corners::VocCorners;
 use crate::{
     datasets::{
         item::{Annotation, Item},
-        names::{Ignored, Labels, base_name, below, bounds_of, files_below},
+        names::{Ignored, Labels, base_name, below, bounds_of, files_below, lines_of},
         reader::{Dataset, DatasetError},
         xml::{Element, Piece, Xml, root},
     },
     geometry::Size,
 };
 use std::{
-    fs,
     io::BufRead,
     path::{Path, PathBuf},
 };
-
-/// Bytes of a label map that is read at most.
-const MAX_MAP: u64 = 16 << 20;
 
 /// Whether `path` is a file of VOC, by its root element, or a folder with such files: `Annotations` within it, or files of
 /// its own.
@@ -84,18 +80,7 @@ fn annotations(folder: &Path) -> PathBuf {
 }
 
 fn read_map(path: &Path, labels: &mut Labels) -> Result<(), DatasetError> {
-    let Ok(about) = fs::metadata(path) else {
-        return Ok(());
-    };
-    if about.len() > MAX_MAP {
-        return Err(DatasetError::new(
-            path,
-            "the label map has more than 16 MiB",
-        ));
-    }
-    let text = fs::read_to_string(path).map_err(|e| DatasetError::io(path, "read the file", &e))?;
-    let lines = text.lines().map(str::trim);
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in lines_of(path)?.iter().filter(|l| !l.starts_with('#')) {
         let name = line.split(':').next().unwrap_or(line).trim();
         if name != "background" {
             labels.list(name);
