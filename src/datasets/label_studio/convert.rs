@@ -108,10 +108,11 @@ pub(crate) fn annotations(
         .filter(|region| region.r#type.starts_with("polygon"))
         .filter_map(|region| region.id.as_deref())
         .collect();
+    let picture = size_of(regions);
     let mut found = Vec::new();
     for (i, region) in regions.iter().enumerate() {
         let failed = |problem| format!("region {i} ({}): {problem}", region.r#type);
-        let Some((bbox, outline)) = region.shape(reading).map_err(failed)? else {
+        let Some((bbox, outline)) = region.shape(picture, reading).map_err(failed)? else {
             continue;
         };
         let id = region.id.as_deref();
@@ -148,7 +149,11 @@ impl Region {
     }
 
     /// Box and outline; none for what is no shape that encloses something, which is counted.
-    fn shape(&self, reading: &mut Reading) -> Result<Option<Outlined>, String> {
+    fn shape(
+        &self,
+        picture: Option<Size>,
+        reading: &mut Reading,
+    ) -> Result<Option<Outlined>, String> {
         let kind = self.r#type.as_str();
         let kind = kind.strip_suffix("labels").unwrap_or(kind);
         if !matches!(kind, "rectangle" | "polygon" | "ellipse" | "brush") {
@@ -165,6 +170,11 @@ impl Region {
         let size = self
             .size()
             .ok_or("original_width or original_height is missing")?;
+        if let Some(picture) = picture.filter(|picture| *picture != size) {
+            return Err(format!(
+                "it is of a picture of {size}, regions before of one of {picture}"
+            ));
+        }
         Ok(match kind {
             "rectangle" => Some(self.value.rectangle(size)?),
             "ellipse" => Some(self.value.ellipse(size)?),
