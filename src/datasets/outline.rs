@@ -355,6 +355,8 @@ mod tests {
             let mut inside = false;
             for (i, a) in points.iter().enumerate() {
                 let b = points[(i + 1) % points.len()];
+                // A line there and one back cross at the same place, to the last bit.
+                let (a, b) = if a[1] <= b[1] { (*a, b) } else { (b, *a) };
                 if (a[1] > cy) != (b[1] > cy)
                     && cx < a[0] + (cy - a[1]) / (b[1] - a[1]) * (b[0] - a[0])
                 {
