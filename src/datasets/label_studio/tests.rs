@@ -4,13 +4,14 @@ use super::{convert::Reading, reader::read_from, *};
 use crate::{
     datasets::{
         MaskForm, Outline,
-        masks::Budget,
+        masks::{Budget, crop, fill, overlap, polygons},
         reader::{Dataset, DatasetError},
         samples::{self, Compare, assert_same, options, write},
     },
     frame::Mask,
     geometry::Size,
 };
+use proptest::prelude::*;
 use std::{fs, path::Path};
 
 fn parse(text: &str) -> Result<(Dataset, Vec<String>), DatasetError> {
@@ -155,6 +156,27 @@ fn any_brush_stroke_comes_back_and_every_cut_of_it_is_refused() {
         }
         let other = brush::decode(&bytes, Size::new(5, 5), &mut Budget::default());
         assert!(other.unwrap_err().contains("a picture of 5×5 has 100"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_mask_comes_back_from_its_rows(
+        width in 1..9u32,
+        pixels in proptest::collection::vec(prop_oneof![3 => Just(0u8), 2 => Just(1)], 8..72),
+    ) {
+        let size = Size::new(width, pixels.len() as u32 / width);
+        let mask = Mask::from_row_major(size, &pixels[..size.pixels() as usize]).unwrap();
+        let bytes = brush::encode(&mask).unwrap();
+        prop_assert_eq!(brush::decode(&bytes, size, &mut Budget::default()), Ok(mask.clone()));
+        let cut = crop(&mask);
+        prop_assert_eq!(cut.is_some(), mask.area() > 0);
+        if let Some(cut) = cut {
+            prop_assert_eq!(cut.counts.iter().sum::<u64>(), cut.size.pixels());
+            let inside: u64 = cut.counts.iter().skip(1).step_by(2).sum();
+            prop_assert_eq!(inside, mask.area());
+        }
+        prop_assert_eq!(fill(&polygons(&mask), size).map(|f| overlap(&f, &mask) >= 0.99), Ok(true));
     }
 }
 
