@@ -4,7 +4,7 @@
 //! A door takes any bytes, and a folder of its own for files that the parser reads by path. Beyond "no panic, no endless
 //! loop, bounded memory" it asserts what must hold of anything that was accepted.
 
-use crate::{coco, dicom, eval, models, run, sources, weights};
+use crate::{coco, datasets, dicom, eval, models, run, sources, weights};
 use std::path::Path;
 
 /// A door.
@@ -12,6 +12,10 @@ pub type Target = fn(&[u8], &Path);
 
 /// All doors by name; `fuzz/corpus` has a folder for each.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("annotations_cvat", datasets::fuzzing::cvat),
+    ("annotations_label_studio", datasets::fuzzing::label_studio),
+    ("annotations_labelme", datasets::fuzzing::labelme),
+    ("annotations_voc", datasets::fuzzing::voc),
     ("boxes", run::fuzzing::boxes),
     ("checkpoint", weights::fuzzing::checkpoint),
     ("coco_counts", coco::fuzzing::counts),

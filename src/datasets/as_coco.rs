@@ -20,7 +20,7 @@ pub(crate) fn as_coco_text(
     match other {
         None => own().map_err(|e| DatasetError::io(path, "read the file", &e)),
         Some(kind) => {
-            let dataset = read(path, Some(kind))?;
+            let dataset = read(path, Some(kind), &mut Vec::new())?;
             as_coco(&dataset).map_err(|e| DatasetError::new(path, e.to_string()))
         }
     }

@@ -2,8 +2,11 @@
 
 use super::{
     coco::{CocoLayout, CocoWriter},
+    cvat::CvatWriter,
     item::Item,
     label_maps::{LabelMapWriter, NnunetWriter},
+    label_studio::{LabelStudioOptions, LabelStudioWriter},
+    labelme::LabelmeWriter,
     nrrd::NrrdWriter,
     pictures::Pictures,
     reader::Dataset,
@@ -12,6 +15,7 @@ use super::{
     seg::{SegOptions, SegWriter},
     split::{Division, Parts, Shares, SplitBy},
     table::TableWriter,
+    voc::{VocCorners, VocWriter},
     writer::{DatasetWriter, MaskForm, WriteOptions},
     yolo::YoloWriter,
 };
@@ -43,8 +47,8 @@ pub struct Export {
     pub images: ImagesMode,
     /// Folder of the pictures, where they are not put under `images/`.
     pub image_root: Option<PathBuf>,
-    /// How masks are written where a kind has a choice.
-    pub masks: MaskForm,
+    /// How masks are written where a kind has a choice; without it run lengths in COCO, polygons in kinds of annotation tools.
+    pub masks: Option<MaskForm>,
     /// Shares of the parts that the data set is divided into, what stays together, and the seed that decides.
     pub split: Option<(Shares, SplitBy, u64)>,
     /// How DICOM Segmentations are written; its codes are also those of 3D Slicer's segmentations.
@@ -78,7 +82,7 @@ impl Export {
             kinds: kinds.into_iter().collect(),
             images: ImagesMode::None,
             image_root: None,
-            masks: MaskForm::default(),
+            masks: None,
             split: None,
             seg: SegOptions::default(),
             report: ReportOptions::new("Results", 0.0),
@@ -105,7 +109,7 @@ impl Export {
             root: root.to_owned(),
             classes,
             images,
-            masks: self.masks,
+            masks: self.masks.unwrap_or_default(),
             parts: self.parts(source)?,
         };
         let mut pictures = Pictures::new(
@@ -151,6 +155,7 @@ impl Export {
     }
 
     fn writers(&self, options: &WriteOptions) -> Result<Vec<Box<dyn DatasetWriter>>, SinkError> {
+        let editable = self.masks.unwrap_or(MaskForm::Polygon);
         let mut writers: Vec<Box<dyn DatasetWriter>> = Vec::new();
         for kind in &self.kinds {
             writers.push(match kind {
@@ -162,6 +167,13 @@ impl Export {
                 OutputKind::Masks => Box::new(LabelMapWriter::new(options, Labelling::Classes)),
                 OutputKind::Instances => Box::new(LabelMapWriter::new(options, Labelling::Objects)),
                 OutputKind::Nnunet => Box::new(NnunetWriter::new(options)?),
+                OutputKind::Cvat => Box::new(CvatWriter::new(options.clone(), editable)),
+                OutputKind::Labelme => Box::new(LabelmeWriter::new(options.clone(), editable)),
+                OutputKind::Voc => Box::new(VocWriter::new(options.clone(), VocCorners::Edges)),
+                OutputKind::LabelStudio => {
+                    let settings = LabelStudioOptions::new(editable);
+                    Box::new(LabelStudioWriter::new(options.clone(), settings))
+                }
                 OutputKind::Seg => Box::new(SegWriter::new(options, self.seg.clone())),
                 OutputKind::Nrrd => Box::new(NrrdWriter::new(options, self.seg.codes.clone())),
                 OutputKind::Csv => Box::new(TableWriter::new(options)?),

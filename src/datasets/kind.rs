@@ -2,7 +2,9 @@
 
 use super::{
     coco::read_coco,
+    cvat, label_studio, labelme,
     reader::{Dataset, DatasetError},
+    voc::{self, VocCorners},
     yolo::read_yolo,
 };
 use std::{fmt, path::Path, str::FromStr};
@@ -15,28 +17,58 @@ pub enum DatasetKind {
     Coco,
     /// A YOLO data set: a folder with `labels/` and `images/`, or its `data.yaml`.
     Yolo,
+    /// XML of CVAT, for images or for video.
+    Cvat,
+    /// JSON of labelme: a file, or a folder of them.
+    Labelme,
+    /// XML of Pascal VOC: a file, or a folder of them.
+    Voc,
+    /// JSON of Label Studio.
+    LabelStudio,
 }
 
 impl DatasetKind {
     /// All kinds, in the order in which they are named.
-    pub const ALL: [Self; 2] = [Self::Coco, Self::Yolo];
+    pub const ALL: [Self; 6] = [
+        Self::Coco,
+        Self::Yolo,
+        Self::Cvat,
+        Self::Labelme,
+        Self::Voc,
+        Self::LabelStudio,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Coco => "coco",
             Self::Yolo => "yolo",
+            Self::Cvat => "cvat",
+            Self::Labelme => "labelme",
+            Self::Voc => "voc",
+            Self::LabelStudio => "labelstudio",
         }
     }
 
-    /// The kind of the file or folder at `path`, by its content; none if it is of no kind that is read.
+    /// The kind of the file or folder at `path`, by its content; none if it is of no kind that is read. JSON of no other kind
+    /// counts as COCO.
     pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension().and_then(|e| e.to_str());
+        let extension = extension.map(str::to_ascii_lowercase);
         if path.is_dir() {
-            return path.join("labels").is_dir().then_some(Self::Yolo);
+            let named = path.join("labels").is_dir().then_some(Self::Yolo);
+            return named
+                .or_else(|| voc::sniff(path).then_some(Self::Voc))
+                .or_else(|| labelme::sniff(path).then_some(Self::Labelme));
         }
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        match &*extension {
+        match extension.as_deref()? {
             "yaml" | "yml" => Some(Self::Yolo),
+            "xml" => {
+                let voc = || voc::sniff(path).then_some(Self::Voc);
+                cvat::sniff(path).then_some(Self::Cvat).or_else(voc)
+            }
+            "json" if labelme::sniff(path) => Some(Self::Labelme),
+            "json" if label_studio::sniff(path) => Some(Self::LabelStudio),
             "json" => Some(Self::Coco),
             _ => None,
         }
@@ -51,7 +83,10 @@ impl fmt::Display for DatasetKind {
 
 /// A name of no kind that is read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a kind of data set that can be read; use one of {names}", names = DatasetKind::ALL.map(DatasetKind::name).join(", "))]
+#[error(
+    "'{0}' is not a kind of data set that can be read; use one of {names}",
+    names = DatasetKind::ALL.map(DatasetKind::name).join(", ")
+)]
 pub struct UnknownDatasetKind(String);
 
 impl FromStr for DatasetKind {
@@ -64,24 +99,31 @@ impl FromStr for DatasetKind {
     }
 }
 
-/// Reads the data set of `kind` at `path`; without a kind, that of its content.
+/// Reads the data set of `kind` at `path`; without a kind, that of its content. What is left out of it is added to `warnings`.
 ///
 /// # Errors
 /// [`DatasetError`] if its kind is not known, it cannot be read, or is damaged.
-pub fn read(path: &Path, kind: Option<DatasetKind>) -> Result<Dataset, DatasetError> {
+pub fn read(
+    path: &Path,
+    kind: Option<DatasetKind>,
+    warnings: &mut Vec<String>,
+) -> Result<Dataset, DatasetError> {
     if !path.exists() {
         return Err(DatasetError::new(path, "no such file or folder"));
     }
     match kind.or_else(|| DatasetKind::of(path)) {
         Some(DatasetKind::Coco) => read_coco(path),
         Some(DatasetKind::Yolo) => read_yolo(path),
-        None => Err(
-            DatasetError::new(path, "is of no kind of data set that is known").with_remedy(
-                format!(
-                    "name its kind: {}",
-                    DatasetKind::ALL.map(DatasetKind::name).join(", ")
-                ),
-            ),
-        ),
+        Some(DatasetKind::Cvat) => cvat::read(path, warnings),
+        Some(DatasetKind::Labelme) => labelme::read(path, warnings),
+        Some(DatasetKind::Voc) => voc::read(path, VocCorners::Edges, warnings),
+        Some(DatasetKind::LabelStudio) => label_studio::read(path, warnings),
+        None => {
+            let names = DatasetKind::ALL.map(DatasetKind::name).join(", ");
+            Err(
+                DatasetError::new(path, "is of no kind of data set that is known")
+                    .with_remedy(format!("name its kind: {names}")),
+            )
+        }
     }
 }

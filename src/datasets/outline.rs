@@ -53,6 +53,17 @@ pub(crate) fn parts(mask: &Mask, tolerance: f64) -> Vec<Part> {
 }
 
 impl Part {
+    /// The part with its lines simplified within `tolerance` pixels.
+    pub(crate) fn simplified(&self, tolerance: f64) -> Self {
+        Self {
+            outer: simplified(&self.outer, tolerance),
+            holes: (self.holes.iter())
+                .map(|hole| simplified(hole, tolerance))
+                .collect(),
+            area: self.area,
+        }
+    }
+
     /// The part as one closed line: holes are joined to the outer line by lines there and back, which formats without holes
     /// take; filling it by the even-odd rule gives the part.
     pub(crate) fn joined(&self) -> Vec<Point> {
@@ -235,19 +246,34 @@ pub(crate) fn simplified(ring: &[Point], tolerance: f64) -> Vec<Point> {
             .max_by(|&a, &b| distance(&ring[a]).total_cmp(&distance(&ring[b])))
             .unwrap_or(0)
     };
-    // The two ends of its longest extent stay, so a ring never shrinks to a point.
+    // The two ends of its longest extent stay, so a ring never shrinks to a point; so does a vertex on each side of its box,
+    // which is thereby that of the mask.
     let a = far(ring[0]);
     let b = far(ring[a]);
-    let (first, second) = (a.min(b), a.max(b));
+    let extreme = |axis: usize, sign: f64| {
+        let side = |at: &usize| sign * ring[*at][axis];
+        (0..ring.len())
+            .max_by(|a, b| side(a).total_cmp(&side(b)))
+            .unwrap_or(0)
+    };
+    let sides = [(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)].map(|(axis, sign)| extreme(axis, sign));
+    let first = a.min(b);
+    let mut anchors: Vec<usize> = [a, b]
+        .into_iter()
+        .chain(sides)
+        .map(|at| (at + ring.len() - first) % ring.len())
+        .collect();
+    anchors.sort_unstable();
+    anchors.dedup();
+    anchors.push(ring.len());
     let mut keep = vec![false; ring.len() + 1];
     let closed: Vec<Point> = ring[first..]
         .iter()
         .chain(&ring[..=first])
         .copied()
         .collect();
-    let middle = second - first;
-    for (start, end) in [(0, middle), (middle, ring.len())] {
-        mark(&closed, start, end, tolerance, &mut keep);
+    for span in anchors.windows(2) {
+        mark(&closed, span[0], span[1], tolerance, &mut keep);
     }
     let kept: Vec<Point> = closed[..ring.len()]
         .iter()
@@ -329,6 +355,8 @@ mod tests {
             let mut inside = false;
             for (i, a) in points.iter().enumerate() {
                 let b = points[(i + 1) % points.len()];
+                // A line there and one back cross at the same place, to the last bit.
+                let (a, b) = if a[1] <= b[1] { (*a, b) } else { (b, *a) };
                 if (a[1] > cy) != (b[1] > cy)
                     && cx < a[0] + (cy - a[1]) / (b[1] - a[1]) * (b[0] - a[0])
                 {

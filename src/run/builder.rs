@@ -182,9 +182,9 @@ impl Run {
         self
     }
 
-    /// How data sets have masks where they have a choice; default: run lengths.
+    /// How data sets have masks where they have a choice. Without this: run lengths in COCO, polygons in kinds of annotation tools.
     pub fn masks(mut self, masks: MaskForm) -> Self {
-        self.plan.masks = masks;
+        self.plan.masks = Some(masks);
         self
     }
 

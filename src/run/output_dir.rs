@@ -121,11 +121,14 @@ impl OutputDir {
 }
 
 /// Folders of outputs and the extensions of the files in them.
-const FOLDERS: [(&str, &[&str]); 10] = [
+const FOLDERS: [(&str, &[&str]); 13] = [
     ("masks", &["png", "json"]),
     ("instances", &["png"]),
     ("annotations", &["json"]),
     ("nnunet", &["png", "json"]),
+    ("cvat", &["xml"]),
+    ("labelme", &["json", "txt"]),
+    ("voc", &["xml", "txt"]),
     ("seg", &["dcm"]),
     ("nrrd", &["nrrd"]),
     (
@@ -140,7 +143,7 @@ const FOLDERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Single files of outputs.
-fn files(layout: &Layout) -> [std::path::PathBuf; 15] {
+fn files(layout: &Layout) -> [std::path::PathBuf; 17] {
     let of_part = |part: &str| layout.root().join(format!("coco_{part}.json"));
     let list = |part: &str| layout.root().join(format!("{part}.txt"));
     [
@@ -152,6 +155,8 @@ fn files(layout: &Layout) -> [std::path::PathBuf; 15] {
         list("test"),
         layout.root().join("objects.csv"),
         layout.root().join("report.html"),
+        layout.root().join("labelstudio.json"),
+        layout.root().join("labelstudio.xml"),
         layout.record(),
         layout.state(),
         layout.coco(),

@@ -27,7 +27,7 @@ impl Plan {
         Self {
             outputs: task.default_outputs(),
             images: None,
-            masks: MaskForm::default(),
+            masks: None,
             seg: SegOptions::default(),
             split: None,
             task,
@@ -174,7 +174,7 @@ pub(crate) struct Plan {
     /// What is put under `images/`, where the caller said so.
     pub(crate) images: Option<ImagesMode>,
     /// How data sets have masks where they have a choice.
-    pub(crate) masks: MaskForm,
+    pub(crate) masks: Option<MaskForm>,
     /// How DICOM Segmentations are written; the run adds what made the masks.
     pub(crate) seg: SegOptions,
     /// The parts that data sets are divided into.

@@ -22,6 +22,14 @@ pub enum OutputKind {
     Datumaro,
     /// `nnunet/`: pictures and label maps under nnU-Net's names.
     Nnunet,
+    /// `cvat/`: XML of CVAT.
+    Cvat,
+    /// `labelme/`: JSON of labelme.
+    Labelme,
+    /// `voc/`: Pascal VOC.
+    Voc,
+    /// `labelstudio.json` and `labelstudio.xml`.
+    LabelStudio,
     /// `seg/`: DICOM Segmentation.
     Seg,
     /// `nrrd/`: segmentations of 3D Slicer.
@@ -36,7 +44,7 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// All kinds, in the order in which they are named.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Jsonl,
         Self::Coco,
         Self::Masks,
@@ -45,6 +53,10 @@ impl OutputKind {
         Self::Yolo,
         Self::Datumaro,
         Self::Nnunet,
+        Self::Cvat,
+        Self::Labelme,
+        Self::Voc,
+        Self::LabelStudio,
         Self::Seg,
         Self::Nrrd,
         Self::Csv,
@@ -61,7 +73,13 @@ impl OutputKind {
     pub const fn needs_images(self) -> bool {
         matches!(
             self,
-            Self::Yolo | Self::Datumaro | Self::Nnunet | Self::Report
+            Self::Yolo
+                | Self::Datumaro
+                | Self::Nnunet
+                | Self::Labelme
+                | Self::Voc
+                | Self::LabelStudio
+                | Self::Report
         )
     }
 
@@ -76,6 +94,10 @@ impl OutputKind {
             Self::Yolo => "yolo",
             Self::Datumaro => "datumaro",
             Self::Nnunet => "nnunet",
+            Self::Cvat => "cvat",
+            Self::Labelme => "labelme",
+            Self::Voc => "voc",
+            Self::LabelStudio => "labelstudio",
             Self::Seg => "seg",
             Self::Nrrd => "nrrd",
             Self::Csv => "csv",

@@ -18,9 +18,10 @@ pub(crate) struct DatasetArgs {
     /// [default: link for kinds whose readers look for them there, else none]
     #[arg(long, value_name = "HOW", value_parser = clap::builder::ValueParser::new(images))]
     pub(crate) images: Option<ImagesMode>,
-    /// Masks as run lengths or as polygons, where a kind has a choice
-    #[arg(long, value_enum, value_name = "FORM", default_value = "rle")]
-    pub(crate) masks: Masks,
+    /// Masks as run lengths or as polygons, where a kind has a choice [default: rle for coco and datumaro, polygon for cvat, labelme and
+    /// labelstudio]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) masks: Option<Masks>,
     /// Divide data sets into train, val and test, by shares as 0.8,0.1,0.1
     #[arg(long, value_name = "SHARES")]
     pub(crate) split: Option<Shares>,
@@ -74,7 +75,7 @@ fn images(text: &str) -> Result<ImagesMode, ultramotion::sinks::UnknownImagesMod
 pub(crate) enum Masks {
     /// Run lengths: exact
     Rle,
-    /// Polygons, within three quarters of a pixel
+    /// Polygons, which overlap the mask by 0.99 (IoU) or more
     Polygon,
 }
 

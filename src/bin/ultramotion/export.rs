@@ -38,7 +38,9 @@ pub(crate) fn export(args: &ExportArgs, terminal: &Arc<Terminal>) -> anyhow::Res
 pub(crate) fn convert(args: &ConvertArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let mut export = prepared(&args.target, &args.datasets, terminal)?;
     export.seg = args.datasets.seg(false)?;
-    let dataset = datasets::read(&args.input, args.from)?;
+    let mut warnings = Vec::new();
+    let dataset = datasets::read(&args.input, args.from, &mut warnings)?;
+    warnings.iter().for_each(|warning| terminal.warn(warning));
     let beside = |path: &Path| {
         let folder = if path.is_dir() {
             Some(path)
@@ -78,7 +80,7 @@ fn prepared(
         ImagesMode::None
     };
     export.images = args.images.unwrap_or(default);
-    export.masks = args.masks.into();
+    export.masks = args.masks.map(Into::into);
     export.split = args.parts();
     on_interrupt(
         &export.cancel,

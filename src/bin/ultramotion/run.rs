@@ -278,10 +278,13 @@ fn run(
         .output(&output.output)
         .output_mode(output_mode)
         .write(outputs.iter())
-        .masks(output.datasets.masks.into())
         .seg(output.datasets.seg(input.keep_patient_data)?)
         .arguments(arguments)
         .cancel(cancel);
+    let run = match output.datasets.masks {
+        Some(masks) => run.masks(masks.into()),
+        None => run,
+    };
     let run = match output.datasets.images {
         Some(images) => run.images(images),
         None => run,

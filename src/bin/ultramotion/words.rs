@@ -94,6 +94,10 @@ pub(crate) const WRITE: Words = Words(&[
         "nnunet",
         "nnunet/, pictures and label maps under nnU-Net's names",
     ),
+    ("cvat", "cvat/, XML of CVAT for images and for video"),
+    ("labelme", "labelme/, JSON of labelme"),
+    ("voc", "voc/, Pascal VOC: boxes"),
+    ("labelstudio", "labelstudio.json and labelstudio.xml"),
     ("seg", "seg/, DICOM Segmentations of DICOM sources"),
     ("nrrd", "nrrd/, segmentations of 3D Slicer"),
     (

@@ -4,7 +4,7 @@ use crate::{
     coco::{self, Annotation, Lazy, Rle, Segmentation, Video},
     datasets::{
         item::{self, Item, Outline, Place},
-        outline::{TOLERANCE, parts},
+        masks::polygons,
         writer::MaskForm,
     },
     frame::Mask,
@@ -118,13 +118,7 @@ fn bounds(mask: &Mask) -> [f32; 4] {
 fn of_mask(mask: &Mask, form: MaskForm) -> ([f32; 4], f64, Segmentation<'static>) {
     let segmentation = match form {
         MaskForm::Rle => Segmentation::Rle(Rle::of(mask)),
-        MaskForm::Polygon => {
-            let lines: Vec<_> = parts(mask, TOLERANCE)
-                .iter()
-                .map(|part| part.joined())
-                .collect();
-            flat(&lines)
-        }
+        MaskForm::Polygon => flat(&polygons(mask)),
     };
     (bounds(mask), mask.area() as f64, segmentation)
 }
