@@ -9,11 +9,12 @@ use std::{
 };
 use ultramotion::{
     coco::Classes,
+    datasets::{Export, ExportSource},
     frame::{Channels, Detections, Frame, Image, Mask, Object, Physical, SourceInfo, SourceKind},
     geometry::{BoxXyxy, Size},
     run::{InputProblem, InputProblems, OutputDir, OutputMode, Record, RunReport, RunStatus},
     session::StageTimes,
-    sinks::{Sink, SinkError, SinkOptions, SinkSet, Stills},
+    sinks::{OutputKind, Sink, SinkError, SinkOptions, SinkSet, Stills},
 };
 
 /// When a run ends before its time.
@@ -229,7 +230,7 @@ pub(crate) fn run(
     let options = SinkOptions {
         images: ultramotion::sinks::ImagesMode::None,
         outputs: outputs.parse().unwrap(),
-        classes,
+        classes: classes.clone(),
         stills: Stills::Skip,
         threads: 2,
     };
@@ -272,6 +273,14 @@ pub(crate) fn run(
         return Ok(Outcome::Stopped);
     }
     sinks.finish()?;
+    let by_sinks = [OutputKind::Masks, OutputKind::Instances];
+    let export = Export::new(
+        options
+            .outputs
+            .iter()
+            .filter(|kind| kind.is_of_record() && !by_sinks.contains(kind)),
+    );
+    export.write(ExportSource::Record(&layout.record(), &classes), root)?;
     report.counts = record.counts().clone();
     report.errors = record.errors().clone();
     report.timings = times.summaries();

@@ -237,6 +237,15 @@ fn run(
             format!("{task} makes no masks; use segment or pipeline"),
         ));
     }
+    let refers = [OutputKind::Seg, OutputKind::Nrrd]
+        .into_iter()
+        .find(|kind| outputs.contains(*kind));
+    if let (Some(kind), Some(_)) = (refers, &input.rename_sources) {
+        return Err(usage(
+            &format!("--write {kind}"),
+            "refers to the DICOM files themselves, whose names --rename-sources hides",
+        ));
+    }
     let mut source_options = source_options(engine.as_ref(), input, stored_values)?;
     let key = input
         .rename_sources
