@@ -12,10 +12,12 @@ pub type Target = fn(&[u8], &Path);
 
 /// All doors by name; `fuzz/corpus` has a folder for each.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("annotations_coco", datasets::fuzzing::coco),
     ("annotations_cvat", datasets::fuzzing::cvat),
     ("annotations_label_studio", datasets::fuzzing::label_studio),
     ("annotations_labelme", datasets::fuzzing::labelme),
     ("annotations_voc", datasets::fuzzing::voc),
+    ("annotations_yolo", datasets::fuzzing::yolo),
     ("boxes", run::fuzzing::boxes),
     ("checkpoint", weights::fuzzing::checkpoint),
     ("coco_counts", coco::fuzzing::counts),
@@ -34,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("labels", models::fuzzing::labels),
     ("pickle", weights::fuzzing::pickle),
     ("record", run::fuzzing::record),
+    ("seg_codes", datasets::fuzzing::codes),
     ("video_ending", sources::fuzzing::ending),
     ("video_transport", sources::fuzzing::transport),
 ];

@@ -1,11 +1,14 @@
 //! The fuzzer's doors to the readers of annotation tools' files.
 
 use super::{
+    coco::read_coco,
     cvat,
     item::{Item, Outline},
     label_studio, labelme,
     reader::{Dataset, DatasetError},
+    seg::SegCodes,
     voc,
+    yolo::read_yolo,
 };
 use std::{fs, path::Path};
 
@@ -29,6 +32,34 @@ pub(crate) fn labelme(bytes: &[u8], folder: &Path) {
 /// Label Studio's JSON.
 pub(crate) fn label_studio(bytes: &[u8], folder: &Path) {
     check(bytes, &folder.join("a.json"), label_studio::read);
+}
+
+/// A COCO data set.
+pub(crate) fn coco(bytes: &[u8], folder: &Path) {
+    check(bytes, &folder.join("a.json"), |path, _| read_coco(path));
+}
+
+/// A label file of YOLO for a picture of 12 × 8 pixels and, after a NUL byte, the `data.yaml` beside it.
+pub(crate) fn yolo(bytes: &[u8], folder: &Path) {
+    let (labels, data) = match bytes.iter().position(|b| *b == 0) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, &b"names: [a]"[..]),
+    };
+    let picture = folder.join("images/a.png");
+    let made = picture.is_file()
+        || fs::create_dir_all(folder.join("labels")).is_ok()
+            && fs::create_dir_all(folder.join("images")).is_ok()
+            && image::GrayImage::new(12, 8).save(&picture).is_ok();
+    if made && fs::write(folder.join("data.yaml"), data).is_ok() {
+        check(labels, &folder.join("labels/a.txt"), |_, _| {
+            read_yolo(folder)
+        });
+    }
+}
+
+/// A table of codes for DICOM Segmentations.
+pub(crate) fn codes(bytes: &[u8], _: &Path) {
+    let _ = SegCodes::parse(bytes);
 }
 
 /// What is read has classes that exist, finite boxes, and masks of the picture's size.

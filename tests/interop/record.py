@@ -24,6 +24,8 @@ def rasterise(polygons, width, height):
 
 def picture_name(line):
     """The name of a frame's picture below the folder of pictures."""
+    if "image" in line:
+        return line["image"]
     if line["kind"] == "image":
         return line["source"] + pathlib.PurePath(line["path"]).suffix
     if line["kind"] == "sequence" and line.get("file"):

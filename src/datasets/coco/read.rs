@@ -4,6 +4,7 @@ use crate::{
     coco::{self, Segmentation},
     datasets::{
         item::{Annotation, Item, Outline, Place},
+        names::below,
         reader::{Dataset, DatasetError},
     },
     frame::{Mask, SourceKind},
@@ -91,7 +92,7 @@ fn item_of(
             attributes: Arc::new(video.attributes.clone().unwrap_or_default()),
         });
     Ok(Item {
-        file_name: file_name.replace('\\', "/"),
+        file_name: below(file_name),
         original: None,
         size,
         place,
@@ -132,7 +133,14 @@ fn object(
             .as_ref()
             .and_then(|outline| outline.to_mask(size)?.bounds())
     };
-    let bbox = match stated {
+    if stated.is_some_and(|b| !is_plain(b)) {
+        return Err("its bbox has numbers that are not finite, or a negative size".to_owned());
+    }
+    let of_mask = outline.as_ref().and_then(|outline| match outline {
+        Outline::Mask(mask) => mask.bounds(),
+        Outline::Polygons(_) => None,
+    });
+    let bbox = match of_mask.or(stated) {
         Some(bbox) => bbox,
         None => of_outline().ok_or("it has neither a box of four numbers nor an outline")?,
     };
@@ -147,11 +155,16 @@ fn object(
     })
 }
 
+fn is_plain(b: BoxXyxy) -> bool {
+    [b.x0, b.y0, b.x1, b.y1].iter().all(|v| v.is_finite()) && b.x0 <= b.x1 && b.y0 <= b.y1
+}
+
 fn outline_of(segmentation: &Segmentation<'_>, size: Size) -> Result<Option<Outline>, String> {
     let sized = |mask: Option<Mask>| {
         let mask = mask.ok_or("its run lengths do not fill their size")?;
         if mask.size() == size {
-            Ok(Some(Outline::Mask(mask)))
+            // An empty mask outlines nothing.
+            Ok((mask.area() > 0).then_some(Outline::Mask(mask)))
         } else {
             Err(format!(
                 "its mask is of {}, its image of {size}",
@@ -168,10 +181,14 @@ fn outline_of(segmentation: &Segmentation<'_>, size: Size) -> Result<Option<Outl
             Size::new(*width, *height),
             counts.clone(),
         )),
-        Segmentation::Polygons(lines) if lines.is_empty() => Ok(None),
         Segmentation::Polygons(lines) => {
-            let line = |flat: &Vec<f64>| flat.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
-            Ok(Some(Outline::Polygons(lines.iter().map(line).collect())))
+            // Lines of one or two points, which some tools leave, outline nothing.
+            let lines: Vec<Vec<[f64; 2]>> = lines
+                .iter()
+                .map(|flat| flat.chunks_exact(2).map(|p| [p[0], p[1]]).collect())
+                .filter(|line: &Vec<[f64; 2]>| line.len() > 2)
+                .collect();
+            Ok((!lines.is_empty()).then_some(Outline::Polygons(lines)))
         }
     }
 }

@@ -123,6 +123,8 @@ fn names(path: &Path, root: &Path) -> Result<BTreeMap<u32, Arc<str>>, DatasetErr
     Ok(BTreeMap::new())
 }
 
+/// No coordinate relative to the picture is beyond this.
+const FARTHEST: f64 = 100.0;
 /// Highest number of a class: names up to it are made.
 const MAX_CLASS: u32 = 99_999;
 
@@ -191,9 +193,12 @@ fn annotation(
     let numbers = numbers
         .filter(|n| n.iter().all(|v: &f64| v.is_finite()))
         .ok_or("has a word that is no number")?;
+    if numbers.iter().any(|v| v.abs() > FARTHEST) {
+        return Err("has a number far outside of the picture, whose sides are 1".to_owned());
+    }
     let (w, h) = (f64::from(size.width), f64::from(size.height));
     let (bbox, outline, score) = match numbers[..] {
-        [cx, cy, bw, bh] | [cx, cy, bw, bh, _] => {
+        [cx, cy, bw, bh] | [cx, cy, bw, bh, _] if bw >= 0.0 && bh >= 0.0 => {
             let b = BoxCxCyWh {
                 cx: cx as f32,
                 cy: cy as f32,
