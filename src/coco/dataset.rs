@@ -164,9 +164,17 @@ pub(crate) struct Image<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) exif_orientation: Option<u8>,
+    /// Extension: the file as it was given that holds this picture alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) original: Option<Cow<'a, str>>,
 }
 
 impl Image<'_> {
+    /// By what it is found among other pictures: the file as it was given, else its name in the data set.
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.original.as_deref().or(self.file_name.as_deref())
+    }
+
     /// Width and height in pixels; none if the file does not state both, above 0.
     pub(crate) fn size(&self) -> Option<Size> {
         Some(Size::new(

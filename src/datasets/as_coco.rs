@@ -8,22 +8,17 @@ use super::{
 use crate::coco::{self, Classes};
 use std::{collections::BTreeMap, path::Path};
 
-/// The text of a COCO file: of the file at `path` itself where it is JSON of COCO, else of the data set of another kind there.
+/// The data set of another kind than COCO at `path` as the text of a COCO file; none if it is of no kind that is known, or of COCO.
 ///
 /// # Errors
-/// [`DatasetError`] of a data set of another kind that cannot be read; an error of the system in reading the file.
-pub(crate) fn as_coco_text(
-    path: &Path,
-    own: impl FnOnce() -> std::io::Result<Vec<u8>>,
-) -> Result<Vec<u8>, DatasetError> {
-    let other = DatasetKind::of(path).filter(|kind| *kind != DatasetKind::Coco);
-    match other {
-        None => own().map_err(|e| DatasetError::io(path, "read the file", &e)),
-        Some(kind) => {
-            let dataset = read(path, Some(kind), &mut Vec::new())?;
-            as_coco(&dataset).map_err(|e| DatasetError::new(path, e.to_string()))
-        }
-    }
+/// [`DatasetError`] if the data set cannot be read.
+pub(crate) fn as_coco_text(path: &Path) -> Result<Option<Vec<u8>>, DatasetError> {
+    let Some(kind) = DatasetKind::of(path).filter(|kind| *kind != DatasetKind::Coco) else {
+        return Ok(None);
+    };
+    let dataset = read(path, Some(kind), &mut Vec::new())?;
+    let text = as_coco(&dataset).map_err(|e| DatasetError::new(path, e.to_string()))?;
+    Ok(Some(text))
 }
 
 /// A data set as the text of a COCO file, for readers of COCO: categories from 1, images and annotations from 1, pictures of a

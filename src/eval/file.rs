@@ -88,13 +88,17 @@ pub(super) fn size_of(image: &Image<'_>) -> Option<[u32; 2]> {
 
 /// The text of a COCO file, or that of a data set of another kind as COCO.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, EvalError> {
-    as_coco_text(path, || coco::read(path)).map_err(|e| {
+    let other = as_coco_text(path).map_err(|e| {
         let error = EvalError::new(&e.path, e.problem.clone());
         match e.remedy {
             Some(remedy) => error.with_remedy(remedy),
             None => error,
         }
-    })
+    })?;
+    match other {
+        Some(text) => Ok(text),
+        None => coco::read(path).map_err(|e| EvalError::new(path, format!("cannot be read: {e}"))),
+    }
 }
 
 /// Reads ground truth.

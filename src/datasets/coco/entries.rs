@@ -70,6 +70,7 @@ pub(super) fn image<'a>(
         timestamp: facts.timestamp.as_deref(),
         physical: facts.physical.as_deref(),
         exif_orientation: item.exif_orientation,
+        original: item.original.as_deref().map(Cow::Borrowed),
     }
 }
 

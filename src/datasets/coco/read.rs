@@ -93,7 +93,7 @@ fn item_of(
         });
     Ok(Item {
         file_name: below(file_name),
-        original: None,
+        original: image.original.as_deref().map(str::to_owned),
         size,
         place,
         annotations: Vec::new(),

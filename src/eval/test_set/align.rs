@@ -49,8 +49,7 @@ impl Alignment {
 /// What to call an image: its file name, else its id.
 pub(super) fn name_of(image: &Image<'_>) -> String {
     image
-        .file_name
-        .as_deref()
+        .path()
         .map_or_else(|| format!("image {}", image.id), str::to_owned)
 }
 
@@ -200,7 +199,7 @@ fn names_of(dataset: &Dataset<'_>) -> Option<Vec<String>> {
     let names: Option<Vec<String>> = dataset
         .images
         .iter()
-        .map(|image| image.file_name.as_deref().map(normalised))
+        .map(|image| image.path().map(normalised))
         .collect();
     names.filter(|names| names.iter().all(|name| !name.is_empty()))
 }

@@ -125,7 +125,7 @@ impl Images<'_> {
         if self.by_id.insert(id, self.prompts.images.len()).is_some() {
             return Err(format!("several images have the id {id}"));
         }
-        let name = image.file_name.as_deref();
+        let name = image.path();
         let name = name.ok_or_else(|| format!("image {id} has no file_name"))?;
         let video = image
             .video_id

@@ -3,7 +3,7 @@
 use super::{dataset, prompts::BoxPrompts, record};
 use crate::{
     coco::{self, Classes, CocoFile, without_bom},
-    datasets::{DatasetKind, as_coco_text},
+    datasets::as_coco_text,
     run_files::images_beside,
     sinks::{RecordLine, SinkError, SinkErrorKind},
 };
@@ -31,9 +31,14 @@ impl BoxPrompts {
         images_of: Option<&Path>,
         classes: &Classes,
     ) -> Result<Self, SinkError> {
-        if let Some(kind) = DatasetKind::of(path).filter(|kind| *kind != DatasetKind::Coco) {
+        if let Some(text) = Self::of_other_kind(path)? {
             no_images_of(path, images_of)?;
-            return Self::read_dataset(path, kind, classes);
+            let broken = |problem: String| {
+                SinkError::new(path, format!("holds no boxes that can be read: {problem}"))
+            };
+            let found = coco::parse_dataset(&text).map_err(|e| broken(e.to_string()))?;
+            return dataset::with_annotations(path, &found, &found.annotations, classes)
+                .map_err(broken);
         }
         let file = File::open(path).map_err(|e| SinkError::io(path, "open the boxes", &e))?;
         let mut reader = BufReader::with_capacity(1 << 18, file.take(coco::MAX_BYTES + 1));
@@ -76,20 +81,15 @@ impl BoxPrompts {
 }
 
 impl BoxPrompts {
-    /// Reads a data set of another kind than COCO.
-    fn read_dataset(path: &Path, kind: DatasetKind, classes: &Classes) -> Result<Self, SinkError> {
-        let text = as_coco_text(path, || coco::read(path)).map_err(|e| {
+    /// The text as COCO of a data set of another kind.
+    fn of_other_kind(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
+        as_coco_text(path).map_err(|e| {
             let error = SinkError::new(&e.path, e.problem.clone());
             match e.remedy {
                 Some(remedy) => error.with_remedy(remedy),
                 None => error,
             }
-        })?;
-        let broken = |problem: String| {
-            SinkError::new(path, format!("holds no boxes that can be read: {problem}"))
-        };
-        let found = coco::parse_dataset(&text).map_err(|e| broken(format!("as {kind}: {e}")))?;
-        dataset::with_annotations(path, &found, &found.annotations, classes).map_err(broken)
+        })
     }
 }
 

@@ -59,6 +59,7 @@ impl TruthFile {
                 timestamp: Some(&time),
                 physical: Some(&physical),
                 exif_orientation: None,
+                original: None,
             })?;
         }
         file.end()?;

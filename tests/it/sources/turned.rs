@@ -7,9 +7,10 @@ use std::{
 };
 use ultramotion::{
     coco::Classes,
+    datasets::{Export, ExportSource},
     frame::{Detections, SourceKind},
     run::{InputProblems, Record},
-    sinks::{Layout, Sink, SinkOptions, SinkSet, Stills},
+    sinks::{Layout, OutputKind, Sink, SinkOptions, SinkSet, Stills},
     sources::{
         ExpandOptions, ImageOptions, ImageSource, SequenceSource, Source, SourceSpec, expand,
     },
@@ -80,6 +81,12 @@ fn the_outputs_say_by_which_exif_orientation_a_picture_was_turned() {
         record.end_source(&info, InputProblems::default()).unwrap();
     }
     sinks.finish().unwrap();
+    Export::new([OutputKind::Coco])
+        .write(
+            ExportSource::Record(&layout.record(), &Classes::new(["thing"])),
+            dir.path(),
+        )
+        .unwrap();
     let turns = |values: &[serde_json::Value]| {
         values
             .iter()
