@@ -16,7 +16,7 @@ use super::{
     split::{Division, Parts, Shares, SplitBy},
     table::TableWriter,
     voc::{VocCorners, VocWriter},
-    writer::{DatasetWriter, MaskForm, WriteOptions},
+    writer::{DatasetWriter, MaskForm, Note, WriteOptions},
     yolo::YoloWriter,
 };
 use crate::{
@@ -136,7 +136,7 @@ impl Export {
         if done {
             for writer in &mut writers {
                 writer.finish()?;
-                summary.notes.extend(writer.take_notes());
+                summary.notes.extend(Note::lines(&writer.take_notes()));
             }
         }
         Ok(summary)

@@ -71,5 +71,5 @@ pub use split::{Division, PARTS, Parts, Shares, SharesError, SplitBy};
 pub use table::TableWriter;
 pub use voc::{VocCorners, VocWriter};
 pub use volume::VolumeNote;
-pub use writer::{DatasetWriter, MaskForm, WriteOptions};
+pub use writer::{DatasetWriter, MaskForm, Note, WriteOptions};
 pub use yolo::{YoloWriter, read_yolo};

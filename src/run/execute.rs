@@ -88,6 +88,7 @@ impl Plan {
             interrupted: status == RunStatus::Interrupted,
             output: self.output.clone(),
             kept,
+            notices: report.notices,
             boxes: prompts.as_ref().and_then(RunPrompts::matched),
         })
     }
@@ -139,6 +140,7 @@ impl Plan {
             interrupted: false,
             output: self.output.clone(),
             kept: false,
+            notices: Vec::new(),
             boxes: None,
         })
     }

@@ -200,6 +200,8 @@ pub struct Summary {
     pub output: PathBuf,
     /// Whether there is one: a run whose inputs all failed leaves none.
     pub kept: bool,
+    /// What was left out of data sets, and other deviations from the settings.
+    pub notices: Vec<String>,
     /// How many frames the file of boxes matched, where there was such a file.
     pub boxes: Option<crate::run::prompts::MatchedFrames>,
 }

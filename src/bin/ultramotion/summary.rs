@@ -28,6 +28,12 @@ pub(crate) fn print(
             summary.output.display()
         ));
     }
+    let of_boxes = |notice: &&String| !notice.starts_with("boxes for ");
+    summary
+        .notices
+        .iter()
+        .filter(of_boxes)
+        .for_each(|notice| terminal.warn(notice));
     if terminal.json {
         return terminal.print_json(&json!({
             "type": "summary",
@@ -37,6 +43,7 @@ pub(crate) fn print(
             "boxes": summary.boxes,
             "counts": summary.counts,
             "errors": summary.errors,
+            "notices": summary.notices,
             "timings": summary.timings,
         }));
     }
@@ -83,6 +90,7 @@ fn summary_line(summary: &Summary, written: &OutputSet, sources: usize) -> Strin
     );
     // What shows most first.
     let places = [
+        (OutputKind::Report, "report.html"),
         (OutputKind::Overlay, "overlay"),
         (OutputKind::Masks, "masks"),
         (OutputKind::Frames, "frames"),
@@ -127,6 +135,7 @@ mod tests {
             interrupted,
             output,
             kept: true,
+            notices: Vec::new(),
             boxes: None,
         };
         summary_line(&summary, &OutputSet::default_for(false), 3)

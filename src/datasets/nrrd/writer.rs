@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     datasets::{
-        DatasetWriter, Item, VolumeNote, WriteOptions,
+        DatasetWriter, Item, Note, VolumeNote, WriteOptions,
         seg::SegCodes,
         volume::{Collector, HeaderFault, SourceHeader, SourceMasks},
     },
@@ -142,8 +142,12 @@ impl DatasetWriter for NrrdWriter {
         self.source(last)
     }
 
-    fn take_notes(&mut self) -> Vec<String> {
+    fn take_notes(&mut self) -> Vec<Note> {
         let notes = self.take_volume_notes();
-        notes.iter().map(ToString::to_string).collect()
+        let note = |note: VolumeNote| Note {
+            source: note.source,
+            problem: note.problem,
+        };
+        notes.into_iter().map(note).collect()
     }
 }

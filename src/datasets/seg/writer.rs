@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     datasets::{
-        DatasetWriter, Item, VolumeNote, WriteOptions,
+        DatasetWriter, Item, Note, VolumeNote, WriteOptions,
         volume::{Collector, HeaderFault, SourceHeader, SourceMasks},
     },
     frame::SourceKind,
@@ -184,8 +184,12 @@ impl DatasetWriter for SegWriter {
         self.source(last)
     }
 
-    fn take_notes(&mut self) -> Vec<String> {
+    fn take_notes(&mut self) -> Vec<Note> {
         let notes = self.take_volume_notes();
-        notes.iter().map(ToString::to_string).collect()
+        let note = |note: VolumeNote| Note {
+            source: note.source,
+            problem: note.problem,
+        };
+        notes.into_iter().map(note).collect()
     }
 }
