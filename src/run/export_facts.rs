@@ -4,7 +4,6 @@ use crate::{
     datasets::{ReportOptions, SegAlgorithm},
     run::report::RunReport,
 };
-use std::path::Path;
 
 impl RunReport {
     /// What made the masks, for DICOM Segmentations.
@@ -19,13 +18,11 @@ impl RunReport {
         algorithm
     }
 
-    /// What the page of the run in `folder` tells beside its results.
-    pub(crate) fn page(&self, folder: &Path) -> ReportOptions {
-        let name = folder
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
+    /// What the page of the run tells beside its results.
+    pub(crate) fn page(&self) -> ReportOptions {
+        let task = self.settings.get("task").and_then(|t| t.as_str());
         let threshold = self.settings.get("confidence").and_then(|v| v.as_f64());
-        let title = format!("Results of {}", name.as_deref().unwrap_or("a run"));
+        let title = format!("Results of {}", task.unwrap_or("a run"));
         let mut page = ReportOptions::new(title, threshold.unwrap_or(0.0))
             .fact("Program", format!("{} {}", self.program, self.version))
             .fact("Device", &*self.device);

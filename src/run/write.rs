@@ -178,7 +178,7 @@ impl<'a> Writer<'a> {
             algorithm: Some(of_run.algorithm()),
             ..self.plan.seg.clone()
         };
-        export.report = of_run.page(self.layout.root());
+        export.report = of_run.page();
         // The sinks put them there.
         export.images = self.plan.images();
         export.image_root = self.plan.image_root();

@@ -56,7 +56,7 @@ pub fn export_run(
     let classes = Classes::new(names);
     let mut export = export.clone();
     export.seg.algorithm = Some(report.algorithm());
-    export.report = report.page(run);
+    export.report = report.page();
     if export.image_root.is_none() {
         export.image_root = image_root(run, &report);
     }

@@ -158,7 +158,7 @@ fn values_are_shown_with_their_defaults_and_complete_in_shells() {
         "auto f32 f16 bf16",
         "auto gpu cpu",
         "resident legacy",
-        "jsonl coco masks overlay yolo frames",
+        "jsonl coco masks instances overlay yolo datumaro nnunet cvat labelme voc labelstudio seg nrrd csv report frames",
         "skip stop",
     ] {
         assert!(
