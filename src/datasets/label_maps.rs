@@ -30,11 +30,11 @@ impl LabelMapWriter {
     }
 }
 
+/// An object with its place in its picture, and its mask.
+type Numbered<'a> = (usize, &'a Annotation, Cow<'a, Mask>);
+
 /// The masks of an item with their scores, in its order; objects without an outline are left out.
-fn masks<'a>(
-    item: &'a Item,
-    path: &Path,
-) -> Result<Vec<(usize, &'a Annotation, Cow<'a, Mask>)>, SinkError> {
+fn masks<'a>(item: &'a Item, path: &Path) -> Result<Vec<Numbered<'a>>, SinkError> {
     let misfit = || {
         SinkError::new(
             path,
