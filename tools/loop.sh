@@ -88,7 +88,7 @@ step "Convert to what D-FINE-seg trains on: COCO with polygons, train.json and v
 run "$ultramotion" convert "$labels" --from "$tool" --to datumaro --masks polygon --split 0.75,0.25 --seed 2 --images copy --output data
 run mv data/annotations/instances_train.json data/train.json
 run mv data/annotations/instances_val.json data/val.json
-# The trainer numbers classes by the order of the categories' ids and asks for their names in the same order.
+# The trainer numbers classes by the order of the categories' ids and takes their names in the same order.
 names=$("$venv/bin/python" -c '
 import json
 categories = sorted(json.load(open("data/train.json", encoding="utf-8"))["categories"], key=lambda c: c["id"])

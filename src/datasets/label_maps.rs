@@ -2,6 +2,7 @@
 
 use super::{
     item::{Annotation, Item},
+    names::stem,
     writer::{DatasetWriter, WriteOptions},
 };
 use crate::{
@@ -149,10 +150,7 @@ impl DatasetWriter for NnunetWriter {
         let root = self.options.root.join("nnunet");
         let test = self.options.parts.are_there() && self.options.parts.of(item) == "test";
         let end = if test { "Ts" } else { "Tr" };
-        let stem = item
-            .file_name
-            .rsplit_once('.')
-            .map_or(&*item.file_name, |(stem, _)| stem);
+        let stem = stem(&item.file_name);
         let case: String = stem
             .replace(['/', '\\'], "__")
             .replace(char::is_whitespace, "_");

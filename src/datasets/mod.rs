@@ -5,7 +5,7 @@
 //! | `item` | a picture with its annotations, as all kinds hold it |
 //! | `writer` | what writes one kind of data set |
 //! | `reader` | a data set in memory, and why one cannot be read |
-//! | `kind` | the kinds that are read, told apart by their content |
+//! | `kind` | the kinds that are read, recognised by their content |
 //! | `record` | the record of a run as items |
 //! | `export` | writers driven by a record or by a data set |
 //! | `pictures` | the pictures under `images/` |

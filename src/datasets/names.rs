@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 32;
 /// Bytes of a list of names that is read at most.
 const MAX_LIST: u64 = 16 << 20;
 
-/// Kinds of things left out that are told apart.
+/// Kinds of things left out that are counted separately.
 const MAX_KINDS: usize = 32;
 
 /// The classes of a data set that is read: those that it lists in their order, then those that only annotations name, by

@@ -5,7 +5,7 @@
 
 globox reads boxes of rectangles and polygons; masks are those of pycocotools' fill of the polygons, or (--rle) the bitmaps
 of shapes of type mask as labelme places them. labelme itself opens every file beside a blank picture, and draws the shapes:
-of polygons it paints the outline too, half a pixel more on each side, so the IoU of its own drawing is told and not judged.
+of polygons it paints the outline too, half a pixel more on each side, so the IoU of its own drawing is shown and not judged.
 Exits with 1 if anything differs.
 
 Needs globox, labelme 6, pillow, numpy and pycocotools.

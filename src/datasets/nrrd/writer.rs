@@ -144,10 +144,6 @@ impl DatasetWriter for NrrdWriter {
 
     fn take_notes(&mut self) -> Vec<Note> {
         let notes = self.take_volume_notes();
-        let note = |note: VolumeNote| Note {
-            source: note.source,
-            problem: note.problem,
-        };
-        notes.into_iter().map(note).collect()
+        notes.into_iter().map(Note::from).collect()
     }
 }

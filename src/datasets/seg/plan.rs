@@ -29,7 +29,7 @@ pub(super) struct PlanFrame {
     pub frame: usize,
 }
 
-/// Where frames are, and by what they are told apart.
+/// Where frames are, and by what they differ.
 #[derive(Debug)]
 pub(super) enum Geometry {
     /// By number alone, in the order of time.

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// A UID of `parts`: the first 128 bits of their SHA-256 as a UUID of version 8 (RFC 9562), below the arc 2.25 (PS3.5 B.2).
-/// Parts are told apart by their lengths, so that no two lists give one hash.
+/// Parts are separated by their lengths, so that no two lists give one hash.
 pub(super) fn uid(parts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

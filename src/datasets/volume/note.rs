@@ -1,5 +1,6 @@
 //! What was left out of an output, and why.
 
+use crate::datasets::writer::Note;
 use std::fmt;
 
 /// Something that an output of a source leaves out, or the reason why there is none.
@@ -30,6 +31,15 @@ impl VolumeNote {
             source: source.to_owned(),
             skipped: false,
             problem: problem.into(),
+        }
+    }
+}
+
+impl From<VolumeNote> for Note {
+    fn from(note: VolumeNote) -> Self {
+        Self {
+            source: note.source,
+            problem: note.problem,
         }
     }
 }

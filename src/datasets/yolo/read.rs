@@ -4,17 +4,13 @@ use super::fill::filled;
 use crate::{
     datasets::{
         item::{Annotation, Item, Outline},
+        names::files_below,
         reader::{Dataset, DatasetError},
     },
     geometry::{BoxCxCyWh, BoxXyxy, Size},
 };
 use serde::Deserialize;
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 /// Extensions of pictures, in the order in which they are looked for beside a label file.
 const PICTURES: [&str; 9] = [
@@ -55,11 +51,9 @@ pub fn read_yolo(path: &Path) -> Result<Dataset, DatasetError> {
         );
     }
     let mut names = names(path, root)?;
-    let mut files = Vec::new();
-    collect(&labels, &mut files)?;
-    files.sort();
+    let files = files_below(&labels, "txt")?;
     let mut items = Vec::with_capacity(files.len());
-    for file in files {
+    for (_, file) in files {
         items.push(item(&file, root, &labels, &mut names)?);
     }
     let highest = names.keys().next_back().map_or(0, |class| class + 1);
@@ -67,20 +61,6 @@ pub fn read_yolo(path: &Path) -> Result<Dataset, DatasetError> {
         .map(|class| name_of(&mut names, class))
         .collect();
     Ok(Dataset { classes, items })
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), DatasetError> {
-    let failed = |e| DatasetError::io(folder, "list the folder", &e);
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_dir() {
-            collect(&entry.path(), files)?;
-        } else if entry.path().extension().is_some_and(|e| e == "txt") {
-            files.push(entry.path());
-        }
-    }
-    Ok(())
 }
 
 fn text(path: &Path) -> Result<String, DatasetError> {
