@@ -131,7 +131,7 @@ fn annotation(
         outline: mask.map(Outline::Mask),
         score: Some(object.score),
         mask_score: object.mask_score,
-        track_id: None,
+        track_id: object.track_id,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The objects found in a frame.
 
-use super::object::Object;
+use super::{object::Object, track::VisibilityChange};
 use crate::geometry::Size;
 
 /// The objects of one image or frame, best score first.
@@ -10,9 +10,20 @@ pub struct Detections {
     pub size: Size,
     /// The objects: boxes in pixels of the image, scores, classes with their names, and masks where there is a segmenter.
     pub objects: Vec<Object>,
+    /// Changes of visibility at this frame, where objects are tracked.
+    pub changes: Vec<VisibilityChange>,
 }
 
 impl Detections {
+    /// The objects of an image of this size, not tracked.
+    pub fn new(size: Size, objects: Vec<Object>) -> Self {
+        Self {
+            size,
+            objects,
+            changes: Vec::new(),
+        }
+    }
+
     /// Number of objects.
     pub fn len(&self) -> usize {
         self.objects.len()

@@ -6,6 +6,7 @@ mod image;
 mod mask;
 mod object;
 mod pixels;
+mod track;
 
 pub use self::image::{Channels, Image, StoredImage};
 pub use confidence::{Confidence, ConfidenceError};
@@ -13,6 +14,7 @@ pub use detections::Detections;
 pub use mask::Mask;
 pub use object::Object;
 pub use pixels::{NotOnHost, Pixels};
+pub use track::{ObjectTrack, Visibility, VisibilityChange};
 
 use crate::geometry::{BoxXyxy, Size};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! One object found in a frame.
 
-use super::Mask;
+use super::{Mask, track::ObjectTrack};
 use crate::geometry::BoxXyxy;
 use std::sync::Arc;
 
@@ -19,4 +19,6 @@ pub struct Object {
     pub mask: Option<Mask>,
     /// The segmenter's own estimate of its mask's IoU.
     pub mask_score: Option<f32>,
+    /// Its track, where objects are tracked.
+    pub track: Option<ObjectTrack>,
 }

@@ -280,10 +280,7 @@ impl<'a> Flow<'a> {
         let frame = pending.frame;
         match objects {
             Ok(objects) => Ok(Item::Frame(FinishedFrame {
-                found: Detections {
-                    size: frame.size(),
-                    objects,
-                },
+                found: Detections::new(frame.size(), objects),
                 frame: self.settled(frame)?,
                 times: Some(times),
             })),

@@ -269,6 +269,7 @@ impl<'a> RunPrompts<'a> {
                     label: label.clone(),
                     mask: None,
                     mask_score: None,
+                    track: None,
                 },
                 prompt,
             }
@@ -295,6 +296,7 @@ impl<'a> RunPrompts<'a> {
                     label: p.label.clone(),
                     mask: None,
                     mask_score: None,
+                    track: None,
                 };
                 Ok(Prompted::from_object(object))
             })

@@ -245,6 +245,7 @@ impl Detector {
             label,
             mask: None,
             mask_score: None,
+            track: None,
         })
     }
 

@@ -179,10 +179,7 @@ impl DeviceDetections {
         let words = words.map_err(ModelError::from)?;
         let has_masks = self.packed_frame.has_masks;
         let objects = self.layout.detected(&words, &self.detector, has_masks)?;
-        Ok(Detections {
-            size: self.size,
-            objects,
-        })
+        Ok(Detections::new(self.size, objects))
     }
 }
 

@@ -16,11 +16,5 @@ pub(crate) fn frame_with_detections(
 ) -> Result<(Frame, Detections), SessionError> {
     picture::settle(&mut frame, keep_pixels)?;
     let size = frame.size();
-    Ok((
-        frame,
-        Detections {
-            size,
-            objects: objects?,
-        },
-    ))
+    Ok((frame, Detections::new(size, objects?)))
 }

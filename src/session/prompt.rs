@@ -128,6 +128,7 @@ impl Prompt {
                 label,
                 mask: None,
                 mask_score: None,
+                track: None,
             },
             prompt: ObjectPrompt {
                 bounds,

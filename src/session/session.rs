@@ -170,10 +170,7 @@ impl Session {
             .map(|(at, prompt)| prompt.prompted(at, size))
             .collect::<Result<Vec<_>, _>>()?;
         if prompted.is_empty() {
-            return Ok(Detections {
-                size,
-                objects: Vec::new(),
-            });
+            return Ok(Detections::new(size, Vec::new()));
         }
         pending.prompts = Some(prompted);
         complete(self.prompted.as_mut(), pending)
@@ -284,10 +281,7 @@ fn complete(
         .wait_next()
         .and_then(|mut done| done.pop())
         .ok_or(ModelError::NoModels)?;
-    Ok(Detections {
-        size,
-        objects: done.objects?,
-    })
+    Ok(Detections::new(size, done.objects?))
 }
 
 /// What has come out of `scheduler`.
@@ -297,10 +291,7 @@ fn ready(
     let outputs = std::iter::from_fn(|| scheduler.pop());
     outputs
         .map(|output| match output {
-            Output::Frame(done) => Ok(Detections {
-                size: done.pending.frame.size(),
-                objects: done.objects?,
-            }),
+            Output::Frame(done) => Ok(Detections::new(done.pending.frame.size(), done.objects?)),
             Output::Passed(never) => match never {},
         })
         .collect()

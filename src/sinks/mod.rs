@@ -34,7 +34,9 @@ pub use error::{SinkError, SinkErrorKind};
 pub use frames::{FramesSink, Stills};
 pub use image_writer::ImageWriter;
 pub use images::{ImagesMode, ImagesSink, UnknownImagesMode};
-pub use jsonl::{Measured, ObjectLine, RecordLine, SourceFacts, read_record, write_record};
+pub use jsonl::{
+    ChangeLine, Measured, ObjectLine, RecordLine, SourceFacts, read_record, write_record,
+};
 pub use label_map::{Labelling, MasksSink};
 pub use layout::Layout;
 pub use output_kind::{OutputKind, OutputSet, UnknownOutput};

@@ -71,6 +71,7 @@ impl Random {
             label: self.text().into(),
             mask: (self.below(3) > 0).then(|| self.mask(size)),
             mask_score: (self.below(2) > 0).then(|| self.float()),
+            track: None,
         }
     }
 
@@ -101,10 +102,10 @@ impl Random {
 
     fn found(&mut self) -> Detections {
         let size = Size::new(1 + self.below(20) as u32, 1 + self.below(20) as u32);
-        Detections {
+        Detections::new(
             size,
-            objects: (0..self.below(4)).map(|_| self.object(size)).collect(),
-        }
+            (0..self.below(4)).map(|_| self.object(size)).collect(),
+        )
     }
 }
 

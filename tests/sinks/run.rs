@@ -143,10 +143,7 @@ impl TestSource {
                     .iter_mut()
                     .for_each(|o| (o.mask, o.mask_score) = (None, None));
             }
-            let result = Detections {
-                size: self.size,
-                objects,
-            };
+            let result = Detections::new(self.size, objects);
             (frame, result)
         })
     }
@@ -203,6 +200,7 @@ impl TestSource {
             label: label.into(),
             mask: Mask::from_row_major(self.size, &pixels),
             mask_score: Some(score / 3.0),
+            track: None,
         }
     }
 }

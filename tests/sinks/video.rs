@@ -42,10 +42,7 @@ fn write(root: &Path, source: &Arc<SourceInfo>, pictures: &[(Size, Option<Durati
             exif_orientation: None,
             stored: None,
         };
-        let result = Detections {
-            size,
-            objects: vec![],
-        };
+        let result = Detections::new(size, vec![]);
         sink.write(&frame, &result).unwrap();
     }
     sink.end_source(source).unwrap();
@@ -152,14 +149,7 @@ fn the_shape_of_pixels_is_kept() {
             stored: None,
         };
         sink.begin_source(&info).unwrap();
-        sink.write(
-            &frame,
-            &Detections {
-                size,
-                objects: vec![],
-            },
-        )
-        .unwrap();
+        sink.write(&frame, &Detections::new(size, vec![])).unwrap();
         sink.end_source(&info).unwrap();
         let path = dir.path().join(format!("overlay/{name}.mp4"));
         assert_eq!(decode(&path).0, size);
@@ -221,14 +211,7 @@ fn a_video_that_was_given_up_leaves_nothing() {
         stored: None,
     };
     sink.begin_source(&info).unwrap();
-    sink.write(
-        &frame,
-        &Detections {
-            size,
-            objects: vec![],
-        },
-    )
-    .unwrap();
+    sink.write(&frame, &Detections::new(size, vec![])).unwrap();
     drop(sink);
     assert_eq!(
         std::fs::read_dir(dir.path().join("overlay"))

@@ -45,11 +45,9 @@ fn found(ordinal: usize, index: usize, objects: usize) -> Detections {
         label: format!("knöchern \"{n}\"").into(),
         mask: (n == 1).then(|| Mask::from_counts(SIZE, vec![2, 3, 7]).unwrap()),
         mask_score: None,
+        track: None,
     };
-    Detections {
-        size: SIZE,
-        objects: (0..objects).map(object).collect(),
-    }
+    Detections::new(SIZE, (0..objects).map(object).collect())
 }
 
 /// Does what is left of a run, as far as the first `steps` of its appends and ends of sources.

@@ -30,10 +30,7 @@ fn write(file: &str) -> String {
     std::fs::write(&path, "earlier\n").unwrap();
     let kpi = KpiFile::append(&path, Some(Engine::cpu())).unwrap();
     let size = Size::new(4, 4);
-    let found = Detections {
-        size,
-        objects: Vec::new(),
-    };
+    let found = Detections::new(size, Vec::new());
     let frame = Frame::new(Arc::new(source()), 12, Pixels::Released(size));
     let times = FrameTimes {
         number: 3,
@@ -146,10 +143,7 @@ fn a_line_of_each_event() -> Vec<Map<String, Value>> {
     let path = folder.path().join("run.jsonl");
     let kpi = KpiFile::append(&path, None).unwrap();
     let (info, size) = (source(), Size::new(4, 4));
-    let found = Detections {
-        size,
-        objects: Vec::new(),
-    };
+    let found = Detections::new(size, Vec::new());
     let frame = Frame::new(Arc::new(source()), 0, Pixels::Released(size));
     let times = FrameTimes {
         stages: vec![("segment-decode", Duration::ZERO)],

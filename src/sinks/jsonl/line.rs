@@ -1,9 +1,9 @@
 //! One line of `detections.jsonl`.
 
-use super::measured::Measured;
+use super::{change::ChangeLine, measured::Measured};
 use crate::{
     coco::{Rle, plain_number},
-    frame::{Detections, Frame, Object, Physical, SourceKind},
+    frame::{Detections, Frame, Object, ObjectTrack, Physical, SourceKind, Visibility},
     geometry::{BoxXyxy, Size},
     sinks::layout::Layout,
 };
@@ -61,6 +61,9 @@ pub struct RecordLine<'a> {
     /// What was found, best score first.
     #[serde(borrow)]
     pub objects: Vec<ObjectLine<'a>>,
+    /// Changes of visibility at this frame, where objects are tracked.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    pub visibility_changes: Vec<ChangeLine<'a>>,
 }
 
 /// Facts about a source that do not change from frame to frame.
@@ -96,6 +99,15 @@ pub struct ObjectLine<'a> {
     /// The segmenter's estimate of its mask's IoU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_score: Option<f32>,
+    /// Number of the object over all frames of its source, from 1, where objects are tracked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track_id: Option<u64>,
+    /// Whether the object is seen; with `track_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+    /// The score behind `visibility`, in 0..1; with `track_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility_score: Option<f32>,
     /// Sizes in millimetres, where the frame states a scale. They follow from mask and scale, and are not read back.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measured>,
@@ -130,6 +142,11 @@ impl<'a> RecordLine<'a> {
                 .iter()
                 .map(|object| ObjectLine::new(object, physical))
                 .collect::<Option<_>>()?,
+            visibility_changes: found
+                .changes
+                .iter()
+                .map(ChangeLine::new)
+                .collect::<Option<_>>()?,
         })
     }
 
@@ -157,6 +174,11 @@ impl<'a> RecordLine<'a> {
                 .iter()
                 .map(ObjectLine::to_object)
                 .collect::<Result<_, _>>()?,
+            changes: self
+                .visibility_changes
+                .iter()
+                .map(ChangeLine::to_change)
+                .collect(),
         })
     }
 
@@ -182,6 +204,7 @@ impl<'a> ObjectLine<'a> {
             y1,
             object.score,
             object.mask_score.unwrap_or(0.0),
+            object.track.map_or(0.0, |track| track.visibility_score),
         ];
         let mask = object.mask.as_ref();
         numbers.iter().all(|v| v.is_finite()).then(|| Self {
@@ -192,6 +215,9 @@ impl<'a> ObjectLine<'a> {
             area: mask.map_or_else(|| box_area(object.bbox.to_coco()), |m| m.area() as f64),
             mask: mask.map(Rle::of),
             mask_score: object.mask_score,
+            track_id: object.track.map(|track| track.id),
+            visibility: object.track.map(|track| track.visibility),
+            visibility_score: object.track.map(|track| track.visibility_score),
             measure: physical.and_then(|physical| Measured::of(object, physical)),
         })
     }
@@ -212,6 +238,14 @@ impl<'a> ObjectLine<'a> {
             label: Arc::from(&*self.label),
             mask,
             mask_score: self.mask_score,
+            track: match (self.track_id, self.visibility, self.visibility_score) {
+                (Some(id), Some(visibility), Some(visibility_score)) => Some(ObjectTrack {
+                    id,
+                    visibility,
+                    visibility_score,
+                }),
+                _ => None,
+            },
         })
     }
 }

@@ -75,6 +75,7 @@ mod tests {
             label: Arc::from("cyst"),
             mask,
             mask_score: None,
+            track: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! `detections.jsonl`: one line a frame.
 
+mod change;
 mod line;
 mod lines;
 mod measured;
 mod text;
 
+pub use change::ChangeLine;
 pub use line::{ObjectLine, RecordLine, SourceFacts};
 pub(crate) use line::{box_area, seconds_json};
 pub(crate) use lines::Lines;

@@ -184,12 +184,13 @@ mod tests {
             label: label.into(),
             mask: None,
             mask_score: None,
+            track: None,
         }
     }
 
     fn overlay(size: Size, objects: Vec<Object>) -> Image {
         let image = Image::new(size, Channels::Gray, vec![30; size.pixels() as usize]).unwrap();
-        draw_overlay(&image, &Detections { size, objects })
+        draw_overlay(&image, &Detections::new(size, objects))
     }
 
     #[test]

@@ -21,5 +21,8 @@ fn the_program_prints_what_the_files_show() {
 fn the_files_hold_no_times_of_one_machine() {
     let runs = include_str!("../../cmd/run.trycmd");
     assert!(runs.contains("\"timings\":{[..]}"));
-    assert!(!runs.contains("median_ms"), "tests/cmd/run.trycmd: write [..] in place of the times");
+    assert!(
+        !runs.contains("median_ms"),
+        "tests/cmd/run.trycmd: write [..] in place of the times"
+    );
 }

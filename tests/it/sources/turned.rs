@@ -70,10 +70,7 @@ fn the_outputs_say_by_which_exif_orientation_a_picture_was_turned() {
         sinks.begin_source(&info).unwrap();
         while let Some(frame) = source.next_frame().unwrap() {
             let size = frame.size();
-            let result = Detections {
-                size,
-                objects: vec![],
-            };
+            let result = Detections::new(size, vec![]);
             record.append(&frame, &result).unwrap();
             sinks.write(&frame, &result).unwrap();
         }
