@@ -196,6 +196,7 @@ mod tests {
             annotations: Vec::new(),
             physical: None,
             exif_orientation: None,
+            changes: Vec::new(),
         }
     }
 
