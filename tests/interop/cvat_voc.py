@@ -124,12 +124,18 @@ def tracks(folder, expected):
             if "track_id" in o:
                 wanted[line["source"], o["track_id"]].setdefault(line["frame"], o)
     for source in sorted(sources):
-        base = CvatBase(str(folder / f"{source}.xml"))
+        path = folder / f"{source}.xml"
+        # Datumaro's track_id is the number of the XML's track, of which an object of several parts has some.
+        own_ids = {}
+        for track in ElementTree.parse(path).getroot().iter("track"):
+            stated = {a.text for a in track.iter("attribute") if a.get("name") == "track_id"}
+            own_ids[int(track.get("id"))] = int(stated.pop()) if len(stated) == 1 else None
+        base = CvatBase(str(path))
         labels = base.categories()[AnnotationType.label]
         found = collections.defaultdict(set)
         for item in base:
             for a in item.annotations:
-                own = int(a.attributes["track_id"]) if str(a.attributes.get("track_id", "")).isdigit() else None
+                own = own_ids[a.attributes["track_id"]]
                 if own is None or a.attributes.get("outside"):
                     continue
                 o = wanted.get((source, own), {}).get(item.attributes["frame"])

@@ -284,6 +284,71 @@ def polygons(browser, folder, page):
     tab.close("polygons without pictures")
 
 
+TRACKS = {  # number -> frames that have it, and whether it is relocalizing there
+    1: [(n, 0) for n in (*range(0, 41), *range(60, 100))],
+    2: [(n, 1) for n in range(20, 31)],
+    30: [(n, 0) for n in range(50, 55)],
+}
+
+
+def lane(tab, row, frame):
+    """Opaque pixels down a lane at a frame, and the left edge of the lanes on the page."""
+    return tab.page.evaluate("""([row, frame]) => {
+      const c = document.querySelector(".lane-plot");
+      const plot = document.querySelector(".plot").clientWidth;
+      const x = Math.round((30 + (frame / 99) * (plot - 38)) * devicePixelRatio);
+      const d = c.getContext("2d").getImageData(x, row * 15 * devicePixelRatio, 1, 15 * devicePixelRatio).data;
+      return Array.from(d.filter((_, i) => i % 4 === 3)).filter((a) => a > 60).length; }""", [row, frame])
+
+
+def tracks(browser, folder, page, path):
+    """Three tracks, one with a gap in which it is lost, over 100 frames; and a page without tracks."""
+    records = [("c", [0, "bone"]), ("s", ["clip", "video", "clip.mp4", 25.0])]
+    for number in range(100):
+        objects = [[0, [10 * t, 10, 10 * t + 50, 60], 0.9, None, t, dict(at)[number]] for t, at in TRACKS.items() if number in dict(at)]
+        records.append(("f", [f"clip/{number:06}.png", 500, 400, 1, number, number / 25, None, objects, 0, []]))
+        if number == 41:
+            records.append(("e", [[1, 0, 0, 1, 0.4], [None, 0, 0, 1, 0.4]]))
+        if number == 50:
+            records.append(("e", [[1, 0, 1, 2, 0.1]]))
+    path_of_tracks = folder / "tracks.html"
+    page.write(path_of_tracks, {"images": None}, records)
+    tab = Browser(browser, path_of_tracks)
+    height = tab.page.locator(".lanes > div").evaluate("e => e.clientHeight")
+    check(height == 15 * len(TRACKS), f"a lane a track: {height} px for {len(TRACKS)}")
+    thick = {(row, n): lane(tab, row, n) for row, n in [(0, 20), (0, 45), (0, 80), (1, 25), (1, 60), (2, 52)]}
+    check(all(thick[at] >= 8 for at in [(0, 20), (0, 80), (1, 25), (2, 52)]), f"lanes are full where objects are: {thick}")
+    check(0 < thick[0, 45] < 5 and thick[1, 60] == 0, "a gap is a line, and there is nothing behind the last frame")
+    box = tab.page.locator(".lane-plot").bounding_box()
+    at = lambda row, frame: {"x": 30 + frame / 99 * (box["width"] - 38), "y": 15 * row + 7}
+    tab.page.locator(".lane-plot").hover(position=at(0, 55))
+    reading = tab.page.locator(".plot-box .reading").nth(1).text_content()
+    check("bone #1" in reading and "frames 0 to 99" in reading and "found in 81" in reading and "lost in frame 55" in reading, f"a lane tells: {reading}")
+    tab.page.locator(".lane-plot").click(position=at(0, 48))
+    check(tab.page.text_content("#detail-title") == "clip/000040.png", "a click opens the closest frame of the track")
+    check("#1" in tab.page.text_content("#detail-objects") and not tab.page.locator("#detail-changes").is_visible(), "its objects have numbers")
+    tab.page.keyboard.press("ArrowRight")
+    changes = tab.page.locator("#detail-changes li").all_text_contents()
+    check(changes == ["bone #1: visible → relocalizing (0.40)", "bone: visible → relocalizing (0.40)"], f"changes are listed: {changes}")
+    tab.page.keyboard.press("Escape")
+    tab.page.locator(".lane-plot").click(position={"x": 10, "y": 22})
+    check(tab.count() == 11, "a click on a number shows its frames alone")
+    tab.page.fill("#track-filter", "1")
+    check(tab.count() == 81, "filter by track")
+    tab.page.click("#filters button[type=reset]")
+    tab.settle()
+    tab.page.select_option("#sort", "track")
+    names = [tab.card(i).locator(".place").text_content() for i in (0, 1)]
+    last = tab.page.evaluate("document.getElementById('shown').textContent")
+    check(names[0].startswith("frame 0 ") and last == "100 frames", f"sorted by track: {names}")
+    tab.close("tracks")
+    plain = Browser(browser, path)
+    hidden = plain.page.evaluate("[...document.querySelectorAll('[data-tracks]')].every(e => e.hidden) && !document.querySelector('.lanes')")
+    tracked = any(len(o) > 4 and o[4] is not None for f, _ in page.frames() for o in f[7])
+    check(hidden != tracked, "lanes and filters of tracks are there where there are tracks, and nowhere else")
+    plain.close("page without tracks")
+
+
 SCROLL = """async ([by, steps]) => {
   const times = [];
   let last = await new Promise(requestAnimationFrame);
@@ -315,7 +380,8 @@ def many(browser, folder, page, pictures):
             name = f"clip {source}/{number:06}.png"
             (folder / "many" / name).symlink_to(pictures / frame[0])
             three = [i % len(frame[7]) for i in range(3)]
-            objects = [frame[7][i] for i in three]
+            # Six hundred tracks a source, each for three frames, flicker.
+            objects = [[*frame[7][i][:4], 1 + 3 * (number // 5 * 2 + number % 2) + n, number % 3 % 2] for n, i in enumerate(three)]
             records += [("f", [name, *frame[1:3], 1, number, number / 25, None, objects, frame[8], []]), ("m", [outlines[i] for i in three])]
     path = folder / "many.html"
     page.write(path, {"images": "many/"}, records)
@@ -323,6 +389,10 @@ def many(browser, folder, page, pictures):
     check(tab.count() == MANY, f"{MANY} frames with 3 masks each: {path.stat().st_size / 1e6:.1f} MB")
     first = tab.page.evaluate("performance.getEntriesByName('first-card')[0]?.startTime ?? 0")
     check(0 < first < 3000, f"{MANY} frames: first card with its masks after {first:.0f} ms")
+    took = tab.page.evaluate("""() => { const t = performance.now(); const box = document.querySelector('.lanes');
+      for (let i = 0; i < 20; i++) { box.scrollTop += 300; box.dispatchEvent(new Event('scroll')); }
+      return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - t)))); }""")
+    check(took < 500, f"{MANY} frames: lanes of 600 tracks are drawn 20 times in {took:.0f} ms")
     tab.page.evaluate("document.getElementById('gallery').scrollIntoView()")
     devtools = tab.context.new_cdp_session(tab.page)
     devtools.send("Performance.enable")
@@ -360,6 +430,7 @@ def main():
         looks(browser, path)
         hostile(browser, folder, page, pictures)
         polygons(browser, folder, page)
+        tracks(browser, folder, page, path)
         many(browser, folder, page, pictures)
         browser.close()
     print(f"{len(failures)} failures")

@@ -96,8 +96,9 @@ function drawLane(context, timeline, track, y, width) {
   const colour = trackColour(track.id);
   let change = 0;
   track.runs.forEach((run, i) => {
-    const from = x(run.from) - half;
-    const size = [from, y - LANE.bar / 2, x(run.to) + half - from, LANE.bar];
+    const from = Math.max(PLOT.left, x(run.from) - half);
+    const to = Math.min(width - PLOT.right, x(run.to) + half);
+    const size = [from, y - LANE.bar / 2, to - from, LANE.bar];
     context.fillStyle = css(colour, run.state ? 0.4 : 1);
     context.fillRect(...size);
     context.strokeStyle = css(colour);
@@ -105,20 +106,22 @@ function drawLane(context, timeline, track, y, width) {
     if (run.state) context.strokeRect(size[0] + 0.5, size[1] + 0.5, Math.max(0, size[2] - 1), size[3] - 1);
     while (track.changes[change]?.index <= run.to) change += 1;
     const next = track.runs[i + 1]?.from ?? null;
-    change = drawGap(context, track, { at: run.to, next, change, x, y, colour });
+    change = drawGap(context, track, { start: to, run, next, change, x, y, colour });
   });
   context.globalAlpha = 1;
 }
 
 // Frames without the object: a thin line, dashed from where it is lost. Behind the last frame as far as there are changes.
-function drawGap(context, track, { at, next, change, x, y, colour }) {
-  const stroke = (from, to, lost) => {
+function drawGap(context, track, { start, run, next, change, x, y, colour }) {
+  let from = start;
+  const stroke = (index, lost) => {
     context.strokeStyle = css(colour, 0.7);
     context.lineWidth = 1.5;
     context.setLineDash(lost ? [2, 3] : []);
     context.beginPath();
-    context.moveTo(x(from), y);
-    context.lineTo(x(to), y);
+    context.moveTo(from, y);
+    from = Math.max(from, x(index));
+    context.lineTo(from, y);
     context.stroke();
     context.setLineDash([]);
   };
@@ -126,17 +129,16 @@ function drawGap(context, track, { at, next, change, x, y, colour }) {
   for (; change < track.changes.length; change++) {
     const { index, to } = track.changes[change];
     if (next !== null && index >= next) break;
-    stroke(at, index, lost);
+    stroke(index, lost);
     context.fillStyle = themeColour("--doubt");
     context.fillRect(x(index) - 1, y - LANE.bar / 2, 2, LANE.bar);
-    at = index;
     lost = to === 2;
   }
-  if (next !== null && next > at) stroke(at, next, lost);
+  if (next !== null && next > run.to + 1) stroke(next, lost);
   return change;
 }
 
 function lanesLegend() {
   const bar = (state, text) => element("span", {}, element("i", { className: `lane ${state}` }), text);
-  return [bar("visible", "a lane is a track"), bar("relocalizing", "relocalizing"), bar("gap", "not found"), bar("lost", "lost")];
+  return [bar("visible", "a lane is a track, whose colour its objects have"), bar("relocalizing", "relocalizing"), bar("gap", "not found"), bar("lost", "lost")];
 }
