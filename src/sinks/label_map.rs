@@ -10,7 +10,7 @@ use crate::{
         image_writer::ImageWriter,
         layout::Layout,
         palette::colour,
-        png_file::{Samples, write_indexed, write_png},
+        png_file::{Samples, write_indexed, write_numbers, write_png},
         sink::Sink,
     },
 };
@@ -77,7 +77,7 @@ impl LabelMap {
 
     /// Writes it to `path` as grey of 16 bits, whatever its values are.
     pub(crate) fn write_numbers(&self, path: &std::path::Path) -> Result<(), SinkError> {
-        write_png(path, self.size, Samples::Gray16(&self.values))
+        write_numbers(path, self.size, &self.values)
     }
 
     /// Pixels of each value but background.

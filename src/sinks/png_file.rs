@@ -55,6 +55,25 @@ pub(super) fn write_indexed(
     write_atomic(path, &bytes)
 }
 
+/// Writes `numbers` of objects of an image of `size` to `path`, 16 bits each. Lines are mostly as the one above them.
+pub(super) fn write_numbers(path: &Path, size: Size, numbers: &[u16]) -> Result<(), SinkError> {
+    let mut bytes = Vec::with_capacity(numbers.len() / 16 + 1024);
+    let samples: Vec<u8> = numbers.iter().flat_map(|v| v.to_be_bytes()).collect();
+    let mut encode = || -> Result<(), png::EncodingError> {
+        let mut encoder = png::Encoder::new(&mut bytes, size.width, size.height);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::Sixteen);
+        encoder.set_compression(png::Compression::Fast);
+        encoder.set_filter(png::Filter::Up);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&samples)?;
+        writer.finish()
+    };
+    encode()
+        .map_err(|e| SinkError::new(path, format!("cannot encode {size} pixels as PNG: {e}")))?;
+    write_atomic(path, &bytes)
+}
+
 /// Writes a frame's values as they were stored, 16 bits a channel.
 pub(super) fn write_stored(path: &Path, image: &StoredImage) -> Result<(), SinkError> {
     let samples = match image.channels {

@@ -11,13 +11,19 @@ use crate::{
         writer::{DatasetWriter, Note, WriteOptions},
     },
     frame::Mask,
+    geometry::Size,
     sinks::{LabelMap, SinkError, write_atomic},
     text::counted,
 };
+use rayon::prelude::*;
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 /// Highest class whose objects have numbers of 16 bits.
 const MAX_CLASS: u64 = 64;
+
+/// Pixels and pictures that wait for others to be written with them.
+const WAITING: usize = 1 << 24;
+const MOST_WAITING: usize = 32;
 
 /// Writes MOTS for each video, DICOM source and numbered sequence, objects that have a track and a mask alone:
 ///
@@ -37,6 +43,8 @@ pub struct MotsWriter {
     left_out: BTreeMap<String, [usize; 2]>,
     /// The list of names in the folder of pictures of the last sequence.
     labelled: Option<PathBuf>,
+    /// Pictures that wait to be written side by side.
+    pictures: Vec<(PathBuf, LabelMap)>,
 }
 
 /// An object with its number and mask.
@@ -51,10 +59,18 @@ impl MotsWriter {
     pub fn new(options: &WriteOptions) -> Self {
         let root = options.root.join("mots");
         Self {
-            sequences: Sequences::new(root, options.classes.names()),
+            sequences: Sequences::new(root, "MOTS", options.classes.names()),
             left_out: BTreeMap::new(),
             labelled: None,
+            pictures: Vec::new(),
         }
+    }
+
+    fn write_pictures(&mut self) -> Result<(), SinkError> {
+        let pictures = std::mem::take(&mut self.pictures);
+        pictures
+            .par_iter()
+            .try_for_each(|(path, map)| map.write_numbers(path))
     }
 }
 
@@ -83,39 +99,18 @@ impl DatasetWriter for MotsWriter {
             );
             SinkError::new(&path, problem)
         };
-        let painted: Vec<_> = objects
-            .iter()
-            .map(|o| (o.object.score.unwrap_or(1.0), o.value, &*o.mask))
-            .collect();
-        let map = LabelMap::paint(item.size, &painted).ok_or_else(misfit)?;
-        let areas = map.areas();
-        let mut rows = String::new();
-        for one in &objects {
-            let left = areas.get(&one.value).copied().unwrap_or(0);
-            if left == 0 {
-                continue;
-            }
-            // A mask that nothing lies on is as it was.
-            let mask = match left == one.mask.area() {
-                true => Cow::Borrowed(&*one.mask),
-                false => Cow::Owned(map.mask(one.value).ok_or_else(misfit)?),
-            };
-            let size = mask.size();
-            let _ = writeln!(
-                rows,
-                "{frame} {} {} {} {} {}",
-                one.value,
-                u64::from(one.value) / INSTANCES,
-                size.height,
-                size.width,
-                encode_counts(mask.counts())
-            );
+        let (map, rows) = painted(&objects, item.size, frame).ok_or_else(misfit)?;
+        sequence.add(&rows, &rows)?;
+        self.pictures.push((path, map));
+        let pixels = item.size.pixels().max(1) as usize;
+        if self.pictures.len() >= (WAITING / pixels).clamp(1, MOST_WAITING) {
+            self.write_pictures()?;
         }
-        map.write_numbers(&path)?;
-        sequence.add(&rows, &rows)
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
+        self.write_pictures()?;
         self.sequences.finish()?;
         for (source, [unmasked, unnumbered]) in std::mem::take(&mut self.left_out) {
             if unmasked > 0 {
@@ -139,6 +134,38 @@ impl DatasetWriter for MotsWriter {
     fn take_notes(&mut self) -> Vec<Note> {
         self.sequences.take_notes()
     }
+}
+
+/// The picture of the objects and their rows; none if a mask is of another size.
+fn painted(objects: &[Numbered<'_>], size: Size, frame: u64) -> Option<(LabelMap, String)> {
+    let masks: Vec<_> = objects
+        .iter()
+        .map(|o| (o.object.score.unwrap_or(1.0), o.value, &*o.mask))
+        .collect();
+    let map = LabelMap::paint(size, &masks)?;
+    let areas = map.areas();
+    let mut rows = String::new();
+    for one in objects {
+        let left = areas.get(&one.value).copied().unwrap_or(0);
+        if left == 0 {
+            continue;
+        }
+        // A mask that nothing lies on is as it was.
+        let mask = match left == one.mask.area() {
+            true => Cow::Borrowed(&*one.mask),
+            false => Cow::Owned(map.mask(one.value)?),
+        };
+        let _ = writeln!(
+            rows,
+            "{frame} {} {} {} {} {}",
+            one.value,
+            u64::from(one.value) / INSTANCES,
+            size.height,
+            size.width,
+            encode_counts(mask.counts())
+        );
+    }
+    Some((map, rows))
 }
 
 /// The objects of `item` that MOTS can hold; counts those without a mask and those without a number.

@@ -57,8 +57,9 @@ pub(super) struct Sequence {
     size: Size,
     /// Frames up to the last that came.
     length: u64,
-    /// Objects that are left out, as they have no track of their own in their frame.
-    pub(super) untracked: u64,
+    /// Objects, and those that are left out as they have no track of their own in their frame.
+    tracked: u64,
+    untracked: u64,
     truth: Text,
     results: Text,
 }
@@ -72,6 +73,7 @@ impl Sequence {
             frame_rate: place.frame_rate,
             size: item.size,
             length: 0,
+            tracked: 0,
             untracked: 0,
             truth: Text::create(folder.join("gt").join("gt.txt"))?,
             results: Text::create(root.join(RESULTS).join(format!("{name}.txt")))?,
@@ -92,6 +94,7 @@ impl Sequence {
             Some((id, annotation))
         });
         let tracked: Vec<_> = tracked.collect();
+        self.tracked += tracked.len() as u64;
         self.untracked += (item.annotations.len() - tracked.len()) as u64;
         tracked
     }
@@ -103,7 +106,7 @@ impl Sequence {
     }
 
     /// Completes the files; what is left out is added to `notes`.
-    fn finish(self, labels: &str, notes: &mut Vec<Note>) -> Result<(), SinkError> {
+    fn finish(self, kind: &str, labels: &str, notes: &mut Vec<Note>) -> Result<(), SinkError> {
         self.truth.finish()?;
         self.results.finish()?;
         write_atomic(&self.folder.join("gt/labels.txt"), labels.as_bytes())?;
@@ -114,15 +117,19 @@ impl Sequence {
             size: Some(self.size),
         };
         write_atomic(&self.folder.join(FILE), info.text().as_bytes())?;
-        if self.untracked > 0 {
-            notes.push(Note {
-                source: self.source.to_string(),
-                problem: format!(
-                    "{} without a track of their own left out: MOT and MOTS hold tracks alone",
-                    counted(self.untracked as usize, "object")
-                ),
-            });
-        }
+        // Sources without any track say the same, which is then said once.
+        let problem = match (self.tracked, self.untracked) {
+            (_, 0) => return Ok(()),
+            (0, _) => format!("its objects have no tracks, and are left out of {kind}"),
+            (_, some) => format!(
+                "{} left out of {kind}: without a track, or with one that another object of the frame has",
+                counted(some, "object")
+            ),
+        };
+        notes.push(Note {
+            source: self.source.to_string(),
+            problem,
+        });
         Ok(())
     }
 }
@@ -130,6 +137,8 @@ impl Sequence {
 /// The sequences of a folder, one after the other.
 pub(super) struct Sequences {
     root: PathBuf,
+    /// Name of the kind in messages.
+    kind: &'static str,
     names: TreeNames,
     labels: String,
     open: Option<Sequence>,
@@ -140,10 +149,11 @@ pub(super) struct Sequences {
 
 impl Sequences {
     /// Sequences below `root`, the folder of the kind.
-    pub(super) fn new(root: PathBuf, classes: &[Arc<str>]) -> Self {
+    pub(super) fn new(root: PathBuf, kind: &'static str, classes: &[Arc<str>]) -> Self {
         let line = |name: &Arc<str>| format!("{}\n", name.replace(['\r', '\n'], " "));
         Self {
             root,
+            kind,
             names: TreeNames::default(),
             labels: classes.iter().map(line).collect(),
             open: None,
@@ -180,7 +190,7 @@ impl Sequences {
 
     fn end(&mut self) -> Result<(), SinkError> {
         match self.open.take() {
-            Some(open) => open.finish(&self.labels, &mut self.notes),
+            Some(open) => open.finish(self.kind, &self.labels, &mut self.notes),
             None => Ok(()),
         }
     }
@@ -191,7 +201,7 @@ impl Sequences {
         if std::mem::take(&mut self.stills) > 0 {
             self.notes.push(Note {
                 source: "still pictures".to_owned(),
-                problem: "are no sequences, and are left out of MOT and MOTS".to_owned(),
+                problem: format!("are no sequences, and are left out of {}", self.kind),
             });
         }
         Ok(())

@@ -178,8 +178,21 @@ fn what_has_no_track_is_left_out_with_a_note() {
     let options = options(dir.path());
     let said = notes(MotWriter::new(&options), &items);
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].contains("12 objects without a track"), "{said:?}");
-    assert!(said[1].starts_with("still pictures: "), "{said:?}");
+    assert!(
+        said[0].contains("objects left out of MOT: without"),
+        "{said:?}"
+    );
+    assert!(
+        said[1].starts_with("still pictures: are no sequences"),
+        "{said:?}"
+    );
+
+    let untracked = bare(&items, |a| a.track_id = None);
+    let said = notes(MotsWriter::new(&options), &untracked);
+    assert!(
+        said[0].ends_with("no tracks, and are left out of MOTS"),
+        "{said:?}"
+    );
 
     let mut frame = tracked().remove(0);
     frame.annotations[0].track_id = Some(1000);

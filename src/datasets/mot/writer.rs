@@ -30,7 +30,7 @@ impl MotWriter {
     pub fn new(options: &WriteOptions) -> Self {
         let root = options.root.join("mot");
         Self {
-            sequences: Sequences::new(root, options.classes.names()),
+            sequences: Sequences::new(root, "MOT", options.classes.names()),
         }
     }
 }
