@@ -48,6 +48,8 @@ mod seg;
 mod split;
 mod spool;
 mod table;
+#[cfg(test)]
+mod tracks_tests;
 pub mod voc;
 mod volume;
 mod writer;

@@ -117,7 +117,7 @@ fn boxes_are_ground_truth_and_results_and_come_back() {
         );
         let mut warnings = Vec::new();
         let set = read_mot(path, &mut warnings).unwrap();
-        assert_eq!(warnings, [String::new(); 0]);
+        assert!(warnings.is_empty(), "{warnings:?}");
         same(&set, expected, samples::Compare::Boxes);
         let seen = set.items[0].annotations[0].visibility_score;
         assert_eq!(seen, Some(1.0));
@@ -165,7 +165,7 @@ fn masks_do_not_overlap_and_come_back() {
         );
         let mut warnings = Vec::new();
         let set = read_mots(path, &mut warnings).unwrap();
-        assert_eq!(warnings, [String::new(); 0]);
+        assert!(warnings.is_empty(), "{warnings:?}");
         same(&set, &expected, samples::Compare::Exact);
     }
 }
