@@ -66,6 +66,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("matching", &[]),
+    ("track", &["text", "geometry", "frame", "matching"]),
     (
         "eval",
         &["run_files", "matching", "coco", "text", "datasets"],
