@@ -22,6 +22,7 @@ mod tracker;
 mod visibility;
 
 pub use camera_motion::CameraMotion;
+pub use duplicates::merge_duplicates;
 pub use error::TrackError;
 pub use options::{TrackOptions, VisibilityOptions};
 pub use time::{FrameTime, NOMINAL_FRAME_RATE};

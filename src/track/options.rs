@@ -149,6 +149,18 @@ fn ordered((lower, low): Named, (upper, high): Named) -> Result<(), TrackError> 
 }
 
 impl TrackOptions {
+    /// The defaults for objects from `confidence` (0 to 1) on, which becomes the high threshold; the low one is not above
+    /// it, that of new tracks not below it.
+    pub fn for_confidence(confidence: f64) -> Self {
+        let defaults = Self::default();
+        Self {
+            high_threshold: confidence,
+            low_threshold: defaults.low_threshold.min(confidence),
+            new_track_threshold: defaults.new_track_threshold.max(confidence),
+            ..defaults
+        }
+    }
+
     /// Whether a tracker can work with these.
     ///
     /// # Errors

@@ -84,6 +84,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "models",
             "weights",
             "sources",
+            "track",
         ],
     ),
     (

@@ -10,6 +10,7 @@ use crate::{
     eval_args::EvalArgs,
     examples,
     phantom_args::PhantomArgs,
+    track_args::TrackArgs,
     verify_args::VerifyArgs,
     words,
 };
@@ -121,6 +122,8 @@ pub(crate) struct DetectArgs {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
+    pub(crate) track: TrackArgs,
+    #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) execution: ExecutionArgs,
@@ -136,6 +139,8 @@ pub(crate) struct SegmentArgs {
     pub(crate) segmenter: SegmenterArgs,
     #[command(flatten)]
     pub(crate) prompts: PromptArgs,
+    #[command(flatten)]
+    pub(crate) track: TrackArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
@@ -178,6 +183,8 @@ pub(crate) struct PipelineArgs {
     pub(crate) segmenter: SegmenterArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) track: TrackArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]

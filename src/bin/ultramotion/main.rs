@@ -29,6 +29,7 @@ mod report;
 mod run;
 mod summary;
 mod terminal;
+mod track_args;
 mod verify;
 mod verify_args;
 mod words;
