@@ -232,7 +232,8 @@ impl SessionBuilder {
     /// Gives objects of videos, sequences and live loops an identity over time: [`Session::stream`], [`Session::try_next`] and
     /// runs; single images have none. The detector then finds objects down to [`TrackOptions::low_threshold`], and
     /// [`TrackOptions::high_threshold`] takes the place of [`SessionBuilder::confidence`]: see
-    /// [`TrackOptions::for_confidence`].
+    /// [`TrackOptions::for_confidence`]. Times are those of the frames; images that are pushed to a live loop without one count as
+    /// [`NOMINAL_FRAME_RATE`](crate::track::NOMINAL_FRAME_RATE) frames a second.
     pub fn track(self, options: TrackOptions) -> Self {
         Self {
             track: Some(options),

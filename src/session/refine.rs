@@ -53,6 +53,8 @@ pub(crate) struct Refiner {
     refining: Refining,
     /// The source that the last frame was of, and its tracker.
     of_source: Option<(Arc<SourceInfo>, Tracker)>,
+    /// Whether images in memory are the frames of one source.
+    is_live: bool,
 }
 
 impl Refiner {
@@ -60,6 +62,15 @@ impl Refiner {
         Self {
             refining,
             of_source: None,
+            is_live: false,
+        }
+    }
+
+    /// For a live loop, whose images follow each other.
+    pub(crate) fn live(refining: Refining) -> Self {
+        Self {
+            is_live: true,
+            ..Self::new(refining)
         }
     }
 
@@ -69,7 +80,7 @@ impl Refiner {
         let Some(tracking) = &self.refining.track else {
             return self.refining.still(found);
         };
-        if frame.source.kind == SourceKind::Image {
+        if frame.source.kind == SourceKind::Image && !self.is_live {
             return self.refining.still(found);
         }
         let tracker = match &mut self.of_source {

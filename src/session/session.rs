@@ -89,7 +89,7 @@ impl Session {
             on_device: None,
             live: None,
             frames: 0,
-            refiner: Refiner::new(refining.clone()),
+            refiner: Refiner::live(refining.clone()),
             refining,
         }
     }

@@ -14,3 +14,4 @@ mod program;
 mod run_ends;
 mod session;
 mod sources;
+mod tracks;
