@@ -3,6 +3,7 @@
 use super::{
     coco::{CocoLayout, CocoWriter},
     cvat::CvatWriter,
+    division::Division,
     item::Item,
     label_maps::{LabelMapWriter, NnunetWriter},
     label_studio::{LabelStudioOptions, LabelStudioWriter},
@@ -13,7 +14,7 @@ use super::{
     record::{RecordItems, class_names},
     report::{ReportOptions, ReportWriter},
     seg::{SegOptions, SegWriter},
-    split::{Division, PARTS, Parts, Shares, SplitBy},
+    split::{PARTS, Parts, Shares, SplitBy},
     table::TableWriter,
     voc::{VocCorners, VocWriter},
     writer::{DatasetWriter, MaskForm, Note, WriteOptions},
@@ -147,6 +148,7 @@ impl Export {
             Ok(true)
         })?;
         summary.interrupted = !done;
+        summary.notes.extend(pictures.notes());
         if done {
             for writer in &mut writers {
                 writer.finish()?;
