@@ -3,6 +3,7 @@
 use super::{
     coco::{CocoLayout, CocoWriter},
     cvat::CvatWriter,
+    division::Division,
     item::Item,
     label_maps::{LabelMapWriter, NnunetWriter},
     label_studio::{LabelStudioOptions, LabelStudioWriter},
@@ -13,7 +14,7 @@ use super::{
     record::{RecordItems, class_names},
     report::{ReportOptions, ReportWriter},
     seg::{SegOptions, SegWriter},
-    split::{Division, Parts, Shares, SplitBy},
+    split::{PARTS, Parts, Shares, SplitBy},
     table::TableWriter,
     voc::{VocCorners, VocWriter},
     writer::{DatasetWriter, MaskForm, Note, WriteOptions},
@@ -71,8 +72,22 @@ pub struct ExportSummary {
     pub annotations: u64,
     /// Whether it was cancelled: its files are then not complete, and are made by the same export again.
     pub interrupted: bool,
-    /// What is left out of a data set, and why.
+    /// Pictures of each part, by its name, where the data set is divided.
+    pub parts: Vec<(&'static str, u64)>,
+    /// What is left out of a data set, and why; parts of it that have no pictures.
     pub notes: Vec<String>,
+}
+
+impl ExportSummary {
+    /// Of nothing yet but the division.
+    fn of_parts(parts: &Parts) -> Self {
+        let counted = PARTS.into_iter().zip(parts.counts());
+        Self {
+            parts: counted.filter(|(_, count)| *count > 0).collect(),
+            notes: parts.notes().to_vec(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Export {
@@ -112,6 +127,7 @@ impl Export {
             masks: self.masks.unwrap_or_default(),
             parts: self.parts(source)?,
         };
+        let mut summary = ExportSummary::of_parts(&options.parts);
         let mut pictures = Pictures::new(
             Layout::new(root),
             self.images,
@@ -119,7 +135,6 @@ impl Export {
             self.source_options.clone(),
         );
         let mut writers = self.writers(&options)?;
-        let mut summary = ExportSummary::default();
         let done = for_each(source, |item| {
             if self.cancel.is_requested() {
                 return Ok(false);
@@ -133,6 +148,7 @@ impl Export {
             Ok(true)
         })?;
         summary.interrupted = !done;
+        summary.notes.extend(pictures.notes());
         if done {
             for writer in &mut writers {
                 writer.finish()?;
@@ -147,6 +163,9 @@ impl Export {
             return Ok(Parts::default());
         };
         let mut division = Division::new(shares, by, seed);
+        if matches!(source, ExportSource::Record(..)) {
+            division = division.of_named_sources();
+        }
         for_each(source, |item| {
             division.count(item);
             Ok(true)

@@ -10,6 +10,7 @@ use crate::{
     frame::Mask,
     sinks::{LabelMap, Labelling, Layout, SinkError, write_atomic, write_labels},
 };
+use image::{DynamicImage, ImageDecoder as _, ImageReader};
 use serde_json::json;
 use std::{borrow::Cow, path::Path};
 
@@ -128,13 +129,13 @@ impl NnunetWriter {
         let failed = |e: image::ImageError| {
             SinkError::new(&original, format!("cannot be read as a picture: {e}"))
         };
-        let picture = image::open(&original).map_err(failed)?;
+        let picture = upright(&original, item).map_err(failed)?;
         self.colour |= picture.color().has_color();
         let mut bytes = Vec::new();
         let picture = if picture.color().has_color() {
-            image::DynamicImage::from(picture.into_rgb8())
+            DynamicImage::from(picture.into_rgb8())
         } else {
-            image::DynamicImage::from(picture.into_luma8())
+            DynamicImage::from(picture.into_luma8())
         };
         let written = picture.write_to(
             &mut std::io::Cursor::new(&mut bytes),
@@ -143,6 +144,19 @@ impl NnunetWriter {
         written.map_err(|e| SinkError::new(path, format!("cannot be encoded: {e}")))?;
         write_atomic(path, &bytes)
     }
+}
+
+/// The picture in the file as the item's annotations have it: turned by EXIF, if the item says so and the file is not upright
+/// already. Files are known by their content.
+fn upright(file: &Path, item: &Item) -> image::ImageResult<DynamicImage> {
+    let reader = ImageReader::open(file)?.with_guessed_format()?;
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    if item.exif_orientation.is_some() {
+        picture.apply_orientation(orientation);
+    }
+    Ok(picture)
 }
 
 impl DatasetWriter for NnunetWriter {

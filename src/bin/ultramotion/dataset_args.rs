@@ -90,7 +90,7 @@ impl From<Masks> for MaskForm {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Unit {
-    /// All frames of a video, series or sequence
+    /// All frames of a video, series or sequence; numbered pictures of one folder and size, where the data set names no sources
     Source,
     /// All frames of a patient (needs the record of a run with --keep-patient-data)
     Patient,
