@@ -277,17 +277,28 @@ pub(crate) fn simplified(ring: &[Point], tolerance: f64) -> Vec<Point> {
             .max_by(|&a, &b| distance(&ring[a]).total_cmp(&distance(&ring[b])))
             .unwrap_or(0)
     };
-    // The two ends of its longest extent stay, so a ring never shrinks to a point; so does a vertex on each side of its box,
-    // which is thereby that of the mask.
+    // The two ends of its longest extent stay, so a ring never shrinks to a point; so does an edge on each side of its box,
+    // which is thereby that of the mask, whether it is taken from the points or from the pixels inside.
     let a = far(ring[0]);
     let b = far(ring[a]);
     let extreme = |axis: usize, sign: f64| {
         let side = |at: &usize| sign * ring[*at][axis];
-        (0..ring.len())
+        let at = (0..ring.len())
             .max_by(|a, b| side(a).total_cmp(&side(b)))
-            .unwrap_or(0)
+            .unwrap_or(0);
+        let around = [
+            (at + ring.len() - 1) % ring.len(),
+            at,
+            (at + 1) % ring.len(),
+        ];
+        around
+            .into_iter()
+            .filter(move |i| ring[*i][axis] == ring[at][axis])
     };
-    let sides = [(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)].map(|(axis, sign)| extreme(axis, sign));
+    let sides = [(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)];
+    let sides = sides
+        .into_iter()
+        .flat_map(|(axis, sign)| extreme(axis, sign));
     let first = a.min(b);
     let mut anchors: Vec<usize> = [a, b]
         .into_iter()
@@ -421,6 +432,21 @@ mod tests {
                 points.len()
             );
             assert!(points.len() < 60, "{}", points.len());
+        }
+    }
+
+    #[test]
+    fn a_pixel_that_sticks_out_stays_inside() {
+        let disc = |x: i32, y: i32| (x - 60).pow(2) + (y - 45).pow(2) <= 400;
+        for bump in [[60, 24], [57, 24], [81, 44], [39, 47], [62, 66]] {
+            let shape = mask(|x, y| disc(x, y) || [x, y] == bump);
+            for part in parts(&shape, TOLERANCE) {
+                // As coordinates that are kept in percent come back.
+                let moved: Vec<Point> = (part.outer.iter())
+                    .map(|p| p.map(|v| v / 288.0 * 100.0 / 100.0 * 288.0 + 1e-9))
+                    .collect();
+                assert_eq!(filled(&moved).bounds(), shape.bounds(), "{bump:?}");
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 
     python3 tests/interop/coco.py OUT RECORD [--polygons]
 
-pycocotools reads coco.json, or of a divided data set coco_train.json and so on; so does supervision, where images/ is there.
+pycocotools reads coco.json, or of a divided data set coco_train.json and so on; so does supervision, where images/ holds no
+links, which it refuses.
 Datumaro reads annotations/ with the pictures beside it. RECORD is the run's detections.jsonl; --polygons: masks were written
 as polygons, whose IoU must be 0.97 or more, else they must be equal. Exits with 1 if anything differs.
 
@@ -121,7 +122,7 @@ def main():
     layout = files(root / "annotations", "instances_default.json", "instances_{}.json")
     if plain:
         good.append(by_pycocotools(root, expected, args.polygons, plain, root / "images", "pycocotools: COCO"))
-        if (root / "images").exists():
+        if (root / "images").exists() and not any(p.is_symlink() for p in (root / "images").rglob("*")):
             good.append(by_supervision(root, expected, plain))
     if layout:
         what = "pycocotools: annotations/"
