@@ -149,6 +149,7 @@ impl Export {
         })?;
         summary.interrupted = !done;
         summary.notes.extend(pictures.notes());
+        summary.notes.extend(self.undivided());
         if done {
             for writer in &mut writers {
                 writer.finish()?;
@@ -171,6 +172,20 @@ impl Export {
             Ok(true)
         })?;
         Ok(division.parts())
+    }
+
+    /// What is said of kinds that know no parts, where parts are asked for.
+    fn undivided(&self) -> Option<String> {
+        let no_parts = |kind: &&OutputKind| {
+            use OutputKind::{Cvat, LabelStudio, Labelme};
+            matches!(kind, Cvat | LabelStudio | Labelme)
+        };
+        let kinds: Vec<&str> = (self.kinds.iter().filter(no_parts))
+            .map(|kind| kind.name())
+            .collect();
+        let hold = if kinds.len() == 1 { "holds" } else { "hold" };
+        let said = || format!("{}: {hold} the pictures of all parts", kinds.join(", "));
+        (self.split.is_some() && !kinds.is_empty()).then(said)
     }
 
     fn writers(&self, options: &WriteOptions) -> Result<Vec<Box<dyn DatasetWriter>>, SinkError> {

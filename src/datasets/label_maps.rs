@@ -12,7 +12,7 @@ use crate::{
 };
 use image::{DynamicImage, ImageDecoder as _, ImageReader};
 use serde_json::json;
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, collections::HashSet, path::Path};
 
 /// Writes label maps as a run does: `masks/` with `labels.json` by class, or `instances/` by object.
 pub struct LabelMapWriter {
@@ -96,9 +96,11 @@ impl DatasetWriter for LabelMapWriter {
 }
 
 /// Writes what nnU-Net v2 trains on: `nnunet/imagesTr/CASE_0000.png`, `labelsTr/CASE.png` (grey, classes from 1), those of the
-/// part `test` in `imagesTs` and `labelsTs`, and `dataset.json`. A case is a picture, named as its file with `__` for `/`.
+/// part `test` in `imagesTs` and `labelsTs`, and `dataset.json`. A case is a picture, named as its file with `__` for `/` and
+/// `_` for blanks; where an earlier case has that name (in any letter case), `_` is added.
 pub struct NnunetWriter {
     options: WriteOptions,
+    cases: HashSet<String>,
     training: u64,
     colour: bool,
 }
@@ -118,9 +120,21 @@ impl NnunetWriter {
         }
         Ok(Self {
             options: options.clone(),
+            cases: HashSet::new(),
             training: 0,
             colour: false,
         })
+    }
+
+    /// The name of a picture's case, which no other has.
+    fn case(&mut self, file_name: &str) -> String {
+        let mut case: String = stem(file_name)
+            .replace(['/', '\\'], "__")
+            .replace(char::is_whitespace, "_");
+        while !self.cases.insert(case.to_lowercase()) {
+            case.push('_');
+        }
+        case
     }
 
     fn picture(&mut self, item: &Item, path: &Path) -> Result<(), SinkError> {
@@ -164,10 +178,7 @@ impl DatasetWriter for NnunetWriter {
         let root = self.options.root.join("nnunet");
         let test = self.options.parts.are_there() && self.options.parts.of(item) == "test";
         let end = if test { "Ts" } else { "Tr" };
-        let stem = stem(&item.file_name);
-        let case: String = stem
-            .replace(['/', '\\'], "__")
-            .replace(char::is_whitespace, "_");
+        let case = self.case(&item.file_name);
         self.picture(item, &root.join(format!("images{end}/{case}_0000.png")))?;
         self.training += u64::from(!test);
         let path = root.join(format!("labels{end}/{case}.png"));
@@ -190,5 +201,27 @@ impl DatasetWriter for NnunetWriter {
         let text = serde_json::to_string_pretty(&about)
             .map_err(|e| SinkError::new(&path, e.to_string()))?;
         write_atomic(&path, (text + "\n").as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_whose_pictures_differ_in_blanks_folders_or_extension_stay_apart() {
+        let options = WriteOptions {
+            root: "out".into(),
+            classes: Classes::default(),
+            images: Some("images".into()),
+            masks: Default::default(),
+            parts: Default::default(),
+        };
+        let mut writer = NnunetWriter::new(&options).unwrap();
+        let names = ["a b.png", "a_b.png", "A b.jpg", "c/d.png", "c__d.png"];
+        assert_eq!(
+            names.map(|name| writer.case(name)),
+            ["a_b", "a_b_", "A_b__", "c__d", "c__d_"]
+        );
     }
 }

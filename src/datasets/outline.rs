@@ -76,15 +76,21 @@ impl Part {
 }
 
 /// All of a mask as one closed line, for formats that have one polygon an object: parts and holes are joined by lines there
-/// and back. Parts and holes below `smallest` pixels are left out, but for the largest part. None for an empty mask.
+/// and back. Parts (the largest first) and holes below `smallest` pixels are left out, but for the largest part and for those
+/// without which the line would not reach a side of the mask's box. None for an empty mask.
 pub(crate) fn one_line(parts: &[Part], smallest: f64) -> Option<Vec<Point>> {
     let (first, others) = parts.split_first()?;
+    let reaching = reaching_the_box(parts, smallest);
     let mut line = first.outer.clone();
     let large = |hole: &&Vec<Point>| enclosed(hole) >= smallest;
     for hole in first.holes.iter().filter(large) {
         join(&mut line, hole);
     }
-    for part in others.iter().filter(|part| part.area as f64 >= smallest) {
+    for (part, _) in others
+        .iter()
+        .zip(&reaching[1..])
+        .filter(|(part, reaches)| part.area as f64 >= smallest || **reaches)
+    {
         let mut other = part.outer.clone();
         for hole in part.holes.iter().filter(large) {
             join(&mut other, hole);
@@ -92,6 +98,31 @@ pub(crate) fn one_line(parts: &[Part], smallest: f64) -> Option<Vec<Point>> {
         join(&mut line, &other);
     }
     Some(line)
+}
+
+/// Which parts below `smallest` pixels are needed for the sides of the box around all parts: of each side that no larger part
+/// reaches, the largest part that does.
+fn reaching_the_box(parts: &[Part], smallest: f64) -> Vec<bool> {
+    // How far a part reaches to the left, to the right, up and down.
+    let reach = |part: &Part| {
+        part.outer.iter().fold([f64::NEG_INFINITY; 4], |r, p| {
+            let sides = [-p[0], p[0], -p[1], p[1]];
+            std::array::from_fn(|side| r[side].max(sides[side]))
+        })
+    };
+    let reaches: Vec<[f64; 4]> = parts.iter().map(reach).collect();
+    let mut needed = vec![false; parts.len()];
+    for side in 0..4 {
+        let whole = (reaches.iter()).fold(f64::NEG_INFINITY, |far, r| far.max(r[side]));
+        let does = |at: &usize| reaches[*at][side] >= whole;
+        let kept = |at: &usize| *at == 0 || parts[*at].area as f64 >= smallest || needed[*at];
+        if !(0..parts.len()).any(|at| kept(&at) && does(&at))
+            && let Some(at) = (0..parts.len()).find(does)
+        {
+            needed[at] = true;
+        }
+    }
+    needed
 }
 
 /// The area that a closed line encloses, in pixels.
@@ -246,17 +277,28 @@ pub(crate) fn simplified(ring: &[Point], tolerance: f64) -> Vec<Point> {
             .max_by(|&a, &b| distance(&ring[a]).total_cmp(&distance(&ring[b])))
             .unwrap_or(0)
     };
-    // The two ends of its longest extent stay, so a ring never shrinks to a point; so does a vertex on each side of its box,
-    // which is thereby that of the mask.
+    // The two ends of its longest extent stay, so a ring never shrinks to a point; so does an edge on each side of its box,
+    // which is thereby that of the mask, whether it is taken from the points or from the pixels inside.
     let a = far(ring[0]);
     let b = far(ring[a]);
     let extreme = |axis: usize, sign: f64| {
         let side = |at: &usize| sign * ring[*at][axis];
-        (0..ring.len())
+        let at = (0..ring.len())
             .max_by(|a, b| side(a).total_cmp(&side(b)))
-            .unwrap_or(0)
+            .unwrap_or(0);
+        let around = [
+            (at + ring.len() - 1) % ring.len(),
+            at,
+            (at + 1) % ring.len(),
+        ];
+        around
+            .into_iter()
+            .filter(move |i| ring[*i][axis] == ring[at][axis])
     };
-    let sides = [(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)].map(|(axis, sign)| extreme(axis, sign));
+    let sides = [(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)];
+    let sides = sides
+        .into_iter()
+        .flat_map(|(axis, sign)| extreme(axis, sign));
     let first = a.min(b);
     let mut anchors: Vec<usize> = [a, b]
         .into_iter()
@@ -394,6 +436,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pixel_that_sticks_out_stays_inside() {
+        let disc = |x: i32, y: i32| (x - 60).pow(2) + (y - 45).pow(2) <= 400;
+        for bump in [[60, 24], [57, 24], [81, 44], [39, 47], [62, 66]] {
+            let shape = mask(|x, y| disc(x, y) || [x, y] == bump);
+            for part in parts(&shape, TOLERANCE) {
+                // As coordinates that are kept in percent come back.
+                let moved: Vec<Point> = (part.outer.iter())
+                    .map(|p| p.map(|v| v / 288.0 * 100.0 / 100.0 * 288.0 + 1e-9))
+                    .collect();
+                assert_eq!(filled(&moved).bounds(), shape.bounds(), "{bump:?}");
+            }
+        }
+    }
+
+    #[test]
     fn parts_have_their_own_holes_and_join_to_one_line() {
         let shape = mask(|x, y| {
             (square(x, y, 5, 5, 40) && !square(x, y, 15, 15, 12))
@@ -416,13 +473,18 @@ mod tests {
     }
 
     #[test]
-    fn specks_are_left_out_but_a_lone_pixel_is_not() {
-        let noisy = mask(|x, y| (x < 50 && y < 50) || (x, y) == (100, 80));
+    fn specks_are_left_out_unless_the_box_needs_them() {
+        let squares = |x, y| square(x, y, 0, 0, 50) || square(x, y, 60, 60, 20);
         let line = |mask: &Mask| one_line(&parts(mask, TOLERANCE), 25.0);
-        assert_eq!(
-            line(&noisy).unwrap(),
-            [[0., 0.], [50., 0.], [50., 50.], [0., 50.]]
-        );
+        let inside = mask(|x, y| squares(x, y) || (x, y) == (70, 20) || (x, y) == (79, 5));
+        assert_eq!(line(&inside), line(&mask(squares)));
+        // One speck makes the box wider, one makes it higher; a smaller one beside it does neither.
+        let wider = |x, y| squares(x, y) || square(x, y, 99, 7, 2);
+        let both = mask(|x, y| wider(x, y) || square(x, y, 3, 88, 2) || (x, y) == (100, 50));
+        let points = line(&both).unwrap();
+        let far = |axis: usize| points.iter().map(|p| p[axis]).fold(0.0, f64::max);
+        assert_eq!((far(0), far(1)), (101.0, 90.0));
+        assert!(!points.contains(&[100.0, 50.0]));
         assert_eq!(line(&mask(|x, y| (x, y) == (119, 89))).unwrap().len(), 4);
         assert!(line(&mask(|_, _| false)).is_none());
     }

@@ -8,7 +8,8 @@ use crate::{
 
 /// Share of an object's mean thickness by which its line may deviate, so that thin objects keep their shape too.
 const DEVIATION: f64 = 0.04;
-/// Parts and holes below this share of the mask's area are left out, as each costs a line to it and back.
+/// Parts and holes below this share of the mask's area are left out, as each costs a line to it and back; but parts that the
+/// mask's box needs stay.
 const SMALLEST_SHARE: f64 = 0.01;
 
 /// The mask as one line through the centres of its border's pixels, in pixels. None for an empty mask.
@@ -180,6 +181,15 @@ mod tests {
         fn rectangles_come_back_whole(x0 in 0..80i32, y0 in 0..60i32, w in 1..10i32, h in 1..10i32) {
             let shape = mask(|x, y| (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y));
             prop_assert_eq!(filled(&line(&shape).unwrap(), SIZE), shape);
+        }
+
+        #[test]
+        fn boxes_come_back_of_any_parts(
+            squares in proptest::collection::vec((0..80i32, 0..60i32, 1..10i32, 1..10i32), 1..6)
+        ) {
+            let within = |x, y, (x0, y0, w, h): (i32, i32, i32, i32)| (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y);
+            let shape = mask(|x, y| squares.iter().any(|s| within(x, y, *s)) || within(x, y, (30, 25, 22, 20)));
+            prop_assert_eq!(filled(&line(&shape).unwrap(), SIZE).bounds(), shape.bounds());
         }
 
         #[test]
