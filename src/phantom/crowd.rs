@@ -32,7 +32,7 @@ pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet) -> Vec<Target
                 Class::Needle => Body::Needle(Needle::draw(rng, view, true)),
                 _ => {
                     place = match partner {
-                        Some(_) => (place.0, place.1 + view.depth * rng.range(0.02, 0.12)),
+                        Some(_) => (place.0, place.1 + view.depth * rng.range(0.0, 0.08)),
                         None => {
                             let z = view.depth * rng.range(0.2, 0.5);
                             (view.half_width(z) * rng.range(-0.4, 0.4), z)
@@ -69,7 +69,7 @@ fn numbers(rng: &mut Rng, allowed: TargetSet) -> [usize; 4] {
     if classes.is_empty() {
         return numbers;
     }
-    let count = 2 + rng.below(5);
+    let count = 2 + rng.below(5).max(rng.below(5));
     let main = classes[rng.below(classes.len())] as usize;
     numbers[main] = (2 + rng.below(count - 1)).min(MOST[main]);
     while numbers.iter().sum::<usize>() < count {

@@ -13,16 +13,16 @@ impl Flicker {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         Self {
             seed: rng.next_u64(),
-            unrest: rng.range(0.5, 2.0),
+            unrest: rng.range(0.5, 3.0),
         }
     }
 
-    /// Decibels that frame `index` is brighter: a little in every frame, one in twenty much.
+    /// Decibels that frame `index` is brighter: a little in every frame, one in sixteen much.
     pub(super) fn at(&self, index: u32) -> f32 {
         let mut rng = Rng::new(self.seed, index.into());
         let unrest = rng.range(-self.unrest, self.unrest);
-        let jump = if rng.chance(0.05) {
-            rng.sign() * rng.range(4.0, 9.0)
+        let jump = if rng.chance(0.0625) {
+            rng.sign() * rng.range(5.0, 11.0)
         } else {
             0.0
         };

@@ -40,7 +40,7 @@ impl Itinerary {
             Class::Needle => (0.0, 0.0, (0.75, 0.15)),
             _ => (0.5, 0.05, (0.3, 0.4)),
         };
-        let frequency = rng.range(0.12, 0.24);
+        let frequency = rng.range(0.15, 0.3);
         let amplitude = half * reach * rng.range(0.6, 1.0);
         let travel = (
             Sway::new(rng, amplitude, frequency),

@@ -88,10 +88,13 @@ impl Phantom {
         options.check()?;
         let stream = |n: u64| Rng::new(options.seed, n);
         let probe = Probe::draw(&mut stream(1), options.size);
-        let look = Look::draw(&mut stream(2), probe.depth);
+        let hard = options.motion == Motion::Hard;
+        let mut look = Look::draw(&mut stream(2), probe.depth);
+        if hard {
+            look = look.with_dropouts();
+        }
         let tissue = Tissue::draw(&mut stream(3), probe.depth);
         let view = View::new(&probe, probe.depth, options.size);
-        let hard = options.motion == Motion::Hard;
         let targets = if hard {
             crowd::draw(&mut stream(4), &view, options.targets)
         } else {
