@@ -7,6 +7,7 @@ Run it here. Files called `found-…` are inputs that once made a parser fail; i
 import json
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -154,6 +155,23 @@ def annotations():
     put("coco_counts", "long", "0ofoo1M2N_ooo3")
 
 
+def grey16(rows):
+    """A PNG of numbers of 16 bits."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    head = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 16, 0, 0, 0, 0)
+    lines = b"".join(b"\0" + struct.pack(f">{len(row)}H", *row) for row in rows)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def tracks():
+    put("annotations_mot", "results", "1,7,10.5,4,20,16,0.5,1,1\n3,7,11,4.25,20,16,0.25,2,0.5\n3,-1,0,0,1,1,0.1,-1,-1,-1\n")
+    put("annotations_mot", "truth", "1,7,10,4,20,16,1,1,1\r\n1,8,0,0,3,4,0,8,0.25\r\n")
+    # 64 x 48 pixels: 300 outside, 4 inside, the rest outside; the second row is a region to be ignored.
+    put("annotations_mots", "text", "1 1007 1 48 64 \\94`f2\n2 10000 10 48 64 \\94`f2\n")
+    put("annotations_mots", "picture.png", grey16([[0, 1007, 1007, 0], [2003, 2003, 0, 0], [0, 0, 0, 7]]))
+
+
 def models():
     configs = json.loads((FIXTURES / "dfine/configs.json").read_text())
     for name in ("n", "s-grey"):
@@ -191,5 +209,6 @@ def media():
 
 dicom()
 annotations()
+tracks()
 models()
 media()

@@ -16,6 +16,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("annotations_cvat", datasets::fuzzing::cvat),
     ("annotations_label_studio", datasets::fuzzing::label_studio),
     ("annotations_labelme", datasets::fuzzing::labelme),
+    ("annotations_mot", datasets::fuzzing::mot),
+    ("annotations_mots", datasets::fuzzing::mots),
     ("annotations_voc", datasets::fuzzing::voc),
     ("annotations_yolo", datasets::fuzzing::yolo),
     ("boxes", run::fuzzing::boxes),

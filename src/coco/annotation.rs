@@ -1,11 +1,40 @@
 //! Entries of `annotations`, and of results lists.
 
-use crate::coco::{
-    lazy::Lazy,
-    number::{extension, integer, optional_flag, optional_integer, optional_plain_number},
-    segmentation::Segmentation,
+use crate::{
+    coco::{
+        lazy::Lazy,
+        number::{extension, integer, optional_flag, optional_integer, optional_plain_number},
+        segmentation::Segmentation,
+    },
+    frame::Visibility,
 };
 use serde::{Deserialize, Serialize};
+
+/// What `attributes` say of a track; other attributes are passed over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TrackAttributes {
+    /// Number of the object over all images of its video.
+    #[serde(
+        default,
+        deserialize_with = "extension",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) track_id: Option<u64>,
+    /// Whether the object is seen.
+    #[serde(
+        default,
+        deserialize_with = "extension",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) visibility: Option<Visibility>,
+    /// The score behind `visibility`, in 0..1.
+    #[serde(
+        default,
+        deserialize_with = "extension",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) visibility_score: Option<f32>,
+}
 
 /// An object of an image, or an entry of a results list, which states fewer fields. `N` is the type of its numbers: `f32`
 /// gives what this program writes in the same bits, `f64` what evaluation computes with.
@@ -51,13 +80,20 @@ pub(crate) struct Annotation<'a, N> {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) mask_score: Option<f32>,
-    /// Extension of ground truth: the object's number over all images of a video.
+    /// Extension: the object's number over all images of a video; in what this program writes, over those of all videos.
     #[serde(
         default,
         deserialize_with = "extension",
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) track_id: Option<u32>,
+    /// Extension: what CVAT and FiftyOne have of a track.
+    #[serde(
+        default,
+        deserialize_with = "extension",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) attributes: Option<TrackAttributes>,
     /// Extension of ground truth: the share of the object's pixels in 0..1 that the image shows.
     #[serde(
         default,
@@ -89,6 +125,7 @@ impl<N> Annotation<'_, N> {
             score: None,
             mask_score: None,
             track_id: None,
+            attributes: None,
             visible_fraction: None,
             visibility: None,
         }

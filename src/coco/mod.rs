@@ -15,7 +15,7 @@ mod writer;
 pub use classes::{COCO_NAMES, Classes};
 pub use segmentation::Rle;
 
-pub(crate) use annotation::Annotation;
+pub(crate) use annotation::{Annotation, TrackAttributes};
 pub(crate) use dataset::{Category, Dataset, Image, Info, Video};
 pub(crate) use lazy::Lazy;
 pub(crate) use number::plain_number;

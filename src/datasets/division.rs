@@ -186,6 +186,7 @@ mod tests {
             annotations: Vec::new(),
             physical: None,
             exif_orientation: None,
+            changes: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     label_maps::{LabelMapWriter, NnunetWriter},
     label_studio::{LabelStudioOptions, LabelStudioWriter},
     labelme::LabelmeWriter,
+    mot::{MotWriter, MotsWriter},
     nrrd::NrrdWriter,
     pictures::Pictures,
     reader::Dataset,
@@ -208,6 +209,8 @@ impl Export {
                     let settings = LabelStudioOptions::new(editable);
                     Box::new(LabelStudioWriter::new(options.clone(), settings))
                 }
+                OutputKind::Mot => Box::new(MotWriter::new(options)),
+                OutputKind::Mots => Box::new(MotsWriter::new(options)),
                 OutputKind::Seg => Box::new(SegWriter::new(options, self.seg.clone())),
                 OutputKind::Nrrd => Box::new(NrrdWriter::new(options, self.seg.codes.clone())),
                 OutputKind::Csv => Box::new(TableWriter::new(options)?),

@@ -4,7 +4,7 @@ use super::{
     coco::read_coco,
     cvat,
     item::{Item, Outline},
-    label_studio, labelme,
+    label_studio, labelme, mot,
     reader::{Dataset, DatasetError},
     seg::SegCodes,
     voc,
@@ -32,6 +32,40 @@ pub(crate) fn labelme(bytes: &[u8], folder: &Path) {
 /// Label Studio's JSON.
 pub(crate) fn label_studio(bytes: &[u8], folder: &Path) {
     check(bytes, &folder.join("a.json"), label_studio::read);
+}
+
+/// A file of MOT, as results and as ground truth of pictures of 64 × 48 pixels.
+pub(crate) fn mot(bytes: &[u8], folder: &Path) {
+    sequences(bytes, folder, mot::read_mot);
+}
+
+/// A file of MOTS likewise, and a picture of it.
+pub(crate) fn mots(bytes: &[u8], folder: &Path) {
+    sequences(bytes, folder, mot::read_mots);
+    let pictures = folder.join("pictures");
+    let picture = pictures.join("instances/000001.png");
+    if fs::create_dir_all(pictures.join("instances")).is_ok() {
+        check(bytes, &picture, |_, warnings| {
+            mot::read_mots(&pictures, warnings)
+        });
+    }
+}
+
+fn sequences(
+    bytes: &[u8],
+    folder: &Path,
+    read: fn(&Path, &mut Vec<String>) -> Result<Dataset, DatasetError>,
+) {
+    check(bytes, &folder.join("a.txt"), read);
+    let sequence = folder.join("sequence");
+    let info = "[Sequence]\nname=a\nseqLength=4\nimWidth=64\nimHeight=48\n";
+    if fs::create_dir_all(sequence.join("gt")).is_ok()
+        && fs::write(sequence.join("seqinfo.ini"), info).is_ok()
+    {
+        check(bytes, &sequence.join("gt/gt.txt"), |_, warnings| {
+            read(&sequence, warnings)
+        });
+    }
 }
 
 /// A COCO data set.
@@ -106,6 +140,7 @@ mod tests {
         cvat::CvatWriter,
         label_studio::{LabelStudioOptions, LabelStudioWriter},
         labelme::LabelmeWriter,
+        mot::{MotWriter, MotsWriter},
         samples::{self, options, write},
         voc::{VocCorners, VocWriter},
     };
@@ -124,6 +159,8 @@ mod tests {
             write(CvatWriter::new(options.clone(), form), &items);
             write(LabelmeWriter::new(options.clone(), form), &items);
             write(VocWriter::new(options.clone(), VocCorners::Edges), &items);
+            write(MotWriter::new(&options), &items);
+            write(MotsWriter::new(&options), &items);
             let settings = LabelStudioOptions::new(form);
             write(LabelStudioWriter::new(options, settings), &items);
         }
@@ -132,6 +169,12 @@ mod tests {
             (cvat, read("Rle/cvat/images.xml")),
             (cvat, read("Polygon/cvat/clips/Übung 1.b.xml")),
             (voc, read("Polygon/voc/Annotations/shapes.v2.xml")),
+            (mot, read("Rle/mot/data/clips/Übung 1.b.txt")),
+            (mots, read("Rle/mots/data/clips/Übung 1.b.txt")),
+            (
+                mots,
+                read("Rle/mots/sequences/clips/Übung 1.b/instances/000001.png"),
+            ),
             (labelme, read("Rle/labelme/shapes.v2.json")),
             (label_studio, read("Rle/labelstudio.json")),
         ]

@@ -1,7 +1,7 @@
 //! A picture of a data set with what is annotated in it.
 
 use crate::{
-    frame::{Mask, Physical, SourceKind},
+    frame::{Mask, Physical, SourceKind, Visibility, VisibilityChange},
     geometry::{BoxXyxy, Size},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -23,6 +23,8 @@ pub struct Item {
     pub physical: Option<Physical>,
     /// The EXIF orientation (2 to 8) by which the file's picture was turned.
     pub exif_orientation: Option<u8>,
+    /// Changes of visibility of tracked objects and their classes at this picture.
+    pub changes: Vec<VisibilityChange>,
 }
 
 /// Where a picture stands in a video, DICOM source or numbered sequence.
@@ -72,6 +74,10 @@ pub struct Annotation {
     pub mask_score: Option<f32>,
     /// Number of the object over all pictures of its source, where it is tracked.
     pub track_id: Option<u64>,
+    /// Whether the tracked object is seen, where that is known.
+    pub visibility: Option<Visibility>,
+    /// The score behind `visibility`, in 0..1; in data sets that have no states, the share of the object that is seen.
+    pub visibility_score: Option<f32>,
 }
 
 /// The outline of an object.

@@ -2,7 +2,7 @@
 
 use super::{
     coco::read_coco,
-    cvat, label_studio, labelme,
+    cvat, label_studio, labelme, mot,
     reader::{Dataset, DatasetError},
     voc::{self, VocCorners},
     yolo::read_yolo,
@@ -25,17 +25,23 @@ pub enum DatasetKind {
     Voc,
     /// JSON of Label Studio.
     LabelStudio,
+    /// Boxes of MOTChallenge: a file, or a folder of sequences.
+    Mot,
+    /// Masks of MOTS: a file, or a folder of sequences.
+    Mots,
 }
 
 impl DatasetKind {
     /// All kinds, in the order in which they are named.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Coco,
         Self::Yolo,
         Self::Cvat,
         Self::Labelme,
         Self::Voc,
         Self::LabelStudio,
+        Self::Mot,
+        Self::Mots,
     ];
 
     /// Its name.
@@ -47,6 +53,8 @@ impl DatasetKind {
             Self::Labelme => "labelme",
             Self::Voc => "voc",
             Self::LabelStudio => "labelstudio",
+            Self::Mot => "mot",
+            Self::Mots => "mots",
         }
     }
 
@@ -59,7 +67,8 @@ impl DatasetKind {
             let named = path.join("labels").is_dir().then_some(Self::Yolo);
             return named
                 .or_else(|| voc::sniff(path).then_some(Self::Voc))
-                .or_else(|| labelme::sniff(path).then_some(Self::Labelme));
+                .or_else(|| labelme::sniff(path).then_some(Self::Labelme))
+                .or_else(|| mot::sniff(path).map(Self::of_tracks));
         }
         match extension.as_deref()? {
             "yaml" | "yml" => Some(Self::Yolo),
@@ -70,7 +79,15 @@ impl DatasetKind {
             "json" if labelme::sniff(path) => Some(Self::Labelme),
             "json" if label_studio::sniff(path) => Some(Self::LabelStudio),
             "json" => Some(Self::Coco),
+            "txt" => mot::sniff(path).map(Self::of_tracks),
             _ => None,
+        }
+    }
+
+    fn of_tracks(form: mot::Form) -> Self {
+        match form {
+            mot::Form::Boxes => Self::Mot,
+            mot::Form::Masks => Self::Mots,
         }
     }
 }
@@ -118,6 +135,8 @@ pub fn read(
         Some(DatasetKind::Labelme) => labelme::read(path, warnings),
         Some(DatasetKind::Voc) => voc::read(path, VocCorners::Edges, warnings),
         Some(DatasetKind::LabelStudio) => label_studio::read(path, warnings),
+        Some(DatasetKind::Mot) => mot::read_mot(path, warnings),
+        Some(DatasetKind::Mots) => mot::read_mots(path, warnings),
         None => {
             let names = DatasetKind::ALL.map(DatasetKind::name).join(", ");
             Err(

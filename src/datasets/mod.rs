@@ -15,6 +15,7 @@
 //! | `as_coco` | data sets of other kinds for readers of COCO |
 //! | `coco`, `yolo`, `label_maps`, `table` | kinds for training and measuring |
 //! | `cvat`, `label_studio`, `labelme`, `voc` | kinds of annotation tools |
+//! | `mot` | MOTChallenge: boxes and masks of tracked objects |
 //! | `seg`, `nrrd`, `volume` | DICOM Segmentation, 3D Slicer's segmentations, what both are made of |
 //! | `report` | a page to look at results with |
 
@@ -32,6 +33,7 @@ mod label_maps;
 pub mod label_studio;
 pub mod labelme;
 mod masks;
+pub mod mot;
 mod names;
 mod nrrd;
 mod outline;
@@ -64,6 +66,7 @@ pub use kind::{DatasetKind, UnknownDatasetKind, read};
 pub use label_maps::{LabelMapWriter, NnunetWriter};
 pub use label_studio::{ImageUrl, LabelStudioOptions, LabelStudioWriter, ResultsAs};
 pub use labelme::LabelmeWriter;
+pub use mot::{MotWriter, MotsWriter};
 pub use nrrd::NrrdWriter;
 pub use reader::{Dataset, DatasetError};
 pub use report::{ReportOptions, ReportWriter};

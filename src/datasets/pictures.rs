@@ -304,6 +304,7 @@ mod tests {
                 annotations: Vec::new(),
                 physical: None,
                 exif_orientation: None,
+                changes: Vec::new(),
             });
         }
         assert!(items.len() > 1);

@@ -5,7 +5,7 @@ use crate::{
     coco::Classes,
     frame::{Physical, SourceKind},
     geometry::{BoxXyxy, Size},
-    sinks::{Lines, ObjectLine, RecordLine, SinkError, SourceFacts},
+    sinks::{ChangeLine, Lines, ObjectLine, RecordLine, SinkError, SourceFacts},
 };
 use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap, path::Path, sync::Arc};
@@ -90,6 +90,9 @@ impl RecordItems {
             annotations,
             physical: line.physical.as_deref().cloned().map(|p: Physical| p),
             exif_orientation: line.exif_orientation,
+            changes: (line.visibility_changes.iter())
+                .map(ChangeLine::to_change)
+                .collect(),
         }))
     }
 }
@@ -132,6 +135,8 @@ fn annotation(
         score: Some(object.score),
         mask_score: object.mask_score,
         track_id: object.track_id,
+        visibility: object.visibility,
+        visibility_score: object.visibility_score,
     })
 }
 

@@ -73,6 +73,8 @@ fn boxed(class: usize, bbox: [f32; 4]) -> Annotation {
         score: Some(0.875),
         mask_score: None,
         track_id: None,
+        visibility: None,
+        visibility_score: None,
     }
 }
 
@@ -94,6 +96,7 @@ fn item(file_name: &str, annotations: Vec<Annotation>) -> Item {
         annotations,
         physical: None,
         exif_orientation: None,
+        changes: Vec::new(),
         original: None,
     }
 }
@@ -279,10 +282,13 @@ pub(crate) fn of_record(path: &Path) -> Vec<Item> {
                         score: Some(o.score),
                         mask_score: o.mask_score,
                         track_id: None,
+                        visibility: None,
+                        visibility_score: None,
                     })
                     .collect(),
                 physical: None,
                 exif_orientation: line.exif_orientation,
+                changes: Vec::new(),
                 original: None,
             }
         })

@@ -121,7 +121,7 @@ impl OutputDir {
 }
 
 /// Folders of outputs and the extensions of the files in them.
-const FOLDERS: [(&str, &[&str]); 13] = [
+const FOLDERS: [(&str, &[&str]); 15] = [
     ("masks", &["png", "json"]),
     ("instances", &["png"]),
     ("annotations", &["json"]),
@@ -129,6 +129,8 @@ const FOLDERS: [(&str, &[&str]); 13] = [
     ("cvat", &["xml"]),
     ("labelme", &["json", "txt"]),
     ("voc", &["xml", "txt"]),
+    ("mot", &["txt", "ini"]),
+    ("mots", &["txt", "ini", "png"]),
     ("seg", &["dcm"]),
     ("nrrd", &["nrrd"]),
     (
@@ -143,7 +145,7 @@ const FOLDERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Single files of outputs.
-fn files(layout: &Layout) -> [std::path::PathBuf; 17] {
+fn files(layout: &Layout) -> [std::path::PathBuf; 18] {
     let of_part = |part: &str| layout.root().join(format!("coco_{part}.json"));
     let list = |part: &str| layout.root().join(format!("{part}.txt"));
     [
@@ -154,6 +156,7 @@ fn files(layout: &Layout) -> [std::path::PathBuf; 17] {
         list("val"),
         list("test"),
         layout.root().join("objects.csv"),
+        layout.root().join("events.csv"),
         layout.root().join("report.html"),
         layout.root().join("labelstudio.json"),
         layout.root().join("labelstudio.xml"),

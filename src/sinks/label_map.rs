@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What the values of a label map are numbers of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,28 @@ impl LabelMap {
     /// Writes it to `path` as grey of 8 bits, which is what trainers of segmentation read.
     pub(crate) fn write_grey(&self, path: &std::path::Path) -> Result<(), SinkError> {
         write_png(path, self.size, Samples::Gray(&self.narrow()))
+    }
+
+    /// Writes it to `path` as grey of 16 bits, whatever its values are.
+    pub(crate) fn write_numbers(&self, path: &std::path::Path) -> Result<(), SinkError> {
+        write_png(path, self.size, Samples::Gray16(&self.values))
+    }
+
+    /// Pixels of each value but background.
+    pub(crate) fn areas(&self) -> BTreeMap<u16, u64> {
+        let mut areas = BTreeMap::new();
+        for run in self.values.chunk_by(|a, b| a == b) {
+            if run[0] != 0 {
+                *areas.entry(run[0]).or_insert(0) += run.len() as u64;
+            }
+        }
+        areas
+    }
+
+    /// The pixels of `value`.
+    pub(crate) fn mask(&self, value: u16) -> Option<Mask> {
+        let inside: Vec<u8> = self.values.iter().map(|v| (*v == value).into()).collect();
+        Mask::from_row_major(self.size, &inside)
     }
 
     fn narrow(&self) -> Vec<u8> {

@@ -30,6 +30,10 @@ pub enum OutputKind {
     Voc,
     /// `labelstudio.json` and `labelstudio.xml`.
     LabelStudio,
+    /// `mot/`: boxes of tracks, as MOTChallenge has them.
+    Mot,
+    /// `mots/`: masks of tracks.
+    Mots,
     /// `seg/`: DICOM Segmentation.
     Seg,
     /// `nrrd/`: segmentations of 3D Slicer.
@@ -44,7 +48,7 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// All kinds, in the order in which they are named.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Jsonl,
         Self::Coco,
         Self::Masks,
@@ -57,6 +61,8 @@ impl OutputKind {
         Self::Labelme,
         Self::Voc,
         Self::LabelStudio,
+        Self::Mot,
+        Self::Mots,
         Self::Seg,
         Self::Nrrd,
         Self::Csv,
@@ -98,6 +104,8 @@ impl OutputKind {
             Self::Labelme => "labelme",
             Self::Voc => "voc",
             Self::LabelStudio => "labelstudio",
+            Self::Mot => "mot",
+            Self::Mots => "mots",
             Self::Seg => "seg",
             Self::Nrrd => "nrrd",
             Self::Csv => "csv",

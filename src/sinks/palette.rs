@@ -1,4 +1,4 @@
-//! Colours of classes.
+//! Colours of classes and tracks.
 
 /// Red, green, blue.
 pub(crate) type Colour = [u8; 3];
@@ -28,6 +28,15 @@ pub(crate) fn colour(class: u32) -> Colour {
     }
 }
 
+/// Colours before they return.
+const COLOURS: u64 = 3 * BASE.len() as u64;
+
+/// The colour of a track, from 1: the same in all frames. Tracks go through the colours of classes in their order, so that those
+/// that begin one after the other differ, and the 22nd has the colour of the first again.
+pub(crate) fn track_colour(id: u64) -> Colour {
+    colour((id.saturating_sub(1) % COLOURS) as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +47,14 @@ mod tests {
         assert_eq!(all.len(), 21);
         assert_eq!(colour(21), colour(0));
         colour(u32::MAX);
+    }
+
+    #[test]
+    fn the_first_tracks_differ() {
+        let all: std::collections::BTreeSet<Colour> = (1..22).map(track_colour).collect();
+        assert_eq!(all.len(), 21);
+        assert_eq!(track_colour(22), track_colour(1));
+        assert_eq!([track_colour(1), track_colour(0)], [colour(0); 2]);
+        track_colour(u64::MAX);
     }
 }

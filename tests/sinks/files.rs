@@ -15,7 +15,7 @@ use ultramotion::{
     sinks::Layout,
 };
 
-const ALL: &str = "jsonl,coco,masks,instances,overlay,yolo,datumaro,cvat,labelme,voc,labelstudio,csv,report,frames";
+const ALL: &str = "jsonl,coco,masks,instances,overlay,yolo,datumaro,cvat,labelme,voc,labelstudio,mot,mots,csv,report,frames";
 
 fn whole_run(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     assert_eq!(
@@ -72,6 +72,10 @@ fn every_output_is_where_the_layout_says() {
         "voc/Annotations/walk/00001.xml",
         "labelstudio.json",
         "labelstudio.xml",
+        "mot/sequences/clip/gt/gt.txt",
+        "mot/sequences/cine/seqinfo.ini",
+        "mot/data/walk.txt",
+        "mots/sequences/clip/instances/000012.png",
         "objects.csv",
         "report.html",
         "labels/set/picture.txt",

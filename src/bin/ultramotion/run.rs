@@ -232,7 +232,12 @@ fn run(
 ) -> anyhow::Result<Exit> {
     let Prepared { run, engine, task } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, run.default_outputs())?;
-    let of_masks = [OutputKind::Masks, OutputKind::Instances, OutputKind::Nnunet];
+    let of_masks = [
+        OutputKind::Masks,
+        OutputKind::Instances,
+        OutputKind::Nnunet,
+        OutputKind::Mots,
+    ];
     if let Some(kind) = of_masks.into_iter().find(|kind| outputs.contains(*kind))
         && !run.makes_masks()
     {

@@ -98,6 +98,8 @@ pub(crate) const WRITE: Words = Words(&[
     ("labelme", "labelme/, JSON of labelme"),
     ("voc", "voc/, Pascal VOC: boxes"),
     ("labelstudio", "labelstudio.json and labelstudio.xml"),
+    ("mot", "mot/, boxes of tracks as MOTChallenge has them"),
+    ("mots", "mots/, masks of tracks, as text and PNG"),
     ("seg", "seg/, DICOM Segmentations of DICOM sources"),
     ("nrrd", "nrrd/, segmentations of 3D Slicer"),
     (

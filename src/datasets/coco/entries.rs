@@ -1,7 +1,7 @@
 //! The entries of COCO files, made of items.
 
 use crate::{
-    coco::{self, Annotation, Lazy, Rle, Segmentation, Video},
+    coco::{self, Annotation, Lazy, Rle, Segmentation, TrackAttributes, Video},
     datasets::{
         item::{self, Item, Outline, Place},
         masks::polygons,
@@ -74,14 +74,15 @@ pub(super) fn image<'a>(
     }
 }
 
-/// The entry of an object: place and area are those of its mask where it has one, else of its box.
+/// The entry of an object: place and area are those of its mask where it has one, else of its box. `tracks` is added to the
+/// number of its track, which then is one of all videos; `attributes` have the number in its own video.
 pub(super) fn annotation(
     id: i64,
     image_id: i64,
     category_id: i64,
     object: &item::Annotation,
     size: Size,
-    form: MaskForm,
+    (form, tracks): (MaskForm, u64),
 ) -> Result<Annotation<'static, f32>, String> {
     let (bbox, area, segmentation) = match &object.outline {
         Some(Outline::Mask(mask)) => of_mask(mask, form),
@@ -107,7 +108,14 @@ pub(super) fn annotation(
         iscrowd: Some(0),
         score: object.score,
         mask_score: object.mask_score,
-        track_id: object.track_id.and_then(|id| u32::try_from(id).ok()),
+        track_id: object
+            .track_id
+            .and_then(|id| u32::try_from(id.checked_add(tracks)?).ok()),
+        attributes: object.track_id.map(|id| TrackAttributes {
+            track_id: Some(id),
+            visibility: object.visibility,
+            visibility_score: object.visibility_score,
+        }),
         ..Annotation::new(image_id, category_id)
     })
 }

@@ -26,6 +26,9 @@ pub(super) struct Instances {
     image_id: i64,
     video_id: i64,
     annotation_id: i64,
+    /// Highest track number of the sources before, and of all with the present one: numbers of tracks are those of a source,
+    /// and of all videos here.
+    tracks: (u64, u64),
 }
 
 impl Instances {
@@ -51,6 +54,7 @@ impl Instances {
             image_id: 0,
             video_id: 0,
             annotation_id: 0,
+            tracks: (0, 0),
         })
     }
 
@@ -66,11 +70,13 @@ impl Instances {
         for object in &item.annotations {
             self.annotation_id += 1;
             let category = self.classes.category_id(object.class);
+            let form = (self.form, self.tracks.0);
             let ids = (self.annotation_id, self.image_id, category);
-            let entry = entries::annotation(ids.0, ids.1, ids.2, object, item.size, self.form)
-                .map_err(|problem| {
-                    SinkError::new(&self.path, format!("{}: {problem}", item.file_name))
-                })?;
+            let entry = entries::annotation(ids.0, ids.1, ids.2, object, item.size, form).map_err(
+                |problem| SinkError::new(&self.path, format!("{}: {problem}", item.file_name)),
+            )?;
+            let track = entry.track_id.map_or(0, u64::from);
+            self.tracks.1 = self.tracks.1.max(track);
             self.annotations.item(&self.path, &entry)?;
             if let Some(results) = &mut self.results {
                 results.item(&entries::result(entry))?;
@@ -84,6 +90,7 @@ impl Instances {
         let source = item.place.as_ref().map(|place| &place.source);
         if self.video.as_ref().map(|(source, _)| source) != source {
             self.end_video()?;
+            self.tracks.0 = self.tracks.1;
             if let Some(place) = &item.place {
                 self.video_id += 1;
                 let video = entries::video(self.video_id, place, item.size);

@@ -101,6 +101,7 @@ fn item_of(
             .physical
             .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         exif_orientation: image.exif_orientation,
+        changes: Vec::new(),
     })
 }
 
@@ -144,6 +145,7 @@ fn object(
         Some(bbox) => bbox,
         None => of_outline().ok_or("it has neither a box of four numbers nor an outline")?,
     };
+    let attributes = annotation.attributes.clone().unwrap_or_default();
     Ok(Annotation {
         class,
         label,
@@ -151,7 +153,9 @@ fn object(
         outline,
         score: annotation.score.map(|score| score as f32),
         mask_score: annotation.mask_score,
-        track_id: annotation.track_id.map(u64::from),
+        track_id: attributes.track_id.or(annotation.track_id.map(u64::from)),
+        visibility: attributes.visibility,
+        visibility_score: attributes.visibility_score,
     })
 }
 

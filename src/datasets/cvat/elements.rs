@@ -105,6 +105,7 @@ impl Geometry {
             ("score", of.score.map(|v| v.to_string())),
             ("mask_score", of.mask_score.map(|v| v.to_string())),
             ("track_id", of.track_id.map(|v| v.to_string())),
+            ("visibility", of.visibility.map(|v| v.name().to_owned())),
         ];
         for (name, value) in figures {
             if let Some(value) = value {
@@ -138,6 +139,8 @@ pub(crate) struct Task<'a> {
     pub(crate) video: Option<(Size, &'a str)>,
     /// Names of the classes.
     pub(crate) labels: &'a [Arc<str>],
+    /// Whether objects have the attribute `visibility`.
+    pub(crate) states: bool,
 }
 
 impl Task<'_> {
@@ -162,7 +165,11 @@ impl Task<'_> {
                 "        <label>\n          <name>{}</name>\n          <type>any</type>\n          <attributes>\n",
                 escaped(label)
             );
-            for name in ["score", "mask_score", "track_id"] {
+            let visibility = self.states.then_some("visibility");
+            for name in ["score", "mask_score", "track_id"]
+                .into_iter()
+                .chain(visibility)
+            {
                 let _ = writeln!(
                     out,
                     "            <attribute><name>{name}</name><mutable>True</mutable><input_type>text</input_type><default_value></default_value><values></values></attribute>"

@@ -7,6 +7,7 @@ use crate::{
         names::{Labels, bounds_of, ellipse, turn},
         xml::Element,
     },
+    frame::Visibility,
     geometry::{BoxXyxy, Size},
 };
 use std::str::FromStr;
@@ -63,6 +64,8 @@ pub(crate) fn shape(
         score: None,
         mask_score: None,
         track_id: None,
+        visibility: None,
+        visibility_score: None,
     };
     let group = group.filter(|group| *group != 0);
     Ok(Some(Parsed::Annotation(Box::new((group, annotation)))))
@@ -75,6 +78,9 @@ pub(crate) fn attribute(annotation: &mut Annotation, name: &str, value: &str) {
         "score" => annotation.score = figure(),
         "mask_score" => annotation.mask_score = figure(),
         "track_id" => annotation.track_id = value.parse().ok(),
+        "visibility" => {
+            annotation.visibility = Visibility::ALL.into_iter().find(|v| v.name() == value);
+        }
         _ => {}
     }
 }

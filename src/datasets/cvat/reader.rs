@@ -195,6 +195,7 @@ impl CvatFile {
             annotations: joined(std::mem::take(&mut self.picture)),
             physical: None,
             exif_orientation: None,
+            changes: Vec::new(),
             original: None,
         });
         Ok(())
@@ -290,6 +291,7 @@ impl CvatFile {
                 annotations,
                 physical: None,
                 exif_orientation: None,
+                changes: Vec::new(),
                 original: None,
             });
         }

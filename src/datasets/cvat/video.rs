@@ -36,6 +36,8 @@ pub(crate) struct Video {
     /// First frame, last frame, and the step between frames where it is always the same.
     range: (u64, u64, Option<u64>),
     labels: UsedLabels,
+    /// Whether an object states its visibility.
+    states: bool,
     tracks: BTreeMap<Key, Track>,
     /// Shapes of the last frame that are tracks of their own: the attributes of the track, shape, annotation.
     last: Vec<(String, Geometry, Annotation)>,
@@ -64,6 +66,7 @@ impl Video {
             masks,
             range: (place.frame, place.frame, None),
             labels: UsedLabels::default(),
+            states: false,
             tracks: BTreeMap::new(),
             last: Vec::new(),
             spool: Spool::new(path.clone())?,
@@ -96,6 +99,7 @@ impl Video {
         }
         self.step(frame);
         self.labels.add(item);
+        self.states |= item.annotations.iter().any(|a| a.visibility.is_some());
         let mut shown = Vec::new();
         let shapes = Shape::all(item, self.masks)
             .map_err(|problem| SinkError::new(&self.path, format!("frame {frame}: {problem}")))?;
@@ -222,6 +226,7 @@ impl Video {
             range: (start, stop, step),
             video: Some((self.size, base_name(&self.place.path))),
             labels: &self.labels.names(classes),
+            states: self.states,
         };
         self.spool.finish(&task.head(), TAIL)
     }
@@ -249,6 +254,8 @@ fn bare(annotation: &Annotation) -> Annotation {
         score: None,
         mask_score: None,
         track_id: None,
+        visibility: None,
+        visibility_score: None,
         ..annotation.clone()
     }
 }

@@ -26,7 +26,7 @@ const IMAGES: &str = "images";
 /// `cvat/NAME.xml` ("CVAT for video") for each video and DICOM source.
 ///
 /// An object's polygons have a `group_id` in common where it has several parts. Scores and track numbers are attributes
-/// (`score`, `mask_score`, `track_id`) of every label.
+/// (`score`, `mask_score`, `track_id`) of every label, and so is `visibility` where an object states it.
 pub struct CvatWriter {
     options: WriteOptions,
     masks: MaskForm,
@@ -41,6 +41,7 @@ struct Images {
     count: u64,
     groups: u64,
     labels: UsedLabels,
+    states: bool,
 }
 
 impl CvatWriter {
@@ -71,6 +72,7 @@ impl CvatWriter {
                 count: 0,
                 groups: 0,
                 labels: UsedLabels::default(),
+                states: false,
             },
         };
         Ok(self.images.insert(images))
@@ -129,6 +131,7 @@ impl DatasetWriter for CvatWriter {
 impl Images {
     fn add(&mut self, item: &Item, masks: MaskForm) -> Result<(), String> {
         self.labels.add(item);
+        self.states |= item.annotations.iter().any(|a| a.visibility.is_some());
         let mut text = format!(
             "  <image id=\"{}\" name=\"{}\" width=\"{}\" height=\"{}\">\n",
             self.count,
@@ -162,6 +165,7 @@ impl Images {
             range: (0, self.count.saturating_sub(1), 1),
             video: None,
             labels: &self.labels.names(options.classes.names()),
+            states: self.states,
         };
         self.spool.finish(&task.head(), TAIL)
     }

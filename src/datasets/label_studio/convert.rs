@@ -134,6 +134,8 @@ pub(crate) fn annotations(
                 .filter(|score| score.is_finite()),
             mask_score: meta.and_then(|meta| meta.mask_score),
             track_id: meta.and_then(|meta| meta.track_id),
+            visibility: None,
+            visibility_score: None,
         };
         found.push((parent.or(id), annotation));
     }

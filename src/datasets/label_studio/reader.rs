@@ -221,6 +221,7 @@ fn item(
         annotations,
         physical: None,
         exif_orientation: None,
+        changes: Vec::new(),
         original: None,
     }))
 }

@@ -200,6 +200,7 @@ impl Reading {
             annotations: joined(found),
             physical: None,
             exif_orientation: None,
+            changes: Vec::new(),
             original: None,
         });
         Ok(())
@@ -250,6 +251,8 @@ impl Reading {
             score: figure(shape.score),
             mask_score: figure(shape.mask_score),
             track_id: shape.track_id,
+            visibility: None,
+            visibility_score: None,
         }))
     }
 }

@@ -72,7 +72,9 @@ impl DatasetWriter for LabelmeWriter {
             .join("labelme")
             .join(format!("{name}.json"));
         let mut shapes = Vec::new();
-        let mut groups = 0;
+        // Groups of parts are numbered beside those of tracks.
+        let highest = item.annotations.iter().filter_map(|a| a.track_id).max();
+        let mut groups = highest.map_or(0, |highest| highest.saturating_add(1));
         let failed = |problem| SinkError::new(&path, problem);
         let all = Shape::all(item, self.masks).map_err(failed)?;
         for (annotation, shape) in item.annotations.iter().zip(all) {
@@ -124,8 +126,9 @@ fn entries<'a>(
             None => ("rectangle", vec![corners()], None),
         },
     };
-    let group_id = (lines.len() > 1).then_some(*groups);
-    *groups += u64::from(lines.len() > 1);
+    let parts = lines.len() > 1 && annotation.track_id.is_none();
+    let group_id = annotation.track_id.or(parts.then_some(*groups));
+    *groups = groups.saturating_add(parts.into());
     for points in lines {
         out.push(Entry {
             label: &annotation.label,

@@ -7,12 +7,16 @@ const classNames = facts.classes.slice();
 const sources = [];
 const frames = [];
 
+// What the numbers of states mean.
+const STATES = ["visible", "relocalizing", "lost"];
+const NO_CHANGES = [];
+
 // A frame of the page: `outlines` is the place of its outlines in `records`.
 function readFrame(parts, source) {
   const [name, width, height, , number, time, file, objects, doubt, reasons] = parts;
   const frame = {
-    index: frames.length, name, width, height, source, number, time, file, doubt, outlines: null,
-    objects: objects.map(([kind, box, score, maskScore, track]) => ({ kind, box, score, maskScore, track })),
+    index: frames.length, name, width, height, source, number, time, file, doubt, outlines: null, changes: NO_CHANGES,
+    objects: objects.map(([kind, box, score, maskScore, track, state = null]) => ({ kind, box, score, maskScore, track, state })),
     reasons: reasons.map(([kind, object, weight, value]) => ({ kind, object, weight, value })),
   };
   frame.lowest = frame.objects.reduce((least, o) => Math.min(least, o.score ?? 1), 2);
@@ -22,7 +26,7 @@ function readFrame(parts, source) {
 }
 
 function newSource(name, kind, path, rate) {
-  const source = { index: sources.length, name, kind, path, rate, frames: [], objects: 0 };
+  const source = { index: sources.length, name, kind, path, rate, frames: [], objects: 0, tracks: [] };
   sources.push(source);
   return source;
 }
@@ -42,6 +46,7 @@ function readRecords() {
     } else if (end > start) {
       const parts = JSON.parse(records.slice(start + 1, end));
       if (letter === "c") classNames[parts[0]] = parts[1];
+      if (letter === "e") last.changes = parts.map(([track, kind, from, to, score]) => ({ track, kind, from, to, score }));
       if (letter === "s") source = newSource(...parts);
       if (letter === "f") last = readFrame(parts, parts[3] ? source : folderOf(parts[0], folders));
     }
@@ -49,7 +54,27 @@ function readRecords() {
   }
   for (const source of sources) {
     source.objects = source.frames.reduce((sum, frame) => sum + frame.objects.length, 0);
+    source.tracks = tracksOf(source);
   }
+}
+
+// The tracks of a source by number: frames one after the other in the same state, by their places in the source, and changes.
+function tracksOf(source) {
+  const tracks = new Map();
+  source.frames.forEach((frame, index) => {
+    for (const { track: id, kind, state } of frame.objects) {
+      if (id === null) continue;
+      if (!tracks.has(id)) tracks.set(id, { id, kind, runs: [], changes: [], seen: 0 });
+      const track = tracks.get(id);
+      const last = track.runs[track.runs.length - 1];
+      if (last?.to === index) continue;
+      track.seen += 1;
+      if (last?.to === index - 1 && last.state === state) last.to = index;
+      else track.runs.push({ from: index, to: index, state });
+    }
+    for (const change of frame.changes) tracks.get(change.track)?.changes.push({ index, to: change.to });
+  });
+  return [...tracks.values()].sort((a, b) => a.id - b.id);
 }
 
 function folderOf(name, folders) {

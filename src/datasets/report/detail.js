@@ -32,6 +32,7 @@ function showDetail(frame, position) {
   byId("next").disabled = position === null || position + 1 >= view.length;
   setPicture(large, frame);
   showObjects(frame);
+  showChanges(frame);
   showReasons(frame);
   showFile(frame);
   showMarkState();
@@ -69,7 +70,8 @@ function showObjects(frame) {
   const rows = frame.objects.map((object, index) => {
     const [x0, y0, x1, y1] = object.box;
     const row = element("tr", { tabIndex: 0 },
-      element("th", { scope: "row" }, swatch(object.kind), className(object.kind) + (object.track === null ? "" : ` #${object.track}`)),
+      element("th", { scope: "row" }, swatch(colourOf(object)), className(object.kind) + (object.track === null ? "" : ` #${object.track}`),
+        ...(object.state ? [element("small", {}, STATES[object.state])] : [])),
       element("td", {}, number(object.score)), element("td", {}, number(object.maskScore)),
       element("td", {}, `${Math.round(x1 - x0)} × ${Math.round(y1 - y0)}`));
     const only = (value) => () => {
@@ -98,6 +100,13 @@ function showReasons(frame) {
     ? `Doubt ${doubtText(frame.doubt)} of 100, from the largest weight of each kind.`
     : "Nothing here is doubtful: doubt 0 of 100.");
   byId("detail-reasons").replaceChildren(element("ul", { className: "reasons" }, ...items), sum);
+}
+
+function showChanges(frame) {
+  const items = frame.changes.map(({ track, kind, from, to, score }) => element("li", {},
+    `${className(kind)}${track === null ? "" : ` #${track}`}: ${from === null ? "" : `${STATES[from]} → `}${STATES[to]} (${score.toFixed(2)})`));
+  byId("detail-changes").hidden = items.length === 0;
+  byId("detail-changes").querySelector("ul").replaceChildren(...items);
 }
 
 function showFile(frame) {

@@ -12,6 +12,15 @@ function classColour(kind) {
   return turn === 0 ? base : turn === 1 ? towards(255, 0.45) : towards(0, 0.35);
 }
 
+// Tracks go through the colours of classes, the same in all frames, as on overlays.
+function trackColour(id) {
+  return classColour((id - 1) % (3 * BASE_COLOURS.length));
+}
+
+function colourOf(object) {
+  return object.track === null ? classColour(object.kind) : trackColour(object.track);
+}
+
 function css(colour, alpha = 1) {
   return `rgba(${colour.join(",")},${alpha})`;
 }
@@ -111,7 +120,7 @@ function drawMasks(context, frame, objects, edge) {
     target.cover.fill(0);
     if (typeof outline === "string") coverRuns(runLengths(outline), frame, target);
     else coverPolygons(outline, frame, target);
-    blendCover(target, picture.data, classColour(frame.objects[index].kind), edge);
+    blendCover(target, picture.data, colourOf(frame.objects[index]), edge);
   }
   context.putImageData(picture, 0, 0);
 }
@@ -119,7 +128,8 @@ function drawMasks(context, frame, objects, edge) {
 function labelOf(object) {
   const score = object.score === null ? "" : ` ${object.score.toFixed(2)}`;
   const track = object.track === null ? "" : ` #${object.track}`;
-  return className(object.kind) + track + score;
+  const state = object.state ? ` ${STATES[object.state]}` : "";
+  return className(object.kind) + track + score + state;
 }
 
 function drawBox(context, frame, object, line) {
@@ -127,8 +137,10 @@ function drawBox(context, frame, object, line) {
   const down = context.canvas.height / frame.height;
   const [x0, y0, x1, y1] = object.box;
   context.lineWidth = line;
-  context.strokeStyle = css(classColour(object.kind));
+  context.strokeStyle = css(colourOf(object));
+  context.setLineDash(object.state ? [4 * line, 4 * line] : []);
   context.strokeRect(x0 * across, y0 * down, (x1 - x0) * across, (y1 - y0) * down);
+  context.setLineDash([]);
 }
 
 // The first place for a plate that no other covers: above the box, inside it, below it, or further down.
@@ -154,7 +166,7 @@ function drawLabel(context, frame, object, letters, taken) {
   const [x, y] = placeLabel(context, box, { wide, high }, taken);
   context.fillStyle = "rgba(10,12,14,0.82)";
   context.fillRect(x, y, wide, high);
-  context.fillStyle = css(classColour(object.kind));
+  context.fillStyle = css(colourOf(object));
   context.fillRect(x, y, letters * 0.2, high);
   context.fillStyle = "#fff";
   context.textBaseline = "middle";

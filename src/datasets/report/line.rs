@@ -6,6 +6,7 @@
 //! | `c` | a class that the options do not name so | `[class, name]` |
 //! | `s` | a source begins | `[name, kind, path, frames a second or null]` |
 //! | `f` | a frame | see [`frame`] |
+//! | `e` | changes of visibility at the frame before | a list of `[track or null, class, from or null, to, score]` |
 //! | `m` | outlines of the frame before | a list of null, COCO run lengths as text, or polygons, for each object |
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     coco::rle::encode_counts,
     datasets::item::{Annotation, Item, Outline, Place},
+    frame::Visibility,
 };
 use serde::Serialize;
 
@@ -34,9 +36,21 @@ struct FrameLine<'a>(
     Vec<ReasonLine>,
 );
 
-/// Class, box, score, mask score, number of the track.
+/// Class, box, score, mask score, number of the track and, where it is known, whether it is seen: 0 visible, 1 relocalizing,
+/// 2 lost.
 #[derive(Serialize)]
-struct ObjectLine(u32, [f64; 4], Option<f64>, Option<f64>, Option<u64>);
+struct ObjectLine(
+    u32,
+    [f64; 4],
+    Option<f64>,
+    Option<f64>,
+    Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")] Option<u8>,
+);
+
+/// Track, class, state before, state, score.
+#[derive(Serialize)]
+struct ChangeLine(Option<u64>, u32, Option<u8>, u8, f64);
 
 /// Kind, object or -1, weight, value.
 #[derive(Serialize)]
@@ -108,7 +122,34 @@ fn object(a: &Annotation) -> ObjectLine {
         a.score.map(|s| rounded(s.into(), 4)),
         a.mask_score.map(|s| rounded(s.into(), 4)),
         a.track_id,
+        a.visibility.map(state),
     )
+}
+
+fn state(visibility: Visibility) -> u8 {
+    match visibility {
+        Visibility::Visible => 0,
+        Visibility::Relocalizing => 1,
+        Visibility::Lost => 2,
+    }
+}
+
+/// The line of the frame's changes of visibility; none where there are none.
+pub(super) fn changes(item: &Item) -> Option<String> {
+    (!item.changes.is_empty()).then(|| {
+        let all: Vec<ChangeLine> = (item.changes.iter())
+            .map(|change| {
+                ChangeLine(
+                    change.track_id,
+                    change.class,
+                    change.from.map(state),
+                    state(change.to),
+                    rounded(change.score.into(), 4),
+                )
+            })
+            .collect();
+        line('e', &all)
+    })
 }
 
 fn reason(reason: &Reason) -> ReasonLine {

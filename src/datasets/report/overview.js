@@ -19,9 +19,9 @@ function classCounts() {
   return [...counts.values()].sort((a, b) => a.kind - b.kind);
 }
 
-function swatch(kind) {
+function swatch(colour) {
   const made = element("i", { className: "swatch" });
-  made.style.background = css(classColour(kind));
+  made.style.background = css(colour);
   return made;
 }
 
@@ -30,6 +30,8 @@ function showOverview() {
   const objects = counts.reduce((sum, entry) => sum + entry.objects, 0);
   const filled = frames.filter((frame) => frame.objects.length).length;
   const doubtful = frames.filter((frame) => frame.doubt >= 0.5).length;
+  const tracks = sources.reduce((sum, source) => sum + source.tracks.length, 0);
+  const changes = frames.reduce((sum, frame) => sum + frame.changes.length, 0);
   byId("summary").textContent =
     `${counted(frames.length, "frame")} of ${counted(sources.length, "source")}, ${counted(objects, "object")}`;
   const tile = (value, name, note) => element("div", {}, element("dt", {}, name),
@@ -41,6 +43,7 @@ function showOverview() {
     tile(frames.length - filled, "Empty", share(frames.length - filled, frames.length)),
     tile(objects, "Objects", filled ? `${(objects / filled).toFixed(1)} a frame` : ""),
     tile(doubtful, "Doubtful", "doubt ≥ 50"),
+    ...(tracks ? [tile(tracks, "Tracks", `${counted(changes, "change")} of visibility`)] : []),
   );
   showClassBars(counts);
   if (facts.facts.length) {
@@ -59,7 +62,7 @@ function showClassBars(counts) {
     bar.style.background = css(classColour(entry.kind));
     const mean = entry.scored ? (entry.scores / entry.scored).toFixed(2) : "–";
     return element("tr", {},
-      element("th", { scope: "row" }, swatch(entry.kind), className(entry.kind)),
+      element("th", { scope: "row" }, swatch(classColour(entry.kind)), className(entry.kind)),
       element("td", { className: "bar-cell", "aria-hidden": "true" }, bar),
       element("td", {}, entry.objects.toLocaleString("en")),
       element("td", {}, entry.frames.toLocaleString("en")),

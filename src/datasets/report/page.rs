@@ -20,6 +20,7 @@ const SCRIPT: &str = concat!(
     include_str!("marks.js"),
     include_str!("overview.js"),
     include_str!("timeline.js"),
+    include_str!("lanes.js"),
     include_str!("filter.js"),
     include_str!("gallery.js"),
     include_str!("detail.js"),

@@ -28,11 +28,13 @@ function makeTimeline(source) {
   only.addEventListener("click", () => chooseSource(alone ? null : source.index));
   const head = element("div", { className: "timeline-head" },
     element("h3", { title: source.path }, source.name),
-    element("span", {}, [KIND_NAMES[source.kind], counted(source.frames.length, "frame"), counted(source.objects, "object")].join(" · ")),
+    element("span", {}, [KIND_NAMES[source.kind], counted(source.frames.length, "frame"), counted(source.objects, "object"),
+      ...(source.tracks.length ? [counted(source.tracks.length, "track")] : [])].join(" · ")),
     only);
   const reading = element("p", { className: "reading", hidden: true });
   const box = element("div", { className: "timeline" }, head, element("div", { className: "plot-box" }, canvas, reading));
-  const timeline = { source, canvas, box, reading, span: spanOf(source), visible: false };
+  const timeline = { source, canvas, box, reading, span: spanOf(source), visible: false, lanes: null };
+  if (source.tracks.length) addLanes(timeline);
   canvas.addEventListener("pointermove", (event) => showReading(timeline, event));
   canvas.addEventListener("pointerleave", () => { reading.hidden = true; });
   canvas.addEventListener("click", (event) => openFrame(source.frames[frameAt(timeline, event)]));
@@ -80,13 +82,14 @@ function drawTimeline(timeline) {
   source.frames.forEach((frame, index) => {
     const x = plotX(timeline, index, width);
     for (const object of frame.objects) {
-      context.fillStyle = css(classColour(object.kind), 0.9);
+      context.fillStyle = css(colourOf(object), 0.9);
       context.beginPath();
       context.arc(x, plotY(object.score ?? 1), radius, 0, 7);
       context.fill();
     }
   });
   drawDoubt(context, timeline, width, step);
+  if (timeline.lanes) drawLanes(timeline);
 }
 
 // The largest doubt of the frames that share a pixel.
@@ -197,6 +200,7 @@ function startTimelines() {
   const strip = element("i", { className: "strip" });
   byId("legend").append(element("span", {}, "a point is an object's score"), element("span", {}, line, "threshold"),
     element("span", {}, strip, "doubt"));
+  if (sources.some((source) => source.tracks.length)) byId("legend").append(...lanesLegend());
   lowScore = lowestScore();
   showTimelines(null);
   document.addEventListener("theme", redrawTimelines);

@@ -81,23 +81,28 @@ impl ReportWriter {
         };
         let (doubt, reasons) = doubt(self.before.as_ref(), &seen, after, self.threshold);
         for annotation in &item.annotations {
-            self.name_class(annotation)?;
+            self.name_class(annotation.class, &annotation.label)?;
+        }
+        for change in &item.changes {
+            self.name_class(change.class, &change.label)?;
         }
         self.write(&line::frame(&item, doubt, &reasons))?;
         if let Some(outlines) = line::outlines(&item) {
             self.write(&outlines)?;
         }
+        if let Some(changes) = line::changes(&item) {
+            self.write(&changes)?;
+        }
         self.before = Some(seen);
         Ok(())
     }
 
-    fn name_class(&mut self, annotation: &Annotation) -> Result<(), SinkError> {
-        let Annotation { class, label, .. } = annotation;
-        if self.named.get(class) == Some(label) {
+    fn name_class(&mut self, class: u32, label: &Arc<str>) -> Result<(), SinkError> {
+        if self.named.get(&class) == Some(label) {
             return Ok(());
         }
-        self.named.insert(*class, label.clone());
-        self.write(&line::class(*class, label))
+        self.named.insert(class, Arc::clone(label));
+        self.write(&line::class(class, label))
     }
 
     /// Ends the source before and begins that of `item`, where it is another.

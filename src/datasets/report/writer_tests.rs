@@ -16,6 +16,8 @@ fn annotation(class: u32, label: &str, x: f32, outline: Option<Outline>) -> Anno
         score: Some(0.9),
         mask_score: None,
         track_id: None,
+        visibility: None,
+        visibility_score: None,
     }
 }
 
@@ -27,6 +29,7 @@ fn still(name: &str, annotations: Vec<Annotation>) -> Item {
         annotations,
         physical: None,
         exif_orientation: None,
+        changes: Vec::new(),
         original: None,
     }
 }

@@ -136,6 +136,7 @@ impl Picture {
             annotations: self.annotations,
             physical: None,
             exif_orientation: None,
+            changes: Vec::new(),
             original: None,
         }
     }
@@ -214,6 +215,8 @@ impl Reading {
             score: object.score,
             mask_score: object.mask_score,
             track_id: object.track_id,
+            visibility: None,
+            visibility_score: None,
         }))
     }
 }

@@ -84,6 +84,8 @@ pub(in crate::datasets) fn object(
         score: Some(0.9),
         mask_score: None,
         track_id: track,
+        visibility: None,
+        visibility_score: None,
     }
 }
 
@@ -116,6 +118,7 @@ pub(in crate::datasets) fn item(
             ..Physical::default()
         }),
         exif_orientation: None,
+        changes: Vec::new(),
         original: None,
     }
 }
@@ -137,6 +140,8 @@ pub(in crate::datasets) fn write_record(record: &Path, tracks: bool, to: &mut dy
                 score: Some(object.score),
                 mask_score: object.mask_score,
                 track_id: tracks.then_some(n as u64),
+                visibility: None,
+                visibility_score: None,
             });
         let item = Item {
             file_name: format!("{}.png", line.source),
@@ -154,6 +159,7 @@ pub(in crate::datasets) fn write_record(record: &Path, tracks: bool, to: &mut dy
             annotations: annotations.collect(),
             physical: line.physical.as_deref().cloned(),
             exif_orientation: None,
+            changes: Vec::new(),
             original: None,
         };
         to.item(&item).unwrap();

@@ -157,6 +157,7 @@ fn item(
         annotations,
         physical: None,
         exif_orientation: None,
+        changes: Vec::new(),
     })
 }
 
@@ -214,5 +215,7 @@ fn annotation(
         score,
         mask_score: None,
         track_id: None,
+        visibility: None,
+        visibility_score: None,
     })
 }

@@ -198,6 +198,7 @@ mod tests {
             annotations,
             physical: None,
             exif_orientation: None,
+            changes: Vec::new(),
         }
     }
 
@@ -211,6 +212,8 @@ mod tests {
             score: Some(0.9),
             mask_score: None,
             track_id: None,
+            visibility: None,
+            visibility_score: None,
         }
     }
 

@@ -139,6 +139,42 @@ impl Canvas {
         );
     }
 
+    /// A frame of `thickness` along the inside of a rectangle's edges, in strokes of `length` with gaps as long.
+    pub(super) fn dashed(&mut self, rect: Rect, thickness: i32, colour: Colour, length: i32) {
+        let Rect { x0, y0, x1, y1 } = rect;
+        let length = length.max(1);
+        let (right, bottom) = ((x1 - thickness).max(x0), (y1 - thickness).max(y0));
+        // Strokes begin at the rectangle's corner; those outside of the picture are passed over.
+        let strokes = |from: i32, to: i32, end: i32| {
+            let skipped = (-from).max(0) / (2 * length) * 2 * length;
+            (from + skipped..to.min(end))
+                .step_by(2 * length as usize)
+                .map(move |start| (start, (start + length).min(to)))
+        };
+        for (start, stop) in strokes(x0, x1, self.width) {
+            for top in [y0, bottom] {
+                let stroke = Rect {
+                    x0: start,
+                    y0: top,
+                    x1: stop,
+                    y1: (top + thickness).min(y1),
+                };
+                self.fill(stroke, colour, 255);
+            }
+        }
+        for (start, stop) in strokes(y0, y1, self.height) {
+            for left in [x0, right] {
+                let stroke = Rect {
+                    x0: left,
+                    y0: start,
+                    x1: (left + thickness).min(x1),
+                    y1: stop,
+                };
+                self.fill(stroke, colour, 255);
+            }
+        }
+    }
+
     /// Mixes `colour` into a mask, and fully into a line of `thickness` along the inside of its edge.
     pub(super) fn mask(&mut self, mask: &Mask, thickness: i32, colour: Colour, opacity: u8) {
         let (Some(bounds), Size { width, height }) = (mask.bounds(), mask.size()) else {

@@ -1,7 +1,7 @@
 //! Boxes, masks and labels over a frame.
 
 use crate::{
-    frame::{Channels, Detections, Image, Object},
+    frame::{Channels, Detections, Image, Object, Visibility},
     geometry::Size,
     sinks::{
         label_map::by_rising_score,
@@ -9,7 +9,7 @@ use crate::{
             canvas::{Canvas, Rect},
             text::Text,
         },
-        palette::{Colour, colour},
+        palette::{Colour, colour, track_colour},
     },
 };
 
@@ -18,6 +18,9 @@ const WHITE: Colour = [255; 3];
 
 /// The frame in colour with its objects over it: masks tinted with a full edge, boxes, and labels with scores on dark
 /// plates. Lines and letters grow with the frame. Higher scores lie above lower ones.
+///
+/// A tracked object has the colour of its track, which is the same in all frames, and the label `class #id score`; where it is not
+/// plainly seen, its box is dashed and the label ends with its visibility. Other objects have the colour of their class.
 pub fn draw_overlay(image: &Image, found: &Detections) -> Image {
     let canvas = draw(image, found);
     let rgb = Image::new(image.size(), Channels::Rgb, canvas.samples().to_vec());
@@ -32,7 +35,7 @@ pub(super) fn draw(image: &Image, found: &Detections) -> Canvas {
     let order = by_rising_score(&found.objects);
     for (_, object) in &order {
         if let Some(mask) = &object.mask {
-            canvas.mask(mask, style.edge, colour(object.class), 90);
+            canvas.mask(mask, style.edge, colour_of(object), 90);
         }
     }
     for (_, object) in &order {
@@ -80,11 +83,39 @@ fn rect_of(object: &Object) -> Rect {
     }
 }
 
-/// The box in its class's colour between thin dark lines, which set it off from bright images.
+/// The colour of an object: of its track, where it has one, else of its class.
+fn colour_of(object: &Object) -> Colour {
+    match object.track {
+        Some(track) => track_colour(track.id),
+        None => colour(object.class),
+    }
+}
+
+/// The visibility of a tracked object that is not plainly seen.
+fn doubtful(object: &Object) -> Option<Visibility> {
+    let visibility = object.track.map(|track| track.visibility);
+    visibility.filter(|visibility| *visibility != Visibility::Visible)
+}
+
+/// What the label says behind the class.
+fn tail_of(object: &Object) -> String {
+    let score = format!("{:.2}", object.score);
+    match (object.track, doubtful(object)) {
+        (None, _) => score,
+        (Some(track), None) => format!("#{} {score}", track.id),
+        (Some(track), Some(state)) => format!("#{} {score} {}", track.id, state.name()),
+    }
+}
+
+/// The box in the object's colour between thin dark lines, which set it off from bright images; dashed where the object is not
+/// plainly seen.
 fn draw_box(canvas: &mut Canvas, object: &Object, style: &Style) {
     let rect = rect_of(object);
     canvas.outline(rect.grown(1), 1, BLACK, 150);
-    canvas.outline(rect, style.line, colour(object.class), 255);
+    match doubtful(object) {
+        None => canvas.outline(rect, style.line, colour_of(object), 255),
+        Some(_) => canvas.dashed(rect, style.line, colour_of(object), 4 * style.line),
+    }
     let inner = rect.grown(-style.line);
     if inner.x1 > inner.x0 && inner.y1 > inner.y0 {
         canvas.outline(inner, 1, BLACK, 150);
@@ -121,10 +152,9 @@ fn place_labels(canvas: &Canvas, order: &[(usize, &Object)], style: &Style) -> V
     let mut labels: Vec<Label> = Vec::new();
     let mut room = i64::from(canvas.width()) * i64::from(canvas.height()) / 4;
     for (_, object) in order.iter().rev() {
-        let score = format!("{:.2}", object.score);
         let Some(text) = Text::fitting(
             &object.label,
-            &score,
+            &tail_of(object),
             style.letters,
             canvas.width() - 2 * PADDING,
         ) else {
@@ -164,7 +194,7 @@ fn place_labels(canvas: &Canvas, order: &[(usize, &Object)], style: &Style) -> V
         labels.push(Label {
             plate,
             text,
-            colour: colour(object.class),
+            colour: colour_of(object),
         });
     }
     labels
@@ -173,7 +203,7 @@ fn place_labels(canvas: &Canvas, order: &[(usize, &Object)], style: &Style) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::BoxXyxy;
+    use crate::{frame::ObjectTrack, geometry::BoxXyxy};
 
     fn object(bbox: [f32; 4], label: &str) -> Object {
         let [x0, y0, x1, y1] = bbox;
@@ -214,6 +244,36 @@ mod tests {
         assert_ne!(pixel(24, 32), [30; 3], "the label lies above the box");
     }
 
+    fn tracked(id: u64, visibility: Visibility) -> Object {
+        Object {
+            track: Some(ObjectTrack {
+                id,
+                visibility,
+                visibility_score: 0.5,
+            }),
+            ..object([20.0, 40.0, 60.0, 70.0], "bone")
+        }
+    }
+
+    #[test]
+    fn a_track_has_its_own_colour_and_label_and_is_dashed_where_it_is_not_seen() {
+        let size = Size::new(100, 80);
+        let on_edge = |drawn: &Image| -> Vec<[u8; 3]> {
+            let pixel = |x: usize| (69 * 100 + x) * 3;
+            let rows = (20..60).map(|x| &drawn.data()[pixel(x)..][..3]);
+            rows.map(|p| [p[0], p[1], p[2]]).collect()
+        };
+        let visible = on_edge(&overlay(size, vec![tracked(2, Visibility::Visible)]));
+        assert_eq!(visible, [track_colour(2); 40]);
+        let lost = on_edge(&overlay(size, vec![tracked(2, Visibility::Relocalizing)]));
+        let coloured = lost.iter().filter(|p| **p == track_colour(2)).count();
+        assert!((15..=30).contains(&coloured), "{coloured} of 40 pixels");
+
+        assert_eq!(tail_of(&tracked(7, Visibility::Visible)), "#7 0.50");
+        assert_eq!(tail_of(&tracked(7, Visibility::Lost)), "#7 0.50 lost");
+        assert_eq!(tail_of(&object([0.0; 4], "bone")), "0.50");
+    }
+
     #[test]
     fn any_size_and_any_box_can_be_drawn() {
         for (width, height) in [(1, 1), (3, 200), (64, 64), (700, 2)] {
@@ -228,6 +288,13 @@ mod tests {
                 extremes
                     .iter()
                     .map(|b| object(*b, "étiquette très longue"))
+                    .chain(extremes.iter().map(|b| {
+                        let [x0, y0, x1, y1] = *b;
+                        Object {
+                            bbox: BoxXyxy::new(x0, y0, x1, y1),
+                            ..tracked(u64::MAX, Visibility::Lost)
+                        }
+                    }))
                     .collect(),
             );
         }

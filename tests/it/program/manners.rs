@@ -134,7 +134,7 @@ fn values_are_shown_with_their_defaults_and_complete_in_shells() {
         "[default: auto] [possible values: auto, cpu, cuda]",
         "[default: auto] [possible values: auto, f32, f16, bf16]",
         "[default: auto] [possible values: auto, gpu, cpu]",
-        "[possible values: jsonl, coco, masks, instances, overlay, yolo, datumaro, nnunet, cvat, labelme, voc, labelstudio, seg, nrrd, csv, report, frames]",
+        "[possible values: jsonl, coco, masks, instances, overlay, yolo, datumaro, nnunet, cvat, labelme, voc, labelstudio, mot, mots, seg, nrrd, csv, report, frames]",
         "[possible values: resident, legacy]",
         "[default: skip] [possible values: skip, stop]",
         "segment, pipeline: coco,masks,overlay]",
@@ -158,7 +158,7 @@ fn values_are_shown_with_their_defaults_and_complete_in_shells() {
         "auto f32 f16 bf16",
         "auto gpu cpu",
         "resident legacy",
-        "jsonl coco masks instances overlay yolo datumaro nnunet cvat labelme voc labelstudio seg nrrd csv report frames",
+        "jsonl coco masks instances overlay yolo datumaro nnunet cvat labelme voc labelstudio mot mots seg nrrd csv report frames",
         "skip stop",
     ] {
         assert!(

@@ -176,9 +176,9 @@ fn job(command: &str, folder: &Path, more: &[&str]) -> Job {
         "3",
     ];
     let outputs = if command == "pipeline" {
-        "jsonl,coco,masks,instances,overlay,yolo,datumaro,nnunet,cvat,labelme,voc,labelstudio,seg,nrrd,csv,report,frames"
+        "jsonl,coco,masks,instances,overlay,yolo,datumaro,nnunet,cvat,labelme,voc,labelstudio,mot,mots,seg,nrrd,csv,report,frames"
     } else {
-        "jsonl,coco,overlay,yolo,datumaro,cvat,labelme,voc,labelstudio,csv,report,frames"
+        "jsonl,coco,overlay,yolo,datumaro,cvat,labelme,voc,labelstudio,mot,csv,report,frames"
     };
     let all = ["--input", input.to_str().unwrap(), "--write", outputs];
     Job {
