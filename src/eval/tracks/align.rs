@@ -126,17 +126,16 @@ fn of_places<'a>(
     Ok(paired)
 }
 
-fn missing(
-    truth: &TrackSet,
-    predictions: &TrackSet,
-    found: &BTreeMap<Place, Place>,
-) -> EvalError {
+fn missing(truth: &TrackSet, predictions: &TrackSet, found: &BTreeMap<Place, Place>) -> EvalError {
     let absent: Vec<String> = places(truth)
         .into_iter()
         .filter(|place| !found.contains_key(place))
         .map(|(s, f)| {
             let frame = &truth.sequences[s].frames[f];
-            frame.image.clone().unwrap_or_else(|| format!("frame {}", frame.number))
+            frame
+                .image
+                .clone()
+                .unwrap_or_else(|| format!("frame {}", frame.number))
         })
         .collect();
     not_in_both(
@@ -196,7 +195,10 @@ fn sequences(truth: &TrackSet, predictions: &TrackSet) -> Result<Vec<Option<usiz
             return Err(EvalError::new(&set.path, problem));
         }
     }
-    Ok(match_names(&own, &known).into_iter().map(Result::ok).collect())
+    Ok(match_names(&own, &known)
+        .into_iter()
+        .map(Result::ok)
+        .collect())
 }
 
 fn by_numbers<'a>(
@@ -206,7 +208,10 @@ fn by_numbers<'a>(
 ) -> Result<Vec<Paired<'a>>, EvalError> {
     let found = sequences(truth, predictions)?;
     let name = |place: usize| predictions.sequences[place].name.clone();
-    let unknown = found.iter().enumerate().filter(|(_, place)| place.is_none());
+    let unknown = found
+        .iter()
+        .enumerate()
+        .filter(|(_, place)| place.is_none());
     let unknown: Vec<String> = unknown.map(|(own, _)| name(own)).collect();
     if !unknown.is_empty() && (!common_only || unknown.len() == found.len()) {
         let problem = format!(
@@ -225,7 +230,12 @@ fn by_numbers<'a>(
             let problem = format!("has no sequence {} of the ground truth", sequence.name);
             return Err(not_in_both(predictions, problem));
         };
-        paired.push(frames_by_number(truth, predictions, [place, own], common_only)?);
+        paired.push(frames_by_number(
+            truth,
+            predictions,
+            [place, own],
+            common_only,
+        )?);
     }
     Ok(paired)
 }
@@ -238,7 +248,10 @@ fn frames_by_number<'a>(
 ) -> Result<Paired<'a>, EvalError> {
     let (sequence, predicted) = (&truth.sequences[place], &predictions.sequences[own]);
     let mut numbers: BTreeMap<u64, [Option<&Frame>; 2]> = BTreeMap::new();
-    for (side, frames) in [&sequence.frames, &predicted.frames].into_iter().enumerate() {
+    for (side, frames) in [&sequence.frames, &predicted.frames]
+        .into_iter()
+        .enumerate()
+    {
         for frame in frames {
             numbers.entry(frame.number).or_default()[side] = Some(frame);
         }

@@ -122,8 +122,7 @@ impl Clear {
                 found.add(step, &mut known, threshold);
             }
         }
-        (found.false_negatives, found.false_positives) =
-            (truth - found.tp, predictions - found.tp);
+        (found.false_negatives, found.false_positives) = (truth - found.tp, predictions - found.tp);
         for (&matched, &seen) in known.matched.iter().zip(&known.seen) {
             let share = matched as f64 / seen as f64;
             if share > 0.8 {
@@ -193,7 +192,11 @@ impl Clear {
         self.smota = (self.motp_sum - extra - switches) / objects;
         self.f1 = tp / (tp + 0.5 * missed + 0.5 * extra).max(1.0);
         self.false_positives_per_frame = extra / (self.frames as f64).max(1.0);
-        let few = if self.switches > 0 { switches.log10() } else { 0.0 };
+        let few = if self.switches > 0 {
+            switches.log10()
+        } else {
+            0.0
+        };
         self.motal = (tp - extra - few) / objects;
         self
     }

@@ -139,6 +139,7 @@ fn rules_of(truth: &TrackSet, options: &TrackOptions) -> Result<TrackRules, Eval
     if !is_mot {
         let problem = format!("is no MOTChallenge text, to which the rules of {rules} apply");
         return Err(EvalError::new(&truth.path, problem)
+            .with_kind(EvalErrorKind::OtherRules)
             .with_remedy("give ground truth in that form, or choose the rules of classes"));
     }
     let unknown: BTreeSet<i64> = objects(truth)
@@ -151,9 +152,11 @@ fn rules_of(truth: &TrackSet, options: &TrackOptions) -> Result<TrackRules, Eval
             "has classes that the rules of {rules} do not know, beyond 1 to {LAST_MOT_CLASS}: {}",
             some_of(&unknown)
         );
-        return Err(EvalError::new(&truth.path, problem).with_remedy(
-            "put their names into a labels.txt beside it, one a line, or choose the rules of classes",
-        ));
+        return Err(EvalError::new(&truth.path, problem)
+            .with_kind(EvalErrorKind::OtherRules)
+            .with_remedy(
+                "put their names into a labels.txt beside it, one a line, or choose the rules of classes",
+            ));
     }
     Ok(rules)
 }
@@ -220,7 +223,8 @@ fn pedestrians(predictions: &TrackSet) -> Result<Option<BTreeSet<i64>>, EvalErro
         }
         let problem = format!("has classes other than pedestrian (1): {}", some_of(&other));
         return Err(EvalError::new(&predictions.path, problem)
-            .with_remedy("leave them out: under the rules of MOTChallenge only pedestrians count"));
+            .with_kind(EvalErrorKind::OtherRules)
+            .with_remedy("leave them out, or choose the rules of classes: those of MOTChallenge judge pedestrians alone"));
     }
     let is_one = |name: &str| ["pedestrian", "person"].contains(&name.to_lowercase().as_str());
     let found: BTreeSet<i64> = predictions
@@ -238,6 +242,7 @@ fn pedestrians(predictions: &TrackSet) -> Result<Option<BTreeSet<i64>>, EvalErro
         some_of(&names)
     );
     Err(EvalError::new(&predictions.path, problem)
+        .with_kind(EvalErrorKind::OtherRules)
         .with_remedy("choose the rules of mot15, for which every object counts"))
 }
 

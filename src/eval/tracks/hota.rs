@@ -235,7 +235,8 @@ impl Matches {
     fn figures(&self, i: usize, truth: u64, predictions: u64, counts: &[Vec<u64>; 2]) -> HotaAt {
         let (mut ass_a, mut ass_re, mut ass_pr) = (0.0, 0.0, 0.0);
         for (&(object, prediction), &matched) in &self.of_tracks {
-            let (of_truth, predicted) = (counts[0][object as usize], counts[1][prediction as usize]);
+            let (of_truth, predicted) =
+                (counts[0][object as usize], counts[1][prediction as usize]);
             let share = |of: u64| matched as f64 * (matched as f64 / of.max(1) as f64);
             ass_a += share(of_truth + predicted - matched);
             ass_re += share(of_truth);

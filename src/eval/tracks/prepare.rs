@@ -233,6 +233,8 @@ fn check_pairs(rows: usize, columns: usize) -> Result<(), Fault> {
     }
     Err((
         EvalErrorKind::TooManyPairs,
-        format!("a frame has {rows} objects and {columns} predictions: more pairs than {MAX_PAIRS}"),
+        format!(
+            "a frame has {rows} objects and {columns} predictions: more pairs than {MAX_PAIRS}"
+        ),
     ))
 }

@@ -65,12 +65,14 @@ pub(super) enum SumOrder {
 impl Steps {
     /// Objects in the ground truth, and predictions.
     pub(super) fn objects(&self) -> [u64; 2] {
-        self.steps.iter().fold([0, 0], |[truth, predictions], step| {
-            [
-                truth + step.truth.len() as u64,
-                predictions + step.predictions.len() as u64,
-            ]
-        })
+        self.steps
+            .iter()
+            .fold([0, 0], |[truth, predictions], step| {
+                [
+                    truth + step.truth.len() as u64,
+                    predictions + step.predictions.len() as u64,
+                ]
+            })
     }
 
     /// How many objects each track has: the ground truth's tracks, and the predicted.

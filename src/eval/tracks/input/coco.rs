@@ -40,7 +40,9 @@ impl Track {
 fn whole(value: &Value) -> Option<i64> {
     let of_float = |v: f64| (v.fract() == 0.0 && v.abs() < 9e15).then_some(v as i64);
     match value {
-        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(of_float)),
+        Value::Number(number) => number
+            .as_i64()
+            .or_else(|| number.as_f64().and_then(of_float)),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
@@ -70,8 +72,8 @@ pub(super) fn read(path: &Path, side: Side) -> Result<TrackSet, EvalError> {
         ..TrackSet::default()
     };
     let mut objects = objects(&dataset, &ids, side, &mut set)?;
-    set.sequences = sequences(&dataset, &mut objects)
-        .map_err(|problem| EvalError::new(path, problem))?;
+    set.sequences =
+        sequences(&dataset, &mut objects).map_err(|problem| EvalError::new(path, problem))?;
     Ok(set)
 }
 
@@ -91,7 +93,10 @@ fn objects(
                 .map_or_else(|| format!("number {place}"), |id| id.to_string());
             EvalError::new(
                 &set.path,
-                format!("annotation {name} (image {}): {problem}", annotation.image_id),
+                format!(
+                    "annotation {name} (image {}): {problem}",
+                    annotation.image_id
+                ),
             )
         };
         let Some(image) = images.get(&annotation.image_id) else {
@@ -165,7 +170,10 @@ fn sequences(
     let mut found = Vec::with_capacity(videos.len());
     for (id, mut images) in videos {
         let name = match id {
-            Some(id) => names.get(&id).cloned().unwrap_or_else(|| format!("video {id}")),
+            Some(id) => names
+                .get(&id)
+                .cloned()
+                .unwrap_or_else(|| format!("video {id}")),
             None => "images".to_owned(),
         };
         let numbers: Option<Vec<u64>> = images

@@ -108,8 +108,9 @@ pub(super) fn checked(set: TrackSet) -> Result<TrackSet, EvalError> {
 
 /// The error of a file whose objects have no tracks.
 pub(super) fn no_tracks(path: &Path) -> EvalError {
-    EvalError::new(path, "none of its objects has a track")
-        .with_remedy("give a file with track_id at each object, such as the output of a run that tracks")
+    EvalError::new(path, "none of its objects has a track").with_remedy(
+        "give a file with track_id at each object, such as the output of a run that tracks",
+    )
 }
 
 /// A track that two of `objects` have.

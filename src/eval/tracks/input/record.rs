@@ -63,7 +63,10 @@ pub(super) fn read(path: &Path, side: Side) -> Result<TrackSet, EvalError> {
             break;
         };
         found.add(line).map_err(|problem| {
-            EvalError::new(path, format!("line {number} is not a frame's result: {problem}"))
+            EvalError::new(
+                path,
+                format!("line {number} is not a frame's result: {problem}"),
+            )
         })?;
     }
     Ok(found.finish())

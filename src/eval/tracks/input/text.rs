@@ -34,8 +34,8 @@ pub(super) fn read(path: &Path, files: &[PathBuf], side: Side) -> Result<TrackSe
     };
     let (mut format, mut names): (Option<Format>, Option<Vec<Class>>) = (None, None);
     for file in files {
-        let bytes = coco::read(file)
-            .map_err(|e| EvalError::new(file, format!("cannot be read: {e}")))?;
+        let bytes =
+            coco::read(file).map_err(|e| EvalError::new(file, format!("cannot be read: {e}")))?;
         let lines = parse(&bytes, side).map_err(|e| wrong(file, e))?;
         if let Some(own) = lines.format {
             if format.is_some_and(|known| known != own) {
@@ -101,7 +101,11 @@ pub(in crate::eval::tracks) fn parse(bytes: &[u8], side: Side) -> Result<Lines, 
     let mut seen = HashSet::new();
     for (line, number) in text.lines().zip(1u64..) {
         let fields: Vec<&str> = if line.contains(',') {
-            line.trim().trim_end_matches(',').split(',').map(str::trim).collect()
+            line.trim()
+                .trim_end_matches(',')
+                .split(',')
+                .map(str::trim)
+                .collect()
         } else {
             line.split_whitespace().collect()
         };
@@ -122,11 +126,7 @@ pub(in crate::eval::tracks) fn parse(bytes: &[u8], side: Side) -> Result<Lines, 
         };
         let (frame, object) = parsed.map_err(|problem| (number, problem))?;
         if object.role != Role::CrowdOfAll && !seen.insert((frame, object.track)) {
-            let problem = format!(
-                "id {} is there twice in frame {}",
-                object.track,
-                frame + 1
-            );
+            let problem = format!("id {} is there twice in frame {}", object.track, frame + 1);
             return Err((number, problem));
         }
         found.frames.push(frame, object);
@@ -170,7 +170,9 @@ fn frame(fields: &[&str]) -> Result<u64, String> {
 fn track(fields: &[&str]) -> Result<i64, String> {
     let id = whole(fields, 1, "id")?;
     if id < 0 {
-        return Err(format!("id {id} is no track: they are numbered from 0 or 1"));
+        return Err(format!(
+            "id {id} is no track: they are numbered from 0 or 1"
+        ));
     }
     Ok(id)
 }
@@ -252,7 +254,10 @@ fn small(path: &Path) -> Result<Option<String>, EvalError> {
         about => about.map_err(|e| EvalError::new(path, format!("cannot be read: {e}")))?,
     };
     if about.len() > MAX_SMALL {
-        return Err(EvalError::new(path, format!("is longer than {MAX_SMALL} bytes")));
+        return Err(EvalError::new(
+            path,
+            format!("is longer than {MAX_SMALL} bytes"),
+        ));
     }
     fs::read_to_string(path)
         .map(Some)
@@ -282,7 +287,9 @@ fn sequence(file: &Path, frames: Frames) -> Result<Sequence, EvalError> {
         return Ok(frames.into_sequence(called(file).unwrap_or_default(), None));
     }
     let above = folder.parent().unwrap_or_else(|| Path::new("."));
-    let name = above.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = above
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let info = above.join("seqinfo.ini");
     let length = match small(&info)? {
         Some(text) => seq_length(&text).map_err(|problem| EvalError::new(&info, problem))?,
