@@ -45,7 +45,8 @@ Examples:
 pub(crate) const EVAL: &str = "\
 Examples:
   ultramotion eval --ground-truth test/annotations.json --predictions out/coco.json
-  ultramotion eval --ground-truth phantom/coco.json --predictions out/coco.json --boxes-only --min-ap 0.8";
+  ultramotion eval --ground-truth phantom/coco.json --predictions out/coco.json --boxes-only --min-ap 0.8
+  ultramotion eval --tracks --ground-truth phantom/coco.json --predictions out --min-hota 0.7 --min-idf1 0.8";
 
 pub(crate) const MODELS: &str = "\
 Examples:
