@@ -205,6 +205,7 @@ mod tests {
             annotations: Vec::new(),
             physical: None,
             exif_orientation: frame.exif_orientation,
+            changes: Vec::new(),
         }
     }
 

@@ -14,8 +14,7 @@ use std::path::PathBuf;
 pub(super) const OBJECTS: &str = "objects.csv";
 pub(super) const EVENTS: &str = "events.csv";
 
-const EVENTS_HEADER: &str =
-    "source,frame,time_s,track_id,class,label,from,to,score\n";
+const EVENTS_HEADER: &str = "source,frame,time_s,track_id,class,label,from,to,score\n";
 
 pub(super) const HEADER: &str = "source,kind,file_name,frame,time_s,track_id,visibility,visibility_score,class,label,score,mask_score,x0,y0,x1,y1,\
     area_px,perimeter_px,centroid_x_px,centroid_y_px,area_mm2,length_mm,width_mm,perimeter_mm,\

@@ -36,7 +36,7 @@ fn boxes_come_back_in_both_conventions() {
 
 #[test]
 fn a_divided_data_set_has_a_list_for_each_part() {
-    use crate::datasets::{split::Division, split::SplitBy, writer::WriteOptions};
+    use crate::datasets::{division::Division, split::SplitBy, writer::WriteOptions};
     let dir = tempfile::tempdir().unwrap();
     let items: Vec<_> = samples::stills()
         .into_iter()
