@@ -1,5 +1,6 @@
 //! Moving phantoms: targets keep their numbers, are seen less and come back, and time is told as it was.
 
+use crate::phantom::digest;
 use std::collections::{BTreeMap, BTreeSet};
 use ultramotion::{
     geometry::Size,
@@ -58,6 +59,30 @@ fn every_motion_can_be_repeated_in_any_order() {
     let image = |motion| phantom(motion, 31, 8).frame(3).unwrap().image;
     assert_ne!(image(Motion::Calm), image(Motion::Probe));
     assert_ne!(image(Motion::Probe), image(Motion::Hard));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_everywhere() {
+    // A new drawing of the phantom changes these; a new machine must not.
+    for (motion, expected) in [
+        (
+            Motion::Probe,
+            "97e6e92eb11dd1f6e899aea1b30aab8dd9c110128780d152322a10f55717bcd8",
+        ),
+        (
+            Motion::Hard,
+            "115acf3ba4c65633479862f2c8cfc022d733033d872e7e12e183e72ca3f1ad9d",
+        ),
+    ] {
+        let phantom = Phantom::new(PhantomOptions {
+            seed: 229,
+            frames: 3,
+            size: Size::new(96, 80),
+            motion,
+            ..PhantomOptions::default()
+        });
+        assert_eq!(digest(&phantom.unwrap()), expected, "{motion:?}");
+    }
 }
 
 #[test]
