@@ -18,7 +18,8 @@ const MOST: [usize; 4] = [2, 5, 5, 2];
 pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet) -> Vec<Target> {
     let numbers = numbers(rng, allowed);
     let mut targets = Vec::new();
-    for class in [Class::Bone, Class::Cyst, Class::Vessel, Class::Needle] {
+    // Bones after fluid: it may come to lie in their shadow, and must not lift that.
+    for class in [Class::Cyst, Class::Vessel, Class::Bone, Class::Needle] {
         let count = numbers[class as usize];
         let (mut place, mut other) = ((0.0, 0.0), None);
         for i in 0..count {

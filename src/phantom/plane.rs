@@ -47,3 +47,32 @@ impl Plane {
         self.across + self.yaw.0 * x
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_of_tissue_is_found_where_the_probe_sees_it() {
+        let plane = Plane {
+            x: 4.0,
+            elevation: 3.0,
+            across: 1.0,
+            stretch: 1.04,
+            rock: libm::sincosf(0.15),
+            yaw: libm::sincosf(-0.2),
+        };
+        for (x, z) in [(0.0, 0.0), (-20.0, 35.0), (12.5, 80.0)] {
+            let (u, w) = plane.tissue(x, z);
+            let (back_x, back_z) = plane.probe(u, w);
+            assert!(
+                (back_x - x).abs() < 1e-3 && (back_z - z).abs() < 1e-3,
+                "({x}, {z}) became ({back_x}, {back_z})"
+            );
+        }
+        // Rocked to the right, the probe sees deep tissue further to the left.
+        assert!(plane.probe(4.0, 50.0).0 < 0.0);
+        assert_eq!(plane.across_at(0.0), 1.0);
+        assert!(plane.elevation_at(10.0) < plane.elevation_at(0.0));
+    }
+}

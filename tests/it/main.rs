@@ -9,6 +9,7 @@ mod dicom;
 mod hub;
 mod parity;
 mod phantom;
+mod phantom_motion;
 #[cfg(feature = "cli")]
 mod program;
 mod run_ends;

@@ -30,7 +30,8 @@ Examples:
 pub(crate) const PHANTOM: &str = "\
 Examples:
   ultramotion phantom --seed 5 --write png,mp4,dicom --output phantom
-  ultramotion phantom --seed 1000 --sequences 200 --write png --output train";
+  ultramotion phantom --seed 1000 --sequences 200 --write png --output train
+  ultramotion phantom --seed 1 --sequences 20 --motion hard --write mp4,mot --output tracks";
 
 pub(crate) const EXPORT: &str = "\
 Examples:
