@@ -136,13 +136,21 @@ impl Division {
         }
         let empty = (0..PARTS.len()).filter(|&part| shares[part] > 0.0 && counts[part] == 0);
         let notes = empty.map(|part| {
-            let (share, unit) = (shares[part], unit(by));
-            let (pictures, groups) = (counted(total, "picture"), counted(number as u64, unit));
-            let remedy = match by {
-                SplitBy::Frame => "give it a larger share",
-                _ => "give it a larger share, or divide by frame if these are pictures of their own",
+            let (name, share, pictures) = (PARTS[part], shares[part], counted(total, "picture"));
+            let groups = number as u64;
+            let unit = match by {
+                SplitBy::Source => "source",
+                SplitBy::Patient => "patient",
+                SplitBy::Frame => {
+                    return format!("{name}: has none of {pictures}, {share} of which are less than one; give it a larger share");
+                }
             };
-            format!("{}: is empty: {share} of {pictures} were asked for, and no {unit} of {groups} is divided; {remedy}", PARTS[part])
+            let there = if groups == 1 { "there is" } else { "there are" };
+            format!(
+                "{name}: has none of {pictures}: those of one {unit} stay together, and {there} {}; add others, give it a larger share, or divide \
+                 by frame if these are pictures of their own",
+                counted(groups, unit)
+            )
         });
         Parts {
             notes: notes.collect(),
@@ -150,15 +158,6 @@ impl Division {
             by,
             counts,
         }
-    }
-}
-
-/// A word for what stays together.
-fn unit(by: SplitBy) -> &'static str {
-    match by {
-        SplitBy::Source => "source",
-        SplitBy::Patient => "patient",
-        SplitBy::Frame => "picture",
     }
 }
 
@@ -345,7 +344,7 @@ mod tests {
         assert_eq!(parts.counts(), [9, 0, 0]);
         assert_eq!(parts.notes().len(), 2);
         assert!(
-            parts.notes()[0].starts_with("val: is empty: 0.1 of 9 pictures"),
+            parts.notes()[0].starts_with("val: has none of 9 pictures: those of one source stay together, and there is 1 source;"),
             "{:?}",
             parts.notes()
         );

@@ -160,7 +160,8 @@ pub(crate) struct PromptArgs {
     /// Boxes of each frame: detections.jsonl of an earlier run, or COCO instances or results
     #[arg(long = "boxes", value_name = "FILE")]
     pub(crate) boxes_file: Option<PathBuf>,
-    /// COCO file whose images the results list of --boxes numbers; without it the coco.json beside the list in a run's folder
+    /// COCO file whose images the results list of --boxes numbers, or that knows by name which frames the pictures of a data set without
+    /// videos are; without it the coco.json beside that file in a run's folder
     #[arg(long, value_name = "coco.json", requires = "boxes_file")]
     pub(crate) images_of: Option<PathBuf>,
     /// Threshold of scores: boxes of --boxes with at least this, 0 to 1
