@@ -43,6 +43,7 @@ mod samples;
 #[cfg(test)]
 mod samples_tests;
 mod seg;
+mod simplify;
 mod split;
 mod spool;
 mod table;
