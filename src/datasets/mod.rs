@@ -47,6 +47,7 @@ mod samples;
 mod samples_tests;
 mod seg;
 mod sequences;
+mod simplify;
 mod split;
 mod spool;
 mod table;

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Times and measures exports of a record of many frames, kills each half way, and makes it again.
 
-    python3 tests/interop/big.py PROGRAM RUN FOLDER [--frames N] [--kinds KIND,...] [--no-kill]
+    python3 tests/interop/big.py PROGRAM RUN FOLDER [--frames N] [--kinds KIND,...] [--records stills,cine] [--no-kill]
 
-RUN is a small run with masks, of a video or a DICOM cine among others. Its frames with objects are repeated as those of one
-DICOM cine of N frames (10,000), and of N stills in a hundred folders; the cine's file and one still that all others link to
-are made in FOLDER. For each kind and record: seconds and those of processors, the peak of resident memory, and whether an export that is killed
-(SIGKILL) half way and done again with --resume has the same bytes and leaves no other file. Exits with 1 if one needs 60 s of
-processors or 500 MB, or differs.
+RUN is a small run with masks. Its frames with objects are repeated as those of N stills (10,000) in a hundred folders, and of
+one DICOM cine of N frames; the pictures and both records are made in FOLDER, where they are not there. For each record and
+kind: seconds and those of processors, the peak of resident memory, and whether an export that is killed (SIGKILL) half way and
+done again with --resume has the same bytes and leaves no other file. Exits with 1 if one needs 60 s of processors or 500 MB,
+or differs.
 
 Needs pydicom, pillow and numpy.
 """
@@ -63,7 +63,7 @@ def write_run(about, root, lines):
 
 
 def records(run, folder, count):
-    """Folders of two runs: one cine, many stills."""
+    """Makes the folders of two runs: `cine`, and `stills`."""
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     about.pop("image_root", None)
     lines = [json.loads(line) for line in open(run / "detections.jsonl", encoding="utf-8")]
@@ -92,7 +92,6 @@ def records(run, folder, count):
          "image": f"{names[n]}.png", "frame": 0, "timestamp": None, **same, "objects": repeated[n]}
         for at, n in enumerate(order)
     ))
-    return {"cine": folder / "cine", "stills": folder / "stills"}
 
 
 def digest(root):
@@ -139,16 +138,19 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--kinds", default=KINDS)
+    parser.add_argument("--records", default="stills,cine")
     parser.add_argument("--no-kill", action="store_true")
     args = parser.parse_args()
-    shutil.rmtree(args.folder, ignore_errors=True)
-    args.folder.mkdir(parents=True)
-    wrong = 0
-    for name, run in records(args.run, args.folder.resolve(), args.frames).items():
+    args.folder.mkdir(parents=True, exist_ok=True)
+    folder, wrong = args.folder.resolve(), 0
+    if not (folder / "stills/detections.jsonl").exists():
+        records(args.run, folder, args.frames)
+    for name in args.records.split(","):
+        run = folder / name
         for kind in args.kinds.split(","):
             if (name, kind) == ("stills", "seg"):
                 continue
-            out = args.folder.resolve() / "out"
+            out = folder / "out"
             command = [args.program, "--quiet", "export", "--run", str(run), "--to", kind, "--output", str(out)]
             seconds, spent, megabytes, _ = export(command)
             unbroken, said = digest(out), ""

@@ -1,7 +1,10 @@
 //! Polygons as YOLO's tools fill them: corners are cut off to whole pixels, and the pixels under the lines are inside.
 
 use crate::{
-    datasets::outline::{Part, Point, one_line},
+    datasets::{
+        outline::{Part, one_line, parts},
+        simplify::{Point, TOLERANCE, simplified},
+    },
     frame::Mask,
     geometry::Size,
 };
@@ -14,7 +17,7 @@ const SMALLEST_SHARE: f64 = 0.01;
 
 /// The mask as one line through the centres of its border's pixels, in pixels. None for an empty mask.
 pub(super) fn line(mask: &Mask) -> Option<Vec<Point>> {
-    let parts: Vec<Part> = crate::datasets::outline::parts(mask, 0.0)
+    let parts: Vec<Part> = parts(mask, 0.0)
         .into_iter()
         .map(|part| Part {
             outer: through_centres(&part.outer),
@@ -32,15 +35,15 @@ pub(super) fn line(mask: &Mask) -> Option<Vec<Point>> {
         .map(|l| length(l))
         .sum();
     let thickness = 2.0 * mask.area() as f64 / perimeter.max(1.0);
-    let tolerance = (DEVIATION * thickness).min(crate::datasets::outline::TOLERANCE);
+    let tolerance = (DEVIATION * thickness).min(TOLERANCE);
     let simple: Vec<Part> = parts
         .into_iter()
         .map(|part| Part {
-            outer: crate::datasets::outline::simplified(&part.outer, tolerance),
+            outer: simplified(&part.outer, tolerance),
             holes: part
                 .holes
                 .iter()
-                .map(|hole| crate::datasets::outline::simplified(hole, tolerance))
+                .map(|hole| simplified(hole, tolerance))
                 .collect(),
             area: part.area,
         })
