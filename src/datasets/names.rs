@@ -225,10 +225,14 @@ pub(crate) fn lines_of(path: &Path) -> Result<Vec<String>, DatasetError> {
 /// The size of a picture that a data set names.
 pub(crate) fn picture_size(path: &Path) -> Option<Size> {
     // Devices and pipes would be waited for.
-    let (width, height) = path
-        .is_file()
-        .then(|| image::image_dimensions(path).ok())??;
-    Some(Size::new(width, height))
+    path.is_file().then(|| read_size(path).ok())?
+}
+
+/// The size of the picture in a file, whose kind its content shows: a PNG may be named `.jpg`.
+pub(super) fn read_size(path: &Path) -> image::ImageResult<Size> {
+    let reader = image::ImageReader::open(path)?.with_guessed_format()?;
+    let (width, height) = reader.into_dimensions()?;
+    Ok(Size::new(width, height))
 }
 
 /// The tight box of closed lines; none without points, or where a coordinate is not finite.

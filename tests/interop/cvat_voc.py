@@ -3,7 +3,7 @@
 
     python3 tests/interop/cvat_voc.py OUT RECORD [--rle] [--voc-one-based]
 
-RECORD is the run's detections.jsonl; --rle: masks were written as run lengths and must be equal. Datumaro does not read
+RECORD is the run's detections.jsonl; where it has tracks, those of CVAT must be the same objects. --rle: masks were written as run lengths and must be equal. Datumaro does not read
 masks of tracks (CVAT does): those are read here by CVAT's rule. Exits with 1 if anything differs.
 
 Needs datumaro, numpy and pycocotools.
@@ -114,6 +114,39 @@ def videos(folder, expected, near):
     return judge.report()
 
 
+def tracks(folder, expected):
+    """Every track of the XML is one object of the record, in the frames that have it and no others."""
+    judge = record.Judge("CVAT tracks, Datumaro", True, HUNDREDTH)
+    wanted, sources = collections.defaultdict(dict), set()
+    for line, _ in expected.values():
+        sources |= {line["source"]} if line["kind"] in ("video", "dicom") else set()
+        for o in line["objects"]:
+            if "track_id" in o:
+                wanted[line["source"], o["track_id"]].setdefault(line["frame"], o)
+    for source in sorted(sources):
+        base = CvatBase(str(folder / f"{source}.xml"))
+        labels = base.categories()[AnnotationType.label]
+        found = collections.defaultdict(set)
+        for item in base:
+            for a in item.annotations:
+                own = int(a.attributes["track_id"]) if str(a.attributes.get("track_id", "")).isdigit() else None
+                if own is None or a.attributes.get("outside"):
+                    continue
+                o = wanted.get((source, own), {}).get(item.attributes["frame"])
+                if o is None or o["label"] != labels.items[a.label].name or not a.attributes.get("keyframe", True):
+                    judge.problems.append(f"{source}, frame {item.attributes['frame']}: track {own} is not of the record")
+                elif a.attributes.get("visibility", o.get("visibility")) != o.get("visibility"):
+                    judge.problems.append(f"{source}: track {own} is {a.attributes['visibility']}")
+                found[own].add(item.attributes["frame"])
+        for (name, own), frames in wanted.items():
+            if name == source:
+                judge.pictures += 1
+                judge.boxes += len(found[own])
+                if found[own] != set(frames):
+                    judge.problems.append(f"{source}: track {own} is in {len(found[own])} frames, {len(frames)} are right")
+    return judge.report()
+
+
 def voc(folder, expected, one_based):
     judge = record.Judge("VOC, Datumaro", True, HUNDREDTH)
     mode = "voc-one-based" if one_based else "dm-zero-based"
@@ -144,6 +177,8 @@ def main():
         good.append(images(args.out / "cvat/images.xml", expected, not args.rle))
     if kinds & {"video", "dicom"}:
         good.append(videos(args.out / "cvat", expected, not args.rle))
+        if not args.rle and any("track_id" in o for line, _ in expected.values() for o in line["objects"]):
+            good.append(tracks(args.out / "cvat", expected))
     good.append(voc(args.out / "voc", expected, args.voc_one_based))
     sys.exit(0 if all(good) else 1)
 

@@ -306,6 +306,23 @@ def source_headers(source):
     return headers
 
 
+def check_tracks(source, seg, path):
+    """A segment a track of the record, each with numbers that no other has; highdicom finds it by them."""
+    import highdicom
+
+    tracks = {f"{label} {track}" for _, _, found in source.frames for label, track, _ in found}
+    ids = {s.TrackingID: str(s.TrackingUID) for s in seg.SegmentSequence}
+    need(ids.keys() == tracks, f"tracks {sorted(ids)}, the record has {sorted(tracks)}")
+    need(len(set(ids.values())) == len(ids), "a tracking UID is there twice")
+    need(all(s.SegmentLabel == s.TrackingID for s in seg.SegmentSequence), "labels are not the tracking IDs")
+    read = highdicom.seg.segread(str(path))
+    for segment in seg.SegmentSequence:
+        found = read.get_segment_numbers(tracking_id=segment.TrackingID)
+        need(found == [segment.SegmentNumber], f"highdicom finds {found} by {segment.TrackingID}")
+        found = read.get_segment_numbers(tracking_uid=segment.TrackingUID)
+        need(found == [segment.SegmentNumber], f"highdicom finds {found} by its UID")
+
+
 def check_seg(source, path):
     """pydicom"""
     import pydicom
@@ -321,6 +338,8 @@ def check_seg(source, path):
         names = check_pixels(source, seg, headers)
         tracked = all("TrackingID" in s for s in seg.SegmentSequence)
         need(tracked or set(names.values()) == source.names(), f"segments {names}, classes {source.names()}")
+        if tracked:
+            check_tracks(source, seg, path)
         judges = ["pydicom", check_highdicom(source, path, names, headers)]
         if "FrameOfReferenceUID" in seg:
             judges.append(check_dcmqi(source, path, seg, names, folder))
