@@ -2,7 +2,11 @@
 
 Needs Python 3.10 or later and: pip install trackeval==1.3.0 pycocotools
 
+    python3 tests/interop/track_eval.py PROGRAM
     python3 tests/interop/track_eval.py PROGRAM GROUND_TRUTH PREDICTIONS [options of eval]
+
+The first makes phantoms, disturbs their ground truth into predictions, and compares them as COCO, as the record of a run, as MOT
+and as MOTS text, with crowds and by boxes and masks.
 
 GROUND_TRUTH and PREDICTIONS are what `eval --tracks` takes: COCO files with track_id, folders of runs or their
 detections.jsonl, MOTChallenge or MOTS text (SEQ.txt, SEQ/gt/gt.txt with seqinfo.ini). Files are read here by other code than
@@ -15,7 +19,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
+from random import Random
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -275,7 +281,7 @@ def pair(truth, predictions, lengths, listed, common):
     if len(truth) == 1 and len(predictions) == 1:
         of = {next(iter(truth)): next(iter(predictions))}
     else:
-        of = {t: next((p for p in predictions if p == t or stem(p) == stem(t)), None) for t in truth}
+        of = {t: t if t in predictions else next((p for p in predictions if stem(p) == stem(t)), None) for t in truth}
     paired = []
     for name, frames in truth.items():
         other = predictions.get(of[name])
@@ -317,8 +323,8 @@ def compare(place, ours, theirs):
     return wrong
 
 
-def main():
-    program, truth_path, predictions_path, *options = sys.argv[1:]
+def compare_files(program, truth_path, predictions_path, options=()):
+    """Prints what differs; whether nothing does."""
     command = [program, "eval", "--tracks", "--json", "--ground-truth", truth_path, "--predictions", predictions_path, *options]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode not in (0, 1) or not run.stdout.strip():
@@ -331,34 +337,166 @@ def main():
     class_ids = [1]
     if ours["rules"] == "classes":
         by_name = {name: cls for cls, name in names.items()}
-        same = {c: by_name.get(n) if names else c for c, n in own_names.items()}
-        for _, frames in paired:
-            for _, things in frames:
-                # Several frames may hold the same list of nothing.
-                for thing in things:
-                    if own_names and names:
-                        thing.cls = same.get(thing.cls, -1)
+        same = {c: by_name.get(n) for c, n in own_names.items()}
+        if own_names and names:
+            for thing in [t for _, frames in paired for _, things in frames for t in things]:
+                thing.cls = same.get(thing.cls) or -1
         class_ids = sorted(names or {t.cls for _, frames in paired for ts in frames for t in ts[0]})
     theirs = evaluate(paired, ours["rules"], ours["iou"] == "masks", class_ids, ours["iou_threshold"])
     wrong, checked = [], 0
     for cls in ours["per_class"]:
         key = cls["category_id"] if ours["rules"] == "classes" else 1
         wrong += compare(cls["category"], cls, theirs["classes"].pop(key))
-        checked += 1
         for sequence in cls["sequences"]:
             place = f"{cls['category']}, {sequence['sequence']}"
             wrong += compare(place, sequence, theirs["sequences"][key][sequence["sequence"]])
-            checked += 1
+        checked += 1 + len(cls["sequences"])
     wrong += [f"class {cls} is missing" for cls in theirs["classes"]]
     if theirs["all"]:
         wrong += compare("all, by detections", ours["detection_averaged"], theirs["all"])
         wrong += compare("all, mean of classes", ours["class_averaged"], theirs["mean"])
         checked += 2
-    print("\n".join(wrong[:40]))
     all_of = ours["detection_averaged"]
-    print(f"{checked} sets of figures compared, {len(wrong)} figures differ; HOTA {all_of['hota']['HOTA']:.4f}, "
-          f"MOTA {all_of['clear']['MOTA']:.4f}, IDF1 {all_of['identity']['IDF1']:.4f} (IoU of {ours['iou']}, {ours['rules']})")
-    sys.exit(1 if wrong else 0)
+    print("\n".join(wrong[:40] + [
+        f"{checked} sets of figures compared, {len(wrong)} figures differ: IoU of {ours['iou']}, rules of {ours['rules']}, "
+        f"HOTA {all_of['hota']['HOTA']:.4f}, MOTA {all_of['clear']['MOTA']:.4f}, IDF1 {all_of['identity']['IDF1']:.4f}, "
+        f"IDSW {all_of['clear']['IDSW']}, {all_of['count']['objects']} objects, {all_of['count']['predictions']} predictions"]))
+    return not wrong
+
+
+# Phantoms.
+
+
+def moved(rle, dx, dy):
+    mask = mask_utils.decode(rle)
+    height, width = mask.shape
+    result = np.zeros_like(mask)
+    result[max(dy, 0):height + min(dy, 0), max(dx, 0):width + min(dx, 0)] = \
+        mask[max(-dy, 0):height + min(-dy, 0), max(-dx, 0):width + min(-dx, 0)]
+    return mask_utils.encode(np.asfortranarray(result))
+
+
+def disturb(truth, random):
+    """Predictions: annotations that are moved, missed, confused, double, of another class or track."""
+    images = {i["id"]: i for i in truth["images"]}
+    current, fresh, found = {}, 1000, []
+    for a in truth["annotations"]:
+        video = images[a["image_id"]]["video_id"]
+        key = (video, a["track_id"])
+        current.setdefault(key, a["track_id"])
+        if random.random() < 0.06:
+            fresh += 1
+            current[key] = fresh
+        if random.random() < 0.12:
+            continue
+        rle = {"size": a["segmentation"]["size"], "counts": a["segmentation"]["counts"].encode()}
+        for track, reach, likely in ((current[key], 3, 1.0), (5000 + a["track_id"], 12, 0.15)):
+            if random.random() < likely:
+                shape = moved(rle, random.randint(-reach, reach), random.randint(-reach, reach))
+                if mask_utils.area(shape) > 0:
+                    cls = a["category_id"] if random.random() < 0.95 else 1
+                    found.append((a["image_id"], track, cls, round(random.random(), 3), shape))
+    return found
+
+
+def write_forms(folder, truth, found):
+    """The same tracks as COCO, as a record, as MOT and MOTS text; pairs of paths with options."""
+    path = lambda *parts: os.path.join(folder, *parts)
+    text = lambda rle: {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+    names = {c["id"]: c["name"] for c in truth["categories"]}
+    videos = {v["id"]: f"S-{v['id']}" for v in truth["videos"]}
+    annotations = [{"id": n + 1, "image_id": i, "track_id": t, "category_id": c, "score": s, "segmentation": text(m), "iscrowd": 0,
+                    "bbox": list(mask_utils.toBbox(m))} for n, (i, t, c, s, m) in enumerate(found)]
+    with open(path("predictions.json"), "w") as file:
+        json.dump({**truth, "annotations": annotations}, file)
+    crowded = [{**a, "iscrowd": int(a["image_id"] % 3 == 0)} for a in truth["annotations"]]
+    with open(path("crowded.json"), "w") as file:
+        json.dump({**truth, "annotations": crowded}, file)
+    by_image = defaultdict(list)
+    for one in found:
+        by_image[one[0]].append(one)
+    with open(path("detections.jsonl"), "w") as file:
+        sources = {v["id"]: v["name"] for v in truth["videos"]}
+        for i in truth["images"]:
+            objects = []
+            for _, track, cls, score, m in by_image[i["id"]]:
+                x, y, w, h = mask_utils.toBbox(m)
+                objects.append({"box": [x, y, x + w, y + h], "score": score, "class": cls - 1, "label": names[cls], "area": 1,
+                                "mask": text(m), "track_id": track})
+            file.write(json.dumps({"source": sources[i["video_id"]], "source_index": i["video_id"] - 1, "kind": "video", "path": "x",
+                                   "image": "other/" + i["file_name"], "frame": i["frame_id"], "width": i["width"],
+                                   "height": i["height"], "objects": objects}) + "\n")
+    for form in ("mot", "mots"):
+        write_text(path(form), form, truth, found, videos)
+    return [
+        (path("truth.json"), path("predictions.json"), []),
+        (path("truth.json"), path("predictions.json"), ["--iou", "boxes"]),
+        (path("truth.json"), path("predictions.json"), ["--iou-threshold", "0.7"]),
+        (path("crowded.json"), path("predictions.json"), []),
+        (path("crowded.json"), path("predictions.json"), ["--iou", "boxes"]),
+        (path("truth.json"), path("detections.jsonl"), []),
+        (path("mot", "gt"), path("mot", "tracker"), []),
+        (path("mot", "gt"), path("mot", "tracker"), ["--rules", "mot20"]),
+        (path("mots", "gt"), path("mots", "tracker"), []),
+    ]
+
+
+def write_text(folder, form, truth, found, videos):
+    """MOT text with classes 1, 2, 7 and 12 and some lines marked 0; MOTS text with classes 1 and 2 and regions for the rest."""
+    images = {i["id"]: i for i in truth["images"]}
+    lines = defaultdict(lambda: ([], []))
+    own = [(a["image_id"], a["track_id"], a["category_id"], 1, a["segmentation"]) for a in truth["annotations"]]
+    for side, things in enumerate((own, found)):
+        for image, track, cls, score, rle in things:
+            frame, video = images[image]["frame_id"] + 1, images[image]["video_id"]
+            counts = rle["counts"] if isinstance(rle["counts"], str) else rle["counts"].decode()
+            if form == "mots":
+                cls = (cls if cls < 3 else 10) if side == 0 else min(cls, 2)
+                lines[video][side].append(f"{frame} {track} {cls} {rle['size'][0]} {rle['size'][1]} {counts}")
+            else:
+                x, y, w, h = mask_utils.toBbox({"size": rle["size"], "counts": counts.encode()})
+                cls = {1: 1, 2: 2, 3: 1, 4: 12}[cls] if side == 0 else 1
+                mark = int((frame + track) % 7 != 0) if side == 0 else score
+                lines[video][side].append(f"{frame},{track},{x + 0.25},{y},{w},{h},{mark},{cls},1")
+    for video, name in videos.items():
+        own = os.path.join(folder, "gt", name)
+        os.makedirs(os.path.join(own, "gt"))
+        os.makedirs(os.path.join(folder, "tracker"), exist_ok=True)
+        length = sum(i["video_id"] == video for i in truth["images"])
+        for file, rows in ((os.path.join(own, "gt", "gt.txt"), lines[video][0]),
+                           (os.path.join(folder, "tracker", name + ".txt"), lines[video][1]),
+                           (os.path.join(own, "seqinfo.ini"), ["[Sequence]", f"seqLength={length}"])):
+            with open(file, "w") as out:
+                out.writelines(row + "\n" for row in rows)
+
+
+def phantoms(program):
+    known = subprocess.run([program, "phantom", "--help"], capture_output=True, text=True).stdout
+    passed = True
+    for motion in ["probe", "hard"] if "--motion" in known else [None]:
+        with tempfile.TemporaryDirectory() as folder:
+            made = os.path.join(folder, "phantom")
+            command = [program, "phantom", "--output", made, "--seed", "5", "--sequences", "4", "--frames", "60", "--size", "256x192"]
+            command += ["--write", "png"] + (["--motion", motion] if motion else [])
+            subprocess.run(command, check=True, capture_output=True)
+            with open(os.path.join(made, "coco.json")) as file:
+                truth = json.load(file)
+            with open(os.path.join(folder, "truth.json"), "w") as file:
+                json.dump(truth, file)
+            for truth_path, predictions_path, options in write_forms(folder, truth, disturb(truth, Random(1))):
+                names = [os.path.relpath(p, folder) for p in (truth_path, predictions_path)]
+                print(motion or "phantom", *names, *options, end=": ", flush=True)
+                passed &= compare_files(program, truth_path, predictions_path, options)
+    return passed
+
+
+def main():
+    if len(sys.argv) == 2:
+        passed = phantoms(sys.argv[1])
+    else:
+        program, truth, predictions, *options = sys.argv[1:]
+        passed = compare_files(program, truth, predictions, options)
+    sys.exit(0 if passed else 1)
 
 
 if __name__ == "__main__":
