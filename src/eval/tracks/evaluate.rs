@@ -50,7 +50,7 @@ pub(super) fn compare(
     predictions: &TrackSet,
     options: &TrackOptions,
 ) -> Result<TrackEvaluation, EvalError> {
-    let rules = rules_of(truth, options)?;
+    let rules = rules_of(truth, predictions, options)?;
     let iou = iou_of(truth, predictions, options)?;
     let paired = align::pair(truth, predictions, options.common_only)?;
     let mut per_class = Vec::new();
@@ -123,10 +123,19 @@ fn objects(set: &TrackSet) -> impl Iterator<Item = &Object> {
     frames.flat_map(|frame| &frame.objects)
 }
 
-fn rules_of(truth: &TrackSet, options: &TrackOptions) -> Result<TrackRules, EvalError> {
+fn rules_of(
+    truth: &TrackSet,
+    predictions: &TrackSet,
+    options: &TrackOptions,
+) -> Result<TrackRules, EvalError> {
     let is_mot = matches!(truth.format, Format::Mot | Format::NamedMot);
+    // Text without a line is of any form.
+    let is_empty = objects(truth).next().is_none();
     let rules = options.rules.unwrap_or_else(|| match truth.format {
-        Format::Mot if objects(truth).all(|object| object.class == -1) => TrackRules::Mot15,
+        Format::Mot if is_empty && predictions.format == Format::Mots => TrackRules::Classes,
+        Format::Mot if !is_empty && objects(truth).all(|object| object.class == -1) => {
+            TrackRules::Mot15
+        }
         Format::Mot if truth.sequences.iter().all(|s| s.name.starts_with("MOT20")) => {
             TrackRules::Mot20
         }
@@ -251,7 +260,14 @@ fn named_classes(
     predictions: &TrackSet,
     options: &TrackOptions,
 ) -> Result<Vec<JudgedClass>, EvalError> {
-    let mut found: Vec<JudgedClass> = known_classes(truth)
+    let known = known_classes(truth);
+    // Text without a line says nothing of classes.
+    let known = if known.is_empty() && truth.format == Format::Mot {
+        known_classes(predictions)
+    } else {
+        known
+    };
+    let mut found: Vec<JudgedClass> = known
         .into_iter()
         .map(|(id, name)| JudgedClass {
             id,
