@@ -307,3 +307,19 @@ pub(crate) fn joined<G: Ord>(found: Vec<(Option<G>, Annotation)>) -> Vec<Annotat
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_picture_is_read_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let picture = image::GrayImage::new(7, 5);
+        let png = image::ImageFormat::Png;
+        picture.save_with_format(&path, png).unwrap();
+        assert_eq!(picture_size(&path), Some(Size::new(7, 5)));
+        assert_eq!(picture_size(folder.path()), None);
+    }
+}

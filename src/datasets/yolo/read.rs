@@ -7,7 +7,7 @@ use crate::{
         names::{files_below, read_size},
         reader::{Dataset, DatasetError},
     },
-    geometry::{BoxCxCyWh, BoxXyxy},
+    geometry::{BoxCxCyWh, BoxXyxy, Size},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
