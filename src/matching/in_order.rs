@@ -125,3 +125,72 @@ impl Paths {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matching::{Rules, assign};
+
+    /// Costs, rows, columns, pairs.
+    type Case = (&'static [f64], usize, usize, &'static [(usize, usize)]);
+
+    #[test]
+    fn ties_are_broken_as_scipy_breaks_them() {
+        // From scipy 1.17.1's linear_sum_assignment.
+        let cases: [Case; 6] = [
+            (&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 2, 3, &[(0, 0), (1, 1)]),
+            (&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 3, 2, &[(0, 0), (1, 1)]),
+            (
+                &[0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0],
+                3,
+                3,
+                &[(0, 0), (1, 2), (2, 1)],
+            ),
+            (
+                &[2.0, 1.0, 1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 2.0, 2.0, 1.0],
+                4,
+                3,
+                &[(0, 1), (1, 0), (2, 2)],
+            ),
+            (
+                &[
+                    -1.0, -1.0, 0.0, 0.0, -1.0, -1.0, 0.0, 0.0, 0.0, -1.0, -1.0, 0.0,
+                ],
+                3,
+                4,
+                &[(0, 0), (1, 1), (2, 2)],
+            ),
+            (
+                &[1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+                4,
+                2,
+                &[(0, 1), (2, 0)],
+            ),
+        ];
+        for (costs, rows, cols, wanted) in cases {
+            assert_eq!(assign_in_order(costs, rows, cols), wanted, "{costs:?}");
+        }
+    }
+
+    #[test]
+    fn totals_are_the_least() {
+        let mut state = 7u32;
+        for case in 0..600usize {
+            let (rows, cols) = (1 + case % 7, 1 + case / 7 % 6);
+            let costs: Vec<f64> = (0..rows * cols)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    f64::from(state >> 28) - 6.0
+                })
+                .collect();
+            let pairs = assign_in_order(&costs, rows, cols);
+            assert_eq!(pairs.len(), rows.min(cols));
+            let total: f64 = pairs.iter().map(|(i, j)| costs[i * cols + j]).sum();
+            let least = assign(&costs, rows, cols, &Rules::default()).unwrap().total;
+            assert_eq!(total, least, "{rows}×{cols}: {costs:?}");
+        }
+        assert!(assign_in_order(&[1.0, f64::NAN], 1, 2).is_empty());
+        assert!(assign_in_order(&[1.0], 1, 2).is_empty());
+        assert!(assign_in_order(&[], 0, 3).is_empty());
+    }
+}

@@ -112,13 +112,13 @@ pub(in crate::eval::tracks) fn parse(bytes: &[u8], side: Side) -> Result<Lines, 
         if fields.is_empty() || fields == [""] {
             continue;
         }
-        let format = *found.format.get_or_insert(
-            if fields.len() == 6 && !line.contains(',') && fields[5].parse::<f64>().is_err() {
+        let format = *found
+            .format
+            .get_or_insert(if fields.len() == 6 && !line.contains(',') {
                 Format::Mots
             } else {
                 Format::Mot
-            },
-        );
+            });
         let parsed = if format == Format::Mots {
             mots(&fields, side)
         } else {

@@ -2,8 +2,9 @@
 //! boxes and masks.
 
 use super::sets::{Kind, write};
-use crate::eval::tracks::{TrackFigures, TrackOptions, evaluate_tracks};
+use crate::eval::tracks::{TrackEvaluation, TrackFigures, TrackIou, TrackOptions, evaluate_tracks};
 use serde_json::Value;
+use std::path::Path;
 
 const ARRAYS: [&str; 12] = [
     "HOTA", "DetA", "AssA", "DetRe", "DetPr", "AssRe", "AssPr", "LocA", "OWTA", "HOTA_TP",
@@ -87,42 +88,74 @@ fn check(place: &str, figures: &TrackFigures, wanted: &Value, whole: bool) {
     }
 }
 
-#[test]
-fn figures_equal_those_of_trackeval() {
+fn expected() -> Value {
     let text = include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/fixtures/track_eval/expected.json"
     ));
-    let expected: Vec<Value> = serde_json::from_str(text).unwrap();
+    serde_json::from_str(text).unwrap()
+}
+
+/// Checks all figures of a set; how many classes it has, and switches.
+fn check_set(place: &str, found: &TrackEvaluation, wanted: &Value, whole: bool) -> [u64; 2] {
+    let classes = wanted["classes"].as_object().unwrap();
+    assert_eq!(found.per_class.len(), classes.len(), "{place}");
+    let mut switches = 0;
+    for (class, wanted) in found.per_class.iter().zip(classes.values()) {
+        let place = format!("{place}, {}", class.category);
+        check(&place, &class.figures, wanted, whole);
+        switches += class.figures.clear.switches;
+    }
+    if classes.len() > 1 {
+        let mean = found.class_averaged.as_ref().unwrap();
+        check(&format!("{place}, mean"), mean, &wanted["mean"], whole);
+        let all = &found.detection_averaged;
+        check(&format!("{place}, all"), all, &wanted["all"], whole);
+    }
+    [classes.len() as u64, switches]
+}
+
+#[test]
+fn figures_equal_those_of_trackeval() {
+    let expected = expected();
+    let sets = expected["sets"].as_array().unwrap();
     let (mut tables, mut switches, mut several) = (0, 0, 0);
-    for (index, wanted) in expected.iter().enumerate() {
-        let (folder, whole) = (tempfile::tempdir().unwrap(), index % 20 == 0);
+    for (index, wanted) in sets.iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
         let place = format!("set {index} ({:?})", Kind::of(index));
         let [truth, predictions] = write(index, folder.path());
         let found = evaluate_tracks(&truth, &predictions, &TrackOptions::default())
             .unwrap_or_else(|e| panic!("{place}: {e}"));
-        let classes = wanted["classes"].as_object().unwrap();
-        assert_eq!(found.per_class.len(), classes.len(), "{place}");
-        for (class, wanted) in found.per_class.iter().zip(classes.values()) {
-            let place = format!("{place}, {}", class.category);
-            check(&place, &class.figures, wanted, whole);
-            (tables, switches) = (tables + 1, switches + class.figures.clear.switches);
-        }
-        if classes.len() > 1 {
-            let mean = found.class_averaged.as_ref().unwrap();
-            check(&format!("{place}, mean"), mean, &wanted["mean"], whole);
-            check(
-                &format!("{place}, all"),
-                &found.detection_averaged,
-                &wanted["all"],
-                whole,
-            );
-        }
+        let [classes, of_set] = check_set(&place, &found, wanted, index % 20 == 0);
+        (tables, switches) = (tables + classes, switches + of_set);
         several += usize::from(found.sequences > 1);
     }
     // The sets are not all empty or trivial.
     assert!(
-        expected.len() >= 200 && tables > 300 && switches > 400 && several > 100,
+        sets.len() >= 200 && tables > 300 && switches > 400 && several > 100,
         "{tables} {switches} {several}"
     );
+}
+
+#[test]
+fn figures_of_a_phantom_equal_those_of_trackeval() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/track_eval");
+    let expected = expected();
+    for (wanted, iou) in expected["phantom"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip([TrackIou::Boxes, TrackIou::Masks])
+    {
+        let options = TrackOptions {
+            iou: Some(iou),
+            ..TrackOptions::default()
+        };
+        let [truth, predictions] =
+            ["gt", "predictions"].map(|part| folder.join(format!("phantom_{part}.json")));
+        let found = evaluate_tracks(&truth, &predictions, &options).unwrap();
+        check_set(&format!("phantom, {iou}"), &found, wanted, true);
+        let all = &found.detection_averaged;
+        assert!(found.sequences == 6 && all.clear.switches > 0 && all.hota.mean.hota > 0.1);
+    }
 }
