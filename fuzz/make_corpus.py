@@ -151,6 +151,16 @@ def annotations():
     put("record", "ended", lines.encode() + b"\0" + json.dumps(state, separators=(",", ":")).encode() + b"\n")
     put("evaluation", "boxes", json.dumps(gt).encode() + b"\0" + json.dumps(found).encode())
     put("evaluation", "masks", json.dumps(gt).encode() + b"\0" + json.dumps(gt).encode())
+    tracks = video | {"annotations": [a | {"track_id": a["id"]} for a in gt["annotations"]]}
+    tracked = lines.replace('"mask_score"', '"track_id":4,"mask_score"')
+    mot = "1,1,1,1,4,3,1,1,1.0\n1,2,0,0,2,2,0,8,0.5\n3,1,1,1,4,3,1,1,1.0\n"
+    mots = "1 1 2 6 8 73300000a0\n1 10000 10 6 8 73300000a0\n"
+    put("track_evaluation", "coco-and-record", json.dumps(tracks).encode() + b"\0" + tracked.encode())
+    put("track_evaluation", "coco", json.dumps(tracks).encode() + b"\0" + json.dumps(tracks).encode())
+    put("track_evaluation", "mot", mot.encode() + b"\0" + mot.replace(",", " ").encode())
+    put("track_evaluation", "mots", mots.encode() + b"\0" + mots.encode())
+    put("track_text", "mot", mot)
+    put("track_text", "mots", mots)
     put("coco_counts", "runs", "73300000a0")
     put("coco_counts", "long", "0ofoo1M2N_ooo3")
 

@@ -39,6 +39,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pickle", weights::fuzzing::pickle),
     ("record", run::fuzzing::record),
     ("seg_codes", datasets::fuzzing::codes),
+    ("track_evaluation", eval::tracks::fuzzing::evaluation),
+    ("track_text", eval::tracks::fuzzing::text),
     ("video_ending", sources::fuzzing::ending),
     ("video_transport", sources::fuzzing::transport),
 ];

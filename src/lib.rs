@@ -24,6 +24,7 @@
 //! | [`datasets`] | data sets of other programs: written from a run, read back, converted |
 //! | [`frame`], [`geometry`], [`coco`] | frames, masks, detections; boxes and sizes; the COCO formats |
 //! | [`measure`] | sizes of objects in pixels and millimetres |
+//! | [`track`] | identity of objects over frames, and whether they are seen |
 //! | [`models`], [`ops`], [`weights`] | the networks, the operations they consist of, checkpoints and the hub |
 //! | [`engine`] | devices, streams, memory, captured graphs, every move between host and device |
 //! | [`progress`] | observers of the events of long work, and the request to end it |
@@ -56,6 +57,7 @@ pub mod sinks;
 pub mod sources;
 pub mod text;
 pub mod tools;
+pub mod track;
 pub mod weights;
 
 pub use frame::Detections;

@@ -4,7 +4,8 @@
     python tools/loop_correct.py labelled/coco.json 0.6 bone=cortex cyst=fluid vessel=fluid needle='biopsy needle'
     python tools/loop_correct.py labelled/labelme 0.6 bone=cortex …
 
-Takes a COCO data set, or a folder with labelme's files. Classes of one new name become one.
+Takes a COCO data set, or a folder with labelme's files and its list of classes (labels.txt). Classes of one new name become one.
+Counts annotations, or shapes of labelme, of which an object in several parts has several.
 """
 
 import collections
@@ -49,6 +50,10 @@ def main() -> int:
         correct = correct_coco if "annotations" in data else correct_labelme
         correct(data, least, names, counts)
         path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    classes = place / "labels.txt"
+    if classes.is_file():
+        known = [names.get(line, line) for line in classes.read_text(encoding="utf-8").splitlines()]
+        classes.write_text("".join(f"{name}\n" for name in sorted(set(known))), encoding="utf-8")
     print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
     return 0
 

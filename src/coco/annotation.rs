@@ -101,6 +101,14 @@ pub(crate) struct Annotation<'a, N> {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) visible_fraction: Option<f32>,
+    /// Extension of ground truth of moving objects: the share of the object in 0..1 that is in the picture and in plane, as
+    /// MOTChallenge's column of that name.
+    #[serde(
+        default,
+        deserialize_with = "extension",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) visibility: Option<f32>,
 }
 
 impl<N> Annotation<'_, N> {
@@ -119,6 +127,7 @@ impl<N> Annotation<'_, N> {
             track_id: None,
             attributes: None,
             visible_fraction: None,
+            visibility: None,
         }
     }
 

@@ -39,6 +39,9 @@ pub(crate) struct Info<'a> {
     /// Of phantoms: the classes that may appear.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) targets: Option<Vec<&'a str>>,
+    /// Of phantoms that are not calm: how they move.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) motion: Option<&'a str>,
     /// Version of this program.
     pub(crate) version: &'a str,
 }
@@ -51,6 +54,7 @@ impl<'a> Info<'a> {
             seed: None,
             sequences: None,
             targets: None,
+            motion: None,
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     coco::{CocoLayout, CocoWriter},
     cvat::CvatWriter,
+    division::Division,
     item::Item,
     label_maps::{LabelMapWriter, NnunetWriter},
     label_studio::{LabelStudioOptions, LabelStudioWriter},
@@ -14,7 +15,7 @@ use super::{
     record::{RecordItems, class_names},
     report::{ReportOptions, ReportWriter},
     seg::{SegOptions, SegWriter},
-    split::{Division, Parts, Shares, SplitBy},
+    split::{PARTS, Parts, Shares, SplitBy},
     table::TableWriter,
     voc::{VocCorners, VocWriter},
     writer::{DatasetWriter, MaskForm, Note, WriteOptions},
@@ -72,8 +73,22 @@ pub struct ExportSummary {
     pub annotations: u64,
     /// Whether it was cancelled: its files are then not complete, and are made by the same export again.
     pub interrupted: bool,
-    /// What is left out of a data set, and why.
+    /// Pictures of each part, by its name, where the data set is divided.
+    pub parts: Vec<(&'static str, u64)>,
+    /// What is left out of a data set, and why; parts of it that have no pictures.
     pub notes: Vec<String>,
+}
+
+impl ExportSummary {
+    /// Of nothing yet but the division.
+    fn of_parts(parts: &Parts) -> Self {
+        let counted = PARTS.into_iter().zip(parts.counts());
+        Self {
+            parts: counted.filter(|(_, count)| *count > 0).collect(),
+            notes: parts.notes().to_vec(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Export {
@@ -113,6 +128,7 @@ impl Export {
             masks: self.masks.unwrap_or_default(),
             parts: self.parts(source)?,
         };
+        let mut summary = ExportSummary::of_parts(&options.parts);
         let mut pictures = Pictures::new(
             Layout::new(root),
             self.images,
@@ -120,7 +136,6 @@ impl Export {
             self.source_options.clone(),
         );
         let mut writers = self.writers(&options)?;
-        let mut summary = ExportSummary::default();
         let done = for_each(source, |item| {
             if self.cancel.is_requested() {
                 return Ok(false);
@@ -134,6 +149,8 @@ impl Export {
             Ok(true)
         })?;
         summary.interrupted = !done;
+        summary.notes.extend(pictures.notes());
+        summary.notes.extend(self.undivided());
         if done {
             for writer in &mut writers {
                 writer.finish()?;
@@ -148,11 +165,28 @@ impl Export {
             return Ok(Parts::default());
         };
         let mut division = Division::new(shares, by, seed);
+        if matches!(source, ExportSource::Record(..)) {
+            division = division.of_named_sources();
+        }
         for_each(source, |item| {
             division.count(item);
             Ok(true)
         })?;
         Ok(division.parts())
+    }
+
+    /// What is said of kinds that know no parts, where parts are asked for.
+    fn undivided(&self) -> Option<String> {
+        let no_parts = |kind: &&OutputKind| {
+            use OutputKind::{Cvat, LabelStudio, Labelme};
+            matches!(kind, Cvat | LabelStudio | Labelme)
+        };
+        let kinds: Vec<&str> = (self.kinds.iter().filter(no_parts))
+            .map(|kind| kind.name())
+            .collect();
+        let hold = if kinds.len() == 1 { "holds" } else { "hold" };
+        let said = || format!("{}: {hold} the pictures of all parts", kinds.join(", "));
+        (self.split.is_some() && !kinds.is_empty()).then(said)
     }
 
     fn writers(&self, options: &WriteOptions) -> Result<Vec<Box<dyn DatasetWriter>>, SinkError> {

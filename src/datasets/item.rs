@@ -49,7 +49,7 @@ pub struct Place {
 }
 
 impl Item {
-    /// What must stay together when the data set is divided: the name of the picture's source, or of the picture.
+    /// The name of the picture's source, or of the picture where it has none.
     pub fn source(&self) -> &str {
         self.place
             .as_ref()

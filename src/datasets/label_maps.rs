@@ -10,8 +10,9 @@ use crate::{
     frame::Mask,
     sinks::{LabelMap, Labelling, Layout, SinkError, write_atomic, write_labels},
 };
+use image::{DynamicImage, ImageDecoder as _, ImageReader};
 use serde_json::json;
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, collections::HashSet, path::Path};
 
 /// Writes label maps as a run does: `masks/` with `labels.json` by class, or `instances/` by object.
 pub struct LabelMapWriter {
@@ -95,9 +96,11 @@ impl DatasetWriter for LabelMapWriter {
 }
 
 /// Writes what nnU-Net v2 trains on: `nnunet/imagesTr/CASE_0000.png`, `labelsTr/CASE.png` (grey, classes from 1), those of the
-/// part `test` in `imagesTs` and `labelsTs`, and `dataset.json`. A case is a picture, named as its file with `__` for `/`.
+/// part `test` in `imagesTs` and `labelsTs`, and `dataset.json`. A case is a picture, named as its file with `__` for `/` and
+/// `_` for blanks; where an earlier case has that name (in any letter case), `_` is added.
 pub struct NnunetWriter {
     options: WriteOptions,
+    cases: HashSet<String>,
     training: u64,
     colour: bool,
 }
@@ -117,9 +120,21 @@ impl NnunetWriter {
         }
         Ok(Self {
             options: options.clone(),
+            cases: HashSet::new(),
             training: 0,
             colour: false,
         })
+    }
+
+    /// The name of a picture's case, which no other has.
+    fn case(&mut self, file_name: &str) -> String {
+        let mut case: String = stem(file_name)
+            .replace(['/', '\\'], "__")
+            .replace(char::is_whitespace, "_");
+        while !self.cases.insert(case.to_lowercase()) {
+            case.push('_');
+        }
+        case
     }
 
     fn picture(&mut self, item: &Item, path: &Path) -> Result<(), SinkError> {
@@ -128,13 +143,13 @@ impl NnunetWriter {
         let failed = |e: image::ImageError| {
             SinkError::new(&original, format!("cannot be read as a picture: {e}"))
         };
-        let picture = image::open(&original).map_err(failed)?;
+        let picture = upright(&original, item).map_err(failed)?;
         self.colour |= picture.color().has_color();
         let mut bytes = Vec::new();
         let picture = if picture.color().has_color() {
-            image::DynamicImage::from(picture.into_rgb8())
+            DynamicImage::from(picture.into_rgb8())
         } else {
-            image::DynamicImage::from(picture.into_luma8())
+            DynamicImage::from(picture.into_luma8())
         };
         let written = picture.write_to(
             &mut std::io::Cursor::new(&mut bytes),
@@ -145,15 +160,25 @@ impl NnunetWriter {
     }
 }
 
+/// The picture in the file as the item's annotations have it: turned by EXIF, if the item says so and the file is not upright
+/// already. Files are known by their content.
+fn upright(file: &Path, item: &Item) -> image::ImageResult<DynamicImage> {
+    let reader = ImageReader::open(file)?.with_guessed_format()?;
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    if item.exif_orientation.is_some() {
+        picture.apply_orientation(orientation);
+    }
+    Ok(picture)
+}
+
 impl DatasetWriter for NnunetWriter {
     fn item(&mut self, item: &Item) -> Result<(), SinkError> {
         let root = self.options.root.join("nnunet");
         let test = self.options.parts.are_there() && self.options.parts.of(item) == "test";
         let end = if test { "Ts" } else { "Tr" };
-        let stem = stem(&item.file_name);
-        let case: String = stem
-            .replace(['/', '\\'], "__")
-            .replace(char::is_whitespace, "_");
+        let case = self.case(&item.file_name);
         self.picture(item, &root.join(format!("images{end}/{case}_0000.png")))?;
         self.training += u64::from(!test);
         let path = root.join(format!("labels{end}/{case}.png"));
@@ -176,5 +201,27 @@ impl DatasetWriter for NnunetWriter {
         let text = serde_json::to_string_pretty(&about)
             .map_err(|e| SinkError::new(&path, e.to_string()))?;
         write_atomic(&path, (text + "\n").as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_whose_pictures_differ_in_blanks_folders_or_extension_stay_apart() {
+        let options = WriteOptions {
+            root: "out".into(),
+            classes: Classes::default(),
+            images: Some("images".into()),
+            masks: Default::default(),
+            parts: Default::default(),
+        };
+        let mut writer = NnunetWriter::new(&options).unwrap();
+        let names = ["a b.png", "a_b.png", "A b.jpg", "c/d.png", "c__d.png"];
+        assert_eq!(
+            names.map(|name| writer.case(name)),
+            ["a_b", "a_b_", "A_b__", "c__d", "c__d_"]
+        );
     }
 }

@@ -3,7 +3,8 @@
 use super::writer::MaskForm;
 use super::{
     item::{Annotation, Item, Outline},
-    outline::{Part, Point, TOLERANCE, parts},
+    outline::{Part, parts},
+    simplify::{Point, TOLERANCE},
 };
 use crate::{frame::Mask, geometry::Size};
 use rayon::prelude::*;

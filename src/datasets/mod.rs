@@ -22,6 +22,7 @@
 mod as_coco;
 mod coco;
 pub mod cvat;
+mod division;
 mod export;
 mod fill;
 #[cfg(any(test, fuzzing))]
@@ -45,6 +46,8 @@ mod samples;
 #[cfg(test)]
 mod samples_tests;
 mod seg;
+mod sequences;
+mod simplify;
 mod split;
 mod spool;
 mod table;
@@ -59,6 +62,7 @@ mod yolo;
 pub(crate) use as_coco::as_coco_text;
 pub use coco::{CocoLayout, CocoWriter, read_coco};
 pub use cvat::CvatWriter;
+pub use division::Division;
 pub use export::{Export, ExportSource, ExportSummary};
 pub use item::{Annotation, Item, Outline, Place};
 pub use kind::{DatasetKind, UnknownDatasetKind, read};
@@ -72,7 +76,7 @@ pub use report::{ReportOptions, ReportWriter};
 pub use seg::{
     ClassCode, Code, SegAlgorithm, SegCodes, SegGeometry, SegOptions, SegType, SegWriter,
 };
-pub use split::{Division, PARTS, Parts, Shares, SharesError, SplitBy};
+pub use split::{PARTS, Parts, Shares, SharesError, SplitBy};
 pub use table::TableWriter;
 pub use voc::{VocCorners, VocWriter};
 pub use volume::VolumeNote;

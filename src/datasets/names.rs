@@ -225,10 +225,14 @@ pub(crate) fn lines_of(path: &Path) -> Result<Vec<String>, DatasetError> {
 /// The size of a picture that a data set names.
 pub(crate) fn picture_size(path: &Path) -> Option<Size> {
     // Devices and pipes would be waited for.
-    let (width, height) = path
-        .is_file()
-        .then(|| image::image_dimensions(path).ok())??;
-    Some(Size::new(width, height))
+    path.is_file().then(|| read_size(path).ok())?
+}
+
+/// The size of the picture in a file, whose kind its content shows: a PNG may be named `.jpg`.
+pub(super) fn read_size(path: &Path) -> image::ImageResult<Size> {
+    let reader = image::ImageReader::open(path)?.with_guessed_format()?;
+    let (width, height) = reader.into_dimensions()?;
+    Ok(Size::new(width, height))
 }
 
 /// The tight box of closed lines; none without points, or where a coordinate is not finite.
@@ -302,4 +306,20 @@ pub(crate) fn joined<G: Ord>(found: Vec<(Option<G>, Annotation)>) -> Vec<Annotat
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_picture_is_read_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let picture = image::GrayImage::new(7, 5);
+        let png = image::ImageFormat::Png;
+        picture.save_with_format(&path, png).unwrap();
+        assert_eq!(picture_size(&path), Some(Size::new(7, 5)));
+        assert_eq!(picture_size(folder.path()), None);
+    }
 }

@@ -1,12 +1,7 @@
 //! Masks as polygons: closed lines along the edges of pixels, with few vertices.
 
+use super::simplify::{Point, simplified};
 use crate::frame::Mask;
-
-/// A vertex in pixels, on pixel edges: the upper left corner of the picture is 0, 0.
-pub(crate) type Point = [f64; 2];
-
-/// How far a simplified line may lie from the pixels' edges, in pixels: it turns staircases into lines.
-pub(crate) const TOLERANCE: f64 = 0.75;
 
 /// A connected part of a mask: pixels that have edges in common. Lines are closed, without the closing point.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,15 +71,21 @@ impl Part {
 }
 
 /// All of a mask as one closed line, for formats that have one polygon an object: parts and holes are joined by lines there
-/// and back. Parts and holes below `smallest` pixels are left out, but for the largest part. None for an empty mask.
+/// and back. Parts (the largest first) and holes below `smallest` pixels are left out, but for the largest part and for those
+/// without which the line would not reach a side of the mask's box. None for an empty mask.
 pub(crate) fn one_line(parts: &[Part], smallest: f64) -> Option<Vec<Point>> {
     let (first, others) = parts.split_first()?;
+    let reaching = reaching_the_box(parts, smallest);
     let mut line = first.outer.clone();
     let large = |hole: &&Vec<Point>| enclosed(hole) >= smallest;
     for hole in first.holes.iter().filter(large) {
         join(&mut line, hole);
     }
-    for part in others.iter().filter(|part| part.area as f64 >= smallest) {
+    for (part, _) in others
+        .iter()
+        .zip(&reaching[1..])
+        .filter(|(part, reaches)| part.area as f64 >= smallest || **reaches)
+    {
         let mut other = part.outer.clone();
         for hole in part.holes.iter().filter(large) {
             join(&mut other, hole);
@@ -92,6 +93,31 @@ pub(crate) fn one_line(parts: &[Part], smallest: f64) -> Option<Vec<Point>> {
         join(&mut line, &other);
     }
     Some(line)
+}
+
+/// Which parts below `smallest` pixels are needed for the sides of the box around all parts: of each side that no larger part
+/// reaches, the largest part that does.
+fn reaching_the_box(parts: &[Part], smallest: f64) -> Vec<bool> {
+    // How far a part reaches to the left, to the right, up and down.
+    let reach = |part: &Part| {
+        part.outer.iter().fold([f64::NEG_INFINITY; 4], |r, p| {
+            let sides = [-p[0], p[0], -p[1], p[1]];
+            std::array::from_fn(|side| r[side].max(sides[side]))
+        })
+    };
+    let reaches: Vec<[f64; 4]> = parts.iter().map(reach).collect();
+    let mut needed = vec![false; parts.len()];
+    for side in 0..4 {
+        let whole = (reaches.iter()).fold(f64::NEG_INFINITY, |far, r| far.max(r[side]));
+        let does = |at: &usize| reaches[*at][side] >= whole;
+        let kept = |at: &usize| *at == 0 || parts[*at].area as f64 >= smallest || needed[*at];
+        if !(0..parts.len()).any(|at| kept(&at) && does(&at))
+            && let Some(at) = (0..parts.len()).find(does)
+        {
+            needed[at] = true;
+        }
+    }
+    needed
 }
 
 /// The area that a closed line encloses, in pixels.
@@ -235,82 +261,6 @@ fn follow(raster: &Raster, x: i32, y: i32, seen: &mut [bool]) -> Ring {
     }
 }
 
-/// The line with as few vertices as keep it within `tolerance` (Douglas and Peucker), at least three.
-pub(crate) fn simplified(ring: &[Point], tolerance: f64) -> Vec<Point> {
-    if tolerance <= 0.0 || ring.len() <= 4 {
-        return ring.to_vec();
-    }
-    let far = |from: Point| {
-        let distance = |p: &Point| (p[0] - from[0]).powi(2) + (p[1] - from[1]).powi(2);
-        (0..ring.len())
-            .max_by(|&a, &b| distance(&ring[a]).total_cmp(&distance(&ring[b])))
-            .unwrap_or(0)
-    };
-    // The two ends of its longest extent stay, so a ring never shrinks to a point; so does a vertex on each side of its box,
-    // which is thereby that of the mask.
-    let a = far(ring[0]);
-    let b = far(ring[a]);
-    let extreme = |axis: usize, sign: f64| {
-        let side = |at: &usize| sign * ring[*at][axis];
-        (0..ring.len())
-            .max_by(|a, b| side(a).total_cmp(&side(b)))
-            .unwrap_or(0)
-    };
-    let sides = [(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)].map(|(axis, sign)| extreme(axis, sign));
-    let first = a.min(b);
-    let mut anchors: Vec<usize> = [a, b]
-        .into_iter()
-        .chain(sides)
-        .map(|at| (at + ring.len() - first) % ring.len())
-        .collect();
-    anchors.sort_unstable();
-    anchors.dedup();
-    anchors.push(ring.len());
-    let mut keep = vec![false; ring.len() + 1];
-    let closed: Vec<Point> = ring[first..]
-        .iter()
-        .chain(&ring[..=first])
-        .copied()
-        .collect();
-    for span in anchors.windows(2) {
-        mark(&closed, span[0], span[1], tolerance, &mut keep);
-    }
-    let kept: Vec<Point> = closed[..ring.len()]
-        .iter()
-        .zip(&keep)
-        .filter(|(_, k)| **k)
-        .map(|(p, _)| *p)
-        .collect();
-    if kept.len() < 3 { ring.to_vec() } else { kept }
-}
-
-/// Marks the vertices to keep between `start` and `end`; a list of spans instead of recursion, whose depth would depend on
-/// the mask.
-fn mark(points: &[Point], start: usize, end: usize, tolerance: f64, keep: &mut [bool]) {
-    let mut spans = vec![(start, end)];
-    while let Some((start, end)) = spans.pop() {
-        (keep[start], keep[end]) = (true, true);
-        let distance = |i: usize| from_segment(points[i], points[start], points[end]);
-        let farthest = (start + 1..end)
-            .map(|i| (i, distance(i)))
-            .max_by(|a, b| a.1.total_cmp(&b.1));
-        if let Some((i, _)) = farthest.filter(|(_, d)| *d > tolerance) {
-            spans.extend([(start, i), (i, end)]);
-        }
-    }
-}
-
-fn from_segment(p: Point, a: Point, b: Point) -> f64 {
-    let (abx, aby, apx, apy) = (b[0] - a[0], b[1] - a[1], p[0] - a[0], p[1] - a[1]);
-    let length = abx * abx + aby * aby;
-    let t = if length > 0.0 {
-        ((apx * abx + apy * aby) / length).clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
-    (apx - t * abx).hypot(apy - t * aby)
-}
-
 /// Puts `ring` into `polygon` where the two are nearest: out to it, around, and back.
 fn join(polygon: &mut Vec<Point>, ring: &[Point]) {
     let mut nearest = (f64::INFINITY, 0, 0);
@@ -334,6 +284,7 @@ fn join(polygon: &mut Vec<Point>, ring: &[Point]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::simplify::TOLERANCE;
     use super::*;
     use crate::geometry::Size;
     use proptest::prelude::*;
@@ -394,6 +345,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pixel_that_sticks_out_stays_inside() {
+        let disc = |x: i32, y: i32| (x - 60).pow(2) + (y - 45).pow(2) <= 430;
+        for bump in [[60, 24], [65, 24], [81, 44], [81, 50], [39, 46], [61, 66]] {
+            let shape = mask(|x, y| disc(x, y) || [x, y] == bump);
+            let found = parts(&shape, TOLERANCE);
+            // As coordinates come back that are written in percent or with few digits.
+            for by in [-1e-9, 1e-9] {
+                let moved: Vec<Point> = found[0].outer.iter().map(|p| p.map(|v| v + by)).collect();
+                assert_eq!(filled(&moved).bounds(), shape.bounds(), "{bump:?}");
+            }
+            assert_eq!((found.len(), found[0].outer.len() < 50), (1, true));
+        }
+    }
+
+    #[test]
     fn parts_have_their_own_holes_and_join_to_one_line() {
         let shape = mask(|x, y| {
             (square(x, y, 5, 5, 40) && !square(x, y, 15, 15, 12))
@@ -416,13 +382,18 @@ mod tests {
     }
 
     #[test]
-    fn specks_are_left_out_but_a_lone_pixel_is_not() {
-        let noisy = mask(|x, y| (x < 50 && y < 50) || (x, y) == (100, 80));
+    fn specks_are_left_out_unless_the_box_needs_them() {
+        let squares = |x, y| square(x, y, 0, 0, 50) || square(x, y, 60, 60, 20);
         let line = |mask: &Mask| one_line(&parts(mask, TOLERANCE), 25.0);
-        assert_eq!(
-            line(&noisy).unwrap(),
-            [[0., 0.], [50., 0.], [50., 50.], [0., 50.]]
-        );
+        let inside = mask(|x, y| squares(x, y) || (x, y) == (70, 20) || (x, y) == (79, 5));
+        assert_eq!(line(&inside), line(&mask(squares)));
+        // One speck makes the box wider, one makes it higher; a smaller one beside it does neither.
+        let wider = |x, y| squares(x, y) || square(x, y, 99, 7, 2);
+        let both = mask(|x, y| wider(x, y) || square(x, y, 3, 88, 2) || (x, y) == (100, 50));
+        let points = line(&both).unwrap();
+        let far = |axis: usize| points.iter().map(|p| p[axis]).fold(0.0, f64::max);
+        assert_eq!((far(0), far(1)), (101.0, 90.0));
+        assert!(!points.contains(&[100.0, 50.0]));
         assert_eq!(line(&mask(|x, y| (x, y) == (119, 89))).unwrap().len(), 4);
         assert!(line(&mask(|_, _| false)).is_none());
     }

@@ -1,19 +1,14 @@
 //! Parts of a data set: train, val, test.
 
 use super::item::Item;
-use sha2::{Digest, Sha256};
-use std::{
-    collections::{BTreeMap, HashMap},
-    str::FromStr,
-    sync::Arc,
-};
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 /// Names of the parts, in the order of their shares.
 pub const PARTS: [&str; 3] = ["train", "val", "test"];
 
 /// Shares of the parts of a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shares([f64; 3]);
+pub struct Shares(pub(super) [f64; 3]);
 
 /// Shares that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +46,8 @@ impl FromStr for Shares {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SplitBy {
-    /// All pictures of a video, DICOM source or sequence.
+    /// All pictures of a video, DICOM source or sequence. A data set that names no source may still hold frames: there, pictures
+    /// of one folder and one size whose names differ in their last number alone are those of a source.
     #[default]
     Source,
     /// All pictures of a patient (DICOM's Patient ID, which the record has where patient data are kept); where there is no
@@ -64,8 +60,11 @@ pub enum SplitBy {
 /// Which part each picture of a data set belongs to.
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
-    by_group: Option<Arc<HashMap<String, usize>>>,
-    by: SplitBy,
+    pub(super) by_group: Option<Arc<HashMap<String, usize>>>,
+    pub(super) by: SplitBy,
+    pub(super) counts: [u64; 3],
+    /// A note for each part that was asked for and has no pictures.
+    pub(super) notes: Vec<String>,
 }
 
 impl Parts {
@@ -85,6 +84,16 @@ impl Parts {
         }
     }
 
+    /// Pictures of each part, in the order of [`PARTS`]; none where there is no division.
+    pub fn counts(&self) -> [u64; 3] {
+        self.counts
+    }
+
+    /// What a user should know of the division: the parts that were asked for and have no pictures.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The part of a picture; `train` where there is no division.
     pub fn of(&self, item: &Item) -> &'static str {
         let part = self
@@ -95,7 +104,8 @@ impl Parts {
     }
 }
 
-fn group(by: SplitBy, item: &Item) -> &str {
+/// What a picture stays together with.
+pub(super) fn group(by: SplitBy, item: &Item) -> &str {
     let patient = || {
         item.place
             .as_ref()?
@@ -110,104 +120,9 @@ fn group(by: SplitBy, item: &Item) -> &str {
     }
 }
 
-/// Counts the pictures of each group, then divides the groups.
-#[derive(Debug)]
-pub struct Division {
-    shares: Shares,
-    by: SplitBy,
-    seed: u64,
-    groups: BTreeMap<String, u64>,
-}
-
-impl Division {
-    /// A division of no pictures yet. The same groups and `seed` give the same parts, whatever their order.
-    pub fn new(shares: Shares, by: SplitBy, seed: u64) -> Self {
-        Self {
-            shares,
-            by,
-            seed,
-            groups: BTreeMap::new(),
-        }
-    }
-
-    /// Adds a picture.
-    pub fn count(&mut self, item: &Item) {
-        *self
-            .groups
-            .entry(group(self.by, item).to_owned())
-            .or_default() += 1;
-    }
-
-    /// The parts: groups in an order drawn from the seed, each given to the part that is furthest below its share of pictures.
-    pub fn parts(self) -> Parts {
-        let total: u64 = self.groups.values().sum();
-        let mut order: Vec<(Vec<u8>, &String, u64)> = self
-            .groups
-            .iter()
-            .map(|(group, count)| {
-                let digest = Sha256::new()
-                    .chain_update(self.seed.to_le_bytes())
-                    .chain_update(group.as_bytes())
-                    .finalize();
-                (digest.to_vec(), group, *count)
-            })
-            .collect();
-        // Large groups first, so that the small ones even out what is left.
-        order.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
-        let mut have = [0u64; 3];
-        let mut parts = HashMap::with_capacity(order.len());
-        for (_, group, count) in order {
-            let missing = |part: usize| self.shares.0[part] * total as f64 - have[part] as f64;
-            let part = (0..PARTS.len())
-                .filter(|&part| self.shares.0[part] > 0.0)
-                .max_by(|&a, &b| missing(a).total_cmp(&missing(b)).then(b.cmp(&a)))
-                .unwrap_or(0);
-            have[part] += count;
-            parts.insert(group.clone(), part);
-        }
-        Parts {
-            by_group: Some(Arc::new(parts)),
-            by: self.by,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{datasets::item::Place, frame::SourceKind, geometry::Size};
-
-    fn item(source: &str, frame: u64, patient: Option<&str>) -> Item {
-        let attributes = patient.map(|id| ("PatientID".to_owned(), id.to_owned()));
-        Item {
-            file_name: format!("{source}/{frame:06}.png"),
-            original: None,
-            size: Size::new(4, 4),
-            place: Some(Place {
-                source: source.into(),
-                kind: SourceKind::Video,
-                path: "in".into(),
-                file: None,
-                frame,
-                timestamp: None,
-                frame_rate: None,
-                attributes: Arc::new(attributes.into_iter().collect()),
-            }),
-            annotations: Vec::new(),
-            physical: None,
-            exif_orientation: None,
-            changes: Vec::new(),
-        }
-    }
-
-    fn divided(items: &[Item], by: SplitBy, seed: u64) -> (Parts, [usize; 3]) {
-        let mut division = Division::new("0.8,0.1,0.1".parse().unwrap(), by, seed);
-        items.iter().for_each(|item| division.count(item));
-        let parts = division.parts();
-        let count = |name: &&str| items.iter().filter(|item| parts.of(item) == *name).count();
-        let counts = [count(&PARTS[0]), count(&PARTS[1]), count(&PARTS[2])];
-        (parts, counts)
-    }
 
     #[test]
     fn shares_are_two_or_three_numbers_that_sum_to_one() {
@@ -223,60 +138,5 @@ mod tests {
         ] {
             assert!(bad.parse::<Shares>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn no_source_and_no_patient_is_in_two_parts() {
-        let items: Vec<Item> = (0..40)
-            .flat_map(|clip| {
-                (0..10).map(move |frame| {
-                    item(
-                        &format!("clip{clip}"),
-                        frame,
-                        Some(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"][clip % 10]),
-                    )
-                })
-            })
-            .collect();
-        let (parts, counts) = divided(&items, SplitBy::Source, 7);
-        assert_eq!(counts, [320, 40, 40]);
-        for clip in items.chunks(10) {
-            assert!(clip.iter().all(|item| parts.of(item) == parts.of(&clip[0])));
-        }
-        let (parts, counts) = divided(&items, SplitBy::Patient, 7);
-        assert_eq!(counts, [320, 40, 40]);
-        let patients = |name: &str| -> Vec<&String> {
-            let mut found: Vec<&String> = items
-                .iter()
-                .filter(|item| parts.of(item) == name)
-                .map(|item| &item.place.as_ref().unwrap().attributes["PatientID"])
-                .collect();
-            found.sort();
-            found.dedup();
-            found
-        };
-        assert_eq!(
-            PARTS.map(|part| patients(part).len()).iter().sum::<usize>(),
-            10
-        );
-        assert_eq!(divided(&items, SplitBy::Frame, 7).1, [320, 40, 40]);
-    }
-
-    #[test]
-    fn the_seed_decides_and_the_order_does_not() {
-        let mut items: Vec<Item> = (0..50)
-            .map(|clip| item(&format!("clip{clip}"), 0, None))
-            .collect();
-        let of = |items: &[Item], seed| -> BTreeMap<String, &'static str> {
-            let (parts, _) = divided(items, SplitBy::Source, seed);
-            items
-                .iter()
-                .map(|item| (item.file_name.clone(), parts.of(item)))
-                .collect()
-        };
-        let first = of(&items, 1);
-        assert_ne!(first, of(&items, 2));
-        items.reverse();
-        assert_eq!(first, of(&items, 1));
     }
 }

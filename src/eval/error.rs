@@ -15,6 +15,8 @@ pub enum EvalErrorKind {
     ImagesNotNeeded,
     /// Some objects of a file have a mask and others have none: boxes can still be evaluated.
     MasksMissing,
+    /// The ground truth is not of the form, or has not the classes, that the [`TrackRules`](crate::eval::tracks::TrackRules) are of.
+    OtherRules,
     /// Any other fault.
     #[default]
     Other,

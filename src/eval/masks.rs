@@ -29,7 +29,27 @@ pub(super) fn checked(
     segmentation: &Segmentation<'_>,
     size: Option<[u32; 2]>,
 ) -> Result<Option<CheckedMask>, String> {
-    let rle = match segmentation {
+    let Some(rle) = checked_runs(segmentation, size)? else {
+        return Ok(None);
+    };
+    let (area, bounds) = (mask::area(&rle) as f64, mask::to_bbox(&rle));
+    let segmentation = hotcoco::Segmentation::CompressedRle {
+        size: [rle.h, rle.w],
+        counts: encode_counts(&rle.counts),
+    };
+    Ok(Some(CheckedMask {
+        segmentation,
+        area,
+        bounds,
+    }))
+}
+
+/// The same as run lengths.
+pub(super) fn checked_runs(
+    segmentation: &Segmentation<'_>,
+    size: Option<[u32; 2]>,
+) -> Result<Option<Rle>, String> {
+    Ok(Some(match segmentation {
         Segmentation::Rle(text) => {
             let [h, w] = text.size;
             same_size([h, w], size)?;
@@ -53,16 +73,6 @@ pub(super) fn checked(
             }
             rasterised(polygons, size)?
         }
-    };
-    let (area, bounds) = (mask::area(&rle) as f64, mask::to_bbox(&rle));
-    let segmentation = hotcoco::Segmentation::CompressedRle {
-        size: [rle.h, rle.w],
-        counts: encode_counts(&rle.counts),
-    };
-    Ok(Some(CheckedMask {
-        segmentation,
-        area,
-        bounds,
     }))
 }
 

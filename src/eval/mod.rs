@@ -23,6 +23,7 @@ mod masks;
 mod objects;
 mod options;
 mod test_set;
+pub mod tracks;
 
 pub use coco_metrics::{CocoMetrics, CocoRow, CocoStats};
 pub use error::{EvalError, EvalErrorKind};

@@ -4,10 +4,12 @@
 //! Shortest augmenting paths as in Jonker and Volgenant (1987) and Crouse (2016), the algorithm of scipy's
 //! `linear_sum_assignment`, extended to problems that have no complete assignment.
 
+mod in_order;
 mod shortest_path;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use in_order::assign_in_order;
 use shortest_path::Problem;
 
 /// What an assignment minimises.

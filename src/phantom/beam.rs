@@ -107,6 +107,12 @@ impl Look {
         }
     }
 
+    /// The same with contact lost again and again.
+    pub(super) fn with_dropouts(mut self) -> Self {
+        self.dropouts = self.dropouts.max(0.05);
+        self
+    }
+
     /// Decibels that the machine adds at one time; `part` is the time as a share of the sequence.
     pub(super) fn gain(&self, seconds: f32, part: f32) -> f32 {
         self.gain.at(seconds)

@@ -1,9 +1,10 @@
 //! Bone: a cortex that mirrors the beam, with an acoustic shadow and reverberation beneath.
 
 use super::{
+    itinerary::Whereabouts,
+    plane::Plane,
     probe::View,
     rng::{Noise, Rng, Sway, amplitude, smoothstep},
-    scatterers::Plane,
     tissue::Maps,
 };
 
@@ -46,6 +47,8 @@ pub(super) struct BonePose {
     turn: (f32, f32),
     /// Where along the bone the plane cuts, for texture.
     along: f32,
+    /// 1 in plane, 0 out of it.
+    pub(super) presence: f32,
 }
 
 impl Bone {
@@ -111,14 +114,27 @@ impl Bone {
         }
     }
 
+    /// How far it may reach from the middle of the field at rest.
+    pub(super) fn extent(&self) -> f32 {
+        self.apex.0.abs() + self.reach.0.max(self.reach.1)
+    }
+
     /// Where its apex lies at rest.
     pub(super) fn apex(&self) -> (f32, f32) {
         self.apex
     }
 
-    /// The bone at a time, moved sideways by `excursion` millimetres.
-    pub(super) fn pose(&self, seconds: f32, plane: Plane, excursion: f32) -> BonePose {
+    /// The bone at a time, moved sideways by `excursion` millimetres; none once it is out of plane.
+    pub(super) fn pose(
+        &self,
+        seconds: f32,
+        plane: Plane,
+        excursion: f32,
+        at: Whereabouts,
+    ) -> Option<BonePose> {
         let (s, c) = libm::sincosf(self.tilt + self.drift[2].at(seconds));
+        let (rock_s, rock_c) = plane.rock;
+        let (s, c) = (s * rock_c + c * rock_s, c * rock_c - s * rock_s);
         let flare = 1.0 + self.flare.at(seconds);
         let profile = match self.profile {
             Profile::Ridge {
@@ -132,15 +148,17 @@ impl Bone {
             },
             round => round,
         };
-        let x = self.apex.0 + self.drift[0].at(seconds) + excursion - plane.x;
-        let z = (self.apex.1 + self.drift[1].at(seconds)).max(2.0) / plane.stretch;
-        BonePose {
+        let x = self.apex.0 + self.drift[0].at(seconds) + excursion + at.shift.0;
+        let z = (self.apex.1 + self.drift[1].at(seconds) + at.shift.1).max(2.0);
+        let presence = 1.0 - at.faded;
+        (presence > 0.02).then(|| BonePose {
             profile,
-            apex: (x, z),
+            apex: plane.probe(x, z),
             reach: self.reach,
             turn: (c, s),
             along: plane.elevation,
-        }
+            presence,
+        })
     }
 
     /// Writes the cortex into `own`, shadow into `maps`; returns for each line the first sample in bone and the strength of
@@ -154,6 +172,8 @@ impl Bone {
         own: &mut [f32],
     ) -> Vec<Option<(usize, f32)>> {
         let w = self.thickness;
+        let absent = 1.0 - pose.presence;
+        let bright = pose.presence * pose.presence;
         let (mut struck, mut lost) = (vec![None; view.lines], vec![0.0f32; view.lines]);
         for s in 0..view.samples {
             for l in 0..view.lines {
@@ -172,14 +192,14 @@ impl Bone {
                 let gaps =
                     (0.6 + 0.65 * noise.at(surface.u * 0.35, pose.along * 0.2, 3.5)).max(0.08);
                 let strength =
-                    (self.diffuse + (1.0 - self.diffuse) * specular) * gaps * surface.end;
+                    (self.diffuse + (1.0 - self.diffuse) * specular) * gaps * surface.end * bright;
                 let depth = if d < 0.0 { d / (0.5 * w) } else { d / w };
                 if d < 5.0 * w {
                     own[i] = own[i].max(self.brightness * strength * libm::expf(-depth * depth));
                 }
                 if d >= 0.0 {
-                    maps.echo[i] *= 0.05;
-                    maps.mirror[i] *= 0.02;
+                    maps.echo[i] *= 0.05 + 0.95 * absent;
+                    maps.mirror[i] *= 0.02 + 0.98 * absent;
                     if !shadowed {
                         struck[l] = Some((s, self.reverberation * strength));
                     }
@@ -188,7 +208,7 @@ impl Bone {
                         self.haze.0 * strength * libm::expf(-d / self.haze.1) * amplitude(lost[l]);
                 }
                 if d > 1.3 * w && d < 1.3 * w + 4.0 {
-                    let step = SHADOW_DB_PER_MM * view.step * surface.end;
+                    let step = SHADOW_DB_PER_MM * view.step * surface.end * pose.presence;
                     maps.loss[i] += step;
                     lost[l] += step;
                 }

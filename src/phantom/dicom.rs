@@ -1,6 +1,6 @@
 //! Multi-frame ultrasound DICOM from a phantom: Ultrasound Multi-frame Image Storage, 8-bit grey, not compressed.
 
-use super::{Phantom, rng::mix};
+use super::{Motion, Phantom, rng::mix};
 use crate::frame::{Image, UltrasoundRegion};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value, value::DataSetSequence};
 use dicom_dictionary_std::{tags, uids};
@@ -25,6 +25,16 @@ pub enum DicomWriteError {
         frames: u32,
         /// Bytes of one.
         bytes_per_frame: u64,
+    },
+    /// More frame times than one DICOM element holds.
+    #[error(
+        "phantom DICOM {path}: the times of {frames} frames exceed the 64 KiB of one Frame Time Vector; ask for fewer frames, or for a motion without lost frames"
+    )]
+    Times {
+        /// The file asked for.
+        path: PathBuf,
+        /// Frames of the sequence.
+        frames: u32,
     },
     /// The header could not be formed.
     #[error("phantom DICOM {path}: file meta information: {source}")]
@@ -64,13 +74,16 @@ pub enum DicomWriteError {
     },
 }
 
+/// Bytes that an element of value representation DS holds in Explicit VR.
+const MOST_TIMES: usize = 65_534;
+
 /// Renders every frame of `phantom` and writes them as one file at `path`: bytes depend on the options alone.
 ///
 /// UIDs are hashes under `2.25`, dates are fixed, and the patient is named as synthetic. Pixel spacing is in the Sequence of
 /// Ultrasound Regions; a sequence that changes depth on the way states its region without physical units there.
 ///
 /// # Errors
-/// If the pixels exceed one DICOM element, or the file cannot be written.
+/// If the pixels or the frames' times exceed one DICOM element, or the file cannot be written.
 pub fn write(phantom: &Phantom, path: &Path) -> Result<(), DicomWriteError> {
     let mut cine = Cine::new(phantom, path)?;
     phantom.frames().for_each(|frame| cine.push(&frame.image));
@@ -94,7 +107,7 @@ impl<'a> Cine<'a> {
     /// A file of all frames of `phantom`; `path` is what errors name.
     ///
     /// # Errors
-    /// If the pixels exceed one DICOM element.
+    /// If the pixels or the frames' times exceed one DICOM element.
     pub fn new(phantom: &'a Phantom, path: &Path) -> Result<Self, DicomWriteError> {
         let options = phantom.options();
         let bytes_per_frame = options.size.pixels();
@@ -108,6 +121,12 @@ impl<'a> Cine<'a> {
                 bytes_per_frame,
             });
         };
+        if !phantom.is_steady() && frame_times(phantom).len() > MOST_TIMES {
+            return Err(DicomWriteError::Times {
+                path: path.to_owned(),
+                frames: options.frames,
+            });
+        }
         Ok(Self {
             phantom,
             path: path.to_owned(),
@@ -177,8 +196,11 @@ fn uid(phantom: &Phantom, kind: u64) -> String {
             classes,
             o.frame_rate.to_bits(),
         ];
+        // Calm sequences keep the UIDs that they had before there were others.
+        let motion = (o.motion != Motion::Calm).then_some(o.motion as u64);
         parts
             .into_iter()
+            .chain(motion)
             .fold(0x756c_7472_616d_6f74, |h, part| mix(h ^ part))
     };
     let number = (u128::from(hash(1)) << 64 | u128::from(hash(2))) >> 2;
@@ -252,8 +274,19 @@ fn put_identity(object: &mut InMemDicomObject, phantom: &Phantom) {
 /// Image pixel, cine, multi-frame and region modules.
 fn put_image(object: &mut InMemDicomObject, phantom: &Phantom) {
     let options = phantom.options();
-    let frame_time = format!("{:.6}", 1000.0 / options.frame_rate);
-    text(object, tags::FRAME_TIME, VR::DS, &frame_time);
+    let timing = if phantom.is_steady() {
+        let frame_time = format!("{:.6}", 1000.0 / options.frame_rate);
+        text(object, tags::FRAME_TIME, VR::DS, &frame_time);
+        tags::FRAME_TIME
+    } else {
+        text(
+            object,
+            tags::FRAME_TIME_VECTOR,
+            VR::DS,
+            &frame_times(phantom),
+        );
+        tags::FRAME_TIME_VECTOR
+    };
     text(
         object,
         tags::NUMBER_OF_FRAMES,
@@ -263,7 +296,7 @@ fn put_image(object: &mut InMemDicomObject, phantom: &Phantom) {
     object.put(DataElement::new(
         tags::FRAME_INCREMENT_POINTER,
         VR::AT,
-        PrimitiveValue::Tags([tags::FRAME_TIME].as_slice().into()),
+        PrimitiveValue::Tags([timing].as_slice().into()),
     ));
     text(
         object,
@@ -295,6 +328,22 @@ fn put_image(object: &mut InMemDicomObject, phantom: &Phantom) {
             DataSetSequence::from(regions),
         ));
     }
+}
+
+/// Frame Time Vector: milliseconds from each frame to the next, the first 0.
+fn frame_times(phantom: &Phantom) -> String {
+    let frames = 0..phantom.options().frames;
+    let steps = frames.map(|index| {
+        let before = phantom.seconds(index.saturating_sub(1));
+        let step = format!("{:.6}", 1000.0 * (phantom.seconds(index) - before));
+        let step = step.trim_end_matches('0').trim_end_matches('.');
+        if step.is_empty() {
+            "0".to_owned()
+        } else {
+            step.to_owned()
+        }
+    });
+    steps.collect::<Vec<_>>().join("\\")
 }
 
 /// An item of the Sequence of Ultrasound Regions; without units where the scale is not `steady`.

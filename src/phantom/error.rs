@@ -14,6 +14,9 @@ pub enum PhantomError {
     /// Frame rate not finite or out of range.
     #[error("phantom frame rate {0}: it must be 1 to 1000 frames a second")]
     FrameRate(f64),
+    /// Not the name of a motion.
+    #[error("unknown phantom motion {0:?}: the motions are calm, probe, hard")]
+    Motion(String),
     /// Not the name of a class.
     #[error("unknown phantom target {0:?}: the targets are bone, cyst, vessel, needle")]
     Class(String),

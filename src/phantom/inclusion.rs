@@ -1,9 +1,10 @@
 //! Fluid in tissue: cysts, and vessels cut across or along.
 
 use super::{
+    itinerary::Whereabouts,
+    plane::Plane,
     probe::View,
     rng::{Noise, Rng, Sway, amplitude, smoothstep},
-    scatterers::Plane,
     tissue::Maps,
 };
 
@@ -39,9 +40,20 @@ pub(super) struct Inclusion {
 pub(super) struct InclusionPose {
     outline: Outline,
     centre: (f32, f32),
+    /// Sine and cosine of its angle.
+    turn: (f32, f32),
+    /// How well it shows: 1 in plane, less where the slice holds tissue, too.
+    pub(super) contrast: f32,
+    /// Share of it that is in plane, 0..1.
+    pub(super) presence: f32,
 }
 
 impl Inclusion {
+    /// Whether it is a tube along the plane.
+    pub(super) fn is_tube(&self) -> bool {
+        matches!(self.outline, Outline::Tube { .. })
+    }
+
     pub(super) fn draw_cyst(rng: &mut Rng, view: &View, centre: (f32, f32)) -> Self {
         let size = view.depth * rng.range(0.05, 0.16);
         let wobble = [0; 4].map(|_| rng.range(-0.08, 0.08));
@@ -115,8 +127,19 @@ impl Inclusion {
     }
 
     /// The inclusion at a time; `excursion` in 0..1 carries the plane out of it. None where the plane misses it.
-    pub(super) fn pose(&self, seconds: f32, plane: Plane, excursion: f32) -> Option<InclusionPose> {
-        let away = (self.elevation.1.at(seconds) / self.elevation.0).abs() + excursion;
+    pub(super) fn pose(
+        &self,
+        seconds: f32,
+        plane: Plane,
+        excursion: f32,
+        at: Whereabouts,
+    ) -> Option<InclusionPose> {
+        let centre = plane.probe(
+            self.centre.0 + self.drift[0].at(seconds) + at.shift.0,
+            self.centre.1 + self.drift[1].at(seconds) + at.shift.1,
+        );
+        let across = self.elevation.1.at(seconds) + plane.across_at(centre.0);
+        let away = (across / self.elevation.0).abs() + excursion + at.faded;
         let cut = (1.0 - away * away).max(0.0).sqrt();
         if cut < 0.3 {
             return None;
@@ -138,11 +161,13 @@ impl Inclusion {
                 bend,
             },
         };
-        let x = self.centre.0 + self.drift[0].at(seconds) - plane.x;
-        let z = (self.centre.1 + self.drift[1].at(seconds)) / plane.stretch;
+        let contrast = 1.0 - smoothstep(0.3, 0.95, at.faded);
         Some(InclusionPose {
             outline,
-            centre: (x, z),
+            centre,
+            turn: plane.rock,
+            contrast,
+            presence: cut * contrast,
         })
     }
 
@@ -158,6 +183,7 @@ impl Inclusion {
     ) {
         let (wall, wall_echo) = self.wall;
         let quiet = amplitude(self.lumen);
+        let shown = pose.contrast;
         for (i, inside) in inside.iter_mut().enumerate() {
             let (x, z) = (view.x[i], view.z[i]);
             let (d, normal) = pose.inward(x, z, wall);
@@ -167,7 +193,7 @@ impl Inclusion {
             }
             let (bx, bz) = view.direction[i % view.lines];
             let facing = normal.0 * bx + normal.1 * bz;
-            let lumen = smoothstep(wall - 0.15, wall + 0.15, d);
+            let lumen = smoothstep(wall - 0.15, wall + 0.15, d) * shown;
             if lumen > 0.0 {
                 let stream = 1.0 + 0.5 * noise.at(x * 0.5 + seconds * 4.0, z * 0.9, seconds * 2.0);
                 maps.echo[i] *= 1.0 - lumen + lumen * quiet * stream;
@@ -177,14 +203,16 @@ impl Inclusion {
             }
             if wall > 0.0 {
                 let q = (d - 0.5 * wall) / (0.5 * wall);
-                maps.echo[i] += wall_echo * libm::expf(-q * q);
+                maps.echo[i] += shown * wall_echo * libm::expf(-q * q);
             }
             let rim = (d - 0.6 * wall) / 0.22;
             if rim.abs() < 3.0 {
                 let square = facing * facing;
-                maps.mirror[i] += self.facing * square * square * libm::expf(-rim * rim);
-                maps.loss[i] +=
-                    self.edge_shadow * view.step * (1.0 - smoothstep(0.0, 0.22, facing.abs()));
+                maps.mirror[i] += shown * self.facing * square * square * libm::expf(-rim * rim);
+                maps.loss[i] += shown
+                    * self.edge_shadow
+                    * view.step
+                    * (1.0 - smoothstep(0.0, 0.22, facing.abs()));
             }
         }
     }
@@ -194,6 +222,13 @@ impl InclusionPose {
     /// Distance inwards from the outer border (wall included) and the unit normal of the outline.
     fn inward(&self, x: f32, z: f32, wall: f32) -> (f32, (f32, f32)) {
         let (dx, dz) = (x - self.centre.0, z - self.centre.1);
+        let (s, c) = self.turn;
+        let (d, (nx, nz)) = self.inward_along_axes(c * dx + s * dz, c * dz - s * dx, wall);
+        (d, (c * nx - s * nz, s * nx + c * nz))
+    }
+
+    /// The same for a point against the centre, along the axes of the outline.
+    fn inward_along_axes(&self, dx: f32, dz: f32, wall: f32) -> (f32, (f32, f32)) {
         match self.outline {
             Outline::Closed { a, b, wobble } => {
                 let (u, v) = (dx / a, dz / b);
@@ -227,18 +262,26 @@ impl InclusionPose {
     pub(super) fn points(&self, view: &View) -> Vec<(f32, f32)> {
         let ring = |i: usize| (i as f32 + 0.5) / 12.0 * 2.0 - 1.0;
         let grid = (0..144).map(|i| (ring(i % 12), ring(i / 12)));
+        let (sin, cos) = self.turn;
         match self.outline {
             Outline::Closed { a, b, .. } => grid
                 .filter(|(u, v)| u * u + v * v < 0.9)
-                .map(|(u, v)| (self.centre.0 + u * a, self.centre.1 + v * b))
+                .map(|(u, v)| {
+                    let (dx, dz) = (u * a, v * b);
+                    (
+                        self.centre.0 + cos * dx - sin * dz,
+                        self.centre.1 + sin * dx + cos * dz,
+                    )
+                })
                 .collect(),
             Outline::Tube { half, slope, bend } => {
                 let reach = view.half_width(self.centre.1);
                 let place = |(u, v): (f32, f32)| {
                     let dx = u * reach - self.centre.0;
+                    let dz = slope * dx + bend * dx * dx + v * half;
                     (
-                        u * reach,
-                        self.centre.1 + slope * dx + bend * dx * dx + v * half,
+                        u * reach + (cos - 1.0) * dx - sin * dz,
+                        self.centre.1 + sin * dx + cos * dz,
                     )
                 };
                 grid.map(place).collect()

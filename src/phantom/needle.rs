@@ -1,13 +1,17 @@
 //! A needle in the plane: a bright shaft with a comet tail.
 
 use super::{
+    itinerary::Whereabouts,
+    plane::Plane,
     probe::View,
     rng::{Noise, Rng, Sway},
     tissue::Maps,
 };
 
-/// A needle as drawn; it belongs to the probe's coordinates, not to the tissue's.
+/// A needle as drawn.
 pub(super) struct Needle {
+    /// It stays in tissue while the probe moves, else it keeps its place under the probe.
+    in_tissue: bool,
     entry: (f32, f32),
     /// Angle to the horizontal in radians, positive downwards, and −1 or 1 for the side it points to.
     angle: f32,
@@ -27,14 +31,17 @@ pub(super) struct NeedlePose {
     entry: (f32, f32),
     direction: (f32, f32),
     length: f32,
+    /// 1 in plane, 0 out of it.
+    pub(super) presence: f32,
 }
 
 impl Needle {
-    pub(super) fn draw(rng: &mut Rng, view: &View) -> Self {
+    pub(super) fn draw(rng: &mut Rng, view: &View, in_tissue: bool) -> Self {
         let side = rng.sign();
         let half = view.half_width(view.depth * 0.1);
         let scale = (view.depth / 50.0).clamp(0.7, 1.8);
         Self {
+            in_tissue,
             entry: (
                 -side * half * rng.range(0.5, 1.05),
                 rng.range(0.0, 0.1) * view.depth,
@@ -56,13 +63,30 @@ impl Needle {
     }
 
     /// The needle at a time; `excursion` in 0..1 draws it back. None once it is out.
-    pub(super) fn pose(&self, seconds: f32, excursion: f32) -> Option<NeedlePose> {
+    pub(super) fn pose(
+        &self,
+        seconds: f32,
+        plane: Plane,
+        excursion: f32,
+        at: Whereabouts,
+    ) -> Option<NeedlePose> {
         let (s, c) = libm::sincosf(self.angle + self.swing.at(seconds));
+        let (mut entry, mut direction) = (self.entry, (c * self.side, s));
+        if self.in_tissue {
+            let (sin, cos) = plane.rock;
+            entry = plane.probe(entry.0, entry.1);
+            direction = (
+                cos * direction.0 - sin * direction.1,
+                sin * direction.0 + cos * direction.1,
+            );
+        }
+        let presence = 1.0 - at.faded;
         let length = self.length * (1.0 + self.advance.at(seconds)) * (1.0 - excursion);
-        (length > 0.06 * self.length).then_some(NeedlePose {
-            entry: self.entry,
-            direction: (c * self.side, s),
+        (length > 0.06 * self.length && presence > 0.02).then_some(NeedlePose {
+            entry,
+            direction,
             length,
+            presence,
         })
     }
 
@@ -97,7 +121,8 @@ impl Needle {
             let bright = self.brightness
                 * (self.diffuse + (1.0 - self.diffuse) * square * square)
                 * texture
-                * end;
+                * end
+                * (pose.presence * pose.presence);
             let q = below / self.radius;
             if q.abs() < 3.0 {
                 *own = own.max(bright * libm::expf(-q * q));
@@ -108,7 +133,7 @@ impl Needle {
                 maps.mirror[i] +=
                     bright * tail * libm::expf(-below / fade) * (0.06 + libm::expf(-phase * phase));
                 if below < 3.0 * self.radius {
-                    maps.loss[i] += 3.0 * view.step / self.radius * end;
+                    maps.loss[i] += 3.0 * view.step / self.radius * end * pose.presence;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What a sequence is made from.
 
-use super::{class::TargetSet, error::PhantomError};
+use super::{class::TargetSet, error::PhantomError, motion::Motion};
 use crate::geometry::Size;
 
 /// What to make.
@@ -12,20 +12,23 @@ pub struct PhantomOptions {
     pub frames: u32,
     /// Size of the screen, each side in 16..=4096.
     pub size: Size,
-    /// Classes that may appear; a sequence draws 0 to 5 targets among them.
+    /// Classes that may appear; a sequence draws 0 to 5 targets among them, a hard one 2 to 6.
     pub targets: TargetSet,
-    /// Frames a second, in 1..=1000.
+    /// How probe and targets move.
+    pub motion: Motion,
+    /// Frames a second, in 1..=1000; [`Motion::Hard`] loses one in six of them on the way.
     pub frame_rate: f64,
 }
 
 impl Default for PhantomOptions {
-    /// 100 frames of 512×512 at 25 a second, every class, seed 0.
+    /// 100 frames of 512×512 at 25 a second, every class, calm, seed 0.
     fn default() -> Self {
         Self {
             seed: 0,
             frames: 100,
             size: Size::new(512, 512),
             targets: TargetSet::ALL,
+            motion: Motion::Calm,
             frame_rate: 25.0,
         }
     }

@@ -1,11 +1,12 @@
 //! One frame from the state of the sequence at its time.
 
 use super::{
-    CLASS_NAMES, GroundTruth, Phantom, PhantomFrame,
+    CLASS_NAMES, GroundTruth, LEAST_VISIBILITY, Motion, Phantom, PhantomFrame,
     beam::Beam,
+    plane::Plane,
     probe::View,
     rng::{amplitude, mix},
-    scatterers::{Field, Plane},
+    scatterers::Field,
     target::{Body, Pose, Target},
     tissue::Maps,
     truth,
@@ -37,7 +38,7 @@ impl Phantom {
         if index >= self.options.frames {
             return None;
         }
-        let seconds = (f64::from(index) / self.options.frame_rate) as f32;
+        let seconds = self.seconds(index) as f32;
         let part = index as f32 / self.options.frames as f32;
         let (view, beam) = &self.views[self.view_index(index)];
         let plane = self.sweep.plane(seconds);
@@ -54,7 +55,8 @@ impl Phantom {
             mix(self.options.seed),
         );
         let lost = accumulate(&maps.loss, entry);
-        let gain = self.look.gain(seconds, part);
+        let flicker = self.flicker.as_ref().map_or(0.0, |f| f.at(index));
+        let gain = self.look.gain(seconds, part) + flicker;
         let hidden: Vec<f32> = lost
             .iter()
             .zip(&plain)
@@ -73,19 +75,19 @@ impl Phantom {
         let mut pixels =
             view.scan_convert(&grey, self.look.background, |g| (g * 255.0 + 0.5) as u8);
         self.furniture.paint(view, &mut pixels);
-        let mut labels = vec![0u8; pixels.len()];
-        let mut objects = Vec::new();
-        for p in &painted {
-            let field = match p.pose {
-                Pose::Inclusion(_) => {
-                    self.fluid_field(view, beam, &maps, (&lost, &hidden), gain, p)
-                }
-                _ => self.bright_field(beam, &maps, (&lost, &sent), gain, p),
-            };
-            if let Some(object) = truth_of(view, p, &field, &mut labels) {
-                objects.push(object);
-            }
-        }
+        let outlines: Vec<Option<Vec<u8>>> = painted
+            .iter()
+            .map(|p| {
+                let field = match p.pose {
+                    Pose::Inclusion(_) => {
+                        self.fluid_field(view, beam, &maps, (&lost, &hidden), gain, p)
+                    }
+                    _ => self.bright_field(beam, &maps, (&lost, &sent), gain, p),
+                };
+                truth::outline(view, &field)
+            })
+            .collect();
+        let (labels, objects) = self.truth(view, &painted, outlines);
         let image = |data| Image::new(size, Channels::Gray, data);
         Some(PhantomFrame {
             index,
@@ -93,6 +95,36 @@ impl Phantom {
             objects,
             label_map: image(labels)?,
         })
+    }
+
+    /// The label map, and the objects by track.
+    fn truth(
+        &self,
+        view: &View,
+        painted: &[Painted],
+        mut outlines: Vec<Option<Vec<u8>>>,
+    ) -> (Vec<u8>, Vec<GroundTruth>) {
+        let calm = self.options.motion == Motion::Calm;
+        if !calm {
+            hide_covered(painted, &mut outlines);
+        }
+        let least = if calm { 0.0 } else { LEAST_VISIBILITY };
+        let mut labels = vec![0u8; view.size.pixels() as usize];
+        let objects = painted
+            .iter()
+            .zip(outlines)
+            .filter_map(|(p, pixels)| {
+                let pixels = pixels?;
+                let object = truth_of(view, p, &pixels).filter(|o| o.visibility >= least)?;
+                labels
+                    .iter_mut()
+                    .zip(&pixels)
+                    .filter(|(_, inside)| **inside != 0)
+                    .for_each(|(label, _)| *label = object.class as u8 + 1);
+                Some(object)
+            })
+            .collect();
+        (labels, objects)
     }
 
     fn paint_targets(
@@ -270,30 +302,44 @@ fn accumulate(loss: &[f32], mut running: Vec<f32>) -> Vec<f32> {
     out
 }
 
-fn truth_of(view: &View, p: &Painted, field: &[f32], labels: &mut [u8]) -> Option<GroundTruth> {
-    let pixels = truth::outline(view, field)?;
+/// Takes from each cyst and vessel what a later one covers.
+fn hide_covered(painted: &[Painted], outlines: &mut [Option<Vec<u8>>]) {
+    for (i, _) in painted.iter().enumerate().filter(|(_, p)| p.pose.covers()) {
+        let (below, from) = outlines.split_at_mut(i);
+        let Some(Some(cover)) = from.first() else {
+            continue;
+        };
+        for (p, pixels) in painted.iter().zip(below) {
+            let (Pose::Inclusion(_), Some(pixels)) = (&p.pose, pixels) else {
+                continue;
+            };
+            pixels
+                .iter_mut()
+                .zip(cover)
+                .for_each(|(pixel, cover)| *pixel &= 1 - cover);
+        }
+    }
+}
+
+fn truth_of(view: &View, p: &Painted, pixels: &[u8]) -> Option<GroundTruth> {
     let points = match &p.pose {
         Pose::Bone(pose) => pose.points(),
         Pose::Inclusion(pose) => pose.points(view),
         Pose::Needle(pose) => pose.points(),
     };
-    let mask = truth::mask(view.size, &pixels)?;
-    let visible_fraction = truth::visible_fraction(view, &pixels, &points);
+    let mask = truth::mask(view.size, pixels)?;
+    let visible_fraction = truth::visible_fraction(view, pixels, &points);
     if visible_fraction < truth::LEAST_VISIBLE {
         return None;
     }
     let class = p.target.class;
-    labels
-        .iter_mut()
-        .zip(&pixels)
-        .filter(|(_, inside)| **inside != 0)
-        .for_each(|(label, _)| *label = class as u8 + 1);
     Some(GroundTruth {
         class,
         label: CLASS_NAMES[class as usize],
         track_id: p.track_id,
         bbox: mask.bounds()?,
         visible_fraction,
+        visibility: visible_fraction * p.pose.presence(),
         mask,
     })
 }

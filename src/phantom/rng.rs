@@ -100,6 +100,14 @@ impl Sway {
         }
     }
 
+    /// The same motion to the other side.
+    pub(super) fn opposite(self) -> Self {
+        Self {
+            amplitude: -self.amplitude,
+            ..self
+        }
+    }
+
     pub(super) fn at(&self, seconds: f32) -> f32 {
         let cycles = seconds * self.frequency + self.phase;
         self.amplitude

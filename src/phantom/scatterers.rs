@@ -1,6 +1,7 @@
 //! Speckle: point scatterers fixed in tissue, seen by a coherent pulse.
 
 use super::{
+    plane::Plane,
     probe::View,
     rng::{Rng, mix, sin_turns},
 };
@@ -13,17 +14,6 @@ const ELEVATION_PERIOD: f32 = 7.0;
 pub(super) struct Field {
     pub(super) re: Vec<f32>,
     pub(super) im: Vec<f32>,
-}
-
-/// How the scanned plane lies in tissue at one time.
-#[derive(Clone, Copy)]
-pub(super) struct Plane {
-    /// Sideways travel of the probe, millimetres.
-    pub(super) x: f32,
-    /// Travel out of plane, millimetres.
-    pub(super) elevation: f32,
-    /// Depth in tissue = depth under the probe × this (pressure of the hand).
-    pub(super) stretch: f32,
 }
 
 /// An endless field of scatterers on a jittered lattice, drawn from a hash of the cell.
@@ -64,21 +54,21 @@ impl Scatterers {
             re: vec![0.0; n],
             im: vec![0.0; n],
         };
-        let turn = plane.elevation / ELEVATION_PERIOD;
-        let mixture = (sin_turns(turn + 0.25), sin_turns(turn));
+        let even = mixture(plane.elevation);
         let (mut low, mut high) = ((f32::MAX, f32::MAX), (f32::MIN, f32::MIN));
         for (&x, &z) in view.x.iter().zip(&view.z) {
+            let (x, z) = plane.tissue(x, z);
             low = (low.0.min(x), low.1.min(z));
             high = (high.0.max(x), high.1.max(z));
         }
         let cells = |a: f32, b: f32, size: f32| {
             ((a / size).floor() as i32 - 1, (b / size).floor() as i32 + 1)
         };
-        let (i0, i1) = cells(low.0 + plane.x, high.0 + plane.x, self.cell.0);
-        let (k0, k1) = cells(low.1 * plane.stretch, high.1 * plane.stretch, self.cell.1);
+        let (i0, i1) = cells(low.0, high.0, self.cell.0);
+        let (k0, k1) = cells(low.1, high.1, self.cell.1);
         for k in k0..=k1 {
             for i in i0..=i1 {
-                self.add(view, plane, mixture, (i, k), &mut field);
+                self.add(view, plane, even, (i, k), &mut field);
             }
         }
         field
@@ -88,14 +78,16 @@ impl Scatterers {
         &self,
         view: &View,
         plane: Plane,
-        mixture: (f32, f32),
+        even: (f32, f32),
         (i, k): (i32, i32),
         field: &mut Field,
     ) {
         let h = mix(self.seed ^ (u64::from(i as u32) << 32 | u64::from(k as u32)));
         let bits = |shift: u32| ((h >> shift) & 0xffff) as f32 * (1.0 / 65536.0);
-        let x = (i as f32 + bits(0)) * self.cell.0 - plane.x;
-        let z = (k as f32 + bits(16)) * self.cell.1 / plane.stretch;
+        let (x, z) = plane.probe(
+            (i as f32 + bits(0)) * self.cell.0,
+            (k as f32 + bits(16)) * self.cell.1,
+        );
         let Some((fl, fs)) = view.beam_of(x, z) else {
             return;
         };
@@ -103,6 +95,11 @@ impl Scatterers {
         {
             return;
         }
+        let mixture = if plane.yaw.0 == 0.0 {
+            even
+        } else {
+            mixture(plane.elevation_at(x))
+        };
         // Uniform in ±√3 has unit variance.
         let strength = ((bits(32) - 0.5) * mixture.0 + (bits(48) - 0.5) * mixture.1) * 3.464_101_6;
         let turns = fs * view.step * self.turns_per_mm;
@@ -120,4 +117,10 @@ impl Scatterers {
             field.im[index] += strength * weight * s;
         }
     }
+}
+
+/// How much each of a scatterer's two strengths counts after a travel out of plane.
+fn mixture(elevation: f32) -> (f32, f32) {
+    let turn = elevation / ELEVATION_PERIOD;
+    (sin_turns(turn + 0.25), sin_turns(turn))
 }

@@ -1,13 +1,22 @@
 //! A sequence: its frames with their ground truth.
 
-use super::beam::{Beam, Look};
-use super::furniture::Furniture;
-use super::probe::{Probe, View};
-use super::rng::{Noise, Rng, Sway};
-use super::scatterers::{Plane, Scatterers};
-use super::target::{Target, draw as draw_targets};
-use super::tissue::Tissue;
-use super::{class::Class, error::PhantomError, options::PhantomOptions};
+use super::{
+    beam::{Beam, Look},
+    class::Class,
+    clock::Clock,
+    crowd,
+    error::PhantomError,
+    flicker::Flicker,
+    furniture::Furniture,
+    motion::Motion,
+    options::PhantomOptions,
+    probe::{Probe, View},
+    rng::{Noise, Rng},
+    scatterers::Scatterers,
+    sweep::Sweep,
+    target::{self, Target},
+    tissue::Tissue,
+};
 use crate::{
     frame::{Image, Mask, Physical, UltrasoundRegion},
     geometry::BoxXyxy,
@@ -30,7 +39,14 @@ pub struct GroundTruth {
     pub bbox: BoxXyxy,
     /// Share of the target's length (bone, needle) or cross-section (cyst, vessel) that is visible, 0..1.
     pub visible_fraction: f32,
+    /// [`Self::visible_fraction`] times the share of the target that is in plane, 0..1: for a cyst or vessel the radius of its cut against
+    /// its largest, less where the slice holds tissue, too. Of sequences that are not calm, targets below
+    /// [`LEAST_VISIBILITY`] are not part of the truth.
+    pub visibility: f32,
 }
+
+/// A target of less [`GroundTruth::visibility`] has no annotation in a frame, save in [`Motion::Calm`].
+pub const LEAST_VISIBILITY: f32 = 0.2;
 
 /// A frame with its ground truth.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,40 +61,6 @@ pub struct PhantomFrame {
     pub label_map: Image,
 }
 
-/// How the hand moves the probe.
-pub(super) struct Sweep {
-    x: Sway,
-    elevation: Sway,
-    drift: f32,
-    pressure: Sway,
-}
-
-impl Sweep {
-    fn draw(rng: &mut Rng, depth: f32) -> Self {
-        let reach = if rng.chance(0.6) {
-            rng.range(0.3, 2.0)
-        } else {
-            depth * rng.range(0.05, 0.16)
-        };
-        let out_of_plane = rng.range(0.5, 9.0);
-        Self {
-            x: Sway::new(rng, reach, 0.11),
-            elevation: Sway::new(rng, out_of_plane, 0.09),
-            drift: rng.range(-2.0, 2.0),
-            pressure: Sway::new(rng, 0.035, 0.13),
-        }
-    }
-
-    pub(super) fn plane(&self, seconds: f32) -> Plane {
-        let elevation = self.elevation.at(seconds) + self.drift * seconds;
-        Plane {
-            x: self.x.at(seconds),
-            elevation,
-            stretch: 1.0 + self.pressure.at(seconds),
-        }
-    }
-}
-
 /// A sequence: everything drawn, no frame rendered yet.
 pub struct Phantom {
     pub(super) options: PhantomOptions,
@@ -90,6 +72,8 @@ pub struct Phantom {
     pub(super) scatterers: Scatterers,
     pub(super) targets: Vec<Target>,
     pub(super) furniture: Furniture,
+    pub(super) clock: Clock,
+    pub(super) flicker: Option<Flicker>,
     /// One, or two with the frame from which the second holds in `zoom_at`.
     pub(super) views: Vec<(View, Beam)>,
     pub(super) zoom_at: u32,
@@ -104,10 +88,18 @@ impl Phantom {
         options.check()?;
         let stream = |n: u64| Rng::new(options.seed, n);
         let probe = Probe::draw(&mut stream(1), options.size);
-        let look = Look::draw(&mut stream(2), probe.depth);
+        let hard = options.motion == Motion::Hard;
+        let mut look = Look::draw(&mut stream(2), probe.depth);
+        if hard {
+            look = look.with_dropouts();
+        }
         let tissue = Tissue::draw(&mut stream(3), probe.depth);
         let view = View::new(&probe, probe.depth, options.size);
-        let targets = draw_targets(&mut stream(4), &view, options.targets);
+        let targets = if hard {
+            crowd::draw(&mut stream(4), &view, options.targets)
+        } else {
+            target::draw(&mut stream(4), &view, options.targets, options.motion)
+        };
         let scatterers = Scatterers::new(&mut stream(5), &view, probe.frequency);
         let mut zoom = stream(6);
         let beam_for = |view: &View| {
@@ -121,17 +113,28 @@ impl Phantom {
         };
         let first = beam_for(&view);
         let mut views = vec![(view, first)];
-        let zoomed = zoom.chance(0.1);
-        let factor = if zoom.chance(0.5) { 0.78 } else { 1.25 };
+        let (zooms, closer, wider) = match options.motion {
+            Motion::Calm => (0.1, 0.78, 1.25),
+            _ => (0.35, 0.9, 1.12),
+        };
+        let zoomed = zoom.chance(zooms);
+        let factor = if zoom.chance(0.5) { closer } else { wider };
+        let half = views[0].0.half_width(probe.depth * 0.4);
         if zoomed {
             let view = View::new(&probe, probe.depth * factor, options.size);
             let beam = beam_for(&view);
             views.push((view, beam));
         }
         Ok(Self {
-            sweep: Sweep::draw(&mut stream(7), probe.depth),
+            sweep: Sweep::draw(&mut stream(7), options.motion, probe.depth, half),
             noise: Noise::new(&mut stream(8)),
             furniture: Furniture::draw(&mut stream(9), probe.layout, probe.depth),
+            clock: if hard {
+                Clock::with_losses(&mut stream(11))
+            } else {
+                Clock::steady()
+            },
+            flicker: hard.then(|| Flicker::draw(&mut stream(12))),
             zoom_at: (options.frames as f32 * zoom.range(0.3, 0.7)) as u32,
             options,
             probe,
@@ -146,6 +149,16 @@ impl Phantom {
     /// What the sequence was made from.
     pub fn options(&self) -> &PhantomOptions {
         &self.options
+    }
+
+    /// When frame `index` is taken, from the first frame: where frames are lost, later than its number says.
+    pub fn seconds(&self, index: u32) -> f64 {
+        self.clock.tick(index) as f64 / self.options.frame_rate
+    }
+
+    /// Whether frames follow each other evenly.
+    pub fn is_steady(&self) -> bool {
+        self.clock.is_steady()
     }
 
     /// Number of targets in the sequence; track ids run from 1 to it.

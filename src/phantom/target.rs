@@ -4,10 +4,12 @@ use super::{
     bone::{Bone, BonePose},
     class::{Class, TargetSet},
     inclusion::{Inclusion, InclusionPose},
+    itinerary::{Itinerary, Whereabouts},
+    motion::Motion,
     needle::{Needle, NeedlePose},
+    plane::Plane,
     probe::View,
     rng::{Rng, smoothstep},
-    scatterers::Plane,
 };
 
 /// What a target is made of.
@@ -24,37 +26,76 @@ pub(super) enum Pose {
     Needle(NeedlePose),
 }
 
+impl Pose {
+    /// Share of the target that is in plane, 0..1.
+    pub(super) fn presence(&self) -> f32 {
+        match self {
+            Self::Bone(pose) => pose.presence,
+            Self::Inclusion(pose) => pose.presence,
+            Self::Needle(pose) => pose.presence,
+        }
+    }
+
+    /// Whether it hides what was painted before it: fluid that shows well.
+    pub(super) fn covers(&self) -> bool {
+        matches!(self, Self::Inclusion(pose) if pose.contrast > 0.5)
+    }
+}
+
 /// One target of a sequence.
 pub(super) struct Target {
     pub(super) class: Class,
     pub(super) body: Body,
-    /// When it is away, as shares of the sequence, and the side it leaves to.
-    away: Option<(f32, f32)>,
-    side: f32,
+    pub(super) leave: Leave,
+    /// −1 or 1 for the side it leaves to.
+    pub(super) side: f32,
+}
+
+/// When a target is away.
+pub(super) enum Leave {
+    Never,
+    /// Between two shares of the sequence.
+    Once(f32, f32),
+    Again(Itinerary),
 }
 
 impl Target {
     /// Its pose at `seconds`, which is `part` of the sequence; none while it is away.
     pub(super) fn pose(&self, seconds: f32, part: f32, plane: Plane, view: &View) -> Option<Pose> {
-        let excursion = self.away.map_or(0.0, |(from, to)| {
-            let ramp = 0.1;
-            smoothstep(from - ramp, from, part) * (1.0 - smoothstep(to, to + ramp, part))
-        });
+        let (excursion, mut at) = match &self.leave {
+            Leave::Never => (0.0, Whereabouts::default()),
+            Leave::Once(from, to) => {
+                let ramp = 0.1;
+                let excursion =
+                    smoothstep(from - ramp, *from, part) * (1.0 - smoothstep(*to, to + ramp, part));
+                (excursion, Whereabouts::default())
+            }
+            Leave::Again(itinerary) => (0.0, itinerary.at(seconds)),
+        };
+        let half = view.half_width(view.depth);
         match &self.body {
             Body::Bone(bone) => {
-                let far = 4.5 * view.half_width(view.depth) * self.side;
-                Some(Pose::Bone(bone.pose(seconds, plane, excursion * far)))
+                let far = 4.5 * half * self.side;
+                at.shift.0 += at.aside * (bone.extent() + 1.2 * half) * self.side;
+                bone.pose(seconds, plane, excursion * far, at)
+                    .map(Pose::Bone)
             }
-            Body::Inclusion(inclusion) => inclusion
-                .pose(seconds, plane, excursion)
-                .map(Pose::Inclusion),
-            Body::Needle(needle) => needle.pose(seconds, excursion).map(Pose::Needle),
+            Body::Inclusion(inclusion) => {
+                at.shift.0 += at.aside * 1.7 * half * self.side;
+                inclusion
+                    .pose(seconds, plane, excursion, at)
+                    .map(Pose::Inclusion)
+            }
+            Body::Needle(needle) => needle
+                .pose(seconds, plane, excursion + at.aside, at)
+                .map(Pose::Needle),
         }
     }
 }
 
 /// Draws the targets of a sequence among `allowed`, bones first and needles last, as they are painted.
-pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet) -> Vec<Target> {
+pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet, motion: Motion) -> Vec<Target> {
+    let in_tissue = motion != Motion::Calm;
     let classes: Vec<Class> = Class::ALL
         .into_iter()
         .filter(|&c| allowed.contains(c))
@@ -79,7 +120,7 @@ pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet) -> Vec<Target
         for i in 0..numbers[class as usize] {
             let body = match class {
                 Class::Bone => Some(draw_bone(rng, view, (i, numbers[0]), &mut taken)),
-                Class::Needle => Some(Body::Needle(Needle::draw(rng, view))),
+                Class::Needle => Some(Body::Needle(Needle::draw(rng, view, in_tissue))),
                 _ => draw_inclusion(rng, view, class, &mut taken),
             };
             let (leaves, from, length, side) = (
@@ -92,7 +133,11 @@ pub(super) fn draw(rng: &mut Rng, view: &View, allowed: TargetSet) -> Vec<Target
                 targets.push(Target {
                     class,
                     body,
-                    away: leaves.then_some((from, from + length)),
+                    leave: if leaves {
+                        Leave::Once(from, from + length)
+                    } else {
+                        Leave::Never
+                    },
                     side,
                 });
             }

@@ -1,9 +1,9 @@
 //! Layered tissue: skin, fat, fascia, muscle with its striations, parenchyma. What echoes, what mirrors, what absorbs.
 
 use super::{
+    plane::Plane,
     probe::View,
     rng::{Noise, Rng, amplitude, smoothstep},
-    scatterers::Plane,
 };
 
 /// One layer; levels in decibels about the mean of soft tissue, lengths in millimetres.
@@ -90,10 +90,11 @@ impl Tissue {
         let borders = Borders::new(self, view, plane, noise);
         let per_sample = 2.0 * frequency * view.step * 0.1;
         for i in 0..n {
-            let (x, z) = (view.x[i] + plane.x, view.layer_z[i] * plane.stretch);
-            let place = borders.place(view.x[i], z);
+            let (across, z) = plane.turned(view.x[i], view.layer_z[i]);
+            let (x, elevation) = (across + plane.x, plane.elevation_at(view.x[i]));
+            let place = borders.place(across, z);
             let layer = &self.layers[place.layer];
-            let (level, glint) = layer.texture(x, z, plane.elevation, self.scale, noise);
+            let (level, glint) = layer.texture(x, z, elevation, self.scale, noise);
             maps.level[i] = layer.level;
             maps.echo[i] = amplitude(level);
             maps.loss[i] = layer.attenuation * per_sample;
@@ -107,8 +108,7 @@ impl Tissue {
                     continue;
                 };
                 let q = distance / next.fascia_width;
-                let broken =
-                    0.55 + 0.75 * noise.at(x * 0.12, index as f32 * 7.3, plane.elevation * 0.1);
+                let broken = 0.55 + 0.75 * noise.at(x * 0.12, index as f32 * 7.3, elevation * 0.1);
                 let band = next.fascia * broken.max(0.03) * libm::expf(-q * q);
                 maps.mirror[i] += band;
                 maps.echo[i] += 0.5 * band;
@@ -246,15 +246,18 @@ const BORDER_STEP: f32 = 0.5;
 
 impl Borders {
     fn new(tissue: &Tissue, view: &View, plane: Plane, noise: &Noise) -> Self {
-        let half = view.x.iter().fold(1.0f32, |m, x| m.max(x.abs())) + 1.0;
+        // Rocking moves what is deep sideways.
+        let moved = plane.rock.0.abs() * view.z.iter().fold(0.0f32, |m, &z| m.max(z));
+        let half = view.x.iter().fold(1.0f32, |m, x| m.max(x.abs())) + 1.0 + moved;
         let columns = (2.0 * half / BORDER_STEP) as usize + 2;
         let mut depths = Vec::with_capacity(columns * tissue.layers.len());
         for c in 0..columns {
-            let x = c as f32 * BORDER_STEP - half + plane.x;
+            let across = c as f32 * BORDER_STEP - half;
+            let (x, elevation) = (across + plane.x, plane.elevation_at(across));
             let mut last = 0.0f32;
             for (i, layer) in tissue.layers.iter().enumerate() {
-                let wave = noise.at(x * 0.045, i as f32 * 3.7 + 0.5, plane.elevation * 0.05);
-                let ripple = noise.at(x * 0.16 + 9.0, i as f32 * 5.1 + 0.5, plane.elevation * 0.09);
+                let wave = noise.at(x * 0.045, i as f32 * 3.7 + 0.5, elevation * 0.05);
+                let ripple = noise.at(x * 0.16 + 9.0, i as f32 * 5.1 + 0.5, elevation * 0.09);
                 last = (layer.top + layer.relief * tissue.scale * (1.6 * wave + 0.4 * ripple))
                     .max(last);
                 depths.push(last);

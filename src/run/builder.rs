@@ -62,10 +62,11 @@ impl Run {
     /// A run of `session` that has no input yet; results go to `ultramotion-out`.
     pub fn new(session: Session) -> Self {
         let warnings = session.warnings();
+        let refining = session.refining().clone();
         let (models, execution) = session.into_parts();
         let prompts = Arc::new(UserPrompts::default());
         let mut run = Self::of(Task::of(models, &prompts), execution, prompts);
-        run.plan.warnings = warnings;
+        (run.plan.warnings, run.plan.refining) = (warnings, refining);
         run
     }
 

@@ -7,7 +7,7 @@ use crate::{
     dicom::Window,
     models::mobile_sam::PointLabel,
     run::{plan::Plan, prompts::UserPrompts, task::Task},
-    session::{Detector, Segmenter},
+    session::{Detector, Refining, Segmenter},
     sources::{FrameSelection, SourceOptions},
 };
 use serde_json::{Value, json};
@@ -46,6 +46,7 @@ impl Plan {
         add("mode", json!(self.execution.mode.to_string()));
         add("batch", json!(self.execution.batch));
         of_sources(&self.source_options, &mut add);
+        of_refining(&self.refining, &mut add);
         match &self.task {
             Task::Extract { stored_values } => add("stored-values", json!(stored_values)),
             Task::Detect(detector) => of_detector(detector, &mut add),
@@ -88,6 +89,17 @@ fn of_sources(options: &SourceOptions, add: &mut impl FnMut(&str, Value)) {
     add("keep-uids", json!(dicom.keep_uids));
     // Which names, the sources' own names say as they end.
     add("rename-sources", json!(aliases.is_some()));
+}
+
+/// All that decides about duplicates and tracks.
+fn of_refining(refining: &Refining, add: &mut impl FnMut(&str, Value)) {
+    let Refining { nms, track } = refining;
+    add("nms", json!(nms));
+    let Some(track) = track else {
+        return add("track", Value::Null);
+    };
+    let text = format!("{:?} keep {}", track.tracker.options(), track.keep);
+    add("track", json!(text));
 }
 
 fn window(window: Window) -> Value {

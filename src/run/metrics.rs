@@ -10,7 +10,7 @@ mod tests;
 
 use crate::{
     engine::{Engine, OutOfMemory},
-    frame::{Detections, Frame},
+    frame::{Detections, Frame, VisibilityChange},
     progress::Observer,
     run::event::{Event, FrameTimes},
 };
@@ -25,7 +25,7 @@ use std::{
 };
 
 /// The keys of lines beside those of stages, which are [`stage_key`] of a stage's name.
-pub const KEYS: [&str; 22] = [
+pub const KEYS: [&str; 25] = [
     "ts",
     "event",
     "source",
@@ -48,11 +48,15 @@ pub const KEYS: [&str; 22] = [
     "free_mb",
     "from",
     "to",
+    "track_id",
+    "class",
+    "score",
 ];
 
 /// The events of lines.
-pub const EVENTS: [&str; 9] = [
+pub const EVENTS: [&str; 10] = [
     "frame",
+    "visibility",
     "source-began",
     "source-ended",
     "resumed",
@@ -180,7 +184,12 @@ impl Observer<Event<'_>> for KpiFile {
                 frame,
                 found,
                 times: Some(times),
-            } => ("frame", self.of_frame(frame, found, times)),
+            } => {
+                self.line("frame", self.of_frame(frame, found, times));
+                let changes = found.changes.iter();
+                return changes
+                    .for_each(|change| self.line("visibility", of_change(frame, change)));
+            }
             Event::Resumed { sources, frames } => (
                 "resumed",
                 figures([("sources", json!(sources)), ("frames", json!(frames))]),
@@ -247,6 +256,22 @@ impl KpiFile {
         }
         of_frame
     }
+}
+
+fn of_change(frame: &Frame, change: &VisibilityChange) -> Vec<(String, Value)> {
+    let mut of_change = figures([
+        ("source", json!(frame.source.name)),
+        ("frame", json!(frame.index)),
+    ]);
+    of_change.extend(change.track_id.map(|id| ("track_id".to_owned(), json!(id))));
+    of_change.push(("class".to_owned(), json!(&*change.label)));
+    let from = change.from.map(|from| ("from".to_owned(), json!(from)));
+    of_change.extend(from);
+    of_change.extend(figures([
+        ("to", json!(change.to)),
+        ("score", rounded(f64::from(change.score), 1e4)),
+    ]));
+    of_change
 }
 
 fn of_memory(oom: &OutOfMemory) -> Vec<(String, Value)> {

@@ -11,7 +11,7 @@ use crate::{
         own::{OwnSinks, OwnSources},
         task::Task,
     },
-    session::{Execution, Session, SessionError},
+    session::{Execution, Refining, Session, SessionError},
     sinks::{ImagesMode, OutputKind, OutputSet},
     sources::{DecodeDevice, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
@@ -31,6 +31,7 @@ impl Plan {
             seg: SegOptions::default(),
             split: None,
             task,
+            refining: Refining::default(),
             execution,
             replicas: Vec::new(),
             oom_device: None,
@@ -149,6 +150,8 @@ pub(crate) type Fallback = Arc<dyn Fn() -> Result<Session, SessionError> + Send 
 /// A run, as [`crate::Run`] builds it.
 pub(crate) struct Plan {
     pub(crate) task: Task,
+    /// What is done on the host with the objects that were found.
+    pub(crate) refining: Refining,
     /// How frames go through the models.
     pub(crate) execution: Execution,
     /// The same task on further GPUs, among which batches are dealt out in turn.

@@ -209,7 +209,7 @@ impl<'a> RunPrompts<'a> {
     pub(crate) fn mismatch(&self) -> Option<SinkError> {
         let (file, boxes) = (self.user.of_frames.as_ref()?, self.boxes.as_ref()?);
         let remedy = "give the file that belongs to these inputs; the names in it must be paths of the inputs, with or without leading folders; \
-                      a COCO results list needs --images-of with the COCO file that it numbers the images of";
+                      a COCO results list, and a data set that lost its list of videos, need --images-of with the COCO file of their images";
         Some(SinkError::new(file.path(), boxes.mismatch()).with_remedy(remedy))
     }
 

@@ -11,7 +11,7 @@ use crate::{
         plan::Plan,
         report::{DecodingReport, RunReport},
     },
-    session::{Stage, StageTimes},
+    session::{Refiner, Stage, StageTimes},
     sinks::{Layout, OutputKind, Sink, SinkOptions, SinkSet, Stills},
 };
 use std::sync::mpsc::Receiver;
@@ -27,6 +27,7 @@ pub(crate) struct Writer<'a> {
     notices: Vec<String>,
     warnings: InputProblems,
     times: &'a StageTimes,
+    refiner: Refiner,
 }
 
 impl<'a> Writer<'a> {
@@ -64,6 +65,7 @@ impl<'a> Writer<'a> {
             notices: Vec::new(),
             warnings: InputProblems::default(),
             times,
+            refiner: Refiner::new(plan.refining.clone()),
         })
     }
 
@@ -102,9 +104,11 @@ impl<'a> Writer<'a> {
             }
             Item::Frame(FinishedFrame {
                 frame,
-                found,
+                mut found,
                 times,
             }) => {
+                // Of a resumed run also what the record has: the tracks go on from there.
+                self.refiner.frame(&frame, &mut found);
                 self.sinks.write(&frame, &found)?;
                 if times.is_some() {
                     self.record.append(&frame, &found)?;

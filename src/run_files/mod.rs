@@ -2,6 +2,8 @@
 
 mod folder;
 mod names;
+mod numbers;
 
 pub(crate) use folder::{images_beside, is_run_folder};
 pub(crate) use names::{Unmatched, folders_differ, match_names, normalised};
+pub(crate) use numbers::last_number;

@@ -9,9 +9,11 @@ use crate::{
         error::SessionError,
         execution::{Execution, Mode},
         load::{DetectorOptions, load_detector_with, load_segmenter},
+        refine::{Refining, Tracking},
         segmenter::Segmenter,
         session::Session,
     },
+    track::{TrackOptions, Tracker},
     weights::{DownloadProgress, Hub, HubConfig},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -41,6 +43,8 @@ pub struct SessionBuilder {
     multimask: bool,
     batch: Option<usize>,
     hub: Option<HubConfig>,
+    nms: Option<f64>,
+    track: Option<TrackOptions>,
 }
 
 /// A model of a session.
@@ -85,6 +89,8 @@ impl Default for SessionBuilder {
             multimask: false,
             batch: None,
             hub: None,
+            nms: None,
+            track: None,
         }
     }
 }
@@ -214,6 +220,27 @@ impl SessionBuilder {
         }
     }
 
+    /// Merges duplicates: of two objects of a class whose boxes have a larger IoU than this, the one with the lower score is
+    /// left out. 0 to 1; default none, as D-FINE is published. Where objects are tracked, [`TrackOptions::nms`] does it.
+    pub fn nms(self, iou: f64) -> Self {
+        Self {
+            nms: Some(iou),
+            ..self
+        }
+    }
+
+    /// Gives objects of videos, sequences and live loops an identity over time: [`Session::stream`], [`Session::try_next`] and
+    /// runs; single images have none. The detector then finds objects down to [`TrackOptions::low_threshold`], and
+    /// [`TrackOptions::high_threshold`] takes the place of [`SessionBuilder::confidence`]: see
+    /// [`TrackOptions::for_confidence`]. Times are those of the frames; images that are pushed to a live loop without one count as
+    /// [`NOMINAL_FRAME_RATE`](crate::track::NOMINAL_FRAME_RATE) frames a second.
+    pub fn track(self, options: TrackOptions) -> Self {
+        Self {
+            track: Some(options),
+            ..self
+        }
+    }
+
     /// Loads the models onto the device.
     ///
     /// # Errors
@@ -232,6 +259,8 @@ impl SessionBuilder {
         progress: &mut dyn DownloadProgress,
     ) -> Result<Session, SessionError> {
         let confidence = Confidence::new(self.confidence).map_err(|e| option("confidence", e))?;
+        let refining = self.refining(confidence)?;
+        let found_from = refining.found_from(confidence);
         if self.detector == Role::Without && self.segmenter == Role::Without {
             return Err(option(
                 "detector",
@@ -260,7 +289,7 @@ impl SessionBuilder {
                 };
                 let detector = load_detector_with(&engine, options, &hub, progress)?;
                 Some(Arc::new(detector.with_selection(
-                    confidence,
+                    found_from,
                     self.max_objects,
                     &self.classes,
                 )?))
@@ -279,7 +308,24 @@ impl SessionBuilder {
                 Some(Arc::new(segmenter.with_multimask(self.multimask)))
             }
         };
-        Ok(Session::new(engine, detector, segmenter, execution))
+        Ok(Session::new(
+            engine, detector, segmenter, execution, refining,
+        ))
+    }
+
+    fn refining(&self, confidence: Confidence) -> Result<Refining, SessionError> {
+        if let Some(iou) = self.nms.filter(|iou| !(0.0..=1.0).contains(iou)) {
+            return Err(option("nms", format!("{iou}: give an IoU from 0 to 1")));
+        }
+        let tracker = self.track.clone().map(Tracker::new);
+        let tracker = tracker.transpose().map_err(|e| option("track", e))?;
+        Ok(Refining {
+            nms: self.nms,
+            track: tracker.map(|tracker| Tracking {
+                tracker,
+                keep: confidence,
+            }),
+        })
     }
 
     fn execution(&self, engine: &Engine) -> Result<Execution, SessionError> {

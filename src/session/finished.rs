@@ -5,6 +5,7 @@ use crate::{
     session::{
         error::{ModelError, SessionError},
         picture,
+        refine::Refiner,
     },
 };
 
@@ -13,8 +14,10 @@ pub(crate) fn frame_with_detections(
     mut frame: Frame,
     objects: Result<Vec<Object>, ModelError>,
     keep_pixels: bool,
+    refiner: &mut Refiner,
 ) -> Result<(Frame, Detections), SessionError> {
     picture::settle(&mut frame, keep_pixels)?;
-    let size = frame.size();
-    Ok((frame, Detections::new(size, objects?)))
+    let mut found = Detections::new(frame.size(), objects?);
+    refiner.frame(&frame, &mut found);
+    Ok((frame, found))
 }

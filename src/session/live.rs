@@ -47,7 +47,8 @@ impl Session {
             return Ok(None);
         };
         live.collect(false);
-        live.done.pop_front().map(finished).transpose()
+        let done = live.done.pop_front();
+        done.map(|done| self.finished(done)).transpose()
     }
 
     /// Waits for the next frame that was pushed; none if all are done.
@@ -63,12 +64,21 @@ impl Session {
             live.wait_next();
             live.collect(false);
         }
-        live.done.pop_front().map(finished).transpose()
+        let done = live.done.pop_front();
+        done.map(|done| self.finished(done)).transpose()
     }
 
     /// Frames that [`WhenBusy::DropOldest`] dropped.
     pub fn dropped(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| live.dropped)
+    }
+
+    fn finished(
+        &mut self,
+        done: Result<CompletedFrame, SessionError>,
+    ) -> Result<(Frame, Detections), SessionError> {
+        let done = done?;
+        frame_with_detections(done.pending.frame, done.objects, false, &mut self.refiner)
     }
 
     fn live(&mut self) -> Result<&mut Live, SessionError> {
@@ -83,11 +93,4 @@ impl Session {
         }
         self.live.as_mut().ok_or(SessionError::Without("live loop"))
     }
-}
-
-fn finished(
-    done: Result<CompletedFrame, SessionError>,
-) -> Result<(Frame, Detections), SessionError> {
-    let done = done?;
-    frame_with_detections(done.pending.frame, done.objects, false)
 }

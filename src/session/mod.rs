@@ -22,6 +22,7 @@ mod models;
 mod picture;
 mod prompt;
 mod prompted;
+mod refine;
 mod run_on_device;
 mod scheduler;
 #[cfg(test)]
@@ -52,6 +53,9 @@ pub use session::Session;
 pub use stage::Stage;
 pub use stage_times::{StageSummary, StageTimes};
 pub use stream::Stream;
+
+// For runs, which refine what executors found as streams do.
+pub(crate) use refine::{Refiner, Refining};
 
 // For runs and tools, which drive the executors themselves.
 pub(crate) use executor::{

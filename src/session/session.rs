@@ -16,6 +16,7 @@ use crate::{
         live_queue::Live,
         models::Models,
         prompt::Prompt,
+        refine::{Refiner, Refining},
         scheduler::{Output, Scheduler},
         segmenter::Segmenter,
     },
@@ -58,6 +59,9 @@ pub struct Session {
     pub(crate) on_device: Option<OnDevice>,
     pub(crate) live: Option<Live>,
     frames: u64,
+    refining: Refining,
+    /// Of the live loop.
+    pub(crate) refiner: Refiner,
 }
 
 impl fmt::Debug for Session {
@@ -72,6 +76,7 @@ impl Session {
         detector: Option<Arc<Detector>>,
         segmenter: Option<Arc<Segmenter>>,
         execution: Execution,
+        refining: Refining,
     ) -> Self {
         Self {
             engine,
@@ -84,6 +89,8 @@ impl Session {
             on_device: None,
             live: None,
             frames: 0,
+            refiner: Refiner::live(refining.clone()),
+            refining,
         }
     }
 
@@ -110,7 +117,9 @@ impl Session {
         if self.single.is_none() {
             self.single = Some(self.executor(1)?);
         }
-        complete(self.single.as_mut(), pending)
+        let mut found = complete(self.single.as_mut(), pending)?;
+        self.refining.still(&mut found);
+        Ok(found)
     }
 
     /// Finds and outlines the objects of several images, [`SessionBuilder::batch`](crate::session::SessionBuilder::batch) of them at a time on a GPU. The result
@@ -135,6 +144,7 @@ impl Session {
             Ok(())
         })();
         self.give_batches_back(scheduler);
+        found.iter_mut().for_each(|one| self.refining.still(one));
         outcome.map(|()| found)
     }
 
@@ -262,6 +272,11 @@ impl Session {
         let number = self.frames;
         self.frames += 1;
         number
+    }
+
+    /// What is done with the objects that the models found.
+    pub(crate) fn refining(&self) -> &Refining {
+        &self.refining
     }
 
     pub(crate) fn is_cpu(&self) -> bool {

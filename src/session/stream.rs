@@ -6,6 +6,7 @@ use crate::{
         error::SessionError,
         executor::interface::Executor,
         finished::frame_with_detections,
+        refine::Refiner,
         scheduler::{Output, Scheduler},
         session::Session,
     },
@@ -40,6 +41,7 @@ pub struct Stream<'a> {
     info: Arc<SourceInfo>,
     warnings: Vec<SourceWarning>,
     keep_pixels: bool,
+    refiner: Refiner,
 }
 
 impl Session {
@@ -63,6 +65,7 @@ impl<'a> Stream<'a> {
     ) -> Result<Self, SessionError> {
         let (send, decoded) = sync_channel(2 * executor.batch().max(2));
         let cancel = Arc::new(AtomicBool::new(false));
+        let refiner = Refiner::new(session.refining().clone());
         let (info, stop) = (source.info().clone(), cancel.clone());
         let started = thread::Builder::new()
             .name("decode".to_owned())
@@ -79,6 +82,7 @@ impl<'a> Stream<'a> {
             info,
             warnings: Vec::new(),
             keep_pixels: false,
+            refiner,
         })
     }
 
@@ -166,7 +170,8 @@ impl Iterator for Stream<'_> {
         Some(match self.advance()? {
             Output::Passed(error) => Err(SessionError::Source(error)),
             Output::Frame(done) => {
-                frame_with_detections(done.pending.frame, done.objects, self.keep_pixels)
+                let (frame, keep) = (done.pending.frame, self.keep_pixels);
+                frame_with_detections(frame, done.objects, keep, &mut self.refiner)
             }
         })
     }

@@ -9,7 +9,9 @@ use crate::{
 };
 use std::{fs, io, path::Path, str::FromStr, sync::Arc};
 
-/// What is put under `images/`. Frames of videos and DICOM, and pages of files, are written as PNG unless it is nothing.
+/// What is put under `images/`. Frames of videos and DICOM, and pages of files, are written as PNG unless it is nothing. So are
+/// stills that EXIF turns, under the names of their files: annotations are those of the turned picture, and not every reader of
+/// pictures turns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ImagesMode {
@@ -83,8 +85,10 @@ impl Sink for ImagesSink {
             SourceKind::Sequence => file,
             SourceKind::Video | SourceKind::Dicom => None,
         };
-        // What came on standard input, or was renamed, has no file under its name: its pixels are written.
-        if let Some(original) = original.filter(|original| original.is_file()) {
+        // What came on standard input, or was renamed, has no file under its name: its pixels are written. Those of a turned
+        // picture are written too, as not every reader turns it.
+        let as_stored = frame.exif_orientation.is_none();
+        if let Some(original) = original.filter(|original| as_stored && original.is_file()) {
             let (original, mode) = (original.to_owned(), self.mode);
             return self
                 .writer
@@ -165,4 +169,52 @@ fn link(target: &Path, path: &Path) -> io::Result<()> {
 #[cfg(windows)]
 fn link(target: &Path, path: &Path) -> io::Result<()> {
     std::os::windows::fs::symlink_file(target, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        frame::{Channels, Image},
+        geometry::Size,
+    };
+
+    #[test]
+    fn a_still_that_exif_turns_is_written_upright_instead_of_linked() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = ImageWriter::new(dir.path(), 1).unwrap();
+        let mut sink = ImagesSink::new(Layout::new(dir.path()), writer, ImagesMode::Link);
+        for (name, exif_orientation) in [("as-stored.jpg", None), ("turned.jpg", Some(6))] {
+            let original = dir.path().join(name);
+            fs::write(&original, "the file").unwrap();
+            let source = Arc::new(SourceInfo {
+                ordinal: 0,
+                path: original.clone(),
+                name: name.trim_end_matches(".jpg").to_owned(),
+                kind: SourceKind::Image,
+                folder: None,
+                frame_count: Some(1),
+                frame_rate: None,
+                attributes: Default::default(),
+            });
+            let pixels = Image::new(Size::new(2, 3), Channels::Gray, (0..6).collect()).unwrap();
+            let mut frame = Frame::new(Arc::clone(&source), 0, pixels.clone());
+            frame.exif_orientation = exif_orientation;
+            sink.begin_source(&source).unwrap();
+            sink.write(&frame, &Detections::new(frame.size(), Vec::new()))
+                .unwrap();
+            sink.end_source(&source).unwrap();
+            let path = dir.path().join("images").join(name);
+            assert_eq!(path.is_symlink(), exif_orientation.is_none(), "{name}");
+            let bytes = fs::read(path).unwrap();
+            match exif_orientation {
+                None => assert_eq!(bytes, b"the file"),
+                Some(_) => {
+                    let read = image::load_from_memory(&bytes).unwrap();
+                    assert_eq!(read.as_bytes(), pixels.data());
+                }
+            }
+        }
+        sink.finish().unwrap();
+    }
 }

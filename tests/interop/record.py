@@ -63,11 +63,23 @@ def iou(a, b):
     return 1.0 if union == 0 else np.logical_and(a, b).sum() / union
 
 
+def say(what, files, objects, problems, ious=(), masks=None):
+    """Prints what a judge read, in the one form that judges.py makes its table of, and the first problems; whether all is
+    right."""
+    overlap = f", IoU least {min(ious):.4f} mean {sum(ious) / len(ious):.4f}" if len(ious) else ""
+    masks = "" if masks is None else f" ({masks} with masks)"
+    print(f"{what}: {files} files, {objects} objects{masks}, {len(problems)} wrong{overlap}")
+    for problem in problems[:10]:
+        print("  ", problem)
+    return not problems
+
+
 class Judge:
     """Counts what is equal and what is not."""
 
     def __init__(self, what, near, tolerance=1e-3):
-        self.what, self.near, self.tolerance = what, near, tolerance
+        self.what, self.tolerance = what, tolerance
+        self.least = NEAR if near else 1.0
         self.pictures = self.boxes = self.masks = 0
         self.ious, self.problems = [], []
 
@@ -95,16 +107,8 @@ class Judge:
             if mask is not None and not boxes_only:
                 self.masks += 1
                 self.ious.append(best_score)
-                if best_score < (NEAR if self.near else 1.0):
+                if best_score < self.least:
                     self.problems.append(f"{name}: {label} {box}: IoU {best_score:.4f}")
 
     def report(self):
-        least = min(self.ious, default=1.0)
-        mean = sum(self.ious) / len(self.ious) if self.ious else 1.0
-        print(
-            f"{self.what}: {self.pictures} pictures, {self.boxes} boxes equal, {self.masks} masks,"
-            f" IoU least {least:.4f} mean {mean:.4f}, {len(self.problems)} problems"
-        )
-        for problem in self.problems[:10]:
-            print("  ", problem)
-        return not self.problems
+        return say(self.what, self.pictures, self.boxes, self.problems, self.ious, self.masks)

@@ -16,7 +16,7 @@ Every source with masks must have its files; each is checked with
   npm install @cornerstonejs/adapters @cornerstonejs/core @babel/runtime esbuild events url
 - slicerio (.seg.nrrd), pynrrd (.seq.nrrd)
 
-Prints a line a file; exits 1 if one differs.
+Prints a line a file and one a judge; exits 1 if one differs.
 """
 import base64
 import functools
@@ -30,6 +30,8 @@ import tempfile
 import warnings
 
 import numpy as np
+
+import record
 
 BIN = pathlib.Path(sys.executable).parent
 
@@ -82,7 +84,7 @@ class Source:
         return pixels
 
 
-def read_record(run):
+def read_sources(run):
     sources = {}
     for line in open(run / "detections.jsonl", encoding="utf-8"):
         line = json.loads(line)
@@ -322,6 +324,7 @@ def check_tracks(source, seg, path):
 
 
 def check_seg(source, path):
+    """pydicom"""
     import pydicom
 
     headers = source_headers(source)
@@ -349,6 +352,7 @@ def check_seg(source, path):
 
 
 def check_seg_nrrd(source, path):
+    """slicerio"""
     import slicerio
 
     read = slicerio.read_segmentation(str(path))
@@ -381,6 +385,7 @@ def check_places(source, matrix, is_volume):
 
 
 def check_seq_nrrd(source, path):
+    """pynrrd"""
     import nrrd
 
     voxels, header = nrrd.read(str(path))
@@ -393,9 +398,33 @@ def check_seq_nrrd(source, path):
     return ["pynrrd"]
 
 
+class Tally:
+    """What each judge read: files, masks of the record in them, what was wrong."""
+
+    def __init__(self):
+        self.judges = {}
+
+    def add(self, judge, masks, problem=None):
+        files = self.judges.setdefault(judge, [0, 0, []])
+        files[0] += 1
+        files[1] += masks
+        if problem:
+            files[2].append(problem)
+
+    def report(self):
+        return [
+            record.say(f"{judge}: {KIND_OF.get(judge, 'DICOM Segmentation')}", files, masks, wrong, [] if wrong else [1.0])
+            for judge, (files, masks, wrong) in self.judges.items()
+        ]
+
+
+KIND_OF = {"slicerio": ".seg.nrrd", "pynrrd": ".seq.nrrd"}
+JUDGES = ("highdicom", "dcmqi", "cornerstone", "dciodvfy")
+
+
 def check(run, export):
-    wrong = files = 0
-    for source in read_record(run):
+    tally = Tally()
+    for source in read_sources(run):
         expected = []
         if source.names():
             if (export / "nrrd").is_dir():
@@ -406,17 +435,21 @@ def check(run, export):
             if (export / "seg").is_dir() and source.kind == "dicom":
                 expected.append((export / "seg" / f"{source.name}.dcm", check_seg))
         elif (export / "seg" / f"{source.name}.dcm").exists():
-            wrong += 1
-            print(f"{source.name}: WRONG: has an object and no masks")
+            tally.add("pydicom", 0, f"{source.name}: has an object and no masks")
+        masks = sum(len(found) for _, _, found in source.frames)
         for path, how in expected:
-            files += 1
+            name = path.relative_to(export)
             try:
-                print(f"{path.relative_to(export)}: {', '.join(how(source, path))}")
+                judges = how(source, path)
+                print(f"{name}: {', '.join(judges)}")
+                for judge in judges:
+                    if " " not in judge:
+                        tally.add(judge, masks)
             except Exception as error:  # whatever other software raises
-                wrong += 1
-                print(f"{path.relative_to(export)}: WRONG: {type(error).__name__}: {error}")
-    print(f"{files} files, {wrong} wrong")
-    return files > 0 and wrong == 0
+                judge = next((j for j in JUDGES if str(error).startswith(j)), how.__doc__)
+                tally.add(judge, masks, f"{name}: {type(error).__name__}: {error}")
+    good = tally.report()
+    return bool(good) and all(good)
 
 
 # Sources to try.
@@ -522,7 +555,7 @@ def write_sources(out):
     def none(d, _):
         del d.FrameOfReferenceUID
 
-    def record(name, kind_of, size, files):
+    def found(name, kind_of, size, files):
         """A bone that moves, a cyst over it and a needle, each with frames that it is not in; rectangles and discs."""
         from pycocotools import mask as coco
 
@@ -563,12 +596,12 @@ def write_sources(out):
     series("mr cine", "1.2.840.10008.5.1.4.1.1.4", "MR", 6, phases)
     series("plain us", "1.2.840.10008.5.1.4.1.1.6.1", "US", 5, none)
     series("lone", "1.2.840.10008.5.1.4.1.1.2", "CT", 1, oblique)
-    record("grey cine ü", "cine", (203, 151), [None] * 12)
+    found("grey cine ü", "cine", (203, 151), [None] * 12)
     enhanced("enhanced ct", (160, 120), 7)
-    record("enhanced ct", "cine", (160, 120), [None] * 7)
-    record("rgb cine", "cine", (256, 192), [None] * 8)
+    found("enhanced ct", "cine", (160, 120), [None] * 7)
+    found("rgb cine", "cine", (256, 192), [None] * 8)
     for name, count in [("ct", 8), ("mr cine", 6), ("plain us", 5), ("lone", 1)]:
-        record(name, "series", (320, 240), [f"{count - n:03}.dcm" for n in range(count)])
+        found(name, "series", (320, 240), [f"{count - n:03}.dcm" for n in range(count)])
     with open(out / "detections.jsonl", "w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 

@@ -9,8 +9,10 @@ mod dicom;
 mod hub;
 mod parity;
 mod phantom;
+mod phantom_motion;
 #[cfg(feature = "cli")]
 mod program;
 mod run_ends;
 mod session;
 mod sources;
+mod tracks;

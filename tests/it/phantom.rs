@@ -33,7 +33,8 @@ fn only(class: Class, seed: u64) -> Phantom {
     .unwrap()
 }
 
-fn digest(phantom: &Phantom) -> String {
+/// Of frames, label maps and what the truth says of each object.
+pub(crate) fn digest(phantom: &Phantom) -> String {
     let mut hash = Sha256::new();
     for frame in phantom.frames() {
         hash.update(frame.image.data());

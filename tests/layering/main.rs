@@ -66,6 +66,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("matching", &[]),
+    ("track", &["text", "geometry", "frame", "matching"]),
     (
         "eval",
         &["run_files", "matching", "coco", "text", "datasets"],
@@ -83,6 +84,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "models",
             "weights",
             "sources",
+            "track",
         ],
     ),
     (

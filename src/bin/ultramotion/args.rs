@@ -10,6 +10,7 @@ use crate::{
     eval_args::EvalArgs,
     examples,
     phantom_args::PhantomArgs,
+    track_args::TrackArgs,
     verify_args::VerifyArgs,
     words,
 };
@@ -121,6 +122,8 @@ pub(crate) struct DetectArgs {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
+    pub(crate) track: TrackArgs,
+    #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) execution: ExecutionArgs,
@@ -136,6 +139,8 @@ pub(crate) struct SegmentArgs {
     pub(crate) segmenter: SegmenterArgs,
     #[command(flatten)]
     pub(crate) prompts: PromptArgs,
+    #[command(flatten)]
+    pub(crate) track: TrackArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
@@ -155,7 +160,8 @@ pub(crate) struct PromptArgs {
     /// Boxes of each frame: detections.jsonl of an earlier run, or COCO instances or results
     #[arg(long = "boxes", value_name = "FILE")]
     pub(crate) boxes_file: Option<PathBuf>,
-    /// COCO file whose images the results list of --boxes numbers; without it the coco.json beside the list in a run's folder
+    /// COCO file whose images the results list of --boxes numbers, or that knows by name which frames the pictures of a data set without
+    /// videos are; without it the coco.json beside that file in a run's folder
     #[arg(long, value_name = "coco.json", requires = "boxes_file")]
     pub(crate) images_of: Option<PathBuf>,
     /// Threshold of scores: boxes of --boxes with at least this, 0 to 1
@@ -178,6 +184,8 @@ pub(crate) struct PipelineArgs {
     pub(crate) segmenter: SegmenterArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) track: TrackArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]

@@ -14,8 +14,8 @@ use ultramotion::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data sets")]
 pub(crate) struct DatasetArgs {
-    /// Pictures under images/: copies of stills, links to them, or none; frames of videos and DICOM are written as PNG
-    /// [default: link for kinds whose readers look for them there, else none]
+    /// Pictures under images/: copies of stills, links to them, or none; frames of videos and DICOM, and stills that EXIF turns, are
+    /// written as PNG [default: link for kinds whose readers look for them there, else none]
     #[arg(long, value_name = "HOW", value_parser = clap::builder::ValueParser::new(images))]
     pub(crate) images: Option<ImagesMode>,
     /// Masks as run lengths or as polygons, where a kind has a choice [default: rle for coco and datumaro, polygon for cvat, labelme and
@@ -90,7 +90,7 @@ impl From<Masks> for MaskForm {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Unit {
-    /// All frames of a video, series or sequence
+    /// All frames of a video, series or sequence; numbered pictures of one folder and size, where the data set names no sources
     Source,
     /// All frames of a patient (needs the record of a run with --keep-patient-data)
     Patient,

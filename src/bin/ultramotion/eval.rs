@@ -1,18 +1,15 @@
 //! `eval`.
 
-use crate::{eval_args::EvalArgs, eval_table, exit::Exit, inputs::usage, terminal::Terminal};
+use crate::{
+    eval_args::EvalArgs,
+    eval_gates::{self, Gate},
+    eval_table, eval_tracks,
+    exit::Exit,
+    inputs::usage,
+    terminal::Terminal,
+};
 use serde::Serialize;
 use ultramotion::eval::{EvalOptions, Evaluation, evaluate};
-
-/// A minimum that a figure must reach.
-#[derive(Serialize)]
-struct Gate {
-    option: &'static str,
-    figure: &'static str,
-    least: f64,
-    found: Option<f64>,
-    passed: bool,
-}
 
 #[derive(Serialize)]
 struct Output<'a> {
@@ -26,8 +23,12 @@ struct Output<'a> {
 /// Prints the figures; exit code 1 if one is below its minimum.
 pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     check(args)?;
+    if args.of_tracks.tracks {
+        return eval_tracks::run(args, terminal);
+    }
+    let defaults = EvalOptions::default();
     let options = EvalOptions {
-        confidence: args.confidence.get(),
+        confidence: args.confidence.map_or(defaults.confidence, |c| c.get()),
         iou_threshold: args.iou_threshold,
         max_detections: args.max_detections.iter().map(|n| n.get()).collect(),
         boxes_only: args.boxes_only,
@@ -48,20 +49,7 @@ pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
             .iter()
             .try_for_each(|line| terminal.print(line))?;
     }
-    for gate in gates.iter().filter(|gate| !gate.passed) {
-        let found = gate
-            .found
-            .map_or_else(|| "there is none".to_owned(), |found| format!("{found:.4}"));
-        terminal.problem(&format!(
-            "{} {}: {} is too low: {found}",
-            gate.option, gate.least, gate.figure
-        ));
-    }
-    Ok(if gates.iter().all(|gate| gate.passed) {
-        Exit::Done
-    } else {
-        Exit::CheckFailed
-    })
+    Ok(eval_gates::judge(&gates, terminal))
 }
 
 fn check(args: &EvalArgs) -> anyhow::Result<()> {
@@ -88,34 +76,25 @@ fn check(args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 fn gates(args: &EvalArgs, evaluation: &Evaluation) -> Vec<Gate> {
-    let gate = |option, figure, least: Option<f64>, found: Option<f64>| {
-        least.map(|least| Gate {
-            option,
-            figure,
-            least,
-            found,
-            passed: found.is_some_and(|found| found >= least),
-        })
-    };
     let mask_ap = evaluation
         .segm
         .as_ref()
         .and_then(|segm| segm.overall.get("AP"));
     [
-        gate(
+        Gate::least(
             "--min-ap",
             "AP of boxes",
             args.min_ap,
             evaluation.bbox.overall.get("AP"),
         ),
-        gate("--min-mask-ap", "AP of masks", args.min_mask_ap, mask_ap),
-        gate(
+        Gate::least("--min-mask-ap", "AP of masks", args.min_mask_ap, mask_ap),
+        Gate::least(
             "--min-mask-iou",
             "mean mask IoU of matched objects",
             args.min_mask_iou,
             evaluation.matched.mean_mask_iou,
         ),
-        gate(
+        Gate::least(
             "--min-empty-share",
             "share of empty images without predictions",
             args.min_empty_share,

@@ -211,7 +211,7 @@ fn number(value: Option<f64>) -> String {
 }
 
 /// Rows as aligned columns, the first to the left, the others to the right.
-fn columns(rows: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn columns(rows: &[Vec<String>]) -> Vec<String> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()

@@ -30,7 +30,8 @@ Examples:
 pub(crate) const PHANTOM: &str = "\
 Examples:
   ultramotion phantom --seed 5 --write png,mp4,dicom --output phantom
-  ultramotion phantom --seed 1000 --sequences 200 --write png --output train";
+  ultramotion phantom --seed 1000 --sequences 200 --write png --output train
+  ultramotion phantom --seed 1 --sequences 20 --motion hard --write mp4,mot --output tracks";
 
 pub(crate) const EXPORT: &str = "\
 Examples:
@@ -45,7 +46,8 @@ Examples:
 pub(crate) const EVAL: &str = "\
 Examples:
   ultramotion eval --ground-truth test/annotations.json --predictions out/coco.json
-  ultramotion eval --ground-truth phantom/coco.json --predictions out/coco.json --boxes-only --min-ap 0.8";
+  ultramotion eval --ground-truth phantom/coco.json --predictions out/coco.json --boxes-only --min-ap 0.8
+  ultramotion eval --tracks --ground-truth phantom/coco.json --predictions out --min-hota 0.7 --min-idf1 0.8";
 
 pub(crate) const MODELS: &str = "\
 Examples:

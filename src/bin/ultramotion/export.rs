@@ -8,7 +8,7 @@ use crate::{
     terminal::Terminal,
 };
 use serde::Serialize;
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use ultramotion::{
     datasets::{self, Export, ExportSummary},
     run::OutputMode,
@@ -23,6 +23,8 @@ struct Output<'a> {
     to: &'a [String],
     images: u64,
     annotations: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<&'static str, u64>,
     interrupted: bool,
 }
 
@@ -111,6 +113,7 @@ fn finish(
             to: &target.to,
             images: summary.items,
             annotations: summary.annotations,
+            parts: summary.parts.iter().copied().collect(),
             interrupted: summary.interrupted,
         })?;
     } else {
@@ -118,7 +121,15 @@ fn finish(
             ultramotion::text::counted(summary.items, "picture"),
             ultramotion::text::counted(summary.annotations, "object"),
         );
-        terminal.say(&format!("{items}, {objects}: {output}"));
+        let parts = summary.parts.iter();
+        let parts: Vec<_> = parts
+            .map(|(part, count)| format!("{count} {part}"))
+            .collect();
+        let parts = match &parts[..] {
+            [] => String::new(),
+            parts => format!(" ({})", parts.join(", ")),
+        };
+        terminal.say(&format!("{items}{parts}, {objects}: {output}"));
     }
     summary.notes.iter().for_each(|note| terminal.warn(note));
     Ok(if summary.interrupted {

@@ -151,6 +151,7 @@ fn of_eval(error: &EvalError) -> Option<&'static str> {
         K::TooManyPairs => Some("--confidence"),
         K::ImagesNotNeeded => Some("--images-of"),
         K::MasksMissing => Some("--boxes-only"),
+        K::OtherRules => Some("--rules"),
         _ => None,
     }
 }

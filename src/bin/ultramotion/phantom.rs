@@ -3,14 +3,14 @@
 use crate::{
     exit::Exit,
     inputs::usage,
-    phantom_args::{PhantomArgs, PhantomFile},
+    phantom_args::{PhantomArgs, PhantomFile, PhantomMotion},
     run::on_interrupt,
     terminal::Terminal,
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use ultramotion::{
-    phantom::{Class, PhantomError, PhantomOptions, TargetSet},
+    phantom::{Class, Motion, PhantomError, PhantomOptions, TargetSet},
     progress::Cancel,
     text::counted,
     tools::{PhantomEvent, PhantomFiles, PhantomPlan, PhantomRunError, PhantomSummary},
@@ -76,6 +76,11 @@ fn plan(args: &PhantomArgs) -> anyhow::Result<PhantomPlan> {
             frames: args.frames,
             size: args.size,
             targets,
+            motion: match args.motion {
+                PhantomMotion::Calm => Motion::Calm,
+                PhantomMotion::Probe => Motion::Probe,
+                PhantomMotion::Hard => Motion::Hard,
+            },
             frame_rate: args.frame_rate,
         },
         sequences: args.sequences,
@@ -83,6 +88,8 @@ fn plan(args: &PhantomArgs) -> anyhow::Result<PhantomPlan> {
             png: writes(PhantomFile::Png),
             mp4: writes(PhantomFile::Mp4),
             dicom: writes(PhantomFile::Dicom),
+            mot: writes(PhantomFile::Mot),
+            mots: writes(PhantomFile::Mots),
         },
         output: args.output.clone(),
         overwrite: args.overwrite,

@@ -30,7 +30,10 @@ pub(crate) struct PhantomArgs {
         allow_hyphen_values = true
     )]
     pub(crate) frame_rate: f64,
-    /// What to write beside the ground truth in coco.json: frames and label maps, video, multi-frame DICOM
+    /// How probe and targets move
+    #[arg(long, value_enum, value_name = "MOTION", default_value = "calm")]
+    pub(crate) motion: PhantomMotion,
+    /// What to write beside the ground truth in coco.json: frames and label maps, video, multi-frame DICOM, tracks
     #[arg(
         long,
         value_enum,
@@ -55,6 +58,20 @@ pub(crate) enum PhantomFile {
     Mp4,
     /// clip.dcm, multi-frame ultrasound
     Dicom,
+    /// gt/gt.txt and seqinfo.ini, tracks as MOTChallenge text
+    Mot,
+    /// mots/gt.txt and seqinfo.ini, tracks with masks as MOTS text
+    Mots,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhantomMotion {
+    /// A steady hand, 0 to 5 targets that leave once
+    Calm,
+    /// Sweeps of the probe: it slides, rocks, turns and fans out of plane
+    Probe,
+    /// Sweeps over 2 to 6 targets that cross, leave, fade and return; gain flickers, frames are lost
+    Hard,
 }
 
 /// `WxH` in pixels.

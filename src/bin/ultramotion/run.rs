@@ -48,6 +48,7 @@ pub(crate) fn detect(args: &DetectArgs, terminal: &Arc<Terminal>) -> anyhow::Res
         &args.detector,
         &args.selection,
     );
+    let models = args.track.apply(models, args.selection.confidence)?;
     let prepared = prepare(
         "detect",
         &args.device,
@@ -64,6 +65,7 @@ pub(crate) fn pipeline(args: &PipelineArgs, terminal: &Arc<Terminal>) -> anyhow:
     inputs::introduce(Some(&args.detector), Some(&args.segmenter), terminal);
     let models = inputs::with_detector(Session::builder(), &args.detector, &args.selection);
     let models = inputs::with_segmenter(models, &args.segmenter);
+    let models = args.track.apply(models, args.selection.confidence)?;
     let prepared = prepare(
         "pipeline",
         &args.device,
@@ -81,7 +83,9 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
     let prompts = prompts(given)?;
     inputs::introduce(None, Some(&args.segmenter), terminal);
     let models = inputs::with_segmenter(Session::builder().without_detector(), &args.segmenter)
-        .multimask(given.multimask);
+        .multimask(given.multimask)
+        .confidence(given.confidence.get());
+    let models = args.track.apply(models, given.confidence)?;
     let prepared = prepare(
         "segment",
         &args.device,

@@ -35,6 +35,32 @@ fn boxes_come_back_in_both_conventions() {
 }
 
 #[test]
+fn a_divided_data_set_has_a_list_for_each_part() {
+    use crate::datasets::{division::Division, split::SplitBy, writer::WriteOptions};
+    let dir = tempfile::tempdir().unwrap();
+    let items: Vec<_> = samples::stills()
+        .into_iter()
+        .chain(samples::frames())
+        .collect();
+    let mut division = Division::new("0.5,0.3,0.2".parse().unwrap(), SplitBy::Frame, 0);
+    items.iter().for_each(|item| division.count(item));
+    let parts = division.parts();
+    let names = parts.names();
+    let options = WriteOptions {
+        parts,
+        ..options(dir.path())
+    };
+    write(VocWriter::new(options, VocCorners::Edges), &items);
+    let folder = dir.path().join("voc/ImageSets/Main");
+    let lines = |name: &&str| {
+        let text = fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap();
+        text.lines().count()
+    };
+    assert!(names.len() > 1 && !folder.join("default.txt").exists());
+    assert_eq!(names.iter().map(lines).sum::<usize>(), items.len());
+}
+
+#[test]
 fn a_pixel_counted_from_1_is_first_and_last() {
     let dir = tempfile::tempdir().unwrap();
     write(

@@ -11,16 +11,20 @@ use crate::{
     },
     sinks::{SinkError, write_atomic},
 };
-use std::{fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
-/// Writes Pascal VOC: `voc/Annotations/TREE.xml` for each picture, `voc/ImageSets/Main/default.txt` with their names, and
-/// `voc/labelmap.txt` as Datumaro and CVAT have it. VOC has boxes alone; scores and track numbers are `<attributes>`.
+/// The list of a data set that is not divided.
+const UNDIVIDED: &str = "default";
+
+/// Writes Pascal VOC: `voc/Annotations/TREE.xml` for each picture, `voc/ImageSets/Main/default.txt` with their names (of a
+/// divided data set `train.txt`, `val.txt`, `test.txt`), and `voc/labelmap.txt` as Datumaro and CVAT have it. VOC has boxes
+/// alone; scores and track numbers are `<attributes>`.
 pub struct VocWriter {
     options: WriteOptions,
     corners: VocCorners,
     names: TreeNames,
     labels: UsedLabels,
-    list: Option<Spool>,
+    lists: BTreeMap<&'static str, Spool>,
 }
 
 impl VocWriter {
@@ -31,7 +35,7 @@ impl VocWriter {
             corners,
             names: TreeNames::default(),
             labels: UsedLabels::default(),
-            list: None,
+            lists: BTreeMap::new(),
         }
     }
 
@@ -39,12 +43,20 @@ impl VocWriter {
         self.options.root.join("voc")
     }
 
-    fn list(&mut self) -> Result<&mut Spool, SinkError> {
-        let list = match self.list.take() {
-            Some(list) => list,
-            None => Spool::new(self.root().join("ImageSets/Main/default.txt"))?,
+    /// Starts the lists that are not there.
+    fn start_lists(&mut self) -> Result<(), SinkError> {
+        let names = if self.options.parts.are_there() {
+            self.options.parts.names()
+        } else {
+            vec![UNDIVIDED]
         };
-        Ok(self.list.insert(list))
+        for name in names {
+            if !self.lists.contains_key(name) {
+                let path = self.root().join(format!("ImageSets/Main/{name}.txt"));
+                self.lists.insert(name, Spool::new(path)?);
+            }
+        }
+        Ok(())
     }
 
     fn document(&self, item: &Item) -> String {
@@ -117,13 +129,21 @@ impl DatasetWriter for VocWriter {
         }
         let path = self.root().join("Annotations").join(format!("{name}.xml"));
         write_atomic(&path, self.document(item).as_bytes())?;
-        self.list()?.add(&format!("{name}\n"))?;
+        self.start_lists()?;
+        let list = if self.options.parts.are_there() {
+            self.options.parts.of(item)
+        } else {
+            UNDIVIDED
+        };
+        if let Some(list) = self.lists.get_mut(list) {
+            list.add(&format!("{name}\n"))?;
+        }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        self.list()?;
-        if let Some(list) = self.list.take() {
+        self.start_lists()?;
+        for list in std::mem::take(&mut self.lists).into_values() {
             list.finish("", "")?;
         }
         let path = self.root().join("labelmap.txt");

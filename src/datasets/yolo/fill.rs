@@ -1,19 +1,23 @@
 //! Polygons as YOLO's tools fill them: corners are cut off to whole pixels, and the pixels under the lines are inside.
 
 use crate::{
-    datasets::outline::{Part, Point, one_line},
+    datasets::{
+        outline::{Part, one_line, parts},
+        simplify::{Point, TOLERANCE, simplified},
+    },
     frame::Mask,
     geometry::Size,
 };
 
 /// Share of an object's mean thickness by which its line may deviate, so that thin objects keep their shape too.
 const DEVIATION: f64 = 0.04;
-/// Parts and holes below this share of the mask's area are left out, as each costs a line to it and back.
+/// Parts and holes below this share of the mask's area are left out, as each costs a line to it and back; but parts that the
+/// mask's box needs stay.
 const SMALLEST_SHARE: f64 = 0.01;
 
 /// The mask as one line through the centres of its border's pixels, in pixels. None for an empty mask.
 pub(super) fn line(mask: &Mask) -> Option<Vec<Point>> {
-    let parts: Vec<Part> = crate::datasets::outline::parts(mask, 0.0)
+    let parts: Vec<Part> = parts(mask, 0.0)
         .into_iter()
         .map(|part| Part {
             outer: through_centres(&part.outer),
@@ -31,15 +35,15 @@ pub(super) fn line(mask: &Mask) -> Option<Vec<Point>> {
         .map(|l| length(l))
         .sum();
     let thickness = 2.0 * mask.area() as f64 / perimeter.max(1.0);
-    let tolerance = (DEVIATION * thickness).min(crate::datasets::outline::TOLERANCE);
+    let tolerance = (DEVIATION * thickness).min(TOLERANCE);
     let simple: Vec<Part> = parts
         .into_iter()
         .map(|part| Part {
-            outer: crate::datasets::outline::simplified(&part.outer, tolerance),
+            outer: simplified(&part.outer, tolerance),
             holes: part
                 .holes
                 .iter()
-                .map(|hole| crate::datasets::outline::simplified(hole, tolerance))
+                .map(|hole| simplified(hole, tolerance))
                 .collect(),
             area: part.area,
         })
@@ -180,6 +184,15 @@ mod tests {
         fn rectangles_come_back_whole(x0 in 0..80i32, y0 in 0..60i32, w in 1..10i32, h in 1..10i32) {
             let shape = mask(|x, y| (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y));
             prop_assert_eq!(filled(&line(&shape).unwrap(), SIZE), shape);
+        }
+
+        #[test]
+        fn boxes_come_back_of_any_parts(
+            squares in proptest::collection::vec((0..80i32, 0..60i32, 1..10i32, 1..10i32), 1..6)
+        ) {
+            let within = |x, y, (x0, y0, w, h): (i32, i32, i32, i32)| (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y);
+            let shape = mask(|x, y| squares.iter().any(|s| within(x, y, *s)) || within(x, y, (30, 25, 22, 20)));
+            prop_assert_eq!(filled(&line(&shape).unwrap(), SIZE).bounds(), shape.bounds());
         }
 
         #[test]

@@ -4,7 +4,7 @@ use super::fill::filled;
 use crate::{
     datasets::{
         item::{Annotation, Item, Outline},
-        names::files_below,
+        names::{files_below, read_size},
         reader::{Dataset, DatasetError},
     },
     geometry::{BoxCxCyWh, BoxXyxy, Size},
@@ -135,9 +135,8 @@ fn item(
             error.with_remedy("put the pictures beside the labels: sizes are read from them")
         })?;
     let picture = root.join("images").join(&file_name);
-    let (width, height) = image::image_dimensions(&picture)
+    let size = read_size(&picture)
         .map_err(|e| DatasetError::new(&picture, format!("its size cannot be read: {e}")))?;
-    let size = Size::new(width, height);
     let text = text(file)?;
     let mut annotations = Vec::new();
     for (number, line) in text

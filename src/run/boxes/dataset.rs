@@ -8,11 +8,11 @@ use crate::{
     coco::{self, Annotation, Classes, Dataset, Segmentation, Video},
     frame::Mask,
     geometry::{BoxXyxy, Size},
-    run_files::normalised,
+    run_files::{match_names, normalised},
     sinks::{SinkError, SinkErrorKind},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     sync::Arc,
 };
@@ -61,13 +61,8 @@ pub(super) fn results_of(
     images_of: &Path,
     classes: &Classes,
 ) -> Result<BoxPrompts, SinkError> {
-    let text = coco::read(images_of)
-        .map_err(|e| SinkError::io(images_of, "read the images of the boxes", &e))?;
-    let dataset = coco::parse_dataset(&text).map_err(|e| {
-        let remedy = "give the COCO file whose images the results list numbers, such as the coco.json of its run";
-        let problem = coco::describe(&text, &e);
-        SinkError::new(images_of, format!("holds no COCO images that can be read: {problem}")).with_remedy(remedy)
-    })?;
+    let text = read_images(images_of)?;
+    let dataset = parse_images(images_of, &text)?;
     with_annotations(path, &dataset, entries, classes).map_err(|problem| {
         let problem = format!(
             "its images and categories are not those of {}: {problem}",
@@ -77,6 +72,63 @@ pub(super) fn results_of(
             .with_kind(SinkErrorKind::OtherImages)
             .with_remedy("give the COCO file that belongs to it")
     })
+}
+
+fn read_images(images_of: &Path) -> Result<Vec<u8>, SinkError> {
+    coco::read(images_of).map_err(|e| SinkError::io(images_of, "read the images of the boxes", &e))
+}
+
+fn parse_images<'t>(images_of: &Path, text: &'t [u8]) -> Result<Dataset<'t, f32>, SinkError> {
+    coco::parse_dataset(text).map_err(|e| {
+        let remedy =
+            "give the COCO file whose images the boxes are of, such as the coco.json of their run";
+        let problem = coco::describe(text, &e);
+        SinkError::new(
+            images_of,
+            format!("holds no COCO images that can be read: {problem}"),
+        )
+        .with_remedy(remedy)
+    })
+}
+
+/// A data set whose images do not say which frames they are, as tools of annotation leave them: images of the COCO file `images_of`
+/// with their names do. Those that are frames by themselves, or have no such image, stay as they are.
+///
+/// # Errors
+/// [`SinkError`] if that file cannot be read.
+pub(super) fn placed(
+    mut prompts: BoxPrompts,
+    images_of: &Path,
+    classes: &Classes,
+) -> Result<BoxPrompts, SinkError> {
+    let text = read_images(images_of)?;
+    let known = with_annotations(images_of, &parse_images(images_of, &text)?, &[], classes)
+        .map_err(|problem| SinkError::new(images_of, problem))?;
+    let mut places: BTreeMap<String, Option<(usize, u64)>> = BTreeMap::new();
+    for image in &known.images {
+        for name in &image.names {
+            // Of two images of one name neither is meant.
+            let same = places.insert(name.clone(), image.place).is_some();
+            if same {
+                places.insert(name.clone(), None);
+            }
+        }
+    }
+    let open: Vec<usize> = (0..prompts.images.len())
+        .filter(|&at| prompts.images.get(at).is_some_and(|i| i.place.is_none()))
+        .collect();
+    let named = |at: &usize| prompts.images.get(*at)?.names.last().cloned();
+    let names: Vec<String> = open.iter().filter_map(named).collect();
+    let (known_names, known_places): (Vec<String>, Vec<_>) = places.into_iter().unzip();
+    let before = prompts.sources.len();
+    for (at, found) in open.into_iter().zip(match_names(&names, &known_names)) {
+        let place = found.ok().and_then(|i| *known_places.get(i)?);
+        if let Some((image, (source, frame))) = prompts.images.get_mut(at).zip(place) {
+            image.place = Some((before + source, frame));
+        }
+    }
+    prompts.sources.extend(known.sources);
+    Ok(prompts)
 }
 
 /// A results list whose image ids are the numbers of the published COCO images.

@@ -22,23 +22,25 @@ impl BoxPrompts {
         Self::read_with_images(path, None, classes)
     }
 
-    /// As [`BoxPrompts::read`]; the images of a results list are those of the COCO file `images_of`.
+    /// As [`BoxPrompts::read`]; the images of a results list are those of the COCO file `images_of`. Images of a data set that
+    /// does not say which frames they are (tools leave out the list of videos) are the frames that images of their names in
+    /// `images_of` are.
     ///
     /// # Errors
-    /// As [`BoxPrompts::read`], of either file; also if images are named for a file that is no results list.
+    /// As [`BoxPrompts::read`], of either file; also if images are named for a file that says itself which frames it is of.
     pub fn read_with_images(
         path: &Path,
         images_of: Option<&Path>,
         classes: &Classes,
     ) -> Result<Self, SinkError> {
         if let Some(text) = Self::of_other_kind(path)? {
-            no_images_of(path, images_of)?;
             let broken = |problem: String| {
                 SinkError::new(path, format!("holds no boxes that can be read: {problem}"))
             };
             let found = coco::parse_dataset(&text).map_err(|e| broken(e.to_string()))?;
-            return dataset::with_annotations(path, &found, &found.annotations, classes)
-                .map_err(broken);
+            let prompts = dataset::with_annotations(path, &found, &found.annotations, classes)
+                .map_err(broken)?;
+            return with_frames(prompts, images_of, classes);
         }
         let file = File::open(path).map_err(|e| SinkError::io(path, "open the boxes", &e))?;
         let mut reader = BufReader::with_capacity(1 << 18, file.take(coco::MAX_BYTES + 1));
@@ -72,9 +74,9 @@ impl BoxPrompts {
                 }
             }
             CocoFile::Dataset(found) => {
-                no_images_of(path, images_of)?;
-                dataset::with_annotations(path, &found, &found.annotations, classes)
-                    .map_err(not_boxes)
+                let prompts = dataset::with_annotations(path, &found, &found.annotations, classes)
+                    .map_err(not_boxes)?;
+                with_frames(prompts, images_of, classes)
             }
         }
     }
@@ -93,12 +95,33 @@ impl BoxPrompts {
     }
 }
 
+/// The prompts of a data set with the frames that its images are: those of `images_of`, else of the `coco.json` beside it in the
+/// folder of a run, where it says nothing of frames itself.
+fn with_frames(
+    prompts: BoxPrompts,
+    images_of: Option<&Path>,
+    classes: &Classes,
+) -> Result<BoxPrompts, SinkError> {
+    let path = prompts.path.clone();
+    let open = |prompts: &BoxPrompts| prompts.images.iter().filter(|i| i.place.is_none()).count();
+    let before = open(&prompts);
+    let beside = || images_beside(&path).filter(|_| prompts.sources.is_empty());
+    let Some(images) = images_of.map(Path::to_owned).or_else(beside) else {
+        return Ok(prompts);
+    };
+    let prompts = dataset::placed(prompts, &images, classes)?;
+    if open(&prompts) == before {
+        no_images_of(&path, images_of)?;
+    }
+    Ok(prompts)
+}
+
 fn no_images_of(path: &Path, images_of: Option<&Path>) -> Result<(), SinkError> {
     let Some(images_of) = images_of else {
         return Ok(());
     };
     let problem = format!(
-        "is no COCO results list, so the images of {} are not needed",
+        "is no COCO results list, and learns nothing of its frames from the images of {}, so they are not needed",
         images_of.display()
     );
     Err(SinkError::new(path, problem)

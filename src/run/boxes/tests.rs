@@ -1,4 +1,5 @@
 mod files;
+mod frames_by_name;
 
 use super::*;
 use crate::{

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     engine::OutOfMemory,
-    frame::{Detections, Frame, Pixels, SourceInfo, SourceKind},
+    frame::{Detections, Frame, Pixels, SourceInfo, SourceKind, Visibility, VisibilityChange},
     geometry::Size,
     run::event::FrameTimes,
     session::Stage,
@@ -143,7 +143,15 @@ fn a_line_of_each_event() -> Vec<Map<String, Value>> {
     let path = folder.path().join("run.jsonl");
     let kpi = KpiFile::append(&path, None).unwrap();
     let (info, size) = (source(), Size::new(4, 4));
-    let found = Detections::new(size, Vec::new());
+    let mut found = Detections::new(size, Vec::new());
+    found.changes.push(VisibilityChange {
+        track_id: Some(4),
+        class: 1,
+        label: "cyst".into(),
+        from: Some(Visibility::Visible),
+        to: Visibility::Relocalizing,
+        score: 0.25,
+    });
     let frame = Frame::new(Arc::new(source()), 0, Pixels::Released(size));
     let times = FrameTimes {
         stages: vec![("segment-decode", Duration::ZERO)],
@@ -201,6 +209,19 @@ fn every_event_has_the_keys_of_the_list() {
             "{key}"
         );
     }
+}
+
+#[test]
+fn a_change_of_visibility_has_a_line() {
+    let lines = a_line_of_each_event();
+    let change = lines.iter().find(|line| line["event"] == "visibility");
+    let mut change = change.unwrap().clone();
+    change.remove("ts");
+    let expected = json!({
+        "event": "visibility", "source": "a b", "frame": 0, "track_id": 4, "class": "cyst",
+        "from": "visible", "to": "relocalizing", "score": 0.25,
+    });
+    assert_eq!(Value::Object(change), expected);
 }
 
 #[test]

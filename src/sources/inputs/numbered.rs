@@ -1,9 +1,10 @@
 //! Numbered images of a folder as sequences.
 
 use super::{draft::Draft, natural};
-use crate::{frame::SourceKind, sources::SourceError};
+use crate::{frame::SourceKind, run_files::last_number, sources::SourceError};
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -25,11 +26,7 @@ struct Pattern {
 /// The pattern of a file name and its number as digits; none for a name without a number.
 fn pattern_of(path: &Path) -> Option<(Pattern, Vec<u8>)> {
     let stem = path.file_stem()?.as_encoded_bytes();
-    let end = stem.iter().rposition(u8::is_ascii_digit)? + 1;
-    let start = stem[..end]
-        .iter()
-        .rposition(|b| !b.is_ascii_digit())
-        .map_or(0, |at| at + 1);
+    let Range { start, end } = last_number(stem)?;
     let pattern = Pattern {
         folder: path.parent()?.to_owned(),
         before: stem[..start].to_vec(),

@@ -1,6 +1,7 @@
 //! The output folder of phantom sequences: made, locked, and cleared of earlier sequences where the user asks for it.
 
 use crate::{
+    phantom::Motion,
     run::{FolderLock, clear_folder, is_empty, remove},
     sinks::{AtomicFile, Layout, SinkError, SinkErrorKind},
     tools::phantom::{paths::SequencePaths, plan::PhantomPlan},
@@ -61,8 +62,10 @@ fn describe(plan: &PhantomPlan) -> serde_json::Value {
         (files.png, "png"),
         (files.mp4, "mp4"),
         (files.dicom, "dicom"),
+        (files.mot, "mot"),
+        (files.mots, "mots"),
     ];
-    json!({
+    let mut described = json!({
         "description": "Synthetic ultrasound sequences by ultramotion phantom",
         "version": env!("CARGO_PKG_VERSION"),
         "seed": options.seed,
@@ -73,7 +76,12 @@ fn describe(plan: &PhantomPlan) -> serde_json::Value {
         "frame_rate": options.frame_rate,
         "targets": options.targets.classes().map(|class| class.name()).collect::<Vec<_>>(),
         "write": kinds.iter().filter(|(asked, _)| *asked).map(|(_, name)| *name).collect::<Vec<_>>(),
-    })
+    });
+    // Calm is what a folder that states no motion has.
+    if options.motion != Motion::Calm {
+        described["motion"] = options.motion.name().into();
+    }
+    described
 }
 
 /// Removes the sequences in `root`; `phantom.json` last, so that a clearing that was interrupted can be repeated.
@@ -95,9 +103,20 @@ fn clear(root: &Path) -> Result<(), SinkError> {
 
 fn clear_sequence(folder: &Path) -> Result<(), SinkError> {
     let paths = SequencePaths(folder);
-    for path in [paths.truth(), paths.mp4(), paths.dicom()] {
+    for path in [
+        paths.truth(),
+        paths.mp4(),
+        paths.dicom(),
+        paths.sequence_info(),
+        paths.mot(),
+        paths.mots(),
+    ] {
         remove(&path)?;
         remove(&Layout::temporary(&path))?;
+    }
+    for name in ["gt", "mots"] {
+        // Not empty: something in it is not this program's.
+        let _ = fs::remove_dir(folder.join(name));
     }
     for name in ["frames", "labels"] {
         let below = folder.join(name);

@@ -2,6 +2,7 @@
 
 use crate::{
     coco::{Annotation, Image, Info, Section, Video},
+    phantom::Motion,
     sinks::{CocoFile, SinkError},
     tools::phantom::{
         paths::{SequencePaths, folder_name},
@@ -33,9 +34,11 @@ struct Annotations<'a> {
 /// Writes the ground truth of all sequences of `plan`, in the order of their seeds: the images are numbered as in a run
 /// over all clips, or all folders of frames, in that order. Read from the sequences' own files, one at a time.
 pub(crate) fn write(plan: &PhantomPlan) -> Result<(), SinkError> {
+    let motion = plan.options.motion;
     let info = Info {
         seed: Some(plan.options.seed),
         sequences: Some(plan.sequences.get()),
+        motion: (motion != Motion::Calm).then(|| motion.name()),
         ..Info::new("Ground truth of ultramotion phantom sequences; synthetic, no patient")
     };
     let mut file = CocoFile::dataset(&SequencePaths(&plan.output).truth(), &info)?;

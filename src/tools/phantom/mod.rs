@@ -8,6 +8,8 @@
 //! | `labels/NNNNNN.png` | label maps: 0 background, else class id + 1 |
 //! | `clip.mp4` | the frames as a video |
 //! | `clip.dcm` | the frames as multi-frame ultrasound DICOM |
+//! | `gt/gt.txt`, `seqinfo.ini` | tracks as MOTChallenge text |
+//! | `mots/gt.txt` | tracks with masks as MOTS text |
 //! | `coco.json` | the ground truth; written last, so that a folder that has it is complete |
 //!
 //! One sequence lies in the output folder itself, several lie in folders `seed-NNNNNN` below it; the output folder's own
@@ -20,6 +22,7 @@ mod plan;
 mod run;
 mod sequence;
 mod summary;
+mod tracks;
 mod truth;
 
 pub use plan::{PhantomFiles, PhantomPlan, PhantomRunError};

@@ -27,6 +27,18 @@ impl SequencePaths<'_> {
         self.0.join("clip.dcm")
     }
 
+    pub(super) fn mot(&self) -> PathBuf {
+        self.0.join("gt/gt.txt")
+    }
+
+    pub(super) fn mots(&self) -> PathBuf {
+        self.0.join("mots/gt.txt")
+    }
+
+    pub(super) fn sequence_info(&self) -> PathBuf {
+        self.0.join("seqinfo.ini")
+    }
+
     pub(super) fn truth(&self) -> PathBuf {
         self.0.join("coco.json")
     }

@@ -17,6 +17,10 @@ pub struct PhantomFiles {
     pub mp4: bool,
     /// `clip.dcm`, not compressed; its pixels are held in memory until the sequence ends.
     pub dicom: bool,
+    /// `gt/gt.txt`: tracks as MOTChallenge text, and `seqinfo.ini`.
+    pub mot: bool,
+    /// `mots/gt.txt`: tracks with masks as MOTS text, and `seqinfo.ini`.
+    pub mots: bool,
 }
 
 /// Sequences to write.

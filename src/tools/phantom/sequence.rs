@@ -7,6 +7,7 @@ use crate::{
         paths::SequencePaths,
         plan::{PhantomFiles, PhantomRunError},
         summary::SequenceSummary,
+        tracks::TrackFiles,
         truth::TruthFile,
     },
 };
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 use std::{
     path::PathBuf,
     sync::mpsc::{SyncSender, sync_channel},
+    time::Duration,
 };
 
 /// A sequence to write.
@@ -29,7 +31,9 @@ pub(crate) struct SequenceJob<'a> {
 
 /// What takes the frames of a sequence in order.
 struct Writers<'a> {
+    phantom: &'a Phantom,
     truth: TruthFile,
+    tracks: TrackFiles,
     video: Option<VideoFile>,
     cine: Option<Cine<'a>>,
 }
@@ -74,6 +78,8 @@ impl SequenceJob<'_> {
         let paths = SequencePaths(&self.folder);
         let (size, rate) = (self.options.size, self.options.frame_rate);
         Ok(Writers {
+            phantom,
+            tracks: TrackFiles::create(&paths, phantom, self.files)?,
             cine: self
                 .files
                 .dicom
@@ -98,6 +104,7 @@ impl SequenceJob<'_> {
             cine.finish(&mut file)?;
             file.commit()?;
         }
+        writers.tracks.finish()?;
         Ok(writers.truth.finish()?)
     }
 
@@ -143,8 +150,10 @@ impl SequenceJob<'_> {
 impl Writers<'_> {
     fn write(&mut self, frame: &PhantomFrame) -> Result<(), PhantomRunError> {
         self.truth.write(frame)?;
+        self.tracks.write(frame)?;
         if let Some(video) = &mut self.video {
-            video.write_image(&frame.image, u64::from(frame.index), None)?;
+            let time = Duration::try_from_secs_f64(self.phantom.seconds(frame.index)).ok();
+            video.write_image(&frame.image, u64::from(frame.index), time)?;
         }
         if let Some(cine) = &mut self.cine {
             cine.push(&frame.image);

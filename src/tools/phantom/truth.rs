@@ -6,7 +6,7 @@
 
 use crate::{
     coco::{Annotation, Category, Image, Info, Lazy, Rle, Section, Segmentation, Video},
-    phantom::{CLASS_NAMES, GroundTruth, Phantom, PhantomFrame},
+    phantom::{CLASS_NAMES, GroundTruth, Motion, Phantom, PhantomFrame},
     sinks::{CocoFile, SinkError},
     tools::phantom::{paths::frame_file_name, plan::PhantomFiles},
 };
@@ -19,6 +19,8 @@ use std::path::Path;
 pub(crate) struct TruthFile {
     file: CocoFile,
     annotations: i64,
+    /// Whether `visibility` is stated, too.
+    moving: bool,
 }
 
 impl TruthFile {
@@ -30,7 +32,9 @@ impl TruthFile {
     ) -> Result<Self, SinkError> {
         let options = phantom.options();
         let description = "Ground truth of an ultramotion phantom sequence; synthetic, no patient";
+        let moving = options.motion != Motion::Calm;
         let info = Info {
+            motion: moving.then(|| options.motion.name()),
             seed: Some(options.seed),
             targets: Some(
                 options
@@ -47,7 +51,7 @@ impl TruthFile {
         file.end()?;
         file.begin(Section::Images)?;
         for index in 0..options.frames {
-            let time = raw(path, &(f64::from(index) / options.frame_rate))?;
+            let time = raw(path, &phantom.seconds(index))?;
             let physical = raw(path, &phantom.physical(index))?;
             file.item(&Image {
                 id: i64::from(index) + 1,
@@ -68,6 +72,7 @@ impl TruthFile {
         Ok(Self {
             file,
             annotations: 0,
+            moving,
         })
     }
 
@@ -77,7 +82,7 @@ impl TruthFile {
             self.annotations += 1;
             let image = i64::from(frame.index) + 1;
             self.file
-                .item(&annotation(self.annotations, image, object))?;
+                .item(&annotation(self.annotations, image, object, self.moving))?;
         }
         Ok(())
     }
@@ -117,7 +122,12 @@ fn video(phantom: &Phantom, files: PhantomFiles) -> Video<'static> {
     }
 }
 
-fn annotation(id: i64, image_id: i64, object: &GroundTruth) -> Annotation<'static, f32> {
+fn annotation(
+    id: i64,
+    image_id: i64,
+    object: &GroundTruth,
+    moving: bool,
+) -> Annotation<'static, f32> {
     let segmentation = Segmentation::Rle(Rle::of(&object.mask));
     Annotation {
         id: Some(id),
@@ -127,6 +137,7 @@ fn annotation(id: i64, image_id: i64, object: &GroundTruth) -> Annotation<'stati
         iscrowd: Some(0),
         track_id: Some(object.track_id),
         visible_fraction: Some(object.visible_fraction),
+        visibility: moving.then_some(object.visibility),
         ..Annotation::new(image_id, object.class as i64 + 1)
     }
 }

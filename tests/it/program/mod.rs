@@ -14,6 +14,7 @@ mod input_errors;
 mod manners;
 mod models;
 mod phantom;
+mod phantom_tracks;
 mod resume;
 #[cfg(feature = "embedded-models")]
 mod snapshots;

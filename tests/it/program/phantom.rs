@@ -341,6 +341,7 @@ fn nonsense_is_a_usage_error_and_makes_nothing() {
         (["--targets", "bone,liver"], "bone, cyst, vessel, needle"),
         (["--targets", "none,bone"], "--targets"),
         (["--write", "gif"], "--write"),
+        (["--motion", "wild"], "--motion"),
         (["--frames", "0"], "--frames"),
         (["--frame-rate", "0"], "--frame-rate"),
         (["--frame-rate", "nan"], "--frame-rate"),

@@ -1,4 +1,4 @@
-//! Runs killed at random moments and resumed end with the bytes of an unbroken run.
+//! Runs and exports killed at random moments and resumed end with the bytes of an unbroken run.
 //!
 //! `ULTRAMOTION_KILLS=50 cargo test --release --test it resume` kills more often; `ULTRAMOTION_KILL_PIPELINE=1` also runs the segmenter.
 
@@ -213,6 +213,40 @@ fn a_killed_pipeline_resumes_to_the_same_bytes() {
         ),
         dir.path(),
     );
+}
+
+#[cfg(feature = "embedded-models")]
+#[test]
+fn a_killed_export_of_every_kind_is_completed_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let done = |arguments: &[&str]| {
+        let done = program().args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{said}");
+    };
+    let (phantom, run) = (path("phantom"), path("run"));
+    let made = [
+        "--frames",
+        "5",
+        "--size",
+        "256x256",
+        "--seed",
+        "40",
+        "--write",
+        "mp4,dicom",
+    ];
+    done(&[&["phantom", "--output", &phantom][..], &made].concat());
+    let clips = [path("phantom/clip.mp4"), path("phantom/clip.dcm")];
+    done(&[
+        "pipeline", &clips[0], &clips[1], "--write", "jsonl", "--output", &run,
+    ]);
+    let record = fs::read_to_string(dir.path().join("run/detections.jsonl")).unwrap();
+    assert!(record.contains("\"counts\""), "{record}");
+    let kinds = "coco,masks,instances,yolo,datumaro,nnunet,cvat,labelme,voc,labelstudio,seg,nrrd,csv,report";
+    let arguments = ["export", "--run", &run, "--to", kinds, "--split", "0.5,0.5"];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    killed_and_resumed(&Job { arguments }, dir.path());
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! Options of duplicates and tracks.
+
+use crate::inputs::usage;
+use clap::Args;
+use ultramotion::{
+    frame::Confidence,
+    session::SessionBuilder,
+    track::{TrackOptions, Tracker},
+};
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Tracking")]
+pub(crate) struct TrackArgs {
+    /// Give objects of videos, cines and numbered sequences an identity over time (track_id) and a state: visible, relocalizing, lost
+    #[arg(long)]
+    pub(crate) track: bool,
+    /// Merge duplicates: of two objects of a class whose boxes have a larger IoU, the one with the lower score is left out;
+    /// without --track none are merged, with it those above 0.7 [default with --track: 0.7]
+    #[arg(long, value_name = "IOU")]
+    pub(crate) nms: Option<Confidence>,
+    /// Threshold of scores of the first association [default: that of --confidence]
+    #[arg(long, value_name = "P", requires = "track")]
+    pub(crate) track_high: Option<Confidence>,
+    /// Threshold of scores of the second association: what the detector finds between the two prolongs tracks
+    #[arg(long, value_name = "P", requires = "track")]
+    pub(crate) track_low: Option<Confidence>,
+    /// Threshold of scores of the first object of a track
+    #[arg(long, value_name = "P", requires = "track")]
+    pub(crate) track_new: Option<Confidence>,
+    /// How long a track that is not seen is searched for, in seconds of the video
+    #[arg(long, value_name = "SECONDS", requires = "track")]
+    pub(crate) track_buffer: Option<f64>,
+    /// In how many frames an object must be found before it is a track
+    #[arg(long, value_name = "N", requires = "track")]
+    pub(crate) track_min_hits: Option<u32>,
+    /// Let a track go on with an object of another class
+    #[arg(long, requires = "track")]
+    pub(crate) track_across_classes: bool,
+}
+
+impl TrackArgs {
+    /// Adds what was asked for, where objects from `confidence` on are wanted.
+    pub(crate) fn apply(
+        &self,
+        models: SessionBuilder,
+        confidence: Confidence,
+    ) -> anyhow::Result<SessionBuilder> {
+        if !self.track {
+            return Ok(match self.nms {
+                Some(iou) => models.nms(iou.get()),
+                None => models,
+            });
+        }
+        let options = self.options(confidence);
+        Tracker::new(options.clone()).map_err(|e| usage("--track", e))?;
+        Ok(models.track(options))
+    }
+
+    fn options(&self, confidence: Confidence) -> TrackOptions {
+        let high = self.track_high.unwrap_or(confidence).get();
+        let mut options = TrackOptions::for_confidence(high);
+        let number =
+            |given: Option<Confidence>, default: f64| given.map_or(default, Confidence::get);
+        options.low_threshold = number(self.track_low, options.low_threshold);
+        options.new_track_threshold = number(self.track_new, options.new_track_threshold);
+        options.lost_buffer = self.track_buffer.unwrap_or(options.lost_buffer);
+        options.min_hits = self.track_min_hits.unwrap_or(options.min_hits);
+        options.across_classes = self.track_across_classes;
+        options.nms = self.nms.map(Confidence::get).or(options.nms);
+        options
+    }
+}
