@@ -182,6 +182,9 @@ fn sequences(evaluation: &TrackEvaluation) -> Vec<String> {
     for class in &evaluation.per_class {
         for sequence in &class.sequences {
             let f = &sequence.figures;
+            if f.count.objects == 0 && f.count.predictions == 0 {
+                continue;
+            }
             let mean = &f.hota.mean;
             let mut cells = vec![class.category.clone()];
             cells.extend(shares(&[
