@@ -52,10 +52,17 @@ pub(super) fn read(path: &Path, files: &[PathBuf], side: Side) -> Result<TrackSe
         names = Some(own);
         set.sequences.push(sequence(file, lines.frames)?);
     }
-    (set.format, set.classes) = match (format, names.unwrap_or_default()) {
-        (Some(Format::Mots), _) => (Format::Mots, mots_classes()),
-        (_, names) if names.is_empty() => (Format::Mot, names),
-        (_, names) => (Format::NamedMot, names),
+    let names = names.unwrap_or_default();
+    set.format = match format {
+        Some(Format::Mots) => Format::Mots,
+        _ if names.is_empty() => Format::Mot,
+        _ => Format::NamedMot,
+    };
+    set.default_names = set.format == Format::Mots && names.is_empty();
+    set.classes = if set.default_names {
+        mots_classes()
+    } else {
+        names
     };
     Ok(set)
 }

@@ -316,3 +316,23 @@ fn what_contradicts_itself_is_refused() {
         "{problem}"
     );
 }
+
+#[test]
+fn classes_of_mots_text_may_be_named() {
+    let files = Files::new();
+    let mots = "1 1 1 6 8 73300000a0\n2 1 1 6 8 73300000a0\n2 2 2 6 8 04\\1\n";
+    files.put("gt/S/gt/gt.txt", mots);
+    files.put("S.txt", mots);
+    let own = TrackOptions::default();
+    let found = files.compare(["gt", "S.txt"], &own).unwrap();
+    let names = |found: &TrackEvaluation| -> Vec<String> {
+        let classes = found.per_class.iter();
+        classes.map(|class| class.category.clone()).collect()
+    };
+    assert_eq!(names(&found), ["car", "pedestrian"]);
+    files.put("gt/S/gt/labels.txt", "bone\nvessel\n");
+    let found = files.compare(["gt", "S.txt"], &own).unwrap();
+    assert_eq!(names(&found), ["bone", "vessel"]);
+    assert_eq!(found.iou, TrackIou::Masks);
+    assert_eq!(found.detection_averaged.clear.tp, 3);
+}
