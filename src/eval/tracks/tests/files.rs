@@ -336,3 +336,25 @@ fn classes_of_mots_text_may_be_named() {
     assert_eq!(found.iou, TrackIou::Masks);
     assert_eq!(found.detection_averaged.clear.tp, 3);
 }
+
+#[test]
+fn data_sets_of_text_have_ground_truth_and_results() {
+    let files = Files::new();
+    for name in ["a/clip", "b/clip"] {
+        files.put(&format!("mot/sequences/{name}/gt/gt.txt"), MOT);
+        files.put(&format!("mot/sequences/{name}/gt/labels.txt"), "bone\n");
+        files.put(&format!("mot/data/{name}.txt"), FOUND);
+    }
+    let found = files
+        .compare(["mot", "mot"], &TrackOptions::default())
+        .unwrap();
+    let bone = &found.per_class[0];
+    let names: Vec<&str> = bone.sequences.iter().map(|s| s.sequence.as_str()).collect();
+    assert_eq!(
+        (bone.category.as_str(), &names[..]),
+        ("bone", &["a/clip", "b/clip"][..])
+    );
+    assert_eq!(found.detection_averaged.clear.tp, 14);
+    let found = files.compare(["mot/sequences", "mot/data"], &TrackOptions::default());
+    assert_eq!(found.unwrap().detection_averaged.clear.tp, 14);
+}
