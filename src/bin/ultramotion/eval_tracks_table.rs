@@ -9,6 +9,13 @@ use ultramotion::{
 /// Most rows of the table of sequences.
 const MAX_SEQUENCES: usize = 60;
 
+/// A table: its title, the heads of its columns, their cells of a class.
+type Table = (
+    String,
+    &'static [&'static str],
+    fn(&TrackFigures) -> Vec<String>,
+);
+
 /// The lines of the report.
 pub(crate) fn lines(evaluation: &TrackEvaluation) -> Vec<String> {
     let mut lines = vec![format!(
@@ -25,7 +32,7 @@ pub(crate) fn lines(evaluation: &TrackEvaluation) -> Vec<String> {
         ));
     }
     let threshold = evaluation.iou_threshold;
-    let tables: [(String, &[&str], fn(&TrackFigures) -> Vec<String>); 4] = [
+    let tables: [Table; 4] = [
         (
             "HOTA over IoU 0.05 to 0.95; (0) at 0.05".to_owned(),
             &[
