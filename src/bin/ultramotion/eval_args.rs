@@ -1,6 +1,5 @@
 //! What can be typed after `eval`.
 
-use crate::words;
 use clap::Args;
 use std::{num::NonZeroUsize, path::PathBuf};
 use ultramotion::frame::Confidence;
@@ -64,13 +63,14 @@ pub(crate) struct TrackArgs {
     #[arg(long)]
     pub(crate) tracks: bool,
     /// What the IoU is of; without it masks where all objects have one, else boxes
-    #[arg(long, value_name = "SHAPE", requires = "tracks", value_parser = words::TRACK_IOU, conflicts_with = "boxes_only")]
+    #[arg(long, value_name = "SHAPE", requires = "tracks", value_parser = ["boxes", "masks"], conflicts_with = "boxes_only")]
     pub(crate) iou: Option<String>,
-    /// Which objects are judged; without it as the ground truth says: MOT text by the rules of MOTChallenge, if no labels.txt names its
-    /// classes, everything else class by class
-    #[arg(long, value_name = "RULES", requires = "tracks", value_parser = words::TRACK_RULES)]
+    /// Which objects are judged. classes: each class by itself, but no predictions in crowds; mot15: all objects as one class; mot17, mot20:
+    /// pedestrians, but no predictions on distractors. Without it, as the ground truth says: MOT text without a labels.txt by
+    /// MOTChallenge's rules, everything else by classes
+    #[arg(long, value_name = "RULES", requires = "tracks", value_parser = ["classes", "mot15", "mot17", "mot20"])]
     pub(crate) rules: Option<String>,
-    /// Exit code 1 unless HOTA, over all classes by their detections, is at least this
+    /// Exit code 1 unless HOTA over all classes, by their detections, is at least this
     #[arg(long, value_name = "X", requires = "tracks")]
     pub(crate) min_hota: Option<f64>,
     /// The same for DetA

@@ -9,6 +9,13 @@ use ultramotion::{
 /// Most rows of the table of sequences.
 const MAX_SEQUENCES: usize = 60;
 
+/// A table: its title, the heads of its columns, their cells of a class.
+type Table = (
+    String,
+    &'static [&'static str],
+    fn(&TrackFigures) -> Vec<String>,
+);
+
 /// The lines of the report.
 pub(crate) fn lines(evaluation: &TrackEvaluation) -> Vec<String> {
     let mut lines = vec![format!(
@@ -25,7 +32,7 @@ pub(crate) fn lines(evaluation: &TrackEvaluation) -> Vec<String> {
         ));
     }
     let threshold = evaluation.iou_threshold;
-    let tables: [(String, &[&str], fn(&TrackFigures) -> Vec<String>); 4] = [
+    let tables: [Table; 4] = [
         (
             "HOTA over IoU 0.05 to 0.95; (0) at 0.05".to_owned(),
             &[
@@ -182,6 +189,9 @@ fn sequences(evaluation: &TrackEvaluation) -> Vec<String> {
     for class in &evaluation.per_class {
         for sequence in &class.sequences {
             let f = &sequence.figures;
+            if f.count.objects == 0 && f.count.predictions == 0 {
+                continue;
+            }
             let mean = &f.hota.mean;
             let mut cells = vec![class.category.clone()];
             cells.extend(shares(&[

@@ -53,26 +53,6 @@ pub(crate) const DTYPE: Words = Words(&[
     ("bf16", "bfloat16"),
 ]);
 
-/// `--iou`.
-pub(crate) const TRACK_IOU: Words = Words(&[
-    ("boxes", "boxes that the file states, else those of masks"),
-    ("masks", "masks, which all objects must have"),
-]);
-
-/// `--rules`.
-pub(crate) const TRACK_RULES: Words = Words(&[
-    (
-        "classes",
-        "each class by itself; predictions in crowds are not judged",
-    ),
-    ("mot15", "MOTChallenge 2015: all objects are one class"),
-    (
-        "mot17",
-        "MOTChallenge 2016 and 2017: pedestrians; predictions on distractors are not judged",
-    ),
-    ("mot20", "MOTChallenge 2020: the same with its distractors"),
-]);
-
 /// `--against`.
 pub(crate) const AGAINST: Words = Words(&[(
     "candle",

@@ -276,7 +276,11 @@ fn named_classes(
         })
         .collect();
     let named = |set: &TrackSet| !set.classes.is_empty();
-    let by_name = named(truth) && named(predictions);
+    // Text beside text has the same numbers, whether or not a list names them.
+    let numbered = [truth, predictions].iter().any(|set| set.default_names)
+        && !truth.format.lists_frames()
+        && !predictions.format.lists_frames();
+    let by_name = named(truth) && named(predictions) && !numbered;
     let mut unknown = Vec::new();
     for (id, name) in known_classes(predictions) {
         let same = |class: &&mut JudgedClass| match &name {

@@ -10,6 +10,8 @@ pub(super) struct TrackSet {
     pub(super) format: Format,
     /// Classes that it names; of MOT text without names, none.
     pub(super) classes: Vec<Class>,
+    /// Whether their names are those of MOTS itself, because no list names them.
+    pub(super) default_names: bool,
     pub(super) sequences: Vec<Sequence>,
     /// Objects without a track, which were left out.
     pub(super) untracked: u64,

@@ -8,6 +8,7 @@ mod boxes_round_trip;
 #[cfg(feature = "embedded-models")]
 mod default_models;
 mod eval;
+mod eval_tracks;
 #[cfg(feature = "embedded-models")]
 mod golden;
 mod input_errors;

@@ -21,13 +21,13 @@ pub(in crate::eval::tracks) fn read(path: &Path, side: Side) -> Result<TrackSet,
         } else if list.is_file() {
             coco::read(&list, side)?
         } else {
-            let files = texts(path).map_err(|e| unreadable(path, &e))?;
+            let (root, files) = texts(path, side).map_err(|e| unreadable(path, &e))?;
             if files.is_empty() {
                 return Err(EvalError::new(path, "is a folder without tracks").with_remedy(
                     "give one with detections.jsonl, coco.json, SEQUENCE.txt or SEQUENCE/gt/gt.txt",
                 ));
             }
-            text::read(path, &files, side)?
+            text::read(&root, &files, side)?
         }
     } else {
         match kind(path).map_err(|e| unreadable(path, &e))? {
@@ -67,28 +67,50 @@ fn kind(path: &Path) -> io::Result<Kind> {
     })
 }
 
-/// The files of MOT or MOTS text of a folder, in the order of their names: `gt/gt.txt` if the folder is that of a sequence, else
-/// `*/gt/gt.txt`, else `*.txt`.
-fn texts(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// Folders below a folder in which sequences are looked for.
+const MAX_DEPTH: usize = 6;
+
+/// The files of MOT or MOTS text of a folder, in the order of their names: `gt/gt.txt` of it or of folders below, else the `*.txt` in
+/// it and below. A folder with `sequences/` beside `data/` is a data set with both ground truth and results.
+fn texts(folder: &Path, side: Side) -> io::Result<(PathBuf, Vec<PathBuf>)> {
+    let [sequences, data] = ["sequences", "data"].map(|name| folder.join(name));
+    let folder = match side {
+        _ if !sequences.is_dir() => folder.to_path_buf(),
+        Side::Predictions if data.is_dir() => data,
+        _ => sequences,
+    };
+    let mut found = Vec::new();
+    collect(&folder, MAX_DEPTH, true, &mut found)?;
+    if found.is_empty() {
+        collect(&folder, MAX_DEPTH, false, &mut found)?;
+    }
+    Ok((folder, found))
+}
+
+fn collect(
+    folder: &Path,
+    depth: usize,
+    of_sequences: bool,
+    found: &mut Vec<PathBuf>,
+) -> io::Result<()> {
     let own = folder.join("gt").join("gt.txt");
-    if own.is_file() {
-        return Ok(vec![own]);
+    if of_sequences && own.is_file() {
+        found.push(own);
+        return Ok(());
     }
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<_>>()?;
     entries.sort();
-    let below: Vec<PathBuf> = entries
-        .iter()
-        .map(|entry| entry.join("gt").join("gt.txt"))
-        .filter(|file| file.is_file())
-        .collect();
-    if !below.is_empty() {
-        return Ok(below);
+    for entry in entries {
+        let named = entry.file_name().is_some_and(|name| name != text::LABELS);
+        if entry.is_dir() {
+            if depth > 0 {
+                collect(&entry, depth - 1, of_sequences, found)?;
+            }
+        } else if !of_sequences && named && entry.extension().is_some_and(|e| e == "txt") {
+            found.push(entry);
+        }
     }
-    let is_text = |path: &PathBuf| {
-        let named = path.file_name().is_some_and(|name| name != text::LABELS);
-        named && path.extension().is_some_and(|e| e == "txt") && path.is_file()
-    };
-    Ok(entries.into_iter().filter(is_text).collect())
+    Ok(())
 }

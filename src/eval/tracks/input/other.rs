@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, side: Side) -> Result<TrackSet, EvalError> {
     let mut set = TrackSet {
         path: path.to_path_buf(),
         format: Format::Listed,
-        classes: (0i64..)
+        classes: (1i64..)
             .zip(&dataset.classes)
             .map(|(id, name)| Class {
                 id,
@@ -96,7 +96,7 @@ fn object(item: &Item, annotation: &Annotation, track: u64) -> Result<Object, St
     let corners = annotation.bbox;
     Ok(Object {
         track: i64::try_from(track).map_err(|_| format!("track {track} is too large"))?,
-        class: i64::from(annotation.class),
+        class: i64::from(annotation.class) + 1,
         corners: [corners.x0, corners.y0, corners.x1, corners.y1].map(f64::from),
         mask,
         score: annotation.score.map(f64::from),

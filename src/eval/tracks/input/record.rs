@@ -126,12 +126,17 @@ impl Reading {
         let labels = self.labels.into_iter();
         self.set.classes = labels
             .map(|(id, name)| Class {
-                id: i64::from(id),
+                id: category_id(id),
                 name,
             })
             .collect();
         self.set
     }
+}
+
+/// Classes of a record count from 0; those of files by which they may be told apart without names, from 1.
+fn category_id(class: u32) -> i64 {
+    i64::from(class) + 1
 }
 
 fn read_object(object: &Found<'_>, track: u64, size: [u32; 2]) -> Result<Object, String> {
@@ -145,7 +150,7 @@ fn read_object(object: &Found<'_>, track: u64, size: [u32; 2]) -> Result<Object,
     };
     Ok(Object {
         track: i64::try_from(track).map_err(|_| format!("track_id {track} is too large"))?,
-        class: i64::from(object.class),
+        class: category_id(object.class),
         corners: object.corners,
         mask: runs,
         score: Some(object.score),

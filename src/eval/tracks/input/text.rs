@@ -50,12 +50,19 @@ pub(super) fn read(path: &Path, files: &[PathBuf], side: Side) -> Result<TrackSe
             return Err(EvalError::new(file, problem).with_remedy("give all sequences the same"));
         }
         names = Some(own);
-        set.sequences.push(sequence(file, lines.frames)?);
+        set.sequences.push(sequence(path, file, lines.frames)?);
     }
-    (set.format, set.classes) = match (format, names.unwrap_or_default()) {
-        (Some(Format::Mots), _) => (Format::Mots, mots_classes()),
-        (_, names) if names.is_empty() => (Format::Mot, names),
-        (_, names) => (Format::NamedMot, names),
+    let names = names.unwrap_or_default();
+    set.format = match format {
+        Some(Format::Mots) => Format::Mots,
+        _ if names.is_empty() => Format::Mot,
+        _ => Format::NamedMot,
+    };
+    set.default_names = set.format == Format::Mots && names.is_empty();
+    set.classes = if set.default_names {
+        mots_classes()
+    } else {
+        names
     };
     Ok(set)
 }
@@ -277,19 +284,23 @@ fn labels(file: &Path) -> Result<Vec<Class>, EvalError> {
         .collect())
 }
 
-/// The sequence of a file: called as the file is, or as the folder is whose `gt/gt.txt` it is.
-fn sequence(file: &Path, frames: Frames) -> Result<Sequence, EvalError> {
-    let called = |path: &Path| path.file_stem().map(|s| s.to_string_lossy().into_owned());
+/// The sequence of a file: called as the file is, or as the folder is whose `gt/gt.txt` it is, with the folders between it and `root`.
+fn sequence(root: &Path, file: &Path, frames: Frames) -> Result<Sequence, EvalError> {
+    let called = |path: &Path| {
+        let below = path.strip_prefix(root).ok();
+        let below = below.filter(|below| !below.as_os_str().is_empty());
+        let name = below.map(Path::as_os_str).or_else(|| path.file_name());
+        name.map(|name| name.to_string_lossy().into_owned())
+    };
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let own = file.file_stem().is_some_and(|stem| stem == "gt")
         && folder.file_name().is_some_and(|name| name == "gt");
     if !own {
-        return Ok(frames.into_sequence(called(file).unwrap_or_default(), None));
+        let name = called(&file.with_extension(""));
+        return Ok(frames.into_sequence(name.unwrap_or_default(), None));
     }
     let above = folder.parent().unwrap_or_else(|| Path::new("."));
-    let name = above
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
+    let name = called(above);
     let info = above.join("seqinfo.ini");
     let length = match small(&info)? {
         Some(text) => seq_length(&text).map_err(|problem| EvalError::new(&info, problem))?,

@@ -316,3 +316,45 @@ fn what_contradicts_itself_is_refused() {
         "{problem}"
     );
 }
+
+#[test]
+fn classes_of_mots_text_may_be_named() {
+    let files = Files::new();
+    let mots = "1 1 1 6 8 73300000a0\n2 1 1 6 8 73300000a0\n2 2 2 6 8 04\\1\n";
+    files.put("gt/S/gt/gt.txt", mots);
+    files.put("S.txt", mots);
+    let own = TrackOptions::default();
+    let found = files.compare(["gt", "S.txt"], &own).unwrap();
+    let names = |found: &TrackEvaluation| -> Vec<String> {
+        let classes = found.per_class.iter();
+        classes.map(|class| class.category.clone()).collect()
+    };
+    assert_eq!(names(&found), ["car", "pedestrian"]);
+    files.put("gt/S/gt/labels.txt", "bone\nvessel\n");
+    let found = files.compare(["gt", "S.txt"], &own).unwrap();
+    assert_eq!(names(&found), ["bone", "vessel"]);
+    assert_eq!(found.iou, TrackIou::Masks);
+    assert_eq!(found.detection_averaged.clear.tp, 3);
+}
+
+#[test]
+fn data_sets_of_text_have_ground_truth_and_results() {
+    let files = Files::new();
+    for name in ["a/clip", "b/clip"] {
+        files.put(&format!("mot/sequences/{name}/gt/gt.txt"), MOT);
+        files.put(&format!("mot/sequences/{name}/gt/labels.txt"), "bone\n");
+        files.put(&format!("mot/data/{name}.txt"), FOUND);
+    }
+    let found = files
+        .compare(["mot", "mot"], &TrackOptions::default())
+        .unwrap();
+    let bone = &found.per_class[0];
+    let names: Vec<&str> = bone.sequences.iter().map(|s| s.sequence.as_str()).collect();
+    assert_eq!(
+        (bone.category.as_str(), &names[..]),
+        ("bone", &["a/clip", "b/clip"][..])
+    );
+    assert_eq!(found.detection_averaged.clear.tp, 14);
+    let found = files.compare(["mot/sequences", "mot/data"], &TrackOptions::default());
+    assert_eq!(found.unwrap().detection_averaged.clear.tp, 14);
+}

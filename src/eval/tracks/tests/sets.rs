@@ -1,6 +1,6 @@
 //! The random sets of `tests/fixtures/track_eval/make.py`, as files.
 
-use crate::{coco::Rle, frame::Mask, geometry::Size};
+use crate::coco::rle::encode_counts;
 use serde_json::json;
 use std::{
     collections::HashSet,
@@ -264,9 +264,7 @@ fn painted(entries: &[Entry], apart: bool) -> Vec<(Entry, String)> {
                 *last += 1;
             }
         }
-        let size = Size::new(WIDTH as u32, HEIGHT as u32);
-        let mask = Mask::from_counts(size, counts).unwrap();
-        (*entry, Rle::of(&mask).counts.into_owned())
+        (*entry, encode_counts(&counts))
     })
     .collect()
 }
