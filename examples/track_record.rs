@@ -136,7 +136,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let frames = read(path)?;
         if only_times {
             let (median, objects) = times(&frames, &options);
-            writeln!(out, "{path}: {median:.4} ms a frame (median), {objects:.1} objects")?;
+            writeln!(
+                out,
+                "{path}: {median:.4} ms a frame (median), {objects:.1} objects"
+            )?;
             continue;
         }
         for (at, mut found) in frames {
@@ -145,7 +148,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let Some(track) = object.track else { continue };
                 let (b, id, class) = (object.bbox, track.id, object.class);
                 let [x0, y0, x1, y1] = [b.x0, b.y0, b.x1, b.y1];
-                writeln!(out, "{record}\t{}\t{id}\t{class}\t{x0}\t{y0}\t{x1}\t{y1}", at.index)?;
+                writeln!(
+                    out,
+                    "{record}\t{}\t{id}\t{class}\t{x0}\t{y0}\t{x1}\t{y1}",
+                    at.index
+                )?;
             }
         }
     }
