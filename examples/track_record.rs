@@ -19,9 +19,9 @@ use std::{
 };
 use ultramotion::{
     coco::rle::decode_counts,
-    frame::{Detections, Mask, Object},
+    frame::{Channels, Detections, Image, Mask, Object},
     geometry::{BoxXyxy, Size},
-    track::{CameraMotion, FrameTime, TrackOptions, Tracker},
+    track::{CameraMotion, FrameTime, Thumbnail, TrackOptions, Tracker},
 };
 
 #[derive(Deserialize)]
@@ -159,6 +159,42 @@ fn median_ms(frames: &[(FrameTime, Detections)]) -> Result<(f64, usize), Box<dyn
     ))
 }
 
+/// Median times in milliseconds of making the thumbnail of a 1080p frame and of estimating the camera's motion.
+fn camera_ms() -> Option<[f64; 2]> {
+    let size = Size::new(1920, 1080);
+    let frame = |shift: f32| {
+        let pixel = |place: u64| {
+            let (x, y) = ((place % 1920) as f32 - shift, (place / 1920) as f32);
+            let waves =
+                (0.011 * x).sin() + (0.013 * y + 0.004 * x).sin() + (0.05 * x - 0.03 * y).sin();
+            (127.0 + 40.0 * waves) as u8
+        };
+        Image::new(
+            size,
+            Channels::Gray,
+            (0..size.pixels()).map(pixel).collect(),
+        )
+    };
+    let (before, after) = (frame(0.0)?, frame(20.0)?);
+    let (mut reduced, mut estimated) = (Vec::new(), Vec::new());
+    let before = Thumbnail::of(&before);
+    for _ in 0..50 {
+        let start = Instant::now();
+        let after = Thumbnail::of(&after);
+        reduced.push(start.elapsed().as_secs_f64() * 1e3);
+        let start = Instant::now();
+        let motion = CameraMotion::estimate(&before, &after);
+        estimated.push(start.elapsed().as_secs_f64() * 1e3);
+        if (motion.shift()[0] - 20.0).abs() > 1.0 {
+            return None;
+        }
+    }
+    Some([reduced, estimated].map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    }))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut set, mut records) = (Map::new(), Vec::new());
     let mut arguments = std::env::args().skip(1);
@@ -175,6 +211,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                         "{count} objects, {tracked} tracked: {median:.4} ms a frame (median of 600)"
                     );
                 }
+                let [reduced, estimated] = camera_ms().ok_or("the motion was not found")?;
+                println!(
+                    "camera: {reduced:.3} ms for the thumbnail of a frame, {estimated:.3} ms for the motion"
+                );
                 return Ok(());
             }
             "--set" => {

@@ -9,6 +9,7 @@ mod association;
 mod camera_motion;
 mod duplicates;
 mod error;
+mod estimate;
 mod filter;
 mod observation;
 mod options;
@@ -23,6 +24,7 @@ mod visibility;
 
 pub use camera_motion::CameraMotion;
 pub use error::TrackError;
+pub use estimate::Thumbnail;
 pub use options::{TrackOptions, VisibilityOptions};
 pub use time::{FrameTime, NOMINAL_FRAME_RATE};
 pub use tracker::Tracker;
