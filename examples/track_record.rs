@@ -6,7 +6,7 @@
 //! cargo run --release --example track_record -- out/detections.jsonl
 //! cargo run --release --example track_record -- --set high_threshold=0.4 out/detections.jsonl
 //! cargo run --release --example track_record -- --defaults      # the options as JSON
-//! cargo run --release --example track_record -- --times out/detections.jsonl
+//! cargo run --release --example track_record -- --times         # how long a frame takes, with masks at 1080p
 //! ```
 
 use serde::Deserialize;
@@ -19,9 +19,9 @@ use std::{
 };
 use ultramotion::{
     coco::rle::decode_counts,
-    frame::{Detections, Mask, Object},
+    frame::{Channels, Detections, Image, Mask, Object},
     geometry::{BoxXyxy, Size},
-    track::{CameraMotion, FrameTime, TrackOptions, Tracker},
+    track::{CameraMotion, FrameTime, Thumbnail, TrackOptions, Tracker},
 };
 
 #[derive(Deserialize)]
@@ -91,28 +91,112 @@ fn read(path: &str) -> Result<Vec<(FrameTime, Detections)>, Box<dyn Error>> {
     Ok(frames)
 }
 
-/// Median time of `update` in milliseconds, and the mean number of objects.
-fn times(frames: &[(FrameTime, Detections)], options: &TrackOptions) -> (f64, f64) {
-    let mut times = Vec::new();
-    for _ in 0..5 {
-        let Ok(mut tracker) = Tracker::new(options.clone()) else {
-            break;
+/// Frames of 1920×1080 with `count` ellipses that move about, with their masks: a tenth of the height each if there are
+/// few, so that all have room if there are many.
+fn ellipses(count: u32, frames: u64) -> Vec<(FrameTime, Detections)> {
+    let size = Size::new(1920, 1080);
+    let (columns, rows) = if count > 50 { (20, 10) } else { (5, 2) };
+    let radius = if count > 50 { 30.0 } else { 108.0 };
+    let frame = |index: u64| {
+        let objects = (0..count).map(|number| {
+            let phase = 0.1 * index as f32 + 1.7 * number as f32;
+            let cell = |at: u32, of: u32, side: f32| (at as f32 + 0.5) * side / of as f32;
+            let x = cell(number % columns, columns, 1920.0) + 0.4 * radius * phase.sin();
+            let y = cell(number / columns % rows, rows, 1080.0) + 0.4 * radius * phase.cos();
+            let half = [radius, 0.8 * radius];
+            Object {
+                bbox: BoxXyxy::new(x - half[0], y - half[1], x + half[0], y + half[1]),
+                score: 0.8 + 0.1 * (3.0 * phase).sin(),
+                class: 0,
+                label: "object".into(),
+                mask: ellipse(size, [x, y], half),
+                mask_score: None,
+                track: None,
+            }
+        });
+        let at = FrameTime {
+            index,
+            timestamp: None,
+            frame_rate: Some(30.0),
         };
-        for (at, found) in frames {
-            let mut found = found.clone();
-            let start = Instant::now();
-            tracker.update(*at, &CameraMotion::IDENTITY, &mut found);
-            times.push(start.elapsed().as_secs_f64() * 1e3);
+        (at, Detections::new(size, objects.collect()))
+    };
+    (0..frames).map(frame).collect()
+}
+
+fn ellipse(size: Size, [x, y]: [f32; 2], [rx, ry]: [f32; 2]) -> Option<Mask> {
+    let (mut counts, mut end) = (Vec::new(), 0u32);
+    for column in 0..size.width {
+        let across = (column as f32 + 0.5 - x) / rx;
+        let half = ry * (1.0 - across * across).max(0.0).sqrt();
+        let [top, bottom] =
+            [y - half, y + half].map(|v| v.round().clamp(0.0, size.height as f32) as u32);
+        if bottom > top {
+            let begin = column * size.height + top;
+            counts.extend([begin - end, bottom - top]);
+            end = begin + bottom - top;
         }
     }
+    counts.push(size.width * size.height - end);
+    Mask::from_counts(size, counts)
+}
+
+/// Median time of `update` in milliseconds, and how many objects of a frame have a track at the end.
+fn median_ms(frames: &[(FrameTime, Detections)]) -> Result<(f64, usize), Box<dyn Error>> {
+    let mut tracker = Tracker::new(TrackOptions::default())?;
+    let (mut times, mut tracked) = (Vec::new(), 0);
+    for (at, found) in frames {
+        let mut found = found.clone();
+        let start = Instant::now();
+        tracker.update(*at, &CameraMotion::IDENTITY, &mut found);
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        tracked = found.iter().filter(|o| o.track.is_some()).count();
+    }
     times.sort_by(f64::total_cmp);
-    let objects: usize = frames.iter().map(|(_, found)| found.len()).sum();
-    let median = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
-    (median, objects as f64 / frames.len() as f64)
+    Ok((
+        times.get(times.len() / 2).copied().unwrap_or(f64::NAN),
+        tracked,
+    ))
+}
+
+/// Median times in milliseconds of making the thumbnail of a 1080p frame and of estimating the camera's motion.
+fn camera_ms() -> Option<[f64; 2]> {
+    let size = Size::new(1920, 1080);
+    let frame = |shift: f32| {
+        let pixel = |place: u64| {
+            let (x, y) = ((place % 1920) as f32 - shift, (place / 1920) as f32);
+            let waves =
+                (0.011 * x).sin() + (0.013 * y + 0.004 * x).sin() + (0.05 * x - 0.03 * y).sin();
+            (127.0 + 40.0 * waves) as u8
+        };
+        Image::new(
+            size,
+            Channels::Gray,
+            (0..size.pixels()).map(pixel).collect(),
+        )
+    };
+    let (before, after) = (frame(0.0)?, frame(20.0)?);
+    let (mut reduced, mut estimated) = (Vec::new(), Vec::new());
+    let before = Thumbnail::of(&before);
+    for _ in 0..50 {
+        let start = Instant::now();
+        let after = Thumbnail::of(&after);
+        reduced.push(start.elapsed().as_secs_f64() * 1e3);
+        let start = Instant::now();
+        let motion = CameraMotion::estimate(&before, &after);
+        estimated.push(start.elapsed().as_secs_f64() * 1e3);
+        if (motion.shift()[0] - 20.0).abs() > 1.0 {
+            return None;
+        }
+    }
+    Some([reduced, estimated].map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    }))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut set, mut records, mut only_times) = (Map::new(), Vec::new(), false);
+    let (mut set, mut records) = (Map::new(), Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -120,7 +204,19 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("{}", serde_json::to_string(&TrackOptions::default())?);
                 return Ok(());
             }
-            "--times" => only_times = true,
+            "--times" => {
+                for count in [10, 200] {
+                    let (median, tracked) = median_ms(&ellipses(count, 600))?;
+                    println!(
+                        "{count} objects, {tracked} tracked: {median:.4} ms a frame (median of 600)"
+                    );
+                }
+                let [reduced, estimated] = camera_ms().ok_or("the motion was not found")?;
+                println!(
+                    "camera: {reduced:.3} ms for the thumbnail of a frame, {estimated:.3} ms for the motion"
+                );
+                return Ok(());
+            }
             "--set" => {
                 let text = arguments.next().ok_or("--set: give KEY=VALUE")?;
                 let (key, value) = text.split_once('=').ok_or("--set: give KEY=VALUE")?;
@@ -133,16 +229,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for (record, path) in records.iter().enumerate() {
         let mut tracker = Tracker::new(options.clone())?;
-        let frames = read(path)?;
-        if only_times {
-            let (median, objects) = times(&frames, &options);
-            writeln!(
-                out,
-                "{path}: {median:.4} ms a frame (median), {objects:.1} objects"
-            )?;
-            continue;
-        }
-        for (at, mut found) in frames {
+        for (at, mut found) in read(path)? {
             tracker.update(at, &CameraMotion::IDENTITY, &mut found);
             for object in &found {
                 let Some(track) = object.track else { continue };

@@ -29,7 +29,7 @@ def trajectories(kind, rng):
     for i in range(count):
         if kind == "swarm":
             w, h = rng.uniform(14, 30, 2)
-            speed, turn, wander = rng.uniform(150, 700), 3.0, 400
+            speed, turn, wander = rng.uniform(100, 450), 2.0, 250
         elif kind == "sport":
             h = rng.uniform(90, 160)
             w, speed, turn, wander = h * rng.uniform(0.35, 0.6), rng.uniform(60, 420), 2.0, 300

@@ -1,6 +1,5 @@
 //! The motion of the camera (or the ultrasound probe) from one frame to the next.
 
-use super::rect::Rect;
 use serde::{Deserialize, Serialize};
 
 /// A similarity transform of pixel coordinates, from the previous frame to this: a point that stands still in the scene
@@ -58,18 +57,6 @@ impl CameraMotion {
     /// The difference (x, y) of two points, turned and scaled.
     pub(super) fn turn(&self, x: f64, y: f64) -> (f64, f64) {
         (self.a * x - self.b * y, self.b * x + self.a * y)
-    }
-
-    /// A box with its centre moved and its sides scaled; they are not turned, since boxes stay upright.
-    pub(super) fn rect(&self, rect: &Rect) -> Rect {
-        let (cx, cy) = self.apply(rect.cx, rect.cy);
-        let scale = self.scale();
-        Rect {
-            cx,
-            cy,
-            w: rect.w * scale,
-            h: rect.h * scale,
-        }
     }
 }
 

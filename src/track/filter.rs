@@ -7,15 +7,22 @@
 use super::{camera_motion::CameraMotion, rect::Rect};
 
 /// Standard deviation of a measured centre, as a part of the object's size (the geometric mean of its sides).
-const CENTRE_NOISE: f64 = 0.05;
+const CENTRE_NOISE: f64 = 0.04;
 /// Standard deviation of a measured side, as a part of that side.
-const SIDE_NOISE: f64 = 0.08;
+const SIDE_NOISE: f64 = 0.1;
 /// How fast the centre's speed wanders: standard deviation, in sizes per second, of the change over one second.
-const CENTRE_WANDER: f64 = 2.0;
+const CENTRE_WANDER: f64 = 4.5;
 /// The same of a side's rate of change, in sides per second.
-const SIDE_WANDER: f64 = 0.5;
-/// Standard deviation of the unknown first speed, in sizes (sides) per second.
+const SIDE_WANDER: f64 = 0.08;
+/// Standard deviation of the unknown first speed, in sizes per second.
 const FIRST_SPEED: f64 = 2.0;
+/// How much a match that is further from its prediction than expected, or nearer, changes the wander: the change of its
+/// logarithm for each mean squared distance, and at most.
+const ADAPT: f64 = 0.045;
+const ADAPT_MOST: f64 = 0.5;
+/// Bounds of what is learnt of the wander.
+const LEAST_RESTLESS: f64 = 0.1;
+const MOST_RESTLESS: f64 = 25.0;
 /// Smallest side that noise is scaled by, in pixels.
 const LEAST_SIDE: f64 = 2.0;
 
@@ -70,6 +77,8 @@ pub(super) struct BoxFilter {
     y: Axis,
     w: Axis,
     h: Axis,
+    /// By how much the centre wanders more than expected, learnt from how far it was from its predictions.
+    restless: f64,
 }
 
 /// What noise is scaled by: the size (for the centre), width and height.
@@ -87,6 +96,7 @@ impl BoxFilter {
             y: Axis::new(seen.cy, CENTRE_NOISE * size, FIRST_SPEED * size),
             w: Axis::new(seen.w, SIDE_NOISE * w, SIDE_WANDER * w),
             h: Axis::new(seen.h, SIDE_NOISE * h, SIDE_WANDER * h),
+            restless: 1.0,
         }
     }
 
@@ -103,8 +113,9 @@ impl BoxFilter {
     /// On by `dt` seconds.
     pub(super) fn predict(&mut self, dt: f64) {
         let [size, w, h] = scales(&self.rect());
-        self.x.predict(dt, CENTRE_WANDER * size);
-        self.y.predict(dt, CENTRE_WANDER * size);
+        let wander = self.restless * CENTRE_WANDER * size;
+        self.x.predict(dt, wander);
+        self.y.predict(dt, wander);
         self.w.predict(dt, SIDE_WANDER * w);
         self.h.predict(dt, SIDE_WANDER * h);
     }
@@ -112,6 +123,11 @@ impl BoxFilter {
     /// Takes a measured box into account.
     pub(super) fn correct(&mut self, seen: &Rect) {
         let [size, w, h] = scales(&self.rect());
+        let distance = self.distance(seen) / 2.0;
+        let factor = (ADAPT * (distance - 1.0))
+            .clamp(-ADAPT_MOST, ADAPT_MOST)
+            .exp();
+        self.restless = (self.restless * factor).clamp(LEAST_RESTLESS, MOST_RESTLESS);
         self.x.correct(seen.cx, CENTRE_NOISE * size);
         self.y.correct(seen.cy, CENTRE_NOISE * size);
         self.w.correct(seen.w, SIDE_NOISE * w);
@@ -138,5 +154,15 @@ impl BoxFilter {
             axis.rate_variance *= scale * scale;
             axis.covariance *= scale * scale;
         }
+    }
+
+    /// Squared distance of a measured centre from the expected one, in standard deviations: 2 in the mean.
+    pub(super) fn distance(&self, seen: &Rect) -> f64 {
+        let noise = CENTRE_NOISE * scales(&self.rect())[0];
+        let along = |axis: &Axis, measured: f64| {
+            let residual = measured - axis.value;
+            residual * residual / (axis.value_variance + noise * noise)
+        };
+        along(&self.x, seen.cx) + along(&self.y, seen.cy)
     }
 }

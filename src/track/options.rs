@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// let mut options = ultramotion::track::TrackOptions::default();
-/// options.lost_buffer = 2.0;
+/// options.lost_buffer = 4.0;
 /// options.check()?;
 /// # Ok::<(), ultramotion::track::TrackError>(())
 /// ```
@@ -22,7 +22,7 @@ pub struct TrackOptions {
     pub low_threshold: f64,
     /// An object that no track explains begins one at this score; in 0..1, not below `high_threshold`, 0.6.
     pub new_track_threshold: f64,
-    /// Seconds of source time that a track outlives its last match; 1.
+    /// Seconds of source time that a track outlives its last match; 2.
     pub lost_buffer: f64,
     /// Matches until a track is confirmed and gets its id; from 1, 2. A track that is not confirmed ends at its first
     /// miss.
@@ -31,12 +31,12 @@ pub struct TrackOptions {
     /// score.
     pub across_classes: bool,
     /// IoU (of masks where both have one, as well as of boxes) above which the lower-scored of two objects of a class
-    /// in one frame is a duplicate and removed first; in 0..1, 0.7. None keeps all.
+    /// in one frame is a duplicate and removed first; in 0..1, 0.6. None keeps all.
     pub nms: Option<f64>,
     /// By which part of its sides a box is extended on each side before predictions and objects are compared; from
     /// 0, 0.1.
     pub buffer: f64,
-    /// The same for what the first comparison leaves over, for fast and thin objects; not below `buffer`, 0.5.
+    /// The same for what the first comparison leaves over, for fast and thin objects; not below `buffer`, 1.5.
     pub wide_buffer: f64,
     /// Weight of the IoU of masks (predicted and found) against that of boxes, where both have masks; in 0..1, 0.5.
     pub mask_weight: f64,
@@ -50,12 +50,12 @@ impl Default for TrackOptions {
             high_threshold: 0.5,
             low_threshold: 0.1,
             new_track_threshold: 0.6,
-            lost_buffer: 1.0,
+            lost_buffer: 2.0,
             min_hits: 2,
             across_classes: false,
-            nms: Some(0.7),
+            nms: Some(0.6),
             buffer: 0.1,
-            wide_buffer: 0.5,
+            wide_buffer: 1.5,
             mask_weight: 0.5,
             visibility: VisibilityOptions::default(),
         }

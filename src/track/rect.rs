@@ -22,6 +22,12 @@ impl Rect {
         }
     }
 
+    /// How alike the sizes are: the product of the ratios of widths and heights, in 0..1.
+    pub(super) fn likeness(&self, other: &Self) -> f64 {
+        let ratio = |a: f64, b: f64| a.min(b) / a.max(b).max(f64::MIN_POSITIVE);
+        ratio(self.w, other.w) * ratio(self.h, other.h)
+    }
+
     /// Intersection over union of the two boxes, each made wider and higher by `buffer` of its own width and height
     /// on each side (C-BIoU).
     pub(super) fn iou(&self, other: &Self, buffer: f64) -> f64 {

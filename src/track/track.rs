@@ -28,12 +28,10 @@ pub(super) struct Track {
     pub(super) hits: u32,
     /// Seconds since its last match.
     pub(super) unseen: f64,
+    /// Seconds from its last match to the frame before this one.
+    pub(super) missing: f64,
     /// State at this frame; before the match, as predicted.
     filter: BoxFilter,
-    /// State right after the last match, moved with the camera since.
-    matched: BoxFilter,
-    /// The box of the last match, moved with the camera since.
-    last: Rect,
     /// The mask of the last match, and the box that it had then.
     outline: Option<(Outline, Rect)>,
     votes: Vec<Vote>,
@@ -48,14 +46,12 @@ pub(super) struct Identity {
 
 impl Track {
     pub(super) fn new(seen: Observation, object: &Object) -> Self {
-        let filter = BoxFilter::new(&seen.rect);
         let mut track = Self {
             identity: None,
             hits: 1,
             unseen: 0.0,
-            filter,
-            matched: filter,
-            last: seen.rect,
+            filter: BoxFilter::new(&seen.rect),
+            missing: 0.0,
             outline: seen.outline.map(|outline| (outline, seen.rect)),
             votes: Vec::new(),
         };
@@ -94,15 +90,19 @@ impl Track {
         self.filter.predict(dt);
         if *motion != CameraMotion::IDENTITY {
             self.filter.follow(motion);
-            self.matched.follow(motion);
-            self.last = motion.rect(&self.last);
         }
+        self.missing = self.unseen;
         self.unseen += dt;
     }
 
     /// Where it is expected.
     pub(super) fn predicted(&self) -> Rect {
         self.filter.rect()
+    }
+
+    /// Squared distance of an object from the prediction, in standard deviations.
+    pub(super) fn distance(&self, seen: &Observation) -> f64 {
+        self.filter.distance(&seen.rect)
     }
 
     /// IoU of the mask that is expected and the one found, where both are there.
@@ -115,12 +115,7 @@ impl Track {
     /// Takes an object as its own.
     pub(super) fn take(&mut self, seen: Observation, object: &Object) {
         self.filter.correct(&seen.rect);
-        self.matched = self.filter;
-        self.last = seen.rect;
-        self.outline = match seen.outline {
-            Some(outline) => Some((outline, seen.rect)),
-            None => None,
-        };
+        self.outline = seen.outline.map(|outline| (outline, seen.rect));
         self.hits += 1;
         self.unseen = 0.0;
         self.vote(object);

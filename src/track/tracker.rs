@@ -7,21 +7,40 @@ use super::{
     error::TrackError,
     observation::Observation,
     options::TrackOptions,
+    rect::Rect,
     time::FrameTime,
     track::{Identity, Track},
     visibility::{ClassSights, Match, Sight},
 };
-use crate::{
-    frame::{Detections, ObjectTrack, Visibility, VisibilityChange},
-    geometry::BoxXyxy,
-};
+use crate::frame::{Detections, ObjectTrack, Visibility, VisibilityChange};
 
-/// Least similarity of a prediction and an object that has at least the high threshold.
-const LEAST_HIGH: f64 = 0.2;
-/// The same for objects of a lower score.
-const LEAST_LOW: f64 = 0.4;
-/// The same with the wide buffer.
-const LEAST_WIDE: f64 = 0.1;
+/// What one comparison of tracks and objects goes by.
+struct Stage {
+    /// Tracks that are confirmed, or those that are not.
+    confirmed: bool,
+    /// Objects from the high threshold on, or those below.
+    high: bool,
+    /// By which part of its sides a box is extended on each side.
+    buffer: f64,
+    /// Weight of the distance from the prediction, in terms of its uncertainty, against the overlap.
+    near: f64,
+    /// Least similarity of a pair.
+    least: f64,
+    /// How much less similar a track is for each second that it was missing.
+    missing: f64,
+}
+
+/// Least similarity of a prediction and an object: of the high threshold, below it, and in the wide comparison.
+const LEAST_HIGH: f64 = 0.6;
+const LEAST_LOW: f64 = 0.6;
+const LEAST_WIDE: f64 = 0.3;
+/// Similarity that a track loses for each second that it was missing, in the first comparisons and in the wide one.
+const MISSING: f64 = 0.2;
+const MISSING_WIDE: f64 = 0.25;
+/// Weight of the distance in the wide comparison.
+const NEAR_WIDE: f64 = 0.6;
+/// How fast similarity falls with the squared distance from the prediction, in standard deviations.
+const NEAR_SCALE: f64 = 0.025;
 
 /// Gives the objects of one source their identities, frame by frame.
 ///
@@ -75,7 +94,7 @@ struct Scene {
     /// For each track its object, and how well that meets the prediction.
     object_of: Vec<Option<(usize, f64)>>,
     /// The predictions of the tracks.
-    predicted: Vec<super::rect::Rect>,
+    predicted: Vec<Rect>,
 }
 
 impl Tracker {
@@ -92,6 +111,12 @@ impl Tracker {
             last_id: 0,
             classes: ClassSights::default(),
         })
+    }
+
+    /// Number of tracks, with those that are not confirmed and those that are not seen.
+    #[cfg(test)]
+    pub(super) fn tracks_len(&self) -> usize {
+        self.tracks.len()
     }
 
     /// How it tracks.
@@ -151,53 +176,72 @@ impl Tracker {
     }
 
     fn associate(&mut self, scene: &mut Scene, found: &Detections) {
-        let threshold = self.options.high_threshold;
-        let high = |o: &Observation| o.score >= threshold;
-        let low = |o: &Observation| o.score < threshold;
-        let confirmed = |t: &Track| t.identity.is_some();
-        let (buffer, wide) = (self.options.buffer, self.options.wide_buffer);
-        let first = self.stage(scene, confirmed, high, buffer, LEAST_HIGH);
-        self.take(scene, found, first);
-        let second = self.stage(scene, confirmed, low, buffer, LEAST_LOW);
-        self.take(scene, found, second);
-        let third = self.stage(scene, confirmed, high, wide, LEAST_WIDE);
-        self.take(scene, found, third);
-        let fourth = self.stage(scene, |t| !confirmed(t), high, wide, LEAST_WIDE);
-        self.take(scene, found, fourth);
+        let first = Stage {
+            confirmed: true,
+            high: true,
+            buffer: self.options.buffer,
+            near: 0.0,
+            least: LEAST_HIGH,
+            missing: MISSING,
+        };
+        let low = Stage {
+            high: false,
+            least: LEAST_LOW,
+            ..first
+        };
+        let wide = Stage {
+            buffer: self.options.wide_buffer,
+            near: NEAR_WIDE,
+            least: LEAST_WIDE,
+            missing: MISSING_WIDE,
+            ..first
+        };
+        let new = Stage {
+            confirmed: false,
+            ..wide
+        };
+        self.match_up(scene, found, &first);
+        // Low objects without a track are removed. Those that stay decide by themselves, lest of several equally good
+        // assignments another is chosen when the output is tracked again.
+        let lows = self.pairs(scene, &low, |_| true);
+        let chosen: Vec<usize> = lows.iter().map(|(_, object)| *object).collect();
+        let lows = self.pairs(scene, &low, |object| chosen.contains(&object));
+        self.take(scene, found, lows);
+        self.match_up(scene, found, &wide);
+        self.match_up(scene, found, &new);
     }
 
-    /// Pairs of track and object of the free ones that are wanted.
-    fn stage(
+    fn match_up(&mut self, scene: &mut Scene, found: &Detections, stage: &Stage) {
+        let pairs = self.pairs(scene, stage, |_| true);
+        self.take(scene, found, pairs);
+    }
+
+    /// Pairs of track and object of the free ones that a stage looks at.
+    fn pairs(
         &self,
         scene: &Scene,
-        wanted: impl Fn(&Track) -> bool,
-        objects: impl Fn(&Observation) -> bool,
-        buffer: f64,
-        least: f64,
+        stage: &Stage,
+        wanted: impl Fn(usize) -> bool,
     ) -> Vec<(usize, usize)> {
+        let threshold = self.options.high_threshold;
+        let objects: Vec<(usize, &Observation)> = scene
+            .seen
+            .iter()
+            .enumerate()
+            .filter_map(|(object, seen)| Some((object, seen.as_ref()?)))
+            .filter(|(object, seen)| (seen.score >= threshold) == stage.high && wanted(*object))
+            .collect();
         let mut candidates = Vec::new();
         for (place, track) in self.tracks.iter().enumerate() {
-            if scene.object_of[place].is_some() || !wanted(track) {
+            if scene.object_of[place].is_some() || track.identity.is_some() != stage.confirmed {
                 continue;
             }
-            let predicted = &scene.predicted[place];
-            for (object, seen) in scene.seen.iter().enumerate() {
-                let Some(seen) = seen.as_ref().filter(|seen| objects(seen)) else {
-                    continue;
-                };
+            for &(object, seen) in &objects {
                 if !self.options.across_classes && track.class().0 != seen.class {
                     continue;
                 }
-                let boxes = predicted.iou(&seen.rect, buffer);
-                if boxes <= 0.0 {
-                    continue;
-                }
-                let weight = self.options.mask_weight;
-                let similarity = match track.mask_iou(predicted, seen) {
-                    Some(masks) if weight > 0.0 => boxes + weight * (masks - boxes),
-                    _ => boxes,
-                };
-                if similarity >= least {
+                let similarity = self.similarity(track, &scene.predicted[place], seen, stage);
+                if let Some(similarity) = similarity.filter(|s| *s >= stage.least) {
                     candidates.push(Candidate {
                         track: place,
                         object,
@@ -208,6 +252,34 @@ impl Tracker {
         }
         // Costs are finite, which is all that an assignment demands.
         pairs(&candidates, self.tracks.len(), scene.seen.len()).unwrap_or_default()
+    }
+
+    /// How well an object continues a track; none if it cannot reach what the stage demands.
+    fn similarity(
+        &self,
+        track: &Track,
+        predicted: &Rect,
+        seen: &Observation,
+        stage: &Stage,
+    ) -> Option<f64> {
+        let missed = stage.missing * track.missing;
+        let mut similarity = predicted.iou(&seen.rect, stage.buffer);
+        if stage.near > 0.0 {
+            // A heavy tail: objects turn and stop more suddenly than noise does.
+            let near = predicted.likeness(&seen.rect) / (1.0 + NEAR_SCALE * track.distance(seen));
+            similarity += stage.near * (near - similarity);
+        }
+        let weight = self.options.mask_weight;
+        // Masks are looked at only where they can decide.
+        if similarity + weight * (1.0 - similarity) - missed < stage.least {
+            return None;
+        }
+        if weight > 0.0
+            && let Some(masks) = track.mask_iou(predicted, seen)
+        {
+            similarity += weight * (masks - similarity);
+        }
+        Some(similarity - missed)
     }
 
     fn take(&mut self, scene: &mut Scene, found: &Detections, pairs: Vec<(usize, usize)>) {
@@ -231,7 +303,7 @@ impl Tracker {
         for (object, seen) in scene.seen.iter_mut().enumerate() {
             let begins = |seen: &mut Observation| {
                 seen.score >= self.options.new_track_threshold
-                    && is_box(&found.objects[object].bbox)
+                    && found.objects[object].bbox.is_valid()
             };
             if let Some(seen) = seen.take_if(begins) {
                 scene.track_of[object] = Some(self.tracks.len());
@@ -325,9 +397,4 @@ fn change(track: &Track, from: Option<Visibility>) -> Option<VisibilityChange> {
 fn retain<T>(items: &mut Vec<T>, kept: &[bool]) {
     let mut kept = kept.iter();
     items.retain(|_| kept.next().is_none_or(|kept| *kept));
-}
-
-/// Whether a box can be followed.
-fn is_box(b: &BoxXyxy) -> bool {
-    b.is_valid()
 }
