@@ -98,7 +98,11 @@ fn of_refining(refining: &Refining, add: &mut impl FnMut(&str, Value)) {
     let Some(track) = track else {
         return add("track", Value::Null);
     };
-    let text = format!("{:?} keep {}", track.tracker.options(), track.keep);
+    let (options, keep) = (track.tracker.options(), track.keep);
+    let text = format!(
+        "{options:?} keep {keep} camera motion {}",
+        track.camera_motion
+    );
     add("track", json!(text));
 }
 

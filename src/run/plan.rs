@@ -126,6 +126,7 @@ impl Plan {
     /// Whether outputs show the pixels of frames, so that they are needed on the host.
     pub(crate) fn shows_pixels(&self) -> bool {
         self.own_sinks.read_pixels()
+            || self.refining.reads_pixels()
             || self.images() != ImagesMode::None
             || [OutputKind::Overlay, OutputKind::Frames]
                 .into_iter()

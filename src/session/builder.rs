@@ -45,6 +45,7 @@ pub struct SessionBuilder {
     hub: Option<HubConfig>,
     nms: Option<f64>,
     track: Option<TrackOptions>,
+    camera_motion: bool,
 }
 
 /// A model of a session.
@@ -91,6 +92,7 @@ impl Default for SessionBuilder {
             hub: None,
             nms: None,
             track: None,
+            camera_motion: false,
         }
     }
 }
@@ -241,6 +243,15 @@ impl SessionBuilder {
         }
     }
 
+    /// Whether tracks follow the motion of the camera or probe, estimated from the pixels of the frames: translation, rotation
+    /// and scale. Where frames are decoded on the GPU it costs a copy of each to the host. Default false.
+    pub fn camera_motion(self, camera_motion: bool) -> Self {
+        Self {
+            camera_motion,
+            ..self
+        }
+    }
+
     /// Loads the models onto the device.
     ///
     /// # Errors
@@ -324,6 +335,7 @@ impl SessionBuilder {
             track: tracker.map(|tracker| Tracking {
                 tracker,
                 keep: confidence,
+                camera_motion: self.camera_motion,
             }),
         })
     }

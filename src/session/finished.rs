@@ -16,7 +16,7 @@ pub(crate) fn frame_with_detections(
     keep_pixels: bool,
     refiner: &mut Refiner,
 ) -> Result<(Frame, Detections), SessionError> {
-    picture::settle(&mut frame, keep_pixels)?;
+    picture::settle(&mut frame, keep_pixels || refiner.reads_pixels())?;
     let mut found = Detections::new(frame.size(), objects?);
     refiner.frame(&frame, &mut found);
     Ok((frame, found))

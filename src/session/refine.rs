@@ -2,7 +2,7 @@
 
 use crate::{
     frame::{Confidence, Detections, Frame, SourceInfo, SourceKind},
-    track::{CameraMotion, FrameTime, Tracker, merge_duplicates},
+    track::{CameraMotion, FrameTime, Thumbnail, Tracker, merge_duplicates},
 };
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub(crate) struct Tracking {
     pub(crate) tracker: Tracker,
     /// In pictures that stand alone, objects below it are left out: they were found for the tracker's sake.
     pub(crate) keep: Confidence,
+    /// Whether tracks follow the motion of the camera, estimated from the pixels of the frames.
+    pub(crate) camera_motion: bool,
 }
 
 impl Refining {
@@ -45,14 +47,41 @@ impl Refining {
         low.filter(|low| low.get() < confidence.get())
             .unwrap_or(confidence)
     }
+
+    /// Whether frames must come with their pixels on the host.
+    pub(crate) fn reads_pixels(&self) -> bool {
+        let track = self.track.as_ref();
+        track.is_some_and(|tracking| tracking.camera_motion)
+    }
+}
+
+/// What is known of the source that the last frame was of.
+#[derive(Debug)]
+struct OfSource {
+    source: Arc<SourceInfo>,
+    tracker: Tracker,
+    /// The last frame, where the motion of the camera is wanted.
+    before: Option<Thumbnail>,
+}
+
+impl OfSource {
+    /// The motion of the camera from the last frame to `frame`.
+    fn motion(&mut self, frame: &Frame) -> CameraMotion {
+        let now = frame.image().ok().map(|image| Thumbnail::of(image));
+        let motion = match (&self.before, &now) {
+            (Some(before), Some(now)) => CameraMotion::estimate(before, now),
+            _ => CameraMotion::IDENTITY,
+        };
+        self.before = now;
+        motion
+    }
 }
 
 /// Refines the results of one frame after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Refiner {
     refining: Refining,
-    /// The source that the last frame was of, and its tracker.
-    of_source: Option<(Arc<SourceInfo>, Tracker)>,
+    of_source: Option<OfSource>,
     /// Whether images in memory are the frames of one source.
     is_live: bool,
 }
@@ -74,6 +103,11 @@ impl Refiner {
         }
     }
 
+    /// Whether frames must come with their pixels on the host.
+    pub(crate) fn reads_pixels(&self) -> bool {
+        self.refining.reads_pixels()
+    }
+
     /// Refines what was found in the next frame. What was refined before comes out as it went in, so that a resumed run goes
     /// on with the tracks of its record.
     pub(crate) fn frame(&mut self, frame: &Frame, found: &mut Detections) {
@@ -83,18 +117,24 @@ impl Refiner {
         if frame.source.kind == SourceKind::Image && !self.is_live {
             return self.refining.still(found);
         }
-        let tracker = match &mut self.of_source {
-            Some((source, tracker)) if Arc::ptr_eq(source, &frame.source) => tracker,
-            of_source => {
-                let begun = (frame.source.clone(), tracking.tracker.clone());
-                &mut of_source.insert(begun).1
-            }
+        let of_source = match &mut self.of_source {
+            Some(known) if Arc::ptr_eq(&known.source, &frame.source) => known,
+            of_source => of_source.insert(OfSource {
+                source: frame.source.clone(),
+                tracker: tracking.tracker.clone(),
+                before: None,
+            }),
+        };
+        let motion = if tracking.camera_motion {
+            of_source.motion(frame)
+        } else {
+            CameraMotion::IDENTITY
         };
         let at = FrameTime {
             index: frame.index,
             timestamp: frame.timestamp,
             frame_rate: frame.source.frame_rate,
         };
-        tracker.update(at, &CameraMotion::IDENTITY, found);
+        of_source.tracker.update(at, &motion, found);
     }
 }

@@ -36,6 +36,19 @@ pub(crate) struct TrackArgs {
     /// Let a track go on with an object of another class
     #[arg(long, requires = "track")]
     pub(crate) track_across_classes: bool,
+    /// Score of visibility from which an object that is searched for is visible again
+    #[arg(long, value_name = "P", requires = "track")]
+    pub(crate) visible_above: Option<Confidence>,
+    /// Score of visibility below which a visible object is searched for: its state is relocalizing
+    #[arg(long, value_name = "P", requires = "track")]
+    pub(crate) relocalizing_below: Option<Confidence>,
+    /// Score of visibility below which an object that is not found is lost
+    #[arg(long, value_name = "P", requires = "track")]
+    pub(crate) lost_below: Option<Confidence>,
+    /// Follow the motion of the camera or probe (translation, rotation, scale), estimated from the frames; those that are decoded on
+    /// the GPU are copied to the host for it
+    #[arg(long, requires = "track")]
+    pub(crate) camera_motion: bool,
 }
 
 impl TrackArgs {
@@ -53,7 +66,7 @@ impl TrackArgs {
         }
         let options = self.options(confidence);
         Tracker::new(options.clone()).map_err(|e| usage("--track", e))?;
-        Ok(models.track(options))
+        Ok(models.track(options).camera_motion(self.camera_motion))
     }
 
     fn options(&self, confidence: Confidence) -> TrackOptions {
@@ -66,6 +79,11 @@ impl TrackArgs {
         options.lost_buffer = self.track_buffer.unwrap_or(options.lost_buffer);
         options.min_hits = self.track_min_hits.unwrap_or(options.min_hits);
         options.across_classes = self.track_across_classes;
+        let visibility = &mut options.visibility;
+        visibility.visible_above = number(self.visible_above, visibility.visible_above);
+        visibility.relocalizing_below =
+            number(self.relocalizing_below, visibility.relocalizing_below);
+        visibility.lost_below = number(self.lost_below, visibility.lost_below);
         options.nms = self.nms.map(Confidence::get).or(options.nms);
         options
     }

@@ -9,4 +9,4 @@ mod text;
 
 pub(super) use find::{Side, read};
 #[cfg(any(test, fuzzing))]
-pub(super) use text::{Lines, parse};
+pub(super) use text::parse;
