@@ -273,6 +273,8 @@ def main():
     say("COCO, Datumaro, YOLO")
     ask("run lengths", "coco.py", run, truth)
     ask("polygon, split, link", "coco.py", split, truth, "--polygons")
+    copied = export("copied", "--to", "coco,datumaro", "--images", "copy", "--masks", "polygon", *SPLIT)
+    ask("polygon, split, copy", "coco.py", copied, truth, "--polygons")
     ultralytics = os.environ.get("JUDGES_ULTRALYTICS")
     if ultralytics:
         root = pathlib.Path(ultralytics)

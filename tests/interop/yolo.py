@@ -64,6 +64,9 @@ def main():
             else:
                 x, y, w, h = (label["bboxes"] * [width, height, width, height]).T
                 found = [(text, list(b), None) for text, b in zip(names, np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]).T)]
+            # Ultralytics drops all but one of the lines of one class and box.
+            distinct = {(text, *np.round(box, 3)): (text, box, mask) for text, box, mask in reversed(objects)}
+            objects = list(distinct.values())[::-1]
             judge.picture(name, objects, found)
     judge.problems += [f"{name}: not read" for name in missing]
     mean = np.mean(judge.ious) if judge.ious else 1.0
