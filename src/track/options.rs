@@ -22,7 +22,7 @@ pub struct TrackOptions {
     pub low_threshold: f64,
     /// An object that no track explains begins one at this score; in 0..1, not below `high_threshold`, 0.6.
     pub new_track_threshold: f64,
-    /// Seconds of source time that a track outlives its last match; 2.
+    /// Seconds of source time that a track outlives its last match; 3.
     pub lost_buffer: f64,
     /// Matches until a track is confirmed and gets its id; from 1, 2. A track that is not confirmed ends at its first
     /// miss.
@@ -38,7 +38,8 @@ pub struct TrackOptions {
     pub buffer: f64,
     /// The same for what the first comparison leaves over, for fast and thin objects; not below `buffer`, 1.5.
     pub wide_buffer: f64,
-    /// Weight of the IoU of masks (predicted and found) against that of boxes, where both have masks; in 0..1, 0.5.
+    /// Weight of the IoU of masks (predicted and found) against that of boxes where several objects may continue a
+    /// track, if both have masks; in 0..1, 0.25.
     pub mask_weight: f64,
     /// When an object counts as seen.
     pub visibility: VisibilityOptions,
@@ -50,13 +51,13 @@ impl Default for TrackOptions {
             high_threshold: 0.5,
             low_threshold: 0.1,
             new_track_threshold: 0.6,
-            lost_buffer: 2.0,
+            lost_buffer: 3.0,
             min_hits: 2,
             across_classes: false,
             nms: Some(0.6),
             buffer: 0.1,
             wide_buffer: 1.5,
-            mask_weight: 0.5,
+            mask_weight: 0.25,
             visibility: VisibilityOptions::default(),
         }
     }
