@@ -22,7 +22,7 @@ pub struct TrackOptions {
     pub low_threshold: f64,
     /// An object that no track explains begins one at this score; in 0..1, not below `high_threshold`, 0.6.
     pub new_track_threshold: f64,
-    /// Seconds of source time that a track outlives its last match; 3.
+    /// Seconds of source time that a track outlives its last match; 2.
     pub lost_buffer: f64,
     /// Matches until a track is confirmed and gets its id; from 1, 2. A track that is not confirmed ends at its first
     /// miss.
@@ -51,7 +51,7 @@ impl Default for TrackOptions {
             high_threshold: 0.5,
             low_threshold: 0.1,
             new_track_threshold: 0.6,
-            lost_buffer: 3.0,
+            lost_buffer: 2.0,
             min_hits: 2,
             across_classes: false,
             nms: Some(0.6),
