@@ -6,10 +6,10 @@ use super::{
     duplicates,
     error::TrackError,
     observation::Observation,
+    one::{Identity, Track},
     options::TrackOptions,
     rect::Rect,
     time::FrameTime,
-    track::{Identity, Track},
     visibility::{ClassSights, Match, Sight},
 };
 use crate::frame::{Detections, ObjectTrack, Visibility, VisibilityChange};
