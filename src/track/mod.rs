@@ -19,7 +19,6 @@ mod rect;
 #[cfg(test)]
 mod tests;
 mod time;
-
 mod tracker;
 mod visibility;
 
