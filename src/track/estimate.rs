@@ -213,7 +213,7 @@ impl Warp {
     fn without(&self, [da, db, dx, dy]: [f64; 4]) -> Option<Self> {
         let (a, b) = (1.0 + da, db);
         let square = a * a + b * b;
-        if !(square > 1e-6) {
+        if square.is_nan() || square <= 1e-6 {
             return None;
         }
         // The inverse: turned back, then shifted back.
@@ -299,7 +299,8 @@ fn solve(mut rows: [[f64; 5]; 4]) -> Option<[f64; 4]> {
     for at in 0..4 {
         let pivot = (at..4).max_by(|&i, &j| rows[i][at].abs().total_cmp(&rows[j][at].abs()))?;
         rows.swap(at, pivot);
-        if !(rows[at][at].abs() > 1e-9 * largest) {
+        let size = rows[at][at].abs();
+        if size.is_nan() || size <= 1e-9 * largest {
             return None;
         }
         let row = rows[at];
@@ -344,7 +345,7 @@ fn estimate(previous: &Thumbnail, this: &Thumbnail) -> Option<CameraMotion> {
         }
         let left = residuals(&points, now, &warp)?.mean;
         let all = residuals(&points, now, &Warp::NONE)?.mean;
-        if !(left < LEFT * all) {
+        if left.is_nan() || left >= LEFT * all {
             return None;
         }
         return in_frame(&warp, before, previous.size);

@@ -12,13 +12,13 @@ mod error;
 mod estimate;
 mod filter;
 mod observation;
+mod one;
 mod options;
 mod outline;
 mod rect;
 #[cfg(test)]
 mod tests;
 mod time;
-mod track;
 mod tracker;
 mod visibility;
 

@@ -38,7 +38,8 @@ pub struct TrackOptions {
     pub buffer: f64,
     /// The same for what the first comparison leaves over, for fast and thin objects; not below `buffer`, 1.5.
     pub wide_buffer: f64,
-    /// Weight of the IoU of masks (predicted and found) against that of boxes, where both have masks; in 0..1, 0.5.
+    /// Weight of the IoU of masks (predicted and found) against that of boxes where several objects may continue a
+    /// track, if both have masks; in 0..1, 0.25.
     pub mask_weight: f64,
     /// When an object counts as seen.
     pub visibility: VisibilityOptions,
@@ -56,7 +57,7 @@ impl Default for TrackOptions {
             nms: Some(0.6),
             buffer: 0.1,
             wide_buffer: 1.5,
-            mask_weight: 0.5,
+            mask_weight: 0.25,
             visibility: VisibilityOptions::default(),
         }
     }

@@ -324,13 +324,16 @@ fn boxes_that_are_none_begin_no_track() {
     }
 }
 
+/// Place on a grid, score, class, whether there is a mask.
+type Drawn = (u8, u8, u8, u32, bool);
+
 /// Frames of objects that move about, with scores of all sizes, and masks of some.
 fn frames() -> impl Strategy<Value = Vec<(u64, Vec<Object>)>> {
     let one = (0u8..40, 0u8..30, 0u8..=20, 0u32..2, any::<bool>());
     let frame = (1u64..4, proptest::collection::vec(one, 0..7));
     proptest::collection::vec(frame, 1..40).prop_map(|frames| {
         let mut index = 0;
-        let frame = |(step, objects): (u64, Vec<(u8, u8, u8, u32, bool)>)| {
+        let frame = |(step, objects): (u64, Vec<Drawn>)| {
             index += step;
             // A coarse grid: many boxes meet, and many costs are equal.
             let objects = objects.into_iter().map(|(x, y, score, class, masked)| {

@@ -6,10 +6,10 @@ use super::{
     duplicates,
     error::TrackError,
     observation::Observation,
+    one::{Identity, Track},
     options::TrackOptions,
     rect::Rect,
     time::FrameTime,
-    track::{Identity, Track},
     visibility::{ClassSights, Match, Sight},
 };
 use crate::frame::{Detections, ObjectTrack, Visibility, VisibilityChange};
@@ -36,9 +36,9 @@ const LEAST_LOW: f64 = 0.6;
 const LEAST_WIDE: f64 = 0.3;
 /// Similarity that a track loses for each second that it was missing, in the first comparisons and in the wide one.
 const MISSING: f64 = 0.2;
-const MISSING_WIDE: f64 = 0.25;
+const MISSING_WIDE: f64 = 0.1;
 /// Weight of the distance in the wide comparison.
-const NEAR_WIDE: f64 = 0.6;
+const NEAR_WIDE: f64 = 0.7;
 /// How fast similarity falls with the squared distance from the prediction, in standard deviations.
 const NEAR_SCALE: f64 = 0.025;
 
@@ -241,7 +241,7 @@ impl Tracker {
                     continue;
                 }
                 let similarity = self.similarity(track, &scene.predicted[place], seen, stage);
-                if let Some(similarity) = similarity.filter(|s| *s >= stage.least) {
+                if let Some(similarity) = similarity {
                     candidates.push(Candidate {
                         track: place,
                         object,
@@ -269,17 +269,19 @@ impl Tracker {
             let near = predicted.likeness(&seen.rect) / (1.0 + NEAR_SCALE * track.distance(seen));
             similarity += stage.near * (near - similarity);
         }
-        let weight = self.options.mask_weight;
-        // Masks are looked at only where they can decide.
-        if similarity + weight * (1.0 - similarity) - missed < stage.least {
+        similarity -= missed;
+        if similarity < stage.least {
             return None;
         }
+        // Masks decide between candidates. They admit none and refuse none: those of thin objects hardly overlap after
+        // the slightest shift.
+        let weight = self.options.mask_weight;
         if weight > 0.0
             && let Some(masks) = track.mask_iou(predicted, seen)
         {
             similarity += weight * (masks - similarity);
         }
-        Some(similarity - missed)
+        Some(similarity)
     }
 
     fn take(&mut self, scene: &mut Scene, found: &Detections, pairs: Vec<(usize, usize)>) {
