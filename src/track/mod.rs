@@ -18,13 +18,14 @@ mod outline;
 mod rect;
 #[cfg(test)]
 mod tests;
+mod thumbnail;
 mod time;
 mod tracker;
 mod visibility;
 
 pub use camera_motion::CameraMotion;
 pub use error::TrackError;
-pub use estimate::Thumbnail;
 pub use options::{TrackOptions, VisibilityOptions};
+pub use thumbnail::Thumbnail;
 pub use time::{FrameTime, NOMINAL_FRAME_RATE};
 pub use tracker::Tracker;
