@@ -18,6 +18,7 @@ mod outline;
 mod rect;
 #[cfg(test)]
 mod tests;
+mod thumbnail;
 mod time;
 mod tracker;
 mod visibility;
@@ -25,7 +26,7 @@ mod visibility;
 pub use camera_motion::CameraMotion;
 pub use duplicates::merge_duplicates;
 pub use error::TrackError;
-pub use estimate::Thumbnail;
 pub use options::{TrackOptions, VisibilityOptions};
+pub use thumbnail::Thumbnail;
 pub use time::{FrameTime, NOMINAL_FRAME_RATE};
 pub use tracker::Tracker;
