@@ -176,8 +176,7 @@ impl Run {
         }
     }
 
-    /// What is put under `images/`. Without this: links to the inputs where an output is read by tools that look for the pictures
-    /// beside it ([`OutputKind::needs_images`]), else nothing.
+    /// What is put under `images/`. Without this: what the readers of the outputs need ([`OutputKind::needs_images`]).
     pub fn images(mut self, images: ImagesMode) -> Self {
         self.plan.images = Some(images);
         self

@@ -78,15 +78,10 @@ impl Plan {
             .or_else(|| self.task.engine().map(of_models))
     }
 
-    /// What is put under `images/`: as the caller said, else links where a tool looks for the pictures beside an output.
+    /// What is put under `images/`: as the caller said, else what the readers of the outputs need.
     pub(crate) fn images(&self) -> ImagesMode {
-        self.images.unwrap_or_else(|| {
-            if self.outputs.iter().any(OutputKind::needs_images) {
-                ImagesMode::Link
-            } else {
-                ImagesMode::None
-            }
-        })
+        self.images
+            .unwrap_or_else(|| OutputKind::images_needed(self.outputs.iter()))
     }
 
     /// The folder that holds the pictures under the names that outputs give them: the inputs' own, where all are below one.

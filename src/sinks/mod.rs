@@ -20,6 +20,7 @@ mod error;
 mod frames;
 mod image_writer;
 mod images;
+mod images_mode;
 mod jsonl;
 mod label_map;
 mod layout;
@@ -33,7 +34,8 @@ mod sink;
 pub use error::{SinkError, SinkErrorKind};
 pub use frames::{FramesSink, Stills};
 pub use image_writer::ImageWriter;
-pub use images::{ImagesMode, ImagesSink, UnknownImagesMode};
+pub use images::ImagesSink;
+pub use images_mode::{ImagesMode, UnknownImagesMode};
 pub use jsonl::{
     ChangeLine, Measured, ObjectLine, RecordLine, SourceFacts, read_record, write_record,
 };

@@ -1,5 +1,6 @@
 //! The kinds of outputs, and sets of them.
 
+use super::images_mode::ImagesMode;
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// One kind of output.
@@ -75,18 +76,24 @@ impl OutputKind {
         !matches!(self, Self::Jsonl | Self::Overlay | Self::Frames)
     }
 
-    /// Whether the tools that read it look for the pictures beside it.
-    pub const fn needs_images(self) -> bool {
-        matches!(
-            self,
+    /// The pictures that the tools that read it look for beside it; Datumaro refuses links that lead out of the folder.
+    pub const fn needs_images(self) -> ImagesMode {
+        match self {
+            Self::Datumaro => ImagesMode::Copy,
             Self::Yolo
-                | Self::Datumaro
-                | Self::Nnunet
-                | Self::Labelme
-                | Self::Voc
-                | Self::LabelStudio
-                | Self::Report
-        )
+            | Self::Nnunet
+            | Self::Labelme
+            | Self::Voc
+            | Self::LabelStudio
+            | Self::Report => ImagesMode::Link,
+            _ => ImagesMode::None,
+        }
+    }
+
+    /// The pictures that the tools that read these look for beside them.
+    pub fn images_needed(kinds: impl IntoIterator<Item = Self>) -> ImagesMode {
+        let needed = kinds.into_iter().map(Self::needs_images);
+        needed.max().unwrap_or_default()
     }
 
     /// Its name in `--write`.

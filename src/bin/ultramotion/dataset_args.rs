@@ -15,7 +15,7 @@ use ultramotion::{
 #[command(next_help_heading = "Data sets")]
 pub(crate) struct DatasetArgs {
     /// Pictures under images/: copies of stills, links to them, or none; frames of videos and DICOM, and stills that EXIF turns, are
-    /// written as PNG [default: link for kinds whose readers look for them there, else none]
+    /// written as PNG [default: what readers of the kinds need, copy for datumaro, link for yolo, nnunet, labelme, voc, labelstudio and report, else none]
     #[arg(long, value_name = "HOW", value_parser = clap::builder::ValueParser::new(images))]
     pub(crate) images: Option<ImagesMode>,
     /// Masks as run lengths or as polygons, where a kind has a choice [default: rle for coco and datumaro, polygon for cvat, labelme and

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use ultramotion::{
     datasets::{self, Export, ExportSummary},
     run::OutputMode,
-    sinks::{ImagesMode, OutputKind},
+    sinks::OutputKind,
     tools::{export_dataset, export_run},
 };
 
@@ -75,13 +75,8 @@ fn prepared(
         return Err(usage("--to", problem));
     }
     let mut export = Export::new(kinds.iter().copied());
-    let beside = kinds.iter().any(|kind| kind.needs_images());
-    let default = if beside {
-        ImagesMode::Link
-    } else {
-        ImagesMode::None
-    };
-    export.images = args.images.unwrap_or(default);
+    let needed = OutputKind::images_needed(kinds.iter().copied());
+    export.images = args.images.unwrap_or(needed);
     export.masks = args.masks.map(Into::into);
     export.split = args.parts();
     on_interrupt(

@@ -15,7 +15,7 @@ pub(crate) struct TrackArgs {
     #[arg(long)]
     pub(crate) track: bool,
     /// Merge duplicates: of two objects of a class whose boxes have a larger IoU, the one with the lower score is left out;
-    /// without --track none are merged, with it those above 0.7 [default with --track: 0.7]
+    /// without --track none are merged [default with --track: 0.6]
     #[arg(long, value_name = "IOU")]
     pub(crate) nms: Option<Confidence>,
     /// Threshold of scores of the first association [default: that of --confidence]
