@@ -24,8 +24,8 @@ pub struct TrackOptions {
     pub new_track_threshold: f64,
     /// Seconds of source time that a track outlives its last match; 2.
     pub lost_buffer: f64,
-    /// Matches until a track is confirmed and gets its id; from 1, 2. A track that is not confirmed ends at its first
-    /// miss.
+    /// Matches until a track is confirmed and gets its id; from 1, 2. In the first frame of a source one is enough. A track
+    /// that is not confirmed ends at its first miss.
     pub min_hits: u32,
     /// Whether an object may continue a track of another class; no. The class of a track is then that of most of its
     /// score.

@@ -61,10 +61,20 @@ fn objects_that_cross_keep_their_ids() {
             object(266.0 - x, 112.0, 0.8, 0),
         ];
         let found = next(&mut tracker, index, objects);
-        if index > 0 {
-            assert_eq!(ids(&found), [Some(1), Some(2)], "frame {index}");
-        }
+        assert_eq!(ids(&found), [Some(1), Some(2)], "frame {index}");
     }
+}
+
+#[test]
+fn a_track_begins_after_two_frames_or_in_the_first_of_all() {
+    let mut tracker = tracker();
+    let first = || object(30.0, 100.0, 0.9, 0);
+    let second = || object(200.0, 100.0, 0.9, 0);
+    assert_eq!(ids(&next(&mut tracker, 0, vec![first()])), [Some(1)]);
+    let found = next(&mut tracker, 1, vec![first(), second()]);
+    assert_eq!(ids(&found), [Some(1), None]);
+    let found = next(&mut tracker, 2, vec![first(), second()]);
+    assert_eq!(ids(&found), [Some(1), Some(2)]);
 }
 
 #[test]

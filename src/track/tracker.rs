@@ -70,7 +70,7 @@ const NEAR_SCALE: f64 = 0.025;
 ///     let mut found = Detections::new(Size::new(200, 100), vec![object]);
 ///     let at = FrameTime { index, timestamp: None, frame_rate: Some(25.0) };
 ///     tracker.update(at, &CameraMotion::IDENTITY, &mut found);
-///     assert_eq!(found.objects[0].track.map(|t| t.id), (index > 0).then_some(1));
+///     assert_eq!(found.objects[0].track.map(|t| t.id), Some(1));
 /// }
 /// # Ok::<(), ultramotion::track::TrackError>(())
 /// ```
@@ -129,6 +129,7 @@ impl Tracker {
     /// `motion` is that of the camera since the frame of the last call. Tracks and changes that `found` had before are
     /// replaced. Needs to be called for frames without objects too: they are what makes an object lost.
     pub fn update(&mut self, at: FrameTime, motion: &CameraMotion, found: &mut Detections) {
+        let is_first = self.before.is_none();
         let dt = self.before.map_or(0.0, |before| at.seconds_since(&before));
         self.before = Some(at);
         found.changes.clear();
@@ -137,7 +138,7 @@ impl Tracker {
         }
         let mut scene = self.scene(found);
         self.associate(&mut scene, found);
-        self.begin_tracks(&mut scene, found);
+        self.begin_tracks(&mut scene, found, is_first);
         self.confirm_and_judge(&scene, dt, found);
         self.name_objects(&scene, found);
         self.end_tracks(found);
@@ -301,7 +302,7 @@ impl Tracker {
     }
 
     /// Tracks of objects that none explains.
-    fn begin_tracks(&mut self, scene: &mut Scene, found: &Detections) {
+    fn begin_tracks(&mut self, scene: &mut Scene, found: &Detections, is_first: bool) {
         for (object, seen) in scene.seen.iter_mut().enumerate() {
             let begins = |seen: &mut Observation| {
                 seen.score >= self.options.new_track_threshold
@@ -310,7 +311,12 @@ impl Tracker {
             if let Some(seen) = seen.take_if(begins) {
                 scene.track_of[object] = Some(self.tracks.len());
                 scene.object_of.push(Some((object, 1.0)));
-                self.tracks.push(Track::new(seen, &found.objects[object]));
+                let mut track = Track::new(seen, &found.objects[object]);
+                if is_first {
+                    // Nothing came before that it could have been seen in.
+                    track.hits = self.options.min_hits;
+                }
+                self.tracks.push(track);
             }
         }
     }
