@@ -55,7 +55,8 @@ impl Sink for Ends {
     }
 
     fn write(&mut self, _: &Frame, _: &Detections) -> Result<(), SinkError> {
-        self.0 -= 1;
+        // What is in flight comes after the request.
+        self.0 = self.0.saturating_sub(1);
         if self.0 == 0 {
             self.1.request();
         }
