@@ -33,7 +33,7 @@ pub(super) const HEADER: &str = "source,kind,file_name,frame,time_s,track_id,vis
 /// | `class`, `label` | class from 0, and its name |
 /// | `score`, `mask_score` | confidence, and the segmenter's estimate of its mask's IoU, 0..1 |
 /// | `x0`, `y0`, `x1`, `y1` | box in pixels, right and lower edges exclusive |
-/// | `area_px` … `centroid_y_px` | sizes in pixels: see [`Measurements`] |
+/// | `area_px` … `centroid_y_px` | sizes in pixels: see [`Measurements`](crate::measure::Measurements) |
 /// | `area_mm2` … `spacing_y_mm` | sizes in millimetres: see [`crate::measure::Millimetres`] |
 /// | `speed_px_s`, `speed_mm_s` | way of the centroid since the track's row before, by the time between both, in pixels and millimetres a second |
 /// | `note` | why there are no millimetres in a picture that states physical facts: see [`crate::measure::Note`] |
