@@ -235,7 +235,8 @@ impl SessionBuilder {
     /// runs; single images have none. The detector then finds objects down to [`TrackOptions::low_threshold`], and
     /// [`TrackOptions::high_threshold`] takes the place of [`SessionBuilder::confidence`]: see
     /// [`TrackOptions::for_confidence`]. Times are those of the frames; images that are pushed to a live loop without one count as
-    /// [`NOMINAL_FRAME_RATE`](crate::track::NOMINAL_FRAME_RATE) frames a second.
+    /// [`NOMINAL_FRAME_RATE`](crate::track::NOMINAL_FRAME_RATE) frames a second. Results on the device
+    /// ([`Session::run_on_device`]) have no tracks, keep duplicates and go down to the low threshold.
     pub fn track(self, options: TrackOptions) -> Self {
         Self {
             track: Some(options),

@@ -118,7 +118,7 @@ impl Refiner {
             return self.refining.still(found);
         }
         let of_source = match &mut self.of_source {
-            Some(known) if Arc::ptr_eq(&known.source, &frame.source) => known,
+            Some(known) if is_same(&known.source, &frame.source) => known,
             of_source => of_source.insert(OfSource {
                 source: frame.source.clone(),
                 tracker: tracking.tracker.clone(),
@@ -137,4 +137,10 @@ impl Refiner {
         };
         of_source.tracker.update(at, &motion, found);
     }
+}
+
+/// Whether frames are of one source, also where each has facts of its own about it.
+fn is_same(known: &Arc<SourceInfo>, source: &Arc<SourceInfo>) -> bool {
+    let identity = |info: &SourceInfo| (info.ordinal, info.kind, info.path.clone());
+    Arc::ptr_eq(known, source) || identity(known) == identity(source)
 }

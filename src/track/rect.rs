@@ -31,6 +31,12 @@ impl Rect {
     /// Intersection over union of the two boxes, each made wider and higher by `buffer` of its own width and height
     /// on each side (C-BIoU).
     pub(super) fn iou(&self, other: &Self, buffer: f64) -> f64 {
+        let sides = [
+            self.cx, self.cy, self.w, self.h, other.cx, other.cy, other.w, other.h,
+        ];
+        if !sides.iter().all(|side| side.is_finite()) {
+            return 0.0;
+        }
         let grow = 1.0 + 2.0 * buffer;
         let (aw, ah, bw, bh) = (self.w * grow, self.h * grow, other.w * grow, other.h * grow);
         let side = |a: f64, aw: f64, b: f64, bw: f64| {

@@ -66,6 +66,26 @@ fn objects_that_cross_keep_their_ids() {
 }
 
 #[test]
+fn a_score_that_equals_the_threshold_is_kept() {
+    for confidence in [0.35, 0.7, 0.9] {
+        let mut tracker = Tracker::new(TrackOptions::for_confidence(confidence)).unwrap();
+        for index in 0..2 {
+            let objects = vec![object(30.0, 100.0, confidence as f32, 0)];
+            assert_eq!(next(&mut tracker, index, objects).len(), 1, "{confidence}");
+        }
+    }
+}
+
+#[test]
+fn a_box_that_is_not_finite_harms_no_track() {
+    let mut tracker = tracker();
+    next(&mut tracker, 0, vec![object(30.0, 100.0, 0.9, 0)]);
+    let odd = object(f32::NAN, 100.0, 0.9, 0);
+    let found = next(&mut tracker, 1, vec![odd, object(31.0, 100.0, 0.9, 0)]);
+    assert_eq!(ids(&found), [None, Some(1)]);
+}
+
+#[test]
 fn a_track_begins_after_two_frames_or_in_the_first_of_all() {
     let mut tracker = tracker();
     let first = || object(30.0, 100.0, 0.9, 0);

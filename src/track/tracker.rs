@@ -12,7 +12,7 @@ use super::{
     time::FrameTime,
     visibility::{ClassSights, Match, Sight},
 };
-use crate::frame::{Detections, ObjectTrack, Visibility, VisibilityChange};
+use crate::frame::{Detections, Object, ObjectTrack, Visibility, VisibilityChange};
 
 /// What one comparison of tracks and objects goes by.
 struct Stage {
@@ -104,6 +104,14 @@ impl Tracker {
     /// [`TrackError`] if the options are not usable.
     pub fn new(options: TrackOptions) -> Result<Self, TrackError> {
         options.check()?;
+        // Scores are f32: one of 0.7 has a threshold of 0.7.
+        let as_scores = |threshold: f64| f64::from(threshold as f32);
+        let options = TrackOptions {
+            high_threshold: as_scores(options.high_threshold),
+            low_threshold: as_scores(options.low_threshold),
+            new_track_threshold: as_scores(options.new_track_threshold),
+            ..options
+        };
         Ok(Self {
             options,
             before: None,
@@ -170,7 +178,12 @@ impl Tracker {
         }
         Scene {
             track_of: vec![None; seen.len()],
-            seen: seen.into_iter().map(Some).collect(),
+            seen: found
+                .objects
+                .iter()
+                .zip(seen)
+                .map(|(object, seen)| is_finite(object).then_some(seen))
+                .collect(),
             object_of: vec![None; self.tracks.len()],
             predicted: self.tracks.iter().map(Track::predicted).collect(),
         }
@@ -405,4 +418,10 @@ fn change(track: &Track, from: Option<Visibility>) -> Option<VisibilityChange> {
 fn retain<T>(items: &mut Vec<T>, kept: &[bool]) {
     let mut kept = kept.iter();
     items.retain(|_| kept.next().is_none_or(|kept| *kept));
+}
+
+/// Whether an object can be compared with others.
+fn is_finite(object: &Object) -> bool {
+    let b = &object.bbox;
+    [b.x0, b.y0, b.x1, b.y1].iter().all(|side| side.is_finite())
 }

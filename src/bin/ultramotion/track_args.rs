@@ -58,11 +58,13 @@ impl TrackArgs {
         models: SessionBuilder,
         confidence: Confidence,
     ) -> anyhow::Result<SessionBuilder> {
+        // Of pictures that stand alone; those of tracks are merged by the tracker.
+        let models = match self.nms {
+            Some(iou) => models.nms(iou.get()),
+            None => models,
+        };
         if !self.track {
-            return Ok(match self.nms {
-                Some(iou) => models.nms(iou.get()),
-                None => models,
-            });
+            return Ok(models);
         }
         let options = self.options(confidence);
         Tracker::new(options.clone()).map_err(|e| usage("--track", e))?;
