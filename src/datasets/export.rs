@@ -175,7 +175,7 @@ impl Export {
         Ok(division.parts())
     }
 
-    /// What is said of kinds that know no parts, where parts are asked for.
+    /// A note on kinds without parts, where parts are requested.
     fn undivided(&self) -> Option<String> {
         let no_parts = |kind: &&OutputKind| {
             use OutputKind::{Cvat, LabelStudio, Labelme};

@@ -63,7 +63,7 @@ pub struct Parts {
     pub(super) by_group: Option<Arc<HashMap<String, usize>>>,
     pub(super) by: SplitBy,
     pub(super) counts: [u64; 3],
-    /// A note for each part that was asked for and has no pictures.
+    /// A note for each requested part that has no pictures.
     pub(super) notes: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ impl Parts {
         self.counts
     }
 
-    /// What a user should know of the division: the parts that were asked for and have no pictures.
+    /// What a user should know of the division: the requested parts that have no pictures.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

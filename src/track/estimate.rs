@@ -150,7 +150,7 @@ fn solve(mut rows: [[f64; 5]; 4]) -> Option<[f64; 4]> {
 
 impl CameraMotion {
     /// The motion of the camera from the frame of `previous` to that of `this`, both of one size, as a shift, a turn and
-    /// a change of scale. [`CameraMotion::IDENTITY`] where it cannot be told: frames of different sizes, too little
+    /// a change of scale. [`CameraMotion::IDENTITY`] where it cannot be estimated: frames of different sizes, too little
     /// structure, a cut, a motion by more than a third of the frame, or frames that no motion makes more alike.
     pub fn estimate(previous: &Thumbnail, this: &Thumbnail) -> Self {
         estimate(previous, this).unwrap_or(Self::IDENTITY)

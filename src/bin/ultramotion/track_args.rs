@@ -52,7 +52,7 @@ pub(crate) struct TrackArgs {
 }
 
 impl TrackArgs {
-    /// Adds what was asked for, where objects from `confidence` on are wanted.
+    /// Adds the requested tracking, where objects from `confidence` on are wanted.
     pub(crate) fn apply(
         &self,
         models: SessionBuilder,

@@ -34,7 +34,7 @@ use std::{
 ///
 /// # Errors
 /// [`EvalError`] if a file cannot be read or holds something else, if a track appears twice in a frame, if one has sequences, frames or
-/// classes that the other does not have, or if masks are asked for and not all objects have one.
+/// classes that the other does not have, or if masks are requested and not all objects have one.
 pub fn evaluate_tracks(
     ground_truth: &Path,
     predictions: &Path,

@@ -118,7 +118,7 @@ const BLOCK: usize = 128;
 const LANES: usize = 8;
 
 /// The sum as numpy makes it of contiguous numbers: in eight interleaved partial sums, halves apart where there are many.
-/// Equal tables give equal sums in any order; nearly equal ones are told apart, or not, in the last digit.
+/// Equal tables give equal sums in any order; nearly equal ones may differ in the last digit.
 fn pairwise_sum(values: &[f64]) -> f64 {
     if values.len() < LANES {
         return values.iter().fold(0.0, |sum, value| sum + value);

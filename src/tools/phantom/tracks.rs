@@ -29,7 +29,7 @@ pub(crate) struct TrackFiles {
 }
 
 impl TrackFiles {
-    /// Starts the files that are asked for.
+    /// Starts the requested files.
     pub(crate) fn create(
         paths: &SequencePaths<'_>,
         phantom: &Phantom,
@@ -38,7 +38,7 @@ impl TrackFiles {
         if files.mot || files.mots {
             write_atomic(&paths.sequence_info(), sequence_info(phantom).as_bytes())?;
         }
-        let start = |asked: bool, path| asked.then(|| AtomicFile::create(path)).transpose();
+        let start = |requested: bool, path| requested.then(|| AtomicFile::create(path)).transpose();
         Ok(Self {
             boxes: start(files.mot, &paths.mot())?,
             masks: start(files.mots, &paths.mots())?,

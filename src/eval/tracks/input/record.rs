@@ -134,7 +134,7 @@ impl Reading {
     }
 }
 
-/// Classes of a record count from 0; those of files by which they may be told apart without names, from 1.
+/// Classes of a record count from 0; those of files by which they may be distinguished without names, from 1.
 fn category_id(class: u32) -> i64 {
     i64::from(class) + 1
 }
