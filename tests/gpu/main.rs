@@ -21,6 +21,7 @@ mod runs;
 mod same_as_cpu;
 mod sessions;
 mod speed;
+mod tracks;
 #[path = "../it/parity/dfine/weights.rs"]
 mod weights;
 
@@ -61,6 +62,7 @@ const GROUPS: &[Group] = &[
     ("choose-objects", resident::choose_objects),
     ("resident", resident::same_as_legacy),
     ("same-as-cpu", same_as_cpu::commands),
+    ("tracks", tracks::same_everywhere),
     ("fallback", resident::fallback),
     ("two-threads", sessions::two_threads),
     ("ways-in", sessions::ways_in),

@@ -16,6 +16,7 @@ use ultramotion::{
     session::{Execution, Mode, SessionBuilder},
     sinks::OutputKind,
     sources::{Decode, SourceOptions},
+    track::TrackOptions,
 };
 
 pub(crate) const LEGACY: Execution = Execution {
@@ -96,6 +97,11 @@ pub(crate) struct Loaded {
 }
 
 impl Task {
+    pub(crate) fn track(mut self, options: TrackOptions) -> Self {
+        self.models = self.models.track(options);
+        self
+    }
+
     pub(crate) fn load(self, execution: Execution) -> Result<Loaded, String> {
         let models = self.models.mode(execution.mode).batch(execution.batch);
         Ok(Loaded {
