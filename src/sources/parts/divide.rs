@@ -7,6 +7,7 @@ use crate::{
     sources::{
         ImageOptions, ImageSource, Source, SourceOptions, SourceSpec,
         contents::{Contents, identify},
+        video,
     },
 };
 use image::ImageFormat;
@@ -33,7 +34,10 @@ pub(crate) fn divide(spec: &SourceSpec, options: &SourceOptions, least: u64) -> 
         SourceKind::Image => pages(spec, options, least),
         _ if *file != spec.path => Division::whole("it is read from standard input"),
         SourceKind::Dicom => dicom(file, options, least),
-        _ => Division::SHORT,
+        _ => match video::divide(file, least) {
+            Ok(video) => Division::Parts(Divided::video(video)),
+            Err(reason) => Division::Whole { reason },
+        },
     }
 }
 

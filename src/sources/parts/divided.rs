@@ -1,7 +1,7 @@
 //! How a source is divided.
 
 use super::part::Part;
-use crate::sources::SourceError;
+use crate::sources::{SourceError, video::VideoParts};
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
@@ -51,6 +51,8 @@ pub(super) enum Content {
     Dicom,
     /// Files of a DICOM series, with the range of their values once it was needed.
     Series(Arc<OnceLock<(f64, f64)>>),
+    /// A video file.
+    Video(Arc<VideoParts>),
 }
 
 impl Divided {
@@ -70,6 +72,19 @@ impl Divided {
 
     pub(super) fn content(&self) -> &Content {
         &self.0.content
+    }
+
+    /// A video that was divided.
+    pub(super) fn video(video: VideoParts) -> Self {
+        let firsts: Vec<u64> = video.firsts().collect();
+        let ends = firsts.iter().skip(1).copied().map(Some).chain([None]);
+        let parts = firsts
+            .iter()
+            .zip(ends)
+            .map(|(&first, end)| Part { first, end })
+            .collect();
+        let content = Content::Video(Arc::new(video));
+        Self(Arc::new(Inner { parts, content }))
     }
 
     /// `count` frames, any of which may begin a part, in parts of `least`.

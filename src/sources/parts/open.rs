@@ -7,7 +7,7 @@ use super::{
 };
 use crate::sources::{
     DicomSeries, DicomSource, ImageOptions, ImageSource, Renamed, SequenceSource, SourceError,
-    SourceOptions, SourceSpec,
+    SourceOptions, SourceSpec, VideoOptions, video::VideoPartSource,
 };
 use std::path::PathBuf;
 
@@ -59,6 +59,13 @@ fn open_named(
             let source = DicomSeries::open(files, &spec.path, ordinal, &spec.name, options.dicom)?;
             let source = source.sharing(range.clone());
             Box::new(PositionedPart::new(source, divided, part, selection)?)
+        }
+        Content::Video(parts) => {
+            divided.part(part, &spec.path)?;
+            let video = VideoOptions::from(options);
+            Box::new(VideoPartSource::open(
+                spec, ordinal, &video, selection, parts, part,
+            )?)
         }
     })
 }
