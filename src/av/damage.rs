@@ -45,6 +45,11 @@ impl DamageListener {
         Self { mark, heard }
     }
 
+    /// Forgets what was heard. The decoder's threads must be idle, as they are once its buffers are flushed.
+    pub(crate) fn reset(&self) {
+        self.heard.store(false, Ordering::Release);
+    }
+
     /// Whether the decoder has logged damage so far.
     pub(crate) fn has_damage(&self) -> bool {
         self.heard.load(Ordering::Acquire)

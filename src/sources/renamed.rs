@@ -1,6 +1,9 @@
 //! Sources under neutral names: outputs and messages of a run then contain no file or folder name of its inputs.
 
-use super::{Decoding, Issue, Source, SourceError, SourceSpec, SourceWarning};
+use super::{
+    Decoding, Issue, Source, SourceError, SourceSpec, SourceWarning,
+    parts::{PartSource, PartStep},
+};
 use crate::frame::{Frame, SourceInfo};
 use std::{
     collections::HashMap,
@@ -112,9 +115,24 @@ pub struct Renamed<S> {
 impl<S: Source> Renamed<S> {
     /// The source of `spec` under `alias`.
     pub fn new(inner: S, spec: &SourceSpec, alias: &Alias) -> Self {
+        let info = inner.info().clone();
+        Self::with(inner, &info, spec, alias)
+    }
+}
+
+impl Renamed<Box<dyn PartSource>> {
+    /// The parts of the source of `spec` under `alias`.
+    pub(crate) fn part(inner: Box<dyn PartSource>, spec: &SourceSpec, alias: &Alias) -> Self {
+        let info = inner.info().clone();
+        Self::with(inner, &info, spec, alias)
+    }
+}
+
+impl<S> Renamed<S> {
+    fn with(inner: S, info: &SourceInfo, spec: &SourceSpec, alias: &Alias) -> Self {
         let info = Arc::new(SourceInfo {
             path: alias.path.clone(),
-            ..(**inner.info()).clone()
+            ..info.clone()
         });
         let files = spec
             .files
@@ -144,6 +162,13 @@ impl<S: Source> Renamed<S> {
         frame.source = self.info.clone();
         frame
     }
+
+    fn warnings(&self, warnings: Vec<SourceWarning>) -> Vec<SourceWarning> {
+        warnings
+            .into_iter()
+            .map(|warning| self.alias.warning(&self.spec, warning))
+            .collect()
+    }
 }
 
 impl<S: Source> Source for Renamed<S> {
@@ -170,11 +195,37 @@ impl<S: Source> Source for Renamed<S> {
     }
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        let warnings = self.inner.take_warnings();
+        self.warnings(warnings)
+    }
+}
+
+impl PartSource for Renamed<Box<dyn PartSource>> {
+    fn info(&self) -> &Arc<SourceInfo> {
+        &self.info
+    }
+
+    fn next_frame(&mut self) -> Result<PartStep, SourceError> {
+        match self.inner.next_frame() {
+            Ok(PartStep::Frame(frame)) => Ok(PartStep::Frame(self.frame(frame))),
+            Ok(other) => Ok(other),
+            Err(error) => Err(self.alias.error(&self.spec, error)),
+        }
+    }
+
+    fn restart(&mut self, part: usize) -> Result<(), SourceError> {
         self.inner
-            .take_warnings()
-            .into_iter()
-            .map(|warning| self.alias.warning(&self.spec, warning))
-            .collect()
+            .restart(part)
+            .map_err(|error| self.alias.error(&self.spec, error))
+    }
+
+    fn decoding(&self) -> Option<&Decoding> {
+        self.inner.decoding()
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        let warnings = self.inner.take_warnings();
+        self.warnings(warnings)
     }
 }
 

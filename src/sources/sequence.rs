@@ -1,6 +1,9 @@
 //! Folders of numbered images.
 
-use super::{ImageOptions, Source, SourceError, SourceSpec, SourceWarning, image::decode_file};
+use super::{
+    ImageOptions, Source, SourceError, SourceSpec, SourceWarning, image::decode_file,
+    parts::Positioned,
+};
 use crate::frame::{Frame, SourceInfo, SourceKind};
 use std::{path::PathBuf, sync::Arc};
 
@@ -67,5 +70,11 @@ impl Source for SequenceSource {
     }
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         std::mem::take(&mut self.warnings)
+    }
+}
+
+impl Positioned for SequenceSource {
+    fn go_to(&mut self, index: u64) {
+        self.next = usize::try_from(index).unwrap_or(usize::MAX);
     }
 }

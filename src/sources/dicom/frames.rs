@@ -1,7 +1,7 @@
 //! DICOM files and series as sources of frames.
 
 use super::issues::{source_error, warning};
-use crate::sources::{IssueKind, Source, SourceError, SourceWarning};
+use crate::sources::{IssueKind, Source, SourceError, SourceWarning, parts::Positioned};
 use crate::{
     dicom::{DicomError, DicomFile, DicomImage, DicomOptions, ShownFrame, StoredFrame, Timing},
     frame::{
@@ -12,7 +12,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -39,7 +39,7 @@ pub struct DicomSeries {
     files: Vec<PathBuf>,
     options: DicomOptions,
     /// The range of the values of all files, once it was needed.
-    range: Option<(f64, f64)>,
+    range: Arc<OnceLock<(f64, f64)>>,
     next: usize,
     warnings: Vec<SourceWarning>,
 }
@@ -189,7 +189,7 @@ impl DicomSeries {
             info: Arc::new(info),
             files,
             options,
-            range: None,
+            range: Arc::default(),
             next: 0,
             warnings,
         })
@@ -212,15 +212,17 @@ impl DicomSeries {
         stored.map_err(|e| source_error(file, None, e))
     }
 
+    /// The same, with a place for the range of the values of all files that others share.
+    pub(in crate::sources) fn sharing(mut self, range: Arc<OnceLock<(f64, f64)>>) -> Self {
+        self.range = range;
+        self
+    }
+
     fn show(&mut self, file: &Path) -> Result<(ShownFrame, Option<Arc<Physical>>), DicomError> {
         let mut image = DicomImage::open(file, self.options.window)?;
         if image.needs_range()? {
-            let (low, high) = self
-                .range
-                .unwrap_or_else(|| range(&self.files, self.options))
-                .to_owned();
-            self.range = Some((low, high));
-            image.set_range(low, high);
+            let (low, high) = self.range.get_or_init(|| range(&self.files, self.options));
+            image.set_range(*low, *high);
         }
         let physical = physical(image.file(), 0, &self.options);
         let shown = image.shown(0);
@@ -272,6 +274,23 @@ impl Source for DicomSeries {
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         std::mem::take(&mut self.warnings)
+    }
+}
+
+impl Positioned for DicomSource {
+    fn go_to(&mut self, index: u64) {
+        self.next = index;
+        self.ended = false;
+    }
+
+    fn has_ended_early(&self) -> bool {
+        self.ended
+    }
+}
+
+impl Positioned for DicomSeries {
+    fn go_to(&mut self, index: u64) {
+        self.next = usize::try_from(index).unwrap_or(usize::MAX);
     }
 }
 

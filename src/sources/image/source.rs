@@ -13,6 +13,7 @@ use crate::{
     sources::{
         Source, SourceError, SourceSpec, SourceWarning,
         contents::{Contents, identify},
+        parts::Positioned,
     },
 };
 use image::{ImageFormat, metadata::Orientation};
@@ -115,6 +116,11 @@ impl ImageSource {
         })
     }
 
+    /// Whether it is a file of several images that stand alone.
+    pub(in crate::sources) fn has_pages(&self) -> bool {
+        matches!(self.content, Content::Pages(_)) && self.info.kind == SourceKind::Sequence
+    }
+
     fn decode(&mut self, index: u64) -> Result<(Picture, Option<Duration>), SourceError> {
         let whole = |image| upright(image, Orientation::NoTransforms, None);
         match &mut self.content {
@@ -192,5 +198,12 @@ impl Source for ImageSource {
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         std::mem::take(&mut self.warnings)
+    }
+}
+
+impl Positioned for ImageSource {
+    /// Of the pages of a file alone: frames of an animation come in order.
+    fn go_to(&mut self, index: u64) {
+        self.next = index;
     }
 }

@@ -3,26 +3,18 @@
 use super::{
     VideoOptions,
     clock::Clock,
-    display_matrix,
     ending::Missing,
-    gpu::GpuDecoder,
-    input::{Opened, ReadPacket, VideoInput, unequal},
+    frame_decoder::FrameDecoder,
+    input::{ReadPacket, VideoInput},
     losses::Losses,
     nvdec::VideoDevice,
-    pixels::Converter,
 };
 use crate::{
-    av::{
-        DamageListener, Error, Packet,
-        decoder::Video,
-        error::EAGAIN,
-        frame::{self, side_data},
-    },
+    av::{Error, Packet, error::EAGAIN},
     frame::Pixels,
-    sources::{SourceError, SourceWarning, image::oriented},
+    sources::{SourceError, SourceWarning},
 };
-use image::metadata::Orientation;
-use std::{mem, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 /// Damaged places one after another, without a packet between them, at which reading stops.
 const MAX_DAMAGED_IN_A_ROW: u32 = 1000;
@@ -31,14 +23,9 @@ const MAX_DAMAGED_IN_A_ROW: u32 = 1000;
 pub(super) struct VideoDecoder {
     path: PathBuf,
     input: VideoInput,
-    decoder: Video,
-    /// The tie to the device it decodes on; after the decoder, which must be dropped first.
-    gpu: Option<GpuDecoder>,
-    max_pixels: u64,
-    converter: Converter,
+    frames: FrameDecoder,
     clock: Clock,
-    frame: frame::Video,
-    /// Whether `frame` is decoded and waits until the errors before it are reported.
+    /// Whether a frame is decoded and waits until the errors before it are reported.
     frame_is_waiting: bool,
     index: u64,
     losses: Losses,
@@ -51,8 +38,6 @@ pub(super) struct VideoDecoder {
     decoded_until: Option<i64>,
     /// What ended the reading early.
     ending: Option<SourceError>,
-    /// Listens for damage, if the decoder stops at the first.
-    listener: Option<DamageListener>,
     /// Whether damage was met.
     met_damage: bool,
     /// Frames and errors before this number were returned by another decoder.
@@ -112,26 +97,16 @@ impl VideoDecoder {
         device: Option<&VideoDevice>,
         listens: bool,
     ) -> Result<Self, SourceError> {
-        let Opened {
-            decoder,
-            hardware,
-            damage,
-        } = input.decoder(&path, options, device, listens)?;
         Ok(Self {
-            listener: damage,
+            frames: FrameDecoder::new(&path, &input, options, device, listens)?,
             met_damage: false,
             beyond: 0,
             warning: None,
-            gpu: device.cloned().zip(hardware).map(GpuDecoder::from),
-            max_pixels: options.max_pixels,
-            clock: input.clock(),
+            clock: input.clock(None),
             cut_short: input.facts().missing.is_some(),
             held: None,
             path,
             input,
-            decoder,
-            converter: Converter::new(options.max_pixels, options.threads),
-            frame: frame::Video::empty(),
             frame_is_waiting: false,
             index: 0,
             losses: Losses::default(),
@@ -164,6 +139,7 @@ impl VideoDecoder {
     fn step(&mut self) -> Result<Step, SourceError> {
         loop {
             if self
+                .frames
                 .listener
                 .as_ref()
                 .is_some_and(|listener| self.met_damage || listener.has_damage())
@@ -180,11 +156,11 @@ impl VideoDecoder {
             if self.stage == Stage::Ended {
                 return self.ending.take().map_or(Ok(Step::End), Err);
             }
-            match self.decoder.receive_frame(&mut self.frame) {
+            match self.frames.decoder.receive_frame(&mut self.frames.frame) {
                 // Neither does any frame after it.
                 Ok(()) if self.may_follow_missing() => self.end(),
                 Ok(()) => {
-                    self.losses.find_before(self.frame.pts());
+                    self.losses.find_before(self.frames.frame.pts());
                     self.frame_is_waiting = true;
                 }
                 Err(Error::Other { errno: EAGAIN }) if self.stage == Stage::Reading => self.feed(),
@@ -201,12 +177,12 @@ impl VideoDecoder {
 
     /// The device it decodes on.
     pub(super) fn device(&self) -> Option<&VideoDevice> {
-        self.gpu.as_ref().map(|gpu| &gpu.device)
+        self.frames.device()
     }
 
     /// The reason why the frame that [`Self::advance`] returned last is in host memory; `None` if the decoder has no device, or it is there.
     pub(super) fn refusal(&self) -> Option<String> {
-        self.gpu.as_ref()?.refusal(&self.frame)
+        self.frames.refusal()
     }
 
     /// The pixels of the frame that [`Self::advance`] returned last. Those on a device are moved out: a second call fails.
@@ -214,59 +190,27 @@ impl VideoDecoder {
     /// # Errors
     /// [`SourceError`] if the frame is too large, cannot be converted, or the device failed.
     pub(super) fn picture(&mut self, index: u64) -> Result<Pixels, SourceError> {
-        let orientation = self.orientation();
-        let wrong = |problem| SourceError::new(&self.path, problem).at(index);
-        match &self.gpu {
-            Some(gpu) if gpu.has(&self.frame) => {
-                let frame = mem::replace(&mut self.frame, frame::Video::empty());
-                let surface = gpu
-                    .surface(frame, orientation, self.max_pixels)
-                    .map_err(wrong)?;
-                Ok(Pixels::Device(Arc::new(surface)))
-            }
-            _ => Ok(oriented(
-                self.converter.convert(&self.frame).map_err(wrong)?,
-                orientation,
-            )
-            .into()),
-        }
-    }
-
-    /// The orientation that makes the frame upright.
-    fn orientation(&self) -> Orientation {
-        let matrix = self.frame.side_data(side_data::Type::DisplayMatrix);
-        matrix.map_or(self.input.facts().orientation, |data| {
-            display_matrix::orientation(data.data())
-        })
+        self.frames.picture(index)
     }
 
     /// Width and height of a pixel of the upright frame, in relation: as the container states, else as the stream does.
     pub(super) fn pixel_aspect(&self) -> Option<[u32; 2]> {
-        let ratio = self.frame.aspect_ratio();
-        let [width, height] = self
-            .input
-            .facts()
-            .pixel_aspect
-            .or_else(|| unequal(ratio.numerator(), ratio.denominator()))?;
-        let is_transposed = display_matrix::is_transposed(self.orientation());
-        Some(if is_transposed {
-            [height, width]
-        } else {
-            [width, height]
-        })
+        self.frames.pixel_aspect()
     }
 
     fn emit(&mut self) -> Result<Step, SourceError> {
         let arrived_damaged = self
+            .frames
             .frame
             .pts()
             .is_some_and(|pts| self.losses.is_damaged(pts));
-        let is_damaged =
-            arrived_damaged || self.frame.is_corrupt() || self.frame.has_decode_errors();
-        if is_damaged && self.listener.is_some() {
+        let is_damaged = arrived_damaged || self.frames.has_damaged_frame();
+        if is_damaged && self.frames.listener.is_some() {
             return Ok(Step::Damage(self.index));
         }
-        let time = self.clock.time(self.frame.timestamp(), self.index == 0);
+        let time = self
+            .clock
+            .time(self.frames.frame.timestamp(), self.index == 0);
         if is_damaged {
             return Err(self.lost("is damaged"));
         }
@@ -287,13 +231,14 @@ impl VideoDecoder {
         self.stage == Stage::Draining
             && self.cut_short
             && match self
+                .frames
                 .frame
                 .pts()
-                .or(self.frame.timestamp())
+                .or(self.frames.frame.timestamp())
                 .zip(self.decoded_until)
             {
                 Some((pts, until)) => pts > until,
-                None => self.decoder.has_b_frames(),
+                None => self.frames.decoder.has_b_frames(),
             }
     }
 
@@ -341,7 +286,7 @@ impl VideoDecoder {
         }
         self.stage = Stage::Draining;
         // A decoder that refuses to drain has no frames left.
-        if self.decoder.send_eof().is_err() {
+        if self.frames.decoder.send_eof().is_err() {
             self.end();
         }
     }
@@ -373,7 +318,7 @@ impl VideoDecoder {
             .dts()
             .map(|dts| dts.saturating_add(packet.duration().max(0)));
         self.losses.add_in_flight(packet.pts());
-        match self.decoder.send_packet(packet) {
+        match self.frames.decoder.send_packet(packet) {
             Ok(()) | Err(Error::Eof | Error::Other { errno: EAGAIN }) => {}
             Err(_) => self.note_damage(),
         }

@@ -54,8 +54,8 @@ pub(super) struct Facts {
 
 /// An opened container.
 pub(super) struct VideoInput {
-    input: Input,
-    stream: usize,
+    pub(super) input: Input,
+    pub(super) stream: usize,
     facts: Facts,
     /// For a transport stream: a second reader of it.
     transport: Option<Transport>,
@@ -203,8 +203,8 @@ impl VideoInput {
         })
     }
 
-    /// A clock for the stream.
-    pub(super) fn clock(&self) -> Clock {
+    /// A clock for the stream, from `origin` where that is known already, the time of its first frame.
+    pub(super) fn clock(&self, origin: Option<i64>) -> Clock {
         let stream = self.input.stream(self.stream);
         let (tick, start) = stream.map_or(((1, 1), i64::MIN), |s| {
             (
@@ -214,7 +214,7 @@ impl VideoInput {
         });
         Clock::new(
             tick,
-            (start != i64::MIN).then_some(start),
+            origin.or((start != i64::MIN).then_some(start)),
             self.facts.frame_rate,
         )
     }

@@ -4,7 +4,8 @@ use super::{
     VideoOptions,
     decoder::{Step, VideoDecoder},
     gpu,
-    input::VideoInput,
+    input::{Facts, VideoInput},
+    nvdec::VideoDevice,
 };
 use crate::{
     frame::{Frame, Physical, SourceInfo, SourceKind},
@@ -71,17 +72,9 @@ impl VideoSource {
                 Err(_) => input,
             })
         };
-        let info = SourceInfo {
-            ordinal,
-            path: spec.path.clone(),
-            name: spec.name.clone(),
-            kind: SourceKind::Video,
-            folder: None,
-            frame_count: None,
-            frame_rate: None,
-            attributes: Default::default(),
-        };
-        Self::new(Box::new(open), info, None, options)
+        let input = open()?;
+        let info = file_info(spec, ordinal, input.facts());
+        Self::new(Box::new(open), input, info, None, options)
     }
 
     /// Opens a video that lies in memory: a container or an elementary stream. `info` says what it belongs to; its frame
@@ -98,27 +91,19 @@ impl VideoSource {
         let (path, bytes) = (info.path.clone(), Arc::new(bytes));
         let reader = move || Cursor::new(SharedBytes(bytes.clone()));
         let open = move || Ok(VideoInput::open(&path, reader())?.judged_by(reader()));
-        Self::new(Box::new(open), info, physical, options)
+        let input = open()?;
+        let info = with_facts(info, input.facts());
+        Self::new(Box::new(open), input, info, physical, options)
     }
 
     fn new(
         open: Opener,
-        mut info: SourceInfo,
+        input: VideoInput,
+        info: SourceInfo,
         physical: Option<Arc<Physical>>,
         options: &VideoOptions,
     ) -> Result<Self, SourceError> {
-        let input = open()?;
-        info.frame_count = info.frame_count.or(input.facts().frame_count);
-        info.frame_rate = info.frame_rate.or(input.facts().frame_rate);
-        let wanted = (options.decode != Decode::Cpu).then(|| gpu::device_for(&input, options));
-        let (device, decoding) = match wanted {
-            None => (None, Decoding::on_cpu(None)),
-            Some(Ok(device)) => (Some(device), Decoding::on_gpu()),
-            Some(Err(reason)) if options.decode == Decode::Gpu => {
-                return Err(not_on_gpu(&info, &reason));
-            }
-            Some(Err(reason)) => (None, Decoding::on_cpu(options.has_gpu().then_some(reason))),
-        };
+        let (device, decoding) = device_of(&input, &info, options)?;
         let decoder = VideoDecoder::new(info.path.clone(), input, options, device)?;
         let options = options.clone();
         Ok(Self {
@@ -188,23 +173,6 @@ impl VideoSource {
         }
     }
 
-    /// Keeps the shape of pixels with the physical facts.
-    fn note_aspect(&mut self, aspect: Option<[u32; 2]>) {
-        if self
-            .physical
-            .as_ref()
-            .and_then(|physical| physical.pixel_aspect)
-            != aspect
-        {
-            let others = self.physical.as_deref().cloned().unwrap_or_default();
-            self.physical = Some(Arc::new(Physical {
-                pixel_aspect: aspect,
-                ..others
-            }))
-            .filter(|p| **p != Physical::default());
-        }
-    }
-
     /// Runs `work` as decoding, within the device's lock against captures if there is a device.
     fn working<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         match self
@@ -223,6 +191,64 @@ impl Drop for VideoSource {
     fn drop(&mut self) {
         // A decoder ends on the device too.
         self.working(|source| source.decoder = None);
+    }
+}
+
+/// The facts of a video file.
+pub(super) fn file_info(spec: &SourceSpec, ordinal: usize, facts: &Facts) -> SourceInfo {
+    let info = SourceInfo {
+        ordinal,
+        path: spec.path.clone(),
+        name: spec.name.clone(),
+        kind: SourceKind::Video,
+        folder: None,
+        frame_count: None,
+        frame_rate: None,
+        attributes: Default::default(),
+    };
+    with_facts(info, facts)
+}
+
+/// `info` with the frame count and rate of the video where it has none.
+fn with_facts(info: SourceInfo, facts: &Facts) -> SourceInfo {
+    SourceInfo {
+        frame_count: info.frame_count.or(facts.frame_count),
+        frame_rate: info.frame_rate.or(facts.frame_rate),
+        ..info
+    }
+}
+
+/// The device that decodes the stream of `input`, if it is not the CPU, and what is said of it.
+///
+/// # Errors
+/// [`SourceError`] if it must be a GPU and cannot be.
+pub(super) fn device_of<'a>(
+    input: &VideoInput,
+    info: &SourceInfo,
+    options: &'a VideoOptions,
+) -> Result<(Option<&'a VideoDevice>, Decoding), SourceError> {
+    if options.decode == Decode::Cpu {
+        return Ok((None, Decoding::on_cpu(None)));
+    }
+    match gpu::device_for(input, options) {
+        Ok(device) => Ok((Some(device), Decoding::on_gpu())),
+        Err(reason) if options.decode == Decode::Gpu => Err(not_on_gpu(info, &reason)),
+        Err(reason) => {
+            let reason = options.has_gpu().then_some(reason);
+            Ok((None, Decoding::on_cpu(reason)))
+        }
+    }
+}
+
+/// Keeps the shape of pixels with the physical facts.
+pub(super) fn with_aspect(physical: &mut Option<Arc<Physical>>, aspect: Option<[u32; 2]>) {
+    if physical.as_ref().and_then(|physical| physical.pixel_aspect) != aspect {
+        let others = physical.as_deref().cloned().unwrap_or_default();
+        *physical = Some(Arc::new(Physical {
+            pixel_aspect: aspect,
+            ..others
+        }))
+        .filter(|p| **p != Physical::default());
     }
 }
 
@@ -264,7 +290,7 @@ impl Source for VideoSource {
         let Some((index, timestamp, aspect, pixels)) = next else {
             return Ok(None);
         };
-        self.note_aspect(aspect);
+        with_aspect(&mut self.physical, aspect);
         Ok(Some(Frame {
             source: self.info.clone(),
             index,

@@ -1,0 +1,263 @@
+//! Samples at which decoding may begin with the result that it has when it began before.
+
+use super::{
+    bytes::read_at,
+    index::{Entry, SampleEntry},
+};
+use crate::av::codec::Id;
+use std::io::{self, Read, Seek};
+
+/// Units of a sample that are looked at before its picture.
+const MAX_UNITS: usize = 256;
+/// Bytes of a unit of side information that are looked at.
+const SEI: usize = 1024;
+/// Types of side information: data of the encoder, and how the picture is turned.
+const USER_DATA: u32 = 5;
+const DISPLAY_ORIENTATION: u32 = 47;
+
+/// How the samples of a stream are looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// H.264 or HEVC: units with their lengths before them.
+    Units {
+        is_hevc: bool,
+        /// Bytes of a length.
+        length: usize,
+        /// Whether the sample entry has all parameter sets.
+        has_sets: bool,
+    },
+    /// JPEG pictures.
+    Jpeg,
+    /// Pictures that depend on nothing.
+    Alone,
+}
+
+/// What a sample holds at which decoding may begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct KeySample {
+    /// Whether all parameter sets that it needs are in it.
+    pub(super) has_sets: bool,
+    /// Whether it states how the picture is turned.
+    pub(super) is_turned: bool,
+    /// Version of x264, where it is said.
+    pub(super) x264: Option<u32>,
+}
+
+impl Coding {
+    /// That of a codec with such a sample entry.
+    ///
+    /// # Errors
+    /// Why samples of it cannot be told apart.
+    pub(super) fn of(codec: Id, entry: &SampleEntry) -> Result<Self, String> {
+        let configuration = &entry.configuration;
+        let byte = |at: usize| configuration.get(at).copied().unwrap_or(0);
+        let length = |byte: u8| usize::from(byte & 3) + 1;
+        let is_configured = byte(0) == 1;
+        match codec {
+            Id::H264 | Id::HEVC if !is_configured => {
+                Err("its sample entry does not say how its samples are stored".to_owned())
+            }
+            Id::H264 => Ok(Self::Units {
+                is_hevc: false,
+                length: length(byte(4)),
+                has_sets: entry.tag == *b"avc1" && byte(5) & 0x1f > 0,
+            }),
+            Id::HEVC => Ok(Self::Units {
+                is_hevc: true,
+                length: length(byte(21)),
+                has_sets: entry.tag == *b"hvc1" && byte(22) > 0,
+            }),
+            Id::MJPEG => Ok(Self::Jpeg),
+            Id::PRORES | Id::DNXHD => Ok(Self::Alone),
+            other => Err(format!(
+                "it is coded as {other:?}, and H.264, HEVC, MJPEG, ProRes and DNxHD alone are divided"
+            )),
+        }
+    }
+
+    /// Looks into a sample; none if decoding may not begin at it.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn key_sample<R: Read + Seek>(
+        self,
+        file: &mut R,
+        entry: &Entry,
+    ) -> io::Result<Option<KeySample>> {
+        let Ok(at) = u64::try_from(entry.position) else {
+            return Ok(None);
+        };
+        let end = at.saturating_add(u64::from(entry.size));
+        match self {
+            Self::Units {
+                is_hevc, length, ..
+            } => units(file, at, end, is_hevc, length),
+            Self::Jpeg => jpeg(file, at, end),
+            Self::Alone => Ok(Some(KeySample {
+                has_sets: true,
+                ..KeySample::default()
+            })),
+        }
+    }
+}
+
+/// What a unit before the picture, or that of the picture itself, is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// The picture, at which decoding may begin or not.
+    Picture(bool),
+    /// A parameter set; one bit for each kind.
+    Set(u8),
+    /// Side information.
+    Side,
+    Other,
+}
+
+/// By the first bytes of a unit. A picture is one to begin at if it is an IDR picture, before which all others are shown.
+fn unit(head: &[u8], is_hevc: bool) -> Unit {
+    let byte = |at: usize| head.get(at).copied().unwrap_or(0);
+    if !is_hevc {
+        return match byte(0) & 0x1f {
+            5 => Unit::Picture(true),
+            1..5 => Unit::Picture(false),
+            6 => Unit::Side,
+            7 => Unit::Set(1),
+            8 => Unit::Set(2),
+            _ => Unit::Other,
+        };
+    }
+    match (byte(0) >> 1) & 0x3f {
+        // Pictures that wait to be shown are dropped at one that says so.
+        19 | 20 => Unit::Picture(byte(2) & 0x40 == 0),
+        0..32 => Unit::Picture(false),
+        32 => Unit::Set(1),
+        33 => Unit::Set(2),
+        34 => Unit::Set(4),
+        39 => Unit::Side,
+        _ => Unit::Other,
+    }
+}
+
+fn units<R: Read + Seek>(
+    file: &mut R,
+    mut at: u64,
+    end: u64,
+    is_hevc: bool,
+    length: usize,
+) -> io::Result<Option<KeySample>> {
+    let (mut found, mut sets) = (KeySample::default(), 0);
+    for _ in 0..MAX_UNITS {
+        let head = read_at::<16, _>(file, at)?;
+        let (size, head) = head.split_at(length);
+        let size = size.iter().fold(0u64, |n, &b| n << 8 | u64::from(b));
+        at += length as u64;
+        if size == 0 || at.saturating_add(size) > end {
+            return Ok(None);
+        }
+        match unit(head, is_hevc) {
+            Unit::Picture(begins) => {
+                found.has_sets = sets == if is_hevc { 7 } else { 3 };
+                return Ok(begins.then_some(found));
+            }
+            Unit::Set(kind) => sets |= kind,
+            Unit::Side => {
+                let header = if is_hevc { 2 } else { 1 };
+                let bytes = read_at::<SEI, _>(file, at)?;
+                let bytes = bytes.get(header..).unwrap_or_default();
+                let left = usize::try_from(size).unwrap_or(SEI).saturating_sub(header);
+                side(bytes.get(..left).unwrap_or(bytes), &mut found);
+            }
+            Unit::Other => {}
+        }
+        at += size;
+    }
+    Ok(None)
+}
+
+/// Takes note of the messages of a unit of side information.
+fn side(mut bytes: &[u8], found: &mut KeySample) {
+    // Type and size are each a run of 255s and a byte, to be added; the last byte of the unit is not of a message.
+    let number = |bytes: &mut &[u8]| {
+        let mut sum = 0u32;
+        while let [byte, rest @ ..] = *bytes {
+            *bytes = rest;
+            sum += u32::from(*byte);
+            if *byte != 255 {
+                break;
+            }
+        }
+        sum
+    };
+    while bytes.len() > 2 {
+        let (kind, size) = (number(&mut bytes), number(&mut bytes) as usize);
+        let payload = bytes.get(..size).unwrap_or(bytes);
+        match kind {
+            DISPLAY_ORIENTATION => found.is_turned = true,
+            USER_DATA => found.x264 = found.x264.or_else(|| x264_version(payload)),
+            _ => {}
+        }
+        bytes = bytes.get(size..).unwrap_or_default();
+    }
+}
+
+fn x264_version(payload: &[u8]) -> Option<u32> {
+    const MARK: &[u8] = b"x264 - core ";
+    let text = payload.get(16..)?.strip_prefix(MARK)?;
+    let digits = text.iter().take(6).take_while(|b| b.is_ascii_digit());
+    Some(digits.fold(0, |n, &b| n * 10 + u32::from(b - b'0')))
+}
+
+/// A JPEG picture with its own tables: a decoder keeps those of the picture before for one without.
+fn jpeg<R: Read + Seek>(file: &mut R, mut at: u64, end: u64) -> io::Result<Option<KeySample>> {
+    let (mut quantisation, mut huffman) = (false, false);
+    for _ in 0..MAX_UNITS {
+        let [mark, kind, high, low] = read_at::<4, _>(file, at)?;
+        if mark != 0xff || at >= end {
+            return Ok(None);
+        }
+        match kind {
+            0xd8 => {
+                at += 2;
+                continue;
+            }
+            0xff => {
+                at += 1;
+                continue;
+            }
+            0xdb => quantisation = true,
+            0xc4 => huffman = true,
+            0xda => {
+                return Ok((quantisation && huffman).then_some(KeySample {
+                    has_sets: true,
+                    ..KeySample::default()
+                }));
+            }
+            _ => {}
+        }
+        at += 2 + u64::from(u16::from_be_bytes([high, low]));
+    }
+    Ok(None)
+}
+
+/// Whether a sample, whole in memory, is a picture that is shown before the IDR picture that it follows.
+pub(super) fn is_leading(data: &[u8], coding: Coding) -> bool {
+    let Coding::Units {
+        is_hevc: true,
+        length,
+        ..
+    } = coding
+    else {
+        return false;
+    };
+    let mut rest = data;
+    while let Some((size, after)) = rest.split_at_checked(length) {
+        let size = size.iter().fold(0usize, |n, &b| n << 8 | usize::from(b));
+        match after.first().map(|byte| (byte >> 1) & 0x3f) {
+            // RADL, and the RASL that have no place there.
+            Some(6..=9) => return true,
+            Some(0..32) => return false,
+            _ => rest = after.get(size..).unwrap_or_default(),
+        }
+    }
+    false
+}

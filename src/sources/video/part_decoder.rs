@@ -1,0 +1,298 @@
+//! Decodes parts of a video, each as if those before it had been decoded too, or not at all.
+
+use super::{
+    VideoOptions,
+    clock::Clock,
+    division::{Start, VideoParts},
+    frame_decoder::FrameDecoder,
+    index::Entry,
+    input::{ReadPacket, VideoInput},
+    key_sample::is_leading,
+    nvdec::VideoDevice,
+};
+use crate::{
+    av::{Error, Packet, error::EAGAIN},
+    frame::Pixels,
+    sources::SourceError,
+};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+
+/// Packets whose frames are still to come, at most. Decoders hold far fewer.
+const MAX_AWAITED: usize = 1024;
+/// Pictures after an IDR picture that may be shown before it, at most.
+const MAX_LEADING: usize = 16;
+
+/// A decoder of the parts of an opened container.
+///
+/// It holds the account of the index: the samples are those of the index, each gives one frame, and the frames come in the order of their
+/// times, which are after those of the part before. Where that does not hold the whole source may number or time them otherwise.
+pub(super) struct PartDecoder {
+    input: VideoInput,
+    frames: FrameDecoder,
+    parts: Arc<VideoParts>,
+    /// The sample that is read next, and the one that begins the part after.
+    sample: usize,
+    end: usize,
+    index: u64,
+    clock: Clock,
+    /// Times of the samples that were sent and whose frames have not come.
+    awaited: BTreeSet<i64>,
+    last: Option<i64>,
+    /// The time of the part's first frame, as far as its samples have been read.
+    first: Option<i64>,
+    /// The time of the first frame of the part after; none in the last.
+    until: Option<i64>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Reading,
+    /// Whether the part's first sample was read and nothing behind it.
+    Draining,
+    Ended,
+    Irregular,
+}
+
+/// Result of a step of decoding.
+pub(super) enum PartAdvance {
+    /// A frame: its number and time.
+    Frame(u64, Duration),
+    End,
+    /// The account does not hold.
+    Irregular,
+}
+
+/// The account does not hold.
+struct Irregular;
+
+impl PartDecoder {
+    /// A decoder on `device`, or on the CPU if none is given, that begins with the part `part`.
+    ///
+    /// # Errors
+    /// As [`VideoInput::decoder`].
+    pub(super) fn new(
+        path: &Path,
+        input: VideoInput,
+        options: &VideoOptions,
+        device: Option<&VideoDevice>,
+        parts: Arc<VideoParts>,
+        part: usize,
+    ) -> Result<Self, SourceError> {
+        let mut decoder = Self {
+            frames: FrameDecoder::new(path, &input, options, device, device.is_none())?,
+            clock: input.clock(Some(parts.origin)),
+            input,
+            parts,
+            sample: 0,
+            end: 0,
+            index: 0,
+            awaited: BTreeSet::new(),
+            last: None,
+            first: None,
+            until: None,
+            stage: Stage::Reading,
+        };
+        decoder.begin(part);
+        Ok(decoder)
+    }
+
+    /// Goes on with another part, with the same decoder.
+    pub(super) fn restart(&mut self, part: usize) {
+        self.frames.decoder.flush();
+        if let Some(listener) = &self.frames.listener {
+            listener.reset();
+        }
+        self.begin(part);
+    }
+
+    fn begin(&mut self, part: usize) {
+        self.clock = self.input.clock(Some(self.parts.origin));
+        self.awaited.clear();
+        (self.last, self.first, self.until) = (None, None, None);
+        self.stage = match self.place(part) {
+            Ok(()) => Stage::Reading,
+            Err(Irregular) => Stage::Irregular,
+        };
+    }
+
+    /// Goes to the first sample of a part. The index must be the one that was divided.
+    fn place(&mut self, part: usize) -> Result<(), Irregular> {
+        let start: Start = *self.parts.starts.get(part).ok_or(Irregular)?;
+        let end = self.parts.starts.get(part + 1);
+        self.sample = start.sample;
+        self.end = end.map_or(self.parts.samples, |start| start.sample);
+        self.index = start.frame;
+        if part == 0 {
+            self.first = Some(self.parts.origin);
+        }
+        let is_same = self.input.entries() == self.parts.samples
+            && self.input.entry(start.sample) == Some(start.entry);
+        if is_same && self.input.seek(start.entry.dts) {
+            Ok(())
+        } else {
+            Err(Irregular)
+        }
+    }
+
+    /// The device it decodes on.
+    pub(super) fn device(&self) -> Option<&VideoDevice> {
+        self.frames.device()
+    }
+
+    /// Decodes the next frame of the part. Its picture is made by [`Self::picture`].
+    pub(super) fn advance(&mut self) -> PartAdvance {
+        loop {
+            match self.stage {
+                Stage::Ended => return PartAdvance::End,
+                Stage::Irregular => return PartAdvance::Irregular,
+                Stage::Reading | Stage::Draining => {}
+            }
+            match self.step() {
+                Ok(Some((index, time))) => return PartAdvance::Frame(index, time),
+                Ok(None) => {}
+                Err(Irregular) => self.stage = Stage::Irregular,
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<(u64, Duration)>, Irregular> {
+        let decoded = self.frames.decoder.receive_frame(&mut self.frames.frame);
+        let listener = self.frames.listener.as_ref();
+        if listener.is_some_and(|listener| listener.has_damage()) {
+            return Err(Irregular);
+        }
+        match decoded {
+            Ok(()) => self.emit().map(Some),
+            Err(Error::Other { errno: EAGAIN }) if self.stage == Stage::Reading => {
+                if self.sample == self.end {
+                    self.look_beyond()?;
+                    self.frames.decoder.send_eof().map_err(|_| Irregular)?;
+                    self.stage = Stage::Draining;
+                } else {
+                    self.feed()?;
+                }
+                Ok(None)
+            }
+            Err(Error::Eof) if self.stage == Stage::Draining => {
+                self.check_end()?;
+                self.stage = Stage::Ended;
+                Ok(None)
+            }
+            Err(_) => Err(Irregular),
+        }
+    }
+
+    /// The frame that was decoded, if it is the one that is due.
+    fn emit(&mut self) -> Result<(u64, Duration), Irregular> {
+        let pts = self.frames.frame.pts().ok_or(Irregular)?;
+        let is_due = self.awaited.pop_first() == Some(pts)
+            && self.frames.frame.timestamp() == Some(pts)
+            && match self.last {
+                Some(last) => pts > last,
+                None => self.first == Some(pts),
+            };
+        if !is_due || self.frames.has_damaged_frame() || self.frames.refusal().is_some() {
+            return Err(Irregular);
+        }
+        self.last = Some(pts);
+        let index = self.index;
+        self.index += 1;
+        Ok((index, self.clock.time(Some(pts), index == 0)))
+    }
+
+    /// Sends the decoder the next sample.
+    fn feed(&mut self) -> Result<(), Irregular> {
+        let is_first = self.first.is_none();
+        let (packet, entry) = self.read()?;
+        if entry.is_shown {
+            let pts = packet.pts().ok_or(Irregular)?;
+            if !self.awaited.insert(pts) || self.awaited.len() > MAX_AWAITED {
+                return Err(Irregular);
+            }
+            if is_first || self.is_leading(&packet) {
+                self.first = Some(self.first.map_or(pts, |first| first.min(pts)));
+            }
+        }
+        self.frames
+            .decoder
+            .send_packet(&packet)
+            .map_err(|_| Irregular)
+    }
+
+    /// The next sample, if it is that of the index.
+    fn read(&mut self) -> Result<(Packet, Entry), Irregular> {
+        let ReadPacket::Packet(packet) = self.input.read() else {
+            return Err(Irregular);
+        };
+        let entry = self.input.entry(self.sample).ok_or(Irregular)?;
+        let is_same = i64::try_from(packet.position()) == Ok(entry.position)
+            && packet.dts() == Some(entry.dts)
+            && !packet.is_corrupt();
+        self.sample += 1;
+        if is_same {
+            Ok((packet, entry))
+        } else {
+            Err(Irregular)
+        }
+    }
+
+    /// Whether a sample that follows the part's first is shown before it.
+    fn is_leading(&self, packet: &Packet) -> bool {
+        is_leading(packet.data().unwrap_or_default(), self.parts.coding)
+    }
+
+    /// Reads what follows the part: the time of the next part's first frame, or the end.
+    fn look_beyond(&mut self) -> Result<(), Irregular> {
+        if self.end == self.parts.samples {
+            return match self.input.read() {
+                ReadPacket::End => Ok(()),
+                _ => Err(Irregular),
+            };
+        }
+        let mut first = self.read()?.0.pts().ok_or(Irregular)?;
+        for _ in 0..MAX_LEADING {
+            if self.sample >= self.parts.samples {
+                break;
+            }
+            let (packet, _) = self.read()?;
+            if !self.is_leading(&packet) {
+                break;
+            }
+            first = first.min(packet.pts().ok_or(Irregular)?);
+        }
+        self.until = Some(first);
+        Ok(())
+    }
+
+    /// Whether all frames came, before those of the part after.
+    fn check_end(&self) -> Result<(), Irregular> {
+        let is_before = self
+            .until
+            .is_none_or(|until| self.last.is_none_or(|last| last < until));
+        let next = self
+            .parts
+            .starts
+            .iter()
+            .find(|start| start.sample == self.end);
+        let all = next.map_or(self.parts.frames, |next| next.frame);
+        if is_before && self.awaited.is_empty() && self.index == all {
+            Ok(())
+        } else {
+            Err(Irregular)
+        }
+    }
+
+    /// The pixels of the frame that [`Self::advance`] returned last. Those on a device are moved out: a second call fails.
+    ///
+    /// # Errors
+    /// As [`FrameDecoder::picture`].
+    pub(super) fn picture(&mut self, index: u64) -> Result<Pixels, SourceError> {
+        self.frames.picture(index)
+    }
+
+    /// As [`FrameDecoder::pixel_aspect`].
+    pub(super) fn pixel_aspect(&self) -> Option<[u32; 2]> {
+        self.frames.pixel_aspect()
+    }
+}
