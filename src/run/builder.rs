@@ -16,7 +16,7 @@ use crate::{
     sinks::{ImagesMode, OutputKind, OutputSet, Sink},
     sources::{ExpandOptions, Inputs, Source, SourceOptions, Spooled, expand},
 };
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 /// A run of a [`Session`] over inputs, with its results in a folder.
 ///
@@ -102,7 +102,8 @@ impl Run {
         self
     }
 
-    /// The same models on a further GPU: batches are dealt out in turn.
+    /// The same models on a further GPU, which decodes and works on sources, or parts of long ones, of its own; results are
+    /// those of one GPU, in the same order.
     pub fn replica(mut self, session: Session) -> Self {
         let (models, _) = session.into_parts();
         self.plan.replicas.push(Task::of(models, &self.prompts));
@@ -153,6 +154,14 @@ impl Run {
     /// How sources are read: which frames, where video is decoded, how DICOM is shown.
     pub fn source_options(mut self, source_options: SourceOptions) -> Self {
         self.plan.source_options = source_options;
+        self
+    }
+
+    /// How many sources, or parts of a long one, are decoded at once for each device. Results and their order do not depend on
+    /// it. Without this: 8 for a GPU that decodes, half of the cores (8 at most) where the CPU decodes for a GPU, 1 where the
+    /// CPU does all.
+    pub fn decoders(mut self, decoders: NonZeroUsize) -> Self {
+        self.plan.decoders = Some(decoders);
         self
     }
 

@@ -1,12 +1,10 @@
-//! Runs a plan: decoding, inference and writing each on a thread of its own, with bounded queues between them.
+//! Runs a plan from its folder to its report.
 
 use crate::{
     run::{
         counts::{Counts, InputProblem, InputProblems},
-        decode::Decoder,
         error::RunError,
         event::Event,
-        infer::Flow,
         journal::Record,
         messages::Written,
         output_dir::{OutputDir, OutputMode},
@@ -14,23 +12,12 @@ use crate::{
         prompts::RunPrompts,
         report::{ModelFile, ModelReport, RunReport, RunStatus},
         task::Task,
-        write::Writer,
     },
     session::StageTimes,
     sinks::ImagesMode,
-    sources::{IssueKind, SourceSpec, SourceWarning},
+    sources::{SourceSpec, SourceWarning},
 };
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::sync_channel,
-    thread,
-};
-
-/// Frames that may wait between decoding and inference, at least: two batches may, so that decoding goes on while one is worked on.
-const DECODED_AHEAD: usize = 4;
-/// Results that may wait to be written, at least.
-const RESULTS_AHEAD: usize = 8;
+use std::collections::BTreeMap;
 
 impl Plan {
     /// Runs the plan to its end, to the first error under [`OnError::Stop`], or until it is cancelled.
@@ -146,7 +133,7 @@ impl Plan {
     }
 
     /// Reports the inputs that could not be read.
-    fn report_unreadable(&self, unreadable: &InputProblems) -> Result<(), RunError> {
+    pub(super) fn report_unreadable(&self, unreadable: &InputProblems) -> Result<(), RunError> {
         for error in &unreadable.first {
             self.observer.event(Event::Problem {
                 input: &error.input,
@@ -238,96 +225,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    fn work(
-        &self,
-        record: Record,
-        (specs, unreadable): (Vec<SourceSpec>, InputProblems),
-        prompts: Option<&RunPrompts<'_>>,
-        layout: &crate::sinks::Layout,
-        times: &StageTimes,
-    ) -> Result<Written, RunError> {
-        self.report_unreadable(&unreadable)?;
-        let starts_anew = record.ended_sources() == 0;
-        if record.ended_sources() > 0 || record.stored_frames() > 0 {
-            self.observer.event(Event::Resumed {
-                sources: record.ended_sources(),
-                frames: record.stored_frames(),
-            });
-        }
-        let decoder = Decoder::new(specs, &record, self, times)?;
-        let writer = Writer::new(self, record, layout, times)?;
-        let batches = 2 * self.execution.batch * (1 + self.replicas.len());
-        let (to_infer, decoded) = sync_channel(batches.max(DECODED_AHEAD));
-        let (to_write, results) = sync_channel(batches.max(RESULTS_AHEAD));
-        thread::scope(|scope| {
-            let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-            let failed = |e: std::io::Error| {
-                RunError::Internal(format!("a thread could not be started: {e}"))
-            };
-            let decoding = spawn("decode")
-                .spawn_scoped(scope, move || decoder.run(&to_infer))
-                .map_err(failed)?;
-            let writing = spawn("write")
-                .spawn_scoped(scope, move || writer.run(results))
-                .map_err(failed)?;
-            let infer =
-                || Flow::new(self, prompts, times, &to_write).and_then(|flow| flow.run(&decoded));
-            let inferred = catch_unwind(AssertUnwindSafe(infer));
-            drop(decoded);
-            drop(to_write);
-            let fault = |_| {
-                RunError::Internal(
-                    "a thread of the run panicked; this is a fault of ultramotion".to_owned(),
-                )
-            };
-            decoding.join().map_err(fault)?;
-            // A sink that failed ended the other threads: its error is the cause.
-            let mut written = writing.join().map_err(fault)??;
-            let complete = inferred.map_err(fault)??;
-            let mut done = if complete {
-                written.finish()?
-            } else {
-                written.leave()
-            };
-            done.errors.extend(unreadable);
-            done.interrupted = !complete;
-            if complete && starts_anew {
-                self.check_boxes(prompts, &mut done);
-            }
-            Ok(done)
-        })
-    }
-}
-
-impl Plan {
-    /// Adds an error where the file of boxes matched no frame of the run, a notice where it did not match all.
-    fn check_boxes(&self, prompts: Option<&RunPrompts<'_>>, done: &mut Written) {
-        let Some((prompts, of)) = prompts.and_then(|prompts| Some((prompts, prompts.matched()?)))
-        else {
-            return;
-        };
-        if of.frames > 0 && of.matched == 0 {
-            let Some(error) = prompts.mismatch() else {
-                return;
-            };
-            let problem = InputProblem {
-                input: error.path.display().to_string(),
-                problem: error.to_string(),
-                kind: IssueKind::Other,
-            };
-            self.observer.event(Event::Problem {
-                input: &problem.input,
-                problem: &problem.problem,
-                kind: problem.kind,
-            });
-            done.errors.push(problem);
-            done.in_vain = true;
-        } else if of.matched < of.frames {
-            done.notices
-                .push(format!("boxes for {} of {} frames", of.matched, of.frames));
-        }
     }
 }
 

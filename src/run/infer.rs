@@ -1,4 +1,5 @@
-//! The inference thread: decoded frames in, results out in the same order, with several frames on the device at a time.
+//! An inference thread, one for each device: decoded frames in, results out in the same order, with several frames on the
+//! device at a time.
 
 use crate::{
     engine::Engine,
@@ -21,7 +22,11 @@ use crate::{
     sources::IssueKind,
 };
 use std::{
-    sync::mpsc::{Receiver, SyncSender, TryRecvError},
+    collections::HashMap,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError},
+    },
     time::Instant,
 };
 
@@ -32,9 +37,12 @@ pub(crate) struct Flow<'a> {
     plan: &'a Plan,
     prompts: Option<&'a RunPrompts<'a>>,
     times: &'a StageTimes,
-    scheduler: Scheduler<Item<FinishedFrame>>,
+    scheduler: Scheduler<(usize, Item<FinishedFrame>)>,
     out: &'a SyncSender<Finished>,
-    frames: u64,
+    /// Numbers of frames, which the flows of all devices share.
+    numbers: &'a AtomicU64,
+    /// Lane and size of the frames in flight, by their numbers.
+    in_flight: HashMap<u64, (usize, u64)>,
 }
 
 enum Next {
@@ -45,11 +53,13 @@ enum Next {
 }
 
 impl<'a> Flow<'a> {
+    /// The flow of the device of `task`, which is one of the plan's.
     pub(crate) fn new(
-        plan: &'a Plan,
+        (plan, task): (&'a Plan, &'a Task),
         prompts: Option<&'a RunPrompts<'a>>,
         times: &'a StageTimes,
         out: &'a SyncSender<Finished>,
+        numbers: &'a AtomicU64,
     ) -> Result<Self, RunError> {
         let one_at_a_time = plan.execution.latency;
         let scheduler = |executors| {
@@ -59,9 +69,9 @@ impl<'a> Flow<'a> {
                 plan.fallback.clone().map(make_fallback),
             )
         };
-        let (scheduler, failed) = match executors(plan) {
-            Ok(executors) => (scheduler(executors), None),
-            Err((task, error)) => (scheduler(Vec::new()), Some((task, error))),
+        let (scheduler, failed) = match executor(plan, task) {
+            Ok(executor) => (scheduler(vec![executor]), None),
+            Err(error) => (scheduler(Vec::new()), Some(error)),
         };
         let mut flow = Self {
             plan,
@@ -69,13 +79,18 @@ impl<'a> Flow<'a> {
             times,
             scheduler,
             out,
-            frames: 0,
+            numbers,
+            in_flight: HashMap::new(),
         };
-        if let Some(oom) = &plan.oom_device {
+        if let Some(oom) = plan
+            .oom_device
+            .as_ref()
+            .filter(|_| std::ptr::eq(task, &plan.task))
+        {
             flow.notify(Notice::OutOfMemory(oom.clone()));
             flow.notify(Notice::Fallback(oom.clone()));
         }
-        if let Some((task, error)) = failed {
+        if let Some(error) = failed {
             flow.init_fallback(task, error)?;
         }
         Ok(flow)
@@ -172,55 +187,56 @@ impl<'a> Flow<'a> {
     }
 
     fn take(&mut self, item: Decoded) -> Result<(), Leave> {
-        let item = match item {
-            Decoded::Item(item) => match item.into_frame() {
-                Ok(frame) => return self.take_frame(frame),
-                Err(item) => item,
+        match item {
+            Decoded::Item(lane, item) => match item.into_frame() {
+                Ok(frame) => self.take_frame(lane, frame),
+                Err(item) => {
+                    self.scheduler.pass((lane, item));
+                    Ok(())
+                }
             },
-            Decoded::Failed(error) if self.plan.on_error == OnError::Stop => {
-                return Err(Leave(Err(RunError::Source(error))));
-            }
-            Decoded::Failed(error) => Item::Problem(InputProblem::from(&error)),
-            Decoded::Broken(error) => return Err(Leave(Err(RunError::Sink(error)))),
-            Decoded::Cancelled => return Err(Leave(Ok(false))),
-        };
-        self.scheduler.pass(item);
-        Ok(())
+            Decoded::Broken(error) => Err(Leave(Err(RunError::Sink(error)))),
+            Decoded::Cancelled => Err(Leave(Ok(false))),
+        }
     }
 
-    fn take_frame(&mut self, decoded: DecodedFrame) -> Result<(), Leave> {
+    fn take_frame(&mut self, lane: usize, decoded: DecodedFrame) -> Result<(), Leave> {
         let DecodedFrame {
             frame,
             decode,
             stored,
+            bytes,
         } = decoded;
         if let Some(found) = stored {
             if let Some(prompts) = self.prompts {
                 prompts.count(&frame);
             }
             let frame = self.settled(frame).map_err(|error| Leave(Err(error)))?;
-            self.scheduler.pass(Item::Frame(FinishedFrame {
+            let done = FinishedFrame {
                 frame,
                 found,
                 times: None,
-            }));
+                bytes,
+            };
+            self.scheduler.pass((lane, Item::Frame(done)));
             return Ok(());
         }
         match self.prompts.map(|prompts| prompts.take(&frame)).transpose() {
             Ok(prompts) => {
+                let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+                self.in_flight.insert(number, (lane, bytes));
                 self.scheduler.push(PendingFrame {
                     frame,
                     prompts,
-                    number: self.frames,
+                    number,
                     decode,
                     queued_at: Instant::now(),
                 });
-                self.frames += 1;
             }
             Err(error) => {
                 let refused = self.refused(&frame, error);
-                self.scheduler
-                    .pass(refused.map_err(|error| Leave(Err(error)))?);
+                let refused = refused.map_err(|error| Leave(Err(error)))?;
+                self.scheduler.pass((lane, refused));
             }
         }
         Ok(())
@@ -239,12 +255,16 @@ impl<'a> Flow<'a> {
     fn emit(&mut self) -> Result<(), Stopped> {
         self.notify_all();
         while let Some(output) = self.scheduler.pop() {
-            let item = match output {
-                Output::Passed(item) => item,
-                Output::Frame(completed) => self.finished(*completed)?,
+            let (lane, item) = match output {
+                Output::Passed(passed) => passed,
+                Output::Frame(completed) => {
+                    let number = completed.pending.number;
+                    let (lane, bytes) = self.in_flight.remove(&number).unwrap_or_default();
+                    (lane, self.finished(*completed, bytes)?)
+                }
             };
             self.out
-                .send(Finished::Item(item))
+                .send(Finished::Item(lane, item))
                 .map_err(|_| Stopped::Writer(WriterClosed))?;
         }
         Ok(())
@@ -262,7 +282,11 @@ impl<'a> Flow<'a> {
     }
 
     /// A frame's result, or the problem of this frame.
-    fn finished(&self, completed: CompletedFrame) -> Result<Item<FinishedFrame>, RunError> {
+    fn finished(
+        &self,
+        completed: CompletedFrame,
+        bytes: u64,
+    ) -> Result<Item<FinishedFrame>, RunError> {
         let CompletedFrame {
             pending,
             objects,
@@ -283,22 +307,28 @@ impl<'a> Flow<'a> {
                 found: Detections::new(frame.size(), objects),
                 frame: self.settled(frame)?,
                 times: Some(times),
+                bytes,
             })),
             Err(error) => self.refused(&frame, error.into()),
         }
     }
 
-    /// The problem of a frame; an error where the run ends with it.
+    /// The problem of a frame, or the end of the run with it.
+    ///
+    /// # Errors
+    /// [`RunError`] where all later frames would fail too: the device has no memory.
     fn refused(&self, frame: &Frame, error: FrameError) -> Result<Item<FinishedFrame>, RunError> {
         let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
-        // Without memory all later frames would fail too.
-        if self.plan.on_error == OnError::Stop
-            || matches!(error, FrameError::Model(ModelError::OutOfMemory(_)))
-        {
-            return Err(RunError::Frame {
+        let is_without_memory = matches!(error, FrameError::Model(ModelError::OutOfMemory(_)));
+        if is_without_memory || self.plan.on_error == OnError::Stop {
+            let error = RunError::Frame {
                 frame: place,
                 source: Box::new(error),
-            });
+            };
+            return match is_without_memory {
+                true => Err(error),
+                false => Ok(Item::Stop(Box::new(error))),
+            };
         }
         let input = frame.source.path.display().to_string();
         Ok(Item::Problem(InputProblem {
@@ -309,24 +339,17 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// The executors of a plan's task and its replicas; on failure the task whose executor could not be prepared.
-fn executors(plan: &Plan) -> Result<Vec<Box<dyn Executor>>, (&Task, ModelError)> {
-    let execution = plan.execution;
-    let one = |task: &Task| -> Result<Box<dyn Executor>, ModelError> {
-        let models = task.models_to_run();
-        Ok(match (execution.mode, models.engine()) {
-            (Mode::Resident, Some(_)) => Box::new(GpuExecutor::new(
-                models,
-                execution.batch,
-                execution.latency,
-            )?),
-            _ => Box::new(Staged::new(models)),
-        })
-    };
-    std::iter::once(&plan.task)
-        .chain(&plan.replicas)
-        .map(|task| one(task).map_err(|error| (task, error)))
-        .collect()
+/// What runs the models of `task`, one of the plan's.
+fn executor(plan: &Plan, task: &Task) -> Result<Box<dyn Executor>, ModelError> {
+    let (execution, models) = (plan.execution, task.models_to_run());
+    Ok(match (execution.mode, models.engine()) {
+        (Mode::Resident, Some(_)) => Box::new(GpuExecutor::new(
+            models,
+            execution.batch,
+            execution.latency,
+        )?),
+        _ => Box::new(Staged::new(models)),
+    })
 }
 
 /// The plan's fallback as work on single frames.

@@ -14,6 +14,7 @@ mod folder_lock;
 pub(crate) mod fuzzing;
 mod infer;
 mod journal;
+mod lanes;
 mod messages;
 mod metrics;
 mod output_dir;
@@ -22,6 +23,7 @@ mod plan;
 mod prompts;
 mod report;
 mod task;
+mod threads;
 mod write;
 
 pub use boxes::{BoxPrompt, BoxPrompts, FrameBoxes, OtherSize, SourceFrames};

@@ -17,6 +17,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -41,6 +42,7 @@ impl Plan {
             own_sources: OwnSources::default(),
             own_sinks: OwnSinks::default(),
             source_options: SourceOptions::default(),
+            decoders: None,
             on_error: OnError::default(),
             output: output.into(),
             output_mode: OutputMode::Fresh,
@@ -65,17 +67,12 @@ impl Plan {
         matches!(self.task, Task::Extract { .. })
     }
 
-    /// The device that may decode videos: that of the sources' options, or the models'.
-    pub(crate) fn decode_device(&self) -> Option<DecodeDevice> {
-        let of_models = |engine| match self.replicas.is_empty() {
-            true => DecodeDevice::new(engine),
-            // A picture in the memory of one GPU would have to be copied to the others.
-            false => DecodeDevice::refusing(engine, "several GPUs share the frames"),
-        };
-        self.source_options
-            .device
-            .clone()
-            .or_else(|| self.task.engine().map(of_models))
+    /// The device that may decode videos for the models of `task`: that of the sources' options, or the models'.
+    pub(crate) fn decode_device(&self, task: &Task) -> Option<DecodeDevice> {
+        let given = self.source_options.device.clone();
+        given
+            .filter(|_| self.replicas.is_empty())
+            .or_else(|| task.engine().map(DecodeDevice::new))
     }
 
     /// What is put under `images/`: as the caller said, else what the readers of the outputs need.
@@ -150,7 +147,7 @@ pub(crate) struct Plan {
     pub(crate) refining: Refining,
     /// How frames go through the models.
     pub(crate) execution: Execution,
-    /// The same task on further GPUs, among which batches are dealt out in turn.
+    /// The same task on further GPUs, each of which decodes and works on sources, or parts of them, of its own.
     pub(crate) replicas: Vec<Task>,
     /// The GPU that had no memory for the models, where the task is on the CPU for that reason.
     pub(crate) oom_device: Option<OutOfMemory>,
@@ -164,6 +161,8 @@ pub(crate) struct Plan {
     pub(crate) own_sources: OwnSources,
     pub(crate) own_sinks: OwnSinks,
     pub(crate) source_options: SourceOptions,
+    /// Threads that decode for each device; none is as many as suit it.
+    pub(crate) decoders: Option<NonZeroUsize>,
     pub(crate) on_error: OnError,
     /// The output folder.
     pub(crate) output: PathBuf,

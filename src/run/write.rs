@@ -7,6 +7,7 @@ use crate::{
         error::RunError,
         event::Event,
         journal::Record,
+        lanes::{Ahead, Lanes},
         messages::{Finished, FinishedFrame, Item, Written},
         plan::Plan,
         report::{DecodingReport, RunReport},
@@ -28,6 +29,15 @@ pub(crate) struct Writer<'a> {
     warnings: InputProblems,
     times: &'a StageTimes,
     refiner: Refiner,
+}
+
+/// Lets decoders go that wait for the writer.
+struct Closes<'a>(&'a Ahead);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl<'a> Writer<'a> {
@@ -69,18 +79,36 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Writes until nothing more comes.
-    pub(crate) fn run(mut self, results: Receiver<Finished>) -> Result<Self, RunError> {
-        for item in results {
-            self.times.time(Stage::Write.name(), || self.write(item))?;
+    /// Writes until nothing more comes, in the order of the lanes.
+    pub(crate) fn run(
+        mut self,
+        results: Receiver<Finished>,
+        ahead: &Ahead,
+    ) -> Result<Self, RunError> {
+        let mut lanes = Lanes::new(ahead);
+        // Also where it ends with an error: decoders must not wait for it.
+        let _closes = Closes(ahead);
+        for result in results {
+            self.times
+                .time(Stage::Write.name(), || self.write(result, &mut lanes))?;
         }
         Ok(self)
     }
 
-    fn write(&mut self, item: Finished) -> Result<(), RunError> {
+    fn write(&mut self, result: Finished, lanes: &mut Lanes<'_>) -> Result<(), RunError> {
         let observer = &self.plan.observer;
-        match item {
-            Finished::Item(item) => self.item(item)?,
+        match result {
+            Finished::Item(lane, item) => {
+                lanes.push(lane, item);
+                while let Some(item) = lanes.pop() {
+                    let bytes = match &item {
+                        Item::Frame(frame) => frame.bytes,
+                        _ => 0,
+                    };
+                    self.item(item)?;
+                    lanes.written(bytes);
+                }
+            }
             Finished::OutOfMemory(oom) => observer.event(Event::OutOfMemory(&oom)),
             Finished::Fallback { from, to, reason } => {
                 observer.event(Event::Fallback {
@@ -106,6 +134,7 @@ impl<'a> Writer<'a> {
                 frame,
                 mut found,
                 times,
+                bytes: _,
             }) => {
                 // Of a resumed run also what the record has: the tracks go on from there.
                 self.refiner.frame(&frame, &mut found);
@@ -139,6 +168,10 @@ impl<'a> Writer<'a> {
                 });
                 self.errors.push(error);
             }
+            Item::Notice(text) => self.notices.push(text),
+            Item::Stop(error) => return Err(*error),
+            // Lanes keep these to themselves.
+            Item::Voids(_) | Item::LaneEnded => {}
             Item::SourceEnded(info) => {
                 self.sinks.end_source(&info)?;
                 self.record
@@ -210,6 +243,7 @@ impl<'a> Writer<'a> {
             in_vain: false,
             notices,
             warnings,
+            most_ahead: 0,
         }
     }
 }

@@ -13,8 +13,6 @@ mod issue;
 mod memory;
 mod open;
 mod options;
-// Runs do not decode in parts yet.
-#[allow(dead_code, unused_imports)]
 mod parts;
 mod renamed;
 mod selection;
@@ -40,8 +38,6 @@ pub use memory::{ImageError, IntoFrame, PixelLayout, PixelsRef};
 pub(crate) use open::select;
 pub use open::{open, open_path};
 pub use options::{DEFAULT_MAX_PIXELS, SourceOptions};
-// Runs do not decode in parts yet.
-#[allow(unused_imports)]
 pub(crate) use parts::{Divided, Division, Part, PartSource, PartStep, divide, open_part};
 pub use renamed::{Alias, Aliases, Renamed};
 pub use selection::{FrameSelection, Selected, SelectionError};

@@ -110,12 +110,13 @@ fn decoded() -> Receiver<Decoded> {
             frame,
             decode: Duration::ZERO,
             stored: None,
+            bytes: 0,
         })
     });
     let items = std::iter::once(Item::SourceBegan(source.clone()))
         .chain(frames)
         .chain([Item::SourceEnded(source)]);
-    items.for_each(|item| send.send(Decoded::Item(item)).unwrap());
+    items.for_each(|item| send.send(Decoded::Item(0, item)).unwrap());
     decoded
 }
 
@@ -132,15 +133,16 @@ fn run(
         times: &StageTimes::default(),
         scheduler: Scheduler::new(executors, false, fallback),
         out: &out,
-        frames: 0,
+        numbers: &AtomicU64::new(0),
+        in_flight: HashMap::new(),
     };
     let outcome = flow.run(&decoded());
     drop(out);
     let sent = results.iter().map(|sent| match sent {
-        Finished::Item(Item::SourceBegan(_)) => "begin".to_owned(),
-        Finished::Item(Item::Frame(done)) => done.frame.index.to_string(),
-        Finished::Item(Item::SourceEnded(_)) => "end".to_owned(),
-        Finished::Item(_) => "other".to_owned(),
+        Finished::Item(0, Item::SourceBegan(_)) => "begin".to_owned(),
+        Finished::Item(0, Item::Frame(done)) => done.frame.index.to_string(),
+        Finished::Item(0, Item::SourceEnded(_)) => "end".to_owned(),
+        Finished::Item(..) => "other".to_owned(),
         Finished::OutOfMemory(_) => "no memory".to_owned(),
         Finished::Fallback { .. } => "fallback".to_owned(),
     });
@@ -255,7 +257,8 @@ fn without_a_writer_the_thread_ends() {
         times: &StageTimes::default(),
         scheduler: Scheduler::new(vec![scripted(2, Vec::new(), &Log::default())], false, None),
         out: &out,
-        frames: 0,
+        numbers: &AtomicU64::new(0),
+        in_flight: HashMap::new(),
     };
     // The writer's own error is the one that the run ends with.
     assert!(!flow.run(&decoded()).unwrap());

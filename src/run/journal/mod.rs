@@ -103,6 +103,11 @@ impl Record {
         self.open.frames
     }
 
+    /// Number of the last frame in the record of the source that has not ended.
+    pub(crate) fn last_stored(&self) -> Option<u64> {
+        self.open.last
+    }
+
     /// Name of the source that has not ended, where the record holds results of it.
     pub fn open_source(&self) -> Option<&str> {
         self.open.name.as_deref()

@@ -1,0 +1,7 @@
+//! Decoding threads: each takes the next source, or part of one, and sends its frames.
+
+mod dealer;
+mod decoder;
+
+pub(crate) use dealer::Dealer;
+pub(crate) use decoder::Decoder;
