@@ -164,6 +164,7 @@ impl AuditPlan {
                 ..Inputs::default()
             })
             .source_options(self.source_options.clone())
+            .decoders(self.decoders)
             .output(folder.path())
             .overwrite()
             .write([OutputKind::Coco])

@@ -6,7 +6,7 @@ use crate::{
     session::Mode,
     sources::{SourceError, SourceOptions, SourceSpec},
 };
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 /// An audit to make.
 pub struct AuditPlan {
@@ -14,6 +14,9 @@ pub struct AuditPlan {
     pub sources: Vec<Result<SourceSpec, SourceError>>,
     /// How sources are read.
     pub source_options: SourceOptions,
+    /// Sources, or parts of one, that are decoded at once ([`crate::Run::decoders`]). With more than one, frames of several wait for
+    /// each other's results to be written.
+    pub decoders: NonZeroUsize,
     /// Number of steady-state frames.
     pub frames: u64,
     /// Number of frames before steady state, in each pass.

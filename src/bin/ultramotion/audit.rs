@@ -9,6 +9,7 @@ use crate::{
 };
 use std::{
     fs,
+    num::NonZeroUsize,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -46,6 +47,8 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     let plan = AuditPlan {
         sources: expanded.sources,
         source_options,
+        // One is what a live stream has.
+        decoders: args.source.decoders.0.unwrap_or(NonZeroUsize::MIN),
         frames: args.passes.frames.get().into(),
         warm_up: args.passes.warm_up.into(),
         duration: args.passes.duration,

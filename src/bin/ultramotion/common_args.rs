@@ -2,7 +2,12 @@
 
 use crate::{dataset_args::DatasetArgs, words};
 use clap::{Args, ValueEnum};
-use std::{ffi::OsString, num::NonZeroU64, path::PathBuf};
+use std::{
+    ffi::OsString,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+};
 use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input};
 
 /// Where frames come from.
@@ -41,6 +46,28 @@ pub(crate) struct SourceArgs {
     /// Where to decode video
     #[arg(long, value_name = "PLACE", default_value = "auto", value_parser = words::DECODE)]
     pub(crate) decode: String,
+    /// Sources, or parts of a long one, that are decoded at once for each device; results do not depend on it. auto: 8 for a GPU that
+    /// decodes, half of the cores (8 at most) where the CPU decodes for a GPU, 1 where the CPU does all and for an audit
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    pub(crate) decoders: Decoders,
+}
+
+/// How many threads decode for each device; none is as many as suit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decoders(pub(crate) Option<NonZeroUsize>);
+
+impl FromStr for Decoders {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self(None));
+        }
+        let count = text.parse().ok().filter(|n: &NonZeroUsize| n.get() <= 64);
+        count
+            .map(|n| Self(Some(n)))
+            .ok_or_else(|| "give auto, or a number from 1 to 64".to_owned())
+    }
 }
 
 impl SourceArgs {
@@ -145,7 +172,8 @@ pub(crate) struct ExecutionArgs {
     /// Hold one frame at a time on a GPU: each result as soon as it can be had, fewer frames a second
     #[arg(long)]
     pub(crate) latency: bool,
-    /// Several GPUs by number, instead of --device: batches are dealt out among them in turn, results stay in order, the CPU decodes video
+    /// Several GPUs by number, instead of --device: each decodes and works on sources, or parts of long ones, of its own; results and their
+    /// order are those of one
     #[arg(
         long,
         value_name = "N,N",

@@ -299,6 +299,10 @@ fn run(
         .seg(output.datasets.seg(input.keep_patient_data)?)
         .arguments(arguments)
         .cancel(cancel);
+    let run = match input.source.decoders.0 {
+        Some(decoders) => run.decoders(decoders),
+        None => run,
+    };
     let run = match output.datasets.masks {
         Some(masks) => run.masks(masks.into()),
         None => run,
