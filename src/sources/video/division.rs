@@ -181,7 +181,7 @@ impl<'a, R: Read + Seek> Search<'a, R> {
         self.before = Some(entry.dts);
         let is_far = |start: &Start| self.frames - start.frame >= self.least;
         if sample == 0 {
-            let found = self.look(&entry)?.unwrap_or_default();
+            let found = self.look(&entry)?;
             if found.x264.is_some_and(|version| version < X264_CORRECT) {
                 let reason = "what its samples mean depends on a note in the first (an old x264)";
                 return Err(Some(reason.to_owned()));
@@ -189,6 +189,8 @@ impl<'a, R: Read + Seek> Search<'a, R> {
             self.start(sample, entry);
         } else if entry.is_key && entry.is_shown && self.starts.last().is_some_and(is_far) {
             self.consider(sample, entry)?;
+        } else if entry.is_key && !self.saw_sets && self.may_change() {
+            self.look(&entry)?;
         }
         self.frames += u64::from(entry.is_shown);
         Ok(())
@@ -196,10 +198,11 @@ impl<'a, R: Read + Seek> Search<'a, R> {
 
     /// Begins a part at a key sample if it can begin one.
     fn consider(&mut self, sample: usize, entry: Entry) -> Result<(), Undivided> {
-        let Some(found) = self.look(&entry)? else {
+        let found = self.look(&entry)?;
+        if !found.begins {
             self.refused.dependent = true;
             return Ok(());
-        };
+        }
         let in_entry = match self.coding {
             Coding::Units { has_sets, .. } => has_sets && !self.saw_sets,
             Coding::Jpeg | Coding::Alone => false,
@@ -212,13 +215,22 @@ impl<'a, R: Read + Seek> Search<'a, R> {
         Ok(())
     }
 
-    fn look(&mut self, entry: &Entry) -> Result<Option<KeySample>, Undivided> {
+    /// Whether a sample may have parameter sets that those after it need.
+    fn may_change(&self) -> bool {
+        matches!(
+            self.coding,
+            Coding::Units {
+                may_change: true,
+                ..
+            }
+        )
+    }
+
+    fn look(&mut self, entry: &Entry) -> Result<KeySample, Undivided> {
         // A file that cannot be read is an error of the source.
         let found = self.coding.key_sample(self.file, entry).map_err(|_| None)?;
-        if let Some(found) = found {
-            self.saw_sets |= found.has_sets;
-            self.saw_turned |= found.is_turned;
-        }
+        self.saw_sets |= found.has_sets;
+        self.saw_turned |= found.is_turned;
         Ok(found)
     }
 

@@ -1,4 +1,4 @@
-//! Samples at which decoding may begin with the result that it has when it began before.
+//! Key samples: at which of them decoding may begin with the result that it has when it began before.
 
 use super::{
     bytes::read_at,
@@ -23,8 +23,10 @@ pub(super) enum Coding {
         is_hevc: bool,
         /// Bytes of a length.
         length: usize,
-        /// Whether the sample entry has all parameter sets.
+        /// Whether the sample entry has parameter sets of all kinds.
         has_sets: bool,
+        /// Whether samples may have others.
+        may_change: bool,
     },
     /// JPEG pictures.
     Jpeg,
@@ -32,9 +34,11 @@ pub(super) enum Coding {
     Alone,
 }
 
-/// What a sample holds at which decoding may begin.
+/// What a key sample holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct KeySample {
+    /// Whether its picture and those after it need none before it.
+    pub(super) begins: bool,
     /// Whether all parameter sets that it needs are in it.
     pub(super) has_sets: bool,
     /// Whether it states how the picture is turned.
@@ -53,6 +57,7 @@ impl Coding {
         let byte = |at: usize| configuration.get(at).copied().unwrap_or(0);
         let length = |byte: u8| usize::from(byte & 3) + 1;
         let is_configured = byte(0) == 1;
+        let may_change = matches!(&entry.tag, b"avc3" | b"hev1");
         match codec {
             Id::H264 | Id::HEVC if !is_configured => {
                 Err("its sample entry does not say how its samples are stored".to_owned())
@@ -60,12 +65,15 @@ impl Coding {
             Id::H264 => Ok(Self::Units {
                 is_hevc: false,
                 length: length(byte(4)),
-                has_sets: entry.tag == *b"avc1" && byte(5) & 0x1f > 0,
+                has_sets: has_sets_of_h264(configuration),
+                may_change,
             }),
             Id::HEVC => Ok(Self::Units {
                 is_hevc: true,
                 length: length(byte(21)),
-                has_sets: entry.tag == *b"hvc1" && byte(22) > 0,
+                // Video, sequence and picture parameter sets are an array each.
+                has_sets: byte(22) >= 3,
+                may_change,
             }),
             Id::MJPEG => Ok(Self::Jpeg),
             Id::PRORES | Id::DNXHD => Ok(Self::Alone),
@@ -75,7 +83,7 @@ impl Coding {
         }
     }
 
-    /// Looks into a sample; none if decoding may not begin at it.
+    /// Looks into a key sample.
     ///
     /// # Errors
     /// What reading gives.
@@ -83,9 +91,9 @@ impl Coding {
         self,
         file: &mut R,
         entry: &Entry,
-    ) -> io::Result<Option<KeySample>> {
+    ) -> io::Result<KeySample> {
         let Ok(at) = u64::try_from(entry.position) else {
-            return Ok(None);
+            return Ok(KeySample::default());
         };
         let end = at.saturating_add(u64::from(entry.size));
         match self {
@@ -93,12 +101,29 @@ impl Coding {
                 is_hevc, length, ..
             } => units(file, at, end, is_hevc, length),
             Self::Jpeg => jpeg(file, at, end),
-            Self::Alone => Ok(Some(KeySample {
+            Self::Alone => Ok(KeySample {
+                begins: true,
                 has_sets: true,
                 ..KeySample::default()
-            })),
+            }),
         }
     }
+}
+
+/// Whether a configuration of H.264 has a sequence and a picture parameter set.
+fn has_sets_of_h264(configuration: &[u8]) -> bool {
+    let Some((&[.., sequence_sets], mut rest)) = configuration.split_first_chunk::<6>() else {
+        return false;
+    };
+    for _ in 0..sequence_sets & 0x1f {
+        let Some((size, after)) = rest.split_first_chunk::<2>() else {
+            return false;
+        };
+        rest = after
+            .get(usize::from(u16::from_be_bytes(*size))..)
+            .unwrap_or_default();
+    }
+    sequence_sets & 0x1f > 0 && rest.first().is_some_and(|&picture_sets| picture_sets > 0)
 }
 
 /// What a unit before the picture, or that of the picture itself, is.
@@ -144,7 +169,7 @@ fn units<R: Read + Seek>(
     end: u64,
     is_hevc: bool,
     length: usize,
-) -> io::Result<Option<KeySample>> {
+) -> io::Result<KeySample> {
     let (mut found, mut sets) = (KeySample::default(), 0);
     for _ in 0..MAX_UNITS {
         let head = read_at::<16, _>(file, at)?;
@@ -152,12 +177,12 @@ fn units<R: Read + Seek>(
         let size = size.iter().fold(0u64, |n, &b| n << 8 | u64::from(b));
         at += length as u64;
         if size == 0 || at.saturating_add(size) > end {
-            return Ok(None);
+            break;
         }
         match unit(head, is_hevc) {
             Unit::Picture(begins) => {
-                found.has_sets = sets == if is_hevc { 7 } else { 3 };
-                return Ok(begins.then_some(found));
+                found.begins = begins;
+                break;
             }
             Unit::Set(kind) => sets |= kind,
             Unit::Side => {
@@ -171,7 +196,8 @@ fn units<R: Read + Seek>(
         }
         at += size;
     }
-    Ok(None)
+    found.has_sets = sets == if is_hevc { 7 } else { 3 };
+    Ok(found)
 }
 
 /// Takes note of the messages of a unit of side information.
@@ -208,12 +234,12 @@ fn x264_version(payload: &[u8]) -> Option<u32> {
 }
 
 /// A JPEG picture with its own tables: a decoder keeps those of the picture before for one without.
-fn jpeg<R: Read + Seek>(file: &mut R, mut at: u64, end: u64) -> io::Result<Option<KeySample>> {
+fn jpeg<R: Read + Seek>(file: &mut R, mut at: u64, end: u64) -> io::Result<KeySample> {
     let (mut quantisation, mut huffman) = (false, false);
     for _ in 0..MAX_UNITS {
         let [mark, kind, high, low] = read_at::<4, _>(file, at)?;
         if mark != 0xff || at >= end {
-            return Ok(None);
+            break;
         }
         match kind {
             0xd8 => {
@@ -227,16 +253,17 @@ fn jpeg<R: Read + Seek>(file: &mut R, mut at: u64, end: u64) -> io::Result<Optio
             0xdb => quantisation = true,
             0xc4 => huffman = true,
             0xda => {
-                return Ok((quantisation && huffman).then_some(KeySample {
-                    has_sets: true,
+                return Ok(KeySample {
+                    begins: true,
+                    has_sets: quantisation && huffman,
                     ..KeySample::default()
-                }));
+                });
             }
             _ => {}
         }
         at += 2 + u64::from(u16::from_be_bytes([high, low]));
     }
-    Ok(None)
+    Ok(KeySample::default())
 }
 
 /// Whether a sample, whole in memory, is a picture that is shown before the IDR picture that it follows.

@@ -33,6 +33,8 @@ pub(super) struct PartDecoder {
     /// The sample that is read next, and the one that begins the part after.
     sample: usize,
     end: usize,
+    /// The sample at which the part begins, until it is needed.
+    held: Option<Packet>,
     index: u64,
     clock: Clock,
     /// Times of the samples that were sent and whose frames have not come.
@@ -86,6 +88,7 @@ impl PartDecoder {
             parts,
             sample: 0,
             end: 0,
+            held: None,
             index: 0,
             awaited: BTreeSet::new(),
             last: None,
@@ -128,11 +131,28 @@ impl PartDecoder {
         }
         let is_same = self.input.entries() == self.parts.samples
             && self.input.entry(start.sample) == Some(start.entry);
-        if is_same && self.input.seek(start.entry.dts) {
+        if is_same && self.go_to(&start) {
             Ok(())
         } else {
             Err(Irregular)
         }
+    }
+
+    /// Goes to a sample, and reads it. Demuxers differ in the time that they seek by: that of decoding, or that of decoding and what
+    /// separates it from that of presentation at least.
+    fn go_to(&mut self, start: &Start) -> bool {
+        [true, false].into_iter().any(|forward| {
+            self.held = None;
+            self.input.seek(start.entry.dts, forward)
+                && match self.input.read() {
+                    ReadPacket::Packet(packet) => {
+                        let is_there = is_of(&packet, &start.entry);
+                        self.held = Some(packet);
+                        is_there
+                    }
+                    _ => false,
+                }
+        })
     }
 
     /// The device it decodes on.
@@ -222,15 +242,16 @@ impl PartDecoder {
 
     /// The next sample, if it is that of the index.
     fn read(&mut self) -> Result<(Packet, Entry), Irregular> {
-        let ReadPacket::Packet(packet) = self.input.read() else {
-            return Err(Irregular);
+        let packet = match self.held.take() {
+            Some(held) => held,
+            None => match self.input.read() {
+                ReadPacket::Packet(packet) => packet,
+                _ => return Err(Irregular),
+            },
         };
         let entry = self.input.entry(self.sample).ok_or(Irregular)?;
-        let is_same = i64::try_from(packet.position()) == Ok(entry.position)
-            && packet.dts() == Some(entry.dts)
-            && !packet.is_corrupt();
         self.sample += 1;
-        if is_same {
+        if is_of(&packet, &entry) && !packet.is_corrupt() {
             Ok((packet, entry))
         } else {
             Err(Irregular)
@@ -295,4 +316,9 @@ impl PartDecoder {
     pub(super) fn pixel_aspect(&self) -> Option<[u32; 2]> {
         self.frames.pixel_aspect()
     }
+}
+
+/// Whether a packet is the sample of an entry.
+fn is_of(packet: &Packet, entry: &Entry) -> bool {
+    i64::try_from(packet.position()) == Ok(entry.position) && packet.dts() == Some(entry.dts)
 }
