@@ -288,3 +288,129 @@ pub(super) fn is_leading(data: &[u8], coding: Coding) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn entry(size: usize) -> Entry {
+        Entry {
+            position: 0,
+            size: size as u32,
+            dts: 0,
+            is_key: true,
+            is_shown: true,
+        }
+    }
+
+    fn look(is_hevc: bool, units: &[&[u8]]) -> KeySample {
+        let coding = Coding::Units {
+            is_hevc,
+            length: 4,
+            has_sets: false,
+            may_change: false,
+        };
+        let sample: Vec<u8> = units
+            .iter()
+            .flat_map(|unit| [&(unit.len() as u32).to_be_bytes(), *unit].concat())
+            .collect();
+        let entry = entry(sample.len());
+        coding.key_sample(&mut Cursor::new(sample), &entry).unwrap()
+    }
+
+    #[test]
+    fn decoding_begins_at_idr_pictures_alone() {
+        let (sps, pps, idr, i): (&[u8], &[u8], &[u8], &[u8]) =
+            (b"\x67abc", b"\x68a", b"\x65\x88", b"\x41\x9a");
+        let found = |begins, has_sets| KeySample {
+            begins,
+            has_sets,
+            ..KeySample::default()
+        };
+        assert_eq!(look(false, &[sps, pps, idr]), found(true, true));
+        assert_eq!(look(false, &[b"\x09\xf0", pps, idr]), found(true, false));
+        assert_eq!(look(false, &[sps, pps, i, idr]), found(false, true));
+        assert_eq!(look(false, &[sps]), found(false, false));
+        let sets: [&[u8]; 3] = [b"\x40\x01v", b"\x42\x01s", b"\x44\x01p"];
+        let hevc = |picture: &'static [u8]| look(true, &[sets[0], sets[1], sets[2], picture]);
+        assert_eq!(hevc(b"\x26\x01\xaf"), found(true, true));
+        assert_eq!(hevc(b"\x28\x01\xaf"), found(true, true));
+        // Pictures that wait are dropped; a clean random access point; pictures that follow one that is not there.
+        assert_eq!(hevc(b"\x26\x01\xef"), found(false, true));
+        assert_eq!(hevc(b"\x2a\x01\xaf"), found(false, true));
+        assert_eq!(hevc(b"\x20\x01\xaf"), found(false, true));
+        assert_eq!(look(true, &[sets[0], b"\x28\x01\xaf"]), found(true, false));
+    }
+
+    #[test]
+    fn side_information_says_what_begins_elsewhere() {
+        let x264 = [
+            &b"\x06\x05\x22"[..],
+            &[7; 16],
+            b"x264 - core 31 r100",
+            &[0x80],
+        ]
+        .concat();
+        let turned = b"\x06\x01\x02ab\x2f\x03abc\x80";
+        let found = look(false, &[&x264, turned, b"\x65\x88"]);
+        assert_eq!(
+            (found.x264, found.is_turned, found.begins),
+            (Some(31), true, true)
+        );
+        assert_eq!(x264_version(&[0; 16]), None);
+    }
+
+    #[test]
+    fn jpeg_pictures_need_tables_of_their_own() {
+        let jpeg = |bytes: &[u8]| {
+            let entry = entry(bytes.len());
+            Coding::Jpeg
+                .key_sample(&mut Cursor::new(bytes), &entry)
+                .unwrap()
+        };
+        let whole = b"\xff\xd8\xff\xdb\0\x03a\xff\xff\xc4\0\x03a\xff\xda\0\x02";
+        assert!(jpeg(whole).begins && jpeg(whole).has_sets);
+        let found = jpeg(b"\xff\xd8\xff\xdb\0\x03a\xff\xda\0\x02");
+        assert!(found.begins && !found.has_sets);
+        assert!(!jpeg(b"\xff\xd8ab").begins);
+    }
+
+    #[test]
+    fn leading_pictures_are_found_behind_other_units() {
+        let coding = Coding::Units {
+            is_hevc: true,
+            length: 2,
+            has_sets: true,
+            may_change: false,
+        };
+        assert!(is_leading(b"\0\x03\x4e\x01x\0\x02\x0c\x01", coding));
+        assert!(!is_leading(b"\0\x03\x4e\x01x\0\x02\x02\x01", coding));
+        assert!(!is_leading(b"\0\x03\x4e", coding) && !is_leading(b"", coding));
+        assert!(!is_leading(b"\0\x02\x0c\x01", Coding::Jpeg));
+    }
+
+    #[test]
+    fn a_configuration_has_both_kinds_of_sets_or_not() {
+        let sets = b"\x01\x64\0\x1f\xff\xe1\0\x02ab\x01\0\x01c";
+        assert!(has_sets_of_h264(sets));
+        for cut in 0..11 {
+            assert!(!has_sets_of_h264(&sets[..cut]), "{cut}");
+        }
+        let entry = |tag: &[u8; 4], configuration: &[u8]| SampleEntry {
+            tag: *tag,
+            configuration: configuration.to_vec(),
+        };
+        assert_eq!(
+            Coding::of(Id::H264, &entry(b"avc3", sets)),
+            Ok(Coding::Units {
+                is_hevc: false,
+                length: 4,
+                has_sets: true,
+                may_change: true
+            })
+        );
+        assert!(Coding::of(Id::H264, &entry(b"avc1", b"\0\0\0\x01")).is_err());
+        assert!(Coding::of(Id::MPEG4, &entry(b"mp4v", b"")).is_err());
+    }
+}
