@@ -22,11 +22,19 @@ const X264_CORRECT: u32 = 34;
 pub(in crate::sources) struct VideoParts {
     pub(super) starts: Vec<Start>,
     pub(super) coding: Coding,
-    /// Number of samples, and of those that are shown.
+    /// Number of samples.
     pub(super) samples: usize,
-    pub(super) frames: u64,
     /// Presentation time of the first frame.
     pub(super) origin: i64,
+    /// Whether all parts begin with the parameter sets that they need, and with how the picture is turned.
+    pub(super) restates: Restates,
+}
+
+/// What the first samples of all parts state again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Restates {
+    pub(super) sets: bool,
+    pub(super) turn: bool,
 }
 
 /// Where a part begins.
@@ -72,12 +80,16 @@ pub(in crate::sources) fn divide(path: &Path, least: u64) -> Result<VideoParts, 
         };
         search.add(sample, entry)?;
     }
-    let (starts, frames) = search.end()?;
+    let restates = Restates {
+        sets: search.saw_sets,
+        turn: search.saw_turned,
+    };
+    let starts = search.end()?;
     Ok(VideoParts {
+        restates,
         starts,
         coding,
         samples: input.entries(),
-        frames,
         origin: first_time(&mut input)?,
     })
 }
@@ -242,10 +254,10 @@ impl<'a, R: Read + Seek> Search<'a, R> {
         });
     }
 
-    /// The starts, and the number of frames.
-    fn end(self) -> Result<(Vec<Start>, u64), Undivided> {
+    /// The starts, if there are two.
+    fn end(self) -> Result<Vec<Start>, Undivided> {
         if self.starts.len() > 1 {
-            return Ok((self.starts, self.frames));
+            return Ok(self.starts);
         }
         Err(if self.frames <= self.least {
             None

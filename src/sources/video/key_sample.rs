@@ -148,6 +148,8 @@ fn unit(head: &[u8], is_hevc: bool) -> Unit {
             6 => Unit::Side,
             7 => Unit::Set(1),
             8 => Unit::Set(2),
+            // Extensions of sequence parameter sets.
+            13 | 15 => Unit::Set(0),
             _ => Unit::Other,
         };
     }
@@ -266,6 +268,50 @@ fn jpeg<R: Read + Seek>(file: &mut R, mut at: u64, end: u64) -> io::Result<KeySa
     Ok(KeySample::default())
 }
 
+/// The units of a sample that is whole in memory; an error where they do not fill it, or one has a start code within, behind which
+/// decoders look for another.
+fn units_in(data: &[u8], length: usize) -> impl Iterator<Item = Result<&[u8], ()>> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        let (size, after) = match rest.split_at_checked(length) {
+            Some(parts) => parts,
+            None if rest.is_empty() => return None,
+            None => {
+                rest = &[];
+                return Some(Err(()));
+            }
+        };
+        let size = size.iter().fold(0usize, |n, &b| n << 8 | usize::from(b));
+        let Some((unit, after)) = after.split_at_checked(size).filter(|_| size > 0) else {
+            rest = &[];
+            return Some(Err(()));
+        };
+        rest = after;
+        Some(if has_start_code(unit) {
+            Err(())
+        } else {
+            Ok(unit)
+        })
+    })
+}
+
+/// Whether bytes have 0, 0, 1 in them, which units never have.
+fn has_start_code(unit: &[u8]) -> bool {
+    let mut at = 2;
+    while let (Some(&last), Some(&[first, second])) = (
+        unit.get(at),
+        at.checked_sub(2)
+            .and_then(|from| unit.get(from..)?.first_chunk::<2>()),
+    ) {
+        match (first, second, last) {
+            (0, 0, 1) => return true,
+            (.., 2..) => at += 3,
+            _ => at += 1,
+        }
+    }
+    false
+}
+
 /// Whether a sample, whole in memory, is a picture that is shown before the IDR picture that it follows.
 pub(super) fn is_leading(data: &[u8], coding: Coding) -> bool {
     let Coding::Units {
@@ -276,17 +322,42 @@ pub(super) fn is_leading(data: &[u8], coding: Coding) -> bool {
     else {
         return false;
     };
-    let mut rest = data;
-    while let Some((size, after)) = rest.split_at_checked(length) {
-        let size = size.iter().fold(0usize, |n, &b| n << 8 | usize::from(b));
-        match after.first().map(|byte| (byte >> 1) & 0x3f) {
-            // RADL, and the RASL that have no place there.
-            Some(6..=9) => return true,
-            Some(0..32) => return false,
-            _ => rest = after.get(size..).unwrap_or_default(),
-        }
-    }
-    false
+    let types = units_in(data, length)
+        .map_while(Result::ok)
+        .filter_map(|unit| unit.first().map(|byte| (byte >> 1) & 0x3f));
+    // RADL, and the RASL that have no place there.
+    let picture = types.into_iter().find(|kind| *kind < 32);
+    picture.is_some_and(|kind| (6..=9).contains(&kind))
+}
+
+/// Whether a sample, whole in memory, leaves what is decoded after the next key sample as it is: with the parameter sets and the turn that
+/// hold there in any case. Where damage makes a parameter set of something, nothing else tells.
+pub(super) fn leaves_others_alone(
+    data: &[u8],
+    coding: Coding,
+    sets_are_restated: bool,
+    turn_is_restated: bool,
+) -> bool {
+    let Coding::Units {
+        is_hevc, length, ..
+    } = coding
+    else {
+        return true;
+    };
+    units_in(data, length).all(|found| {
+        found.is_ok_and(|bytes| match unit(bytes, is_hevc) {
+            Unit::Set(_) => sets_are_restated,
+            Unit::Side => {
+                let mut found = KeySample::default();
+                side(
+                    bytes.get(if is_hevc { 2 } else { 1 }..).unwrap_or_default(),
+                    &mut found,
+                );
+                turn_is_restated || !found.is_turned
+            }
+            Unit::Picture(_) | Unit::Other => true,
+        })
+    })
 }
 
 #[cfg(test)]
@@ -388,6 +459,51 @@ mod tests {
         assert!(!is_leading(b"\0\x03\x4e\x01x\0\x02\x02\x01", coding));
         assert!(!is_leading(b"\0\x03\x4e", coding) && !is_leading(b"", coding));
         assert!(!is_leading(b"\0\x02\x0c\x01", Coding::Jpeg));
+    }
+
+    #[test]
+    fn parameter_sets_among_other_units_are_found() {
+        let coding = Coding::Units {
+            is_hevc: false,
+            length: 1,
+            has_sets: true,
+            may_change: false,
+        };
+        let alone = |data: &[u8]| leaves_others_alone(data, coding, false, false);
+        assert!(alone(b"\x03\x41ab\x02\x41a") && alone(b""));
+        assert!(!alone(b"\x03\x41ab\x02\x68a"));
+        assert!(leaves_others_alone(b"\x02\x68a", coding, true, false));
+        // Behind a start code within a unit; units that do not fill the sample, or more.
+        assert!(!alone(b"\x06\x41\0\0\x01\x68a"));
+        assert!(!alone(b"\x03\x41ab\x02\x41") && !alone(b"\0\x41"));
+        // A turn.
+        assert!(!alone(b"\x05\x06\x2f\x01a\x80"));
+        assert!(leaves_others_alone(
+            b"\x05\x06\x2f\x01a\x80",
+            coding,
+            false,
+            true
+        ));
+        assert!(leaves_others_alone(
+            b"\x02\x68a",
+            Coding::Jpeg,
+            false,
+            false
+        ));
+    }
+
+    #[test]
+    fn start_codes_are_found_anywhere() {
+        for before in 0..7 {
+            for after in 0..4 {
+                let bytes = [vec![9; before], vec![0, 0, 1], vec![9; after]].concat();
+                assert!(has_start_code(&bytes), "{before} {after}");
+                let zeros = [vec![0; before], vec![0, 0, 1], vec![9; after]].concat();
+                assert!(has_start_code(&zeros), "{before} {after}");
+            }
+        }
+        assert!(!has_start_code(b"\0\0\x03\0\x01\0\x02\x01") && !has_start_code(b"\0\0"));
+        assert!(!has_start_code(b""));
     }
 
     #[test]
