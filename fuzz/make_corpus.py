@@ -210,6 +210,13 @@ def media():
     put("video_ending", "ends.mxf", (MEDIA / "ends.mxf").read_bytes()[:2000])
     put("video_ending", "uncompressed.y4m", b"YUV4MPEG2 W4 H2 F25:1 C420\n" + b"FRAME\n" + bytes(12))
     put("video_ending", "mjpeg.avi", (MEDIA / "mjpeg.avi").read_bytes()[:1000])
+    for codec, name in enumerate(("own_sets.mp4", "hevc.mp4", "mjpeg.mov")):
+        clip = (MEDIA / "parts" / name).read_bytes()
+        kind = (b"avcC", b"hvcC", b"fiel")[codec]
+        at = clip.index(kind) + 4
+        configuration = clip[at : at - 8 + struct.unpack(">I", clip[at - 8 : at - 4])[0]]
+        sample = clip[clip.index(b"mdat") + 4 :][:1200]
+        put("video_key_sample", name, struct.pack("<BH", codec, len(configuration)) + configuration + sample)
     put("video_transport", "plain", struct.pack("<H", 376) + (MEDIA / "ends.ts").read_bytes())
     put("video_transport", "with_times", struct.pack("<H", 384) + (MEDIA / "ends.m2ts").read_bytes())
     put("video_transport", "joined", struct.pack("<H", 940) + (MEDIA / "joined_h264.ts").read_bytes()[:188 * 30])

@@ -42,6 +42,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("track_evaluation", eval::tracks::fuzzing::evaluation),
     ("track_text", eval::tracks::fuzzing::text),
     ("video_ending", sources::fuzzing::ending),
+    ("video_key_sample", sources::fuzzing::key_sample),
     ("video_transport", sources::fuzzing::transport),
 ];
 

@@ -3,5 +3,5 @@
 pub(crate) use super::{
     image::fuzzing::{animation, jpeg, tiff},
     inputs::fuzzing::list,
-    video::fuzzing::{ending, transport},
+    video::fuzzing::{ending, key_sample, transport},
 };

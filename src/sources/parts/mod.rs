@@ -6,6 +6,8 @@ mod divided;
 mod open;
 mod part;
 mod positioned;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use divide::divide;
 pub(crate) use divided::{Divided, Division};

@@ -22,11 +22,19 @@ const X264_CORRECT: u32 = 34;
 pub(in crate::sources) struct VideoParts {
     pub(super) starts: Vec<Start>,
     pub(super) coding: Coding,
-    /// Number of samples, and of those that are shown.
+    /// Number of samples.
     pub(super) samples: usize,
-    pub(super) frames: u64,
     /// Presentation time of the first frame.
     pub(super) origin: i64,
+    /// Whether all parts begin with the parameter sets that they need, and with how the picture is turned.
+    pub(super) restates: Restates,
+}
+
+/// What the first samples of all parts state again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Restates {
+    pub(super) sets: bool,
+    pub(super) turn: bool,
 }
 
 /// Where a part begins.
@@ -72,12 +80,16 @@ pub(in crate::sources) fn divide(path: &Path, least: u64) -> Result<VideoParts, 
         };
         search.add(sample, entry)?;
     }
-    let (starts, frames) = search.end()?;
+    let restates = Restates {
+        sets: search.saw_sets,
+        turn: search.saw_turned,
+    };
+    let starts = search.end()?;
     Ok(VideoParts {
+        restates,
         starts,
         coding,
         samples: input.entries(),
-        frames,
         origin: first_time(&mut input)?,
     })
 }
@@ -181,7 +193,7 @@ impl<'a, R: Read + Seek> Search<'a, R> {
         self.before = Some(entry.dts);
         let is_far = |start: &Start| self.frames - start.frame >= self.least;
         if sample == 0 {
-            let found = self.look(&entry)?.unwrap_or_default();
+            let found = self.look(&entry)?;
             if found.x264.is_some_and(|version| version < X264_CORRECT) {
                 let reason = "what its samples mean depends on a note in the first (an old x264)";
                 return Err(Some(reason.to_owned()));
@@ -189,6 +201,8 @@ impl<'a, R: Read + Seek> Search<'a, R> {
             self.start(sample, entry);
         } else if entry.is_key && entry.is_shown && self.starts.last().is_some_and(is_far) {
             self.consider(sample, entry)?;
+        } else if entry.is_key && !self.saw_sets && self.may_change() {
+            self.look(&entry)?;
         }
         self.frames += u64::from(entry.is_shown);
         Ok(())
@@ -196,10 +210,11 @@ impl<'a, R: Read + Seek> Search<'a, R> {
 
     /// Begins a part at a key sample if it can begin one.
     fn consider(&mut self, sample: usize, entry: Entry) -> Result<(), Undivided> {
-        let Some(found) = self.look(&entry)? else {
+        let found = self.look(&entry)?;
+        if !found.begins {
             self.refused.dependent = true;
             return Ok(());
-        };
+        }
         let in_entry = match self.coding {
             Coding::Units { has_sets, .. } => has_sets && !self.saw_sets,
             Coding::Jpeg | Coding::Alone => false,
@@ -212,13 +227,22 @@ impl<'a, R: Read + Seek> Search<'a, R> {
         Ok(())
     }
 
-    fn look(&mut self, entry: &Entry) -> Result<Option<KeySample>, Undivided> {
+    /// Whether a sample may have parameter sets that those after it need.
+    fn may_change(&self) -> bool {
+        matches!(
+            self.coding,
+            Coding::Units {
+                may_change: true,
+                ..
+            }
+        )
+    }
+
+    fn look(&mut self, entry: &Entry) -> Result<KeySample, Undivided> {
         // A file that cannot be read is an error of the source.
         let found = self.coding.key_sample(self.file, entry).map_err(|_| None)?;
-        if let Some(found) = found {
-            self.saw_sets |= found.has_sets;
-            self.saw_turned |= found.is_turned;
-        }
+        self.saw_sets |= found.has_sets;
+        self.saw_turned |= found.is_turned;
         Ok(found)
     }
 
@@ -230,10 +254,10 @@ impl<'a, R: Read + Seek> Search<'a, R> {
         });
     }
 
-    /// The starts, and the number of frames.
-    fn end(self) -> Result<(Vec<Start>, u64), Undivided> {
+    /// The starts, if there are two.
+    fn end(self) -> Result<Vec<Start>, Undivided> {
         if self.starts.len() > 1 {
-            return Ok((self.starts, self.frames));
+            return Ok(self.starts);
         }
         Err(if self.frames <= self.least {
             None

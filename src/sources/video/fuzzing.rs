@@ -2,8 +2,11 @@
 
 use super::{
     ending::{Missing, missing_from},
+    index::{Entry, SampleEntry},
+    key_sample::{Coding, is_leading},
     transport::Transport,
 };
+use crate::av::codec::Id;
 use std::{io::Cursor, path::Path};
 
 /// A file of any container: what it lacks. A file that ought to be longer is shorter than that.
@@ -27,5 +30,38 @@ pub(crate) fn transport(data: &[u8], _: &Path) {
     match (extent, transport.extent(position)) {
         (Ok(first), Ok(second)) => assert_eq!(first, second),
         (first, second) => panic!("{first:?}, {second:?}"),
+    }
+}
+
+/// A key sample: the codec, two bytes of the length of its decoder's configuration, that, and the sample.
+pub(crate) fn key_sample(data: &[u8], _: &Path) {
+    let Some((&[codec, low, high], rest)) = data.split_first_chunk::<3>() else {
+        return;
+    };
+    let length = usize::from(u16::from_le_bytes([low, high]));
+    let (configuration, sample) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+    let codec = match codec % 3 {
+        0 => Id::H264,
+        1 => Id::HEVC,
+        _ => Id::MJPEG,
+    };
+    let described = SampleEntry {
+        tag: *b"avc3",
+        configuration: configuration.to_vec(),
+    };
+    let Ok(coding) = Coding::of(codec, &described) else {
+        return;
+    };
+    let entry = Entry {
+        position: 0,
+        size: u32::try_from(sample.len()).unwrap_or(u32::MAX),
+        dts: 0,
+        is_key: true,
+        is_shown: true,
+    };
+    match coding.key_sample(&mut Cursor::new(sample), &entry) {
+        // A picture to begin at leads none before it.
+        Ok(found) => assert!(!found.begins || !is_leading(sample, coding)),
+        Err(error) => panic!("{error}"),
     }
 }

@@ -91,20 +91,17 @@ impl VideoInput {
         })
     }
 
-    /// Goes to the key sample with that decoding time, or the last one before; whether it could. The packet read next tells where it is.
-    pub(super) fn seek(&mut self, dts: i64) -> bool {
+    /// Goes to the key sample with that time, or to the nearest after or before; whether it could. The packet read next tells where it is.
+    pub(super) fn seek(&mut self, time: i64, forward: bool) -> bool {
         let Ok(stream) = i32::try_from(self.stream) else {
             return false;
         };
-        // SAFETY: the context is alive.
-        let status = unsafe {
-            ffi::av_seek_frame(
-                self.input.as_mut_ptr(),
-                stream,
-                dts,
-                ffi::AVSEEK_FLAG_BACKWARD,
-            )
+        let flags = if forward {
+            0
+        } else {
+            ffi::AVSEEK_FLAG_BACKWARD
         };
-        status >= 0
+        // SAFETY: the context is alive.
+        unsafe { ffi::av_seek_frame(self.input.as_mut_ptr(), stream, time, flags) >= 0 }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     frame_decoder::FrameDecoder,
     index::Entry,
     input::{ReadPacket, VideoInput},
-    key_sample::is_leading,
+    key_sample::{is_leading, leaves_others_alone},
     nvdec::VideoDevice,
 };
 use crate::{
@@ -15,7 +15,12 @@ use crate::{
     frame::Pixels,
     sources::SourceError,
 };
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 /// Packets whose frames are still to come, at most. Decoders hold far fewer.
 const MAX_AWAITED: usize = 1024;
@@ -26,6 +31,9 @@ const MAX_LEADING: usize = 16;
 ///
 /// It holds the account of the index: the samples are those of the index, each gives one frame, and the frames come in the order of their
 /// times, which are after those of the part before. Where that does not hold the whole source may number or time them otherwise.
+///
+/// A part but the last does not end with its samples: the decoder goes on with those after them until the part's frames have come, as it
+/// does in the whole source. An error of a sample there costs the frame that would have come with it.
 pub(super) struct PartDecoder {
     input: VideoInput,
     frames: FrameDecoder,
@@ -33,6 +41,8 @@ pub(super) struct PartDecoder {
     /// The sample that is read next, and the one that begins the part after.
     sample: usize,
     end: usize,
+    /// Packets that were read and not used yet.
+    held: VecDeque<Packet>,
     index: u64,
     clock: Clock,
     /// Times of the samples that were sent and whose frames have not come.
@@ -48,7 +58,6 @@ pub(super) struct PartDecoder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Reading,
-    /// Whether the part's first sample was read and nothing behind it.
     Draining,
     Ended,
     Irregular,
@@ -86,6 +95,7 @@ impl PartDecoder {
             parts,
             sample: 0,
             end: 0,
+            held: VecDeque::new(),
             index: 0,
             awaited: BTreeSet::new(),
             last: None,
@@ -128,11 +138,28 @@ impl PartDecoder {
         }
         let is_same = self.input.entries() == self.parts.samples
             && self.input.entry(start.sample) == Some(start.entry);
-        if is_same && self.input.seek(start.entry.dts) {
+        if is_same && self.go_to(&start) {
             Ok(())
         } else {
             Err(Irregular)
         }
+    }
+
+    /// Goes to a sample, and reads it. Demuxers differ in the time that they seek by: that of decoding, or that of decoding and what
+    /// separates it from that of presentation at least.
+    fn go_to(&mut self, start: &Start) -> bool {
+        [true, false].into_iter().any(|forward| {
+            self.held.clear();
+            self.input.seek(start.entry.dts, forward)
+                && match self.input.read() {
+                    ReadPacket::Packet(packet) => {
+                        let is_there = is_of(&packet, &start.entry);
+                        self.held.push_back(packet);
+                        is_there
+                    }
+                    _ => false,
+                }
+        })
     }
 
     /// The device it decodes on.
@@ -157,30 +184,40 @@ impl PartDecoder {
     }
 
     fn step(&mut self) -> Result<Option<(u64, Duration)>, Irregular> {
+        if self.until.is_some() && self.awaited.is_empty() {
+            return self.finish();
+        }
         let decoded = self.frames.decoder.receive_frame(&mut self.frames.frame);
         let listener = self.frames.listener.as_ref();
         if listener.is_some_and(|listener| listener.has_damage()) {
             return Err(Irregular);
         }
         match decoded {
-            Ok(()) => self.emit().map(Some),
-            Err(Error::Other { errno: EAGAIN }) if self.stage == Stage::Reading => {
-                if self.sample == self.end {
-                    self.look_beyond()?;
-                    self.frames.decoder.send_eof().map_err(|_| Irregular)?;
-                    self.stage = Stage::Draining;
-                } else {
-                    self.feed()?;
-                }
-                Ok(None)
-            }
-            Err(Error::Eof) if self.stage == Stage::Draining => {
-                self.check_end()?;
-                self.stage = Stage::Ended;
-                Ok(None)
-            }
-            Err(_) => Err(Irregular),
+            Ok(()) => return self.emit().map(Some),
+            Err(Error::Other { errno: EAGAIN }) if self.stage == Stage::Reading => {}
+            Err(Error::Eof) if self.stage == Stage::Draining => return self.finish(),
+            Err(_) => return Err(Irregular),
         }
+        if self.sample < self.end {
+            self.feed()?;
+        } else if self.end < self.parts.samples && self.until.is_none() {
+            self.look_beyond()?;
+        } else {
+            self.feed_beyond()?;
+        }
+        Ok(None)
+    }
+
+    /// Ends the part if all frames came, before those of the part after.
+    fn finish(&mut self) -> Result<Option<(u64, Duration)>, Irregular> {
+        let is_before = self
+            .until
+            .is_none_or(|until| self.last.is_none_or(|last| last < until));
+        if !is_before || !self.awaited.is_empty() {
+            return Err(Irregular);
+        }
+        self.stage = Stage::Ended;
+        Ok(None)
     }
 
     /// The frame that was decoded, if it is the one that is due.
@@ -205,6 +242,10 @@ impl PartDecoder {
     fn feed(&mut self) -> Result<(), Irregular> {
         let is_first = self.first.is_none();
         let (packet, entry) = self.read()?;
+        let (data, restates) = (packet.data().unwrap_or_default(), self.parts.restates);
+        if !leaves_others_alone(data, self.parts.coding, restates.sets, restates.turn) {
+            return Err(Irregular);
+        }
         if entry.is_shown {
             let pts = packet.pts().ok_or(Irregular)?;
             if !self.awaited.insert(pts) || self.awaited.len() > MAX_AWAITED {
@@ -222,15 +263,16 @@ impl PartDecoder {
 
     /// The next sample, if it is that of the index.
     fn read(&mut self) -> Result<(Packet, Entry), Irregular> {
-        let ReadPacket::Packet(packet) = self.input.read() else {
-            return Err(Irregular);
+        let packet = match self.held.pop_front() {
+            Some(held) => held,
+            None => match self.input.read() {
+                ReadPacket::Packet(packet) => packet,
+                _ => return Err(Irregular),
+            },
         };
         let entry = self.input.entry(self.sample).ok_or(Irregular)?;
-        let is_same = i64::try_from(packet.position()) == Ok(entry.position)
-            && packet.dts() == Some(entry.dts)
-            && !packet.is_corrupt();
         self.sample += 1;
-        if is_same {
+        if is_of(&packet, &entry) && !packet.is_corrupt() {
             Ok((packet, entry))
         } else {
             Err(Irregular)
@@ -242,45 +284,43 @@ impl PartDecoder {
         is_leading(packet.data().unwrap_or_default(), self.parts.coding)
     }
 
-    /// Reads what follows the part: the time of the next part's first frame, or the end.
+    /// Reads ahead for the time of the next part's first frame.
     fn look_beyond(&mut self) -> Result<(), Irregular> {
-        if self.end == self.parts.samples {
-            return match self.input.read() {
-                ReadPacket::End => Ok(()),
-                _ => Err(Irregular),
-            };
-        }
-        let mut first = self.read()?.0.pts().ok_or(Irregular)?;
-        for _ in 0..MAX_LEADING {
-            if self.sample >= self.parts.samples {
-                break;
-            }
+        let (packet, _) = self.read()?;
+        let mut first = packet.pts().ok_or(Irregular)?;
+        let mut ahead = VecDeque::from([packet]);
+        while ahead.len() <= MAX_LEADING && self.sample < self.parts.samples {
             let (packet, _) = self.read()?;
-            if !self.is_leading(&packet) {
+            let pts = packet.pts().ok_or(Irregular)?;
+            let is_leading = self.is_leading(&packet);
+            ahead.push_back(packet);
+            if !is_leading {
                 break;
             }
-            first = first.min(packet.pts().ok_or(Irregular)?);
+            first = first.min(pts);
         }
+        self.sample -= ahead.len();
+        self.held = ahead;
         self.until = Some(first);
         Ok(())
     }
 
-    /// Whether all frames came, before those of the part after.
-    fn check_end(&self) -> Result<(), Irregular> {
-        let is_before = self
-            .until
-            .is_none_or(|until| self.last.is_none_or(|last| last < until));
-        let next = self
-            .parts
-            .starts
-            .iter()
-            .find(|start| start.sample == self.end);
-        let all = next.map_or(self.parts.frames, |next| next.frame);
-        if is_before && self.awaited.is_empty() && self.index == all {
-            Ok(())
-        } else {
-            Err(Irregular)
+    /// Sends the decoder the next sample after the part, or starts draining it at the end of the stream.
+    fn feed_beyond(&mut self) -> Result<(), Irregular> {
+        if self.sample < self.parts.samples {
+            let (packet, _) = self.read()?;
+            return self
+                .frames
+                .decoder
+                .send_packet(&packet)
+                .map_err(|_| Irregular);
         }
+        match self.input.read() {
+            ReadPacket::End => self.frames.decoder.send_eof().map_err(|_| Irregular)?,
+            _ => return Err(Irregular),
+        }
+        self.stage = Stage::Draining;
+        Ok(())
     }
 
     /// The pixels of the frame that [`Self::advance`] returned last. Those on a device are moved out: a second call fails.
@@ -295,4 +335,9 @@ impl PartDecoder {
     pub(super) fn pixel_aspect(&self) -> Option<[u32; 2]> {
         self.frames.pixel_aspect()
     }
+}
+
+/// Whether a packet is the sample of an entry.
+fn is_of(packet: &Packet, entry: &Entry) -> bool {
+    i64::try_from(packet.position()) == Ok(entry.position) && packet.dts() == Some(entry.dts)
 }
