@@ -43,6 +43,7 @@ impl Plan {
             own_sinks: OwnSinks::default(),
             source_options: SourceOptions::default(),
             decoders: None,
+            least_part: None,
             on_error: OnError::default(),
             output: output.into(),
             output_mode: OutputMode::Fresh,
@@ -163,6 +164,8 @@ pub(crate) struct Plan {
     pub(crate) source_options: SourceOptions,
     /// Threads that decode for each device; none is as many as suit it.
     pub(crate) decoders: Option<NonZeroUsize>,
+    /// Frames that a part of a source has at least, where every source is to be decoded in parts.
+    pub(crate) least_part: Option<u64>,
     pub(crate) on_error: OnError,
     /// The output folder.
     pub(crate) output: PathBuf,

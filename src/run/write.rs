@@ -15,7 +15,7 @@ use crate::{
     session::{Refiner, Stage, StageTimes},
     sinks::{Layout, OutputKind, Sink, SinkOptions, SinkSet, Stills},
 };
-use std::sync::mpsc::Receiver;
+use std::{collections::HashSet, sync::mpsc::Receiver};
 
 pub(crate) struct Writer<'a> {
     plan: &'a Plan,
@@ -29,6 +29,8 @@ pub(crate) struct Writer<'a> {
     warnings: InputProblems,
     times: &'a StageTimes,
     refiner: Refiner,
+    /// Warnings that were reported of the source that has not ended.
+    warned: HashSet<String>,
 }
 
 /// Lets decoders go that wait for the writer.
@@ -76,6 +78,7 @@ impl<'a> Writer<'a> {
             warnings: InputProblems::default(),
             times,
             refiner: Refiner::new(plan.refining.clone()),
+            warned: HashSet::new(),
         })
     }
 
@@ -156,6 +159,8 @@ impl<'a> Writer<'a> {
                 self.decoding
                     .push(&info.name, decoding.name(), decoding.reason);
             }
+            // Once a source, with the first frame that it is about.
+            Item::Warning(warning) if !self.warned.insert(warning.problem.clone()) => {}
             Item::Warning(warning) => {
                 observer.event(Event::Warning(&warning));
                 self.warnings.push_new(&InputProblem::from(&warning));
@@ -173,6 +178,7 @@ impl<'a> Writer<'a> {
             // Lanes keep these to themselves.
             Item::Voids(_) | Item::LaneEnded => {}
             Item::SourceEnded(info) => {
+                self.warned.clear();
                 self.sinks.end_source(&info)?;
                 self.record
                     .end_source(&info, std::mem::take(&mut self.errors))?;

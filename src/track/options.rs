@@ -18,7 +18,7 @@ pub struct TrackOptions {
     /// Objects with at least this score are matched first and are always kept; in 0..1, 0.5.
     pub high_threshold: f64,
     /// Objects with a score between this and `high_threshold` are kept if they continue a track; those below are
-    /// removed; in 0..1, 0.1.
+    /// removed; in 0..1, 0.3.
     pub low_threshold: f64,
     /// An object that no track explains begins one at this score; in 0..1, not below `high_threshold`, 0.6.
     pub new_track_threshold: f64,
@@ -49,7 +49,7 @@ impl Default for TrackOptions {
     fn default() -> Self {
         Self {
             high_threshold: 0.5,
-            low_threshold: 0.1,
+            low_threshold: 0.3,
             new_track_threshold: 0.6,
             lost_buffer: 2.0,
             min_hits: 2,

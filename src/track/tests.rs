@@ -105,12 +105,12 @@ fn low_scores_continue_tracks_and_are_removed_where_there_is_none() {
     }
     let objects = vec![
         object(250.0, 200.0, 0.45, 0),
-        object(51.0, 50.0, 0.2, 0),
+        object(51.0, 50.0, 0.35, 0),
         object(50.0, 50.0, 0.05, 0),
     ];
     let found = next(&mut tracker, 5, objects);
     assert_eq!(ids(&found), [Some(1)]);
-    assert_eq!(found.objects[0].score, 0.2);
+    assert_eq!(found.objects[0].score, 0.35);
     // High ones stay, with a track or without.
     let found = next(&mut tracker, 6, vec![object(250.0, 200.0, 0.55, 0)]);
     assert_eq!(ids(&found), [None]);

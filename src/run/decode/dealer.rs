@@ -80,6 +80,8 @@ pub(crate) struct Dealer {
     options: SourceOptions,
     /// Threads that decode, on all devices.
     decoders: usize,
+    /// Frames of a part, at least, where that is not as suits its kind.
+    least: Option<u64>,
 }
 
 struct State {
@@ -122,6 +124,7 @@ impl Dealer {
             state: Mutex::new(state),
             options: plan.source_options.clone(),
             decoders,
+            least: plan.least_part,
         })
     }
 
@@ -150,11 +153,12 @@ impl Dealer {
     fn division(&self, spec: &SourceSpec, following: usize) -> Division {
         let is_long =
             || std::fs::metadata(&spec.path).is_ok_and(|meta| meta.is_file() && meta.len() >= LONG);
-        let wanted = match spec.kind {
-            SourceKind::Image => following == 0,
-            SourceKind::Sequence => following < self.decoders || spec.files.len() > 1000,
-            SourceKind::Video | SourceKind::Dicom => following < self.decoders || is_long(),
-        };
+        let wanted = self.least.is_some()
+            || match spec.kind {
+                SourceKind::Image => following == 0,
+                SourceKind::Sequence => following < self.decoders || spec.files.len() > 1000,
+                SourceKind::Video | SourceKind::Dicom => following < self.decoders || is_long(),
+            };
         if self.decoders < 2 || !wanted {
             return Division::Whole { reason: None };
         }
@@ -162,7 +166,7 @@ impl Dealer {
             SourceKind::Video => LEAST_OF_VIDEO,
             _ => LEAST_OF_PICTURES,
         };
-        divide(spec, &self.options, least)
+        divide(spec, &self.options, self.least.unwrap_or(least))
     }
 
     /// The caller decodes its source from the lane of `unit` on to the end: nothing of the later ones is wanted.

@@ -141,7 +141,7 @@ struct Lane<'a, 'b> {
     out: &'b SyncSender<Decoded>,
     number: usize,
     stored: Option<Stored>,
-    /// Warnings that were sent: each once a source, with the first frame that it is about.
+    /// Warnings that were sent: sources may repeat them for every frame.
     warned: HashSet<String>,
     reported: Option<Decoding>,
     /// Number of the source that it decodes a part of.

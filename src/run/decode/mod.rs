@@ -2,6 +2,8 @@
 
 mod dealer;
 mod decoder;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use dealer::Dealer;
 pub(crate) use decoder::Decoder;
