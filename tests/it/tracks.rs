@@ -160,7 +160,7 @@ fn a_live_loop_begins_a_new_source_where_it_is_told_to() {
     }
     let mut session = tracking().build().unwrap();
     let mut found = Vec::new();
-    let mut push = |n: usize, session: &mut Session| session.push(frames[n].clone()).unwrap();
+    let push = |n: usize, session: &mut Session| session.push(frames[n].clone()).unwrap();
     let mut take = |session: &mut Session| found.push(session.wait_next().unwrap().unwrap().1);
     let last = frames.len() - 1;
     for n in 0..last {
