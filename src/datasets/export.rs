@@ -23,11 +23,15 @@ use super::{
 };
 use crate::{
     coco::Classes,
-    progress::Cancel,
+    progress::{Cancel, Observer},
     sinks::{IMAGES, ImagesMode, Labelling, Layout, OutputKind, SinkError},
     sources::SourceOptions,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What is exported.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +43,21 @@ pub enum ExportSource<'a> {
     Dataset(&'a Dataset),
 }
 
+/// How far an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportEvent {
+    /// It begins with the first picture, of so many.
+    Began(u64),
+    /// A picture and its objects are in all data sets. Some are completed after the last.
+    PictureDone,
+}
+
+/// Receives how far an export is, on the thread that writes it.
+pub type ExportObserver = dyn Observer<ExportEvent>;
+
 /// Data sets to be written into one folder.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Export {
     /// The kinds: those of [`OutputKind::is_of_record`]; others are passed over.
@@ -61,6 +78,15 @@ pub struct Export {
     pub source_options: SourceOptions,
     /// Ends the export before the next picture.
     pub cancel: Cancel,
+    /// Is told how far the export is.
+    pub observer: Arc<ExportObserver>,
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
+        write!(f, "Export({})", kinds.join(","))
+    }
 }
 
 /// What an export wrote.
@@ -104,6 +130,7 @@ impl Export {
             report: ReportOptions::new("Results", 0.0),
             source_options: SourceOptions::default(),
             cancel: Cancel::default(),
+            observer: Arc::new(()),
         }
     }
 
@@ -113,9 +140,9 @@ impl Export {
     /// # Errors
     /// [`SinkError`] if the record cannot be read, a picture is not there, or a file cannot be written.
     pub fn write(&self, source: ExportSource<'_>, root: &Path) -> Result<ExportSummary, SinkError> {
-        let classes = match source {
-            ExportSource::Record(path, known) => Classes::new(class_names(path, known)?),
-            ExportSource::Dataset(dataset) => Classes::new(dataset.classes.iter().cloned()),
+        let (classes, count) = match source {
+            ExportSource::Record(path, known) => class_names(path, known)?,
+            ExportSource::Dataset(dataset) => (dataset.classes.clone(), dataset.items.len() as u64),
         };
         let images = match self.images {
             ImagesMode::None => self.image_root.clone(),
@@ -123,7 +150,7 @@ impl Export {
         };
         let options = WriteOptions {
             root: root.to_owned(),
-            classes,
+            classes: Classes::new(classes),
             images,
             masks: self.masks.unwrap_or_default(),
             parts: self.parts(source)?,
@@ -136,6 +163,7 @@ impl Export {
             self.source_options.clone(),
         );
         let mut writers = self.writers(&options)?;
+        self.observer.event(ExportEvent::Began(count));
         let done = for_each(source, |item| {
             if self.cancel.is_requested() {
                 return Ok(false);
@@ -146,6 +174,7 @@ impl Export {
             writers
                 .iter_mut()
                 .try_for_each(|writer| writer.item(item))?;
+            self.observer.event(ExportEvent::PictureDone);
             Ok(true)
         })?;
         summary.interrupted = !done;

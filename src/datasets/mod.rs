@@ -63,7 +63,7 @@ pub(crate) use as_coco::as_coco_text;
 pub use coco::{CocoLayout, CocoWriter, read_coco};
 pub use cvat::CvatWriter;
 pub use division::Division;
-pub use export::{Export, ExportSource, ExportSummary};
+pub use export::{Export, ExportEvent, ExportObserver, ExportSource, ExportSummary};
 pub use item::{Annotation, Item, Outline, Place};
 pub use kind::{DatasetKind, UnknownDatasetKind, read};
 pub use label_maps::{LabelMapWriter, NnunetWriter};

@@ -140,15 +140,18 @@ fn annotation(
     })
 }
 
-/// All class names of the record at `path`: those of `known`, and of classes beyond them as the record names them.
+/// All class names of the record at `path`: those of `known`, and of classes beyond them as the record names them. With the number
+/// of its lines.
 ///
 /// # Errors
 /// [`SinkError`] if the record cannot be read.
-pub(crate) fn class_names(path: &Path, known: &Classes) -> Result<Vec<Arc<str>>, SinkError> {
+pub(crate) fn class_names(path: &Path, known: &Classes) -> Result<(Vec<Arc<str>>, u64), SinkError> {
+    let mut count = 0;
     let mut names: BTreeMap<u32, Arc<str>> = (0u32..).zip(known.names().iter().cloned()).collect();
     let mut lines = Lines::open(path, 0)?;
     while lines.advance()? {
         let line: NamesLine<'_> = lines.parse()?;
+        count += 1;
         for object in line.objects {
             names
                 .entry(object.class)
@@ -160,13 +163,11 @@ pub(crate) fn class_names(path: &Path, known: &Classes) -> Result<Vec<Arc<str>>,
         .keys()
         .next_back()
         .map_or(0, |c| (*c).min(MAX_CLASS) + 1);
-    Ok((0..highest)
-        .map(|c| {
-            names
-                .remove(&c)
-                .unwrap_or_else(|| format!("class {c}").into())
-        })
-        .collect())
+    let name = |c| {
+        let known = names.remove(&c);
+        known.unwrap_or_else(|| format!("class {c}").into())
+    };
+    Ok(((0..highest).map(name).collect(), count))
 }
 
 #[derive(Deserialize)]

@@ -91,8 +91,13 @@ impl Run {
         }
     }
 
-    /// What a session without a detector outlines in each frame.
+    /// What a session without a detector outlines in each frame. Where objects are tracked, boxes of
+    /// [`UserPrompts::of_frames`] are outlined down to [`TrackOptions::low_threshold`](crate::track::TrackOptions::low_threshold),
+    /// and in pictures that stand alone those below [`UserPrompts::confidence`] are left out afterwards.
     pub fn prompts(mut self, prompts: UserPrompts) -> Self {
+        if let (Task::Segment(..), Some(track)) = (&self.plan.task, &mut self.plan.refining.track) {
+            track.keep = prompts.confidence;
+        }
         self.prompts = Arc::new(prompts);
         for task in std::iter::once(&mut self.plan.task).chain(&mut self.plan.replicas) {
             if let Task::Segment(_, of_task) = task {

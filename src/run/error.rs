@@ -23,6 +23,11 @@ pub enum FrameError {
         /// The frame's size.
         size: crate::geometry::Size,
     },
+    /// It failed in the run that is resumed, whose record goes on after it.
+    #[error(
+        "failed before the run was resumed, and the record goes on after it; overwrite the run to have its result"
+    )]
+    TooLate,
 }
 
 /// A run that could not go on.

@@ -36,7 +36,12 @@ impl Plan {
             return self.without_inputs(unreadable);
         }
         let prompts = match &self.task {
-            Task::Segment(_, user) => Some(RunPrompts::new(user, &specs, &self.source_options)?),
+            Task::Segment(_, user) => Some(RunPrompts::new(
+                user,
+                self.refining.found_from(user.confidence),
+                &specs,
+                &self.source_options,
+            )?),
             _ => None,
         };
         let folder = OutputDir::prepare(&self.output, self.output_mode)?;

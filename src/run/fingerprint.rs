@@ -7,7 +7,7 @@ use crate::{
     dicom::Window,
     models::mobile_sam::PointLabel,
     run::{plan::Plan, prompts::UserPrompts, task::Task},
-    session::{Detector, Refining, Segmenter},
+    session::{Detector, Refining, Segmenter, Tracking},
     sources::{FrameSelection, SourceOptions},
 };
 use serde_json::{Value, json};
@@ -49,13 +49,13 @@ impl Plan {
         of_refining(&self.refining, &mut add);
         match &self.task {
             Task::Extract { stored_values } => add("stored-values", json!(stored_values)),
-            Task::Detect(detector) => of_detector(detector, &mut add),
+            Task::Detect(detector) => of_detector(detector, &self.refining, &mut add),
             Task::Segment(segmenter, prompts) => {
                 of_segmenter(segmenter, &mut add);
                 of_prompts(prompts, &mut add);
             }
             Task::Pipeline(detector, segmenter) => {
-                of_detector(detector, &mut add);
+                of_detector(detector, &self.refining, &mut add);
                 of_segmenter(segmenter, &mut add);
             }
         }
@@ -91,19 +91,21 @@ fn of_sources(options: &SourceOptions, add: &mut impl FnMut(&str, Value)) {
     add("rename-sources", json!(aliases.is_some()));
 }
 
-/// All that decides about duplicates and tracks.
+/// All that decides about duplicates and tracks; the threshold that the caller gave is that of the objects.
 fn of_refining(refining: &Refining, add: &mut impl FnMut(&str, Value)) {
     let Refining { nms, track } = refining;
     add("nms", json!(nms));
-    let Some(track) = track else {
+    let Some(Tracking {
+        options,
+        tracker: _,
+        keep: _,
+        camera_motion,
+    }) = track
+    else {
         return add("track", Value::Null);
     };
-    let (options, keep) = (track.tracker.options(), track.keep);
-    let text = format!(
-        "{options:?} keep {keep} camera motion {}",
-        track.camera_motion
-    );
-    add("track", json!(text));
+    add("track", json!(options));
+    add("camera-motion", json!(camera_motion));
 }
 
 fn window(window: Window) -> Value {
@@ -113,9 +115,12 @@ fn window(window: Window) -> Value {
     }
 }
 
-fn of_detector(detector: &Detector, add: &mut impl FnMut(&str, Value)) {
+fn of_detector(detector: &Detector, refining: &Refining, add: &mut impl FnMut(&str, Value)) {
     add("dtype", json!(detector.engine().dtype().as_str()));
-    add("confidence", json!(detector.confidence()));
+    // For the sake of tracks the detector finds objects below the threshold that was requested.
+    let track = refining.track.as_ref();
+    let confidence = track.map_or(detector.confidence(), |track| track.keep);
+    add("confidence", json!(confidence));
     add("max-objects", json!(detector.selection_limit()));
     add("classes", json!(detector.chosen_classes()));
     add(

@@ -105,18 +105,21 @@ impl UserPrompts {
 pub(crate) struct RunPrompts<'a> {
     user: &'a UserPrompts,
     boxes: Option<FrameBoxes<'a>>,
+    /// Threshold of the scores of these boxes.
+    found_from: Confidence,
     /// Frames that were looked for among those of the file of boxes, and those that it knows.
     frames: AtomicU64,
     matched: AtomicU64,
 }
 
 impl<'a> RunPrompts<'a> {
-    /// The prompts of `user` for the frames of `sources`.
+    /// The prompts of `user` for the frames of `sources`; boxes of its file from the score `found_from` on.
     ///
     /// # Errors
     /// [`RunError::Boxes`] if the file of boxes can have none for any of them.
     pub(crate) fn new(
         user: &'a UserPrompts,
+        found_from: Confidence,
         sources: &[SourceSpec],
         options: &SourceOptions,
     ) -> Result<Self, RunError> {
@@ -127,6 +130,7 @@ impl<'a> RunPrompts<'a> {
         let prompts = Self {
             user,
             boxes,
+            found_from,
             frames: AtomicU64::new(0),
             matched: AtomicU64::new(0),
         };
@@ -285,7 +289,7 @@ impl<'a> RunPrompts<'a> {
         // A box without extent, as of an empty mask, prompts nothing.
         let wanted = known
             .iter()
-            .filter(|p| self.user.confidence.passes(p.score) && p.bbox.is_valid());
+            .filter(|p| self.found_from.passes(p.score) && p.bbox.is_valid());
         wanted
             .map(|p| {
                 let bbox = inside(p.bbox, frame.size())?;

@@ -2,18 +2,20 @@
 
 use crate::{
     datasets::{Export, ExportSource, SegOptions},
+    frame::Frame,
     run::{
         counts::{InputProblem, InputProblems},
-        error::RunError,
+        error::{FrameError, RunError},
         event::Event,
         journal::Record,
         lanes::{Ahead, Lanes},
         messages::{Finished, FinishedFrame, Item, Written},
-        plan::Plan,
+        plan::{OnError, Plan},
         report::{DecodingReport, RunReport},
     },
     session::{Refiner, Stage, StageTimes},
     sinks::{Layout, OutputKind, Sink, SinkOptions, SinkSet, Stills},
+    sources::IssueKind,
 };
 use std::{collections::HashSet, sync::mpsc::Receiver};
 
@@ -133,24 +135,7 @@ impl<'a> Writer<'a> {
                 self.sinks.begin_source(&info)?;
                 observer.event(Event::SourceBegan(&info));
             }
-            Item::Frame(FinishedFrame {
-                frame,
-                mut found,
-                times,
-                bytes: _,
-            }) => {
-                // Of a resumed run also what the record has: the tracks go on from there.
-                self.refiner.frame(&frame, &mut found);
-                self.sinks.write(&frame, &found)?;
-                if times.is_some() {
-                    self.record.append(&frame, &found)?;
-                }
-                observer.event(Event::FrameDone {
-                    frame: &frame,
-                    found: &found,
-                    times: times.as_ref(),
-                });
-            }
+            Item::Frame(finished) => self.frame(finished)?,
             Item::Decoding(info, decoding) => {
                 observer.event(Event::Decoding {
                     source: &info,
@@ -165,14 +150,7 @@ impl<'a> Writer<'a> {
                 observer.event(Event::Warning(&warning));
                 self.warnings.push_new(&InputProblem::from(&warning));
             }
-            Item::Problem(error) => {
-                observer.event(Event::Problem {
-                    input: &error.input,
-                    problem: &error.problem,
-                    kind: error.kind,
-                });
-                self.errors.push(error);
-            }
+            Item::Problem(error) => self.problem(error),
             Item::Notice(text) => self.notices.push(text),
             Item::Stop(error) => return Err(*error),
             // Lanes keep these to themselves.
@@ -186,6 +164,58 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(())
+    }
+
+    fn frame(&mut self, finished: FinishedFrame) -> Result<(), RunError> {
+        let FinishedFrame {
+            frame,
+            mut found,
+            times,
+            bytes: _,
+        } = finished;
+        if times.is_some() && self.record.is_past(frame.index) {
+            return self.too_late(&frame);
+        }
+        // Of a resumed run also what the record has: the tracks go on from there.
+        self.refiner.frame(&frame, &mut found);
+        self.sinks.write(&frame, &found)?;
+        if times.is_some() {
+            self.record.append(&frame, &found)?;
+        }
+        self.plan.observer.event(Event::FrameDone {
+            frame: &frame,
+            found: &found,
+            times: times.as_ref(),
+        });
+        Ok(())
+    }
+
+    /// A frame that failed before the run was interrupted, and succeeds now: what was found in the frames after it is in the
+    /// record, and their tracks went on without it.
+    fn too_late(&mut self, frame: &Frame) -> Result<(), RunError> {
+        let error = FrameError::TooLate;
+        let place = format!("{}, frame {}", frame.source.path.display(), frame.index);
+        if self.plan.on_error == OnError::Stop {
+            return Err(RunError::Frame {
+                frame: place,
+                source: Box::new(error),
+            });
+        }
+        self.problem(InputProblem {
+            input: frame.source.path.display().to_string(),
+            problem: format!("{place}: {error}"),
+            kind: IssueKind::Other,
+        });
+        Ok(())
+    }
+
+    fn problem(&mut self, error: InputProblem) {
+        self.plan.observer.event(Event::Problem {
+            input: &error.input,
+            problem: &error.problem,
+            kind: error.kind,
+        });
+        self.errors.push(error);
     }
 
     /// All sources ended: completes the outputs of the whole run.

@@ -13,7 +13,7 @@ use crate::{
         segmenter::Segmenter,
         session::Session,
     },
-    track::{TrackOptions, Tracker},
+    track::TrackOptions,
     weights::{DownloadProgress, Hub, HubConfig},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -222,8 +222,8 @@ impl SessionBuilder {
         }
     }
 
-    /// Merges duplicates: of two objects of a class whose boxes have a larger IoU than this, the one with the lower score is
-    /// left out. 0 to 1; default none, as D-FINE is published. Where objects are tracked, [`TrackOptions::nms`] does it.
+    /// Merges duplicates: of two objects of a class with a larger IoU than this, the one with the lower score is left out. The
+    /// IoU is that of the boxes, or that of the masks where both have one and it is lower. 0 to 1; default none, as D-FINE is published. Where objects are tracked, [`TrackOptions::nms`] does it.
     pub fn nms(self, iou: f64) -> Self {
         Self {
             nms: Some(iou),
@@ -329,15 +329,11 @@ impl SessionBuilder {
         if let Some(iou) = self.nms.filter(|iou| !(0.0..=1.0).contains(iou)) {
             return Err(option("nms", format!("{iou}: give an IoU from 0 to 1")));
         }
-        let tracker = self.track.clone().map(Tracker::new);
-        let tracker = tracker.transpose().map_err(|e| option("track", e))?;
+        let options = self.track.clone();
+        let track = options.map(|track| Tracking::new(track, confidence, self.camera_motion));
         Ok(Refining {
             nms: self.nms,
-            track: tracker.map(|tracker| Tracking {
-                tracker,
-                keep: confidence,
-                camera_motion: self.camera_motion,
-            }),
+            track: track.transpose().map_err(|e| option("track", e))?,
         })
     }
 

@@ -68,6 +68,18 @@ impl Session {
         done.map(|done| self.finished(done)).transpose()
     }
 
+    /// Begins a new source: the frames that are pushed from now on have tracks of their own, with ids from 1, whose times and
+    /// motion of the camera do not go back to the frames before. For images in memory that come from another place than those
+    /// before; [`Frame`]s of another source begin one by themselves, as do [`Session::stream`] and runs. Frames that were
+    /// pushed before keep the old tracks, also where their results are taken later. Without
+    /// [`SessionBuilder::track`](crate::session::SessionBuilder::track) it does nothing.
+    pub fn reset_tracks(&mut self) {
+        let next = self.next_frame();
+        if self.resets.back() != Some(&next) {
+            self.resets.push_back(next);
+        }
+    }
+
     /// Frames that [`WhenBusy::DropOldest`] dropped.
     pub fn dropped(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| live.dropped)
@@ -78,6 +90,13 @@ impl Session {
         done: Result<CompletedFrame, SessionError>,
     ) -> Result<(Frame, Detections), SessionError> {
         let done = done?;
+        while self
+            .resets
+            .pop_front_if(|first| *first <= done.pending.number)
+            .is_some()
+        {
+            self.refiner.reset();
+        }
         frame_with_detections(done.pending.frame, done.objects, false, &mut self.refiner)
     }
 

@@ -55,7 +55,7 @@ pub use stage_times::{StageSummary, StageTimes};
 pub use stream::Stream;
 
 // For runs, which refine what executors found as streams do.
-pub(crate) use refine::{Refiner, Refining};
+pub(crate) use refine::{Refiner, Refining, Tracking};
 
 // For runs and tools, which drive the executors themselves.
 pub(crate) use executor::{

@@ -2,7 +2,9 @@
 
 use crate::{
     frame::{Confidence, Detections, Frame, SourceInfo, SourceKind},
-    track::{CameraMotion, FrameTime, Thumbnail, Tracker, merge_duplicates},
+    track::{
+        CameraMotion, FrameTime, Thumbnail, TrackError, TrackOptions, Tracker, merge_duplicates,
+    },
 };
 use std::sync::Arc;
 
@@ -18,12 +20,34 @@ pub(crate) struct Refining {
 /// How objects are tracked.
 #[derive(Debug, Clone)]
 pub(crate) struct Tracking {
+    /// As the caller gave them.
+    pub(crate) options: TrackOptions,
     /// A tracker that has seen nothing yet.
     pub(crate) tracker: Tracker,
-    /// In pictures that stand alone, objects below it are left out: they were found for the tracker's sake.
+    /// The threshold that the caller gave. In pictures that stand alone, objects below it are left out: they were found for
+    /// the tracker's sake.
     pub(crate) keep: Confidence,
     /// Whether tracks follow the motion of the camera, estimated from the pixels of the frames.
     pub(crate) camera_motion: bool,
+}
+
+impl Tracking {
+    /// Tracking by `options` of the objects that were found where those from `keep` on are wanted.
+    ///
+    /// # Errors
+    /// [`TrackError`] if the options are not usable.
+    pub(crate) fn new(
+        options: TrackOptions,
+        keep: Confidence,
+        camera_motion: bool,
+    ) -> Result<Self, TrackError> {
+        Ok(Self {
+            tracker: Tracker::new(options.clone())?,
+            options,
+            keep,
+            camera_motion,
+        })
+    }
 }
 
 impl Refining {
@@ -38,12 +62,13 @@ impl Refining {
         }
     }
 
-    /// The threshold down to which the detector finds objects, where the caller wants those from `confidence`.
+    /// The threshold down to which objects are found, where the caller wants those from `confidence`: tracks go on with
+    /// objects of lower scores.
     pub(crate) fn found_from(&self, confidence: Confidence) -> Confidence {
         let low = self
             .track
             .as_ref()
-            .and_then(|tracking| Confidence::new(tracking.tracker.options().low_threshold).ok());
+            .and_then(|tracking| Confidence::new(tracking.options.low_threshold).ok());
         low.filter(|low| low.get() < confidence.get())
             .unwrap_or(confidence)
     }
@@ -106,6 +131,11 @@ impl Refiner {
     /// Whether frames must come with their pixels on the host.
     pub(crate) fn reads_pixels(&self) -> bool {
         self.refining.reads_pixels()
+    }
+
+    /// Forgets the source: the next frame is the first of another.
+    pub(crate) fn reset(&mut self) {
+        self.of_source = None;
     }
 
     /// Refines what was found in the next frame. What was refined before comes out as it went in, so that a resumed run goes

@@ -23,6 +23,7 @@ use crate::{
     sources::{IntoFrame, SourceWarning},
 };
 use std::{
+    collections::VecDeque,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -62,6 +63,8 @@ pub struct Session {
     refining: Refining,
     /// Of the live loop.
     pub(crate) refiner: Refiner,
+    /// Numbers of the frames with which a new source begins in the live loop, of those whose results were not taken yet.
+    pub(crate) resets: VecDeque<u64>,
 }
 
 impl fmt::Debug for Session {
@@ -90,6 +93,7 @@ impl Session {
             live: None,
             frames: 0,
             refiner: Refiner::live(refining.clone()),
+            resets: VecDeque::new(),
             refining,
         }
     }
@@ -272,6 +276,11 @@ impl Session {
         let number = self.frames;
         self.frames += 1;
         number
+    }
+
+    /// The number that the next frame will have.
+    pub(crate) fn next_frame(&self) -> u64 {
+        self.frames
     }
 
     /// What is done with the objects that the models found.

@@ -6,9 +6,10 @@ use ultramotion::{
     engine::DeviceSpec,
     frame::{Frame, SourceInfo},
     progress::Cancel,
+    run::Summary,
     session::{Session, SessionBuilder},
     sinks::{OutputKind, Sink, SinkError},
-    sources::{self, ExpandOptions, Source, SourceOptions, expand},
+    sources::{self, ExpandOptions, Source, SourceError, SourceOptions, expand},
     track::TrackOptions,
 };
 
@@ -68,11 +69,18 @@ fn run(folder: &Path, frames: Option<usize>) {
     let run = Run::new(tracking().build().unwrap());
     let mut run = run.input(CLIP).source_options(options()).output(folder);
     run = run.write([OutputKind::Coco]).resume(true);
+    ended(run, frames);
+}
+
+/// What became of a run that ends itself after so many frames.
+fn ended(mut run: Run, frames: Option<usize>) -> Summary {
     if let Some(frames) = frames {
         let cancel = Cancel::default();
         run = run.cancel(cancel.clone()).sink(Ends(frames, cancel));
     }
-    assert_eq!(run.start().unwrap().interrupted, frames.is_some());
+    let summary = run.start().unwrap();
+    assert_eq!(summary.interrupted, frames.is_some());
+    summary
 }
 
 fn written(folder: &Path) -> [String; 2] {
@@ -140,6 +148,93 @@ fn streams_and_live_loops_have_the_tracks_of_runs() {
         live.extend(session.wait_next().unwrap().map(|(_, found)| of(&found)));
     }
     assert_eq!(live, expected);
+}
+
+/// Also where the last result of the old source is taken after the first frame of the new one is pushed.
+#[test]
+fn a_live_loop_begins_a_new_source_where_it_is_told_to() {
+    let mut frames = Vec::new();
+    let mut source = clip();
+    while let Some(frame) = source.next_frame().unwrap() {
+        frames.push(frame);
+    }
+    let mut session = tracking().build().unwrap();
+    let mut found = Vec::new();
+    let push = |n: usize, session: &mut Session| session.push(frames[n].clone()).unwrap();
+    let mut take = |session: &mut Session| found.push(session.wait_next().unwrap().unwrap().1);
+    let last = frames.len() - 1;
+    for n in 0..last {
+        push(n, &mut session);
+        take(&mut session);
+    }
+    push(last, &mut session);
+    session.reset_tracks();
+    push(0, &mut session);
+    take(&mut session);
+    take(&mut session);
+    for n in 1..=last {
+        push(n, &mut session);
+        take(&mut session);
+    }
+    let (before, after) = found.split_at(frames.len());
+    assert!(before[last].iter().any(|object| object.track.is_some()));
+    assert_eq!(before, after);
+}
+
+/// A frame that failed once has no place in the record any more when the run goes on: its tracks went on without it.
+#[test]
+fn a_frame_that_failed_before_the_last_stored_one_stays_out() {
+    struct Fails(Box<dyn Source>, Option<u64>);
+    impl Source for Fails {
+        fn info(&self) -> &Arc<SourceInfo> {
+            self.0.info()
+        }
+
+        fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+            let frame = self.0.next_frame()?;
+            match frame {
+                Some(frame) if Some(frame.index) == self.1 => {
+                    Err(SourceError::new("clip", "a frame cannot be read"))
+                }
+                frame => Ok(frame),
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, fails: Option<u64>, frames: Option<usize>| {
+        let run = Run::new(tracking().build().unwrap()).source(Fails(clip(), fails));
+        let run = run.output(folder.path().join(name)).resume(true);
+        ended(run.write([OutputKind::Coco]), frames)
+    };
+    let whole = run("whole", Some(15), None);
+    assert_eq!((whole.errors.count, whole.counts.frames), (1, 11));
+    run("broken", Some(15), Some(6));
+    let resumed = run("broken", None, None);
+    let problem = &resumed.errors.first[0].problem;
+    assert!(
+        problem.contains("frame 15: failed before the run was resumed"),
+        "{problem}"
+    );
+    assert_eq!((resumed.errors.count, resumed.counts.frames), (1, 11));
+    assert_eq!(
+        written(&folder.path().join("broken")),
+        written(&folder.path().join("whole"))
+    );
+}
+
+/// Not what the detector was given for the sake of the tracks.
+#[test]
+fn the_report_of_a_run_states_what_was_requested() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), None);
+    let report = fs::read(folder.path().join("run.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let settings = &report["settings"];
+    assert_eq!(settings["confidence"], 0.4);
+    let options = serde_json::to_value(TrackOptions::for_confidence(0.4)).unwrap();
+    assert_eq!(settings["track"], options);
+    assert_eq!(settings["track"]["low_threshold"], 0.1);
+    assert_eq!(settings["camera-motion"], false);
 }
 
 /// An image that stands alone has no tracks, and only what the caller's threshold lets through.

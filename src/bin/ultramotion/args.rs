@@ -164,9 +164,10 @@ pub(crate) struct PromptArgs {
     /// videos are; without it the coco.json beside that file in a run's folder
     #[arg(long, value_name = "coco.json", requires = "boxes_file")]
     pub(crate) images_of: Option<PathBuf>,
-    /// Threshold of scores: boxes of --boxes with at least this, 0 to 1
-    #[arg(long, value_name = "P", default_value = "0")]
-    pub(crate) confidence: Confidence,
+    /// Threshold of scores: boxes of --boxes with at least this, 0 to 1; one without a score, a --box and --point have 1
+    /// [default: 0; the high threshold of --track is then 0.5]
+    #[arg(long, value_name = "P")]
+    pub(crate) confidence: Option<Confidence>,
     /// Three masks a prompt, of which the one with the best estimated IoU is kept (for prompts that are ambiguous)
     #[arg(long)]
     pub(crate) multimask: bool,

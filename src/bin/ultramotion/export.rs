@@ -5,12 +5,17 @@ use crate::{
     exit::Exit,
     inputs::usage,
     run::on_interrupt,
-    terminal::Terminal,
+    terminal::{FrameBar, Terminal},
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 use ultramotion::{
-    datasets::{self, Export, ExportSummary},
+    datasets::{self, Export, ExportEvent, ExportSummary},
+    progress::Observer,
     run::OutputMode,
     sinks::OutputKind,
     tools::{export_dataset, export_run},
@@ -32,8 +37,10 @@ struct Output<'a> {
 pub(crate) fn export(args: &ExportArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
     let mut export = prepared(&args.target, &args.datasets, terminal)?;
     export.seg = args.datasets.seg(args.keep_patient_data)?;
-    let summary = export_run(&args.run, &export, &args.target.output, mode(&args.target))?;
-    finish(&args.target, summary, terminal)
+    let bar = Bar::of(&mut export, "export", terminal);
+    let summary = export_run(&args.run, &export, &args.target.output, mode(&args.target));
+    bar.clear();
+    finish(&args.target, summary?, terminal)
 }
 
 /// `convert`.
@@ -59,8 +66,54 @@ pub(crate) fn convert(args: &ConvertArgs, terminal: &Arc<Terminal>) -> anyhow::R
     let root = args.image_root.clone().or_else(|| beside(&args.input));
     export.image_root = root.map(|root| std::fs::canonicalize(&root).unwrap_or(root));
     let from = (&*args.input, &dataset);
-    let summary = export_dataset(from, &export, &args.target.output, mode(&args.target))?;
-    finish(&args.target, summary, terminal)
+    let bar = Bar::of(&mut export, "convert", terminal);
+    let summary = export_dataset(from, &export, &args.target.output, mode(&args.target));
+    bar.clear();
+    finish(&args.target, summary?, terminal)
+}
+
+/// Shows how far an export is.
+struct Bar {
+    name: &'static str,
+    terminal: Arc<Terminal>,
+    /// Once the number of pictures is known.
+    bar: OnceLock<FrameBar>,
+}
+
+impl Bar {
+    /// That of `export`, which it observes.
+    fn of(export: &mut Export, name: &'static str, terminal: &Arc<Terminal>) -> Arc<Self> {
+        let bar = Arc::new(Self {
+            name,
+            terminal: terminal.clone(),
+            bar: OnceLock::new(),
+        });
+        export.observer = bar.clone();
+        bar
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.clear();
+        }
+    }
+}
+
+impl Observer<ExportEvent> for Bar {
+    fn event(&self, event: ExportEvent) {
+        match event {
+            ExportEvent::Began(count) => {
+                let bar = || self.terminal.bar_of("pictures", self.name, Some(count));
+                self.bar.get_or_init(bar);
+            }
+            ExportEvent::PictureDone => {
+                if let Some(bar) = self.bar.get() {
+                    bar.advance();
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn prepared(

@@ -58,9 +58,9 @@ pub(crate) enum PhantomFile {
     Mp4,
     /// clip.dcm, multi-frame ultrasound
     Dicom,
-    /// gt/gt.txt and seqinfo.ini, tracks as MOTChallenge text
+    /// gt/gt.txt, gt/labels.txt and seqinfo.ini, tracks as MOTChallenge text
     Mot,
-    /// mots/gt.txt and seqinfo.ini, tracks with masks as MOTS text
+    /// mots/gt.txt, mots/labels.txt and seqinfo.ini, tracks with masks as MOTS text
     Mots,
 }
 

@@ -16,6 +16,7 @@ use ultramotion::{
     Run, Session,
     coco::Classes,
     engine::{DeviceSpec, Engine, OutOfMemory},
+    frame::Confidence,
     progress::Cancel,
     run::{BoxPrompts, KpiFile, RunObserver, UserPrompts, parse_box, parse_point},
     session::SessionBuilder,
@@ -84,8 +85,10 @@ pub(crate) fn segment(args: &SegmentArgs, terminal: &Arc<Terminal>) -> anyhow::R
     inputs::introduce(None, Some(&args.segmenter), terminal);
     let models = inputs::with_segmenter(Session::builder().without_detector(), &args.segmenter)
         .multimask(given.multimask)
-        .confidence(given.confidence.get());
-    let models = args.track.apply(models, given.confidence)?;
+        .confidence(prompts.confidence.get());
+    // All boxes are outlined where nothing is said; tracks need a threshold that tells good scores from poor ones.
+    let high = given.confidence.unwrap_or(Confidence::DEFAULT);
+    let models = args.track.apply(models, high)?;
     let prepared = prepare(
         "segment",
         &args.device,
@@ -123,7 +126,7 @@ fn prompts(given: &PromptArgs) -> anyhow::Result<UserPrompts> {
             .as_deref()
             .map(|path| boxes_of(path, given.images_of.as_deref()))
             .transpose()?,
-        confidence: given.confidence,
+        confidence: given.confidence.unwrap_or(Confidence::ZERO),
     };
     if prompts.is_empty() {
         return Err(usage(

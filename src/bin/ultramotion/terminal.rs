@@ -134,21 +134,32 @@ impl Terminal {
 
     /// A bar of frames: count, rate, time left.
     pub(crate) fn frame_bar(self: &Arc<Self>, name: &str, length: Option<u64>) -> FrameBar {
+        self.bar_of("frames", name, length)
+    }
+
+    /// The same of `things`.
+    pub(crate) fn bar_of(
+        self: &Arc<Self>,
+        things: &'static str,
+        name: &str,
+        length: Option<u64>,
+    ) -> FrameBar {
         let (bar, numbers) = match length {
             Some(length) => (
                 ProgressBar::new(length),
-                "{human_pos}/{human_len} frames, {rate}/s, {eta} left",
+                format!("{{human_pos}}/{{human_len}} {things}, {{rate}}/s, {{eta}} left"),
             ),
             None => (
                 ProgressBar::new_spinner(),
-                "{spinner} {human_pos} frames, {rate}/s, {elapsed}",
+                format!("{{spinner}} {{human_pos}} {things}, {{rate}}/s, {{elapsed}}"),
             ),
         };
-        let style = self.style(length.is_some(), numbers);
+        let style = self.style(length.is_some(), &numbers);
         let bar = self.bars.add(bar.with_style(style).with_prefix(tail(name)));
         FrameBar {
             terminal: self.clone(),
             bar,
+            things,
             name: name.to_owned(),
             rate: Mutex::default(),
         }
@@ -224,16 +235,17 @@ fn is_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
     }
 }
 
-/// A bar of frames, or lines of progress where there are no bars.
+/// A bar of frames or other things, or lines of progress where there are no bars.
 pub(crate) struct FrameBar {
     terminal: Arc<Terminal>,
     bar: ProgressBar,
+    things: &'static str,
     name: String,
     rate: Mutex<Rate>,
 }
 
 impl FrameBar {
-    /// One more frame is done.
+    /// One more is done.
     pub(crate) fn advance(&self) {
         self.bar.inc(1);
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -248,7 +260,8 @@ impl FrameBar {
                 .per_second()
                 .map(|rate| format!(", {}/s", digits(rate)))
                 .unwrap_or_default();
-            format!("{}: {}{of} frames{rate}", self.name, self.bar.position())
+            let (name, things) = (&self.name, self.things);
+            format!("{name}: {}{of} {things}{rate}", self.bar.position())
         });
     }
 

@@ -15,6 +15,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Names of classes, one a line, the first that of class 1.
+pub(crate) const LABELS: &str = "labels.txt";
+
 /// Bytes of a file that tell its kind.
 const FIRST: u64 = 1 << 16;
 
@@ -43,10 +46,14 @@ pub(super) struct SequenceFile {
 }
 
 impl SequenceFile {
-    /// The file with the names of the classes.
+    /// The file with the names of the classes: beside it, or beside the ground truth of its sequence.
     pub(super) fn labels(&self) -> Option<PathBuf> {
+        let own = self.path.with_file_name(LABELS);
+        if own.is_file() {
+            return Some(own);
+        }
         let folder = self.folder.as_ref()?;
-        Some(folder.join("gt").join("labels.txt"))
+        Some(folder.join("gt").join(LABELS))
     }
 }
 
@@ -61,7 +68,7 @@ pub fn sniff(path: &Path) -> Option<Form> {
     }
     let files = find(path, None).unwrap_or_default();
     let found = files.iter().take(16).find_map(|file| form_of(&file.path));
-    let pictures = || path.join("instances").join("labels.txt").is_file();
+    let pictures = || path.join("instances").join(LABELS).is_file();
     found.or_else(|| pictures().then_some(Form::Masks))
 }
 
@@ -72,7 +79,8 @@ fn form_of(path: &Path) -> Option<Form> {
     file.take(FIRST).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    if MotRow::parse(line).is_ok() {
+    // Numbers between blanks are in many files, as in YOLO's labels.
+    if line.contains(',') && MotRow::parse(line).is_ok() {
         return Some(Form::Boxes);
     }
     // Run lengths may be longer than what was read.

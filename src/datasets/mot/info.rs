@@ -11,22 +11,22 @@ const MAX_BYTES: u64 = 1 << 16;
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Info {
-    pub(super) name: Option<String>,
-    pub(super) frame_rate: Option<f64>,
+pub(crate) struct Info {
+    pub(crate) name: Option<String>,
+    pub(crate) frame_rate: Option<f64>,
     /// Number of frames.
-    pub(super) length: Option<u64>,
-    pub(super) size: Option<Size>,
+    pub(crate) length: Option<u64>,
+    pub(crate) size: Option<Size>,
 }
 
 impl Info {
-    /// The file's text, with all keys that readers insist on. They take whole frame rates alone: it is rounded, and 1 where
+    /// The file's text, with all keys that readers insist on; `images` is the folder of the pictures. They take whole frame rates alone: it is rounded, and 1 where
     /// it is not known.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self, images: &str) -> String {
         let size = self.size.unwrap_or(Size::new(0, 0));
         let rate = self.frame_rate.map_or(1.0, |rate| rate.round().max(1.0));
         format!(
-            "[Sequence]\nname={}\nimDir=img1\nframeRate={rate}\nseqLength={}\nimWidth={}\nimHeight={}\nimExt=.png\n",
+            "[Sequence]\nname={}\nimDir={images}\nframeRate={rate}\nseqLength={}\nimWidth={}\nimHeight={}\nimExt=.png\n",
             self.name
                 .as_deref()
                 .unwrap_or_default()
@@ -85,11 +85,11 @@ mod tests {
             length: Some(12),
             size: Some(Size::new(64, 48)),
         };
-        assert_eq!(Info::parse(&info.text()), info);
+        assert_eq!(Info::parse(&info.text("img1")), info);
         assert_eq!(
             Info::parse("[Sequence]\nimWidth=4\nseqLength=x"),
             Info::default()
         );
-        assert!(Info::default().text().contains("\nframeRate=1\n"));
+        assert!(Info::default().text("img1").contains("\nframeRate=1\n"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `row` | the rows of both kinds |
+//! | `row` | the rows of both kinds, of [`crate::eval`] too |
 //! | `info` | `seqinfo.ini` |
 //! | `sequence` | the files of a sequence that is written |
 //! | `writer`, `mots_writer` | `mot/` and `mots/` |
@@ -22,8 +22,11 @@ mod sequence;
 mod tests;
 mod writer;
 
+pub(crate) use files::LABELS;
 pub use files::{Form, sniff};
+pub(crate) use info::Info;
 pub use mots_reader::read as read_mots;
 pub use mots_writer::MotsWriter;
 pub use reader::read as read_mot;
+pub(crate) use row::{INSTANCES, MOTS_IGNORED, MotRow, MotsRow};
 pub use writer::MotWriter;

@@ -3,7 +3,7 @@
 use super::{
     files::{Form, SequenceFile, find},
     found::{Found, Reading},
-    row::{INSTANCES, MotsRow},
+    row::{INSTANCES, MOTS_IGNORED, MotsRow},
 };
 use crate::{
     coco::Rle,
@@ -22,9 +22,6 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-
-/// The class of regions that MOTS leaves out of evaluation.
-const IGNORED: u32 = 10;
 
 /// Bytes that a picture may take.
 const MAX_PICTURE: u64 = 1 << 29;
@@ -106,7 +103,7 @@ fn object(
         reading.ignored.add("mask without pixels");
         return Ok(());
     };
-    if class == IGNORED && found.classes.is_empty() {
+    if class == MOTS_IGNORED && found.classes.is_empty() {
         reading.ignored.add("region to be ignored");
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! `mots/`: masks of tracked objects.
 
 use super::{
-    row::INSTANCES,
+    row::{INSTANCES, MotsRow},
     sequence::{Sequence, Sequences},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     text::counted,
 };
 use rayon::prelude::*;
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
 /// Highest class whose objects have numbers of 16 bits.
 const MAX_CLASS: u64 = 64;
@@ -155,15 +155,14 @@ fn painted(objects: &[Numbered<'_>], size: Size, frame: u64) -> Option<(LabelMap
             true => Cow::Borrowed(&*one.mask),
             false => Cow::Owned(map.mask(one.value)?),
         };
-        let _ = writeln!(
-            rows,
-            "{frame} {} {} {} {} {}",
-            one.value,
-            u64::from(one.value) / INSTANCES,
-            size.height,
-            size.width,
-            encode_counts(mask.counts())
-        );
+        let row = MotsRow {
+            frame,
+            id: u64::from(one.value),
+            class: u32::from(one.value) / INSTANCES as u32,
+            size,
+            counts: &encode_counts(mask.counts()),
+        };
+        row.write(&mut rows);
     }
     Some((map, rows))
 }

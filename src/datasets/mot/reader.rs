@@ -15,7 +15,8 @@ use crate::{
 use std::path::Path;
 
 /// Reads boxes of MOTChallenge: a file, or a folder with `gt/gt.txt` of sequences or, where there is none, with files of
-/// results. In ground truth, rows with 0 in column 7 are counted in `warnings`; in results that column is the score.
+/// results. In ground truth, rows with 0 in column 7 are counted in `warnings`; in results that column is the score. Objects
+/// with a negative id, as in lists of detections, have no track.
 ///
 /// Size, length and name of a sequence are those of its `seqinfo.ini`. Classes are those of `gt/labels.txt` in their order;
 /// without it, the names of MOTChallenge. Pictures are named `NAME/000000.png`, the first frame is 0.
@@ -50,7 +51,7 @@ fn sequence(reading: &mut Reading, file: &SequenceFile) -> Result<Found, Dataset
         .for_each(|name| reading.labels.list(name));
     Reading::rows(file, |line| {
         let row = MotRow::parse(line)?;
-        if file.truth && row.confidence == Some(0.0) {
+        if file.truth && row.is_unmarked() {
             reading
                 .ignored
                 .add("box that is not to be evaluated (0 in column 7)");
@@ -59,15 +60,12 @@ fn sequence(reading: &mut Reading, file: &SequenceFile) -> Result<Found, Dataset
         let [x, y, width, height] = row.bbox;
         let annotation = Annotation {
             class: 0,
-            label: reading.labels.of(&found.class_name(row.class)),
+            label: reading.labels.of(&found.class_name(row.class_number())),
             bbox: BoxXyxy::new(x as f32, y as f32, (x + width) as f32, (y + height) as f32),
             outline: None,
-            score: row
-                .confidence
-                .filter(|c| !file.truth && *c >= 0.0)
-                .map(|c| c as f32),
+            score: row.confidence().filter(|_| !file.truth).map(|c| c as f32),
             mask_score: None,
-            track_id: u64::try_from(row.id).ok().filter(|id| *id > 0),
+            track_id: row.track.and_then(|id| u64::try_from(id).ok()),
             visibility: None,
             visibility_score: row.visibility.map(|v| v as f32),
         };

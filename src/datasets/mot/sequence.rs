@@ -116,7 +116,7 @@ impl Sequence {
             length: Some(self.length),
             size: Some(self.size),
         };
-        write_atomic(&self.folder.join(FILE), info.text().as_bytes())?;
+        write_atomic(&self.folder.join(FILE), info.text("img1").as_bytes())?;
         // Sources without any track say the same, which is then said once.
         let problem = match (self.tracked, self.untracked) {
             (_, 0) => return Ok(()),

@@ -226,6 +226,13 @@ fn files_of_others_are_read() {
     let found = &set.items[0].annotations[0];
     assert_eq!((found.track_id, found.score), (None, Some(0.25)));
     assert_eq!((&*found.label, found.visibility_score), ("object", None));
+    // Tracks may be numbered from 0, names of classes may lie beside the file.
+    fs::write(&results, "1 0 0 0 2 2 0.25 1\n").unwrap();
+    fs::write(dir.path().join("labels.txt"), "bone\n").unwrap();
+    let set = read_mot(&results, &mut warnings).unwrap();
+    let found = &set.items[0].annotations[0];
+    assert_eq!((found.track_id, &*found.label), (Some(0), "bone"));
+    fs::remove_file(dir.path().join("labels.txt")).unwrap();
 
     fs::write(&results, "1 2001 2 4 4 0@0\n1 10000 10 4 4 0@0\n").unwrap();
     warnings.clear();

@@ -1,6 +1,6 @@
 //! `mot/`: boxes of tracked objects.
 
-use super::sequence::Sequences;
+use super::{row::MotRow, sequence::Sequences};
 use crate::{
     datasets::{
         item::Item,
@@ -8,7 +8,6 @@ use crate::{
     },
     sinks::SinkError,
 };
-use std::fmt::Write as _;
 
 /// Writes MOTChallenge's text for each video, DICOM source and numbered sequence, objects that have a track alone:
 ///
@@ -42,14 +41,12 @@ impl DatasetWriter for MotWriter {
         };
         let (mut truth, mut results) = (String::new(), String::new());
         for (id, object) in sequence.tracked(item) {
-            let [x, y, width, height] = object.bbox.to_coco();
-            let start = format!("{frame},{id},{x},{y},{width},{height}");
+            let bbox = object.bbox.to_coco();
             let class = u64::from(object.class) + 1;
             let seen = object.visibility_score.unwrap_or(1.0);
-            // A string takes all that is written to it.
-            let _ = writeln!(truth, "{start},1,{class},{seen}");
             let score = object.score.unwrap_or(1.0);
-            let _ = writeln!(results, "{start},{score},{class},{seen}");
+            truth += &MotRow::line(frame, id, bbox, (1.0, class, seen));
+            results += &MotRow::line(frame, id, bbox, (score, class, seen));
         }
         sequence.add(&truth, &results)
     }

@@ -144,6 +144,12 @@ impl Record {
         })
     }
 
+    /// Whether the record has a frame of the source that has not ended after the one of number `index`, and so no place for
+    /// that one any more.
+    pub fn is_past(&self, index: u64) -> bool {
+        self.open.last.is_some_and(|last| index < last)
+    }
+
     /// Appends the result of a frame: one write.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The output folder of phantom sequences: made, locked, and cleared of earlier sequences where the user asks for it.
 
 use crate::{
+    datasets::mot::LABELS,
     phantom::Motion,
     run::{FolderLock, clear_folder, is_empty, remove},
     sinks::{AtomicFile, Layout, SinkError, SinkErrorKind},
@@ -110,6 +111,8 @@ fn clear_sequence(folder: &Path) -> Result<(), SinkError> {
         paths.sequence_info(),
         paths.mot(),
         paths.mots(),
+        paths.mot().with_file_name(LABELS),
+        paths.mots().with_file_name(LABELS),
     ] {
         remove(&path)?;
         remove(&Layout::temporary(&path))?;

@@ -10,6 +10,7 @@
 //! | `clip.dcm` | the frames as multi-frame ultrasound DICOM |
 //! | `gt/gt.txt`, `seqinfo.ini` | tracks as MOTChallenge text |
 //! | `mots/gt.txt` | tracks with masks as MOTS text |
+//! | `gt/labels.txt`, `mots/labels.txt` | beside these, names of the classes |
 //! | `coco.json` | the ground truth; written last, so that a folder that has it is complete |
 //!
 //! One sequence lies in the output folder itself, several lie in folders `seed-NNNNNN` below it; the output folder's own

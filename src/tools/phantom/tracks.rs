@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `gt/gt.txt` | `frame,id,left,top,width,height,1,class,visibility` |
 //! | `mots/gt.txt` | `frame id class height width counts` |
+//! | `labels.txt` beside either | names of the classes, the first line is class 1 |
 //!
 //! Frames count from 1, classes are those of `coco.json`, boxes its boxes: pixels, the upper left corner of the image at 0, 0.
 //! An id is the track's number, in MOTS 1000 × class + number. Masks of MOTS do not overlap: a pixel belongs to the
@@ -12,15 +13,16 @@
 
 use crate::{
     coco::Rle,
+    datasets::mot::{INSTANCES, Info, LABELS, MotRow, MotsRow},
     frame::Mask,
-    phantom::{GroundTruth, Phantom, PhantomFrame},
+    phantom::{CLASS_NAMES, GroundTruth, Phantom, PhantomFrame},
     sinks::{AtomicFile, SinkError, write_atomic},
     tools::phantom::{
         paths::{SequencePaths, folder_name},
         plan::PhantomFiles,
     },
 };
-use std::{fmt::Write as _, io::Write as _};
+use std::io::Write as _;
 
 /// The files while their sequence is rendered.
 pub(crate) struct TrackFiles {
@@ -37,6 +39,12 @@ impl TrackFiles {
     ) -> Result<Self, SinkError> {
         if files.mot || files.mots {
             write_atomic(&paths.sequence_info(), sequence_info(phantom).as_bytes())?;
+        }
+        let names: String = CLASS_NAMES.iter().map(|name| format!("{name}\n")).collect();
+        for (requested, path) in [(files.mot, paths.mot()), (files.mots, paths.mots())] {
+            if requested {
+                write_atomic(&path.with_file_name(LABELS), names.as_bytes())?;
+            }
         }
         let start = |requested: bool, path| requested.then(|| AtomicFile::create(path)).transpose();
         Ok(Self {
@@ -71,14 +79,13 @@ impl TrackFiles {
 
 fn sequence_info(phantom: &Phantom) -> String {
     let options = phantom.options();
-    format!(
-        "[Sequence]\nname={}\nimDir=frames\nframeRate={}\nseqLength={}\nimWidth={}\nimHeight={}\nimExt=.png\n",
-        folder_name(options.seed),
-        options.frame_rate,
-        options.frames,
-        options.size.width,
-        options.size.height,
-    )
+    let info = Info {
+        name: Some(folder_name(options.seed)),
+        frame_rate: Some(options.frame_rate),
+        length: Some(u64::from(options.frames)),
+        size: Some(options.size),
+    };
+    info.text("frames")
 }
 
 fn category(object: &GroundTruth) -> u32 {
@@ -86,20 +93,15 @@ fn category(object: &GroundTruth) -> u32 {
 }
 
 fn box_lines(frame: &PhantomFrame) -> String {
-    let mut text = String::new();
-    for object in &frame.objects {
-        let [left, top, width, height] = object.bbox.to_coco();
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "{},{},{left},{top},{width},{height},1,{},{}",
+    let lines = frame.objects.iter().map(|object| {
+        MotRow::line(
             u64::from(frame.index) + 1,
-            object.track_id,
-            category(object),
-            object.visibility,
-        );
-    }
-    text
+            object.track_id.into(),
+            object.bbox.to_coco(),
+            (1.0, category(object).into(), object.visibility),
+        )
+    });
+    lines.collect()
 }
 
 fn mask_lines(frame: &PhantomFrame) -> String {
@@ -114,15 +116,17 @@ fn mask_lines(frame: &PhantomFrame) -> String {
         let Some(mask) = Mask::from_row_major(size, &pixels).filter(|mask| mask.area() > 0) else {
             continue;
         };
-        lines.push(format!(
-            "{} {} {} {} {} {}\n",
-            u64::from(frame.index) + 1,
-            1000 * category(object) + object.track_id,
-            category(object),
-            size.height,
-            size.width,
-            Rle::of(&mask).counts,
-        ));
+        let class = category(object);
+        let row = MotsRow {
+            frame: u64::from(frame.index) + 1,
+            id: INSTANCES * u64::from(class) + u64::from(object.track_id),
+            class,
+            size,
+            counts: &Rle::of(&mask).counts,
+        };
+        let mut line = String::new();
+        row.write(&mut line);
+        lines.push(line);
     }
     lines.into_iter().rev().collect()
 }

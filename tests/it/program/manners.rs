@@ -370,6 +370,33 @@ fn progress_counts_frames_where_stderr_is_no_terminal() {
 }
 
 #[test]
+fn exports_and_conversions_count_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture_names = ["a", "b", "c"].map(|name| format!("in/{name}.png"));
+    picture_names
+        .iter()
+        .for_each(|name| picture(&folder.path().join(name), 7));
+    let extract = ["extract", "in", "--as-images", "--output", "out"];
+    done(folder.path(), &extract);
+    for (name, from, to) in [("export", "out", "labelme"), ("convert", "export", "coco")] {
+        let command = |to: &str, more: &[&str]| {
+            let output = program(folder.path())
+                .args([name, from, "--to", to, "--output"])
+                .args(more)
+                .env("ULTRAMOTION_PROGRESS_SECONDS", "0")
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            stderr(&output)
+        };
+        let said = command(to, &[name]);
+        let last = format!("progress: {name}: 3/3 pictures");
+        assert!(said.lines().any(|line| line.starts_with(&last)), "{said}");
+        assert_eq!(command(to, &["quiet", "--quiet", "--overwrite"]), "");
+    }
+}
+
+#[test]
 fn thresholds_are_kept_as_typed() {
     let folder = tempfile::tempdir().unwrap();
     picture(&folder.path().join("a.png"), 7);

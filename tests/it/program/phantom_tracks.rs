@@ -82,6 +82,12 @@ fn tracks_as_text_agree_with_coco_json() {
     assert!(
         boxes.iter().all(|row| (0.2..=1.0).contains(&row[8])) && boxes.iter().any(|r| r[8] < 0.9)
     );
+    for folder in ["gt", "mots"] {
+        let names = fs::read_to_string(out.join(folder).join("labels.txt")).unwrap();
+        let categories = list(&truth, "categories").iter();
+        let expected: Vec<&str> = categories.map(|c| c["name"].as_str().unwrap()).collect();
+        assert_eq!(names.lines().collect::<Vec<_>>(), expected, "{folder}");
+    }
     let info = fs::read_to_string(out.join("seqinfo.ini")).unwrap();
     assert!(info.starts_with("[Sequence]\n") && info.contains("\nseqLength=27\n"));
     let mut covered: BTreeMap<u64, Vec<bool>> = BTreeMap::new();

@@ -2,7 +2,10 @@
 
 pub(in crate::eval::tracks) use super::kept::Side;
 use super::{coco, kept::checked, other, record, text};
-use crate::eval::{error::EvalError, tracks::set::TrackSet};
+use crate::{
+    datasets::mot::LABELS,
+    eval::{error::EvalError, tracks::set::TrackSet},
+};
 use std::{
     fs::{self, File},
     io::{self, Read},
@@ -103,7 +106,7 @@ fn collect(
         .collect::<io::Result<_>>()?;
     entries.sort();
     for entry in entries {
-        let named = entry.file_name().is_some_and(|name| name != text::LABELS);
+        let named = entry.file_name().is_some_and(|name| name != LABELS);
         if entry.is_dir() {
             if depth > 0 {
                 collect(&entry, depth - 1, of_sequences, found)?;

@@ -1,8 +1,9 @@
 //! MOTChallenge and MOTS text.
 
-use super::kept::{Frames, Side, check_corners, corners, mask};
+use super::kept::{Frames, Side, corners, mask};
 use crate::{
     coco::{self, Rle, Segmentation},
+    datasets::mot::{LABELS, MOTS_IGNORED, MotRow, MotsRow},
     eval::{
         error::EvalError,
         tracks::set::{Class, Format, Object, Role, Sequence, TrackSet},
@@ -14,17 +15,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Names of classes, one a line, the first that of class 1.
-pub(super) const LABELS: &str = "labels.txt";
-
-/// The class of MOTS text that is no object but a region.
-const MOTS_IGNORED: i64 = 10;
-
 /// Longest `seqinfo.ini` and list of names that is read, in bytes.
 const MAX_SMALL: u64 = 1 << 20;
 
-/// No frame has a higher number.
-const MAX_FRAME: u64 = 1 << 40;
+/// No sequence is longer.
+const MAX_LENGTH: u64 = 1 << 40;
 
 /// Reads `files`, each of a sequence, all of one form.
 pub(super) fn read(path: &Path, files: &[PathBuf], side: Side) -> Result<TrackSet, EvalError> {
@@ -50,6 +45,7 @@ pub(super) fn read(path: &Path, files: &[PathBuf], side: Side) -> Result<TrackSe
             return Err(EvalError::new(file, problem).with_remedy("give all sequences the same"));
         }
         names = Some(own);
+        set.untracked += lines.untracked;
         set.sequences.push(sequence(path, file, lines.frames)?);
     }
     let names = names.unwrap_or_default();
@@ -87,6 +83,8 @@ pub(in crate::eval::tracks) struct Lines {
     /// None without a line.
     pub(in crate::eval::tracks) format: Option<Format>,
     frames: Frames,
+    /// Rows of objects without a track, which are left out.
+    untracked: u64,
 }
 
 impl Lines {
@@ -107,31 +105,21 @@ pub(in crate::eval::tracks) fn parse(bytes: &[u8], side: Side) -> Result<Lines, 
     let mut found = Lines::default();
     let mut seen = HashSet::new();
     for (line, number) in text.lines().zip(1u64..) {
-        let fields: Vec<&str> = if line.contains(',') {
-            line.trim()
-                .trim_end_matches(',')
-                .split(',')
-                .map(str::trim)
-                .collect()
-        } else {
-            line.split_whitespace().collect()
-        };
-        if fields.is_empty() || fields == [""] {
+        if line.trim().trim_matches(',').is_empty() {
             continue;
         }
-        let format = *found
-            .format
-            .get_or_insert(if fields.len() == 6 && !line.contains(',') {
-                Format::Mots
-            } else {
-                Format::Mot
-            });
-        let parsed = if format == Format::Mots {
-            mots(&fields, side)
-        } else {
-            mot(&fields, side)
+        let format = *found.format.get_or_insert(match MotsRow::fits(line) {
+            true => Format::Mots,
+            false => Format::Mot,
+        });
+        let parsed = match format {
+            Format::Mots => mots(line, side).map(Some),
+            _ => mot(line, side),
         };
-        let (frame, object) = parsed.map_err(|problem| (number, problem))?;
+        let Some((frame, object)) = parsed.map_err(|problem| (number, problem))? else {
+            found.untracked += 1;
+            continue;
+        };
         if object.role != Role::CrowdOfAll && !seen.insert((frame, object.track)) {
             let problem = format!("id {} is there twice in frame {}", object.track, frame + 1);
             return Err((number, problem));
@@ -141,117 +129,46 @@ pub(in crate::eval::tracks) fn parse(bytes: &[u8], side: Side) -> Result<Lines, 
     Ok(found)
 }
 
-fn number(fields: &[&str], at: usize, what: &str) -> Result<f64, String> {
-    let Some(text) = fields.get(at) else {
-        return Err(format!("has {} columns, and no {what}", fields.len()));
-    };
-    let value: f64 = text
-        .parse()
-        .map_err(|_| format!("{what} {text:?} is no number"))?;
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(format!("{what} {text:?} is not finite"))
-    }
-}
-
-/// A whole number, also as `3.0`.
-fn whole(fields: &[&str], at: usize, what: &str) -> Result<i64, String> {
-    let value = number(fields, at, what)?;
-    if value.fract() == 0.0 && value.abs() < 9e15 {
-        Ok(value as i64)
-    } else {
-        Err(format!("{what} {value} is no whole number"))
-    }
-}
-
-/// The frame, from 0.
-fn frame(fields: &[&str]) -> Result<u64, String> {
-    let frame = whole(fields, 0, "frame")?;
-    match u64::try_from(frame - 1) {
-        Ok(number) if number < MAX_FRAME => Ok(number),
-        _ => Err(format!("frame {frame} is not one from 1 to {MAX_FRAME}")),
-    }
-}
-
-fn track(fields: &[&str]) -> Result<i64, String> {
-    let id = whole(fields, 1, "id")?;
-    if id < 0 {
-        return Err(format!(
-            "id {id} is no track: they are numbered from 0 or 1"
-        ));
-    }
-    Ok(id)
-}
-
-fn mot(fields: &[&str], side: Side) -> Result<(u64, Object), String> {
-    let (frame, track) = (frame(fields)?, track(fields)?);
-    let mut stated = [0.0; 4];
-    for (at, what) in ["x", "y", "width", "height"].into_iter().enumerate() {
-        stated[at] = number(fields, at + 2, what)?;
-    }
-    let corners = corners(stated);
-    if stated[2] < 0.0 || stated[3] < 0.0 {
-        return Err(format!("the box {stated:?} has a negative width or height"));
-    }
-    check_corners(corners)?;
-    let mark = number(fields, 6, "mark or confidence")?;
-    let class = if fields.len() > 7 {
-        whole(fields, 7, "class")?
-    } else {
-        -1
-    };
-    Ok((
-        frame,
-        Object {
+/// The frame, from 0, and object of a row of MOT; none where it has no track.
+fn mot(line: &str, side: Side) -> Result<Option<(u64, Object)>, String> {
+    let row = MotRow::parse(line)?;
+    let is_unmarked = side == Side::Truth && row.is_unmarked();
+    Ok(row.track.map(|track| {
+        let object = Object {
             track,
-            class,
-            corners,
+            class: row.class.unwrap_or(-1),
+            corners: corners(row.bbox),
             mask: None,
-            score: (side == Side::Predictions && mark >= 0.0).then_some(mark),
-            role: if side == Side::Truth && mark.trunc() == 0.0 {
-                Role::Unmarked
-            } else {
-                Role::Object
+            score: row.confidence().filter(|_| side == Side::Predictions),
+            role: match is_unmarked {
+                true => Role::Unmarked,
+                false => Role::Object,
             },
-        },
-    ))
+        };
+        (row.frame - 1, object)
+    }))
 }
 
-fn mots(fields: &[&str], side: Side) -> Result<(u64, Object), String> {
-    if fields.len() != 6 {
-        return Err(format!(
-            "has {} columns instead of 6, unlike the lines before it",
-            fields.len()
-        ));
-    }
-    let (frame, class) = (frame(fields)?, whole(fields, 2, "class")?);
-    let is_region = side == Side::Truth && class == MOTS_IGNORED;
-    let track = track(fields)?;
-    let side_of = |at: usize, what: &str| {
-        u32::try_from(whole(fields, at, what)?).map_err(|_| format!("{what} is negative or huge"))
-    };
-    let size = [side_of(3, "height")?, side_of(4, "width")?];
+/// The frame, from 0, and object of a row of MOTS.
+fn mots(line: &str, side: Side) -> Result<(u64, Object), String> {
+    let row = MotsRow::parse(line)?;
     let rle = Segmentation::Rle(Rle {
-        size,
-        counts: fields[5].into(),
+        size: [row.size.height, row.size.width],
+        counts: row.counts.into(),
     });
     let runs = mask(&rle, None)?.unwrap_or_default();
-    Ok((
-        frame,
-        Object {
-            track,
-            class,
-            corners: runs.bounds(),
-            mask: Some(runs),
-            score: None,
-            role: if is_region {
-                Role::CrowdOfAll
-            } else {
-                Role::Object
-            },
+    let object = Object {
+        track: i64::try_from(row.id).map_err(|_| format!("id {} is huge", row.id))?,
+        class: i64::from(row.class),
+        corners: runs.bounds(),
+        mask: Some(runs),
+        score: None,
+        role: match side == Side::Truth && row.class == MOTS_IGNORED {
+            true => Role::CrowdOfAll,
+            false => Role::Object,
         },
-    ))
+    };
+    Ok((row.frame - 1, object))
 }
 
 /// The text of a small file; none if it is not there.
@@ -325,7 +242,7 @@ fn seq_length(text: &str) -> Result<Option<u64>, String> {
         {
             let value = value.trim();
             return match value.parse::<u64>() {
-                Ok(length) if length <= MAX_FRAME => Ok(Some(length)),
+                Ok(length) if length <= MAX_LENGTH => Ok(Some(length)),
                 _ => Err(format!("seqLength {value:?} is no number of frames")),
             };
         }

@@ -209,15 +209,11 @@ fn broken_files_are_refused_by_line() {
             "line 3: frame 0 is not one from 1",
         ),
         ("1,1,0,0,10\n", "line 1: has 5 columns, and no height"),
-        (
-            "1,1,0,0,10,10\n",
-            "line 1: has 6 columns, and no mark or confidence",
-        ),
         ("1,1,0,0,ten,10,1\n", "line 1: width \"ten\" is no number"),
         ("1,1,0,0,inf,10,1\n", "is not finite"),
         ("1,1,0,0,-4,10,1\n", "negative width or height"),
         ("1,1,0,0,1e12,10,1\n", "beyond any picture"),
-        ("1,-1,0,0,4,10,1\n", "line 1: id -1 is no track"),
+        ("1,-1,0,0,4,10,1\n", "none of its objects has a track"),
         ("1,1.5,0,0,4,10,1\n", "id 1.5 is no whole number"),
         (
             "1,3,0,0,4,4,1\n1,3,9,9,4,4,1\n",
@@ -259,6 +255,48 @@ fn broken_files_are_refused_by_line() {
         let problem = problem.unwrap_err();
         assert!(problem.contains(says), "{line}: {problem}");
     }
+}
+
+/// What MOTChallenge's columns mean on either side.
+#[test]
+fn columns_of_mot_text_mean_what_they_do_on_their_side() {
+    let files = Files::new();
+    let all = TrackOptions {
+        rules: Some(TrackRules::Classes),
+        ..TrackOptions::default()
+    };
+    files.put("gt/S/gt/labels.txt", "bone\nvessel\n");
+    let compare = |truth: &str, found: &str, options: &TrackOptions| {
+        files.put("gt/S/gt/gt.txt", truth);
+        files.put("S.txt", found);
+        let found = files.compare(["gt", "S.txt"], options).unwrap();
+        let clear = &found.detection_averaged.clear;
+        let counts = [clear.tp, clear.false_negatives, clear.false_positives];
+        (counts, found.predictions_without_track)
+    };
+    let (bone, vessel) = ("1,0,0,0,9,9,1,1,1\n", "1,2,40,0,9,9,1,2,1\n");
+    let both = format!("{bone}{vessel}");
+    // Tracks may be numbered from 0, and six columns are enough.
+    let six = "1,0,0,0,9,9,0.9,1\n1,4,40,0,9,9,0.9,2\n";
+    assert_eq!(compare(&both, six, &all), ([2, 0, 0], 0));
+    // A detection without a track is none, and is counted.
+    let with_detection = format!("{six}1,-1,80,0,9,9,0.9,1\n");
+    assert_eq!(compare(&both, &with_detection, &all), ([2, 0, 0], 1));
+    // A mark of 0 leaves an object of the ground truth out; a confidence of 0 leaves no prediction out.
+    let unmarked = format!("{bone}1,2,40,0,9,9,0,2,1\n");
+    let unsure = "1,0,0,0,9,9,0,1\n";
+    assert_eq!(compare(&unmarked, unsure, &all), ([1, 0, 0], 0));
+    let sure = TrackOptions {
+        confidence: Some(0.5),
+        ..all.clone()
+    };
+    assert_eq!(compare(&unmarked, unsure, &sure), ([0, 1, 0], 0));
+    // One of -1 is not known.
+    let unknown = "1,0,0,0,9,9,-1,1,-1,-1\n";
+    assert_eq!(compare(&unmarked, unknown, &all), ([1, 0, 0], 0));
+    // Column 8 is the class: a vessel is no bone.
+    let other = "1,0,0,0,9,9,1,2\n";
+    assert_eq!(compare(bone, other, &all), ([0, 1, 1], 0));
 }
 
 #[test]
