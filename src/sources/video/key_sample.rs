@@ -203,4 +203,23 @@ mod tests {
         assert!(found.begins && !found.has_sets);
         assert!(!jpeg(b"\xff\xd8ab").begins);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_survived(
+            bytes in proptest::collection::vec(
+                proptest::prop_oneof![0..8u8, 0x26..0x29u8, proptest::prelude::any::<u8>()],
+                0..200,
+            ),
+            length in 1..5usize,
+            is_hevc: bool,
+        ) {
+            let coding = Coding::Units { is_hevc, length, has_sets: true, may_change: false };
+            for coding in [coding, Coding::Jpeg] {
+                let found = key_sample(coding, &mut Cursor::new(&bytes), &entry(bytes.len()));
+                let leads = crate::sources::video::units::is_leading(&bytes, coding);
+                proptest::prop_assert!(!found.unwrap().begins || !leads);
+            }
+        }
+    }
 }
