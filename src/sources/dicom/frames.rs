@@ -272,6 +272,12 @@ impl Source for DicomSeries {
         )
     }
 
+    fn skip_frame(&mut self) -> Result<bool, SourceError> {
+        let there = self.next < self.files.len();
+        self.next += usize::from(there);
+        Ok(there)
+    }
+
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         std::mem::take(&mut self.warnings)
     }

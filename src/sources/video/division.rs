@@ -1,9 +1,10 @@
 //! Where a video can be divided: at samples before which all frames are shown, and after which none needs one before.
 
 use super::{
+    coding::Coding,
     index::Entry,
     input::{ReadPacket, VideoInput},
-    key_sample::{Coding, KeySample},
+    key_sample::{KeySample, key_sample},
 };
 use crate::av::{codec::Id, format::Pixel};
 use std::{
@@ -194,7 +195,11 @@ impl<'a, R: Read + Seek> Search<'a, R> {
         let is_far = |start: &Start| self.frames - start.frame >= self.least;
         if sample == 0 {
             let found = self.look(&entry)?;
-            if found.x264.is_some_and(|version| version < X264_CORRECT) {
+            if found
+                .side
+                .x264
+                .is_some_and(|version| version < X264_CORRECT)
+            {
                 let reason = "what its samples mean depends on a note in the first (an old x264)";
                 return Err(Some(reason.to_owned()));
             }
@@ -219,7 +224,7 @@ impl<'a, R: Read + Seek> Search<'a, R> {
             Coding::Units { has_sets, .. } => has_sets && !self.saw_sets,
             Coding::Jpeg | Coding::Alone => false,
         };
-        if (found.has_sets || in_entry) && (found.is_turned || !self.saw_turned) {
+        if (found.has_sets || in_entry) && (found.side.is_turned || !self.saw_turned) {
             self.start(sample, entry);
         } else {
             self.refused.without_sets = true;
@@ -240,9 +245,9 @@ impl<'a, R: Read + Seek> Search<'a, R> {
 
     fn look(&mut self, entry: &Entry) -> Result<KeySample, Undivided> {
         // A file that cannot be read is an error of the source.
-        let found = self.coding.key_sample(self.file, entry).map_err(|_| None)?;
+        let found = key_sample(self.coding, self.file, entry).map_err(|_| None)?;
         self.saw_sets |= found.has_sets;
-        self.saw_turned |= found.is_turned;
+        self.saw_turned |= found.side.is_turned;
         Ok(found)
     }
 

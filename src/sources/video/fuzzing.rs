@@ -1,10 +1,12 @@
 //! Entry points of the fuzzer for the parsers of this module; FFmpeg's demuxers and decoders are not fuzzed.
 
 use super::{
+    coding::Coding,
     ending::{Missing, missing_from},
     index::{Entry, SampleEntry},
-    key_sample::{Coding, is_leading},
+    key_sample::key_sample as look,
     transport::Transport,
+    units::{is_leading, leaves_others_alone},
 };
 use crate::av::codec::Id;
 use std::{io::Cursor, path::Path};
@@ -59,7 +61,8 @@ pub(crate) fn key_sample(data: &[u8], _: &Path) {
         is_key: true,
         is_shown: true,
     };
-    match coding.key_sample(&mut Cursor::new(sample), &entry) {
+    let _ = leaves_others_alone(sample, coding, false, false);
+    match look(coding, &mut Cursor::new(sample), &entry) {
         // A picture to begin at leads none before it.
         Ok(found) => assert!(!found.begins || !is_leading(sample, coding)),
         Err(error) => panic!("{error}"),

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod clock;
+mod coding;
 mod decoder;
 mod display_matrix;
 mod division;
@@ -26,6 +27,7 @@ mod source;
 mod streams;
 mod support;
 mod transport;
+mod units;
 
 pub use options::VideoOptions;
 pub use source::VideoSource;

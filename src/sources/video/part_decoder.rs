@@ -7,8 +7,8 @@ use super::{
     frame_decoder::FrameDecoder,
     index::Entry,
     input::{ReadPacket, VideoInput},
-    key_sample::{is_leading, leaves_others_alone},
     nvdec::VideoDevice,
+    units::{is_leading, leaves_others_alone},
 };
 use crate::{
     av::{Error, Packet, error::EAGAIN},

@@ -114,12 +114,19 @@ fn parts_of_dicom_are_the_whole() {
         files: slices,
         ..cine.clone()
     };
-    for (spec, frames) in [(&cine, 30), (&series, 10)] {
-        let whole = whole(spec, &options());
-        assert_eq!(whole.len(), frames);
-        for (least, decoders) in [(1, 1), (4, 2), (7, 3)] {
-            let parts = in_parts(spec, &options(), least, decoders, &[1, 0]);
-            assert_same(&parts, &whole, &format!("{}, {least}", spec.path.display()));
+    for (spec, frames) in [(&cine, 30u64), (&series, 10)] {
+        for stride in [1, 3] {
+            let selection = FrameSelection::default().with_stride(NonZeroU64::new(stride).unwrap());
+            let options = SourceOptions {
+                selection,
+                ..options()
+            };
+            let whole = whole(spec, &options);
+            assert_eq!(whole.len() as u64, frames.div_ceil(stride));
+            for (least, decoders) in [(1, 1), (4, 2), (7, 3)] {
+                let parts = in_parts(spec, &options, least, decoders, &[1, 0]);
+                assert_same(&parts, &whole, &format!("{}, {least}", spec.path.display()));
+            }
         }
     }
     // Greys by the range of all frames; too short; one frame.
