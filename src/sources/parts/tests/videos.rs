@@ -1,8 +1,6 @@
 //! Parts of videos (the clips of `tests/fixtures/media/parts`).
 
-use super::{
-    assert_same, clip, divided, drain, in_parts, options, reason, until_irregular, video, whole,
-};
+use super::{assert_same, clip, divided, in_parts, options, reason, until_irregular, video, whole};
 use crate::sources::{
     Alias, Aliases, Division, FrameSelection, SourceOptions, SourceSpec, divide, open_part,
 };
