@@ -25,6 +25,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Frames from which the report says why a source is not decoded in parts.
+const LONG: u64 = 1000;
+
 /// Sends the frames of one unit after the other to the inference of one device.
 pub(crate) struct Decoder<'a> {
     pub(crate) dealer: &'a Dealer,
@@ -164,11 +167,7 @@ impl Lane<'_, '_> {
                 spec,
                 undivided,
             } => {
-                if let Some(reason) = undivided {
-                    let shown = self.decoder.shown(&spec).display();
-                    self.send(Item::Notice(format!("{shown}: one decoder: {reason}")))?;
-                }
-                self.whole(&spec, ordinal)?;
+                self.whole(&spec, ordinal, undivided)?;
             }
             Work::Parts(parts) => self.parts(&parts, open)?,
             Work::Own(sources) => self.own(sources)?,
@@ -189,7 +188,13 @@ impl Lane<'_, '_> {
         Ok(())
     }
 
-    fn whole(&mut self, spec: &SourceSpec, ordinal: usize) -> Result<(), Ended> {
+    /// Sends a source from its beginning to its end; `undivided` is why it is not decoded in parts.
+    fn whole(
+        &mut self,
+        spec: &SourceSpec,
+        ordinal: usize,
+        undivided: Option<String>,
+    ) -> Result<(), Ended> {
         let shown = self.decoder.shown(spec);
         let mut source = match self.decoder.open_whole(spec, ordinal) {
             Ok(source) => source,
@@ -202,6 +207,12 @@ impl Lane<'_, '_> {
             }
         };
         self.send(Item::SourceBegan(source.info().clone()))?;
+        let is_long = source.info().frame_count.is_some_and(|n| n >= LONG);
+        if let Some(reason) = undivided.filter(|_| is_long) {
+            let shown = shown.display();
+            let notice = format!("{shown} was decoded by one decoder: {reason}");
+            self.send(Item::Notice(notice))?;
+        }
         self.frames(&mut *source, shown, 0)?;
         self.send(Item::SourceEnded(source.info().clone()))
     }
@@ -341,7 +352,7 @@ impl Lane<'_, '_> {
         self.decoder.dealer.take_over(unit, self.number);
         self.send(Item::Voids(unit.later.clone()))?;
         if unit.is_first() && !began {
-            return self.whole(&unit.spec, unit.ordinal);
+            return self.whole(&unit.spec, unit.ordinal, None);
         }
         let shown = self.decoder.shown(&unit.spec);
         match self.decoder.open_whole(&unit.spec, unit.ordinal) {
