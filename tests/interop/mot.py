@@ -29,13 +29,15 @@ except ImportError as error:
     sys.exit(77)
 
 NEAR = 1e-3
-failures = []
+# Of each judge its files, objects, and checks that failed.
+judged = collections.OrderedDict()
 
 
-def check(holds, what):
-    print(("ok    " if holds else "FAILS ") + what)
-    if not holds:
-        failures.append(what)
+def check(judge, holds, what, files=0, objects=0):
+    print(("ok    " if holds else "FAILS ") + f"{judge}, {what}")
+    total = judged.setdefault(judge, [0, 0, 0])
+    for at, count in enumerate([files, objects, int(not holds)]):
+        total[at] += count
 
 
 def read(path):
@@ -101,7 +103,8 @@ def boxes_by_trackeval(out, sources):
     data, folder = dataset("mot", out, sources)
     for name, (lines, frames) in sources.items():
         raw = {True: data._load_raw_file("", name, True), False: data._load_raw_file(folder, name, False)}
-        check(raw[True]["num_timesteps"] == lines[-1]["frame"] + 1, f"TrackEval, {name}: {raw[True]['num_timesteps']} frames")
+        frames_read = raw[True]["num_timesteps"]
+        check("TrackEval: MOT", frames_read == lines[-1]["frame"] + 1, f"{name}: {frames_read} frames")
         for truth, prefix in [(True, "gt"), (False, "tracker")]:
             wrong = count = 0
             for t in range(raw[truth]["num_timesteps"]):
@@ -114,7 +117,7 @@ def boxes_by_trackeval(out, sources):
                     scores = raw[truth]["gt_extras"][t]["zero_marked"] if truth else raw[truth]["tracker_confidences"][t]
                     same &= np.abs(scores - [1 if truth else o[4] for o in expected]).max() < 1e-6
                 wrong += not same
-            check(not wrong and count, f"TrackEval, MOT {prefix}, {name}: {count} boxes, {wrong} frames differ")
+            check("TrackEval: MOT", not wrong, f"{prefix}, {name}: {count} boxes, {wrong} frames differ", 1, count)
         hota(data, folder, name, "MOT", 1, any(o[1] == 1 for f in frames.values() for o in f))
 
 
@@ -141,7 +144,7 @@ def hota(data, folder, name, what, kind, there):
         ]
     seq = quiet(data.get_preprocessed_seq_data, raw, "pedestrian")
     found = trackeval.metrics.HOTA().eval_sequence(seq)["HOTA"].mean()
-    check(abs(found - 1) < 1e-9, f"TrackEval, {what}, {name}: HOTA of results against themselves {found:.6f}")
+    check(f"TrackEval: {what}", abs(found - 1) < 1e-9, f"{name}: HOTA of results against themselves {found:.6f}")
 
 
 def masks_by_trackeval(out, sources):
@@ -160,7 +163,7 @@ def masks_by_trackeval(out, sources):
                 }
                 count += len(expected)
                 wrong += found.keys() != expected.keys() or any((found[k] != expected[k]).any() for k in expected)
-            check(not wrong and count, f"TrackEval, MOTS {prefix}, {name}: {count} masks, {wrong} frames differ")
+            check("TrackEval: MOTS", not wrong, f"{prefix}, {name}: {count} masks, {wrong} frames differ", 1, count)
         hota(data, folder, name, "MOTS", 2, any(o[1] == 2 and o[5] is not None for f in frames.values() for o in f))
 
 
@@ -179,7 +182,8 @@ def boxes_by_datumaro(out, sources):
             wrong += not (same and all(np.abs(np.subtract(f[2], o[3])).max() < 0.011 for f, o in zip(found, expected)))
             count += len(expected)
         rest = sum(len(item.annotations) for item in items.values())
-        check(not wrong and not rest, f"Datumaro, MOT, {name}: {count} boxes, {wrong} frames differ, {rest} boxes of no frame")
+        what = f"{name}: {count} boxes, {wrong} frames differ, {rest} boxes of no frame"
+        check("Datumaro: mot_seq", not wrong and not rest, what, 1, count)
 
 
 def masks_by_datumaro(out, sources):
@@ -195,7 +199,8 @@ def masks_by_datumaro(out, sources):
             found = {(labels[a.label], int(a.attributes["track_id"])): np.asarray(a.image, bool) for a in items.pop(frame).annotations}
             count += len(expected)
             wrong += found.keys() != expected.keys() or any((found[k] != expected[k]).any() for k in expected)
-        check(not wrong and not items, f"Datumaro, MOTS, {name}: {count} masks, {wrong} frames differ, {len(items)} pictures of no frame")
+        what = f"{name}: {count} masks, {wrong} frames differ, {len(items)} pictures of no frame"
+        check("Datumaro: mots", not wrong and not items, what, len(frames), count)
 
 
 def main():
@@ -206,9 +211,14 @@ def main():
     if (out / "mots").is_dir():
         masks_by_trackeval(out, sources)
         masks_by_datumaro(out, sources)
-    check((out / "mot").is_dir() or (out / "mots").is_dir(), "there is mot/ or mots/")
-    print(f"{len(failures)} failures")
-    return 1 if failures else 0
+    if not judged:
+        sys.exit(f"{out}: has neither mot/ nor mots/, or {sys.argv[2]} has no sequence")
+    for judge, total in judged.items():
+        files, objects, wrong = total
+        # That nothing was written is no agreement.
+        total[2] = wrong = wrong + int(not objects)
+        print(f"{judge}: {files} files, {objects} objects, {wrong} wrong")
+    return int(any(wrong for _, _, wrong in judged.values()))
 
 
 if __name__ == "__main__":

@@ -324,7 +324,7 @@ def compare(place, ours, theirs):
 
 
 def compare_files(program, truth_path, predictions_path, options=()):
-    """Prints what differs; whether nothing does."""
+    """Prints what differs; how many objects were compared, and how many figures differ."""
     command = [program, "eval", "--tracks", "--json", "--ground-truth", truth_path, "--predictions", predictions_path, *options]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode not in (0, 1) or not run.stdout.strip():
@@ -361,7 +361,7 @@ def compare_files(program, truth_path, predictions_path, options=()):
         f"{checked} sets of figures compared, {len(wrong)} figures differ: IoU of {ours['iou']}, rules of {ours['rules']}, "
         f"HOTA {all_of['hota']['HOTA']:.4f}, MOTA {all_of['clear']['MOTA']:.4f}, IDF1 {all_of['identity']['IDF1']:.4f}, "
         f"IDSW {all_of['clear']['IDSW']}, {all_of['count']['objects']} objects, {all_of['count']['predictions']} predictions"]))
-    return not wrong
+    return all_of["count"]["objects"], len(wrong)
 
 
 # Phantoms.
@@ -483,10 +483,14 @@ def phantoms(program):
                 truth = json.load(file)
             with open(os.path.join(folder, "truth.json"), "w") as file:
                 json.dump(truth, file)
+            files = objects = wrong = 0
             for truth_path, predictions_path, options in write_forms(folder, truth, disturb(truth, Random(1))):
                 names = [os.path.relpath(p, folder) for p in (truth_path, predictions_path)]
                 print(motion or "phantom", *names, *options, end=": ", flush=True)
-                passed &= compare_files(program, truth_path, predictions_path, options)
+                compared = compare_files(program, truth_path, predictions_path, options)
+                files, objects, wrong = files + 2, objects + compared[0], wrong + compared[1]
+            print(f"TrackEval: {motion or 'phantom'}: {files} files, {objects} objects, {wrong} wrong")
+            passed &= not wrong
     return passed
 
 
@@ -495,7 +499,7 @@ def main():
         passed = phantoms(sys.argv[1])
     else:
         program, truth, predictions, *options = sys.argv[1:]
-        passed = compare_files(program, truth, predictions, options)
+        passed = not compare_files(program, truth, predictions, options)[1]
     sys.exit(0 if passed else 1)
 
 

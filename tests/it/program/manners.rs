@@ -378,10 +378,15 @@ fn exports_and_conversions_count_pictures() {
         .for_each(|name| picture(&folder.path().join(name), 7));
     let extract = ["extract", "in", "--as-images", "--output", "out"];
     done(folder.path(), &extract);
-    for (name, from, to) in [("export", "out", "labelme"), ("convert", "export", "coco")] {
-        let command = |to: &str, more: &[&str]| {
+    for (name, from, to) in [
+        ("export", &["--run", "out"][..], "labelme"),
+        ("convert", &["export/labelme"], "coco"),
+    ] {
+        let command = |more: &[&str]| {
             let output = program(folder.path())
-                .args([name, from, "--to", to, "--output"])
+                .arg(name)
+                .args(from)
+                .args(["--to", to, "--output"])
                 .args(more)
                 .env("ULTRAMOTION_PROGRESS_SECONDS", "0")
                 .output()
@@ -389,10 +394,10 @@ fn exports_and_conversions_count_pictures() {
             assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
             stderr(&output)
         };
-        let said = command(to, &[name]);
+        let said = command(&[name]);
         let last = format!("progress: {name}: 3/3 pictures");
         assert!(said.lines().any(|line| line.starts_with(&last)), "{said}");
-        assert_eq!(command(to, &["quiet", "--quiet", "--overwrite"]), "");
+        assert_eq!(command(&["quiet", "--quiet", "--overwrite"]), "");
     }
 }
 
