@@ -5,9 +5,10 @@ use crate::{
     progress::Cancel,
     run::{
         error::RunError,
-        journal::{Record, StoredFrame, StoredResults},
+        journal::{Ordinals, Record, StoredFrame, StoredResults},
         messages::{Decoded, DecodedFrame, Item},
         plan::Plan,
+        shard::Sharing,
     },
     session::{Stage, StageTimes},
     sinks::SinkError,
@@ -23,6 +24,9 @@ use std::{
 
 pub(crate) struct Decoder<'a> {
     specs: Vec<SourceSpec>,
+    /// Their positions among all sources.
+    ordinals: Ordinals,
+    shared: Option<&'a Sharing>,
     /// Sources of the caller's that have not ended, after the others.
     own: VecDeque<Box<dyn Source>>,
     first: usize,
@@ -59,6 +63,8 @@ impl<'a> Decoder<'a> {
             .collect();
         Ok(Self {
             specs,
+            ordinals: record.ordinals().clone(),
+            shared: plan.shared.as_ref(),
             own,
             first,
             stored,
@@ -70,7 +76,7 @@ impl<'a> Decoder<'a> {
 
     pub(crate) fn run(mut self, out: &SyncSender<Decoded>) {
         let ended = (self.first..self.specs.len())
-            .try_for_each(|ordinal| self.source(ordinal, out))
+            .try_for_each(|place| self.source(place, out))
             .and_then(|()| {
                 while let Some(source) = self.own.pop_front() {
                     let path = source.info().path.clone();
@@ -85,18 +91,23 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn source(&mut self, ordinal: usize, out: &SyncSender<Decoded>) -> Result<(), Disconnected> {
+    fn source(&mut self, place: usize, out: &SyncSender<Decoded>) -> Result<(), Disconnected> {
         let send = |item| out.send(item).map_err(|_| Disconnected);
-        let Some(spec) = self.specs.get(ordinal).cloned() else {
+        let Some(spec) = self.specs.get(place).cloned() else {
             return Ok(());
         };
+        let ordinal = self.ordinals.at(place);
+        let share = self.shared.and_then(|shared| shared.frames_of(ordinal));
         let shown = self
             .options
             .alias(&spec)
             .map_or(&spec.path, |alias| &alias.path)
             .clone();
         let opened = self.times.time(Stage::Open.name(), || {
-            catch_panic(&shown, || sources::open(&spec, ordinal, &self.options))
+            catch_panic(&shown, || match share {
+                Some(share) => sources::open_share(&spec, ordinal, &self.options, share),
+                None => sources::open(&spec, ordinal, &self.options),
+            })
         });
         let source = match opened {
             Ok(Ok(source)) => source,
