@@ -232,6 +232,11 @@ impl Run {
         self
     }
 
+    /// Which of several runs this is, where it is one of several.
+    pub fn shard_of(&self) -> Option<&Shard> {
+        self.plan.shard.as_ref()
+    }
+
     /// What to do with what is in the output folder; [`Run::resume`] and [`Run::overwrite`] set it too.
     pub fn output_mode(mut self, output_mode: OutputMode) -> Self {
         self.plan.output_mode = output_mode;

@@ -41,7 +41,7 @@ pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_
 pub use report::{
     DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, ShardReport, SourceDecoding,
 };
-pub use shard::{Environment as ShardEnvironment, Shard, ShardBy, ShardError};
+pub use shard::{Environment as ShardEnvironment, Shard, ShardBy, ShardError, fixed_shards};
 
 // For the writer of phantoms, whose folders are prepared in the same way.
 pub(crate) use folder_lock::FolderLock;

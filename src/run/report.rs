@@ -267,12 +267,9 @@ impl RunReport {
         }
     }
 
-    /// Whether a run of `self` may go on with what the run of `earlier` left in `layout`.
-    ///
-    /// # Errors
-    /// [`SinkError`] that names the first difference: version, a setting, or a model.
-    pub fn check_resumes(&self, earlier: &Self, layout: &Layout) -> Result<(), SinkError> {
-        let difference = if self.version == earlier.version {
+    /// What `earlier` was made with that this run has otherwise, in words: version, a setting, or a model.
+    pub(crate) fn difference(&self, earlier: &Self) -> Option<String> {
+        if self.version == earlier.version {
             difference_of(&earlier.settings, &self.settings)
                 .or_else(|| model_difference(&earlier.models, &self.models))
         } else {
@@ -280,8 +277,15 @@ impl RunReport {
                 "version {} of the program, this is {}",
                 earlier.version, self.version
             ))
-        };
-        difference.map_or(Ok(()), |difference| {
+        }
+    }
+
+    /// Whether a run of `self` may go on with what the run of `earlier` left in `layout`.
+    ///
+    /// # Errors
+    /// [`SinkError`] that names the first difference: version, a setting, or a model.
+    pub fn check_resumes(&self, earlier: &Self, layout: &Layout) -> Result<(), SinkError> {
+        self.difference(earlier).map_or(Ok(()), |difference| {
             let problem = format!("the run in this folder cannot be resumed: it was made with {difference}");
             let remedy = "run with the same arguments and models as before, overwrite the run, or choose another folder";
             Err(SinkError::new(layout.root(), problem).with_kind(SinkErrorKind::OtherRun).with_remedy(remedy))

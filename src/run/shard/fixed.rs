@@ -19,6 +19,15 @@ use std::{
 /// How long a file that is not whole is read again: on file systems without links it is there before its bytes are.
 const WHOLE_AFTER: Duration = Duration::from_secs(10);
 
+/// How many shards the output folder `output` has, and what the scheduler calls the first; none where no shard has begun there.
+///
+/// # Errors
+/// [`SinkError`] if that cannot be read.
+pub fn fixed_shards(output: &Path) -> Result<Option<(u32, u64)>, SinkError> {
+    let fixed = Fixed::read(&ShardsFolder::new(output))?;
+    Ok(fixed.map(|fixed| (fixed.shards, fixed.first_task)))
+}
+
 /// What all shards have in common.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fixed {
@@ -111,8 +120,9 @@ impl Fixed {
                 self.by, shard.by
             ));
         }
-        own.report
-            .check_resumes(&self.report, &crate::sinks::Layout::new(output))?;
+        if let Some(difference) = own.report.difference(&self.report) {
+            return refused(format!("the first shard was run with {difference}"));
+        }
         let (ours, first) = (&own.outputs, &self.outputs);
         if ours.classes != first.classes {
             return refused("the classes are not those of the first shard".to_owned());

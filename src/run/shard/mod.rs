@@ -22,5 +22,6 @@ mod publish;
 mod settings;
 mod sharing;
 
+pub use fixed::fixed_shards;
 pub use number::{Environment, Shard, ShardBy, ShardError};
 pub(crate) use {fixed::Fixed, folder::ShardsFolder, owner::Owner, sharing::Sharing};
