@@ -10,6 +10,7 @@ from pathlib import Path
 
 try:
     import kubernetes_validate, yaml
+    from kubernetes_validate.utils import all_versions
 except ImportError as error:
     print(f"left out: {error.name} is not installed (pip install kubernetes-validate)")
     sys.exit(0)
@@ -18,7 +19,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
 
 
 def main():
-    known = [v for v in kubernetes_validate.list_versions() if tuple(map(int, v.split(".")[:2])) >= (1, 29)]
+    known = [v for v in all_versions() if tuple(map(int, v.split(".")[:2])) >= (1, 29)]
     versions = sys.argv[1:] or known
     jobs = {}
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
