@@ -1,6 +1,7 @@
 //! Parts of a data set: train, val, test.
 
 use super::item::Item;
+use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 /// Names of the parts, in the order of their shares.
@@ -43,7 +44,8 @@ impl FromStr for Shares {
 }
 
 /// What stays together when a data set is divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SplitBy {
     /// All pictures of a video, DICOM source or sequence. A data set that names no source may still hold frames: there, pictures

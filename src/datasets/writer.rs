@@ -2,6 +2,7 @@
 
 use super::{item::Item, split::Parts};
 use crate::{coco::Classes, sinks::SinkError};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What all writers are made with.
@@ -21,7 +22,8 @@ pub struct WriteOptions {
 }
 
 /// How masks are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum MaskForm {
     /// As run lengths: exact.

@@ -10,6 +10,7 @@ use crate::{
         output_dir::OutputMode,
         plan::{OnError, Plan, Summary},
         prompts::UserPrompts,
+        shard::Shard,
         task::Task,
     },
     session::{Execution, Session, SessionError},
@@ -139,6 +140,7 @@ impl Run {
 
     /// Inputs that [`expand`] found, to read before those of [`Run::input`].
     pub fn inputs(mut self, inputs: Inputs) -> Self {
+        self.plan.keys.extend(inputs.keys);
         self.plan.sources.extend(inputs.sources);
         self.plan.warnings.extend(inputs.warnings);
         self.spooled.extend(inputs.spooled);
@@ -236,6 +238,19 @@ impl Run {
         self
     }
 
+    /// Makes this one of several runs that share the inputs: it takes those that are dealt to it, and puts its results into a folder of
+    /// its own, `shards/0003-of-0016` in the output folder, which it resumes by itself. The first of them fixes in `shards/plan.json`
+    /// how many there are, the settings, and the list of sources. [`crate::run::merge`] makes one run of all.
+    pub fn shard(mut self, shard: Shard) -> Self {
+        self.plan.shard = Some(shard);
+        self
+    }
+
+    /// Which of several runs this is, where it is one of several.
+    pub fn shard_of(&self) -> Option<&Shard> {
+        self.plan.shard.as_ref()
+    }
+
     /// What to do with what is in the output folder; [`Run::resume`] and [`Run::overwrite`] set it too.
     pub fn output_mode(mut self, output_mode: OutputMode) -> Self {
         self.plan.output_mode = output_mode;
@@ -289,6 +304,7 @@ impl Run {
             ..ExpandOptions::default()
         };
         let expanded = expand(&self.inputs, options, &mut std::io::empty());
+        plan.keys.extend(expanded.keys);
         plan.sources.extend(expanded.sources);
         plan.warnings.extend(expanded.warnings);
         plan.outputs = self.outputs.unwrap_or(plan.outputs);

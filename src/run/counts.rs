@@ -29,6 +29,15 @@ impl Counts {
         }
     }
 
+    /// Adds the frames and objects of another run; its sources are not counted.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.objects += other.objects;
+        for (name, count) in &other.per_class {
+            *self.per_class.entry(name.clone()).or_insert(0) += count;
+        }
+    }
+
     /// Adds one object.
     pub(crate) fn add_object(&mut self, label: &str) {
         self.objects += 1;

@@ -4,6 +4,7 @@ use crate::{
     engine::OutOfMemory,
     frame::{Detections, Frame, SourceInfo},
     progress::Observer,
+    run::shard::Shard,
     sources::{Decoding, IssueKind, SourceWarning},
 };
 use std::time::Duration;
@@ -32,6 +33,20 @@ pub enum Event<'a> {
         sources: usize,
         /// Number of frames of the next source whose results are taken from `detections.jsonl`.
         frames: u64,
+    },
+    /// The run is one of several that share the inputs, and has joined them. Comes before all other events but warnings.
+    Dealt {
+        /// Which it is.
+        shard: &'a Shard,
+        /// Positions of its sources among those that can be read.
+        sources: &'a [usize],
+        /// How many sources all have together.
+        of: usize,
+    },
+    /// The run's shard has an owner on another machine that may be dead; it is watched.
+    AwaitsOwner {
+        /// The owner's process, machine and job.
+        owner: &'a str,
     },
     /// A source is open; its frames follow.
     SourceBegan(&'a SourceInfo),

@@ -10,11 +10,12 @@ use crate::{
         output_dir::{OutputDir, OutputMode},
         plan::{OnError, Plan, Summary},
         prompts::RunPrompts,
-        report::{ModelFile, ModelReport, RunReport, RunStatus},
+        report::{ModelFile, ModelReport, RunReport, RunStatus, ShardReport},
+        shard::{Owner, Sharing},
         task::Task,
     },
     session::StageTimes,
-    sinks::ImagesMode,
+    sinks::{ImagesMode, SinkError},
     sources::{SourceSpec, SourceWarning},
 };
 use std::collections::BTreeMap;
@@ -30,9 +31,15 @@ impl Plan {
     /// [`RunError`] if outputs cannot be written, an input fails under [`OnError::Stop`], no frame has a box in the
     /// file of boxes, or the run to be resumed had other inputs, models or settings. What was done until then is kept.
     pub(crate) fn run(self) -> Result<Summary, RunError> {
+        self.join()?.run_alone()
+    }
+
+    fn run_alone(self) -> Result<Summary, RunError> {
         let (specs, unreadable) = self.split_sources();
         let resumes = self.output_mode == OutputMode::Resume && !is_fresh(&self.output);
-        if specs.is_empty() && self.own_sources.is_empty() && unreadable.count > 0 && !resumes {
+        let nothing = specs.is_empty() && self.own_sources.is_empty() && unreadable.count > 0;
+        // A shard without inputs is complete, and says so in its folder.
+        if nothing && !resumes && self.shared.is_none() {
             return self.without_inputs(unreadable);
         }
         let prompts = match &self.task {
@@ -44,7 +51,14 @@ impl Plan {
             )?),
             _ => None,
         };
-        let folder = OutputDir::prepare(&self.output, self.output_mode)?;
+        let specs = match &self.shared {
+            Some(shared) => shared.ordinals().pick(&specs),
+            None => specs,
+        };
+        let folder = match &self.shared {
+            Some(_) => OutputDir::prepare_owned(&self.output, self.output_mode)?,
+            None => OutputDir::prepare(&self.output, self.output_mode)?,
+        };
         let layout = folder.layout().clone();
         let (mut report, record) = self.begin(&folder)?;
         let warnings = [
@@ -67,7 +81,15 @@ impl Plan {
         report.timings = times.summaries();
         let status = self.note_outcome(&outcome, &mut report);
         report.end(status);
-        let kept = !(folder.is_new() && is_in_vain(&outcome, &layout.record()));
+        if let Some(shared) = &self.shared
+            && shared.owner().is_some_and(Owner::is_lost)
+        {
+            // The folder is another's now.
+            outcome?;
+            return Err(lost(&self.output));
+        }
+        let in_vain = || folder.is_new() && is_in_vain(&outcome, &layout.record());
+        let kept = self.shared.is_some() || !in_vain();
         if kept {
             report.write(&layout)?;
         } else {
@@ -81,7 +103,10 @@ impl Plan {
             output: self.output.clone(),
             kept,
             notices: report.notices,
-            boxes: prompts.as_ref().and_then(RunPrompts::matched),
+            boxes: prompts
+                .as_ref()
+                .filter(|_| self.shared.is_none())
+                .and_then(RunPrompts::matched),
         })
     }
 
@@ -100,16 +125,23 @@ impl Plan {
                 .map(|root| root.to_string_lossy().into_owned()),
             _ => Some("images".to_owned()),
         };
+        report.shard = self.shared.as_ref().map(|shared| ShardReport {
+            number: shared.shard().number,
+            of: shared.shard().of,
+            unreadable: shared.unreadable().to_vec(),
+        });
+        let shared = self.shared.as_ref();
+        let ordinals = shared.map(Sharing::ordinals).unwrap_or_default();
         let record = match folder.earlier() {
             Some(earlier) => {
                 report.check_resumes(earlier, layout)?;
                 report.warnings = earlier.warnings.clone();
-                Record::resume(layout)?
+                Record::resume_of(layout, ordinals)?
             }
             None => {
                 // First: a folder of outputs without a report is not resumed.
                 report.write(layout)?;
-                Record::create(layout)?
+                Record::create_of(layout, ordinals)?
             }
         };
         Ok((report, record))
@@ -203,9 +235,12 @@ impl Plan {
         for source in &self.sources {
             match source {
                 Ok(spec) => specs.push(spec.clone()),
-                Err(error) => errors.push(InputProblem::from(error)),
+                Err(error) if self.shared.is_none() => errors.push(InputProblem::from(error)),
+                Err(_) => {}
             }
         }
+        let dealt = self.shared.iter().flat_map(Sharing::unreadable);
+        dealt.for_each(|unreadable| errors.push(unreadable.problem.clone()));
         (specs, errors)
     }
 
@@ -231,6 +266,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The error of a shard that another process has taken over at its end.
+fn lost(folder: &std::path::Path) -> RunError {
+    SinkError::new(folder, "another process has taken the shard over").into()
 }
 
 /// Whether there is no output folder yet, or an empty one.

@@ -179,7 +179,9 @@ impl KpiFile {
 impl Observer<Event<'_>> for KpiFile {
     fn event(&self, event: Event<'_>) {
         let (name, of_event) = match event {
-            Event::FrameDone { times: None, .. } => return,
+            Event::FrameDone { times: None, .. }
+            | Event::Dealt { .. }
+            | Event::AwaitsOwner { .. } => return,
             Event::FrameDone {
                 frame,
                 found,

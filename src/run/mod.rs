@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 mod infer;
 mod journal;
 mod lanes;
+mod merge;
 mod messages;
 mod metrics;
 mod output_dir;
@@ -22,8 +23,10 @@ mod own;
 mod plan;
 mod prompts;
 mod report;
+mod shard;
 mod task;
 mod threads;
+mod unreadable;
 mod write;
 
 pub use boxes::{BoxPrompt, BoxPrompts, FrameBoxes, OtherSize, SourceFrames};
@@ -32,11 +35,15 @@ pub use counts::{Counts, InputProblem, InputProblems};
 pub use error::{FrameError, RunError};
 pub use event::{Event, FrameTimes, RunObserver};
 pub use journal::{Record, SourceEnd, StoredFrame, StoredResults};
+pub use merge::{MergeSummary, MissingShards, merge, missing_shards};
 pub use metrics::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_key};
 pub use output_dir::{OutputDir, OutputMode};
 pub use plan::{OnError, Summary};
 pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
-pub use report::{DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, SourceDecoding};
+pub use report::{
+    DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, ShardReport, SourceDecoding,
+};
+pub use shard::{Environment as ShardEnvironment, Shard, ShardBy, ShardError, fixed_shards};
 
 // For the writer of phantoms, whose folders are prepared in the same way.
 pub(crate) use folder_lock::FolderLock;

@@ -34,7 +34,7 @@ pub struct OutputDir {
     new: bool,
     /// The folders that were made for it, the innermost first.
     made: Vec<PathBuf>,
-    lock: FolderLock,
+    lock: Option<FolderLock>,
 }
 
 impl OutputDir {
@@ -44,6 +44,22 @@ impl OutputDir {
     /// [`SinkError`] if the folder cannot be made, written or locked, another run writes to it, it is not empty under
     /// [`OutputMode::Fresh`], or it holds files under the names of outputs but no run of this program.
     pub fn prepare(root: &Path, mode: OutputMode) -> Result<Self, SinkError> {
+        Self::prepare_with(root, mode, |layout| FolderLock::take(layout).map(Some))
+    }
+
+    /// The same without the lock, for a folder that others are kept out of in another way.
+    ///
+    /// # Errors
+    /// As [`OutputDir::prepare`], but for those of the lock.
+    pub(crate) fn prepare_owned(root: &Path, mode: OutputMode) -> Result<Self, SinkError> {
+        Self::prepare_with(root, mode, |_| Ok(None))
+    }
+
+    fn prepare_with(
+        root: &Path,
+        mode: OutputMode,
+        lock: impl FnOnce(&Layout) -> Result<Option<FolderLock>, SinkError>,
+    ) -> Result<Self, SinkError> {
         let made = root
             .ancestors()
             .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
@@ -52,7 +68,7 @@ impl OutputDir {
         fs::create_dir_all(root)
             .map_err(|e| SinkError::io(root, "create the output folder", &e))?;
         let layout = Layout::new(root);
-        let lock = FolderLock::take(&layout)?;
+        let lock = lock(&layout)?;
         let new = is_empty(root)?;
         let earlier = if new {
             None

@@ -9,6 +9,7 @@ use crate::{
         event::RunObserver,
         output_dir::OutputMode,
         own::{OwnSinks, OwnSources},
+        shard::{Shard, Sharing},
         task::Task,
     },
     session::{Execution, Refining, Session, SessionError},
@@ -38,6 +39,9 @@ impl Plan {
             oom_device: None,
             fallback: None,
             sources: Vec::new(),
+            keys: Vec::new(),
+            shard: None,
+            shared: None,
             warnings: Vec::new(),
             own_sources: OwnSources::default(),
             own_sinks: OwnSinks::default(),
@@ -84,6 +88,9 @@ impl Plan {
 
     /// The folder that holds the pictures under the names that outputs give them: the inputs' own, where all are below one.
     pub(crate) fn image_root(&self) -> Option<PathBuf> {
+        if let Some(shared) = &self.shared {
+            return shared.image_root();
+        }
         let root = |spec: &SourceSpec| -> Option<PathBuf> {
             let file = match spec.kind {
                 SourceKind::Image => &spec.path,
@@ -156,6 +163,12 @@ pub(crate) struct Plan {
     pub(crate) fallback: Option<Fallback>,
     /// Sources in order; inputs that could not be read stand as errors.
     pub(crate) sources: Vec<Result<SourceSpec, SourceError>>,
+    /// What each of `sources` is dealt out by.
+    pub(crate) keys: Vec<u64>,
+    /// Which of several runs that share the sources this is.
+    pub(crate) shard: Option<Shard>,
+    /// What it shares with the others, once it has joined them.
+    pub(crate) shared: Option<Sharing>,
     /// Warnings about inputs and models.
     pub(crate) warnings: Vec<SourceWarning>,
     /// Sources of the caller's, read after `sources`.

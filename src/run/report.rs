@@ -1,7 +1,10 @@
 //! `run.json`: what was run, with what, and how it went.
 
 use crate::{
-    run::counts::{Counts, InputProblems},
+    run::{
+        counts::{Counts, InputProblems},
+        unreadable::Unreadable,
+    },
     session::StageSummary,
     sinks::{Layout, SinkError, SinkErrorKind, write_atomic},
     text::counted,
@@ -113,6 +116,14 @@ impl DecodingReport {
         }
     }
 
+    /// Adds those of another run.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.gpu += other.gpu;
+        self.cpu += other.cpu;
+        let room = Self::LISTED.saturating_sub(self.sources.len());
+        self.sources.extend(other.sources.into_iter().take(room));
+    }
+
     fn is_empty(&self) -> bool {
         self.gpu == 0 && self.cpu == 0
     }
@@ -137,6 +148,12 @@ pub struct RunReport {
     /// for `images`; none where there is no such folder, as for videos without their pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_root: Option<String>,
+    /// Which of several runs that share the inputs it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardReport>,
+    /// Of a run that is merged of shards: how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_of: Option<u32>,
     /// Where it ran.
     pub device: String,
     /// Start, UTC, RFC 3339.
@@ -165,6 +182,19 @@ pub struct RunReport {
     /// Deviations from the settings, such as frames computed on the CPU because the GPU ran out of memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+}
+
+/// Which of several runs that share the inputs a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ShardReport {
+    /// Its number, from 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+    /// The inputs dealt to it that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable: Vec<Unreadable>,
 }
 
 impl RunReport {
@@ -237,12 +267,9 @@ impl RunReport {
         }
     }
 
-    /// Whether a run of `self` may go on with what the run of `earlier` left in `layout`.
-    ///
-    /// # Errors
-    /// [`SinkError`] that names the first difference: version, a setting, or a model.
-    pub fn check_resumes(&self, earlier: &Self, layout: &Layout) -> Result<(), SinkError> {
-        let difference = if self.version == earlier.version {
+    /// What `earlier` was made with that this run has otherwise, in words: version, a setting, or a model.
+    pub(crate) fn difference(&self, earlier: &Self) -> Option<String> {
+        if self.version == earlier.version {
             difference_of(&earlier.settings, &self.settings)
                 .or_else(|| model_difference(&earlier.models, &self.models))
         } else {
@@ -250,8 +277,15 @@ impl RunReport {
                 "version {} of the program, this is {}",
                 earlier.version, self.version
             ))
-        };
-        difference.map_or(Ok(()), |difference| {
+        }
+    }
+
+    /// Whether a run of `self` may go on with what the run of `earlier` left in `layout`.
+    ///
+    /// # Errors
+    /// [`SinkError`] that names the first difference: version, a setting, or a model.
+    pub fn check_resumes(&self, earlier: &Self, layout: &Layout) -> Result<(), SinkError> {
+        self.difference(earlier).map_or(Ok(()), |difference| {
             let problem = format!("the run in this folder cannot be resumed: it was made with {difference}");
             let remedy = "run with the same arguments and models as before, overwrite the run, or choose another folder";
             Err(SinkError::new(layout.root(), problem).with_kind(SinkErrorKind::OtherRun).with_remedy(remedy))

@@ -41,7 +41,7 @@ struct Shared<'a> {
     plan: &'a Plan,
     prompts: Option<&'a RunPrompts<'a>>,
     times: &'a StageTimes,
-    dealer: Dealer,
+    dealer: Dealer<'a>,
     ahead: Ahead,
     numbers: AtomicU64,
 }
@@ -83,7 +83,7 @@ impl Plan {
         done.errors.extend(unreadable);
         done.interrupted = !complete;
         done.most_ahead = shared.ahead.most();
-        if complete && starts_anew {
+        if complete && starts_anew && self.shared.is_none() {
             self.check_boxes(prompts, &mut done);
         }
         Ok(done)

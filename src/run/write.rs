@@ -12,6 +12,7 @@ use crate::{
         messages::{Finished, FinishedFrame, Item, Written},
         plan::{OnError, Plan},
         report::{DecodingReport, RunReport},
+        shard::Sharing,
     },
     session::{Refiner, Stage, StageTimes},
     sinks::{Layout, OutputKind, Sink, SinkOptions, SinkSet, Stills},
@@ -157,6 +158,7 @@ impl<'a> Writer<'a> {
             Item::Voids(_) | Item::LaneEnded => {}
             Item::SourceEnded(info) => {
                 self.warned.clear();
+                self.check_owner()?;
                 self.sinks.end_source(&info)?;
                 self.record
                     .end_source(&info, std::mem::take(&mut self.errors))?;
@@ -178,6 +180,7 @@ impl<'a> Writer<'a> {
         }
         // Of a resumed run also what the record has: the tracks go on from there.
         self.refiner.frame(&frame, &mut found);
+        self.check_owner()?;
         self.sinks.write(&frame, &found)?;
         if times.is_some() {
             self.record.append(&frame, &found)?;
@@ -218,12 +221,23 @@ impl<'a> Writer<'a> {
         self.errors.push(error);
     }
 
+    /// Whether the folder is still this run's, where several share the inputs.
+    fn check_owner(&self) -> Result<(), RunError> {
+        let shared = self.plan.shared.as_ref();
+        let owner = shared.and_then(Sharing::owner);
+        owner.map_or(Ok(()), |owner| Ok(owner.check()?))
+    }
+
     /// All sources ended: completes the outputs of the whole run.
     pub(crate) fn finish(&mut self) -> Result<Written, RunError> {
         let times = self.times;
         times.time(Stage::Finish.name(), || {
             self.sinks.finish()?;
-            self.export()
+            // The data sets of shards are made when these are merged.
+            match self.plan.shared {
+                Some(_) => Ok(()),
+                None => self.export(),
+            }
         })?;
         Ok(self.leave())
     }

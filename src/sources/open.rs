@@ -7,7 +7,7 @@ use super::{
     issue::SourceError,
     options::SourceOptions,
     renamed::Renamed,
-    selection::{FrameSelection, Selected},
+    selection::{FrameSelection, FrameShare, Selected},
     sequence::SequenceSource,
     source::Source,
     spec::SourceSpec,
@@ -79,6 +79,25 @@ pub(crate) fn select(source: Box<dyn Source>, selection: &FrameSelection) -> Box
     } else {
         Box::new(Selected::new(source, selection.clone()))
     }
+}
+
+/// Opens a source of which only the frames of `share`, of those that the options select, come out.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_share(
+    spec: &SourceSpec,
+    ordinal: usize,
+    options: &SourceOptions,
+    share: FrameShare,
+) -> Result<Box<dyn Source>, SourceError> {
+    let all = SourceOptions {
+        selection: FrameSelection::default(),
+        ..options.clone()
+    };
+    let source = open(spec, ordinal, &all)?;
+    let selected = Selected::new(source, options.selection.clone());
+    Ok(Box::new(selected.shared(share)))
 }
 
 /// Opens one file, folder of numbered images, or DICOM series.

@@ -104,6 +104,29 @@ pub struct Selected<S> {
     held: Option<SourceError>,
     /// Whether a frame of the selection came, or failed.
     came: bool,
+    /// Of the selected frames, those of one of several runs.
+    share: Option<FrameShare>,
+}
+
+/// The part of a source's frames that one of several runs takes: ranges of `length` frames, dealt out in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameShare {
+    /// Frames of a range.
+    pub(crate) length: NonZeroU64,
+    /// The run that takes the first range, from 0.
+    pub(crate) first: u64,
+    /// This run, from 0.
+    pub(crate) own: u64,
+    /// How many runs there are.
+    pub(crate) of: NonZeroU64,
+}
+
+impl FrameShare {
+    /// Whether the frame with this number is one of this run's.
+    pub(crate) fn contains(&self, index: u64) -> bool {
+        let range = index / self.length;
+        (self.first % self.of + range % self.of) % self.of == self.own
+    }
 }
 
 impl<S: Source> Selected<S> {
@@ -116,7 +139,20 @@ impl<S: Source> Selected<S> {
             next: 0,
             held: None,
             came: false,
+            share: None,
         }
+    }
+
+    /// The same, of which only the frames of `share` come out.
+    pub(crate) fn shared(self, share: FrameShare) -> Self {
+        Self {
+            share: Some(share),
+            ..self
+        }
+    }
+
+    fn contains(&self, index: u64) -> bool {
+        self.selection.contains(index) && self.share.is_none_or(|share| share.contains(index))
     }
 
     /// The end of the source: an error, once, if the selection begins behind it.
@@ -126,7 +162,7 @@ impl<S: Source> Selected<S> {
             return Err(error);
         }
         let start = self.selection.range.as_ref().map_or(0, |range| range.start);
-        if std::mem::replace(&mut self.came, true) || start == 0 {
+        if std::mem::replace(&mut self.came, true) || start == 0 || self.next > start {
             return Ok(None);
         }
         let problem = match self.next {
@@ -175,7 +211,7 @@ impl<S: Source> Source for Selected<S> {
             if self.selection.is_past(self.next) {
                 return Ok(None);
             }
-            if !self.selection.contains(self.next) {
+            if !self.contains(self.next) {
                 if self.skip()? {
                     continue;
                 }
@@ -185,7 +221,7 @@ impl<S: Source> Source for Selected<S> {
                 Ok(Some(frame)) => {
                     self.next = frame.index + 1;
                     self.held = None;
-                    if self.selection.contains(frame.index) {
+                    if self.contains(frame.index) {
                         self.came = true;
                         return Ok(Some(frame));
                     }
@@ -325,6 +361,36 @@ mod tests {
             let may_end_in_error = found.is_empty() && failed.is_empty() || broken.contains(&(total.max(1) - 1));
             prop_assert!(missing == 0 || missing == 1 && may_end_in_error);
             prop_assert!(source.next_frame().is_ok_and(|frame| frame.is_none()));
+        }
+
+        #[test]
+        fn shares_take_each_frame_once(
+            selection in selection(),
+            total in 0..60u64,
+            (length, first, of) in (1..9u64, 0..100u64, 1..5u64),
+        ) {
+            let frames_of = |own| {
+                let share = FrameShare {
+                    length: NonZeroU64::new(length).unwrap(),
+                    first,
+                    own,
+                    of: NonZeroU64::new(of).unwrap(),
+                };
+                let inner = Numbers::new(total, Vec::new());
+                let mut source = Selected::new(inner, selection.clone()).shared(share);
+                let mut found = Vec::new();
+                loop {
+                    match source.next_frame() {
+                        Ok(Some(frame)) => found.push(frame.index),
+                        Ok(None) => break,
+                        Err(error) => assert!(found.is_empty() && naive(&selection, total).is_empty(), "{error}"),
+                    }
+                }
+                found
+            };
+            let mut all: Vec<u64> = (0..of).flat_map(frames_of).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, naive(&selection, total));
         }
 
         #[test]

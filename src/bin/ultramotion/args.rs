@@ -10,6 +10,7 @@ use crate::{
     eval_args::EvalArgs,
     examples,
     phantom_args::PhantomArgs,
+    shard_args::MergeArgs,
     track_args::TrackArgs,
     verify_args::VerifyArgs,
     words,
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Detect, then outline each object: boxes and masks
     #[command(after_help = examples::PIPELINE)]
     Pipeline(PipelineArgs),
+    /// Make one run of shards, which --shard made, with the bytes of a run of all
+    #[command(after_help = examples::MERGE)]
+    Merge(MergeArgs),
     /// Make ultrasound-like sequences with ground truth, from a seed
     #[command(after_help = examples::PHANTOM)]
     Phantom(PhantomArgs),

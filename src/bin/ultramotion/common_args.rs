@@ -1,6 +1,6 @@
 //! Groups of options that several commands have.
 
-use crate::{dataset_args::DatasetArgs, words};
+use crate::{dataset_args::DatasetArgs, shard_args::ShardArgs, words};
 use clap::{Args, ValueEnum};
 use std::{
     ffi::OsString,
@@ -103,6 +103,8 @@ pub(crate) struct InputArgs {
     /// folder. A file that is there goes on: sources keep their names, new ones get the next
     #[arg(long, value_name = "KEY.csv")]
     pub(crate) rename_sources: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shards: ShardArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

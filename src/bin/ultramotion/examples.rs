@@ -27,6 +27,13 @@ Examples:
   ultramotion pipeline clip.mp4 --output out
   ultramotion pipeline study/ --detector my.pth --labels classes.txt --write coco,masks --output out";
 
+pub(crate) const MERGE: &str = "\
+Examples:
+  ultramotion merge out
+  ultramotion merge out --missing
+
+Exit codes of --missing: 0 all shards are complete, 1 some are not, 2 there are no shards.";
+
 pub(crate) const PHANTOM: &str = "\
 Examples:
   ultramotion phantom --seed 5 --write png,mp4,dicom --output phantom

@@ -22,6 +22,7 @@ mod export;
 mod hints;
 mod inputs;
 mod man;
+mod merge;
 mod models;
 mod phantom;
 mod phantom_args;
@@ -30,6 +31,7 @@ mod rename;
 mod rename_key;
 mod report;
 mod run;
+mod shard_args;
 mod summary;
 mod terminal;
 mod track_args;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Detect(args) => run::detect(args, &terminal),
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
+        Command::Merge(args) => merge::run(args, &terminal),
         Command::Phantom(args) => phantom::run(args, &terminal),
         Command::Export(args) => export::export(args, &terminal),
         Command::Convert(args) => export::convert(args, &terminal),

@@ -44,10 +44,21 @@ struct State {
     /// Frames of the current source, where there are several sources.
     current: Option<ProgressBar>,
     several: bool,
+    /// Positions of the run's sources among all, where it is one of several that share them.
+    places: Option<Vec<usize>>,
+    count: usize,
     failure: Option<anyhow::Error>,
 }
 
 impl State {
+    /// The place of the source at `ordinal` among those of this run.
+    fn place(&self, ordinal: usize) -> usize {
+        let places = self.places.as_ref();
+        places.map_or(ordinal, |places| {
+            places.binary_search(&ordinal).unwrap_or(usize::MAX)
+        })
+    }
+
     /// Shows the frames of all sources.
     fn show(&self) {
         if let Some(all) = self.all.as_ref().filter(|all| !all.is_hidden()) {
@@ -80,7 +91,23 @@ impl Report {
         let mut state = self.state();
         state.progress = Progress::new(count);
         state.several = count > 1;
+        state.count = count;
         state.all = Some(self.terminal.message_bar("all", 0));
+        state.show();
+    }
+
+    /// How many sources the run has.
+    pub(crate) fn sources(&self) -> usize {
+        self.state().count
+    }
+
+    /// The run has the sources at `places` among all.
+    fn dealt(&self, places: &[usize]) {
+        let mut state = self.state();
+        state.progress = Progress::new(places.len());
+        state.several = places.len() > 1;
+        state.count = places.len();
+        state.places = Some(places.to_vec());
         state.show();
     }
 
@@ -146,7 +173,8 @@ impl Report {
             .frame_count
             .map(|frames| self.selection.count_of(frames));
         let mut state = self.state();
-        state.progress.began(source.ordinal, frames);
+        let place = state.place(source.ordinal);
+        state.progress.began(place, frames);
         if state.several && frames != Some(1) {
             state.current = Some(self.terminal.message_bar(&source.name, frames.unwrap_or(0)));
         }
@@ -173,7 +201,8 @@ impl Report {
         if let Some(bar) = state.current.take() {
             bar.finish_and_clear();
         }
-        state.progress.ended(source.ordinal);
+        let place = state.place(source.ordinal);
+        state.progress.ended(place);
         state.show();
         self.terminal.beat(|| state.progress.line());
         drop(state);
@@ -191,6 +220,17 @@ impl Report {
                     "resuming: {sources} done, and {frames} of the next"
                 ));
             }
+            Event::Dealt { shard, sources, of } => {
+                self.dealt(sources);
+                self.terminal.say(&format!(
+                    "{shard}: {} of {}",
+                    sources.len(),
+                    counted(of, "source")
+                ));
+            }
+            Event::AwaitsOwner { owner } => self.terminal.say(&format!(
+                "the shard was begun by {owner}, and waits until that is found dead or alive"
+            )),
             Event::Fallback { from, to, reason } => {
                 self.terminal
                     .problem(&format!("{from}: {reason}; the run continues on the {to}"));

@@ -258,6 +258,12 @@ fn run(
             "refers to the DICOM files themselves, whose names --rename-sources hides",
         ));
     }
+    let shard = input.shards.shard(&output.output)?;
+    if shard.is_some() && input.rename_sources.is_some() {
+        let problem =
+            "shards would each write the key; rename the files first, or run without shards";
+        return Err(usage("--rename-sources", problem));
+    }
     let mut source_options = source_options(engine.as_ref(), input, stored_values)?;
     let key = input
         .rename_sources
@@ -306,6 +312,10 @@ fn run(
         Some(decoders) => run.decoders(decoders),
         None => run,
     };
+    let run = match shard {
+        Some(shard) => run.shard(shard),
+        None => run,
+    };
     let run = match output.datasets.masks {
         Some(masks) => run.masks(masks.into()),
         None => run,
@@ -335,14 +345,18 @@ fn observed(
     let sources: Vec<SourceSpec> = inputs.sources.iter().flatten().cloned().collect();
     let count = sources.len();
     report.expect_sources(count);
-    let counting = report.count_frames(sources)?;
+    // A shard has few of them, and says which.
+    let counting = match run.shard_of() {
+        Some(_) => Cancel::default(),
+        None => report.count_frames(sources)?,
+    };
     let result = run.inputs(inputs).observer(Arc::new(observers)).start();
     counting.request();
     report.clear();
     let summary = result?;
     // Before the summary, which could not be printed either where nobody reads.
     report.check()?;
-    summary::print(&summary, outputs, count, terminal)?;
+    summary::print(&summary, outputs, report.sources(), terminal)?;
     kpi.map_or(Ok(()), |kpi| kpi.check())?;
     Ok(Exit::of(&summary))
 }

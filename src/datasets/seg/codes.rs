@@ -1,6 +1,7 @@
 //! Codes of classes: what a segment is, in the words of a terminology.
 
 use crate::datasets::DatasetError;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -21,7 +22,7 @@ const COLUMNS: [&str; 7] = [
 ];
 
 /// A concept of a terminology: DICOM's Code Sequence Macro.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Code {
     /// Code Value, 16 characters at most.
@@ -75,7 +76,7 @@ impl Code {
 }
 
 /// What a class is: Segmented Property Category and Segmented Property Type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClassCode {
     /// Segmented Property Category, such as Anatomical Structure.
@@ -88,7 +89,7 @@ pub struct ClassCode {
 ///
 /// The built-in classes have codes of SNOMED CT (CID 7150 and 7151): bone, cyst, vessel, needle. A label that is not in the
 /// table gets Tissue (85756007) as category and as type, with the label in Segment Label.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegCodes(BTreeMap<String, ClassCode>);
 
 impl Default for SegCodes {

@@ -1,9 +1,11 @@
 //! What a segmentation object is made with.
 
 use super::codes::SegCodes;
+use serde::{Deserialize, Serialize};
 
 /// How masks are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SegType {
     /// Segmentation Storage, BINARY: a bit a pixel, a frame for each segment and frame of the source. Segments may overlap.
@@ -16,7 +18,8 @@ pub enum SegType {
 
 /// The geometry of frames whose source has none: no Frame of Reference with orientation, position and spacing. A source's own
 /// geometry is always copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SegGeometry {
     /// None: frames refer to those of the source by number, as the standard has it.

@@ -6,8 +6,9 @@ use crate::{
         error::RunError,
         journal::{Record, StoredResults},
         plan::Plan,
+        shard::Sharing,
     },
-    sources::{Divided, Division, Part, Source, SourceOptions, SourceSpec, divide},
+    sources::{Divided, Division, FrameShare, Part, Source, SourceOptions, SourceSpec, divide},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -40,6 +41,8 @@ pub(super) enum Work {
     Whole {
         ordinal: usize,
         spec: SourceSpec,
+        /// Which of its frames are wanted, where several runs share them.
+        share: Option<FrameShare>,
         /// Why it is not divided, where one might expect it.
         undivided: Option<String>,
     },
@@ -75,8 +78,9 @@ impl PartsOf {
 }
 
 /// Deals out what is to be decoded, in the order of the inputs.
-pub(crate) struct Dealer {
+pub(crate) struct Dealer<'a> {
     state: Mutex<State>,
+    shared: Option<&'a Sharing>,
     options: SourceOptions,
     /// Threads that decode, on all devices.
     decoders: usize,
@@ -96,7 +100,7 @@ struct State {
     taken_over: HashMap<usize, usize>,
 }
 
-impl Dealer {
+impl<'a> Dealer<'a> {
     /// Deals out the sources that have not ended in `record`, and then the caller's.
     ///
     /// # Errors
@@ -104,7 +108,7 @@ impl Dealer {
     pub(crate) fn new(
         specs: Vec<SourceSpec>,
         record: &Record,
-        plan: &Plan,
+        plan: &'a Plan,
         decoders: usize,
     ) -> Result<Self, RunError> {
         let (first, count) = (record.ended_sources(), specs.len());
@@ -114,7 +118,12 @@ impl Dealer {
         let own = plan.own_sources.take(count, names).into_iter();
         let state = State {
             own: own.skip(first.saturating_sub(count)).collect(),
-            sources: specs.into_iter().enumerate().skip(first).collect(),
+            sources: specs
+                .into_iter()
+                .enumerate()
+                .skip(first)
+                .map(|(place, spec)| (record.ordinals().at(place), spec))
+                .collect(),
             parts: VecDeque::new(),
             stored: Some((record.stored()?.peekable(), record.last_stored())),
             next_lane: 0,
@@ -122,6 +131,7 @@ impl Dealer {
         };
         Ok(Self {
             state: Mutex::new(state),
+            shared: plan.shared.as_ref(),
             options: plan.source_options.clone(),
             decoders,
             least: plan.least_part,
@@ -142,8 +152,13 @@ impl Dealer {
             let Some((ordinal, spec)) = state.sources.pop_front() else {
                 return state.own();
             };
+            if let Some(share) = self.shared.and_then(|shared| shared.frames_of(ordinal)) {
+                return Some(state.whole(ordinal, spec, Some(share), None));
+            }
             match self.division(&spec, state.sources.len()) {
-                Division::Whole { reason } => return Some(state.whole(ordinal, spec, reason)),
+                Division::Whole { reason } => {
+                    return Some(state.whole(ordinal, spec, None, reason));
+                }
                 Division::Parts(divided) => state.deal(ordinal, &spec, &divided),
             }
         }
@@ -201,13 +216,20 @@ impl State {
         self.next_lane - 1
     }
 
-    fn whole(&mut self, ordinal: usize, spec: SourceSpec, undivided: Option<String>) -> Unit {
+    fn whole(
+        &mut self,
+        ordinal: usize,
+        spec: SourceSpec,
+        share: Option<FrameShare>,
+        undivided: Option<String>,
+    ) -> Unit {
         Unit {
             lane: self.take_lane(),
             stored: self.stored.take().map(|(stored, _)| stored),
             work: Work::Whole {
                 ordinal,
                 spec,
+                share,
                 undivided,
             },
         }

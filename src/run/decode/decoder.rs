@@ -13,8 +13,8 @@ use crate::{
     },
     session::{Stage, StageTimes},
     sources::{
-        self, Decoding, PartSource, PartStep, Source, SourceError, SourceOptions, SourceSpec,
-        SourceWarning, open_part,
+        self, Decoding, FrameShare, PartSource, PartStep, Source, SourceError, SourceOptions,
+        SourceSpec, SourceWarning, open_part,
     },
 };
 use std::{
@@ -30,7 +30,7 @@ const LONG: u64 = 1000;
 
 /// Sends the frames of one unit after the other to the inference of one device.
 pub(crate) struct Decoder<'a> {
-    pub(crate) dealer: &'a Dealer,
+    pub(crate) dealer: &'a Dealer<'a>,
     pub(crate) ahead: &'a Ahead,
     pub(crate) options: SourceOptions,
     pub(crate) cancel: &'a Cancel,
@@ -55,7 +55,7 @@ impl<'a> Decoder<'a> {
     /// A decoder of `plan` for the device that decodes by `options`.
     pub(crate) fn new(
         plan: &'a Plan,
-        (dealer, ahead): (&'a Dealer, &'a Ahead),
+        (dealer, ahead): (&'a Dealer<'a>, &'a Ahead),
         options: SourceOptions,
         times: &'a StageTimes,
     ) -> Self {
@@ -99,10 +99,15 @@ impl<'a> Decoder<'a> {
         &self,
         spec: &SourceSpec,
         ordinal: usize,
+        share: Option<FrameShare>,
     ) -> Result<Box<dyn Source>, SourceError> {
         let shown = self.shown(spec);
         self.times.time(Stage::Open.name(), || {
-            catch_panic(shown, || sources::open(spec, ordinal, &self.options)).and_then(|o| o)
+            catch_panic(shown, || match share {
+                Some(share) => sources::open_share(spec, ordinal, &self.options, share),
+                None => sources::open(spec, ordinal, &self.options),
+            })
+            .and_then(|opened| opened)
         })
     }
 
@@ -165,9 +170,10 @@ impl Lane<'_, '_> {
             Work::Whole {
                 ordinal,
                 spec,
+                share,
                 undivided,
             } => {
-                self.whole(&spec, ordinal, undivided)?;
+                self.whole(&spec, (ordinal, share), undivided)?;
             }
             Work::Parts(parts) => self.parts(&parts, open)?,
             Work::Own(sources) => self.own(sources)?,
@@ -192,11 +198,11 @@ impl Lane<'_, '_> {
     fn whole(
         &mut self,
         spec: &SourceSpec,
-        ordinal: usize,
+        (ordinal, share): (usize, Option<FrameShare>),
         undivided: Option<String>,
     ) -> Result<(), Ended> {
         let shown = self.decoder.shown(spec);
-        let mut source = match self.decoder.open_whole(spec, ordinal) {
+        let mut source = match self.decoder.open_whole(spec, ordinal, share) {
             Ok(source) => source,
             Err(error) => {
                 // It has a place among the sources all the same: it begins, fails and ends.
@@ -352,10 +358,10 @@ impl Lane<'_, '_> {
         self.decoder.dealer.take_over(unit, self.number);
         self.send(Item::Voids(unit.later.clone()))?;
         if unit.is_first() && !began {
-            return self.whole(&unit.spec, unit.ordinal, None);
+            return self.whole(&unit.spec, (unit.ordinal, None), None);
         }
         let shown = self.decoder.shown(&unit.spec);
-        match self.decoder.open_whole(&unit.spec, unit.ordinal) {
+        match self.decoder.open_whole(&unit.spec, unit.ordinal, None) {
             Ok(mut source) => {
                 self.frames(&mut *source, shown, next)?;
                 self.send(Item::SourceEnded(source.info().clone()))

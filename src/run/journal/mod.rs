@@ -1,9 +1,11 @@
 //! `detections.jsonl`, the run's record: one line a frame, appended as results come, read again to resume.
 
+mod ordinals;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ordinals::Ordinals;
 pub use state::SourceEnd;
 
 use crate::{
@@ -31,6 +33,8 @@ pub struct Record {
     layout: Layout,
     length: u64,
     state: StateFile,
+    /// The positions of this record's sources among all that the inputs stand for.
+    ordinals: Ordinals,
     ended: usize,
     counts: Counts,
     errors: InputProblems,
@@ -53,6 +57,14 @@ impl Record {
     /// # Errors
     /// [`SinkError`] if the files cannot be made.
     pub fn create(layout: &Layout) -> Result<Self, SinkError> {
+        Self::create_of(layout, Ordinals::default())
+    }
+
+    /// The same, of the sources at `ordinals` alone.
+    ///
+    /// # Errors
+    /// As [`Record::create`].
+    pub(crate) fn create_of(layout: &Layout, ordinals: Ordinals) -> Result<Self, SinkError> {
         let state = StateFile::open(layout.state(), true)?;
         let file = open_append(layout)?;
         file.set_len(0)
@@ -62,6 +74,7 @@ impl Record {
             layout: layout.clone(),
             length: 0,
             state,
+            ordinals,
             ended: 0,
             counts: Counts::default(),
             errors: InputProblems::default(),
@@ -74,11 +87,20 @@ impl Record {
     /// # Errors
     /// [`SinkError`] if a line is broken or out of order, or the record does not fit the list of ended sources.
     pub fn resume(layout: &Layout) -> Result<Self, SinkError> {
+        Self::resume_of(layout, Ordinals::default())
+    }
+
+    /// The same, of the sources at `ordinals` alone.
+    ///
+    /// # Errors
+    /// As [`Record::resume`].
+    pub(crate) fn resume_of(layout: &Layout, ordinals: Ordinals) -> Result<Self, SinkError> {
         let mut record = Self {
             file: open_append(layout)?,
             layout: layout.clone(),
             length: 0,
             state: StateFile::open(layout.state(), false)?,
+            ordinals,
             ended: 0,
             counts: Counts::default(),
             errors: InputProblems::default(),
@@ -93,9 +115,19 @@ impl Record {
         Ok(record)
     }
 
-    /// How many sources have ended; the ordinal of the first that has not.
+    /// How many sources have ended; the place of the first that has not, among those of this record.
     pub fn ended_sources(&self) -> usize {
         self.ended
+    }
+
+    /// The positions of this record's sources among all that the inputs stand for.
+    pub(crate) fn ordinals(&self) -> &Ordinals {
+        &self.ordinals
+    }
+
+    /// The ordinal of the source that has not ended.
+    fn due(&self) -> usize {
+        self.ordinals.at(self.ended)
     }
 
     /// Results in the record for the source that has not ended.
@@ -159,7 +191,7 @@ impl Record {
         let path = self.layout.record();
         if let Err(problem) = self
             .open
-            .follows(self.ended, frame.source.ordinal, frame.index)
+            .follows(self.due(), frame.source.ordinal, frame.index)
         {
             return Err(SinkError::new(path, problem));
         }
@@ -200,12 +232,13 @@ impl Record {
         errors: InputProblems,
     ) -> Result<(), SinkError> {
         let path = self.layout.record();
-        if source.ordinal != self.ended {
+        if source.ordinal != self.due() {
             return Err(SinkError::new(
                 path,
                 format!(
                     "source {} ended when source {} was due",
-                    source.ordinal, self.ended
+                    source.ordinal,
+                    self.due()
                 ),
             ));
         }
@@ -242,11 +275,12 @@ impl Record {
             let end = ends.next().transpose()?;
             while more {
                 let line: Brief<'_> = lines.parse()?;
-                if end.is_some() && line.source_index != self.ended {
+                let due = self.due();
+                if end.is_some() && line.source_index != due {
                     break;
                 }
                 self.open
-                    .follows(self.ended, line.source_index, line.frame)
+                    .follows(due, line.source_index, line.frame)
                     .map_err(|p| lines.broken(&p))?;
                 self.open.frames += 1;
                 self.open.last = Some(line.frame);
@@ -261,10 +295,14 @@ impl Record {
                 self.length = lines.offset();
             }
             let Some(end) = end else { return Ok(()) };
-            if end.source != self.ended || end.frames != self.open.frames {
+            if end.source != self.due() || end.frames != self.open.frames {
                 let problem = format!(
                     "says that source {} ({}) ended with {} frames, but the record holds {} of source {}",
-                    end.source, end.name, end.frames, self.open.frames, self.ended
+                    end.source,
+                    end.name,
+                    end.frames,
+                    self.open.frames,
+                    self.due()
                 );
                 return Err(SinkError::new(self.layout.state(), problem)
                     .with_kind(SinkErrorKind::BrokenJournal)

@@ -2,7 +2,7 @@
 
 use super::{
     draft::{Draft, place_groups},
-    folder, list, names,
+    folder, key, list, names,
     options::ExpandOptions,
     pattern,
     refusals::{absent, address, is_address, not_a_file},
@@ -29,6 +29,9 @@ use std::{
 pub struct Inputs {
     /// Sources and errors in order. The order is the same in every run over the same files.
     pub sources: Vec<Result<SourceSpec, SourceError>>,
+    /// What each of `sources` is dealt out by where several runs share them: the first eight bytes, high byte first, of the SHA-256 of
+    /// its path relative to the input that it was found in.
+    pub keys: Vec<u64>,
     /// Files of folders that are neither images, videos nor DICOM by content, nor have the extension of one.
     pub ignored: Vec<PathBuf>,
     /// What was left out on purpose or read otherwise than its author may have meant.
@@ -295,13 +298,17 @@ impl Expansion<'_> {
             self.search.take_warnings(),
             stopped || self.search.is_stopped(),
         );
-        let sources = if stopped {
-            Vec::new()
-        } else {
-            names::assign(drafts)
+        if stopped {
+            drafts.clear();
+        }
+        let key_of = |draft: &Result<Draft, SourceError>| match draft {
+            Ok(draft) => key::of_draft(draft),
+            Err(error) => key::of_path(&error.path),
         };
+        let keys = drafts.iter().map(key_of).collect();
         Inputs {
-            sources,
+            sources: names::assign(drafts),
+            keys,
             ignored: self.ignored,
             warnings,
             spooled: self.spooled,

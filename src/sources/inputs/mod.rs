@@ -6,6 +6,7 @@ mod expand;
 mod folder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod key;
 mod list;
 mod names;
 mod natural;

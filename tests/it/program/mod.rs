@@ -17,5 +17,6 @@ mod models;
 mod phantom;
 mod phantom_tracks;
 mod resume;
+mod shards;
 #[cfg(feature = "embedded-models")]
 mod snapshots;

@@ -26,7 +26,7 @@ impl Random {
 }
 
 /// All files of a folder by path; `run.json` apart, which holds times.
-fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -45,7 +45,7 @@ fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn init(model: &str, more: &[&str], folder: &Path) {
+pub(super) fn init(model: &str, more: &[&str], folder: &Path) {
     let output = folder.to_str().unwrap();
     let done = program()
         .args(["models", "init", model, "--seed", "3", "--output", output])
@@ -60,7 +60,7 @@ fn init(model: &str, more: &[&str], folder: &Path) {
 }
 
 /// Pictures of their own, six at most, and a sequence of the rest, so that sources end at many moments.
-fn pictures(folder: &Path, count: u32) {
+pub(super) fn pictures(folder: &Path, count: u32) {
     for i in 0..count {
         let shade = |x: u32, y: u32| {
             image::Rgb([
