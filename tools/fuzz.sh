@@ -3,16 +3,18 @@
 #
 #   tools/fuzz.sh SECONDS [TARGET…]       each target, or those named, for so long
 #   tools/fuzz.sh --runs N [TARGET…]      each for N executions
+#   tools/fuzz.sh --build                 builds the fuzzer alone
 #
 # FUZZ_JOBS (2) says how many run at once. What is found lies in target/fuzz/found; new inputs in target/fuzz/corpus, where
-# the next run begins. Exit code 1 if a target failed.
+# the next run begins. FUZZ_BUILT=1 takes the fuzzer as it was built last. Exit code 1 if a target failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -n "${HOME:-}" ] && [ -r "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 case "${1:-}" in
   --runs) limit="-runs=${2:?}"; shift 2 ;;
+  --build) limit= ;;
   '' | *[!0-9]*) usage ;;
   *) limit="-max_total_time=$1"; shift ;;
 esac
@@ -20,7 +22,8 @@ esac
 target=${CARGO_TARGET_DIR:-target}
 # Most of a short run would be spent on compiling with more.
 export CARGO_PROFILE_DEV_OPT_LEVEL=1
-RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/rustc.sh" cargo build --locked --quiet -p ultramotion-fuzz
+[ -n "${FUZZ_BUILT:-}" ] || RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/rustc.sh" cargo build --locked --quiet -p ultramotion-fuzz
+[ -n "$limit" ] || exit 0
 work=$target/fuzz
 mkdir -p "$work/found" "$work/log"
 # Files that parsers read by path lie in memory where there is such a folder.
