@@ -59,7 +59,7 @@ pub enum Event<'a> {
     },
     /// A frame is written.
     FrameDone {
-        /// The frame; on a GPU its pixels may have gone back to the decoder.
+        /// The frame; its pixels are released where no output shows them.
         frame: &'a Frame,
         /// Its objects.
         found: &'a Detections,

@@ -3,7 +3,7 @@
 
 use crate::{
     engine::Engine,
-    frame::{Detections, Frame},
+    frame::{Detections, Frame, Pixels},
     run::plan::Fallback,
     run::{
         counts::InputProblem,
@@ -270,9 +270,14 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    /// A frame as outputs need it: a surface goes back to its decoder.
+    /// A frame as outputs need it: a surface goes back to its decoder, and pixels that nothing shows do not wait with the result.
     fn settled(&self, mut frame: Frame) -> Result<Frame, RunError> {
-        let settled = settle(&mut frame, self.plan.shows_pixels());
+        let are_shown = self.plan.shows_pixels();
+        let settled = settle(&mut frame, are_shown);
+        if !are_shown {
+            frame.pixels = Pixels::Released(frame.size());
+            frame.stored = None;
+        }
         let place = || format!("{}, frame {}", frame.source.path.display(), frame.index);
         settled.map_err(|source| RunError::Frame {
             frame: place(),
