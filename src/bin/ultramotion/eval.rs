@@ -8,17 +8,7 @@ use crate::{
     inputs::usage,
     terminal::Terminal,
 };
-use serde::Serialize;
 use ultramotion::eval::{EvalOptions, Evaluation, evaluate};
-
-#[derive(Serialize)]
-struct Output<'a> {
-    ground_truth_file: String,
-    predictions_file: String,
-    #[serde(flatten)]
-    evaluation: &'a Evaluation,
-    gates: &'a [Gate],
-}
 
 /// Prints the figures; exit code 1 if one is below its minimum.
 pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -37,19 +27,8 @@ pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     };
     let evaluation = evaluate(&args.ground_truth, &args.predictions, &options)?;
     let gates = gates(args, &evaluation);
-    if terminal.json {
-        terminal.print_json(&Output {
-            ground_truth_file: args.ground_truth.display().to_string(),
-            predictions_file: args.predictions.display().to_string(),
-            evaluation: &evaluation,
-            gates: &gates,
-        })?;
-    } else {
-        eval_table::lines(&evaluation)
-            .iter()
-            .try_for_each(|line| terminal.print(line))?;
-    }
-    Ok(eval_gates::judge(&gates, terminal))
+    let lines = || eval_table::lines(&evaluation);
+    eval_gates::report(args, &evaluation, lines, &gates, terminal)
 }
 
 fn check(args: &EvalArgs) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
-//! Bounds of figures, for release gates.
+//! Bounds of figures, for release gates, and the report of an evaluation with them.
 
-use crate::{exit::Exit, terminal::Terminal};
+use crate::{eval_args::EvalArgs, exit::Exit, terminal::Terminal};
 use serde::Serialize;
 
 /// A bound that a figure must keep.
@@ -69,8 +69,39 @@ impl Gate {
     }
 }
 
+/// What `--json` prints of an evaluation.
+#[derive(Serialize)]
+struct Output<'a, E> {
+    ground_truth_file: String,
+    predictions_file: String,
+    #[serde(flatten)]
+    evaluation: &'a E,
+    gates: &'a [Gate],
+}
+
+/// Prints an evaluation, as the lines of its table or as JSON; exit code 1 if a bound is broken.
+pub(crate) fn report<E: Serialize>(
+    args: &EvalArgs,
+    evaluation: &E,
+    lines: impl FnOnce() -> Vec<String>,
+    gates: &[Gate],
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    if terminal.json {
+        terminal.print_json(&Output {
+            ground_truth_file: args.ground_truth.display().to_string(),
+            predictions_file: args.predictions.display().to_string(),
+            evaluation,
+            gates,
+        })?;
+    } else {
+        lines().iter().try_for_each(|line| terminal.print(line))?;
+    }
+    Ok(judge(gates, terminal))
+}
+
 /// Says which bounds are broken.
-pub(crate) fn judge(gates: &[Gate], terminal: &Terminal) -> Exit {
+fn judge(gates: &[Gate], terminal: &Terminal) -> Exit {
     for gate in gates.iter().filter(|gate| !gate.passed) {
         terminal.problem(&gate.problem());
     }

@@ -8,18 +8,8 @@ use crate::{
     inputs::usage,
     terminal::Terminal,
 };
-use serde::Serialize;
 use std::str::FromStr;
 use ultramotion::eval::tracks::{TrackEvaluation, TrackIou, TrackOptions, evaluate_tracks};
-
-#[derive(Serialize)]
-struct Output<'a> {
-    ground_truth_file: String,
-    predictions_file: String,
-    #[serde(flatten)]
-    evaluation: &'a TrackEvaluation,
-    gates: &'a [Gate],
-}
 
 /// Prints the figures; exit code 1 if one breaks its bound.
 pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -52,19 +42,8 @@ pub(crate) fn run(args: &EvalArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     options.common_only = args.common;
     let evaluation = evaluate_tracks(&args.ground_truth, &args.predictions, &options)?;
     let gates = gates(args, &evaluation);
-    if terminal.json {
-        terminal.print_json(&Output {
-            ground_truth_file: args.ground_truth.display().to_string(),
-            predictions_file: args.predictions.display().to_string(),
-            evaluation: &evaluation,
-            gates: &gates,
-        })?;
-    } else {
-        eval_tracks_table::lines(&evaluation)
-            .iter()
-            .try_for_each(|line| terminal.print(line))?;
-    }
-    Ok(eval_gates::judge(&gates, terminal))
+    let lines = || eval_tracks_table::lines(&evaluation);
+    eval_gates::report(args, &evaluation, lines, &gates, terminal)
 }
 
 fn word<T: FromStr<Err = String>>(

@@ -69,7 +69,7 @@ impl Found {
     ///
     /// # Errors
     /// [`DatasetError`] if the list of names cannot be read.
-    pub(super) fn new(
+    fn new(
         name: &str,
         folder: Option<&Path>,
         labels: Option<&Path>,
@@ -147,6 +147,35 @@ impl Reading {
         }
     }
 
+    /// Begins the sequence of a file.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the list of names cannot be read.
+    pub(super) fn begin_file(
+        &mut self,
+        file: &SequenceFile,
+        form: Form,
+    ) -> Result<Found, DatasetError> {
+        let labels = file.labels();
+        self.begin(&file.name, file.folder.as_deref(), labels.as_deref(), form)
+    }
+
+    /// Begins a sequence, whose classes are listed; else as [`Found::new`].
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the list of names cannot be read.
+    pub(super) fn begin(
+        &mut self,
+        name: &str,
+        folder: Option<&Path>,
+        labels: Option<&Path>,
+        form: Form,
+    ) -> Result<Found, DatasetError> {
+        let found = Found::new(name, folder, labels, form)?;
+        found.classes.iter().for_each(|name| self.labels.list(name));
+        Ok(found)
+    }
+
     /// Calls `row` with every line that is not empty of a file.
     ///
     /// # Errors
@@ -174,9 +203,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds a sequence; its list of classes comes before those that it names alone.
+    /// Adds a sequence that is read.
     pub(super) fn add(&mut self, found: Found) {
-        found.classes.iter().for_each(|name| self.labels.list(name));
         if found.size.is_none() && !found.frames.is_empty() {
             self.ignored
                 .add("size of the frames is not stated (seqinfo.ini)");

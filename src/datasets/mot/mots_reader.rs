@@ -53,17 +53,7 @@ pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Dataset, DatasetE
 }
 
 fn sequence(reading: &mut Reading, file: &SequenceFile) -> Result<Found, DatasetError> {
-    let labels = file.labels();
-    let mut found = Found::new(
-        &file.name,
-        file.folder.as_deref(),
-        labels.as_deref(),
-        Form::Masks,
-    )?;
-    found
-        .classes
-        .iter()
-        .for_each(|name| reading.labels.list(name));
+    let mut found = reading.begin_file(file, Form::Masks)?;
     Reading::rows(file, |line| {
         let row = MotsRow::parse(line)?;
         let rle = Rle {
@@ -152,11 +142,7 @@ fn pictures(reading: &mut Reading, path: &Path) -> Result<bool, DatasetError> {
             "" => "sequence",
             name => name,
         };
-        let mut found = Found::new(name, Some(&root), Some(&labels), Form::Masks)?;
-        found
-            .classes
-            .iter()
-            .for_each(|name| reading.labels.list(name));
+        let mut found = reading.begin(name, Some(&root), Some(&labels), Form::Masks)?;
         let first = u64::from(files.iter().all(|(number, _)| *number > 0));
         for (number, file) in files {
             let frame = number - first;

@@ -38,17 +38,7 @@ pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Dataset, DatasetE
 }
 
 fn sequence(reading: &mut Reading, file: &SequenceFile) -> Result<Found, DatasetError> {
-    let labels = file.labels();
-    let mut found = Found::new(
-        &file.name,
-        file.folder.as_deref(),
-        labels.as_deref(),
-        Form::Boxes,
-    )?;
-    found
-        .classes
-        .iter()
-        .for_each(|name| reading.labels.list(name));
+    let mut found = reading.begin_file(file, Form::Boxes)?;
     Reading::rows(file, |line| {
         let row = MotRow::parse(line)?;
         if file.truth && row.is_unmarked() {

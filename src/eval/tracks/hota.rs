@@ -87,6 +87,20 @@ pub struct HotaAt {
 }
 
 impl HotaAt {
+    /// The counts of several at threshold number `i`, without figures.
+    fn summed<'a>(i: usize, all: impl Iterator<Item = &'a Self>) -> Self {
+        let none = Self {
+            alpha: alpha(i),
+            ..Self::default()
+        };
+        all.fold(none, |sum, at| Self {
+            tp: sum.tp + at.tp,
+            false_negatives: sum.false_negatives + at.false_negatives,
+            false_positives: sum.false_positives + at.false_positives,
+            ..sum
+        })
+    }
+
     /// The figures that follow from the others.
     fn finished(mut self) -> Self {
         let [tp, missed, extra] =
@@ -177,7 +191,6 @@ impl Hota {
             };
             let mean = |of| weighted(of) / (tp as f64).max(1.0);
             HotaAt {
-                alpha: alpha(i),
                 figures: HotaFigures {
                     ass_a: mean(|f| f.ass_a),
                     ass_re: mean(|f| f.ass_re),
@@ -185,9 +198,7 @@ impl Hota {
                     loc_a: localisation(weighted(|f| f.loc_a), tp),
                     ..Default::default()
                 },
-                tp,
-                false_negatives: rows().map(|at| at.false_negatives).sum(),
-                false_positives: rows().map(|at| at.false_positives).sum(),
+                ..HotaAt::summed(i, rows())
             }
             .finished()
         };
@@ -199,11 +210,8 @@ impl Hota {
         let at = |i: usize| {
             let rows = || all.iter().filter_map(move |hota| hota.alphas.get(i));
             HotaAt {
-                alpha: alpha(i),
                 figures: HotaFigures::mean(rows().map(|at| at.figures)),
-                tp: rows().map(|at| at.tp).sum(),
-                false_negatives: rows().map(|at| at.false_negatives).sum(),
-                false_positives: rows().map(|at| at.false_positives).sum(),
+                ..HotaAt::summed(i, rows())
             }
         };
         let count = all.len().max(1) as f64;
