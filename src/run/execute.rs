@@ -52,8 +52,8 @@ impl Plan {
             _ => None,
         };
         let specs = match &self.shared {
-            Some(shared) => shared.ordinals().pick(&specs),
-            None => specs,
+            Some(shared) if shared.has_all() => shared.ordinals().pick(&specs),
+            _ => specs,
         };
         let folder = match &self.shared {
             Some(_) => OutputDir::prepare_owned(&self.output, self.output_mode)?,

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
 
 def main():
     known = [v for v in all_versions() if tuple(map(int, v.split(".")[:2])) >= (1, 29)]
-    versions = sys.argv[1:] or known
+    versions = sys.argv[1:] or sorted(set(known), key=lambda v: tuple(map(int, v.split("."))))
     jobs = {}
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     for name in kustomization["resources"]:

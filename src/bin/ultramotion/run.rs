@@ -21,7 +21,7 @@ use ultramotion::{
     run::{BoxPrompts, KpiFile, RunObserver, UserPrompts, parse_box, parse_point},
     session::SessionBuilder,
     sinks::{OutputKind, OutputSet},
-    sources::{Decode, DecodeDevice, Inputs, SourceOptions, SourceSpec},
+    sources::{Decode, DecodeDevice, Inputs, SourceOptions},
     weights::HubConfig,
 };
 
@@ -342,13 +342,12 @@ fn observed(
 ) -> anyhow::Result<Exit> {
     let mut observers: Vec<Arc<RunObserver>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<RunObserver>));
-    let sources: Vec<SourceSpec> = inputs.sources.iter().flatten().cloned().collect();
-    let count = sources.len();
-    report.expect_sources(count);
+    let sources = inputs.sources.iter().flatten();
+    report.expect_sources(sources.clone().count());
     // A shard has few of them, and says which.
     let counting = match run.shard_of() {
         Some(_) => Cancel::default(),
-        None => report.count_frames(sources)?,
+        None => report.count_frames(sources.cloned().collect())?,
     };
     let result = run.inputs(inputs).observer(Arc::new(observers)).start();
     counting.request();

@@ -13,7 +13,7 @@ use crate::{
     frame::SourceKind,
     run::{
         counts::InputProblem, error::RunError, event::Event, output_dir::OutputMode, plan::Plan,
-        report::RunReport,
+        report::RunReport, task::Task,
     },
     sinks::{Layout, OutputKind, SinkError},
 };
@@ -57,13 +57,24 @@ impl Plan {
         } else {
             self.take_order(&fixed, &own, &folder, &shard)?;
         }
-        let problems = self.sources.iter().map(|source| match source {
-            Ok(spec) => Ok(spec.clone()),
+        let kinds = self.sources.iter().map(|source| match source {
+            Ok(spec) => Ok(spec.kind),
             Err(error) => Err(InputProblem::from(error)),
         });
-        let problems: Vec<_> = problems.collect();
         let image_root = fixed.outputs.image_root.clone();
-        let sharing = Sharing::new(&shard, &problems, &self.keys, image_root);
+        // Boxes of frames are found by the names of all sources, whichever shard they are in.
+        let has_all = matches!(self.task, Task::Segment(..));
+        let keyed = kinds.zip(self.keys.iter().copied());
+        let sharing = Sharing::new(&shard, keyed, image_root, has_all);
+        if !has_all {
+            let sources = std::mem::take(&mut self.sources).into_iter();
+            let mut own = sharing.listed().iter().peekable();
+            let good = sources.filter(Result::is_ok).enumerate();
+            self.sources = good
+                .filter(|(at, _)| own.next_if(|next| **next == *at).is_some())
+                .map(|(_, source)| source)
+                .collect();
+        }
         let name = ShardsFolder::name(shard.number, shard.of);
         let observer = self.observer.clone();
         let mut wait = |who: &str| observer.event(Event::AwaitsOwner { owner: who });

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     frame::SourceKind,
     run::{counts::InputProblem, journal::Ordinals, unreadable::Unreadable},
-    sources::{FrameShare, SourceSpec},
+    sources::FrameShare,
 };
 use std::{
     num::NonZeroU64,
@@ -27,25 +27,26 @@ pub(crate) struct Sharing {
     /// Inputs that cannot be read and are dealt to this shard.
     unreadable: Vec<Unreadable>,
     total: usize,
+    has_all: bool,
 }
 
 impl Sharing {
-    /// The share that `shard` has of `sources`, in the order of all shards, which are dealt out by `keys`.
+    /// The share that `shard` has of `sources`, in the order of all shards, which are dealt out by the keys beside them. `has_all` says
+    /// whether the plan goes on with the specifications of all of them, or with its own.
     pub(super) fn new(
         shard: &Shard,
-        sources: &[Result<SourceSpec, InputProblem>],
-        keys: &[u64],
+        sources: impl Iterator<Item = (Result<SourceKind, InputProblem>, u64)>,
         image_root: Option<PathBuf>,
+        has_all: bool,
     ) -> Self {
         let of = u64::from(shard.of);
         let own = u64::from(shard.number) - 1;
         let (mut ordinals, mut videos, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         let (mut good, mut bad) = (0, 0);
-        for (source, &key) in sources.iter().zip(keys) {
+        for (source, key) in sources {
             match source {
-                Ok(spec) => {
-                    let ranges =
-                        shard.by != ShardBy::Source && matches!(spec.kind, SourceKind::Video);
+                Ok(kind) => {
+                    let ranges = shard.by != ShardBy::Source && kind == SourceKind::Video;
                     if ranges || key % of == own {
                         ordinals.push(good);
                         videos.push(ranges.then_some(key));
@@ -54,7 +55,6 @@ impl Sharing {
                 }
                 Err(problem) => {
                     if key % of == own {
-                        let problem = problem.clone();
                         unreadable.push(Unreadable { at: bad, problem });
                     }
                     bad += 1;
@@ -69,6 +69,7 @@ impl Sharing {
             owner: OnceLock::new(),
             unreadable,
             total: good,
+            has_all,
         }
     }
 
@@ -79,6 +80,11 @@ impl Sharing {
     /// How many sources all shards have together.
     pub(crate) fn total(&self) -> usize {
         self.total
+    }
+
+    /// Whether the plan has the specifications of all sources, of which [`Sharing::ordinals`] picks this shard's; else it has these alone.
+    pub(crate) fn has_all(&self) -> bool {
+        self.has_all
     }
 
     pub(crate) fn ordinals(&self) -> Ordinals {
@@ -140,16 +146,6 @@ impl std::fmt::Debug for Sharing {
 mod tests {
     use super::*;
 
-    fn spec(name: &str, kind: SourceKind) -> Result<SourceSpec, InputProblem> {
-        Ok(SourceSpec {
-            path: name.into(),
-            kind,
-            files: vec![name.into()],
-            name: name.to_owned(),
-            folder: None,
-        })
-    }
-
     #[test]
     fn each_source_is_dealt_to_one_shard_and_each_range_of_a_video_too() {
         let bad = Err(InputProblem {
@@ -158,16 +154,17 @@ mod tests {
             kind: Default::default(),
         });
         let sources = [
-            spec("a", SourceKind::Image),
-            bad,
-            spec("v", SourceKind::Video),
-            spec("b", SourceKind::Dicom),
+            (Ok(SourceKind::Image), 7),
+            (bad, 8),
+            (Ok(SourceKind::Video), 9),
+            (Ok(SourceKind::Dicom), u64::MAX),
         ];
-        let keys = [7, 8, 9, u64::MAX];
         for by in [ShardBy::Source, ShardBy::Frames(NonZeroU64::MIN)] {
-            let shards: Vec<Sharing> = (1..=3)
-                .map(|n| Sharing::new(&Shard::new(n, 3).unwrap().by(by), &sources, &keys, None))
-                .collect();
+            let shard = |number| {
+                let shard = Shard::new(number, 3).unwrap().by(by);
+                Sharing::new(&shard, sources.iter().cloned(), None, true)
+            };
+            let shards: Vec<Sharing> = (1..=3).map(shard).collect();
             let listed: Vec<&[usize]> = shards.iter().map(Sharing::listed).collect();
             assert_eq!(shards[2].unreadable().len(), 1);
             if by == ShardBy::Source {

@@ -15,7 +15,11 @@ use crate::{
         contents::{self, Contents, identify},
     },
 };
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+
+/// Files that are looked into at once, by as many threads as there are.
+const IDENTIFIED_TOGETHER: usize = 1024;
 
 /// Sources of a folder and its subfolders in natural order.
 #[derive(Default)]
@@ -37,9 +41,9 @@ struct Sorted {
 }
 
 impl Sorted {
-    fn add(&mut self, path: PathBuf, root: &Path) {
+    fn add(&mut self, path: PathBuf, found: Result<Contents, SourceError>, root: &Path) {
         let meant_as_image = contents::looks_like_image(&path);
-        match identify(&path) {
+        match found {
             Ok(Contents::Image(_)) => self.images.push(Numbered {
                 path,
                 problem: None,
@@ -76,11 +80,20 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'
     for error in errors {
         sorted.placed.push((error.path.clone(), Err(error)));
     }
-    for path in files {
+    let mut files = files.into_iter();
+    loop {
+        let part: Vec<PathBuf> = files.by_ref().take(IDENTIFIED_TOGETHER).collect();
+        if part.is_empty() {
+            break;
+        }
         if search.is_stopped() {
             return Found::default();
         }
-        sorted.add(path, root);
+        // Most of the time is waiting for the file system, above all for one of a network.
+        let found: Vec<_> = part.par_iter().map(|path| identify(path)).collect();
+        for (path, found) in part.into_iter().zip(found) {
+            sorted.add(path, found, root);
+        }
     }
     let Sorted {
         mut placed,
@@ -107,7 +120,7 @@ pub(super) fn search(root: &Path, options: &ExpandOptions<'_>, search: &Search<'
         };
         placed.push((root.to_owned(), Err(SourceError::new(root, problem))));
     }
-    placed.sort_by(|a, b| natural::compare_paths(&a.0, &b.0));
+    placed.par_sort_by(|a, b| natural::compare_paths(&a.0, &b.0));
     Found {
         sources: placed.into_iter().map(|(_, source)| source).collect(),
         ignored,

@@ -170,7 +170,7 @@ fn name(draft: &Draft, step: usize, shares_folder: bool) -> String {
     match &draft.pattern {
         Some(pattern) if shares_folder || step % 2 == 1 => parts.push(pattern.clone()),
         Some(_) => {}
-        None if step.is_multiple_of(2) && draft.path.is_file() => {
+        None if step.is_multiple_of(2) && is_file(draft) => {
             if let Some(last) = parts.last_mut() {
                 last.truncate(stem_length(last));
             }
@@ -182,6 +182,11 @@ fn name(draft: &Draft, step: usize, shares_folder: bool) -> String {
     } else {
         parts.join("/")
     }
+}
+
+/// Whether a draft is a file: a series may be a folder. The file system is asked for these alone.
+fn is_file(draft: &Draft) -> bool {
+    matches!(draft.kind, SourceKind::Image | SourceKind::Video) || draft.path.is_file()
 }
 
 /// A path whose components are all names or `.`.

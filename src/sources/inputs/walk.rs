@@ -6,6 +6,7 @@ use super::{
     search::{FolderId, Halt, Search, folder_id},
 };
 use crate::sources::SourceError;
+use rayon::prelude::*;
 use std::{
     collections::HashSet,
     io,
@@ -38,7 +39,7 @@ pub(super) fn files_below(root: &Path, search: &Search<'_>) -> Files {
     }
     walk.found
         .files
-        .sort_by(|a, b| natural::compare_paths(a, b));
+        .par_sort_by(|a, b| natural::compare_paths(a, b));
     walk.found
 }
 
