@@ -42,12 +42,18 @@ pub struct MergeSummary {
 /// run of all inputs. The shards stay as they are, and are not needed any more. A merge that was killed or cancelled is completed by
 /// merging again. Memory does not grow with the number of frames.
 ///
+/// `wait` is called with a description of another process that merges, or did and was killed, if it has to be watched to find that out.
+///
 /// `run.json` has the arguments of the first shard, the earliest start and no times of stages.
 ///
 /// # Errors
 /// [`SinkError`] if there are no shards, one is not complete or does not fit the others, another merge is at work, `output` holds a run that is
 /// not made of shards, or a file cannot be read or written.
-pub fn merge(output: &Path, cancel: &Cancel) -> Result<MergeSummary, SinkError> {
+pub fn merge(
+    output: &Path,
+    cancel: &Cancel,
+    wait: &mut dyn FnMut(&str),
+) -> Result<MergeSummary, SinkError> {
     let folder = ShardsFolder::new(output);
     let fixed = fixed(output, &folder)?;
     check_complete(output)?;
@@ -59,7 +65,7 @@ pub fn merge(output: &Path, cancel: &Cancel) -> Result<MergeSummary, SinkError> 
             .with_remedy("move that run away, or its shards"));
     }
     let stop = || cancel.is_requested();
-    let owner = Owner::claim(&folder.owners(), "merge", &mut |_| (), &stop)?;
+    let owner = Owner::claim(&folder.owners(), "merge", wait, &stop)?;
     let mut reports = Reports::new(&fixed);
     let mut shards = Vec::new();
     for number in 1..=fixed.shards {
