@@ -15,7 +15,7 @@ use crate::{
         report::{RunReport, RunStatus},
         shard::{Fixed, Owner, ShardBy, ShardsFolder},
     },
-    sinks::{Layout, OutputKind, SinkError, SinkErrorKind},
+    sinks::{Layout, OutputKind, SinkError},
     text::counted,
 };
 use std::path::Path;
@@ -60,9 +60,9 @@ pub fn merge(
     let layout = Layout::new(output);
     if RunReport::read(&layout)?.is_some_and(|run| run.merged_of.is_none()) {
         let problem = "the folder holds a run that is not made of its shards";
-        return Err(SinkError::new(output, problem)
-            .with_kind(SinkErrorKind::NotEmpty { resumable: false })
-            .with_remedy("move that run away, or its shards"));
+        return Err(
+            SinkError::new(output, problem).with_remedy("move that run away, or its shards")
+        );
     }
     let stop = || cancel.is_requested();
     let owner = Owner::claim(&folder.owners(), "merge", wait, &stop)?;
