@@ -240,7 +240,7 @@ impl Run {
 
     /// Makes this one of several runs that share the inputs: it takes those that are dealt to it, and puts its results into a folder of
     /// its own, `shards/0003-of-0016` in the output folder, which it resumes by itself. The first of them fixes in `shards/plan.json`
-    /// how many there are, the settings, and the list of sources. [`crate::run::merge`] makes one run of all.
+    /// how many there are, the settings, and the list of sources. [`crate::run::merge()`] makes one run of all.
     pub fn shard(mut self, shard: Shard) -> Self {
         self.plan.shard = Some(shard);
         self

@@ -74,6 +74,12 @@ pub enum RunError {
         /// Its name now.
         now: String,
     },
+    /// The run was cancelled while it waited for another to be done with its folder.
+    #[error("{}: the wait for another run was ended", folder.display())]
+    Cancelled {
+        /// The output folder.
+        folder: PathBuf,
+    },
     /// A thread of the run could not be started or ended by a fault of this program.
     #[error("{0}")]
     Internal(String),

@@ -121,19 +121,22 @@ submitted=$(submit)
 first=$(head -n 1 <<<"$submitted")
 [ "$(wc -l <<<"$submitted")" = 3 ] || { echo "not two arrays and a merge: $submitted" >&2; exit 1; }
 
-# Kill tasks while they work: the first two by the scheduler, then processes at random.
+# End tasks while they work: the whole task by the scheduler, the program alone, and by SIGTERM as at a limit of time, after which the task puts
+# itself back into the queue.
 killed=0
-for attempt in $(seq 60); do
-    [ $killed -lt 4 ] || break
-    for task in $(squeue -h -t R -o %i | grep _ | head -n 2); do
-        [ $killed -lt 4 ] || break
-        if [ $((attempt % 2)) = 0 ]; then
-            scancel --signal=KILL --full "$task" 2>/dev/null && killed=$((killed + 1))
-        else
-            pid=$(pgrep -f -- "^$program .*--output $work/out .*--shard auto" | head -n 1) || continue
-            kill -9 "$pid" 2>/dev/null && killed=$((killed + 1))
-        fi
-    done
+for attempt in $(seq 90); do
+    [ $killed -lt 6 ] || break
+    task=$(squeue -h -t R -o %i | grep _ | head -n 1) || true
+    if [ -n "$task" ]; then
+        case $((killed % 3)) in
+        0) scancel --signal=KILL --full "$task" 2>/dev/null && killed=$((killed + 1)) ;;
+        1)
+            pid=$(pgrep -f -- "^$program .*--output $work/out .*--shard auto" | head -n 1) || true
+            [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null && killed=$((killed + 1))
+            ;;
+        2) scancel --signal=TERM --batch "$task" 2>/dev/null && killed=$((killed + 1)) ;;
+        esac
+    fi
     sleep 0.3
 done
 wait_for_jobs() {
@@ -150,7 +153,8 @@ wait_for_jobs() {
 }
 wait_for_jobs
 missing=$("$program" merge "$work/out" --missing) || true
-echo "job $first: $killed tasks killed, missing after it: ${missing:-none}"
+requeued=$(grep -c "Requeuing" "$work/slurmctld.log") || true
+echo "job $first: $killed tasks ended ($requeued went back into the queue), missing after it: ${missing:-none}"
 if [ -n "$missing" ]; then
     [ ! -e "$work/out/run.json" ] || { echo "merged although shards are missing" >&2; exit 1; }
 fi
@@ -161,6 +165,6 @@ wait_for_jobs
 "$program" merge "$work/out" --missing
 cmp_out() { diff -r --exclude=shards --exclude=run.json "$work/whole" "$work/out"; }
 cmp_out
-[ "$killed" -gt 0 ] || { echo "no task could be killed: the shards are too quick for this test; give more frames" >&2; exit 1; }
+[ "$killed" -gt 0 ] || { echo "no task could be ended: the shards are too quick for this test; give more frames" >&2; exit 1; }
 grep -q '"status": "completed"' "$work/out/run.json"
-echo "$command on Slurm $(sbatch --version | cut -d' ' -f2): 7 shards in 2 arrays, $killed killed, $(find "$work/whole" -type f | wc -l) files equal to those of one run"
+echo "$command on Slurm $(sbatch --version | cut -d' ' -f2): 7 shards in 2 arrays, $killed ended early, $(find "$work/whole" -type f | wc -l) files equal to those of one run"

@@ -1,7 +1,7 @@
 //! Exit codes.
 
 use std::process::ExitCode;
-use ultramotion::run::Summary;
+use ultramotion::run::{RunError, Summary};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(crate) struct UsageError(pub String);
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     if error.is::<UsageError>() {
         Exit::Usage
+    } else if matches!(error.downcast_ref(), Some(RunError::Cancelled { .. })) {
+        Exit::Interrupted
     } else {
         Exit::SomeFailed
     }

@@ -16,7 +16,16 @@ pub(crate) fn run(args: &MergeArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     }
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: merge again to go on");
-    let summary = merge(&args.output, &cancel)?;
+    let mut wait = |who: &str| {
+        terminal.say(&format!(
+            "a merge was begun by {who}; waiting until that is found dead or alive"
+        ));
+    };
+    let merged = merge(&args.output, &cancel, &mut wait);
+    if merged.is_err() && cancel.is_requested() {
+        return Ok(Exit::Interrupted);
+    }
+    let summary = merged?;
     let output = args.output.display().to_string();
     if terminal.json {
         terminal.print_json(&json!({

@@ -229,7 +229,7 @@ impl Report {
                 ));
             }
             Event::AwaitsOwner { owner } => self.terminal.say(&format!(
-                "the shard was begun by {owner}, and waits until that is found dead or alive"
+                "the shard was begun by {owner}; waiting until that is found dead or alive"
             )),
             Event::Fallback { from, to, reason } => {
                 self.terminal

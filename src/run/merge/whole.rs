@@ -15,7 +15,7 @@ use crate::{
         report::{RunReport, RunStatus},
         shard::{Fixed, Owner, ShardBy, ShardsFolder},
     },
-    sinks::{Layout, OutputKind, SinkError, SinkErrorKind},
+    sinks::{Layout, OutputKind, SinkError},
     text::counted,
 };
 use std::path::Path;
@@ -42,24 +42,30 @@ pub struct MergeSummary {
 /// run of all inputs. The shards stay as they are, and are not needed any more. A merge that was killed or cancelled is completed by
 /// merging again. Memory does not grow with the number of frames.
 ///
+/// `wait` is called with a description of another process that merges, or did and was killed, if it has to be watched to find that out.
+///
 /// `run.json` has the arguments of the first shard, the earliest start and no times of stages.
 ///
 /// # Errors
 /// [`SinkError`] if there are no shards, one is not complete or does not fit the others, another merge is at work, `output` holds a run that is
 /// not made of shards, or a file cannot be read or written.
-pub fn merge(output: &Path, cancel: &Cancel) -> Result<MergeSummary, SinkError> {
+pub fn merge(
+    output: &Path,
+    cancel: &Cancel,
+    wait: &mut dyn FnMut(&str),
+) -> Result<MergeSummary, SinkError> {
     let folder = ShardsFolder::new(output);
     let fixed = fixed(output, &folder)?;
     check_complete(output)?;
     let layout = Layout::new(output);
     if RunReport::read(&layout)?.is_some_and(|run| run.merged_of.is_none()) {
         let problem = "the folder holds a run that is not made of its shards";
-        return Err(SinkError::new(output, problem)
-            .with_kind(SinkErrorKind::NotEmpty { resumable: false })
-            .with_remedy("move that run away, or its shards"));
+        return Err(
+            SinkError::new(output, problem).with_remedy("move that run away, or its shards")
+        );
     }
     let stop = || cancel.is_requested();
-    let owner = Owner::claim(&folder.owners(), "merge", &mut |_| (), &stop)?;
+    let owner = Owner::claim(&folder.owners(), "merge", wait, &stop)?;
     let mut reports = Reports::new(&fixed);
     let mut shards = Vec::new();
     for number in 1..=fixed.shards {

@@ -79,7 +79,14 @@ impl Plan {
         let observer = self.observer.clone();
         let mut wait = |who: &str| observer.event(Event::AwaitsOwner { owner: who });
         let stop = || self.cancel.is_requested();
-        sharing.own(Owner::claim(&folder.owners(), &name, &mut wait, &stop)?);
+        match Owner::claim(&folder.owners(), &name, &mut wait, &stop) {
+            Ok(owner) => sharing.own(owner),
+            Err(_) if stop() => {
+                let folder = folder.shard(shard.number, shard.of);
+                return Err(RunError::Cancelled { folder });
+            }
+            Err(error) => return Err(error.into()),
+        }
         self.output = folder.shard(shard.number, shard.of);
         if self.output_mode == OutputMode::Fresh {
             self.output_mode = OutputMode::Resume;

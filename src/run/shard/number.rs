@@ -17,7 +17,10 @@ pub enum ShardBy {
 
 impl ShardBy {
     /// Frames of a range where no number is given.
-    pub const FRAMES: NonZeroU64 = NonZeroU64::new(10_000).unwrap();
+    pub const FRAMES: NonZeroU64 = match NonZeroU64::new(10_000) {
+        Some(frames) => frames,
+        None => NonZeroU64::MIN,
+    };
 }
 
 impl FromStr for ShardBy {

@@ -54,7 +54,8 @@ struct Record {
     host: String,
     /// Distinguishes starts of the machine, and machines of one name.
     boot: String,
-    /// The space that the process's number is of: containers of one machine have their own.
+    /// The space that the process's number is of, since containers of one machine have their own, and the user, since systems may hide the
+    /// processes of others.
     space: String,
     pid: u32,
     /// When the process started, by the machine's own count: numbers of processes are used again.
@@ -72,11 +73,12 @@ impl Record {
     fn own() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let space = format!("{} of user {}", space.display(), user());
         Self {
             token: token(),
             host: host(),
             boot: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
-            space: space.to_string_lossy().into_owned(),
+            space,
             pid: std::process::id(),
             start: start_of(std::process::id()).unwrap_or_default(),
             job: job(|name| std::env::var(name).ok()),
@@ -114,6 +116,19 @@ fn start_of(pid: u32) -> Option<String> {
     (!matches!(state, "Z" | "X"))
         .then(|| fields.nth(18).map(str::to_owned))
         .flatten()
+}
+
+/// The number of the user of this process, where the system has such.
+#[cfg(unix)]
+fn user() -> String {
+    let meta = fs::metadata("/proc/self");
+    meta.map(|meta| std::os::unix::fs::MetadataExt::uid(&meta).to_string())
+        .unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn user() -> String {
+    String::new()
 }
 
 /// What the scheduler calls this job, by its variables.

@@ -126,7 +126,7 @@ fn masks_of_shards_merge_to_those_of_one_run() {
         "coco,masks,instances,nnunet",
         "--quiet",
     ]);
-    pictures(&job.path("in"), 4);
+    pictures(&job.path("in"), 3);
     let segmenter = job.path("sam");
     init("mobile-sam", &[], &segmenter);
     let segmenter = segmenter.join("mobile_sam.safetensors");
