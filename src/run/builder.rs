@@ -165,7 +165,7 @@ impl Run {
     }
 
     /// How many sources, or parts of a long one, are decoded at once for each device. Results and their order do not depend on
-    /// it. Without this: 8 for a GPU that decodes, half of the cores (8 at most) where the CPU decodes for a GPU, 1 where the
+    /// it. Without this: 6 for a GPU that decodes, half of the cores (8 at most) where the CPU decodes for a GPU, 1 where the
     /// CPU does all.
     pub fn decoders(mut self, decoders: NonZeroUsize) -> Self {
         self.plan.decoders = Some(decoders);

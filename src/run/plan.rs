@@ -75,9 +75,10 @@ impl Plan {
     /// The device that may decode videos for the models of `task`: that of the sources' options, or the models'.
     pub(crate) fn decode_device(&self, task: &Task) -> Option<DecodeDevice> {
         let given = self.source_options.device.clone();
-        given
-            .filter(|_| self.replicas.is_empty())
-            .or_else(|| task.engine().map(DecodeDevice::new))
+        given.filter(|_| self.replicas.is_empty()).or_else(|| {
+            let shared = |engine| DecodeDevice::shared_by(engine, self.decoders_of(task));
+            task.engine().map(shared)
+        })
     }
 
     /// What is put under `images/`: as the caller said, else what the readers of the outputs need.

@@ -33,8 +33,11 @@ use std::{
 const DECODED_AHEAD: usize = 4;
 /// Results that may wait to be written, at least.
 const RESULTS_AHEAD: usize = 8;
-/// Threads that decode for a GPU, at most, where the caller names no number: no GPU has more video decoders.
-const MOST_DECODERS: usize = 8;
+/// Threads that decode for a GPU where the caller names no number: more do not make an H100 faster, and each video decoder takes a
+/// quarter to half of a gigabyte of device memory.
+const OF_GPU: usize = 6;
+/// The same, at most, where the CPU decodes for a GPU.
+const OF_CPU: usize = 8;
 
 /// What all threads of a run share.
 struct Shared<'a> {
@@ -103,10 +106,8 @@ impl Plan {
             // Models on the CPU keep its cores busy.
             None => 1,
             Some(engine) if engine.is_cpu() => 1,
-            Some(_) if self.source_options.decode == Decode::Cpu => {
-                (cores / 2).clamp(1, MOST_DECODERS)
-            }
-            Some(_) => MOST_DECODERS,
+            Some(_) if self.source_options.decode == Decode::Cpu => (cores / 2).clamp(1, OF_CPU),
+            Some(_) => OF_GPU,
         }
     }
 

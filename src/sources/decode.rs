@@ -90,14 +90,23 @@ pub struct DecodeDevice(Arc<Opened>);
 #[derive(Debug)]
 struct Opened {
     engine: Engine,
+    /// Decoders that work at once.
+    decoders: usize,
     device: OnceLock<Result<VideoDevice, String>>,
 }
 
 impl DecodeDevice {
     /// The device of `engine`, which may be the CPU: then no video is decoded on it.
     pub fn new(engine: &Engine) -> Self {
+        Self::shared_by(engine, 1)
+    }
+
+    /// As [`DecodeDevice::new`], for so many decoders that work at once: together they get as many surfaces for frames that wait
+    /// for the models as one alone.
+    pub(crate) fn shared_by(engine: &Engine, decoders: usize) -> Self {
         Self(Arc::new(Opened {
             engine: engine.clone(),
+            decoders: decoders.max(1),
             device: OnceLock::new(),
         }))
     }
@@ -106,6 +115,7 @@ impl DecodeDevice {
     pub fn refusing(engine: &Engine, reason: &str) -> Self {
         Self(Arc::new(Opened {
             engine: engine.clone(),
+            decoders: 1,
             device: OnceLock::from(Err(reason.to_owned())),
         }))
     }
@@ -120,7 +130,10 @@ impl DecodeDevice {
         self.0
             .device
             .get_or_init(|| {
-                VideoDevice::open(&self.0.engine, DECODE_SPAN).map_err(|e| e.to_string())
+                let Opened {
+                    engine, decoders, ..
+                } = &*self.0;
+                VideoDevice::open(engine, DECODE_SPAN, *decoders).map_err(|e| e.to_string())
             })
             .as_ref()
             .map_err(Clone::clone)

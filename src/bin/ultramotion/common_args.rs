@@ -46,7 +46,7 @@ pub(crate) struct SourceArgs {
     /// Where to decode video
     #[arg(long, value_name = "PLACE", default_value = "auto", value_parser = words::DECODE)]
     pub(crate) decode: String,
-    /// Sources, or parts of a long one, that are decoded at once for each device; results do not depend on it. auto: 8 for a GPU that
+    /// Sources, or parts of a long one, that are decoded at once for each device; results do not depend on it. auto: 6 for a GPU that
     /// decodes, half of the cores (8 at most) where the CPU decodes for a GPU, 1 where the CPU does all and for an audit
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     pub(crate) decoders: Decoders,

@@ -24,6 +24,8 @@ use std::{
 /// Surfaces that readers may hold beside those that the decoder needs: nearly all that two batches of 4, the default, hold. Beyond that,
 /// surfaces are copied.
 const AHEAD: usize = 24;
+/// The least of them that each of several decoders gets.
+const LEAST_AHEAD: usize = 4;
 /// Maximum number of surfaces of a hardware decoder.
 const MAX_SURFACES: usize = 32;
 
@@ -46,6 +48,8 @@ impl Drop for HwDecoderContext {
 struct FormatChoice {
     /// FFmpeg's handle of the device.
     handle: *mut AVBufferRef,
+    /// Surfaces for readers.
+    ahead: usize,
     /// Surfaces that may be outstanding beside those the decoder needs.
     limit: AtomicUsize,
     /// Whether decoding of the stream, as it is now, was tried on the device.
@@ -65,16 +69,18 @@ impl FormatChoice {
 }
 
 impl HwDecoderContext {
-    /// Gives a decoder that is not open yet the device of `device`.
+    /// Gives a decoder that is not open yet, one of `decoders` that work at once, the device of `device`.
     ///
     /// # Errors
     /// [`NvdecError::OutOfMemory`] if FFmpeg has no host memory left.
     pub(super) fn new(
         device: &Arc<DeviceState>,
+        decoders: usize,
         context: &mut codec::Context,
     ) -> Result<Self, NvdecError> {
         let choice = FormatChoice {
             handle: device.handle(),
+            ahead: (AHEAD / decoders.max(1)).max(LEAST_AHEAD),
             limit: AtomicUsize::new(2),
             tried: AtomicBool::new(false),
             refusal: Mutex::default(),
@@ -163,7 +169,7 @@ unsafe extern "C" fn choose_format(
     }
 }
 
-/// Sets the number of surfaces that the decoder allocates: those it needs, and [`AHEAD`] for readers.
+/// Sets the number of surfaces that the decoder allocates: those it needs, and those for readers.
 ///
 /// # Safety
 /// `context` is alive and in its `get_format` callback.
@@ -183,7 +189,7 @@ unsafe fn make_surfaces(context: *mut AVCodecContext, choice: &FormatChoice) -> 
         }
         let description = (*frames).data.cast::<ffi::AVHWFramesContext>();
         let needed = usize::try_from((*description).initial_pool_size).unwrap_or(0) + 1;
-        let all = (needed + AHEAD).min(MAX_SURFACES);
+        let all = (needed + choice.ahead).min(MAX_SURFACES);
         (*description).initial_pool_size = all as c_int;
         let status = ffi::av_hwframe_ctx_init(frames);
         if status < 0 {

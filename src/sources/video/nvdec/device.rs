@@ -18,18 +18,25 @@ use std::sync::{Arc, atomic::Ordering};
 #[derive(Debug, Clone)]
 pub(in crate::sources) struct VideoDevice {
     span: Span,
+    /// Decoders that share the surfaces that readers may hold.
+    decoders: usize,
     state: Arc<DeviceState>,
 }
 
 impl VideoDevice {
-    /// The device of `engine`; the work of decoders there is logged under `span`.
+    /// The device of `engine`, for so many decoders at once; their work there is logged under `span`.
     ///
     /// # Errors
     /// [`NvdecError`] if the engine is the CPU, or FFmpeg cannot use the device.
-    pub(in crate::sources) fn open(engine: &Engine, span: Span) -> Result<Self, NvdecError> {
+    pub(in crate::sources) fn open(
+        engine: &Engine,
+        span: Span,
+        decoders: usize,
+    ) -> Result<Self, NvdecError> {
         let state = DeviceState::new(SideStream::new(engine)?)?;
         Ok(Self {
             span,
+            decoders,
             state: Arc::new(state),
         })
     }
@@ -48,7 +55,7 @@ impl VideoDevice {
         &self,
         context: &mut codec::Context,
     ) -> Result<HwDecoderContext, NvdecError> {
-        HwDecoderContext::new(&self.state, context)
+        HwDecoderContext::new(&self.state, self.decoders, context)
     }
 
     /// The surface of a frame that a decoder of `decoder` returned in device memory. If as many surfaces as may be outstanding are, the image
