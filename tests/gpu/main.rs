@@ -9,6 +9,7 @@
 
 mod compiled_ahead;
 mod decode;
+mod decoders;
 #[path = "../it/common/match_queries.rs"]
 mod match_queries;
 mod models;
@@ -63,6 +64,7 @@ const GROUPS: &[Group] = &[
     ("resident", resident::same_as_legacy),
     ("same-as-cpu", same_as_cpu::commands),
     ("tracks", tracks::same_everywhere),
+    ("decoders", decoders::same_bytes),
     ("fallback", resident::fallback),
     ("two-threads", sessions::two_threads),
     ("ways-in", sessions::ways_in),
