@@ -67,26 +67,9 @@ impl Plan {
         let keyed = kinds.zip(self.keys.iter().copied());
         let sharing = Sharing::new(&shard, keyed, image_root, has_all);
         if !has_all {
-            let sources = std::mem::take(&mut self.sources).into_iter();
-            let mut own = sharing.listed().iter().peekable();
-            let good = sources.filter(Result::is_ok).enumerate();
-            self.sources = good
-                .filter(|(at, _)| own.next_if(|next| **next == *at).is_some())
-                .map(|(_, source)| source)
-                .collect();
+            self.keep(sharing.listed());
         }
-        let name = ShardsFolder::name(shard.number, shard.of);
-        let observer = self.observer.clone();
-        let mut wait = |who: &str| observer.event(Event::AwaitsOwner { owner: who });
-        let stop = || self.cancel.is_requested();
-        match Owner::claim(&folder.owners(), &name, &mut wait, &stop) {
-            Ok(owner) => sharing.own(owner),
-            Err(_) if stop() => {
-                let folder = folder.shard(shard.number, shard.of);
-                return Err(RunError::Cancelled { folder });
-            }
-            Err(error) => return Err(error.into()),
-        }
+        sharing.own(self.claim(&shard, &folder)?);
         self.output = folder.shard(shard.number, shard.of);
         if self.output_mode == OutputMode::Fresh {
             self.output_mode = OutputMode::Resume;
@@ -98,6 +81,31 @@ impl Plan {
         });
         self.shared = Some(sharing);
         Ok(self)
+    }
+
+    /// Drops all sources but those at `places` among the readable ones.
+    fn keep(&mut self, places: &[usize]) {
+        let mut places = places.iter().peekable();
+        let sources = std::mem::take(&mut self.sources).into_iter();
+        self.sources = (sources.filter(Result::is_ok).enumerate())
+            .filter(|(at, _)| places.next_if(|next| **next == *at).is_some())
+            .map(|(_, source)| source)
+            .collect();
+    }
+
+    /// Makes this process the owner of the shard.
+    fn claim(&self, shard: &Shard, folder: &ShardsFolder) -> Result<Owner, RunError> {
+        let name = ShardsFolder::name(shard.number, shard.of);
+        let mut wait = |who: &str| self.observer.event(Event::AwaitsOwner { owner: who });
+        let stop = || self.cancel.is_requested();
+        Owner::claim(&folder.owners(), &name, &mut wait, &stop).map_err(|error| {
+            if stop() {
+                let folder = folder.shard(shard.number, shard.of);
+                RunError::Cancelled { folder }
+            } else {
+                error.into()
+            }
+        })
     }
 
     fn check_can_be_shared(&self, shard: &Shard) -> Result<(), RunError> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// A word that no other process, on any machine, uses: for names of temporary files and for owners.
-pub(super) fn token() -> String {
+pub(in crate::run::shard) fn token() -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -19,7 +19,7 @@ pub(super) fn token() -> String {
 }
 
 /// The machine's name.
-pub(super) fn host() -> String {
+pub(in crate::run::shard) fn host() -> String {
     let read = |path: &str| fs::read_to_string(path).ok();
     let name = read("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok());
     name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
@@ -33,7 +33,7 @@ pub(super) fn host() -> String {
 ///
 /// # Errors
 /// Those of the file system.
-pub(super) fn publish(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+pub(in crate::run::shard) fn publish(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     if path.symlink_metadata().is_ok() {
         return Ok(false);
     }

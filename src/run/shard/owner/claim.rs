@@ -1,18 +1,10 @@
-//! Who works on a shard: one process at a time, on any machine, without locks.
-//!
-//! Each owner has a file, `NAME.000000`, `NAME.000001` and so on; the highest is the present one. A file is made once, by [`publish`],
-//! so that of many who want to follow an owner one does. The owner writes its file anew every few seconds with a higher count, and a last
-//! time when it is done. Who finds an owner
-//!
-//! - of the same machine asks the system whether its process is there;
-//! - of another machine watches its file: an owner whose file does not change for [`Pace::patience`] is dead. Only the watcher's own time is
-//!   used: clocks of machines need not agree.
-//!
-//! An owner that was only held up and finds that it was followed stops before it writes more ([`Owner::check`]).
+//! Claims of a shard, and the beat of its owner.
 
-use super::publish::{host, publish, token};
-use crate::sinks::SinkError;
-use serde::{Deserialize, Serialize};
+use super::record::{Record, serialised};
+use crate::{
+    run::shard::publish::{publish, token},
+    sinks::SinkError,
+};
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
@@ -24,9 +16,6 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-
-/// Bytes of an owner's file before its line break, at least.
-const LENGTH: usize = 1023;
 
 /// How often owners are heard of.
 #[derive(Debug, Clone, Copy)]
@@ -44,101 +33,6 @@ impl Default for Pace {
             patience: Duration::from_secs(90),
         }
     }
-}
-
-/// The content of an owner's file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    /// Distinguishes it from all others.
-    token: String,
-    host: String,
-    /// Distinguishes starts of the machine, and machines of one name.
-    boot: String,
-    /// The space that the process's number is of, since containers of one machine have their own, and the user, since systems may hide the
-    /// processes of others.
-    space: String,
-    pid: u32,
-    /// When the process started, by the machine's own count: numbers of processes are used again.
-    start: String,
-    /// The job of a scheduler.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    job: Option<String>,
-    /// Rises with each write.
-    beat: u64,
-    /// Whether it is done.
-    released: bool,
-}
-
-impl Record {
-    fn own() -> Self {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let space = format!("{} of user {}", space.display(), user());
-        Self {
-            token: token(),
-            host: host(),
-            boot: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
-            space,
-            pid: std::process::id(),
-            start: start_of(std::process::id()).unwrap_or_default(),
-            job: job(|name| std::env::var(name).ok()),
-            beat: 0,
-            released: false,
-        }
-    }
-
-    /// Whether its process runs; none where only its machine knows.
-    fn is_running(&self, own: &Self) -> Option<bool> {
-        let same = |of: fn(&Self) -> &str| !of(own).is_empty() && of(own) == of(self);
-        let here = same(|r| &r.host) && same(|r| &r.boot) && same(|r| &r.space);
-        (here && !self.start.is_empty())
-            .then(|| start_of(self.pid).as_deref() == Some(self.start.as_str()))
-    }
-
-    fn described(&self) -> String {
-        let job = self.job.as_deref().map(|job| format!(", {job}"));
-        format!(
-            "process {} on {}{}",
-            self.pid,
-            self.host,
-            job.unwrap_or_default()
-        )
-    }
-}
-
-/// The time at which process `pid` started, as Linux counts it; none where there is no such process, or no such count. Of one that has ended
-/// and waits for its parent there is none.
-fn start_of(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name, in parentheses, may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X"))
-        .then(|| fields.nth(18).map(str::to_owned))
-        .flatten()
-}
-
-/// The number of the user of this process, where the system has such.
-#[cfg(unix)]
-fn user() -> String {
-    let meta = fs::metadata("/proc/self");
-    meta.map(|meta| std::os::unix::fs::MetadataExt::uid(&meta).to_string())
-        .unwrap_or_default()
-}
-
-#[cfg(not(unix))]
-fn user() -> String {
-    String::new()
-}
-
-/// What the scheduler calls this job, by its variables.
-fn job(get: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let slurm = get("SLURM_ARRAY_JOB_ID")
-        .zip(get("SLURM_ARRAY_TASK_ID"))
-        .map(|(job, task)| format!("Slurm job {job}_{task}"));
-    let one = || get("SLURM_JOB_ID").map(|job| format!("Slurm job {job}"));
-    let index = || get("JOB_COMPLETION_INDEX").map(|index| format!("index {index}"));
-    slurm.or_else(one).or_else(index)
 }
 
 /// The right to write to a shard, until this is dropped.
@@ -192,7 +86,7 @@ impl Owner {
         Self::claim_at(folder, name, Pace::default(), Record::own(), wait, stop)
     }
 
-    fn claim_at(
+    pub(super) fn claim_at(
         folder: &Path,
         name: &str,
         pace: Pace,
@@ -374,18 +268,12 @@ impl Drop for Owner {
     }
 }
 
-/// Always as long, so that it can be written over.
-fn serialised(record: &Record, folder: &Path) -> Result<Vec<u8>, SinkError> {
-    let text = serde_json::to_string(record).map_err(|e| SinkError::new(folder, e.to_string()))?;
-    Ok(format!("{text:LENGTH$}\n").into_bytes())
-}
-
-fn file(folder: &Path, name: &str, generation: u64) -> PathBuf {
+pub(super) fn file(folder: &Path, name: &str, generation: u64) -> PathBuf {
     folder.join(format!("{name}.{generation:06}"))
 }
 
 /// The numbers of the owners' files of `name`.
-fn generations(folder: &Path, name: &str) -> Result<Vec<u64>, SinkError> {
+pub(super) fn generations(folder: &Path, name: &str) -> Result<Vec<u64>, SinkError> {
     let failed = |e: io::Error| SinkError::io(folder, "list the folder", &e);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -449,129 +337,5 @@ fn present(
             return Ok(Present::Stopped);
         }
         thread::sleep((pace.beat / 10).min(Duration::from_secs(1)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PACE: Pace = Pace {
-        beat: Duration::from_millis(20),
-        patience: Duration::from_millis(400),
-    };
-
-    fn elsewhere(host: &str) -> Record {
-        Record {
-            host: host.to_owned(),
-            boot: "another".to_owned(),
-            ..Record::own()
-        }
-    }
-
-    fn claim(folder: &Path, record: Record) -> Result<Owner, SinkError> {
-        Owner::claim_at(folder, "s", PACE, record, &mut |_| (), &|| false)
-    }
-
-    #[test]
-    fn one_at_a_time_on_one_machine_and_on_two() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = claim(dir.path(), Record::own()).unwrap();
-        let error = claim(dir.path(), Record::own()).unwrap_err().to_string();
-        assert!(error.contains("is being written by process"), "{error}");
-        // Seen from another machine it is known by its beats.
-        let error = claim(dir.path(), elsewhere("far")).unwrap_err().to_string();
-        assert!(error.contains("is being written by process"), "{error}");
-        first.check().unwrap();
-        drop(first);
-        let second = claim(dir.path(), elsewhere("far")).unwrap();
-        assert!(claim(dir.path(), Record::own()).is_err());
-        drop(second);
-        drop(claim(dir.path(), Record::own()).unwrap());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn the_dead_are_followed_by_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let dead = |record: &Record| {
-            let text = serde_json::to_vec(record).unwrap();
-            fs::write(file(dir.path(), "s", 4), text).unwrap();
-        };
-        // Of this machine: its process is not there, or is another of the same number.
-        let other = Record {
-            start: "1".to_owned(),
-            ..Record::own()
-        };
-        dead(&other);
-        let begun = Instant::now();
-        drop(claim(dir.path(), Record::own()).unwrap());
-        assert!(begun.elapsed() < PACE.patience);
-        fs::remove_file(file(dir.path(), "s", 5)).unwrap();
-        // Of another: it is not heard of. Many wait for it.
-        dead(&elsewhere("far"));
-        let begun = Instant::now();
-        let owners = thread::scope(|scope| {
-            let one = |n: u32| claim(dir.path(), elsewhere(&format!("near{n}")));
-            let start = |n: u32| scope.spawn(move || one(n));
-            let threads: Vec<_> = (0..8).map(start).collect();
-            let claims = threads.into_iter().map(|t| t.join().unwrap());
-            claims.filter_map(Result::ok).collect::<Vec<_>>()
-        });
-        assert!(begun.elapsed() > PACE.patience);
-        assert_eq!(owners.len(), 1);
-        owners[0].check().unwrap();
-    }
-
-    #[test]
-    fn who_was_followed_stops() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = claim(dir.path(), Record::own()).unwrap();
-        let generation = generations(dir.path(), "s").unwrap()[0];
-        fs::write(file(dir.path(), "s", generation + 1), "{}").unwrap();
-        thread::sleep(5 * PACE.beat);
-        assert!(first.is_lost());
-        let error = first.check().unwrap_err().to_string();
-        assert!(error.contains("another process has taken"), "{error}");
-        drop(first);
-        let left = fs::read(file(dir.path(), "s", generation + 1)).unwrap();
-        assert_eq!(left, b"{}", "the later owner's file is as it was");
-    }
-
-    #[test]
-    fn a_watch_can_be_ended_and_is_announced() {
-        let dir = tempfile::tempdir().unwrap();
-        let other = Record {
-            job: Some("Slurm job 7_3".to_owned()),
-            ..elsewhere("far")
-        };
-        fs::write(
-            file(dir.path(), "s", 0),
-            serde_json::to_vec(&other).unwrap(),
-        )
-        .unwrap();
-        let mut said = Vec::new();
-        let mut wait = |who: &str| said.push(who.to_owned());
-        let ended = Owner::claim_at(dir.path(), "s", PACE, Record::own(), &mut wait, &|| true);
-        assert!(ended.is_err());
-        assert_eq!(said.len(), 1);
-        assert!(said[0].ends_with("on far, Slurm job 7_3"), "{said:?}");
-    }
-
-    #[test]
-    fn schedulers_name_their_jobs() {
-        let of = |known: &[(&str, &str)]| {
-            job(|name| {
-                let found = known.iter().find(|(n, _)| *n == name);
-                found.map(|(_, v)| (*v).to_owned())
-            })
-        };
-        let array = [("SLURM_ARRAY_JOB_ID", "12"), ("SLURM_ARRAY_TASK_ID", "3")];
-        assert_eq!(of(&array).as_deref(), Some("Slurm job 12_3"));
-        assert_eq!(
-            of(&[("JOB_COMPLETION_INDEX", "5")]).as_deref(),
-            Some("index 5")
-        );
-        assert_eq!(of(&[]), None);
     }
 }
