@@ -51,14 +51,7 @@ impl Plan {
             )?),
             _ => None,
         };
-        let specs = match &self.shared {
-            Some(shared) if shared.has_all() => shared.ordinals().pick(&specs),
-            _ => specs,
-        };
-        let folder = match &self.shared {
-            Some(_) => OutputDir::prepare_owned(&self.output, self.output_mode)?,
-            None => OutputDir::prepare(&self.output, self.output_mode)?,
-        };
+        let (specs, folder) = (self.own_of(specs), self.folder()?);
         let layout = folder.layout().clone();
         let (mut report, record) = self.begin(&folder)?;
         let warnings = [
@@ -81,9 +74,7 @@ impl Plan {
         report.timings = times.summaries();
         let status = self.note_outcome(&outcome, &mut report);
         report.end(status);
-        if let Some(shared) = &self.shared
-            && shared.owner().is_some_and(Owner::is_lost)
-        {
+        if self.is_lost() {
             // The folder is another's now.
             outcome?;
             return Err(lost(&self.output));
@@ -108,6 +99,28 @@ impl Plan {
                 .filter(|_| self.shared.is_none())
                 .and_then(RunPrompts::matched),
         })
+    }
+
+    /// Of the specifications that the plan has, those of this run.
+    fn own_of(&self, specs: Vec<SourceSpec>) -> Vec<SourceSpec> {
+        match &self.shared {
+            Some(shared) if shared.has_all() => shared.ordinals().pick(&specs),
+            _ => specs,
+        }
+    }
+
+    /// The output folder, which others are kept out of by a lock, or by its shard's owner.
+    fn folder(&self) -> Result<OutputDir, SinkError> {
+        match &self.shared {
+            Some(_) => OutputDir::prepare_owned(&self.output, self.output_mode),
+            None => OutputDir::prepare(&self.output, self.output_mode),
+        }
+    }
+
+    /// Whether another process has taken the shard over.
+    fn is_lost(&self) -> bool {
+        let owner = self.shared.as_ref().and_then(Sharing::owner);
+        owner.is_some_and(Owner::is_lost)
     }
 
     /// The report of this run, and the record that it continues or makes.

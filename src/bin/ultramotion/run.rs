@@ -18,7 +18,7 @@ use ultramotion::{
     engine::{DeviceSpec, Engine, OutOfMemory},
     frame::Confidence,
     progress::Cancel,
-    run::{BoxPrompts, KpiFile, RunObserver, UserPrompts, parse_box, parse_point},
+    run::{BoxPrompts, KpiFile, RunObserver, Shard, UserPrompts, parse_box, parse_point},
     session::SessionBuilder,
     sinks::{OutputKind, OutputSet},
     sources::{Decode, DecodeDevice, Inputs, SourceOptions},
@@ -258,12 +258,7 @@ fn run(
             "refers to the DICOM files themselves, whose names --rename-sources hides",
         ));
     }
-    let shard = input.shards.shard(&output.output)?;
-    if shard.is_some() && input.rename_sources.is_some() {
-        let problem =
-            "shards would each write the key; rename the files first, or run without shards";
-        return Err(usage("--rename-sources", problem));
-    }
+    let shard = shard(input, &output.output)?;
     let mut source_options = source_options(engine.as_ref(), input, stored_values)?;
     let key = input
         .rename_sources
@@ -329,6 +324,17 @@ fn run(
         None => run,
     };
     observed(run, expanded, &report, kpi, &outputs, terminal)
+}
+
+/// Which of several runs this is, if it is one of several.
+fn shard(input: &InputArgs, output: &Path) -> anyhow::Result<Option<Shard>> {
+    let shard = input.shards.shard(output)?;
+    if shard.is_some() && input.rename_sources.is_some() {
+        let problem =
+            "shards would each write the key; rename the files first, or run without shards";
+        return Err(usage("--rename-sources", problem));
+    }
+    Ok(shard)
 }
 
 /// Runs over `inputs`, shown by `report`, with figures to `kpi`.
