@@ -21,7 +21,7 @@ pub(crate) struct TrackArgs {
     /// Threshold of scores of the first association [default: that of --confidence; 0.5 without it]
     #[arg(long, value_name = "P", requires = "track")]
     pub(crate) track_high: Option<Confidence>,
-    /// Threshold of scores of the second association: objects with a score between the two can only continue tracks [default: 0.1,
+    /// Threshold of scores of the second association: objects with a score between the two can only continue tracks [default: 0.3,
     /// at most that of --track-high]
     #[arg(long, value_name = "P", requires = "track")]
     pub(crate) track_low: Option<Confidence>,
