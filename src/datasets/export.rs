@@ -78,7 +78,7 @@ pub struct Export {
     pub source_options: SourceOptions,
     /// Ends the export before the next picture.
     pub cancel: Cancel,
-    /// Is told how far the export is.
+    /// Receives how far the export is.
     pub observer: Arc<ExportObserver>,
 }
 

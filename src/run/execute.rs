@@ -207,6 +207,7 @@ impl Plan {
                 report.counts = done.counts.clone();
                 report.errors = done.errors.clone();
                 report.decoding = done.decoding.clone();
+                report.decoding.most_ahead_bytes = done.most_ahead;
                 report.notices = done.notices.clone();
                 done.warnings
                     .first

@@ -94,6 +94,9 @@ pub struct DecodingReport {
     pub cpu: u64,
     /// The first of them.
     pub sources: Vec<SourceDecoding>,
+    /// The most bytes that results, and the pixels that outputs show, took while they waited to be written.
+    #[serde(default)]
+    pub most_ahead_bytes: u64,
 }
 
 impl DecodingReport {

@@ -20,11 +20,11 @@ left_out() {
     exit 0
 }
 needed=(slurmctld slurmd munged sbatch scontrol)
-lacking() { for name in "${needed[@]}"; do command -v "$name" >/dev/null || echo "$name"; done; }
+absent() { for name in "${needed[@]}"; do command -v "$name" >/dev/null || echo "$name"; done; }
 [ "$(id -u)" = 0 ] || left_out "slurmd starts the jobs of users, which only root can"
-if [ -n "$(lacking)" ]; then
+if [ -n "$(absent)" ]; then
     [ "${ULTRAMOTION_INSTALL_SLURM:-}" = 1 ] && command -v apt-get >/dev/null ||
-        left_out "$(lacking | paste -sd ' ') not installed (ULTRAMOTION_INSTALL_SLURM=1 installs Debian's packages)"
+        left_out "$(absent | paste -sd ' ') not installed (ULTRAMOTION_INSTALL_SLURM=1 installs Debian's packages)"
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null 2>&1 ||
         left_out "Debian's packages of Slurm cannot be installed"
 fi

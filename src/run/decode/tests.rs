@@ -1,4 +1,4 @@
-//! Whatever is decoded at once, a run writes the same bytes, tells the same and ends in the same way.
+//! Whatever is decoded at once, a run writes the same bytes, says the same and ends in the same way.
 
 use crate::{
     progress::{Cancel, Observer},
@@ -16,14 +16,14 @@ use std::{
 
 /// What a run has to say, in order, and a request to end it after some frames.
 #[derive(Default)]
-struct Told {
+struct Said {
     lines: Mutex<Vec<String>>,
     frames: Mutex<usize>,
     ends_after: Option<usize>,
     cancel: Cancel,
 }
 
-impl Observer<Event<'_>> for Told {
+impl Observer<Event<'_>> for Said {
     fn event(&self, event: Event<'_>) {
         let line = match event {
             Event::SourceBegan(info) => format!("begin {} {:?}", info.name, info.frame_count),
@@ -70,7 +70,7 @@ fn inputs(folder: &Path) -> Vec<PathBuf> {
     vec![numbered, fixture("media"), fixture("dicom")]
 }
 
-fn plan(inputs: &[PathBuf], output: &Path, decoders: usize, told: &Arc<Told>) -> Plan {
+fn plan(inputs: &[PathBuf], output: &Path, decoders: usize, said: &Arc<Said>) -> Plan {
     let task = Task::Extract {
         stored_values: false,
     };
@@ -83,8 +83,8 @@ fn plan(inputs: &[PathBuf], output: &Path, decoders: usize, told: &Arc<Told>) ->
         sources: expanded.sources,
         decoders: NonZeroUsize::new(decoders),
         least_part: Some(2),
-        observer: told.clone(),
-        cancel: told.cancel.clone(),
+        observer: said.clone(),
+        cancel: said.cancel.clone(),
         ..Plan::new(task, Execution::default(), output)
     }
 }
@@ -117,13 +117,13 @@ fn walkdir(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn any_number_of_decoders_writes_the_bytes_of_one_and_tells_the_same() {
+fn any_number_of_decoders_writes_the_bytes_of_one_and_says_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = inputs(folder.path());
     let run = |decoders: usize, stride: u64| {
-        let told = Arc::new(Told::default());
+        let said = Arc::new(Said::default());
         let output = folder.path().join(format!("out-{decoders}-{stride}"));
-        let mut plan = plan(&inputs, &output, decoders, &told);
+        let mut plan = plan(&inputs, &output, decoders, &said);
         plan.source_options = SourceOptions {
             selection: FrameSelection {
                 range: None,
@@ -132,7 +132,7 @@ fn any_number_of_decoders_writes_the_bytes_of_one_and_tells_the_same() {
             ..SourceOptions::default()
         };
         let summary = plan.run().unwrap();
-        let lines = told.lines.lock().unwrap().clone();
+        let lines = said.lines.lock().unwrap().clone();
         (files(&output), lines, summary.counts, summary.errors)
     };
     for stride in [1, 3] {
@@ -163,12 +163,12 @@ fn a_run_that_is_cut_short_resumes_to_the_same_bytes_with_any_number_of_decoders
     let expected = files(&whole);
     for (frames, first, second) in [(1, 3, 5), (9, 5, 1), (30, 4, 4), (60, 1, 6)] {
         let output = folder.path().join(format!("cut-{frames}"));
-        let told = Arc::new(Told {
+        let said = Arc::new(Said {
             ends_after: Some(frames),
-            ..Told::default()
+            ..Said::default()
         });
         assert!(
-            plan(&inputs, &output, first, &told)
+            plan(&inputs, &output, first, &said)
                 .run()
                 .unwrap()
                 .interrupted
@@ -191,14 +191,14 @@ fn the_first_error_in_order_ends_a_run_that_is_to_stop_there() {
         clip,
     ];
     let run = |decoders: usize| {
-        let told = Arc::new(Told::default());
+        let said = Arc::new(Said::default());
         let output = folder.path().join(format!("stop-{decoders}"));
         let plan = Plan {
             on_error: OnError::Stop,
-            ..plan(&inputs, &output, decoders, &told)
+            ..plan(&inputs, &output, decoders, &said)
         };
         let error = plan.run().unwrap_err().to_string();
-        let lines = told.lines.lock().unwrap().clone();
+        let lines = said.lines.lock().unwrap().clone();
         (error, lines, files(&output))
     };
     let expected = run(1);

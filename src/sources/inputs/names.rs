@@ -184,7 +184,7 @@ fn name(draft: &Draft, step: usize, shares_folder: bool) -> String {
     }
 }
 
-/// Whether a draft is a file: a series may be a folder. The file system is asked for these alone.
+/// Whether a draft is a file: a series may be a folder. The file system is read for these alone.
 fn is_file(draft: &Draft) -> bool {
     matches!(draft.kind, SourceKind::Image | SourceKind::Video) || draft.path.is_file()
 }

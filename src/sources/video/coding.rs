@@ -26,7 +26,7 @@ impl Coding {
     /// That of a codec with such a sample entry.
     ///
     /// # Errors
-    /// Why samples of it cannot be told apart.
+    /// Why samples of it cannot be distinguished.
     pub(super) fn of(codec: Id, entry: &SampleEntry) -> Result<Self, String> {
         let configuration = &entry.configuration;
         let byte = |at: usize| configuration.get(at).copied().unwrap_or(0);

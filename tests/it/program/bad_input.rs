@@ -254,8 +254,12 @@ fn the_place_of_decoding_is_recorded_and_nonsense_is_refused() {
         "{}",
         stderr(&done)
     );
-    let report: serde_json::Value =
+    let mut report: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("out/run.json")).unwrap()).unwrap();
+    let ahead = report["decoding"]
+        .as_object_mut()
+        .and_then(|decoding| decoding.remove("most_ahead_bytes"));
+    assert!(ahead.unwrap().as_u64().unwrap() > 0);
     assert_eq!(
         report["decoding"],
         serde_json::json!({ "gpu": 0, "cpu": 1, "sources": [{ "source": "h264", "decoder": "cpu" }] })

@@ -67,7 +67,7 @@ enum Present {
     Free(u64),
     /// It works.
     Held(Record),
-    /// `stop` asked for an end.
+    /// `stop` requested an end.
     Stopped,
 }
 

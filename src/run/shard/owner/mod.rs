@@ -4,7 +4,7 @@
 //! so that of many who want to follow an owner one does. The owner writes its file anew every few seconds with a higher count, and a last
 //! time when it is done. Who finds an owner
 //!
-//! - of the same machine asks the system whether its process is there;
+//! - of the same machine checks with the system whether its process is there;
 //! - of another machine watches its file: an owner whose file does not change for the patience of the pace (90 s) is dead. Only the watcher's own time is
 //!   used: clocks of machines need not agree.
 //!

@@ -54,7 +54,7 @@ fn what_cannot_be_divided_says_why() {
         let reason = reason(&clip(name), 10).unwrap_or_else(|| panic!("{name}"));
         assert!(reason.contains(part), "{name}: {reason}");
     }
-    // Nobody asks of a short one.
+    // A short one needs no reason.
     for name in ["closed.mp4", "open.mp4", "one_key.mp4"] {
         assert_eq!(reason(&clip(name), 60), None, "{name}");
     }
