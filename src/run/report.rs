@@ -123,6 +123,7 @@ impl DecodingReport {
     pub(crate) fn extend(&mut self, other: Self) {
         self.gpu += other.gpu;
         self.cpu += other.cpu;
+        self.most_ahead_bytes = self.most_ahead_bytes.max(other.most_ahead_bytes);
         let room = Self::LISTED.saturating_sub(self.sources.len());
         self.sources.extend(other.sources.into_iter().take(room));
     }
