@@ -233,7 +233,7 @@ fn the_report_of_a_run_states_what_was_requested() {
     assert_eq!(settings["confidence"], 0.4);
     let options = serde_json::to_value(TrackOptions::for_confidence(0.4)).unwrap();
     assert_eq!(settings["track"], options);
-    assert_eq!(settings["track"]["low_threshold"], 0.1);
+    assert_eq!(settings["track"]["low_threshold"], 0.3);
     assert_eq!(settings["camera-motion"], false);
 }
 

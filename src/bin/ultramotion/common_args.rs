@@ -175,7 +175,7 @@ pub(crate) struct ExecutionArgs {
     #[arg(long)]
     pub(crate) latency: bool,
     /// Several GPUs by number, instead of --device: each decodes and works on sources, or parts of long ones, of its own; results and their
-    /// order are those of one. One that is named twice (0,0) has two batches at work, each on streams of its own
+    /// order are those of one
     #[arg(
         long,
         value_name = "N,N",

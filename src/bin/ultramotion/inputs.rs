@@ -169,6 +169,16 @@ pub(crate) fn engines(
     args: &DeviceArgs,
     execution: &ExecutionArgs,
 ) -> anyhow::Result<(Engine, Vec<Engine>)> {
+    let twice = execution.devices.iter().enumerate().find(|(i, device)| {
+        execution
+            .devices
+            .iter()
+            .take(*i)
+            .any(|other| other == *device)
+    });
+    if let Some((_, device)) = twice {
+        return Err(usage("--devices", format!("{device}: is named twice")));
+    }
     let devices = execution.devices.iter();
     let mut engines = devices.map(|&ordinal| open(args, DeviceSpec::Cuda(ordinal)));
     let first = engines.next().unwrap_or_else(|| engine(args))?;
