@@ -14,7 +14,7 @@ use std::{
     collections::{HashMap, VecDeque},
     iter::Peekable,
     ops::Range,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// Frames of a part, at least: a decoder that goes on elsewhere in a file first fills again.
@@ -80,6 +80,9 @@ impl PartsOf {
 /// Deals out what is to be decoded, in the order of the inputs.
 pub(crate) struct Dealer<'a> {
     state: Mutex<State>,
+    /// Sources that one thread decodes from some lane to the end: their later lanes are void. Apart from the rest, which is held
+    /// while a file is looked into.
+    taken_over: Mutex<HashMap<usize, usize>>,
     shared: Option<&'a Sharing>,
     options: SourceOptions,
     /// Threads that decode, on all devices.
@@ -96,8 +99,6 @@ struct State {
     /// Results of the first source, and the number of the last of its frames that has one.
     stored: Option<(Stored, Option<u64>)>,
     next_lane: usize,
-    /// Sources that one thread decodes from some lane to the end: their later lanes are void.
-    taken_over: HashMap<usize, usize>,
 }
 
 impl<'a> Dealer<'a> {
@@ -127,10 +128,10 @@ impl<'a> Dealer<'a> {
             parts: VecDeque::new(),
             stored: Some((record.stored()?.peekable(), record.last_stored())),
             next_lane: 0,
-            taken_over: HashMap::new(),
         };
         Ok(Self {
             state: Mutex::new(state),
+            taken_over: Mutex::default(),
             shared: plan.shared.as_ref(),
             options: plan.source_options.clone(),
             decoders,
@@ -144,10 +145,10 @@ impl<'a> Dealer<'a> {
         let state = &mut *state;
         loop {
             if let Some(unit) = state.parts.pop_front() {
-                if state.is_void(&unit) {
-                    continue;
+                match &unit.work {
+                    Work::Parts(parts) if self.is_void(parts.ordinal, unit.lane) => continue,
+                    _ => return Some(unit),
                 }
-                return Some(unit);
             }
             let Some((ordinal, spec)) = state.sources.pop_front() else {
                 return state.own();
@@ -184,33 +185,26 @@ impl<'a> Dealer<'a> {
         divide(spec, &self.options, self.least.unwrap_or(least))
     }
 
-    /// The caller decodes its source from the lane of `unit` on to the end: nothing of the later ones is wanted.
+    fn taken_over(&self) -> MutexGuard<'_, HashMap<usize, usize>> {
+        self.taken_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The caller decodes the source of `unit` from this lane on to the end: nothing of the later ones is wanted.
     pub(super) fn take_over(&self, unit: &PartsOf, lane: usize) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = state.taken_over.entry(unit.ordinal).or_insert(lane);
+        let mut taken = self.taken_over();
+        let first = taken.entry(unit.ordinal).or_insert(lane);
         *first = lane.min(*first);
     }
 
     /// Whether another decodes the frames of this lane.
     pub(super) fn is_void(&self, ordinal: usize, lane: usize) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.is_taken(ordinal, lane)
+        self.taken_over().get(&ordinal).is_some_and(|by| lane > *by)
     }
 }
 
 impl State {
-    fn is_taken(&self, ordinal: usize, lane: usize) -> bool {
-        let by = self.taken_over.get(&ordinal);
-        by.is_some_and(|by| lane > *by)
-    }
-
-    fn is_void(&self, unit: &Unit) -> bool {
-        match &unit.work {
-            Work::Parts(parts) => self.is_taken(parts.ordinal, unit.lane),
-            Work::Whole { .. } | Work::Own(_) => false,
-        }
-    }
-
     fn take_lane(&mut self) -> usize {
         self.next_lane += 1;
         self.next_lane - 1
