@@ -259,7 +259,9 @@ impl<'a> Flow<'a> {
                 Output::Passed(passed) => passed,
                 Output::Frame(completed) => {
                     let number = completed.pending.number;
-                    let (lane, bytes) = self.in_flight.remove(&number).unwrap_or_default();
+                    let (lane, bytes) = self.in_flight.remove(&number).ok_or_else(|| {
+                        RunError::Internal(format!("frame {number} came back twice"))
+                    })?;
                     (lane, self.finished(*completed, bytes)?)
                 }
             };

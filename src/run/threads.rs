@@ -101,12 +101,11 @@ impl Plan {
         if let Some(decoders) = self.decoders {
             return decoders.get();
         }
-        let cores = thread::available_parallelism().map_or(1, usize::from);
         match task.engine() {
             // Models on the CPU keep its cores busy.
             None => 1,
             Some(engine) if engine.is_cpu() => 1,
-            Some(_) if self.source_options.decode == Decode::Cpu => (cores / 2).clamp(1, OF_CPU),
+            Some(_) if self.source_options.decode == Decode::Cpu => (cores() / 2).clamp(1, OF_CPU),
             Some(_) => OF_GPU,
         }
     }
@@ -119,8 +118,7 @@ impl Plan {
         };
         let decoders = self.decoders_of(task);
         if options.decode_threads == 0 && decoders > 1 {
-            let cores = thread::available_parallelism().map_or(1, usize::from);
-            options.decode_threads = (cores / decoders).max(1);
+            options.decode_threads = (cores() / decoders).max(1);
         }
         options
     }
@@ -250,6 +248,10 @@ fn spawn<'s, T: Send + 's>(
     thread
         .spawn_scoped(scope, work)
         .map_err(|e| RunError::Internal(format!("a thread could not be started: {e}")))
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn fault<E>(_: E) -> RunError {

@@ -111,15 +111,6 @@ impl DecodeDevice {
         }))
     }
 
-    /// As [`DecodeDevice::new`], but nothing is decoded on it for the given reason.
-    pub fn refusing(engine: &Engine, reason: &str) -> Self {
-        Self(Arc::new(Opened {
-            engine: engine.clone(),
-            decoders: 1,
-            device: OnceLock::from(Err(reason.to_owned())),
-        }))
-    }
-
     /// Whether it can decode at all.
     pub(super) fn is_gpu(&self) -> bool {
         !self.0.engine.is_cpu()
