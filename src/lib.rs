@@ -23,6 +23,7 @@
 //! | [`sources`], [`sinks`] | where frames come from, where results go |
 //! | [`datasets`] | data sets of other programs: written from a run, read back, converted |
 //! | [`frame`], [`geometry`], [`coco`] | frames, masks, detections; boxes and sizes; the COCO formats |
+//! | [`live`], [`igtl`] | a stream in, results out while they are current; messages of OpenIGTLink |
 //! | [`measure`] | sizes of objects in pixels and millimetres |
 //! | [`track`] | identity of objects over frames, and whether they are seen |
 //! | [`models`], [`ops`], [`weights`] | the networks, the operations they consist of, checkpoints and the hub |
@@ -43,6 +44,8 @@ pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod geometry;
+pub mod igtl;
+pub mod live;
 pub mod matching;
 pub mod measure;
 pub mod models;

@@ -105,6 +105,26 @@ const LAYERS: &[(&str, &[&str])] = &[
             "session",
         ],
     ),
+    ("igtl", &["text"]),
+    (
+        "live",
+        &[
+            "text",
+            "progress",
+            "quantiles",
+            "geometry",
+            "frame",
+            "coco",
+            "engine",
+            "dicom",
+            "igtl",
+            "sources",
+            "sinks",
+            "track",
+            "session",
+            "run",
+        ],
+    ),
     (
         "tools",
         &[
