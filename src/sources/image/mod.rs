@@ -15,6 +15,7 @@ mod tiff;
 mod webp_animation;
 
 pub(super) use decode::decode_file;
+pub use decode::decode_image;
 pub use picture::ImageOptions;
 pub(super) use pixels::{composite_over_black, oriented, to_8_bit};
 pub use source::ImageSource;
