@@ -10,6 +10,7 @@ use crate::{
     eval_args::EvalArgs,
     examples,
     phantom_args::PhantomArgs,
+    serve_args::ServeArgs,
     shard_args::MergeArgs,
     track_args::TrackArgs,
     verify_args::VerifyArgs,
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// Detect, then outline each object: boxes and masks
     #[command(after_help = examples::PIPELINE)]
     Pipeline(PipelineArgs),
+    /// Answer an annotation tool's requests: X-AnyLabeling's, with boxes, outlines, and outlines of points and boxes
+    #[command(after_help = examples::SERVE)]
+    Serve(ServeArgs),
     /// Make one run of shards, which --shard made, with the bytes of a run of all
     #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),

@@ -27,6 +27,14 @@ Examples:
   ultramotion pipeline clip.mp4 --output out
   ultramotion pipeline study/ --detector my.pth --labels classes.txt --write coco,masks --output out";
 
+pub(crate) const SERVE: &str = "\
+Examples:
+  ultramotion serve
+  ultramotion serve --listen 127.0.0.1:8000 --detector my.pth --segmenter mobile-sam --confidence 0.4
+  ultramotion serve --listen 0.0.0.0:8000 --api-key-file key.txt --device cuda
+
+Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 models or address cannot be had, 64 usage.";
+
 pub(crate) const MERGE: &str = "\
 Examples:
   ultramotion merge out

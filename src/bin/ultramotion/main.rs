@@ -31,6 +31,8 @@ mod rename;
 mod rename_key;
 mod report;
 mod run;
+mod serve;
+mod serve_args;
 mod shard_args;
 mod summary;
 mod terminal;
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Detect(args) => run::detect(args, &terminal),
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
+        Command::Serve(args) => serve::run(args, &terminal),
         Command::Merge(args) => merge::run(args, &terminal),
         Command::Phantom(args) => phantom::run(args, &terminal),
         Command::Export(args) => export::export(args, &terminal),
