@@ -2,7 +2,8 @@
 
 use crate::{
     live::{
-        error::LiveError, input::LiveInput, output::LiveOutput, run::run, summary::LiveSummary,
+        error::LiveError, input::LiveInput, output::LiveOutput, plan::Plan, run::run,
+        summary::LiveSummary,
     },
     progress::Cancel,
     session::Session,
@@ -28,26 +29,18 @@ use std::time::Duration;
 /// the models are behind, the newest takes its place and the older is dropped and counted. Nothing is invented where a frame is late. A
 /// frame that fails is counted, and the loop goes on. Each frame has its time stamps with it.
 #[must_use]
-pub struct Live {
-    pub(super) session: Session,
-    pub(super) input: Box<dyn LiveInput>,
-    pub(super) outputs: Vec<Box<dyn LiveOutput>>,
-    pub(super) cancel: Cancel,
-    pub(super) every_frame: bool,
-    pub(super) duration: Option<Duration>,
-    pub(super) max_frames: Option<u64>,
-}
+pub struct Live(Plan);
 
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Live({})", self.input.info().path.display())
+        write!(f, "Live({})", self.0.input.info().path.display())
     }
 }
 
 impl Live {
     /// A loop of `session`, which has a detector, over `input`.
     pub fn new(session: Session, input: impl LiveInput + 'static) -> Self {
-        Self {
+        Self(Plan {
             session,
             input: Box::new(input),
             outputs: Vec::new(),
@@ -55,37 +48,37 @@ impl Live {
             every_frame: false,
             duration: None,
             max_frames: None,
-        }
+        })
     }
 
     /// Adds an output. Outputs are called in the order in which they were added.
     pub fn output(mut self, output: impl LiveOutput + 'static) -> Self {
-        self.outputs.push(Box::new(output));
+        self.0.outputs.push(Box::new(output));
         self
     }
 
     /// Whether no frame is dropped: the input waits for the models then, and results of a stream that is faster than these are late. For
     /// recordings. Default false.
     pub fn every_frame(mut self, every_frame: bool) -> Self {
-        self.every_frame = every_frame;
+        self.0.every_frame = every_frame;
         self
     }
 
     /// Ends the loop so long after the arrival of the first frame.
     pub fn duration(mut self, duration: Duration) -> Self {
-        self.duration = Some(duration);
+        self.0.duration = Some(duration);
         self
     }
 
     /// Ends the loop after results of so many frames.
     pub fn max_frames(mut self, frames: u64) -> Self {
-        self.max_frames = Some(frames);
+        self.0.max_frames = Some(frames);
         self
     }
 
     /// Ends the loop when it is requested: the frame that the models have is finished and goes to the outputs.
     pub fn cancel(mut self, cancel: Cancel) -> Self {
-        self.cancel = cancel;
+        self.0.cancel = cancel;
         self
     }
 
@@ -95,6 +88,6 @@ impl Live {
     /// [`LiveError::Input`] if the stream ended with an error and without a frame, [`LiveError::Session`] if the models cannot be
     /// prepared, [`LiveError::Internal`] if a thread cannot be started or fails.
     pub fn start(self) -> Result<LiveSummary, LiveError> {
-        run(self)
+        run(self.0)
     }
 }

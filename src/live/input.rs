@@ -78,3 +78,17 @@ impl Arrival {
         }
     }
 }
+
+impl<I: LiveInput + ?Sized> LiveInput for Box<I> {
+    fn info(&self) -> &Arc<SourceInfo> {
+        (**self).info()
+    }
+
+    fn next(&mut self, cancel: &Cancel) -> Result<Option<Received>, SourceError> {
+        (**self).next(cancel)
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        (**self).take_warnings()
+    }
+}

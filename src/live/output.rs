@@ -59,3 +59,33 @@ pub struct LiveStream {
     /// Where an output that sends from a thread of its own notes that a frame's result has left.
     pub sent: SendMeter,
 }
+
+impl<O: LiveOutput + ?Sized> LiveOutput for Box<O> {
+    fn begin(&mut self, stream: &LiveStream) {
+        (**self).begin(stream);
+    }
+
+    fn frame(&mut self, frame: &Arc<LiveFrame>) {
+        (**self).frame(frame);
+    }
+
+    fn event(&mut self, event: &LiveEvent) {
+        (**self).event(event);
+    }
+
+    fn reads_pixels(&self) -> bool {
+        (**self).reads_pixels()
+    }
+
+    fn dropped(&self) -> u64 {
+        (**self).dropped()
+    }
+
+    fn take_problems(&mut self) -> Vec<String> {
+        (**self).take_problems()
+    }
+
+    fn finish(&mut self) {
+        (**self).finish();
+    }
+}

@@ -3,7 +3,6 @@
 use crate::{
     frame::{Detections, Frame},
     live::{
-        builder::Live,
         counters::Counters,
         error::LiveError,
         event::LiveEvent,
@@ -12,6 +11,7 @@ use crate::{
         mailbox::{Mailbox, Taken},
         outlet::{Found, Outlet, Outputs, ToOutputs},
         output::LiveStream,
+        plan::Plan,
         result::{LiveFigures, LiveTimes},
         summary::LiveSummary,
     },
@@ -47,8 +47,8 @@ struct Until {
 }
 
 /// Runs a loop to its end.
-pub(super) fn run(live: Live) -> Result<LiveSummary, LiveError> {
-    let Live {
+pub(super) fn run(plan: Plan) -> Result<LiveSummary, LiveError> {
+    let Plan {
         mut session,
         input,
         outputs,
@@ -56,7 +56,7 @@ pub(super) fn run(live: Live) -> Result<LiveSummary, LiveError> {
         every_frame,
         duration,
         max_frames,
-    } = live;
+    } = plan;
     session.prepare_live()?;
     let (counters, stop) = (Arc::new(Counters::default()), Cancel::default());
     let (outlet, items) = Outlet::new();
