@@ -58,7 +58,7 @@ pub(super) struct Figures {
     dropped: u64,
     failed: u64,
     reconnects: u64,
-    record_dropped: u64,
+    output_dropped: u64,
     device_memory: u64,
     /// Uploads and downloads a frame.
     moves: [f32; 2],
@@ -73,7 +73,7 @@ impl Figures {
             dropped: of.dropped,
             failed: of.failed,
             reconnects: of.reconnects,
-            record_dropped: of.record_dropped,
+            output_dropped: of.output_dropped,
             device_memory: of.device_memory,
             moves,
             viewers,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     frame::Object,
     http::{HttpError, server::Server},
-    live::{LiveEvent, LiveFrame, LiveOutput},
+    live::{LiveEvent, LiveFrame, LiveOutput, LiveStream},
 };
 use bytes::Bytes;
 use std::{
@@ -110,6 +110,10 @@ impl Drop for MonitorOutput {
 }
 
 impl LiveOutput for MonitorOutput {
+    fn begin(&mut self, stream: &LiveStream) {
+        self.shared.tally().source = stream.info.name.clone();
+    }
+
     fn frame(&mut self, frame: &Arc<LiveFrame>) {
         let news = self.shared.tally().frame(frame);
         if self.shared.viewers() > 0 {

@@ -44,7 +44,7 @@ pub(super) struct Bin(
 pub(super) struct Event {
     /// Milliseconds since 1970.
     pub(super) time: u64,
-    /// `connected`, `disconnected`, `client`, `dropped`, `failed` or `track`.
+    /// `connected`, `disconnected`, `client`, `dropped`, `failed`, `warning` or `track`.
     pub(super) kind: &'static str,
     pub(super) text: String,
 }
@@ -296,7 +296,9 @@ impl Tally {
                 frame: None,
                 problem,
             } => ("failed", problem.clone()),
-            _ => return false,
+            LiveEvent::Warning(warning) => ("warning", warning.to_string()),
+            LiveEvent::OutputProblem { problem } => ("failed", problem.clone()),
+            LiveEvent::Message(_) => return false,
         };
         self.event(kind, text, time);
         true

@@ -1,0 +1,156 @@
+//! `live`.
+
+use crate::{
+    exit::Exit,
+    inputs::{self, usage},
+    live_args::{LiveArgs, LiveInputArgs},
+    live_report::{Failure, LiveReport, print_summary},
+    run::on_interrupt,
+    terminal::Terminal,
+};
+use std::{ffi::OsString, net::SocketAddr, sync::Arc};
+use ultramotion::{
+    Session,
+    engine::Engine,
+    http::{MonitorOptions, MonitorOutput},
+    live::{FileInput, Live, LiveInput, LiveSummary, Queued, StreamInput, WhenFull},
+    progress::Cancel,
+    sources::{DecodeDevice, SourceOptions, StreamAddress},
+    weights::HubConfig,
+};
+
+/// Lines of results that may wait for who reads stdout.
+const LINES: usize = 256;
+
+/// Runs a live loop.
+pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+    let given = given(&args.input)?;
+    let segmenter = Some(&args.segmenter).filter(|_| !args.no_segmenter);
+    inputs::introduce(Some(&args.detector), segmenter, terminal);
+    let engine = inputs::engine(&args.device)?;
+    let session = session(args, &engine, terminal)?;
+    let cancel = Cancel::default();
+    on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
+    let input = open(given, &args.input, &engine, &cancel)?;
+    let name = input.info().path.display().to_string();
+    let when_full = match args.input.every_frame {
+        true => WhenFull::Wait,
+        false => WhenFull::Drop,
+    };
+    let failure = Failure::default();
+    let report = LiveReport::new(terminal.clone(), cancel.clone(), failure.clone());
+    let mut live = Live::new(session, input)
+        .every_frame(args.input.every_frame)
+        .output(Queued::new(report, LINES, when_full)?)
+        .cancel(cancel);
+    if let Some(listen) = args.output.monitor {
+        live = live.output(monitor(listen, terminal)?);
+    }
+    if let Some(duration) = args.input.duration {
+        live = live.duration(duration);
+    }
+    if let Some(frames) = args.input.max_frames {
+        live = live.max_frames(frames);
+    }
+    let summary = live.start()?;
+    // Before the summary, which could not be printed either where nobody reads.
+    failure.check()?;
+    print_summary(&name, &summary, terminal)?;
+    Ok(exit(&summary))
+}
+
+/// The page, and who reaches it.
+fn monitor(listen: SocketAddr, terminal: &Terminal) -> anyhow::Result<MonitorOutput> {
+    let mut options = MonitorOptions::default();
+    options.listen = listen;
+    let monitor = MonitorOutput::start(&options)?;
+    let address = monitor.address();
+    terminal.say(&format!("monitor: http://{address}"));
+    if !address.ip().is_loopback() {
+        terminal.warn(&format!(
+            "--monitor {address}: anyone who reaches this address can watch; 127.0.0.1 is for this machine alone"
+        ));
+    }
+    Ok(monitor)
+}
+
+fn exit(summary: &LiveSummary) -> Exit {
+    match (
+        summary.interrupted,
+        summary.figures.failed + summary.output_problems,
+    ) {
+        (true, _) => Exit::Interrupted,
+        (false, 0) => Exit::Done,
+        (false, _) => Exit::SomeFailed,
+    }
+}
+
+/// The models.
+fn session(args: &LiveArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Session> {
+    let models = match args.no_segmenter {
+        true => Session::builder().without_segmenter(),
+        false => inputs::with_segmenter(Session::builder(), &args.segmenter),
+    };
+    let models = inputs::with_detector(models, &args.detector, &args.selection);
+    let models = args.track.apply(models, args.selection.confidence)?;
+    let models = models.engine(engine.clone()).hub(HubConfig::from_env()?);
+    let session = inputs::load(models, terminal)?;
+    for warning in session.warnings() {
+        terminal.warn(&warning.to_string());
+    }
+    Ok(session)
+}
+
+/// What the user gave: the address of a stream or a file.
+enum Given {
+    Stream(StreamAddress),
+    File(OsString),
+}
+
+/// What the user gave; a file needs `--realtime`, a stream has its own pace.
+fn given(args: &LiveInputArgs) -> anyhow::Result<Given> {
+    let input = args.input();
+    let text = input.to_string_lossy();
+    if StreamAddress::is_meant_by(&text) || text.contains("://") {
+        let address: StreamAddress = text.parse().map_err(|e| usage("--input", e))?;
+        if args.realtime {
+            let problem = "a stream has a pace of its own; leave --realtime out";
+            return Err(usage(&address.to_string(), problem));
+        }
+        return Ok(Given::Stream(address));
+    }
+    if !args.realtime {
+        return Err(usage(
+            &text,
+            "is a file, which has no pace of its own; --realtime plays it at its own, and `pipeline` works through it as fast as it can",
+        ));
+    }
+    Ok(Given::File(input))
+}
+
+/// The stream.
+fn open(
+    given: Given,
+    args: &LiveInputArgs,
+    engine: &Engine,
+    cancel: &Cancel,
+) -> anyhow::Result<Box<dyn LiveInput>> {
+    let decode = inputs::decode(&args.decode)?;
+    inputs::check_decode(decode, engine)?;
+    let options = SourceOptions {
+        decode,
+        max_pixels: args.max_pixels,
+        device: Some(DecodeDevice::new(engine)),
+        ..SourceOptions::default()
+    };
+    Ok(match given {
+        Given::Stream(address) => {
+            let options = args.stream.options(&options);
+            Box::new(StreamInput::open(address, options, cancel)?)
+        }
+        Given::File(path) => {
+            let file = FileInput::open_with(path, &options, engine)?;
+            Box::new(file.repeat(args.repeat))
+        }
+    })
+}
