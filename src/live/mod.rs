@@ -15,6 +15,7 @@ mod plan;
 mod queued;
 mod result;
 mod run;
+mod source;
 mod stream;
 mod summary;
 
@@ -27,5 +28,6 @@ pub use meter::{Latency, SendMeter};
 pub use output::{LiveOutput, LiveStream};
 pub use queued::{Queued, WhenFull};
 pub use result::{LiveFigures, LiveFrame, LiveTimes};
+pub use source::LiveSource;
 pub use stream::StreamInput;
 pub use summary::LiveSummary;

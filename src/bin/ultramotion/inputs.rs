@@ -24,7 +24,10 @@ use ultramotion::{
         SessionError,
     },
     sinks::OutputSet,
-    sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
+    sources::{
+        Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom,
+        without_secrets,
+    },
     text::counted,
     weights::{Hub, HubConfig},
 };
@@ -59,7 +62,7 @@ pub(crate) fn expanded(
         stop: &stop,
     };
     SEARCHING.store(true, Ordering::Relaxed);
-    let expanded = expand(&args.inputs(), options, &mut io::stdin().lock());
+    let expanded = expand(&args.files(), options, &mut io::stdin().lock());
     SEARCHING.store(false, Ordering::Relaxed);
     if unnamed && !expanded.ignored.is_empty() {
         terminal.detail(&format!(
@@ -380,10 +383,10 @@ pub(crate) fn segmenter(
     )?)
 }
 
-/// The command line after the program's name.
+/// The command line after the program's name, without passwords in addresses.
 pub(crate) fn command_line() -> Vec<String> {
     std::env::args_os()
         .skip(1)
-        .map(|arg| arg.to_string_lossy().into_owned())
+        .map(|arg| without_secrets(&arg.to_string_lossy()))
         .collect()
 }

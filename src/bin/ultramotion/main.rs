@@ -35,6 +35,7 @@ mod rename_key;
 mod report;
 mod run;
 mod shard_args;
+mod stream_args;
 mod summary;
 mod terminal;
 mod track_args;

@@ -8,7 +8,7 @@ use crate::{
     rename::{rename, without_names},
     rename_key::Key,
     report::Report,
-    summary,
+    stream_args, summary,
     terminal::{Downloads, Terminal},
 };
 use std::{path::Path, sync::Arc};
@@ -258,6 +258,7 @@ fn run(
             "refers to the DICOM files themselves, whose names --rename-sources hides",
         ));
     }
+    stream_args::check(input, output.resume)?;
     let shard = shard(input, &output.output)?;
     let mut source_options = source_options(engine.as_ref(), input, stored_values)?;
     let key = input
@@ -265,12 +266,16 @@ fn run(
         .as_deref()
         .map(|path| Key::open(path, &output.output))
         .transpose()?;
-    let cancel = Cancel::default();
-    on_interrupt(
-        &cancel,
-        terminal,
-        "interrupted: finishing the frame; run again with --resume to go on",
-    );
+    let (cancel, ends_streams) = (Cancel::default(), Cancel::default());
+    match input.source.streams().is_empty() {
+        true => on_interrupt(
+            &cancel,
+            terminal,
+            "interrupted: finishing the frame; run again with --resume to go on",
+        ),
+        false => on_interrupt(&ends_streams, terminal, "ending the stream"),
+    }
+    let streams = stream_args::open(input, &source_options, engine.as_ref(), &ends_streams)?;
     let report = Report::new(terminal.clone(), &source_options, cancel.clone());
     let report = Arc::new(report);
     let kpi = output
@@ -294,7 +299,7 @@ fn run(
         source_options.aliases = Some(Arc::new(rename(key, &mut expanded)?));
         arguments = without_names(arguments, input, output, boxes);
     }
-    let run = run
+    let run = stream_args::added(run, streams, &source_options)
         .source_options(source_options)
         .on_error(inputs::on_error(input))
         .output(&output.output)
