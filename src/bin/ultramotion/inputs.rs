@@ -23,7 +23,7 @@ use ultramotion::{
         self, Detector, DetectorOptions, Execution, Mode, ModelError, Segmenter, SessionBuilder,
         SessionError,
     },
-    sinks::OutputSet,
+    sinks::{OutputKind, OutputSet},
     sources::{
         Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom,
         without_secrets,
@@ -159,6 +159,27 @@ pub(crate) fn outputs(
         _ => OutputMode::Fresh,
     };
     Ok((outputs, mode))
+}
+
+/// An error if `outputs` has one of masks, and `task` makes none.
+pub(crate) fn check_masks(
+    outputs: &OutputSet,
+    makes_masks: bool,
+    task: &str,
+) -> anyhow::Result<()> {
+    let of_masks = [
+        OutputKind::Masks,
+        OutputKind::Instances,
+        OutputKind::Nnunet,
+        OutputKind::Mots,
+    ];
+    match of_masks.into_iter().find(|kind| outputs.contains(*kind)) {
+        Some(kind) if !makes_masks => Err(usage(
+            &format!("--write {kind}"),
+            format!("{task} makes no masks; use segment or pipeline"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Opens the device and sets the number of threads.

@@ -4,7 +4,7 @@ use crate::{
     exit::Exit,
     inputs::{self, usage},
     live_args::{LiveArgs, LiveInputArgs},
-    live_report::{Failure, LiveReport, print_summary},
+    live_report::{Failure, LiveReport, print_recorded, print_summary},
     run::on_interrupt,
     terminal::Terminal,
 };
@@ -12,8 +12,12 @@ use std::{ffi::OsString, sync::Arc};
 use ultramotion::{
     Session,
     engine::Engine,
-    live::{FileInput, Live, LiveInput, LiveSummary, Queued, StreamInput, WhenFull},
+    live::{
+        FileInput, KpiOutput, Live, LiveInput, LiveSummary, Queued, Recorder, StreamInput, WhenFull,
+    },
     progress::Cancel,
+    run::{KpiFile, Recording},
+    sinks::OutputSet,
     sources::{DecodeDevice, SourceOptions, StreamAddress},
     weights::HubConfig,
 };
@@ -36,12 +40,26 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
         true => WhenFull::Wait,
         false => WhenFull::Drop,
     };
+    let (recorder, recorded) = match recording(args, &session)? {
+        Some(recording) => {
+            let (recorder, recorded) = Recorder::start(recording, input.info(), when_full)?;
+            (Some(recorder), Some(recorded))
+        }
+        None => (None, None),
+    };
+    let kpi = kpi(args, &session)?;
     let failure = Failure::default();
     let report = LiveReport::new(terminal.clone(), cancel.clone(), failure.clone());
     let mut live = Live::new(session, input)
         .every_frame(args.input.every_frame)
         .output(Queued::new(report, LINES, when_full)?)
         .cancel(cancel);
+    if let Some(kpi) = kpi {
+        live = live.output(Queued::new(KpiOutput::new(kpi), LINES, when_full)?);
+    }
+    if let Some(recorder) = recorder {
+        live = live.output(recorder);
+    }
     if let Some(duration) = args.input.duration {
         live = live.duration(duration);
     }
@@ -52,7 +70,35 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     // Before the summary, which could not be printed either where nobody reads.
     failure.check()?;
     print_summary(&name, &summary, terminal)?;
+    if let Some(recorded) = recorded.and_then(|recorded| recorded.take()) {
+        print_recorded(&recorded, terminal)?;
+    }
     Ok(exit(&summary))
+}
+
+/// What is recorded, where that was requested.
+fn recording(args: &LiveArgs, session: &Session) -> anyhow::Result<Option<Recording>> {
+    let Some(folder) = &args.output.record else {
+        return Ok(None);
+    };
+    let mut recording = Recording::new(session, folder).arguments(inputs::command_line());
+    if let Some(kinds) = &args.output.write {
+        let outputs: OutputSet = kinds.join(",").parse().map_err(|e| usage("--write", e))?;
+        inputs::check_masks(&outputs, recording.makes_masks(), "live --no-segmenter")?;
+        recording = recording.write(outputs.iter());
+    }
+    Ok(Some(match args.output.overwrite {
+        true => recording.overwrite(),
+        false => recording,
+    }))
+}
+
+/// The file of figures.
+fn kpi(args: &LiveArgs, session: &Session) -> anyhow::Result<Option<Arc<KpiFile>>> {
+    let path = args.output.kpi.as_deref();
+    let engine = Some(session.engine().clone());
+    let opened = path.map(|path| KpiFile::append(path, engine)).transpose()?;
+    Ok(opened.map(Arc::new))
 }
 
 fn exit(summary: &LiveSummary) -> Exit {

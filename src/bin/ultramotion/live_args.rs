@@ -84,6 +84,16 @@ impl LiveInputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct LiveOutputArgs {
+    /// Record into this folder what `pipeline` writes; made if missing, refused if not empty. What cannot be written as fast as it comes
+    /// is left out and counted, unless --every-frame
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// What to record, separated by commas [default: coco,masks,overlay; without a segmenter coco,overlay]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = words::WRITE, requires = "record")]
+    pub(crate) write: Option<Vec<String>>,
+    /// Remove an earlier run's results from the folder first
+    #[arg(long, requires = "record")]
+    pub(crate) overwrite: bool,
     /// Append figures of each frame and event to this file (JSON lines if it ends in .jsonl)
     #[arg(long, value_name = "FILE")]
     pub(crate) kpi: Option<PathBuf>,

@@ -235,20 +235,7 @@ fn run(
 ) -> anyhow::Result<Exit> {
     let Prepared { run, engine, task } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, run.default_outputs())?;
-    let of_masks = [
-        OutputKind::Masks,
-        OutputKind::Instances,
-        OutputKind::Nnunet,
-        OutputKind::Mots,
-    ];
-    if let Some(kind) = of_masks.into_iter().find(|kind| outputs.contains(*kind))
-        && !run.makes_masks()
-    {
-        return Err(usage(
-            &format!("--write {kind}"),
-            format!("{task} makes no masks; use segment or pipeline"),
-        ));
-    }
+    inputs::check_masks(&outputs, run.makes_masks(), task)?;
     let refers = [OutputKind::Seg, OutputKind::Nrrd]
         .into_iter()
         .find(|kind| outputs.contains(*kind));
@@ -299,6 +286,7 @@ fn run(
         source_options.aliases = Some(Arc::new(rename(key, &mut expanded)?));
         arguments = without_names(arguments, input, output, boxes);
     }
+    let count = streams.len();
     let run = stream_args::added(run, streams, &source_options)
         .source_options(source_options)
         .on_error(inputs::on_error(input))
@@ -328,7 +316,7 @@ fn run(
         Some((shares, by, seed)) => run.split(shares, by, seed),
         None => run,
     };
-    observed(run, expanded, &report, kpi, &outputs, terminal)
+    observed(run, (expanded, count), &report, kpi, &outputs, terminal)
 }
 
 /// Which of several runs this is, if it is one of several.
@@ -342,10 +330,10 @@ fn shard(input: &InputArgs, output: &Path) -> anyhow::Result<Option<Shard>> {
     Ok(shard)
 }
 
-/// Runs over `inputs`, shown by `report`, with figures to `kpi`.
+/// Runs over `inputs` and so many streams, shown by `report`, with figures to `kpi`.
 fn observed(
     run: Run,
-    inputs: Inputs,
+    (inputs, streams): (Inputs, usize),
     report: &Arc<Report>,
     kpi: Option<Arc<KpiFile>>,
     outputs: &OutputSet,
@@ -354,7 +342,7 @@ fn observed(
     let mut observers: Vec<Arc<RunObserver>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<RunObserver>));
     let sources = inputs.sources.iter().flatten();
-    report.expect_sources(sources.clone().count());
+    report.expect_sources(sources.clone().count() + streams);
     // A shard has few of them, and says which.
     let counting = match run.shard_of() {
         Some(_) => Cancel::default(),
