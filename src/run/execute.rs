@@ -146,6 +146,7 @@ impl Plan {
             self.model_reports(),
             self.device(),
         );
+        report.recording = self.is_refined;
         let layout = folder.layout();
         report.image_root = match self.images() {
             ImagesMode::None => self
