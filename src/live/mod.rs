@@ -20,6 +20,8 @@ mod run;
 mod source;
 mod stream;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use builder::Live;
 pub use error::LiveError;
