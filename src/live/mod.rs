@@ -1,11 +1,29 @@
 //! Live: frames as they arrive, results out while they are current.
 
+mod builder;
+mod counters;
+mod error;
 mod event;
+mod file;
 mod input;
+mod intake;
+mod mailbox;
+mod meter;
+mod outlet;
 mod output;
+mod plan;
+mod queued;
 mod result;
+mod run;
+mod summary;
 
+pub use builder::Live;
+pub use error::LiveError;
 pub use event::LiveEvent;
+pub use file::FileInput;
 pub use input::{Arrival, LiveInput, Received, ReceivedFrame};
-pub use output::LiveOutput;
+pub use meter::{Latency, SendMeter};
+pub use output::{LiveOutput, LiveStream};
+pub use queued::{Queued, WhenFull};
 pub use result::{LiveFigures, LiveFrame, LiveTimes};
+pub use summary::LiveSummary;

@@ -9,6 +9,7 @@ use crate::{
     dataset_args::{ConvertArgs, ExportArgs},
     eval_args::EvalArgs,
     examples,
+    live_args::LiveArgs,
     phantom_args::PhantomArgs,
     shard_args::MergeArgs,
     track_args::TrackArgs,
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// Detect, then outline each object: boxes and masks
     #[command(after_help = examples::PIPELINE)]
     Pipeline(PipelineArgs),
+    /// Work on a stream while it arrives: results of the newest frame, as soon as they can be had
+    #[command(after_help = examples::LIVE)]
+    Live(Box<LiveArgs>),
     /// Make one run of shards, which --shard made, with the bytes of a run of all
     #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),

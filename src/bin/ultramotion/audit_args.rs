@@ -81,7 +81,7 @@ pub(crate) struct BoundArgs {
 }
 
 /// `300s`, `5m`, `1h`, or seconds alone.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let (number, unit) = match text.char_indices().next_back() {
         Some((at, 's')) => (text.get(..at), 1.0),

@@ -27,6 +27,13 @@ Examples:
   ultramotion pipeline clip.mp4 --output out
   ultramotion pipeline study/ --detector my.pth --labels classes.txt --write coco,masks --output out";
 
+pub(crate) const LIVE: &str = "\
+Examples:
+  ultramotion live clip.mp4 --realtime --track --json
+  ultramotion live clip.mp4 --realtime --repeat --duration 60s
+
+Exit codes: 0 the stream or its time ended, 2 frames or outputs failed, or there was no stream, 64 usage, 130 interrupted.";
+
 pub(crate) const MERGE: &str = "\
 Examples:
   ultramotion merge out

@@ -21,6 +21,9 @@ mod exit;
 mod export;
 mod hints;
 mod inputs;
+mod live;
+mod live_args;
+mod live_report;
 mod man;
 mod merge;
 mod models;
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Detect(args) => run::detect(args, &terminal),
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
+        Command::Live(args) => live::run(args, &terminal),
         Command::Merge(args) => merge::run(args, &terminal),
         Command::Phantom(args) => phantom::run(args, &terminal),
         Command::Export(args) => export::export(args, &terminal),

@@ -1,0 +1,114 @@
+//! `live`.
+
+use crate::{
+    exit::Exit,
+    inputs::{self, usage},
+    live_args::{LiveArgs, LiveInputArgs},
+    live_report::{Failure, LiveReport, print_summary},
+    run::on_interrupt,
+    terminal::Terminal,
+};
+use std::{ffi::OsStr, sync::Arc};
+use ultramotion::{
+    Session,
+    engine::Engine,
+    live::{FileInput, Live, LiveInput, LiveSummary, Queued, WhenFull},
+    progress::Cancel,
+    sources::SourceOptions,
+    weights::HubConfig,
+};
+
+/// Lines of results that may wait for who reads stdout.
+const LINES: usize = 256;
+
+/// Runs a live loop.
+pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
+    check(&args.input)?;
+    let segmenter = Some(&args.segmenter).filter(|_| !args.no_segmenter);
+    inputs::introduce(Some(&args.detector), segmenter, terminal);
+    let engine = inputs::engine(&args.device)?;
+    let session = session(args, &engine, terminal)?;
+    let cancel = Cancel::default();
+    on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
+    let input = input(&args.input, &engine)?;
+    let name = input.info().path.display().to_string();
+    let when_full = match args.input.every_frame {
+        true => WhenFull::Wait,
+        false => WhenFull::Drop,
+    };
+    let failure = Failure::default();
+    let report = LiveReport::new(terminal.clone(), cancel.clone(), failure.clone());
+    let mut live = Live::new(session, input)
+        .every_frame(args.input.every_frame)
+        .output(Queued::new(report, LINES, when_full)?)
+        .cancel(cancel);
+    if let Some(duration) = args.input.duration {
+        live = live.duration(duration);
+    }
+    if let Some(frames) = args.input.max_frames {
+        live = live.max_frames(frames);
+    }
+    let summary = live.start()?;
+    // Before the summary, which could not be printed either where nobody reads.
+    failure.check()?;
+    print_summary(&name, &summary, terminal)?;
+    Ok(exit(&summary))
+}
+
+fn exit(summary: &LiveSummary) -> Exit {
+    match (
+        summary.interrupted,
+        summary.figures.failed + summary.output_problems,
+    ) {
+        (true, _) => Exit::Interrupted,
+        (false, 0) => Exit::Done,
+        (false, _) => Exit::SomeFailed,
+    }
+}
+
+/// The models.
+fn session(args: &LiveArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Result<Session> {
+    let models = match args.no_segmenter {
+        true => Session::builder().without_segmenter(),
+        false => inputs::with_segmenter(Session::builder(), &args.segmenter),
+    };
+    let models = inputs::with_detector(models, &args.detector, &args.selection);
+    let models = args.track.apply(models, args.selection.confidence)?;
+    let models = models.engine(engine.clone()).hub(HubConfig::from_env()?);
+    let session = inputs::load(models, terminal)?;
+    for warning in session.warnings() {
+        terminal.warn(&warning.to_string());
+    }
+    Ok(session)
+}
+
+fn check(args: &LiveInputArgs) -> anyhow::Result<()> {
+    let input = args.input();
+    if is_url(&input) {
+        return Ok(());
+    }
+    if !args.realtime {
+        return Err(usage(
+            &input.to_string_lossy(),
+            "is a file, which has no pace of its own; --realtime plays it at its own, and `pipeline` works through it as fast as it can",
+        ));
+    }
+    Ok(())
+}
+
+fn is_url(input: &OsStr) -> bool {
+    input.to_str().is_some_and(|text| text.contains("://"))
+}
+
+/// The stream.
+fn input(args: &LiveInputArgs, engine: &Engine) -> anyhow::Result<Box<dyn LiveInput>> {
+    let decode = inputs::decode(&args.decode)?;
+    inputs::check_decode(decode, engine)?;
+    let options = SourceOptions {
+        decode,
+        max_pixels: args.max_pixels,
+        ..SourceOptions::default()
+    };
+    let file = FileInput::open_with(args.input(), &options, engine)?;
+    Ok(Box::new(file.repeat(args.repeat)))
+}
