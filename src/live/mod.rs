@@ -15,6 +15,7 @@ mod plan;
 mod queued;
 mod result;
 mod run;
+mod stream;
 mod summary;
 
 pub use builder::Live;
@@ -26,4 +27,5 @@ pub use meter::{Latency, SendMeter};
 pub use output::{LiveOutput, LiveStream};
 pub use queued::{Queued, WhenFull};
 pub use result::{LiveFigures, LiveFrame, LiveTimes};
+pub use stream::StreamInput;
 pub use summary::LiveSummary;

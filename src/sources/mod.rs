@@ -46,4 +46,7 @@ pub use sequence::SequenceSource;
 pub use source::Source;
 pub use spec::SourceSpec;
 pub use stated::stated_frames;
-pub use video::{VideoOptions, VideoSource, VideoSupport, video_support};
+pub use video::{
+    StreamAddress, StreamAddressError, StreamOptions, StreamReader, StreamStep, VideoOptions,
+    VideoSource, VideoSupport, video_support, without_secrets,
+};

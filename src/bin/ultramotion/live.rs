@@ -8,13 +8,13 @@ use crate::{
     run::on_interrupt,
     terminal::Terminal,
 };
-use std::{ffi::OsStr, sync::Arc};
+use std::{ffi::OsString, sync::Arc};
 use ultramotion::{
     Session,
     engine::Engine,
-    live::{FileInput, Live, LiveInput, LiveSummary, Queued, WhenFull},
+    live::{FileInput, Live, LiveInput, LiveSummary, Queued, StreamInput, WhenFull},
     progress::Cancel,
-    sources::SourceOptions,
+    sources::{DecodeDevice, SourceOptions, StreamAddress},
     weights::HubConfig,
 };
 
@@ -23,14 +23,14 @@ const LINES: usize = 256;
 
 /// Runs a live loop.
 pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<Exit> {
-    check(&args.input)?;
+    let given = given(&args.input)?;
     let segmenter = Some(&args.segmenter).filter(|_| !args.no_segmenter);
     inputs::introduce(Some(&args.detector), segmenter, terminal);
     let engine = inputs::engine(&args.device)?;
     let session = session(args, &engine, terminal)?;
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
-    let input = input(&args.input, &engine)?;
+    let input = open(given, &args.input, &engine, &cancel)?;
     let name = input.info().path.display().to_string();
     let when_full = match args.input.every_frame {
         true => WhenFull::Wait,
@@ -82,33 +82,56 @@ fn session(args: &LiveArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Res
     Ok(session)
 }
 
-fn check(args: &LiveInputArgs) -> anyhow::Result<()> {
+/// What the user gave: the address of a stream or a file.
+enum Given {
+    Stream(StreamAddress),
+    File(OsString),
+}
+
+/// What the user gave; a file needs `--realtime`, a stream has its own pace.
+fn given(args: &LiveInputArgs) -> anyhow::Result<Given> {
     let input = args.input();
-    if is_url(&input) {
-        return Ok(());
+    let text = input.to_string_lossy();
+    if StreamAddress::is_meant_by(&text) || text.contains("://") {
+        let address: StreamAddress = text.parse().map_err(|e| usage("--input", e))?;
+        if args.realtime {
+            let problem = "a stream has a pace of its own; leave --realtime out";
+            return Err(usage(&address.to_string(), problem));
+        }
+        return Ok(Given::Stream(address));
     }
     if !args.realtime {
         return Err(usage(
-            &input.to_string_lossy(),
+            &text,
             "is a file, which has no pace of its own; --realtime plays it at its own, and `pipeline` works through it as fast as it can",
         ));
     }
-    Ok(())
-}
-
-fn is_url(input: &OsStr) -> bool {
-    input.to_str().is_some_and(|text| text.contains("://"))
+    Ok(Given::File(input))
 }
 
 /// The stream.
-fn input(args: &LiveInputArgs, engine: &Engine) -> anyhow::Result<Box<dyn LiveInput>> {
+fn open(
+    given: Given,
+    args: &LiveInputArgs,
+    engine: &Engine,
+    cancel: &Cancel,
+) -> anyhow::Result<Box<dyn LiveInput>> {
     let decode = inputs::decode(&args.decode)?;
     inputs::check_decode(decode, engine)?;
     let options = SourceOptions {
         decode,
         max_pixels: args.max_pixels,
+        device: Some(DecodeDevice::new(engine)),
         ..SourceOptions::default()
     };
-    let file = FileInput::open_with(args.input(), &options, engine)?;
-    Ok(Box::new(file.repeat(args.repeat)))
+    Ok(match given {
+        Given::Stream(address) => {
+            let options = args.stream.options(&options);
+            Box::new(StreamInput::open(address, options, cancel)?)
+        }
+        Given::File(path) => {
+            let file = FileInput::open_with(path, &options, engine)?;
+            Box::new(file.repeat(args.repeat))
+        }
+    })
 }

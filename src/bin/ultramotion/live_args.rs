@@ -8,6 +8,10 @@ use crate::{
 };
 use clap::Args;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
+use ultramotion::{
+    geometry::Size,
+    sources::{SourceOptions, StreamOptions},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct LiveArgs {
@@ -34,7 +38,8 @@ pub(crate) struct LiveArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct LiveInputArgs {
-    /// File, with --realtime
+    /// rtsp://, http(s)://, udp://, rtp://, tcp://, rtmp:// or srt:// and an address; a camera or capture card (/dev/video0), another device
+    /// of FFmpeg's (v4l2:/dev/video0, lavfi:testsrc2,realtime); with --realtime a file
     #[arg(
         value_name = "INPUT",
         required_unless_present = "input",
@@ -51,6 +56,8 @@ pub(crate) struct LiveInputArgs {
     /// Begin a file again at its end, until the end is requested
     #[arg(long, requires = "realtime")]
     pub(crate) repeat: bool,
+    #[command(flatten)]
+    pub(crate) stream: StreamArgs,
     /// Drop no frame: where the models are behind, the stream waits and results are late
     #[arg(long)]
     pub(crate) every_frame: bool,
@@ -74,6 +81,56 @@ impl LiveInputArgs {
         let given = self.input.as_ref().or(self.positional.as_ref());
         given.cloned().unwrap_or_default()
     }
+}
+
+/// How streams are opened.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct StreamArgs {
+    /// How long a stream may be silent before it is taken up again
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// End where the stream breaks, instead of taking it up again
+    #[arg(long)]
+    pub(crate) no_reconnect: bool,
+    /// Width and height of the pictures of a camera or capture card, of those it offers
+    #[arg(long, value_name = "WxH", value_parser = video_size)]
+    pub(crate) video_size: Option<Size>,
+    /// Pictures a second of a camera or capture card, of those it offers
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<f64>,
+    /// Pixel format or codec of a camera or capture card by FFmpeg's name (mjpeg, yuyv422), of those it offers
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) camera_format: Option<String>,
+    /// RTSP by UDP instead of TCP
+    #[arg(long)]
+    pub(crate) rtsp_udp: bool,
+}
+
+impl StreamArgs {
+    /// The same for the library.
+    pub(crate) fn options(&self, source: &SourceOptions) -> StreamOptions {
+        StreamOptions {
+            timeout: self.timeout,
+            reconnect: !self.no_reconnect,
+            size: self.video_size,
+            rate: self.rate,
+            format: self.camera_format.clone(),
+            rtsp_over_udp: self.rtsp_udp,
+            max_pixels: source.max_pixels,
+            decode: source.decode,
+            device: source.device.clone(),
+        }
+    }
+}
+
+/// `WxH` in pixels.
+fn video_size(text: &str) -> Result<Size, String> {
+    let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| *side > 0);
+    let sides = text.split_once(['x', 'X', '×']);
+    sides
+        .and_then(|(width, height)| Some(Size::new(side(width)?, side(height)?)))
+        .ok_or_else(|| "give width and height in pixels, as 1280x720".to_owned())
 }
 
 /// Where results go, beside stdout.
