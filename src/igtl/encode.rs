@@ -24,12 +24,21 @@ pub enum Version {
 }
 
 /// A message that can be put into bytes, which is done once for each version and shared by all who send it.
-#[derive(Debug)]
 pub struct Encoded {
     message: Arc<Message>,
+    /// Called each time that it was sent.
+    note: Option<Box<dyn Fn() + Send + Sync>>,
     /// Pixels of 16 bits as they are sent.
     wide: OnceLock<Vec<u8>>,
     frames: [OnceLock<Frame>; 2],
+}
+
+impl std::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let message = &self.message;
+        let kind = message.content.type_name();
+        write!(f, "Encoded({kind} of {:?})", message.device)
+    }
 }
 
 /// What stands before and after the pixels.
@@ -56,9 +65,27 @@ impl Encoded {
         metadata::check(&message.metadata)?;
         Ok(Self {
             message,
+            note: None,
             wide: OnceLock::new(),
             frames: Default::default(),
         })
+    }
+
+    /// The same, with a function that is called each time that the message was given to the operating system to be sent, on the
+    /// thread that sends.
+    #[must_use]
+    pub fn noting(self, note: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            note: Some(Box::new(note)),
+            ..self
+        }
+    }
+
+    /// It was sent.
+    pub(super) fn note(&self) {
+        if let Some(note) = &self.note {
+            note();
+        }
     }
 
     /// The message.

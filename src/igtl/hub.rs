@@ -10,9 +10,13 @@ use super::{
     message::{Content, Message, Status},
     outbox::is_same,
 };
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Figures of a server or a client since it began.
@@ -179,16 +183,21 @@ impl Sender {
     /// # Errors
     /// [`EncodeError`] for a message that does not fit into its fields.
     pub fn send(&self, message: impl Into<Arc<Message>>) -> Result<(), EncodeError> {
-        let message = Arc::new(Encoded::new(message)?);
+        self.send_encoded(Encoded::new(message)?);
+        Ok(())
+    }
+
+    /// Sends a message that was looked at before. Returns at once.
+    pub fn send_encoded(&self, message: Encoded) {
+        let message = Arc::new(message);
         let state = self.0.state();
         state
             .links
             .iter()
             .for_each(|link| self.0.push(link, &message));
-        Ok(())
     }
 
-    /// The same, and sends it first on each connection that comes later, until another message of its type and device is kept.
+    /// Sends a message on every connection that there is, and first on each that comes later, until another message of its type and device is kept.
     /// At most [`LinkOptions::waiting`] are kept, the newest.
     ///
     /// # Errors
@@ -215,6 +224,29 @@ impl Sender {
         content::check(&Content::Status(status.clone()))?;
         self.0.state().status = status;
         Ok(())
+    }
+
+    /// Ends all connections that there are. A client connects again; clients of a server may.
+    pub fn disconnect(&self, reason: &str) {
+        let links = self.0.state().links.clone();
+        links
+            .iter()
+            .for_each(|link| link.end(LinkEnd::Ended(reason.to_owned())));
+    }
+
+    /// Waits until all that waits was sent on all connections, but not longer than `time`; whether it was.
+    pub fn flush(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        loop {
+            let links = self.0.state().links.clone();
+            if links.iter().all(|link| link.is_idle()) {
+                return true;
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Whether there is a connection.

@@ -61,6 +61,11 @@ impl Link {
         dropped
     }
 
+    /// Whether all was sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outbox.is_idle()
+    }
+
     /// The peer has sent a header of this version, and is answered in it.
     pub(super) fn shown(&self, version: u16) {
         if version > 1 {
@@ -109,6 +114,7 @@ impl Link {
             match written {
                 Ok(bytes) => {
                     self.sent.fetch_add(1, Ordering::Relaxed);
+                    message.note();
                     sent(bytes);
                 }
                 Err(error) if is_timeout(&error) => self.end(LinkEnd::Stalled(stall)),

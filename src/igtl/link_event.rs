@@ -67,6 +67,9 @@ pub enum LinkEnd {
     /// Nothing can be sent to it.
     #[error("nothing can be sent to it: {0}")]
     Write(#[source] io::Error),
+    /// This end ended it, for this reason.
+    #[error("{0}")]
+    Ended(String),
     /// This end stopped.
     #[error("stopped")]
     Stopped,

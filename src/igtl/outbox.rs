@@ -19,6 +19,8 @@ pub(super) struct Outbox {
 struct Waiting {
     queue: VecDeque<Arc<Encoded>>,
     newest: VecDeque<Arc<Encoded>>,
+    /// Whether one that was taken is being sent.
+    sending: bool,
     closed: bool,
 }
 
@@ -43,11 +45,13 @@ impl Outbox {
             return 1;
         }
         let replaces = |other: &&mut Arc<Encoded>| is_same(other, message);
+        // Large messages are freed after the lock.
+        let mut replaced = None;
         let dropped = if !is_replaced(message) {
             waiting.queue.push_back(Arc::clone(message));
             shorten(&mut waiting.queue, self.bound)
         } else if let Some(place) = waiting.newest.iter_mut().find(replaces) {
-            *place = Arc::clone(message);
+            replaced = Some(std::mem::replace(place, Arc::clone(message)));
             1
         } else {
             waiting.newest.push_back(Arc::clone(message));
@@ -55,18 +59,21 @@ impl Outbox {
         };
         drop(waiting);
         self.changed.notify_one();
+        drop(replaced);
         dropped
     }
 
     /// Waits for a message; `None` once it is closed.
     pub(super) fn take(&self) -> Option<Arc<Encoded>> {
         let mut waiting = self.lock();
+        waiting.sending = false;
         loop {
             if waiting.closed {
                 return None;
             }
             let first = waiting.queue.pop_front();
             if let Some(message) = first.or_else(|| waiting.newest.pop_front()) {
+                waiting.sending = true;
                 return Some(message);
             }
             waiting = self
@@ -74,6 +81,12 @@ impl Outbox {
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether all was sent, before the last call of `take`.
+    pub(super) fn is_idle(&self) -> bool {
+        let waiting = self.lock();
+        waiting.queue.is_empty() && waiting.newest.is_empty() && !waiting.sending
     }
 
     /// Drops what waits; nothing is taken or added any more.

@@ -9,6 +9,7 @@ mod input;
 mod intake;
 mod mailbox;
 mod meter;
+mod openigtlink;
 mod outlet;
 mod output;
 mod plan;
@@ -24,6 +25,10 @@ pub use event::LiveEvent;
 pub use file::FileInput;
 pub use input::{Arrival, LiveInput, Received, ReceivedFrame};
 pub use meter::{Latency, SendMeter};
+pub use openigtlink::{
+    DeviceNames, IgtlAddress, IgtlAddressError, IgtlError, IgtlInput, IgtlInputOptions, IgtlOutput,
+    IgtlOutputOptions, MaskValues, PictureSent,
+};
 pub use output::{LiveOutput, LiveStream};
 pub use queued::{Queued, WhenFull};
 pub use result::{LiveFigures, LiveFrame, LiveTimes};
