@@ -4,7 +4,7 @@
 //! A door takes any bytes, and a folder of its own for files that the parser reads by path. Beyond "no panic, no endless
 //! loop, bounded memory" it asserts what must hold of anything that was accepted.
 
-use crate::{coco, datasets, dicom, eval, models, run, sources, weights};
+use crate::{coco, datasets, dicom, eval, igtl, models, run, sources, weights};
 use std::path::Path;
 
 /// A door.
@@ -31,6 +31,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dicom_rle", dicom::fuzzing::rle),
     ("dicom_tables", dicom::fuzzing::tables),
     ("evaluation", eval::fuzzing::evaluation),
+    ("igtl_messages", igtl::fuzzing::messages),
     ("image_animation", sources::fuzzing::animation),
     ("image_jpeg", sources::fuzzing::jpeg),
     ("image_tiff", sources::fuzzing::tiff),

@@ -10,6 +10,7 @@ mod intake;
 mod kpi;
 mod mailbox;
 mod meter;
+mod openigtlink;
 mod outlet;
 mod output;
 mod plan;
@@ -30,6 +31,10 @@ pub use file::FileInput;
 pub use input::{Arrival, LiveInput, Received, ReceivedFrame};
 pub use kpi::KpiOutput;
 pub use meter::{Latency, SendMeter};
+pub use openigtlink::{
+    DeviceNames, IgtlAddress, IgtlAddressError, IgtlError, IgtlInput, IgtlInputOptions, IgtlOutput,
+    IgtlOutputOptions, MaskValues, PictureSent,
+};
 pub use output::{LiveOutput, LiveStream};
 pub use queued::{Queued, WhenFull};
 pub use record::{RecordSummary, Recorder};

@@ -165,7 +165,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "fuzzing",
         &[
-            "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval",
+            "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval", "igtl",
         ],
     ),
 ];
@@ -182,6 +182,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),
     ("hotcoco", &["eval/"]),
+    ("crc_fast", &["igtl/"]),
     ("video_rs", &["av/"]),
 ];
 
