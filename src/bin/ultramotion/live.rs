@@ -8,10 +8,11 @@ use crate::{
     run::on_interrupt,
     terminal::Terminal,
 };
-use std::{ffi::OsString, sync::Arc};
+use std::{ffi::OsString, net::SocketAddr, sync::Arc};
 use ultramotion::{
     Session,
     engine::Engine,
+    http::{MonitorOptions, MonitorOutput},
     live::{
         FileInput, KpiOutput, Live, LiveInput, LiveSummary, Queued, Recorder, StreamInput, WhenFull,
     },
@@ -60,6 +61,9 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     if let Some(recorder) = recorder {
         live = live.output(recorder);
     }
+    if let Some(listen) = args.output.monitor {
+        live = live.output(monitor(listen, terminal)?);
+    }
     if let Some(duration) = args.input.duration {
         live = live.duration(duration);
     }
@@ -99,6 +103,21 @@ fn kpi(args: &LiveArgs, session: &Session) -> anyhow::Result<Option<Arc<KpiFile>
     let engine = Some(session.engine().clone());
     let opened = path.map(|path| KpiFile::append(path, engine)).transpose()?;
     Ok(opened.map(Arc::new))
+}
+
+/// The page, and who reaches it.
+fn monitor(listen: SocketAddr, terminal: &Terminal) -> anyhow::Result<MonitorOutput> {
+    let mut options = MonitorOptions::default();
+    options.listen = listen;
+    let monitor = MonitorOutput::start(&options)?;
+    let address = monitor.address();
+    terminal.say(&format!("monitor: http://{address}"));
+    if !address.ip().is_loopback() {
+        terminal.warn(&format!(
+            "--monitor {address}: anyone who reaches this address can watch; 127.0.0.1 is for this machine alone"
+        ));
+    }
+    Ok(monitor)
 }
 
 fn exit(summary: &LiveSummary) -> Exit {

@@ -8,7 +8,7 @@ use crate::{
     words,
 };
 use clap::Args;
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 #[derive(Debug, Args)]
 pub(crate) struct LiveArgs {
@@ -94,6 +94,10 @@ pub(crate) struct LiveOutputArgs {
     /// Remove an earlier run's results from the folder first
     #[arg(long, requires = "record")]
     pub(crate) overwrite: bool,
+    /// Show a page at this address: the newest frame with what was found, latency, rates, events. On the loopback interface (127.0.0.1,
+    /// [::1]) only this machine reaches it; elsewhere anyone who reaches the address can watch. Port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) monitor: Option<SocketAddr>,
     /// Append figures of each frame and event to this file (JSON lines if it ends in .jsonl)
     #[arg(long, value_name = "FILE")]
     pub(crate) kpi: Option<PathBuf>,
