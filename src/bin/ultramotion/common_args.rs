@@ -1,7 +1,7 @@
 //! Groups of options that several commands have.
 
 use crate::{
-    audit_args::duration, dataset_args::DatasetArgs, shard_args::ShardArgs,
+    audit_args::duration, dataset_args::DatasetArgs, igtl_args, shard_args::ShardArgs,
     stream_args::StreamArgs, words,
 };
 use clap::{Args, ValueEnum};
@@ -21,7 +21,7 @@ use ultramotion::{
 #[command(next_help_heading = "Input")]
 pub(crate) struct SourceArgs {
     /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list, or one image, video
-    /// or DICOM file, on stdin; a stream (rtsp://, http(s)://, udp://, /dev/video0), after all files; repeatable
+    /// or DICOM file, on stdin; a stream (rtsp://, http(s)://, udp://, igtl://, /dev/video0), after all files; repeatable
     #[arg(
         value_name = "INPUT",
         required_unless_present = "input",
@@ -88,7 +88,7 @@ impl SourceArgs {
 
     /// Those that are no streams.
     pub(crate) fn files(&self) -> Vec<OsString> {
-        let is_file = |input: &OsString| !StreamAddress::is_meant_by(&input.to_string_lossy());
+        let is_file = |input: &OsString| !is_stream(&input.to_string_lossy());
         self.inputs().into_iter().filter(is_file).collect()
     }
 
@@ -97,10 +97,15 @@ impl SourceArgs {
         let inputs = self.inputs();
         let texts = inputs.iter().filter_map(|input| input.to_str());
         texts
-            .filter(|text| StreamAddress::is_meant_by(text))
+            .filter(|text| is_stream(text))
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// Whether an input is the address of a stream.
+fn is_stream(text: &str) -> bool {
+    StreamAddress::is_meant_by(text) || text.starts_with(igtl_args::SCHEME)
 }
 
 #[derive(Debug, Args)]

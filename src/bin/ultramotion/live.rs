@@ -2,6 +2,7 @@
 
 use crate::{
     exit::Exit,
+    igtl_args,
     inputs::{self, usage},
     live_args::{LiveArgs, LiveInputArgs},
     live_report::{Failure, LiveReport, print_recorded, print_summary},
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     let session = session(args, &engine, terminal)?;
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
-    let input = open(given, &args.input, &engine, &cancel)?;
+    let input = open(given, &args.input, &engine, &cancel, terminal)?;
     let name = input.info().path.display().to_string();
     let when_full = match args.input.every_frame {
         true => WhenFull::Wait,
@@ -63,6 +64,9 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     }
     if let Some(listen) = args.output.monitor {
         live = live.output(monitor(listen, terminal)?);
+    }
+    for output in args.igtl.outputs(terminal)? {
+        live = live.output(output);
     }
     if let Some(duration) = args.input.duration {
         live = live.duration(duration);
@@ -149,6 +153,10 @@ fn session(args: &LiveArgs, engine: &Engine, terminal: &Terminal) -> anyhow::Res
 
 /// What the user gave: the address of a stream or a file.
 enum Given {
+    /// Whoever connects, by OpenIGTLink.
+    Listening,
+    /// A server of OpenIGTLink.
+    Igtl(String),
     Stream(StreamAddress),
     File(OsString),
 }
@@ -157,6 +165,12 @@ enum Given {
 fn given(args: &LiveInputArgs) -> anyhow::Result<Given> {
     let input = args.input();
     let text = input.to_string_lossy();
+    if args.igtl.igtl_listen.is_some() {
+        return Ok(Given::Listening);
+    }
+    if text.starts_with(igtl_args::SCHEME) {
+        return Ok(Given::Igtl(text.into_owned()));
+    }
     if StreamAddress::is_meant_by(&text) || text.contains("://") {
         let address: StreamAddress = text.parse().map_err(|e| usage("--input", e))?;
         if args.realtime {
@@ -180,6 +194,7 @@ fn open(
     args: &LiveInputArgs,
     engine: &Engine,
     cancel: &Cancel,
+    terminal: &Terminal,
 ) -> anyhow::Result<Box<dyn LiveInput>> {
     let decode = inputs::decode(&args.decode)?;
     inputs::check_decode(decode, engine)?;
@@ -189,7 +204,13 @@ fn open(
         device: Some(DecodeDevice::new(engine)),
         ..SourceOptions::default()
     };
+    let (timeout, max_pixels, every) = (args.stream.timeout, args.max_pixels, args.every_frame);
     Ok(match given {
+        Given::Listening => {
+            let input = args.igtl.listen(timeout, max_pixels, every, terminal)?;
+            Box::new(input.ok_or_else(|| usage("--igtl-listen", "give a port"))?)
+        }
+        Given::Igtl(address) => Box::new(args.igtl.connect(&address, timeout, max_pixels, every)?),
         Given::Stream(address) => {
             let options = args.stream.options(&options);
             Box::new(StreamInput::open(address, options, cancel)?)

@@ -3,6 +3,7 @@
 use crate::{
     audit_args::duration,
     common_args::{DetectorArgs, DeviceArgs, SegmenterArgs, SelectionArgs},
+    igtl_args::{IgtlArgs, IgtlInputArgs},
     stream_args::StreamArgs,
     track_args::TrackArgs,
     words,
@@ -16,6 +17,8 @@ pub(crate) struct LiveArgs {
     pub(crate) input: LiveInputArgs,
     #[command(flatten)]
     pub(crate) output: LiveOutputArgs,
+    #[command(flatten)]
+    pub(crate) igtl: IgtlArgs,
     #[command(flatten)]
     pub(crate) detector: DetectorArgs,
     #[command(flatten)]
@@ -36,17 +39,20 @@ pub(crate) struct LiveArgs {
 #[command(next_help_heading = "Input")]
 pub(crate) struct LiveInputArgs {
     /// rtsp://, http(s)://, udp://, rtp://, tcp://, rtmp:// or srt:// and an address; a camera or capture card (/dev/video0), another device
-    /// of FFmpeg's (v4l2:/dev/video0, lavfi:testsrc2,realtime); with --realtime a file
+    /// of FFmpeg's (v4l2:/dev/video0, lavfi:testsrc2,realtime); igtl://HOST[:PORT][/DEVICE], a server of OpenIGTLink such as PLUS; with
+    /// --realtime a file
     #[arg(
         value_name = "INPUT",
-        required_unless_present = "input",
-        conflicts_with = "input",
+        required_unless_present_any = ["input", "igtl_listen"],
+        conflicts_with_all = ["input", "igtl_listen"],
         display_order = 0
     )]
     positional: Option<OsString>,
     /// The same as INPUT
-    #[arg(short, long, value_name = "INPUT")]
+    #[arg(short, long, value_name = "INPUT", conflicts_with = "igtl_listen")]
     input: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) igtl: IgtlInputArgs,
     /// Play a file (video, DICOM cine, folder of numbered images) at its own pace
     #[arg(long)]
     pub(crate) realtime: bool,

@@ -20,6 +20,7 @@ mod examples;
 mod exit;
 mod export;
 mod hints;
+mod igtl_args;
 mod inputs;
 mod live;
 mod live_args;

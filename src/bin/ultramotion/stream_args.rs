@@ -1,6 +1,6 @@
 //! Options of network streams and devices.
 
-use crate::{audit_args::duration, common_args::InputArgs, inputs::usage};
+use crate::{audit_args::duration, common_args::InputArgs, igtl_args, inputs::usage};
 use clap::Args;
 use std::time::Duration;
 use ultramotion::{
@@ -75,6 +75,11 @@ pub(crate) fn open(
         ..options.clone()
     };
     let open = |text: String| {
+        if text.starts_with(igtl_args::SCHEME) {
+            let (timeout, max_pixels) = (args.stream.timeout, options.max_pixels);
+            let input = igtl_args::recorded(&text, timeout, max_pixels, options.dicom.window)?;
+            return Ok(LiveSource::new(input, cancel, args.duration));
+        }
         let address: StreamAddress = text.parse().map_err(|e| usage("--input", e))?;
         let input = StreamInput::open(address, args.stream.options(&options), cancel)?;
         Ok(LiveSource::new(input, cancel, args.duration))
