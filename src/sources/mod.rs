@@ -30,7 +30,7 @@ pub use self::{
         DicomGroup, DicomGrouping, DicomRefusal, DicomSeries, DicomSource, each_file_alone,
         group_dicom,
     },
-    image::{ImageOptions, ImageSource},
+    image::{ImageOptions, ImageSource, decode_image},
 };
 pub use decode::{DECODE_SPAN, Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{ExpandOptions, Inputs, Spooled, expand};

@@ -126,6 +126,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "http",
+        &[
+            "progress", "frame", "geometry", "sources", "sinks", "datasets", "session", "live",
+        ],
+    ),
+    (
         "tools",
         &[
             "text",
@@ -166,6 +172,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "fuzzing",
         &[
             "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval", "igtl",
+            "http",
         ],
     ),
 ];
@@ -184,6 +191,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hotcoco", &["eval/"]),
     ("crc_fast", &["igtl/"]),
     ("video_rs", &["av/"]),
+    ("hyper", &["http/"]),
+    ("hyper_util", &["http/"]),
+    ("http_body_util", &["http/"]),
+    ("tokio", &["http/"]),
 ];
 
 /// Candle's own ways between host and device, which only `engine` may use outside of tests.

@@ -11,6 +11,7 @@ use crate::{
     examples,
     live_args::LiveArgs,
     phantom_args::PhantomArgs,
+    serve_args::ServeArgs,
     shard_args::MergeArgs,
     track_args::TrackArgs,
     verify_args::VerifyArgs,
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     /// Work on a stream while it arrives: results of the newest frame, as soon as they can be had
     #[command(after_help = examples::LIVE)]
     Live(Box<LiveArgs>),
+    /// Answer an annotation tool's requests: X-AnyLabeling's, with boxes, outlines, and outlines of points and boxes
+    #[command(after_help = examples::SERVE)]
+    Serve(ServeArgs),
     /// Make one run of shards, which --shard made, with the bytes of a run of all
     #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),

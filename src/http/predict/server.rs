@@ -1,0 +1,85 @@
+//! The server of predictions.
+
+use super::{
+    key::ApiKey,
+    queue::Queue,
+    routes::{RequestDone, Routes},
+    types::Predictor,
+};
+use crate::{
+    http::{HttpError, server::Server},
+    progress::Observer,
+    sources::DEFAULT_MAX_PIXELS,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// How predictions are served.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServeOptions {
+    /// Address and port to listen on; port 0 is any that is free. Default 127.0.0.1:8000.
+    pub listen: SocketAddr,
+    /// The key that requests must have in the header `Token`; default none.
+    pub api_key: Option<ApiKey>,
+    /// Most pixels of a picture; default [`DEFAULT_MAX_PIXELS`].
+    pub max_pixels: u64,
+    /// Most bytes of a request, in which the picture is base64 (4 bytes for 3); default 64 MiB.
+    pub max_bytes: usize,
+    /// Requests that may wait while another is worked on; default 8. Further ones are refused with status 503.
+    pub queue: usize,
+    /// Time that a client has for the body of a request; default 60 s.
+    pub body_time: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            api_key: None,
+            max_pixels: DEFAULT_MAX_PIXELS,
+            max_bytes: 64 << 20,
+            queue: 8,
+            body_time: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A server that answers X-AnyLabeling-Server's calls for pictures: `GET /health`, `GET /v1/models`,
+/// `GET /v1/models/NAME/info` and `POST /v1/predict`.
+///
+/// It works on threads of its own, one for connections and one for the models, until it is dropped. Bound are the connections
+/// (64), the time for a request's head and body, its bytes, the pixels of its picture, the requests that wait, and the time that
+/// a client takes to read an answer. Where it listens on the loopback interface it answers to names of that alone (`Host`), and
+/// it never answers to pages of other sites (`Origin`).
+#[derive(Debug)]
+pub struct PredictionServer {
+    server: Server,
+}
+
+impl PredictionServer {
+    /// Listens, and lets `predictor` answer; `observer` gets each request that was answered, on the server's thread.
+    ///
+    /// # Errors
+    /// [`HttpError`] if the address cannot be listened on, or the system gives no threads.
+    pub fn start(
+        options: &ServeOptions,
+        predictor: impl Predictor + 'static,
+        observer: Arc<dyn for<'a> Observer<RequestDone<'a>>>,
+    ) -> Result<Self, HttpError> {
+        let models = predictor.models();
+        let queue = Queue::start(predictor, options.queue, options.max_pixels);
+        let queue = queue.map_err(|source| HttpError::Start {
+            address: options.listen,
+            source,
+        })?;
+        let routes = Routes::new(options, &models, queue, observer);
+        Ok(Self {
+            server: Server::start(options.listen, "http", Arc::new(routes))?,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+}
