@@ -275,16 +275,16 @@ fn grow_into(
     crc: &mut Crc,
 ) -> Result<(), ReadError> {
     while bytes.len() < count {
-        let (there, step) = (bytes.len(), bytes.len().max(FIRST));
-        let more = step.min(count - there);
+        let more = bytes.len().max(FIRST).min(count - bytes.len());
         bytes.reserve_exact(more);
-        bytes.resize(there + more, 0);
+        let end = bytes.len() + more;
         // In pieces that are still in the processor's cache when they are summed up.
-        for piece in bytes[there..].chunks_mut(FIRST) {
-            if fill(from, piece)? < piece.len() {
+        while bytes.len() < end {
+            let (there, piece) = (bytes.len(), FIRST.min(end - bytes.len()));
+            if from.by_ref().take(piece as u64).read_to_end(bytes)? < piece {
                 return Err(ReadError::Truncated);
             }
-            crc.update(piece);
+            crc.update(&bytes[there..]);
         }
     }
     Ok(())
