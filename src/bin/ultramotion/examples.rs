@@ -37,6 +37,14 @@ Examples:
 
 Exit codes: 0 the stream or its time ended, 2 frames or outputs failed, or there was no stream, 64 usage, 130 interrupted.";
 
+pub(crate) const SERVE: &str = "\
+Examples:
+  ultramotion serve
+  ultramotion serve --listen 127.0.0.1:8000 --detector my.pth --segmenter mobile-sam --confidence 0.4
+  ultramotion serve --listen 0.0.0.0:8000 --api-key-file key.txt --device cuda
+
+Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 models or address cannot be had, 64 usage.";
+
 pub(crate) const MERGE: &str = "\
 Examples:
   ultramotion merge out

@@ -9,6 +9,7 @@ use crate::{
     run::on_interrupt,
     terminal::Terminal,
 };
+use serde_json::json;
 use std::{ffi::OsString, net::SocketAddr, sync::Arc};
 use ultramotion::{
     Session,
@@ -17,8 +18,8 @@ use ultramotion::{
     live::{
         FileInput, KpiOutput, Live, LiveInput, LiveSummary, Queued, Recorder, StreamInput, WhenFull,
     },
-    progress::Cancel,
-    run::{KpiFile, Recording},
+    progress::{Cancel, Observer},
+    run::{Event, KpiFile, Recording},
     sinks::OutputSet,
     sources::{DecodeDevice, SourceOptions, StreamAddress},
     weights::HubConfig,
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
         true => WhenFull::Wait,
         false => WhenFull::Drop,
     };
-    let (recorder, recorded) = match recording(args, &session)? {
+    let (recorder, recorded) = match recording(args, &session, terminal)? {
         Some(recording) => {
             let (recorder, recorded) = Recorder::start(recording, input.info(), when_full)?;
             (Some(recorder), Some(recorded))
@@ -85,11 +86,18 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
 }
 
 /// What is recorded, where that was requested.
-fn recording(args: &LiveArgs, session: &Session) -> anyhow::Result<Option<Recording>> {
+fn recording(
+    args: &LiveArgs,
+    session: &Session,
+    terminal: &Arc<Terminal>,
+) -> anyhow::Result<Option<Recording>> {
     let Some(folder) = &args.output.record else {
         return Ok(None);
     };
     let mut recording = Recording::new(session, folder).arguments(inputs::command_line());
+    if terminal.json {
+        recording = recording.observer(Arc::new(Written(terminal.clone())));
+    }
     if let Some(kinds) = &args.output.write {
         let outputs: OutputSet = kinds.join(",").parse().map_err(|e| usage("--write", e))?;
         inputs::check_masks(&outputs, recording.makes_masks(), "live --no-segmenter")?;
@@ -99,6 +107,20 @@ fn recording(args: &LiveArgs, session: &Session) -> anyhow::Result<Option<Record
         true => recording.overwrite(),
         false => recording,
     }))
+}
+
+/// Prints a JSON line for each frame that is in the record.
+struct Written(Arc<Terminal>);
+
+impl Observer<Event<'_>> for Written {
+    fn event(&self, event: Event<'_>) {
+        if let Event::FrameDone { frame, .. } = event {
+            // Where nobody reads stdout, the frames' own lines end the loop.
+            let _ = self
+                .0
+                .print_json(&json!({ "type": "written", "frame": frame.index }));
+        }
+    }
 }
 
 /// The file of figures.
