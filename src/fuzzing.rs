@@ -6,7 +6,7 @@
 
 #[cfg(feature = "http")]
 use crate::http;
-use crate::{coco, datasets, dicom, eval, models, run, sources, weights};
+use crate::{coco, datasets, dicom, eval, igtl, models, run, sources, weights};
 use std::path::Path;
 
 /// A door.
@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dicom_rle", dicom::fuzzing::rle),
     ("dicom_tables", dicom::fuzzing::tables),
     ("evaluation", eval::fuzzing::evaluation),
+    ("igtl_messages", igtl::fuzzing::messages),
     #[cfg(feature = "http")]
     ("http_predict", http::fuzzing::predict),
     ("image_animation", sources::fuzzing::animation),

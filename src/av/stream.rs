@@ -2,12 +2,16 @@
 
 #![allow(unsafe_code)]
 
-use super::{Dictionary, Error, ffi, format::context::Input, init};
+use super::init::init;
 use std::{
     ffi::{CStr, CString},
     ptr,
 };
-use video_rs::ffmpeg::{format::network, util::interrupt};
+use video_rs::ffmpeg::{
+    Dictionary, Error, error, ffi,
+    format::{context::Input, network},
+    util::interrupt,
+};
 
 /// How an address is opened.
 pub(crate) struct StreamAddress<'a> {
@@ -47,7 +51,7 @@ pub(crate) fn open_stream(
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
             return Err(Error::Other {
-                errno: super::error::ENOMEM,
+                errno: error::ENOMEM,
             });
         }
         (*context).interrupt_callback = interrupt.interrupt;

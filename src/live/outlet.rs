@@ -170,10 +170,13 @@ impl Outputs {
         }
     }
 
-    /// Takes note of what outputs want and of what went wrong in them.
+    /// Takes note of what outputs want, and of what happened and what went wrong in them.
     fn look_at_outputs(&mut self) {
         let reads_pixels = self.outputs.iter().any(|output| output.reads_pixels());
         self.counters.reads_pixels.store(reads_pixels, Relaxed);
+        let outputs = self.outputs.iter_mut();
+        let events: Vec<LiveEvent> = outputs.flat_map(|output| output.take_events()).collect();
+        events.iter().for_each(|event| self.event(event));
         let outputs = self.outputs.iter_mut();
         let problems: Vec<String> = outputs.flat_map(|output| output.take_problems()).collect();
         for problem in problems {

@@ -35,6 +35,11 @@ pub trait LiveOutput: Send {
         0
     }
 
+    /// Removes and returns what happened to it since the last call, which all outputs get to know: clients that came and left.
+    fn take_events(&mut self) -> Vec<LiveEvent> {
+        Vec::new()
+    }
+
     /// Removes and returns what went wrong in it since the last call, each as a line for the user. The loop goes on without the
     /// output's part of the work.
     fn take_problems(&mut self) -> Vec<String> {
@@ -42,7 +47,7 @@ pub trait LiveOutput: Send {
     }
 
     /// The loop has ended; what is unfinished is finished here, which may take its time. Called once, after everything else but
-    /// [`LiveOutput::take_problems`].
+    /// [`LiveOutput::take_events`] and [`LiveOutput::take_problems`].
     fn finish(&mut self) {}
 }
 
@@ -79,6 +84,10 @@ impl<O: LiveOutput + ?Sized> LiveOutput for Box<O> {
 
     fn dropped(&self) -> u64 {
         (**self).dropped()
+    }
+
+    fn take_events(&mut self) -> Vec<LiveEvent> {
+        (**self).take_events()
     }
 
     fn take_problems(&mut self) -> Vec<String> {

@@ -43,6 +43,7 @@ struct Shared {
     reads_pixels: AtomicBool,
     /// Frames that the output itself dropped.
     dropped: AtomicU64,
+    events: Mutex<Vec<LiveEvent>>,
     problems: Mutex<Vec<String>>,
 }
 
@@ -131,6 +132,15 @@ impl LiveOutput for Queued {
         self.dropped + self.shared.dropped.load(Relaxed)
     }
 
+    fn take_events(&mut self) -> Vec<LiveEvent> {
+        let mut waiting = self
+            .shared
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *waiting)
+    }
+
     fn take_problems(&mut self) -> Vec<String> {
         std::mem::take(&mut *self.shared.problems())
     }
@@ -146,6 +156,13 @@ impl Shared {
     }
 
     /// At most as many wait as a user can read.
+    fn add_events(&self, events: Vec<LiveEvent>) {
+        let mut waiting = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = 100usize.saturating_sub(waiting.len());
+        waiting.extend(events.into_iter().take(room));
+    }
+
+    /// At most as many wait as a user can read.
     fn add_problems(&self, problems: Vec<String>) {
         let mut waiting = self.problems();
         let room = 100usize.saturating_sub(waiting.len());
@@ -157,6 +174,7 @@ fn work(mut output: impl LiveOutput, items: &Receiver<Item>, shared: &Shared) {
     let note = |output: &mut dyn LiveOutput| {
         shared.reads_pixels.store(output.reads_pixels(), Relaxed);
         shared.dropped.store(output.dropped(), Relaxed);
+        shared.add_events(output.take_events());
         shared.add_problems(output.take_problems());
     };
     for item in items {

@@ -1,5 +1,10 @@
 //! Frames as they arrive: `push` submits one, `try_next` takes a result where there is one.
 
+#[cfg(test)]
+use crate::{
+    engine::Engine,
+    session::{execution::Execution, refine::Refining},
+};
 use crate::{
     frame::{Channels, Detections, Frame, Image},
     geometry::Size,
@@ -122,6 +127,16 @@ impl Session {
     /// Frames that [`WhenBusy::DropOldest`] dropped.
     pub fn dropped(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| live.dropped)
+    }
+
+    /// A session whose live loop runs on `executor` instead of models.
+    #[cfg(test)]
+    pub(crate) fn over(executor: Box<dyn Executor>) -> Self {
+        let engine = Engine::cpu();
+        let execution = Execution::of(&engine);
+        let mut session = Self::new(engine, None, None, execution, Refining::default());
+        session.live = Some(Live::new(executor));
+        session
     }
 
     fn finished(

@@ -225,6 +225,11 @@ impl Session {
         (models, self.execution)
     }
 
+    /// How frames go through the models.
+    pub(crate) fn execution(&self) -> Execution {
+        self.execution
+    }
+
     /// The engine its models are on.
     pub fn engine(&self) -> &Engine {
         &self.engine

@@ -24,6 +24,7 @@ mod stated;
 mod unread;
 mod video;
 
+pub(crate) use self::image::{display_colour_16, display_grey_16, display_grey_i16};
 pub use self::{
     dicom::{
         DicomGroup, DicomGrouping, DicomRefusal, DicomSeries, DicomSource, each_file_alone,

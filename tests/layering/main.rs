@@ -171,7 +171,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "fuzzing",
         &[
-            "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval", "http",
+            "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval", "igtl",
+            "http",
         ],
     ),
 ];
@@ -188,6 +189,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),
     ("hotcoco", &["eval/"]),
+    ("crc_fast", &["igtl/"]),
     ("video_rs", &["av/"]),
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),

@@ -3,15 +3,13 @@
 use crate::{
     audit_args::duration,
     common_args::{DetectorArgs, DeviceArgs, SegmenterArgs, SelectionArgs},
+    igtl_args::{IgtlArgs, IgtlInputArgs},
+    stream_args::StreamArgs,
     track_args::TrackArgs,
     words,
 };
 use clap::Args;
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
-use ultramotion::{
-    geometry::Size,
-    sources::{SourceOptions, StreamOptions},
-};
 
 #[derive(Debug, Args)]
 pub(crate) struct LiveArgs {
@@ -19,6 +17,8 @@ pub(crate) struct LiveArgs {
     pub(crate) input: LiveInputArgs,
     #[command(flatten)]
     pub(crate) output: LiveOutputArgs,
+    #[command(flatten)]
+    pub(crate) igtl: IgtlArgs,
     #[command(flatten)]
     pub(crate) detector: DetectorArgs,
     #[command(flatten)]
@@ -39,17 +39,20 @@ pub(crate) struct LiveArgs {
 #[command(next_help_heading = "Input")]
 pub(crate) struct LiveInputArgs {
     /// rtsp://, http(s)://, udp://, rtp://, tcp://, rtmp:// or srt:// and an address; a camera or capture card (/dev/video0), another device
-    /// of FFmpeg's (v4l2:/dev/video0, lavfi:testsrc2,realtime); with --realtime a file
+    /// of FFmpeg's (v4l2:/dev/video0, lavfi:testsrc2,realtime); igtl://HOST[:PORT][/DEVICE], a server of OpenIGTLink such as PLUS; with
+    /// --realtime a file
     #[arg(
         value_name = "INPUT",
-        required_unless_present = "input",
-        conflicts_with = "input",
+        required_unless_present_any = ["input", "igtl_listen"],
+        conflicts_with_all = ["input", "igtl_listen"],
         display_order = 0
     )]
     positional: Option<OsString>,
     /// The same as INPUT
-    #[arg(short, long, value_name = "INPUT")]
+    #[arg(short, long, value_name = "INPUT", conflicts_with = "igtl_listen")]
     input: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) igtl: IgtlInputArgs,
     /// Play a file (video, DICOM cine, folder of numbered images) at its own pace
     #[arg(long)]
     pub(crate) realtime: bool,
@@ -83,60 +86,20 @@ impl LiveInputArgs {
     }
 }
 
-/// How streams are opened.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Input")]
-pub(crate) struct StreamArgs {
-    /// How long a stream may be silent before it is taken up again
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub(crate) timeout: Duration,
-    /// End where the stream breaks, instead of taking it up again
-    #[arg(long)]
-    pub(crate) no_reconnect: bool,
-    /// Width and height of the pictures of a camera or capture card, of those it offers
-    #[arg(long, value_name = "WxH", value_parser = video_size)]
-    pub(crate) video_size: Option<Size>,
-    /// Pictures a second of a camera or capture card, of those it offers
-    #[arg(long, value_name = "N")]
-    pub(crate) rate: Option<f64>,
-    /// Pixel format or codec of a camera or capture card by FFmpeg's name (mjpeg, yuyv422), of those it offers
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) camera_format: Option<String>,
-    /// RTSP by UDP instead of TCP
-    #[arg(long)]
-    pub(crate) rtsp_udp: bool,
-}
-
-impl StreamArgs {
-    /// The same for the library.
-    pub(crate) fn options(&self, source: &SourceOptions) -> StreamOptions {
-        StreamOptions {
-            timeout: self.timeout,
-            reconnect: !self.no_reconnect,
-            size: self.video_size,
-            rate: self.rate,
-            format: self.camera_format.clone(),
-            rtsp_over_udp: self.rtsp_udp,
-            max_pixels: source.max_pixels,
-            decode: source.decode,
-            device: source.device.clone(),
-        }
-    }
-}
-
-/// `WxH` in pixels.
-fn video_size(text: &str) -> Result<Size, String> {
-    let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| *side > 0);
-    let sides = text.split_once(['x', 'X', '×']);
-    sides
-        .and_then(|(width, height)| Some(Size::new(side(width)?, side(height)?)))
-        .ok_or_else(|| "give width and height in pixels, as 1280x720".to_owned())
-}
-
 /// Where results go, beside stdout.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct LiveOutputArgs {
+    /// Record into this folder what `pipeline` writes; made if missing, refused if not empty. What cannot be written as fast as it comes
+    /// is left out and counted, unless --every-frame
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// What to record, separated by commas [default: coco,masks,overlay; without a segmenter coco,overlay]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = words::WRITE, requires = "record")]
+    pub(crate) write: Option<Vec<String>>,
+    /// Remove an earlier run's results from the folder first
+    #[arg(long, requires = "record")]
+    pub(crate) overwrite: bool,
     /// Show a page at this address: the newest frame with what was found, latency, rates, events. On the loopback interface (127.0.0.1,
     /// [::1]) only this machine reaches it; elsewhere anyone who reaches the address can watch. Port 0 is any that is free
     #[arg(long, value_name = "ADDRESS:PORT")]

@@ -11,6 +11,7 @@ use std::{
 use ultramotion::{
     live::{LiveEvent, LiveFigures, LiveFrame, LiveOutput, LiveSummary},
     progress::Cancel,
+    run::Summary,
     sinks::RecordLine,
     text::counted,
 };
@@ -271,4 +272,27 @@ pub(crate) fn print_summary(
         }
     }
     Ok(())
+}
+
+/// Prints what was recorded, and where.
+pub(crate) fn print_recorded(recorded: &Summary, terminal: &Terminal) -> anyhow::Result<()> {
+    if terminal.json {
+        return terminal.print_json(&json!({
+            "type": "recorded",
+            "output": recorded.output.display().to_string(),
+            "counts": recorded.counts,
+            "errors": recorded.errors,
+            "notices": recorded.notices,
+        }));
+    }
+    recorded
+        .notices
+        .iter()
+        .for_each(|notice| terminal.warn(notice));
+    terminal.print(&format!(
+        "{}: {} recorded, {}",
+        recorded.output.display(),
+        counted(recorded.counts.frames, "frame"),
+        counted(recorded.counts.objects, "object"),
+    ))
 }

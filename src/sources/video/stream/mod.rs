@@ -4,6 +4,8 @@ mod address;
 mod connection;
 mod options;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use address::{StreamAddress, StreamAddressError, without_secrets};

@@ -306,7 +306,8 @@ impl Times {
         let time = match known.filter(|time| (time - arrived).abs() <= DRIFT) {
             Some(time) => time,
             None => {
-                self.origin = stated.map(|stated| stated - arrived);
+                let origin = stated.map(|stated| stated - arrived);
+                self.origin = origin.or(self.origin);
                 arrived
             }
         };
