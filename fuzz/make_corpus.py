@@ -4,6 +4,7 @@
 Run it here. Files called `found-…` are inputs that once made a parser fail; it leaves them alone.
 """
 
+import base64
 import json
 import struct
 import zipfile
@@ -199,6 +200,15 @@ def models():
             put("pickle", name, archive.read(entry))
 
 
+def requests():
+    marks = [{"type": "point", "data": [1, 2], "label": 0}, {"type": "rectangle", "data": [0, 0, 5.5, 4], "label": 1}]
+    params = {"conf_threshold": 0.5, "iou_threshold": 0, "epsilon_factor": 0.001, "marks": marks, "filter_classes": ["a"]}
+    picture = lambda name: base64.b64encode((MEDIA / name).read_bytes()).decode()
+    marked = {"model": "m", "image": "data:image/png;base64," + picture("gray8.png"), "params": params}
+    put("http_predict", "marks", json.dumps(marked))
+    put("http_predict", "alone", json.dumps({"image": picture("orientation6.jpg"), "model": "ä", "params": None}))
+
+
 def media():
     copies("image_tiff", MEDIA, "pages.tif float.tif")
     copies("image_tiff", MEDIA / "tiff", "fax_g4.tif grey12.tif jpeg_ycbcr.tif grey_alpha.tif")
@@ -224,8 +234,45 @@ def media():
     put("input_list", "nul", b"a\nb.png\0caf\xe9.png\0")
 
 
+def crc64(data):
+    value = 0
+    for byte in data:
+        value ^= byte << 56
+        for _ in range(8):
+            value = (value << 1) ^ (0x142F0E1EBA9EA3693 if value >> 63 else 0)
+    return value
+
+
+def igtl_message(version, kind, body):
+    return struct.pack(">H12s20sIIQQ", version, kind, b"Device", 1700000000, 1 << 31, len(body), crc64(body)) + body
+
+
+def igtl():
+    image = struct.pack(">HBBBB3H12f6H", 1, 1, 5, 1, 2, 2, 2, 1, 0.5, 0, 0, 0, 0.25, 0, 0, 0, 1, 1, 2, 3, 0, 0, 0, 2, 2, 1)
+    colour = struct.pack(">HBBBB3H12f6H", 1, 3, 3, 2, 1, 4, 2, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1)
+    status = struct.pack(">Hq20s", 1, -2, b"OK") + b"ready\0"
+    point = struct.pack(">64s32s4B4f20s", b"P", b"G", 255, 128, 0, 255, 1.5, -2.5, 3.5, 2, b"Image")
+    keys = struct.pack(">HHHI", 1, 4, 106, 3) + "nameé1".encode()
+    extended = struct.pack(">HHII", 12, 10, 7, 1)
+    longer = struct.pack(">HHII", 15, 10, 7, 1) + b"abc"
+    put("igtl_messages", "image", igtl_message(1, b"IMAGE", image + struct.pack(">4H", 0, 1, 4660, 65535)))
+    put("igtl_messages", "part", igtl_message(1, b"IMAGE", colour + b"abcdef"))
+    put("igtl_messages", "status_2", igtl_message(2, b"STATUS", longer + status + keys))
+    put("igtl_messages", "image_2", igtl_message(2, b"IMAGE", extended + colour + b"abcdef" + keys))
+    put("igtl_messages", "several", b"".join([
+        igtl_message(1, b"TRANSFORM", struct.pack(">12f", *range(12))),
+        igtl_message(1, b"GET_CAPABIL", b""),
+        igtl_message(1, b"CAPABILITY", b"IMAGE".ljust(12, b"\0")),
+        igtl_message(1, b"STRING", struct.pack(">HH", 3, 2) + b"ab"),
+        igtl_message(1, b"QTDATA", bytes(50)),
+        igtl_message(2, b"POINT", extended + point + keys),
+    ]))
+
+
 dicom()
 annotations()
 tracks()
 models()
+requests()
 media()
+igtl()

@@ -4,7 +4,9 @@
 //! A door takes any bytes, and a folder of its own for files that the parser reads by path. Beyond "no panic, no endless
 //! loop, bounded memory" it asserts what must hold of anything that was accepted.
 
-use crate::{coco, datasets, dicom, eval, models, run, sources, weights};
+#[cfg(feature = "http")]
+use crate::http;
+use crate::{coco, datasets, dicom, eval, igtl, models, run, sources, weights};
 use std::path::Path;
 
 /// A door.
@@ -31,6 +33,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dicom_rle", dicom::fuzzing::rle),
     ("dicom_tables", dicom::fuzzing::tables),
     ("evaluation", eval::fuzzing::evaluation),
+    ("igtl_messages", igtl::fuzzing::messages),
+    #[cfg(feature = "http")]
+    ("http_predict", http::fuzzing::predict),
     ("image_animation", sources::fuzzing::animation),
     ("image_jpeg", sources::fuzzing::jpeg),
     ("image_tiff", sources::fuzzing::tiff),

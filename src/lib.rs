@@ -24,6 +24,7 @@
 //! | [`datasets`] | data sets of other programs: written from a run, read back, converted |
 //! | [`frame`], [`geometry`], [`coco`] | frames, masks, detections; boxes and sizes; the COCO formats |
 //! | [`live`], [`igtl`] | a stream in, results out while they are current; messages of OpenIGTLink |
+//! | `http` (feature `http`) | a page that shows a live loop; predictions for annotation tools |
 //! | [`measure`] | sizes of objects in pixels and millimetres |
 //! | [`track`] | identity of objects over frames, and whether they are seen |
 //! | [`models`], [`ops`], [`weights`] | the networks, the operations they consist of, checkpoints and the hub |
@@ -44,6 +45,8 @@ pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod geometry;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod igtl;
 pub mod live;
 pub mod matching;

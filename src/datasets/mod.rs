@@ -60,6 +60,7 @@ mod xml;
 mod yolo;
 
 pub(crate) use as_coco::as_coco_text;
+// For servers, which show outlines.
 pub use coco::{CocoLayout, CocoWriter, read_coco};
 pub use cvat::CvatWriter;
 pub use division::Division;
@@ -71,6 +72,8 @@ pub use label_studio::{ImageUrl, LabelStudioOptions, LabelStudioWriter, ResultsA
 pub use labelme::LabelmeWriter;
 pub use mot::{MotWriter, MotsWriter};
 pub use nrrd::NrrdWriter;
+#[cfg(feature = "http")]
+pub(crate) use outline::{Part as MaskPart, parts as mask_parts};
 pub use reader::{Dataset, DatasetError};
 pub use report::{ReportOptions, ReportWriter};
 pub use seg::{

@@ -189,6 +189,15 @@ impl TransferLog {
         }
     }
 
+    /// Count and bytes of all transfers in `direction` so far.
+    pub fn all(&self, direction: Direction) -> (u64, u64) {
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_direction = totals.iter().filter(|((_, found), _)| *found == direction);
+        of_direction.fold((0, 0), |(count, bytes), (_, (more, more_bytes))| {
+            (count + more, bytes.saturating_add(*more_bytes))
+        })
+    }
+
     /// Count and bytes of the transfers under `span` in `direction` so far.
     pub fn total(&self, span: impl Into<Span>, direction: Direction) -> (u64, u64) {
         let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);

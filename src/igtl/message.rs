@@ -31,7 +31,8 @@ pub enum Content {
     Points(Vec<Point>),
     /// `CAPABILITY`: types of messages that the sender knows.
     Capability(Vec<String>),
-    /// A request of a type without content, such as `GET_CAPABIL`: the type.
+    /// A request without content, of a type that begins with `GET_`, `STT_` (start) or `STP_` (stop): the type, such as
+    /// `GET_CAPABIL`.
     Request(String),
 }
 
@@ -58,6 +59,22 @@ pub enum Samples {
     U16(Vec<u16>),
     /// 16 bit with sign.
     I16(Vec<i16>),
+}
+
+impl Samples {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(values) => values.len(),
+            Self::U16(values) => values.len(),
+            Self::I16(values) => values.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Where an image lies in space: for the step of one column, one row and one slice, and its centre, in millimetres.

@@ -1,6 +1,6 @@
 //! The events of a live loop.
 
-use crate::igtl::Message;
+use crate::{igtl::Message, sources::SourceWarning};
 use std::sync::Arc;
 
 /// Something that happened to a live loop, beside frames.
@@ -41,6 +41,13 @@ pub enum LiveEvent {
         /// Number of the frame in its stream, from 0, where it is known.
         frame: Option<u64>,
         /// What was wrong.
+        problem: String,
+    },
+    /// Something about the input that may not be as the user meant it.
+    Warning(SourceWarning),
+    /// Something went wrong in an output; the loop goes on.
+    OutputProblem {
+        /// What was wrong, as a line for the user.
         problem: String,
     },
     /// A message of the input that is passed through to outputs of OpenIGTLink.

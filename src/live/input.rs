@@ -32,11 +32,19 @@ pub trait LiveInput: Send {
 
 /// What a live stream brings.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Received {
     /// A picture.
     Frame(Box<ReceivedFrame>),
     /// A message of OpenIGTLink that is passed through to the outputs: a transform, a status.
     Message(Arc<Message>),
+    /// The stream is there: after opening, and each time that it was taken up again.
+    Connected,
+    /// The stream broke or is silent; the input goes on to take it up again at the next calls.
+    Disconnected {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A frame that arrived.
@@ -68,5 +76,19 @@ impl Arrival {
             instant: Instant::now(),
             time: SystemTime::now(),
         }
+    }
+}
+
+impl<I: LiveInput + ?Sized> LiveInput for Box<I> {
+    fn info(&self) -> &Arc<SourceInfo> {
+        (**self).info()
+    }
+
+    fn next(&mut self, cancel: &Cancel) -> Result<Option<Received>, SourceError> {
+        (**self).next(cancel)
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        (**self).take_warnings()
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     frame::{Detections, Frame},
     igtl::ImageGeometry,
-    live::input::Arrival,
+    live::{input::Arrival, meter::Latency},
 };
 use std::time::Instant;
 
@@ -50,8 +50,10 @@ pub struct LiveFigures {
     pub failed: u64,
     /// Times that the stream was taken up again.
     pub reconnects: u64,
-    /// Frames that the recorder dropped; 0 without one.
-    pub record_dropped: u64,
+    /// Frames that outputs dropped because they could not keep up, the recorder for one.
+    pub output_dropped: u64,
+    /// From arrival to result, of all frames so far; brought up to date about twice a second.
+    pub latency: Latency,
     /// Device memory in use, bytes; 0 on the CPU.
     pub device_memory: u64,
     /// Moves between host and device for frames since the loop began: uploads, downloads.

@@ -15,7 +15,7 @@ use crate::{
         task::Task,
     },
     session::StageTimes,
-    sinks::{ImagesMode, SinkError},
+    sinks::{ImagesMode, Layout, SinkError},
     sources::{SourceSpec, SourceWarning},
 };
 use std::collections::BTreeMap;
@@ -51,26 +51,44 @@ impl Plan {
             )?),
             _ => None,
         };
-        let (specs, folder) = (self.own_of(specs), self.folder()?);
+        let specs = self.own_of(specs);
+        let of_prompts = prompts.as_ref().map(RunPrompts::warnings);
+        let warnings = [self.warnings.clone(), of_prompts.unwrap_or_default()].concat();
+        let summary = self.conduct(&warnings, &specs, |record, layout, times| {
+            let inputs = (specs.clone(), unreadable);
+            self.work(record, inputs, prompts.as_ref(), layout, times)
+        })?;
+        let matched = prompts
+            .as_ref()
+            .filter(|_| self.shared.is_none())
+            .and_then(RunPrompts::matched);
+        Ok(Summary {
+            boxes: matched,
+            ..summary
+        })
+    }
+
+    /// Prepares the output folder, lets `work` fill it, and completes the report.
+    ///
+    /// # Errors
+    /// What preparing, `work` and the report give.
+    pub(super) fn conduct(
+        &self,
+        warnings: &[SourceWarning],
+        specs: &[SourceSpec],
+        work: impl FnOnce(Record, &Layout, &StageTimes) -> Result<Written, RunError>,
+    ) -> Result<Summary, RunError> {
+        let folder = self.folder()?;
         let layout = folder.layout().clone();
         let (mut report, record) = self.begin(&folder)?;
-        let warnings = [
-            self.warnings.clone(),
-            prompts
-                .as_ref()
-                .map(RunPrompts::warnings)
-                .unwrap_or_default(),
-        ]
-        .concat();
         warnings
             .iter()
             .for_each(|warning| report.warnings.push_new(&InputProblem::from(warning)));
-        self.check_inputs(&record, &specs)?;
+        self.check_inputs(&record, specs)?;
         report.write(&layout)?;
-        self.warn(&warnings);
+        self.warn(warnings);
         let times = StageTimes::default();
-        let inputs = (specs, unreadable);
-        let outcome = self.work(record, inputs, prompts.as_ref(), &layout, &times);
+        let outcome = work(record, &layout, &times);
         report.timings = times.summaries();
         let status = self.note_outcome(&outcome, &mut report);
         report.end(status);
@@ -94,10 +112,7 @@ impl Plan {
             output: self.output.clone(),
             kept,
             notices: report.notices,
-            boxes: prompts
-                .as_ref()
-                .filter(|_| self.shared.is_none())
-                .and_then(RunPrompts::matched),
+            boxes: None,
         })
     }
 
@@ -131,6 +146,7 @@ impl Plan {
             self.model_reports(),
             self.device(),
         );
+        report.recording = self.is_refined;
         let layout = folder.layout();
         report.image_root = match self.images() {
             ImagesMode::None => self

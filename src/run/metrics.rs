@@ -25,7 +25,7 @@ use std::{
 };
 
 /// The keys of lines beside those of stages, which are [`stage_key`] of a stage's name.
-pub const KEYS: [&str; 25] = [
+pub const KEYS: [&str; 28] = [
     "ts",
     "event",
     "source",
@@ -51,10 +51,13 @@ pub const KEYS: [&str; 25] = [
     "track_id",
     "class",
     "score",
+    "wait_ms",
+    "models_ms",
+    "client",
 ];
 
 /// The events of lines.
-pub const EVENTS: [&str; 10] = [
+pub const EVENTS: [&str; 16] = [
     "frame",
     "visibility",
     "source-began",
@@ -65,6 +68,12 @@ pub const EVENTS: [&str; 10] = [
     "input-error",
     "out-of-memory",
     "fallback",
+    "connected",
+    "disconnected",
+    "client-connected",
+    "client-disconnected",
+    "dropped",
+    "output-error",
 ];
 
 /// The key of a stage's time.

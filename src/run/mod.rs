@@ -22,6 +22,7 @@ mod output_dir;
 mod own;
 mod plan;
 mod prompts;
+mod recording;
 mod report;
 mod shard;
 mod task;
@@ -40,6 +41,7 @@ pub use metrics::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, sta
 pub use output_dir::{OutputDir, OutputMode};
 pub use plan::{OnError, Summary};
 pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};
+pub use recording::{Recorded, Recording};
 pub use report::{
     DecodingReport, ModelFile, ModelReport, RunReport, RunStatus, ShardReport, SourceDecoding,
 };

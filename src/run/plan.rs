@@ -34,6 +34,7 @@ impl Plan {
             split: None,
             task,
             refining: Refining::default(),
+            is_refined: false,
             execution,
             replicas: Vec::new(),
             oom_device: None,
@@ -154,6 +155,8 @@ pub(crate) struct Plan {
     pub(crate) task: Task,
     /// What is done on the host with the objects that were found.
     pub(crate) refining: Refining,
+    /// Whether that was done with the objects before they come to the writer.
+    pub(crate) is_refined: bool,
     /// How frames go through the models.
     pub(crate) execution: Execution,
     /// The same task on further GPUs, each of which decodes and works on sources, or parts of them, of its own.

@@ -158,6 +158,10 @@ pub struct RunReport {
     /// Of a run that is merged of shards: how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_of: Option<u32>,
+    /// Whether it recorded what a live loop found: such a run is not resumed, and what one that was killed left is complete up to its
+    /// last frame.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recording: bool,
     /// Where it ran.
     pub device: String,
     /// Start, UTC, RFC 3339.

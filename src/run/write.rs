@@ -80,7 +80,10 @@ impl<'a> Writer<'a> {
             notices: Vec::new(),
             warnings: InputProblems::default(),
             times,
-            refiner: Refiner::new(plan.refining.clone()),
+            refiner: match plan.is_refined {
+                true => Refiner::default(),
+                false => Refiner::new(plan.refining.clone()),
+            },
             warned: HashSet::new(),
         })
     }
@@ -129,7 +132,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn item(&mut self, item: Item<FinishedFrame>) -> Result<(), RunError> {
+    /// Writes the next item of the source whose turn it is.
+    pub(super) fn item(&mut self, item: Item<FinishedFrame>) -> Result<(), RunError> {
         let observer = &self.plan.observer;
         match item {
             Item::SourceBegan(info) => {

@@ -1,7 +1,13 @@
 //! Frames as they arrive: `push` submits one, `try_next` takes a result where there is one.
 
+#[cfg(test)]
 use crate::{
-    frame::{Detections, Frame},
+    engine::Engine,
+    session::{execution::Execution, refine::Refining},
+};
+use crate::{
+    frame::{Channels, Detections, Frame, Image},
+    geometry::Size,
     session::{
         error::SessionError,
         executor::{
@@ -15,6 +21,12 @@ use crate::{
     sources::IntoFrame,
 };
 
+/// Size of the picture that models work on before the first frame.
+const WARM_UP: Size = Size {
+    width: 640,
+    height: 480,
+};
+
 impl Session {
     /// Sets what [`Session::push`] does while the models are busy; default [`WhenBusy::Wait`].
     ///
@@ -23,6 +35,38 @@ impl Session {
     pub fn when_busy(&mut self, when_busy: WhenBusy) -> Result<(), SessionError> {
         self.live()?.when_busy = when_busy;
         Ok(())
+    }
+
+    /// Whether frames of the live loop that were decoded on the GPU come back with their pixels in host memory, which costs a copy for
+    /// each; default false. It counts for the results that are taken from now on.
+    pub fn keep_pixels(&mut self, keep: bool) {
+        self.keep_pixels = keep;
+    }
+
+    /// Makes the models ready for [`Session::push`] and lets them work on a picture without content, whose result is discarded, so
+    /// that the first frame does not pay for what is done once. Nothing may be in flight.
+    ///
+    /// # Errors
+    /// As [`Session::push`] and [`Session::try_next`].
+    pub fn prepare_live(&mut self) -> Result<(), SessionError> {
+        let grey = Image::new(
+            WARM_UP,
+            Channels::Rgb,
+            vec![128; WARM_UP.pixels() as usize * 3],
+        );
+        let grey =
+            grey.ok_or_else(|| SessionError::Internal("no picture to begin with".to_owned()))?;
+        let pending = self.pending(grey)?;
+        let live = self.live()?;
+        if live.in_flight > 0 {
+            return Ok(());
+        }
+        live.push(pending)?;
+        live.wait_next();
+        match live.done.pop_back() {
+            Some(done) => done.and_then(|done| Ok(done.objects.map(|_| ())?)),
+            None => Ok(()),
+        }
     }
 
     /// Hands a frame to the models and returns; results come from [`Session::try_next`] in the order of the frames. At
@@ -85,6 +129,16 @@ impl Session {
         self.live.as_ref().map_or(0, |live| live.dropped)
     }
 
+    /// A session whose live loop runs on `executor` instead of models.
+    #[cfg(test)]
+    pub(crate) fn over(executor: Box<dyn Executor>) -> Self {
+        let engine = Engine::cpu();
+        let execution = Execution::of(&engine);
+        let mut session = Self::new(engine, None, None, execution, Refining::default());
+        session.live = Some(Live::new(executor));
+        session
+    }
+
     fn finished(
         &mut self,
         done: Result<CompletedFrame, SessionError>,
@@ -97,7 +151,8 @@ impl Session {
         {
             self.refiner.reset();
         }
-        frame_with_detections(done.pending.frame, done.objects, false, &mut self.refiner)
+        let (frame, keep) = (done.pending.frame, self.keep_pixels);
+        frame_with_detections(frame, done.objects, keep, &mut self.refiner)
     }
 
     fn live(&mut self) -> Result<&mut Live, SessionError> {

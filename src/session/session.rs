@@ -65,6 +65,8 @@ pub struct Session {
     pub(crate) refiner: Refiner,
     /// Numbers of the frames with which a new source begins in the live loop, of those whose results were not taken yet.
     pub(crate) resets: VecDeque<u64>,
+    /// Whether frames of the live loop come back with pixels in host memory.
+    pub(crate) keep_pixels: bool,
 }
 
 impl fmt::Debug for Session {
@@ -94,6 +96,7 @@ impl Session {
             frames: 0,
             refiner: Refiner::live(refining.clone()),
             resets: VecDeque::new(),
+            keep_pixels: false,
             refining,
         }
     }
@@ -220,6 +223,11 @@ impl Session {
             segmenter: self.segmenter,
         };
         (models, self.execution)
+    }
+
+    /// How frames go through the models.
+    pub(crate) fn execution(&self) -> Execution {
+        self.execution
     }
 
     /// The engine its models are on.

@@ -54,5 +54,5 @@ pub(crate) use jsonl::{Lines, box_area, facts_of, line_of, seconds_json};
 pub(crate) use label_map::{LabelMap, write_labels};
 pub(crate) use layout::{IMAGES, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 pub(crate) use overlay::VideoFile;
-pub(crate) use palette::colour as class_colour;
+pub(crate) use palette::{colour as class_colour, track_colour};
 pub(crate) use png_file::write_image;

@@ -24,12 +24,13 @@ mod stated;
 mod unread;
 mod video;
 
+pub(crate) use self::image::{display_colour_16, display_grey_16, display_grey_i16};
 pub use self::{
     dicom::{
         DicomGroup, DicomGrouping, DicomRefusal, DicomSeries, DicomSource, each_file_alone,
         group_dicom,
     },
-    image::{ImageOptions, ImageSource},
+    image::{ImageOptions, ImageSource, decode_image},
 };
 pub use decode::{DECODE_SPAN, Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{ExpandOptions, Inputs, Spooled, expand};
@@ -46,4 +47,7 @@ pub use sequence::SequenceSource;
 pub use source::Source;
 pub use spec::SourceSpec;
 pub use stated::stated_frames;
-pub use video::{VideoOptions, VideoSource, VideoSupport, video_support};
+pub use video::{
+    StreamAddress, StreamAddressError, StreamOptions, StreamReader, StreamStep, VideoOptions,
+    VideoSource, VideoSupport, video_support, without_secrets,
+};

@@ -31,7 +31,8 @@ struct ExportReport {
 const REPORT: &str = "export.json";
 const PROGRAM: &str = "ultramotion";
 
-/// Makes data sets of the run in the folder `run`, in the folder `output`, which may be the run's own.
+/// Makes data sets of the run in the folder `run`, in the folder `output`, which may be the run's own. Of a recording that was killed
+/// they are of the frames up to that.
 ///
 /// # Errors
 /// [`SinkError`] if `run` holds no run or one that has not ended, `output` holds other files ([`SinkErrorKind::NotEmpty`]) or
@@ -47,7 +48,8 @@ pub fn export_run(
         SinkError::new(run, "holds no run")
             .with_remedy("give the output folder of a run, with run.json in it")
     })?;
-    if report.status != RunStatus::Completed {
+    // A recording has no more than is there.
+    if report.status != RunStatus::Completed && !report.recording {
         let error = SinkError::new(run, "the run in it has not ended");
         return Err(error.with_remedy("resume it first"));
     }

@@ -4,8 +4,9 @@
     python3 tests/interop/judges.py PROGRAM FOLDER [--require PARTS]
 
 tools/judges.sh installs the judges into FOLDER and starts this, with JUDGES_ULTRALYTICS and CORNERSTONE naming the folders
-of those that may be missing; FOLDER/NAME/why says why one is. Data sets go to FOLDER/work, which is made anew. Prints a table;
-exits with 1 if a judge found anything wrong, or one of a part of --require was left out.
+of those that may be missing, and JUDGES_IGTL_PEER the example that exchanges messages; FOLDER/NAME/why says why one is. Data
+sets go to FOLDER/work, which is made anew. Prints a table; exits with 1 if a judge found anything wrong, or one of a part of
+--require was left out.
 """
 
 import argparse
@@ -312,6 +313,23 @@ def main():
     judge_segmentations(program, work, run, write)
     if not os.environ.get("CORNERSTONE"):
         left_out(args.folder, "npm", "cornerstone", args.require)
+
+    say("OpenIGTLink")
+    peer = os.environ.get("JUDGES_IGTL_PEER")
+    if peer:
+        ask("OpenIGTLink", "igtl.py", peer, args.program)
+    else:
+        row("", "pyigtl", state="left out: examples/igtl_peer is not beside the program")
+
+    say("serve and the page of live")
+    picture = sorted((work / "demo").rglob("*.png"))[3]
+    program("pipeline", picture, "--write", "coco", "--confidence", "0.5", "--device", "cpu", "--output", work / "asked")
+    ask("serve", "anylabeling.py", args.program, picture, work / "asked/detections.jsonl")
+    browser = os.environ.get("CORNERSTONE")
+    if browser:
+        ask("live", "monitor.mjs", args.program, HERE.parent.parent / "assets/phantom-demo.mp4", browser, python=("node",))
+    else:
+        left_out(args.folder, "npm", "Chromium: the page of live", args.require)
 
     say("waiting for the last judges")
     rows = [row for rows_of in results for row in rows_of()]

@@ -126,6 +126,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "http",
+        &[
+            "progress", "frame", "geometry", "sources", "sinks", "datasets", "session", "live",
+        ],
+    ),
+    (
         "tools",
         &[
             "text",
@@ -165,7 +171,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "fuzzing",
         &[
-            "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval",
+            "weights", "models", "dicom", "coco", "sources", "datasets", "run", "eval", "igtl",
+            "http",
         ],
     ),
 ];
@@ -182,7 +189,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libloading", &["audit/cupti/"]),
     ("hf_hub", &["weights/"]),
     ("hotcoco", &["eval/"]),
+    ("crc_fast", &["igtl/"]),
     ("video_rs", &["av/"]),
+    ("hyper", &["http/"]),
+    ("hyper_util", &["http/"]),
+    ("http_body_util", &["http/"]),
+    ("tokio", &["http/"]),
 ];
 
 /// Candle's own ways between host and device, which only `engine` may use outside of tests.

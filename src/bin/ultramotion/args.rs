@@ -9,7 +9,9 @@ use crate::{
     dataset_args::{ConvertArgs, ExportArgs},
     eval_args::EvalArgs,
     examples,
+    live_args::LiveArgs,
     phantom_args::PhantomArgs,
+    serve_args::ServeArgs,
     shard_args::MergeArgs,
     track_args::TrackArgs,
     verify_args::VerifyArgs,
@@ -69,6 +71,12 @@ pub(crate) enum Command {
     /// Detect, then outline each object: boxes and masks
     #[command(after_help = examples::PIPELINE)]
     Pipeline(PipelineArgs),
+    /// Work on a stream while it arrives: results of the newest frame, as soon as they can be had
+    #[command(after_help = examples::LIVE)]
+    Live(Box<LiveArgs>),
+    /// Answer an annotation tool's requests: X-AnyLabeling's, with boxes, outlines, and outlines of points and boxes
+    #[command(after_help = examples::SERVE)]
+    Serve(ServeArgs),
     /// Make one run of shards, which --shard made, with the bytes of a run of all
     #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),

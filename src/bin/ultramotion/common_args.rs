@@ -1,21 +1,27 @@
 //! Groups of options that several commands have.
 
-use crate::{dataset_args::DatasetArgs, shard_args::ShardArgs, words};
+use crate::{
+    audit_args::duration, dataset_args::DatasetArgs, igtl_args, shard_args::ShardArgs,
+    stream_args::StreamArgs, words,
+};
 use clap::{Args, ValueEnum};
 use std::{
     ffi::OsString,
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     str::FromStr,
+    time::Duration,
 };
-use ultramotion::{frame::Confidence, geometry::Size, models::dfine::check_input};
+use ultramotion::{
+    frame::Confidence, geometry::Size, models::dfine::check_input, sources::StreamAddress,
+};
 
 /// Where frames come from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct SourceArgs {
     /// Image, video, DICOM file, DICOMDIR, folder, glob, list file (.txt, .lst, .list), or - for a list, or one image, video
-    /// or DICOM file, on stdin; repeatable
+    /// or DICOM file, on stdin; a stream (rtsp://, http(s)://, udp://, igtl://, /dev/video0), after all files; repeatable
     #[arg(
         value_name = "INPUT",
         required_unless_present = "input",
@@ -79,6 +85,27 @@ impl SourceArgs {
             .map(|path| path.clone().into_os_string())
             .collect()
     }
+
+    /// Those that are no streams.
+    pub(crate) fn files(&self) -> Vec<OsString> {
+        let is_file = |input: &OsString| !is_stream(&input.to_string_lossy());
+        self.inputs().into_iter().filter(is_file).collect()
+    }
+
+    /// The addresses of streams.
+    pub(crate) fn streams(&self) -> Vec<String> {
+        let inputs = self.inputs();
+        let texts = inputs.iter().filter_map(|input| input.to_str());
+        texts
+            .filter(|text| is_stream(text))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Whether an input is the address of a stream.
+fn is_stream(text: &str) -> bool {
+    StreamAddress::is_meant_by(text) || text.starts_with(igtl_args::SCHEME)
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +130,11 @@ pub(crate) struct InputArgs {
     /// folder. A file that is there goes on: sources keep their names, new ones get the next
     #[arg(long, value_name = "KEY.csv")]
     pub(crate) rename_sources: Option<PathBuf>,
+    /// Of a stream: end it so long after its first frame (30s, 5m, 1h), else by Ctrl-C
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) stream: StreamArgs,
     #[command(flatten)]
     pub(crate) shards: ShardArgs,
 }

@@ -23,8 +23,11 @@ use ultramotion::{
         self, Detector, DetectorOptions, Execution, Mode, ModelError, Segmenter, SessionBuilder,
         SessionError,
     },
-    sinks::OutputSet,
-    sources::{Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom},
+    sinks::{OutputKind, OutputSet},
+    sources::{
+        Decode, ExpandOptions, FrameSelection, Inputs, SourceOptions, expand, group_dicom,
+        without_secrets,
+    },
     text::counted,
     weights::{Hub, HubConfig},
 };
@@ -59,7 +62,7 @@ pub(crate) fn expanded(
         stop: &stop,
     };
     SEARCHING.store(true, Ordering::Relaxed);
-    let expanded = expand(&args.inputs(), options, &mut io::stdin().lock());
+    let expanded = expand(&args.files(), options, &mut io::stdin().lock());
     SEARCHING.store(false, Ordering::Relaxed);
     if unnamed && !expanded.ignored.is_empty() {
         terminal.detail(&format!(
@@ -156,6 +159,27 @@ pub(crate) fn outputs(
         _ => OutputMode::Fresh,
     };
     Ok((outputs, mode))
+}
+
+/// An error if `outputs` has one of masks, and `task` makes none.
+pub(crate) fn check_masks(
+    outputs: &OutputSet,
+    makes_masks: bool,
+    task: &str,
+) -> anyhow::Result<()> {
+    let of_masks = [
+        OutputKind::Masks,
+        OutputKind::Instances,
+        OutputKind::Nnunet,
+        OutputKind::Mots,
+    ];
+    match of_masks.into_iter().find(|kind| outputs.contains(*kind)) {
+        Some(kind) if !makes_masks => Err(usage(
+            &format!("--write {kind}"),
+            format!("{task} makes no masks; use segment or pipeline"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Opens the device and sets the number of threads.
@@ -380,10 +404,10 @@ pub(crate) fn segmenter(
     )?)
 }
 
-/// The command line after the program's name.
+/// The command line after the program's name, without passwords in addresses.
 pub(crate) fn command_line() -> Vec<String> {
     std::env::args_os()
         .skip(1)
-        .map(|arg| arg.to_string_lossy().into_owned())
+        .map(|arg| without_secrets(&arg.to_string_lossy()))
         .collect()
 }

@@ -20,7 +20,11 @@ mod examples;
 mod exit;
 mod export;
 mod hints;
+mod igtl_args;
 mod inputs;
+mod live;
+mod live_args;
+mod live_report;
 mod man;
 mod merge;
 mod models;
@@ -31,7 +35,10 @@ mod rename;
 mod rename_key;
 mod report;
 mod run;
+mod serve;
+mod serve_args;
 mod shard_args;
+mod stream_args;
 mod summary;
 mod terminal;
 mod track_args;
@@ -66,6 +73,8 @@ fn main() -> ExitCode {
         Command::Detect(args) => run::detect(args, &terminal),
         Command::Segment(args) => run::segment(args, &terminal),
         Command::Pipeline(args) => run::pipeline(args, &terminal),
+        Command::Live(args) => live::run(args, &terminal),
+        Command::Serve(args) => serve::run(args, &terminal),
         Command::Merge(args) => merge::run(args, &terminal),
         Command::Phantom(args) => phantom::run(args, &terminal),
         Command::Export(args) => export::export(args, &terminal),

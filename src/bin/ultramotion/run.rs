@@ -8,7 +8,7 @@ use crate::{
     rename::{rename, without_names},
     rename_key::Key,
     report::Report,
-    summary,
+    stream_args, summary,
     terminal::{Downloads, Terminal},
 };
 use std::{path::Path, sync::Arc};
@@ -235,20 +235,7 @@ fn run(
 ) -> anyhow::Result<Exit> {
     let Prepared { run, engine, task } = prepared;
     let (outputs, output_mode) = inputs::outputs(output, run.default_outputs())?;
-    let of_masks = [
-        OutputKind::Masks,
-        OutputKind::Instances,
-        OutputKind::Nnunet,
-        OutputKind::Mots,
-    ];
-    if let Some(kind) = of_masks.into_iter().find(|kind| outputs.contains(*kind))
-        && !run.makes_masks()
-    {
-        return Err(usage(
-            &format!("--write {kind}"),
-            format!("{task} makes no masks; use segment or pipeline"),
-        ));
-    }
+    inputs::check_masks(&outputs, run.makes_masks(), task)?;
     let refers = [OutputKind::Seg, OutputKind::Nrrd]
         .into_iter()
         .find(|kind| outputs.contains(*kind));
@@ -258,6 +245,7 @@ fn run(
             "refers to the DICOM files themselves, whose names --rename-sources hides",
         ));
     }
+    stream_args::check(input, output.resume)?;
     let shard = shard(input, &output.output)?;
     let mut source_options = source_options(engine.as_ref(), input, stored_values)?;
     let key = input
@@ -265,12 +253,16 @@ fn run(
         .as_deref()
         .map(|path| Key::open(path, &output.output))
         .transpose()?;
-    let cancel = Cancel::default();
-    on_interrupt(
-        &cancel,
-        terminal,
-        "interrupted: finishing the frame; run again with --resume to go on",
-    );
+    let (cancel, ends_streams) = (Cancel::default(), Cancel::default());
+    match input.source.streams().is_empty() {
+        true => on_interrupt(
+            &cancel,
+            terminal,
+            "interrupted: finishing the frame; run again with --resume to go on",
+        ),
+        false => on_interrupt(&ends_streams, terminal, "ending the stream"),
+    }
+    let streams = stream_args::open(input, &source_options, engine.as_ref(), &ends_streams)?;
     let report = Report::new(terminal.clone(), &source_options, cancel.clone());
     let report = Arc::new(report);
     let kpi = output
@@ -294,7 +286,8 @@ fn run(
         source_options.aliases = Some(Arc::new(rename(key, &mut expanded)?));
         arguments = without_names(arguments, input, output, boxes);
     }
-    let run = run
+    let count = streams.len();
+    let run = stream_args::added(run, streams, &source_options)
         .source_options(source_options)
         .on_error(inputs::on_error(input))
         .output(&output.output)
@@ -323,7 +316,7 @@ fn run(
         Some((shares, by, seed)) => run.split(shares, by, seed),
         None => run,
     };
-    observed(run, expanded, &report, kpi, &outputs, terminal)
+    observed(run, (expanded, count), &report, kpi, &outputs, terminal)
 }
 
 /// Which of several runs this is, if it is one of several.
@@ -337,10 +330,10 @@ fn shard(input: &InputArgs, output: &Path) -> anyhow::Result<Option<Shard>> {
     Ok(shard)
 }
 
-/// Runs over `inputs`, shown by `report`, with figures to `kpi`.
+/// Runs over `inputs` and so many streams, shown by `report`, with figures to `kpi`.
 fn observed(
     run: Run,
-    inputs: Inputs,
+    (inputs, streams): (Inputs, usize),
     report: &Arc<Report>,
     kpi: Option<Arc<KpiFile>>,
     outputs: &OutputSet,
@@ -349,7 +342,7 @@ fn observed(
     let mut observers: Vec<Arc<RunObserver>> = vec![report.clone()];
     observers.extend(kpi.clone().map(|kpi| kpi as Arc<RunObserver>));
     let sources = inputs.sources.iter().flatten();
-    report.expect_sources(sources.clone().count());
+    report.expect_sources(sources.clone().count() + streams);
     // A shard has few of them, and says which.
     let counting = match run.shard_of() {
         Some(_) => Cancel::default(),

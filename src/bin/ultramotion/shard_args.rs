@@ -28,6 +28,11 @@ pub(crate) struct ShardArgs {
 }
 
 impl ShardArgs {
+    /// Whether a share was typed.
+    pub(crate) fn is_given(&self) -> bool {
+        self.shard.is_some() || self.shards.is_some()
+    }
+
     /// The shard that was typed, or that the scheduler's variables name; none where the run is not shared. `output` is the folder of all.
     pub(crate) fn shard(&self, output: &Path) -> anyhow::Result<Option<Shard>> {
         let shard = match (self.shard.as_deref(), self.shards) {

@@ -187,6 +187,15 @@ impl Terminal {
         )
     }
 
+    /// One line of text that changes, drawn where stderr is a terminal.
+    pub(crate) fn status_line(&self, name: &str) -> ProgressBar {
+        self.bars.add(
+            ProgressBar::new_spinner()
+                .with_style(self.style(false, "{wide_msg}"))
+                .with_prefix(tail(name)),
+        )
+    }
+
     /// One line that never wraps: a narrow terminal has the numbers alone.
     fn style(&self, bar: bool, numbers: &str) -> ProgressStyle {
         let (_, columns) = console::Term::stderr().size();

@@ -10,6 +10,7 @@ use super::{
     webp_animation::WebpAnimation,
 };
 use crate::{
+    frame::Image,
     geometry::Size,
     sources::{
         SourceError,
@@ -79,6 +80,44 @@ pub(in crate::sources) fn decode_file(
         }
         _ => decode(path, reader, format, options),
     }
+}
+
+/// Decodes an image in memory as [`decode_file`] does a file, the first of several; `name` is what errors call it. Of TIFF it takes
+/// what the `image` crate does.
+///
+/// # Errors
+/// [`SourceError`] if the bytes are no PNG, JPEG, TIFF, BMP or WebP, are damaged or cut short, are larger than `max_pixels`, or
+/// have samples of floating point.
+pub fn decode_image(name: &str, bytes: Vec<u8>, max_pixels: u64) -> Result<Image, SourceError> {
+    let path = Path::new(name);
+    let known = [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::Tiff,
+        ImageFormat::Bmp,
+        ImageFormat::WebP,
+    ];
+    let format = match image::guess_format(&bytes) {
+        _ if bytes.is_empty() => return Err(SourceError::new(path, "is empty")),
+        Ok(format) if known.contains(&format) => format,
+        _ => {
+            return Err(SourceError::new(
+                path,
+                "is neither PNG, JPEG, TIFF, BMP nor WebP",
+            ));
+        }
+    };
+    let bytes = match format {
+        ImageFormat::Jpeg => {
+            jpeg::whole(bytes, max_pixels).map_err(|problem| SourceError::new(path, problem))?
+        }
+        _ => bytes,
+    };
+    let options = ImageOptions {
+        max_pixels,
+        ..ImageOptions::default()
+    };
+    decode(path, Cursor::new(bytes), format, &options).map(|picture| picture.image)
 }
 
 fn several(path: &Path, what: &str) -> SourceError {

@@ -84,6 +84,27 @@ pub(super) fn grey_real(
     Some((shown, remark(used, (low, high))))
 }
 
+/// Grey values of 16 bits that come from elsewhere than a file, by the rules of files; with what a user should know about them: what
+/// was found, and what would change it.
+pub(crate) fn display_grey_16(samples: &[u16], window: Window) -> (Vec<u8>, Option<[String; 2]>) {
+    let (shown, remark) = grey_16(samples, u16::MAX, window);
+    (shown, remark.map(|remark| [remark.problem, remark.remedy]))
+}
+
+/// The same of values with sign.
+pub(crate) fn display_grey_i16(samples: &[i16], window: Window) -> (Vec<u8>, Option<[String; 2]>) {
+    let samples: Vec<f64> = samples.iter().map(|&v| f64::from(v)).collect();
+    let range = Some((f64::from(i16::MIN), f64::from(i16::MAX)));
+    // With a range there is always a picture.
+    let (shown, remark) = grey_real(&samples, range, window).unwrap_or_default();
+    (shown, remark.map(|remark| [remark.problem, remark.remedy]))
+}
+
+/// Colour values of 16 bits: each divided by 257 and rounded.
+pub(crate) fn display_colour_16(samples: &[u16]) -> Vec<u8> {
+    narrow(samples)
+}
+
 /// Whether the values of a picture use so little of the range of their type that it looks like nothing.
 fn remark(used: (f64, f64), (low, high): (f64, f64)) -> Option<Remark> {
     let sixteenth = (high - low + 1.0) / 16.0;

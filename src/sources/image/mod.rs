@@ -15,6 +15,8 @@ mod tiff;
 mod webp_animation;
 
 pub(super) use decode::decode_file;
+pub use decode::decode_image;
+pub(crate) use grey::{display_colour_16, display_grey_16, display_grey_i16};
 pub use picture::ImageOptions;
 pub(super) use pixels::{composite_over_black, oriented, to_8_bit};
 pub use source::ImageSource;

@@ -63,6 +63,8 @@ pub(super) struct VideoInput {
     suspect: bool,
     /// Where the last packet stands in the file.
     position: Option<u64>,
+    /// Whether its decoder gives each picture as soon as it can.
+    low_delay: bool,
 }
 
 /// A decoder that was opened.
@@ -113,7 +115,34 @@ impl VideoInput {
             transport: None,
             suspect: false,
             position: None,
+            low_delay: false,
         })
+    }
+
+    /// A stream that was opened by its address; its decoder gives each picture as soon as it can.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it has no video.
+    pub(super) fn of_stream(path: &Path, input: Input) -> Result<Self, SourceError> {
+        let Some(stream) = main_stream(&input) else {
+            return Err(SourceError::new(path, "has no video stream"));
+        };
+        let (index, facts) = (stream.index(), facts_of(&input, &stream));
+        Ok(Self {
+            input,
+            stream: index,
+            facts,
+            transport: None,
+            suspect: false,
+            position: None,
+            low_delay: true,
+        })
+    }
+
+    /// Seconds a tick of the stream's times.
+    pub(super) fn tick(&self) -> f64 {
+        let stream = self.input.stream(self.stream);
+        stream.map_or(1.0, |stream| f64::from(stream.time_base()))
     }
 
     /// The same, with a second reader of what the first read, by which packets are judged that FFmpeg calls corrupt.
@@ -191,9 +220,15 @@ impl VideoInput {
                 .map_err(|e| SourceError::new(path, e.to_string()))
         };
         let hardware = device.map(attach).transpose()?;
+        let mut settings = settings(id, options, device.is_some());
+        if self.low_delay {
+            settings.set("flags", "+low_delay");
+            // Threads that work on a frame each would hold as many frames back.
+            settings.set("thread_type", "slice");
+        }
         let damage = listens.then(|| DamageListener::of(&mut decoder));
         let decoder = decoder
-            .open_as_with(codec, settings(id, options, device.is_some()))
+            .open_as_with(codec, settings)
             .and_then(decoder::Opened::video)
             .map_err(failed)?;
         Ok(Opened {

@@ -25,6 +25,7 @@ mod planes;
 mod probe;
 mod scaler;
 mod source;
+mod stream;
 mod streams;
 mod support;
 mod transport;
@@ -32,6 +33,9 @@ mod units;
 
 pub use options::VideoOptions;
 pub use source::VideoSource;
+pub use stream::{
+    StreamAddress, StreamAddressError, StreamOptions, StreamReader, StreamStep, without_secrets,
+};
 pub use support::{VideoSupport, video_support};
 
 pub(super) use division::{VideoParts, divide};

@@ -12,11 +12,14 @@ mod eval_tracks;
 #[cfg(feature = "embedded-models")]
 mod golden;
 mod input_errors;
+mod live;
 mod manners;
 mod models;
 mod phantom;
 mod phantom_tracks;
 mod resume;
+#[cfg(feature = "embedded-models")]
+mod serve;
 mod shards;
 #[cfg(feature = "embedded-models")]
 mod snapshots;
