@@ -6,9 +6,9 @@ use crate::{
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::Size,
     progress::Cancel,
-    run::Recording,
+    run::{KPI_KEYS, KPI_LIVE_EVENTS, KpiFile, Recording},
     session::{CompletedFrame, Executor, ModelError, PendingFrame, Session},
-    sources::SourceError,
+    sources::{SourceError, SourceWarning},
 };
 use std::{
     collections::VecDeque,
@@ -350,4 +350,49 @@ impl LiveOutput for Watcher {
             "{before}"
         );
     }
+}
+
+#[test]
+fn figures_have_the_keys_and_events_of_the_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("k.jsonl");
+    let file = Arc::new(KpiFile::append(&path, None).unwrap());
+    let live = Live::new(Slow::session(1, &[]), Camera::new(1, 2)).every_frame(true);
+    live.output(KpiOutput::new(file.clone())).start().unwrap();
+    let mut output = KpiOutput::new(file);
+    let text = || "x".to_owned();
+    for event in [
+        LiveEvent::Connected { input: text() },
+        LiveEvent::Disconnected {
+            input: text(),
+            reason: text(),
+        },
+        LiveEvent::ClientConnected { client: text() },
+        LiveEvent::ClientDisconnected {
+            client: text(),
+            reason: text(),
+        },
+        LiveEvent::Dropped { frames: 3 },
+        LiveEvent::FrameFailed {
+            frame: Some(1),
+            problem: text(),
+        },
+        LiveEvent::Warning(SourceWarning::new("x", "odd")),
+        LiveEvent::OutputProblem { problem: text() },
+    ] {
+        output.event(&event);
+    }
+    assert!(output.take_problems().is_empty());
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let unknown = line.keys().find(|key| !KPI_KEYS.contains(&key.as_str()));
+        assert_eq!(unknown, None);
+        seen.insert(line["event"].as_str().unwrap().to_owned());
+    }
+    let mut expected: std::collections::BTreeSet<String> =
+        KPI_LIVE_EVENTS.map(str::to_owned).into();
+    expected.extend(["frame", "input-error", "input-warning"].map(str::to_owned));
+    assert_eq!(seen, expected);
 }
