@@ -65,12 +65,22 @@ impl Cancel {
             || above.as_ref().is_some_and(Self::is_requested)
     }
 
-    /// A request of its own, which also counts as made where this one is, and from `at` on.
+    /// A request of its own, which also counts as made where this one is.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        self.with(None)
+    }
+
+    /// The same, which also counts as made from `at` on.
     #[must_use]
     pub fn until(&self, at: Instant) -> Self {
+        self.with(Some(at))
+    }
+
+    fn with(&self, at: Option<Instant>) -> Self {
         Self(Arc::new(Request {
             made: AtomicBool::new(false),
-            at: Some(at),
+            at,
             above: Some(self.clone()),
         }))
     }

@@ -35,7 +35,7 @@ pub use event::{AuditEvent, AuditObserver};
 pub use html::to_html;
 pub use observe::{Capture, Observation, observe};
 pub use observe_session::observe_session;
-pub use plan::{AuditPlan, Pass};
+pub use plan::{AuditPlan, OpenStreams, Pass};
 pub use recording::{Recording, RecordingError};
 pub use report::{Announced, AuditReport, Graph, ModeReport, Observed, PerFrame, StageReport};
 pub use rows::{Chain, Row};

@@ -15,7 +15,7 @@ use crate::{
     audit::event::AuditEvent,
     engine::Engine,
     progress::{Cancel, Observer},
-    run::{Event, Run, RunObserver},
+    run::{Event, Run, RunError, RunObserver},
     session::{Mode, Session},
     sinks::OutputKind,
     sources::Inputs,
@@ -144,7 +144,7 @@ impl AuditPlan {
         (engine, observer): (Option<Engine>, Arc<RunObserver>),
     ) -> Result<Sampled, AuditError> {
         let folder = temporary_folder()?;
-        let (stop, (frames, max_frames)) = (Cancel::default(), self.frames_of(end));
+        let (stop, (frames, max_frames)) = (self.cancel.below(), self.frames_of(end));
         self.observer.event(AuditEvent::PassBegan { name, frames });
         let events = self.observer.clone();
         let sampler = Arc::new(Sampler::new(
@@ -158,24 +158,28 @@ impl AuditPlan {
             from: self.cancel.clone(),
             to: stop.clone(),
         });
-        Run::new(session)
-            .inputs(Inputs {
-                sources: repeated(&self.sources, max_frames),
-                ..Inputs::default()
-            })
-            .source_options(self.source_options.clone())
-            .decoders(self.decoders)
-            .output(folder.path())
-            .overwrite()
-            .write([OutputKind::Coco])
-            .arguments(self.arguments.clone())
-            .observer(Arc::new(vec![
-                sampler.clone() as Arc<RunObserver>,
-                observer,
-                forward,
-            ]))
-            .cancel(stop)
-            .start()?;
+        let streams = match &self.streams {
+            Some(open) => open(session.engine(), &stop).map_err(RunError::Source)?,
+            None => Vec::new(),
+        };
+        let run = streams.into_iter().fold(Run::new(session), Run::source);
+        run.inputs(Inputs {
+            sources: repeated(&self.sources, max_frames),
+            ..Inputs::default()
+        })
+        .source_options(self.source_options.clone())
+        .decoders(self.decoders)
+        .output(folder.path())
+        .overwrite()
+        .write([OutputKind::Coco])
+        .arguments(self.arguments.clone())
+        .observer(Arc::new(vec![
+            sampler.clone() as Arc<RunObserver>,
+            observer,
+            forward,
+        ]))
+        .cancel(stop)
+        .start()?;
         if self.cancel.is_requested() {
             return Err(AuditError::Interrupted);
         }

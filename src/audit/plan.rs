@@ -2,16 +2,23 @@
 
 use super::{event::AuditObserver, verdict::Bounds};
 use crate::{
+    engine::Engine,
     progress::Cancel,
     session::Mode,
-    sources::{SourceError, SourceOptions, SourceSpec},
+    sources::{Source, SourceError, SourceOptions, SourceSpec},
 };
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+/// Opens sources, which may decode on the device of the engine, and which the request ends.
+pub type OpenStreams =
+    dyn Fn(&Engine, &Cancel) -> Result<Vec<Box<dyn Source>>, SourceError> + Send + Sync;
 
 /// An audit to make.
 pub struct AuditPlan {
     /// Sources in order; they are read again from the start when they end too early.
     pub sources: Vec<Result<SourceSpec, SourceError>>,
+    /// Opens sources of the caller's for each pass, which are read after those and not again: live streams.
+    pub streams: Option<Arc<OpenStreams>>,
     /// How sources are read.
     pub source_options: SourceOptions,
     /// Sources, or parts of one, that are decoded at once ([`crate::Run::decoders`]). With more than one, frames of several wait for

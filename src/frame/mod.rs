@@ -6,6 +6,7 @@ mod image;
 mod mask;
 mod object;
 mod pixels;
+mod planes;
 mod track;
 
 pub use self::image::{Channels, Image, StoredImage};
@@ -14,6 +15,7 @@ pub use detections::Detections;
 pub use mask::Mask;
 pub use object::Object;
 pub use pixels::{NotOnHost, Pixels};
+pub use planes::Planes;
 pub use track::{ObjectTrack, Visibility, VisibilityChange};
 
 use crate::geometry::{BoxXyxy, Size};
@@ -131,7 +133,7 @@ impl Frame {
     /// The picture, where it is in host memory.
     ///
     /// # Errors
-    /// [`NotOnHost`] if it is in device memory or was released.
+    /// [`NotOnHost`] if it is in device memory, of planes of YCbCr, or was released.
     pub fn image(&self) -> Result<&Arc<Image>, NotOnHost> {
         self.pixels.image()
     }

@@ -1,6 +1,6 @@
 //! Where a frame's pixels are.
 
-use super::Image;
+use super::{Image, Planes};
 use crate::{engine::Surface, geometry::Size};
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub enum Pixels {
     /// In host memory.
     Host(Arc<Image>),
+    /// In host memory as planes of YCbCr, which a GPU converts.
+    Planes(Arc<Planes>),
     /// In the memory of the device that decoded them.
     Device(Arc<Surface>),
     /// Released after their last use; the size stays known.
@@ -20,6 +22,7 @@ impl Pixels {
     pub fn size(&self) -> Size {
         match self {
             Self::Host(image) => image.size(),
+            Self::Planes(planes) => planes.size(),
             Self::Device(surface) => {
                 let (width, height) = surface.size();
                 Size::new(width, height)
@@ -41,7 +44,7 @@ impl From<Arc<Image>> for Pixels {
     }
 }
 
-/// Pixels that were to be read on the host are not there.
+/// Pixels that were to be read on the host are not there, or no RGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the frame's pixels {0}")]
 pub struct NotOnHost(&'static str);
@@ -50,10 +53,13 @@ impl Pixels {
     /// The picture, where it is in host memory.
     ///
     /// # Errors
-    /// [`NotOnHost`] if it is in device memory or was released.
+    /// [`NotOnHost`] if it is in device memory, of planes of YCbCr, or was released.
     pub fn image(&self) -> Result<&Arc<Image>, NotOnHost> {
         match self {
             Self::Host(image) => Ok(image),
+            Self::Planes(_) => Err(NotOnHost(
+                "are planes of YCbCr; read the source without SourceOptions::planes",
+            )),
             Self::Device(_) => Err(NotOnHost(
                 "are in the memory of a device; bring them to the host first, or decode on the CPU",
             )),

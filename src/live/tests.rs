@@ -140,7 +140,14 @@ impl LiveInput for Camera {
 
 /// What an output saw: numbers of frames, their sizes, and events by name.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<(Vec<u64>, Vec<Size>, Vec<String>)>>);
+struct Seen(Arc<Mutex<Sights>>);
+
+#[derive(Default)]
+struct Sights {
+    numbers: Vec<u64>,
+    sizes: Vec<Size>,
+    events: Vec<String>,
+}
 
 impl LiveOutput for Seen {
     fn frame(&mut self, frame: &Arc<LiveFrame>) {
@@ -148,8 +155,8 @@ impl LiveOutput for Seen {
         assert!(times.arrival.instant <= times.decoded && times.decoded <= times.started);
         assert!(times.started <= times.done);
         let mut seen = self.0.lock().unwrap();
-        seen.0.push(frame.frame.index);
-        seen.1.push(frame.detections.size);
+        seen.numbers.push(frame.frame.index);
+        seen.sizes.push(frame.detections.size);
     }
 
     fn event(&mut self, event: &LiveEvent) {
@@ -159,7 +166,7 @@ impl LiveOutput for Seen {
             LiveEvent::OutputProblem { problem } => format!("problem {problem}"),
             other => format!("{other:?}"),
         };
-        self.0.lock().unwrap().2.push(name);
+        self.0.lock().unwrap().events.push(name);
     }
 }
 
@@ -172,7 +179,9 @@ fn the_newest_frame_wins_and_drops_are_counted() {
     assert_eq!(figures.arrived, 100);
     assert_eq!(figures.done + figures.dropped, 100, "{figures:?}");
     assert!(figures.dropped > 50, "{figures:?}");
-    let (numbers, _, events) = &*seen.0.lock().unwrap();
+    let Sights {
+        numbers, events, ..
+    } = &*seen.0.lock().unwrap();
     assert!(numbers.is_sorted() && numbers.last() == Some(&99));
     let dropped = events
         .iter()
@@ -190,7 +199,7 @@ fn every_frame_is_done_where_every_frame_counts() {
     let live = Live::new(Slow::session(4, &[]), Camera::new(1, 60)).output(seen.clone());
     let figures = live.every_frame(true).start().unwrap().figures;
     assert_eq!((figures.done, figures.dropped), (60, 0));
-    let (numbers, sizes, _) = &*seen.0.lock().unwrap();
+    let Sights { numbers, sizes, .. } = &*seen.0.lock().unwrap();
     assert_eq!(*numbers, (0..60).collect::<Vec<_>>());
     assert_eq!((sizes[1], sizes[2]), (Size::new(4, 4), Size::new(8, 4)));
 }
@@ -201,7 +210,9 @@ fn a_frame_that_fails_is_counted_and_the_loop_goes_on() {
     let live = Live::new(Slow::session(0, &[3, 4]), Camera::new(1, 10)).output(seen.clone());
     let figures = live.every_frame(true).start().unwrap().figures;
     assert_eq!((figures.done, figures.failed), (8, 2));
-    let (numbers, _, events) = &*seen.0.lock().unwrap();
+    let Sights {
+        numbers, events, ..
+    } = &*seen.0.lock().unwrap();
     assert_eq!(*numbers, [0, 1, 2, 5, 6, 7, 8, 9]);
     assert_eq!(*events, ["failed Some(3)", "failed Some(4)"]);
 }
@@ -253,6 +264,31 @@ fn a_stream_that_never_came_is_an_error_that_names_it() {
     );
 }
 
+/// An input that hangs in a driver after its first frame.
+struct Hangs(Camera);
+
+impl LiveInput for Hangs {
+    fn info(&self) -> &Arc<SourceInfo> {
+        &self.0.info
+    }
+
+    fn next(&mut self, cancel: &Cancel) -> Result<Option<Received>, SourceError> {
+        if self.0.next == 1 {
+            thread::sleep(Duration::from_secs(3600));
+        }
+        self.0.next(cancel)
+    }
+}
+
+#[test]
+fn an_input_that_hangs_is_left_behind() {
+    let start = Instant::now();
+    let live = Live::new(Slow::session(1, &[]), Hangs(Camera::new(1, 9)));
+    let summary = live.duration(Duration::from_millis(100)).start().unwrap();
+    assert_eq!(summary.figures.done, 1);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
 /// An output that takes its time.
 struct Tardy;
 
@@ -270,7 +306,7 @@ fn an_output_behind_a_queue_drops_its_own_frames_and_holds_nobody_up() {
     let summary = live.output(tardy).output(seen.clone()).start().unwrap();
     let figures = summary.figures;
     assert!(figures.done > 50, "{figures:?}");
-    assert_eq!(seen.0.lock().unwrap().0.len() as u64, figures.done);
+    assert_eq!(seen.0.lock().unwrap().numbers.len() as u64, figures.done);
     assert!(figures.output_dropped > 20, "{figures:?}");
     let tardy = Queued::new(Tardy, 2, WhenFull::Wait).unwrap();
     let live = Live::new(Slow::session(1, &[]), Camera::new(1, 12)).every_frame(true);

@@ -5,7 +5,8 @@
 use super::types::{
     activation::Activation,
     convolution::{Conv2dOptions, LinearPrecision, Padding, Part, Residual},
-    objects::ObjectChoice,
+    masks::SlotRows,
+    objects::{ObjectChoice, PromptSlots},
     packed_frame::{ObjectTensors, PackedFrame},
     resampling::Normalisation,
     result::{KernelTime, Result},
@@ -48,7 +49,7 @@ disabled! {
     add(&Tensor, &Tensor) -> Tensor;
     attention(&Tensor, &Tensor, &Tensor, usize, f32, Option<&Tensor>) -> Tensor;
     best_scores(&Tensor, &Tensor, &Tensor) -> Tensor;
-    choose_objects(&Tensor, &Tensor, &ObjectChoice<'_>, &Tensor, Option<&Tensor>) -> ();
+    choose_objects(&Tensor, &Tensor, &ObjectChoice<'_>, &Tensor, Option<&PromptSlots<'_>>) -> ();
     collect_objects(&Tensor, &PackedFrame, &Device) -> ObjectTensors;
     concat_channels(&[&Tensor]) -> Tensor;
     contiguous(&Tensor) -> Tensor;
@@ -65,7 +66,7 @@ disabled! {
     inverted_residual(&Tensor, Layer<'_>, Layer<'_>, Layer<'_>, Option<&Tensor>) -> Option<Tensor>;
     layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
     mask_logits(&Tensor, &Tensor, usize) -> Tensor;
-    masks_to_bits(&Tensor, Option<&Tensor>, usize, (usize, usize), (usize, usize), &Tensor) -> ();
+    masks_to_bits((&Tensor, Option<&Tensor>), usize, (usize, usize), (usize, usize), Option<&SlotRows<'_>>, &Tensor) -> ();
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
@@ -75,6 +76,7 @@ disabled! {
     resize_normalise_to(&Tensor, (usize, usize), &Normalisation, &Tensor) -> ();
     softmax(&Tensor) -> Tensor;
     surface_to_rgb(&Surface, &Device) -> Tensor;
+    take_images(&Tensor, &Tensor) -> Tensor;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     unpack_masks(&Tensor, &PackedFrame, (&Tensor, &Tensor), std::ops::Range<usize>) -> Tensor;

@@ -3,7 +3,7 @@
 use super::{
     cpu, cuda,
     types::{
-        masks::{PackedMask, STATISTICS, mask_words},
+        masks::{PackedMask, STATISTICS, SlotRows, mask_words},
         result::Result,
     },
 };
@@ -94,27 +94,28 @@ pub fn masks_to_bits(
     let (n, h, w) = logits.dims3()?;
     let bits = Tensor::zeros((n, mask_words(frame)), DType::U32, logits.device())?;
     cuda::masks_to_bits(
-        &logits.reshape((n, 1, h, w))?,
-        None,
+        (&logits.reshape((n, 1, h, w))?, None),
         side,
         scaled,
         frame,
+        None,
         &bits,
     )?;
     Ok(bits)
 }
 
 /// As [`masks_to_bits`] for objects with M masks each, logits `[N, M, h, w]` and `scores` `[N, M]`, both f32: the mask with the greatest
-/// score, the first among equals, goes to `out` u32 `[N, mask_words(frame)]`, with the bits of its score: NaN if any of the M is not finite.
+/// score, the first among equals, goes to its row of `out` u32 `[N, at least mask_words(frame)]`, with the bits of its score: NaN if any of
+/// the M is not finite. With `rows` only rows in use that belong to its frames are written.
 ///
 /// # Errors
 /// As [`masks_to_bits`].
 pub fn best_masks_to_bits(
-    logits: &Tensor,
-    scores: &Tensor,
+    (logits, scores): (&Tensor, &Tensor),
     side: usize,
     scaled: (usize, usize),
     frame: (usize, usize),
+    rows: Option<&SlotRows<'_>>,
     out: &Tensor,
 ) -> Result<()> {
     let (n, m, h, w) = logits.dims4()?;
@@ -122,7 +123,9 @@ pub fn best_masks_to_bits(
     if cpu::is_cpu(logits)
         || m == 0
         || scores.dims() != [n, m]
-        || out.dims() != [n, mask_words(frame)]
+        || out.dim(0)? != n
+        || out.dim(1)? < mask_words(frame)
+        || rows.is_some_and(|rows| rows.owners.dims() != [1 + n])
     {
         candle_core::bail!(
             "best_masks_to_bits: {:?} with {:?} to {:?}, on a GPU only",
@@ -131,7 +134,7 @@ pub fn best_masks_to_bits(
             out.shape()
         );
     }
-    cuda::masks_to_bits(logits, Some(scores), side, scaled, frame, out)
+    cuda::masks_to_bits((logits, Some(scores)), side, scaled, frame, rows, out)
 }
 
 /// The score that came with the mask of one row of [`best_masks_to_bits`].

@@ -54,13 +54,13 @@ pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use position::{fourier_features, token_features};
 pub use resize::{resize_normalise, resize_normalise_to};
-pub use rows::{concat_batches, contiguous, convert};
+pub use rows::{concat_batches, contiguous, convert, take_images};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
 pub use types::{
     activation::Activation,
     convolution::{Conv2dOptions, LinearPrecision, Padding, Part},
-    masks::{PackedMask, mask_words},
-    objects::{ObjectChoice, object_words},
+    masks::{PackedMask, SlotRows, mask_words},
+    objects::{ObjectChoice, PromptSlots, SharedSlots, object_words},
     packed_frame::{ObjectTensors, PackedFrame},
     resampling::Normalisation,
     result::{KernelTime, Result},

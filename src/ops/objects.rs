@@ -3,7 +3,7 @@
 use super::{
     cpu, cuda,
     types::{
-        objects::{HEAD, ObjectChoice, RECORD},
+        objects::{HEAD, ObjectChoice, PromptSlots, RECORD},
         result::Result,
     },
 };
@@ -11,7 +11,7 @@ use candle_core::Tensor;
 
 /// Chooses the objects of one image from `logits` `[Q, K]` and `boxes` `[Q, 4]` (centre and extent in 0..1), both f32: the greatest logits
 /// first, equal ones by query and class. Writes to `records` u32 `[object_words(most)]` (see [`ObjectRecords`]), and the corners of the first
-/// boxes, cut to the frame, in pixels of the segmenter's input, to `prompts` `[slots, 4]` f32; slots without an object get the whole frame.
+/// boxes, cut to the frame, in pixels of the segmenter's input, to `slots`; slots without an object get the whole frame.
 ///
 /// On a GPU only: on the CPU the host chooses.
 ///
@@ -22,12 +22,12 @@ pub fn choose_objects(
     boxes: &Tensor,
     choice: &ObjectChoice<'_>,
     records: &Tensor,
-    prompts: Option<&Tensor>,
+    slots: Option<&PromptSlots<'_>>,
 ) -> Result<()> {
     if cpu::is_cpu(logits) {
         candle_core::bail!("choose_objects: on the CPU the host chooses objects");
     }
-    cuda::choose_objects(logits, boxes, choice, records, prompts)
+    cuda::choose_objects(logits, boxes, choice, records, slots)
 }
 
 /// Writes the numbers whose bytes (little-endian) are in `bytes` u8 `[4·N]` to `out` f32 `[N]`, of any shape, on a GPU.

@@ -27,6 +27,18 @@ pub fn convert(x: &Tensor, dtype: DType) -> Result<Tensor> {
     }
 }
 
+/// The images of x `[B, …]` that `which` `[N]` u32 names: `[N, …]`. On a GPU a number beyond the last image stands for the last, and an image is
+/// a multiple of 16 bytes.
+///
+/// # Errors
+/// If there are no images, or on the CPU a number is beyond the last.
+pub fn take_images(x: &Tensor, which: &Tensor) -> Result<Tensor> {
+    if cpu::is_cpu(x) {
+        return x.index_select(which, 0);
+    }
+    cuda::take_images(x, which)
+}
+
 /// Tensors of the same sizes but for the first dimension one after the other in it.
 ///
 /// # Errors

@@ -71,6 +71,7 @@ fn of_sources(options: &SourceOptions, add: &mut impl FnMut(&str, Value)) {
         dicom,
         device: _,
         decode_threads: _,
+        planes: _,
         aliases,
     } = options;
     add(

@@ -16,7 +16,7 @@ use crate::{
         task::Task,
         write::Writer,
     },
-    session::StageTimes,
+    session::{Mode, StageTimes},
     sinks::Layout,
     sources::{Decode, IssueKind, SourceOptions, SourceSpec},
 };
@@ -116,6 +116,9 @@ impl Plan {
             device: self.decode_device(task),
             ..self.source_options.clone()
         };
+        // Models on a GPU read planes as they are, and no output reads pixels.
+        let converts = task.engine().is_some_and(|engine| !engine.is_cpu());
+        options.planes = converts && self.execution.mode == Mode::Resident && !self.shows_pixels();
         let decoders = self.decoders_of(task);
         if options.decode_threads == 0 && decoders > 1 {
             options.decode_threads = (cores() / decoders).max(1);

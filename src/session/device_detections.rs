@@ -178,7 +178,9 @@ impl DeviceDetections {
         });
         let words = words.map_err(ModelError::from)?;
         let has_masks = self.packed_frame.has_masks;
-        let objects = self.layout.detected(&words, &self.detector, has_masks)?;
+        let objects = self
+            .layout
+            .detected(&words, &self.detector, has_masks.then_some(0))?;
         Ok(Detections::new(self.size, objects))
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     engine::{Engine, Surface},
-    frame::{Channels, Frame, Image, Pixels},
-    ops,
+    frame::{Channels, Frame, Image, Pixels, Planes},
+    ops::{self, Nv12},
     session::{error::ModelError, stage::Stage},
 };
 use candle_core::Tensor;
@@ -51,13 +51,15 @@ fn surface(pixels: &Pixels) -> Option<&Surface> {
     }
 }
 
-/// The frame's picture on the host; one of a device is brought down, by one announced copy that is waited for.
+/// The frame's picture on the host; one of a device is brought down, by one announced copy that is waited for, and planes are converted.
 ///
 /// # Errors
 /// [`ModelError`] if its pixels were released or the device failed.
 pub(crate) fn on_host(frame: &Frame) -> Result<Arc<Image>, ModelError> {
-    let Some(surface) = surface(&frame.pixels) else {
-        return Ok(frame.image()?.clone());
+    let surface = match &frame.pixels {
+        Pixels::Device(surface) => surface,
+        Pixels::Planes(planes) => return rgb_of(planes),
+        _ => return Ok(frame.image()?.clone()),
     };
     let engine = surface.engine();
     let rgb = ops::surface_to_rgb(surface, engine.device())
@@ -69,13 +71,31 @@ pub(crate) fn on_host(frame: &Frame) -> Result<Arc<Image>, ModelError> {
     ))
 }
 
-/// Lets a frame go on to the outputs without its surface, which goes back to the decoder when the device has read it. Where outputs show
-/// the pixels they are brought to the host.
+/// The picture of planes.
+fn rgb_of(planes: &Planes) -> Result<Arc<Image>, ModelError> {
+    let (luma, chroma) = planes.split();
+    let (height, width) = planes.size().rows_columns();
+    let nv12 = Nv12 {
+        luma,
+        chroma,
+        width,
+        height,
+    };
+    let data = ops::nv12_to_rgb(&nv12, planes.colour())
+        .map_err(ModelError::op("pixels of a decoded frame"))?;
+    let image = Image::new(planes.size(), Channels::Rgb, data);
+    Ok(Arc::new(
+        image.unwrap_or_else(|| unreachable!("three bytes a pixel")),
+    ))
+}
+
+/// Lets a frame go on to the outputs without its surface, which goes back to the decoder when the device has read it, or its planes. Where
+/// outputs show the pixels they are brought to the host.
 ///
 /// # Errors
 /// As [`on_host`].
 pub(crate) fn settle(frame: &mut Frame, is_shown: bool) -> Result<(), ModelError> {
-    if matches!(frame.pixels, Pixels::Device(_)) {
+    if matches!(frame.pixels, Pixels::Device(_) | Pixels::Planes(_)) {
         frame.pixels = if is_shown {
             on_host(frame)?.into()
         } else {

@@ -20,6 +20,9 @@ pub struct SourceOptions {
     pub device: Option<DecodeDevice>,
     /// Threads of a video decoder on the CPU, and of the conversion of its frames to RGB; 0 for one per core.
     pub decode_threads: usize,
+    /// Whether videos of 8 bits in 4:2:0 that the CPU decodes stay planes of YCbCr ([`crate::frame::Pixels::Planes`]), for a GPU to convert;
+    /// others, and those that are not stored upright, become RGB all the same.
+    pub planes: bool,
     /// Limit on the pixels of a picture; larger ones are an error. Decoding takes up to 8 bytes a pixel.
     pub max_pixels: u64,
     /// Options of DICOM; the window also scales grey images of more than 8 bits.
@@ -45,6 +48,7 @@ impl Default for SourceOptions {
             decode: Decode::default(),
             device: None,
             decode_threads: 0,
+            planes: false,
             max_pixels: DEFAULT_MAX_PIXELS,
             dicom: DicomOptions::default(),
             aliases: None,

@@ -12,7 +12,7 @@ use ultramotion::{
         dfine::postprocess::{self, Selection},
         mobile_sam::IMAGE_SIDE,
     },
-    ops::{self, ObjectChoice, ObjectRecords},
+    ops::{self, ObjectChoice, ObjectRecords, PromptSlots, SharedSlots},
     session::{Execution, Mode, Stage},
 };
 
@@ -230,7 +230,10 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
             &up(&boxes)?,
             &choice,
             &records,
-            Some(&prompts),
+            Some(&PromptSlots {
+                prompts: &prompts,
+                shared: None,
+            }),
         )
         .map_err(text)?;
         let words = engine.download_u32(Stage::Pack, &records).map_err(text)?;
@@ -252,6 +255,9 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
             .flat_map(|b| [b.x0, b.y0, b.x1, b.y1])
             .collect();
         report.check("  its prompts", corners == wanted);
+    }
+    for slots in [4, 16] {
+        shared_slots(&mut report, engine, slots)?;
     }
     for (what, logit, coordinate) in [
         ("a logit", true, false),
@@ -304,4 +310,75 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
         }
     }
     report.finish()
+}
+
+/// Three frames whose objects share `slots`, more or fewer than there are objects.
+fn shared_slots(report: &mut Report, engine: &Engine, slots: usize) -> Result<(), String> {
+    let (size, threshold) = (Size::new(421, 333), 0.6);
+    let scaled = LongestSide::new(size, IMAGE_SIDE as u32);
+    let whole = scaled.box_to_input(BoxXyxy::new(0.0, 0.0, 421.0, 333.0));
+    let corners = |b: BoxXyxy| [b.x0, b.y0, b.x1, b.y1];
+    let prompts = engine.zeros(DType::F32, &[slots, 4]).map_err(text)?;
+    // What a batch before left there.
+    let owners = Tensor::full(7u32, 1 + slots, &candle_core::Device::Cpu).map_err(text)?;
+    let owners = engine.upload_tensor(Stage::Load, &owners).map_err(text)?;
+    let (mut wanted, mut wanted_owners) = (Vec::new(), Vec::new());
+    for frame in 0..3 {
+        let logits = random(&[40, 2], 90 + frame as u64);
+        let boxes = random(&[40, 4], 95 + frame as u64)
+            .affine(0.3, 0.5)
+            .map_err(text)?;
+        let flat = |x: &Tensor| {
+            x.flatten_all()
+                .and_then(|x| x.to_vec1::<f32>())
+                .map_err(text)
+        };
+        let selection = Selection {
+            threshold,
+            max_objects: 5,
+            classes: None,
+        };
+        let expected =
+            postprocess::select(&flat(&logits)?, &flat(&boxes)?, 2, &selection).map_err(text)?;
+        for candidate in &expected {
+            let bbox = candidate.bbox.to_pixels(size).clamped(size);
+            wanted.push(corners(scaled.box_to_input(bbox)));
+            wanted_owners.push(frame as u32);
+        }
+        let choice = ObjectChoice {
+            min_logit: postprocess::min_logit(threshold),
+            max_objects: 5,
+            classes: None,
+            frame: (333, 421),
+            scaled: (scaled.scaled.height as usize, scaled.scaled.width as usize),
+        };
+        let records = engine
+            .zeros(DType::U32, &[ops::object_words(5)])
+            .map_err(text)?;
+        let shared = PromptSlots {
+            prompts: &prompts,
+            shared: Some(SharedSlots {
+                owners: &owners,
+                frame,
+                is_last: frame == 2,
+            }),
+        };
+        let up = |x: &Tensor| report.up(x, DType::F32);
+        let (logits, boxes) = (up(&logits)?, up(&boxes)?);
+        ops::choose_objects(&logits, &boxes, &choice, &records, Some(&shared)).map_err(text)?;
+    }
+    let total = wanted.len();
+    wanted.resize(slots, corners(whole));
+    wanted_owners.resize(slots, 2);
+    let found = engine.download_f32(Stage::Pack, &prompts).map_err(text)?;
+    let owned = engine.download_u32(Stage::Pack, &owners).map_err(text)?;
+    report.check(
+        &format!("{total} objects of three frames in {slots} slots"),
+        total > 4 && total < 16 && found == wanted.concat(),
+    );
+    report.check(
+        "  their frames",
+        owned.first() == Some(&(total as u32)) && owned.get(1..) == Some(&wanted_owners[..]),
+    );
+    Ok(())
 }

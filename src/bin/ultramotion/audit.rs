@@ -5,6 +5,7 @@ use crate::{
     exit::Exit,
     inputs::{self, usage},
     run::on_interrupt,
+    stream_args,
     terminal::{FrameBar, Terminal},
 };
 use std::{
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Arc<Terminal>) -> anyhow::Result<
     warn(&expanded.warnings, terminal);
     let plan = AuditPlan {
         sources: expanded.sources,
+        streams: stream_args::of_audit(args, &source_options)?,
         source_options,
         // One is what a live stream has.
         decoders: args.source.decoders.0.unwrap_or(NonZeroUsize::MIN),

@@ -1,7 +1,8 @@
 //! What was typed after `audit`.
 
-use crate::common_args::{
-    DetectorArgs, DeviceArgs, Mode, SegmenterArgs, SelectionArgs, SourceArgs,
+use crate::{
+    common_args::{DetectorArgs, DeviceArgs, Mode, SegmenterArgs, SelectionArgs, SourceArgs},
+    stream_args::StreamArgs,
 };
 use clap::Args;
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
@@ -10,6 +11,8 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 pub(crate) struct AuditArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) stream: StreamArgs,
     #[command(flatten)]
     pub(crate) passes: PassArgs,
     #[command(flatten)]

@@ -15,7 +15,8 @@ Examples:
 pub(crate) const DETECT: &str = "\
 Examples:
   ultramotion detect clip.mp4 --output boxes
-  ultramotion detect 'frames/*.png' --detector dfine-s --confidence 0.4 --write coco,yolo --output boxes";
+  ultramotion detect 'frames/*.png' --detector dfine-s --confidence 0.4 --write coco,yolo --output boxes
+  ultramotion detect rtsp://camera/stream --duration 60s --output boxes";
 
 pub(crate) const SEGMENT: &str = "\
 Examples:
@@ -29,9 +30,10 @@ Examples:
 
 pub(crate) const LIVE: &str = "\
 Examples:
-  ultramotion live clip.mp4 --realtime --track --json
+  ultramotion live rtsp://camera/stream --track --monitor 127.0.0.1:8080
+  ultramotion live igtl://plus:18944 --igtl-serve 18945 --record out
+  ultramotion live /dev/video0 --video-size 1280x720 --rate 30 --detector dfine-s --no-segmenter --json
   ultramotion live clip.mp4 --realtime --repeat --duration 60s
-  ultramotion live /dev/video0 --track --monitor 127.0.0.1:8080
 
 Exit codes: 0 the stream or its time ended, 2 frames or outputs failed, or there was no stream, 64 usage, 130 interrupted.";
 

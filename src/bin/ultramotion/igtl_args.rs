@@ -13,6 +13,7 @@ use ultramotion::{
         IgtlAddress, IgtlInput, IgtlInputOptions, IgtlOutput, IgtlOutputOptions, MaskValues,
         PictureSent,
     },
+    sources::SourceOptions,
 };
 
 #[derive(Debug, Args)]
@@ -226,21 +227,15 @@ impl IgtlInputArgs {
 /// The scheme of addresses.
 pub(crate) const SCHEME: &str = "igtl://";
 
-/// An input of a run that connects to `address`: every image, with senders that wait.
-pub(crate) fn recorded(
-    address: &str,
-    timeout: Duration,
-    max_pixels: u64,
-    window: Window,
-) -> anyhow::Result<IgtlInput> {
-    let address: IgtlAddress = address.parse().map_err(|e| usage("--input", e))?;
-    let mut options = IgtlInputOptions::default();
-    options.window = window;
-    options.max_pixels = max_pixels;
-    options.silent = Some(timeout);
-    options.first = Some(timeout);
-    options.wait = true;
-    Ok(IgtlInput::connect(&address, options)?)
+/// How an input of a run reads: every image, with senders that wait.
+pub(crate) fn recording(timeout: Duration, options: &SourceOptions) -> IgtlInputOptions {
+    let mut reading = IgtlInputOptions::default();
+    reading.window = options.dicom.window;
+    reading.max_pixels = options.max_pixels;
+    reading.silent = Some(timeout);
+    reading.first = Some(timeout);
+    reading.wait = true;
+    reading
 }
 
 #[cfg(test)]

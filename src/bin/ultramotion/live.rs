@@ -9,6 +9,7 @@ use crate::{
     run::on_interrupt,
     terminal::Terminal,
 };
+use serde_json::json;
 use std::{ffi::OsString, net::SocketAddr, sync::Arc};
 use ultramotion::{
     Session,
@@ -17,8 +18,8 @@ use ultramotion::{
     live::{
         FileInput, KpiOutput, Live, LiveInput, LiveSummary, Queued, Recorder, StreamInput, WhenFull,
     },
-    progress::Cancel,
-    run::{KpiFile, Recording},
+    progress::{Cancel, Observer},
+    run::{Event, KpiFile, Recording},
     sinks::OutputSet,
     sources::{DecodeDevice, SourceOptions, StreamAddress},
     weights::HubConfig,
@@ -33,16 +34,21 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     let segmenter = Some(&args.segmenter).filter(|_| !args.no_segmenter);
     inputs::introduce(Some(&args.detector), segmenter, terminal);
     let engine = inputs::engine(&args.device)?;
-    let session = session(args, &engine, terminal)?;
+    let mut session = session(args, &engine, terminal)?;
+    // Before the stream is there: what it sends meanwhile would be late.
+    session.prepare_live()?;
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
-    let input = open(given, &args.input, &engine, &cancel, terminal)?;
+    let input = match open(given, &args.input, &engine, &cancel, terminal) {
+        Err(_) if cancel.is_requested() => return Ok(Exit::Interrupted),
+        opened => opened?,
+    };
     let name = input.info().path.display().to_string();
     let when_full = match args.input.every_frame {
         true => WhenFull::Wait,
         false => WhenFull::Drop,
     };
-    let (recorder, recorded) = match recording(args, &session)? {
+    let (recorder, recorded) = match recording(args, &session, terminal)? {
         Some(recording) => {
             let (recorder, recorded) = Recorder::start(recording, input.info(), when_full)?;
             (Some(recorder), Some(recorded))
@@ -52,10 +58,13 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     let kpi = kpi(args, &session)?;
     let failure = Failure::default();
     let report = LiveReport::new(terminal.clone(), cancel.clone(), failure.clone());
-    let mut live = Live::new(session, input)
+    let live = Live::new(session, input)
         .every_frame(args.input.every_frame)
-        .output(Queued::new(report, LINES, when_full)?)
         .cancel(cancel);
+    // First what a surgeon looks at.
+    let outputs = args.igtl.outputs(terminal)?;
+    let live = outputs.into_iter().fold(live, Live::output);
+    let mut live = live.output(Queued::new(report, LINES, when_full)?);
     if let Some(kpi) = kpi {
         live = live.output(Queued::new(KpiOutput::new(kpi), LINES, when_full)?);
     }
@@ -64,9 +73,6 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     }
     if let Some(listen) = args.output.monitor {
         live = live.output(monitor(listen, terminal)?);
-    }
-    for output in args.igtl.outputs(terminal)? {
-        live = live.output(output);
     }
     if let Some(duration) = args.input.duration {
         live = live.duration(duration);
@@ -85,11 +91,18 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
 }
 
 /// What is recorded, where that was requested.
-fn recording(args: &LiveArgs, session: &Session) -> anyhow::Result<Option<Recording>> {
+fn recording(
+    args: &LiveArgs,
+    session: &Session,
+    terminal: &Arc<Terminal>,
+) -> anyhow::Result<Option<Recording>> {
     let Some(folder) = &args.output.record else {
         return Ok(None);
     };
     let mut recording = Recording::new(session, folder).arguments(inputs::command_line());
+    if terminal.json {
+        recording = recording.observer(Arc::new(Written(terminal.clone())));
+    }
     if let Some(kinds) = &args.output.write {
         let outputs: OutputSet = kinds.join(",").parse().map_err(|e| usage("--write", e))?;
         inputs::check_masks(&outputs, recording.makes_masks(), "live --no-segmenter")?;
@@ -99,6 +112,20 @@ fn recording(args: &LiveArgs, session: &Session) -> anyhow::Result<Option<Record
         true => recording.overwrite(),
         false => recording,
     }))
+}
+
+/// Prints a JSON line for each frame that is in the record.
+struct Written(Arc<Terminal>);
+
+impl Observer<Event<'_>> for Written {
+    fn event(&self, event: Event<'_>) {
+        if let Event::FrameDone { frame, .. } = event {
+            // Where nobody reads stdout, the frames' own lines end the loop.
+            let _ = self
+                .0
+                .print_json(&json!({ "type": "written", "frame": frame.index }));
+        }
+    }
 }
 
 /// The file of figures.

@@ -1,19 +1,27 @@
 //! Options of network streams and devices.
 
-use crate::{audit_args::duration, common_args::InputArgs, igtl_args, inputs::usage};
+use crate::{
+    audit_args::{AuditArgs, duration},
+    common_args::InputArgs,
+    igtl_args,
+    inputs::usage,
+};
 use clap::Args;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use ultramotion::{
     Run,
+    audit::OpenStreams,
     engine::Engine,
     geometry::Size,
-    live::{LiveSource, StreamInput},
+    live::{IgtlAddress, IgtlInput, LiveSource, StreamInput},
     progress::Cancel,
-    sources::{DecodeDevice, Selected, SourceOptions, StreamAddress, StreamOptions},
+    sources::{
+        DecodeDevice, Selected, Source, SourceError, SourceOptions, StreamAddress, StreamOptions,
+    },
 };
 
 /// How streams are opened.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct StreamArgs {
     /// How long a stream may be silent before it is taken up again
@@ -74,17 +82,78 @@ pub(crate) fn open(
         device: options.device.clone().or(of_models),
         ..options.clone()
     };
-    let open = |text: String| {
-        if text.starts_with(igtl_args::SCHEME) {
-            let (timeout, max_pixels) = (args.stream.timeout, options.max_pixels);
-            let input = igtl_args::recorded(&text, timeout, max_pixels, options.dicom.window)?;
-            return Ok(LiveSource::new(input, cancel, args.duration));
-        }
-        let address: StreamAddress = text.parse().map_err(|e| usage("--input", e))?;
-        let input = StreamInput::open(address, args.stream.options(&options), cancel)?;
-        Ok(LiveSource::new(input, cancel, args.duration))
+    let addresses = addresses(&args.source.streams())?;
+    let open = |address| {
+        Ok(open_one(
+            address,
+            &args.stream,
+            &options,
+            cancel,
+            args.duration,
+        )?)
     };
-    args.source.streams().into_iter().map(open).collect()
+    addresses.iter().map(open).collect()
+}
+
+/// What opens the streams among the inputs of an audit for each of its passes; none without any.
+pub(crate) fn of_audit(
+    args: &AuditArgs,
+    options: &SourceOptions,
+) -> anyhow::Result<Option<Arc<OpenStreams>>> {
+    let addresses = addresses(&args.source.streams())?;
+    if addresses.is_empty() {
+        return Ok(None);
+    }
+    let (stream, options) = (args.stream.clone(), options.clone());
+    Ok(Some(Arc::new(move |engine: &Engine, cancel: &Cancel| {
+        let options = SourceOptions {
+            device: Some(DecodeDevice::new(engine)),
+            ..options.clone()
+        };
+        let open = |address| -> Result<Box<dyn Source>, SourceError> {
+            let stream = open_one(address, &stream, &options, cancel, None)?;
+            Ok(Box::new(Selected::new(stream, options.selection.clone())))
+        };
+        addresses.iter().map(open).collect()
+    })))
+}
+
+/// The address of a stream.
+#[derive(Debug, Clone)]
+enum Address {
+    Igtl(IgtlAddress),
+    Other(StreamAddress),
+}
+
+fn addresses(texts: &[String]) -> anyhow::Result<Vec<Address>> {
+    let parsed = |text: &String| {
+        Ok(match text.starts_with(igtl_args::SCHEME) {
+            true => Address::Igtl(text.parse().map_err(|e| usage("--input", e))?),
+            false => Address::Other(text.parse().map_err(|e| usage("--input", e))?),
+        })
+    };
+    texts.iter().map(parsed).collect()
+}
+
+fn open_one(
+    address: &Address,
+    args: &StreamArgs,
+    options: &SourceOptions,
+    cancel: &Cancel,
+    duration: Option<Duration>,
+) -> Result<LiveSource, SourceError> {
+    Ok(match address {
+        Address::Igtl(address) => {
+            let options = igtl_args::recording(args.timeout, options);
+            let input = IgtlInput::connect(address, options);
+            let input = input.map_err(|e| SourceError::new(address.to_string(), e.to_string()))?;
+            LiveSource::new(input, cancel, duration)
+        }
+        Address::Other(address) => {
+            let input = StreamInput::open(address.clone(), args.options(options), cancel)?;
+            LiveSource::new(input, cancel, duration)
+        }
+    })
 }
 
 /// What runs over streams cannot do.

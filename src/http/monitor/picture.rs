@@ -23,18 +23,15 @@ pub(super) fn jpeg(image: &Image, factor: u32) -> Result<Vec<u8>, String> {
         Channels::Gray => (PixelFormat::Grayscale, Subsampling::S444),
         Channels::Rgb => (PixelFormat::Rgb, Subsampling::S420),
     };
-    let reduced;
-    let pixels = match (factor, image.channels()) {
-        (1, _) => image.data(),
-        (_, Channels::Gray) => {
-            reduced = means::<1>(image.data(), width as usize, factor as usize, rows, columns);
-            &reduced
-        }
-        (_, Channels::Rgb) => {
-            reduced = means::<3>(image.data(), width as usize, factor as usize, rows, columns);
-            &reduced
-        }
+    let (data, width, factor) = (image.data(), width as usize, factor as usize);
+    let reduced = match (factor, image.channels()) {
+        (1, _) => Vec::new(),
+        (2, Channels::Gray) => halves::<1>(data, width, rows, columns),
+        (2, Channels::Rgb) => halves::<3>(data, width, rows, columns),
+        (_, Channels::Gray) => means::<1>(data, width, factor, rows, columns),
+        (_, Channels::Rgb) => means::<3>(data, width, factor, rows, columns),
     };
+    let pixels = if factor == 1 { data } else { &reduced };
     compress(pixels, columns, rows, format, QUALITY, sampling).map_err(|e| e.to_string())
 }
 
@@ -46,36 +43,47 @@ fn means<const C: usize>(
     rows: usize,
     columns: usize,
 ) -> Vec<u8> {
-    let mut reduced = Vec::with_capacity(rows * columns * C);
-    if factor == 2 {
-        for pair in data.chunks_exact(2 * width * C).take(rows) {
-            let (upper, lower) = pair.split_at(width * C);
-            let squares = upper.chunks_exact(2 * C).zip(lower.chunks_exact(2 * C));
-            for (a, b) in squares.take(columns) {
-                let mean = |c: usize| {
-                    let sum = [a[c], a[c + C], b[c], b[c + C]].map(u16::from);
-                    ((sum.iter().sum::<u16>() + 2) / 4) as u8
-                };
-                reduced.extend::<[u8; C]>(std::array::from_fn(mean));
-            }
-        }
-        return reduced;
-    }
-    let mut sums = vec![0u32; columns * C];
+    let mut reduced = vec![0; rows * columns * C];
+    // Rows are added first, in which neighbours are independent of each other.
+    let mut sums = vec![0u32; width * C];
     let area = (factor * factor) as u32;
-    for band in data.chunks_exact(factor * width * C).take(rows) {
+    let bands = data.chunks_exact(factor * width * C);
+    for (band, reduced) in bands.zip(reduced.chunks_exact_mut(columns * C)) {
         sums.fill(0);
         for row in band.chunks_exact(width * C) {
-            let squares = row.chunks_exact(factor * C);
-            for (square, sums) in squares.zip(sums.chunks_exact_mut(C)) {
-                for pixel in square.chunks_exact(C) {
-                    for (sum, value) in sums.iter_mut().zip(pixel) {
-                        *sum += u32::from(*value);
-                    }
-                }
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += u32::from(*value);
             }
         }
-        reduced.extend(sums.iter().map(|sum| ((sum + area / 2) / area) as u8));
+        let pixels = reduced.chunks_exact_mut(C);
+        for (pixel, square) in pixels.zip(sums.chunks_exact(factor * C)) {
+            for (c, mean) in pixel.iter_mut().enumerate() {
+                let sum: u32 = square.iter().skip(c).step_by(C).sum();
+                *mean = ((sum + area / 2) / area) as u8;
+            }
+        }
+    }
+    reduced
+}
+
+/// The same of squares of 2×2 pixels, as frames of 1080 rows have them: in a third of the time.
+fn halves<const C: usize>(data: &[u8], width: usize, rows: usize, columns: usize) -> Vec<u8> {
+    let mut reduced = vec![0; rows * columns * C];
+    let mut sums = vec![0u16; width * C];
+    let bands = data.chunks_exact(2 * width * C);
+    for (band, reduced) in bands.zip(reduced.chunks_exact_mut(columns * C)) {
+        let (upper, lower) = band.split_at(width * C);
+        for ((sum, a), b) in sums.iter_mut().zip(upper).zip(lower) {
+            *sum = u16::from(*a) + u16::from(*b);
+        }
+        let pixels = reduced.as_chunks_mut::<C>().0.iter_mut();
+        let pairs = sums.chunks_exact(2 * C);
+        for (pixel, pair) in pixels.zip(pairs) {
+            let (left, right) = pair.split_at(C);
+            for ((mean, a), b) in pixel.iter_mut().zip(left).zip(right) {
+                *mean = ((a + b + 2) / 4) as u8;
+            }
+        }
     }
     reduced
 }
@@ -98,6 +106,17 @@ mod tests {
                 let (width, height, c) = (23usize, 17usize, channels.count());
                 let image = image(width as u32, height as u32, channels);
                 let (rows, columns) = (height / factor, width / factor);
+                if factor == 2 {
+                    let halves = match c {
+                        1 => halves::<1>(image.data(), width, rows, columns),
+                        _ => halves::<3>(image.data(), width, rows, columns),
+                    };
+                    let means = match c {
+                        1 => means::<1>(image.data(), width, 2, rows, columns),
+                        _ => means::<3>(image.data(), width, 2, rows, columns),
+                    };
+                    assert_eq!(halves, means);
+                }
                 let reduced = match c {
                     1 => means::<1>(image.data(), width, factor, rows, columns),
                     _ => means::<3>(image.data(), width, factor, rows, columns),

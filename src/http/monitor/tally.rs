@@ -21,7 +21,7 @@ const RECENT: usize = 8;
 const EVENTS: usize = 200;
 /// Characters of an event.
 const TEXT: usize = 300;
-/// Time for which a lost track stays in the list.
+/// Time for which a track stays in the list that is lost, or of which nothing is heard.
 const GONE: Duration = Duration::from_secs(20);
 /// Tracks that are listed.
 const TRACKS: usize = 64;
@@ -242,8 +242,13 @@ impl Tally {
                 (row.state, row.since, row.score) = (change.to, now, change.score);
             }
         }
+        // A stream that begins again leaves tracks that are never said to be lost.
         let kept = |row: &Track| {
-            row.state != Visibility::Lost || now.saturating_duration_since(row.since) < GONE
+            let last = match row.state {
+                Visibility::Lost => row.since,
+                _ => row.seen,
+            };
+            now.saturating_duration_since(last) < GONE
         };
         self.tracks.retain(|_, row| kept(row));
         while self.tracks.len() > TRACKS {

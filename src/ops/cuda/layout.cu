@@ -32,6 +32,15 @@ extern "C" __global__ void __launch_bounds__(256) copy_2(const uint16_t *x, uint
 extern "C" __global__ void __launch_bounds__(256) copy_4(const uint32_t *x, uint32_t *y, unsigned n, const Strides from) { copy(x, y, n, from); }
 extern "C" __global__ void __launch_bounds__(256) copy_16(const uint4 *x, uint4 *y, unsigned n, const Strides from) { copy(x, y, n, from); }
 
+// Images of `pieces` 16 bytes each, those that `which` names: y [count, pieces].
+extern "C" __global__ void __launch_bounds__(256) take_images(const uint4 *__restrict__ x, const unsigned *__restrict__ which, uint4 *__restrict__ y, int images, long long pieces) {
+  const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i >= pieces) return;
+  // What was not chosen by a kernel yet reads an image that is there.
+  const unsigned image = min(which[blockIdx.y], static_cast<unsigned>(images - 1));
+  y[blockIdx.y * pieces + i] = x[image * pieces + i];
+}
+
 #define CONVERT(SUFFIX, TYPE)                                                                                                           \
   extern "C" __global__ void __launch_bounds__(256) convert_##SUFFIX(const float *x, TYPE *y, long long n) {                            \
     const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;                                                  \

@@ -105,6 +105,37 @@ pub(crate) fn converted(x: &Tensor, dtype: DType) -> Result<Tensor> {
     Ok(y)
 }
 
+/// See [`crate::ops::take_images`].
+pub(crate) fn take_images(x: &Tensor, which: &Tensor) -> Result<Tensor> {
+    let (device, x, count) = (launch::device(x)?, contiguous(x)?, which.dims1()?);
+    let images = x.dim(0)?;
+    let bytes = x.elem_count() / images.max(1) * x.dtype().size_in_bytes();
+    let shape: Vec<usize> = std::iter::once(count)
+        .chain(x.dims().iter().skip(1).copied())
+        .collect();
+    let (y, out) = empty(device, shape, x.dtype())?;
+    let (from, pieces) = (launch::address(&x)?, bytes / 16);
+    if images == 0 || !bytes.is_multiple_of(16) || !(from | out).is_multiple_of(16) {
+        candle_core::bail!("take_images: {:?} in pieces of 16 bytes", x.shape());
+    }
+    let which = launch::contiguous(which, DType::U32, "take_images")?;
+    let kernel = Kernel {
+        file: "layout",
+        name: "take_images",
+        grid: (pieces.div_ceil(launch::THREADS as usize), count, 1),
+        block: (launch::THREADS, 1),
+        shared: 0,
+    };
+    // SAFETY: x has `images` of so many pieces, y as many as there are numbers in `which`, which the kernel holds below `images`.
+    unsafe {
+        kernel.launch(
+            device,
+            &[&from, &which, &out, &int(images)?, &(pieces as i64)],
+        )
+    }?;
+    Ok(y)
+}
+
 /// f32 numbers as three of bf16 that add up to each, the greatest first: a new first dimension of 3.
 pub(super) fn split_in_three(x: &Tensor) -> Result<Tensor> {
     let (device, x) = (launch::device(x)?, contiguous(x)?);

@@ -50,11 +50,17 @@ constexpr int STATISTICS = 6;
 constexpr unsigned NOT_FINITE = 0xffffffffu;
 
 // For each of `masks` logits [height, width]: area, frame width - left, frame height - top, right, bottom (the box's edges; all
-// zero to begin with), score (NaN if that of any mask is not finite), then bits by columns, each column in words of 32 rows: rows of STATISTICS + frame_width·words numbers.
-extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, const float *__restrict__ scores, unsigned *__restrict__ out, int masks, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
+// zero to begin with), score (NaN if that of any mask is not finite), then bits by columns, each column in words of 32 rows: rows of `stride` numbers, at least
+// STATISTICS + frame_width·words. With `owners`, which are the number of rows in use and the frame of each, rows of frames from `first` to `end` (exclusive) alone.
+extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, const float *__restrict__ scores, unsigned *__restrict__ out, const unsigned *__restrict__ owners, int first, int end, long long stride, int masks, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
   __shared__ Taps down[32];
+  if (owners) {
+    if (blockIdx.z >= owners[0]) return;
+    const int frame = owners[1 + blockIdx.z];
+    if (frame < first || frame >= end) return;
+  }
   const int x = blockIdx.x * blockDim.x + threadIdx.x, words = (frame_height + 31) / 32, y0 = blockIdx.y * 32;
-  unsigned *mask = out + static_cast<long long>(blockIdx.z) * (STATISTICS + static_cast<long long>(frame_width) * words);
+  unsigned *mask = out + blockIdx.z * stride;
   int best = 0;
   if (scores) {
     scores += static_cast<long long>(blockIdx.z) * masks;

@@ -7,7 +7,7 @@ use super::{
     layout::contiguous,
 };
 use crate::ops::types::{
-    masks::{STATISTICS, mask_words},
+    masks::{STATISTICS, SlotRows, mask_words},
     result::Result,
 };
 use candle_core::{DType, Tensor};
@@ -17,26 +17,30 @@ const COLUMNS: usize = 128;
 
 /// See [`crate::ops::best_masks_to_bits`].
 pub(crate) fn masks_to_bits(
-    logits: &Tensor,
-    scores: Option<&Tensor>,
+    (logits, scores): (&Tensor, Option<&Tensor>),
     side: usize,
     scaled: (usize, usize),
     frame: (usize, usize),
+    rows: Option<&SlotRows<'_>>,
     out: &Tensor,
 ) -> Result<()> {
     let op = "masks_to_bits";
     let (n, m, h, w) = logits.dims4()?;
-    let (device, logits, row) = (
-        launch::device(logits)?,
-        contiguous(logits)?,
-        mask_words(frame),
-    );
+    let (device, logits, row) = (launch::device(logits)?, contiguous(logits)?, out.dim(1)?);
+    if row < mask_words(frame) {
+        candle_core::bail!("{op}: rows of {row} numbers for {frame:?}");
+    }
     let (from, to) = (
         launch::contiguous(&logits, DType::F32, op)?,
         launch::contiguous(out, DType::U32, op)?,
     );
     let scores = launch::optional(scores, DType::F32, op)?;
-    launch::clear_columns(device, (to, n, row), STATISTICS)?;
+    let owners = launch::optional(rows.map(|rows| rows.owners), DType::U32, op)?;
+    let frames = rows.map_or(0..0, |rows| rows.frames.clone());
+    // Those of the batch's first frames clear the rows of all.
+    if frames.start == 0 {
+        launch::clear_columns(device, (to, n, row), STATISTICS)?;
+    }
     let grid = (frame.1.div_ceil(COLUMNS), frame.0.div_ceil(32), n);
     let kernel = Kernel {
         file: "masks",
@@ -47,12 +51,28 @@ pub(crate) fn masks_to_bits(
     };
     let [m, h, w, side, sh, sw, fh, fw] =
         [m, h, w, side, scaled.0, scaled.1, frame.0, frame.1].map(int);
-    // SAFETY: the logits are n·m maps of h×w with as many scores or none, the bits n rows of that length.
+    let (first, end) = (int(frames.start)?, int(frames.end)?);
+    // SAFETY: the logits are n·m maps of h×w with as many scores or none, the bits n rows of `row` numbers, which a frame's fit into; the
+    // owners, where there are any, are n after their number.
     unsafe {
         kernel.launch(
             device,
             &[
-                &from, &scores, &to, &m?, &h?, &w?, &side?, &sh?, &sw?, &fh?, &fw?,
+                &from,
+                &scores,
+                &to,
+                &owners,
+                &first,
+                &end,
+                &(row as i64),
+                &m?,
+                &h?,
+                &w?,
+                &side?,
+                &sh?,
+                &sw?,
+                &fh?,
+                &fw?,
             ],
         )
     }

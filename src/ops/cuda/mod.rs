@@ -35,7 +35,7 @@ pub(super) use conv2d::Conv2d;
 pub(super) use deformable_attention::{deformable_attention, deformable_attention_around};
 pub(super) use inverted_residual::inverted_residual;
 pub(super) use launch::poison_results;
-pub(super) use layout::{contiguous, converted};
+pub(super) use layout::{contiguous, converted, take_images};
 pub(super) use masks::{mask_logits, masks_to_bits};
 pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
 pub(super) use nv12::{

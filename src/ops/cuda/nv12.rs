@@ -18,15 +18,17 @@ use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
 };
 
-/// Pixels of the output that a block makes, and threads for each column, as in `resize.cu`.
+/// Pixels of the output that a block makes, and its threads, as in `resize.cu`.
 const COLUMNS: usize = 32;
-const ROWS: usize = 8;
-const LANES: u32 = 4;
+const ROWS: usize = 16;
+const THREADS: u32 = 256;
 /// Rows of the picture that a block converts at a time, where shared memory allows; fewer than the second are not worth it.
-const AT_A_TIME: usize = 18;
-const MIN_AT_A_TIME: usize = 4;
-/// Shared memory that a block may have, in bytes.
-const SHARED: usize = 44 << 10;
+const AT_A_TIME: usize = 48;
+const MIN_AT_A_TIME: usize = 8;
+/// Shared memory that a block may have beside what the kernel declares, in bytes: several blocks run at a time, and where they cannot,
+/// one of them on any GPU.
+const SHARED: usize = 28 << 10;
+const MAX_SHARED: usize = 56 << 10;
 /// Pixels that a block brings to RGB.
 const TILE: (usize, usize) = (64, 16);
 
@@ -70,6 +72,7 @@ struct VideoResize {
     padded_width: i32,
     columns: i32,
     rows: i32,
+    all_rows: i32,
     mean: [f32; 3],
     std: [f32; 3],
 }
@@ -106,23 +109,40 @@ fn reading<T>(
     done
 }
 
-/// Most columns of the picture that a block needs, how many rows it converts at a time, and the shared memory that takes; none if the
-/// picture is brought to so few pixels that a block would need too much.
-fn share(
-    across: &Axis,
-    down: &Axis,
-    width: usize,
-    channels: usize,
-) -> Option<(usize, usize, usize)> {
-    let columns =
-        ((COLUMNS as f64 * across.scale + 2.0 * across.support).ceil() as usize + 2).min(width);
-    let taps = 4 * (COLUMNS * across.max_taps as usize + ROWS * down.max_taps as usize);
-    let bytes = |rows: usize| taps + 4 * (rows / 2 + 5) * columns + rows * columns * channels;
-    (MIN_AT_A_TIME..=AT_A_TIME)
-        .rev()
-        .step_by(2)
-        .find(|&rows| bytes(rows) <= SHARED)
-        .map(|rows| (columns, rows, bytes(rows)))
+/// What a block needs: columns and rows of the picture, at most, how many rows it converts at a time, and the shared memory in bytes.
+struct Share {
+    columns: usize,
+    rows: usize,
+    at_a_time: usize,
+    shared: usize,
+}
+
+impl Share {
+    /// None if the picture is brought to so few pixels that a block would need too much memory.
+    fn new(across: &Axis, down: &Axis, (width, height): (usize, usize)) -> Option<Self> {
+        // They begin at even places, and end there too.
+        let needed = |axis: &Axis, pixels: usize, most: usize| {
+            ((pixels as f64 * axis.scale + 2.0 * axis.support).ceil() as usize + 3)
+                .min(most + 1)
+                .next_multiple_of(2)
+        };
+        let (columns, rows) = (needed(across, COLUMNS, width), needed(down, ROWS, height));
+        let taps = COLUMNS * across.max_taps as usize + ROWS * down.max_taps as usize;
+        let bytes = |at_a_time: usize| {
+            4 * (taps + rows * COLUMNS + at_a_time * columns + (at_a_time / 2 + 4) * columns)
+        };
+        let fits = |limit: usize| {
+            let mut tried = (MIN_AT_A_TIME..=AT_A_TIME).rev().step_by(8);
+            tried.find(|&at_a_time| bytes(at_a_time) <= limit)
+        };
+        let at_a_time = fits(SHARED).or_else(|| fits(MAX_SHARED))?;
+        Some(Self {
+            columns,
+            rows,
+            at_a_time,
+            shared: bytes(at_a_time),
+        })
+    }
 }
 
 /// See [`crate::ops::resize_normalise_surface`].
@@ -212,7 +232,7 @@ impl Prepared {
             Axis::new(planes.width, size.1)?,
             Axis::new(planes.height, size.0)?,
         );
-        let Some((columns, rows, shared)) = share(&across, &down, planes.width, channels) else {
+        let Some(share) = Share::new(&across, &down, (planes.width, planes.height)) else {
             return Ok(None);
         };
         let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
@@ -224,8 +244,9 @@ impl Prepared {
             channels: int(channels)?,
             padded_height: int(height)?,
             padded_width: int(width)?,
-            columns: int(columns)?,
-            rows: int(rows)?,
+            columns: int(share.columns)?,
+            rows: int(share.at_a_time)?,
+            all_rows: int(share.rows)?,
             mean: normalisation.mean,
             std: normalisation.std,
         };
@@ -233,8 +254,8 @@ impl Prepared {
             file: "resize",
             name: named!("nv12_resize", dtype)?,
             grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
-            block: (COLUMNS as u32, LANES),
-            shared,
+            block: (THREADS, 1),
+            shared: share.shared,
         };
         Ok(Some(Self { kernel, arguments }))
     }
@@ -290,7 +311,7 @@ unsafe fn to_rgb(
         file: "resize",
         name: "nv12_rgb",
         grid,
-        block: (256, 1),
+        block: (THREADS, 1),
         shared: 0,
     };
     // SAFETY: `Turned` is the kernel's own type; the output is of that size, the planes are the caller's.

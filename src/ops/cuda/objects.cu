@@ -14,7 +14,11 @@ struct Choice {
   unsigned *records;
   // [slots, 4]: corners in pixels of the segmenter's input, or null.
   float *prompts;
+  // Of slots that several frames share: how many are taken, then the frame of each slot; null for a frame's own slots.
+  unsigned *shared;
   int queries, classes, most, slots;
+  // Number of the frame among those that share the slots, and whether it is the last.
+  int frame, is_last;
   // Least logit.
   float least;
   // The frame in pixels, and a pixel of it in pixels of the segmenter's input.
@@ -41,10 +45,10 @@ __device__ __forceinline__ void prompt(const Choice &p, const float *box, float 
 extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __grid_constant__ Choice p) {
   __shared__ unsigned counts[64];
   __shared__ unsigned keys[CANDIDATES], places[CANDIDATES];
-  __shared__ unsigned found, broken_logits, broken_boxes;
+  __shared__ unsigned found, broken_logits, broken_boxes, first_slot;
   const int thread = threadIdx.x, lane = thread % 32, n = p.queries * p.classes;
   if (thread < 64) counts[thread] = 0;
-  if (thread == 0) found = 0, broken_logits = 0, broken_boxes = 0;
+  if (thread == 0) found = 0, broken_logits = 0, broken_boxes = 0, first_slot = p.shared && p.frame > 0 ? p.shared[0] : 0;
   __syncthreads();
   // Adds the counts of all threads into one cell, which each thread then reads.
   auto add_up = [&](unsigned count, unsigned *cell) {
@@ -93,7 +97,8 @@ extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __gr
     }
   }
   __syncthreads();
-  const int candidates = min(found, CANDIDATES), kept = min(candidates, p.most);
+  const int candidates = min(found, CANDIDATES), kept = min(candidates, p.most), first = first_slot;
+  if (thread == 0 && p.shared) p.shared[0] = first + kept;
   if (thread == 0) p.records[0] = kept, p.records[1] = broken_logits, p.records[2] = total, p.records[3] = broken_boxes;
   for (int i = thread; i < candidates; i += CHOOSERS) {
     const unsigned key = keys[i], place = places[i];
@@ -105,11 +110,16 @@ extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __gr
     record[0] = __float_as_uint(p.logits[place]), record[1] = place;
 #pragma unroll
     for (int c = 0; c < 4; c++) record[2 + c] = __float_as_uint(box[c]);
-    if (before < p.slots) prompt(p, box, p.prompts + 4 * before);
+    const int slot = first + before;
+    if (slot >= p.slots) continue;
+    prompt(p, box, p.prompts + 4 * slot);
+    if (p.shared) p.shared[1 + slot] = p.frame;
   }
+  if (!p.is_last) return;
   // Slots without an object are prompted by the whole frame: numbers that do no harm.
-  for (int i = kept + thread; i < p.slots; i += CHOOSERS) {
+  for (int i = first + kept + thread; i < p.slots; i += CHOOSERS) {
     float *corners = p.prompts + 4 * i;
+    if (p.shared) p.shared[1 + i] = p.frame;
     corners[0] = 0.f, corners[1] = 0.f, corners[2] = __fmul_rn(p.width, p.across), corners[3] = __fmul_rn(p.height, p.down);
   }
 }

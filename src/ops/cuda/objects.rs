@@ -4,7 +4,7 @@
 
 use super::launch::{self, Kernel, int};
 use crate::ops::types::{
-    objects::{HEAD, ObjectChoice, RECORD},
+    objects::{HEAD, ObjectChoice, PromptSlots, RECORD},
     result::Result,
 };
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -22,10 +22,13 @@ struct Arguments {
     classes_allowed: u64,
     records: u64,
     prompts: u64,
+    shared: u64,
     queries: i32,
     classes: i32,
     max_objects: i32,
     slots: i32,
+    frame: i32,
+    is_last: i32,
     min_logit: f32,
     width: f32,
     height: f32,
@@ -42,16 +45,19 @@ pub(crate) fn choose_objects(
     boxes: &Tensor,
     choice: &ObjectChoice<'_>,
     records: &Tensor,
-    prompts: Option<&Tensor>,
+    slots: Option<&PromptSlots<'_>>,
 ) -> Result<()> {
     let op = "choose_objects";
     let (queries, classes) = logits.dims2()?;
+    let prompts = slots.map(|slots| slots.prompts);
+    let shared = slots.and_then(|slots| slots.shared.as_ref());
     let slots = prompts.map_or(Ok(0), |p| p.dims2().map(|(n, _)| n))?;
     let fits = boxes.dims() == [queries, 4]
         && records.dims() == [HEAD + RECORD * choice.max_objects]
         && (1..=MAX_OBJECTS).contains(&choice.max_objects)
         && choice.classes.is_none_or(|c| c.dims() == [classes])
-        && prompts.is_none_or(|p| p.dims() == [slots, 4]);
+        && prompts.is_none_or(|p| p.dims() == [slots, 4])
+        && shared.is_none_or(|s| s.owners.dims() == [1 + slots]);
     if !fits {
         candle_core::bail!(
             "{op}: {:?} and {:?}, {} objects to {:?}",
@@ -68,10 +74,13 @@ pub(crate) fn choose_objects(
         classes_allowed: launch::optional(choice.classes, DType::U32, op)?,
         records: launch::contiguous(records, DType::U32, op)?,
         prompts: launch::optional(prompts, DType::F32, op)?,
+        shared: launch::optional(shared.map(|s| s.owners), DType::U32, op)?,
         queries: int(queries)?,
         classes: int(classes)?,
         max_objects: int(choice.max_objects)?,
         slots: int(slots)?,
+        frame: int(shared.map_or(0, |s| s.frame))?,
+        is_last: shared.is_none_or(|s| s.is_last).into(),
         min_logit: choice.min_logit,
         width,
         height,

@@ -1,5 +1,8 @@
 //! Layout of packed masks, and the weights of their interpolation.
 
+use candle_core::Tensor;
+use std::ops::Range;
+
 /// One mask at the frame's resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedMask {
@@ -17,6 +20,16 @@ pub(in crate::ops) const STATISTICS: usize = 6;
 /// Numbers of a row of [`crate::ops::masks_to_bits`] for a frame (height, width).
 pub fn mask_words(frame: (usize, usize)) -> usize {
     STATISTICS + frame.1 * frame.0.div_ceil(32)
+}
+
+/// Rows of a batch's masks that belong to some of its frames, by the frame of each row as
+/// [`SharedSlots`](super::objects::SharedSlots) has them.
+#[derive(Debug, Clone)]
+pub struct SlotRows<'a> {
+    /// `[1 + N]` u32: how many rows are in use, then the frame of each row.
+    pub owners: &'a Tensor,
+    /// The frames.
+    pub frames: Range<usize>,
 }
 
 /// The numbers that one output number of linear interpolation is the weighted mean of.

@@ -22,6 +22,27 @@ pub struct ObjectChoice<'a> {
     pub scaled: (usize, usize),
 }
 
+/// Slots for prompts of a segmenter, filled on the device.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptSlots<'a> {
+    /// The corners of each slot's box `[slots, 4]` f32, in pixels of the segmenter's input.
+    pub prompts: &'a Tensor,
+    /// Where several frames share the slots.
+    pub shared: Option<SharedSlots<'a>>,
+}
+
+/// Slots that the frames of a batch share: each frame's objects take the next ones, in the order of the frames. Objects beyond the last slot
+/// get none.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedSlots<'a> {
+    /// `[1 + slots]` u32: number of objects so far, then the frame of each slot.
+    pub owners: &'a Tensor,
+    /// Number of the frame in its batch, from 0; frames come in order.
+    pub frame: usize,
+    /// Whether it is the last: the slots that are left become its own, prompted by the whole frame.
+    pub is_last: bool,
+}
+
 /// Numbers of the records of at most `max_objects` objects.
 pub const fn object_words(max_objects: usize) -> usize {
     HEAD + RECORD * max_objects

@@ -6,6 +6,7 @@ use super::{
     input::{Facts, Opened, VideoInput, unequal},
     nvdec::VideoDevice,
     pixels::Converter,
+    planes::planes_of,
 };
 use crate::{
     av::{
@@ -32,6 +33,8 @@ pub(super) struct FrameDecoder {
     pub(super) listener: Option<DamageListener>,
     pub(super) frame: frame::Video,
     converter: Converter,
+    /// Whether frames stay planes where they can.
+    planes: bool,
     max_pixels: u64,
     facts: Facts,
     path: PathBuf,
@@ -60,6 +63,7 @@ impl FrameDecoder {
             listener: damage,
             frame: frame::Video::empty(),
             converter: Converter::new(options.max_pixels, options.threads),
+            planes: options.planes,
             max_pixels: options.max_pixels,
             facts: *input.facts(),
             path: path.to_owned(),
@@ -96,11 +100,16 @@ impl FrameDecoder {
                     .map_err(wrong)?;
                 Ok(Pixels::Device(Arc::new(surface)))
             }
-            _ => Ok(oriented(
-                self.converter.convert(&self.frame).map_err(wrong)?,
-                orientation,
-            )
-            .into()),
+            _ => {
+                if self.planes && orientation == Orientation::NoTransforms {
+                    let planes = planes_of(&self.frame, self.max_pixels).map_err(wrong)?;
+                    if let Some(planes) = planes {
+                        return Ok(Pixels::Planes(Arc::new(planes)));
+                    }
+                }
+                let image = self.converter.convert(&self.frame).map_err(wrong)?;
+                Ok(oriented(image, orientation).into())
+            }
         }
     }
 

@@ -21,6 +21,7 @@ mod options;
 mod part_decoder;
 mod part_source;
 mod pixels;
+mod planes;
 mod probe;
 mod scaler;
 mod source;

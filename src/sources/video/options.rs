@@ -8,6 +8,8 @@ pub struct VideoOptions {
     /// Threads of a decoder on the CPU, and of the conversion of its frames to RGB; 0 is one for each core. Neither frames nor
     /// errors depend on it: a stream in which damage shows is decoded anew from its start, on one thread.
     pub threads: usize,
+    /// Whether frames stay planes, as [`SourceOptions::planes`].
+    pub planes: bool,
     /// Largest frame that is decoded, in pixels.
     pub max_pixels: u64,
     /// Where it is decoded.
@@ -26,6 +28,7 @@ impl Default for VideoOptions {
     fn default() -> Self {
         Self {
             threads: 0,
+            planes: false,
             max_pixels: DEFAULT_MAX_PIXELS,
             decode: Decode::default(),
             device: None,
@@ -38,6 +41,7 @@ impl From<&SourceOptions> for VideoOptions {
         let (decode, device) = (options.decode, options.device.clone());
         Self {
             threads: options.decode_threads,
+            planes: options.planes,
             max_pixels: options.max_pixels,
             decode,
             device,

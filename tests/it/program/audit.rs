@@ -135,6 +135,7 @@ fn a_comparison_has_both_modes_side_by_side_from_one_run() {
     };
     let plan = AuditPlan {
         sources: vec![Ok(spec)],
+        streams: None,
         source_options: SourceOptions::default(),
         decoders: std::num::NonZeroUsize::new(2).unwrap(),
         frames: 2,

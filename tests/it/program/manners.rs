@@ -67,11 +67,12 @@ fn files(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "extract",
     "detect",
     "segment",
     "pipeline",
+    "live",
     "phantom",
     "eval",
     "models",

@@ -12,6 +12,7 @@ mod eval_tracks;
 #[cfg(feature = "embedded-models")]
 mod golden;
 mod input_errors;
+mod live;
 mod manners;
 mod models;
 mod phantom;

@@ -7,7 +7,7 @@
 use crate::{
     engine::{CapturedGraph, Download, Engine, StagingRing},
     models::mobile_sam::IMAGE_SIDE,
-    ops::{self, ObjectChoice},
+    ops::{self, ObjectChoice, PromptSlots, SharedSlots, SlotRows},
     session::{
         detector::Detector,
         error::ModelError,
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 use candle_core::{DType, Tensor};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// The models as graphs on a GPU, with the memory that they read and write.
 pub(super) struct CapturedModels {
@@ -100,25 +100,25 @@ impl CapturedModels {
         (result, slots): (&Tensor, usize),
         download: &mut Download,
     ) -> Result<(), ModelError> {
-        let prompts = if slots > 0 {
-            self.decoder_mut((BOX, slots))?.inputs().get(1).cloned()
+        let inputs = if slots > 0 {
+            self.decoder_mut((BOX, slots))?.inputs().to_vec()
         } else {
-            None
+            Vec::new()
         };
         let primary = self.primary.clone();
         Stage::Select.enqueue(&primary, download, || {
-            self.enqueue_selection(detector, layouts, result, (prompts.as_ref(), slots))
+            self.enqueue_selection(detector, layouts, result, (inputs.get(1), inputs.get(2)))
         })
     }
 
-    /// Enqueues the selection of each frame's objects: to its records in `result`, and their boxes to `prompts`
-    /// `[frames · slots, 4]` f32.
+    /// Enqueues the selection of each frame's objects: to its records in `result`, and their boxes to `prompts` `[slots, 4]` f32, which the
+    /// frames share as `owners` says where there are several.
     pub(super) fn enqueue_selection(
         &self,
         detector: &Detector,
         layouts: &[FrameLayout],
         result: &Tensor,
-        (prompts, slots): (Option<&Tensor>, usize),
+        (prompts, owners): (Option<&Tensor>, Option<&Tensor>),
     ) -> Result<(), ModelError> {
         let [logits, boxes, ..] = self.forward.outputs() else {
             return Err(ModelError::NoModels);
@@ -132,15 +132,20 @@ impl CapturedModels {
                 scaled: scaled(layout.size),
             };
             let records = result.narrow(0, layout.records.start, layout.records.len())?;
-            let prompts = prompts
-                .map(|p| p.narrow(0, at * slots, slots))
-                .transpose()?;
+            let slots = prompts.map(|prompts| PromptSlots {
+                prompts,
+                shared: owners.map(|owners| SharedSlots {
+                    owners,
+                    frame: at,
+                    is_last: at + 1 == layouts.len(),
+                }),
+            });
             ops::choose_objects(
                 &logits.get(at)?,
                 &boxes.get(at)?,
                 &choice,
                 &records,
-                prompts.as_ref(),
+                slots.as_ref(),
             )
         };
         layouts
@@ -150,33 +155,37 @@ impl CapturedModels {
             .map_err(ModelError::op("selection"))
     }
 
-    /// Enqueues the mask decoder on the prompts in its input, then writes the masks from slot `first` on of each `rows` as
-    /// bits to their place in the result.
+    /// Enqueues the mask decoder on the prompts in its input, then writes the masks as bits to their rows of the result: for each of
+    /// `rows` those of its frames, all where no frames share them.
     pub(super) fn decode_masks(
         &mut self,
         key: Key,
-        rows: &[(usize, &MaskRows)],
+        rows: &[(Range<usize>, &MaskRows)],
         result: &Tensor,
         download: &mut Download,
     ) -> Result<(), ModelError> {
         let primary = self.primary.clone();
         let decoder = self.decoder_mut(key)?;
         Stage::DecodeMasks.enqueue(&primary, download, || decoder.launch())?;
-        let [logits, scores] = decoder.outputs() else {
+        let ([logits, scores], owners) = (decoder.outputs(), decoder.inputs().get(2)) else {
             return Err(ModelError::NoModels);
         };
-        let one = |first: usize, rows: &MaskRows| -> ops::Result<()> {
-            let (scaled, frame) = (rows.scaled(), rows.frame());
+        let one = |frames: &Range<usize>, rows: &MaskRows| -> ops::Result<()> {
             let out = result
-                .narrow(0, rows.start, rows.count * ops::mask_words(frame))?
+                .narrow(0, rows.start, rows.count * rows.stride)?
                 .reshape((rows.count, ()))?;
-            let (logits, scores) = (
-                logits.narrow(0, first, rows.count)?,
-                scores.narrow(0, first, rows.count)?,
+            let masks = (
+                &logits.narrow(0, 0, rows.count)?,
+                &scores.narrow(0, 0, rows.count)?,
             );
-            ops::best_masks_to_bits(&logits, &scores, IMAGE_SIDE, scaled, frame, &out)
+            let of_frames = owners.map(|owners| SlotRows {
+                owners,
+                frames: frames.clone(),
+            });
+            let (scaled, frame) = (rows.scaled(), rows.frame());
+            ops::best_masks_to_bits(masks, IMAGE_SIDE, scaled, frame, of_frames.as_ref(), &out)
         };
-        let all = || rows.iter().try_for_each(|(first, rows)| one(*first, rows));
+        let all = || rows.iter().try_for_each(|(frames, rows)| one(frames, rows));
         let all = || all().map_err(ModelError::op("mask upsampling"));
         Stage::Masks.enqueue(&primary, download, all)
     }
@@ -205,13 +214,13 @@ impl CapturedModels {
             self.primary
                 .within(Stage::DecodeMasks, || ops::floats_of_bytes(&part, &input))
                 .map_err(ModelError::op("prompts"))?;
-            self.decode_masks(key, &[(0, rows)], result, download)?;
+            self.decode_masks(key, &[(0..1, rows)], result, download)?;
             at += bytes;
         }
         Ok(())
     }
 
-    /// The mask decoder for the tokens a prompt and the slots a frame of `key`, captured where it is not yet.
+    /// The mask decoder for the tokens a prompt and the slots of `key`, captured where it is not yet.
     fn decoder_mut(&mut self, key: Key) -> Result<&mut CapturedGraph, ModelError> {
         if !self.decoders.contains_key(&key) {
             let (Some(segmenter), Some(embedding)) =

@@ -1,7 +1,7 @@
 //! Frames through the captured models with several batches in flight: one upload of a frame, one packed result down, and
 //! no wait in between.
 //!
-//! Every frame has the same number of slots for objects, a little more than were found lately; a frame with more objects is
+//! The frames of a batch share slots for their objects, a little more than were found in the last batches; a batch with more objects is
 //! computed again with as many slots as it needs.
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     fmt,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -87,7 +88,7 @@ impl GpuExecutor {
             in_flight,
             idle: Vec::new(),
             in_flight_batches: VecDeque::new(),
-            slots: Slots::default(),
+            slots: Slots::new(batch),
         })
     }
 
@@ -159,13 +160,8 @@ impl GpuExecutor {
                 .select_objects(&detector, &layouts, (&result, slots), download)?;
         }
         if slots > 0 {
-            let rows: Vec<(usize, &MaskRows)> = layouts
-                .iter()
-                .enumerate()
-                .flat_map(|(at, l)| l.masks.iter().map(move |rows| (at * slots, rows)))
-                .collect();
             self.captured
-                .decode_masks((BOX, slots), &rows, &result, download)?;
+                .decode_masks((BOX, slots), &by_size(&layouts), &result, download)?;
         }
         if let (Some(tokens), Some(layout)) = (tokens, layouts.first()) {
             self.captured
@@ -178,7 +174,7 @@ impl GpuExecutor {
         Ok(layouts)
     }
 
-    /// Waits for a batch and reads its objects, frame by frame; `None` if a frame has more objects than slots.
+    /// Waits for a batch and reads its objects, frame by frame; `None` if there are more objects than slots.
     fn read(
         &mut self,
         packed: &Packed,
@@ -190,19 +186,23 @@ impl GpuExecutor {
             .primary
             .within(Stage::Pack, || download.wait())?;
         let has_slots = self.captured.decodes_detected();
-        let slots = layouts
-            .first()
-            .and_then(|l| l.masks.first())
-            .map_or(0, |rows| rows.count);
-        if has_slots
-            && self
-                .slots
-                .note(layouts.iter().map(|layout| layout.objects(words)), slots)
-        {
-            return Ok(None);
+        if has_slots {
+            let slots = layouts
+                .first()
+                .and_then(|l| l.masks.first())
+                .map_or(0, |rows| rows.count);
+            let objects = layouts.iter().map(|layout| layout.objects(words)).sum();
+            if self.slots.note(objects, slots) {
+                return Ok(None);
+            }
         }
+        let mut first = 0;
         let one = |(at, layout): (usize, &FrameLayout)| match &self.captured.models.detector {
-            Some(detector) => layout.detected(words, detector, has_slots),
+            Some(detector) => {
+                let own = has_slots.then_some(first);
+                first += layout.objects(words);
+                layout.detected(words, detector, own)
+            }
             None => layout.outlined(words, prompted.get(at).map_or(&[][..], Vec::as_slice)),
         };
         Ok(Some(layouts.iter().enumerate().map(one).collect()))
@@ -263,6 +263,17 @@ impl Executor for GpuExecutor {
     fn out_of_memory(&self, error: &ModelError) -> Option<OutOfMemory> {
         error.out_of_memory(&self.captured.primary)
     }
+}
+
+/// The rows of masks that frames share, for each run of frames of one size.
+fn by_size(layouts: &[FrameLayout]) -> Vec<(Range<usize>, &MaskRows)> {
+    let mut at = 0;
+    let runs = layouts.chunk_by(|a, b| a.size == b.size).map(|run| {
+        at += run.len();
+        (at - run.len()..at, run)
+    });
+    runs.filter_map(|(frames, run)| Some((frames, run.first()?.masks.first()?)))
+        .collect()
 }
 
 /// The user's prompts in the segmenter's input, in groups of as many tokens each.

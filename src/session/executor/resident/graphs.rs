@@ -9,7 +9,8 @@ use crate::{
 use candle_core::{DType, Tensor};
 use std::ops::Range;
 
-/// Tokens of a prompt and slots of a frame; prompts of no token are boxes on the device, which the model gives two.
+/// Tokens of a prompt and slots, for prompts of no token those of all frames of a batch: these are boxes on the device, which the model
+/// gives two.
 pub(crate) type Key = (usize, usize);
 
 /// Boxes that a detector found.
@@ -63,6 +64,8 @@ pub(crate) fn record_forward(
     )
 }
 
+/// The mask decoder: inputs are the embeddings of a batch and the prompts, for boxes of several frames also the slots' frames as
+/// [`ops::SharedSlots`] has them; outputs the masks and scores of each slot.
 pub(crate) fn record_decoder(
     segmenter: &Segmenter,
     embedding: &Tensor,
@@ -71,19 +74,29 @@ pub(crate) fn record_decoder(
 ) -> Result<CapturedGraph, ModelError> {
     let ((tokens, slots), engine) = (key, segmenter.engine());
     let prompts = match tokens {
-        BOX => engine.zeros(DType::F32, &[batch * slots, 4])?,
+        BOX => engine.zeros(DType::F32, &[slots, 4])?,
         _ => engine.zeros(DType::F32, &[slots, tokens, TOKEN_WIDTH])?,
     };
+    let mut inputs = vec![embedding.clone(), prompts];
+    if tokens == BOX && batch > 1 {
+        inputs.push(engine.zeros(DType::U32, &[1 + slots])?);
+    }
     CapturedGraph::new(
         engine,
-        vec![embedding.clone(), prompts],
+        inputs,
         |inputs| -> Result<Vec<Tensor>, ModelError> {
-            let [embedding, prompts] = inputs else {
+            let [embedding, prompts, owners @ ..] = inputs else {
                 return Err(ModelError::NoModels);
             };
             engine.within(Stage::DecodeMasks, || {
-                let embedding =
-                    repeated(embedding, slots).map_err(ModelError::op("mask decoder"))?;
+                // A single image serves all slots as it is.
+                let embedding = match owners.first() {
+                    Some(owners) => owners
+                        .narrow(0, 1, slots)
+                        .and_then(|owners| ops::take_images(embedding, &owners))
+                        .map_err(ModelError::op("mask decoder"))?,
+                    None => embedding.clone(),
+                };
                 let prompts = if tokens == BOX {
                     Prompts::from_boxes(prompts)?
                 } else {
@@ -131,18 +144,4 @@ pub(crate) fn record_decoder_chunks(
             })
         },
     )
-}
-
-/// Each of several images as often as it has slots; a single one serves all slots as it is.
-fn repeated(embedding: &Tensor, slots: usize) -> ops::Result<Tensor> {
-    let (images, h, w, c) = embedding.dims4()?;
-    if images == 1 || slots == 1 {
-        return Ok(embedding.clone());
-    }
-    ops::contiguous(
-        &embedding
-            .unsqueeze(1)?
-            .broadcast_as((images, slots, h, w, c))?,
-    )?
-    .reshape((images * slots, h, w, c))
 }

@@ -1,9 +1,9 @@
 //! A frame to its place in the models' inputs on the device.
 
 use crate::{
-    frame::Frame,
+    frame::{Frame, Pixels},
     geometry::Size,
-    ops::{self, Normalisation},
+    ops::{self, Normalisation, Nv12Tensors},
     session::{
         error::ModelError,
         executor::resident::{captured::CapturedModels, layout::scaled},
@@ -12,6 +12,13 @@ use crate::{
     },
 };
 use candle_core::Tensor;
+
+/// What fills the models' inputs.
+pub(super) enum Input<'a> {
+    Picture(Picture<'a>),
+    /// Planes of YCbCr on the device.
+    Planes(Nv12Tensors<'a>),
+}
 
 impl CapturedModels {
     /// Uploads `frame` and preprocesses it into place `at` of the models' inputs; the bytes `beside` go up in the same
@@ -23,33 +30,47 @@ impl CapturedModels {
         beside: &[u8],
     ) -> Result<Option<Tensor>, ModelError> {
         let size = frame.size();
-        let (picture, bytes) = match picture::surface_for(&self.primary, frame) {
-            Some(surface) => {
-                let bytes = if beside.is_empty() {
-                    None
-                } else {
-                    Some(
-                        self.uploads
-                            .upload(Stage::Decode, beside, &[beside.len()])?,
-                    )
-                };
-                (Picture::Surface(surface), bytes)
-            }
-            None => {
-                let image = picture::on_host(frame)?;
-                let (rows, columns) = size.rows_columns();
-                let (picture, bytes) = self.upload_pixels(
-                    image.data(),
-                    &[rows, columns, image.channels().count()],
-                    beside,
-                )?;
-                (Picture::Tensor(picture), bytes)
-            }
+        let (rows, columns) = size.rows_columns();
+        let bytes = if let Some(surface) = picture::surface_for(&self.primary, frame) {
+            let bytes = match beside {
+                [] => None,
+                _ => Some(
+                    self.uploads
+                        .upload(Stage::Decode, beside, &[beside.len()])?,
+                ),
+            };
+            self.fill(at, &Input::Picture(Picture::Surface(surface)), size)?;
+            bytes
+        } else if let Pixels::Planes(planes) = &frame.pixels {
+            let data = planes.data();
+            let (both, bytes) = self.upload_pixels(data, &[data.len()], beside)?;
+            let plane = |from: usize, rows: usize, columns: usize| {
+                both.narrow(0, from, rows * columns)
+                    .and_then(|plane| plane.reshape((rows, columns)))
+                    .map_err(ModelError::op("planes of a frame"))
+            };
+            let pairs = 2 * columns.div_ceil(2);
+            let planes = Nv12Tensors {
+                luma: &plane(0, rows, columns)?,
+                chroma: &plane(rows * columns, rows.div_ceil(2), pairs)?,
+                colour: planes.colour(),
+            };
+            self.fill(at, &Input::Planes(planes), size)?;
+            bytes
+        } else {
+            let image = picture::on_host(frame)?;
+            let shape = [rows, columns, image.channels().count()];
+            let (picture, bytes) = self.upload_pixels(image.data(), &shape, beside)?;
+            self.fill(at, &Input::Picture(Picture::Tensor(picture)), size)?;
+            bytes
         };
-        self.primary
-            .within(Stage::Preprocess, || self.write_inputs(at, &picture, size))?;
         self.uploads.mark_consumed()?;
         Ok(bytes)
+    }
+
+    fn fill(&self, at: usize, input: &Input<'_>, size: Size) -> Result<(), ModelError> {
+        self.primary
+            .within(Stage::Preprocess, || self.write_inputs(at, input, size))
     }
 
     /// Uploads a picture of `shape` (u8) and the bytes `beside` in one transfer.
@@ -74,11 +95,11 @@ impl CapturedModels {
         Ok((picture, Some(part(pixels.len(), beside.len())?)))
     }
 
-    /// Preprocesses `picture` into place `at` of the inputs of detector and image encoder.
+    /// Preprocesses `input` into place `at` of the inputs of detector and image encoder.
     pub(super) fn write_inputs(
         &self,
         at: usize,
-        picture: &Picture<'_>,
+        input: &Input<'_>,
         size: Size,
     ) -> Result<(), ModelError> {
         let mut inputs = self.forward.inputs().iter();
@@ -90,21 +111,31 @@ impl CapturedModels {
                 .map_err(ModelError::op("preprocessing"))
         };
         if let Some(detector) = self.models.detector.clone() {
-            match picture {
-                Picture::Tensor(picture) => detector.model().preprocess_to(picture, &place()?)?,
-                Picture::Surface(surface) => detector.model().preprocess_surface_to(
-                    surface,
-                    self.primary.device(),
-                    &place()?,
-                )?,
+            let model = detector.model();
+            match input {
+                Input::Picture(Picture::Tensor(picture)) => {
+                    model.preprocess_to(picture, &place()?)?
+                }
+                Input::Picture(Picture::Surface(surface)) => {
+                    model.preprocess_surface_to(surface, self.primary.device(), &place()?)?
+                }
+                Input::Planes(planes) => {
+                    let config = model.config();
+                    let (to, by) = (config.input_size.rows_columns(), &config.normalisation);
+                    ops::resize_normalise_nv12_to(planes, to, by, &place()?)
+                        .map_err(ModelError::op("preprocessing"))?
+                }
             }
         }
         if self.models.segmenter.is_some() {
             let scaled = scaled(size);
             let (by, out) = (&Normalisation::IMAGENET, place()?);
-            let made = match picture {
-                Picture::Tensor(picture) => ops::resize_normalise_to(picture, scaled, by, &out),
-                Picture::Surface(surface) => ops::resize_normalise_surface_to(
+            let made = match input {
+                Input::Picture(Picture::Tensor(picture)) => {
+                    ops::resize_normalise_to(picture, scaled, by, &out)
+                }
+                Input::Planes(planes) => ops::resize_normalise_nv12_to(planes, scaled, by, &out),
+                Input::Picture(Picture::Surface(surface)) => ops::resize_normalise_surface_to(
                     surface,
                     self.primary.device(),
                     scaled,

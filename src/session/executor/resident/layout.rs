@@ -30,6 +30,8 @@ pub(crate) struct MaskRows {
     /// Where the first begins.
     pub(crate) start: usize,
     pub(crate) count: usize,
+    /// Numbers from one row to the next.
+    pub(crate) stride: usize,
     size: Size,
     /// For prompts of the user, the places of the objects in the frame's list.
     objects: Vec<usize>,
@@ -49,7 +51,7 @@ impl MaskRows {
     /// The `count` rows from row `first` on.
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
         Self {
-            start: self.start + first * ops::mask_words(self.frame()),
+            start: self.start + first * self.stride,
             count,
             ..self.clone()
         }
@@ -59,7 +61,7 @@ impl MaskRows {
     fn mask(&self, words: &[u32], at: usize) -> Result<(Option<Mask>, f32), ModelError> {
         let length = ops::mask_words(self.frame());
         let row = words
-            .get(self.start + at * length..)
+            .get(self.start + at * self.stride..)
             .and_then(|rest| rest.get(..length))
             .unwrap_or(&[]);
         let score = ops::mask_score(row);
@@ -81,14 +83,16 @@ pub(crate) struct FrameLayout {
     pub(crate) size: Size,
     /// The objects of a detector.
     pub(crate) records: Range<usize>,
-    /// The masks: one group for a detector's objects, as many as there are kinds of prompts for the user's.
+    /// The masks: as many groups as there are kinds of prompts of the user's; for a detector's objects one, the rows that all frames of the
+    /// batch share. A frame's own begin behind those of the frames before it.
     pub(crate) masks: Vec<MaskRows>,
 }
 
 impl FrameLayout {
-    /// The layouts of frames of `sizes` one after the other, and the length of the whole.
+    /// The layouts of frames of `sizes`, and the length of the whole: the records of each and the masks of its prompts, then the masks of
+    /// `slots` objects that all frames share.
     pub(crate) fn of(
-        sizes: impl Iterator<Item = Size>,
+        sizes: impl Iterator<Item = Size> + Clone,
         max_objects: usize,
         slots: usize,
         prompts: &[PromptGroup],
@@ -98,35 +102,40 @@ impl FrameLayout {
             at += n;
             at - n..at
         };
+        let length = |size: Size| ops::mask_words(size.rows_columns());
+        let stride = sizes.clone().map(length).max().unwrap_or(0);
         let one = |size: Size| {
             let records = take(if max_objects > 0 {
                 ops::object_words(max_objects)
             } else {
                 0
             });
-            let mut rows = |count: usize, objects: Vec<usize>| {
-                let length = ops::mask_words(size.rows_columns());
-                MaskRows {
-                    start: take(count * length).start,
-                    count,
-                    size,
-                    objects,
-                }
+            let rows = |group: &PromptGroup| MaskRows {
+                start: take(group.objects.len() * length(size)).start,
+                count: group.objects.len(),
+                stride: length(size),
+                size,
+                objects: group.objects.clone(),
             };
-            let mut masks: Vec<MaskRows> = prompts
-                .iter()
-                .map(|group| rows(group.objects.len(), group.objects.clone()))
-                .collect();
-            if slots > 0 {
-                masks.push(rows(slots, Vec::new()));
-            }
             Self {
                 size,
                 records,
-                masks,
+                masks: prompts.iter().map(rows).collect(),
             }
         };
-        let layouts = sizes.map(one).collect();
+        let mut layouts: Vec<Self> = sizes.map(one).collect();
+        if slots > 0 {
+            let start = take(slots * stride).start;
+            layouts.iter_mut().for_each(|layout| {
+                layout.masks.push(MaskRows {
+                    start,
+                    count: slots,
+                    stride,
+                    size: layout.size,
+                    objects: Vec::new(),
+                });
+            });
+        }
         (layouts, at.max(1))
     }
 
@@ -139,12 +148,12 @@ impl FrameLayout {
         self.of_detector(words).len()
     }
 
-    /// A detector's objects, best score first, with their masks where there are any.
+    /// A detector's objects, best score first, with their masks, from row `first` on, where there are any.
     pub(crate) fn detected(
         &self,
         words: &[u32],
         detector: &Detector,
-        masks: bool,
+        first: Option<usize>,
     ) -> Result<Vec<Object>, ModelError> {
         let candidates = postprocess::chosen(self.of_detector(words), detector.labels().len())?;
         let mut objects = Vec::with_capacity(candidates.len());
@@ -152,8 +161,8 @@ impl FrameLayout {
             let Some(mut object) = detector.object(candidate, self.size) else {
                 continue;
             };
-            if let Some(rows) = self.masks.first().filter(|_| masks) {
-                let (mask, score) = rows.mask(words, slot)?;
+            if let (Some(rows), Some(first)) = (self.masks.first(), first) {
+                let (mask, score) = rows.mask(words, first + slot)?;
                 (object.mask, object.mask_score) = (mask, Some(score));
             }
             objects.push(object);
@@ -186,43 +195,51 @@ impl FrameLayout {
     }
 }
 
-/// How many objects a frame has room for: as many as the frames of late had at most.
-#[derive(Debug, Default)]
+/// How many objects the frames of a batch have room for together: as many as those of the last batches had at most.
+#[derive(Debug)]
 pub(crate) struct Slots {
-    late: VecDeque<usize>,
+    last: VecDeque<usize>,
+    min: usize,
 }
 
 impl Slots {
-    /// Frames that are remembered.
+    /// Batches that are remembered.
     const REMEMBERED: usize = 256;
-    /// Room that every frame has: what few frames exceed, and the decoder takes hardly longer for than for one.
+    /// Room that every batch has: the decoder takes hardly longer for it than for one object.
     const MIN: usize = 4;
 
-    /// Room for that many objects: 1, 2, 4, 8, 16 and multiples of 16, so that few sizes are captured.
+    /// For batches of that many frames, of which each has an object.
+    pub(crate) fn new(batch: usize) -> Self {
+        Self {
+            last: VecDeque::new(),
+            min: batch.max(Self::MIN),
+        }
+    }
+
+    /// Room for that many objects: 1, 2, 4, 6, 8, 12, 16 and multiples of 8, from 64 on of 16, so that few sizes are captured.
     pub(crate) fn for_objects(objects: usize) -> usize {
-        if objects <= 16 {
-            objects.max(1).next_power_of_two()
-        } else {
-            objects.next_multiple_of(16)
+        match objects {
+            0..=1 => 1,
+            2 => 2,
+            3..=8 => objects.next_multiple_of(2),
+            9..=16 => objects.next_multiple_of(4),
+            17..=64 => objects.next_multiple_of(8),
+            _ => objects.next_multiple_of(16),
         }
     }
 
-    /// Room for the next frames.
+    /// Room for the next batch.
     pub(crate) fn now(&self) -> usize {
-        Self::for_objects(self.late.iter().copied().max().unwrap_or(0).max(Self::MIN))
+        Self::for_objects(self.last.iter().copied().max().unwrap_or(0).max(self.min))
     }
 
-    /// Takes note of the numbers of objects of frames with `room` for so many; says whether one had more.
-    pub(crate) fn note(&mut self, counts: impl Iterator<Item = usize>, room: usize) -> bool {
-        let mut too_many = false;
-        for count in counts {
-            too_many |= count > room;
-            self.late.push_back(count);
-            if self.late.len() > Self::REMEMBERED {
-                self.late.pop_front();
-            }
+    /// Takes note of the number of objects of a batch with `room` for so many; says whether it had more.
+    pub(crate) fn note(&mut self, objects: usize, room: usize) -> bool {
+        self.last.push_back(objects);
+        if self.last.len() > Self::REMEMBERED {
+            self.last.pop_front();
         }
-        too_many
+        objects > room
     }
 }
 
@@ -260,18 +277,23 @@ mod tests {
 
     #[test]
     fn slots_follow_what_was_found_lately() {
-        let mut slots = Slots::default();
+        let mut slots = Slots::new(1);
         assert_eq!(slots.now(), 4);
-        assert!(
-            slots.note([1, 5].into_iter(), 4),
-            "five objects in four slots"
-        );
-        assert_eq!(slots.now(), 8);
-        assert!(!slots.note(std::iter::repeat_n(0, Slots::REMEMBERED), 8));
+        assert!(!slots.note(4, 4));
+        assert!(slots.note(5, 4), "five objects in four slots");
+        assert_eq!(slots.now(), 6);
+        for _ in 0..Slots::REMEMBERED {
+            assert_eq!(slots.now(), 6);
+            assert!(!slots.note(0, 6));
+        }
         assert_eq!(slots.now(), 4);
+        assert_eq!(Slots::new(8).now(), 8, "an object for each frame");
         assert_eq!(
-            [0, 1, 3, 16, 17, 300].map(Slots::for_objects),
-            [1, 1, 4, 16, 32, 304]
+            [0, 1, 3, 5, 8, 9, 16, 17, 65, 300].map(Slots::for_objects),
+            [1, 1, 4, 6, 8, 12, 16, 24, 80, 304]
+        );
+        assert!(
+            (0..400).all(|n| Slots::for_objects(Slots::for_objects(n)) == Slots::for_objects(n))
         );
     }
 
@@ -279,15 +301,15 @@ mod tests {
     fn parts_of_a_result_follow_each_other_without_overlap() {
         let sizes = [Size::new(33, 65), Size::new(5, 3)];
         let (layouts, words) = FrameLayout::of(sizes.into_iter(), 7, 2, &[]);
-        let mut at = 0;
-        for (layout, size) in layouts.iter().zip(sizes) {
-            assert_eq!(layout.records, at..at + ops::object_words(7));
+        let (records, stride) = (ops::object_words(7), ops::mask_words((65, 33)));
+        for (i, (layout, size)) in layouts.iter().zip(sizes).enumerate() {
+            assert_eq!(layout.records, i * records..(i + 1) * records);
             let [rows] = &layout.masks[..] else {
                 panic!("one group of masks")
             };
-            assert_eq!((rows.start, rows.count), (layout.records.end, 2));
-            at = rows.start + 2 * ops::mask_words(size.rows_columns());
+            assert_eq!((rows.start, rows.count), (2 * records, 2));
+            assert_eq!((rows.stride, rows.size), (stride, size), "rows fit all");
         }
-        assert_eq!(at, words);
+        assert_eq!(words, 2 * (records + stride));
     }
 }

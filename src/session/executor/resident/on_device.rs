@@ -8,9 +8,8 @@
 
 use crate::{
     engine::{CapturedGraph, Engine, note_read, note_written},
-    geometry::Size,
     models::mobile_sam::IMAGE_SIDE,
-    ops::{self, Normalisation, PackedFrame},
+    ops::{self, PackedFrame},
     session::{
         detector::Detector,
         device_detections::{DeviceDetections, Parts},
@@ -19,7 +18,8 @@ use crate::{
         executor::resident::{
             captured::CapturedModels,
             graphs::record_decoder_chunks,
-            layout::{FrameLayout, Slots, scaled},
+            inputs::Input,
+            layout::{FrameLayout, Slots},
         },
         models::Models,
         picture::Picture,
@@ -132,40 +132,21 @@ impl OnDevice {
         let (primary, samples) = (&self.captured.primary, frame.samples());
         // The frame before may still be in the inputs.
         caller.wait_for(primary)?;
-        let filled = match samples {
-            Samples::Interleaved(pixels) => {
-                let picture = Picture::Tensor(pixels.clone());
-                self.captured.write_inputs(0, &picture, frame.size())
-            }
-            Samples::Nv12(planes) => self
-                .fill_from_planes(&planes, frame.size())
-                .map_err(ModelError::op("preprocessing")),
+        let input = match samples {
+            Samples::Interleaved(pixels) => Input::Picture(Picture::Tensor(pixels.clone())),
+            Samples::Nv12(planes) => Input::Planes(planes),
         };
+        let filled = self.captured.write_inputs(0, &input, frame.size());
         samples.tensors().try_for_each(note_read)?;
         primary.wait_for(caller)?;
         filled
     }
 
-    fn fill_from_planes(&self, planes: &ops::Nv12Tensors<'_>, size: Size) -> ops::Result<()> {
-        let mut inputs = self.captured.forward.inputs().iter();
-        if let Some(input) = inputs.next() {
-            let config = self.detector.model().config();
-            let (to, by) = (config.input_size.rows_columns(), &config.normalisation);
-            ops::resize_normalise_nv12_to(planes, to, by, input)?;
-        }
-        if let Some(input) = inputs.next() {
-            let by = &Normalisation::IMAGENET;
-            ops::resize_normalise_nv12_to(planes, scaled(size), by, input)?;
-        }
-        Ok(())
-    }
-
     fn select(&self, layouts: &[FrameLayout], result: &Tensor) -> Result<(), ModelError> {
         let decoder = self.decoder.as_ref();
         let prompts = decoder.and_then(|decoder| decoder.graph.inputs().get(1));
-        let slots = decoder.map_or(0, Decoder::slots);
         self.captured
-            .enqueue_selection(&self.detector, layouts, result, (prompts, slots))
+            .enqueue_selection(&self.detector, layouts, result, (prompts, None))
     }
 
     /// Decodes the masks of all slots to their rows in `result`.
@@ -182,11 +163,11 @@ impl OnDevice {
             let count = slots.end.min(rows.count) - slots.start;
             let part = rows.part(slots.start, count);
             let out = result
-                .narrow(0, part.start, count * ops::mask_words(part.frame()))?
+                .narrow(0, part.start, count * part.stride)?
                 .reshape((count, ()))?;
-            let (logits, scores) = (logits.narrow(0, 0, count)?, scores.narrow(0, 0, count)?);
+            let masks = (&logits.narrow(0, 0, count)?, &scores.narrow(0, 0, count)?);
             let (scaled, frame) = (part.scaled(), part.frame());
-            ops::best_masks_to_bits(&logits, &scores, IMAGE_SIDE, scaled, frame, &out)
+            ops::best_masks_to_bits(masks, IMAGE_SIDE, scaled, frame, None, &out)
         };
         let outputs = decoder.graph.outputs().chunks_exact(2);
         let mut each = decoder.chunks.iter().zip(outputs);
@@ -195,12 +176,6 @@ impl OnDevice {
                 each.try_for_each(|(slots, outputs)| one(slots, outputs))
             })
             .map_err(ModelError::op("mask upsampling"))
-    }
-}
-
-impl Decoder {
-    fn slots(&self) -> usize {
-        self.chunks.last().map_or(0, |last| last.end)
     }
 }
 

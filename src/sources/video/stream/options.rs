@@ -50,6 +50,7 @@ impl StreamOptions {
     pub(super) fn video(&self) -> VideoOptions {
         VideoOptions {
             threads: 0,
+            planes: false,
             max_pixels: self.max_pixels,
             decode: self.decode,
             device: self.device.clone(),
