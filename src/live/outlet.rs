@@ -30,6 +30,8 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) enum ToOutputs {
     Frame(Box<Found>),
     Event(LiveEvent),
+    /// Nothing more comes, though an input that hangs may still hold the way here.
+    End,
 }
 
 /// A frame with its result, before it has the loop's figures.
@@ -111,7 +113,7 @@ impl Outputs {
                 Ok(ToOutputs::Frame(found)) => self.frame(*found),
                 Ok(ToOutputs::Event(event)) => self.event(&event),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(ToOutputs::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.ticked.elapsed() >= TICK {
                 self.tick();

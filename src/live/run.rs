@@ -82,11 +82,13 @@ pub(super) fn run(plan: Plan) -> Result<LiveSummary, LiveError> {
         max_frames,
     };
     let reading = read(input, &models, &stop)?;
-    drop(outlet);
     let worked = models.run(&until);
     stop.request();
     mailbox.close();
     let last_error = joined(reading);
+    // Outputs that ended early have an error of their own.
+    outlet.give(ToOutputs::End);
+    drop(outlet);
     let (figures, output_problems) = ended(outputs)?;
     let (elapsed, interrupted) = worked?;
     match last_error {

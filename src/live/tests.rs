@@ -6,9 +6,9 @@ use crate::{
     frame::{Channels, Frame, Image, SourceInfo, SourceKind},
     geometry::Size,
     progress::Cancel,
-    run::Recording,
+    run::{KPI_KEYS, KPI_LIVE_EVENTS, KpiFile, Recording},
     session::{CompletedFrame, Executor, ModelError, PendingFrame, Session},
-    sources::SourceError,
+    sources::{SourceError, SourceWarning},
 };
 use std::{
     collections::VecDeque,
@@ -140,7 +140,14 @@ impl LiveInput for Camera {
 
 /// What an output saw: numbers of frames, their sizes, and events by name.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<(Vec<u64>, Vec<Size>, Vec<String>)>>);
+struct Seen(Arc<Mutex<Sights>>);
+
+#[derive(Default)]
+struct Sights {
+    numbers: Vec<u64>,
+    sizes: Vec<Size>,
+    events: Vec<String>,
+}
 
 impl LiveOutput for Seen {
     fn frame(&mut self, frame: &Arc<LiveFrame>) {
@@ -148,8 +155,8 @@ impl LiveOutput for Seen {
         assert!(times.arrival.instant <= times.decoded && times.decoded <= times.started);
         assert!(times.started <= times.done);
         let mut seen = self.0.lock().unwrap();
-        seen.0.push(frame.frame.index);
-        seen.1.push(frame.detections.size);
+        seen.numbers.push(frame.frame.index);
+        seen.sizes.push(frame.detections.size);
     }
 
     fn event(&mut self, event: &LiveEvent) {
@@ -159,7 +166,7 @@ impl LiveOutput for Seen {
             LiveEvent::OutputProblem { problem } => format!("problem {problem}"),
             other => format!("{other:?}"),
         };
-        self.0.lock().unwrap().2.push(name);
+        self.0.lock().unwrap().events.push(name);
     }
 }
 
@@ -172,7 +179,9 @@ fn the_newest_frame_wins_and_drops_are_counted() {
     assert_eq!(figures.arrived, 100);
     assert_eq!(figures.done + figures.dropped, 100, "{figures:?}");
     assert!(figures.dropped > 50, "{figures:?}");
-    let (numbers, _, events) = &*seen.0.lock().unwrap();
+    let Sights {
+        numbers, events, ..
+    } = &*seen.0.lock().unwrap();
     assert!(numbers.is_sorted() && numbers.last() == Some(&99));
     let dropped = events
         .iter()
@@ -190,7 +199,7 @@ fn every_frame_is_done_where_every_frame_counts() {
     let live = Live::new(Slow::session(4, &[]), Camera::new(1, 60)).output(seen.clone());
     let figures = live.every_frame(true).start().unwrap().figures;
     assert_eq!((figures.done, figures.dropped), (60, 0));
-    let (numbers, sizes, _) = &*seen.0.lock().unwrap();
+    let Sights { numbers, sizes, .. } = &*seen.0.lock().unwrap();
     assert_eq!(*numbers, (0..60).collect::<Vec<_>>());
     assert_eq!((sizes[1], sizes[2]), (Size::new(4, 4), Size::new(8, 4)));
 }
@@ -201,7 +210,9 @@ fn a_frame_that_fails_is_counted_and_the_loop_goes_on() {
     let live = Live::new(Slow::session(0, &[3, 4]), Camera::new(1, 10)).output(seen.clone());
     let figures = live.every_frame(true).start().unwrap().figures;
     assert_eq!((figures.done, figures.failed), (8, 2));
-    let (numbers, _, events) = &*seen.0.lock().unwrap();
+    let Sights {
+        numbers, events, ..
+    } = &*seen.0.lock().unwrap();
     assert_eq!(*numbers, [0, 1, 2, 5, 6, 7, 8, 9]);
     assert_eq!(*events, ["failed Some(3)", "failed Some(4)"]);
 }
@@ -253,6 +264,31 @@ fn a_stream_that_never_came_is_an_error_that_names_it() {
     );
 }
 
+/// An input that hangs in a driver after its first frame.
+struct Hangs(Camera);
+
+impl LiveInput for Hangs {
+    fn info(&self) -> &Arc<SourceInfo> {
+        &self.0.info
+    }
+
+    fn next(&mut self, cancel: &Cancel) -> Result<Option<Received>, SourceError> {
+        if self.0.next == 1 {
+            thread::sleep(Duration::from_secs(3600));
+        }
+        self.0.next(cancel)
+    }
+}
+
+#[test]
+fn an_input_that_hangs_is_left_behind() {
+    let start = Instant::now();
+    let live = Live::new(Slow::session(1, &[]), Hangs(Camera::new(1, 9)));
+    let summary = live.duration(Duration::from_millis(100)).start().unwrap();
+    assert_eq!(summary.figures.done, 1);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
 /// An output that takes its time.
 struct Tardy;
 
@@ -270,7 +306,7 @@ fn an_output_behind_a_queue_drops_its_own_frames_and_holds_nobody_up() {
     let summary = live.output(tardy).output(seen.clone()).start().unwrap();
     let figures = summary.figures;
     assert!(figures.done > 50, "{figures:?}");
-    assert_eq!(seen.0.lock().unwrap().0.len() as u64, figures.done);
+    assert_eq!(seen.0.lock().unwrap().numbers.len() as u64, figures.done);
     assert!(figures.output_dropped > 20, "{figures:?}");
     let tardy = Queued::new(Tardy, 2, WhenFull::Wait).unwrap();
     let live = Live::new(Slow::session(1, &[]), Camera::new(1, 12)).every_frame(true);
@@ -314,4 +350,49 @@ impl LiveOutput for Watcher {
             "{before}"
         );
     }
+}
+
+#[test]
+fn figures_have_the_keys_and_events_of_the_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("k.jsonl");
+    let file = Arc::new(KpiFile::append(&path, None).unwrap());
+    let live = Live::new(Slow::session(1, &[]), Camera::new(1, 2)).every_frame(true);
+    live.output(KpiOutput::new(file.clone())).start().unwrap();
+    let mut output = KpiOutput::new(file);
+    let text = || "x".to_owned();
+    for event in [
+        LiveEvent::Connected { input: text() },
+        LiveEvent::Disconnected {
+            input: text(),
+            reason: text(),
+        },
+        LiveEvent::ClientConnected { client: text() },
+        LiveEvent::ClientDisconnected {
+            client: text(),
+            reason: text(),
+        },
+        LiveEvent::Dropped { frames: 3 },
+        LiveEvent::FrameFailed {
+            frame: Some(1),
+            problem: text(),
+        },
+        LiveEvent::Warning(SourceWarning::new("x", "odd")),
+        LiveEvent::OutputProblem { problem: text() },
+    ] {
+        output.event(&event);
+    }
+    assert!(output.take_problems().is_empty());
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let unknown = line.keys().find(|key| !KPI_KEYS.contains(&key.as_str()));
+        assert_eq!(unknown, None);
+        seen.insert(line["event"].as_str().unwrap().to_owned());
+    }
+    let mut expected: std::collections::BTreeSet<String> =
+        KPI_LIVE_EVENTS.map(str::to_owned).into();
+    expected.extend(["frame", "input-error", "input-warning"].map(str::to_owned));
+    assert_eq!(seen, expected);
 }

@@ -2,7 +2,7 @@
 //!
 //! Lines are `kpi ts=… event=… key=value …`, or JSON objects with the same keys where the file's name ends in `.jsonl`. They are
 //! appended, each complete and flushed, by the run's writing thread: inference does not wait for them.
-//! No keys and events exist beside [`KEYS`] and [`EVENTS`]; `docs/audit.md` defines each.
+//! No keys and events exist beside [`KEYS`], [`EVENTS`] and [`LIVE_EVENTS`]; `docs/audit.md` defines each.
 
 mod line;
 #[cfg(test)]
@@ -56,8 +56,8 @@ pub const KEYS: [&str; 28] = [
     "client",
 ];
 
-/// The events of lines.
-pub const EVENTS: [&str; 16] = [
+/// The events of lines of runs.
+pub const EVENTS: [&str; 10] = [
     "frame",
     "visibility",
     "source-began",
@@ -68,6 +68,10 @@ pub const EVENTS: [&str; 16] = [
     "input-error",
     "out-of-memory",
     "fallback",
+];
+
+/// The further events of lines of live loops.
+pub const LIVE_EVENTS: [&str; 6] = [
     "connected",
     "disconnected",
     "client-connected",

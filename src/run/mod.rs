@@ -37,7 +37,10 @@ pub use error::{FrameError, RunError};
 pub use event::{Event, FrameTimes, RunObserver};
 pub use journal::{Record, SourceEnd, StoredFrame, StoredResults};
 pub use merge::{MergeSummary, MissingShards, merge, missing_shards};
-pub use metrics::{EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, stage_key};
+pub use metrics::{
+    EVENTS as KPI_EVENTS, KEYS as KPI_KEYS, KpiError, KpiFile, LIVE_EVENTS as KPI_LIVE_EVENTS,
+    stage_key,
+};
 pub use output_dir::{OutputDir, OutputMode};
 pub use plan::{OnError, Summary};
 pub use prompts::{MatchedFrames, PromptTextError, UserPrompts, parse_box, parse_point};

@@ -14,7 +14,7 @@ use crate::{
         write::Writer,
     },
     session::{Models, Session},
-    sinks::{ImagesMode, OutputKind, OutputSet},
+    sinks::{ImagesMode, OutputKind, OutputSet, SinkErrorKind},
     sources::{IssueKind, SourceWarning},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -132,7 +132,7 @@ impl Recording {
         items: impl IntoIterator<Item = Recorded>,
     ) -> Result<Summary, RunError> {
         let plan = self.0;
-        plan.conduct(&plan.warnings, &[], |record, layout, times| {
+        let done = plan.conduct(&plan.warnings, &[], |record, layout, times| {
             let mut writer = Writer::new(&plan, record, layout, times)?;
             writer.item(Item::SourceBegan(info.clone()))?;
             for (number, item) in (0..).zip(items) {
@@ -140,6 +140,13 @@ impl Recording {
             }
             writer.item(Item::SourceEnded(info.clone()))?;
             writer.finish()
+        });
+        done.map_err(|error| match error {
+            RunError::Sink(error) if matches!(error.kind, SinkErrorKind::NotEmpty { .. }) => error
+                .with_kind(SinkErrorKind::NotEmpty { resumable: false })
+                .with_remedy("overwrite the run in it, or choose another folder")
+                .into(),
+            error => error,
         })
     }
 }

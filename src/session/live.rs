@@ -44,23 +44,20 @@ impl Session {
     }
 
     /// Makes the models ready for [`Session::push`] and lets them work on a picture without content, whose result is discarded, so
-    /// that the first frame does not pay for what is done once. Nothing may be in flight.
+    /// that the first frame does not pay for what is done once. Where they are ready, it does nothing.
     ///
     /// # Errors
     /// As [`Session::push`] and [`Session::try_next`].
     pub fn prepare_live(&mut self) -> Result<(), SessionError> {
-        let grey = Image::new(
-            WARM_UP,
-            Channels::Rgb,
-            vec![128; WARM_UP.pixels() as usize * 3],
-        );
+        if self.live.is_some() {
+            return Ok(());
+        }
+        let grey = vec![128; WARM_UP.pixels() as usize * 3];
+        let grey = Image::new(WARM_UP, Channels::Rgb, grey);
         let grey =
             grey.ok_or_else(|| SessionError::Internal("no picture to begin with".to_owned()))?;
         let pending = self.pending(grey)?;
         let live = self.live()?;
-        if live.in_flight > 0 {
-            return Ok(());
-        }
         live.push(pending)?;
         live.wait_next();
         match live.done.pop_back() {

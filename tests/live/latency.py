@@ -162,8 +162,11 @@ def free_port(kind=socket.SOCK_STREAM):
 
 
 def coded(args, folder):
-    """The clip as H.264 in MPEG-TS at the size and rate that were asked for, without pictures out of order."""
+    """The clip as H.264 in MPEG-TS at the size and rate that were asked for, without pictures out of order, or as it is."""
     path = os.path.join(folder, "clip.ts")
+    if args.encoder == "copy":
+        subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", args.clip, "-c:v", "copy", "-an", path], check=True)
+        return path
     width, height = args.size
     command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "9", "-i", args.clip, "-vf", f"scale={width}:{height}"]
     command += ["-r", str(args.rate), "-c:v", args.encoder, "-pix_fmt", "yuv420p", "-g", str(args.rate), "-bf", "0", "-an", path]
@@ -202,7 +205,7 @@ def arguments():
     parser.add_argument("--grey", action="store_true", help="pictures of one component")
     parser.add_argument("--clip", help="where the pictures are from")
     parser.add_argument("--stream", action="store_true", help="H.264 in MPEG-TS by UDP instead of OpenIGTLink")
-    parser.add_argument("--encoder", default="libx264", help="FFmpeg's encoder for --stream")
+    parser.add_argument("--encoder", default="libx264", help="FFmpeg's encoder for --stream; copy takes CLIP as it is")
     parser.add_argument("--start", type=float, default=120, help="seconds that the models may take to load")
     args = parser.parse_args(own)
     args.size = tuple(int(side) for side in args.size.split("x"))

@@ -34,10 +34,15 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     let segmenter = Some(&args.segmenter).filter(|_| !args.no_segmenter);
     inputs::introduce(Some(&args.detector), segmenter, terminal);
     let engine = inputs::engine(&args.device)?;
-    let session = session(args, &engine, terminal)?;
+    let mut session = session(args, &engine, terminal)?;
+    // Before the stream is there: what it sends meanwhile would be late.
+    session.prepare_live()?;
     let cancel = Cancel::default();
     on_interrupt(&cancel, terminal, "interrupted: finishing the frame");
-    let input = open(given, &args.input, &engine, &cancel, terminal)?;
+    let input = match open(given, &args.input, &engine, &cancel, terminal) {
+        Err(_) if cancel.is_requested() => return Ok(Exit::Interrupted),
+        opened => opened?,
+    };
     let name = input.info().path.display().to_string();
     let when_full = match args.input.every_frame {
         true => WhenFull::Wait,
@@ -53,10 +58,13 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     let kpi = kpi(args, &session)?;
     let failure = Failure::default();
     let report = LiveReport::new(terminal.clone(), cancel.clone(), failure.clone());
-    let mut live = Live::new(session, input)
+    let live = Live::new(session, input)
         .every_frame(args.input.every_frame)
-        .output(Queued::new(report, LINES, when_full)?)
         .cancel(cancel);
+    // First what a surgeon looks at.
+    let outputs = args.igtl.outputs(terminal)?;
+    let live = outputs.into_iter().fold(live, Live::output);
+    let mut live = live.output(Queued::new(report, LINES, when_full)?);
     if let Some(kpi) = kpi {
         live = live.output(Queued::new(KpiOutput::new(kpi), LINES, when_full)?);
     }
@@ -65,9 +73,6 @@ pub(crate) fn run(args: &LiveArgs, terminal: &Arc<Terminal>) -> anyhow::Result<E
     }
     if let Some(listen) = args.output.monitor {
         live = live.output(monitor(listen, terminal)?);
-    }
-    for output in args.igtl.outputs(terminal)? {
-        live = live.output(output);
     }
     if let Some(duration) = args.input.duration {
         live = live.duration(duration);
