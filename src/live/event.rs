@@ -12,7 +12,7 @@ pub enum LiveEvent {
         /// Its name.
         input: String,
     },
-    /// The stream broke or is silent; it is taken up again.
+    /// The stream broke or is silent; it is reconnected.
     Disconnected {
         /// Its name.
         input: String,

@@ -17,14 +17,14 @@ pub trait LiveInput: Send {
     fn info(&self) -> &Arc<SourceInfo>;
 
     /// Waits for what arrives next; `None` at the end of the stream, or where `cancel` was requested. A stream that breaks is
-    /// taken up again by the input itself, which says so by `take_warnings`.
+    /// reconnected by the input itself, which says so by `take_warnings`.
     ///
     /// # Errors
     /// [`SourceError`] for a frame that cannot be decoded (the caller may go on), and for a stream that cannot be had at all
     /// (it then returns `None`).
     fn next(&mut self, cancel: &Cancel) -> Result<Option<Received>, SourceError>;
 
-    /// Warnings since the last call: the stream broke, was taken up again, stays silent.
+    /// Warnings since the last call: the stream broke, was reconnected, stays silent.
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         Vec::new()
     }
@@ -38,7 +38,7 @@ pub enum Received {
     Frame(Box<ReceivedFrame>),
     /// A message of OpenIGTLink that is passed through to the outputs: a transform, a status.
     Message(Arc<Message>),
-    /// The stream is there: after opening, and each time that it was taken up again.
+    /// The stream is there: after opening, and each time that it was reconnected.
     Connected,
     /// The stream broke or is silent; the input goes on to take it up again at the next calls.
     Disconnected {

@@ -48,7 +48,7 @@ pub struct LiveFigures {
     pub dropped: u64,
     /// Frames that could not be decoded or computed.
     pub failed: u64,
-    /// Times that the stream was taken up again.
+    /// Times that the stream was reconnected.
     pub reconnects: u64,
     /// Frames that outputs dropped because they could not keep up, the recorder for one.
     pub output_dropped: u64,

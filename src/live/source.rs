@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Every frame of a live stream, for a [`crate::Run`], which then has an end: that of the stream, the request, or a duration. What the
-/// stream has besides frames is left out; that it broke or was taken up again is a warning.
+/// stream has besides frames is left out; that it broke or was reconnected is a warning.
 ///
 /// Nothing is dropped here. A run that is slower than the stream lets it wait: what the sender does then is the protocol's (TCP waits;
 /// UDP loses data once 50 MB wait).

@@ -24,7 +24,7 @@ use ultramotion::{
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct StreamArgs {
-    /// How long a stream may be silent before it is taken up again
+    /// How long a stream may be silent before it is reconnected
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// End where the stream breaks, instead of taking it up again

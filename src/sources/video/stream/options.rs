@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct StreamOptions {
     /// How long it may be silent, when it is opened and after each picture. Default 10 s.
     pub timeout: Duration,
-    /// Whether it is taken up again where it breaks. Default true.
+    /// Whether it is reconnected where it breaks. Default true.
     pub reconnect: bool,
     /// Of a device: width and height of its pictures. Default: as the device is set.
     pub size: Option<Size>,

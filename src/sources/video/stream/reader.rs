@@ -1,4 +1,4 @@
-//! A stream that is taken up again where it breaks.
+//! A stream that is reconnected where it breaks.
 
 use super::{
     address::StreamAddress,
@@ -136,8 +136,8 @@ impl StreamReader {
     /// Waits for what comes next. `stop` says whether the end is requested; it is asked at least every 100 ms.
     ///
     /// # Errors
-    /// [`SourceError`] for a frame that cannot be decoded (the caller may go on), and for a stream that broke and is not to be taken up
-    /// again (the next call gives [`StreamStep::End`]).
+    /// [`SourceError`] for a frame that cannot be decoded (the caller may go on), and for a stream that broke and is not to be reconnected
+    /// (the next call gives [`StreamStep::End`]).
     pub fn next(
         &mut self,
         stop: Arc<dyn Fn() -> bool + Send + Sync>,
