@@ -4,6 +4,7 @@
 Run it here. Files called `found-…` are inputs that once made a parser fail; it leaves them alone.
 """
 
+import base64
 import json
 import struct
 import zipfile
@@ -199,6 +200,15 @@ def models():
             put("pickle", name, archive.read(entry))
 
 
+def requests():
+    marks = [{"type": "point", "data": [1, 2], "label": 0}, {"type": "rectangle", "data": [0, 0, 5.5, 4], "label": 1}]
+    params = {"conf_threshold": 0.5, "iou_threshold": 0, "epsilon_factor": 0.001, "marks": marks, "filter_classes": ["a"]}
+    picture = lambda name: base64.b64encode((MEDIA / name).read_bytes()).decode()
+    marked = {"model": "m", "image": "data:image/png;base64," + picture("gray8.png"), "params": params}
+    put("http_predict", "marks", json.dumps(marked))
+    put("http_predict", "alone", json.dumps({"image": picture("orientation6.jpg"), "model": "ä", "params": None}))
+
+
 def media():
     copies("image_tiff", MEDIA, "pages.tif float.tif")
     copies("image_tiff", MEDIA / "tiff", "fax_g4.tif grey12.tif jpeg_ycbcr.tif grey_alpha.tif")
@@ -263,5 +273,6 @@ dicom()
 annotations()
 tracks()
 models()
+requests()
 media()
 igtl()

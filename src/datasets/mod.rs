@@ -72,6 +72,7 @@ pub use label_studio::{ImageUrl, LabelStudioOptions, LabelStudioWriter, ResultsA
 pub use labelme::LabelmeWriter;
 pub use mot::{MotWriter, MotsWriter};
 pub use nrrd::NrrdWriter;
+#[cfg(feature = "http")]
 pub(crate) use outline::{Part as MaskPart, parts as mask_parts};
 pub use reader::{Dataset, DatasetError};
 pub use report::{ReportOptions, ReportWriter};

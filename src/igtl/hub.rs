@@ -197,8 +197,8 @@ impl Sender {
             .for_each(|link| self.0.push(link, &message));
     }
 
-    /// Sends a message on every connection that there is, and first on each that comes later, until another message of its type and device is kept.
-    /// At most [`LinkOptions::waiting`] are kept, the newest.
+    /// Sends a message on every connection that there is, and first on each that comes later, until another message of its type and
+    /// device is kept. At most [`LinkOptions::waiting`] are kept, the newest.
     ///
     /// # Errors
     /// As [`Sender::send`].

@@ -321,6 +321,16 @@ def main():
     else:
         row("", "pyigtl", state="left out: examples/igtl_peer is not beside the program")
 
+    say("serve and the page of live")
+    picture = sorted((work / "demo").rglob("*.png"))[3]
+    program("pipeline", picture, "--write", "coco", "--confidence", "0.5", "--device", "cpu", "--output", work / "asked")
+    ask("serve", "anylabeling.py", args.program, picture, work / "asked/detections.jsonl")
+    browser = os.environ.get("CORNERSTONE")
+    if browser:
+        ask("live", "monitor.mjs", args.program, HERE.parent.parent / "assets/phantom-demo.mp4", browser, python=("node",))
+    else:
+        left_out(args.folder, "npm", "Chromium: the page of live", args.require)
+
     say("waiting for the last judges")
     rows = [row for rows_of in results for row in rows_of()]
     say("done")

@@ -44,8 +44,8 @@ impl Default for MonitorOptions {
     }
 }
 
-/// A page that shows a live loop to any number of browsers (62 at a time): the newest frame with boxes, outlines and tracks, latency and its
-/// parts over the last three minutes, rates, device memory, moves between host and device, and what happened.
+/// A page that shows a live loop to browsers (64 connections at a time): the newest frame with boxes, outlines and tracks, latency and
+/// its parts over the last three minutes, rates, device memory, moves between host and device, and what happened.
 ///
 /// It asks for pixels only while somebody looks. The page needs nothing but this server. Where it listens on the loopback
 /// interface it answers to names of that alone (`Host`), and never to pages of other sites (`Origin`).

@@ -356,3 +356,49 @@ pub(super) fn rounded(value: f64) -> f32 {
 pub(super) fn hex([r, g, b]: [u8; 3]) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_viewer_gets_every_entry_once_and_old_ones_are_forgotten() {
+        let mut all = Numbered::new(3);
+        assert!(all.after(0).is_empty());
+        for entry in 0..5 {
+            all.push(entry);
+        }
+        assert_eq!(all.after(0), [2, 3, 4], "those that are kept");
+        assert_eq!(all.after(3), [3, 4]);
+        assert_eq!(all.after(4), [4]);
+        assert!(all.after(5).is_empty() && all.after(9).is_empty());
+    }
+
+    #[test]
+    fn events_are_cut_and_pass_by_what_is_for_others() {
+        let mut tally = Tally::new(Instant::now());
+        let long = LiveEvent::FrameFailed {
+            frame: Some(7),
+            problem: "ä".repeat(2 * TEXT),
+        };
+        assert!(tally.live_event(&long, SystemTime::now()));
+        for frames in 1..=2 * EVENTS as u64 {
+            assert!(tally.live_event(&LiveEvent::Dropped { frames }, SystemTime::now()));
+        }
+        let (_, events, cursor) = tally.news(Cursor::default());
+        assert_eq!(events.len(), EVENTS);
+        assert_eq!(
+            events[EVENTS - 1].text,
+            format!("{} frames dropped", 2 * EVENTS)
+        );
+        assert!(tally.news(cursor).1.is_empty());
+        let mut tally = Tally::new(Instant::now());
+        tally.live_event(&long, SystemTime::now());
+        let text = &tally.news(Cursor::default()).1[0].text;
+        assert!(
+            text.starts_with("frame 7: ää") && text.ends_with('…'),
+            "{text}"
+        );
+        assert_eq!(text.chars().count(), TEXT + 1);
+    }
+}

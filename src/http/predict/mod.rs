@@ -7,9 +7,10 @@
 //! | `session.rs` | the models: detect, segment, pipeline |
 //! | `shapes.rs` | objects as shapes |
 //! | `queue.rs` | the thread of the models and its bounded queue |
-//! | `routes.rs`, `server.rs` | calls, keys, the server |
+//! | `routes.rs`, `key.rs`, `options.rs`, `server.rs` | calls, keys, options, the server |
 
 mod key;
+mod options;
 mod queue;
 mod request;
 mod routes;
@@ -19,8 +20,9 @@ mod shapes;
 mod types;
 
 pub use key::ApiKey;
+pub use options::ServeOptions;
 pub use routes::RequestDone;
-pub use server::{PredictionServer, ServeOptions};
+pub use server::PredictionServer;
 pub use session::SessionPredictor;
 pub use types::{
     Mark, ModelInfo, Picture, PredictError, Prediction, PredictionParams, Predictor, Shape,

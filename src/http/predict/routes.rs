@@ -2,8 +2,8 @@
 
 use super::{
     key::ApiKey,
+    options::ServeOptions,
     queue::{NotQueued, Queue},
-    server::ServeOptions,
     types::{ModelInfo, PredictError},
 };
 use crate::{

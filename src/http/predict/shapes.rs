@@ -7,6 +7,9 @@ use crate::{
     geometry::BoxXyxy,
 };
 
+/// Least tolerance of lines that are simplified, in pixels: it turns the staircases of pixels into lines.
+const STAIRS: f64 = 0.75;
+
 /// Share of an object's largest part below which other parts and holes are left out: the specks of masks.
 const SPECK: f64 = 0.01;
 
@@ -30,7 +33,7 @@ pub(super) fn rectangle(bounds: BoxXyxy, label: &str, score: f32) -> Shape {
 }
 
 /// The outlines of an object: a polygon for each part, with `group` where there are several. An object without pixels has
-/// none. Lines are simplified within `fineness` of their length.
+/// none. Lines are simplified within `fineness` of their length, at least within [`STAIRS`]; at 0 every corner stays.
 pub(super) fn polygons(
     object: &Object,
     label: &str,
@@ -72,7 +75,11 @@ fn lines(mask: &Mask, fineness: f64) -> Vec<Vec<[f64; 2]>> {
                 .collect(),
             area: part.area,
         };
-        kept.simplified(fineness * length(&part.outer)).joined()
+        let tolerance = match fineness {
+            0.0 => 0.0,
+            _ => (fineness * length(&part.outer)).max(STAIRS),
+        };
+        kept.simplified(tolerance).joined()
     })
     .collect()
 }

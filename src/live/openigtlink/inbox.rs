@@ -99,10 +99,11 @@ impl Inbox {
                 queue.images += 1;
             }
         } else if queue.items.len() >= WAITING {
+            // Connections must add up.
             let passed = |item: &Arrived| {
-                matches!(
+                !matches!(
                     item,
-                    Arrived::Passed(_) | Arrived::Remark(_) | Arrived::Other(..)
+                    Arrived::Image(..) | Arrived::Connected | Arrived::Disconnected(_)
                 )
             };
             match queue.items.iter().position(passed) {

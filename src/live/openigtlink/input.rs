@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     frame::{Frame, SourceInfo, SourceKind},
-    igtl::{Client, Content, Message, Sender, Server},
+    igtl::{Client, Content, LinkFigures, Message, Sender, Server},
     live::input::{Arrival, LiveInput, Received, ReceivedFrame},
     progress::Cancel,
     sources::{SourceError, SourceWarning},
@@ -169,6 +169,11 @@ impl IgtlInput {
             Link::Client(_) => None,
             Link::Server(server) => Some(server.address()),
         }
+    }
+
+    /// Figures of its connections.
+    pub fn figures(&self) -> LinkFigures {
+        self.sender().figures()
     }
 
     fn sender(&self) -> &Sender {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     frame::{Channels, Detections, Mask, Object},
-    igtl::{Content, Image, ImageGeometry, Message, Point, Samples},
+    igtl::{Content, CoordinateSystem, Image, ImageGeometry, Message, Point, Samples},
     live::result::LiveFrame,
     sinks::{class_colour, draw_overlay, track_colour},
 };
@@ -107,7 +107,7 @@ impl Reporter {
             None => {
                 let physical = frame.frame.physical.as_ref();
                 let spacing = physical.and_then(|physical| physical.pixel_spacing_mm);
-                let system = wanted.unwrap_or(crate::igtl::CoordinateSystem::Ras);
+                let system = wanted.unwrap_or(CoordinateSystem::Ras);
                 built(spacing, system)
             }
         }

@@ -67,12 +67,13 @@ fn files(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "extract",
     "detect",
     "segment",
     "pipeline",
     "live",
+    "serve",
     "phantom",
     "eval",
     "models",

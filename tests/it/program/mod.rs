@@ -18,6 +18,8 @@ mod models;
 mod phantom;
 mod phantom_tracks;
 mod resume;
+#[cfg(feature = "embedded-models")]
+mod serve;
 mod shards;
 #[cfg(feature = "embedded-models")]
 mod snapshots;

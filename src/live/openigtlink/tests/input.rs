@@ -198,9 +198,14 @@ fn images_that_are_not_read_in_time_are_dropped_or_waited_for() {
         for number in 0..20 {
             peer.send(grey("Image", 1 + u64::from(number), number), Version::V1);
         }
-        if !wait {
-            // The newest is there.
-            std::thread::sleep(Duration::from_millis(300));
+        // A message after them: once it was counted, they are in the queue.
+        let after = Message {
+            content: Content::String(String::new()),
+            ..grey("", 1, 0)
+        };
+        peer.send(after, Version::V1);
+        while !wait && input.figures().received < 21 {
+            std::thread::sleep(Duration::from_millis(1));
         }
         let value = |frame: ReceivedFrame| frame.frame.image().unwrap().data()[0];
         if wait {

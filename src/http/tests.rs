@@ -1,1 +1,0 @@
-//! Both servers over loopback connections.
