@@ -5,7 +5,8 @@
 #   tools/gpu.sh check speed audit    some of them, in the order given
 #
 # Steps: start (a cold and a warm start), check (all groups of tests/gpu), faults (tests/gpu_audit.rs), sanitize (compute-sanitizer),
-# peers (compiled PyTorch, compiles while other steps run and is timed in `speed`), speed, bench, rates (1080p), audit, soak.
+# peers (compiled PyTorch, compiles while other steps run and is timed in `speed`), speed, bench, rates (1080p), live (latency from
+# a frame's arrival to a client's message), audit, soak.
 # Each step has a time limit, its own file of results, and a line here: name, exit code, seconds.
 #
 #   PROGRAMS=DIR   take ultramotion, gpu and gpu_audit from there instead of building them
@@ -154,6 +155,10 @@ rates() {
   if cmp "$work/gpu/coco.json" "$work/cpu/coco.json"; then echo "same files by GPU and CPU decoding"; fi
 }
 
+live() {
+  step live 120 "$python" tests/live/latency.py "$PROGRAMS/ultramotion" --seconds 60 ${CLIP:+--clip "$CLIP"} -- --device cuda --track
+}
+
 audit() { # legacy beside resident with decoding on the GPU, then with one frame at a time; the resident mode with decoding on the CPU
   clip
   local input=${CLIP:-assets/phantom-demo.mp4}
@@ -179,10 +184,10 @@ soak() {
 }
 
 build
-[ $# -gt 0 ] || set -- start peers check faults speed bench rates audit soak sanitize
+[ $# -gt 0 ] || set -- start peers check faults speed bench rates live audit soak sanitize
 for name in "$@"; do
   case $name in
-    start | check | faults | sanitize | peers | speed | bench | rates | audit | soak) "$name" ;;
+    start | check | faults | sanitize | peers | speed | bench | rates | live | audit | soak) "$name" ;;
     *) echo "$name: no such step" >&2; exit 64 ;;
   esac
 done

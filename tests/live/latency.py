@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Measures on loopback how long `ultramotion live` takes from a frame's arrival to the message that a client has in hand.
 
-    tests/live/latency.py PROGRAM [--seconds 30] [--rate 30] [--size 1920x1080] [--grey] [--clip CLIP] [--stream] [-- OPTIONS OF LIVE]
+    tests/live/latency.py PROGRAM [--seconds 30] [--rate 30] [--size 1920x1080] [--grey] [--clip CLIP | --raw FILE] [--stream] [-- OPTIONS OF LIVE]
 
 A sender of its own gives frames at a steady rate, a receiver of its own takes the masks; each is a process. Without --stream the frames go
 as IMAGE of OpenIGTLink to --igtl-listen; with it FFmpeg's program sends CLIP, which it codes as H.264 first, as MPEG-TS by UDP to --input.
-Pictures are those of CLIP (by FFmpeg's program) or, without, of a pattern in which nothing is found. Needs Python 3.8 alone, and `ffmpeg`
+Pictures are those of CLIP (by FFmpeg's program), those of FILE (bytes of pictures of that size one after the other), or of a pattern in
+which nothing is found. Needs Python 3.8 alone, and `ffmpeg`
 for --clip.
 
 Times are those of one clock. A mask states when its frame arrived: when the program had the last byte of it (by OpenIGTLink), or of its
@@ -70,6 +71,11 @@ def image_message(pixels, width, height, components):
 def pictures(args, components):
     """Pictures as bytes: of the clip, or a pattern."""
     width, height = args.size
+    size = width * height * components
+    if args.raw:
+        with open(args.raw, "rb") as file:
+            raw = file.read()
+        return [raw[at : at + size] for at in range(0, len(raw) - size + 1, size)]
     if not args.clip:
         row = bytes(x * 255 // width for x in range(width) for _ in range(components))
         return [row * height]
@@ -77,7 +83,6 @@ def pictures(args, components):
     command = ["ffmpeg", "-v", "error", "-i", args.clip, "-vf", f"scale={width}:{height}", "-frames:v", str(PICTURES)]
     command += ["-f", "rawvideo", "-pix_fmt", pixel, "-"]
     raw = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-    size = width * height * components
     return [raw[at : at + size] for at in range(0, len(raw) - size + 1, size)]
 
 
@@ -204,6 +209,7 @@ def arguments():
     parser.add_argument("--device", default="Mask_Image", help="the messages that are timed; Boxes_Image with --no-segmenter")
     parser.add_argument("--grey", action="store_true", help="pictures of one component")
     parser.add_argument("--clip", help="where the pictures are from")
+    parser.add_argument("--raw", help="pictures of that size, one after the other, without headers")
     parser.add_argument("--stream", action="store_true", help="H.264 in MPEG-TS by UDP instead of OpenIGTLink")
     parser.add_argument("--encoder", default="libx264", help="FFmpeg's encoder for --stream; copy takes CLIP as it is")
     parser.add_argument("--start", type=float, default=120, help="seconds that the models may take to load")
