@@ -7,7 +7,7 @@ use crate::{
     inputs::usage,
 };
 use clap::Args;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use ultramotion::{
     Run,
     audit::OpenStreams,
@@ -27,7 +27,7 @@ pub(crate) struct StreamArgs {
     /// How long a stream may be silent before it is reconnected
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// End where the stream breaks, instead of taking it up again
+    /// End where the stream breaks, instead of reconnecting
     #[arg(long)]
     pub(crate) no_reconnect: bool,
     /// Width and height of the pictures of a camera or capture card, of those it offers
@@ -125,6 +125,16 @@ enum Address {
     Other(StreamAddress),
 }
 
+/// Without what is secret in it.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Igtl(address) => address.fmt(f),
+            Self::Other(address) => address.fmt(f),
+        }
+    }
+}
+
 fn addresses(texts: &[String]) -> anyhow::Result<Vec<Address>> {
     let parsed = |text: &String| {
         Ok(match text.starts_with(igtl_args::SCHEME) {
@@ -158,8 +168,8 @@ fn open_one(
 
 /// What runs over streams cannot do.
 pub(crate) fn check(args: &InputArgs, resumes: bool) -> anyhow::Result<()> {
-    let has_streams = !args.source.streams().is_empty();
-    if args.duration.is_some() && !has_streams {
+    let streams = addresses(&args.source.streams())?;
+    if args.duration.is_some() && streams.is_empty() {
         let problem = "is the time of streams, and no input is one; leave it out, or see --frames";
         return Err(usage("--duration", problem));
     }
@@ -168,15 +178,13 @@ pub(crate) fn check(args: &InputArgs, resumes: bool) -> anyhow::Result<()> {
         (args.rename_sources.is_some(), "--rename-sources"),
         (args.shards.is_given(), "--shard"),
     ];
-    match refused
-        .iter()
-        .find(|(is_given, _)| *is_given && has_streams)
-    {
-        Some((_, option)) => Err(usage(
+    let option = refused.iter().find(|(is_given, _)| *is_given);
+    match (option, streams.first()) {
+        (Some((_, option)), Some(stream)) => Err(usage(
             option,
-            "an input is a stream, which cannot be read twice; leave the option out",
+            format_args!("{stream} is a stream, which cannot be read twice; leave the option out"),
         )),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 
