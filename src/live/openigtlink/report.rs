@@ -30,16 +30,20 @@ impl Reporter {
         }
     }
 
-    /// The messages of a frame, the mask first, and what could not be sent of it.
-    pub(super) fn messages(&mut self, frame: &LiveFrame) -> (Vec<Message>, Vec<String>) {
-        let (mut messages, mut problems) = (Vec::new(), Vec::new());
+    /// Gives the messages of a frame to `give` as they are made, the mask first and a picture last, and returns what could not be sent of it.
+    pub(super) fn messages(
+        &mut self,
+        frame: &LiveFrame,
+        mut give: impl FnMut(Message),
+    ) -> Vec<String> {
+        let mut problems = Vec::new();
         let found = &frame.detections;
         let (Ok(columns), Ok(rows)) = (
             u16::try_from(found.size.width),
             u16::try_from(found.size.height),
         ) else {
             let problem = format!("frames of {} are too large for OpenIGTLink", found.size);
-            return (messages, vec![problem]);
+            return vec![problem];
         };
         let size = [columns, rows, 1];
         let geometry = self.geometry(frame);
@@ -62,21 +66,21 @@ impl Reporter {
             self.wide |= values.iter().flatten().any(|&value| value > 255);
             let samples = label_map(found, &values, self.wide);
             let metadata = metadata(frame, &values);
-            messages.push(message(frame, &names.mask, metadata, image(1, samples)));
+            give(message(frame, &names.mask, metadata, image(1, samples)));
         }
         if self.options.boxes {
             let points = found
                 .iter()
                 .flat_map(|object| corners(object, found, &geometry));
             let points = owned(points, &names.mask);
-            messages.push(message(frame, &names.boxes, stamps(frame), points));
+            give(message(frame, &names.boxes, stamps(frame), points));
         }
         if self.options.centroids {
             let points = found
                 .iter()
                 .map(|object| centroid(object, found, &geometry));
             let points = owned(points, &names.mask);
-            messages.push(message(frame, &names.centroids, stamps(frame), points));
+            give(message(frame, &names.centroids, stamps(frame), points));
         }
         if self.options.picture != PictureSent::None
             // Those that were on their way when a client came are not on the host.
@@ -94,9 +98,9 @@ impl Reporter {
                 Channels::Rgb => 3,
             };
             let content = image(components, Samples::U8(data));
-            messages.push(message(frame, &names.picture, stamps(frame), content));
+            give(message(frame, &names.picture, stamps(frame), content));
         }
-        (messages, problems)
+        problems
     }
 
     /// Where the frame lies: as the input states it, else built from its spacing.

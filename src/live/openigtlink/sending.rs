@@ -98,18 +98,16 @@ pub(super) fn send_frames(shared: &Shared, sender: &Sender, mut reporter: Report
         if !sender.is_connected() {
             continue;
         }
-        let (messages, problems) = reporter.messages(&frame);
         let arrival = frame.times.arrival.instant;
-        for (number, message) in messages.into_iter().enumerate() {
-            match Encoded::new(message) {
-                Ok(message) if number == 0 => {
-                    let sent = sent.clone();
-                    sender.send_encoded(message.noting(move || sent.sent(arrival)));
-                }
-                Ok(message) => sender.send_encoded(message),
-                Err(error) => shared.add_problem(format!("{output}: {error}")),
-            }
-        }
+        // Its time of sending is that of the frame.
+        let mut first = Some(move || sent.sent(arrival));
+        let problems = reporter.messages(&frame, |message| match Encoded::new(message) {
+            Ok(message) => sender.send_encoded(match first.take() {
+                Some(note) => message.noting(note),
+                None => message,
+            }),
+            Err(error) => shared.add_problem(format!("{output}: {error}")),
+        });
         for problem in problems {
             shared.add_problem(format!("{output}: {problem}"));
         }
