@@ -162,7 +162,7 @@ fn what_makes_no_sense_is_refused_and_passwords_are_kept_secret() {
         ),
         (
             &["extract", "rtsp://me:secret@host/x", "--resume"],
-            "--resume: an input is a stream",
+            "--resume: rtsp://host/x is a stream",
         ),
         (
             &["extract", "a.png", "--duration", "3s"],
