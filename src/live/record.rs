@@ -146,7 +146,7 @@ impl Recorder {
     }
 }
 
-/// Items, and a sign that the first was asked for.
+/// Items, and a signal that the first was taken.
 struct Prepared {
     items: Receiver<Recorded>,
     prepared: Option<SyncSender<()>>,

@@ -186,8 +186,8 @@ fn the_newest_frame_wins_and_drops_are_counted() {
     let dropped = events
         .iter()
         .filter_map(|event| event.strip_prefix("dropped "));
-    let told: u64 = dropped.map(|n| n.parse::<u64>().unwrap()).sum();
-    assert_eq!(told, figures.dropped, "{events:?}");
+    let reported: u64 = dropped.map(|n| n.parse::<u64>().unwrap()).sum();
+    assert_eq!(reported, figures.dropped, "{events:?}");
     // Bounded by what is in the models and the frame itself.
     assert!(summary.result.max_ms < 400.0, "{summary:?}");
     assert!(summary.wait.max_ms < 300.0, "{summary:?}");

@@ -268,7 +268,7 @@ fn a_client_ends_at_once_while_it_is_pausing() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
-/// Reads pictures until told to end; counts them, and the last one's value.
+/// Reads pictures until it is to end; counts them, and the last one's value.
 fn reader(
     address: SocketAddr,
     read: Arc<AtomicU64>,
