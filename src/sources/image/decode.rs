@@ -82,7 +82,7 @@ pub(in crate::sources) fn decode_file(
     }
 }
 
-/// Decodes an image in memory as [`decode_file`] does a file, the first of several; `name` is what errors call it. Of TIFF it takes
+/// Decodes an image in memory as files are decoded, the first of several; `name` is what errors call it. Of TIFF it takes
 /// what the `image` crate does.
 ///
 /// # Errors
