@@ -142,7 +142,9 @@ async function looks(page) {
   await page.waitForTimeout(300);
   check((await page.textContent("#notice")).startsWith("frozen"), "a frozen picture is not said to be old");
   await page.keyboard.press("f");
-  check(+(await page.textContent("#rate")) > 0, "no frame rate");
+  // Over two seconds, in which a slow machine may have no frame.
+  const rated = page.waitForFunction(() => +document.querySelector("#rate").textContent > 0, null, { timeout: PATIENCE });
+  check(await rated.then(() => true, () => false), "no frame rate");
   check(await page.textContent("#viewers") === "1", "one viewer");
   const background = () => page.evaluate(() => getComputedStyle(document.querySelector("header")).backgroundColor);
   const dark = await background();
