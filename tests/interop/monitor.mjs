@@ -101,7 +101,7 @@ async function live(page, when) {
     && document.getElementById("latency").textContent !== old.latency, first, { timeout: PATIENCE })
     .catch(() => problems.push(`${when}: numbers do not change`));
   let moved = false;
-  for (let i = 0; i < 20 && !moved; i += 1) {
+  for (let waited = 0; waited < PATIENCE && !moved; waited += 500) {
     await page.waitForTimeout(500);
     moved = (await look(page)) !== first.look;
   }
@@ -119,32 +119,32 @@ function look(page) {
   });
 }
 
+/** Whether `condition`, which runs in the page, comes to hold: at once on a fast machine, after some frames on a slow one. */
+function becomes(page, condition, argument = null) {
+  return page.waitForFunction(condition, argument, { timeout: PATIENCE }).then(() => true, () => false);
+}
+
+/** Whether the picture has colour, or none; frames themselves are grey. */
+function hasColour(page, wanted) {
+  return becomes(page, wanted => {
+    const data = view.getContext("2d").getImageData(0, 0, view.width, view.height).data;
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) count += Math.abs(data[i] - data[i + 2]) > 60;
+    return wanted ? count > 50 : count === 0;
+  }, wanted);
+}
+
 async function looks(page) {
-  await page.waitForFunction(() => document.getElementById("tracks").rows.length > 0, null, { timeout: PATIENCE }).catch(() => problems.push("no objects are listed"));
-  const colours = await page.evaluate(() => {
-    const data = view.getContext("2d").getImageData(0, 0, view.width, view.height).data;
-    let count = 0;
-    for (let i = 0; i < data.length; i += 4) count += Math.abs(data[i] - data[i + 2]) > 60;
-    return count;
-  });
-  check(colours > 50, "no outlines are drawn over the grey picture");
+  check(await becomes(page, () => document.getElementById("tracks").rows.length > 0), "no objects are listed");
+  check(await hasColour(page, true), "no outlines are drawn over the grey picture");
   for (const id of ["outlines", "boxes", "labels"]) await page.click(`#${id}`);
-  const grey = await page.evaluate(() => {
-    const data = view.getContext("2d").getImageData(0, 0, view.width, view.height).data;
-    let count = 0;
-    for (let i = 0; i < data.length; i += 4) count += Math.abs(data[i] - data[i + 2]) > 60;
-    return count;
-  });
-  check(grey === 0, "outlines cannot be switched off");
+  check(await hasColour(page, false), "outlines cannot be switched off");
   for (const key of ["o", "b", "l"]) await page.keyboard.press(key);
   check(await page.isChecked("#outlines") && await page.isChecked("#labels"), "keys do not switch outlines");
   await page.keyboard.press("f");
-  await page.waitForTimeout(300);
-  check((await page.textContent("#notice")).startsWith("frozen"), "a frozen picture is not said to be old");
+  check(await becomes(page, () => notice.textContent.startsWith("frozen")), "a frozen picture is not said to be old");
   await page.keyboard.press("f");
-  // Over two seconds, in which a slow machine may have no frame.
-  const rated = page.waitForFunction(() => +document.querySelector("#rate").textContent > 0, null, { timeout: PATIENCE });
-  check(await rated.then(() => true, () => false), "no frame rate");
+  check(await becomes(page, () => +document.getElementById("rate").textContent > 0), "no frame rate");
   check(await page.textContent("#viewers") === "1", "one viewer");
   const background = () => page.evaluate(() => getComputedStyle(document.querySelector("header")).backgroundColor);
   const dark = await background();
@@ -152,7 +152,7 @@ async function looks(page) {
   check(await background() !== dark, "light is dark");
   await page.setViewportSize({ width: 420, height: 800 });
   await page.waitForTimeout(300);
-  check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "a narrow window scrolls sideways");
+  check(await becomes(page, () => document.documentElement.scrollWidth <= innerWidth), "a narrow window scrolls sideways");
   await page.setViewportSize({ width: 1360, height: 800 });
 }
 
