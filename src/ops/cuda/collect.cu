@@ -2,7 +2,7 @@
 
 #include "common.cuh"
 
-constexpr int COLLECTORS = 1024, MAX_OBJECTS = 2048, HEAD = 4, RECORD = 6, STATISTICS = 6;
+constexpr int COLLECTORS = 1024, MAX_OBJECTS = 2048, HEAD = 4, RECORD = 6, STATISTICS = 8, SCORE = 5;
 constexpr unsigned NOT_FINITE = 0xffffffffu;
 
 // `Arguments` of `collect.rs`, field by field.
@@ -48,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(COLLECTORS) collect_objects(const _
     atomicAdd(&total, 1u);
     if (!p.has_masks) continue;
     const unsigned *mask = p.packed + head + p.row * i;
-    if (mask[1] == NOT_FINITE || !isfinite(__uint_as_float(mask[STATISTICS - 1]))) atomicAdd(&broken, 1u);
+    if (mask[1] == NOT_FINITE || !isfinite(__uint_as_float(mask[SCORE]))) atomicAdd(&broken, 1u);
   }
   __syncthreads();
   const int count = broken > 0 ? 0 : total;
@@ -65,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(COLLECTORS) collect_objects(const _
       for (int c = 0; c < 4; c++) p.boxes[4 * at + c] = box[c];
       p.scores[at] = 1.f / (1.f + expf(-__uint_as_float(record[0])));
       p.classes[at] = record[1] % p.class_count, p.rows[at] = i;
-      if (p.has_masks) p.mask_scores[at] = __uint_as_float(p.packed[head + p.row * i + STATISTICS - 1]);
+      if (p.has_masks) p.mask_scores[at] = __uint_as_float(p.packed[head + p.row * i + SCORE]);
     }
   }
   for (int i = count + thread; i < p.max_objects; i += COLLECTORS) {

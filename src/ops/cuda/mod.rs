@@ -36,7 +36,7 @@ pub(super) use deformable_attention::{deformable_attention, deformable_attention
 pub(super) use inverted_residual::inverted_residual;
 pub(super) use launch::poison_results;
 pub(super) use layout::{contiguous, converted, take_images};
-pub(super) use masks::{mask_logits, masks_to_bits};
+pub(super) use masks::{mask_logits, masks_to_bits, pack_masks};
 pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
 pub(super) use nv12::{
     resize_normalise_nv12_to, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb,
