@@ -114,7 +114,7 @@ struct Shares {
     third: [i32; 4],
 }
 
-// The same numbers are in resize.cu.
+// The same numbers are in resize_video.cu.
 const ACROSS: Shares = Shares {
     even: [-461, 3943, 14284, -1382],
     first: [0, 0, 17729, -1345],

@@ -18,7 +18,7 @@ use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
 };
 
-/// Pixels of the output that a block makes, and its threads, as in `resize.cu`.
+/// Pixels of the output that a block makes, and its threads, as in `resize_video.cu`.
 const COLUMNS: usize = 32;
 const ROWS: usize = 16;
 const THREADS: u32 = 256;
@@ -32,7 +32,7 @@ const MAX_SHARED: usize = 56 << 10;
 /// Pixels that a block brings to RGB.
 const TILE: (usize, usize) = (64, 16);
 
-/// `Picture` of `resize.cu`, field by field.
+/// `Picture` of `resize_video.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Picture {
@@ -59,7 +59,7 @@ impl Picture {
     }
 }
 
-/// `VideoResize` of `resize.cu`, field by field.
+/// `VideoResize` of `resize_video.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct VideoResize {
@@ -80,7 +80,7 @@ struct VideoResize {
 // SAFETY: plain numbers, laid out as the kernel's own type.
 unsafe impl DeviceRepr for VideoResize {}
 
-/// `Turned` of `resize.cu`, field by field.
+/// `Turned` of `resize_video.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Turned {
@@ -251,7 +251,7 @@ impl Prepared {
             std: normalisation.std,
         };
         let kernel = Kernel {
-            file: "resize",
+            file: "resize_video",
             name: named!("nv12_resize", dtype)?,
             grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
             block: (THREADS, 1),
@@ -308,7 +308,7 @@ unsafe fn to_rgb(
         1,
     );
     let kernel = Kernel {
-        file: "resize",
+        file: "resize_video",
         name: "nv12_rgb",
         grid,
         block: (THREADS, 1),
