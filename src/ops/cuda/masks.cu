@@ -55,6 +55,7 @@ constexpr unsigned NOT_FINITE = 0xffffffffu;
 // zero to begin with), score (NaN if that of any mask is not finite), height and width of the frame, then bits by columns, each column in words of 32 rows: rows of `stride` numbers, at least
 // STATISTICS + frame_width·words. With `owners`, which are the number of rows in use and the frame of each, rows of frames from `first` to `end` (exclusive) alone.
 extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, const float *__restrict__ scores, unsigned *__restrict__ out, const unsigned *__restrict__ owners, int first, int end, long long stride, int masks, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
+  begin();
   __shared__ Taps down[32];
   if (owners) {
     if (blockIdx.z >= owners[0]) return;
@@ -122,6 +123,7 @@ __device__ __forceinline__ Window window(const unsigned *row) {
 // Rows of `mask_bits` moved together: their statistics, with the place of their bits among all, then the bits of their windows, as far as `room`
 // numbers go. A block for some columns of each row.
 extern "C" __global__ void __launch_bounds__(256) pack_masks(const unsigned *__restrict__ rows, const unsigned *__restrict__ in_use, unsigned *__restrict__ out, long long stride, int count, int room) {
+  begin();
   __shared__ unsigned before;
   const int own = blockIdx.x, used = in_use ? min(*in_use, static_cast<unsigned>(count)) : count;
   if (own >= used) return;
@@ -168,7 +170,7 @@ __device__ __forceinline__ void mask_logits(const T *__restrict__ pixels, const 
 }
 
 #define LOGITS(SUFFIX, TYPE)                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(256) mask_logits_##SUFFIX(const TYPE *pixels, const float *weights, float *out, int masks, int side, int channels) { \
+  extern "C" __global__ void __launch_bounds__(256) mask_logits_##SUFFIX(const TYPE *pixels, const float *weights, float *out, int masks, int side, int channels) { begin(); \
     mask_logits(pixels, weights, out, masks, side, channels);                                                                           \
   }
 FOR_FLOATS(LOGITS)

@@ -22,6 +22,7 @@ mod pointwise;
 mod position;
 mod product;
 mod product_arguments;
+mod resample;
 mod resize;
 mod selection;
 mod tiles;

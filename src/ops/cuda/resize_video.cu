@@ -204,13 +204,14 @@ template <typename T> __device__ __forceinline__ void resize_video(const VideoRe
 }
 
 #define NV12_RESIZE(SUFFIX, TYPE)                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(THREADS) nv12_resize_##SUFFIX(const __grid_constant__ VideoResize p) { resize_video<TYPE>(p); }
+  extern "C" __global__ void __launch_bounds__(THREADS) nv12_resize_##SUFFIX(const __grid_constant__ VideoResize p) { begin(); resize_video<TYPE>(p); }
 FOR_FLOATS(NV12_RESIZE)
 
 // A block brings TILE_COLUMNS×TILE_ROWS pixels to RGB, and to where the turn puts them.
 constexpr int TILE_COLUMNS = 64, TILE_ROWS = 16;
 
 extern "C" __global__ void __launch_bounds__(THREADS) nv12_rgb(const __grid_constant__ Turned p) {
+  begin();
   __shared__ short4 colour[(TILE_ROWS / 2 + 4) * TILE_COLUMNS / 2];
   const Picture &picture = p.picture;
   const int x0 = blockIdx.x * TILE_COLUMNS, y0 = blockIdx.y * TILE_ROWS;

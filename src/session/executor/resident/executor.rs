@@ -9,6 +9,7 @@ use crate::{
     engine::{Download, Engine, OutOfMemory},
     geometry::LongestSide,
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
+    ops,
     session::{
         error::ModelError,
         executor::{
