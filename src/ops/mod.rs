@@ -22,7 +22,6 @@ mod deformable_attention;
 mod linear;
 mod masks;
 mod norm;
-mod nv12;
 mod objects;
 mod pool;
 mod position;
@@ -32,6 +31,7 @@ mod rows;
 mod selection;
 mod torch_ties;
 mod types;
+mod yuv;
 
 pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
 pub use activation::{activate, add, concat_channels, softmax};
@@ -46,10 +46,6 @@ pub use masks::{
     masks_to_runs,
 };
 pub use norm::LayerNorm;
-pub use nv12::{
-    Nv12, nv12_to_rgb, resize_normalise_nv12_to, resize_normalise_surface,
-    resize_normalise_surface_to, surface_to_rgb,
-};
 pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use position::{fourier_features, token_features};
@@ -64,7 +60,10 @@ pub use types::{
     packed_frame::{ObjectTensors, PackedFrame},
     resampling::Normalisation,
     result::{KernelTime, Result},
-    yuv::Nv12Tensors,
+};
+pub use yuv::{
+    resize_normalise_surface, resize_normalise_surface_to, resize_normalise_yuv_to, surface_to_rgb,
+    yuv_to_rgb,
 };
 
 /// The time of each of our own kernels that `work` launches on this thread, in order. Each is launched many times over.

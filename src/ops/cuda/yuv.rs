@@ -1,4 +1,4 @@
-//! Decoded surfaces to a model's input in one kernel, and to RGB.
+//! Decoded video to a model's input in one kernel, and to RGB.
 
 #![allow(unsafe_code)]
 
@@ -7,12 +7,8 @@ use super::{
     resize::{self, Axis},
 };
 use crate::{
-    engine::{Colour, Nv12Planes, Orientation, Surface},
-    ops::types::{
-        resampling::Normalisation,
-        result::Result,
-        yuv::{Nv12Tensors, YuvCoefficients},
-    },
+    engine::{Chroma, Colour, Orientation, Surface, Yuv, YuvFormat, YuvPlanes},
+    ops::types::{resampling::Normalisation, result::Result, yuv::YuvCoefficients},
 };
 use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
@@ -29,10 +25,10 @@ const MIN_AT_A_TIME: usize = 8;
 /// one of them on any GPU.
 const SHARED: usize = 28 << 10;
 const MAX_SHARED: usize = 56 << 10;
-/// Pixels that a block brings to RGB.
+/// Pixels that a block brings to RGB, as in `yuv_rgb.cu`.
 const TILE: (usize, usize) = (64, 16);
 
-/// `Picture` of `resize_video.cu`, field by field.
+/// `Picture` of `yuv.cuh`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Picture {
@@ -42,11 +38,13 @@ struct Picture {
     chroma_pitch: i32,
     width: i32,
     height: i32,
+    depth: i32,
+    shift: i32,
     coefficients: YuvCoefficients,
 }
 
 impl Picture {
-    fn new(planes: &Nv12Planes, colour: Colour) -> Result<Self> {
+    fn new(planes: &YuvPlanes, colour: Colour) -> Result<Self> {
         Ok(Self {
             luma: planes.luma,
             chroma: planes.chroma,
@@ -54,6 +52,8 @@ impl Picture {
             chroma_pitch: int(planes.chroma_pitch)?,
             width: int(planes.width)?,
             height: int(planes.height)?,
+            depth: planes.format.depth().into(),
+            shift: planes.format.shift().into(),
             coefficients: YuvCoefficients::new(colour),
         })
     }
@@ -80,7 +80,7 @@ struct VideoResize {
 // SAFETY: plain numbers, laid out as the kernel's own type.
 unsafe impl DeviceRepr for VideoResize {}
 
-/// `Turned` of `resize_video.cu`, field by field.
+/// `Turned` of `yuv_rgb.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Turned {
@@ -119,17 +119,23 @@ struct Share {
 
 impl Share {
     /// None if the picture is brought to so few pixels that a block would need too much memory.
-    fn new(across: &Axis, down: &Axis, (width, height): (usize, usize)) -> Option<Self> {
+    fn new(across: &Axis, down: &Axis, planes: &YuvPlanes) -> Option<Self> {
         // They begin at even places, and end there too.
         let needed = |axis: &Axis, pixels: usize, most: usize| {
             ((pixels as f64 * axis.scale + 2.0 * axis.support).ceil() as usize + 3)
                 .min(most + 1)
                 .next_multiple_of(2)
         };
-        let (columns, rows) = (needed(across, COLUMNS, width), needed(down, ROWS, height));
+        let columns = needed(across, COLUMNS, planes.width);
+        let rows = needed(down, ROWS, planes.height);
         let taps = COLUMNS * across.max_taps as usize + ROWS * down.max_taps as usize;
+        // Of 4:2:0 colour is held at full width.
+        let colour = |at_a_time: usize| match planes.format.chroma() {
+            Chroma::Quarter => at_a_time / 2 + 4,
+            Chroma::Half | Chroma::Full => 0,
+        };
         let bytes = |at_a_time: usize| {
-            4 * (taps + rows * COLUMNS + at_a_time * columns + (at_a_time / 2 + 4) * columns)
+            4 * (taps + rows * COLUMNS + (at_a_time + colour(at_a_time)) * columns)
         };
         let fits = |limit: usize| {
             let mut tried = (MIN_AT_A_TIME..=AT_A_TIME).rev().step_by(8);
@@ -184,31 +190,84 @@ pub(crate) fn resize_normalise_surface_to(
     }
 }
 
-/// See [`crate::ops::resize_normalise_nv12_to`].
-pub(crate) fn resize_normalise_nv12_to(
-    tensors: &Nv12Tensors<'_>,
+/// See [`crate::ops::resize_normalise_yuv_to`].
+pub(crate) fn resize_normalise_yuv_to(
+    picture: &Yuv<&Tensor>,
     size: (usize, usize),
     normalisation: &Normalisation,
     y: &Tensor,
 ) -> Result<()> {
-    let ((height, width), op) = (tensors.luma.dims2()?, "resize_normalise_nv12");
-    let device = launch::device(tensors.luma)?;
-    let planes = Nv12Planes {
-        luma: launch::contiguous(tensors.luma, DType::U8, op)?,
-        luma_pitch: width,
-        chroma: launch::contiguous(tensors.chroma, DType::U8, op)?,
-        chroma_pitch: 2 * width.div_ceil(2),
+    let (width, height, op) = (picture.width, picture.height, "resize_normalise_yuv");
+    let (device, format) = (launch::device(picture.luma)?, picture.format);
+    let plane = |tensor: &Tensor| {
+        let address = launch::contiguous(tensor, DType::U8, op)?;
+        if address % format.sample_bytes() as u64 != 0 {
+            candle_core::bail!("{op}: samples of 16 bits at an odd address");
+        }
+        Ok(address)
+    };
+    let planes = YuvPlanes {
+        luma: plane(picture.luma)?,
+        luma_pitch: width * format.sample_bytes(),
+        chroma: plane(picture.chroma)?,
+        chroma_pitch: 2 * format.pairs((width, height)).0 * format.sample_bytes(),
         width,
         height,
+        format,
     };
-    match Prepared::new(&planes, tensors.colour, size, normalisation, y)? {
+    let (colour, orientation) = (picture.colour, picture.orientation);
+    let prepared = match orientation.is_upright() {
+        true => Prepared::new(&planes, colour, size, normalisation, y)?,
+        false => None,
+    };
+    match prepared {
         // SAFETY: the planes are contiguous tensors of that size, as the caller has checked.
         Some(prepared) => unsafe { prepared.launch(device) },
         None => {
             // SAFETY: as above.
-            let rgb = unsafe { to_rgb(device, &planes, tensors.colour, Orientation::default()) }?;
+            let rgb = unsafe { to_rgb(device, &planes, colour, orientation) }?;
             resize::resize_normalise_to(&rgb, size, normalisation, y)
         }
+    }
+}
+
+/// Whether the shares of samples of colour repeat along the sides of the picture: they do where there are half as many, and enough of them
+/// (see `ops::yuv`).
+fn is_regular(planes: &YuvPlanes) -> bool {
+    let is_regular = |side: usize| side.is_multiple_of(2) && side >= 14;
+    match planes.format.chroma() {
+        Chroma::Quarter => is_regular(planes.width) && is_regular(planes.height),
+        Chroma::Half => is_regular(planes.width),
+        Chroma::Full => true,
+    }
+}
+
+/// The kernel that brings samples of a format to a model's input of `dtype`.
+fn resize_of(format: YuvFormat, dtype: DType) -> Result<&'static str> {
+    match (format.chroma(), format.sample_bytes()) {
+        (Chroma::Quarter, 1) => named!("yuv420_resize", dtype),
+        (Chroma::Half, 1) => named!("yuv422_resize", dtype),
+        (Chroma::Full, 1) => named!("yuv444_resize", dtype),
+        (Chroma::Quarter, _) => named!("yuv420_16_resize", dtype),
+        (Chroma::Half, _) => named!("yuv422_16_resize", dtype),
+        (Chroma::Full, _) => named!("yuv444_16_resize", dtype),
+    }
+}
+
+/// The kernel that brings a picture to RGB.
+fn rgb_of(planes: &YuvPlanes) -> &'static str {
+    let format = planes.format;
+    match (format.chroma(), format.sample_bytes(), is_regular(planes)) {
+        (Chroma::Quarter, 1, true) => "yuv420_rgb",
+        (Chroma::Quarter, 1, false) => "yuv420_any_rgb",
+        (Chroma::Quarter, _, true) => "yuv420_16_rgb",
+        (Chroma::Quarter, _, false) => "yuv420_16_any_rgb",
+        (Chroma::Half, 1, true) => "yuv422_rgb",
+        (Chroma::Half, 1, false) => "yuv422_any_rgb",
+        (Chroma::Half, _, true) => "yuv422_16_rgb",
+        (Chroma::Half, _, false) => "yuv422_16_any_rgb",
+        (Chroma::Full, 1, _) => "yuv444_rgb",
+        (Chroma::Full, _, _) => "yuv444_16_rgb",
     }
 }
 
@@ -219,9 +278,9 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// None if the picture is brought to so few pixels that a block would need too much memory.
+    /// None if the picture is brought to so few pixels that a block would need too much memory, or is of a size with shares of its own.
     fn new(
-        planes: &Nv12Planes,
+        planes: &YuvPlanes,
         colour: Colour,
         size: (usize, usize),
         normalisation: &Normalisation,
@@ -232,7 +291,8 @@ impl Prepared {
             Axis::new(planes.width, size.1)?,
             Axis::new(planes.height, size.0)?,
         );
-        let Some(share) = Share::new(&across, &down, (planes.width, planes.height)) else {
+        let share = Share::new(&across, &down, planes).filter(|_| is_regular(planes));
+        let Some(share) = share else {
             return Ok(None);
         };
         let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
@@ -252,7 +312,7 @@ impl Prepared {
         };
         let kernel = Kernel {
             file: "resize_video",
-            name: named!("nv12_resize", dtype)?,
+            name: resize_of(planes.format, dtype)?,
             grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
             block: (THREADS, 1),
             shared: share.shared,
@@ -289,7 +349,7 @@ pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tenso
 /// The planes are memory of the device and of the size they state.
 unsafe fn to_rgb(
     device: &CudaDevice,
-    planes: &Nv12Planes,
+    planes: &YuvPlanes,
     colour: Colour,
     orientation: Orientation,
 ) -> Result<Tensor> {
@@ -308,8 +368,8 @@ unsafe fn to_rgb(
         1,
     );
     let kernel = Kernel {
-        file: "resize_video",
-        name: "nv12_rgb",
+        file: "yuv_rgb",
+        name: rgb_of(planes),
         grid,
         block: (THREADS, 1),
         shared: 0,
