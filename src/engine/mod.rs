@@ -16,7 +16,6 @@ mod graph_memory;
 mod graphs;
 mod memory;
 mod moves;
-mod nv12;
 mod params;
 #[cfg_attr(not(feature = "cuda"), path = "side_stream_disabled.rs")]
 mod side_stream;
@@ -28,6 +27,7 @@ mod surface_memory;
 #[cfg_attr(not(feature = "cuda"), path = "transfer_disabled.rs")]
 mod transfer;
 mod transfer_log;
+mod yuv;
 
 pub(crate) use callers::{device_name, note_read, note_written};
 #[cfg(feature = "cuda")]
@@ -42,7 +42,6 @@ pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]
 pub(crate) use memory::note_refused;
 pub use moves::constant;
-pub use nv12::{Colour, Nv12Planes, Orientation, YuvMatrix};
 pub use params::{Params, ParamsError, not_finite};
 pub use side_stream::SideStream;
 pub(crate) use side_stream::{DeviceBytes, StreamEvent};
@@ -52,3 +51,4 @@ pub use surface::Surface;
 pub(crate) use surface_memory::SurfaceMemory;
 pub(crate) use transfer::{Download, StagingRing};
 pub use transfer_log::{Direction, GraphContents, Move, TransferLog, Watcher, Work};
+pub use yuv::{Chroma, Colour, Orientation, Yuv, YuvFormat, YuvMatrix, YuvPlanes};

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
-    Engine, EngineError, Nv12Planes, Span,
+    Engine, EngineError, Span, YuvFormat, YuvPlanes,
     cuda::{driver, inner},
     gate,
 };
@@ -151,27 +151,30 @@ impl SideStream {
         &self.stream
     }
 
-    /// Uninitialised memory for an NV12 image of that width and height.
-    pub(super) fn allocate_nv12(
+    /// Uninitialised memory for a YCbCr image of that width and height.
+    pub(super) fn allocate_planes(
         &self,
-        width: usize,
-        height: usize,
-    ) -> Result<(Nv12Planes, DeviceBytes), EngineError> {
-        let pitch = width.next_multiple_of(256);
+        (width, height): (usize, usize),
+        format: YuvFormat,
+    ) -> Result<(YuvPlanes, DeviceBytes), EngineError> {
+        let (columns, rows) = format.pairs((width, height));
+        let pitch = |samples: usize| (samples * format.sample_bytes()).next_multiple_of(256);
+        let (luma_pitch, chroma_pitch) = (pitch(width), pitch(2 * columns));
         // SAFETY: the callers write all of the image before anything reads it.
         let bytes = unsafe {
             self.stream
-                .alloc::<u8>(pitch * (height + height.div_ceil(2)))
+                .alloc::<u8>(luma_pitch * height + chroma_pitch * rows)
         }
         .map_err(driver(MEMORY))?;
         let luma = bytes.device_ptr(&self.stream).0;
-        let planes = Nv12Planes {
+        let planes = YuvPlanes {
             luma,
-            luma_pitch: pitch,
-            chroma: luma + (pitch * height) as u64,
-            chroma_pitch: pitch,
+            luma_pitch,
+            chroma: luma + (luma_pitch * height) as u64,
+            chroma_pitch,
             width,
             height,
+            format,
         };
         let stream = self.clone();
         Ok((planes, DeviceBytes { bytes, stream }))
@@ -184,24 +187,25 @@ impl SideStream {
     ///
     /// # Safety
     /// `from` describes memory of this device that stays allocated until the stream is past the copy.
-    pub(crate) unsafe fn duplicate_nv12(
+    pub(crate) unsafe fn duplicate_planes(
         &self,
-        from: &Nv12Planes,
-    ) -> Result<(Nv12Planes, DeviceBytes), EngineError> {
-        let (to, bytes) = self.allocate_nv12(from.width, from.height)?;
-        let (columns, rows) = (from.width.div_ceil(2) * 2, from.height.div_ceil(2));
+        from: &YuvPlanes,
+    ) -> Result<(YuvPlanes, DeviceBytes), EngineError> {
+        let (size, sample) = ((from.width, from.height), from.format.sample_bytes());
+        let (to, bytes) = self.allocate_planes(size, from.format)?;
+        let (columns, rows) = from.format.pairs(size);
         // SAFETY: the caller's promise for `from`; `to` has as many rows, of a pitch at least as wide.
         unsafe {
             copy_rows(
                 (from.luma, from.luma_pitch),
                 (to.luma, to.luma_pitch),
-                (from.width, from.height),
+                (from.width * sample, from.height),
                 &self.stream,
             )?;
             copy_rows(
                 (from.chroma, from.chroma_pitch),
                 (to.chroma, to.chroma_pitch),
-                (columns, rows),
+                (2 * columns * sample, rows),
                 &self.stream,
             )?;
         }

@@ -1,6 +1,6 @@
 //! Stands in for `side_stream` in a build without CUDA: no such stream can be made.
 
-use super::{Engine, EngineError, Nv12Planes, Span};
+use super::{Engine, EngineError, Span, YuvPlanes};
 use std::{convert::Infallible, ffi::c_void};
 
 /// Cannot be made in this build.
@@ -71,10 +71,10 @@ impl SideStream {
     /// # Safety
     /// None is needed.
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn duplicate_nv12(
+    pub(crate) unsafe fn duplicate_planes(
         &self,
-        _: &Nv12Planes,
-    ) -> Result<(Nv12Planes, DeviceBytes), EngineError> {
+        _: &YuvPlanes,
+    ) -> Result<(YuvPlanes, DeviceBytes), EngineError> {
         match self.0 {}
     }
 }

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::{
-    Colour, DeviceBytes, Direction, Engine, EngineError, Nv12Planes, Orientation, SideStream, Span,
-    StreamEvent, SurfaceMemory,
+    Colour, DeviceBytes, Direction, Engine, EngineError, Orientation, SideStream, Span,
+    StreamEvent, SurfaceMemory, Yuv, YuvPlanes,
     cuda::{driver, inner},
 };
 use candle_core::CudaDevice;
@@ -16,12 +16,12 @@ use std::{
 
 const UPLOAD: &str = "upload of an image";
 
-/// An NV12 image in device memory, as a video decoder leaves it. Dropped, it hands its memory back to the owner together with the events
+/// A YCbCr image in device memory, as a video decoder leaves it. Dropped, it hands its memory back to the owner together with the events
 /// behind the last kernels that read it; nothing blocks the host.
 pub struct Surface {
     stream: SideStream,
     memory: Option<Box<dyn SurfaceMemory>>,
-    planes: Nv12Planes,
+    planes: YuvPlanes,
     /// Width and height, upright.
     size: (u32, u32),
     colour: Colour,
@@ -44,7 +44,7 @@ impl Surface {
     pub(crate) unsafe fn new(
         stream: &SideStream,
         memory: Box<dyn SurfaceMemory>,
-        planes: Nv12Planes,
+        planes: YuvPlanes,
         colour: Colour,
         orientation: Orientation,
     ) -> Result<Self, EngineError> {
@@ -67,43 +67,44 @@ impl Surface {
         })
     }
 
-    /// Copies an image of the host to the device, in one announced transfer that is waited for. `luma` has `height` rows of `width`
-    /// samples, `chroma` half as many rows of half as many pairs of Cb and Cr, both rounded up, without padding.
+    /// Copies an image of the host to the device, in one announced transfer that is waited for.
     ///
     /// # Errors
-    /// [`EngineError::Driver`] if the lengths do not fit `size` (width, height) or the device failed, [`EngineError::NoMemory`] if memory
+    /// [`EngineError::Driver`] if the lengths of the planes do not fit the size or the device failed, [`EngineError::NoMemory`] if memory
     /// ran out.
     #[track_caller]
     pub fn upload(
         stream: &SideStream,
         span: impl Into<Span>,
-        (luma, chroma): (&[u8], &[u8]),
-        size: (usize, usize),
-        colour: Colour,
-        orientation: Orientation,
+        image: &Yuv<&[u8]>,
     ) -> Result<Self, EngineError> {
-        let (width, height) = size;
-        let (pairs, rows) = (width.div_ceil(2) * 2, height.div_ceil(2));
-        if luma.len() != width * height || chroma.len() != pairs * rows || luma.is_empty() {
+        let (luma, chroma, size) = (image.luma, image.chroma, (image.width, image.height));
+        let lengths = image.format.plane_bytes(size);
+        if lengths != Some((luma.len(), chroma.len())) || luma.is_empty() {
             return Err(EngineError::Driver {
                 what: UPLOAD,
                 reason: format!(
-                    "{} and {} bytes for {width}×{height}",
+                    "{} and {} bytes for {}×{} of {:?}",
                     luma.len(),
-                    chroma.len()
+                    chroma.len(),
+                    size.0,
+                    size.1,
+                    image.format
                 ),
             });
         }
         stream.bind()?;
-        let (planes, mut memory) = stream.allocate_nv12(width, height)?;
-        let mut padded = vec![0u8; planes.luma_pitch * (height + rows)];
-        let (above, below) = padded.split_at_mut(planes.luma_pitch * height);
+        let (planes, mut memory) = stream.allocate_planes(size, image.format)?;
+        let ((columns, rows), sample) = (image.format.pairs(size), image.format.sample_bytes());
+        let above = planes.luma_pitch * size.1;
+        let mut padded = vec![0u8; above + planes.chroma_pitch * rows];
+        let (above, below) = padded.split_at_mut(above);
         let lines = above
             .chunks_exact_mut(planes.luma_pitch)
-            .zip(luma.chunks_exact(width));
+            .zip(luma.chunks_exact(size.0 * sample));
         let pair_lines = below
             .chunks_exact_mut(planes.chroma_pitch)
-            .zip(chroma.chunks_exact(pairs));
+            .zip(chroma.chunks_exact(2 * columns * sample));
         for (to, from) in lines.chain(pair_lines) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
@@ -120,11 +121,19 @@ impl Surface {
             .moving(true, announced, Location::caller(), copy)
             .map_err(driver(UPLOAD))?;
         // SAFETY: the planes lie in `memory`, which is written and stays as it is.
-        unsafe { Self::new(stream, Box::new(memory), planes, colour, orientation) }
+        unsafe {
+            Self::new(
+                stream,
+                Box::new(memory),
+                planes,
+                image.colour,
+                image.orientation,
+            )
+        }
     }
 
     /// Where it lies.
-    pub fn planes(&self) -> &Nv12Planes {
+    pub fn planes(&self) -> &YuvPlanes {
         &self.planes
     }
 
@@ -211,8 +220,12 @@ impl fmt::Debug for Surface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Surface({}×{}, {:?}, {:?})",
-            self.planes.width, self.planes.height, self.colour, self.orientation
+            "Surface({}×{}, {:?}, {:?}, {:?})",
+            self.planes.width,
+            self.planes.height,
+            self.planes.format,
+            self.colour,
+            self.orientation
         )
     }
 }

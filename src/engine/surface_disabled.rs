@@ -1,8 +1,8 @@
 //! Stands in for `surface` in a build without CUDA: no image lies in device memory.
 
 use super::{
-    Colour, DeviceBytes, Engine, EngineError, Nv12Planes, Orientation, SideStream, Span,
-    StreamEvent, SurfaceMemory,
+    Colour, DeviceBytes, Engine, EngineError, Orientation, SideStream, Span, StreamEvent,
+    SurfaceMemory, Yuv, YuvPlanes,
 };
 use std::convert::Infallible;
 
@@ -25,7 +25,7 @@ impl Surface {
     pub(crate) unsafe fn new(
         stream: &SideStream,
         _: Box<dyn SurfaceMemory>,
-        _: Nv12Planes,
+        _: YuvPlanes,
         _: Colour,
         _: Orientation,
     ) -> Result<Self, EngineError> {
@@ -39,16 +39,13 @@ impl Surface {
     pub fn upload(
         stream: &SideStream,
         _: impl Into<Span>,
-        _: (&[u8], &[u8]),
-        _: (usize, usize),
-        _: Colour,
-        _: Orientation,
+        _: &Yuv<&[u8]>,
     ) -> Result<Self, EngineError> {
         match stream.0 {}
     }
 
     /// Never called.
-    pub fn planes(&self) -> &Nv12Planes {
+    pub fn planes(&self) -> &YuvPlanes {
         match self.0 {}
     }
 

@@ -4,7 +4,7 @@ use super::{Image, Planes};
 use crate::{engine::Surface, geometry::Size};
 use std::sync::Arc;
 
-/// A frame's pixels: upright (rotation and EXIF orientation applied), 8 bits a channel.
+/// A frame's pixels: upright (rotation and EXIF orientation applied), 8 bits a channel, but for those that a GPU converts and turns.
 #[derive(Debug, Clone)]
 pub enum Pixels {
     /// In host memory.

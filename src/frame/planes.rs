@@ -1,41 +1,49 @@
 //! A decoded picture of YCbCr in host memory.
 
-use crate::{engine::Colour, geometry::Size};
+use crate::{
+    engine::{Colour, Orientation, Yuv, YuvFormat},
+    geometry::Size,
+};
 
-/// A picture as video decoders have it, in NV12 of 8 bits a sample: luma, `height` rows of `width` samples, then chroma, `ceil(height / 2)` rows of
-/// `ceil(width / 2)` pairs of Cb and Cr; no padding. Upright.
+/// A picture as video decoders have it: luma, rows of samples as stored, then chroma, rows of pairs of Cb and Cr, as many as the format
+/// has; no padding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Planes {
-    size: Size,
+    stored: Size,
+    format: YuvFormat,
     colour: Colour,
+    orientation: Orientation,
     data: Vec<u8>,
 }
 
 impl Planes {
-    /// A picture over `data`; none if its length is not that of luma and chroma, or a side is 0.
-    pub fn new(size: Size, colour: Colour, data: Vec<u8>) -> Option<Self> {
-        let expected = Self::bytes(size)?;
-        (size.width > 0 && size.height > 0 && data.len() as u64 == expected).then_some(Self {
-            size,
+    /// A picture of the size `stored` over `data`, which `orientation` makes upright; none if the length is not that of luma and chroma,
+    /// or a side is 0.
+    pub fn new(
+        stored: Size,
+        format: YuvFormat,
+        colour: Colour,
+        orientation: Orientation,
+        data: Vec<u8>,
+    ) -> Option<Self> {
+        let (rows, columns) = stored.rows_columns();
+        let (luma, chroma) = format.plane_bytes((columns, rows))?;
+        let is_whole = luma.checked_add(chroma) == Some(data.len());
+        (luma > 0 && is_whole).then_some(Self {
+            stored,
+            format,
             colour,
+            orientation,
             data,
         })
     }
 
-    /// Bytes of luma and chroma of a picture of that size; none if they cannot be counted.
-    pub fn bytes(size: Size) -> Option<u64> {
-        let pairs = u64::from(size.width.div_ceil(2)) * u64::from(size.height.div_ceil(2));
-        size.pixels().checked_add(pairs.checked_mul(2)?)
-    }
-
-    /// Width and height.
+    /// Width and height of the upright picture.
     pub fn size(&self) -> Size {
-        self.size
-    }
-
-    /// The colour encoding of the samples.
-    pub fn colour(&self) -> Colour {
-        self.colour
+        let (width, height) = self
+            .orientation
+            .size((self.stored.width, self.stored.height));
+        Size::new(width, height)
     }
 
     /// Luma, then chroma.
@@ -44,38 +52,66 @@ impl Planes {
     }
 
     /// Luma and chroma.
-    pub fn split(&self) -> (&[u8], &[u8]) {
-        let luma = usize::try_from(self.size.pixels()).unwrap_or(usize::MAX);
-        self.data.split_at(luma.min(self.data.len()))
+    pub fn yuv(&self) -> Yuv<&[u8]> {
+        let (height, width) = self.stored.rows_columns();
+        let luma = width * height * self.format.sample_bytes();
+        let (luma, chroma) = self.data.split_at(luma.min(self.data.len()));
+        Yuv {
+            luma,
+            chroma,
+            width,
+            height,
+            format: self.format,
+            colour: self.colour,
+            orientation: self.orientation,
+        }
     }
 }
 
 impl std::fmt::Debug for Planes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Planes({}, {:?})", self.size, self.colour)
+        write!(
+            f,
+            "Planes({}, {:?}, {:?}, {:?})",
+            self.stored, self.format, self.colour, self.orientation
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::YuvMatrix;
+    use crate::engine::{Chroma, YuvMatrix};
 
     #[test]
     fn the_planes_have_the_lengths_that_odd_sizes_ask_for() {
-        let (size, colour) = (
-            Size::new(5, 3),
-            Colour {
-                matrix: YuvMatrix::Bt601,
-                full_range: false,
-            },
-        );
-        let planes = Planes::new(size, colour, (0..27).collect()).unwrap();
-        let (luma, chroma) = planes.split();
-        assert_eq!((luma.len(), chroma.len(), chroma[0]), (15, 12, 15));
-        assert!(Planes::new(size, colour, vec![0; 26]).is_none());
-        assert!(Planes::new(Size::new(0, 3), colour, Vec::new()).is_none());
+        let colour = Colour {
+            matrix: YuvMatrix::Bt601,
+            full_range: false,
+        };
+        let turn = Orientation {
+            transposed: true,
+            ..Orientation::default()
+        };
+        let new = |size, format, bytes: usize| {
+            let data = (0..bytes).map(|i| i as u8).collect();
+            Planes::new(size, format, colour, turn, data)
+        };
+        let size = Size::new(5, 3);
+        let deep = YuvFormat::new(Chroma::Half, 10).unwrap();
+        for (format, luma, chroma) in [(YuvFormat::NV12, 15, 12), (deep, 30, 36)] {
+            let planes = new(size, format, luma + chroma).unwrap();
+            let yuv = planes.yuv();
+            assert_eq!((yuv.luma.len(), yuv.chroma.len()), (luma, chroma));
+            assert_eq!(usize::from(yuv.chroma[0]), luma);
+            assert_eq!(
+                (planes.size(), (yuv.width, yuv.height)),
+                (Size::new(3, 5), (5, 3))
+            );
+            assert!(new(size, format, luma + chroma - 1).is_none());
+        }
+        assert!(new(Size::new(0, 3), YuvFormat::NV12, 0).is_none());
         let most = Size::new(u32::MAX, u32::MAX);
-        assert!(Planes::new(most, colour, vec![0; 3]).is_none());
+        assert!(new(most, YuvFormat::NV12, 3).is_none());
     }
 }

@@ -10,9 +10,8 @@ use super::types::{
     packed_frame::{ObjectTensors, PackedFrame},
     resampling::Normalisation,
     result::{KernelTime, Result},
-    yuv::Nv12Tensors,
 };
-use crate::engine::Surface;
+use crate::engine::{Surface, Yuv};
 use candle_core::{DType, Device, Tensor};
 
 fn disabled<T>() -> Result<T> {
@@ -71,7 +70,7 @@ disabled! {
     pack_masks(&Tensor, Option<&Tensor>, &Tensor) -> ();
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
-    resize_normalise_nv12_to(&Nv12Tensors<'_>, (usize, usize), &Normalisation, &Tensor) -> ();
+    resize_normalise_yuv_to(&Yuv<&Tensor>, (usize, usize), &Normalisation, &Tensor) -> ();
     resize_normalise_surface_to(&Surface, &Device, (usize, usize), &Normalisation, &Tensor) -> ();
     resize_normalise_surface(&Surface, &Device, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     resize_normalise_to(&Tensor, (usize, usize), &Normalisation, &Tensor) -> ();

@@ -23,7 +23,6 @@ mod linear;
 mod mask_bits;
 mod masks;
 mod norm;
-mod nv12;
 mod objects;
 mod pool;
 mod position;
@@ -33,6 +32,7 @@ mod rows;
 mod selection;
 mod torch_ties;
 mod types;
+mod yuv;
 
 pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
 pub use activation::{activate, add, concat_channels, softmax};
@@ -45,10 +45,6 @@ pub use linear::Linear;
 pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};
 pub use masks::{best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks};
 pub use norm::LayerNorm;
-pub use nv12::{
-    Nv12, nv12_to_rgb, resize_normalise_nv12_to, resize_normalise_surface,
-    resize_normalise_surface_to, surface_to_rgb,
-};
 pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use position::{fourier_features, token_features};
@@ -63,7 +59,10 @@ pub use types::{
     packed_frame::{ObjectTensors, PackedFrame},
     resampling::Normalisation,
     result::{KernelTime, Result},
-    yuv::Nv12Tensors,
+};
+pub use yuv::{
+    resize_normalise_surface, resize_normalise_surface_to, resize_normalise_yuv_to, surface_to_rgb,
+    yuv_to_rgb,
 };
 
 /// The time of each of our own kernels that `work` launches on this thread, in order. Each is launched many times over.

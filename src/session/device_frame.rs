@@ -1,9 +1,8 @@
 //! Frames that lie in the memory of a GPU already.
 
 use crate::{
-    engine::{Colour, Engine, device_name},
+    engine::{Colour, Engine, Orientation, Yuv, YuvFormat, device_name},
     geometry::Size,
-    ops::Nv12Tensors,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -175,10 +174,14 @@ impl<'a> CheckedFrame<'a> {
                 luma,
                 chroma,
                 colour,
-            } => Samples::Nv12(Nv12Tensors {
+            } => Samples::Planes(Yuv {
                 luma,
                 chroma,
+                width: self.size.width as usize,
+                height: self.size.height as usize,
+                format: YuvFormat::NV12,
                 colour,
+                orientation: Orientation::default(),
             }),
         }
     }
@@ -190,7 +193,7 @@ pub(crate) enum Samples<'a> {
     /// `[H, W, 1 or 3]` u8.
     Interleaved(&'a Tensor),
     /// Two planes.
-    Nv12(Nv12Tensors<'a>),
+    Planes(Yuv<&'a Tensor>),
 }
 
 impl<'a> Samples<'a> {
@@ -198,7 +201,7 @@ impl<'a> Samples<'a> {
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &'a Tensor> + use<'a> {
         let (first, second) = match *self {
             Self::Interleaved(pixels) => (pixels, None),
-            Self::Nv12(planes) => (planes.luma, Some(planes.chroma)),
+            Self::Planes(planes) => (planes.luma, Some(planes.chroma)),
         };
         std::iter::once(first).chain(second)
     }

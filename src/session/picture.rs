@@ -3,7 +3,7 @@
 use crate::{
     engine::{Engine, Surface},
     frame::{Channels, Frame, Image, Pixels, Planes},
-    ops::{self, Nv12},
+    ops,
     session::{error::ModelError, stage::Stage},
 };
 use candle_core::Tensor;
@@ -73,16 +73,8 @@ pub(crate) fn on_host(frame: &Frame) -> Result<Arc<Image>, ModelError> {
 
 /// The picture of planes.
 fn rgb_of(planes: &Planes) -> Result<Arc<Image>, ModelError> {
-    let (luma, chroma) = planes.split();
-    let (height, width) = planes.size().rows_columns();
-    let nv12 = Nv12 {
-        luma,
-        chroma,
-        width,
-        height,
-    };
-    let data = ops::nv12_to_rgb(&nv12, planes.colour())
-        .map_err(ModelError::op("pixels of a decoded frame"))?;
+    let data =
+        ops::yuv_to_rgb(&planes.yuv()).map_err(ModelError::op("pixels of a decoded frame"))?;
     let image = Image::new(planes.size(), Channels::Rgb, data);
     Ok(Arc::new(
         image.unwrap_or_else(|| unreachable!("three bytes a pixel")),

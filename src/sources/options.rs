@@ -20,8 +20,8 @@ pub struct SourceOptions {
     pub device: Option<DecodeDevice>,
     /// Threads of a video decoder on the CPU, and of the conversion of its frames to RGB; 0 for one per core.
     pub decode_threads: usize,
-    /// Whether videos of 8 bits in 4:2:0 that the CPU decodes stay planes of YCbCr ([`crate::frame::Pixels::Planes`]), for a GPU to convert;
-    /// others, and those that are not stored upright, become RGB all the same.
+    /// Whether videos that the CPU decodes stay planes of YCbCr ([`crate::frame::Pixels::Planes`]), for a GPU to convert: those of 8 to 16
+    /// bits in 4:2:0, 4:2:2 and 4:4:4. Others become grey or RGB all the same.
     pub planes: bool,
     /// Limit on the pixels of a picture; larger ones are an error. Decoding takes up to 8 bytes a pixel.
     pub max_pixels: u64,

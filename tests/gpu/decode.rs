@@ -1,188 +1,21 @@
-//! Video decoded on the device against the CPU's decoding: kernels, frames, times, what falls back, memory, rate.
+//! Video decoded on the device against the CPU's decoding: frames, what falls back, memory, rate.
 
-use crate::report::{Outcome, Report, TYPES, text};
-use candle_core::{DType, Device, Tensor};
+use crate::report::{Outcome, Report, text};
+use candle_core::DType;
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use ultramotion::{
-    engine::{Colour, Engine, GraphCache, Orientation, SideStream, Surface, YuvMatrix},
+    engine::{Engine, GraphCache},
     frame::{Confidence, Frame, Pixels, SourceKind},
-    ops::{self, Normalisation, Nv12, nv12_to_rgb},
+    ops::{self, Normalisation},
     session::{Stage, StageTimes, load_detector},
     sources::{
         self, Decode, DecodeDevice, FrameSelection, Source, SourceError, SourceOptions, SourceSpec,
     },
     weights::{Hub, HubConfig},
 };
-
-fn bytes(name: &str, count: usize) -> Vec<u8> {
-    crate::weights::uniform(name, count, 1)
-        .map(|u| (u * 255.99) as u8)
-        .collect()
-}
-
-/// A pixel of `size` (width, height) after the turn.
-fn turned(rgb: &[u8], (width, height): (usize, usize), turn: Orientation) -> Vec<u8> {
-    let (to_width, to_height) = turn.size((width, height));
-    let mut moved = vec![0; rgb.len()];
-    for (i, pixel) in rgb.chunks_exact(3).enumerate() {
-        let (x, y) = (i % width, i / width);
-        let (mut x, mut y) = if turn.transposed { (y, x) } else { (x, y) };
-        if turn.mirrored_across {
-            x = to_width - 1 - x;
-        }
-        if turn.mirrored_down {
-            y = to_height - 1 - y;
-        }
-        moved[3 * (y * to_width + x)..][..3].copy_from_slice(pixel);
-    }
-    moved
-}
-
-/// How long the kernels take on a picture of 1920×1080.
-fn times(surface: &Surface, engine: &Engine) -> Result<(), String> {
-    let (detector, segmenter) = ((640, 640), ((576, 1024), (1024, 1024)));
-    let measured = ops::kernel_times(|| {
-        ops::resize_normalise_surface(
-            surface,
-            engine.device(),
-            detector,
-            detector,
-            3,
-            &Normalisation::UNIT,
-            DType::F16,
-        )
-        .map_err(text)?;
-        ops::resize_normalise_surface(
-            surface,
-            engine.device(),
-            segmenter.0,
-            segmenter.1,
-            3,
-            &Normalisation::IMAGENET,
-            DType::F16,
-        )
-        .map_err(text)?;
-        ops::surface_to_rgb(surface, engine.device())
-            .map(drop)
-            .map_err(text)
-    })?;
-    for (time, what) in measured.iter().zip(["to 640×640", "to 1024×576", "to RGB"]) {
-        println!("  {} {what}: {:.1} µs", time.kernel, time.microseconds);
-    }
-    Ok(())
-}
-
-pub(crate) fn nv12(engine: &Engine) -> Outcome {
-    let mut report = Report::new(engine);
-    let stream = SideStream::new(engine).map_err(text)?;
-    let turns = [
-        Orientation::default(),
-        Orientation {
-            transposed: true,
-            mirrored_across: true,
-            mirrored_down: false,
-        },
-        Orientation {
-            transposed: false,
-            mirrored_across: true,
-            mirrored_down: true,
-        },
-        Orientation {
-            transposed: true,
-            mirrored_across: false,
-            mirrored_down: false,
-        },
-    ];
-    let matrices = [
-        YuvMatrix::Bt601,
-        YuvMatrix::Bt709,
-        YuvMatrix::Fcc,
-        YuvMatrix::Smpte240m,
-        YuvMatrix::Bt2020,
-    ];
-    let sizes = [
-        (1920, 1080),
-        (322, 180),
-        (33, 17),
-        (1, 1),
-        (640, 640),
-        (101, 1003),
-        (3840, 40),
-    ];
-    for (n, (width, height)) in sizes.into_iter().enumerate() {
-        let luma = bytes(&format!("luma {n}"), width * height);
-        let chroma = bytes(
-            &format!("chroma {n}"),
-            2 * width.div_ceil(2) * height.div_ceil(2),
-        );
-        for (k, turn) in turns.into_iter().enumerate() {
-            let colour = Colour {
-                matrix: matrices[(n + k) % 5],
-                full_range: (n + k) % 2 == 1,
-            };
-            let name = format!("{width}×{height} {colour:?} turn {k}");
-            let rgb = nv12_to_rgb(
-                &Nv12 {
-                    luma: &luma,
-                    chroma: &chroma,
-                    width,
-                    height,
-                },
-                colour,
-            )
-            .map_err(text)?;
-            let expected = turned(&rgb, (width, height), turn);
-            let (planes, size) = ((&luma[..], &chroma[..]), (width, height));
-            let surface = Surface::upload(&stream, Stage::Decode, planes, size, colour, turn)
-                .map_err(text)?;
-            if (n, k) == (0, 0) {
-                times(&surface, engine)?;
-            }
-            let found = ops::surface_to_rgb(&surface, engine.device()).map_err(text)?;
-            let found = engine.download_u8(Stage::Pack, &found).map_err(text)?;
-            report.check(&format!("{name}: RGB is the same"), found == expected);
-            let (w, h) = turn.size((width, height));
-            let image = Tensor::from_vec(expected, (h, w, 3), &Device::Cpu).map_err(text)?;
-            for (size, padded, channels) in [
-                ((640, 640), (640, 640), 3),
-                ((576, 1024), (1024, 1024), 3),
-                ((40, 50), (64, 50), 1),
-            ] {
-                let by = if channels == 1 {
-                    Normalisation::UNIT
-                } else {
-                    Normalisation::IMAGENET
-                };
-                let expected =
-                    ops::resize_normalise(&image, size, padded, channels, &by, DType::F32)
-                        .map_err(text)?;
-                for (dtype, tolerance) in TYPES {
-                    let found = ops::resize_normalise_surface(
-                        &surface,
-                        engine.device(),
-                        size,
-                        padded,
-                        channels,
-                        &by,
-                        dtype,
-                    )
-                    .map_err(text);
-                    let tolerance = if dtype == DType::F32 { 1e-7 } else { tolerance };
-                    report.compare(
-                        &format!("{name} to {size:?} of {channels}, {dtype:?}"),
-                        found,
-                        &expected,
-                        tolerance,
-                    );
-                }
-            }
-        }
-    }
-    report.finish()
-}
 
 fn media(name: &str) -> PathBuf {
     Path::new("tests/fixtures/media").join(name)

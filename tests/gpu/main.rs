@@ -25,6 +25,7 @@ mod speed;
 mod tracks;
 #[path = "../it/parity/dfine/weights.rs"]
 mod weights;
+mod yuv;
 
 use std::process::{Command, ExitCode};
 use ultramotion::engine::{DeviceSpec, Engine, Precision};
@@ -47,7 +48,8 @@ const GROUPS: &[Group] = &[
     ("resize", ops::resize),
     ("masks", ops::masks),
     ("layout", ops::layout),
-    ("nv12", decode::nv12),
+    ("yuv", yuv::kernels),
+    ("yuv-sessions", yuv::sessions),
     ("decode", decode::files),
     ("decode-fallback", decode::fallback),
     ("decode-objects", decode::objects),

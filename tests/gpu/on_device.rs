@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use ultramotion::{
-    engine::{Colour, DeviceSpec, Engine, YuvMatrix},
+    engine::{Colour, DeviceSpec, Engine, Orientation, Yuv, YuvFormat, YuvMatrix},
     frame::{Detections, Frame},
     ops,
     session::{DeviceDetections, DeviceFrame, Session, SessionBuilder, SessionError},
@@ -286,13 +286,16 @@ pub(crate) fn layouts(engine: &Engine) -> Outcome {
             .map(|i| smooth(i, 2 * columns))
             .collect();
         let colour = Colour { matrix, full_range };
-        let picture = ops::Nv12 {
-            luma: &luma,
-            chroma: &chroma,
+        let picture = Yuv {
+            luma: &luma[..],
+            chroma: &chroma[..],
             width,
             height,
+            format: YuvFormat::NV12,
+            colour,
+            orientation: Orientation::default(),
         };
-        let rgb = ops::nv12_to_rgb(&picture, colour).map_err(text)?;
+        let rgb = ops::yuv_to_rgb(&picture).map_err(text)?;
         let rgb = image::RgbImage::from_raw(width as u32, height as u32, rgb).ok_or("no image")?;
         let expected = session.run(&rgb).map_err(text)?;
         let luma = Tensor::from_slice(&luma, (height, width), &device).map_err(text)?;

@@ -16,7 +16,6 @@ mod launch;
 mod layout;
 mod masks;
 mod norm;
-mod nv12;
 mod objects;
 mod pointwise;
 mod position;
@@ -28,6 +27,7 @@ mod selection;
 mod tiles;
 mod times;
 mod typed;
+mod yuv;
 
 pub(super) use attention::{WindowAttention, attention};
 pub(super) use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
@@ -39,9 +39,6 @@ pub(super) use launch::poison_results;
 pub(super) use layout::{contiguous, converted, take_images};
 pub(super) use masks::{mask_logits, masks_to_bits, pack_masks};
 pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
-pub(super) use nv12::{
-    resize_normalise_nv12_to, resize_normalise_surface, resize_normalise_surface_to, surface_to_rgb,
-};
 pub(super) use objects::{choose_objects, floats_of_bytes};
 pub(super) use pointwise::{activate, add, concat_channels, max_pool2d, upsample_nearest2x};
 pub(super) use position::{fourier_features, token_features};
@@ -50,3 +47,6 @@ pub(super) use resize::{resize_normalise, resize_normalise_to};
 pub(super) use selection::{best_scores, gather_queries, top_k};
 pub(super) use tiles::with_tile;
 pub(super) use times::kernel_times;
+pub(super) use yuv::{
+    resize_normalise_surface, resize_normalise_surface_to, resize_normalise_yuv_to, surface_to_rgb,
+};

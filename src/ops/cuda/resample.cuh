@@ -6,7 +6,7 @@
 #pragma once
 #include "resize.cuh"
 
-constexpr int TILE_HEIGHT = 16, THREADS = 256, WARPS = THREADS / 32;
+constexpr int TILE_HEIGHT = 16, WARPS = THREADS / 32;
 static_assert(COLUMNS == 32, "a lane for each column");
 
 // `Resample` of `resample.rs`, field by field.
@@ -19,13 +19,6 @@ struct Resample {
   // Bytes that the source needs while it does so.
   int scratch;
   float mean[3], std[3];
-};
-
-// Quotients by a divisor that is known late: exact for numbers below 2^32 / divisor.
-struct Divisor {
-  unsigned by, inverse;
-  __device__ explicit Divisor(int n) : by(n), inverse(0xffffffffu / n + 1) {}
-  __device__ int quotient(int i) const { return by == 1 ? i : __umulhi(i, inverse); }
 };
 
 __device__ __forceinline__ uchar4 as_grey(uchar4 c) {

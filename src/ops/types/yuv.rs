@@ -1,18 +1,6 @@
-//! Planes of YCbCr, and the matrix from YCbCr to RGB.
+//! The matrix from YCbCr to RGB.
 
 use crate::engine::Colour;
-use candle_core::Tensor;
-
-/// A picture in device memory as tensors of the same device.
-#[derive(Debug, Clone, Copy)]
-pub struct Nv12Tensors<'a> {
-    /// Brightness, `[H, W]` u8, contiguous.
-    pub luma: &'a Tensor,
-    /// Pairs of Cb and Cr, `[ceil(H / 2), ceil(W / 2), 2]` or `[ceil(H / 2), 2 · ceil(W / 2)]` u8, contiguous.
-    pub chroma: &'a Tensor,
-    /// What the samples stand for.
-    pub colour: Colour,
-}
 
 /// A matrix in integers of 13 fractional bits, as kernels take it.
 #[repr(C)]
@@ -60,10 +48,10 @@ impl YuvCoefficients {
         }
     }
 
-    /// Red, green and blue of a pixel: brightness of 8 bits, colour differences with 9 fractional bits around 0.
-    pub(in crate::ops) fn rgb(&self, luma: u8, cb: i32, cr: i32) -> [u8; 3] {
+    /// Red, green and blue of a pixel: brightness, and colour differences around 0, as 8 bits have them with 9 fractional bits.
+    pub(in crate::ops) fn rgb(&self, luma: i32, cb: i32, cr: i32) -> [u8; 3] {
         // Colours that no picture should have wrap around, as they do there.
-        let bright = ((i32::from(luma) << 9) - self.black)
+        let bright = (luma - self.black)
             .wrapping_mul(self.luma)
             .wrapping_add(1 << 21);
         let sum = |terms: [i32; 2]| bright.wrapping_add(terms[0]).wrapping_add(terms[1]);

@@ -2,7 +2,7 @@
 
 use super::{
     VideoOptions, display_matrix,
-    gpu::GpuDecoder,
+    gpu::{GpuDecoder, transform},
     input::{Facts, Opened, VideoInput, unequal},
     nvdec::VideoDevice,
     pixels::Converter,
@@ -101,8 +101,9 @@ impl FrameDecoder {
                 Ok(Pixels::Device(Arc::new(surface)))
             }
             _ => {
-                if self.planes && orientation == Orientation::NoTransforms {
-                    let planes = planes_of(&self.frame, self.max_pixels).map_err(wrong)?;
+                if self.planes {
+                    let planes = planes_of(&self.frame, transform(orientation), self.max_pixels)
+                        .map_err(wrong)?;
                     if let Some(planes) = planes {
                         return Ok(Pixels::Planes(Arc::new(planes)));
                     }

@@ -88,7 +88,7 @@ impl GpuDecoder {
 }
 
 /// The same orientation, as kernels apply it.
-fn transform(orientation: Orientation) -> engine::Orientation {
+pub(super) fn transform(orientation: Orientation) -> engine::Orientation {
     let (transposed, mirrored_across, mirrored_down) = match orientation {
         Orientation::NoTransforms => (false, false, false),
         Orientation::FlipHorizontal => (false, true, false),

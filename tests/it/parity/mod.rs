@@ -3,4 +3,3 @@
 mod dfine;
 mod matching;
 mod mobile_sam;
-mod nv12;

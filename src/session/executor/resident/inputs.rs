@@ -1,9 +1,10 @@
 //! A frame to its place in the models' inputs on the device.
 
 use crate::{
+    engine::Yuv,
     frame::{Frame, Pixels},
     geometry::Size,
-    ops::{self, Normalisation, Nv12Tensors},
+    ops::{self, Normalisation},
     session::{
         error::ModelError,
         executor::resident::{captured::CapturedModels, layout::scaled},
@@ -17,7 +18,7 @@ use candle_core::Tensor;
 pub(super) enum Input<'a> {
     Picture(Picture<'a>),
     /// Planes of YCbCr on the device.
-    Planes(Nv12Tensors<'a>),
+    Planes(Yuv<&'a Tensor>),
 }
 
 impl CapturedModels {
@@ -42,18 +43,20 @@ impl CapturedModels {
             self.fill(at, &Input::Picture(Picture::Surface(surface)), size)?;
             bytes
         } else if let Pixels::Planes(planes) = &frame.pixels {
-            let data = planes.data();
+            let (data, yuv) = (planes.data(), planes.yuv());
             let (both, bytes) = self.upload_pixels(data, &[data.len()], beside)?;
-            let plane = |from: usize, rows: usize, columns: usize| {
-                both.narrow(0, from, rows * columns)
-                    .and_then(|plane| plane.reshape((rows, columns)))
+            let plane = |from: usize, length: usize| {
+                both.narrow(0, from, length)
                     .map_err(ModelError::op("planes of a frame"))
             };
-            let pairs = 2 * columns.div_ceil(2);
-            let planes = Nv12Tensors {
-                luma: &plane(0, rows, columns)?,
-                chroma: &plane(rows * columns, rows.div_ceil(2), pairs)?,
-                colour: planes.colour(),
+            let planes = Yuv {
+                luma: &plane(0, yuv.luma.len())?,
+                chroma: &plane(yuv.luma.len(), yuv.chroma.len())?,
+                width: yuv.width,
+                height: yuv.height,
+                format: yuv.format,
+                colour: yuv.colour,
+                orientation: yuv.orientation,
             };
             self.fill(at, &Input::Planes(planes), size)?;
             bytes
@@ -122,7 +125,7 @@ impl CapturedModels {
                 Input::Planes(planes) => {
                     let config = model.config();
                     let (to, by) = (config.input_size.rows_columns(), &config.normalisation);
-                    ops::resize_normalise_nv12_to(planes, to, by, &place()?)
+                    ops::resize_normalise_yuv_to(planes, to, by, &place()?)
                         .map_err(ModelError::op("preprocessing"))?
                 }
             }
@@ -134,7 +137,7 @@ impl CapturedModels {
                 Input::Picture(Picture::Tensor(picture)) => {
                     ops::resize_normalise_to(picture, scaled, by, &out)
                 }
-                Input::Planes(planes) => ops::resize_normalise_nv12_to(planes, scaled, by, &out),
+                Input::Planes(planes) => ops::resize_normalise_yuv_to(planes, scaled, by, &out),
                 Input::Picture(Picture::Surface(surface)) => ops::resize_normalise_surface_to(
                     surface,
                     self.primary.device(),

@@ -132,7 +132,7 @@ impl OnDevice {
         caller.wait_for(primary)?;
         let input = match samples {
             Samples::Interleaved(pixels) => Input::Picture(Picture::Tensor(pixels.clone())),
-            Samples::Nv12(planes) => Input::Planes(planes),
+            Samples::Planes(planes) => Input::Planes(planes),
         };
         let filled = self.captured.write_inputs(0, &input, frame.size());
         samples.tensors().try_for_each(note_read)?;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     av::{codec, frame},
-    engine::{Colour, Engine, Nv12Planes, Orientation, SideStream, Span, Surface},
+    engine::{Colour, Engine, Orientation, SideStream, Span, Surface, YuvPlanes},
 };
 use std::sync::{Arc, atomic::Ordering};
 
@@ -101,9 +101,9 @@ impl VideoDevice {
     }
 
     /// The same image in memory of its own; the old memory goes back.
-    fn copy(&self, from: Nv12Planes, old: Memory) -> Result<(Nv12Planes, Memory), NvdecError> {
+    fn copy(&self, from: YuvPlanes, old: Memory) -> Result<(YuvPlanes, Memory), NvdecError> {
         // SAFETY: the old memory is queued behind the copy.
-        let (to, bytes) = unsafe { self.state.stream.duplicate_nv12(&from) }?;
+        let (to, bytes) = unsafe { self.state.stream.duplicate_planes(&from) }?;
         let done = self.state.stream.record()?;
         self.state.queue(old, vec![done]);
         self.state.release()?;

@@ -8,7 +8,7 @@ use crate::{
         ffi::{AVHWFramesContext, AVPixelFormat},
         frame,
     },
-    engine::Nv12Planes,
+    engine::{YuvFormat, YuvPlanes},
 };
 use std::ffi::c_int;
 
@@ -22,7 +22,7 @@ pub(super) fn is_on_device(frame: &frame::Video) -> bool {
 ///
 /// # Errors
 /// [`NvdecError::Format`] if the frame is in host memory or not NV12, [`NvdecError::Empty`] if it has no pixels.
-pub(super) fn planes_of(frame: &frame::Video) -> Result<Nv12Planes, NvdecError> {
+pub(super) fn planes_of(frame: &frame::Video) -> Result<YuvPlanes, NvdecError> {
     if !is_on_device(frame) {
         return Err(NvdecError::Format);
     }
@@ -64,12 +64,13 @@ pub(super) fn planes_of(frame: &frame::Video) -> Result<Nv12Planes, NvdecError> 
     if data.0 == 0 || data.1 == 0 || luma_pitch < width || chroma_pitch < width.div_ceil(2) * 2 {
         return Err(NvdecError::Empty);
     }
-    Ok(Nv12Planes {
+    Ok(YuvPlanes {
         luma: data.0 + (top * luma_pitch + left) as u64,
         luma_pitch,
         chroma: data.1 + (top / 2 * chroma_pitch + left) as u64,
         chroma_pitch,
         width,
         height,
+        format: YuvFormat::NV12,
     })
 }

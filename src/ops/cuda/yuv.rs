@@ -1,38 +1,26 @@
-//! Decoded surfaces to a model's input in one kernel, and to RGB.
+//! Decoded video to a model's input in one kernel, and to RGB.
 
 #![allow(unsafe_code)]
 
 use super::{
     launch::{self, Kernel, empty, int, named},
-    resize::{self, Axis},
+    resample::{Reading, Resample},
+    resize,
 };
 use crate::{
-    engine::{Colour, Nv12Planes, Orientation, Surface},
-    ops::types::{
-        resampling::Normalisation,
-        result::Result,
-        yuv::{Nv12Tensors, YuvCoefficients},
-    },
+    engine::{Chroma, Colour, Orientation, Surface, Yuv, YuvFormat, YuvPlanes},
+    ops::types::{resampling::Normalisation, result::Result, yuv::YuvCoefficients},
 };
 use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
 };
 
-/// Pixels of the output that a block makes, and its threads, as in `resize_video.cu`.
-const COLUMNS: usize = 32;
-const ROWS: usize = 16;
+/// Threads of a block, as in `pixels.cuh`.
 const THREADS: u32 = 256;
-/// Rows of the picture that a block converts at a time, where shared memory allows; fewer than the second are not worth it.
-const AT_A_TIME: usize = 48;
-const MIN_AT_A_TIME: usize = 8;
-/// Shared memory that a block may have beside what the kernel declares, in bytes: several blocks run at a time, and where they cannot,
-/// one of them on any GPU.
-const SHARED: usize = 28 << 10;
-const MAX_SHARED: usize = 56 << 10;
-/// Pixels that a block brings to RGB.
+/// Pixels that a block brings to RGB, as in `yuv_rgb.cu`.
 const TILE: (usize, usize) = (64, 16);
 
-/// `Picture` of `resize_video.cu`, field by field.
+/// `Picture` of `yuv.cuh`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Picture {
@@ -42,11 +30,16 @@ struct Picture {
     chroma_pitch: i32,
     width: i32,
     height: i32,
+    depth: i32,
+    shift: i32,
     coefficients: YuvCoefficients,
 }
 
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Picture {}
+
 impl Picture {
-    fn new(planes: &Nv12Planes, colour: Colour) -> Result<Self> {
+    fn new(planes: &YuvPlanes, colour: Colour) -> Result<Self> {
         Ok(Self {
             luma: planes.luma,
             chroma: planes.chroma,
@@ -54,33 +47,14 @@ impl Picture {
             chroma_pitch: int(planes.chroma_pitch)?,
             width: int(planes.width)?,
             height: int(planes.height)?,
+            depth: planes.format.depth().into(),
+            shift: planes.format.shift().into(),
             coefficients: YuvCoefficients::new(colour),
         })
     }
 }
 
-/// `VideoResize` of `resize_video.cu`, field by field.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-struct VideoResize {
-    picture: Picture,
-    out: u64,
-    across: Axis,
-    down: Axis,
-    channels: i32,
-    padded_height: i32,
-    padded_width: i32,
-    columns: i32,
-    rows: i32,
-    all_rows: i32,
-    mean: [f32; 3],
-    std: [f32; 3],
-}
-
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for VideoResize {}
-
-/// `Turned` of `resize_video.cu`, field by field.
+/// `Turned` of `yuv_rgb.cu`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Turned {
@@ -109,39 +83,14 @@ fn reading<T>(
     done
 }
 
-/// What a block needs: columns and rows of the picture, at most, how many rows it converts at a time, and the shared memory in bytes.
-struct Share {
-    columns: usize,
-    rows: usize,
-    at_a_time: usize,
-    shared: usize,
-}
-
-impl Share {
-    /// None if the picture is brought to so few pixels that a block would need too much memory.
-    fn new(across: &Axis, down: &Axis, (width, height): (usize, usize)) -> Option<Self> {
-        // They begin at even places, and end there too.
-        let needed = |axis: &Axis, pixels: usize, most: usize| {
-            ((pixels as f64 * axis.scale + 2.0 * axis.support).ceil() as usize + 3)
-                .min(most + 1)
-                .next_multiple_of(2)
-        };
-        let (columns, rows) = (needed(across, COLUMNS, width), needed(down, ROWS, height));
-        let taps = COLUMNS * across.max_taps as usize + ROWS * down.max_taps as usize;
-        let bytes = |at_a_time: usize| {
-            4 * (taps + rows * COLUMNS + at_a_time * columns + (at_a_time / 2 + 4) * columns)
-        };
-        let fits = |limit: usize| {
-            let mut tried = (MIN_AT_A_TIME..=AT_A_TIME).rev().step_by(8);
-            tried.find(|&at_a_time| bytes(at_a_time) <= limit)
-        };
-        let at_a_time = fits(SHARED).or_else(|| fits(MAX_SHARED))?;
-        Some(Self {
-            columns,
-            rows,
-            at_a_time,
-            shared: bytes(at_a_time),
-        })
+/// How the kernels read a picture: of 4:2:0 they hold colour at full width, four numbers of 16 bits for two columns.
+fn reading_of(chroma: Chroma) -> Reading {
+    Reading {
+        steps: (2, 2),
+        scratch: match chroma {
+            Chroma::Quarter => |rows, columns| (rows / 2 + 4) * columns / 2 * 8,
+            Chroma::Half | Chroma::Full => |_, _| 0,
+        },
     }
 }
 
@@ -184,87 +133,123 @@ pub(crate) fn resize_normalise_surface_to(
     }
 }
 
-/// See [`crate::ops::resize_normalise_nv12_to`].
-pub(crate) fn resize_normalise_nv12_to(
-    tensors: &Nv12Tensors<'_>,
+/// See [`crate::ops::resize_normalise_yuv_to`].
+pub(crate) fn resize_normalise_yuv_to(
+    picture: &Yuv<&Tensor>,
     size: (usize, usize),
     normalisation: &Normalisation,
     y: &Tensor,
 ) -> Result<()> {
-    let ((height, width), op) = (tensors.luma.dims2()?, "resize_normalise_nv12");
-    let device = launch::device(tensors.luma)?;
-    let planes = Nv12Planes {
-        luma: launch::contiguous(tensors.luma, DType::U8, op)?,
-        luma_pitch: width,
-        chroma: launch::contiguous(tensors.chroma, DType::U8, op)?,
-        chroma_pitch: 2 * width.div_ceil(2),
+    let (width, height, op) = (picture.width, picture.height, "resize_normalise_yuv");
+    let (device, format) = (launch::device(picture.luma)?, picture.format);
+    let plane = |tensor: &Tensor| {
+        let address = launch::contiguous(tensor, DType::U8, op)?;
+        if address % format.sample_bytes() as u64 != 0 {
+            candle_core::bail!("{op}: samples of 16 bits at an odd address");
+        }
+        Ok(address)
+    };
+    let planes = YuvPlanes {
+        luma: plane(picture.luma)?,
+        luma_pitch: width * format.sample_bytes(),
+        chroma: plane(picture.chroma)?,
+        chroma_pitch: 2 * format.pairs((width, height)).0 * format.sample_bytes(),
         width,
         height,
+        format,
     };
-    match Prepared::new(&planes, tensors.colour, size, normalisation, y)? {
+    let (colour, orientation) = (picture.colour, picture.orientation);
+    let prepared = match orientation.is_upright() {
+        true => Prepared::new(&planes, colour, size, normalisation, y)?,
+        false => None,
+    };
+    match prepared {
         // SAFETY: the planes are contiguous tensors of that size, as the caller has checked.
         Some(prepared) => unsafe { prepared.launch(device) },
         None => {
             // SAFETY: as above.
-            let rgb = unsafe { to_rgb(device, &planes, tensors.colour, Orientation::default()) }?;
+            let rgb = unsafe { to_rgb(device, &planes, colour, orientation) }?;
             resize::resize_normalise_to(&rgb, size, normalisation, y)
         }
+    }
+}
+
+/// Whether the shares of samples of colour repeat along the sides of the picture: they do where there are half as many, and enough of them
+/// (see `ops::yuv`).
+fn is_regular(planes: &YuvPlanes) -> bool {
+    let is_regular = |side: usize| side.is_multiple_of(2) && side >= 14;
+    match planes.format.chroma() {
+        Chroma::Quarter => is_regular(planes.width) && is_regular(planes.height),
+        Chroma::Half => is_regular(planes.width),
+        Chroma::Full => true,
+    }
+}
+
+/// The kernel that brings samples of a format to a model's input of `dtype`.
+fn resize_of(format: YuvFormat, dtype: DType) -> Result<&'static str> {
+    match (format.chroma(), format.sample_bytes()) {
+        (Chroma::Quarter, 1) => named!("yuv420_resize", dtype),
+        (Chroma::Half, 1) => named!("yuv422_resize", dtype),
+        (Chroma::Full, 1) => named!("yuv444_resize", dtype),
+        (Chroma::Quarter, _) => named!("yuv420_16_resize", dtype),
+        (Chroma::Half, _) => named!("yuv422_16_resize", dtype),
+        (Chroma::Full, _) => named!("yuv444_16_resize", dtype),
+    }
+}
+
+/// The kernel that brings a picture to RGB.
+fn rgb_of(planes: &YuvPlanes) -> &'static str {
+    let format = planes.format;
+    match (format.chroma(), format.sample_bytes(), is_regular(planes)) {
+        (Chroma::Quarter, 1, true) => "yuv420_rgb",
+        (Chroma::Quarter, 1, false) => "yuv420_any_rgb",
+        (Chroma::Quarter, _, true) => "yuv420_16_rgb",
+        (Chroma::Quarter, _, false) => "yuv420_16_any_rgb",
+        (Chroma::Half, 1, true) => "yuv422_rgb",
+        (Chroma::Half, 1, false) => "yuv422_any_rgb",
+        (Chroma::Half, _, true) => "yuv422_16_rgb",
+        (Chroma::Half, _, false) => "yuv422_16_any_rgb",
+        (Chroma::Full, 1, _) => "yuv444_rgb",
+        (Chroma::Full, _, _) => "yuv444_16_rgb",
     }
 }
 
 /// A launch of the kernel that brings a picture to a model's input.
 struct Prepared {
     kernel: Kernel,
-    arguments: VideoResize,
+    picture: Picture,
+    resample: Resample,
 }
 
 impl Prepared {
-    /// None if the picture is brought to so few pixels that a block would need too much memory.
+    /// None if the picture is brought to so few pixels that a block would need too much memory, or is of a size with shares of its own.
     fn new(
-        planes: &Nv12Planes,
+        planes: &YuvPlanes,
         colour: Colour,
         size: (usize, usize),
         normalisation: &Normalisation,
         y: &Tensor,
     ) -> Result<Option<Self>> {
-        let ((_, height, width, channels), dtype) = (y.dims4()?, y.dtype());
-        let (across, down) = (
-            Axis::new(planes.width, size.1)?,
-            Axis::new(planes.height, size.0)?,
-        );
-        let Some(share) = Share::new(&across, &down, (planes.width, planes.height)) else {
+        if !is_regular(planes) {
             return Ok(None);
-        };
-        let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
-        let arguments = VideoResize {
-            picture: Picture::new(planes, colour)?,
-            out,
-            across,
-            down,
-            channels: int(channels)?,
-            padded_height: int(height)?,
-            padded_width: int(width)?,
-            columns: int(share.columns)?,
-            rows: int(share.at_a_time)?,
-            all_rows: int(share.rows)?,
-            mean: normalisation.mean,
-            std: normalisation.std,
-        };
-        let kernel = Kernel {
-            file: "resize_video",
-            name: named!("nv12_resize", dtype)?,
-            grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
-            block: (THREADS, 1),
-            shared: share.shared,
-        };
-        Ok(Some(Self { kernel, arguments }))
+        }
+        let picture = Picture::new(planes, colour)?;
+        let kernel = ("resize_video", resize_of(planes.format, y.dtype())?);
+        let from = (planes.height, planes.width);
+        let reading = reading_of(planes.format.chroma());
+        let prepared = Resample::new(kernel, from, &reading, size, normalisation, y)?;
+        Ok(prepared.map(|(resample, kernel)| Self {
+            kernel,
+            picture,
+            resample,
+        }))
     }
 
     /// # Safety
     /// The planes are memory of the device and of the size they state.
     unsafe fn launch(&self, device: &CudaDevice) -> Result<()> {
-        // SAFETY: `VideoResize` is the kernel's own type; the output is a tensor of the size that it states, the planes are the caller's.
-        unsafe { self.kernel.launch(device, &[&self.arguments]) }
+        // SAFETY: both are the kernel's own types; the output is a tensor of the size that it states, the planes are the caller's.
+        unsafe { self.kernel.launch(device, &[&self.picture, &self.resample]) }
     }
 }
 
@@ -289,7 +274,7 @@ pub(crate) fn surface_to_rgb(surface: &Surface, device: &Device) -> Result<Tenso
 /// The planes are memory of the device and of the size they state.
 unsafe fn to_rgb(
     device: &CudaDevice,
-    planes: &Nv12Planes,
+    planes: &YuvPlanes,
     colour: Colour,
     orientation: Orientation,
 ) -> Result<Tensor> {
@@ -308,8 +293,8 @@ unsafe fn to_rgb(
         1,
     );
     let kernel = Kernel {
-        file: "resize_video",
-        name: "nv12_rgb",
+        file: "yuv_rgb",
+        name: rgb_of(planes),
         grid,
         block: (THREADS, 1),
         shared: 0,
