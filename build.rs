@@ -8,7 +8,8 @@
 //! compiler. The commit is that of the git checkout, or of the package that cargo made from one. A debug build states none:
 //! following the checkout there would compile the whole crate anew after each commit.
 //!
-//! `ULTRAMOTION_KERNELS=check` asks only whether they compile: for one target, without optimising, which takes a tenth of the time.
+//! `ULTRAMOTION_KERNELS` chooses: `8.6,9.0` compiles for these compute capabilities alone, for a program that runs on no other chip; `check`
+//! asks only whether they compile: for one target, without optimising, which takes a tenth of the time.
 
 use std::{
     env, fs,
@@ -27,7 +28,59 @@ const TARGETS: &[&str] = &[
     "arch=compute_90a,code=sm_90a",
     "arch=compute_90,code=compute_90",
 ];
-const CHECKED: &[&str] = &["arch=compute_90a,code=sm_90a"];
+
+/// What the kernels are compiled for.
+enum Kernels {
+    All,
+    /// Compute capabilities.
+    Some(Vec<String>),
+    Check,
+}
+
+impl Kernels {
+    fn wanted() -> Result<Self, String> {
+        let wish = env::var("ULTRAMOTION_KERNELS").unwrap_or_default();
+        if wish.is_empty() {
+            return Ok(Self::All);
+        }
+        if wish == "check" {
+            return Ok(Self::Check);
+        }
+        let some: Vec<String> = wish.split(',').map(|one| one.trim().to_owned()).collect();
+        match some
+            .iter()
+            .find(|one| !["8.0", "8.6", "8.9", "9.0"].contains(&one.as_str()))
+        {
+            Some(other) => Err(format!(
+                "ULTRAMOTION_KERNELS={wish}: {other:?} is none of 8.0, 8.6, 8.9 and 9.0; without it kernels are compiled for all of \
+                 these and, by the driver, for later ones"
+            )),
+            None => Ok(Self::Some(some)),
+        }
+    }
+
+    /// What nvcc is asked for.
+    fn codes(&self) -> Vec<String> {
+        let own = |one: &String| match one.replace('.', "").as_str() {
+            "90" => "arch=compute_90a,code=sm_90a".to_owned(),
+            number => format!("arch=compute_{number},code=sm_{number}"),
+        };
+        match self {
+            Self::All => TARGETS.iter().map(|&code| code.to_owned()).collect(),
+            Self::Some(some) => some.iter().map(own).collect(),
+            Self::Check => vec![own(&"9.0".to_owned())],
+        }
+    }
+
+    /// Of the files: those for other chips must not be taken for these by a later build.
+    fn ending(&self) -> String {
+        match self {
+            Self::All => "fatbin".to_owned(),
+            Self::Some(some) => format!("{}.fatbin", some.join("-")),
+            Self::Check => "check.fatbin".to_owned(),
+        }
+    }
+}
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -132,7 +185,7 @@ fn commit_of_package() -> Option<String> {
 
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; build with cargo")?);
-    let nvcc = find_nvcc();
+    let (nvcc, kernels) = (find_nvcc(), Kernels::wanted()?);
     let mut sources: Vec<PathBuf> = fs::read_dir(FOLDER)
         .map_err(|e| format!("{FOLDER}: {e}"))?
         .filter_map(|entry| entry.ok().map(|e| e.path()))
@@ -145,11 +198,12 @@ fn build() -> Result<(), String> {
         .unwrap_or(1usize)
         .clamp(1, sources.len().max(1));
     let (next, nvcc, sources, out) = (&AtomicUsize::new(0), &nvcc, &sources, &out);
+    let wanted = &kernels;
     let failed: Vec<String> = thread::scope(|scope| {
         let work = move || -> Vec<String> {
             let turns = std::iter::from_fn(|| sources.get(next.fetch_add(1, Ordering::Relaxed)));
             turns
-                .filter_map(|source| compile(nvcc, source, out).err())
+                .filter_map(|source| compile(nvcc, source, wanted, out).err())
                 .collect()
         };
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
@@ -164,7 +218,7 @@ fn build() -> Result<(), String> {
     if !failed.is_empty() {
         return Err(failed.join("\n"));
     }
-    let ending = ending();
+    let ending = kernels.ending();
     let entry = |source: &PathBuf| {
         let stem = stem(source);
         format!(
@@ -179,15 +233,6 @@ fn build() -> Result<(), String> {
     fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
 }
 
-fn checking() -> bool {
-    env::var_os("ULTRAMOTION_KERNELS").is_some_and(|wish| wish == "check")
-}
-
-/// What was only checked must not be taken for the real thing by a later build.
-fn ending() -> &'static str {
-    if checking() { "check.fatbin" } else { "fatbin" }
-}
-
 fn stem(source: &Path) -> String {
     source
         .file_stem()
@@ -196,20 +241,27 @@ fn stem(source: &Path) -> String {
         .into_owned()
 }
 
-/// Whether `target` is newer than its source, all headers, and this program: changes of the Rust code beside them do not count.
+/// Whether `target` is newer than its source, the headers that this includes, and this program: changes of the Rust code beside them do not
+/// count.
 fn is_newer(target: &Path, source: &Path) -> std::io::Result<bool> {
     let changed = |path: &Path| fs::metadata(path)?.modified();
     let made = changed(target)?;
-    let header = |path: &PathBuf| path.extension().is_some_and(|e| e == "cuh");
-    let headers = fs::read_dir(FOLDER)?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(header);
-    for path in headers.chain([source.to_owned(), env::current_exe()?]) {
-        if changed(&path)? >= made {
+    let mut read = vec![source.to_owned()];
+    let mut at = 0;
+    while let Some(path) = read.get(at) {
+        if changed(path)? >= made {
             return Ok(false);
         }
+        let text = fs::read_to_string(path)?;
+        let included = text.lines().filter_map(|line| {
+            let name = line.strip_prefix("#include \"")?.strip_suffix('"')?;
+            Some(Path::new(FOLDER).join(name))
+        });
+        let new: Vec<PathBuf> = included.filter(|path| !read.contains(path)).collect();
+        read.extend(new);
+        at += 1;
     }
-    Ok(true)
+    Ok(changed(&env::current_exe()?)? < made)
 }
 
 fn find_nvcc() -> PathBuf {
@@ -238,8 +290,8 @@ fn find_nvcc() -> PathBuf {
         .unwrap_or_else(|| program.clone().into())
 }
 
-fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
-    let target = out.join(format!("{}.{}", stem(source), ending()));
+fn compile(nvcc: &Path, source: &Path, kernels: &Kernels, out: &Path) -> Result<(), String> {
+    let target = out.join(format!("{}.{}", stem(source), kernels.ending()));
     if is_newer(&target, source).unwrap_or(false) {
         return Ok(());
     }
@@ -248,10 +300,11 @@ fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
     command
         .env_remove("NVCC_PREPEND_FLAGS")
         .args(["--fatbin", "-std=c++17"]);
+    let checking = matches!(kernels, Kernels::Check);
     let quick = ["-Xcicc", "-O0", "-Xptxas", "-O0"];
-    command.args(if checking() { &quick[..] } else { &["-O3"] });
-    for code in if checking() { CHECKED } else { TARGETS } {
-        command.args(["-gencode", code]);
+    command.args(if checking { &quick[..] } else { &["-O3"] });
+    for code in kernels.codes() {
+        command.args(["-gencode", &code]);
     }
     command.arg("-o").arg(&target).arg(source);
     let output = command.output().map_err(|e| {
@@ -269,7 +322,7 @@ fn compile(nvcc: &Path, source: &Path, out: &Path) -> Result<(), String> {
     // Unoptimised code says nothing about the real one.
     for line in said
         .lines()
-        .filter(|line| !checking() && !line.trim().is_empty())
+        .filter(|line| !checking && !line.trim().is_empty())
     {
         println!("cargo::warning={line}");
     }
