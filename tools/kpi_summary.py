@@ -3,7 +3,9 @@
 
     python tools/kpi_summary.py run.jsonl [--skip 100]
 
-The first frames, during which models are prepared, are left out.
+The first frames, during which models are prepared, are left out. "window_ms" is how long ten frames took that all came from one source, and
+"window_at_change_ms" ten of which the first came from one source and the last from the next; "device_memory_mb" of the frames after the
+first source's alone is "device_memory_later_mb".
 """
 
 import argparse
@@ -14,6 +16,17 @@ import statistics
 def quantile(values, q):
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(q * (len(ordered) - 1)))]
+
+
+WINDOW = 10
+
+
+def windows(frames):
+    """Times in ms of ten frames one after the other: those of one source, and those across a change."""
+    within, across = [], []
+    for first, last in zip(frames, frames[WINDOW:]):
+        (within if first["source"] == last["source"] else across).append((last["ts"] - first["ts"]) * 1e3)
+    return {"window_ms": within, "window_at_change_ms": across}
 
 
 def main():
@@ -34,6 +47,14 @@ def main():
     memory = [frame["device_memory_mb"] for frame in frames if "device_memory_mb" in frame]
     if memory:
         summary["device_memory_mb"] = {"first": memory[0], "last": memory[-1], "most": max(memory)}
+    times = windows(frames)
+    if times["window_at_change_ms"]:
+        for key, values in times.items():
+            summary[key] = {"median": quantile(values, 0.5), "p99": quantile(values, 0.99), "most": max(values)}
+            summary[key] = {name: round(value, 2) for name, value in summary[key].items()}
+        later = [frame["device_memory_mb"] for frame in frames if frame["source"] != frames[0]["source"] and "device_memory_mb" in frame]
+        if later:
+            summary["device_memory_later_mb"] = {"first": later[0], "last": later[-1], "most": max(later)}
     summary["objects"] = round(statistics.mean(frame["objects"] for frame in frames), 2)
     summary["other_events"] = sorted({event["event"] for event in events} - {"frame", "source-began", "source-ended"})
     print(json.dumps(summary))

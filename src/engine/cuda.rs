@@ -2,7 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use super::{Direction, EngineError, GraphContents, MemoryRefused, gate};
+use super::{
+    Direction, EngineError, GraphContents, MemoryRefused, gate,
+    graph_memory::{self, GraphMemory},
+};
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Storage, Tensor,
     cuda_backend::{
@@ -216,7 +219,11 @@ const CAPTURE_ATTEMPTS: u32 = 20;
 const CAPTURE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Work that the driver repeats by one launch.
-pub(super) struct Graph(CudaGraph);
+pub(crate) struct Graph {
+    // Destroyed before the memory that it uses.
+    graph: CudaGraph,
+    _memory: Vec<Arc<GraphMemory>>,
+}
 
 // SAFETY: a graph is no thread's own; launches and drops are serialised by the lock that its owner keeps it under, and each
 // binds the device's context to its thread.
@@ -234,17 +241,22 @@ impl Graph {
             what: CAPTURE,
             reason: "it is empty".to_owned(),
         })?;
-        Ok((Self(graph), results))
+        Ok((graph, results))
     }
 
     /// Asks the device to do it once more.
     pub(super) fn launch(&self) -> Result<(), EngineError> {
-        self.0.launch().map_err(driver("launch of a graph"))
+        self.enqueue().map_err(driver("launch of a graph"))
+    }
+
+    /// As [`Graph::launch`], with the driver's own error.
+    pub(crate) fn enqueue(&self) -> Result<(), DriverError> {
+        self.graph.launch()
     }
 
     /// What its nodes do.
     pub(super) fn contents(&self) -> GraphContents {
-        contents(self.0.cu_graph())
+        contents(self.graph.cu_graph())
     }
 
     /// Number of kernels, copies and other nodes.
@@ -252,7 +264,7 @@ impl Graph {
         let mut count = 0usize;
         // SAFETY: with no array the call gives the count alone.
         let status = unsafe {
-            sys::cuGraphGetNodes(self.0.cu_graph(), std::ptr::null_mut(), &raw mut count)
+            sys::cuGraphGetNodes(self.graph.cu_graph(), std::ptr::null_mut(), &raw mut count)
         };
         if status == sys::CUresult::CUDA_SUCCESS {
             count
@@ -271,11 +283,11 @@ pub(crate) fn capture<T, E>(
     stream: &Arc<CudaStream>,
     refused: impl Fn(DriverError) -> E,
     mut work: impl FnMut() -> Result<T, E>,
-) -> Result<(Option<CudaGraph>, T), E> {
+) -> Result<(Option<Graph>, T), E> {
     let mut disturbed = false;
     let mut attempt = 1;
     loop {
-        let (done, graph) = gate::capturing(|| {
+        let once = || {
             let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
             if let Err(error) = stream
                 .synchronize()
@@ -287,10 +299,18 @@ pub(crate) fn capture<T, E>(
             let flags =
                 sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
             (Some(done), stream.end_capture(flags))
-        });
+        };
+        let captured = gate::capturing(|| graph_memory::allocating(stream, once));
+        let ((done, graph), memory) = captured.map_err(&refused)?;
         disturbed |= matches!(&graph, Err(error) if DISTURBED.contains(&error.0));
         let failed = match (done, graph) {
-            (Some(Ok(results)), Ok(graph)) => return Ok((graph, results)),
+            (Some(Ok(results)), Ok(graph)) => {
+                let graph = graph.map(|graph| Graph {
+                    graph,
+                    _memory: memory,
+                });
+                return Ok((graph, results));
+            }
             (Some(Err(error)), _) => error,
             (_, Err(error)) => refused(error),
             (None, Ok(_)) => refused(DriverError(DISTURBED[0])),

@@ -41,4 +41,4 @@ pub use read::{Incoming, MessageReader, ReadLimits};
 pub use server::{DEFAULT_PORT, Server};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

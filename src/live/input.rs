@@ -40,7 +40,7 @@ pub enum Received {
     Message(Arc<Message>),
     /// The stream is there: after opening, and each time that it was reconnected.
     Connected,
-    /// The stream broke or is silent; the input goes on to take it up again at the next calls.
+    /// The stream broke or is silent; the input reconnects it at the next calls.
     Disconnected {
         /// Why.
         reason: String,

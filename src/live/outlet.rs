@@ -75,7 +75,8 @@ pub(super) struct Outputs {
     /// Moves before the loop began: those of the models.
     moves: [u64; 2],
     ticked: Instant,
-    told_drops: u64,
+    /// Drops that an event has reported.
+    reported_drops: u64,
     latency: Latency,
     device_memory: u64,
     problems: u64,
@@ -96,7 +97,7 @@ impl Outputs {
             moves: moves(&engine),
             engine,
             ticked: Instant::now(),
-            told_drops: 0,
+            reported_drops: 0,
             latency: Latency::default(),
             device_memory: 0,
             problems: 0,
@@ -158,9 +159,9 @@ impl Outputs {
         self.latency = self.counters.result.latency();
         self.read_memory();
         let dropped = self.counters.dropped.load(Relaxed);
-        if dropped > self.told_drops {
-            let frames = dropped - self.told_drops;
-            self.told_drops = dropped;
+        if dropped > self.reported_drops {
+            let frames = dropped - self.reported_drops;
+            self.reported_drops = dropped;
             self.event(&LiveEvent::Dropped { frames });
         }
     }

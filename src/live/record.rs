@@ -74,7 +74,7 @@ impl Recorder {
                 "the recorder's thread could not be started: {error}"
             ))
         })?;
-        // It asks for the first frame once the folder is prepared, and ends without where it cannot be.
+        // It takes the first frame once the folder is prepared, and ends without where it cannot be.
         let is_prepared = is_prepared.recv().is_ok();
         let summary = RecordSummary::default();
         let mut recorder = Self {

@@ -86,7 +86,7 @@ impl Source for LiveSource {
                 Some(Received::Message(_)) => {}
                 Some(Received::Connected) => {
                     if std::mem::replace(&mut self.was_connected, true) {
-                        self.warn("is there again; frames between are missing".to_owned());
+                        self.warn("was reconnected; frames in between are missing".to_owned());
                     }
                 }
                 Some(Received::Disconnected { reason }) => self.warn(reason),

@@ -2,7 +2,7 @@
 
 use super::{
     cpu, cuda,
-    masks::{mask_is_finite, mask_score},
+    mask_bits::{mask_is_finite, mask_score},
     objects::ObjectRecords,
     types::{
         masks::STATISTICS,
@@ -159,6 +159,7 @@ fn collect_on_host(packed: &Tensor, frame: &PackedFrame) -> Result<ObjectTensors
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::types::masks::SCORE;
 
     const FRAME: PackedFrame = PackedFrame {
         max_objects: 3,
@@ -185,7 +186,7 @@ mod tests {
         let (records, row) = (FRAME.records(), FRAME.row_words());
         words[records..records + 2 * row].fill(0);
         let mask = &mut words[records + row..records + 2 * row];
-        mask[STATISTICS - 1] = 0.75f32.to_bits();
+        mask[SCORE] = 0.75f32.to_bits();
         mask[STATISTICS] = 1;
         mask[STATISTICS + 2 * 4 + 1] = 1;
         words
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn outputs_that_are_not_finite_leave_no_objects_and_are_counted() {
-        let score = FRAME.records() + FRAME.row_words() + STATISTICS - 1;
+        let score = FRAME.records() + FRAME.row_words() + SCORE;
         for (at, value) in [(1, 3), (3, 3), (score, f32::NAN.to_bits())] {
             let mut words = words();
             words[at] = value;

@@ -67,6 +67,7 @@ disabled! {
     mask_logits(&Tensor, &Tensor, usize) -> Tensor;
     masks_to_bits((&Tensor, Option<&Tensor>), usize, (usize, usize), (usize, usize), Option<&SlotRows<'_>>, &Tensor) -> ();
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
+    pack_masks(&Tensor, Option<&Tensor>, &Tensor) -> ();
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     resize_normalise_yuv_to(&Yuv<&Tensor>, (usize, usize), &Normalisation, &Tensor) -> ();

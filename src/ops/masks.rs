@@ -3,7 +3,7 @@
 use super::{
     cpu, cuda,
     types::{
-        masks::{PackedMask, STATISTICS, SlotRows, mask_words},
+        masks::{PackedMask, STATISTICS, SlotRows, mask_words, packed_words},
         result::Result,
     },
 };
@@ -72,12 +72,10 @@ fn check_sizes(
     Ok(())
 }
 
-/// In the place of frame width - left: a mask with a logit that is not finite.
-const NOT_FINITE: u32 = u32::MAX;
-
 /// As [`masks_to_runs`], the masks staying on the device: u32 `[N, numbers]`, each row made of area, frame width - left, frame
-/// height - top, right and bottom of the mask's tight box (all 0 for an empty one), its score (0 here), then its bits column by column, each column in
-/// words of 32 rows, the lowest bit being the first row. [`bits_to_runs`] reads them on the host; [`mask_is_finite`] says whether all logits were finite.
+/// height - top, right and bottom of the mask's tight box (all 0 for an empty one), its score (0 here), height and width of the frame, then its
+/// bits column by column, each column in words of 32 rows, the lowest bit being the first row. [`super::bits_to_runs`] reads them on the
+/// host; [`super::mask_is_finite`] says whether all logits were finite.
 ///
 /// # Errors
 /// As [`masks_to_runs`], and for logits on the CPU, where masks become runs at once.
@@ -137,61 +135,25 @@ pub fn best_masks_to_bits(
     cuda::masks_to_bits((logits, Some(scores)), side, scaled, frame, rows, out)
 }
 
-/// The score that came with the mask of one row of [`best_masks_to_bits`].
-pub fn mask_score(row: &[u32]) -> f32 {
-    row.get(STATISTICS - 1)
-        .map_or(f32::NAN, |&bits| f32::from_bits(bits))
-}
-
-/// Whether all logits of the mask of one row of [`masks_to_bits`] were finite.
-pub fn mask_is_finite(row: &[u32]) -> bool {
-    row.get(1) != Some(&NOT_FINITE)
-}
-
-/// The masks of a `frame` (height, width) from the numbers that [`masks_to_bits`] gave.
-pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
-    let words = frame.0.div_ceil(32);
-    let one = |row: &[u32]| {
-        let (mut runs, mut run, mut inside) = (Vec::new(), 0u32, false);
-        for column in row.get(STATISTICS..).unwrap_or(&[]).chunks_exact(words) {
-            for (i, &word) in column.iter().enumerate() {
-                let rows = (frame.0 - 32 * i).min(32) as u32;
-                let mut at = 0;
-                while at < rows {
-                    let rest = word >> at;
-                    let same = if inside {
-                        rest.trailing_ones()
-                    } else {
-                        rest.trailing_zeros()
-                    }
-                    .min(rows - at);
-                    (run, at) = (run + same, at + same);
-                    if at < rows {
-                        runs.push(run);
-                        (run, inside) = (0, !inside);
-                    }
-                }
-            }
-        }
-        runs.push(run);
-        PackedMask {
-            counts: runs,
-            area: row.first().copied().map_or(0, u64::from),
-            bounds: bounds_of(row, frame),
-        }
-    };
-    numbers.chunks_exact(mask_words(frame)).map(one).collect()
-}
-
-/// The tight box that one row of [`masks_to_bits`] states; none for an empty mask.
-fn bounds_of(row: &[u32], (height, width): (usize, usize)) -> Option<[u32; 4]> {
-    let &[area, left, top, right, bottom, ..] = row else {
-        return None;
-    };
-    let from_end = |length: usize, distance: u32| {
-        u32::try_from(length)
-            .unwrap_or(u32::MAX)
-            .saturating_sub(distance)
-    };
-    (area > 0).then(|| [from_end(width, left), from_end(height, top), right, bottom])
+/// Moves masks together on the GPU, for one transfer that is hardly larger than what they hold: `rows` u32 `[N, numbers]` of
+/// [`best_masks_to_bits`] to `out` u32 `[packed_words(N, room)]`, which [`super::PackedMasks`] reads. Of each mask the words of its tight box's columns
+/// that its tight box reaches into are kept. With `in_use`, u32 `[1]`, rows from that number on are left out. What does not fit into the room is
+/// left out; [`super::PackedMasks::needed`] says so.
+///
+/// # Errors
+/// If the shapes do not fit, or for tensors on the CPU.
+pub fn pack_masks(rows: &Tensor, in_use: Option<&Tensor>, out: &Tensor) -> Result<()> {
+    let (n, numbers) = rows.dims2()?;
+    if cpu::is_cpu(rows)
+        || numbers < STATISTICS
+        || out.dims1()? < packed_words(n, 0)
+        || in_use.is_some_and(|in_use| in_use.elem_count() != 1)
+    {
+        candle_core::bail!(
+            "pack_masks: {:?} to {:?}, on a GPU only",
+            rows.shape(),
+            out.shape()
+        );
+    }
+    cuda::pack_masks(rows, in_use, out)
 }

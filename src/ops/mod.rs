@@ -20,6 +20,7 @@ mod cpu;
 mod cuda;
 mod deformable_attention;
 mod linear;
+mod mask_bits;
 mod masks;
 mod norm;
 mod objects;
@@ -41,10 +42,8 @@ pub use collect::{collect_objects, copy_packed, unpack_masks};
 pub use conv2d::{Conv2d, inverted_residual};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use linear::Linear;
-pub use masks::{
-    best_masks_to_bits, bits_to_runs, mask_is_finite, mask_logits, mask_score, masks_to_bits,
-    masks_to_runs,
-};
+pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};
+pub use masks::{best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks};
 pub use norm::LayerNorm;
 pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use pool::{max_pool2d, upsample_nearest2x};
@@ -55,7 +54,7 @@ pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
 pub use types::{
     activation::Activation,
     convolution::{Conv2dOptions, LinearPrecision, Padding, Part},
-    masks::{PackedMask, SlotRows, mask_words},
+    masks::{PackedMask, SlotRows, mask_words, packed_words},
     objects::{ObjectChoice, PromptSlots, SharedSlots, object_words},
     packed_frame::{ObjectTensors, PackedFrame},
     resampling::Normalisation,

@@ -8,7 +8,7 @@ use crate::{
     session::{
         detector::Detector,
         error::{ModelError, SessionError},
-        executor::resident::layout::FrameLayout,
+        executor::resident::{layout::FrameLayout, masks::Masks},
         stage::Stage,
     },
 };
@@ -177,10 +177,11 @@ impl DeviceDetections {
             })
         });
         let words = words.map_err(ModelError::from)?;
-        let has_masks = self.packed_frame.has_masks;
-        let objects = self
-            .layout
-            .detected(&words, &self.detector, has_masks.then_some(0))?;
+        let masks = self
+            .packed_frame
+            .has_masks
+            .then(|| (Masks::InPlace(&words), 0));
+        let objects = self.layout.detected(&words, &self.detector, masks)?;
         Ok(Detections::new(self.size, objects))
     }
 }

@@ -538,6 +538,14 @@ pub(crate) fn masks(engine: &Engine) -> Outcome {
         let bits = report
             .up(&logits, DType::F32)
             .and_then(|l| ops::masks_to_bits(&l, 1024, scaled, frame).map_err(text));
+        let packed = bits
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|bits| packed_masks(engine, bits, frame));
+        report.check(
+            &format!("masks {scaled:?} to {frame:?}, moved together"),
+            packed.as_ref() == Ok(&expected),
+        );
         let numbers = bits.and_then(|b| engine.download_u32(Stage::Masks, &b).map_err(text));
         match numbers {
             Err(message) => {
@@ -570,6 +578,30 @@ pub(crate) fn masks(engine: &Engine) -> Outcome {
         }
     }
     report.finish()
+}
+
+/// What is read of masks that were moved together into just enough room; an error where they are said to fit into less.
+fn packed_masks(
+    engine: &Engine,
+    rows: &Tensor,
+    frame: (usize, usize),
+) -> Result<Vec<PackedMask>, String> {
+    let n = rows.dim(0).map_err(text)?;
+    let read = |room: usize| {
+        let words = ops::packed_words(n, room);
+        let out = Tensor::full(7u32, words, rows.device()).map_err(text)?;
+        ops::pack_masks(rows, None, &out).map_err(text)?;
+        engine.download_u32(Stage::Masks, &out).map_err(text)
+    };
+    let needed = |numbers: &[u32]| ops::PackedMasks::new(numbers, n).needed(n, |_| frame);
+    let room = needed(&read(0)?);
+    let numbers = read(room)?;
+    let masks = ops::PackedMasks::new(&numbers, n);
+    if needed(&read(room - 1)?) != room {
+        return Err(format!("{room} numbers are needed"));
+    }
+    let one = |at| masks.mask(at, frame).ok_or(format!("mask {at} is missing"));
+    (0..n).map(one).collect()
 }
 
 /// Left, top, right and bottom edge of column-major runs.

@@ -167,6 +167,13 @@ pub(crate) fn two_devices(engine: &Engine) -> Outcome {
     report.finish()
 }
 
+/// All numbers of a tensor on the CPU.
+fn flat(x: &Tensor) -> Result<Vec<f32>, String> {
+    x.flatten_all()
+        .and_then(|x| x.to_vec1::<f32>())
+        .map_err(text)
+}
+
 pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     for (case, (queries, classes, threshold, max_objects, filter)) in [
@@ -186,11 +193,6 @@ pub(crate) fn choose_objects(engine: &Engine) -> Outcome {
             .affine(0.3, 0.5)
             .map_err(text)?;
         let allowed: Option<Vec<bool>> = filter.then(|| (0..classes).map(|c| c % 3 == 0).collect());
-        let flat = |x: &Tensor| {
-            x.flatten_all()
-                .and_then(|x| x.to_vec1::<f32>())
-                .map_err(text)
-        };
         let selection = Selection {
             threshold,
             max_objects,
@@ -328,11 +330,6 @@ fn shared_slots(report: &mut Report, engine: &Engine, slots: usize) -> Result<()
         let boxes = random(&[40, 4], 95 + frame as u64)
             .affine(0.3, 0.5)
             .map_err(text)?;
-        let flat = |x: &Tensor| {
-            x.flatten_all()
-                .and_then(|x| x.to_vec1::<f32>())
-                .map_err(text)
-        };
         let selection = Selection {
             threshold,
             max_objects: 5,

@@ -7,6 +7,7 @@ mod checkpoints;
 mod common;
 mod dicom;
 mod hub;
+mod kernels;
 mod parity;
 mod phantom;
 mod phantom_motion;

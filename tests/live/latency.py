@@ -167,7 +167,7 @@ def free_port(kind=socket.SOCK_STREAM):
 
 
 def coded(args, folder):
-    """The clip as H.264 in MPEG-TS at the size and rate that were asked for, without pictures out of order, or as it is."""
+    """The clip as H.264 in MPEG-TS at the requested size and rate, without pictures out of order, or as it is."""
     path = os.path.join(folder, "clip.ts")
     if args.encoder == "copy":
         subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", args.clip, "-c:v", "copy", "-an", path], check=True)

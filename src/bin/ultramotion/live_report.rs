@@ -1,6 +1,9 @@
 //! A live loop on the terminal: a line of status, events on stderr, JSON lines on stdout.
 
-use crate::terminal::{ClosedStdout, Terminal};
+use crate::{
+    report::FrameEvent,
+    terminal::{ClosedStdout, Terminal},
+};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -82,14 +85,14 @@ impl LiveReport {
         self.print(&FrameEvent {
             kind: "frame",
             line,
-            live: json!({
+            live: Some(json!({
                 "arrival": (arrival * 1e6).round() / 1e6,
                 "decode_ms": since(times.arrival.instant, times.decoded),
                 "wait_ms": since(times.decoded, times.started),
                 "models_ms": since(times.started, times.done),
                 "latency_ms": since(times.arrival.instant, times.done),
                 "figures": figures_of(figures),
-            }),
+            })),
         });
     }
 
@@ -168,16 +171,6 @@ impl LiveOutput for LiveReport {
     fn finish(&mut self) {
         self.status.finish_and_clear();
     }
-}
-
-/// A line of the `--json` stream.
-#[derive(Serialize)]
-struct FrameEvent<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    line: RecordLine<'a>,
-    live: Value,
 }
 
 fn milliseconds(time: Duration) -> f64 {

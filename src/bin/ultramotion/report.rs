@@ -289,17 +289,21 @@ impl Report {
         self.terminal.print_json(&FrameEvent {
             kind: "frame",
             line,
+            live: None,
         })
     }
 }
 
 /// A line of the `--json` stream.
 #[derive(Serialize)]
-struct FrameEvent<'a> {
+pub(crate) struct FrameEvent<'a> {
     #[serde(rename = "type")]
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     #[serde(flatten)]
-    line: RecordLine<'a>,
+    pub(crate) line: RecordLine<'a>,
+    /// Times and figures of a live loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) live: Option<serde_json::Value>,
 }
 
 impl Observer<Event<'_>> for Report {

@@ -209,7 +209,7 @@ impl Routes {
     }
 
     async fn predict(&self, request: Request<Incoming>) -> Result<Reply, Problem> {
-        // Pages of other sites can send forms and plain text without being asked, but not JSON.
+        // Pages of other sites can send forms and plain text without the server's consent, but not JSON.
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();

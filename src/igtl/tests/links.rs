@@ -1,8 +1,8 @@
 //! Servers and clients on the loopback.
 
-use super::*;
+use super::{peer::Peer, *};
 use std::{
-    io::{BufReader, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -67,35 +67,6 @@ fn content_of(event: &LinkEvent) -> Option<Content> {
             _ => None,
         },
         _ => None,
-    }
-}
-
-/// A peer of the test's own.
-struct Peer(MessageReader<BufReader<TcpStream>>, TcpStream);
-
-impl Peer {
-    fn connect(address: SocketAddr) -> Self {
-        Self::of(TcpStream::connect(address).unwrap())
-    }
-
-    fn of(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let reading = BufReader::new(stream.try_clone().unwrap());
-        Self(MessageReader::new(reading, ReadLimits::default()), stream)
-    }
-
-    fn send(&mut self, message: Message, version: Version) {
-        let bytes = Encoded::new(message).unwrap().to_bytes(version);
-        self.1.write_all(&bytes).unwrap();
-    }
-
-    fn read(&mut self) -> (Message, u16) {
-        match self.0.next_message().unwrap().unwrap() {
-            Incoming::Message {
-                message, version, ..
-            } => (message, version),
-            other => panic!("{other:?}"),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod links;
+pub(crate) mod peer;
 mod round_trip;
 mod vectors;
 

@@ -6,6 +6,7 @@ use super::{
     frame_clock::FrameClock,
     inbox::{Arrived, Inbox},
     input_options::IgtlInputOptions,
+    link::Link,
     picture::picture,
 };
 use crate::{
@@ -57,12 +58,6 @@ pub struct IgtlInput {
     reported: Option<Instant>,
     dropped: u64,
     warnings: Vec<SourceWarning>,
-}
-
-#[derive(Debug)]
-enum Link {
-    Client(Client),
-    Server(Server),
 }
 
 impl std::fmt::Debug for IgtlInput {
@@ -165,10 +160,7 @@ impl IgtlInput {
 
     /// Where it listens; none where it connects.
     pub fn address(&self) -> Option<SocketAddr> {
-        match &self.link {
-            Link::Client(_) => None,
-            Link::Server(server) => Some(server.address()),
-        }
+        self.link.address()
     }
 
     /// Figures of its connections.
@@ -177,10 +169,7 @@ impl IgtlInput {
     }
 
     fn sender(&self) -> &Sender {
-        match &self.link {
-            Link::Client(client) => client.sender(),
-            Link::Server(server) => server.sender(),
-        }
+        self.link.sender()
     }
 
     /// What is made of something that arrived.

@@ -8,6 +8,7 @@ mod inbox;
 mod input;
 mod input_options;
 mod label_map;
+mod link;
 mod output;
 mod output_options;
 mod picture;

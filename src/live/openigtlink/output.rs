@@ -3,6 +3,7 @@
 use super::{
     address::IgtlAddress,
     error::IgtlError,
+    link::Link,
     output_options::{IgtlOutputOptions, PictureSent},
     report::Reporter,
     sending::{Shared, send_frames},
@@ -47,12 +48,6 @@ pub struct IgtlOutput {
     options: IgtlOutputOptions,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-enum Link {
-    Client(Client),
-    Server(Server),
 }
 
 impl std::fmt::Debug for IgtlOutput {
@@ -123,10 +118,7 @@ impl IgtlOutput {
 
     /// Where it serves; none where it connects.
     pub fn address(&self) -> Option<SocketAddr> {
-        match &self.link {
-            Link::Client(_) => None,
-            Link::Server(server) => Some(server.address()),
-        }
+        self.link.address()
     }
 
     /// Figures of its connections.
@@ -135,10 +127,7 @@ impl IgtlOutput {
     }
 
     fn sender(&self) -> &Sender {
-        match &self.link {
-            Link::Client(client) => client.sender(),
-            Link::Server(server) => server.sender(),
-        }
+        self.link.sender()
     }
 
     fn send(&self, message: impl Into<Arc<Message>>) {

@@ -146,9 +146,9 @@ template <typename T, int D> __device__ __forceinline__ void attend_few(const At
 }
 
 #define ATTEND(D, SUFFIX, TYPE)                                                                                                         \
-  extern "C" __global__ void __launch_bounds__(256) attend_##D##_##SUFFIX(const __grid_constant__ Attention p) { attend<TYPE, D, false>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) attend_long_##D##_##SUFFIX(const __grid_constant__ Attention p) { attend<TYPE, D, true>(p); }
+  extern "C" __global__ void __launch_bounds__(256) attend_##D##_##SUFFIX(const __grid_constant__ Attention p) { begin(); attend<TYPE, D, false>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) attend_long_##D##_##SUFFIX(const __grid_constant__ Attention p) { begin(); attend<TYPE, D, true>(p); }
 #define FEW(D, SUFFIX, TYPE)                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(256) attend_few_##D##_##SUFFIX(const __grid_constant__ Attention p) { attend_few<TYPE, D>(p); }
+  extern "C" __global__ void __launch_bounds__(256) attend_few_##D##_##SUFFIX(const __grid_constant__ Attention p) { begin(); attend_few<TYPE, D>(p); }
 #define ATTENTIONS(SUFFIX, TYPE) FEW(16, SUFFIX, TYPE) FEW(32, SUFFIX, TYPE) ATTEND(16, SUFFIX, TYPE) ATTEND(32, SUFFIX, TYPE) ATTEND(48, SUFFIX, TYPE) ATTEND(64, SUFFIX, TYPE)
 FOR_FLOATS(ATTENTIONS)

@@ -113,6 +113,6 @@ template <typename T> __device__ __forceinline__ void attend_join(const Attentio
 }
 
 #define PARTS(SUFFIX, TYPE)                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(WARPS * 32) attend_parts_16_##SUFFIX(const __grid_constant__ Attention p, float *parts) { attend_parts<TYPE>(p, parts); } \
-  extern "C" __global__ void __launch_bounds__(256) attend_join_16_##SUFFIX(const __grid_constant__ Attention p, const float *parts) { attend_join<TYPE>(p, parts); }
+  extern "C" __global__ void __launch_bounds__(WARPS * 32) attend_parts_16_##SUFFIX(const __grid_constant__ Attention p, float *parts) { begin(); attend_parts<TYPE>(p, parts); } \
+  extern "C" __global__ void __launch_bounds__(256) attend_join_16_##SUFFIX(const __grid_constant__ Attention p, const float *parts) { begin(); attend_join<TYPE>(p, parts); }
 FOR_HALVES(PARTS)

@@ -249,10 +249,10 @@ template <typename T> __device__ __forceinline__ void attend_tiles(const Attenti
 }
 
 #define WINDOWS(SUFFIX, TYPE)                                                                                                           \
-  extern "C" __global__ void __launch_bounds__(128) window_7_##SUFFIX(const __grid_constant__ Attention p) { attend_window<TYPE, 7, 8, 4>(p); } \
-  extern "C" __global__ void __launch_bounds__(224) window_14_##SUFFIX(const __grid_constant__ Attention p) { attend_window<TYPE, 14, 26, 7>(p); }
+  extern "C" __global__ void __launch_bounds__(128) window_7_##SUFFIX(const __grid_constant__ Attention p) { begin(); attend_window<TYPE, 7, 8, 4>(p); } \
+  extern "C" __global__ void __launch_bounds__(224) window_14_##SUFFIX(const __grid_constant__ Attention p) { begin(); attend_window<TYPE, 14, 26, 7>(p); }
 FOR_HALVES(WINDOWS)
 
 #define TILES(SUFFIX, TYPE)                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(256) attend_tiles_32_##SUFFIX(const __grid_constant__ Attention p) { attend_tiles<TYPE>(p); }
+  extern "C" __global__ void __launch_bounds__(256) attend_tiles_32_##SUFFIX(const __grid_constant__ Attention p) { begin(); attend_tiles<TYPE>(p); }
 FOR_HALVES(TILES)

@@ -5,6 +5,7 @@
 // Boxes (cx, cy, w, h) [rows, 4]: each edge of `reference` moved by the mean of `offsets` [bins] under the softmax of its logits
 // [rows, 4·bins] (left, top, right, bottom). Eight lanes would do for an edge; a warp makes a box, edge by edge.
 extern "C" __global__ void __launch_bounds__(256) refine_boxes(const float *__restrict__ logits, const float *__restrict__ reference, const float *__restrict__ offsets, float *__restrict__ boxes, int rows, int bins, float reg_scale) {
+  begin();
   const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (row >= rows) return;
   float moved[4];
@@ -30,6 +31,7 @@ extern "C" __global__ void __launch_bounds__(256) refine_boxes(const float *__re
 // The `top` greatest probabilities of each edge's distribution, greatest first, then their mean: [rows·4, top + 1] from logits
 // [rows·4, bins]. A warp an edge; bins up to 1,056.
 extern "C" __global__ void __launch_bounds__(256) top_probabilities(const float *__restrict__ logits, float *__restrict__ out, int edges, int bins, int top) {
+  begin();
   constexpr int EACH = 33;
   const int edge = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (edge >= edges) return;
@@ -60,6 +62,7 @@ extern "C" __global__ void __launch_bounds__(256) top_probabilities(const float 
 
 // log(x / (1 - x)), both held to at least 1e-5.
 extern "C" __global__ void inverse_sigmoid(const float *__restrict__ x, float *__restrict__ y, int n) {
+  begin();
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   const float v = fminf(fmaxf(x[i], 0.f), 1.f);

@@ -2,7 +2,7 @@
 
 #include "common.cuh"
 
-constexpr int COLLECTORS = 1024, MAX_OBJECTS = 2048, HEAD = 4, RECORD = 6, STATISTICS = 6;
+constexpr int COLLECTORS = 1024, MAX_OBJECTS = 2048, HEAD = 4, RECORD = 6, STATISTICS = 8, SCORE = 5;
 constexpr unsigned NOT_FINITE = 0xffffffffu;
 
 // `Arguments` of `collect.rs`, field by field.
@@ -34,6 +34,7 @@ __device__ __forceinline__ bool corners(const Collect &p, const unsigned *record
 // The objects whose boxes have extent move together, in their order; the rows behind them are zero. Where an output of a model is not
 // finite all rows are, and `not_finite` counts the outputs. One block.
 extern "C" __global__ void __launch_bounds__(COLLECTORS) collect_objects(const __grid_constant__ Collect p) {
+  begin();
   __shared__ unsigned char valid[MAX_OBJECTS];
   __shared__ unsigned total, broken;
   const int thread = threadIdx.x, objects = min(static_cast<int>(p.packed[0]), p.max_objects);
@@ -48,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(COLLECTORS) collect_objects(const _
     atomicAdd(&total, 1u);
     if (!p.has_masks) continue;
     const unsigned *mask = p.packed + head + p.row * i;
-    if (mask[1] == NOT_FINITE || !isfinite(__uint_as_float(mask[STATISTICS - 1]))) atomicAdd(&broken, 1u);
+    if (mask[1] == NOT_FINITE || !isfinite(__uint_as_float(mask[SCORE]))) atomicAdd(&broken, 1u);
   }
   __syncthreads();
   const int count = broken > 0 ? 0 : total;
@@ -65,7 +66,7 @@ extern "C" __global__ void __launch_bounds__(COLLECTORS) collect_objects(const _
       for (int c = 0; c < 4; c++) p.boxes[4 * at + c] = box[c];
       p.scores[at] = 1.f / (1.f + expf(-__uint_as_float(record[0])));
       p.classes[at] = record[1] % p.class_count, p.rows[at] = i;
-      if (p.has_masks) p.mask_scores[at] = __uint_as_float(p.packed[head + p.row * i + STATISTICS - 1]);
+      if (p.has_masks) p.mask_scores[at] = __uint_as_float(p.packed[head + p.row * i + SCORE]);
     }
   }
   for (int i = count + thread; i < p.max_objects; i += COLLECTORS) {
@@ -78,6 +79,7 @@ extern "C" __global__ void __launch_bounds__(COLLECTORS) collect_objects(const _
 
 // A packed result of `n` numbers, in which records and rows behind the objects are zero.
 extern "C" __global__ void __launch_bounds__(256) copy_packed(const unsigned *__restrict__ packed, unsigned *__restrict__ out, long long n, int max_objects, long long row) {
+  begin();
   const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= n) return;
   const long long head = HEAD + static_cast<long long>(RECORD) * max_objects, objects = packed[0];
@@ -88,6 +90,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_packed(const unsigned *__
 // The masks of the objects from `first` on, [masks, height, width]: 1 inside, 0 outside and behind the objects. A thread makes 32 rows of a
 // column from one number.
 extern "C" __global__ void __launch_bounds__(128) unpack_masks(const unsigned *__restrict__ masks, const unsigned *__restrict__ rows, const unsigned *__restrict__ count, unsigned char *__restrict__ out, int first, long long row, int height, int width) {
+  begin();
   const int x = blockIdx.x * blockDim.x + threadIdx.x, y0 = 32 * blockIdx.y, object = first + blockIdx.z, words = (height + 31) / 32;
   if (x >= width) return;
   unsigned word = 0;

@@ -5,6 +5,22 @@
 
 constexpr unsigned ALL_LANES = 0xffffffffu;
 
+// A kernel may be launched while the one before it runs. First in those that make weights: waits until all kernels before are done. Before it no
+// memory may be read or written that other kernels write or read.
+__device__ __forceinline__ void wait_for_kernels() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// First in all others: waits, and lets the next kernel be launched, which may read weights at once.
+__device__ __forceinline__ void begin() {
+  wait_for_kernels();
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 // ---- one number
 
 __device__ __forceinline__ float to_float(float x) { return x; }

@@ -16,6 +16,8 @@ template <typename T, int C, int BN, int EACH> __device__ __forceinline__ void c
     weights[column][k] = there ? from[k / C * p.padded + k % C] : from_float<T>(0.f);
   }
   bring_bias(p, bias, column0);
+  // Weights are there before the kernels before are done.
+  begin();
   __syncthreads();
   uint32_t right[STEPS][N][2];
 #pragma unroll

@@ -72,5 +72,5 @@ template <typename T> __device__ __forceinline__ void deformable_attention(const
 }
 
 #define DEFORMABLE(SUFFIX, TYPE)                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(256) deformable_##SUFFIX(const __grid_constant__ Deformable p) { deformable_attention<TYPE>(p); }
+  extern "C" __global__ void __launch_bounds__(256) deformable_##SUFFIX(const __grid_constant__ Deformable p) { begin(); deformable_attention<TYPE>(p); }
 FOR_FLOATS(DEFORMABLE)

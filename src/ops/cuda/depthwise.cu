@@ -130,12 +130,12 @@ template <typename T> __device__ __forceinline__ void depthwise_any(const Depthw
 
 // Kernel's side, stride, rows and columns of pixels a thread makes.
 #define EACH(K, S, PY, PX, SUFFIX, TYPE)                                                                                                \
-  extern "C" __global__ void __launch_bounds__(128) depthwise_##K##_##S##_##PY##x##PX##_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise<TYPE, K, S, PY, PX>(p); }
+  extern "C" __global__ void __launch_bounds__(128) depthwise_##K##_##S##_##PY##x##PX##_##SUFFIX(const __grid_constant__ Depthwise p) { begin(); depthwise<TYPE, K, S, PY, PX>(p); }
 #define DEPTHWISE(SUFFIX, TYPE)                                                                                                         \
   EACH(3, 1, 4, 2, SUFFIX, TYPE)                                                                                                        \
   EACH(3, 1, 2, 2, SUFFIX, TYPE)                                                                                                        \
   EACH(3, 2, 2, 2, SUFFIX, TYPE)                                                                                                        \
   EACH(5, 1, 2, 4, SUFFIX, TYPE)                                                                                                        \
   EACH(5, 1, 1, 2, SUFFIX, TYPE)                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(256) depthwise_any_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise_any<TYPE>(p); }
+  extern "C" __global__ void __launch_bounds__(256) depthwise_any_##SUFFIX(const __grid_constant__ Depthwise p) { begin(); depthwise_any<TYPE>(p); }
 FOR_FLOATS(DEPTHWISE)

@@ -19,16 +19,22 @@ __device__ __forceinline__ void product(const Product &p) {
   const int thread = threadIdx.x, row0 = blockIdx.x * BM, column0 = blockIdx.y * BN;
   Feeder<T, CONV, VEC, BM, BN, BK, ROW, THREADS> feeder(p, row0, column0);
   const int place = feeder.place(feeder.chunk);
-  auto bring_tiles = [&](int stage) { feeder.bring_tiles(a_tiles + stage * BM * ROW + place, b_tiles + stage * BN * ROW + place); };
+  auto bring_input = [&](int stage) { feeder.bring_input(a_tiles + stage * BM * ROW + place); };
+  auto bring_weights = [&](int stage) { feeder.bring_weights(b_tiles + stage * BN * ROW + place); };
 
   const int steps = (p.inner + BK - 1) / BK;
+  // Weights are there before the kernels before are done.
 #pragma unroll
-  for (int s = 0; s < STAGES - 1; s++) {
-    if (s < steps) bring_tiles(s);
-    copies_commit();
-  }
+  for (int s = 0; s < STAGES - 1; s++)
+    if (s < steps) bring_weights(s);
   // Read after the barriers of the steps.
   bring_bias(p, bias, column0);
+  begin();
+#pragma unroll
+  for (int s = 0; s < STAGES - 1; s++) {
+    if (s < steps) bring_input(s);
+    copies_commit();
+  }
 
   const int warp = thread / 32, lane = thread % 32;
   const int m0 = warp / (BN / WN) * WM, n0 = warp % (BN / WN) * WN;
@@ -47,7 +53,10 @@ __device__ __forceinline__ void product(const Product &p) {
     copies_wait<STAGES - 2>();
     __syncthreads();
     // The tile that is overwritten was used in the step before, which all threads have left.
-    if (step + STAGES - 1 < steps) bring_tiles(at == 0 ? STAGES - 1 : at - 1);
+    if (step + STAGES - 1 < steps) {
+      const int next = at == 0 ? STAGES - 1 : at - 1;
+      bring_input(next), bring_weights(next);
+    }
     copies_commit();
     const T *a = a_tiles + at * BM * ROW, *b = b_tiles + at * BN * ROW;
     at = at + 1 == STAGES ? 0 : at + 1;
@@ -80,7 +89,7 @@ __device__ __forceinline__ void product(const Product &p) {
 
 // Shared memory of a tile in bytes: STAGES · (BM + BN) · (BK + SKEW) · 2. The table of tiles in tiles.rs has the same numbers.
 #define TILE(NAME, TYPE, SUFFIX, CONV, VEC, BM, BN, WM, WN, BK, STAGES)                                                                 \
-  extern "C" __global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32) NAME##_##SUFFIX(const __grid_constant__ Product p) {       \
+  extern "C" __global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32) NAME##_##SUFFIX(const __grid_constant__ Product p) { \
     product<TYPE, CONV, VEC, BM, BN, WM, WN, BK, STAGES>(p);                                                                            \
   }
 #define TILES(SUFFIX, TYPE)                                                                                                             \

@@ -76,7 +76,7 @@ template <typename T, bool CONV, int SIDE> __device__ __forceinline__ void produ
 }
 
 #define PRODUCTS(SUFFIX, TYPE)                                                                                                          \
-  extern "C" __global__ void __launch_bounds__(256) linear_64_##SUFFIX(const __grid_constant__ Product p) { product_f32<TYPE, false, 64>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) linear_32_##SUFFIX(const __grid_constant__ Product p) { product_f32<TYPE, false, 32>(p); }
+  extern "C" __global__ void __launch_bounds__(256) linear_64_##SUFFIX(const __grid_constant__ Product p) { begin(); product_f32<TYPE, false, 64>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) linear_32_##SUFFIX(const __grid_constant__ Product p) { begin(); product_f32<TYPE, false, 32>(p); }
 FOR_FLOATS(PRODUCTS)
-extern "C" __global__ void __launch_bounds__(256) conv_64_f32(const __grid_constant__ Product p) { product_f32<float, true, 64>(p); }
+extern "C" __global__ void __launch_bounds__(256) conv_64_f32(const __grid_constant__ Product p) { begin(); product_f32<float, true, 64>(p); }

@@ -25,16 +25,22 @@ template <typename T, bool CONV, int BM, int BN, int STAGES, int FLYING> __devic
   const int across = (p.columns + BN - 1) / BN, row0 = blockIdx.x / across * BM, column0 = blockIdx.x % across * BN;
   Feeder<T, CONV, 8, BM, BN, DEPTH, DEPTH, THREADS> feeder(p, row0, column0);
   const int place = feeder.place(feeder.chunk ^ (feeder.first & 7));
-  auto bring_tiles = [&](int stage) { feeder.bring_tiles(tiles + stage * TILE + place, tiles + stage * TILE + A_TILE + place); };
+  auto bring_input = [&](int stage) { feeder.bring_input(tiles + stage * TILE + place); };
+  auto bring_weights = [&](int stage) { feeder.bring_weights(tiles + stage * TILE + A_TILE + place); };
 
   const int steps = (p.inner + DEPTH - 1) / DEPTH;
+  // Weights are there before the kernels before are done.
 #pragma unroll
-  for (int s = 0; s < AHEAD; s++) {
-    if (s < steps) bring_tiles(s);
-    copies_commit();
-  }
+  for (int s = 0; s < AHEAD; s++)
+    if (s < steps) bring_weights(s);
   // Read after the barriers of the steps.
   bring_bias(p, bias, column0);
+  begin();
+#pragma unroll
+  for (int s = 0; s < AHEAD; s++) {
+    if (s < steps) bring_input(s);
+    copies_commit();
+  }
 
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, m0 = warp / 4 * 64;
   float sums[1][N][4] = {};
@@ -49,7 +55,7 @@ template <typename T, bool CONV, int BM, int BN, int STAGES, int FLYING> __devic
     for (int kk = 0; kk < DEPTH; kk += 16) multiply_add_tiles(sums[0], tile_descriptor(a + kk * 2), tile_descriptor(b + kk * 2), T());
     products_commit();
     // The tile that is overwritten was used 1 + FLYING steps before: all have waited for those products.
-    if (step + AHEAD < steps) bring_tiles(next);
+    if (step + AHEAD < steps) bring_input(next), bring_weights(next);
     copies_commit();
     products_wait<FLYING>();
     at = at + 1 == STAGES ? 0 : at + 1;

@@ -38,13 +38,15 @@ template <typename T, int SIDE, int N, int STAGES> __device__ __forceinline__ vo
   const long long part = static_cast<long long>(p.columns) * p.inner;
   const int channels = p.parts[0].channels;
 
-  auto bring_tiles = [&](int stage, int k0) {
+  auto bring_input = [&](int stage, int k0) {
 #pragma unroll
     for (int i = thread; i < SIDE * A_CHUNKS; i += THREADS) {
       const int r = i / A_CHUNKS, k = k0 + i % A_CHUNKS * EACH, row = row0 + r;
       const bool inside = row < p.rows && k < channels;
       copy_16(a_tiles + stage * A_TILE + r * A_ROW + i % A_CHUNKS * EACH, inside ? input + row * p.parts[0].stride + k : input, inside);
     }
+  };
+  auto bring_weights = [&](int stage, int k0) {
 #pragma unroll
     for (int i = thread; i < PARTS * SIDE * B_CHUNKS; i += THREADS) {
       const int which = i / (SIDE * B_CHUNKS), r = i / B_CHUNKS % SIDE, k = k0 + i % B_CHUNKS * 8, column = column0 + r;
@@ -54,9 +56,14 @@ template <typename T, int SIDE, int N, int STAGES> __device__ __forceinline__ vo
   };
 
   const int steps = (p.inner + DEPTH - 1) / DEPTH;
+  // Weights are there before the kernels before are done.
+#pragma unroll
+  for (int s = 0; s < STAGES; s++)
+    if (s < steps) bring_weights(s, s * DEPTH);
+  begin();
 #pragma unroll
   for (int s = 0; s < STAGES; s++) {
-    if (s < steps) bring_tiles(s, s * DEPTH);
+    if (s < steps) bring_input(s, s * DEPTH);
     copies_commit();
   }
   const int warp = thread / 32, lane = thread % 32, m0 = warp % COVER / ACROSS * 16, n0 = warp % ACROSS * 8 * N, own_k = warp / COVER * OWN_DEPTH;
@@ -95,7 +102,8 @@ template <typename T, int SIDE, int N, int STAGES> __device__ __forceinline__ vo
     // Few products have more steps than there are stages.
     if (step + STAGES < steps) {
       __syncthreads();
-      bring_tiles(step % STAGES, (step + STAGES) * DEPTH);
+      bring_input(step % STAGES, (step + STAGES) * DEPTH);
+      bring_weights(step % STAGES, (step + STAGES) * DEPTH);
     }
     copies_commit();
   }

@@ -112,14 +112,20 @@ template <typename T, bool CONV, int VEC, int BM, int BN, int BK, int ROW, int T
   // Where this thread's chunk of a tile's first rows belongs, counted from the tile's start; `slot` is the chunk's place in a row.
   __device__ __forceinline__ int place(int slot) const { return first * ROW + slot * 8; }
 
-  // Brings the next tiles; `a` and `b` are the places of this thread's chunk in them.
-  __device__ __forceinline__ void bring_tiles(T *a, T *b) {
+  // Brings the next tile of A; `a` is the place of this thread's chunk in it.
+  __device__ __forceinline__ void bring_input(T *a) {
 #pragma unroll
     for (int i = 0; i < A_ROWS; i++) {
       if (BM % STEP != 0 && first + i * STEP >= BM) break;
       bring<VEC>(a + i * STEP * ROW, from[i], inside >> i & 1 ? channels - walk.c : 0);
       from[i] += BK;
     }
+    walk.c += BK;
+    if (walk.c >= end) locate();
+  }
+
+  // The same of B.
+  __device__ __forceinline__ void bring_weights(T *b) {
 #pragma unroll
     for (int i = 0; i < B_ROWS; i++) {
       if (BN % STEP != 0 && first + i * STEP >= BN) break;
@@ -127,8 +133,6 @@ template <typename T, bool CONV, int VEC, int BM, int BN, int BK, int ROW, int T
       weight[i] += BK;
     }
     k += BK;
-    walk.c += BK;
-    if (walk.c >= end) locate();
   }
 };
 

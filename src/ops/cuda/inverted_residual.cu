@@ -203,5 +203,5 @@ template <typename T> __device__ __forceinline__ void inverted_residual(const In
 }
 
 #define BLOCKS(SUFFIX, TYPE)                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(THREADS, 2) inverted_residual_##SUFFIX(const __grid_constant__ InvertedResidual p) { inverted_residual<TYPE>(p); }
+  extern "C" __global__ void __launch_bounds__(THREADS, 2) inverted_residual_##SUFFIX(const __grid_constant__ InvertedResidual p) { begin(); inverted_residual<TYPE>(p); }
 FOR_HALVES(BLOCKS)

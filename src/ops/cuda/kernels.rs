@@ -7,6 +7,7 @@ use candle_core::{
         cudarc::{
             driver::{
                 CudaFunction, CudaModule,
+                sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
                 sys::CUfunction_attribute_enum::{
                     CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as DYNAMIC_LIMIT,
                     CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES as DECLARED,
@@ -36,23 +37,37 @@ struct Loaded {
 /// A kernel, and the dynamic shared memory in bytes that its launches may have. All threads share the kernel and its limit, so
 /// the limit only grows: a lower one would make the launch of another thread fail.
 struct Limited {
-    function: CudaFunction,
+    loaded: LoadedKernel,
     limit: usize,
 }
 
+/// A kernel on a device.
+#[derive(Clone)]
+pub(super) struct LoadedKernel {
+    pub(super) function: CudaFunction,
+    /// Whether its code waits for the kernel before, so that it may be launched while that one runs.
+    pub(super) waits: bool,
+}
+
+/// The compute capability from which on code waits (`begin` of common.cuh).
+const WAITS_FROM: i32 = 9;
+
 impl Limited {
     /// The kernel, with a limit of at least `shared` bytes.
-    fn allowing(&mut self, shared: usize) -> candle_core::Result<CudaFunction> {
+    fn allowing(&mut self, shared: usize) -> candle_core::Result<LoadedKernel> {
         if shared > self.limit {
             // What the kernel declares counts too.
-            let declared = self.function.get_attribute(DECLARED).w()?.max(0) as usize;
+            let declared = self.loaded.function.get_attribute(DECLARED).w()?.max(0) as usize;
             if shared + declared > SHARED {
                 let limit = i32::try_from(shared).unwrap_or(i32::MAX);
-                self.function.set_attribute(DYNAMIC_LIMIT, limit).w()?;
+                self.loaded
+                    .function
+                    .set_attribute(DYNAMIC_LIMIT, limit)
+                    .w()?;
             }
             self.limit = shared;
         }
-        Ok(self.function.clone())
+        Ok(self.loaded.clone())
     }
 }
 
@@ -70,7 +85,7 @@ pub(super) fn function(
     file: &'static str,
     name: &'static str,
     shared: usize,
-) -> candle_core::Result<CudaFunction> {
+) -> candle_core::Result<LoadedKernel> {
     static LOADED: OnceLock<Mutex<Loaded>> = OnceLock::new();
     let stream = device.cuda_stream();
     let context = stream.context();
@@ -94,7 +109,17 @@ pub(super) fn function(
         }
     };
     let function = module.load_function(name).w()?;
-    let new = Limited { function, limit: 0 };
+    let major = context
+        .attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
+        .w()?;
+    let loaded_kernel = LoadedKernel {
+        function,
+        waits: major >= WAITS_FROM,
+    };
+    let new = Limited {
+        loaded: loaded_kernel,
+        limit: 0,
+    };
     let entry = loaded.functions.entry((place, file, name));
     entry.or_insert(new).allowing(shared)
 }

@@ -3,17 +3,21 @@
 #![allow(unsafe_code)]
 
 use super::{kernels, times};
-use crate::ops::types::result::Result;
+use crate::{engine::allocate_for_graph, ops::types::result::Result};
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
     cuda_backend::{
-        CudaStorageSlice, WrapErr,
-        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys},
+        CudaDType, CudaStorageSlice, WrapErr,
+        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, sys},
     },
     op::BackpropOp,
 };
 use half::{bf16, f16};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    ffi::c_void,
+    ptr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// Threads of a block of the kernels that work number by number or row by row.
 pub(super) const THREADS: u32 = 256;
@@ -87,32 +91,31 @@ pub(super) fn empty(
         crate::engine::note_refused(n * dtype.size_in_bytes());
         e
     };
-    // SAFETY: every kernel that gets this address writes every number before the tensor is read (see each of them).
-    let storage = unsafe {
-        match dtype {
-            DType::F32 => CudaStorage::wrap_cuda_slice(
-                device.alloc::<f32>(n).map_err(refused)?,
-                device.clone(),
-            ),
-            DType::F16 => CudaStorage::wrap_cuda_slice(
-                device.alloc::<f16>(n).map_err(refused)?,
-                device.clone(),
-            ),
-            DType::BF16 => CudaStorage::wrap_cuda_slice(
-                device.alloc::<bf16>(n).map_err(refused)?,
-                device.clone(),
-            ),
-            DType::U32 => CudaStorage::wrap_cuda_slice(
-                device.alloc::<u32>(n).map_err(refused)?,
-                device.clone(),
-            ),
-            DType::U8 => CudaStorage::wrap_cuda_slice(
-                device.alloc::<u8>(n).map_err(refused)?,
-                device.clone(),
-            ),
-            _ => candle_core::bail!("no results of {dtype:?}"),
+    fn of<T: DeviceRepr>(device: &CudaDevice, n: usize) -> Result<CudaSlice<T>> {
+        let stream = device.cuda_stream();
+        // SAFETY: every kernel that gets this address writes every number before the tensor is read (see each of them).
+        unsafe {
+            match allocate_for_graph(&stream, n * size_of::<T>()).w()? {
+                Some((address, owner)) => Ok(owner.upgrade_device_ptr(address, n)),
+                None => device.alloc::<T>(n),
+            }
         }
-    };
+    }
+    fn wrap<T: CudaDType + DeviceRepr>(device: &CudaDevice, n: usize) -> Result<CudaStorage> {
+        Ok(CudaStorage::wrap_cuda_slice(
+            of::<T>(device, n)?,
+            device.clone(),
+        ))
+    }
+    let storage = match dtype {
+        DType::F32 => wrap::<f32>(device, n),
+        DType::F16 => wrap::<f16>(device, n),
+        DType::BF16 => wrap::<bf16>(device, n),
+        DType::U32 => wrap::<u32>(device, n),
+        DType::U8 => wrap::<u8>(device, n),
+        _ => candle_core::bail!("no results of {dtype:?}"),
+    }
+    .map_err(refused)?;
     let tensor = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     let at = address(&tensor)?;
     if POISON.load(Ordering::Relaxed) {
@@ -231,40 +234,58 @@ impl Kernel {
                 self.grid
             );
         }
-        let function = kernels::function(device, self.file, self.name, self.shared)?;
+        let kernel = kernels::function(device, self.file, self.name, self.shared)?;
         let stream = device.cuda_stream();
-        let mut builder = stream.launch_builder(&function);
-        for argument in arguments {
-            argument.push(&mut builder);
-        }
-        let config = LaunchConfig {
-            grid_dim: (x as u32, y as u32, z as u32),
-            block_dim: (self.block.0, self.block.1, 1),
-            shared_mem_bytes: self.shared as u32,
+        let mut parameters: Vec<*mut c_void> = arguments.iter().map(|a| a.pointer()).collect();
+        // The kernel may be launched while the one before it runs: it waits for that itself (`begin` of common.cuh).
+        let mut overlaps = sys::CUlaunchAttribute {
+            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            pad: [0; 4],
+            value: sys::CUlaunchAttributeValue {
+                programmaticStreamSerializationAllowed: 1,
+            },
         };
-        // SAFETY: the caller vouches for the arguments, and kernels may run again: none reads what it writes.
-        unsafe {
-            if timed {
-                return times::time(&stream, || builder.launch(config).map(drop));
+        let config = sys::CUlaunchConfig {
+            gridDimX: x as u32,
+            gridDimY: y as u32,
+            gridDimZ: z as u32,
+            blockDimX: self.block.0,
+            blockDimY: self.block.1,
+            blockDimZ: 1,
+            sharedMemBytes: self.shared as u32,
+            hStream: stream.cu_stream(),
+            attrs: &raw mut overlaps,
+            numAttrs: u32::from(kernel.waits),
+        };
+        let mut launch = || {
+            stream.context().bind_to_thread()?;
+            // SAFETY: the caller vouches for the arguments, and kernels may run again: none reads what it writes. The function, the attribute
+            // and what the parameters point to are alive.
+            unsafe {
+                let function = kernel.function.cu_function();
+                let parameters = parameters.as_mut_ptr();
+                sys::cuLaunchKernelEx(&raw const config, function, parameters, ptr::null_mut())
+                    .result()
             }
-            builder.launch(config).w()?;
-            times::measure(&stream, self.name, self.grid, || {
-                builder.launch(config).map(drop)
-            })?;
+        };
+        if timed {
+            return times::time(&stream, launch);
         }
+        launch().w()?;
+        times::measure(&stream, self.name, self.grid, launch)?;
         Ok(0.0)
     }
 }
 
 /// Something a kernel takes.
 pub(super) trait Argument {
-    /// Adds it to the arguments.
-    fn push<'a>(&'a self, builder: &mut candle_core::cuda_backend::cudarc::driver::LaunchArgs<'a>);
+    /// Where it lies.
+    fn pointer(&self) -> *mut c_void;
 }
 
 impl<T: DeviceRepr> Argument for T {
-    fn push<'a>(&'a self, builder: &mut candle_core::cuda_backend::cudarc::driver::LaunchArgs<'a>) {
-        builder.arg(self);
+    fn pointer(&self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast()
     }
 }
 

@@ -27,13 +27,14 @@ template <typename T> __device__ __forceinline__ void copy(const T *__restrict__
   y[i] = x[at];
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_1(const uint8_t *x, uint8_t *y, unsigned n, const Strides from) { copy(x, y, n, from); }
-extern "C" __global__ void __launch_bounds__(256) copy_2(const uint16_t *x, uint16_t *y, unsigned n, const Strides from) { copy(x, y, n, from); }
-extern "C" __global__ void __launch_bounds__(256) copy_4(const uint32_t *x, uint32_t *y, unsigned n, const Strides from) { copy(x, y, n, from); }
-extern "C" __global__ void __launch_bounds__(256) copy_16(const uint4 *x, uint4 *y, unsigned n, const Strides from) { copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_1(const uint8_t *x, uint8_t *y, unsigned n, const Strides from) { wait_for_kernels(); copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_2(const uint16_t *x, uint16_t *y, unsigned n, const Strides from) { wait_for_kernels(); copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_4(const uint32_t *x, uint32_t *y, unsigned n, const Strides from) { wait_for_kernels(); copy(x, y, n, from); }
+extern "C" __global__ void __launch_bounds__(256) copy_16(const uint4 *x, uint4 *y, unsigned n, const Strides from) { wait_for_kernels(); copy(x, y, n, from); }
 
 // Images of `pieces` 16 bytes each, those that `which` names: y [count, pieces].
 extern "C" __global__ void __launch_bounds__(256) take_images(const uint4 *__restrict__ x, const unsigned *__restrict__ which, uint4 *__restrict__ y, int images, long long pieces) {
+  begin();
   const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= pieces) return;
   // What was not chosen by a kernel yet reads an image that is there.
@@ -42,7 +43,7 @@ extern "C" __global__ void __launch_bounds__(256) take_images(const uint4 *__res
 }
 
 #define CONVERT(SUFFIX, TYPE)                                                                                                           \
-  extern "C" __global__ void __launch_bounds__(256) convert_##SUFFIX(const float *x, TYPE *y, long long n) {                            \
+  extern "C" __global__ void __launch_bounds__(256) convert_##SUFFIX(const float *x, TYPE *y, long long n) { wait_for_kernels();                   \
     const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;                                                  \
     if (i < n) y[i] = from_float<TYPE>(x[i]);                                                                                           \
   }
@@ -50,6 +51,7 @@ FOR_HALVES(CONVERT)
 
 // Each number as three that add up to it, the greatest first: y has three times `n` numbers.
 extern "C" __global__ void __launch_bounds__(256) split_in_three(const float *x, __nv_bfloat16 *y, long long n) {
+  wait_for_kernels();
   const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= n) return;
   float rest = x[i];

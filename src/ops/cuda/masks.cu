@@ -45,14 +45,17 @@ __device__ __forceinline__ Taps both_steps(int i, int from, int side, int scaled
   return t;
 }
 
-constexpr int STATISTICS = 6;
+constexpr int STATISTICS = 8, SCORE = 5, HEIGHT = 6, WIDTH = 7;
+// In the place of HEIGHT once bits are moved together.
+constexpr int OFFSET = 6;
 // In the place of frame width - left, which it exceeds: a mask with a logit that is not finite.
 constexpr unsigned NOT_FINITE = 0xffffffffu;
 
 // For each of `masks` logits [height, width]: area, frame width - left, frame height - top, right, bottom (the box's edges; all
-// zero to begin with), score (NaN if that of any mask is not finite), then bits by columns, each column in words of 32 rows: rows of `stride` numbers, at least
+// zero to begin with), score (NaN if that of any mask is not finite), height and width of the frame, then bits by columns, each column in words of 32 rows: rows of `stride` numbers, at least
 // STATISTICS + frame_width·words. With `owners`, which are the number of rows in use and the frame of each, rows of frames from `first` to `end` (exclusive) alone.
 extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restrict__ logits, const float *__restrict__ scores, unsigned *__restrict__ out, const unsigned *__restrict__ owners, int first, int end, long long stride, int masks, int height, int width, int side, int scaled_height, int scaled_width, int frame_height, int frame_width) {
+  begin();
   __shared__ Taps down[32];
   if (owners) {
     if (blockIdx.z >= owners[0]) return;
@@ -69,8 +72,9 @@ extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restr
       finite &= isfinite(scores[m]);
       if (scores[m] > scores[best]) best = m;
     }
-    if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) mask[STATISTICS - 1] = finite ? __float_as_uint(scores[best]) : 0x7fffffffu;
+    if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) mask[SCORE] = finite ? __float_as_uint(scores[best]) : 0x7fffffffu;
   }
+  if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) mask[HEIGHT] = frame_height, mask[WIDTH] = frame_width;
   logits += (static_cast<long long>(blockIdx.z) * masks + best) * height * width;
   if (threadIdx.x < 32 && y0 + threadIdx.x < frame_height) down[threadIdx.x] = both_steps(y0 + threadIdx.x, height, side, scaled_height, frame_height);
   __syncthreads();
@@ -105,6 +109,43 @@ extern "C" __global__ void __launch_bounds__(128) mask_bits(const float *__restr
   if (__any_sync(ALL_LANES, broken) && threadIdx.x % 32 == 0) atomicMax(mask + 1, NOT_FINITE);
 }
 
+// The part of a mask that its tight box reaches into: columns, and words of each.
+struct Window {
+  int left, columns, first, words;
+};
+
+__device__ __forceinline__ Window window(const unsigned *row) {
+  if (row[0] == 0 || row[1] == NOT_FINITE) return {0, 0, 0, 0};
+  const int left = row[WIDTH] - row[1], first = (row[HEIGHT] - row[2]) / 32;
+  return {left, static_cast<int>(row[3]) - left, first, static_cast<int>(row[4] + 31) / 32 - first};
+}
+
+// Rows of `mask_bits` moved together: their statistics, with the place of their bits among all, then the bits of their windows, as far as `room`
+// numbers go. A block for some columns of each row.
+extern "C" __global__ void __launch_bounds__(256) pack_masks(const unsigned *__restrict__ rows, const unsigned *__restrict__ in_use, unsigned *__restrict__ out, long long stride, int count, int room) {
+  begin();
+  __shared__ unsigned before;
+  const int own = blockIdx.x, used = in_use ? min(*in_use, static_cast<unsigned>(count)) : count;
+  if (own >= used) return;
+  if (threadIdx.x == 0) before = 0;
+  __syncthreads();
+  for (int i = threadIdx.x; i < own; i += blockDim.x) {
+    const Window w = window(rows + i * stride);
+    atomicAdd(&before, w.columns * w.words);
+  }
+  __syncthreads();
+  const unsigned *row = rows + own * stride;
+  const Window w = window(row);
+  const unsigned offset = before;
+  if (blockIdx.y == 0 && threadIdx.x < STATISTICS) out[own * STATISTICS + threadIdx.x] = threadIdx.x == OFFSET ? offset : row[threadIdx.x];
+  if (offset + w.columns * w.words > static_cast<unsigned>(room)) return;
+  unsigned *to = out + count * STATISTICS + offset;
+  const int height_words = (row[HEIGHT] + 31) / 32;
+  const unsigned *from = row + STATISTICS + static_cast<long long>(w.left) * height_words + w.first;
+  for (int i = blockIdx.y * blockDim.x + threadIdx.x; i < w.columns * w.words; i += gridDim.y * blockDim.x)
+    to[i] = from[static_cast<long long>(i / w.words) * height_words + i % w.words];
+}
+
 // Logits of masks [images, masks, 4·side, 4·side] f32: for each pixel the product of its channels with those of each mask. Pixels
 // come as two steps of doubling left them: [images, side², 2, 2, 2, 2, channels], row and column within the pixel of the first step,
 // then within that of the second; `weights` is [images, masks, channels] f32.
@@ -129,7 +170,7 @@ __device__ __forceinline__ void mask_logits(const T *__restrict__ pixels, const 
 }
 
 #define LOGITS(SUFFIX, TYPE)                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(256) mask_logits_##SUFFIX(const TYPE *pixels, const float *weights, float *out, int masks, int side, int channels) { \
+  extern "C" __global__ void __launch_bounds__(256) mask_logits_##SUFFIX(const TYPE *pixels, const float *weights, float *out, int masks, int side, int channels) { begin(); \
     mask_logits(pixels, weights, out, masks, side, channels);                                                                           \
   }
 FOR_FLOATS(LOGITS)

@@ -3,17 +3,19 @@
 #![allow(unsafe_code)]
 
 use super::{
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, THREADS, empty, int, named},
     layout::contiguous,
 };
 use crate::ops::types::{
-    masks::{STATISTICS, SlotRows, mask_words},
+    masks::{STATISTICS, SlotRows, mask_words, packed_words},
     result::Result,
 };
 use candle_core::{DType, Tensor};
 
 /// Columns of the frame that a block makes.
 const COLUMNS: usize = 128;
+/// Blocks that move the bits of one mask.
+const PARTS: usize = 8;
 
 /// See [`crate::ops::best_masks_to_bits`].
 pub(crate) fn masks_to_bits(
@@ -74,6 +76,30 @@ pub(crate) fn masks_to_bits(
                 &fh?,
                 &fw?,
             ],
+        )
+    }
+}
+
+/// See [`crate::ops::pack_masks`].
+pub(crate) fn pack_masks(rows: &Tensor, in_use: Option<&Tensor>, out: &Tensor) -> Result<()> {
+    let ((n, stride), op) = (rows.dims2()?, "pack_masks");
+    let device = launch::device(rows)?;
+    let from = launch::contiguous(rows, DType::U32, op)?;
+    let in_use = launch::optional(in_use, DType::U32, op)?;
+    let to = launch::contiguous(out, DType::U32, op)?;
+    let (count, room) = (int(n)?, int(out.dim(0)? - packed_words(n, 0))?);
+    let kernel = Kernel {
+        file: "masks",
+        name: "pack_masks",
+        grid: (n, PARTS, 1),
+        block: (THREADS, 1),
+        shared: 0,
+    };
+    // SAFETY: the rows are n of `stride` numbers each, the output has room for their statistics and `room` numbers more.
+    unsafe {
+        kernel.launch(
+            device,
+            &[&from, &in_use, &to, &(stride as i64), &count, &room],
         )
     }
 }

@@ -21,6 +21,7 @@ mod pointwise;
 mod position;
 mod product;
 mod product_arguments;
+mod resample;
 mod resize;
 mod selection;
 mod tiles;
@@ -36,7 +37,7 @@ pub(super) use deformable_attention::{deformable_attention, deformable_attention
 pub(super) use inverted_residual::inverted_residual;
 pub(super) use launch::poison_results;
 pub(super) use layout::{contiguous, converted, take_images};
-pub(super) use masks::{mask_logits, masks_to_bits};
+pub(super) use masks::{mask_logits, masks_to_bits, pack_masks};
 pub(super) use norm::{Norm, gated_norm, layer_norm, softmax};
 pub(super) use objects::{choose_objects, floats_of_bytes};
 pub(super) use pointwise::{activate, add, concat_channels, max_pool2d, upsample_nearest2x};

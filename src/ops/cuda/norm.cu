@@ -129,14 +129,14 @@ template <typename T> __device__ __forceinline__ void softmax(const T *__restric
 }
 
 #define NORMS(SUFFIX, TYPE)                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm<TYPE>(p); }    \
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_64_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 8, 1>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_128_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 16, 1>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_256_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 1>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_512_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 2>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_##SUFFIX(const __grid_constant__ LayerNorm p) { begin(); layer_norm<TYPE>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_64_##SUFFIX(const __grid_constant__ LayerNorm p) { begin(); layer_norm_held<TYPE, 8, 1>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_128_##SUFFIX(const __grid_constant__ LayerNorm p) { begin(); layer_norm_held<TYPE, 16, 1>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_256_##SUFFIX(const __grid_constant__ LayerNorm p) { begin(); layer_norm_held<TYPE, 32, 1>(p); } \
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_512_##SUFFIX(const __grid_constant__ LayerNorm p) { begin(); layer_norm_held<TYPE, 32, 2>(p); } \
   extern "C" __global__ void __launch_bounds__(256)                                                                                     \
-      gated_norm_##SUFFIX(const __grid_constant__ LayerNorm p, const TYPE *gates, const TYPE *x, const TYPE *seen) {                    \
+      gated_norm_##SUFFIX(const __grid_constant__ LayerNorm p, const TYPE *gates, const TYPE *x, const TYPE *seen) { begin();           \
     gated_norm<TYPE>(p, gates, x, seen);                                                                                                \
   }                                                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(256) softmax_##SUFFIX(const TYPE *x, TYPE *y, int rows, int n) { softmax<TYPE>(x, y, rows, n); }
+  extern "C" __global__ void __launch_bounds__(256) softmax_##SUFFIX(const TYPE *x, TYPE *y, int rows, int n) { begin(); softmax<TYPE>(x, y, rows, n); }
 FOR_FLOATS(NORMS)

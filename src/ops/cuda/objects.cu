@@ -43,6 +43,7 @@ __device__ __forceinline__ void prompt(const Choice &p, const float *box, float 
 }
 
 extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __grid_constant__ Choice p) {
+  begin();
   __shared__ unsigned counts[64];
   __shared__ unsigned keys[CANDIDATES], places[CANDIDATES];
   __shared__ unsigned found, broken_logits, broken_boxes, first_slot;
@@ -126,6 +127,7 @@ extern "C" __global__ void __launch_bounds__(CHOOSERS) choose_objects(const __gr
 
 // Floats from the bytes of an upload, wherever in it they begin.
 extern "C" __global__ void __launch_bounds__(256) floats_of_bytes(const unsigned char *__restrict__ bytes, float *__restrict__ out, int n) {
+  begin();
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   const unsigned char *b = bytes + 4LL * i;

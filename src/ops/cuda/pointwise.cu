@@ -36,6 +36,7 @@ template <typename T> __device__ __forceinline__ void place(const T *__restrict_
 
 // The same in units of 16 bytes, for any type.
 extern "C" __global__ void __launch_bounds__(256) place_16(const uint4 *__restrict__ x, uint4 *__restrict__ y, long long rows, int channels, long long stride, int first, int width) {
+  wait_for_kernels();
   place(x, y, rows, channels, stride, first, width);
 }
 
@@ -86,26 +87,26 @@ template <typename T> __device__ __forceinline__ void upsample_2(const T *__rest
 }
 
 #define SUMS(SUFFIX, TYPE)                                                                                                              \
-  extern "C" __global__ void sum_##SUFFIX(const TYPE *a, const TYPE *b, TYPE *y, long long n, long long period, int activation, float limit) { \
+  extern "C" __global__ void sum_##SUFFIX(const TYPE *a, const TYPE *b, TYPE *y, long long n, long long period, int activation, float limit) { begin(); \
     sum(a, b, y, n, period, activation, limit);                                                                                         \
   }                                                                                                                                     \
-  extern "C" __global__ void sum_with_f32_##SUFFIX(const TYPE *a, const float *b, TYPE *y, long long n, long long period, int activation, float limit) { \
+  extern "C" __global__ void sum_with_f32_##SUFFIX(const TYPE *a, const float *b, TYPE *y, long long n, long long period, int activation, float limit) { begin(); \
     sum(a, b, y, n, period, activation, limit);                                                                                         \
   }                                                                                                                                     \
-  extern "C" __global__ void sum_8_##SUFFIX(const TYPE *a, const TYPE *b, TYPE *y, unsigned n, unsigned period, int activation, float limit) { \
+  extern "C" __global__ void sum_8_##SUFFIX(const TYPE *a, const TYPE *b, TYPE *y, unsigned n, unsigned period, int activation, float limit) { begin(); \
     sum_8(a, b, y, n, period, activation, limit);                                                                                       \
   }                                                                                                                                     \
-  extern "C" __global__ void sum_8_with_f32_##SUFFIX(const TYPE *a, const float *b, TYPE *y, unsigned n, unsigned period, int activation, float limit) { \
+  extern "C" __global__ void sum_8_with_f32_##SUFFIX(const TYPE *a, const float *b, TYPE *y, unsigned n, unsigned period, int activation, float limit) { begin(); \
     sum_8(a, b, y, n, period, activation, limit);                                                                                       \
   }                                                                                                                                     \
-  extern "C" __global__ void place_##SUFFIX(const TYPE *x, TYPE *y, long long rows, int channels, long long stride, int first, int width) { \
+  extern "C" __global__ void place_##SUFFIX(const TYPE *x, TYPE *y, long long rows, int channels, long long stride, int first, int width) { wait_for_kernels(); \
     place(x, y, rows, channels, stride, first, width);                                                                                  \
   }                                                                                                                                     \
-  extern "C" __global__ void max_pool_8_##SUFFIX(const TYPE *x, TYPE *y, int b, int h, int w, int c, int oh, int ow, int k, int s, int top, int left) { \
+  extern "C" __global__ void max_pool_8_##SUFFIX(const TYPE *x, TYPE *y, int b, int h, int w, int c, int oh, int ow, int k, int s, int top, int left) { begin(); \
     max_pool<TYPE, 8>(x, y, b, h, w, c, oh, ow, k, s, top, left);                                                                       \
   }                                                                                                                                     \
-  extern "C" __global__ void max_pool_1_##SUFFIX(const TYPE *x, TYPE *y, int b, int h, int w, int c, int oh, int ow, int k, int s, int top, int left) { \
+  extern "C" __global__ void max_pool_1_##SUFFIX(const TYPE *x, TYPE *y, int b, int h, int w, int c, int oh, int ow, int k, int s, int top, int left) { begin(); \
     max_pool<TYPE, 1>(x, y, b, h, w, c, oh, ow, k, s, top, left);                                                                       \
   }                                                                                                                                     \
-  extern "C" __global__ void upsample_2_##SUFFIX(const TYPE *x, TYPE *y, int b, int h, int w, int c) { upsample_2(x, y, b, h, w, c); }
+  extern "C" __global__ void upsample_2_##SUFFIX(const TYPE *x, TYPE *y, int b, int h, int w, int c) { begin(); upsample_2(x, y, b, h, w, c); }
 FOR_FLOATS(SUMS)

@@ -15,6 +15,7 @@ __device__ __forceinline__ void features(float x, float y, const float *__restri
 // Sines, then cosines, plus `added` [kinds, 2·half] (0 for none), whose rows follow each other over the points: [count, 2·half] from points
 // [count, 2] and frequencies [2, half].
 extern "C" __global__ void __launch_bounds__(256) fourier_features(const float *__restrict__ points, const float *__restrict__ frequencies, const float *__restrict__ added, float *__restrict__ out, int count, int half, int kinds, float scale, float shift) {
+  begin();
   const int i = blockIdx.x * blockDim.x + threadIdx.x, point = i / half, c = i % half;
   if (point >= count) return;
   const float2 p = load_2(points + 2 * point);
@@ -29,6 +30,7 @@ extern "C" __global__ void __launch_bounds__(256) fourier_features(const float *
 // The same of tokens [count, width], a point and numbers of kinds each: times 1 less the first of these, plus all of these times the rows
 // of `kinds` [width - 2, 2·half].
 extern "C" __global__ void __launch_bounds__(256) token_features(const float *__restrict__ tokens, const float *__restrict__ frequencies, const float *__restrict__ kinds, float *__restrict__ out, int count, int half, int width, float scale, float shift) {
+  begin();
   const int i = blockIdx.x * blockDim.x + threadIdx.x, item = i / half, c = i % half;
   if (item >= count) return;
   const float *token = tokens + static_cast<long long>(item) * width;

@@ -1,6 +1,58 @@
 // A picture in RGB or grey to a model's input: antialiased bilinear resampling (resize.cuh), normalised.
 
-#include "resize.cuh"
+#include "resample.cuh"
+
+// A picture as rows of pixels of `channels` bytes.
+struct Interleaved {
+  static constexpr int COLUMN_STEP = 4, ROW_STEP = 1;
+  const unsigned char *image;
+  int width, channels;
+
+  __device__ __forceinline__ uchar4 pixel(const unsigned char *from) const {
+    return channels == 3 ? make_uchar4(from[0], from[1], from[2], 0) : make_uchar4(from[0], from[0], from[0], 0);
+  }
+
+  // Four pixels from three words, the first byte of which is the first pixel's red.
+  __device__ __forceinline__ void four(const unsigned *from, uchar4 (&c)[4]) const {
+    const unsigned a = from[0], b = from[1], d = from[2];
+    c[0] = make_uchar4(a, a >> 8, a >> 16, 0), c[1] = make_uchar4(a >> 24, b, b >> 8, 0);
+    c[2] = make_uchar4(b >> 16, b >> 24, d, 0), c[3] = make_uchar4(d >> 8, d >> 16, d >> 24, 0);
+  }
+
+  // Four pixels at a time, from words where they lie on these.
+  __device__ __forceinline__ void read(uchar4 *pixels, int stride, int left, int columns, int top, int bottom, bool grey, unsigned char *, int thread) const {
+    const int fours = (columns + 3) / 4;
+    const Divisor across(fours);
+    for (int i = thread; i < (bottom - top) * fours; i += THREADS) {
+      const int row = across.quotient(i), at = 4 * (i - row * fours), x = left + at;
+      const unsigned char *from = image + (static_cast<long long>(top + row) * width + x) * channels;
+      uchar4 c[4];
+      if (channels == 3 && x + 4 <= width && reinterpret_cast<unsigned long long>(from) % 4 == 0) {
+        four(reinterpret_cast<const unsigned *>(from), c);
+      } else {
+#pragma unroll
+        for (int j = 0; j < 4; j++) c[j] = pixel(from + min(j, width - 1 - x) * channels);
+      }
+      if (grey && channels == 3) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) c[j] = as_grey(c[j]);
+      }
+      uchar4 *to = pixels + row * stride + at;
+#pragma unroll
+      for (int j = 0; j < 4; j++) to[j] = c[j];
+    }
+  }
+};
+
+#define RESIZE(SUFFIX, TYPE)                                                                                                            \
+  extern "C" __global__ void __launch_bounds__(THREADS) resize_##SUFFIX(const __grid_constant__ Interleaved picture, const __grid_constant__ Resample p) { begin(); \
+    resample<TYPE>(p, picture);                                                                                                         \
+  }
+FOR_FLOATS(RESIZE)
+
+// ---- pictures of which a block would need more than shared memory holds
+//
+// Each pixel is read again for each row and column of the output that it counts for.
 
 constexpr int ROWS = 8;
 
@@ -35,7 +87,7 @@ template <typename T, typename P> __device__ __forceinline__ void store_column(c
 
 // A block makes COLUMNS×ROWS pixels of the output, a thread one channel of a column of them. `held` says that the block's taps fit
 // into shared memory.
-template <typename T> __device__ __forceinline__ void resize(const Resize &p, int held) {
+template <typename T> __device__ __forceinline__ void resize_large(const Resize &p, int held) {
   extern __shared__ int taps[];
   __shared__ Span across[COLUMNS], down[ROWS];
   const int x0 = blockIdx.x * COLUMNS, y0 = blockIdx.y * ROWS;
@@ -75,6 +127,6 @@ template <typename T> __device__ __forceinline__ void resize(const Resize &p, in
   store_column<T>(p, sums, x, y0, rows, channel);
 }
 
-#define RESIZE(SUFFIX, TYPE)                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(96) resize_##SUFFIX(const __grid_constant__ Resize p, int held) { resize<TYPE>(p, held); }
-FOR_FLOATS(RESIZE)
+#define RESIZE_LARGE(SUFFIX, TYPE)                                                                                                      \
+  extern "C" __global__ void __launch_bounds__(96) resize_large_##SUFFIX(const __grid_constant__ Resize p, int held) { begin(); resize_large<TYPE>(p, held); }
+FOR_FLOATS(RESIZE_LARGE)

@@ -4,7 +4,7 @@
 // operations, rows first, rounded to 8 bits after each pass.
 
 #pragma once
-#include "common.cuh"
+#include "pixels.cuh"
 
 constexpr int BITS = 22, COLUMNS = 32;
 

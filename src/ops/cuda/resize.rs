@@ -1,15 +1,16 @@
-//! From a decoded frame to a model's input, in one kernel.
+//! From a decoded frame in RGB or grey to a model's input, in one kernel.
 
 #![allow(unsafe_code)]
 
 use super::{
     launch::{self, Kernel, empty, int, named},
     layout::contiguous,
+    resample::{Reading, Resample},
 };
 use crate::ops::types::{resampling::Normalisation, result::Result};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
-/// Pixels of the output that a block makes, as in `resize.cu`.
+/// Pixels of the output that a block of `resize_large` makes, as in `resize.cu`.
 const COLUMNS: usize = 32;
 const ROWS: usize = 8;
 /// Shared memory that taps may take, in bytes.
@@ -40,6 +41,24 @@ impl Axis {
         })
     }
 }
+
+/// `Interleaved` of `resize.cu`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Interleaved {
+    image: u64,
+    width: i32,
+    channels: i32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Interleaved {}
+
+/// How it is read.
+const INTERLEAVED: Reading = Reading {
+    steps: (4, 1),
+    scratch: |_, _| 0,
+};
 
 /// `Resize` of `resize.cu`, field by field.
 #[repr(C)]
@@ -85,23 +104,39 @@ pub(crate) fn resize_normalise_to(
     normalisation: &Normalisation,
     y: &Tensor,
 ) -> Result<()> {
-    let ((h, w, c), (_, height, width, channels)) = (image.dims3()?, y.dims4()?);
-    let (device, image, padded, dtype) = (
-        launch::device(image)?,
-        contiguous(image)?,
-        (height, width),
-        y.dtype(),
-    );
-    let out = launch::contiguous(y, dtype, "resize_normalise")?;
-    let arguments = Arguments {
+    let ((h, w, c), image) = (image.dims3()?, contiguous(image)?);
+    let device = launch::device(&image)?;
+    let picture = Interleaved {
         image: launch::contiguous(&image, DType::U8, "resize_normalise")?,
-        out,
+        width: int(w)?,
+        channels: int(c)?,
+    };
+    let kernel = ("resize", named!("resize", y.dtype())?);
+    match Resample::new(kernel, (h, w), &INTERLEAVED, size, normalisation, y)? {
+        // SAFETY: both are the kernel's own types; addresses and sizes are those of the tensors.
+        Some((arguments, kernel)) => unsafe { kernel.launch(device, &[&picture, &arguments]) },
+        None => resize_large(&image, size, normalisation, y),
+    }
+}
+
+/// The same where a block would need more of the picture than shared memory holds.
+fn resize_large(
+    image: &Tensor,
+    size: (usize, usize),
+    normalisation: &Normalisation,
+    y: &Tensor,
+) -> Result<()> {
+    let ((h, w, c), (_, height, width, channels)) = (image.dims3()?, y.dims4()?);
+    let (device, dtype) = (launch::device(image)?, y.dtype());
+    let arguments = Arguments {
+        image: launch::contiguous(image, DType::U8, "resize_normalise")?,
+        out: launch::contiguous(y, dtype, "resize_normalise")?,
         across: Axis::new(w, size.1)?,
         down: Axis::new(h, size.0)?,
         image_channels: int(c)?,
         channels: int(channels)?,
-        padded_height: int(padded.0)?,
-        padded_width: int(padded.1)?,
+        padded_height: int(height)?,
+        padded_width: int(width)?,
         mean: normalisation.mean,
         std: normalisation.std,
     };
@@ -110,8 +145,8 @@ pub(crate) fn resize_normalise_to(
     let held = taps <= HELD;
     let kernel = Kernel {
         file: "resize",
-        name: named!("resize", dtype)?,
-        grid: (padded.1.div_ceil(COLUMNS), padded.0.div_ceil(ROWS), 1),
+        name: named!("resize_large", dtype)?,
+        grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
         block: (COLUMNS as u32, channels as u32),
         shared: if held { taps } else { 0 },
     };

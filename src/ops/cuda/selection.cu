@@ -125,7 +125,7 @@ template <int HELD> __device__ __forceinline__ void top_k(const float *__restric
 }
 
 #define TOP_K(HELD)                                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(TOP_THREADS) top_k_##HELD(const float *x, unsigned *index, int n, int k) { top_k<HELD>(x, index, n, k); }
+  extern "C" __global__ void __launch_bounds__(TOP_THREADS) top_k_##HELD(const float *x, unsigned *index, int n, int k) { begin(); top_k<HELD>(x, index, n, k); }
 TOP_K(0) TOP_K(2) TOP_K(9) TOP_K(20)
 
 // Rows of x [batch, n, channels] by index [batch, k], and those of `anchors` [n, 4] f32; where `valid` [n] is 0, `blank` [channels]
@@ -142,10 +142,10 @@ __device__ __forceinline__ void gather_queries(const T *__restrict__ x, const un
 }
 
 #define SELECT(SUFFIX, TYPE)                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(256) row_max_##SUFFIX(const TYPE *x, const float *valid, const float *blank, float *y, int rows, int n, int period) { \
+  extern "C" __global__ void __launch_bounds__(256) row_max_##SUFFIX(const TYPE *x, const float *valid, const float *blank, float *y, int rows, int n, int period) { begin(); \
     row_max(x, valid, blank, y, rows, n, period);                                                                                       \
   }                                                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(256) gather_queries_##SUFFIX(const TYPE *x, const unsigned *index, const float *valid, const float *blank, const float *anchors, TYPE *content, float *places, int n, int k, int channels) { \
+  extern "C" __global__ void __launch_bounds__(256) gather_queries_##SUFFIX(const TYPE *x, const unsigned *index, const float *valid, const float *blank, const float *anchors, TYPE *content, float *places, int n, int k, int channels) { begin(); \
     gather_queries(x, index, valid, blank, anchors, content, places, n, k, channels);                                                   \
   }
 FOR_FLOATS(SELECT)

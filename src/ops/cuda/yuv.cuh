@@ -4,10 +4,7 @@
 // brightness, then the matrix.
 
 #pragma once
-#include "common.cuh"
-
-// Of a block of the kernels that convert.
-constexpr int THREADS = 256;
+#include "pixels.cuh"
 
 // Samples of colour: half the width and height, half the width, as many as of brightness.
 enum Chroma { QUARTER, HALF, FULL };
@@ -41,13 +38,6 @@ __device__ __forceinline__ int down_share(int at, int j) {
 __device__ __forceinline__ int within(int i, int count) { return min(max(i, 0), count - 1); }
 
 __device__ __forceinline__ int level(int sum) { return min(max(sum, 0), (1 << 30) - 1) >> 22; }
-
-// Quotients by a divisor that is known late: exact for numbers below 2^32 / divisor.
-struct Divisor {
-  unsigned by, inverse;
-  __device__ explicit Divisor(int n) : by(n), inverse(0xffffffffu / n + 1) {}
-  __device__ int quotient(int i) const { return by == 1 ? i : __umulhi(i, inverse); }
-};
 
 // A sample, of a byte or two, times shares of 14 fractional bits: cut to 15 bits.
 template <typename S> __device__ __forceinline__ int cut(const Picture &p, int sum) {

@@ -4,7 +4,8 @@
 
 use super::{
     launch::{self, Kernel, empty, int, named},
-    resize::{self, Axis},
+    resample::{Reading, Resample},
+    resize,
 };
 use crate::{
     engine::{Chroma, Colour, Orientation, Surface, Yuv, YuvFormat, YuvPlanes},
@@ -14,17 +15,8 @@ use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
 };
 
-/// Pixels of the output that a block makes, and its threads, as in `resize_video.cu`.
-const COLUMNS: usize = 32;
-const ROWS: usize = 16;
+/// Threads of a block, as in `pixels.cuh`.
 const THREADS: u32 = 256;
-/// Rows of the picture that a block converts at a time, where shared memory allows; fewer than the second are not worth it.
-const AT_A_TIME: usize = 48;
-const MIN_AT_A_TIME: usize = 8;
-/// Shared memory that a block may have beside what the kernel declares, in bytes: several blocks run at a time, and where they cannot,
-/// one of them on any GPU.
-const SHARED: usize = 28 << 10;
-const MAX_SHARED: usize = 56 << 10;
 /// Pixels that a block brings to RGB, as in `yuv_rgb.cu`.
 const TILE: (usize, usize) = (64, 16);
 
@@ -43,6 +35,9 @@ struct Picture {
     coefficients: YuvCoefficients,
 }
 
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Picture {}
+
 impl Picture {
     fn new(planes: &YuvPlanes, colour: Colour) -> Result<Self> {
         Ok(Self {
@@ -58,27 +53,6 @@ impl Picture {
         })
     }
 }
-
-/// `VideoResize` of `resize_video.cu`, field by field.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-struct VideoResize {
-    picture: Picture,
-    out: u64,
-    across: Axis,
-    down: Axis,
-    channels: i32,
-    padded_height: i32,
-    padded_width: i32,
-    columns: i32,
-    rows: i32,
-    all_rows: i32,
-    mean: [f32; 3],
-    std: [f32; 3],
-}
-
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for VideoResize {}
 
 /// `Turned` of `yuv_rgb.cu`, field by field.
 #[repr(C)]
@@ -109,45 +83,14 @@ fn reading<T>(
     done
 }
 
-/// What a block needs: columns and rows of the picture, at most, how many rows it converts at a time, and the shared memory in bytes.
-struct Share {
-    columns: usize,
-    rows: usize,
-    at_a_time: usize,
-    shared: usize,
-}
-
-impl Share {
-    /// None if the picture is brought to so few pixels that a block would need too much memory.
-    fn new(across: &Axis, down: &Axis, planes: &YuvPlanes) -> Option<Self> {
-        // They begin at even places, and end there too.
-        let needed = |axis: &Axis, pixels: usize, most: usize| {
-            ((pixels as f64 * axis.scale + 2.0 * axis.support).ceil() as usize + 3)
-                .min(most + 1)
-                .next_multiple_of(2)
-        };
-        let columns = needed(across, COLUMNS, planes.width);
-        let rows = needed(down, ROWS, planes.height);
-        let taps = COLUMNS * across.max_taps as usize + ROWS * down.max_taps as usize;
-        // Of 4:2:0 colour is held at full width.
-        let colour = |at_a_time: usize| match planes.format.chroma() {
-            Chroma::Quarter => at_a_time / 2 + 4,
-            Chroma::Half | Chroma::Full => 0,
-        };
-        let bytes = |at_a_time: usize| {
-            4 * (taps + rows * COLUMNS + (at_a_time + colour(at_a_time)) * columns)
-        };
-        let fits = |limit: usize| {
-            let mut tried = (MIN_AT_A_TIME..=AT_A_TIME).rev().step_by(8);
-            tried.find(|&at_a_time| bytes(at_a_time) <= limit)
-        };
-        let at_a_time = fits(SHARED).or_else(|| fits(MAX_SHARED))?;
-        Some(Self {
-            columns,
-            rows,
-            at_a_time,
-            shared: bytes(at_a_time),
-        })
+/// How the kernels read a picture: of 4:2:0 they hold colour at full width, four numbers of 16 bits for two columns.
+fn reading_of(chroma: Chroma) -> Reading {
+    Reading {
+        steps: (2, 2),
+        scratch: match chroma {
+            Chroma::Quarter => |rows, columns| (rows / 2 + 4) * columns / 2 * 8,
+            Chroma::Half | Chroma::Full => |_, _| 0,
+        },
     }
 }
 
@@ -274,7 +217,8 @@ fn rgb_of(planes: &YuvPlanes) -> &'static str {
 /// A launch of the kernel that brings a picture to a model's input.
 struct Prepared {
     kernel: Kernel,
-    arguments: VideoResize,
+    picture: Picture,
+    resample: Resample,
 }
 
 impl Prepared {
@@ -286,45 +230,26 @@ impl Prepared {
         normalisation: &Normalisation,
         y: &Tensor,
     ) -> Result<Option<Self>> {
-        let ((_, height, width, channels), dtype) = (y.dims4()?, y.dtype());
-        let (across, down) = (
-            Axis::new(planes.width, size.1)?,
-            Axis::new(planes.height, size.0)?,
-        );
-        let share = Share::new(&across, &down, planes).filter(|_| is_regular(planes));
-        let Some(share) = share else {
+        if !is_regular(planes) {
             return Ok(None);
-        };
-        let out = launch::contiguous(y, dtype, "resize_normalise_surface")?;
-        let arguments = VideoResize {
-            picture: Picture::new(planes, colour)?,
-            out,
-            across,
-            down,
-            channels: int(channels)?,
-            padded_height: int(height)?,
-            padded_width: int(width)?,
-            columns: int(share.columns)?,
-            rows: int(share.at_a_time)?,
-            all_rows: int(share.rows)?,
-            mean: normalisation.mean,
-            std: normalisation.std,
-        };
-        let kernel = Kernel {
-            file: "resize_video",
-            name: resize_of(planes.format, dtype)?,
-            grid: (width.div_ceil(COLUMNS), height.div_ceil(ROWS), 1),
-            block: (THREADS, 1),
-            shared: share.shared,
-        };
-        Ok(Some(Self { kernel, arguments }))
+        }
+        let picture = Picture::new(planes, colour)?;
+        let kernel = ("resize_video", resize_of(planes.format, y.dtype())?);
+        let from = (planes.height, planes.width);
+        let reading = reading_of(planes.format.chroma());
+        let prepared = Resample::new(kernel, from, &reading, size, normalisation, y)?;
+        Ok(prepared.map(|(resample, kernel)| Self {
+            kernel,
+            picture,
+            resample,
+        }))
     }
 
     /// # Safety
     /// The planes are memory of the device and of the size they state.
     unsafe fn launch(&self, device: &CudaDevice) -> Result<()> {
-        // SAFETY: `VideoResize` is the kernel's own type; the output is a tensor of the size that it states, the planes are the caller's.
-        unsafe { self.kernel.launch(device, &[&self.arguments]) }
+        // SAFETY: both are the kernel's own types; the output is a tensor of the size that it states, the planes are the caller's.
+        unsafe { self.kernel.launch(device, &[&self.picture, &self.resample]) }
     }
 }
 

@@ -150,7 +150,7 @@ template <typename S, int CHROMA> __device__ __forceinline__ void any_to_rgb(con
 }
 
 #define RGB(NAME, WORK, SAMPLE, CHROMA) \
-  extern "C" __global__ void __launch_bounds__(THREADS) NAME(const __grid_constant__ Turned p) { WORK<SAMPLE, CHROMA>(p); }
+  extern "C" __global__ void __launch_bounds__(THREADS) NAME(const __grid_constant__ Turned p) { begin(); WORK<SAMPLE, CHROMA>(p); }
 // Of samples of a byte, and of 16 bits.
 RGB(yuv420_rgb, to_rgb, unsigned char, QUARTER)
 RGB(yuv422_rgb, to_rgb, unsigned char, HALF)

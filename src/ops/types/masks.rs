@@ -14,12 +14,20 @@ pub struct PackedMask {
     pub bounds: Option<[u32; 4]>,
 }
 
-/// Numbers before the bits of a mask, see [`crate::ops::masks_to_bits`].
-pub(in crate::ops) const STATISTICS: usize = 6;
+/// Numbers before the bits of a mask, see [`crate::ops::masks_to_bits`], and the place of its score among them.
+pub(in crate::ops) const STATISTICS: usize = 8;
+pub(in crate::ops) const SCORE: usize = 5;
+/// In a row of [`crate::ops::pack_masks`], the place of the number that says where its bits begin.
+pub(in crate::ops) const OFFSET: usize = 6;
 
 /// Numbers of a row of [`crate::ops::masks_to_bits`] for a frame (height, width).
 pub fn mask_words(frame: (usize, usize)) -> usize {
     STATISTICS + frame.1 * frame.0.div_ceil(32)
+}
+
+/// Numbers of [`crate::ops::pack_masks`] for `rows` masks with room for `room` numbers of bits.
+pub fn packed_words(rows: usize, room: usize) -> usize {
+    STATISTICS * rows + room
 }
 
 /// Rows of a batch's masks that belong to some of its frames, by the frame of each row as

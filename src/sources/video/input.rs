@@ -100,23 +100,12 @@ impl VideoInput {
         let input = StreamIo::from_read_seek_with_capacity(stream, BUFFER)
             .and_then(|io| format::input_from_stream(io, None, Some(options)))
             .map_err(|e| cannot_open(path, e, missing))?;
-        let Some(stream) = main_stream(&input) else {
-            return Err(SourceError::new(path, "has no video stream"));
-        };
-        let index = stream.index();
+        let opened = Self::of_main_stream(path, input)?;
         let facts = Facts {
             missing,
-            ..facts_of(&input, &stream)
+            ..opened.facts
         };
-        Ok(Self {
-            input,
-            stream: index,
-            facts,
-            transport: None,
-            suspect: false,
-            position: None,
-            low_delay: false,
-        })
+        Ok(Self { facts, ..opened })
     }
 
     /// A stream that was opened by its address; its decoder gives each picture as soon as it can.
@@ -124,6 +113,15 @@ impl VideoInput {
     /// # Errors
     /// [`SourceError`] if it has no video.
     pub(super) fn of_stream(path: &Path, input: Input) -> Result<Self, SourceError> {
+        let opened = Self::of_main_stream(path, input)?;
+        Ok(Self {
+            low_delay: true,
+            ..opened
+        })
+    }
+
+    /// The video stream of what was opened.
+    fn of_main_stream(path: &Path, input: Input) -> Result<Self, SourceError> {
         let Some(stream) = main_stream(&input) else {
             return Err(SourceError::new(path, "has no video stream"));
         };
@@ -135,7 +133,7 @@ impl VideoInput {
             transport: None,
             suspect: false,
             position: None,
-            low_delay: true,
+            low_delay: false,
         })
     }
 

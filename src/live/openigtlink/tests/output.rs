@@ -100,7 +100,7 @@ fn peer_of(output: &mut IgtlOutput) -> Peer {
         content: Content::Request("GET_STATUS".to_owned()),
     };
     peer.send(request, Version::V2);
-    while !matches!(peer.read().content, Content::Status(_)) {}
+    while !matches!(peer.read().0.content, Content::Status(_)) {}
     peer
 }
 

@@ -14,6 +14,7 @@ use crate::{
         executor::resident::{
             graphs::{BOX, Key, record_decoder, record_forward},
             layout::{FrameLayout, MaskRows, PromptGroup, scaled},
+            masks::Packing,
         },
         models::Models,
         stage::Stage,
@@ -35,6 +36,7 @@ pub(super) struct CapturedModels {
     /// The lowest logit that makes an object.
     min_logit: f32,
     result: Option<Tensor>,
+    packed: Option<Tensor>,
 }
 
 impl CapturedModels {
@@ -59,6 +61,7 @@ impl CapturedModels {
                 .as_ref()
                 .map_or(f32::INFINITY, |detector| detector.min_logit()),
             result: None,
+            packed: None,
             models,
             primary,
             batch,
@@ -80,16 +83,46 @@ impl CapturedModels {
 
     /// Memory on the device for a result of `words` u32: that of the last result where it is large enough.
     pub(super) fn reserve(&mut self, words: usize) -> Result<Tensor, ModelError> {
-        match &self.result {
-            Some(result) if result.elem_count() >= words => Ok(result.clone()),
-            _ => {
-                self.result = None;
-                Ok(self
-                    .result
-                    .insert(self.primary.zeros(DType::U32, &[words + words / 2])?)
-                    .clone())
-            }
-        }
+        reserve(&self.primary, &mut self.result, words)
+    }
+
+    /// As [`CapturedModels::reserve`], for a result whose masks are moved together.
+    pub(super) fn reserve_packed(&mut self, words: usize) -> Result<Tensor, ModelError> {
+        reserve(&self.primary, &mut self.packed, words)
+    }
+
+    /// Enqueues the moving together of the masks in `result` to behind the records in `packed`.
+    pub(super) fn pack(
+        &mut self,
+        slots: Option<&FrameLayout>,
+        packing: &Packing,
+        (result, packed): (&Tensor, &Tensor),
+        download: &mut Download,
+    ) -> Result<(), ModelError> {
+        let owners = match slots {
+            Some(_) if self.batch > 1 => self
+                .decoder_mut((BOX, packing.rows))?
+                .inputs()
+                .get(2)
+                .cloned(),
+            _ => None,
+        };
+        let primary = self.primary.clone();
+        let enqueue = || -> ops::Result<()> {
+            let rows = result
+                .narrow(0, packing.head, packing.rows * packing.stride)?
+                .reshape((packing.rows, packing.stride))?;
+            // Where one frame has all slots, its records begin with the number of its objects.
+            let in_use = match (&owners, slots) {
+                (Some(owners), _) => Some(owners.narrow(0, 0, 1)?),
+                (None, Some(layout)) => Some(packed.narrow(0, layout.records.start, 1)?),
+                (None, None) => None,
+            };
+            let out = packed.narrow(0, packing.head, packing.words() - packing.head)?;
+            ops::pack_masks(&rows, in_use.as_ref(), &out)
+        };
+        let enqueue = || enqueue().map_err(ModelError::op("masks of a result"));
+        Stage::Masks.enqueue(&primary, download, enqueue)
     }
 
     /// Enqueues the selection of each frame's objects: to its records, and their boxes to the decoder's slots.
@@ -234,5 +267,21 @@ impl CapturedModels {
             self.decoders.insert(key, captured);
         }
         self.decoders.get_mut(&key).ok_or(ModelError::NoModels)
+    }
+}
+
+/// Memory for `words` u32: what is `held` where it is large enough, else new.
+fn reserve(
+    primary: &Engine,
+    held: &mut Option<Tensor>,
+    words: usize,
+) -> Result<Tensor, ModelError> {
+    match held {
+        Some(held) if held.elem_count() >= words => Ok(held.clone()),
+        _ => {
+            *held = None;
+            let new = primary.zeros(DType::U32, &[words + words / 2])?;
+            Ok(held.insert(new).clone())
+        }
     }
 }

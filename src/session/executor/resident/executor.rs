@@ -2,12 +2,14 @@
 //! no wait in between.
 //!
 //! The frames of a batch share slots for their objects, a little more than were found in the last batches; a batch with more objects is
-//! computed again with as many slots as it needs.
+//! computed again with as many slots as it needs. Of masks only what lies within their boxes comes down, with room for a half more than that
+//! of the last batches; a batch whose masks are larger is computed again, too.
 
 use crate::{
     engine::{Download, Engine, OutOfMemory},
     geometry::LongestSide,
     models::mobile_sam::{IMAGE_SIDE, ObjectPrompt, PackedPrompts},
+    ops,
     session::{
         error::ModelError,
         executor::{
@@ -15,7 +17,9 @@ use crate::{
             resident::{
                 captured::CapturedModels,
                 graphs::BOX,
-                layout::{FrameLayout, MaskRows, PromptGroup, Slots},
+                layout::{FrameLayout, MaskRows, PromptGroup},
+                masks::{Masks, Packing},
+                room::{BitRoom, Slots},
             },
         },
         models::Models,
@@ -41,6 +45,7 @@ pub(crate) struct GpuExecutor {
     idle: Vec<Download>,
     in_flight_batches: VecDeque<InFlightBatch>,
     slots: Slots,
+    bits: BitRoom,
 }
 
 impl fmt::Debug for GpuExecutor {
@@ -68,6 +73,8 @@ struct InFlightBatch {
 struct Packed {
     download: Download,
     layouts: Vec<FrameLayout>,
+    /// Of the masks, where there are any.
+    packing: Option<Packing>,
 }
 
 impl GpuExecutor {
@@ -89,6 +96,7 @@ impl GpuExecutor {
             idle: Vec::new(),
             in_flight_batches: VecDeque::new(),
             slots: Slots::new(batch),
+            bits: BitRoom::default(),
         })
     }
 
@@ -108,8 +116,12 @@ impl GpuExecutor {
                 .idle
                 .pop()
                 .map_or_else(|| Download::new(&self.captured.primary), Ok)?;
-            let layouts = self.enqueue(&frames, &prompted, &mut download)?;
-            Ok(Packed { download, layouts })
+            let (layouts, packing) = self.enqueue(&frames, &prompted, &mut download)?;
+            Ok(Packed {
+                download,
+                layouts,
+                packing,
+            })
         });
         InFlightBatch {
             frames,
@@ -125,7 +137,7 @@ impl GpuExecutor {
         frames: &[PendingFrame],
         prompted: &[Vec<Prompted>],
         download: &mut Download,
-    ) -> Result<Vec<FrameLayout>, ModelError> {
+    ) -> Result<(Vec<FrameLayout>, Option<Packing>), ModelError> {
         let prompts = match prompted.first() {
             Some(prompted) => pack_prompts(frames, prompted)?,
             None => Vec::new(),
@@ -154,56 +166,88 @@ impl GpuExecutor {
         let sizes = frames.iter().map(|pending| pending.frame.size());
         let max_objects = self.captured.max_objects();
         let (layouts, words) = FrameLayout::of(sizes, max_objects, slots, &prompts);
-        let result = self.captured.reserve(words)?;
+        let whole = layouts
+            .iter()
+            .map(|layout| ops::mask_words(layout.size.rows_columns()));
+        let packing = Packing::new(&layouts, words, self.bits.now(whole));
+        let words_down = packing.map_or(words, |packing| packing.words());
+        let packed = self.captured.reserve_packed(words_down)?;
         if let Some(detector) = self.captured.models.detector.clone() {
             self.captured
-                .select_objects(&detector, &layouts, (&result, slots), download)?;
+                .select_objects(&detector, &layouts, (&packed, slots), download)?;
         }
-        if slots > 0 {
+        if let Some(packing) = &packing {
+            let result = self.captured.reserve(words)?;
+            if slots > 0 {
+                self.captured
+                    .decode_masks((BOX, slots), &by_size(&layouts), &result, download)?;
+            }
+            if let (Some(tokens), Some(layout)) = (tokens, layouts.first()) {
+                self.captured
+                    .decode_prompts(&prompts, layout, (&tokens, &result), download)?;
+            }
+            let of_detector = layouts.first().filter(|_| slots > 0);
             self.captured
-                .decode_masks((BOX, slots), &by_size(&layouts), &result, download)?;
+                .pack(of_detector, packing, (&result, &packed), download)?;
         }
-        if let (Some(tokens), Some(layout)) = (tokens, layouts.first()) {
-            self.captured
-                .decode_prompts(&prompts, layout, (&tokens, &result), download)?;
-        }
-        let packed = result
-            .narrow(0, 0, words)
+        let down = packed
+            .narrow(0, 0, words_down)
             .map_err(ModelError::op("result"))?;
-        download.start(Stage::Pack, &packed)?;
-        Ok(layouts)
+        download.start(Stage::Pack, &down)?;
+        Ok((layouts, packing))
     }
 
-    /// Waits for a batch and reads its objects, frame by frame; `None` if there are more objects than slots.
+    /// Waits for a batch and reads its objects, frame by frame; `None` if there are more objects than slots, or more bits than room.
     fn read(
         &mut self,
         packed: &Packed,
         prompted: &[Vec<Prompted>],
     ) -> Result<Option<Vec<Objects>>, ModelError> {
-        let Packed { download, layouts } = packed;
+        let Packed {
+            download,
+            layouts,
+            packing,
+        } = packed;
         let words = self
             .captured
             .primary
             .within(Stage::Pack, || download.wait())?;
-        let has_slots = self.captured.decodes_detected();
-        if has_slots {
-            let slots = layouts
-                .first()
-                .and_then(|l| l.masks.first())
-                .map_or(0, |rows| rows.count);
-            let objects = layouts.iter().map(|layout| layout.objects(words)).sum();
-            if self.slots.note(objects, slots) {
+        let masks = packing.map(|packing| Masks::Packed(packing.read(words), packing));
+        if let Some(packing) = packing {
+            // The frame of each row in use.
+            let frames: Vec<(usize, usize)> = match self.captured.decodes_detected() {
+                true => layouts
+                    .iter()
+                    .flat_map(|layout| {
+                        std::iter::repeat_n(layout.size.rows_columns(), layout.objects(words))
+                    })
+                    .collect(),
+                false => layouts
+                    .first()
+                    .map(|layout| vec![layout.size.rows_columns(); packing.rows])
+                    .unwrap_or_default(),
+            };
+            if self.captured.decodes_detected() && self.slots.note(frames.len(), packing.rows) {
+                return Ok(None);
+            }
+            let needed = packing
+                .read(words)
+                .needed(frames.len(), |at| frames.get(at).copied().unwrap_or((0, 0)));
+            if self.bits.note(needed, packing.room) {
                 return Ok(None);
             }
         }
         let mut first = 0;
         let one = |(at, layout): (usize, &FrameLayout)| match &self.captured.models.detector {
             Some(detector) => {
-                let own = has_slots.then_some(first);
+                let own = masks.map(|masks| (masks, first));
                 first += layout.objects(words);
                 layout.detected(words, detector, own)
             }
-            None => layout.outlined(words, prompted.get(at).map_or(&[][..], Vec::as_slice)),
+            None => {
+                let prompted = prompted.get(at).map_or(&[][..], Vec::as_slice);
+                layout.outlined(masks.unwrap_or(Masks::InPlace(&[])), prompted)
+            }
         };
         Ok(Some(layouts.iter().enumerate().map(one).collect()))
     }

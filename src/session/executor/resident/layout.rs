@@ -11,11 +11,11 @@ use crate::{
     session::{
         detector::Detector,
         error::ModelError,
+        executor::resident::{masks::Masks, room::Slots},
         prompted::Prompted,
-        segmenter::{MASKS, SCORES},
     },
 };
-use std::{collections::VecDeque, ops::Range};
+use std::ops::Range;
 
 /// A frame of `size` within the segmenter's input (height, width).
 pub(crate) fn scaled(size: Size) -> (usize, usize) {
@@ -32,7 +32,7 @@ pub(crate) struct MaskRows {
     pub(crate) count: usize,
     /// Numbers from one row to the next.
     pub(crate) stride: usize,
-    size: Size,
+    pub(super) size: Size,
     /// For prompts of the user, the places of the objects in the frame's list.
     objects: Vec<usize>,
 }
@@ -55,25 +55,6 @@ impl MaskRows {
             count,
             ..self.clone()
         }
-    }
-
-    /// The mask of row `at` and its score.
-    fn mask(&self, words: &[u32], at: usize) -> Result<(Option<Mask>, f32), ModelError> {
-        let length = ops::mask_words(self.frame());
-        let row = words
-            .get(self.start + at * self.stride..)
-            .and_then(|rest| rest.get(..length))
-            .unwrap_or(&[]);
-        let score = ops::mask_score(row);
-        if !score.is_finite() {
-            return Err(ModelError::NotFinite(SCORES));
-        }
-        if !ops::mask_is_finite(row) {
-            return Err(ModelError::NotFinite(MASKS));
-        }
-        let packed = ops::bits_to_runs(row, self.frame()).pop();
-        let mask = packed.and_then(|m| Mask::from_measured(self.size, m.counts, m.area, m.bounds));
-        Ok((mask, score))
     }
 }
 
@@ -148,12 +129,12 @@ impl FrameLayout {
         self.of_detector(words).len()
     }
 
-    /// A detector's objects, best score first, with their masks, from row `first` on, where there are any.
+    /// A detector's objects, best score first, with those of `masks` from row `first` on, where there are any.
     pub(crate) fn detected(
         &self,
         words: &[u32],
         detector: &Detector,
-        first: Option<usize>,
+        masks: Option<(Masks<'_>, usize)>,
     ) -> Result<Vec<Object>, ModelError> {
         let candidates = postprocess::chosen(self.of_detector(words), detector.labels().len())?;
         let mut objects = Vec::with_capacity(candidates.len());
@@ -161,8 +142,8 @@ impl FrameLayout {
             let Some(mut object) = detector.object(candidate, self.size) else {
                 continue;
             };
-            if let (Some(rows), Some(first)) = (self.masks.first(), first) {
-                let (mask, score) = rows.mask(words, first + slot)?;
+            if let (Some(rows), Some((masks, first))) = (self.masks.first(), masks) {
+                let (mask, score) = masks.read(rows, first + slot)?;
                 (object.mask, object.mask_score) = (mask, Some(score));
             }
             objects.push(object);
@@ -173,7 +154,7 @@ impl FrameLayout {
     /// The user's objects with their masks; one without a box of its own gets its mask's.
     pub(crate) fn outlined(
         &self,
-        words: &[u32],
+        masks: Masks<'_>,
         prompted: &[Prompted],
     ) -> Result<Vec<Object>, ModelError> {
         let mut objects: Vec<Object> = prompted.iter().map(|p| p.object.clone()).collect();
@@ -182,7 +163,7 @@ impl FrameLayout {
                 let (Some(object), Some(prompted)) = (objects.get_mut(at), prompted.get(at)) else {
                     continue;
                 };
-                let (mask, score) = rows.mask(words, row)?;
+                let (mask, score) = masks.read(rows, row)?;
                 if prompted.prompt.bounds.is_none()
                     && let Some(bounds) = mask.as_ref().and_then(Mask::bounds)
                 {
@@ -192,54 +173,6 @@ impl FrameLayout {
             }
         }
         Ok(objects)
-    }
-}
-
-/// How many objects the frames of a batch have room for together: as many as those of the last batches had at most.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    last: VecDeque<usize>,
-    min: usize,
-}
-
-impl Slots {
-    /// Batches that are remembered.
-    const REMEMBERED: usize = 256;
-    /// Room that every batch has: the decoder takes hardly longer for it than for one object.
-    const MIN: usize = 4;
-
-    /// For batches of that many frames, of which each has an object.
-    pub(crate) fn new(batch: usize) -> Self {
-        Self {
-            last: VecDeque::new(),
-            min: batch.max(Self::MIN),
-        }
-    }
-
-    /// Room for that many objects: 1, 2, 4, 6, 8, 12, 16 and multiples of 8, from 64 on of 16, so that few sizes are captured.
-    pub(crate) fn for_objects(objects: usize) -> usize {
-        match objects {
-            0..=1 => 1,
-            2 => 2,
-            3..=8 => objects.next_multiple_of(2),
-            9..=16 => objects.next_multiple_of(4),
-            17..=64 => objects.next_multiple_of(8),
-            _ => objects.next_multiple_of(16),
-        }
-    }
-
-    /// Room for the next batch.
-    pub(crate) fn now(&self) -> usize {
-        Self::for_objects(self.last.iter().copied().max().unwrap_or(0).max(self.min))
-    }
-
-    /// Takes note of the number of objects of a batch with `room` for so many; says whether it had more.
-    pub(crate) fn note(&mut self, objects: usize, room: usize) -> bool {
-        self.last.push_back(objects);
-        if self.last.len() > Self::REMEMBERED {
-            self.last.pop_front();
-        }
-        objects > room
     }
 }
 
@@ -274,28 +207,6 @@ impl PromptGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slots_follow_what_was_found_lately() {
-        let mut slots = Slots::new(1);
-        assert_eq!(slots.now(), 4);
-        assert!(!slots.note(4, 4));
-        assert!(slots.note(5, 4), "five objects in four slots");
-        assert_eq!(slots.now(), 6);
-        for _ in 0..Slots::REMEMBERED {
-            assert_eq!(slots.now(), 6);
-            assert!(!slots.note(0, 6));
-        }
-        assert_eq!(slots.now(), 4);
-        assert_eq!(Slots::new(8).now(), 8, "an object for each frame");
-        assert_eq!(
-            [0, 1, 3, 5, 8, 9, 16, 17, 65, 300].map(Slots::for_objects),
-            [1, 1, 4, 6, 8, 12, 16, 24, 80, 304]
-        );
-        assert!(
-            (0..400).all(|n| Slots::for_objects(Slots::for_objects(n)) == Slots::for_objects(n))
-        );
-    }
 
     #[test]
     fn parts_of_a_result_follow_each_other_without_overlap() {

@@ -5,6 +5,8 @@ mod executor;
 mod graphs;
 mod inputs;
 pub(crate) mod layout;
+pub(crate) mod masks;
 pub(crate) mod on_device;
+mod room;
 
 pub(crate) use executor::GpuExecutor;

@@ -16,10 +16,8 @@ use crate::{
         device_frame::{CheckedFrame, Samples},
         error::ModelError,
         executor::resident::{
-            captured::CapturedModels,
-            graphs::record_decoder_chunks,
-            inputs::Input,
-            layout::{FrameLayout, Slots},
+            captured::CapturedModels, graphs::record_decoder_chunks, inputs::Input,
+            layout::FrameLayout, room::Slots,
         },
         models::Models,
         picture::Picture,

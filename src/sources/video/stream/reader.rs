@@ -63,9 +63,9 @@ pub enum StreamStep {
         /// When its last packet was read.
         arrival: (Instant, SystemTime),
     },
-    /// The stream is there again.
+    /// The stream was reconnected.
     Connected,
-    /// It broke or is silent; the next call goes on to take it up again.
+    /// It broke or is silent; the next call goes on to reconnect it.
     Disconnected(
         /// Why.
         String,
@@ -133,7 +133,7 @@ impl StreamReader {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Waits for what comes next. `stop` says whether the end is requested; it is asked at least every 100 ms.
+    /// Waits for what comes next. `stop` says whether the end is requested; it is called at least every 100 ms.
     ///
     /// # Errors
     /// [`SourceError`] for a frame that cannot be decoded (the caller may go on), and for a stream that broke and is not to be reconnected

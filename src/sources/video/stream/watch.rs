@@ -27,7 +27,7 @@ impl Watch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on `stop` is asked, and the stream may be silent for so long.
+    /// From now on `stop` is called, and the stream may be silent for so long.
     pub(super) fn begin(&self, stop: Stop, patience: Duration) {
         *self.state() = State {
             stop,
