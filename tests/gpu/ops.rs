@@ -585,7 +585,7 @@ fn packed_masks(
     engine: &Engine,
     rows: &Tensor,
     frame: (usize, usize),
-) -> Result<Vec<PackedMask>, String> {
+) -> Result<Vec<ops::PackedMask>, String> {
     let n = rows.dim(0).map_err(text)?;
     let read = |room: usize| {
         let words = ops::packed_words(n, room);

@@ -125,7 +125,8 @@ pub(crate) fn kernels(engine: &Engine) -> Outcome {
     let stream = SideStream::new(engine).map_err(text)?;
     for (f, format) in formats().into_iter().enumerate() {
         for (n, size) in SIZES.into_iter().enumerate() {
-            let mut noise = crate::weights::uniform(&format!("yuv {f} {n}"), usize::MAX, 1);
+            let name = format!("yuv {f} {n}");
+            let mut noise = crate::weights::uniform(&name, usize::MAX, 1);
             let (luma, chroma) = planes(format, size, || noise.next().unwrap_or(0.0))?;
             // All turns of one format, one of the others.
             let turned = turns().into_iter().enumerate();
