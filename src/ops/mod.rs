@@ -91,6 +91,16 @@ pub fn with_tile<T>(at: usize, work: impl FnOnce() -> T) -> T {
     cuda::with_tile(at, work)
 }
 
+/// Does `work`, whose operations take or give `x`; where that is on the CPU, on one of the threads that work there, so that operations need
+/// not hand over to them one by one.
+pub(crate) fn on_pool<T: Send>(x: &candle_core::Tensor, work: impl FnOnce() -> T + Send) -> T {
+    if cpu::is_cpu(x) {
+        cpu::on_pool(work)
+    } else {
+        work()
+    }
+}
+
 /// The vector instructions that operations on the CPU use on this machine.
 pub fn instruction_set() -> &'static str {
     cpu::instruction_set()

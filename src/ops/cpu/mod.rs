@@ -32,6 +32,7 @@ pub(super) use linear::Linear;
 pub(super) use masks::masks_to_runs;
 pub(super) use memory::is_cpu;
 pub(super) use norm::layer_norm;
+pub(super) use parallel::on_pool;
 pub(super) use pointwise::{activate, add, concat_channels, softmax};
 pub(super) use pool::{max_pool2d, upsample_nearest2x};
 pub(super) use resize::resize_normalise;
