@@ -10,6 +10,7 @@ use super::{
     packed::Packed,
     simd::Isa,
     tile::{MAX_ROWS, RowTable},
+    winograd::Winograd,
 };
 use crate::ops::types::{
     convolution::{Conv2dOptions, Padding},
@@ -34,6 +35,7 @@ enum Weights {
         zeros: Vec<f32>,
     },
     Depthwise(Depthwise),
+    Winograd(Winograd),
 }
 
 impl Conv2d {
@@ -48,6 +50,9 @@ impl Conv2d {
         let groups = options.groups;
         let weights = if inner == 1 && groups == out && groups > 1 {
             Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out))
+        } else if (kh, kw, options.stride, groups) == (3, 3, 1, 1) && Winograd::is_worth(inner, out)
+        {
+            Weights::Winograd(Winograd::new(&numbers, bias.as_deref(), (inner, out)))
         } else {
             let columns = out / groups;
             let pack = |group: usize| {
@@ -109,7 +114,7 @@ impl Conv2d {
     pub(super) fn depthwise(&self) -> Option<&Depthwise> {
         match &self.weights {
             Weights::Depthwise(depthwise) => Some(depthwise),
-            Weights::Groups { .. } => None,
+            Weights::Groups { .. } | Weights::Winograd(_) => None,
         }
     }
 
@@ -150,10 +155,11 @@ impl Conv2d {
             options: *o,
         };
         // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
-        // of them is written: by the depthwise kernel, or by the groups' products side by side.
+        // of them is written: by the depthwise kernel, by Winograd's, or by the groups' products side by side.
         unsafe {
             match &self.weights {
                 Weights::Depthwise(kernel) => kernel.run(&map, b, out.ptr(), residual),
+                Weights::Winograd(kernel) => kernel.run(&map, b, out.ptr(), residual),
                 Weights::Groups { groups, zeros } => {
                     for (group, weights) in groups.iter().enumerate() {
                         let first = group * weights.columns;

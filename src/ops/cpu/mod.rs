@@ -23,6 +23,7 @@ mod simd;
 mod softmax;
 mod tile;
 mod window_attention;
+mod winograd;
 
 pub(super) use attention::attention;
 pub(super) use conv2d::Conv2d;
