@@ -27,12 +27,12 @@ mod winograd;
 
 pub(super) use attention::attention;
 pub(super) use conv2d::Conv2d;
-pub(super) use deformable_attention::deformable_attention;
+pub(super) use deformable_attention::{deformable_attention, deformable_attention_around};
 pub(super) use inverted_residual::inverted_residual;
 pub(super) use linear::Linear;
 pub(super) use masks::masks_to_runs;
 pub(super) use memory::is_cpu;
-pub(super) use norm::layer_norm;
+pub(super) use norm::{Norm, gated_norm, layer_norm};
 pub(super) use parallel::on_pool;
 pub(super) use pointwise::{activate, add, concat_channels, softmax};
 pub(super) use pool::{max_pool2d, upsample_nearest2x};
