@@ -1,7 +1,7 @@
 //! Two-dimensional convolution with folded weights, bias and activation.
 
 use super::{
-    activation::{add, concat_channels},
+    activation::concat_channels,
     cpu, cuda,
     pool::upsample_nearest2x,
     types::{
@@ -84,14 +84,16 @@ impl Conv2d {
         )
     }
 
-    /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions on a GPU read where they lie.
+    /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions read where they lie.
     ///
     /// # Errors
     /// As [`Conv2d::forward`], or if the maps have different sizes.
     pub fn forward_parts(&self, parts: &[Part<'_>]) -> Result<Tensor> {
-        if let Weights::Cuda(weights) = &self.weights
-            && let Some(y) = weights.forward_parts(parts, &self.options)?
-        {
+        let direct = match &self.weights {
+            Weights::Cpu(weights) => weights.forward_parts(parts, &self.options)?,
+            Weights::Cuda(weights) => weights.forward_parts(parts, &self.options)?,
+        };
+        if let Some(y) = direct {
             return Ok(y);
         }
         let map = |part: &Part<'_>| {
@@ -107,13 +109,7 @@ impl Conv2d {
 
     fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         match &self.weights {
-            Weights::Cpu(weights) => match residual {
-                Some(Residual { map, last: true }) => add(
-                    &weights.forward(x, None, &self.options)?,
-                    &map.contiguous()?,
-                ),
-                residual => weights.forward(x, residual.map(|r| r.map), &self.options),
-            },
+            Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
             Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
     }

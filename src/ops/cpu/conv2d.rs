@@ -4,16 +4,17 @@
 
 use super::{
     depthwise::Depthwise,
-    gemm::{Gemm, Rows, Strided},
+    gemm::{Addend, Gemm, Rows, Strided},
     map::Map,
     memory::{Input, Output, even, to_vec},
     packed::Packed,
+    pointwise::add,
     simd::Isa,
-    tile::{MAX_ROWS, RowTable},
+    tile::{MAX_ROWS, Piece},
     winograd::Winograd,
 };
 use crate::ops::types::{
-    convolution::{Conv2dOptions, Padding},
+    convolution::{Conv2dOptions, Padding, Part, Residual},
     result::Result,
 };
 use candle_core::Tensor;
@@ -118,11 +119,11 @@ impl Conv2d {
         }
     }
 
-    /// `affine(activation(conv(x) + bias + residual))`.
+    /// `affine(activation(conv(x) + bias + residual))`, or the residual last.
     pub(crate) fn forward(
         &self,
         x: &Tensor,
-        residual: Option<&Tensor>,
+        residual: Option<Residual<'_>>,
         o: &Conv2dOptions,
     ) -> Result<Tensor> {
         let (b, h, w, c) = x.dims4()?;
@@ -137,15 +138,6 @@ impl Conv2d {
         let shape = [b, oh, ow, self.channels.1];
         let x = even(x)?;
         let x = Input::<f32>::new(&x, "conv2d")?;
-        let residual = residual
-            .map(|r| super::residual::residual(r, &shape))
-            .transpose()?;
-        let residual = residual
-            .as_ref()
-            .map(|r| Input::<f32>::new(r, "conv2d"))
-            .transpose()?;
-        let residual = residual.as_ref().map(Input::ptr);
-        let mut out = Output::new(shape.iter().product());
         let map = Map {
             x: x.ptr(),
             pixel: x.stride,
@@ -154,37 +146,103 @@ impl Conv2d {
             out: (oh, ow),
             options: *o,
         };
+        let last = residual.is_some_and(|residual| residual.last);
+        let residual = residual
+            .map(|r| super::residual::residual(r.map, &shape))
+            .transpose()?;
+        if let Weights::Depthwise(kernel) = &self.weights {
+            let before = residual.as_ref().filter(|_| !last);
+            let y = depthwise(kernel, &map, &shape, before)?;
+            return match residual {
+                Some(residual) if last => add(&y, &residual),
+                _ => Ok(y),
+            };
+        }
+        let residual = residual
+            .as_ref()
+            .map(|r| Input::<f32>::new(r, "conv2d"))
+            .transpose()?;
+        let residual = residual.as_ref().map(|r| super::residual::addend(r, last));
+        let mut out = Output::new(shape.iter().product());
         // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
-        // of them is written: by the depthwise kernel, by Winograd's, or by the groups' products side by side.
+        // of them is written: by Winograd's kernel, or by the groups' products side by side.
         unsafe {
             match &self.weights {
-                Weights::Depthwise(kernel) => kernel.run(&map, b, out.ptr(), residual),
                 Weights::Winograd(kernel) => kernel.run(&map, b, out.ptr(), residual),
                 Weights::Groups { groups, zeros } => {
-                    for (group, weights) in groups.iter().enumerate() {
-                        let first = group * weights.columns;
-                        let gemm = Gemm {
-                            isa: Isa::best(),
-                            weights,
-                            rows: b * oh * ow,
-                            out: out.ptr().wrapping_add(first),
-                            out_stride: shape[3],
-                            residual: residual.map(|r| r.wrapping_add(first)),
-                            activation: o.activation,
-                            affine: o.affine,
-                        };
-                        dense(
-                            &gemm,
-                            map.at_channel(group * c / groups.len()),
-                            c / groups.len(),
-                            groups.len() == 1,
-                            zeros,
-                        );
-                    }
+                    self.products(groups, zeros, &map, b, out.ptr(), residual);
                 }
+                Weights::Depthwise(_) => {}
             }
             out.into_tensor(&shape)
         }
+    }
+
+    /// The convolution of maps side by side; none where it is not of every pixel by itself.
+    pub(crate) fn forward_parts(
+        &self,
+        parts: &[Part<'_>],
+        o: &Conv2dOptions,
+    ) -> Result<Option<Tensor>> {
+        self.pointwise(o)
+            .map(|weights| super::parts::product(parts, weights, o.activation, o.affine))
+            .transpose()
+    }
+
+    /// The groups' products, side by side.
+    ///
+    /// # Safety
+    /// The map's memory holds `batch` inputs; `out` and `residual` have the outputs' pixels.
+    unsafe fn products(
+        &self,
+        groups: &[Packed],
+        zeros: &[f32],
+        map: &Map,
+        batch: usize,
+        out: *mut f32,
+        residual: Option<Addend>,
+    ) {
+        let (inputs, outputs) = (self.channels.0 / groups.len(), self.channels.1);
+        for (group, weights) in groups.iter().enumerate() {
+            let first = group * weights.columns;
+            let gemm = Gemm {
+                isa: Isa::best(),
+                weights,
+                rows: batch * map.out.0 * map.out.1,
+                out: out.wrapping_add(first),
+                out_stride: outputs,
+                residual: residual.map(|r| Addend {
+                    start: r.start.wrapping_add(first),
+                    ..r
+                }),
+                bias: true,
+                activation: map.options.activation,
+                affine: map.options.affine,
+            };
+            let map = map.at_channel(group * inputs);
+            // SAFETY: the caller vouched for the memory.
+            unsafe { dense(&gemm, map, inputs, groups.len() == 1, zeros) };
+        }
+    }
+}
+
+/// A depthwise convolution of `map` to `shape`.
+fn depthwise(
+    kernel: &Depthwise,
+    map: &Map,
+    shape: &[usize; 4],
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
+    let residual = residual.map(Tensor::contiguous).transpose()?;
+    let residual = residual
+        .as_ref()
+        .map(|r| Input::<f32>::new(r, "conv2d"))
+        .transpose()?;
+    let mut out = Output::new(shape.iter().product());
+    // SAFETY: the map is that of a tensor of as many images; out and residual have the shape's numbers, each of which is written.
+    unsafe {
+        kernel.run(map, shape[0], out.ptr(), residual.as_ref().map(Input::ptr));
+        out.into_tensor(shape)
     }
 }
 
@@ -225,15 +283,14 @@ struct Pixels {
 unsafe impl Sync for Pixels {}
 
 impl Rows for Pixels {
-    fn positions(&self) -> usize {
+    fn pieces(&self) -> usize {
         self.map.kernel.0 * if self.joined { 1 } else { self.map.kernel.1 }
     }
 
-    fn inner(&self) -> usize {
-        self.channels * if self.joined { self.map.kernel.1 } else { 1 }
-    }
-
-    fn tables(&self, first: usize, count: usize, tables: &mut [RowTable], scratch: &mut Vec<f32>) {
+    fn read(&self, first: usize, count: usize, pieces: &mut [Piece], scratch: &mut Vec<f32>) {
+        if pieces.is_empty() {
+            return;
+        }
         let Map {
             kernel: (kh, kw),
             out: (oh, ow),
@@ -241,7 +298,10 @@ impl Rows for Pixels {
             options: o,
             ..
         } = self.map;
-        let piece = self.inner();
+        let piece = self.channels * if self.joined { kw } else { 1 };
+        for (i, to) in pieces.iter_mut().enumerate() {
+            (to.first, to.inner) = (i * piece, piece);
+        }
         if self.joined && scratch.is_empty() {
             scratch.resize(MAX_ROWS * kh * piece, 0.0);
         }
@@ -262,7 +322,7 @@ impl Rows for Pixels {
                     self.joined_row(
                         input,
                         x,
-                        &mut tables[ky][row..row + run],
+                        &mut pieces[ky].rows[row..row + run],
                         &mut scratch[row * piece..],
                     );
                 } else {
@@ -270,7 +330,7 @@ impl Rows for Pixels {
                         self.single_row(
                             input,
                             x * o.stride + kx,
-                            &mut tables[ky * kw + kx][row..row + run],
+                            &mut pieces[ky * kw + kx].rows[row..row + run],
                         );
                     }
                 }

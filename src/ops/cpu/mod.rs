@@ -15,6 +15,7 @@ mod memory;
 mod norm;
 mod packed;
 mod parallel;
+mod parts;
 mod pointwise;
 mod pool;
 mod residual;

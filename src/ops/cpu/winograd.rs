@@ -7,13 +7,14 @@
 #![allow(unsafe_code)]
 
 use super::{
+    gemm::Addend,
     map::Map,
     math,
     memory::Output,
     packed::Packed,
     parallel::{self, part},
     simd::{Isa, Kernel, Simd},
-    tile::{self, MAX_ROWS, PANEL, Tile},
+    tile::{self, MAX_ROWS, PANEL, Piece, Tile},
 };
 use std::{f32::consts::FRAC_1_SQRT_2, f32::consts::SQRT_2, ops::Range};
 
@@ -81,13 +82,13 @@ impl Winograd {
     /// Convolves `batch` maps.
     ///
     /// # Safety
-    /// The map's memory holds `batch` inputs; `out` and `residual` are as large as the outputs.
+    /// The map's memory holds `batch` inputs; `out` and `residual` have the outputs' pixels.
     pub(super) unsafe fn run(
         &self,
         map: &Map,
         batch: usize,
         out: *mut f32,
-        residual: Option<*const f32>,
+        residual: Option<Addend>,
     ) {
         let isa = Isa::best();
         let (tile_rows, tile_panels) = tile::largest(isa);
@@ -143,7 +144,7 @@ struct Layer<'a> {
     /// Rows and columns of tiles of an image.
     grid: (usize, usize),
     out: *mut f32,
-    residual: Option<*const f32>,
+    residual: Option<Addend>,
 }
 
 // SAFETY: tasks write disjoint parts of `out` and only read all else.
@@ -214,8 +215,7 @@ impl Block<'_> {
                 to[i] = self.outputs_at.wrapping_add(row * self.width());
             }
             let tile = Tile {
-                a: std::slice::from_ref(&from),
-                inner: weights.inner,
+                a: &[Piece::whole(from, weights.inner)],
                 b: weights.panel(panel),
                 panel_stride: weights.panel_stride(),
                 bias: None,
@@ -376,15 +376,26 @@ impl Interpolate<'_> {
             };
             for (i, row) in outputs.iter().enumerate().take(oh - top) {
                 for (j, &value) in row.iter().enumerate().take(ow - left) {
-                    let at = ((image * oh + top + i) * ow + left + j) * weights.columns + channel;
+                    let pixel = (image * oh + top + i) * ow + left + j;
+                    let add = match layer.residual {
+                        Some(residual) => {
+                            let at = pixel * residual.stride + channel;
+                            (S::load_n(residual.start.wrapping_add(at), n), residual.last)
+                        }
+                        None => (S::splat(0.0), true),
+                    };
                     let mut v = S::add(value, bias);
-                    if let Some(residual) = layer.residual {
-                        v = S::add(v, S::load_n(residual.wrapping_add(at), n));
+                    if !add.1 {
+                        v = S::add(v, add.0);
                     }
                     v = math::activate::<S>(v, o.activation);
                     if let Some((scale, shift)) = o.affine {
                         v = S::fma(v, S::splat(scale), S::splat(shift));
                     }
+                    if add.1 {
+                        v = S::add(v, add.0);
+                    }
+                    let at = pixel * weights.columns + channel;
                     let to = layer.out.wrapping_add(at);
                     if n == S::LANES {
                         S::store(to, v)

@@ -2,8 +2,8 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, Linear, Padding, cpu::simd::for_each_isa, inverted_residual,
-    reference,
+    Activation, Conv2d, Conv2dOptions, Linear, Padding, Part, cpu::simd::for_each_isa,
+    inverted_residual, reference, upsample_nearest2x,
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -370,6 +370,80 @@ fn views_of_channels_and_permuted_inputs_are_taken() {
             2e-6,
             "view",
         );
+    }
+}
+
+#[test]
+fn parts_are_read_where_they_lie() {
+    let (coarse, fine, view) = (
+        random(&[2, 3, 4, 24], 1),
+        random(&[2, 6, 8, 21], 2),
+        random(&[2, 6, 8, 40], 3).narrow(3, 3, 16).unwrap(),
+    );
+    let doubled = upsample_nearest2x(&coarse).unwrap();
+    let joined = Tensor::cat(&[&fine, &doubled, &view], 3).unwrap();
+    let whole = |map| Part {
+        map,
+        doubled: false,
+    };
+    let parts = [
+        whole(&fine),
+        Part {
+            map: &coarse,
+            doubled: true,
+        },
+        whole(&view),
+    ];
+    let (weight, bias) = (random(&[35, 61, 1, 1], 4), random(&[35], 5));
+    for activation in ACTIVATIONS {
+        let o = options(1, Padding::all(0), 1, activation);
+        let expected = reference::conv2d(&joined, &weight, Some(&bias), None, &o).unwrap();
+        for_each_isa(|isa| {
+            let layer = Conv2d::new(&weight, Some(&bias), o).unwrap();
+            let found = layer.forward_parts(&parts).unwrap();
+            assert_close(&found, &expected, 2e-6, &format!("{isa:?} {activation:?}"));
+            assert!(layer.forward_parts(&parts[1..]).is_err());
+            assert!(
+                layer
+                    .forward_parts(&[parts[0], whole(&coarse), parts[2]])
+                    .is_err()
+            );
+        });
+    }
+    let flat = weight.reshape((35, 61)).unwrap();
+    let linear = Linear::new(&flat, Some(&bias), Activation::Sigmoid).unwrap();
+    assert_close(
+        &linear.forward_parts(&[&fine, &doubled, &view]).unwrap(),
+        &linear.forward(&joined).unwrap(),
+        2e-6,
+        "tokens",
+    );
+}
+
+#[test]
+fn residuals_are_added_last_where_asked_for() {
+    for (groups, kernel, activation) in [
+        (1, 1, Activation::Relu),
+        (1, 1, Activation::Gelu),
+        (1, 3, Activation::Silu),
+        (2, 3, Activation::Silu),
+        (32, 3, Activation::Relu),
+    ] {
+        let x = random(&[1, 6, 7, 32], 1);
+        let weight = random(&[32, 32 / groups, kernel, kernel], 2);
+        let residual = random(&[1, 6, 7, 70], 3).narrow(3, 5, 32).unwrap();
+        let affine = Some((0.75, -0.25));
+        let o = Conv2dOptions {
+            affine,
+            ..options(1, Padding::all(kernel / 2), groups, activation)
+        };
+        let plain = reference::conv2d(&x, &weight, None, None, &o).unwrap();
+        let expected = (plain + &residual).unwrap();
+        for_each_isa(|isa| {
+            let layer = Conv2d::new(&weight, None, o).unwrap();
+            let found = layer.forward_then_add(&x, &residual).unwrap();
+            assert_close(&found, &expected, 4e-6, &format!("{isa:?} {o:?}"));
+        });
     }
 }
 
