@@ -126,7 +126,16 @@ impl Gemm<'_> {
     /// See [`Gemm::run`].
     pub(super) unsafe fn run_here<R: Rows>(&self, rows: &R) {
         // SAFETY: the caller vouched for the pointers.
-        unsafe { self.block(rows, 0..self.rows, 0..self.weights.panels()) }
+        unsafe { self.rows_here(rows, 0..self.rows) }
+    }
+
+    /// Computes some rows of the product on this thread.
+    ///
+    /// # Safety
+    /// See [`Gemm::run`], for these rows.
+    pub(super) unsafe fn rows_here<R: Rows>(&self, source: &R, rows: Range<usize>) {
+        // SAFETY: the caller vouched for the pointers.
+        unsafe { self.block(source, rows, 0..self.weights.panels()) }
     }
 
     /// The rows and panels of one task.

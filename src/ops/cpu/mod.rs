@@ -16,15 +16,18 @@ mod norm;
 mod packed;
 mod parallel;
 mod parts;
+mod pixels;
 mod pointwise;
 mod pool;
 mod residual;
 mod resize;
 mod simd;
 mod softmax;
+mod stem;
 mod tile;
 mod window_attention;
 mod winograd;
+mod winograd_points;
 
 pub(super) use attention::attention;
 pub(super) use conv2d::Conv2d;
@@ -39,6 +42,7 @@ pub(super) use pointwise::{activate, add, concat_channels, softmax};
 pub(super) use pool::{max_pool2d, upsample_nearest2x};
 pub(super) use resize::resize_normalise;
 pub(super) use simd::instruction_set;
+pub(super) use stem::stem;
 pub(super) use window_attention::window_attention;
 
 #[cfg(test)]

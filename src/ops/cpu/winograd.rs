@@ -15,32 +15,17 @@ use super::{
     parallel::{self, part},
     simd::{Isa, Kernel, Simd},
     tile::{self, MAX_ROWS, PANEL, Piece, Tile},
+    winograd_points::{IN, KERNEL_AT, OUT, evaluate, interpolate},
 };
-use std::{f32::consts::FRAC_1_SQRT_2, f32::consts::SQRT_2, ops::Range};
+use std::ops::Range;
 
-/// Side of a tile of outputs.
-const OUT: usize = 4;
-/// Side of a tile of inputs, and number of points in each direction.
-const IN: usize = OUT + 2;
 /// Points of a tile.
 const POINTS: usize = IN * IN;
-/// Numbers that the tiles of a block have at all points, about: they stay in the second-level cache while the weights pass.
-const BLOCK: usize = 112 * 1024;
+/// Numbers that the tiles of a block have at all points, inputs and products, about: they stay in the second-level cache while the
+/// weights pass.
+const BLOCK: usize = 144 * 1024;
 /// Fewest channels that are worth it.
 const CHANNELS: usize = 16;
-
-/// What a kernel g0 + g1·x + g2·x² is at each point, over the product of the point's distances from the others.
-const KERNEL_AT: [[f64; 3]; IN] = {
-    const ROOT: f64 = std::f64::consts::SQRT_2;
-    [
-        [1.0, 0.0, 0.0],
-        [-1.0 / 1.5, -ROOT / 3.0, -1.0 / 3.0],
-        [-1.0 / 1.5, ROOT / 3.0, -1.0 / 3.0],
-        [1.0 / 6.0, ROOT / 6.0, 1.0 / 3.0],
-        [1.0 / 6.0, -ROOT / 6.0, 1.0 / 3.0],
-        [0.0, 0.0, 1.0],
-    ]
-};
 
 /// Weights at all points.
 #[derive(Debug)]
@@ -103,7 +88,8 @@ impl Winograd {
         let row_tasks = tasks.min(tiles.div_ceil(tile_rows));
         let groups = panels.div_ceil(tile_panels);
         let column_tasks = (tasks / row_tasks).clamp(1, groups);
-        let most = (BLOCK / (POINTS * inputs)).next_multiple_of(tile_rows);
+        let width = tile_panels.min(panels) * PANEL;
+        let most = (BLOCK / (POINTS * (inputs + width))).next_multiple_of(tile_rows);
         let layer = Layer {
             isa,
             weights: self,
@@ -295,25 +281,6 @@ impl Kernel for Evaluate<'_> {
     }
 }
 
-/// Six numbers as seen from each point: coefficients of the products of (x - all other points).
-#[inline(always)]
-unsafe fn evaluate<S: Simd>(d: [S::V; IN]) -> [S::V; IN] {
-    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
-    unsafe {
-        let (near, far, both) = (S::splat(-2.0), S::splat(-0.5), S::splat(-2.5));
-        let (near_even, near_odd) = (S::fma(d[2], near, d[4]), S::fma(d[1], near, d[3]));
-        let (far_even, far_odd) = (S::fma(d[2], far, d[4]), S::fma(d[1], far, d[3]));
-        [
-            S::fma(d[2], both, S::add(d[0], d[4])),
-            S::fma(near_odd, S::splat(FRAC_1_SQRT_2), near_even),
-            S::fma(near_odd, S::splat(-FRAC_1_SQRT_2), near_even),
-            S::fma(far_odd, S::splat(SQRT_2), far_even),
-            S::fma(far_odd, S::splat(-SQRT_2), far_even),
-            S::fma(d[3], both, S::add(d[1], d[5])),
-        ]
-    }
-}
-
 /// Brings the products of a block back from the points, and finishes the outputs.
 struct Interpolate<'a> {
     block: &'a Block<'a>,
@@ -405,29 +372,5 @@ impl Interpolate<'_> {
                 }
             }
         }
-    }
-}
-
-/// The four sums of which six numbers are what they are at each point: powers 0 to 3 of the points.
-#[inline(always)]
-unsafe fn interpolate<S: Simd>(m: [S::V; IN]) -> [S::V; OUT] {
-    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
-    unsafe {
-        let (near, near_odd) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
-        let (far, far_odd) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
-        [
-            S::add(m[0], S::add(near, far)),
-            S::fma(
-                near_odd,
-                S::splat(FRAC_1_SQRT_2),
-                S::mul(S::splat(SQRT_2), far_odd),
-            ),
-            S::fma(near, S::splat(0.5), S::mul(S::splat(2.0), far)),
-            S::fma(
-                near_odd,
-                S::splat(FRAC_1_SQRT_2 / 2.0),
-                S::fma(far_odd, S::splat(2.0 * SQRT_2), m[5]),
-            ),
-        ]
     }
 }

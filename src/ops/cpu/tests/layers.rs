@@ -3,7 +3,7 @@
 use super::{assert_close, random};
 use crate::ops::{
     Activation, Conv2d, Conv2dOptions, Linear, Padding, Part, cpu::simd::for_each_isa,
-    inverted_residual, reference, upsample_nearest2x,
+    inverted_residual, max_pool2d, reference, stem, upsample_nearest2x,
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -418,6 +418,45 @@ fn parts_are_read_where_they_lie() {
         2e-6,
         "tokens",
     );
+}
+
+#[test]
+fn a_stem_is_its_layers_one_after_another() {
+    let corner = Padding {
+        bottom: 1,
+        right: 1,
+        ..Padding::default()
+    };
+    let relu = |stride, padding| options(stride, padding, 1, Activation::Relu);
+    let layer = |shape: [usize; 4], seed, o| {
+        let bias = random(&shape[..1], seed + 1);
+        Conv2d::new(&random(&shape, seed), Some(&bias), o).unwrap()
+    };
+    // Kernels above and below the rows of a band, and a last layer that is not dense.
+    for (side, groups) in [((70, 37), 1), ((9, 8), 1), ((130, 16), 1), ((20, 20), 2)] {
+        let x = random(&[2, side.0, side.1, 3], 1);
+        let first = layer([8, 3, 3, 3], 2, relu(2, Padding::all(1)));
+        let second = [
+            layer([4, 8, 2, 2], 4, relu(1, corner)),
+            layer([8, 4, 2, 2], 6, relu(1, corner)),
+        ];
+        let o = Conv2dOptions {
+            groups,
+            ..relu(2, Padding::all(1))
+        };
+        let third = layer([12, 16 / groups, 3, 3], 8, o);
+        for_each_isa(|isa| {
+            let y = first.forward(&x).unwrap();
+            let convolved = second[1].forward(&second[0].forward(&y).unwrap()).unwrap();
+            let pooled = max_pool2d(&y, 2, 1, corner).unwrap();
+            let joined = Tensor::cat(&[&pooled, &convolved], 3).unwrap();
+            let found = stem(&x, &first, [&second[0], &second[1]], (2, corner), &third).unwrap();
+            let expected = third.forward(&joined).unwrap();
+            assert_close(&found, &expected, 0.0, &format!("{isa:?} {side:?}"));
+        });
+        let wrong = (2, Padding::default());
+        assert!(stem(&x, &first, [&second[0], &second[1]], wrong, &third).is_err());
+    }
 }
 
 #[test]
