@@ -1,7 +1,7 @@
 //! Boxes as distributions of their edges (D-FINE).
 
 use super::{Result, cpu, cuda};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 /// Boxes (cx, cy, w, h) `[B, Q, 4]` f32: each edge of `reference` `[B, Q, 4]` moved outwards by its distribution's mean, in units of the
 /// reference's extent / `reg_scale`.
@@ -17,24 +17,12 @@ pub fn refine_boxes(
     offsets: &Tensor,
     reg_scale: f64,
 ) -> Result<Tensor> {
-    if !cpu::is_cpu(logits) {
-        return cuda::refine_boxes(logits, reference, offsets, reg_scale as f32);
+    let reg_scale = reg_scale as f32;
+    if cpu::is_cpu(logits) {
+        cpu::refine_boxes(logits, reference, offsets, reg_scale)
+    } else {
+        cuda::refine_boxes(logits, reference, offsets, reg_scale)
     }
-    let ((b, q, _), bins) = (logits.dims3()?, offsets.dim(1)?);
-    let distribution = super::softmax(&logits.reshape((b, q, 4, bins))?)?;
-    let mean = distribution
-        .reshape((b * q * 4, bins))?
-        .matmul(&offsets.t()?)?
-        .reshape((b, q, 4))?;
-    let moved = (mean + 0.5 * reg_scale)?;
-    let (centre, extent) = (
-        reference.narrow(D::Minus1, 0, 2)?,
-        reference.narrow(D::Minus1, 2, 2)?,
-    );
-    let unit = (extent / reg_scale)?;
-    let near = (&centre - (moved.narrow(D::Minus1, 0, 2)? * &unit)?)?;
-    let far = (&centre + (moved.narrow(D::Minus1, 2, 2)? * &unit)?)?;
-    Tensor::cat(&[((&near + &far)? * 0.5)?, (far - near)?], D::Minus1)
 }
 
 /// For each edge the `top` greatest probabilities of its distribution, greatest first, and their mean: `[B, Q, 4·(top + 1)]` from
@@ -43,13 +31,11 @@ pub fn refine_boxes(
 /// # Errors
 /// If the shapes do not fit.
 pub fn top_probabilities(logits: &Tensor, bins: usize, top: usize) -> Result<Tensor> {
-    if !cpu::is_cpu(logits) {
-        return cuda::top_probabilities(logits, bins, top);
+    if cpu::is_cpu(logits) {
+        cpu::top_probabilities(logits, bins, top)
+    } else {
+        cuda::top_probabilities(logits, bins, top)
     }
-    let (b, q, _) = logits.dims3()?;
-    let distribution = super::softmax(&logits.reshape((b, q, 4, bins))?)?;
-    let best = distribution.gather(&super::top_k(&distribution, top)?, D::Minus1)?;
-    Tensor::cat(&[&best, &best.mean_keepdim(D::Minus1)?], D::Minus1)?.reshape((b, q, ()))
 }
 
 /// `log(x / (1 - x))` of x f32 held within 1e-5 of its range, as D-FINE's authors do.

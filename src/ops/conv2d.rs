@@ -1,11 +1,11 @@
 //! Two-dimensional convolution with folded weights, bias and activation.
 
 use super::{
-    activation::{add, concat_channels},
+    activation::concat_channels,
     cpu, cuda,
-    pool::upsample_nearest2x,
+    pool::{max_pool2d, upsample_nearest2x},
     types::{
-        convolution::{Conv2dOptions, Part, Residual},
+        convolution::{Conv2dOptions, Padding, Part, Residual},
         result::Result,
     },
 };
@@ -84,14 +84,16 @@ impl Conv2d {
         )
     }
 
-    /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions on a GPU read where they lie.
+    /// [`Conv2d::forward`] for maps laid side by side in the channels, which 1×1 convolutions read where they lie.
     ///
     /// # Errors
     /// As [`Conv2d::forward`], or if the maps have different sizes.
     pub fn forward_parts(&self, parts: &[Part<'_>]) -> Result<Tensor> {
-        if let Weights::Cuda(weights) = &self.weights
-            && let Some(y) = weights.forward_parts(parts, &self.options)?
-        {
+        let direct = match &self.weights {
+            Weights::Cpu(weights) => weights.forward_parts(parts, &self.options)?,
+            Weights::Cuda(weights) => weights.forward_parts(parts, &self.options)?,
+        };
+        if let Some(y) = direct {
             return Ok(y);
         }
         let map = |part: &Part<'_>| {
@@ -107,13 +109,7 @@ impl Conv2d {
 
     fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         match &self.weights {
-            Weights::Cpu(weights) => match residual {
-                Some(Residual { map, last: true }) => add(
-                    &weights.forward(x, None, &self.options)?,
-                    &map.contiguous()?,
-                ),
-                residual => weights.forward(x, residual.map(|r| r.map), &self.options),
-            },
+            Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
             Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
     }
@@ -167,4 +163,32 @@ pub fn inverted_residual(
     }
     let residual = residual.map(|map| Residual { map, last: false });
     project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
+}
+
+/// `third` of two maps side by side in the channels, made of y = `first(x)`: the maximum of y over `window`×`window` pixels at stride 1, `padding`
+/// counting as 0, and `second[1](second[0](y))`. On the CPU the maps in between are not kept whole.
+///
+/// # Errors
+/// As each layer's `forward`, or if both maps are not of one size.
+pub fn stem(
+    x: &Tensor,
+    first: &Conv2d,
+    second: [&Conv2d; 2],
+    (window, padding): (usize, Padding),
+    third: &Conv2d,
+) -> Result<Tensor> {
+    let all = [first, second[0], second[1], third];
+    let layers = all.map(|layer| match &layer.weights {
+        Weights::Cpu(weights) => Some((&**weights, &layer.options)),
+        Weights::Cuda(_) => None,
+    });
+    if let [Some(a), Some(b), Some(c), Some(d)] = layers
+        && let Some(y) = cpu::stem(x, [a, b, c, d], window, padding)?
+    {
+        return Ok(y);
+    }
+    let y = first.forward(x)?;
+    let convolved = second[1].forward(&second[0].forward(&y)?)?;
+    let pooled = max_pool2d(&y, window, 1, padding)?;
+    third.forward(&concat_channels(&[&pooled, &convolved])?)
 }

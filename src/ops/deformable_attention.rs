@@ -1,7 +1,7 @@
 //! Multi-scale deformable attention (Zhu et al., 2021), with D-FINE's number of points a level.
 
-use super::{Result, cpu, cuda, softmax};
-use candle_core::{D, Tensor};
+use super::{Result, cpu, cuda};
+use candle_core::Tensor;
 
 /// Samples `value` bilinearly at `locations` on each level and adds the samples up by `weights`.
 ///
@@ -45,19 +45,9 @@ pub fn deformable_attention_around(
     boxes: &Tensor,
     sampled: &Tensor,
 ) -> Result<Tensor> {
-    if !cpu::is_cpu(value) {
-        return cuda::deformable_attention_around(value, levels, points, heads, boxes, sampled);
+    if cpu::is_cpu(value) {
+        cpu::deformable_attention_around(value, levels, points, heads, boxes, sampled)
+    } else {
+        cuda::deformable_attention_around(value, levels, points, heads, boxes, sampled)
     }
-    let ((b, q, _), total) = (sampled.dims3()?, points.iter().sum::<usize>());
-    let boxes = boxes.reshape((b, q, 1, 1, 4))?;
-    let offsets = sampled
-        .narrow(D::Minus1, 0, 2 * heads * total)?
-        .reshape((b, q, heads, total, 2))?;
-    let locations = offsets
-        .broadcast_mul(&boxes.narrow(D::Minus1, 2, 2)?)?
-        .broadcast_add(&boxes.narrow(D::Minus1, 0, 2)?)?;
-    let weights = sampled
-        .narrow(D::Minus1, 2 * heads * total, heads * total)?
-        .reshape((b, q, heads, total))?;
-    cpu::deformable_attention(value, levels, points, &locations, &softmax(&weights)?)
 }

@@ -1,7 +1,7 @@
 //! Matrix product with bias and activation.
 
 use super::{
-    activation::{add, concat_channels},
+    activation::add,
     cpu, cuda,
     types::{
         activation::Activation,
@@ -80,13 +80,13 @@ impl Linear {
         }
     }
 
-    /// [`Linear::forward`] for tensors `[…, channels]` laid side by side in their last dimension, which a GPU reads where they lie.
+    /// [`Linear::forward`] for tensors `[…, channels]` laid side by side in their last dimension, which are read where they lie.
     ///
     /// # Errors
     /// As [`Linear::forward`], or if the other dimensions differ.
     pub fn forward_parts(&self, parts: &[&Tensor]) -> Result<Tensor> {
         match &self.weights {
-            Weights::Cpu(_) => self.forward(&concat_channels(parts)?),
+            Weights::Cpu(weights) => weights.forward_parts(parts, self.activation),
             Weights::Cuda(weights) => {
                 weights.forward_tokens(parts, self.activation, self.precision)
             }

@@ -39,7 +39,7 @@ pub use activation::{activate, add, concat_channels, softmax};
 pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 pub use collect::{collect_objects, copy_packed, unpack_masks};
-pub use conv2d::{Conv2d, inverted_residual};
+pub use conv2d::{Conv2d, inverted_residual, stem};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use linear::Linear;
 pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};
@@ -87,6 +87,16 @@ pub fn poison_results() {
 #[doc(hidden)]
 pub fn with_tile<T>(at: usize, work: impl FnOnce() -> T) -> T {
     cuda::with_tile(at, work)
+}
+
+/// Does `work`, whose operations take or give `x`; where that is on the CPU, on one of the threads that work there, so that operations need
+/// not hand over to them one by one.
+pub(crate) fn on_pool<T: Send>(x: &candle_core::Tensor, work: impl FnOnce() -> T + Send) -> T {
+    if cpu::is_cpu(x) {
+        cpu::on_pool(work)
+    } else {
+        work()
+    }
 }
 
 /// The vector instructions that operations on the CPU use on this machine.

@@ -1,7 +1,7 @@
 //! Layer normalisation over the channels.
 
 use super::{Activation, Result, activate, cpu, cuda};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 use candle_nn::Module;
 
 /// Layer normalisation over the last dimension. In NHWC this is also SAM's `LayerNorm2d`.
@@ -22,6 +22,14 @@ impl LayerNorm {
         }
     }
 
+    fn host_norm(&self) -> cpu::Norm<'_> {
+        cpu::Norm {
+            weight: &self.weight,
+            bias: &self.bias,
+            eps: self.eps,
+        }
+    }
+
     fn device_norm(&self) -> cuda::Norm<'_> {
         cuda::Norm {
             weight: &self.weight,
@@ -36,7 +44,7 @@ impl LayerNorm {
     /// As [`LayerNorm::forward`].
     pub fn forward_held(&self, x: &Tensor, limit: f32) -> Result<Tensor> {
         if cpu::is_cpu(x) {
-            self.forward(&x.clamp(-limit, limit)?)
+            cpu::layer_norm(x, &self.host_norm(), Some(limit))
         } else {
             cuda::layer_norm(x, &self.device_norm(), limit, Activation::Identity)
         }
@@ -60,12 +68,11 @@ impl LayerNorm {
     /// # Errors
     /// As [`LayerNorm::forward`], or if the shapes do not fit.
     pub fn forward_gated(&self, gates: &Tensor, x: &Tensor, seen: &Tensor) -> Result<Tensor> {
-        if !cpu::is_cpu(x) {
-            return cuda::gated_norm(gates, x, seen, &self.device_norm());
+        if cpu::is_cpu(x) {
+            cpu::gated_norm(gates, x, seen, &self.host_norm())
+        } else {
+            cuda::gated_norm(gates, x, seen, &self.device_norm())
         }
-        let weighed = (gates * Tensor::cat(&[x, seen], D::Minus1)?)?;
-        let d = x.dim(D::Minus1)?;
-        self.forward(&(weighed.narrow(D::Minus1, 0, d)? + weighed.narrow(D::Minus1, d, d)?)?)
     }
 }
 
@@ -75,9 +82,8 @@ impl Module for LayerNorm {
     /// # Errors
     /// If x has another last dimension.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let Self { weight, bias, eps } = self;
         if cpu::is_cpu(x) {
-            cpu::layer_norm(x, weight, bias, *eps)
+            cpu::layer_norm(x, &self.host_norm(), None)
         } else {
             cuda::layer_norm(x, &self.device_norm(), 0.0, Activation::Identity)
         }

@@ -64,16 +64,9 @@ pub fn gather_queries(
     if !cpu::is_cpu(x) {
         return cuda::gather_queries(x, index, valid, blank, anchors);
     }
-    let (b, n, _) = x.dims3()?;
-    let valid = valid
-        .broadcast_as((b, n))?
-        .contiguous()?
-        .gather(index, 1)?
-        .unsqueeze(2)?;
-    let content = blend(&gather_rows(x, index)?, blank, &valid)?;
     Ok((
-        content,
-        gather_rows(&anchors.broadcast_as((b, n, 4))?.contiguous()?, index)?,
+        cpu::gather_rows(x, index, Some((valid, blank)))?,
+        cpu::gather_rows(anchors, index, None)?,
     ))
 }
 
@@ -84,18 +77,6 @@ fn blend(x: &Tensor, blank: &Tensor, valid: &Tensor) -> Result<Tensor> {
             .affine(-1.0, 1.0)?
             .broadcast_mul(blank)?
             .broadcast_as(x.shape())?
-}
-
-/// Rows of x `[B, N, C]` chosen by `index` `[B, k]`: `[B, k, C]`.
-fn gather_rows(x: &Tensor, index: &Tensor) -> Result<Tensor> {
-    let (b, k) = index.dims2()?;
-    x.gather(
-        &index
-            .unsqueeze(2)?
-            .broadcast_as((b, k, x.dim(2)?))?
-            .contiguous()?,
-        1,
-    )
 }
 
 struct TopK {
@@ -122,24 +103,34 @@ impl CustomOp1 for TopK {
             candle_core::bail!("top-k: {} of {n} numbers", self.k);
         }
         let mut chosen = Vec::with_capacity(dims.iter().product());
-        let mut order = Vec::with_capacity(n);
+        let mut keys = Vec::with_capacity(n);
         for row in values[start..end].chunks_exact(n) {
-            let better =
-                |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
-            order.clear();
+            let key = |at: u32| rank(row[at as usize], at);
+            keys.clear();
             match self.ties {
-                Ties::First => order.extend(0..n as u32),
-                Ties::Torch => order.extend(torch_ties::chosen(row, self.k)),
+                Ties::First => keys.extend((0..n as u32).map(key)),
+                Ties::Torch => keys.extend(torch_ties::chosen(row, self.k).into_iter().map(key)),
             }
-            if self.k < order.len() {
-                order.select_nth_unstable_by(self.k - 1, better);
+            if self.k < keys.len() {
+                keys.select_nth_unstable(self.k - 1);
             }
-            order.truncate(self.k);
-            order.sort_unstable_by(better);
-            chosen.extend_from_slice(&order);
+            keys.truncate(self.k);
+            keys.sort_unstable();
+            chosen.extend(keys.iter().map(|&key| key as u32));
         }
         Ok((CpuStorage::U32(chosen), Shape::from(dims)))
     }
+}
+
+/// Orders numbers by IEEE 754's total order, the greatest first, equal ones by position, which is the lower half.
+fn rank(number: f32, at: u32) -> u64 {
+    let bits = number.to_bits();
+    let descending = if number.is_sign_negative() {
+        bits
+    } else {
+        !bits & !(1 << 31)
+    };
+    u64::from(descending) << 32 | u64::from(at)
 }
 
 #[cfg(test)]
@@ -157,5 +148,23 @@ mod tests {
         let top = top_k(&x, 3).unwrap().to_vec2::<u32>().unwrap();
         assert_eq!(top, [[1, 2, 4], [0, 1, 2]]);
         assert!(top_k(&x, 6).is_err());
+    }
+
+    #[test]
+    fn numbers_are_in_the_total_order() {
+        let greatest_first = [
+            f32::NAN,
+            f32::INFINITY,
+            2.0,
+            1e-40,
+            0.0,
+            -0.0,
+            -1e-40,
+            -3.0,
+            -f32::NAN,
+        ];
+        let x = Tensor::new(&greatest_first[..], &Device::Cpu).unwrap();
+        let top = top_k(&x, 9).unwrap().to_vec1::<u32>().unwrap();
+        assert_eq!(top, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }

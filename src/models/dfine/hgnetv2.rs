@@ -3,9 +3,7 @@
 use super::config::{HgNetV2Config, StageConfig};
 use crate::{
     models::nn::{Built, ConvNorm},
-    ops::{
-        self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part, concat_channels, max_pool2d,
-    },
+    ops::{self, Activation, Conv2d, Conv2dOptions, Padding, Params, Part},
 };
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
@@ -182,11 +180,14 @@ impl Stem {
 
 impl Module for Stem {
     fn forward(&self, image: &Tensor) -> candle_core::Result<Tensor> {
-        let x = self.stem1.forward(image)?;
-        let convolved = self.stem2b.forward(&self.stem2a.forward(&x)?)?;
-        let pooled = max_pool2d(&x, 2, 1, BOTTOM_RIGHT)?;
-        let x = concat_channels(&[&pooled, &convolved])?;
-        self.stem4.forward(&self.stem3.forward(&x)?)
+        let x = ops::stem(
+            image,
+            &self.stem1,
+            [&self.stem2a, &self.stem2b],
+            (2, BOTTOM_RIGHT),
+            &self.stem3,
+        )?;
+        self.stem4.forward(&x)
     }
 }
 

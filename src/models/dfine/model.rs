@@ -103,7 +103,8 @@ impl DFine {
         ties: Ties,
     ) -> Result<DFineOutput, DFineError> {
         let grid = self.grid_for(pixel_values)?;
-        let (logits, pred_boxes) = self.run(pixel_values, &grid, ties)?;
+        let (logits, pred_boxes) =
+            ops::on_pool(pixel_values, || self.run(pixel_values, &grid, ties))?;
         Ok(DFineOutput { logits, pred_boxes })
     }
 

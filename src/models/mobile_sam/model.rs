@@ -9,7 +9,7 @@ use super::{
     prompts::Prompts,
     tiny_vit::TinyVit,
 };
-use crate::ops::{Params, concat_batches};
+use crate::ops::{Params, concat_batches, on_pool};
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
 
@@ -57,8 +57,7 @@ impl MobileSam {
                 ));
             }
         }
-        self.image_encoder
-            .forward(pixel_values)
+        on_pool(pixel_values, || self.image_encoder.forward(pixel_values))
             .map_err(MobileSamError::tensor("image encoder"))
     }
 
@@ -85,7 +84,7 @@ impl MobileSam {
                 ));
             }
         }
-        self.decode_all(embedding, prompts, multimask)
+        on_pool(embedding, || self.decode_all(embedding, prompts, multimask))
             .map_err(MobileSamError::tensor("mask decoder"))
     }
 

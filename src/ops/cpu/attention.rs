@@ -23,6 +23,7 @@ pub(crate) fn attention(
         && bv == b
         && nv == nk
         && ck == c
+        && c > 0
         && heads > 0
         && c % heads == 0
         && cv % heads == 0

@@ -8,7 +8,7 @@ use super::{
     parallel::{self, part},
     simd::{Isa, Kernel, Simd, prefetch},
     softmax::{Exponentials, ScaleRows},
-    tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
+    tile::{self, MAX_ROWS, PANEL, Piece, RowTable, Tile},
 };
 
 /// Where tokens lie. `set` counts batch entries or windows.
@@ -156,14 +156,7 @@ impl<'a> Head<'a> {
         let mut sums = [0.0; MAX_ROWS];
         // SAFETY: see `run`; scores have `MAX_ROWS` rows of `stride`.
         unsafe {
-            self.product(
-                std::slice::from_ref(from),
-                d,
-                &self.keys,
-                keys,
-                &rows,
-                count,
-            );
+            self.product(Piece::whole(*from, d), &self.keys, keys, &rows, count);
             match bias {
                 None => self.isa.run(Exponentials {
                     rows: start,
@@ -195,14 +188,7 @@ impl<'a> Head<'a> {
                 }
             }
             let table: RowTable = rows.map(<*mut f32>::cast_const);
-            self.product(
-                std::slice::from_ref(&table),
-                keys,
-                &self.values,
-                dv,
-                to,
-                count,
-            );
+            self.product(Piece::whole(table, keys), &self.values, dv, to, count);
             self.isa.run(ScaleRows {
                 rows: &to[..count],
                 len: dv,
@@ -214,20 +200,19 @@ impl<'a> Head<'a> {
     /// `out[i] = Σ a[i]·b` for `count` rows and the panels of `b`.
     unsafe fn product(
         &self,
-        a: &[RowTable],
-        inner: usize,
+        a: Piece,
         b: &[f32],
         columns: usize,
         out: &[*mut f32; MAX_ROWS],
         count: usize,
     ) {
         let (_, wide) = tile::largest(self.isa);
+        let inner = a.inner;
         let panels = columns.div_ceil(PANEL);
         for panel in (0..panels).step_by(wide) {
             let column = panel * PANEL;
             let tile = Tile {
-                a,
-                inner,
+                a: std::slice::from_ref(&a),
                 b: b[column * inner..].as_ptr(),
                 panel_stride: inner * PANEL,
                 bias: None,

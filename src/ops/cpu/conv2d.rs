@@ -4,18 +4,21 @@
 
 use super::{
     depthwise::Depthwise,
-    gemm::{Gemm, Rows, Strided},
+    gemm::{Addend, Gemm, Strided},
     map::Map,
     memory::{Input, Output, even, to_vec},
     packed::Packed,
+    pixels::Pixels,
+    pointwise::add,
     simd::Isa,
-    tile::{MAX_ROWS, RowTable},
+    winograd::Winograd,
 };
 use crate::ops::types::{
-    convolution::{Conv2dOptions, Padding},
+    convolution::{Conv2dOptions, Padding, Part, Residual},
     result::Result,
 };
 use candle_core::Tensor;
+use std::ops::Range;
 
 /// The packed weights of a convolution.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ enum Weights {
         zeros: Vec<f32>,
     },
     Depthwise(Depthwise),
+    Winograd(Winograd),
 }
 
 impl Conv2d {
@@ -48,6 +52,9 @@ impl Conv2d {
         let groups = options.groups;
         let weights = if inner == 1 && groups == out && groups > 1 {
             Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out))
+        } else if (kh, kw, options.stride, groups) == (3, 3, 1, 1) && Winograd::is_worth(inner, out)
+        {
+            Weights::Winograd(Winograd::new(&numbers, bias.as_deref(), (inner, out)))
         } else {
             let columns = out / groups;
             let pack = |group: usize| {
@@ -88,6 +95,11 @@ impl Conv2d {
         Ok(((ph - kh) / o.stride + 1, (pw - kw) / o.stride + 1))
     }
 
+    /// Channels of input and output.
+    pub(super) fn channels(&self) -> (usize, usize) {
+        self.channels
+    }
+
     /// Height and width of the kernel.
     pub(super) fn kernel(&self) -> (usize, usize) {
         self.kernel
@@ -109,15 +121,15 @@ impl Conv2d {
     pub(super) fn depthwise(&self) -> Option<&Depthwise> {
         match &self.weights {
             Weights::Depthwise(depthwise) => Some(depthwise),
-            Weights::Groups { .. } => None,
+            Weights::Groups { .. } | Weights::Winograd(_) => None,
         }
     }
 
-    /// `affine(activation(conv(x) + bias + residual))`.
+    /// `affine(activation(conv(x) + bias + residual))`, or the residual last.
     pub(crate) fn forward(
         &self,
         x: &Tensor,
-        residual: Option<&Tensor>,
+        residual: Option<Residual<'_>>,
         o: &Conv2dOptions,
     ) -> Result<Tensor> {
         let (b, h, w, c) = x.dims4()?;
@@ -132,15 +144,6 @@ impl Conv2d {
         let shape = [b, oh, ow, self.channels.1];
         let x = even(x)?;
         let x = Input::<f32>::new(&x, "conv2d")?;
-        let residual = residual
-            .map(|r| super::residual::residual(r, &shape))
-            .transpose()?;
-        let residual = residual
-            .as_ref()
-            .map(|r| Input::<f32>::new(r, "conv2d"))
-            .transpose()?;
-        let residual = residual.as_ref().map(Input::ptr);
-        let mut out = Output::new(shape.iter().product());
         let map = Map {
             x: x.ptr(),
             pixel: x.stride,
@@ -149,36 +152,151 @@ impl Conv2d {
             out: (oh, ow),
             options: *o,
         };
+        let last = residual.is_some_and(|residual| residual.last);
+        let residual = residual
+            .map(|r| super::residual::residual(r.map, &shape))
+            .transpose()?;
+        if let Weights::Depthwise(kernel) = &self.weights {
+            let before = residual.as_ref().filter(|_| !last);
+            let y = depthwise(kernel, &map, &shape, before)?;
+            return match residual {
+                Some(residual) if last => add(&y, &residual),
+                _ => Ok(y),
+            };
+        }
+        let residual = residual
+            .as_ref()
+            .map(|r| Input::<f32>::new(r, "conv2d"))
+            .transpose()?;
+        let residual = residual.as_ref().map(|r| super::residual::addend(r, last));
+        let mut out = Output::new(shape.iter().product());
         // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
-        // of them is written: by the depthwise kernel, or by the groups' products side by side.
+        // of them is written: by Winograd's kernel, or by the groups' products side by side.
         unsafe {
             match &self.weights {
-                Weights::Depthwise(kernel) => kernel.run(&map, b, out.ptr(), residual),
+                Weights::Winograd(kernel) => kernel.run(&map, b, out.ptr(), residual),
                 Weights::Groups { groups, zeros } => {
-                    for (group, weights) in groups.iter().enumerate() {
-                        let first = group * weights.columns;
-                        let gemm = Gemm {
-                            isa: Isa::best(),
-                            weights,
-                            rows: b * oh * ow,
-                            out: out.ptr().wrapping_add(first),
-                            out_stride: shape[3],
-                            residual: residual.map(|r| r.wrapping_add(first)),
-                            activation: o.activation,
-                            affine: o.affine,
-                        };
-                        dense(
-                            &gemm,
-                            map.at_channel(group * c / groups.len()),
-                            c / groups.len(),
-                            groups.len() == 1,
-                            zeros,
-                        );
-                    }
+                    self.products(groups, zeros, &map, b, out.ptr(), residual);
                 }
+                Weights::Depthwise(_) => {}
             }
             out.into_tensor(&shape)
         }
+    }
+
+    /// The convolution of maps side by side; none where it is not of every pixel by itself.
+    pub(crate) fn forward_parts(
+        &self,
+        parts: &[Part<'_>],
+        o: &Conv2dOptions,
+    ) -> Result<Option<Tensor>> {
+        self.pointwise(o)
+            .map(|weights| super::parts::product(parts, weights, o.activation, o.affine))
+            .transpose()
+    }
+
+    /// The weights of a convolution that [`Conv2d::rows_here`] takes: dense, in one group.
+    pub(super) fn dense(&self) -> Option<(&Packed, &[f32])> {
+        match &self.weights {
+            Weights::Groups { groups, zeros } => match groups.as_slice() {
+                [weights] => Some((weights, zeros)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Rows `lines` of an image's output, on this thread; row 0 would be at `out`, pixels `out_pixel` apart.
+    ///
+    /// # Safety
+    /// The map's rows under the kernel and the rows of the output are there.
+    pub(super) unsafe fn rows_here(
+        &self,
+        isa: Isa,
+        map: &Map,
+        lines: Range<usize>,
+        out: *mut f32,
+        out_pixel: usize,
+    ) {
+        let Some((weights, zeros)) = self.dense() else {
+            return;
+        };
+        let width = map.out.1;
+        let gemm = Gemm {
+            isa,
+            weights,
+            rows: map.out.0 * width,
+            out,
+            out_stride: out_pixel,
+            residual: None,
+            bias: true,
+            activation: map.options.activation,
+            affine: map.options.affine,
+        };
+        let pixels = Pixels {
+            map: *map,
+            channels: self.channels.0,
+            joined: map.pixel == self.channels.0,
+            zeros: zeros.as_ptr(),
+        };
+        // SAFETY: the caller vouched for the memory.
+        unsafe { gemm.rows_here(&pixels, lines.start * width..lines.end * width) };
+    }
+
+    /// The groups' products, side by side.
+    ///
+    /// # Safety
+    /// The map's memory holds `batch` inputs; `out` and `residual` have the outputs' pixels.
+    unsafe fn products(
+        &self,
+        groups: &[Packed],
+        zeros: &[f32],
+        map: &Map,
+        batch: usize,
+        out: *mut f32,
+        residual: Option<Addend>,
+    ) {
+        let (inputs, outputs) = (self.channels.0 / groups.len(), self.channels.1);
+        for (group, weights) in groups.iter().enumerate() {
+            let first = group * weights.columns;
+            let gemm = Gemm {
+                isa: Isa::best(),
+                weights,
+                rows: batch * map.out.0 * map.out.1,
+                out: out.wrapping_add(first),
+                out_stride: outputs,
+                residual: residual.map(|r| Addend {
+                    start: r.start.wrapping_add(first),
+                    ..r
+                }),
+                bias: true,
+                activation: map.options.activation,
+                affine: map.options.affine,
+            };
+            let map = map.at_channel(group * inputs);
+            // SAFETY: the caller vouched for the memory.
+            unsafe { dense(&gemm, map, inputs, groups.len() == 1, zeros) };
+        }
+    }
+}
+
+/// A depthwise convolution of `map` to `shape`.
+fn depthwise(
+    kernel: &Depthwise,
+    map: &Map,
+    shape: &[usize; 4],
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
+    let residual = residual.map(Tensor::contiguous).transpose()?;
+    let residual = residual
+        .as_ref()
+        .map(|r| Input::<f32>::new(r, "conv2d"))
+        .transpose()?;
+    let mut out = Output::new(shape.iter().product());
+    // SAFETY: the map is that of a tensor of as many images; out and residual have the shape's numbers, each of which is written.
+    unsafe {
+        kernel.run(map, shape[0], out.ptr(), residual.as_ref().map(Input::ptr));
+        out.into_tensor(shape)
     }
 }
 
@@ -203,153 +321,6 @@ unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zer
                 joined,
                 zeros: zeros.as_ptr(),
             });
-        }
-    }
-}
-
-/// Output pixels as rows. Where pixels lie one after another (`joined`) a piece is a row of the kernel, else a pixel.
-struct Pixels {
-    map: Map,
-    channels: usize,
-    joined: bool,
-    zeros: *const f32,
-}
-
-// SAFETY: only read, as long as the memory is borrowed.
-unsafe impl Sync for Pixels {}
-
-impl Rows for Pixels {
-    fn positions(&self) -> usize {
-        self.map.kernel.0 * if self.joined { 1 } else { self.map.kernel.1 }
-    }
-
-    fn inner(&self) -> usize {
-        self.channels * if self.joined { self.map.kernel.1 } else { 1 }
-    }
-
-    fn tables(&self, first: usize, count: usize, tables: &mut [RowTable], scratch: &mut Vec<f32>) {
-        let Map {
-            kernel: (kh, kw),
-            out: (oh, ow),
-            size: (h, w),
-            options: o,
-            ..
-        } = self.map;
-        let piece = self.inner();
-        if self.joined && scratch.is_empty() {
-            scratch.resize(MAX_ROWS * kh * piece, 0.0);
-        }
-        let (mut row, mut at) = (0, first);
-        while row < count {
-            // Pixels of one row of the output.
-            let (line, x) = (at / ow, at % ow);
-            let run = (ow - x).min(count - row);
-            for ky in 0..kh {
-                let iy = (line % oh * o.stride + ky).wrapping_sub(o.padding.top);
-                let input = (iy < h).then(|| {
-                    self.map
-                        .x
-                        .wrapping_add((line / oh * h + iy) * w * self.map.pixel)
-                });
-                if self.joined {
-                    let scratch = &mut scratch[ky * MAX_ROWS * piece..];
-                    self.joined_row(
-                        input,
-                        x,
-                        &mut tables[ky][row..row + run],
-                        &mut scratch[row * piece..],
-                    );
-                } else {
-                    for kx in 0..kw {
-                        self.single_row(
-                            input,
-                            x * o.stride + kx,
-                            &mut tables[ky * kw + kx][row..row + run],
-                        );
-                    }
-                }
-            }
-            (row, at) = (row + run, at + run);
-        }
-    }
-}
-
-impl Pixels {
-    /// Pointers to the pixels at columns `column`, `column + stride`, … of the padded input.
-    fn single_row(&self, input: Option<*const f32>, column: usize, to: &mut [*const f32]) {
-        let Map {
-            size: (_, w),
-            options: o,
-            pixel,
-            ..
-        } = self.map;
-        for (i, to) in to.iter_mut().enumerate() {
-            let x = (column + i * o.stride).wrapping_sub(o.padding.left);
-            *to = match input {
-                Some(input) if x < w => input.wrapping_add(x * pixel),
-                _ => self.zeros,
-            };
-        }
-    }
-
-    /// Pointers to the rows of the kernel over outputs `x`, `x + 1`, …; those that reach over the border are copied.
-    fn joined_row(
-        &self,
-        input: Option<*const f32>,
-        x: usize,
-        to: &mut [*const f32],
-        scratch: &mut [f32],
-    ) {
-        let Map {
-            size: (_, w),
-            kernel: (_, kw),
-            options: o,
-            pixel,
-            ..
-        } = self.map;
-        let Some(input) = input else {
-            to.fill(self.zeros);
-            return;
-        };
-        let left = (x * o.stride) as isize - o.padding.left as isize;
-        let last = left + ((to.len() - 1) * o.stride + kw) as isize;
-        if left >= 0 && last <= w as isize {
-            let mut at = input.wrapping_add(left as usize * pixel);
-            for to in to {
-                *to = at;
-                at = at.wrapping_add(o.stride * pixel);
-            }
-            return;
-        }
-        let piece = kw * self.channels;
-        for (i, to) in to.iter_mut().enumerate() {
-            let left = left + (i * o.stride) as isize;
-            *to = if left >= 0 && left as usize + kw <= w {
-                input.wrapping_add(left as usize * pixel)
-            } else {
-                let copy = &mut scratch[i * piece..][..piece];
-                self.copy_border(input, left, copy);
-                copy.as_ptr()
-            };
-        }
-    }
-
-    /// The pixels from column `left` on of a row of the input, zeros outside.
-    fn copy_border(&self, line: *const f32, left: isize, to: &mut [f32]) {
-        to.fill(0.0);
-        let (w, kw) = (self.map.size.1 as isize, self.map.kernel.1 as isize);
-        let (from, end) = (left.clamp(0, w), (left + kw).clamp(0, w));
-        if from < end {
-            let numbers = (end - from) as usize * self.channels;
-            let at = (from - left) as usize * self.channels;
-            // SAFETY: columns from..end lie within the row of the input, and as many pixels from `at` within the piece.
-            unsafe {
-                std::ptr::copy_nonoverlapping(
-                    line.wrapping_add(from as usize * self.channels),
-                    to[at..at + numbers].as_mut_ptr(),
-                    numbers,
-                );
-            }
         }
     }
 }

@@ -225,22 +225,17 @@ impl Line<'_> {
                 for ky in from..to {
                     let iy = self.y * STRIDE + ky - o.padding.top;
                     let line = self.image.wrapping_add(iy * w * pixel + c);
-                    let mut weight = [S::splat(0.0); KW];
-                    for (kx, weight) in weight.iter_mut().enumerate() {
+                    for kx in 0..KW {
                         let at = weights.wrapping_add((ky * KW + kx) * channels + c);
-                        *weight = if full { S::load(at) } else { S::load_n(at, n) };
-                    }
-                    for ix in 0..(N - 1) * STRIDE + KW {
-                        let column = (x * STRIDE + ix).wrapping_sub(o.padding.left);
-                        if BORDER && column >= w {
-                            continue;
-                        }
-                        let at = line.wrapping_add(column * pixel);
-                        let value = if full { S::load(at) } else { S::load_n(at, n) };
+                        let weight = if full { S::load(at) } else { S::load_n(at, n) };
                         for (i, acc) in acc.iter_mut().enumerate() {
-                            if ix >= i * STRIDE && ix < i * STRIDE + KW {
-                                *acc = S::fma(value, weight[ix - i * STRIDE], *acc);
+                            let column = ((x + i) * STRIDE + kx).wrapping_sub(o.padding.left);
+                            if BORDER && column >= w {
+                                continue;
                             }
+                            let at = line.wrapping_add(column * pixel);
+                            let value = if full { S::load(at) } else { S::load_n(at, n) };
+                            *acc = S::fma(value, weight, *acc);
                         }
                     }
                 }

@@ -6,21 +6,19 @@ use super::{
     math::Activate,
     packed::Packed,
     parallel::{self, part},
+    pointwise::Sum,
     simd::Isa,
-    tile::{self, MAX_ROWS, PANEL, RowTable, Tile},
+    tile::{self, MAX_ROWS, PANEL, Piece, Residual, Tile},
 };
 use crate::ops::types::activation::Activation;
 use std::ops::Range;
 
-/// The left factor: rows that lie in `positions` pieces of `inner` numbers each.
+/// The left factor: rows in pieces.
 pub(super) trait Rows: Sync {
-    /// Pieces a row.
-    fn positions(&self) -> usize;
-    /// Numbers a piece.
-    fn inner(&self) -> usize;
-    /// Writes the pointers of `count` rows from `first` on, one table a position; pieces that lie nowhere in this form
-    /// are put together in `scratch`.
-    fn tables(&self, first: usize, count: usize, tables: &mut [RowTable], scratch: &mut Vec<f32>);
+    /// Pieces a row; none is empty, unless all are.
+    fn pieces(&self) -> usize;
+    /// Writes the pieces of `count` rows from `first` on; those that lie nowhere in this form are put together in `scratch`.
+    fn read(&self, first: usize, count: usize, pieces: &mut [Piece], scratch: &mut Vec<f32>);
 }
 
 /// Rows of `inner` numbers each, `stride` apart.
@@ -34,22 +32,46 @@ pub(super) struct Strided {
 unsafe impl Sync for Strided {}
 
 impl Rows for Strided {
-    fn positions(&self) -> usize {
+    fn pieces(&self) -> usize {
         1
     }
 
-    fn inner(&self) -> usize {
-        self.inner
-    }
-
-    fn tables(&self, first: usize, count: usize, tables: &mut [RowTable], _: &mut Vec<f32>) {
-        for (i, row) in tables[0].iter_mut().enumerate().take(count) {
-            *row = self.start.wrapping_add((first + i) * self.stride);
+    fn read(&self, first: usize, count: usize, pieces: &mut [Piece], _: &mut Vec<f32>) {
+        for piece in pieces {
+            piece.inner = self.inner;
+            for (i, row) in piece.rows.iter_mut().enumerate().take(count) {
+                *row = self.start.wrapping_add((first + i) * self.stride);
+            }
         }
     }
 }
 
-/// A product to be computed: `out[row][column] = affine(activation(rows·weights + bias + residual))`.
+/// What is added to a product: rows as those of the output lie, one after another.
+#[derive(Clone, Copy)]
+pub(super) struct Addend {
+    pub(super) start: *const f32,
+    pub(super) stride: usize,
+    /// After activation and affine, not before.
+    pub(super) last: bool,
+    /// Each row stands for four of an output of this height and width.
+    pub(super) doubled: Option<(usize, usize)>,
+}
+
+impl Addend {
+    /// Where the addend of a row of the output lies.
+    fn row(&self, row: usize) -> *const f32 {
+        let row = self.doubled.map_or(row, |size| halved(row, size));
+        self.start.wrapping_add(row * self.stride)
+    }
+}
+
+/// The pixel, of maps half as high and wide, that stands for pixel `at` of maps of `h`×`w`.
+pub(super) fn halved(at: usize, (h, w): (usize, usize)) -> usize {
+    let (line, x) = (at / w, at % w);
+    (line / h * (h / 2) + line % h / 2) * (w / 2) + x / 2
+}
+
+/// A product to be computed: `out[row][column] = affine(activation(rows·weights + bias + residual))`, or the residual last.
 pub(super) struct Gemm<'a> {
     pub(super) isa: Isa,
     pub(super) weights: &'a Packed,
@@ -57,8 +79,9 @@ pub(super) struct Gemm<'a> {
     /// First row of the output; rows are `out_stride` apart.
     pub(super) out: *mut f32,
     pub(super) out_stride: usize,
-    /// As `out`.
-    pub(super) residual: Option<*const f32>,
+    pub(super) residual: Option<Addend>,
+    /// Whether the weights' bias is added.
+    pub(super) bias: bool,
     pub(super) activation: Activation,
     pub(super) affine: Option<(f32, f32)>,
 }
@@ -103,7 +126,16 @@ impl Gemm<'_> {
     /// See [`Gemm::run`].
     pub(super) unsafe fn run_here<R: Rows>(&self, rows: &R) {
         // SAFETY: the caller vouched for the pointers.
-        unsafe { self.block(rows, 0..self.rows, 0..self.weights.panels()) }
+        unsafe { self.rows_here(rows, 0..self.rows) }
+    }
+
+    /// Computes some rows of the product on this thread.
+    ///
+    /// # Safety
+    /// See [`Gemm::run`], for these rows.
+    pub(super) unsafe fn rows_here<R: Rows>(&self, source: &R, rows: Range<usize>) {
+        // SAFETY: the caller vouched for the pointers.
+        unsafe { self.block(source, rows, 0..self.weights.panels()) }
     }
 
     /// The rows and panels of one task.
@@ -114,63 +146,50 @@ impl Gemm<'_> {
             * tile_panels;
         let count = rows.len().div_ceil(tile_rows);
         let mut scratch = Vec::new();
-        let mut tables = vec![[std::ptr::null(); MAX_ROWS]; source.positions()];
+        let pieces = if self.weights.inner == 0 {
+            0
+        } else {
+            source.pieces()
+        };
+        let mut pieces = vec![Piece::whole([std::ptr::null(); MAX_ROWS], 0); pieces];
         for first_panel in panels.clone().step_by(cached) {
             let panels = first_panel..panels.end.min(first_panel + cached);
             for tile in 0..count {
                 let part = part(rows.len(), count, tile);
-                source.tables(
-                    rows.start + part.start,
-                    part.len(),
-                    &mut tables,
-                    &mut scratch,
-                );
+                let first = rows.start + part.start;
+                source.read(first, part.len(), &mut pieces, &mut scratch);
                 // SAFETY: see `run`.
-                unsafe {
-                    self.row_tile(
-                        &tables,
-                        source.inner(),
-                        rows.start + part.start,
-                        part.len(),
-                        panels.clone(),
-                    )
-                };
+                unsafe { self.row_tile(&pieces, first, part.len(), panels.clone()) };
             }
         }
     }
 
     /// One tile of rows by a range of panels.
-    unsafe fn row_tile(
-        &self,
-        tables: &[RowTable],
-        inner: usize,
-        first: usize,
-        count: usize,
-        panels: Range<usize>,
-    ) {
+    unsafe fn row_tile(&self, pieces: &[Piece], first: usize, count: usize, panels: Range<usize>) {
         let (_, tile_panels) = tile::largest(self.isa);
         let mut out = [std::ptr::null_mut(); MAX_ROWS];
         let mut residual = [std::ptr::null(); MAX_ROWS];
         for i in 0..count {
             out[i] = self.out.wrapping_add((first + i) * self.out_stride);
-            residual[i] = self.residual.map_or(std::ptr::null(), |r| {
-                r.wrapping_add((first + i) * self.out_stride)
-            });
+            residual[i] = self.residual.map_or(std::ptr::null(), |r| r.row(first + i));
         }
         let light = matches!(self.activation, Activation::Identity | Activation::Relu);
+        let last = self.residual.is_some_and(|residual| residual.last);
         let columns =
             |from: usize, to: usize| (to * PANEL).min(self.weights.columns) - from * PANEL;
         let end = panels.end;
         for panel in panels.clone().step_by(tile_panels) {
             let wide = tile_panels.min(end - panel);
             let tile = Tile {
-                a: tables,
-                inner,
+                a: pieces,
                 b: self.weights.panel(panel),
                 panel_stride: self.weights.panel_stride(),
-                bias: self.weights.bias(panel),
+                bias: self.weights.bias(panel).filter(|_| self.bias),
                 out: &out,
-                residual: self.residual.is_some().then_some(&residual),
+                residual: (self.residual.is_some() && (light || !last)).then_some(Residual {
+                    rows: &residual,
+                    last,
+                }),
                 column: panel * PANEL,
                 columns: columns(panel, panel + wide),
                 relu: self.activation == Activation::Relu,
@@ -179,21 +198,31 @@ impl Gemm<'_> {
             // SAFETY: see `run`.
             unsafe { tile::run(self.isa, count, wide, &tile) };
         }
-        if !light {
-            let start = panels.start * PANEL;
-            for &row in out.iter().take(count) {
-                let row = row.wrapping_add(start);
-                let len = columns(panels.start, end);
-                // SAFETY: these are the outputs just written.
-                unsafe {
-                    self.isa.run(Activate {
-                        from: row,
-                        to: row,
-                        len,
-                        activation: self.activation,
-                        affine: self.affine,
-                    })
-                };
+        if light {
+            return;
+        }
+        let (start, len) = (panels.start * PANEL, columns(panels.start, end));
+        for (row, residual) in out.iter().zip(residual).take(count) {
+            let (row, residual) = (row.wrapping_add(start), residual.wrapping_add(start));
+            let activate = Activate {
+                from: row,
+                to: row,
+                len,
+                activation: self.activation,
+                affine: self.affine,
+            };
+            let add = Sum {
+                a: row,
+                b: residual,
+                to: row,
+                len,
+            };
+            // SAFETY: these are the outputs just written, and residuals of the same size.
+            unsafe {
+                self.isa.run(activate);
+                if last {
+                    self.isa.run(add);
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use super::{
     conv2d::Conv2d,
-    gemm::{Gemm, Strided},
+    gemm::{Addend, Gemm, Strided},
     map::Map,
     memory::{Input, Output, Shared, even},
     packed::Packed,
@@ -53,7 +53,7 @@ pub(crate) fn inverted_residual(
     let x = even(x)?;
     let x = Input::<f32>::new(&x, "inverted_residual")?;
     let residual = residual
-        .map(|r| super::residual::residual(r, &shape))
+        .map(|r| super::residual::residual(r, &shape)?.contiguous())
         .transpose()?;
     let residual = residual
         .as_ref()
@@ -204,7 +204,13 @@ impl Block<'_> {
             rows,
             out,
             out_stride: weights.columns,
-            residual,
+            residual: residual.map(|start| Addend {
+                start,
+                stride: weights.columns,
+                last: false,
+                doubled: None,
+            }),
+            bias: true,
             activation: o.activation,
             affine: o.affine,
         };

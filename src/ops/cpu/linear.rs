@@ -8,7 +8,7 @@ use super::{
     packed::Packed,
     simd::Isa,
 };
-use crate::ops::types::{activation::Activation, result::Result};
+use crate::ops::types::{activation::Activation, convolution::Part, result::Result};
 use candle_core::Tensor;
 
 /// The packed weights of a linear layer.
@@ -62,7 +62,8 @@ impl Linear {
             rows,
             out: out.ptr(),
             out_stride: columns,
-            residual: residual.as_ref().map(Input::ptr),
+            residual: residual.as_ref().map(|r| super::residual::addend(r, false)),
+            bias: true,
             activation,
             affine: None,
         };
@@ -76,5 +77,15 @@ impl Linear {
             });
             out.into_tensor(&shape)
         }
+    }
+
+    /// [`Linear::forward`] of tensors side by side in their last dimension.
+    pub(crate) fn forward_parts(
+        &self,
+        parts: &[&Tensor],
+        activation: Activation,
+    ) -> Result<Tensor> {
+        let parts: Vec<_> = parts.iter().map(|part| Part::from(*part)).collect();
+        super::parts::product(&parts, &self.weights, activation, None)
     }
 }

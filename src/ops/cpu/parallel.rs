@@ -37,3 +37,9 @@ pub(super) fn over(items: usize, work: usize, task: impl Fn(Range<usize>) + Sync
     let count = tasks(work).min(items);
     each(count, |index| task(part(items, count, index)));
 }
+
+/// Does `work` on a thread of the pool. Operations then share out their tasks from there; from a thread outside, each of them would
+/// wake the pool and sleep until it is done.
+pub(crate) fn on_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}

@@ -68,11 +68,12 @@ pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     unsafe { out.into_tensor(shape) }
 }
 
-struct Sum {
-    a: *const f32,
-    b: *const f32,
-    to: *mut f32,
-    len: usize,
+/// `to[i] = a[i] + b[i]` for `len` numbers; all may be the same memory.
+pub(super) struct Sum {
+    pub(super) a: *const f32,
+    pub(super) b: *const f32,
+    pub(super) to: *mut f32,
+    pub(super) len: usize,
 }
 
 impl Kernel for Sum {

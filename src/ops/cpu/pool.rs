@@ -31,92 +31,124 @@ pub(crate) fn max_pool2d(
     let x = even(x)?;
     let input = Input::<f32>::new(&x, "max_pool2d")?;
     let mut out = Output::new(b * oh * ow * c);
-    let (isa, pixel, pointers) = (
-        Isa::best(),
-        input.stride,
-        Shared::new((input.ptr(), out.ptr())),
-    );
+    let pool = Pool {
+        pixel: input.stride,
+        size: (h, w),
+        padding,
+        kernel,
+        stride,
+        channels: c,
+        columns: ow,
+        out_pixel: c,
+    };
+    let (isa, pointers) = (Isa::best(), Shared::new((input.ptr(), out.ptr())));
     parallel::over(b * oh, b * oh * ow * c * kernel * kernel, |range| {
         let (from, to) = pointers.get();
         for row in range {
-            for ox in 0..ow {
-                let image = from.wrapping_add(row / oh * h * w * pixel);
-                let (top, left) = (row % oh * stride, ox * stride);
-                let to = to.wrapping_add((row * ow + ox) * c);
-                let window = Window {
-                    image,
-                    pixel,
-                    size: (h, w),
-                    padding,
-                    at: (top, left),
-                    kernel,
-                    channels: c,
-                    to,
-                };
-                // SAFETY: the window's pixels within the map are those of x; rows of the output are disjoint.
-                unsafe { isa.run(window) };
-            }
+            let image = from.wrapping_add(row / oh * h * w * pool.pixel);
+            let to = to.wrapping_add(row * ow * c);
+            // SAFETY: the pixels are those of x; rows of the output are disjoint.
+            unsafe { pool.row(isa, image, row % oh, to) };
         }
     });
     // SAFETY: the ranges cover all rows.
     unsafe { out.into_tensor(&[b, oh, ow, c]) }
 }
 
-/// One output pixel.
-struct Window {
+/// How windows slide over a map.
+#[derive(Clone, Copy)]
+pub(super) struct Pool {
+    /// Floats from one pixel to the next.
+    pub(super) pixel: usize,
+    /// Height and width of the map.
+    pub(super) size: (usize, usize),
+    pub(super) padding: Padding,
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    pub(super) channels: usize,
+    /// Columns of the output, and floats from one of its pixels to the next.
+    pub(super) columns: usize,
+    pub(super) out_pixel: usize,
+}
+
+impl Pool {
+    /// Row `y` of the output for the map at `image`.
+    ///
+    /// # Safety
+    /// The map's rows under the windows and the row at `to` are there.
+    pub(super) unsafe fn row(&self, isa: Isa, image: *const f32, y: usize, to: *mut f32) {
+        // SAFETY: the caller vouched for the memory.
+        unsafe {
+            isa.run(Line {
+                pool: self,
+                image,
+                y,
+                to,
+            })
+        }
+    }
+}
+
+/// One row of the output.
+struct Line<'a> {
+    pool: &'a Pool,
     image: *const f32,
-    pixel: usize,
-    size: (usize, usize),
-    padding: Padding,
-    /// Upper left corner in the padded map.
-    at: (usize, usize),
-    kernel: usize,
-    channels: usize,
+    y: usize,
     to: *mut f32,
 }
 
-impl Kernel for Window {
+impl Kernel for Line<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let (h, w) = self.size;
+        let Pool {
+            pixel,
+            size: (h, w),
+            padding,
+            kernel,
+            stride,
+            channels,
+            columns,
+            out_pixel,
+        } = *self.pool;
+        // The window's rows or columns within the map.
         let inside = |at: usize, pad: usize, size: usize| {
             (
                 at.max(pad) - pad,
-                (at + self.kernel).min(size + pad).saturating_sub(pad),
+                (at + kernel).min(size + pad).saturating_sub(pad),
             )
         };
-        let (y0, y1) = inside(self.at.0, self.padding.top, h);
-        let (x0, x1) = inside(self.at.1, self.padding.left, w);
-        let whole = (y1.saturating_sub(y0)) * (x1.saturating_sub(x0)) == self.kernel * self.kernel;
-        let mut c = 0;
-        while c < self.channels {
-            let n = S::LANES.min(self.channels - c);
-            // SAFETY: pixels y0..y1, x0..x1 lie within the map.
-            unsafe {
-                let mut greatest = S::splat(if whole { f32::NEG_INFINITY } else { 0.0 });
-                for y in y0..y1 {
-                    for x in x0..x1 {
-                        let at = self.image.wrapping_add((y * w + x) * self.pixel + c);
-                        greatest = S::max(
-                            greatest,
-                            if n == S::LANES {
+        let (y0, y1) = inside(self.y * stride, padding.top, h);
+        for column in 0..columns {
+            let (x0, x1) = inside(column * stride, padding.left, w);
+            let whole = (y1.saturating_sub(y0)) * (x1.saturating_sub(x0)) == kernel * kernel;
+            let mut c = 0;
+            while c < channels {
+                let n = S::LANES.min(channels - c);
+                // SAFETY: pixels y0..y1, x0..x1 lie within the map.
+                unsafe {
+                    let mut greatest = S::splat(if whole { f32::NEG_INFINITY } else { 0.0 });
+                    for y in y0..y1 {
+                        for x in x0..x1 {
+                            let at = self.image.wrapping_add((y * w + x) * pixel + c);
+                            let v = if n == S::LANES {
                                 S::load(at)
                             } else {
                                 S::load_n(at, n)
-                            },
-                        );
+                            };
+                            greatest = S::max(greatest, v);
+                        }
+                    }
+                    let to = self.to.wrapping_add(column * out_pixel + c);
+                    if n == S::LANES {
+                        S::store(to, greatest)
+                    } else {
+                        S::store_n(to, greatest, n)
                     }
                 }
-                let to = self.to.wrapping_add(c);
-                if n == S::LANES {
-                    S::store(to, greatest)
-                } else {
-                    S::store_n(to, greatest, n)
-                }
+                c += S::LANES;
             }
-            c += S::LANES;
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Residuals as kernels take them.
 
+use super::{
+    gemm::Addend,
+    memory::{Input, even},
+};
 use crate::ops::types::result::Result;
 use candle_core::Tensor;
 
-/// A residual as kernels take it: contiguous, of the output's shape.
+/// A residual of the output's shape, in even rows.
 pub(super) fn residual(r: &Tensor, shape: &[usize]) -> Result<Tensor> {
     if r.dims() != shape {
         candle_core::bail!(
@@ -11,5 +15,15 @@ pub(super) fn residual(r: &Tensor, shape: &[usize]) -> Result<Tensor> {
             r.shape()
         );
     }
-    r.contiguous()
+    even(r)
+}
+
+/// The same as products take it.
+pub(super) fn addend(input: &Input<'_>, last: bool) -> Addend {
+    Addend {
+        start: input.ptr(),
+        stride: input.stride,
+        last,
+        doubled: None,
+    }
 }

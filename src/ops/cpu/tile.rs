@@ -10,23 +10,51 @@ pub(super) const MAX_ROWS: usize = 12;
 /// Columns of a panel of packed weights.
 pub(super) const PANEL: usize = 16;
 
-/// Where the inner products' left factors lie: for each position of the kernel, one pointer a row.
+/// A pointer for each row.
 pub(super) type RowTable = [*const f32; MAX_ROWS];
 
-/// A tile: `out[i][j] = relu(Σ a[i]·b[j] + bias[j] + residual[i][j])·scale + shift`, relu and what follows where asked for.
+/// A piece of the rows, and the weights that it meets.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    pub(super) rows: RowTable,
+    /// First row of the weights.
+    pub(super) first: usize,
+    /// Numbers of each row, at least 1.
+    pub(super) inner: usize,
+}
+
+impl Piece {
+    /// `rows` of `inner` numbers each, for the weights from the first on.
+    pub(super) fn whole(rows: RowTable, inner: usize) -> Self {
+        Self {
+            rows,
+            first: 0,
+            inner,
+        }
+    }
+}
+
+/// What is added to the sums.
+#[derive(Clone, Copy)]
+pub(super) struct Residual<'a> {
+    pub(super) rows: &'a RowTable,
+    /// After relu and affine, not before.
+    pub(super) last: bool,
+}
+
+/// A tile: `out[i][j] = relu(Σ a[i]·b[j] + bias[j] + residual[i][j])·scale + shift`, relu and what follows where asked for, the residual
+/// before or behind them.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
-    /// For each position, pointers to `inner` numbers of each row.
-    pub(super) a: &'a [RowTable],
-    pub(super) inner: usize,
-    /// Panels of `[positions·inner][PANEL]`, `panel_stride` floats apart.
+    pub(super) a: &'a [Piece],
+    /// Panels of `[rows of weights][PANEL]`, `panel_stride` floats apart.
     pub(super) b: *const f32,
     pub(super) panel_stride: usize,
     /// `PANEL` numbers for each panel, or none.
     pub(super) bias: Option<*const f32>,
     /// Where rows start, at the tile's first column.
     pub(super) out: &'a [*mut f32; MAX_ROWS],
-    pub(super) residual: Option<&'a RowTable>,
+    pub(super) residual: Option<Residual<'a>>,
     /// From the rows' starts in `out` and `residual` to the tile's first column.
     pub(super) column: usize,
     /// Columns of the tile that are there: at most `PANEL` times its panels.
@@ -101,11 +129,13 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> 
                 S::LANES
             };
             let mut acc = [[S::splat(0.0); 2]; ROWS];
-            let mut b = tile.b;
-            for table in tile.a {
+            for piece in tile.a {
                 let mut row = [std::ptr::null::<f32>(); ROWS];
-                each_row!(I { row[I] = table[I]; });
-                for k in 0..tile.inner {
+                each_row!(I { row[I] = piece.rows[I]; });
+                let mut b = tile.b.wrapping_add(piece.first * PANEL);
+                let mut k = 0;
+                // Not a loop that may end before its first turn: the compiler would keep the accumulators twice.
+                loop {
                     let b0 = S::load(b);
                     let b1 = if vectors == 2 {
                         S::load(b.wrapping_add(second))
@@ -120,6 +150,10 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> 
                         }
                     });
                     b = b.wrapping_add(PANEL);
+                    k += 1;
+                    if k >= piece.inner {
+                        break;
+                    }
                 }
             }
             each_row!(I {
@@ -148,16 +182,10 @@ unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::
         if let Some(bias) = tile.bias {
             v = S::add(v, S::load(bias.wrapping_add(column)));
         }
-        if let Some(residual) = tile.residual {
-            let from = residual[row].wrapping_add(at);
-            v = S::add(
-                v,
-                if n >= S::LANES {
-                    S::load(from)
-                } else {
-                    S::load_n(from, n)
-                },
-            );
+        if let Some(residual) = tile.residual
+            && !residual.last
+        {
+            v = S::add(v, load::<S>(residual.rows[row].wrapping_add(at), n));
         }
         if tile.relu {
             v = S::max(S::splat(0.0), v);
@@ -165,11 +193,32 @@ unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::
         if let Some((scale, shift)) = tile.affine {
             v = S::fma(v, S::splat(scale), S::splat(shift));
         }
+        if let Some(residual) = tile.residual
+            && residual.last
+        {
+            v = S::add(v, load::<S>(residual.rows[row].wrapping_add(at), n));
+        }
         let to = tile.out[row].wrapping_add(at);
         if n >= S::LANES {
             S::store(to, v)
         } else {
             S::store_n(to, v, n)
+        }
+    }
+}
+
+/// The first `n` numbers, at most a vector.
+///
+/// # Safety
+/// See [`Simd`].
+#[inline(always)]
+unsafe fn load<S: Simd>(from: *const f32, n: usize) -> S::V {
+    // SAFETY: the caller vouches for the instruction set and the memory.
+    unsafe {
+        if n >= S::LANES {
+            S::load(from)
+        } else {
+            S::load_n(from, n)
         }
     }
 }

@@ -41,7 +41,7 @@ fn processor_time() -> f64 {
 #[test]
 #[ignore = "a measurement"]
 fn convolutions() {
-    use Activation::{Gelu, Identity, Relu};
+    use Activation::{Gelu, Identity, Relu, Silu};
     // Side, channels in and out, kernel, stride, groups.
     for ([side, cin, cout, k, stride, groups], activation) in [
         ([640, 3, 32, 3, 2, 1], Relu),
@@ -53,6 +53,10 @@ fn convolutions() {
         ([20, 512, 1024, 1, 1, 1], Relu),
         ([20, 1024, 512, 1, 1, 1], Relu),
         ([160, 16, 16, 3, 1, 1], Relu),
+        ([80, 64, 64, 3, 1, 1], Silu),
+        ([80, 32, 32, 3, 1, 1], Relu),
+        ([160, 64, 32, 1, 1, 1], Relu),
+        ([80, 512, 512, 1, 1, 1], Silu),
         ([256, 64, 256, 1, 1, 1], Gelu),
         ([256, 64, 256, 1, 1, 1], Identity),
         ([40, 256, 256, 5, 1, 256], Relu),

@@ -2,8 +2,8 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, Linear, Padding, cpu::simd::for_each_isa, inverted_residual,
-    reference,
+    Activation, Conv2d, Conv2dOptions, Linear, Padding, Part, cpu::simd::for_each_isa,
+    inverted_residual, max_pool2d, reference, stem, upsample_nearest2x,
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -49,19 +49,22 @@ fn check_conv(Case(batch, (h, w), cin, cout, (kh, kw), o): &Case) {
     let expected = reference::conv2d(&x, &weight, Some(&bias), None, o).unwrap();
     let residual = random(expected.dims(), 4);
     let with_residual = reference::conv2d(&x, &weight, None, Some(&residual), o).unwrap();
+    // Winograd's sums err about twice as much as direct ones.
+    let winograd = (*kh, *kw, o.stride, o.groups) == (3, 3, 1, 1);
+    let tolerance = if winograd { 4e-6 } else { 2e-6 };
     for_each_isa(|isa| {
         let layer = Conv2d::new(&weight, Some(&bias), *o).unwrap();
         assert_close(
             &layer.forward(&x).unwrap(),
             &expected,
-            2e-6,
+            tolerance,
             &format!("{isa:?} {what}"),
         );
         let layer = Conv2d::new(&weight, None, *o).unwrap();
         assert_close(
             &layer.forward_add(&x, &residual).unwrap(),
             &with_residual,
-            2e-6,
+            tolerance,
             &format!("{isa:?} residual {what}"),
         );
     });
@@ -165,6 +168,23 @@ fn dense_and_grouped_convolutions_agree() {
             18,
             (3, 3),
             options(1, Padding::all(3), 1, Relu),
+        ),
+        Case(2, (11, 14), 20, 40, (3, 3), options(1, uneven, 1, Silu)),
+        Case(
+            1,
+            (3, 2),
+            16,
+            17,
+            (3, 3),
+            options(1, Padding::all(1), 1, Relu),
+        ),
+        Case(
+            1,
+            (30, 33),
+            131,
+            70,
+            (3, 3),
+            options(1, Padding::all(2), 1, Identity),
         ),
         Case(
             2,
@@ -350,6 +370,119 @@ fn views_of_channels_and_permuted_inputs_are_taken() {
             2e-6,
             "view",
         );
+    }
+}
+
+#[test]
+fn parts_are_read_where_they_lie() {
+    let (coarse, fine, view) = (
+        random(&[2, 3, 4, 24], 1),
+        random(&[2, 6, 8, 21], 2),
+        random(&[2, 6, 8, 40], 3).narrow(3, 3, 16).unwrap(),
+    );
+    let doubled = upsample_nearest2x(&coarse).unwrap();
+    let joined = Tensor::cat(&[&fine, &doubled, &view], 3).unwrap();
+    let whole = |map| Part {
+        map,
+        doubled: false,
+    };
+    let parts = [
+        whole(&fine),
+        Part {
+            map: &coarse,
+            doubled: true,
+        },
+        whole(&view),
+    ];
+    let (weight, bias) = (random(&[35, 61, 1, 1], 4), random(&[35], 5));
+    for activation in ACTIVATIONS {
+        let o = options(1, Padding::all(0), 1, activation);
+        let expected = reference::conv2d(&joined, &weight, Some(&bias), None, &o).unwrap();
+        for_each_isa(|isa| {
+            let layer = Conv2d::new(&weight, Some(&bias), o).unwrap();
+            let found = layer.forward_parts(&parts).unwrap();
+            assert_close(&found, &expected, 2e-6, &format!("{isa:?} {activation:?}"));
+            assert!(layer.forward_parts(&parts[1..]).is_err());
+            assert!(
+                layer
+                    .forward_parts(&[parts[0], whole(&coarse), parts[2]])
+                    .is_err()
+            );
+        });
+    }
+    let flat = weight.reshape((35, 61)).unwrap();
+    let linear = Linear::new(&flat, Some(&bias), Activation::Sigmoid).unwrap();
+    assert_close(
+        &linear.forward_parts(&[&fine, &doubled, &view]).unwrap(),
+        &linear.forward(&joined).unwrap(),
+        2e-6,
+        "tokens",
+    );
+}
+
+#[test]
+fn a_stem_is_its_layers_one_after_another() {
+    let corner = Padding {
+        bottom: 1,
+        right: 1,
+        ..Padding::default()
+    };
+    let relu = |stride, padding| options(stride, padding, 1, Activation::Relu);
+    let layer = |shape: [usize; 4], seed, o| {
+        let bias = random(&shape[..1], seed + 1);
+        Conv2d::new(&random(&shape, seed), Some(&bias), o).unwrap()
+    };
+    // Kernels above and below the rows of a band, and a last layer that is not dense.
+    for (side, groups) in [((70, 37), 1), ((9, 8), 1), ((130, 16), 1), ((20, 20), 2)] {
+        let x = random(&[2, side.0, side.1, 3], 1);
+        let first = layer([8, 3, 3, 3], 2, relu(2, Padding::all(1)));
+        let second = [
+            layer([4, 8, 2, 2], 4, relu(1, corner)),
+            layer([8, 4, 2, 2], 6, relu(1, corner)),
+        ];
+        let o = Conv2dOptions {
+            groups,
+            ..relu(2, Padding::all(1))
+        };
+        let third = layer([12, 16 / groups, 3, 3], 8, o);
+        for_each_isa(|isa| {
+            let y = first.forward(&x).unwrap();
+            let convolved = second[1].forward(&second[0].forward(&y).unwrap()).unwrap();
+            let pooled = max_pool2d(&y, 2, 1, corner).unwrap();
+            let joined = Tensor::cat(&[&pooled, &convolved], 3).unwrap();
+            let found = stem(&x, &first, [&second[0], &second[1]], (2, corner), &third).unwrap();
+            let expected = third.forward(&joined).unwrap();
+            assert_close(&found, &expected, 0.0, &format!("{isa:?} {side:?}"));
+        });
+        let wrong = (2, Padding::default());
+        assert!(stem(&x, &first, [&second[0], &second[1]], wrong, &third).is_err());
+    }
+}
+
+#[test]
+fn residuals_are_added_last_where_asked_for() {
+    for (groups, kernel, activation) in [
+        (1, 1, Activation::Relu),
+        (1, 1, Activation::Gelu),
+        (1, 3, Activation::Silu),
+        (2, 3, Activation::Silu),
+        (32, 3, Activation::Relu),
+    ] {
+        let x = random(&[1, 6, 7, 32], 1);
+        let weight = random(&[32, 32 / groups, kernel, kernel], 2);
+        let residual = random(&[1, 6, 7, 70], 3).narrow(3, 5, 32).unwrap();
+        let affine = Some((0.75, -0.25));
+        let o = Conv2dOptions {
+            affine,
+            ..options(1, Padding::all(kernel / 2), groups, activation)
+        };
+        let plain = reference::conv2d(&x, &weight, None, None, &o).unwrap();
+        let expected = (plain + &residual).unwrap();
+        for_each_isa(|isa| {
+            let layer = Conv2d::new(&weight, None, o).unwrap();
+            let found = layer.forward_then_add(&x, &residual).unwrap();
+            assert_close(&found, &expected, 4e-6, &format!("{isa:?} {o:?}"));
+        });
     }
 }
 

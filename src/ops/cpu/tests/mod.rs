@@ -2,6 +2,7 @@
 
 mod attention;
 mod bench;
+mod boxes;
 mod layers;
 mod maps;
 mod math;

@@ -2,8 +2,8 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Activation, LayerNorm, activate, add, cpu::simd::for_each_isa, deformable_attention, reference,
-    softmax,
+    Activation, LayerNorm, activate, add, cpu::simd::for_each_isa, deformable_attention,
+    deformable_attention_around, reference, softmax,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
@@ -130,6 +130,58 @@ fn deformable_attention_agrees() {
             assert_close(&found, &expected, 2e-6, &format!("{isa:?} {levels:?}"));
         });
     }
+}
+
+#[test]
+fn deformable_attention_around_boxes_is_that_at_their_points() {
+    let (levels, points, heads) = ([(8, 6), (4, 3)], [3, 6], 4);
+    let value = random(&[2, 60, 64], 1);
+    let boxes = random(&[2, 7, 4], 2).affine(0.5, 0.5).unwrap();
+    let sampled = random(&[2, 7, 3 * 4 * 9], 3);
+    let part = |first: usize, shape: &[usize]| {
+        let count = shape[2..].iter().product();
+        let part = sampled.narrow(2, first, count).unwrap();
+        part.reshape(shape).unwrap()
+    };
+    let side = |first| boxes.narrow(2, first, 2).unwrap().reshape((2, 7, 1, 1, 2));
+    let offsets = part(0, &[2, 7, heads, 9, 2]);
+    let locations = offsets
+        .broadcast_mul(&side(2).unwrap())
+        .and_then(|at| at.broadcast_add(&side(0).unwrap()))
+        .unwrap();
+    let weights = softmax(&part(2 * 4 * 9, &[2, 7, heads, 9])).unwrap();
+    let expected =
+        reference::deformable_attention(&value, &levels, &points, &locations, &weights).unwrap();
+    let around = |boxes: &Tensor, sampled: &Tensor| {
+        deformable_attention_around(&value, &levels, &points, heads, boxes, sampled)
+    };
+    for_each_isa(|isa| {
+        let found = around(&boxes, &sampled).unwrap();
+        assert_close(&found, &expected, 2e-6, &format!("{isa:?}"));
+    });
+    assert!(around(&boxes.narrow(1, 0, 6).unwrap(), &sampled).is_err());
+    assert!(around(&boxes, &sampled.narrow(2, 0, 96).unwrap()).is_err());
+}
+
+#[test]
+fn normalisation_takes_held_and_gated_inputs() {
+    let (x, seen) = (random(&[2, 5, 37], 1), random(&[2, 5, 37], 2));
+    let gates = random(&[2, 5, 74], 3);
+    let (weight, bias) = (random(&[37], 4), random(&[37], 5));
+    let norm = LayerNorm::new(&weight, &bias, 1e-5);
+    let plain = |x: &Tensor| reference::layer_norm(x, &weight, &bias, 1e-5).unwrap();
+    let weigh = |first, x: &Tensor| (gates.narrow(2, first, 37).unwrap() * x).unwrap();
+    let weighed = (weigh(0, &x) + weigh(37, &seen)).unwrap();
+    for_each_isa(|isa| {
+        let found = norm.forward_held(&x, 0.25).unwrap();
+        let expected = plain(&x.clamp(-0.25f32, 0.25f32).unwrap());
+        assert_close(&found, &expected, 2e-6, &format!("{isa:?} held"));
+        let found = norm.forward_gated(&gates, &x, &seen).unwrap();
+        assert_close(&found, &plain(&weighed), 2e-6, &format!("{isa:?} gated"));
+    });
+    assert!(norm.forward_gated(&x, &x, &seen).is_err());
+    let other = seen.narrow(1, 0, 4).unwrap();
+    assert!(norm.forward_gated(&gates, &x, &other).is_err());
 }
 
 #[test]
