@@ -288,7 +288,8 @@ pub(crate) fn capture<T, E>(
     let mut attempt = 1;
     loop {
         let once = || {
-            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+            // The other modes refuse allocations beside the capture, too.
+            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
             if let Err(error) = stream
                 .synchronize()
                 .and_then(|()| stream.begin_capture(mode))
