@@ -91,13 +91,6 @@ impl YuvFormat {
         is_upper: false,
     };
 
-    /// 10 bits in 4:2:0, in the upper bits of 16.
-    pub const P010: Self = Self {
-        chroma: Chroma::Quarter,
-        depth: 10,
-        is_upper: true,
-    };
-
     /// Samples of `depth` bits: bytes, or the lower bits of 16 in little-endian order. None if `depth` is not in 8..=16.
     pub fn new(chroma: Chroma, depth: u8) -> Option<Self> {
         (8..=16).contains(&depth).then_some(Self {

@@ -111,7 +111,6 @@ pub(crate) fn files(engine: &Engine) -> Outcome {
         "h264.mp4",
         "moving_h264.mp4",
         "moving_hevc.mkv",
-        "hevc10.mkv",
         "vfr.mkv",
         "rotated90.mov",
         "rotated180.mov",
@@ -205,7 +204,7 @@ pub(crate) fn files(engine: &Engine) -> Outcome {
 pub(crate) fn fallback(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     let device = DecodeDevice::new(engine);
-    for name in ["vp9.webm", "two_sizes.h264"] {
+    for name in ["hevc10.mkv", "vp9.webm", "two_sizes.h264"] {
         let mut source = open(&media(name), Decode::Auto, Some(&device)).map_err(text)?;
         let found = all(&mut *source);
         let reason = source.decoding().and_then(|d| d.reason.clone());

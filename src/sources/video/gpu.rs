@@ -29,16 +29,10 @@ pub(super) fn device_for<'a>(
         ));
     }
     // A stream whose format the container's header does not tell is left to the decoder to judge.
-    let is_taken = match format {
-        Pixel::YUV420P | Pixel::YUVJ420P | Pixel::None => true,
-        // No decoder of NVIDIA's takes H.264 of 10 bits but the newest.
-        Pixel::YUV420P10LE => codec == Id::HEVC,
-        _ => false,
-    };
-    if !is_taken {
+    if !matches!(format, Pixel::YUV420P | Pixel::YUVJ420P | Pixel::None) {
         let name = format.descriptor().map_or("unknown", |d| d.name());
         return Err(format!(
-            "its pixel format is {name}, and 8 bits in 4:2:0, or 10 of HEVC, alone are decoded on the GPU"
+            "its pixel format is {name}, and 8 bits in 4:2:0 alone are decoded on the GPU"
         ));
     }
     device.open()

@@ -24,7 +24,7 @@ use std::{fs::File, io::Cursor, sync::Arc, time::Duration};
 /// - YCbCr becomes RGB with the matrix and range that the frame states, BT.601 and limited range where it states none,
 ///   as FFmpeg does; grey formats stay grey; more than 8 bits are narrowed; alpha is composited over black. Each frame
 ///   has its own size. Neither transfer function nor primaries are converted.
-/// - On the GPU, H.264 of 8 bits and HEVC of 8 and 10 in 4:2:0 are decoded into device memory ([`crate::engine::Surface`]), with the same numbers, times and
+/// - On the GPU, H.264 and HEVC of 8 bits in 4:2:0 are decoded into device memory ([`crate::engine::Surface`]), with the same numbers, times and
 ///   turns. Damage that only shows inside of a picture's coded data is concealed there and not reported.
 pub struct VideoSource {
     info: Arc<SourceInfo>,

@@ -140,10 +140,9 @@ unsafe extern "C" fn choose_format(
             count += 1;
         }
         let software = (&raw const (*context).sw_pix_fmt).cast::<c_int>().read();
-        let is_taken = [
+        let is_8_bit = [
             AVPixelFormat::AV_PIX_FMT_YUV420P,
             AVPixelFormat::AV_PIX_FMT_YUVJ420P,
-            AVPixelFormat::AV_PIX_FMT_YUV420P10LE,
         ]
         .iter()
         .any(|f| *f as c_int == software);
@@ -151,8 +150,8 @@ unsafe extern "C" fn choose_format(
             Some("the device's decoder refused its size, profile or number of reference pictures, or has no memory left".to_owned())
         } else if !has_device {
             Some("this FFmpeg was built without NVDEC".to_owned())
-        } else if !is_taken {
-            Some("its samples are not 8 or 10 bits in 4:2:0".to_owned())
+        } else if !is_8_bit {
+            Some("its samples are not 8 bits in 4:2:0".to_owned())
         } else {
             choice.tried.store(true, Ordering::Relaxed);
             make_surfaces(context, choice).err()

@@ -17,10 +17,8 @@ pub(in crate::sources) enum NvdecError {
     /// FFmpeg has no host memory left.
     #[error("decoding on the GPU: out of memory")]
     OutOfMemory,
-    /// A frame that is not one of 8 or 10 bits in 4:2:0 in device memory.
-    #[error(
-        "decoding on the GPU: the decoder returned a picture of another format than NV12 and P010"
-    )]
+    /// A frame that is not one of 8 bits in 4:2:0 in device memory.
+    #[error("decoding on the GPU: the decoder returned a picture of another format than NV12")]
     Format,
     /// A frame without samples.
     #[error("decoding on the GPU: the decoder returned a picture without pixels")]

@@ -21,7 +21,7 @@ pub(super) fn is_on_device(frame: &frame::Video) -> bool {
 /// The planes of a frame in device memory, inside the crop rectangle that the stream states.
 ///
 /// # Errors
-/// [`NvdecError::Format`] if the frame is in host memory or neither NV12 nor P010, [`NvdecError::Empty`] if it has no pixels.
+/// [`NvdecError::Format`] if the frame is in host memory or not NV12, [`NvdecError::Empty`] if it has no pixels.
 pub(super) fn planes_of(frame: &frame::Video) -> Result<YuvPlanes, NvdecError> {
     if !is_on_device(frame) {
         return Err(NvdecError::Format);
@@ -45,11 +45,9 @@ pub(super) fn planes_of(frame: &frame::Video) -> Result<YuvPlanes, NvdecError> {
             ((*raw).width, (*raw).height),
         )
     };
-    let format = match software {
-        f if f == AVPixelFormat::AV_PIX_FMT_NV12 as c_int => YuvFormat::NV12,
-        f if f == AVPixelFormat::AV_PIX_FMT_P010LE as c_int => YuvFormat::P010,
-        _ => return Err(NvdecError::Format),
-    };
+    if software != AVPixelFormat::AV_PIX_FMT_NV12 as c_int {
+        return Err(NvdecError::Format);
+    }
     let side = |whole: c_int, cut: usize| {
         usize::try_from(whole)
             .ok()
@@ -63,18 +61,16 @@ pub(super) fn planes_of(frame: &frame::Video) -> Result<YuvPlanes, NvdecError> {
         .zip(side(size.1, top))
         .zip(pitch(pitches.0).zip(pitch(pitches.1)));
     let ((width, height), (luma_pitch, chroma_pitch)) = found.ok_or(NvdecError::Empty)?;
-    let bytes = format.sample_bytes();
-    let (luma_row, chroma_row) = (width * bytes, width.div_ceil(2) * 2 * bytes);
-    if data.0 == 0 || data.1 == 0 || luma_pitch < luma_row || chroma_pitch < chroma_row {
+    if data.0 == 0 || data.1 == 0 || luma_pitch < width || chroma_pitch < width.div_ceil(2) * 2 {
         return Err(NvdecError::Empty);
     }
     Ok(YuvPlanes {
-        luma: data.0 + (top * luma_pitch + left * bytes) as u64,
+        luma: data.0 + (top * luma_pitch + left) as u64,
         luma_pitch,
-        chroma: data.1 + (top / 2 * chroma_pitch + left * bytes) as u64,
+        chroma: data.1 + (top / 2 * chroma_pitch + left) as u64,
         chroma_pitch,
         width,
         height,
-        format,
+        format: YuvFormat::NV12,
     })
 }

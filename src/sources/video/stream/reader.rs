@@ -31,7 +31,7 @@ const DRIFT: f64 = 2.0;
 /// - A picture arrives when its last packet was read. Where a container shows the end of a picture by the beginning of the next
 ///   (MPEG-TS, elementary streams), that is one picture later.
 /// - Decoders hold pictures back only where the stream has pictures out of order (B-frames).
-/// - H.264 of 8 bits and HEVC of 8 and 10 in 4:2:0 are decoded on the GPU of the options, as those of files are.
+/// - H.264 and HEVC of 8 bits in 4:2:0 are decoded on the GPU of the options, as those of files are.
 pub struct StreamReader {
     address: StreamAddress,
     options: StreamOptions,
