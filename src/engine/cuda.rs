@@ -214,6 +214,8 @@ const DISTURBED: [sys::CUresult; 2] = [
     sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED,
     sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
 ];
+/// What it returns for a graph with nodes whose memory it does not know.
+const REFUSED: sys::CUresult = sys::CUresult::CUDA_ERROR_INVALID_VALUE;
 const CAPTURE_ATTEMPTS: u32 = 20;
 /// Before the second attempt; the pause grows by as much with each.
 const CAPTURE_PAUSE: Duration = Duration::from_millis(5);
@@ -284,7 +286,7 @@ pub(crate) fn capture<T, E>(
     refused: impl Fn(DriverError) -> E,
     mut work: impl FnMut() -> Result<T, E>,
 ) -> Result<(Option<Graph>, T), E> {
-    let mut disturbed = false;
+    let (mut disturbed, mut beside) = (false, true);
     let mut attempt = 1;
     loop {
         let once = || {
@@ -301,9 +303,15 @@ pub(crate) fn capture<T, E>(
                 sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
             (Some(done), stream.end_capture(flags))
         };
-        let captured = gate::capturing(|| graph_memory::allocating(stream, once));
+        let captured = gate::capturing(|| graph_memory::allocating(stream, beside, once));
         let ((done, graph), memory) = captured.map_err(&refused)?;
         disturbed |= matches!(&graph, Err(error) if DISTURBED.contains(&error.0));
+        if beside && matches!((&done, &graph), (Some(Ok(_)), Err(error)) if error.0 == REFUSED) {
+            // It has copies or fillings of memory that was allocated beside it.
+            beside = false;
+            let _ = stream.context().check_err();
+            continue;
+        }
         let failed = match (done, graph) {
             (Some(Ok(results)), Ok(graph)) => {
                 let graph = graph.map(|graph| Graph {

@@ -4,6 +4,8 @@
 //! later cannot be launched while the earlier still runs. So results are allocated beside the capture, on a stream of their own from a pool of
 //! their own, which is kept while there are graphs; what was freed during a capture is used again by what is captured after it, in the order of
 //! the captured work. Graphs of one stream, which run one after the other, share it.
+//!
+//! The driver makes no graph with a copy or a filling of such memory, which may be free by then: work with these is captured again as it is.
 
 #![allow(unsafe_code)]
 
@@ -151,11 +153,16 @@ pub(crate) fn allocate_for_graph(
     })
 }
 
-/// Runs `work`, which captures work of `stream`; returns with its result the memory that the graph uses.
+/// Runs `work`, which captures work of `stream`; returns with its result the memory that the graph uses, none if `beside` is false: allocations
+/// are then nodes of the graph.
 pub(super) fn allocating<T>(
     stream: &Arc<CudaStream>,
+    beside: bool,
     work: impl FnOnce() -> T,
 ) -> Result<(T, Vec<Arc<GraphMemory>>), DriverError> {
+    if !beside {
+        return Ok((work(), Vec::new()));
+    }
     let own = (
         stream.cu_stream() as usize,
         GraphMemory::of(stream, stream)?,
