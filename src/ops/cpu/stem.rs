@@ -206,7 +206,8 @@ impl Lines {
         }
     }
 
-    /// Makes room for `rows`, and drops those before. Hands back which of them are to be written.
+    /// Makes room for `rows`, which begin no earlier than those of the last call, and drops those before. Hands back which of them are to
+    /// be written.
     fn extend(&mut self, rows: Range<usize>) -> Range<usize> {
         let kept = rows.start.max(self.have.start)..rows.end.min(self.have.end);
         let kept = if kept.is_empty() {

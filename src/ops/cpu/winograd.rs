@@ -238,8 +238,8 @@ impl Kernel for Evaluate<'_> {
                 let n = channels - c;
                 // SAFETY: only pixels within the map are read, and of those the channels that are there.
                 unsafe {
-                    let mut across = [[S::splat(0.0); IN]; IN];
-                    for (i, across) in across.iter_mut().enumerate() {
+                    let mut columns = [[S::splat(0.0); IN]; IN];
+                    for i in 0..IN {
                         let y = (top + i).wrapping_sub(padding.top);
                         if y >= h {
                             continue;
@@ -256,15 +256,12 @@ impl Kernel for Evaluate<'_> {
                                 };
                             }
                         }
-                        *across = evaluate::<S>(row);
-                    }
-                    for j in 0..IN {
-                        let mut column = [S::splat(0.0); IN];
-                        for (i, value) in column.iter_mut().enumerate() {
-                            *value = across[i][j];
+                        for (column, value) in columns.iter_mut().zip(evaluate::<S>(row)) {
+                            column[i] = value;
                         }
-                        let column = evaluate::<S>(column);
-                        for (i, value) in column.into_iter().enumerate() {
+                    }
+                    for (j, column) in columns.into_iter().enumerate() {
+                        for (i, value) in evaluate::<S>(column).into_iter().enumerate() {
                             let row = (i * IN + j) * tiles + index;
                             let to = block.inputs_at.wrapping_add(row * channels + c);
                             if n >= S::LANES {
