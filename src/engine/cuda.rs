@@ -2,10 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{
-    Direction, EngineError, GraphContents, MemoryRefused, gate,
-    graph_memory::{self, GraphMemory},
-};
+use super::{Direction, EngineError, GraphContents, MemoryRefused, gate};
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Storage, Tensor,
     cuda_backend::{
@@ -214,18 +211,12 @@ const DISTURBED: [sys::CUresult; 2] = [
     sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED,
     sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
 ];
-/// What it returns for a graph with nodes whose memory it does not know.
-const REFUSED: sys::CUresult = sys::CUresult::CUDA_ERROR_INVALID_VALUE;
 const CAPTURE_ATTEMPTS: u32 = 20;
 /// Before the second attempt; the pause grows by as much with each.
 const CAPTURE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Work that the driver repeats by one launch.
-pub(crate) struct Graph {
-    // Destroyed before the memory that it uses.
-    graph: CudaGraph,
-    _memory: Vec<Arc<GraphMemory>>,
-}
+pub(super) struct Graph(CudaGraph);
 
 // SAFETY: a graph is no thread's own; launches and drops are serialised by the lock that its owner keeps it under, and each
 // binds the device's context to its thread.
@@ -243,22 +234,17 @@ impl Graph {
             what: CAPTURE,
             reason: "it is empty".to_owned(),
         })?;
-        Ok((graph, results))
+        Ok((Self(graph), results))
     }
 
     /// Asks the device to do it once more.
     pub(super) fn launch(&self) -> Result<(), EngineError> {
-        self.enqueue().map_err(driver("launch of a graph"))
-    }
-
-    /// As [`Graph::launch`], with the driver's own error.
-    pub(crate) fn enqueue(&self) -> Result<(), DriverError> {
-        self.graph.launch()
+        self.0.launch().map_err(driver("launch of a graph"))
     }
 
     /// What its nodes do.
     pub(super) fn contents(&self) -> GraphContents {
-        contents(self.graph.cu_graph())
+        contents(self.0.cu_graph())
     }
 
     /// Number of kernels, copies and other nodes.
@@ -266,7 +252,7 @@ impl Graph {
         let mut count = 0usize;
         // SAFETY: with no array the call gives the count alone.
         let status = unsafe {
-            sys::cuGraphGetNodes(self.graph.cu_graph(), std::ptr::null_mut(), &raw mut count)
+            sys::cuGraphGetNodes(self.0.cu_graph(), std::ptr::null_mut(), &raw mut count)
         };
         if status == sys::CUresult::CUDA_SUCCESS {
             count
@@ -285,13 +271,12 @@ pub(crate) fn capture<T, E>(
     stream: &Arc<CudaStream>,
     refused: impl Fn(DriverError) -> E,
     mut work: impl FnMut() -> Result<T, E>,
-) -> Result<(Option<Graph>, T), E> {
-    let (mut disturbed, mut beside) = (false, true);
+) -> Result<(Option<CudaGraph>, T), E> {
+    let mut disturbed = false;
     let mut attempt = 1;
     loop {
-        let once = || {
-            // The other modes refuse allocations beside the capture, too.
-            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        let (done, graph) = gate::capturing(|| {
+            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
             if let Err(error) = stream
                 .synchronize()
                 .and_then(|()| stream.begin_capture(mode))
@@ -302,24 +287,10 @@ pub(crate) fn capture<T, E>(
             let flags =
                 sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
             (Some(done), stream.end_capture(flags))
-        };
-        let captured = gate::capturing(|| graph_memory::allocating(stream, beside, once));
-        let ((done, graph), memory) = captured.map_err(&refused)?;
+        });
         disturbed |= matches!(&graph, Err(error) if DISTURBED.contains(&error.0));
-        if beside && matches!((&done, &graph), (Some(Ok(_)), Err(error)) if error.0 == REFUSED) {
-            // It has copies or fillings of memory that was allocated beside it.
-            beside = false;
-            let _ = stream.context().check_err();
-            continue;
-        }
         let failed = match (done, graph) {
-            (Some(Ok(results)), Ok(graph)) => {
-                let graph = graph.map(|graph| Graph {
-                    graph,
-                    _memory: memory,
-                });
-                return Ok((graph, results));
-            }
+            (Some(Ok(results)), Ok(graph)) => return Ok((graph, results)),
             (Some(Err(error)), _) => error,
             (_, Err(error)) => refused(error),
             (None, Ok(_)) => refused(DriverError(DISTURBED[0])),

@@ -10,8 +10,6 @@ mod error;
 #[cfg(feature = "cuda")]
 mod gate;
 mod graph_cache;
-#[cfg(feature = "cuda")]
-mod graph_memory;
 #[cfg_attr(not(feature = "cuda"), path = "graphs_disabled.rs")]
 mod graphs;
 mod memory;
@@ -35,8 +33,6 @@ pub(crate) use cuda::capture;
 pub use device::Engine;
 pub use error::{EngineError, MemoryRefused};
 pub use graph_cache::GraphCache;
-#[cfg(feature = "cuda")]
-pub(crate) use graph_memory::allocate_for_graph;
 pub use graphs::CapturedGraph;
 pub use memory::OutOfMemory;
 #[cfg_attr(not(feature = "cuda"), allow(unused_imports))]

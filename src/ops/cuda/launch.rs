@@ -3,12 +3,12 @@
 #![allow(unsafe_code)]
 
 use super::{kernels, times};
-use crate::{engine::allocate_for_graph, ops::types::result::Result};
+use crate::ops::types::result::Result;
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
     cuda_backend::{
         CudaDType, CudaStorageSlice, WrapErr,
-        cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr, sys},
+        cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, sys},
     },
     op::BackpropOp,
 };
@@ -16,10 +16,7 @@ use half::{bf16, f16};
 use std::{
     ffi::c_void,
     ptr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// Threads of a block of the kernels that work number by number or row by row.
@@ -94,42 +91,24 @@ pub(super) fn empty(
         crate::engine::note_refused(n * dtype.size_in_bytes());
         e
     };
-    /// Memory of the device, or of the graph that is captured.
-    fn wrap<T: CudaDType + DeviceRepr>(
-        device: &CudaDevice,
-        n: usize,
-        of_graph: Option<&(u64, Arc<CudaStream>)>,
-    ) -> Result<CudaStorage> {
+    fn wrap<T: CudaDType + DeviceRepr>(device: &CudaDevice, n: usize) -> Result<CudaStorage> {
         // SAFETY: every kernel that gets this address writes every number before the tensor is read (see each of them).
-        let slice = unsafe {
-            match of_graph {
-                Some((address, owner)) => owner.upgrade_device_ptr::<T>(*address, n),
-                None => device.alloc::<T>(n)?,
-            }
-        };
+        let slice = unsafe { device.alloc::<T>(n)? };
         Ok(CudaStorage::wrap_cuda_slice(slice, device.clone()))
     }
-    let of_graph = allocate_for_graph(&device.cuda_stream(), n * dtype.size_in_bytes())
-        .w()
-        .map_err(refused)?;
-    let (of_graph, owner) = (
-        of_graph.as_ref(),
-        of_graph.as_ref().map(|(_, owner)| owner.clone()),
-    );
     let storage = match dtype {
-        DType::F32 => wrap::<f32>(device, n, of_graph),
-        DType::F16 => wrap::<f16>(device, n, of_graph),
-        DType::BF16 => wrap::<bf16>(device, n, of_graph),
-        DType::U32 => wrap::<u32>(device, n, of_graph),
-        DType::U8 => wrap::<u8>(device, n, of_graph),
+        DType::F32 => wrap::<f32>(device, n),
+        DType::F16 => wrap::<f16>(device, n),
+        DType::BF16 => wrap::<bf16>(device, n),
+        DType::U32 => wrap::<u32>(device, n),
+        DType::U8 => wrap::<u8>(device, n),
         _ => candle_core::bail!("no results of {dtype:?}"),
     }
     .map_err(refused)?;
     let tensor = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     let at = address(&tensor)?;
     if POISON.load(Ordering::Relaxed) {
-        // That of a graph is filled at once: as a node of the graph the filling would be of memory that may be free when it is made.
-        let stream = owner.unwrap_or_else(|| device.cuda_stream());
+        let stream = device.cuda_stream();
         stream.context().bind_to_thread().w()?;
         // SAFETY: the tensor has that many bytes.
         unsafe {

@@ -64,9 +64,9 @@ pub(super) fn time(
         let (Some(graph), ()) = engine::capture(stream, |error| error, launches)? else {
             return Ok(f32::NAN);
         };
-        graph.enqueue()?;
+        graph.launch()?;
         let start = stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT))?;
-        graph.enqueue()?;
+        graph.launch()?;
         let end = stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT))?;
         start.elapsed_ms(&end)
     };
