@@ -244,7 +244,8 @@ impl Kernel {
             sharedMemBytes: self.shared as u32,
             hStream: stream.cu_stream(),
             attrs: &raw mut overlaps,
-            numAttrs: u32::from(kernel.waits),
+            // Between the kernels of a graph lie its allocations, which let nothing overlap: there it would only cost.
+            numAttrs: u32::from(kernel.waits && !times::is_capturing(&stream)),
         };
         let mut launch = || {
             stream.context().bind_to_thread()?;

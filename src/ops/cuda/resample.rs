@@ -2,10 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{
-    launch::{self, Kernel, int},
-    resize::Axis,
-};
+use super::launch::{self, Kernel, int};
 use crate::ops::types::{resampling::Normalisation, result::Result};
 use candle_core::{Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 
@@ -20,6 +17,33 @@ const MIN_AT_A_TIME: usize = 8;
 /// one of them on any GPU.
 const SHARED: usize = 28 << 10;
 const MAX_SHARED: usize = 56 << 10;
+
+/// `Axis` of `resize.cuh`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Axis {
+    scale: f64,
+    support: f64,
+    inverse: f64,
+    from: i32,
+    to: i32,
+    pub(super) max_taps: i32,
+}
+
+impl Axis {
+    pub(super) fn new(from: usize, to: usize) -> Result<Self> {
+        let scale = from as f64 / to as f64;
+        let support = scale.max(1.0);
+        Ok(Self {
+            scale,
+            support,
+            inverse: 1.0 / support,
+            from: int(from)?,
+            to: int(to)?,
+            max_taps: int(support.ceil() as usize * 2 + 1)?,
+        })
+    }
+}
 
 /// `Resample` of `resample.cuh`, field by field.
 #[repr(C)]

@@ -5,7 +5,7 @@
 use super::{
     launch::{self, Kernel, empty, int, named},
     layout::contiguous,
-    resample::{Reading, Resample},
+    resample::{Axis, Reading, Resample},
 };
 use crate::ops::types::{resampling::Normalisation, result::Result};
 use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
@@ -15,32 +15,6 @@ const COLUMNS: usize = 32;
 const ROWS: usize = 8;
 /// Shared memory that taps may take, in bytes.
 const HELD: usize = 44 << 10;
-
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Axis {
-    pub(super) scale: f64,
-    pub(super) support: f64,
-    inverse: f64,
-    from: i32,
-    pub(super) to: i32,
-    pub(super) max_taps: i32,
-}
-
-impl Axis {
-    pub(super) fn new(from: usize, to: usize) -> Result<Self> {
-        let scale = from as f64 / to as f64;
-        let support = scale.max(1.0);
-        Ok(Self {
-            scale,
-            support,
-            inverse: 1.0 / support,
-            from: int(from)?,
-            to: int(to)?,
-            max_taps: int(support.ceil() as usize * 2 + 1)?,
-        })
-    }
-}
 
 /// `Interleaved` of `resize.cu`, field by field.
 #[repr(C)]

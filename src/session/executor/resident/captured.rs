@@ -13,8 +13,8 @@ use crate::{
         error::ModelError,
         executor::resident::{
             graphs::{BOX, Key, record_decoder, record_forward},
-            layout::{FrameLayout, MaskRows, PromptGroup, scaled},
-            masks::Packing,
+            layout::{FrameLayout, PromptGroup},
+            masks::{MaskRows, Packing, scaled},
         },
         models::Models,
         stage::Stage,

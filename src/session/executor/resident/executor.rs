@@ -17,8 +17,8 @@ use crate::{
             resident::{
                 captured::CapturedModels,
                 graphs::BOX,
-                layout::{FrameLayout, MaskRows, PromptGroup},
-                masks::{Masks, Packing},
+                layout::{FrameLayout, PromptGroup},
+                masks::{MaskRows, Masks, Packing},
                 room::{BitRoom, Slots},
             },
         },
@@ -169,7 +169,10 @@ impl GpuExecutor {
         let whole = layouts
             .iter()
             .map(|layout| ops::mask_words(layout.size.rows_columns()));
-        let packing = Packing::new(&layouts, words, self.bits.now(whole));
+        let packing = layouts
+            .iter()
+            .find_map(|layout| layout.masks.first())
+            .and_then(|first| Packing::new(first, words, self.bits.now(whole)));
         let words_down = packing.map_or(words, |packing| packing.words());
         let packed = self.captured.reserve_packed(words_down)?;
         if let Some(detector) = self.captured.models.detector.clone() {

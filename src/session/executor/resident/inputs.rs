@@ -7,7 +7,7 @@ use crate::{
     ops::{self, Normalisation},
     session::{
         error::ModelError,
-        executor::resident::{captured::CapturedModels, layout::scaled},
+        executor::resident::{captured::CapturedModels, masks::scaled},
         picture::{self, Picture},
         stage::Stage,
     },

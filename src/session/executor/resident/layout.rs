@@ -2,61 +2,20 @@
 
 use crate::{
     frame::{Mask, Object},
-    geometry::{LongestSide, Size},
-    models::{
-        dfine::postprocess,
-        mobile_sam::{IMAGE_SIDE, PackedPrompts},
-    },
+    geometry::Size,
+    models::{dfine::postprocess, mobile_sam::PackedPrompts},
     ops::{self, ObjectRecords},
     session::{
         detector::Detector,
         error::ModelError,
-        executor::resident::{masks::Masks, room::Slots},
+        executor::resident::{
+            masks::{MaskRows, Masks},
+            room::Slots,
+        },
         prompted::Prompted,
     },
 };
 use std::ops::Range;
-
-/// A frame of `size` within the segmenter's input (height, width).
-pub(crate) fn scaled(size: Size) -> (usize, usize) {
-    LongestSide::new(size, IMAGE_SIDE as u32)
-        .scaled
-        .rows_columns()
-}
-
-/// Rows of mask bits in a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MaskRows {
-    /// Where the first begins.
-    pub(crate) start: usize,
-    pub(crate) count: usize,
-    /// Numbers from one row to the next.
-    pub(crate) stride: usize,
-    pub(super) size: Size,
-    /// For prompts of the user, the places of the objects in the frame's list.
-    objects: Vec<usize>,
-}
-
-impl MaskRows {
-    /// The frame (height, width).
-    pub(crate) fn frame(&self) -> (usize, usize) {
-        self.size.rows_columns()
-    }
-
-    /// The frame within the segmenter's input (height, width).
-    pub(crate) fn scaled(&self) -> (usize, usize) {
-        scaled(self.size)
-    }
-
-    /// The `count` rows from row `first` on.
-    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
-        Self {
-            start: self.start + first * self.stride,
-            count,
-            ..self.clone()
-        }
-    }
-}
 
 /// Where the parts of a frame's result lie.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,55 @@
 
 use crate::{
     frame::Mask,
+    geometry::{LongestSide, Size},
+    models::mobile_sam::IMAGE_SIDE,
     ops::{self, PackedMasks},
     session::{
         error::ModelError,
-        executor::resident::layout::{FrameLayout, MaskRows},
         segmenter::{MASKS, SCORES},
     },
 };
+
+/// A frame of `size` within the segmenter's input (height, width).
+pub(crate) fn scaled(size: Size) -> (usize, usize) {
+    LongestSide::new(size, IMAGE_SIDE as u32)
+        .scaled
+        .rows_columns()
+}
+
+/// Rows of mask bits in a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MaskRows {
+    /// Where the first begins.
+    pub(crate) start: usize,
+    pub(crate) count: usize,
+    /// Numbers from one row to the next.
+    pub(crate) stride: usize,
+    pub(super) size: Size,
+    /// For prompts of the user, the places of the objects in the frame's list.
+    pub(super) objects: Vec<usize>,
+}
+
+impl MaskRows {
+    /// The frame (height, width).
+    pub(crate) fn frame(&self) -> (usize, usize) {
+        self.size.rows_columns()
+    }
+
+    /// The frame within the segmenter's input (height, width).
+    pub(crate) fn scaled(&self) -> (usize, usize) {
+        scaled(self.size)
+    }
+
+    /// The `count` rows from row `first` on.
+    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+        Self {
+            start: self.start + first * self.stride,
+            count,
+            ..self.clone()
+        }
+    }
+}
 
 /// The masks of a result.
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +107,8 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    /// For the result of frames with these layouts, of `words` numbers; none without masks.
-    pub(super) fn new(layouts: &[FrameLayout], words: usize, room: usize) -> Option<Self> {
-        let first = layouts.iter().find_map(|layout| layout.masks.first())?;
+    /// For a result of `words` numbers whose first masks are these.
+    pub(super) fn new(first: &MaskRows, words: usize, room: usize) -> Option<Self> {
         let (head, stride) = (first.start, first.stride);
         Some(Self {
             head,
