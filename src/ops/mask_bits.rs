@@ -6,18 +6,18 @@ use std::ops::Range;
 /// In the place of frame width - left: a mask with a logit that is not finite.
 const NOT_FINITE: u32 = u32::MAX;
 
-/// The score that came with the mask of one row of [`best_masks_to_bits`].
+/// The score that came with the mask of one row of [`super::best_masks_to_bits`].
 pub fn mask_score(row: &[u32]) -> f32 {
     row.get(SCORE)
         .map_or(f32::NAN, |&bits| f32::from_bits(bits))
 }
 
-/// Whether all logits of the mask of one row of [`masks_to_bits`] were finite.
+/// Whether all logits of the mask of one row of [`super::masks_to_bits`] were finite.
 pub fn mask_is_finite(row: &[u32]) -> bool {
     row.get(1) != Some(&NOT_FINITE)
 }
 
-/// The masks of a `frame` (height, width) from the numbers that [`masks_to_bits`] gave.
+/// The masks of a `frame` (height, width) from the numbers that [`super::masks_to_bits`] gave.
 pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
     let all = Window {
         columns: 0..frame.1,
@@ -30,7 +30,7 @@ pub fn bits_to_runs(numbers: &[u32], frame: (usize, usize)) -> Vec<PackedMask> {
     numbers.chunks_exact(mask_words(frame)).map(one).collect()
 }
 
-/// The numbers of [`pack_masks`] on the host.
+/// The numbers of [`super::pack_masks`] on the host.
 #[derive(Debug, Clone, Copy)]
 pub struct PackedMasks<'a> {
     statistics: &'a [u32],
@@ -74,7 +74,7 @@ struct Window {
 }
 
 impl Window {
-    /// What [`pack_masks`] keeps.
+    /// What [`super::pack_masks`] keeps.
     fn of(statistics: &[u32], frame: (usize, usize)) -> Self {
         let finite = mask_is_finite(statistics);
         let bounds = bounds_of(statistics, frame).filter(|_| finite);
@@ -160,7 +160,7 @@ impl Runs {
     }
 }
 
-/// The tight box that one row of [`masks_to_bits`] states; none for an empty mask.
+/// The tight box that one row of [`super::masks_to_bits`] states; none for an empty mask.
 fn bounds_of(row: &[u32], (height, width): (usize, usize)) -> Option<[u32; 4]> {
     let &[area, left, top, right, bottom, ..] = row else {
         return None;
