@@ -33,7 +33,7 @@ const TARGETS: &[&str] = &[
 enum Kernels {
     All,
     /// Compute capabilities.
-    Some(Vec<String>),
+    Chosen(Vec<String>),
     Check,
 }
 
@@ -46,8 +46,8 @@ impl Kernels {
         if wish == "check" {
             return Ok(Self::Check);
         }
-        let some: Vec<String> = wish.split(',').map(|one| one.trim().to_owned()).collect();
-        match some
+        let chosen: Vec<String> = wish.split(',').map(|one| one.trim().to_owned()).collect();
+        match chosen
             .iter()
             .find(|one| !["8.0", "8.6", "8.9", "9.0"].contains(&one.as_str()))
         {
@@ -55,7 +55,7 @@ impl Kernels {
                 "ULTRAMOTION_KERNELS={wish}: {other:?} is none of 8.0, 8.6, 8.9 and 9.0; without it kernels are compiled for all of \
                  these and, by the driver, for later ones"
             )),
-            None => Ok(Self::Some(some)),
+            None => Ok(Self::Chosen(chosen)),
         }
     }
 
@@ -67,7 +67,7 @@ impl Kernels {
         };
         match self {
             Self::All => TARGETS.iter().map(|&code| code.to_owned()).collect(),
-            Self::Some(some) => some.iter().map(own).collect(),
+            Self::Chosen(chosen) => chosen.iter().map(own).collect(),
             Self::Check => vec![own(&"9.0".to_owned())],
         }
     }
@@ -76,7 +76,7 @@ impl Kernels {
     fn ending(&self) -> String {
         match self {
             Self::All => "fatbin".to_owned(),
-            Self::Some(some) => format!("{}.fatbin", some.join("-")),
+            Self::Chosen(chosen) => format!("{}.fatbin", chosen.join("-")),
             Self::Check => "check.fatbin".to_owned(),
         }
     }

@@ -70,7 +70,7 @@ __device__ __forceinline__ int pixel(const Resize &p, const unsigned char *row, 
   if (p.image_channels == 1) return row[x];
   const unsigned char *rgb = row + 3 * x;
   if (p.channels == 3) return rgb[channel];
-  return (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16;
+  return as_grey(make_uchar4(rgb[0], rgb[1], rgb[2], 0)).x;
 }
 
 // Normalises and stores one channel of a column of `rows` pixels, with zeros around the picture.
