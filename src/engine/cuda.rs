@@ -1,8 +1,8 @@
-//! CUDA devices as the engine uses them: one stream, memory kept, graphs.
+//! CUDA devices as the engine uses them: one stream, memory kept.
 
 #![allow(unsafe_code)]
 
-use super::{Direction, EngineError, GraphContents, MemoryRefused, gate};
+use super::{EngineError, MemoryRefused};
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Storage, Tensor,
     cuda_backend::{
@@ -10,11 +10,11 @@ use candle_core::{
         cudarc::{
             cublas::{result::CublasError, sys::cublasStatus_t},
             cudnn::{result::CudnnError, sys::cudnnStatus_t},
-            driver::{CudaGraph, CudaStream, DevicePtr, DriverError, result, sys},
+            driver::{DevicePtr, DriverError, result, sys},
         },
     },
 };
-use std::{ffi::c_void, sync::Arc, thread, time::Duration};
+use std::{ffi::c_void, sync::Arc};
 
 /// The driver's refusal of `what`.
 pub(super) fn driver(what: &'static str) -> impl Fn(DriverError) -> EngineError {
@@ -203,183 +203,6 @@ pub(super) fn copy(device: &CudaDevice, to: &Tensor, from: &Tensor) -> Result<()
     // SAFETY: both tensors are contiguous and have that many bytes; the stream keeps the order of work on them.
     unsafe { result::memcpy_dtod_async(to, from, bytes, device.cuda_stream().cu_stream()) }
         .map_err(driver("a copy on the device"))
-}
-
-const CAPTURE: &str = "capture of a graph";
-/// What the driver returns for a capture that another thread disturbed.
-const DISTURBED: [sys::CUresult; 2] = [
-    sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED,
-    sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
-];
-const CAPTURE_ATTEMPTS: u32 = 20;
-/// Before the second attempt; the pause grows by as much with each.
-const CAPTURE_PAUSE: Duration = Duration::from_millis(5);
-
-/// Work that the driver repeats by one launch.
-pub(super) struct Graph(CudaGraph);
-
-// SAFETY: a graph is no thread's own; launches and drops are serialised by the lock that its owner keeps it under, and each
-// binds the device's context to its thread.
-unsafe impl Send for Graph {}
-
-impl Graph {
-    /// Captures the work that `work` enqueues. Its results are kept: they are memory of the graph. See [`capture`].
-    pub(super) fn capture<T, E: From<EngineError>>(
-        device: &CudaDevice,
-        work: impl FnMut() -> Result<T, E>,
-    ) -> Result<(Self, T), E> {
-        let refused = |error| driver(CAPTURE)(error).into();
-        let (graph, results) = capture(&device.cuda_stream(), refused, work)?;
-        let graph = graph.ok_or_else(|| EngineError::Driver {
-            what: CAPTURE,
-            reason: "it is empty".to_owned(),
-        })?;
-        Ok((Self(graph), results))
-    }
-
-    /// Asks the device to do it once more.
-    pub(super) fn launch(&self) -> Result<(), EngineError> {
-        self.0.launch().map_err(driver("launch of a graph"))
-    }
-
-    /// What its nodes do.
-    pub(super) fn contents(&self) -> GraphContents {
-        contents(self.0.cu_graph())
-    }
-
-    /// Number of kernels, copies and other nodes.
-    pub(super) fn nodes(&self) -> usize {
-        let mut count = 0usize;
-        // SAFETY: with no array the call gives the count alone.
-        let status = unsafe {
-            sys::cuGraphGetNodes(self.0.cu_graph(), std::ptr::null_mut(), &raw mut count)
-        };
-        if status == sys::CUresult::CUDA_SUCCESS {
-            count
-        } else {
-            0
-        }
-    }
-}
-
-/// Captures the work that `work` enqueues on `stream`: its graph (`None` if nothing was enqueued) and what it returned, which may be memory
-/// of the graph.
-///
-/// Another thread of the process may invalidate a capture, whatever the capture's mode: by waiting for the whole context, as opening a
-/// device does. Such a capture is repeated, up to [`CAPTURE_ATTEMPTS`] times; `work` must not depend on how often it runs.
-pub(crate) fn capture<T, E>(
-    stream: &Arc<CudaStream>,
-    refused: impl Fn(DriverError) -> E,
-    mut work: impl FnMut() -> Result<T, E>,
-) -> Result<(Option<CudaGraph>, T), E> {
-    let mut disturbed = false;
-    let mut attempt = 1;
-    loop {
-        let (done, graph) = gate::capturing(|| {
-            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-            if let Err(error) = stream
-                .synchronize()
-                .and_then(|()| stream.begin_capture(mode))
-            {
-                return (None, Err(error));
-            }
-            let done = work();
-            let flags =
-                sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-            (Some(done), stream.end_capture(flags))
-        });
-        disturbed |= matches!(&graph, Err(error) if DISTURBED.contains(&error.0));
-        let failed = match (done, graph) {
-            (Some(Ok(results)), Ok(graph)) => return Ok((graph, results)),
-            (Some(Err(error)), _) => error,
-            (_, Err(error)) => refused(error),
-            (None, Ok(_)) => refused(DriverError(DISTURBED[0])),
-        };
-        // The memory of an invalidated graph, which was just dropped, cannot be freed; the context keeps that refusal for its
-        // next call.
-        let _ = stream.context().check_err();
-        if !disturbed || attempt == CAPTURE_ATTEMPTS {
-            return Err(failed);
-        }
-        thread::sleep(CAPTURE_PAUSE * attempt);
-        attempt += 1;
-    }
-}
-
-/// The nodes of a graph by what they do; a node that the driver does not describe counts in `nodes` alone.
-fn contents(graph: sys::CUgraph) -> GraphContents {
-    use sys::CUgraphNodeType as Kind;
-    let mut count = 0usize;
-    // SAFETY: with no array the call gives the count alone; the array then has room for as many.
-    let nodes = unsafe {
-        let _ = sys::cuGraphGetNodes(graph, std::ptr::null_mut(), &raw mut count);
-        let mut nodes = vec![std::ptr::null_mut(); count];
-        let status = sys::cuGraphGetNodes(graph, nodes.as_mut_ptr(), &raw mut count);
-        if status == sys::CUresult::CUDA_SUCCESS {
-            nodes
-        } else {
-            Vec::new()
-        }
-    };
-    let mut found = GraphContents {
-        nodes: nodes.len(),
-        ..GraphContents::default()
-    };
-    for node in nodes {
-        let mut kind = Kind::CU_GRAPH_NODE_TYPE_EMPTY;
-        // SAFETY: the node is one of the graph's.
-        if unsafe { sys::cuGraphNodeGetType(node, &raw mut kind) } != sys::CUresult::CUDA_SUCCESS {
-            continue;
-        }
-        match kind {
-            Kind::CU_GRAPH_NODE_TYPE_KERNEL => found.kernels += 1,
-            Kind::CU_GRAPH_NODE_TYPE_MEMSET => found.memsets += 1,
-            Kind::CU_GRAPH_NODE_TYPE_HOST => found.host_functions += 1,
-            Kind::CU_GRAPH_NODE_TYPE_MEMCPY => found.copies.extend(copy_of(node)),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Direction and bytes of a copy in a graph.
-fn copy_of(node: sys::CUgraphNode) -> Option<(Option<Direction>, u64)> {
-    // SAFETY: the parameters are plain numbers and pointers that are not followed here.
-    let params = unsafe {
-        let mut params = std::mem::MaybeUninit::<sys::CUDA_MEMCPY3D>::zeroed();
-        sys::cuGraphMemcpyNodeGetParams(node, params.as_mut_ptr())
-            .result()
-            .ok()?;
-        // The driver has filled it in: the memory types are valid ones.
-        params.assume_init()
-    };
-    let host = |kind: sys::CUmemorytype, address: u64| match kind {
-        sys::CUmemorytype::CU_MEMORYTYPE_HOST => true,
-        sys::CUmemorytype::CU_MEMORYTYPE_UNIFIED => !is_device_memory(address),
-        _ => false,
-    };
-    let from_host = host(params.srcMemoryType, params.srcDevice);
-    let to_host = host(params.dstMemoryType, params.dstDevice);
-    let bytes = params
-        .WidthInBytes
-        .saturating_mul(params.Height.max(1))
-        .saturating_mul(params.Depth.max(1));
-    let direction = match (from_host, to_host) {
-        (true, _) => Some(Direction::HostToDevice),
-        (false, true) => Some(Direction::DeviceToHost),
-        (false, false) => None,
-    };
-    Some((direction, bytes as u64))
-}
-
-/// Whether an address of the unified space is the device's; memory the driver does not know is the host's.
-fn is_device_memory(address: u64) -> bool {
-    let mut kind = 0u32;
-    let attribute = sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
-    // SAFETY: the attribute is a 32-bit number; the address is not followed.
-    let status =
-        unsafe { sys::cuPointerGetAttribute((&raw mut kind).cast::<c_void>(), attribute, address) };
-    status == sys::CUresult::CUDA_SUCCESS && kind == sys::CUmemorytype::CU_MEMORYTYPE_DEVICE as u32
 }
 
 /// A tensor of its own memory with the numbers of `x`.

@@ -1,9 +1,6 @@
 //! CUDA graphs: work on tensors of fixed shapes, captured once and replayed by one launch.
 
-use super::{
-    Direction, Engine, EngineError,
-    cuda::{self, Graph},
-};
+use super::{Direction, Engine, EngineError, capture::Graph, cuda};
 use candle_core::{DType, Tensor};
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -89,7 +86,6 @@ impl Captures {
 
 /// Work on input tensors of its own, captured once as a CUDA graph and replayed by one launch. Nothing is copied in or out.
 pub struct CapturedGraph {
-    // Outputs are freed before the graph that wrote them.
     outputs: Vec<Tensor>,
     inputs: Vec<Tensor>,
     graph: Graph,
@@ -115,9 +111,7 @@ impl CapturedGraph {
         work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
     ) -> Result<Self, E> {
         let device = cuda::inner(engine.device()).ok_or(EngineError::NotOnGpu)?;
-        drop(work(&inputs)?);
-        cuda::trim(device)?;
-        let (graph, outputs) = Graph::capture(device, || work(&inputs))?;
+        let (graph, outputs) = record(device, &inputs, work)?;
         let contents = graph.contents();
         if contents
             .copies
@@ -177,20 +171,7 @@ impl Captured {
             .collect::<Result<Vec<_>, _>>()?;
         // Keeps the dimensions that strided operations upload alive, since a replay reads them.
         let _guard = device.enable_cuda_graph_htod_cache();
-        drop(work(&inputs)?);
-        let own = |t: &Tensor| cuda::duplicate(t);
-        let outputs = work(&inputs)?
-            .iter()
-            .map(own)
-            .collect::<Result<Vec<_>, _>>()?;
-        cuda::trim(device)?;
-        let (graph, ()) = Graph::capture(device, || {
-            let results = work(&inputs)?;
-            for (to, from) in outputs.iter().zip(&results) {
-                cuda::copy(device, to, from)?;
-            }
-            Ok::<_, E>(())
-        })?;
+        let (graph, outputs) = record(device, &inputs, work)?;
         Ok(Self {
             thread: thread::current().id(),
             graph,
@@ -198,4 +179,31 @@ impl Captured {
             outputs,
         })
     }
+}
+
+/// Runs `work` on `inputs` once as usual, then captures it: the graph, and the tensors that it writes its results to.
+fn record<E: From<EngineError>>(
+    device: &candle_core::CudaDevice,
+    inputs: &[Tensor],
+    work: impl Fn(&[Tensor]) -> Result<Vec<Tensor>, E>,
+) -> Result<(Graph, Vec<Tensor>), E> {
+    let results = work(inputs)?;
+    let outputs = results.iter().map(cuda::duplicate);
+    let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+    drop(results);
+    let places = outputs.iter().map(|output| Ok(cuda::place(output)?.0));
+    let places = places.collect::<Result<Vec<u64>, EngineError>>()?;
+    cuda::trim(device)?;
+    let graph = Graph::capture(device, &places, || {
+        let results = work(inputs)?;
+        for (to, from) in outputs.iter().zip(&results) {
+            let from = from.contiguous().map_err(|e| EngineError::Tensor {
+                what: "a result of a graph",
+                source: Box::new(e),
+            })?;
+            cuda::copy(device, to, &from)?;
+        }
+        Ok::<_, E>(())
+    })?;
+    Ok((graph, outputs))
 }

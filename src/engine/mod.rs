@@ -4,12 +4,25 @@
 
 mod callers;
 #[cfg(feature = "cuda")]
+mod capture;
+#[cfg(feature = "cuda")]
+mod captured_kernels;
+#[cfg(feature = "cuda")]
 mod cuda;
 mod device;
 mod error;
 #[cfg(feature = "cuda")]
 mod gate;
+#[cfg(feature = "cuda")]
+mod graph_arena;
 mod graph_cache;
+#[cfg(feature = "cuda")]
+mod graph_contents;
+#[cfg(feature = "cuda")]
+mod graph_nodes;
+#[cfg(any(feature = "cuda", test))]
+#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+mod graph_plan;
 #[cfg_attr(not(feature = "cuda"), path = "graphs_disabled.rs")]
 mod graphs;
 mod memory;
@@ -29,7 +42,9 @@ mod yuv;
 
 pub(crate) use callers::{device_name, note_read, note_written};
 #[cfg(feature = "cuda")]
-pub(crate) use cuda::capture;
+pub(crate) use capture::capture;
+#[cfg(feature = "cuda")]
+pub(crate) use captured_kernels::{ArgumentForm, KernelForm, is_capturing, note_kernel};
 pub use device::Engine;
 pub use error::{EngineError, MemoryRefused};
 pub use graph_cache::GraphCache;

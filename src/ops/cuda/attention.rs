@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
-    launch::{self, Kernel, ROWS_A_BLOCK, THREADS, empty, int, named},
+    launch::{self, Kernel, ROWS_A_BLOCK, THREADS, empty, int, named, structure},
     layout::{contiguous, even},
     typed::Typed,
 };
@@ -11,7 +11,7 @@ use crate::ops::{
     constant, reference,
     types::{result::Result, strides::row_stride},
 };
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 /// `Attention` of `attention.cuh`, field by field.
 #[repr(C)]
@@ -41,8 +41,7 @@ struct Arguments {
     window_columns: i32,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: q, k, v, padding, bias, out);
 
 /// From this many keys on, a block works on one query.
 const LONG: usize = 1024;

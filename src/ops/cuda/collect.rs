@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, empty, int};
+use super::launch::{self, Kernel, empty, int, structure};
 use crate::ops::types::{
     packed_frame::{ObjectTensors, PackedFrame},
     result::Result,
 };
-use candle_core::{CudaDevice, DType, Device, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{CudaDevice, DType, Device, Tensor};
 use std::ops::Range;
 
 /// Threads of the block that collects.
@@ -37,8 +37,7 @@ struct Arguments {
     height: f32,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: packed, boxes, scores, mask_scores, classes, rows, count, not_finite);
 
 fn cuda(device: &Device) -> Result<&CudaDevice> {
     match device {

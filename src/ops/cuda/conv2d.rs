@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, empty, int, named, structure},
     layout::{contiguous, even},
     product::{Dense, Linear},
     product_arguments::code,
@@ -17,7 +17,7 @@ use crate::ops::{
         strides::row_stride,
     },
 };
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 /// A convolution's weights.
 #[derive(Debug)]
@@ -175,8 +175,7 @@ struct Arguments {
     shift: f32,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: input, weight, bias, residual, out);
 
 #[derive(Debug)]
 struct Depthwise {

@@ -3,11 +3,11 @@
 #![allow(unsafe_code)]
 
 use super::{
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, empty, int, named, structure},
     layout::{contiguous, even},
 };
 use crate::ops::types::{result::Result, strides::row_stride};
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 const MAX_LEVELS: usize = 4;
 /// Heads times points whose pixels fit into shared memory.
@@ -37,8 +37,7 @@ struct Arguments {
     level_points: [i32; MAX_LEVELS],
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: value, locations, weights, boxes, out);
 
 /// See [`crate::ops::deformable_attention`].
 pub(crate) fn deformable_attention(

@@ -4,7 +4,7 @@
 
 use super::{
     conv2d::Conv2d,
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, empty, int, named, structure},
     layout::contiguous,
     tiles::is_hopper,
 };
@@ -13,7 +13,7 @@ use crate::ops::types::{
     convolution::{Conv2dOptions, Padding},
     result::Result,
 };
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 /// `InvertedResidual` of `inverted_residual.cu`, field by field.
 #[repr(C)]
@@ -34,8 +34,7 @@ struct Arguments {
     hidden: i32,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: input, residual, out, expand, depthwise, project, expand_bias, depthwise_bias, project_bias);
 
 /// What the kernel is made for: channels of the narrow maps, and the most of the wide ones, which are a multiple of them.
 const CHANNELS: usize = 64;

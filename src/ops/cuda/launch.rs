@@ -3,7 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::{kernels, times};
-use crate::ops::types::result::Result;
+use crate::{
+    engine::{self, ArgumentForm, KernelForm},
+    ops::types::result::Result,
+};
 use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Shape, Storage, Tensor,
     cuda_backend::{
@@ -88,7 +91,7 @@ pub(super) fn empty(
     let shape = shape.into();
     let n = shape.elem_count();
     let refused = |e| {
-        crate::engine::note_refused(n * dtype.size_in_bytes());
+        engine::note_refused(n * dtype.size_in_bytes());
         e
     };
     fn wrap<T: CudaDType + DeviceRepr>(device: &CudaDevice, n: usize) -> Result<CudaStorage> {
@@ -244,9 +247,13 @@ impl Kernel {
             sharedMemBytes: self.shared as u32,
             hStream: stream.cu_stream(),
             attrs: &raw mut overlaps,
-            // Between the kernels of a graph lie its allocations, which let nothing overlap: there it would only cost.
-            numAttrs: u32::from(kernel.waits && !times::is_capturing(&stream)),
+            // Between the kernels that are captured lie allocations, which let nothing overlap: the engine sees to it once these are gone.
+            numAttrs: u32::from(kernel.waits && !engine::is_capturing()),
         };
+        engine::note_kernel(kernel.function.cu_function() as usize, || KernelForm {
+            waits: kernel.waits,
+            arguments: arguments.iter().map(|a| a.form()).collect(),
+        });
         let mut launch = || {
             stream.context().bind_to_thread()?;
             // SAFETY: the caller vouches for the arguments, and kernels may run again: none reads what it writes. The function, the attribute
@@ -271,13 +278,57 @@ impl Kernel {
 pub(super) trait Argument {
     /// Where it lies.
     fn pointer(&self) -> *mut c_void;
+    /// Its size, and where addresses lie in it.
+    fn form(&self) -> ArgumentForm;
 }
 
-impl<T: DeviceRepr> Argument for T {
+impl<T: Parameter> Argument for T {
     fn pointer(&self) -> *mut c_void {
         ptr::from_ref(self).cast_mut().cast()
     }
+
+    fn form(&self) -> ArgumentForm {
+        ArgumentForm {
+            size: size_of::<T>(),
+            addresses: T::ADDRESSES,
+        }
+    }
 }
+
+/// The type of a parameter of a kernel.
+///
+/// # Safety
+/// Its bytes are those of the kernel's own type, and `ADDRESSES` has all of its addresses of device memory.
+pub(super) unsafe trait Parameter: DeviceRepr {
+    /// Where addresses of device memory lie, in bytes from its start.
+    const ADDRESSES: &'static [usize];
+}
+
+macro_rules! parameters {
+    ($($type:ty: $addresses:expr),*) => {
+        $(
+            // SAFETY: a plain number; what has 64 bits without a sign is an address.
+            unsafe impl Parameter for $type {
+                const ADDRESSES: &'static [usize] = &$addresses;
+            }
+        )*
+    };
+}
+
+parameters!(u64: [0], i64: [], u32: [], i32: [], f32: [], u8: []);
+
+/// Lets a kernel take a structure of plain numbers by value; those of its fields that are named hold addresses of device memory.
+macro_rules! structure {
+    ($type:ty: $($field:ident),* $(,)?) => {
+        // SAFETY: plain numbers, laid out as the kernel's own type.
+        unsafe impl candle_core::cuda_backend::cudarc::driver::DeviceRepr for $type {}
+        // SAFETY: as above; the other fields are numbers.
+        unsafe impl crate::ops::cuda::launch::Parameter for $type {
+            const ADDRESSES: &'static [usize] = &[$(std::mem::offset_of!($type, $field)),*];
+        }
+    };
+}
+pub(super) use structure;
 
 /// The name of a kernel for numbers of a type.
 macro_rules! named {

@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, empty, int};
+use super::launch::{self, Kernel, empty, int, structure};
 use crate::ops::types::{
     result::Result,
     strides::{merged, row_stride},
 };
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 /// Dimensions that a copy can have, as in `layout.cu`.
 const MAX_DIMS: usize = 6;
@@ -21,8 +21,7 @@ struct Strides {
     strides: [i64; MAX_DIMS],
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Strides {}
+structure!(Strides: );
 
 /// The tensor itself where it is contiguous, else a contiguous copy.
 pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {

@@ -3,12 +3,12 @@
 #![allow(unsafe_code)]
 
 use super::{
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, empty, int, named, structure},
     layout::{contiguous, even},
     product_arguments::code,
 };
 use crate::ops::types::{activation::Activation, result::Result, strides::row_stride};
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 /// `LayerNorm` of `norm.cu`, field by field.
 #[repr(C)]
@@ -26,8 +26,7 @@ struct Arguments {
     activation: i32,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: input, weight, bias, out);
 
 /// A normalisation's parameters, both `[channels]` f32.
 #[derive(Debug, Clone, Copy)]

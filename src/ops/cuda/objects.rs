@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, int};
+use super::launch::{self, Kernel, int, structure};
 use crate::ops::types::{
     objects::{HEAD, ObjectChoice, PromptSlots, RECORD},
     result::Result,
 };
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 const THREADS: u32 = 1024;
 /// Most objects, as many as `objects.cu` keeps beside each other.
@@ -36,8 +36,7 @@ struct Arguments {
     down: f32,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: logits, boxes, classes_allowed, records, prompts, shared);
 
 /// See [`crate::ops::choose_objects`].
 pub(crate) fn choose_objects(

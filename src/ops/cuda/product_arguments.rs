@@ -2,8 +2,10 @@
 
 #![allow(unsafe_code)]
 
+use super::launch::Parameter;
 use crate::ops::types::activation::Activation;
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
+use std::mem::offset_of;
 
 /// Tensors that a product can take side by side (as in `gemm.cuh`).
 pub(super) const MAX_PARTS: usize = 8;
@@ -53,6 +55,23 @@ pub(super) struct Product {
 
 // SAFETY: plain numbers, laid out as the kernel's own type.
 unsafe impl DeviceRepr for Product {}
+// SAFETY: as above; the other fields are numbers.
+unsafe impl Parameter for Product {
+    const ADDRESSES: &'static [usize] = &{
+        let mut all = [0; MAX_PARTS + 4];
+        let mut part = 0;
+        while part < MAX_PARTS {
+            all[part] =
+                offset_of!(Product, parts) + part * size_of::<Source>() + offset_of!(Source, start);
+            part += 1;
+        }
+        all[MAX_PARTS] = offset_of!(Product, weight);
+        all[MAX_PARTS + 1] = offset_of!(Product, bias);
+        all[MAX_PARTS + 2] = offset_of!(Product, residual);
+        all[MAX_PARTS + 3] = offset_of!(Product, out);
+        all
+    };
+}
 
 /// The code of an activation in `common.cuh`, and the limit of [`Activation::Clamp`].
 pub(super) fn code(activation: Activation) -> (i32, f32) {

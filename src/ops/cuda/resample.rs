@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use super::launch::{self, Kernel, int};
+use super::launch::{self, Kernel, int, structure};
 use crate::ops::types::{resampling::Normalisation, result::Result};
-use candle_core::{Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::Tensor;
 
 /// Pixels of the output that a block makes, and its threads.
 const COLUMNS: usize = 32;
@@ -63,8 +63,7 @@ pub(super) struct Resample {
     std: [f32; 3],
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Resample {}
+structure!(Resample: out);
 
 /// How a kernel reads a picture, as its type in the kernel states.
 pub(super) struct Reading {

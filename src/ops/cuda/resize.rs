@@ -3,12 +3,12 @@
 #![allow(unsafe_code)]
 
 use super::{
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, empty, int, named, structure},
     layout::contiguous,
     resample::{Axis, Reading, Resample},
 };
 use crate::ops::types::{resampling::Normalisation, result::Result};
-use candle_core::{DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
+use candle_core::{DType, Tensor};
 
 /// Pixels of the output that a block of `resize_large` makes, as in `resize.cu`.
 const COLUMNS: usize = 32;
@@ -25,8 +25,7 @@ struct Interleaved {
     channels: i32,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Interleaved {}
+structure!(Interleaved: image);
 
 /// How it is read.
 const INTERLEAVED: Reading = Reading {
@@ -50,8 +49,7 @@ struct Arguments {
     std: [f32; 3],
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Arguments {}
+structure!(Arguments: image, out);
 
 /// See [`crate::ops::resize_normalise`].
 pub(crate) fn resize_normalise(

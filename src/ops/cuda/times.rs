@@ -46,14 +46,6 @@ pub(super) fn measure(
     Ok(())
 }
 
-/// Whether work on the stream is being captured, so that nothing can be timed.
-pub(super) fn is_capturing(stream: &CudaStream) -> bool {
-    !matches!(
-        stream.capture_status(),
-        Ok(sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE)
-    )
-}
-
 /// Microseconds of a launch: some are captured as a graph, of which one run is timed after one that is not.
 pub(super) fn time(
     stream: &Arc<CudaStream>,
@@ -64,6 +56,7 @@ pub(super) fn time(
         let (Some(graph), ()) = engine::capture(stream, |error| error, launches)? else {
             return Ok(f32::NAN);
         };
+        let graph = graph.executable()?;
         graph.launch()?;
         let start = stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT))?;
         graph.launch()?;

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
-    launch::{self, Kernel, empty, int, named},
+    launch::{self, Kernel, Parameter, empty, int, named, structure},
     resample::{Reading, Resample},
     resize,
 };
@@ -14,6 +14,7 @@ use crate::{
 use candle_core::{
     CudaDevice, DType, Device, Error, Tensor, cuda_backend::cudarc::driver::DeviceRepr,
 };
+use std::mem::offset_of;
 
 /// Threads of a block, as in `pixels.cuh`.
 const THREADS: u32 = 256;
@@ -35,8 +36,7 @@ struct Picture {
     coefficients: YuvCoefficients,
 }
 
-// SAFETY: plain numbers, laid out as the kernel's own type.
-unsafe impl DeviceRepr for Picture {}
+structure!(Picture: luma, chroma);
 
 impl Picture {
     fn new(planes: &YuvPlanes, colour: Colour) -> Result<Self> {
@@ -67,6 +67,14 @@ struct Turned {
 
 // SAFETY: plain numbers, laid out as the kernel's own type.
 unsafe impl DeviceRepr for Turned {}
+// SAFETY: as above; the other fields are numbers.
+unsafe impl Parameter for Turned {
+    const ADDRESSES: &'static [usize] = &[
+        offset_of!(Turned, picture) + offset_of!(Picture, luma),
+        offset_of!(Turned, picture) + offset_of!(Picture, chroma),
+        offset_of!(Turned, out),
+    ];
+}
 
 /// Does what reads the surface, on the stream of `device`, after the decoder is done with it.
 fn reading<T>(
