@@ -26,15 +26,15 @@ pub(crate) const CACHE: &str = "CUDA_CACHE_PATH";
 /// What a model does with its inputs.
 type Forward<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, ModelError>;
 
-/// Kernels of the latest graph.
+/// The latest graph.
 #[derive(Debug, Default)]
-struct Latest(Mutex<usize>);
+struct Latest(Mutex<GraphContents>);
 
 impl Watcher for Latest {
     fn on_begin(&self, _: &Work) {}
     fn on_end(&self) {}
     fn on_capture(&self, contents: &GraphContents) {
-        *self.0.lock().expect("lock") = contents.kernels;
+        *self.0.lock().expect("lock") = contents.clone();
     }
 }
 
@@ -43,17 +43,23 @@ pub(crate) fn models(engine: &Engine) -> Outcome {
     let latest = Arc::new(Latest::default());
     report.check("graphs are watched", engine.watch(latest.clone()));
     let mut count = |what: String, inputs: Vec<Tensor>, work: Forward<'_>| {
-        let counted = || -> Result<(usize, usize), ModelError> {
+        let counted = || -> Result<(usize, GraphContents), ModelError> {
             work(&inputs)?;
             let own = kernel_times(|| work(&inputs).map(drop))?.len();
             CapturedGraph::new(engine, inputs.clone(), work)?;
-            Ok((own, *latest.0.lock().expect("lock")))
+            Ok((own, latest.0.lock().expect("lock").clone()))
         };
         match counted() {
-            Ok((own, all)) => report.check(
-                &format!("{what}: {own} of {all} kernels are our own"),
-                own == all && own > 0,
-            ),
+            Ok((own, graph)) => {
+                let all = graph.kernels;
+                report.check(
+                    &format!("{what}: {own} of {all} kernels are our own"),
+                    own == all && own > 0,
+                );
+                // The rest would be allocations.
+                let rest = graph.nodes - all - graph.memsets - graph.copies.len();
+                report.check(&format!("{what}: its memory is planned"), rest == 0);
+            }
             Err(e) => report.check(&format!("{what}: {e}"), false),
         }
     };

@@ -82,8 +82,17 @@ const GROUPS: &[Group] = &[
     ("speed-dfine", speed::dfine),
     ("speed-mobile-sam", speed::mobile_sam),
     ("speed-on-device", on_device::speed),
+    ("kernels-dfine-n", |engine| {
+        speed::kernels_dfine(engine, "n")
+    }),
     ("kernels-dfine-s", |engine| {
         speed::kernels_dfine(engine, "s")
+    }),
+    ("kernels-dfine-m", |engine| {
+        speed::kernels_dfine(engine, "m")
+    }),
+    ("kernels-dfine-l", |engine| {
+        speed::kernels_dfine(engine, "l")
     }),
     ("kernels-mobile-sam", speed::kernels_mobile_sam),
 ];
