@@ -203,6 +203,15 @@ fn record<E: From<EngineError>>(
             })?;
             cuda::copy(device, to, &from)?;
         }
+        // Results of another stream are freed on it: after the copies, and before the capture ends.
+        let others: Vec<_> = results
+            .iter()
+            .map(|result| result.device().clone())
+            .collect();
+        let others = || others.iter().filter_map(cuda::inner);
+        others().try_for_each(|other| cuda::wait_for(other, device))?;
+        drop(results);
+        others().try_for_each(|other| cuda::wait_for(device, other))?;
         Ok::<_, E>(())
     })?;
     Ok((graph, outputs))
