@@ -9,7 +9,7 @@ use super::{
         result::Result,
     },
 };
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use candle_nn::Module;
 use std::sync::Arc;
 
@@ -90,6 +90,18 @@ impl Linear {
             Weights::Cuda(weights) => {
                 weights.forward_tokens(parts, self.activation, self.precision)
             }
+        }
+    }
+
+    /// The layer's weights on a GPU and its activation, if it computes in f32 for an input of `dtype`.
+    pub(super) fn in_f32(&self, dtype: DType) -> Option<(&cuda::Linear, Activation)> {
+        match &self.weights {
+            Weights::Cuda(weights)
+                if dtype == DType::F32 || self.precision == LinearPrecision::F32 =>
+            {
+                Some((weights, self.activation))
+            }
+            _ => None,
         }
     }
 

@@ -15,6 +15,7 @@ mod match_queries;
 mod models;
 mod on_device;
 mod ops;
+mod perceptron;
 mod products;
 mod report;
 mod resident;
@@ -34,6 +35,7 @@ type Group = (&'static str, fn(&Engine) -> report::Outcome);
 
 const GROUPS: &[Group] = &[
     ("linear", products::linear),
+    ("perceptron", perceptron::same_as_cpu),
     ("conv2d", products::conv2d),
     ("products-two-threads", products::two_threads),
     ("depthwise", products::depthwise),

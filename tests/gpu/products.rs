@@ -98,7 +98,7 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
 }
 
 /// Candidates of tiles that there are at most.
-const MOST_TILES: usize = 20;
+const MOST_TILES: usize = 28;
 
 /// Which tiles are taken is found by trying: all of them must give the same bits.
 fn tiles(report: &mut Report<'_>) -> Result<(), String> {
@@ -122,7 +122,14 @@ fn tiles(report: &mut Report<'_>) -> Result<(), String> {
             )?;
         }
     }
-    for (side, channels, out, stride) in [(160, 32, 64, 1), (40, 128, 256, 2), (20, 512, 128, 1)] {
+    for (side, channels, out, stride) in [
+        (160, 32, 64, 1),
+        (40, 128, 256, 2),
+        (20, 512, 128, 1),
+        (40, 128, 128, 1),
+        (33, 48, 40, 1),
+        (7, 16, 16, 1),
+    ] {
         let (x, w) = (
             random(&[2, side, side, channels], 3),
             random(&[out, channels, 3, 3], 4),

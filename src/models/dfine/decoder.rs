@@ -11,8 +11,8 @@ use super::{
 use crate::{
     models::nn::{Mlp, build_linear, layer_norm, linear},
     ops::{
-        self, Activation, LayerNorm, Linear, LinearPrecision, Params, add,
-        deformable_attention_around, inverse_sigmoid,
+        self, Activation, LayerNorm, Linear, LinearPrecision, Params, deformable_attention_around,
+        inverse_sigmoid,
     },
 };
 use candle_core::{DType, Tensor};
@@ -100,18 +100,12 @@ impl Decoder {
                         .forward_add(&x, &inverse_sigmoid(&boxes)?)?,
                 ),
             };
-            let input = match &previous {
-                Some(previous) => add(&x, previous)?,
-                None => x.clone(),
-            };
-            let refined = match &corners {
-                Some(corners) => box_head.forward_add(&input, corners)?,
-                None => box_head.forward(&input)?,
-            };
+            let refined = box_head.forward_sum(&x, previous.as_ref(), corners.as_ref())?;
             boxes = self.integral.boxes(reference, &refined)?;
             (corners, previous) = (Some(refined), Some(x.clone()));
         }
-        let logits = self.score_head.forward(&x)?;
+        let score_head = std::slice::from_ref(&self.score_head);
+        let logits = ops::perceptron(score_head, &x, None, None)?;
         let Some(corners) = corners else {
             candle_core::bail!("decoder without layers")
         };
@@ -169,7 +163,7 @@ impl DecoderLayer {
             .forward(&self.self_attention.forward_add(x, position, x)?)?;
         let seen = self
             .cross_attention
-            .forward(&add(&x, position)?, boxes, tokens, levels)?;
+            .forward((&x, position), boxes, tokens, levels)?;
         let x = self.gate.forward(&x, &seen)?;
         let y = self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?;
         self.final_norm.forward_held(&y, HALF_MAX)
@@ -224,21 +218,17 @@ impl CrossAttention {
         })
     }
 
+    /// Queries are the sum of two tensors.
     fn forward(
         &self,
-        x: &Tensor,
+        (x, position): (&Tensor, &Tensor),
         boxes: &Tensor,
         tokens: &Tensor,
         levels: &[(usize, usize)],
     ) -> ops::Result<Tensor> {
-        deformable_attention_around(
-            tokens,
-            levels,
-            &self.points,
-            self.heads,
-            boxes,
-            &self.sampling.forward(x)?,
-        )
+        let layer = std::slice::from_ref(&self.sampling);
+        let sampled = ops::perceptron(layer, x, Some(position), None)?;
+        deformable_attention_around(tokens, levels, &self.points, self.heads, boxes, &sampled)
     }
 }
 

@@ -3,15 +3,13 @@
 use super::{
     config::{DFineConfig, HybridEncoderConfig},
     error::DFineError,
+    fusion_block::RepNcspElan4,
     grid::Grid,
     layers::encoder_conv,
 };
 use crate::{
-    models::nn::{Built, ConvNorm, Folded, build_conv, build_linear, layer_norm, linear},
-    ops::{
-        self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add,
-        attention,
-    },
+    models::nn::{Built, ConvNorm, build_linear, layer_norm, linear},
+    ops::{self, Activation, Conv2d, LayerNorm, Linear, Params, Part, add, attention},
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -234,133 +232,4 @@ impl EncoderLayer {
         self.final_norm
             .forward(&self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?)
     }
-}
-
-/// A fusion block: two branches in a row, all intermediate maps concatenated (RepNCSPELAN4).
-#[derive(Debug)]
-struct RepNcspElan4 {
-    /// Of its two halves of channels the second feeds the branches.
-    first: Conv2d,
-    branches: [(CspRepLayer, Conv2d); 2],
-    merge: Conv2d,
-}
-
-impl RepNcspElan4 {
-    fn load(params: &Params, config: &HybridEncoderConfig, eps: f64) -> Result<Self, DFineError> {
-        let (hidden, inner) = (config.hidden_dim, config.block_channels);
-        let first = encoder_conv(2 * hidden, 2 * hidden, 1, eps, Activation::Silu);
-        let branch = |csp: &str, conv: &str, inputs| -> Result<_, DFineError> {
-            let csp = CspRepLayer::load(&params.scope(csp), inputs, config, eps)?;
-            Ok((
-                csp,
-                encoder_conv(inner, inner, 3, eps, Activation::Silu).load(&params.scope(conv))?,
-            ))
-        };
-        let merge = encoder_conv(2 * (hidden + inner), hidden, 1, eps, Activation::Silu);
-        Ok(Self {
-            first: first.load(&params.scope("conv1"))?,
-            branches: [
-                branch("csp_rep1", "conv2", hidden)?,
-                branch("csp_rep2", "conv3", inner)?,
-            ],
-            merge: merge.load(&params.scope("conv4"))?,
-        })
-    }
-
-    /// x as maps side by side.
-    fn forward(&self, x: &[Part<'_>]) -> ops::Result<Tensor> {
-        let mut parts = vec![self.first.forward_parts(x)?];
-        let half = parts[0].dim(3)? / 2;
-        let mut last = parts[0].narrow(3, half, half)?;
-        for (csp, conv) in &self.branches {
-            last = conv.forward(&csp.forward(&last)?)?;
-            parts.push(last.clone());
-        }
-        self.merge
-            .forward_parts(&parts.iter().map(Part::from).collect::<Vec<_>>())
-    }
-}
-
-/// Two parallel 1×1 convolutions, one followed by re-parameterised ones, added.
-#[derive(Debug)]
-struct CspRepLayer {
-    /// Both in one, the channels of the first before those of the second.
-    both: Conv2d,
-    bottlenecks: Vec<Conv2d>,
-}
-
-impl CspRepLayer {
-    fn load(
-        params: &Params,
-        inputs: usize,
-        config: &HybridEncoderConfig,
-        eps: f64,
-    ) -> Result<Self, DFineError> {
-        let (channels, activation) = (config.block_channels, config.block_activation);
-        let spec = encoder_conv(inputs, channels, 1, eps, activation);
-        let first = spec.fold(&params.scope("conv1"))?;
-        let second = spec.fold(&params.scope("conv2"))?;
-        let (weight, bias) = (
-            Tensor::cat(&[first.weight, second.weight], 0)?,
-            Tensor::cat(&[first.bias, second.bias], 0)?,
-        );
-        let both = build_conv(params, &weight, &bias, spec.options)?;
-        let bottleneck = |i| {
-            rep_vgg(
-                &params.scope("bottlenecks").scope(i),
-                channels,
-                eps,
-                activation,
-            )
-        };
-        let bottlenecks = (0..config.block_depth)
-            .map(bottleneck)
-            .collect::<Result<_, _>>()?;
-        Ok(Self { both, bottlenecks })
-    }
-}
-
-impl Module for CspRepLayer {
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let both = self.both.forward(x)?;
-        let channels = both.dim(3)? / 2;
-        let (deep, short) = (
-            both.narrow(3, 0, channels)?,
-            both.narrow(3, channels, channels)?,
-        );
-        match self.bottlenecks.split_last() {
-            None => add(&deep, &short),
-            Some((last, others)) => last.forward_then_add(
-                &others.iter().try_fold(deep, |x, conv| conv.forward(&x))?,
-                &short,
-            ),
-        }
-    }
-}
-
-/// A RepVGG block in its deploy form: the 3×3 and the 1×1 convolution as one.
-fn rep_vgg(
-    params: &Params,
-    channels: usize,
-    eps: f64,
-    activation: Activation,
-) -> Result<Conv2d, DFineError> {
-    let spec = |kernel| encoder_conv(channels, channels, kernel, eps, Activation::Identity);
-    let Folded { weight, bias } = spec(3).fold(&params.scope("conv1"))?;
-    let point = spec(1).fold(&params.scope("conv2"))?;
-    let point_weight = point
-        .weight
-        .pad_with_zeros(2, 1, 1)?
-        .pad_with_zeros(3, 1, 1)?;
-    let options = Conv2dOptions {
-        padding: Padding::all(1),
-        activation,
-        ..Conv2dOptions::default()
-    };
-    Ok(build_conv(
-        params,
-        &(weight + point_weight)?,
-        &(bias + point.bias)?,
-        options,
-    )?)
 }

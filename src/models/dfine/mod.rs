@@ -14,6 +14,7 @@ mod decoder;
 mod detector;
 mod distribution;
 mod error;
+mod fusion_block;
 mod grid;
 mod hgnetv2;
 mod hybrid_encoder;

@@ -1,7 +1,7 @@
 //! Perceptrons.
 
 use super::{Built, build_linear};
-use crate::ops::{Activation, Linear, LinearPrecision, Params};
+use crate::ops::{self, Activation, Linear, LinearPrecision, Params};
 use candle_core::Tensor;
 use candle_nn::Module;
 
@@ -59,21 +59,23 @@ impl Mlp {
 
     /// Like `forward`, with `residual` (f32, of the output's shape) added before the last layer's activation.
     pub(crate) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
-        let Some((last, rest)) = self.layers.split_last() else {
-            return Ok(residual.clone());
-        };
-        let x = rest
-            .iter()
-            .try_fold(x.clone(), |x, layer| layer.forward(&x))?;
-        last.forward_add(&x, residual)
+        ops::perceptron(&self.layers, x, None, Some(residual))
+    }
+
+    /// Like `forward` on x + `added`, with `residual` as in [`Mlp::forward_add`] where there is one.
+    pub(crate) fn forward_sum(
+        &self,
+        x: &Tensor,
+        added: Option<&Tensor>,
+        residual: Option<&Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        ops::perceptron(&self.layers, x, added, residual)
     }
 }
 
 impl Module for Mlp {
     /// x `[…, dims[0]]` to `[…, dims.last()]`.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.layers
-            .iter()
-            .try_fold(x.clone(), |x, layer| layer.forward(&x))
+        ops::perceptron(&self.layers, x, None, None)
     }
 }

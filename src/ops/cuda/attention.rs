@@ -63,10 +63,9 @@ fn few(d: usize, dtype: DType, items: usize, keys: usize) -> Result<Option<Kerne
 /// Queries and keys from which on the tensor cores pay.
 const TILED_QUERIES: usize = 16;
 const TILED_KEYS: usize = 32;
-/// As `MAX_KEYS`, `QUERIES` and, in bytes, what the warps of a block have put together at its end, in `attention_tiles.cu`.
+/// As `MOST_KEYS` and `QUERIES` in `attention_tokens.cu`.
 const KEYS_A_PASS: usize = 512;
 const QUERIES_A_BLOCK: usize = 32;
-const TOGETHER: usize = 8 * 16 * 34 * 4;
 
 /// Queries up to which the keys are dealt out to warps where they are many, keys and numbers a query of such a part, and warps of a block:
 /// as in `attention_parts.cu`.
@@ -81,18 +80,24 @@ fn tiles(
     dtype: DType,
     (batch, heads, queries, keys): (usize, usize, usize, usize),
 ) -> Result<Option<Kernel>> {
-    if d != 32 || dtype == DType::F32 || queries < TILED_QUERIES || keys < TILED_KEYS {
+    if dtype == DType::F32 || queries < TILED_QUERIES || keys < TILED_KEYS {
         return Ok(None);
     }
-    // Keys and values in rows of 32 numbers, each eight longer.
-    let shared = (keys.min(KEYS_A_PASS).next_multiple_of(16) * 2 * 40 * 2).max(TOGETHER);
+    let name = match d {
+        16 => named!("attend_tiles_16", dtype)?,
+        32 => named!("attend_tiles_32", dtype)?,
+        _ => return Ok(None),
+    };
+    // Keys and values in rows of eight numbers more than they have; at the end what each of the eight warps has of its 16 queries.
+    let shared = keys.min(KEYS_A_PASS).next_multiple_of(16) * 2 * (d + 8) * 2;
+    let together = 8 * 16 * (d + 2) * 4;
     let grid = (queries.div_ceil(QUERIES_A_BLOCK), heads, batch);
     Ok(Some(Kernel {
-        file: "attention_tiles",
-        name: named!("attend_tiles_32", dtype)?,
+        file: "attention_tokens",
+        name,
         grid,
         block: (THREADS, 1),
-        shared,
+        shared: shared.max(together),
     }))
 }
 

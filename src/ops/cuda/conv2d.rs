@@ -7,6 +7,7 @@ use super::{
     layout::{contiguous, even},
     product::{Dense, Linear},
     product_arguments::code,
+    trying::{self, Shape},
     typed::Typed,
 };
 use crate::ops::{
@@ -257,53 +258,73 @@ impl Depthwise {
             && arguments
                 .input
                 .is_multiple_of(8 * dtype.size_in_bytes() as u64);
-        let kernel = depthwise_kernel(self.kernel, o.stride, aligned, &shape, dtype)?;
-        // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above.
-        unsafe { kernel.launch(device, &[&arguments]) }?;
+        let kernels = depthwise_kernels(self.kernel, o.stride, aligned, &shape, dtype)?;
+        let Some(&given) = kernels.last() else {
+            candle_core::bail!("no kernel for a depthwise convolution of {dtype:?}")
+        };
+        let a = &arguments;
+        let sizes = [
+            a.batch,
+            a.channels,
+            a.height,
+            a.width,
+            a.out_height,
+            a.out_width,
+            a.kernel_height,
+            a.stride,
+            i32::from(aligned),
+            0,
+        ];
+        let shape = Shape {
+            what: "depthwise convolution",
+            dtype,
+            sizes,
+        };
+        // SAFETY: `Arguments` is the kernel's own type; addresses and sizes are those of the tensors above. All kernels sum in the same order.
+        unsafe {
+            let kernel = trying::fastest(device, shape, given, &[&arguments], || Ok(kernels))?;
+            kernel.launch(device, &[&arguments])
+        }?;
         Ok(y)
     }
 }
 
 const DEPTHWISE_THREADS: usize = 128;
-/// Threads that are enough for a kernel whose threads make more pixels to be the faster one.
-const ENOUGH_THREADS: usize = 40 << 10;
-const ENOUGH_THREADS_5X5: usize = 4 << 10;
 
-/// The kernel for an output of `shape`, a thread of which makes as many rows and columns of pixels as its name says.
-fn depthwise_kernel(
+/// The kernels for an output of `shape`: a thread makes as many rows and columns of pixels as the name says, fewer where the map is small.
+fn depthwise_kernels(
     kernel: (usize, usize),
     stride: usize,
     aligned: bool,
     shape: &[usize; 4],
     dtype: DType,
-) -> Result<Kernel> {
+) -> Result<Vec<Kernel>> {
     let &[b, h, w, c] = shape;
-    let threads =
-        |rows: usize, columns: usize| b * h.div_ceil(rows) * w.div_ceil(columns) * (c / 4);
-    let (name, work) = match (kernel, stride, aligned) {
-        ((3, 3), 1, true) if threads(4, 2) >= ENOUGH_THREADS => {
-            (named!("depthwise_3_1_4x2", dtype)?, threads(4, 2))
-        }
-        ((3, 3), 1, true) => (named!("depthwise_3_1_2x2", dtype)?, threads(2, 2)),
-        ((3, 3), 2, true) => (named!("depthwise_3_2_2x2", dtype)?, threads(2, 2)),
-        ((5, 5), 1, true) if threads(2, 4) >= ENOUGH_THREADS_5X5 => {
-            (named!("depthwise_5_1_2x4", dtype)?, threads(2, 4))
-        }
-        ((5, 5), 1, true) => (named!("depthwise_5_1_1x2", dtype)?, threads(1, 2)),
-        _ => {
-            return Ok(Kernel::over(
-                "depthwise",
-                named!("depthwise_any", dtype)?,
-                b * h * w * c,
-            ));
-        }
+    let one = |name: &'static str, rows: usize, columns: usize| -> Result<Kernel> {
+        let work = b * h.div_ceil(rows) * w.div_ceil(columns) * (c / 4);
+        int(work)?;
+        Ok(Kernel {
+            file: "depthwise",
+            name,
+            grid: (work.div_ceil(DEPTHWISE_THREADS), 1, 1),
+            block: (DEPTHWISE_THREADS as u32, 1),
+            shared: 0,
+        })
     };
-    int(work)?;
-    Ok(Kernel {
-        file: "depthwise",
-        name,
-        grid: (work.div_ceil(DEPTHWISE_THREADS), 1, 1),
-        block: (DEPTHWISE_THREADS as u32, 1),
-        shared: 0,
+    Ok(match (kernel, stride, aligned) {
+        ((3, 3), 1, true) => vec![
+            one(named!("depthwise_3_1_4x2", dtype)?, 4, 2)?,
+            one(named!("depthwise_3_1_2x2", dtype)?, 2, 2)?,
+        ],
+        ((3, 3), 2, true) => vec![one(named!("depthwise_3_2_2x2", dtype)?, 2, 2)?],
+        ((5, 5), 1, true) => vec![
+            one(named!("depthwise_5_1_2x4", dtype)?, 2, 4)?,
+            one(named!("depthwise_5_1_1x2", dtype)?, 1, 2)?,
+        ],
+        _ => vec![Kernel::over(
+            "depthwise",
+            named!("depthwise_any", dtype)?,
+            b * h * w * c,
+        )],
     })
 }

@@ -70,8 +70,8 @@ template <typename T, int C, int BN, int EACH> __device__ __forceinline__ void c
     for (int s = 0; s < STEPS; s++)
 #pragma unroll
       for (int n = 0; n < N; n++) multiply_add(sums[0][n], left[s], right[s][n][0], right[s][n][1], T());
-    finish_sums<T>(p, sums, bias, first, column0, lane);
-    store_sums<T>(p, sums, first, column0, lane);
+    finish_sums<T>(p, sums, bias, RowsFrom{first}, column0, lane);
+    store_sums<T>(p, sums, RowsFrom{first}, column0, lane);
   }
 }
 

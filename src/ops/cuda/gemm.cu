@@ -83,8 +83,8 @@ __device__ __forceinline__ void product(const Product &p) {
     }
   }
 
-  finish_sums<T>(p, sums, bias + n0, row0 + m0, column0 + n0, lane);
-  store_sums<T>(p, sums, row0 + m0, column0 + n0, lane);
+  finish_sums<T>(p, sums, bias + n0, RowsFrom{row0 + m0}, column0 + n0, lane);
+  store_sums<T>(p, sums, RowsFrom{row0 + m0}, column0 + n0, lane);
 }
 
 // Shared memory of a tile in bytes: STAGES · (BM + BN) · (BK + SKEW) · 2. The table of tiles in tiles.rs has the same numbers.

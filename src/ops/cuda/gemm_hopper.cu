@@ -63,8 +63,8 @@ template <typename T, bool CONV, int BM, int BN, int STAGES, int FLYING> __devic
   }
   products_wait<0>();
   settle(sums[0]);
-  finish_sums<T>(p, sums, bias, row0 + m0 + warp % 4 * 16, column0, lane);
-  store_sums<T>(p, sums, row0 + m0 + warp % 4 * 16, column0, lane);
+  finish_sums<T>(p, sums, bias, RowsFrom{row0 + m0 + warp % 4 * 16}, column0, lane);
+  store_sums<T>(p, sums, RowsFrom{row0 + m0 + warp % 4 * 16}, column0, lane);
 #endif
 }
 

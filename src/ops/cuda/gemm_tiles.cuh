@@ -189,8 +189,14 @@ template <int M, int N, typename F> __device__ __forceinline__ void each_sum(flo
       for (int i = 0; i < 4; i++) sums[m][n][i] = one(sums[m][n][i]);
 }
 
-// Adds the residual to a warp's sums, the first of which is that of `row` and `column`.
-template <typename T, int M, int N> __device__ __forceinline__ void add_residual(const Product &p, float (&sums)[M][N][4], int row0, int column0, int lane) {
+// The output's rows that a warp makes, where they lie one after another; those beyond the last are no rows of it.
+struct RowsFrom {
+  int first;
+  __device__ __forceinline__ int operator()(int row) const { return first + row; }
+};
+
+// Adds the residual to a warp's sums, `rows` of the output from column `column0` on.
+template <typename T, int M, int N, typename Rows> __device__ __forceinline__ void add_residual(const Product &p, float (&sums)[M][N][4], const Rows &rows, int column0, int lane) {
   constexpr int RUN = N % 4 == 0 ? 4 : 2;
   const T *residual = static_cast<const T *>(p.residual);
   const bool eights = p.columns % 8 == 0 && p.residual_stride % 8 == 0 && reinterpret_cast<unsigned long long>(residual) % 16 == 0;
@@ -199,7 +205,7 @@ template <typename T, int M, int N> __device__ __forceinline__ void add_residual
   for (int m = 0; m < M; m++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const int row = row0 + m * 16 + lane / 4 + half * 8;
+      const int row = rows(m * 16 + lane / 4 + half * 8);
       const bool inside = row < p.rows;
       const T *from = residual + (inside ? static_cast<long long>(row % p.residual_rows) * p.residual_stride : 0);
       if (eights) {
@@ -231,9 +237,9 @@ template <typename T, int M, int N> __device__ __forceinline__ void add_residual
     }
 }
 
-// What follows the sums of a warp, the first of which is that of `row0` and `column0`. What is asked for is chosen once, so that
+// What follows the sums of a warp, `rows` of the output from column `column0` on. What is asked for is chosen once, so that
 // only that code is fetched. `bias` is that of the warp's columns, in shared memory.
-template <typename T, int M, int N> __device__ __forceinline__ void finish_sums(const Product &p, float (&sums)[M][N][4], const float *bias, int row0, int column0, int lane) {
+template <typename T, int M, int N, typename Rows> __device__ __forceinline__ void finish_sums(const Product &p, float (&sums)[M][N][4], const float *bias, const Rows &rows, int column0, int lane) {
   if (p.bias) {
 #pragma unroll
     for (int n = 0; n < N; n++) {
@@ -242,7 +248,7 @@ template <typename T, int M, int N> __device__ __forceinline__ void finish_sums(
       for (int m = 0; m < M; m++) sums[m][n][0] += b.x, sums[m][n][1] += b.y, sums[m][n][2] += b.x, sums[m][n][3] += b.y;
     }
   }
-  if (p.residual && !p.residual_last) add_residual<T>(p, sums, row0, column0, lane);
+  if (p.residual && !p.residual_last) add_residual<T>(p, sums, rows, column0, lane);
   switch (p.activation) {
   case RELU: each_sum(sums, [](float x) { return activated(x, RELU); }); break;
   case GELU:
@@ -255,18 +261,18 @@ template <typename T, int M, int N> __device__ __forceinline__ void finish_sums(
   default: break;
   }
   if (p.scale != 1.f || p.shift != 0.f) each_sum(sums, [&](float x) { return x * p.scale + p.shift; });
-  if (p.residual && p.residual_last) add_residual<T>(p, sums, row0, column0, lane);
+  if (p.residual && p.residual_last) add_residual<T>(p, sums, rows, column0, lane);
 }
 
-// Writes a warp's finished sums, the first of which is that of `row0` and `column0`.
-template <typename T, int M, int N> __device__ __forceinline__ void store_sums(const Product &p, float (&sums)[M][N][4], int row0, int column0, int lane) {
+// Writes a warp's finished sums, `rows` of the output from column `column0` on.
+template <typename T, int M, int N, typename Rows> __device__ __forceinline__ void store_sums(const Product &p, float (&sums)[M][N][4], const Rows &rows, int column0, int lane) {
   constexpr int RUN = N % 4 == 0 ? 4 : 2;
   const bool eights = p.columns % 8 == 0;
 #pragma unroll
   for (int m = 0; m < M; m++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const int row = row0 + m * 16 + lane / 4 + half * 8;
+      const int row = rows(m * 16 + lane / 4 + half * 8);
       const long long out_row = static_cast<long long>(row) * p.columns;
       if (!p.out_f32 && eights) {
         T *out = static_cast<T *>(p.out) + out_row;

@@ -2,17 +2,18 @@
 
 #![allow(unsafe_code)]
 
-use super::{launch::Kernel, product_arguments::Product};
+use super::{
+    halo_tiles,
+    launch::Kernel,
+    product_arguments::Product,
+    trying::{self, Shape},
+};
 use crate::ops::types::result::Result;
 use candle_core::{
     CudaDevice, DType,
     cuda_backend::{WrapErr, cudarc::driver::sys::CUdevice_attribute_enum},
 };
-use std::{
-    cell::Cell,
-    collections::HashMap,
-    sync::{Mutex, OnceLock, PoisonError},
-};
+use std::cell::Cell;
 
 /// A tile of the output that a block makes: its kernels for linear layers and convolutions, by the input's type.
 #[derive(Debug)]
@@ -219,9 +220,6 @@ pub(super) fn is_hopper(device: &CudaDevice) -> Result<bool> {
     ) == (9, 0))
 }
 
-/// What the time of a product depends on.
-type Shape = (bool, DType, [i32; 10]);
-
 thread_local! {
     /// The candidate that is taken without trying, in tests of all of them.
     static FORCED: Cell<Option<usize>> = const { Cell::new(None) };
@@ -235,22 +233,29 @@ pub(crate) fn with_tile<T>(at: usize, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The tiles that may be fastest for a product of (rows, columns).
-fn candidates(
-    device: &CudaDevice,
-    (rows, columns): (usize, usize),
-) -> Result<impl Iterator<Item = &'static Tile>> {
+/// The kernels that may be fastest for a product.
+fn candidates(device: &CudaDevice, p: &Product, conv: bool, dtype: DType) -> Result<Vec<Kernel>> {
+    let (rows, columns, inner) = (p.rows as usize, p.columns as usize, p.inner as usize);
+    let hopper = is_hopper(device)?;
     // Of gemm.cu only the small tiles can be faster than warpgroups.
-    let (of_hopper, of_any) = if is_hopper(device)? {
+    let (of_hopper, of_any) = if hopper {
         (&HOPPER[..], &TILES[3..])
     } else {
         (&[][..], &TILES[..])
+    };
+    let halo = if hopper && conv {
+        halo_tiles::kernels(p, dtype)
+    } else {
+        Vec::new()
     };
     Ok(of_hopper
         .iter()
         .chain(of_any)
         .chain([&NARROW])
-        .filter(move |tile| tile.may_be_fastest(rows, columns)))
+        .filter(|tile| tile.may_be_fastest(rows, columns))
+        .map(|tile| tile.kernel(conv, dtype, rows, columns, inner))
+        .chain(halo)
+        .collect())
 }
 
 /// The kernel whose tiles are fastest for a product, found by trying at its first use (in a capture the one given); all of them
@@ -262,8 +267,11 @@ pub(super) fn fastest(
     dtype: DType,
     given: Kernel,
 ) -> Result<Kernel> {
-    static FASTEST: OnceLock<Mutex<HashMap<Shape, Kernel>>> = OnceLock::new();
     let p = product;
+    if let Some(at) = FORCED.get() {
+        let all = candidates(device, product, conv, dtype)?;
+        return Ok(all.get(at).copied().unwrap_or(given));
+    }
     let sizes = [
         p.rows,
         p.columns,
@@ -276,38 +284,15 @@ pub(super) fn fastest(
         p.stride,
         p.channels,
     ];
-    let shape = (conv, dtype, sizes);
-    if let Some(at) = FORCED.get() {
-        return candidates(device, (p.rows as usize, p.columns as usize))?
-            .nth(at)
-            .map_or(Ok(given), |tile| {
-                Ok(tile.kernel(
-                    conv,
-                    dtype,
-                    p.rows as usize,
-                    p.columns as usize,
-                    p.inner as usize,
-                ))
-            });
+    let shape = Shape {
+        what: if conv { "convolution" } else { "product" },
+        dtype,
+        sizes,
+    };
+    // SAFETY: `Product` is the kernel's own type; as in `Weights::run`, and each run writes the same result.
+    unsafe {
+        trying::fastest(device, shape, given, &[product], || {
+            candidates(device, product, conv, dtype)
+        })
     }
-    let known = FASTEST.get_or_init(Mutex::default);
-    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(kernel) = lock().get(&shape) {
-        return Ok(*kernel);
-    }
-    if crate::engine::is_capturing() {
-        return Ok(given);
-    }
-    let (rows, columns, inner) = (p.rows as usize, p.columns as usize, p.inner as usize);
-    let (mut best, mut shortest) = (given, f32::INFINITY);
-    for tile in candidates(device, (rows, columns))? {
-        let kernel = tile.kernel(conv, dtype, rows, columns, inner);
-        // SAFETY: `Product` is the kernel's own type; as in `Weights::run`, and each run writes the same result.
-        let time = unsafe { kernel.time(device, &[product]) }?;
-        if time < shortest {
-            (best, shortest) = (kernel, time);
-        }
-    }
-    lock().insert(shape, best);
-    Ok(best)
 }

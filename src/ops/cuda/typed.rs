@@ -12,6 +12,7 @@ pub(super) struct Typed {
     f16: OnceLock<Tensor>,
     bf16: OnceLock<Tensor>,
     parts: OnceLock<Tensor>,
+    halves: OnceLock<[Tensor; 2]>,
 }
 
 impl Typed {
@@ -22,6 +23,7 @@ impl Typed {
             f16: OnceLock::new(),
             bf16: OnceLock::new(),
             parts: OnceLock::new(),
+            halves: OnceLock::new(),
         }
     }
 
@@ -39,9 +41,17 @@ impl Typed {
     pub(super) fn parts(&self) -> Result<&Tensor> {
         made(&self.parts, || layout::split_in_three(&self.f32))
     }
+
+    /// What `make` makes of the numbers at the first call.
+    pub(super) fn halves(
+        &self,
+        make: impl FnOnce(&Tensor) -> Result<[Tensor; 2]>,
+    ) -> Result<&[Tensor; 2]> {
+        made(&self.halves, || make(&self.f32))
+    }
 }
 
-fn made(cell: &OnceLock<Tensor>, make: impl FnOnce() -> Result<Tensor>) -> Result<&Tensor> {
+fn made<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
     if cell.get().is_none() {
         let _ = cell.set(make()?);
     }

@@ -1,0 +1,302 @@
+// Perceptrons in f32 of few rows, all layers in one kernel, on the tensor cores: each number as the sum of two of f16, together 22 of its 24 bits.
+// Of the four products of such parts the three largest are summed, in f32. What f16 cannot hold is scaled by a power of two: a weight by its layer's
+// largest, a number of a layer by what bounds all of the block's: the largest input, and then what weights and bias can make of that.
+//
+// A block takes sixteen or 32 rows through all layers. Their numbers are in shared memory; each warp brings the weights of its own columns, several
+// steps ahead and also those of the next layer. The code is short: most of it runs once, and is fetched for that.
+
+#include "common.cuh"
+#include "ptx.cuh"
+
+constexpr int MOST_LAYERS = 3, WARPS = 16, THREADS = WARPS * 32;
+// Columns that a warp makes at once, k of a step, numbers of a step's weights.
+constexpr int WIDE = 16, DEPTH = 32, STEP = 2 * WIDE * DEPTH;
+// The smaller part of a number is 2^11 times as large as it counts.
+constexpr float FINER = 2048.f;
+// Up to here f16 holds a number and what rounding adds.
+constexpr float MOST = 32768.f;
+
+struct Layer {
+  // [2][outputs][inner]: the greater parts, then the smaller ones; inner is a multiple of eight.
+  const __half *weight;
+  const float *bias;
+  // What the weights are to be multiplied with, the greatest sum of a column's absolute weights, the greatest absolute bias.
+  const float *facts;
+  int inner, outputs, activation;
+  float limit;
+};
+
+struct Perceptron {
+  Layer layers[MOST_LAYERS];
+  // [rows][inputs] each, inputs a multiple of four; what is given to the first layer is their sum. `added` may be f32 whatever x is.
+  const void *x, *added;
+  // [rows][outputs] of the last layer, added before its activation.
+  const float *residual;
+  float *out;
+  int layer_count, rows, inputs, added_f32;
+  // Numbers from row to row of shared memory: a multiple of DEPTH, and eight, so that the rows of a fragment lie in different banks.
+  int pitch;
+};
+
+__device__ __forceinline__ void split(float v, __half &great, __half &small) {
+  great = __float2half_rn(v);
+  small = __float2half_rn((v - __half2float(great)) * FINER);
+}
+
+// A power of two that brings numbers up to `bound` to what f16 holds.
+__device__ __forceinline__ float scale_for(float bound) { return bound <= MOST ? 1.f : exp2f(14.f - static_cast<float>(ilogbf(bound))); }
+
+// A warp's way through the weights of its columns: layer by layer, columns by columns, along k. A lane brings the same piece of eight numbers of k
+// of two columns, of both parts.
+struct Cursor {
+  const Perceptron &p;
+  int warp, piece, layer = 0, tile, k = 0, inner = 0;
+  const __half *from = nullptr;
+  long long below = 0, part = 0;
+  bool has_first = false, has_second = false;
+
+  __device__ __forceinline__ Cursor(const Perceptron &perceptron, int own, int lane) : p(perceptron), warp(own), piece(lane), tile(own) { settle(); }
+  __device__ __forceinline__ static int tiles(const Layer &layer) { return (layer.outputs + WIDE - 1) / WIDE; }
+  // Goes to the beginning of the columns. A layer may have fewer than there are warps.
+  __device__ __forceinline__ void settle() {
+    while (layer < p.layer_count && tile >= tiles(p.layers[layer])) layer++, tile = warp;
+    k = piece % 4 * 8, has_first = has_second = false;
+    if (layer >= p.layer_count) return;
+    const Layer &l = p.layers[layer];
+    const int column = tile * WIDE + piece / 4;
+    inner = l.inner, below = 8ll * inner, part = static_cast<long long>(l.outputs) * inner;
+    has_first = column < l.outputs, has_second = column + 8 < l.outputs;
+    from = l.weight + (has_first ? static_cast<long long>(column) * inner + k : 0);
+  }
+  // Brings the weights of a step to `to`, the place of the lane's first piece, and goes on to the next.
+  __device__ __forceinline__ void bring(__half *to) {
+    if (layer < p.layer_count) {
+      const bool first = has_first && k < inner, second = has_second && k < inner;
+      copy_16(to, from, first);
+      copy_16(to + 8 * DEPTH, second ? from + below : from, second);
+      copy_16(to + WIDE * DEPTH, first ? from + part : from, first);
+      copy_16(to + (WIDE + 8) * DEPTH, second ? from + part + below : from, second);
+      from += DEPTH, k += DEPTH;
+      if (k - piece % 4 * 8 >= inner) tile += WARPS, settle();
+    }
+    copies_commit();
+  }
+};
+
+// The fragments of a step: those of the block's rows, and of a warp's columns, by sixteen of k and by part.
+template <int HIGH> struct Fragments {
+  uint32_t a[DEPTH / 16][HIGH][2][4], b[DEPTH / 16][2][4];
+
+  // `rows` is the place of the lane's first number of the greater parts; `weights` that of the lane's row.
+  __device__ __forceinline__ void read(const __half *rows, int plane, int pitch, const __half *weights, int lane) {
+    const int row = (lane & 7) + (lane >> 4) * 8;
+#pragma unroll
+    for (int i = 0; i < DEPTH / 16; i++) {
+#pragma unroll
+      for (int part = 0; part < 2; part++) {
+#pragma unroll
+        for (int m = 0; m < HIGH; m++) load_matrices(a[i][m][part], rows + part * plane + m * 16 * pitch + i * 16);
+        load_matrices(b[i][part], weights + part * WIDE * DEPTH + ((i * 2 + ((lane >> 3) & 1)) ^ (row >> 1 & 3)) * 8);
+      }
+    }
+  }
+  __device__ __forceinline__ void multiply(float (&sums)[HIGH][2][4], float (&fine)[HIGH][2][4]) const {
+#pragma unroll
+    for (int i = 0; i < DEPTH / 16; i++)
+#pragma unroll
+      for (int m = 0; m < HIGH; m++)
+#pragma unroll
+        for (int n = 0; n < 2; n++) {
+          multiply_add(fine[m][n], a[i][m][1], b[i][0][2 * n], b[i][0][2 * n + 1], __half());
+          multiply_add(sums[m][n], a[i][m][0], b[i][0][2 * n], b[i][0][2 * n + 1], __half());
+        }
+#pragma unroll
+    for (int i = 0; i < DEPTH / 16; i++)
+#pragma unroll
+      for (int m = 0; m < HIGH; m++)
+#pragma unroll
+        for (int n = 0; n < 2; n++) multiply_add(fine[m][n], a[i][m][0], b[i][1][2 * n], b[i][1][2 * n + 1], __half());
+  }
+};
+
+// The inputs of the block's rows, in parts in the first buffer of shared memory; the second has them whole before. What bounds them. A warp takes
+// every WARPS-th row.
+template <typename T, int ROWS> __device__ __forceinline__ float bring_rows(const Perceptron &p, __half *memory, float *maxima, int row0) {
+  const int width = (p.inputs + DEPTH - 1) / DEPTH * DEPTH, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  float *whole = reinterpret_cast<float *>(memory + 2 * ROWS * p.pitch);
+  float most = 0.f;
+#pragma unroll 1
+  for (int own = warp; own < ROWS; own += WARPS)
+#pragma unroll 2
+    for (int k = lane * 4; k < width; k += 128) {
+      float v[4] = {};
+      if (row0 + own < p.rows && k < p.inputs) {
+        const long long at = static_cast<long long>(row0 + own) * p.inputs + k;
+        load_4(static_cast<const T *>(p.x) + at, v);
+        if (p.added) {
+          float add[4];
+          if (p.added_f32) load_4(static_cast<const float *>(p.added) + at, add);
+          else load_4(static_cast<const T *>(p.added) + at, add);
+#pragma unroll
+          for (int i = 0; i < 4; i++) v[i] += add[i];
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) most = fmaxf(most, fabsf(v[i]));
+      *reinterpret_cast<float4 *>(whole + own * p.pitch + k) = make_float4(v[0], v[1], v[2], v[3]);
+    }
+  most = warp_max(most);
+  if (lane == 0) maxima[warp] = most;
+  __syncthreads();
+  most = warp_max(maxima[lane % WARPS]);
+  const float scale = scale_for(most);
+#pragma unroll 1
+  for (int own = warp; own < ROWS; own += WARPS)
+#pragma unroll 2
+    for (int k = lane * 4; k < width; k += 128) {
+      const float4 v = *reinterpret_cast<const float4 *>(whole + own * p.pitch + k);
+      __align__(8) __half great[4], small[4];
+      split(v.x * scale, great[0], small[0]), split(v.y * scale, great[1], small[1]);
+      split(v.z * scale, great[2], small[2]), split(v.w * scale, great[3], small[3]);
+      __half *to = memory + own * p.pitch + k;
+      *reinterpret_cast<uint2 *>(to) = *reinterpret_cast<const uint2 *>(great);
+      *reinterpret_cast<uint2 *>(to + ROWS * p.pitch) = *reinterpret_cast<const uint2 *>(small);
+    }
+  return most;
+}
+
+template <int HIGH, typename F> __device__ __forceinline__ void each(float (&sums)[HIGH][2][4], F one) {
+#pragma unroll
+  for (int m = 0; m < HIGH; m++)
+#pragma unroll
+    for (int n = 0; n < 2; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) sums[m][n][i] = one(sums[m][n][i]);
+}
+
+// Shared memory: two buffers of 16·HIGH rows, the greater parts before the smaller ones, then STAGES steps of weights for each warp.
+template <typename T, int HIGH, int STAGES> __device__ __forceinline__ void perceptron(const Perceptron &p) {
+  constexpr int ROWS = 16 * HIGH;
+  extern __shared__ __align__(16) __half memory[];
+  __shared__ float maxima[WARPS], facts[MOST_LAYERS][3];
+  const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32, plane = ROWS * p.pitch, row0 = blockIdx.x * ROWS;
+  __half *weights = memory + 4 * plane + warp * STAGES * STEP;
+  // Where a lane writes weights within a step, and where it reads them.
+  const int writes = lane / 4 * DEPTH + (lane % 4 ^ (lane >> 3 & 3)) * 8, reads = ((lane & 7) + (lane >> 4) * 8) * DEPTH;
+  Cursor cursor(p, warp, lane);
+  // Weights and facts are there before the kernels before are done.
+#pragma unroll 1
+  for (int s = 0; s < STAGES - 1; s++) cursor.bring(weights + s * STEP + writes);
+  if (thread < p.layer_count * 3) facts[thread / 3][thread % 3] = p.layers[thread / 3].facts[thread % 3];
+  begin();
+  float bound = bring_rows<T, ROWS>(p, memory, maxima, row0);
+  __syncthreads();
+
+  int at = 0;
+#pragma unroll 1
+  for (int l = 0; l < p.layer_count; l++) {
+    const Layer &layer = p.layers[l];
+    const __half *from = memory + l % 2 * 2 * plane + (lane & 15) * p.pitch + (lane >> 4) * 8;
+    __half *to = memory + (l + 1) % 2 * 2 * plane;
+    const bool is_last = l + 1 == p.layer_count;
+    const float factor = facts[l][0] / scale_for(bound);
+    bound = bound * facts[l][1] + facts[l][2];
+    const float scale = is_last ? 1.f : scale_for(bound);
+#pragma unroll 1
+    for (int tile = warp; tile < Cursor::tiles(layer); tile += WARPS) {
+      // A lane has two neighbouring columns of each fragment; they are even, so that a row without the second ends there.
+      const int column0 = tile * WIDE + lane % 4 * 2;
+      float bias[2][2], sums[HIGH][2][4] = {}, fine[HIGH][2][4] = {};
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const int column = column0 + i / 2 * 8 + i % 2;
+        bias[i / 2][i % 2] = layer.bias && column < layer.outputs ? layer.bias[column] : 0.f;
+      }
+#pragma unroll 1
+      for (int k = 0; k < layer.inner; k += DEPTH) {
+        copies_wait<STAGES - 2>();
+        __syncwarp();
+        Fragments<HIGH> fragments;
+        fragments.read(from + k, plane, p.pitch, weights + at * STEP + reads, lane);
+        // To the place of the step before, which all lanes have left.
+        cursor.bring(weights + (at == 0 ? STAGES - 1 : at - 1) * STEP + writes);
+        fragments.multiply(sums, fine);
+        at = at + 1 == STAGES ? 0 : at + 1;
+      }
+#pragma unroll
+      for (int m = 0; m < HIGH; m++)
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+          const int n = i / 4, row = row0 + m * 16 + lane / 4 + i % 4 / 2 * 8, column = column0 + n * 8 + i % 2;
+          float &sum = sums[m][n][i % 4];
+          sum = fmaf(fmaf(fine[m][n][i % 4], 1.f / FINER, sum), factor, bias[n][i % 2]);
+          if (is_last && p.residual && row < p.rows && column < layer.outputs) sum += p.residual[static_cast<long long>(row) * layer.outputs + column];
+        }
+      switch (layer.activation) {
+      case RELU: each(sums, [](float x) { return fmaxf(x, 0.f); }); break;
+      case SIGMOID: each(sums, [](float x) { return activated(x, SIGMOID); }); break;
+      case CLAMP: each(sums, [&](float x) { return activated(x, CLAMP, layer.limit); }); break;
+      default: break;
+      }
+#pragma unroll
+      for (int m = 0; m < HIGH; m++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const int n = i / 2, own = m * 16 + lane / 4 + i % 2 * 8, row = row0 + own, column = column0 + n * 8;
+          const bool one = column < layer.outputs, two = column + 1 < layer.outputs;
+          const float2 v = make_float2(sums[m][n][i % 2 * 2], sums[m][n][i % 2 * 2 + 1]);
+          if (is_last) {
+            float *out = p.out + static_cast<long long>(row) * layer.outputs + column;
+            if (row < p.rows && one) out[0] = v.x;
+            if (row < p.rows && two) out[1] = v.y;
+          } else if (one) {
+            __half2 great, small;
+            split(v.x * scale, great.x, small.x), split(two ? v.y * scale : 0.f, great.y, small.y);
+            __half *there = to + own * p.pitch + column;
+            *reinterpret_cast<__half2 *>(there) = great, *reinterpret_cast<__half2 *>(there + plane) = small;
+          }
+        }
+    }
+    if (is_last) break;
+    // The next layer reads whole steps: zeros behind the columns.
+    const int first = (layer.outputs + 1) / 2 * 2, end = (layer.outputs + DEPTH - 1) / DEPTH * DEPTH;
+#pragma unroll 1
+    for (int own = warp; own < 2 * ROWS; own += WARPS)
+      if (first + lane < end) to[own * p.pitch + first + lane] = __float2half_rn(0.f);
+    __syncthreads();
+  }
+}
+
+#define PERCEPTRONS(SUFFIX, TYPE)                                                                                                       \
+  extern "C" __global__ void __launch_bounds__(THREADS) perceptron_16_##SUFFIX(const __grid_constant__ Perceptron p) { perceptron<TYPE, 1, 4>(p); } \
+  extern "C" __global__ void __launch_bounds__(THREADS) perceptron_32_##SUFFIX(const __grid_constant__ Perceptron p) { perceptron<TYPE, 2, 3>(p); }
+FOR_FLOATS(PERCEPTRONS)
+
+// Weights [outputs][inner] and bias as the kernels above take them, by one block.
+extern "C" __global__ void __launch_bounds__(1024) perceptron_weights(const float *weight, const float *bias, __half *out, float *facts, int outputs, int inner) {
+  wait_for_kernels();
+  __shared__ float most[3][32];
+  const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
+  float found[3] = {};
+  for (int column = warp; column < outputs; column += 32) {
+    float sum = 0.f;
+    for (int k = lane; k < inner; k += 32) {
+      const float v = fabsf(weight[static_cast<long long>(column) * inner + k]);
+      found[0] = fmaxf(found[0], v), sum += v;
+    }
+    found[1] = fmaxf(found[1], warp_sum(sum));
+    if (bias) found[2] = fmaxf(found[2], fabsf(bias[column]));
+  }
+#pragma unroll
+  for (int i = 0; i < 3; i++) {
+    found[i] = warp_max(found[i]);
+    if (lane == 0) most[i][warp] = found[i];
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < 3; i++) found[i] = warp_max(most[i][lane]);
+  const float up = found[0] > 0.f ? exp2f(13.f - static_cast<float>(ilogbf(found[0]))) : 1.f;
+  if (thread == 0) facts[0] = 1.f / up, facts[1] = found[1], facts[2] = found[2];
+  const long long n = static_cast<long long>(outputs) * inner;
+  for (long long i = thread; i < n; i += 1024) split(weight[i] * up, out[i], out[n + i]);
+}

@@ -1,0 +1,197 @@
+//! Perceptrons of few rows in one kernel, see `perceptron.cu`.
+
+#![allow(unsafe_code)]
+
+use super::{
+    launch::{self, Kernel, Parameter, empty, int, named},
+    layout::contiguous,
+    product::Linear,
+    product_arguments::code,
+};
+use crate::ops::types::{activation::Activation, result::Result};
+use candle_core::{
+    CudaDevice, DType, Tensor,
+    cuda_backend::{
+        WrapErr,
+        cudarc::driver::{DeviceRepr, sys::CUdevice_attribute_enum},
+    },
+};
+use std::mem::offset_of;
+
+/// As in `perceptron.cu`.
+const MOST_LAYERS: usize = 3;
+const DEPTH: usize = 32;
+const WARPS: usize = 16;
+/// Numbers of a step's weights.
+const STEP: usize = 2 * 16 * DEPTH;
+/// Rows up to which it pays to read the weights anew for every sixteen.
+const MOST_ROWS: usize = 4096;
+/// Rows up to which a block has sixteen of them: as many blocks as multiprocessors of the chips this is for.
+const FEW_ROWS: usize = 132 * 16;
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Layer {
+    weight: u64,
+    bias: u64,
+    facts: u64,
+    inner: i32,
+    outputs: i32,
+    activation: i32,
+    limit: f32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Perceptron {
+    layers: [Layer; MOST_LAYERS],
+    x: u64,
+    added: u64,
+    residual: u64,
+    out: u64,
+    layer_count: i32,
+    rows: i32,
+    inputs: i32,
+    added_f32: i32,
+    pitch: i32,
+}
+
+// SAFETY: plain numbers, laid out as the kernel's own type.
+unsafe impl DeviceRepr for Perceptron {}
+// SAFETY: as above; the other fields are numbers.
+unsafe impl Parameter for Perceptron {
+    const ADDRESSES: &'static [usize] = &{
+        let mut all = [0; 3 * MOST_LAYERS + 4];
+        let mut layer = 0;
+        while layer < MOST_LAYERS {
+            let start = offset_of!(Perceptron, layers) + layer * size_of::<Layer>();
+            all[3 * layer] = start + offset_of!(Layer, weight);
+            all[3 * layer + 1] = start + offset_of!(Layer, bias);
+            all[3 * layer + 2] = start + offset_of!(Layer, facts);
+            layer += 1;
+        }
+        all[3 * MOST_LAYERS] = offset_of!(Perceptron, x);
+        all[3 * MOST_LAYERS + 1] = offset_of!(Perceptron, added);
+        all[3 * MOST_LAYERS + 2] = offset_of!(Perceptron, residual);
+        all[3 * MOST_LAYERS + 3] = offset_of!(Perceptron, out);
+        all
+    };
+}
+
+/// The layers in f32 on x + `added`, `residual` being added before the last activation; none where the kernel can't make it: many rows or layers,
+/// wide layers on a device with little shared memory.
+pub(crate) fn perceptron(
+    layers: &[(&Linear, Activation)],
+    x: &Tensor,
+    added: Option<&Tensor>,
+    residual: Option<&Tensor>,
+) -> Result<Option<Tensor>> {
+    let (Some(((first, _), (last, _))), dtype) = (layers.first().zip(layers.last()), x.dtype())
+    else {
+        return Ok(None);
+    };
+    let (device, inputs, outputs) = (launch::device(x)?, first.size().0, last.size().1);
+    let rows = x.elem_count() / inputs.max(1);
+    let follow = layers
+        .windows(2)
+        .all(|two| two[0].0.size().1 == two[1].0.size().0);
+    let same_shape = added.is_none_or(|added| added.dims() == x.dims())
+        && residual.is_none_or(|r| r.elem_count() == rows * outputs && r.dtype() == DType::F32);
+    let widest = layers.iter().map(|(layer, _)| layer.size().0).max();
+    let pitch = widest.unwrap_or(0).next_multiple_of(DEPTH) + 8;
+    // A block's rows, and steps of each warp's weights in shared memory.
+    let (name, high, stages) = if rows <= FEW_ROWS {
+        (named!("perceptron_16", dtype)?, 16, 4)
+    } else {
+        (named!("perceptron_32", dtype)?, 32, 3)
+    };
+    // Two buffers of rows in two parts, and the weights of each warp.
+    let shared = (2 * 2 * high * pitch + WARPS * stages * STEP) * 2;
+    let simple = layers.iter().all(|(_, activation)| {
+        use Activation::{Clamp, Identity, Relu, Sigmoid};
+        matches!(activation, Identity | Relu | Sigmoid | Clamp(_))
+    });
+    let fits = layers.len() <= MOST_LAYERS
+        && follow
+        && simple
+        && inputs.is_multiple_of(4)
+        && same_shape
+        && (1..=MOST_ROWS).contains(&rows)
+        && x.dims().last() == Some(&inputs)
+        && shared <= shared_memory(device)?;
+    if !fits {
+        return Ok(None);
+    }
+    let (x, added) = (contiguous(x)?, added.map(contiguous).transpose()?);
+    let residual = residual.map(contiguous).transpose()?;
+    // Four numbers are read at a time.
+    let aligned = |t: &Tensor| -> Result<bool> {
+        Ok(launch::address(t)?.is_multiple_of(4 * t.dtype().size_in_bytes() as u64))
+    };
+    if !aligned(&x)? || !added.as_ref().map_or(Ok(true), aligned)? {
+        return Ok(None);
+    }
+    let mut shape = x.dims().to_vec();
+    if let Some(channels) = shape.last_mut() {
+        *channels = outputs;
+    }
+    let (y, out) = empty(device, shape, DType::F32)?;
+    let mut arguments = Perceptron {
+        x: launch::address(&x)?,
+        added: added.as_ref().map_or(Ok(0), launch::address)?,
+        residual: launch::optional(residual.as_ref(), DType::F32, "perceptron")?,
+        out,
+        layer_count: int(layers.len())?,
+        rows: int(rows)?,
+        inputs: int(inputs)?,
+        added_f32: i32::from(added.as_ref().is_some_and(|a| a.dtype() == DType::F32)),
+        pitch: int(pitch)?,
+        ..Perceptron::default()
+    };
+    for (to, (layer, activation)) in arguments.layers.iter_mut().zip(layers) {
+        let (weight, bias) = layer.parameters();
+        let [halves, facts] = weight.halves(|weight| halves(device, weight, bias))?;
+        (to.activation, to.limit) = code(*activation);
+        (to.outputs, to.inner) = (int(halves.dim(1)?)?, int(halves.dim(2)?)?);
+        to.weight = launch::contiguous(halves, DType::F16, "perceptron")?;
+        to.bias = launch::optional(bias, DType::F32, "perceptron")?;
+        to.facts = launch::contiguous(facts, DType::F32, "perceptron")?;
+    }
+    let kernel = Kernel {
+        file: "perceptron",
+        name,
+        grid: (rows.div_ceil(high), 1, 1),
+        block: (32 * WARPS as u32, 1),
+        shared,
+    };
+    // SAFETY: `Perceptron` is the kernel's own type; addresses and sizes are those of the tensors above.
+    unsafe { kernel.launch(device, &[&arguments]) }?;
+    Ok(Some(y))
+}
+
+/// Shared memory in bytes that a block may have.
+fn shared_memory(device: &CudaDevice) -> Result<usize> {
+    let most = CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+    let bytes = device.cuda_stream().context().attribute(most).w()?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// Weights `[outputs, inner]` in two parts of f16 `[2, outputs, inner]`, and the three facts of a layer.
+fn halves(device: &CudaDevice, weight: &Tensor, bias: Option<&Tensor>) -> Result<[Tensor; 2]> {
+    let (outputs, inner) = weight.dims2()?;
+    let from = launch::contiguous(weight, DType::F32, "perceptron")?;
+    let bias = launch::optional(bias, DType::F32, "perceptron")?;
+    let (parts, out) = empty(device, (2, outputs, inner), DType::F16)?;
+    let (facts, at) = empty(device, 3, DType::F32)?;
+    let (outputs, inner) = (int(outputs)?, int(inner)?);
+    let kernel = Kernel {
+        file: "perceptron",
+        name: "perceptron_weights",
+        grid: (1, 1, 1),
+        block: (1024, 1),
+        shared: 0,
+    };
+    // SAFETY: the weights are outputs × inner numbers, the parts twice as many; a bias has one for each output; there is room for three facts.
+    unsafe { kernel.launch(device, &[&from, &bias, &out, &at, &outputs, &inner]) }?;
+    Ok([parts, facts])
+}

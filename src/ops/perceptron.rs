@@ -1,0 +1,35 @@
+//! Fully connected layers one after the other.
+
+use super::{activation::add, cuda, linear::Linear, types::result::Result};
+use candle_core::Tensor;
+use candle_nn::Module;
+
+/// The layers one after the other on x, or on x + `added` (of the same shape, of x's type or f32), with `residual` (f32, of the output's shape)
+/// added before the last layer's activation.
+///
+/// On a GPU layers that compute in f32 are one kernel where there are few rows, and the sum is not rounded to x's type.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn perceptron(
+    layers: &[Linear],
+    x: &Tensor,
+    added: Option<&Tensor>,
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
+    let in_f32: Option<Vec<_>> = layers.iter().map(|layer| layer.in_f32(x.dtype())).collect();
+    if let Some(layers) = in_f32
+        && let Some(y) = cuda::perceptron(&layers, x, added, residual)?
+    {
+        return Ok(y);
+    }
+    let x = added.map_or_else(|| Ok(x.clone()), |added| add(x, added))?;
+    let Some((last, rest)) = layers.split_last() else {
+        return residual.map_or(Ok(x.clone()), |residual| add(&x, residual));
+    };
+    let x = rest.iter().try_fold(x, |x, layer| layer.forward(&x))?;
+    match residual {
+        Some(residual) => last.forward_add(&x, residual),
+        None => last.forward(&x),
+    }
+}
