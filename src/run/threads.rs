@@ -4,7 +4,7 @@
 use crate::{
     run::{
         counts::{InputProblem, InputProblems},
-        decode::{Dealer, Decoder},
+        decode::{Dealer, Decoder, Units, one_ahead},
         error::RunError,
         event::Event,
         infer::Flow,
@@ -202,15 +202,21 @@ impl<'a> Shared<'a> {
         let batches = 2 * plan.execution.batch;
         let (to_infer, decoded) = sync_channel(batches.max(DECODED_AHEAD).max(count));
         let mut decoders = Vec::with_capacity(count);
+        let decoder = || {
+            let dealing = (&self.dealer, &self.ahead);
+            Decoder::new(plan, dealing, options.clone(), self.times)
+        };
         for _ in 0..count {
-            let decoder = Decoder::new(
-                plan,
-                (&self.dealer, &self.ahead),
-                options.clone(),
-                self.times,
-            );
-            let out = to_infer.clone();
-            decoders.push(spawn(scope, "decode", move || decoder.run(&out))?);
+            // Of several threads the others decode while one opens a source.
+            let units = if self.dealer.is_for_one() {
+                let ((ready, units), opener) = (one_ahead(), decoder());
+                decoders.push(spawn(scope, "open", move || opener.open_ahead(&ready))?);
+                Units::Ahead(units)
+            } else {
+                Units::Dealt(&self.dealer)
+            };
+            let (decoder, out) = (decoder(), to_infer.clone());
+            decoders.push(spawn(scope, "decode", move || decoder.run(units, &out))?);
         }
         drop(to_infer);
         let inferred = catch_unwind(AssertUnwindSafe(|| self.infer(task, &decoded, out)));

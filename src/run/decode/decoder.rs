@@ -1,6 +1,9 @@
 //! A decoding thread.
 
-use super::dealer::{Dealer, PartsOf, Stored, Work};
+use super::{
+    dealer::{Dealer, PartsOf, Stored, Work},
+    opening::{Fault, First, Opened, Ready, Units, catch_panic},
+};
 use crate::{
     frame::{Frame, SourceInfo},
     progress::Cancel,
@@ -13,16 +16,15 @@ use crate::{
     },
     session::{Stage, StageTimes},
     sources::{
-        self, Decoding, FrameShare, PartSource, PartStep, Source, SourceError, SourceOptions,
-        SourceSpec, SourceWarning, open_part,
+        self, Decoding, PartSource, PartStep, Source, SourceError, SourceOptions, SourceSpec,
+        SourceWarning, open_part,
     },
 };
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, mpsc::SyncSender},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Frames from which the report says why a source is not decoded in parts.
@@ -70,10 +72,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Decodes until all units are dealt out, or the run ends.
-    pub(crate) fn run(self, out: &SyncSender<Decoded>) {
+    /// Decodes until all units were given, or the run ends.
+    pub(crate) fn run(self, units: Units<'_>, out: &SyncSender<Decoded>) {
         let mut open = None;
-        while let Some(unit) = self.dealer.next() {
+        for Ready { unit, opened } in units {
             let mut lane = Lane {
                 decoder: &self,
                 out,
@@ -83,7 +85,7 @@ impl<'a> Decoder<'a> {
                 reported: None,
                 divided: None,
             };
-            match lane.work(unit.work, &mut open) {
+            match lane.work(unit.work, opened, &mut open) {
                 Ok(()) => {}
                 Err(Ended::Cancelled) => {
                     // Nobody may be there any more to receive it.
@@ -94,53 +96,6 @@ impl<'a> Decoder<'a> {
             }
         }
     }
-
-    fn open_whole(
-        &self,
-        spec: &SourceSpec,
-        ordinal: usize,
-        share: Option<FrameShare>,
-    ) -> Result<Box<dyn Source>, SourceError> {
-        let shown = self.shown(spec);
-        self.times.time(Stage::Open.name(), || {
-            catch_panic(shown, || match share {
-                Some(share) => sources::open_share(spec, ordinal, &self.options, share),
-                None => sources::open(spec, ordinal, &self.options),
-            })
-            .and_then(|opened| opened)
-        })
-    }
-
-    /// The path of a source as outputs may show it.
-    fn shown<'b>(&'b self, spec: &'b SourceSpec) -> &'b Path {
-        self.options
-            .alias(spec)
-            .map_or(&spec.path, |alias| &alias.path)
-    }
-
-    /// What `work`, which decodes, gives, and how long it took; after a panic none and an error.
-    fn decode<T>(
-        &self,
-        shown: &Path,
-        work: impl FnOnce() -> Result<T, SourceError>,
-    ) -> (Result<T, Fault>, Duration) {
-        let start = Instant::now();
-        let result = catch_panic(shown, work);
-        let took = start.elapsed();
-        self.times.record(Stage::Decode.name(), took);
-        let result = match result {
-            Ok(result) => result.map_err(Fault::Error),
-            Err(fault) => Err(Fault::Panic(fault)),
-        };
-        (result, took)
-    }
-}
-
-/// What ended a call of a decoder.
-enum Fault {
-    Error(SourceError),
-    /// It cannot be called again.
-    Panic(SourceError),
 }
 
 /// One unit being decoded.
@@ -162,7 +117,13 @@ impl Lane<'_, '_> {
         self.out.send(item).map_err(|_| Ended::Cancelled)
     }
 
-    fn work(&mut self, work: Work, open: &mut Open) -> Result<(), Ended> {
+    /// Works on a unit, whose source was `opened` if that was done ahead.
+    fn work(
+        &mut self,
+        work: Work,
+        opened: Option<Result<Opened, SourceError>>,
+        open: &mut Open,
+    ) -> Result<(), Ended> {
         if !matches!(&work, Work::Parts(parts) if is_of(open, parts)) {
             *open = None;
         }
@@ -173,7 +134,9 @@ impl Lane<'_, '_> {
                 share,
                 undivided,
             } => {
-                self.whole(&spec, (ordinal, share), undivided)?;
+                let decoder = self.decoder;
+                let opened = opened.unwrap_or_else(|| decoder.open_whole(&spec, ordinal, share));
+                self.whole(&spec, ordinal, opened, undivided)?;
             }
             Work::Parts(parts) => self.parts(&parts, open)?,
             Work::Own(sources) => self.own(sources)?,
@@ -188,7 +151,7 @@ impl Lane<'_, '_> {
             self.warned.clear();
             self.reported = None;
             self.send(Item::SourceBegan(source.info().clone()))?;
-            self.frames(&mut *source, &path, 0)?;
+            self.frames(&mut *source, None, &path, 0)?;
             self.send(Item::SourceEnded(source.info().clone()))?;
         }
         Ok(())
@@ -198,12 +161,13 @@ impl Lane<'_, '_> {
     fn whole(
         &mut self,
         spec: &SourceSpec,
-        (ordinal, share): (usize, Option<FrameShare>),
+        ordinal: usize,
+        opened: Result<Opened, SourceError>,
         undivided: Option<String>,
     ) -> Result<(), Ended> {
         let shown = self.decoder.shown(spec);
-        let mut source = match self.decoder.open_whole(spec, ordinal, share) {
-            Ok(source) => source,
+        let opened = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 // It has a place among the sources all the same: it begins, fails and ends.
                 let info = Arc::new(unopened(spec, shown, ordinal));
@@ -212,14 +176,19 @@ impl Lane<'_, '_> {
                 return self.send(Item::SourceEnded(info));
             }
         };
-        self.send(Item::SourceBegan(source.info().clone()))?;
-        let is_long = source.info().frame_count.is_some_and(|n| n >= LONG);
+        let Opened {
+            mut source,
+            info,
+            first,
+        } = opened;
+        let is_long = info.frame_count.is_some_and(|n| n >= LONG);
+        self.send(Item::SourceBegan(info))?;
         if let Some(reason) = undivided.filter(|_| is_long) {
             let shown = shown.display();
             let notice = format!("{shown} was decoded by one decoder: {reason}");
             self.send(Item::Notice(notice))?;
         }
-        self.frames(&mut *source, shown, 0)?;
+        self.frames(&mut *source, first, shown, 0)?;
         self.send(Item::SourceEnded(source.info().clone()))
     }
 
@@ -230,17 +199,28 @@ impl Lane<'_, '_> {
             .is_some_and(|ordinal| dealer.is_void(ordinal, self.number))
     }
 
-    /// Sends the frames of a source from number `from` on.
-    fn frames(&mut self, source: &mut dyn Source, shown: &Path, from: u64) -> Result<(), Ended> {
+    /// Sends the frames of a source from number `from` on, of which the `first` may be decoded.
+    fn frames(
+        &mut self,
+        source: &mut dyn Source,
+        first: Option<First>,
+        shown: &Path,
+        from: u64,
+    ) -> Result<(), Ended> {
+        let (earlier, mut first) = first.map(|first| (first.warnings, first.decoded)).unzip();
+        self.warnings(earlier.unwrap_or_else(|| source.take_warnings()), from)?;
         loop {
-            self.warnings(source.take_warnings(), from)?;
             if self.decoder.cancel.is_requested() {
                 return Err(Ended::Cancelled);
             }
             if self.is_void() {
                 return Ok(());
             }
-            match self.decoder.decode(shown, || source.next_frame()) {
+            let decoder = self.decoder;
+            let decoded = first
+                .take()
+                .unwrap_or_else(|| decoder.decode(shown, || source.next_frame()));
+            match decoded {
                 (Ok(Some(frame)), took) if frame.index >= from => {
                     self.note_decoding(source.info(), source.decoding())?;
                     self.frame(frame, took)?;
@@ -254,6 +234,7 @@ impl Lane<'_, '_> {
                     break;
                 }
             }
+            self.warnings(source.take_warnings(), from)?;
         }
         self.warnings(source.take_warnings(), from)
     }
@@ -358,12 +339,13 @@ impl Lane<'_, '_> {
         self.decoder.dealer.take_over(unit, self.number);
         self.send(Item::Voids(unit.later.clone()))?;
         if unit.is_first() && !began {
-            return self.whole(&unit.spec, (unit.ordinal, None), None);
+            let opened = self.decoder.open_whole(&unit.spec, unit.ordinal, None);
+            return self.whole(&unit.spec, unit.ordinal, opened, None);
         }
         let shown = self.decoder.shown(&unit.spec);
         match self.decoder.open_whole(&unit.spec, unit.ordinal, None) {
-            Ok(mut source) => {
-                self.frames(&mut *source, shown, next)?;
+            Ok(Opened { mut source, .. }) => {
+                self.frames(&mut *source, None, shown, next)?;
                 self.send(Item::SourceEnded(source.info().clone()))
             }
             Err(error) => {
@@ -445,12 +427,6 @@ impl Lane<'_, '_> {
 fn is_of(open: &Open, parts: &PartsOf) -> bool {
     open.as_ref()
         .is_some_and(|(ordinal, _)| *ordinal == parts.ordinal)
-}
-
-/// Turns a panic in a decoder into an error of its input.
-fn catch_panic<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
 }
 
 fn unopened(spec: &SourceSpec, path: &Path, ordinal: usize) -> SourceInfo {
