@@ -4,7 +4,7 @@
 use crate::{
     run::{
         counts::{InputProblem, InputProblems},
-        decode::{Dealer, Decoder, Units, one_ahead},
+        decode::{Dealer, Decoder, Opener, Units, one_ahead},
         error::RunError,
         event::Event,
         infer::Flow,
@@ -197,25 +197,24 @@ impl<'a> Shared<'a> {
         'a: 's,
     {
         let plan = self.plan;
-        let options = plan.options_of(task);
+        let (dealer, ahead) = (&self.dealer, &self.ahead);
+        let opener = Opener::new(plan.options_of(task), self.times);
         let count = plan.decoders_of(task);
         let batches = 2 * plan.execution.batch;
         let (to_infer, decoded) = sync_channel(batches.max(DECODED_AHEAD).max(count));
         let mut decoders = Vec::with_capacity(count);
-        let decoder = || {
-            let dealing = (&self.dealer, &self.ahead);
-            Decoder::new(plan, dealing, options.clone(), self.times)
-        };
         for _ in 0..count {
             // Of several threads the others decode while one opens a source.
-            let units = if self.dealer.is_for_one() {
-                let ((ready, units), opener) = (one_ahead(), decoder());
-                decoders.push(spawn(scope, "open", move || opener.open_ahead(&ready))?);
+            let units = if dealer.is_for_one() {
+                let ((ready, units), opener) = (one_ahead(), opener.clone());
+                let open = move || opener.open_ahead(dealer, &ready);
+                decoders.push(spawn(scope, "open", open)?);
                 Units::Ahead(units)
             } else {
-                Units::Dealt(&self.dealer)
+                Units::Dealt(dealer)
             };
-            let (decoder, out) = (decoder(), to_infer.clone());
+            let decoder = Decoder::new(plan, (dealer, ahead), opener.clone());
+            let out = to_infer.clone();
             decoders.push(spawn(scope, "decode", move || decoder.run(units, &out))?);
         }
         drop(to_infer);

@@ -2,7 +2,7 @@
 
 use super::{
     dealer::{Dealer, PartsOf, Stored, Work},
-    opening::{Fault, First, Opened, Ready, Units, catch_panic},
+    opening::{Fault, First, Opened, Opener, Ready, Units},
 };
 use crate::{
     frame::{Frame, SourceInfo},
@@ -14,10 +14,9 @@ use crate::{
         messages::{Decoded, DecodedFrame, Item},
         plan::{OnError, Plan},
     },
-    session::{Stage, StageTimes},
     sources::{
-        self, Decoding, PartSource, PartStep, Source, SourceError, SourceOptions, SourceSpec,
-        SourceWarning, open_part,
+        self, Decoding, PartSource, PartStep, Source, SourceError, SourceSpec, SourceWarning,
+        open_part,
     },
 };
 use std::{
@@ -32,14 +31,13 @@ const LONG: u64 = 1000;
 
 /// Sends the frames of one unit after the other to the inference of one device.
 pub(crate) struct Decoder<'a> {
-    pub(crate) dealer: &'a Dealer<'a>,
-    pub(crate) ahead: &'a Ahead,
-    pub(crate) options: SourceOptions,
-    pub(crate) cancel: &'a Cancel,
-    pub(crate) times: &'a StageTimes,
-    pub(crate) on_error: OnError,
+    dealer: &'a Dealer<'a>,
+    ahead: &'a Ahead,
+    opener: Opener<'a>,
+    cancel: &'a Cancel,
+    on_error: OnError,
     /// Whether frames keep their pixels until they are written.
-    pub(crate) keeps_pixels: bool,
+    keeps_pixels: bool,
 }
 
 /// Why a thread decodes no more.
@@ -54,19 +52,17 @@ enum Ended {
 type Open = Option<(usize, Box<dyn PartSource>)>;
 
 impl<'a> Decoder<'a> {
-    /// A decoder of `plan` for the device that decodes by `options`.
+    /// A decoder of `plan` for the device whose sources `opener` opens.
     pub(crate) fn new(
         plan: &'a Plan,
         (dealer, ahead): (&'a Dealer<'a>, &'a Ahead),
-        options: SourceOptions,
-        times: &'a StageTimes,
+        opener: Opener<'a>,
     ) -> Self {
         Self {
             dealer,
             ahead,
-            options,
+            opener,
             cancel: &plan.cancel,
-            times,
             on_error: plan.on_error,
             keeps_pixels: plan.shows_pixels(),
         }
@@ -134,8 +130,8 @@ impl Lane<'_, '_> {
                 share,
                 undivided,
             } => {
-                let decoder = self.decoder;
-                let opened = opened.unwrap_or_else(|| decoder.open_whole(&spec, ordinal, share));
+                let opener = &self.decoder.opener;
+                let opened = opened.unwrap_or_else(|| opener.open_whole(&spec, ordinal, share));
                 self.whole(&spec, ordinal, opened, undivided)?;
             }
             Work::Parts(parts) => self.parts(&parts, open)?,
@@ -147,7 +143,7 @@ impl Lane<'_, '_> {
     fn own(&mut self, sources: VecDeque<Box<dyn Source>>) -> Result<(), Ended> {
         for source in sources {
             let path = source.info().path.clone();
-            let mut source = sources::select(source, &self.decoder.options.selection);
+            let mut source = sources::select(source, &self.decoder.opener.options.selection);
             self.warned.clear();
             self.reported = None;
             self.send(Item::SourceBegan(source.info().clone()))?;
@@ -165,7 +161,7 @@ impl Lane<'_, '_> {
         opened: Result<Opened, SourceError>,
         undivided: Option<String>,
     ) -> Result<(), Ended> {
-        let shown = self.decoder.shown(spec);
+        let shown = self.decoder.opener.shown(spec);
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -216,10 +212,10 @@ impl Lane<'_, '_> {
             if self.is_void() {
                 return Ok(());
             }
-            let decoder = self.decoder;
+            let opener = &self.decoder.opener;
             let decoded = first
                 .take()
-                .unwrap_or_else(|| decoder.decode(shown, || source.next_frame()));
+                .unwrap_or_else(|| opener.decode(shown, || source.next_frame()));
             match decoded {
                 (Ok(Some(frame)), took) if frame.index >= from => {
                     self.note_decoding(source.info(), source.decoding())?;
@@ -241,7 +237,7 @@ impl Lane<'_, '_> {
 
     fn parts(&mut self, unit: &PartsOf, open: &mut Open) -> Result<(), Ended> {
         self.divided = Some(unit.ordinal);
-        let shown = self.decoder.shown(&unit.spec).to_owned();
+        let shown = self.decoder.opener.shown(&unit.spec).to_owned();
         let mut next = unit.first_frame();
         let mut began = false;
         for part in unit.parts.clone() {
@@ -274,23 +270,21 @@ impl Lane<'_, '_> {
 
     /// Makes `open` stand at the beginning of a part; false where that fails.
     fn open_part(&self, unit: &PartsOf, part: usize, open: &mut Open) -> bool {
-        let (decoder, shown) = (self.decoder, self.decoder.shown(&unit.spec));
-        let opened = decoder.times.time(Stage::Open.name(), || {
-            catch_panic(shown, || match open {
-                Some((_, source)) => source.restart(part).map(|()| None),
-                None => {
-                    let (spec, options) = (&unit.spec, &decoder.options);
-                    open_part(spec, unit.ordinal, options, &unit.divided, part).map(Some)
-                }
-            })
+        let opener = &self.decoder.opener;
+        let opened = opener.open(opener.shown(&unit.spec), || match open {
+            Some((_, source)) => source.restart(part).map(|()| None),
+            None => {
+                let (spec, options) = (&unit.spec, &opener.options);
+                open_part(spec, unit.ordinal, options, &unit.divided, part).map(Some)
+            }
         });
         match opened {
-            Ok(Ok(None)) => true,
-            Ok(Ok(Some(source))) => {
+            Ok(None) => true,
+            Ok(Some(source)) => {
                 *open = Some((unit.ordinal, source));
                 true
             }
-            Ok(Err(_)) | Err(_) => {
+            Err(_) => {
                 *open = None;
                 false
             }
@@ -313,7 +307,7 @@ impl Lane<'_, '_> {
             if self.is_void() {
                 return Ok(true);
             }
-            match self.decoder.decode(shown, || source.next_frame()) {
+            match self.decoder.opener.decode(shown, || source.next_frame()) {
                 (Ok(PartStep::Frame(frame)), took) => {
                     self.note_decoding(source.info(), source.decoding())?;
                     *next = frame.index + 1;
@@ -339,11 +333,18 @@ impl Lane<'_, '_> {
         self.decoder.dealer.take_over(unit, self.number);
         self.send(Item::Voids(unit.later.clone()))?;
         if unit.is_first() && !began {
-            let opened = self.decoder.open_whole(&unit.spec, unit.ordinal, None);
+            let opened = self
+                .decoder
+                .opener
+                .open_whole(&unit.spec, unit.ordinal, None);
             return self.whole(&unit.spec, unit.ordinal, opened, None);
         }
-        let shown = self.decoder.shown(&unit.spec);
-        match self.decoder.open_whole(&unit.spec, unit.ordinal, None) {
+        let shown = self.decoder.opener.shown(&unit.spec);
+        match self
+            .decoder
+            .opener
+            .open_whole(&unit.spec, unit.ordinal, None)
+        {
             Ok(Opened { mut source, .. }) => {
                 self.frames(&mut *source, None, shown, next)?;
                 self.send(Item::SourceEnded(source.info().clone()))

@@ -8,4 +8,4 @@ mod tests;
 
 pub(crate) use dealer::Dealer;
 pub(crate) use decoder::Decoder;
-pub(crate) use opening::{Units, one_ahead};
+pub(crate) use opening::{Opener, Units, one_ahead};

@@ -1,13 +1,10 @@
 //! Sources as decoders take them: opened when their turn comes, or while the one before is decoded.
 
-use super::{
-    dealer::{Dealer, Unit, Work},
-    decoder::Decoder,
-};
+use super::dealer::{Dealer, Unit, Work};
 use crate::{
     frame::{Frame, SourceInfo},
-    session::Stage,
-    sources::{self, FrameShare, Source, SourceError, SourceSpec, SourceWarning},
+    session::{Stage, StageTimes},
+    sources::{self, FrameShare, Source, SourceError, SourceOptions, SourceSpec, SourceWarning},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -78,11 +75,33 @@ pub(crate) fn one_ahead() -> (SyncSender<Ready>, Receiver<Ready>) {
     sync_channel(0)
 }
 
-impl Decoder<'_> {
+/// Opens sources and decodes, with the times that it takes.
+#[derive(Clone)]
+pub(crate) struct Opener<'a> {
+    pub(super) options: SourceOptions,
+    times: &'a StageTimes,
+}
+
+impl<'a> Opener<'a> {
+    /// Sources are read by `options`.
+    pub(crate) fn new(options: SourceOptions, times: &'a StageTimes) -> Self {
+        Self { options, times }
+    }
+
     /// Opens source after source, each while the one before it is decoded, until all are dealt out or nobody takes them any more.
-    pub(crate) fn open_ahead(self, ready: &SyncSender<Ready>) {
+    pub(crate) fn open_ahead(&self, dealer: &Dealer<'_>, ready: &SyncSender<Ready>) {
         // Whether the run was cancelled is for the thread that decodes to see, which tells the others.
-        give_each(|| self.dealer.next(), |unit| self.prepare(unit), ready);
+        give_each(|| dealer.next(), |unit| self.prepare(unit), ready);
+    }
+
+    /// What `work`, which opens something, gives, with the time that it takes; after a panic an error.
+    pub(super) fn open<T>(
+        &self,
+        shown: &Path,
+        work: impl FnOnce() -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        let opened = || catch_panic(shown, work).and_then(|opened| opened);
+        self.times.time(Stage::Open.name(), opened)
     }
 
     fn prepare(&self, unit: Unit) -> Ready {
@@ -118,12 +137,9 @@ impl Decoder<'_> {
         share: Option<FrameShare>,
     ) -> Result<Opened, SourceError> {
         let shown = self.shown(spec);
-        let source = self.times.time(Stage::Open.name(), || {
-            catch_panic(shown, || match share {
-                Some(share) => sources::open_share(spec, ordinal, &self.options, share),
-                None => sources::open(spec, ordinal, &self.options),
-            })
-            .and_then(|opened| opened)
+        let source = self.open(shown, || match share {
+            Some(share) => sources::open_share(spec, ordinal, &self.options, share),
+            None => sources::open(spec, ordinal, &self.options),
         })?;
         Ok(Opened {
             info: source.info().clone(),
@@ -167,7 +183,7 @@ fn give_each<U, R>(next: impl Fn() -> Option<U>, open: impl Fn(U) -> R, ready: &
 }
 
 /// Turns a panic in a decoder into an error of its input.
-pub(super) fn catch_panic<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
+fn catch_panic<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
 }
