@@ -176,13 +176,14 @@ impl Lane<'_, '_> {
             mut source,
             info,
             first,
+            from_start,
         } = opened;
         let is_long = info.frame_count.is_some_and(|n| n >= LONG);
         self.send(Item::SourceBegan(info))?;
-        if let Some(reason) = undivided.filter(|_| is_long) {
-            let shown = shown.display();
-            let notice = format!("{shown} was decoded by one decoder: {reason}");
-            self.send(Item::Notice(notice))?;
+        let by_one = undivided.map(|reason| format!("was decoded by one decoder: {reason}"));
+        let from_start = from_start.map(|reason| format!("was decoded from its start: {reason}"));
+        if let Some(notice) = by_one.or(from_start).filter(|_| is_long) {
+            self.send(Item::Notice(format!("{} {notice}", shown.display())))?;
         }
         self.frames(&mut *source, first, shown, 0)?;
         self.send(Item::SourceEnded(source.info().clone()))

@@ -28,6 +28,8 @@ pub(super) struct Opened {
     /// What was known of it when it was.
     pub(super) info: Arc<SourceInfo>,
     pub(super) first: Option<First>,
+    /// Why a shared one is decoded from its start, where one might expect that it is not.
+    pub(super) from_start: Option<String>,
 }
 
 /// What came of a source ahead of its turn: a hardware decoder is only made for the first frame.
@@ -137,14 +139,15 @@ impl<'a> Opener<'a> {
         share: Option<FrameShare>,
     ) -> Result<Opened, SourceError> {
         let shown = self.shown(spec);
-        let source = self.open(shown, || match share {
+        let (source, from_start) = self.open(shown, || match share {
             Some(share) => sources::open_share(spec, ordinal, &self.options, share),
-            None => sources::open(spec, ordinal, &self.options),
+            None => Ok((sources::open(spec, ordinal, &self.options)?, None)),
         })?;
         Ok(Opened {
             info: source.info().clone(),
             source,
             first: None,
+            from_start,
         })
     }
 
