@@ -34,7 +34,7 @@ pub(in crate::sources) struct VideoShareSource {
 
 /// What frames are read from.
 enum Reader {
-    Parts(VideoPartSource),
+    Parts(Box<VideoPartSource>),
     Whole(Selected<Box<dyn Source>>),
     /// It could not be opened.
     Nothing,
@@ -57,7 +57,7 @@ impl VideoShareSource {
         let frames = VideoPartSource::open(spec, ordinal, options, &wanted, &parts, 0)?;
         Ok(Self {
             info: frames.info().clone(),
-            reader: Reader::Parts(frames),
+            reader: Reader::Parts(Box::new(frames)),
             parts,
             wanted,
             part: None,
