@@ -4,7 +4,7 @@
 use crate::{
     run::{
         counts::{InputProblem, InputProblems},
-        decode::{Dealer, Decoder},
+        decode::{Dealer, Decoder, Opener, Units, one_ahead},
         error::RunError,
         event::Event,
         infer::Flow,
@@ -197,20 +197,25 @@ impl<'a> Shared<'a> {
         'a: 's,
     {
         let plan = self.plan;
-        let options = plan.options_of(task);
+        let (dealer, ahead) = (&self.dealer, &self.ahead);
+        let opener = Opener::new(plan.options_of(task), self.times);
         let count = plan.decoders_of(task);
         let batches = 2 * plan.execution.batch;
         let (to_infer, decoded) = sync_channel(batches.max(DECODED_AHEAD).max(count));
         let mut decoders = Vec::with_capacity(count);
         for _ in 0..count {
-            let decoder = Decoder::new(
-                plan,
-                (&self.dealer, &self.ahead),
-                options.clone(),
-                self.times,
-            );
+            // Of several threads the others decode while one opens a source.
+            let units = if dealer.is_for_one() {
+                let ((ready, units), opener) = (one_ahead(), opener.clone());
+                let open = move || opener.open_ahead(dealer, &ready);
+                decoders.push(spawn(scope, "open", open)?);
+                Units::Ahead(units)
+            } else {
+                Units::Dealt(dealer)
+            };
+            let decoder = Decoder::new(plan, (dealer, ahead), opener.clone());
             let out = to_infer.clone();
-            decoders.push(spawn(scope, "decode", move || decoder.run(&out))?);
+            decoders.push(spawn(scope, "decode", move || decoder.run(units, &out))?);
         }
         drop(to_infer);
         let inferred = catch_unwind(AssertUnwindSafe(|| self.infer(task, &decoded, out)));

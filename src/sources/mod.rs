@@ -15,6 +15,7 @@ mod open;
 mod options;
 mod parts;
 mod renamed;
+mod selected;
 mod selection;
 mod sequence;
 mod source;
@@ -23,6 +24,7 @@ mod spooled_source;
 mod stated;
 mod unread;
 mod video;
+mod wanted;
 
 pub(crate) use self::image::{display_colour_16, display_grey_16, display_grey_i16};
 pub use self::{
@@ -41,8 +43,8 @@ pub(crate) use open::{open_share, select};
 pub use options::{DEFAULT_MAX_PIXELS, SourceOptions};
 pub(crate) use parts::{Divided, Division, Part, PartSource, PartStep, divide, open_part};
 pub use renamed::{Alias, Aliases, Renamed};
-pub(crate) use selection::FrameShare;
-pub use selection::{FrameSelection, Selected, SelectionError};
+pub use selected::Selected;
+pub use selection::{FrameSelection, SelectionError};
 pub use sequence::SequenceSource;
 pub use source::Source;
 pub use spec::SourceSpec;
@@ -51,3 +53,4 @@ pub use video::{
     StreamAddress, StreamAddressError, StreamOptions, StreamReader, StreamStep, VideoOptions,
     VideoSource, VideoSupport, video_support, without_secrets,
 };
+pub(crate) use wanted::FrameShare;

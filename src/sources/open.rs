@@ -7,15 +7,22 @@ use super::{
     issue::SourceError,
     options::SourceOptions,
     renamed::Renamed,
-    selection::{FrameSelection, FrameShare, Selected},
+    selected::Selected,
+    selection::FrameSelection,
     sequence::SequenceSource,
     source::Source,
     spec::SourceSpec,
     spooled_source::SpooledSource,
-    video::{VideoOptions, VideoSource},
+    video::{self, VideoOptions, VideoParts, VideoShareSource, VideoSource},
+    wanted::{FrameShare, Wanted},
 };
 use crate::frame::SourceKind;
 use std::path::Path;
+
+/// Parts of a range of frames that a run decodes, where key frames allow them: what it decodes in vain before the range is one at most.
+const PARTS_OF_RANGE: u64 = 32;
+/// Frames of such a part where ranges are long.
+const MOST_BEFORE: u64 = 128;
 
 /// Opens the source with number `ordinal` (from 0) of the run. It yields the selected frames only, numbered as in the file.
 ///
@@ -27,10 +34,19 @@ pub fn open(
     ordinal: usize,
     options: &SourceOptions,
 ) -> Result<Box<dyn Source>, SourceError> {
+    named(spec, options, open_named(spec, ordinal, options))
+}
+
+/// What was opened, under its alias if it has one.
+fn named(
+    spec: &SourceSpec,
+    options: &SourceOptions,
+    opened: Result<Box<dyn Source>, SourceError>,
+) -> Result<Box<dyn Source>, SourceError> {
     let Some(alias) = options.alias(spec) else {
-        return open_named(spec, ordinal, options);
+        return opened;
     };
-    let source = open_named(spec, ordinal, options).map_err(|error| alias.error(spec, error))?;
+    let source = opened.map_err(|error| alias.error(spec, error))?;
     Ok(Box::new(Renamed::new(source, spec, alias)))
 }
 
@@ -81,7 +97,8 @@ pub(crate) fn select(source: Box<dyn Source>, selection: &FrameSelection) -> Box
     }
 }
 
-/// Opens a source of which only the frames of `share`, of those that the options select, come out.
+/// Opens a source of which only the frames of `share`, of those that the options select, come out. Each range of them begins at the key
+/// frame before it; where the source cannot be divided there, that is why, if one might expect it, and all is decoded from its start.
 ///
 /// # Errors
 /// As [`open`].
@@ -90,14 +107,43 @@ pub(crate) fn open_share(
     ordinal: usize,
     options: &SourceOptions,
     share: FrameShare,
-) -> Result<Box<dyn Source>, SourceError> {
+) -> Result<(Box<dyn Source>, Option<String>), SourceError> {
+    let selection = &options.selection;
     let all = SourceOptions {
         selection: FrameSelection::default(),
         ..options.clone()
     };
+    let first = selection.range.as_ref().map_or(0, |range| range.start);
+    let reason = match divided(spec, share) {
+        Ok(parts) if first < parts.frames => {
+            let video = VideoOptions::from(options);
+            let wanted = Wanted {
+                selection: selection.clone(),
+                share: Some(share),
+            };
+            let again = spec.clone();
+            let whole = Box::new(move || open_named(&again, ordinal, &all));
+            let opened = VideoShareSource::open(spec, ordinal, &video, wanted, parts, whole);
+            let opened = opened.map(|source| -> Box<dyn Source> { Box::new(source) });
+            return Ok((named(spec, options, opened)?, None));
+        }
+        Ok(_) => None,
+        Err(reason) => reason,
+    };
     let source = open(spec, ordinal, &all)?;
-    let selected = Selected::new(source, options.selection.clone());
-    Ok(Box::new(selected.shared(share)))
+    let selected = Selected::new(source, selection.clone());
+    Ok((Box::new(selected.shared(share)), reason))
+}
+
+/// The parts of a source, fine enough for a share.
+fn divided(spec: &SourceSpec, share: FrameShare) -> Result<VideoParts, Option<String>> {
+    match &spec.files[..] {
+        [file] if *file == spec.path && spec.kind == SourceKind::Video => {
+            let least = (share.length.get() / PARTS_OF_RANGE).clamp(1, MOST_BEFORE);
+            video::divide(file, least)
+        }
+        _ => Err(None),
+    }
 }
 
 /// Opens one file, folder of numbered images, or DICOM series.

@@ -26,7 +26,7 @@ const LEAST_OF_PICTURES: u64 = 16;
 const LONG: u64 = 256 << 20;
 
 /// What one thread decodes next.
-pub(super) struct Unit {
+pub(crate) struct Unit {
     /// Its place in the order of the inputs.
     pub(super) lane: usize,
     pub(super) work: Work,
@@ -137,6 +137,11 @@ impl<'a> Dealer<'a> {
             decoders,
             least: plan.least_part,
         })
+    }
+
+    /// Whether one thread decodes all.
+    pub(crate) fn is_for_one(&self) -> bool {
+        self.decoders == 1
     }
 
     /// The next unit; none when all are dealt out.

@@ -1,6 +1,9 @@
 //! A decoding thread.
 
-use super::dealer::{Dealer, PartsOf, Stored, Work};
+use super::{
+    dealer::{Dealer, PartsOf, Stored, Work},
+    opening::{Fault, First, Opened, Opener, Ready, Units},
+};
 use crate::{
     frame::{Frame, SourceInfo},
     progress::Cancel,
@@ -11,18 +14,16 @@ use crate::{
         messages::{Decoded, DecodedFrame, Item},
         plan::{OnError, Plan},
     },
-    session::{Stage, StageTimes},
     sources::{
-        self, Decoding, FrameShare, PartSource, PartStep, Source, SourceError, SourceOptions,
-        SourceSpec, SourceWarning, open_part,
+        self, Decoding, PartSource, PartStep, Source, SourceError, SourceSpec, SourceWarning,
+        open_part,
     },
 };
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, mpsc::SyncSender},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Frames from which the report says why a source is not decoded in parts.
@@ -30,14 +31,13 @@ const LONG: u64 = 1000;
 
 /// Sends the frames of one unit after the other to the inference of one device.
 pub(crate) struct Decoder<'a> {
-    pub(crate) dealer: &'a Dealer<'a>,
-    pub(crate) ahead: &'a Ahead,
-    pub(crate) options: SourceOptions,
-    pub(crate) cancel: &'a Cancel,
-    pub(crate) times: &'a StageTimes,
-    pub(crate) on_error: OnError,
+    dealer: &'a Dealer<'a>,
+    ahead: &'a Ahead,
+    opener: Opener<'a>,
+    cancel: &'a Cancel,
+    on_error: OnError,
     /// Whether frames keep their pixels until they are written.
-    pub(crate) keeps_pixels: bool,
+    keeps_pixels: bool,
 }
 
 /// Why a thread decodes no more.
@@ -52,28 +52,26 @@ enum Ended {
 type Open = Option<(usize, Box<dyn PartSource>)>;
 
 impl<'a> Decoder<'a> {
-    /// A decoder of `plan` for the device that decodes by `options`.
+    /// A decoder of `plan` for the device whose sources `opener` opens.
     pub(crate) fn new(
         plan: &'a Plan,
         (dealer, ahead): (&'a Dealer<'a>, &'a Ahead),
-        options: SourceOptions,
-        times: &'a StageTimes,
+        opener: Opener<'a>,
     ) -> Self {
         Self {
             dealer,
             ahead,
-            options,
+            opener,
             cancel: &plan.cancel,
-            times,
             on_error: plan.on_error,
             keeps_pixels: plan.shows_pixels(),
         }
     }
 
-    /// Decodes until all units are dealt out, or the run ends.
-    pub(crate) fn run(self, out: &SyncSender<Decoded>) {
+    /// Decodes until all units were given, or the run ends.
+    pub(crate) fn run(self, units: Units<'_>, out: &SyncSender<Decoded>) {
         let mut open = None;
-        while let Some(unit) = self.dealer.next() {
+        for Ready { unit, opened } in units {
             let mut lane = Lane {
                 decoder: &self,
                 out,
@@ -83,7 +81,7 @@ impl<'a> Decoder<'a> {
                 reported: None,
                 divided: None,
             };
-            match lane.work(unit.work, &mut open) {
+            match lane.work(unit.work, opened, &mut open) {
                 Ok(()) => {}
                 Err(Ended::Cancelled) => {
                     // Nobody may be there any more to receive it.
@@ -94,53 +92,6 @@ impl<'a> Decoder<'a> {
             }
         }
     }
-
-    fn open_whole(
-        &self,
-        spec: &SourceSpec,
-        ordinal: usize,
-        share: Option<FrameShare>,
-    ) -> Result<Box<dyn Source>, SourceError> {
-        let shown = self.shown(spec);
-        self.times.time(Stage::Open.name(), || {
-            catch_panic(shown, || match share {
-                Some(share) => sources::open_share(spec, ordinal, &self.options, share),
-                None => sources::open(spec, ordinal, &self.options),
-            })
-            .and_then(|opened| opened)
-        })
-    }
-
-    /// The path of a source as outputs may show it.
-    fn shown<'b>(&'b self, spec: &'b SourceSpec) -> &'b Path {
-        self.options
-            .alias(spec)
-            .map_or(&spec.path, |alias| &alias.path)
-    }
-
-    /// What `work`, which decodes, gives, and how long it took; after a panic none and an error.
-    fn decode<T>(
-        &self,
-        shown: &Path,
-        work: impl FnOnce() -> Result<T, SourceError>,
-    ) -> (Result<T, Fault>, Duration) {
-        let start = Instant::now();
-        let result = catch_panic(shown, work);
-        let took = start.elapsed();
-        self.times.record(Stage::Decode.name(), took);
-        let result = match result {
-            Ok(result) => result.map_err(Fault::Error),
-            Err(fault) => Err(Fault::Panic(fault)),
-        };
-        (result, took)
-    }
-}
-
-/// What ended a call of a decoder.
-enum Fault {
-    Error(SourceError),
-    /// It cannot be called again.
-    Panic(SourceError),
 }
 
 /// One unit being decoded.
@@ -162,7 +113,13 @@ impl Lane<'_, '_> {
         self.out.send(item).map_err(|_| Ended::Cancelled)
     }
 
-    fn work(&mut self, work: Work, open: &mut Open) -> Result<(), Ended> {
+    /// Works on a unit, whose source was `opened` if that was done ahead.
+    fn work(
+        &mut self,
+        work: Work,
+        opened: Option<Result<Opened, SourceError>>,
+        open: &mut Open,
+    ) -> Result<(), Ended> {
         if !matches!(&work, Work::Parts(parts) if is_of(open, parts)) {
             *open = None;
         }
@@ -173,7 +130,9 @@ impl Lane<'_, '_> {
                 share,
                 undivided,
             } => {
-                self.whole(&spec, (ordinal, share), undivided)?;
+                let opener = &self.decoder.opener;
+                let opened = opened.unwrap_or_else(|| opener.open_whole(&spec, ordinal, share));
+                self.whole(&spec, ordinal, opened, undivided)?;
             }
             Work::Parts(parts) => self.parts(&parts, open)?,
             Work::Own(sources) => self.own(sources)?,
@@ -184,11 +143,11 @@ impl Lane<'_, '_> {
     fn own(&mut self, sources: VecDeque<Box<dyn Source>>) -> Result<(), Ended> {
         for source in sources {
             let path = source.info().path.clone();
-            let mut source = sources::select(source, &self.decoder.options.selection);
+            let mut source = sources::select(source, &self.decoder.opener.options.selection);
             self.warned.clear();
             self.reported = None;
             self.send(Item::SourceBegan(source.info().clone()))?;
-            self.frames(&mut *source, &path, 0)?;
+            self.frames(&mut *source, None, &path, 0)?;
             self.send(Item::SourceEnded(source.info().clone()))?;
         }
         Ok(())
@@ -198,12 +157,13 @@ impl Lane<'_, '_> {
     fn whole(
         &mut self,
         spec: &SourceSpec,
-        (ordinal, share): (usize, Option<FrameShare>),
+        ordinal: usize,
+        opened: Result<Opened, SourceError>,
         undivided: Option<String>,
     ) -> Result<(), Ended> {
-        let shown = self.decoder.shown(spec);
-        let mut source = match self.decoder.open_whole(spec, ordinal, share) {
-            Ok(source) => source,
+        let shown = self.decoder.opener.shown(spec);
+        let opened = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 // It has a place among the sources all the same: it begins, fails and ends.
                 let info = Arc::new(unopened(spec, shown, ordinal));
@@ -212,14 +172,20 @@ impl Lane<'_, '_> {
                 return self.send(Item::SourceEnded(info));
             }
         };
-        self.send(Item::SourceBegan(source.info().clone()))?;
-        let is_long = source.info().frame_count.is_some_and(|n| n >= LONG);
-        if let Some(reason) = undivided.filter(|_| is_long) {
-            let shown = shown.display();
-            let notice = format!("{shown} was decoded by one decoder: {reason}");
-            self.send(Item::Notice(notice))?;
+        let Opened {
+            mut source,
+            info,
+            first,
+            from_start,
+        } = opened;
+        let is_long = info.frame_count.is_some_and(|n| n >= LONG);
+        self.send(Item::SourceBegan(info))?;
+        let by_one = undivided.map(|reason| format!("was decoded by one decoder: {reason}"));
+        let from_start = from_start.map(|reason| format!("was decoded from its start: {reason}"));
+        if let Some(notice) = by_one.or(from_start).filter(|_| is_long) {
+            self.send(Item::Notice(format!("{} {notice}", shown.display())))?;
         }
-        self.frames(&mut *source, shown, 0)?;
+        self.frames(&mut *source, first, shown, 0)?;
         self.send(Item::SourceEnded(source.info().clone()))
     }
 
@@ -230,17 +196,28 @@ impl Lane<'_, '_> {
             .is_some_and(|ordinal| dealer.is_void(ordinal, self.number))
     }
 
-    /// Sends the frames of a source from number `from` on.
-    fn frames(&mut self, source: &mut dyn Source, shown: &Path, from: u64) -> Result<(), Ended> {
+    /// Sends the frames of a source from number `from` on, of which the `first` may be decoded.
+    fn frames(
+        &mut self,
+        source: &mut dyn Source,
+        first: Option<First>,
+        shown: &Path,
+        from: u64,
+    ) -> Result<(), Ended> {
+        let (earlier, mut first) = first.map(|first| (first.warnings, first.decoded)).unzip();
+        self.warnings(earlier.unwrap_or_else(|| source.take_warnings()), from)?;
         loop {
-            self.warnings(source.take_warnings(), from)?;
             if self.decoder.cancel.is_requested() {
                 return Err(Ended::Cancelled);
             }
             if self.is_void() {
                 return Ok(());
             }
-            match self.decoder.decode(shown, || source.next_frame()) {
+            let opener = &self.decoder.opener;
+            let decoded = first
+                .take()
+                .unwrap_or_else(|| opener.decode(shown, || source.next_frame()));
+            match decoded {
                 (Ok(Some(frame)), took) if frame.index >= from => {
                     self.note_decoding(source.info(), source.decoding())?;
                     self.frame(frame, took)?;
@@ -254,13 +231,14 @@ impl Lane<'_, '_> {
                     break;
                 }
             }
+            self.warnings(source.take_warnings(), from)?;
         }
         self.warnings(source.take_warnings(), from)
     }
 
     fn parts(&mut self, unit: &PartsOf, open: &mut Open) -> Result<(), Ended> {
         self.divided = Some(unit.ordinal);
-        let shown = self.decoder.shown(&unit.spec).to_owned();
+        let shown = self.decoder.opener.shown(&unit.spec).to_owned();
         let mut next = unit.first_frame();
         let mut began = false;
         for part in unit.parts.clone() {
@@ -293,23 +271,21 @@ impl Lane<'_, '_> {
 
     /// Makes `open` stand at the beginning of a part; false where that fails.
     fn open_part(&self, unit: &PartsOf, part: usize, open: &mut Open) -> bool {
-        let (decoder, shown) = (self.decoder, self.decoder.shown(&unit.spec));
-        let opened = decoder.times.time(Stage::Open.name(), || {
-            catch_panic(shown, || match open {
-                Some((_, source)) => source.restart(part).map(|()| None),
-                None => {
-                    let (spec, options) = (&unit.spec, &decoder.options);
-                    open_part(spec, unit.ordinal, options, &unit.divided, part).map(Some)
-                }
-            })
+        let opener = &self.decoder.opener;
+        let opened = opener.open(opener.shown(&unit.spec), || match open {
+            Some((_, source)) => source.restart(part).map(|()| None),
+            None => {
+                let (spec, options) = (&unit.spec, &opener.options);
+                open_part(spec, unit.ordinal, options, &unit.divided, part).map(Some)
+            }
         });
         match opened {
-            Ok(Ok(None)) => true,
-            Ok(Ok(Some(source))) => {
+            Ok(None) => true,
+            Ok(Some(source)) => {
                 *open = Some((unit.ordinal, source));
                 true
             }
-            Ok(Err(_)) | Err(_) => {
+            Err(_) => {
                 *open = None;
                 false
             }
@@ -332,7 +308,7 @@ impl Lane<'_, '_> {
             if self.is_void() {
                 return Ok(true);
             }
-            match self.decoder.decode(shown, || source.next_frame()) {
+            match self.decoder.opener.decode(shown, || source.next_frame()) {
                 (Ok(PartStep::Frame(frame)), took) => {
                     self.note_decoding(source.info(), source.decoding())?;
                     *next = frame.index + 1;
@@ -358,12 +334,20 @@ impl Lane<'_, '_> {
         self.decoder.dealer.take_over(unit, self.number);
         self.send(Item::Voids(unit.later.clone()))?;
         if unit.is_first() && !began {
-            return self.whole(&unit.spec, (unit.ordinal, None), None);
+            let opened = self
+                .decoder
+                .opener
+                .open_whole(&unit.spec, unit.ordinal, None);
+            return self.whole(&unit.spec, unit.ordinal, opened, None);
         }
-        let shown = self.decoder.shown(&unit.spec);
-        match self.decoder.open_whole(&unit.spec, unit.ordinal, None) {
-            Ok(mut source) => {
-                self.frames(&mut *source, shown, next)?;
+        let shown = self.decoder.opener.shown(&unit.spec);
+        match self
+            .decoder
+            .opener
+            .open_whole(&unit.spec, unit.ordinal, None)
+        {
+            Ok(Opened { mut source, .. }) => {
+                self.frames(&mut *source, None, shown, next)?;
                 self.send(Item::SourceEnded(source.info().clone()))
             }
             Err(error) => {
@@ -445,12 +429,6 @@ impl Lane<'_, '_> {
 fn is_of(open: &Open, parts: &PartsOf) -> bool {
     open.as_ref()
         .is_some_and(|(ordinal, _)| *ordinal == parts.ordinal)
-}
-
-/// Turns a panic in a decoder into an error of its input.
-fn catch_panic<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, SourceError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| SourceError::new(path, "the decoder failed by a fault of its own"))
 }
 
 fn unopened(spec: &SourceSpec, path: &Path, ordinal: usize) -> SourceInfo {

@@ -2,8 +2,10 @@
 
 mod dealer;
 mod decoder;
+mod opening;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use dealer::Dealer;
 pub(crate) use decoder::Decoder;
+pub(crate) use opening::{Opener, Units, one_ahead};

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::sources::{
     DicomSeries, DicomSource, ImageOptions, ImageSource, Renamed, SequenceSource, SourceError,
-    SourceOptions, SourceSpec, VideoOptions, video::VideoPartSource,
+    SourceOptions, SourceSpec, VideoOptions, video::VideoPartSource, wanted::Wanted,
 };
 use std::path::PathBuf;
 
@@ -63,8 +63,9 @@ fn open_named(
         Content::Video(parts) => {
             divided.part(part, &spec.path)?;
             let video = VideoOptions::from(options);
+            let wanted = Wanted::selected(selection.clone());
             Box::new(VideoPartSource::open(
-                spec, ordinal, &video, selection, parts, part,
+                spec, ordinal, &video, &wanted, parts, part,
             )?)
         }
     })

@@ -25,6 +25,8 @@ pub(in crate::sources) struct VideoParts {
     pub(super) coding: Coding,
     /// Number of samples.
     pub(super) samples: usize,
+    /// Number of frames.
+    pub(in crate::sources) frames: u64,
     /// Presentation time of the first frame.
     pub(super) origin: i64,
     /// Whether all parts begin with the parameter sets that they need, and with how the picture is turned.
@@ -56,6 +58,12 @@ impl VideoParts {
     pub(in crate::sources) fn firsts(&self) -> impl Iterator<Item = u64> {
         self.starts.iter().map(|start| start.frame)
     }
+
+    /// The part with this frame.
+    pub(super) fn part_of(&self, frame: u64) -> usize {
+        let begun = self.starts.partition_point(|start| start.frame <= frame);
+        begun.saturating_sub(1)
+    }
 }
 
 /// Divides the video at `path` into parts of at least `least` frames; the last may have fewer.
@@ -85,12 +93,14 @@ pub(in crate::sources) fn divide(path: &Path, least: u64) -> Result<VideoParts, 
         sets: search.saw_sets,
         turn: search.saw_turned,
     };
+    let frames = search.frames;
     let starts = search.end()?;
     Ok(VideoParts {
         restates,
         starts,
         coding,
         samples: input.entries(),
+        frames,
         origin: first_time(&mut input)?,
     })
 }

@@ -80,6 +80,11 @@ impl FrameDecoder {
         self.gpu.as_ref()?.refusal(&self.frame)
     }
 
+    /// Whether the device refused the stream.
+    pub(super) fn was_refused(&self) -> bool {
+        self.gpu.as_ref().is_some_and(GpuDecoder::was_refused)
+    }
+
     /// Whether the decoder marked the frame as damaged.
     pub(super) fn has_damaged_frame(&self) -> bool {
         self.frame.is_corrupt() || self.frame.has_decode_errors()

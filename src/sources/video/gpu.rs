@@ -56,6 +56,11 @@ impl GpuDecoder {
         self.context.is_on_device(frame)
     }
 
+    /// Whether the device refused the stream.
+    pub(super) fn was_refused(&self) -> bool {
+        self.context.refusal().is_some()
+    }
+
     /// The reason why a frame is in host memory; `None` if it is on the device.
     pub(super) fn refusal(&self, frame: &frame::Video) -> Option<String> {
         if self.has(frame) {

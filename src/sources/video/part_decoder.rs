@@ -8,7 +8,7 @@ use super::{
     index::Entry,
     input::{ReadPacket, VideoInput},
     nvdec::VideoDevice,
-    units::{is_leading, leaves_others_alone},
+    units::{has_picture, is_leading, leaves_others_alone},
 };
 use crate::{
     av::{Error, Packet, error::EAGAIN},
@@ -48,6 +48,9 @@ pub(super) struct PartDecoder {
     /// Times of the samples that were sent and whose frames have not come.
     awaited: BTreeSet<i64>,
     last: Option<i64>,
+    /// The latest time of the samples that were sent or passed over, and that of those before the part.
+    latest: Option<i64>,
+    before: Option<i64>,
     /// The time of the part's first frame, as far as its samples have been read.
     first: Option<i64>,
     /// The time of the first frame of the part after; none in the last.
@@ -99,6 +102,8 @@ impl PartDecoder {
             index: 0,
             awaited: BTreeSet::new(),
             last: None,
+            latest: None,
+            before: None,
             first: None,
             until: None,
             stage: Stage::Reading,
@@ -120,6 +125,7 @@ impl PartDecoder {
         self.clock = self.input.clock(Some(self.parts.origin));
         self.awaited.clear();
         (self.last, self.first, self.until) = (None, None, None);
+        (self.latest, self.before) = (None, None);
         self.stage = match self.place(part) {
             Ok(()) => Stage::Reading,
             Err(Irregular) => Stage::Irregular,
@@ -162,9 +168,61 @@ impl PartDecoder {
         })
     }
 
+    /// Goes on with a later part. What lies between is read and not decoded; where it is not such that the part is the same without it,
+    /// [`Self::advance`] says so.
+    pub(super) fn pass_to(&mut self, part: usize) {
+        let passed = self.pass(part);
+        let latest = self.latest;
+        self.restart(part);
+        (self.before, self.latest) = (latest, latest);
+        if passed.is_err() {
+            self.stage = Stage::Irregular;
+        }
+    }
+
+    /// Reads what lies before a part: each sample is a picture, and none changes what those after the next key sample need.
+    fn pass(&mut self, part: usize) -> Result<(), Irregular> {
+        let until = self.parts.starts.get(part).ok_or(Irregular)?.sample;
+        if self.stage == Stage::Irregular {
+            return Err(Irregular);
+        }
+        if self.sample > self.end {
+            // Samples after the part that was decoded are sent to the decoder without a look.
+            let starts = &self.parts.starts;
+            let next = starts.partition_point(|start| start.sample < self.end);
+            self.place(next)?;
+        }
+        while self.sample < until {
+            let (packet, entry) = self.read()?;
+            self.look_at(&packet, &entry)?;
+            if !has_picture(packet.data().unwrap_or_default(), self.parts.coding) {
+                return Err(Irregular);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a sample that changes nothing about those after the next key sample.
+    fn look_at(&mut self, packet: &Packet, entry: &Entry) -> Result<(), Irregular> {
+        let (data, restates) = (packet.data().unwrap_or_default(), self.parts.restates);
+        if !leaves_others_alone(data, self.parts.coding, restates.sets, restates.turn) {
+            return Err(Irregular);
+        }
+        if entry.is_shown {
+            let pts = packet.pts().ok_or(Irregular)?;
+            self.latest = Some(self.latest.map_or(pts, |latest| latest.max(pts)));
+        }
+        Ok(())
+    }
+
     /// The device it decodes on.
     pub(super) fn device(&self) -> Option<&VideoDevice> {
         self.frames.device()
+    }
+
+    /// Whether the device refused the stream.
+    pub(super) fn was_refused(&self) -> bool {
+        self.frames.was_refused()
     }
 
     /// Decodes the next frame of the part. Its picture is made by [`Self::picture`].
@@ -227,7 +285,7 @@ impl PartDecoder {
             && self.frames.frame.timestamp() == Some(pts)
             && match self.last {
                 Some(last) => pts > last,
-                None => self.first == Some(pts),
+                None => self.first == Some(pts) && self.before.is_none_or(|before| before < pts),
             };
         if !is_due || self.frames.has_damaged_frame() || self.frames.refusal().is_some() {
             return Err(Irregular);
@@ -242,10 +300,7 @@ impl PartDecoder {
     fn feed(&mut self) -> Result<(), Irregular> {
         let is_first = self.first.is_none();
         let (packet, entry) = self.read()?;
-        let (data, restates) = (packet.data().unwrap_or_default(), self.parts.restates);
-        if !leaves_others_alone(data, self.parts.coding, restates.sets, restates.turn) {
-            return Err(Irregular);
-        }
+        self.look_at(&packet, &entry)?;
         if entry.is_shown {
             let pts = packet.pts().ok_or(Irregular)?;
             if !self.awaited.insert(pts) || self.awaited.len() > MAX_AWAITED {

@@ -10,17 +10,17 @@ use super::{
 use crate::{
     frame::{Frame, Physical, SourceInfo},
     sources::{
-        Decoding, FrameSelection, PartSource, PartStep, SourceError, SourceSpec, SourceWarning,
+        Decoding, PartSource, PartStep, SourceError, SourceSpec, SourceWarning, wanted::Wanted,
     },
 };
 use std::{fs::File, sync::Arc};
 
-/// The selected frames of a part of a video file, as [`super::VideoSource`] gives them.
+/// The wanted frames of a part of a video file, as [`super::VideoSource`] gives them.
 pub(in crate::sources) struct VideoPartSource {
     info: Arc<SourceInfo>,
     physical: Option<Arc<Physical>>,
     parts: Arc<VideoParts>,
-    selection: FrameSelection,
+    wanted: Wanted,
     /// Always there until it is dropped.
     decoder: Option<PartDecoder>,
     decoding: Decoding,
@@ -36,7 +36,7 @@ impl VideoPartSource {
         spec: &SourceSpec,
         ordinal: usize,
         options: &VideoOptions,
-        selection: &FrameSelection,
+        wanted: &Wanted,
         parts: &Arc<VideoParts>,
         part: usize,
     ) -> Result<Self, SourceError> {
@@ -50,14 +50,28 @@ impl VideoPartSource {
             info: Arc::new(info),
             physical: None,
             parts: parts.clone(),
-            selection: selection.clone(),
+            wanted: wanted.clone(),
             decoder: Some(decoder),
             decoding,
             irregular: false,
         })
     }
 
-    /// The next selected frame of the part.
+    /// Goes on with a later part, if the source is the same without what lies between.
+    pub(super) fn pass_to(&mut self, part: usize) {
+        self.working(|source| {
+            if let Some(decoder) = &mut source.decoder {
+                decoder.pass_to(part);
+            }
+        });
+    }
+
+    /// Whether the device refused the stream.
+    pub(super) fn was_refused(&self) -> bool {
+        self.decoder.as_ref().is_some_and(PartDecoder::was_refused)
+    }
+
+    /// The next wanted frame of the part.
     fn advance(&mut self) -> PartStep {
         let Some(decoder) = &mut self.decoder else {
             return PartStep::Irregular;
@@ -68,7 +82,7 @@ impl VideoPartSource {
                 PartAdvance::End => return PartStep::End,
                 PartAdvance::Irregular => return PartStep::Irregular,
             };
-            if !self.selection.contains(index) {
+            if !self.wanted.contains(index) {
                 continue;
             }
             let aspect = decoder.pixel_aspect();

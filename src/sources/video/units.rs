@@ -151,6 +151,19 @@ pub(super) fn is_leading(data: &[u8], coding: Coding) -> bool {
     picture.is_some_and(|kind| (6..=9).contains(&kind))
 }
 
+/// Whether a sample, whole in memory, has a picture in it.
+pub(super) fn has_picture(data: &[u8], coding: Coding) -> bool {
+    let Coding::Units {
+        is_hevc, length, ..
+    } = coding
+    else {
+        return true;
+    };
+    units_in(data, length)
+        .map_while(Result::ok)
+        .any(|bytes| matches!(unit(bytes, is_hevc), Unit::Picture(_)))
+}
+
 /// Whether a sample, whole in memory, leaves what is decoded after the next key sample as it is: with the parameter sets and the turn that
 /// hold there in any case. Where damage makes a parameter set of something, nothing else tells.
 pub(super) fn leaves_others_alone(
@@ -206,6 +219,8 @@ mod tests {
         };
         let alone = |data: &[u8]| leaves_others_alone(data, coding, false, false);
         assert!(alone(b"\x03\x41ab\x02\x41a") && alone(b""));
+        assert!(has_picture(b"\x02\x09a\x03\x41ab", coding) && has_picture(b"", Coding::Jpeg));
+        assert!(!has_picture(b"\x02\x09a", coding) && !has_picture(b"", coding));
         assert!(!alone(b"\x03\x41ab\x02\x68a"));
         assert!(leaves_others_alone(b"\x02\x68a", coding, true, false));
         // Behind a start code within a unit; units that do not fill the sample, or more.

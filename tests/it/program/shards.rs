@@ -158,6 +158,17 @@ fn frames_of_videos_and_links_to_pictures_merge_to_those_of_one_run() {
     for clip in ["clip.mp4", "clip.dcm"] {
         fs::copy(phantom.join(clip), job.path("in").join(clip)).unwrap();
     }
+    // Ranges begin at key frames before them, or all is decoded from the start.
+    let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/media/parts");
+    for video in [
+        "closed.mp4",
+        "hevc_leading.mp4",
+        "vfr.mp4",
+        "edited.mp4",
+        "open.mp4",
+    ] {
+        fs::copy(parts.join(video), job.path("in").join(video)).unwrap();
+    }
     assert!(job.run("whole", &[]).status.success());
     job.shards("by-source", 4, &[]);
     job.assert_same("by-source", "whole");

@@ -1,6 +1,7 @@
 //! Parts give what the whole source gives.
 
 mod others;
+mod shares;
 mod videos;
 
 use super::{Divided, Division, PartSource, PartStep, divide, open_part};
@@ -10,6 +11,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -34,6 +36,18 @@ fn spec(path: &Path, kind: SourceKind) -> SourceSpec {
         name: "clip".to_owned(),
         folder: None,
     }
+}
+
+/// A copy of a clip of which bytes from `at` on, of a thousandth, are changed.
+fn changed(folder: &Path, name: &str, at: usize, by: &[u8]) -> SourceSpec {
+    let mut bytes = fs::read(&clip(name).path).unwrap();
+    let at = at * bytes.len() / 1000;
+    for (byte, change) in bytes[at..].iter_mut().zip(by) {
+        *byte ^= change;
+    }
+    let path = folder.join(name);
+    fs::write(&path, bytes).unwrap();
+    video(&path)
 }
 
 fn options() -> SourceOptions {

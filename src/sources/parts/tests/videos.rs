@@ -1,9 +1,9 @@
 //! Parts of videos (the clips of `tests/fixtures/media/parts`).
 
-use super::{assert_same, clip, divided, in_parts, options, reason, until_irregular, video, whole};
-use crate::sources::{
-    Alias, Aliases, Division, FrameSelection, SourceOptions, SourceSpec, divide, open_part,
+use super::{
+    assert_same, changed, clip, divided, in_parts, options, reason, until_irregular, video, whole,
 };
+use crate::sources::{Alias, Aliases, Division, FrameSelection, SourceOptions, divide, open_part};
 use proptest::prelude::*;
 use std::{fs, num::NonZeroU64, path::Path, sync::Arc};
 
@@ -69,18 +69,6 @@ fn what_cannot_be_divided_says_why() {
         divide(&clip("closed.mp4"), &range, 10),
         Division::Whole { reason: Some(reason) } if reason.contains("a range")
     ));
-}
-
-/// A copy of a clip of which bytes from `at` on, of a thousandth, are changed.
-fn changed(folder: &Path, name: &str, at: usize, by: &[u8]) -> SourceSpec {
-    let mut bytes = fs::read(&clip(name).path).unwrap();
-    let at = at * bytes.len() / 1000;
-    for (byte, change) in bytes[at..].iter_mut().zip(by) {
-        *byte ^= change;
-    }
-    let path = folder.join(name);
-    fs::write(&path, bytes).unwrap();
-    video(&path)
 }
 
 proptest! {
