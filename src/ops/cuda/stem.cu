@@ -1,0 +1,345 @@
+// HGNetv2's stem as one kernel: a 3×3 convolution at stride 2 of an image, beside each other a pooling of 2×2 pixels and two 2×2
+// convolutions of it, and a 3×3 convolution at stride 2 of both, ReLU after each convolution. The maps between stay on the chip.
+//
+// A block makes a tile of the output. To shared memory come the weights, and of the image what lies under the tile; then layer after layer
+// makes its map there, with as many pixels around as the next layers see. Pixels outside a map are zeros, which is what the next layer has
+// there. A map lies in planes of eight channels, eight numbers a pixel, so that the pixels of a fragment lie one after another, as do the
+// weights, in planes of eight numbers of k. All convolutions are sums of sixteen pixels at a time on the tensor cores.
+
+#include "gemm_tiles.cuh"
+
+struct Stem {
+  // [batch, height, width, channels] and [batch, out_height, out_width, columns].
+  const void *image;
+  void *out;
+  // [columns, k] as in gemm.cuh, and biases in f32, which may be none.
+  const void *first, *second_a, *second_b, *third;
+  const float *first_bias, *second_a_bias, *second_b_bias, *third_bias;
+  // Of the four layers: scale·y + shift after ReLU.
+  float scale[4], shift[4];
+  // Of the image, of the maps between and of the output.
+  int height, width, mid_height, mid_width, out_height, out_width;
+};
+
+constexpr int WARPS = 8, THREADS = 32 * WARPS;
+
+// Sizes of a tile of TH × TW pixels of the output, for images of C channels and maps of MID.
+template <int C, int MID, int TH, int TW> struct StemTile {
+  static constexpr int CHANNELS = C, COLUMNS = MID, HEIGHT = TH, WIDTH = TW;
+  // Planes of the maps, and of the narrower one.
+  static constexpr int PLANES = MID / 8, NARROW = (MID / 2 + 7) / 8;
+  // The first map; what the first 2×2 convolution makes of it; what the second one and the pooling make. Their first pixel is the same.
+  static constexpr int ONE_WIDTH = 2 * TW + 3, ONE = (2 * TH + 3) * ONE_WIDTH;
+  static constexpr int A_WIDTH = 2 * TW + 2, A = (2 * TH + 2) * A_WIDTH;
+  static constexpr int TWO_HEIGHT = 2 * TH + 1, TWO_WIDTH = 2 * TW + 1;
+  // Of the last ones rows have the even columns first and the odd ones from ODD on, so that every second pixel is a neighbour; where there
+  // is room, such that a row's even and odd pixels are written to different banks.
+  static constexpr int ODD = TW + 1 + (MID < 32 ? 3 : 0), TWO_ROW = ODD + TW, TWO = TWO_HEIGHT * TWO_ROW;
+  // The image's numbers in a row of the first kernel, with the one before them, which has a weight of zero: so pairs of them are whole words.
+  static constexpr int TAPS = C == 3 ? 10 : 4, STEPS = (3 * TAPS + 15) / 16;
+  // Numbers before the kernel's first one of the tile's first column, such that a row begins with a multiple of eight of the image's.
+  static constexpr int LEAD = C == 3 ? 6 : 4, BEFORE = C == 3 ? 16 : 8;
+  static constexpr int IMAGE_HEIGHT = 4 * TH + 7, IMAGE_ROW = (LEAD + 2 * C * (ONE_WIDTH - 1) + TAPS + 7) / 8 * 8;
+  // The warps that share the columns of sixteen pixels of the output, and the fragments of each.
+  static constexpr int SHARE = WARPS / (TH * TW / 16), FRAGMENTS = (PLANES + SHARE - 1) / SHARE;
+  static_assert(TW % 8 == 0 && TH * TW % 16 == 0 && SHARE * TH * TW == WARPS * 16, "tiles consist of fragments, of whole chunks of the image");
+  static_assert(IMAGE_HEIGHT * IMAGE_ROW <= PLANES * TWO * 8 && TWO <= ONE, "maps fit where others were");
+
+  static __device__ __forceinline__ constexpr int place_two(int y, int x) { return y * TWO_ROW + x % 2 * ODD + x / 2; }
+};
+
+// As in shared memory.
+template <typename T, typename S> struct __align__(16) StemMemory {
+  // The first map, and where that is no longer needed the one of the second 2×2 convolution.
+  T one[S::PLANES * S::ONE * 8];
+  T narrow[S::NARROW * S::A * 8];
+  // The image, and where that is no longer needed the pooled map.
+  T pooled[S::PLANES * S::TWO * 8];
+  T first[32 * S::COLUMNS], second_a[4 * S::PLANES * 8 * S::NARROW * 8], second_b[4 * S::NARROW * 8 * S::COLUMNS], third[18 * S::PLANES * 8 * S::COLUMNS];
+  float bias[4][S::SHARE * S::FRAGMENTS * 8];
+};
+
+// A block's place: the first pixel of its tile of the output, that of the maps between, and its image.
+struct StemPlace {
+  int y, x, image, warp, lane;
+
+  __device__ __forceinline__ bool inside(const Stem &p, int row, int column) const {
+    return static_cast<unsigned>(2 * y - 1 + row) < static_cast<unsigned>(p.mid_height) && static_cast<unsigned>(2 * x - 1 + column) < static_cast<unsigned>(p.mid_width);
+  }
+};
+
+// Weights [columns, K] to planes of ROWS columns, those beyond the last being zeros.
+template <int K, int ROWS, typename T> __device__ __forceinline__ void bring_weights(T *to, const void *weight, int columns) {
+  static_assert(K % 8 == 0 && ROWS % 8 == 0, "weights in chunks of eight by eight");
+  const T *from = static_cast<const T *>(weight);
+  for (int i = threadIdx.x; i < K / 8 * ROWS; i += THREADS) {
+    const int column = i / K * 8 + i % 8, chunk = i / 8 % (K / 8);
+    copy_16(to + (chunk * ROWS + column) * 8, from + (column < columns ? column * K + chunk * 8 : 0), column < columns);
+  }
+}
+
+// The first layer's weights, [columns, 9·8], in the order of the image's numbers.
+template <typename T, typename S> __device__ __forceinline__ void bring_first(T *to, const void *weight) {
+  const T *from = static_cast<const T *>(weight);
+  for (int i = threadIdx.x; i < S::STEPS * 16 * S::COLUMNS; i += THREADS) {
+    const int k = i / (8 * S::COLUMNS) * 8 + i % 8, column = i / 8 % S::COLUMNS, at = k % S::TAPS - 1;
+    const bool there = k < 3 * S::TAPS && at >= 0;
+    to[i] = there ? from[column * 72 + (k / S::TAPS * 3 + at / S::CHANNELS) * 8 + at % S::CHANNELS] : from_float<T>(0.f);
+  }
+}
+
+template <typename T, typename S> __device__ __forceinline__ void bring_image(T *to, const Stem &p, const StemPlace &place) {
+  const int numbers = p.width * S::CHANNELS, first = 4 * S::CHANNELS * place.x - S::BEFORE, y0 = 4 * place.y - 3;
+  const T *image = static_cast<const T *>(p.image) + static_cast<long long>(place.image) * p.height * numbers;
+  auto there = [&](int y, int at) { return static_cast<unsigned>(y) < static_cast<unsigned>(p.height) && static_cast<unsigned>(at) < static_cast<unsigned>(numbers); };
+  if (numbers % 8 == 0 && reinterpret_cast<unsigned long long>(p.image) % 16 == 0) {
+    for (int i = threadIdx.x; i < S::IMAGE_HEIGHT * (S::IMAGE_ROW / 8); i += THREADS) {
+      const int y = y0 + i / (S::IMAGE_ROW / 8), at = first + i % (S::IMAGE_ROW / 8) * 8;
+      copy_16(to + i * 8, there(y, at) ? image + static_cast<long long>(y) * numbers + at : image, there(y, at));
+    }
+    return;
+  }
+  for (int i = threadIdx.x; i < S::IMAGE_HEIGHT * S::IMAGE_ROW; i += THREADS) {
+    const int y = y0 + i / S::IMAGE_ROW, at = first + i % S::IMAGE_ROW;
+    to[i] = there(y, at) ? image[static_cast<long long>(y) * numbers + at] : from_float<T>(0.f);
+  }
+}
+
+// A lane's part of the weights of N fragments, in planes of ROWS columns.
+template <int ROWS, int STEPS, int N, typename T> __device__ __forceinline__ void take_weights(uint32_t (&right)[STEPS][N][2], const T *weights, int lane) {
+#pragma unroll
+  for (int i = 0; i < STEPS * N * 2; i++) {
+    const int s = i / (2 * N), n = i / 2 % N, half = i % 2;
+    right[s][n][half] = *reinterpret_cast<const uint32_t *>(weights + ((2 * s + half) * ROWS + n * 8 + lane / 4) * 8 + lane % 4 * 2);
+  }
+}
+
+// Adds the products of sixteen pixels. `from` is the pixel of row lane % 16; from there on chunk i of k lies at `chunk`(i).
+template <int STEPS, int N, typename T, typename F> __device__ __forceinline__ void multiply(float (&sums)[N][4], const T *from, const uint32_t (&right)[STEPS][N][2], int lane, F chunk) {
+#pragma unroll
+  for (int s = 0; s < STEPS; s++) {
+    uint32_t left[4];
+    load_matrices(left, from + chunk(2 * s) + (lane < 16 ? 0 : chunk(2 * s + 1) - chunk(2 * s)));
+#pragma unroll
+    for (int n = 0; n < N; n++) multiply_add(sums[n], left, right[s][n][0], right[s][n][1], T());
+  }
+}
+
+// What follows the sums of layer LAYER.
+template <int LAYER, int N> __device__ __forceinline__ void finish(const Stem &p, float (&sums)[N][4], const float *bias, int lane) {
+#pragma unroll
+  for (int n = 0; n < N; n++) {
+    const float2 b = load_2(bias + n * 8 + lane % 4 * 2);
+#pragma unroll
+    for (int i = 0; i < 4; i++) sums[n][i] = activated(sums[n][i] + (i % 2 ? b.y : b.x), RELU) * p.scale[LAYER] + p.shift[LAYER];
+  }
+}
+
+// Half of N fragments to pixel `pixel` of a map of planes of PIXELS pixels.
+template <int PIXELS, int N, typename T> __device__ __forceinline__ void put(T *map, const float (&sums)[N][4], int half, int pixel, bool inside, int lane) {
+#pragma unroll
+  for (int n = 0; n < N; n++)
+    store_2(map + (n * PIXELS + pixel) * 8 + lane % 4 * 2, inside ? sums[n][half * 2] : 0.f, inside ? sums[n][half * 2 + 1] : 0.f);
+}
+
+template <typename T, typename S> __device__ __forceinline__ void make_first(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
+  const int lane = place.lane;
+  uint32_t right[S::STEPS][S::PLANES][2];
+  take_weights<S::COLUMNS>(right, m.first, lane);
+  // Where pairs of k lie from the kernel's first number; those beyond the last have weights of zero.
+  int pairs[S::STEPS * 2];
+#pragma unroll
+  for (int i = 0; i < S::STEPS * 2; i++) {
+    const int k = 2 * (lane % 4 + 4 * i);
+    pairs[i] = k < 3 * S::TAPS ? k / S::TAPS * S::IMAGE_ROW + k % S::TAPS : 0;
+  }
+#pragma unroll 1
+  for (int first = place.warp * 16; first < S::ONE; first += WARPS * 16) {
+    uint32_t left[S::STEPS][4];
+    bool inside[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int pixel = min(first + lane / 4 + half * 8, S::ONE - 1), y = pixel / S::ONE_WIDTH, x = pixel % S::ONE_WIDTH;
+      const T *from = m.pooled + 2 * y * S::IMAGE_ROW + S::LEAD + 2 * S::CHANNELS * x;
+      inside[half] = place.inside(p, y, x);
+#pragma unroll
+      for (int i = 0; i < S::STEPS * 2; i++) left[i / 2][i % 2 * 2 + half] = *reinterpret_cast<const uint32_t *>(from + pairs[i]);
+    }
+    float sums[S::PLANES][4] = {};
+#pragma unroll
+    for (int s = 0; s < S::STEPS; s++)
+#pragma unroll
+      for (int n = 0; n < S::PLANES; n++) multiply_add(sums[n], left[s], right[s][n][0], right[s][n][1], T());
+    finish<0>(p, sums, m.bias[0], lane);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int pixel = first + lane / 4 + half * 8;
+      if (pixel < S::ONE) put<S::ONE>(m.one, sums, half, pixel, inside[half], lane);
+    }
+  }
+}
+
+template <typename T, typename S> __device__ __forceinline__ void make_narrow(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
+  const int lane = place.lane;
+  uint32_t right[2 * S::PLANES][S::NARROW][2];
+  take_weights<S::NARROW * 8>(right, m.second_a, lane);
+#pragma unroll 1
+  for (int first = place.warp * 16; first < S::A; first += WARPS * 16) {
+    const int own = min(first + lane % 16, S::A - 1);
+    float sums[S::NARROW][4] = {};
+    multiply(sums, m.one + (own / S::A_WIDTH * S::ONE_WIDTH + own % S::A_WIDTH) * 8, right, lane, [](int i) {
+      const int tap = i / S::PLANES;
+      return (i % S::PLANES * S::ONE + tap / 2 * S::ONE_WIDTH + tap % 2) * 8;
+    });
+    finish<1>(p, sums, m.bias[1], lane);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int pixel = first + lane / 4 + half * 8;
+      if (pixel < S::A) put<S::A>(m.narrow, sums, half, pixel, place.inside(p, pixel / S::A_WIDTH, pixel % S::A_WIDTH), lane);
+    }
+  }
+}
+
+__device__ __forceinline__ uint4 greater(const uint4 &a, const uint4 &b, __half) {
+  uint4 most;
+#pragma unroll
+  for (int i = 0; i < 4; i++) reinterpret_cast<__half2 *>(&most)[i] = __hmax2(reinterpret_cast<const __half2 *>(&a)[i], reinterpret_cast<const __half2 *>(&b)[i]);
+  return most;
+}
+__device__ __forceinline__ uint4 greater(const uint4 &a, const uint4 &b, __nv_bfloat16) {
+  uint4 most;
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+    reinterpret_cast<__nv_bfloat162 *>(&most)[i] = __hmax2(reinterpret_cast<const __nv_bfloat162 *>(&a)[i], reinterpret_cast<const __nv_bfloat162 *>(&b)[i]);
+  return most;
+}
+
+template <typename T, typename S> __device__ __forceinline__ void pool(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
+  constexpr int PIXELS = S::TWO_HEIGHT * S::TWO_WIDTH;
+  const uint4 *one = reinterpret_cast<const uint4 *>(m.one);
+  uint4 *pooled = reinterpret_cast<uint4 *>(m.pooled);
+#pragma unroll 1
+  for (int pixel = threadIdx.x; pixel < PIXELS; pixel += THREADS) {
+    const int y = pixel / S::TWO_WIDTH, x = pixel % S::TWO_WIDTH;
+    const bool inside = place.inside(p, y, x);
+#pragma unroll
+    for (int n = 0; n < S::PLANES; n++) {
+      const uint4 *from = one + n * S::ONE + y * S::ONE_WIDTH + x;
+      const uint4 most = greater(greater(from[0], from[1], T()), greater(from[S::ONE_WIDTH], from[S::ONE_WIDTH + 1], T()), T());
+      pooled[n * S::TWO + S::place_two(y, x)] = inside ? most : make_uint4(0, 0, 0, 0);
+    }
+  }
+}
+
+// The second 2×2 convolution, to where the first map was.
+template <typename T, typename S> __device__ __forceinline__ void make_second(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
+  constexpr int PIXELS = S::TWO_HEIGHT * S::TWO_WIDTH;
+  const int lane = place.lane;
+  uint32_t right[2 * S::NARROW][S::PLANES][2];
+  take_weights<S::COLUMNS>(right, m.second_b, lane);
+#pragma unroll 1
+  for (int first = place.warp * 16; first < PIXELS; first += WARPS * 16) {
+    const int own = min(first + lane % 16, PIXELS - 1);
+    float sums[S::PLANES][4] = {};
+    multiply(sums, m.narrow + (own / S::TWO_WIDTH * S::A_WIDTH + own % S::TWO_WIDTH) * 8, right, lane, [](int i) {
+      const int tap = i / S::NARROW;
+      return (i % S::NARROW * S::A + tap / 2 * S::A_WIDTH + tap % 2) * 8;
+    });
+    finish<2>(p, sums, m.bias[2], lane);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int pixel = first + lane / 4 + half * 8, y = pixel / S::TWO_WIDTH, x = pixel % S::TWO_WIDTH;
+      if (pixel < PIXELS) put<S::TWO>(m.one, sums, half, S::place_two(y, x), place.inside(p, y, x), lane);
+    }
+  }
+}
+
+// The output: sixteen pixels a warp, and some of the columns where warps share those.
+template <typename T, typename S> __device__ __forceinline__ void make_third(const StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
+  constexpr int N = S::FRAGMENTS;
+  const int lane = place.lane, pixel0 = place.warp / S::SHARE * 16, column0 = place.warp % S::SHARE * N;
+  const int own = pixel0 + lane % 16, pixel = (2 * (own / S::WIDTH) * S::TWO_ROW + own % S::WIDTH) * 8;
+  // Of the 8×8 weights that lane / 8 stands for; columns that are not there are computed from others and not written.
+  const T *weights = m.third + ((lane / 8 % 2 * S::PLANES + min(column0 + lane / 16, S::PLANES - 1)) * 8 + lane % 8) * 8;
+  const T *more = m.third + ((lane / 8 % 2 * S::PLANES + min(column0 + 2 + lane / 16, S::PLANES - 1)) * 8 + lane % 8) * 8;
+  auto chunk = [](int i) {
+    const int tap = i / (2 * S::PLANES), plane = i % (2 * S::PLANES);
+    return (plane % S::PLANES * S::TWO + S::place_two(tap / 3, tap % 3)) * 8;
+  };
+  float sums[N][4] = {};
+#pragma unroll
+  for (int s = 0; s < 9 * S::PLANES; s++) {
+    const bool high = lane >= 16;
+    uint32_t left[4], right[4];
+    // Chunks of pooled numbers come first.
+    const bool convolved[2] = {2 * s % (2 * S::PLANES) >= S::PLANES, (2 * s + 1) % (2 * S::PLANES) >= S::PLANES};
+    const T *map = (high ? convolved[1] : convolved[0]) ? m.one : m.pooled;
+    load_matrices(left, map + pixel + chunk(2 * s) + (high ? chunk(2 * s + 1) - chunk(2 * s) : 0));
+    load_matrices(right, weights + s * 2 * S::COLUMNS * 8);
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+      if (n == 2) load_matrices(right, more + s * 2 * S::COLUMNS * 8);
+      multiply_add(sums[n], left, right[n % 2 * 2], right[n % 2 * 2 + 1], T());
+    }
+  }
+  finish<3>(p, sums, m.bias[3] + column0 * 8, lane);
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int at = pixel0 + lane / 4 + half * 8, y = place.y + at / S::WIDTH, x = place.x + at % S::WIDTH;
+    const bool there = y < p.out_height && x < p.out_width;
+    T *out = static_cast<T *>(p.out) + ((static_cast<long long>(place.image) * p.out_height + y) * p.out_width + x) * S::COLUMNS + column0 * 8;
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+      if (n + 1 < N && column0 + n + 1 < S::PLANES) {
+        __align__(8) uint32_t words[2];
+#pragma unroll
+        for (int i = 0; i < 2; i++) words[i] = pack_2(sums[min(n + i, N - 1)][half * 2], sums[min(n + i, N - 1)][half * 2 + 1], T());
+        swap_in_quad(words, lane);
+        if (there) *reinterpret_cast<uint2 *>(out + n * 8 + place_in_quad<2>(lane)) = *reinterpret_cast<const uint2 *>(words);
+      } else if (there && column0 + n < S::PLANES) {
+        store_2(out + n * 8 + lane % 4 * 2, sums[n][half * 2], sums[n][half * 2 + 1]);
+      }
+    }
+  }
+}
+
+template <typename T, typename S> __device__ __forceinline__ void stem(const Stem &p) {
+  extern __shared__ __align__(16) unsigned char memory[];
+  StemMemory<T, S> &m = *reinterpret_cast<StemMemory<T, S> *>(memory);
+  const int thread = threadIdx.x;
+  const StemPlace place{static_cast<int>(blockIdx.y) * S::HEIGHT, static_cast<int>(blockIdx.x) * S::WIDTH, static_cast<int>(blockIdx.z), thread / 32, thread % 32};
+  bring_weights<4 * S::PLANES * 8, S::NARROW * 8>(m.second_a, p.second_a, S::COLUMNS / 2);
+  bring_weights<4 * S::NARROW * 8, S::COLUMNS>(m.second_b, p.second_b, S::COLUMNS);
+  bring_weights<18 * S::PLANES * 8, S::COLUMNS>(m.third, p.third, S::COLUMNS);
+  bring_first<T, S>(m.first, p.first);
+  if (thread < S::COLUMNS) {
+    m.bias[0][thread] = p.first_bias ? p.first_bias[thread] : 0.f;
+    m.bias[1][thread] = p.second_a_bias && thread < S::COLUMNS / 2 ? p.second_a_bias[thread] : 0.f;
+    m.bias[2][thread] = p.second_b_bias ? p.second_b_bias[thread] : 0.f;
+    m.bias[3][thread] = p.third_bias ? p.third_bias[thread] : 0.f;
+  }
+  begin();
+  bring_image<T, S>(m.pooled, p, place);
+  copies_commit();
+  copies_wait<0>();
+  __syncthreads();
+  make_first(m, p, place);
+  __syncthreads();
+  make_narrow(m, p, place);
+  pool(m, p, place);
+  __syncthreads();
+  make_second(m, p, place);
+  __syncthreads();
+  make_third(m, p, place);
+}
+
+// Channels of the maps, height and width of the tile, blocks on a multiprocessor, shared memory in bytes as in stem.rs.
+#define STEM(C, MID, TH, TW, BLOCKS, SHARED, SUFFIX, TYPE)                                                                              \
+  static_assert(sizeof(StemMemory<TYPE, StemTile<C, MID, TH, TW>>) == SHARED, "what launches ask for");                                \
+  extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) stem_##C##_##MID##_##TH##x##TW##_##SUFFIX(const __grid_constant__ Stem p) { stem<TYPE, StemTile<C, MID, TH, TW>>(p); }
+#define STEMS(SUFFIX, TYPE)                                                                                                             \
+  STEM(1, 16, 8, 8, 4, 40160, SUFFIX, TYPE) STEM(3, 16, 8, 8, 4, 40160, SUFFIX, TYPE)                                                  \
+  STEM(1, 16, 8, 16, 3, 63200, SUFFIX, TYPE) STEM(3, 16, 8, 16, 3, 63200, SUFFIX, TYPE)                                                \
+  STEM(1, 24, 8, 8, 3, 72944, SUFFIX, TYPE) STEM(3, 24, 8, 8, 3, 72944, SUFFIX, TYPE)                                                  \
+  STEM(1, 32, 8, 8, 2, 99584, SUFFIX, TYPE) STEM(3, 32, 8, 8, 2, 99584, SUFFIX, TYPE)
+FOR_HALVES(STEMS)
