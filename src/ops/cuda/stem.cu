@@ -41,11 +41,19 @@ template <int C, int MID, int TH, int TW> struct StemTile {
   static constexpr int LEAD = C == 3 ? 6 : 4, BEFORE = C == 3 ? 16 : 8;
   static constexpr int IMAGE_HEIGHT = 4 * TH + 7, IMAGE_ROW = (LEAD + 2 * C * (ONE_WIDTH - 1) + TAPS + 7) / 8 * 8;
   // The warps that share the columns of sixteen pixels of the output, and the fragments of each.
-  static constexpr int SHARE = WARPS / (TH * TW / 16), FRAGMENTS = (PLANES + SHARE - 1) / SHARE;
+  static constexpr int SHARE = WARPS / (TH * TW / 16), FRAGMENTS = (PLANES + SHARE - 1) / SHARE, BIASES = SHARE * FRAGMENTS * 8;
   static_assert(TW % 8 == 0 && TH * TW % 16 == 0 && SHARE * TH * TW == WARPS * 16, "tiles consist of fragments, of whole chunks of the image");
   static_assert(IMAGE_HEIGHT * IMAGE_ROW <= PLANES * TWO * 8 && TWO <= ONE, "maps fit where others were");
 
-  static __device__ __forceinline__ constexpr int place_two(int y, int x) { return y * TWO_ROW + x % 2 * ODD + x / 2; }
+  static __device__ __forceinline__ constexpr unsigned place_two(unsigned y, unsigned x) { return y * TWO_ROW + x % 2 * ODD + x / 2; }
+
+  // The row of the first kernel, and the number of the image there, that pair `i` of k begins with; row 3 for none. Pairs are in such an
+  // order that those of a lane, four apart, lie at the same places of the kernel's rows, but for the last.
+  static __device__ __forceinline__ constexpr int2 tap(int i) {
+    const int lane = i % 4, group = i / 4;
+    if (C == 1) return group == 0 ? int2{lane / 2, lane % 2 * 2} : int2{lane < 2 ? 2 : 3, lane % 2 * 2};
+    return group < 3 ? int2{group, 2 * lane} : int2{lane, 8};
+  }
 };
 
 // As in shared memory.
@@ -56,52 +64,96 @@ template <typename T, typename S> struct __align__(16) StemMemory {
   // The image, and where that is no longer needed the pooled map.
   T pooled[S::PLANES * S::TWO * 8];
   T first[32 * S::COLUMNS], second_a[4 * S::PLANES * 8 * S::NARROW * 8], second_b[4 * S::NARROW * 8 * S::COLUMNS], third[18 * S::PLANES * 8 * S::COLUMNS];
-  float bias[4][S::SHARE * S::FRAGMENTS * 8];
+  float bias[4][S::BIASES];
 };
 
 // A block's place: the first pixel of its tile of the output, that of the maps between, and its image.
 struct StemPlace {
   int y, x, image, warp, lane;
+  // Whether all pixels of the maps between are inside.
+  bool whole;
 
-  __device__ __forceinline__ bool inside(const Stem &p, int row, int column) const {
-    return static_cast<unsigned>(2 * y - 1 + row) < static_cast<unsigned>(p.mid_height) && static_cast<unsigned>(2 * x - 1 + column) < static_cast<unsigned>(p.mid_width);
+  __device__ __forceinline__ bool outside(const Stem &p, int row, int column) const {
+    return static_cast<unsigned>(2 * y - 1 + row) >= static_cast<unsigned>(p.mid_height) || static_cast<unsigned>(2 * x - 1 + column) >= static_cast<unsigned>(p.mid_width);
   }
 };
 
-// Weights [columns, K] to planes of ROWS columns, those beyond the last being zeros.
-template <int K, int ROWS, typename T> __device__ __forceinline__ void bring_weights(T *to, const void *weight, int columns) {
-  static_assert(K % 8 == 0 && ROWS % 8 == 0, "weights in chunks of eight by eight");
-  const T *from = static_cast<const T *>(weight);
-  for (int i = threadIdx.x; i < K / 8 * ROWS; i += THREADS) {
-    const int column = i / K * 8 + i % 8, chunk = i / 8 % (K / 8);
-    copy_16(to + (chunk * ROWS + column) * 8, from + (column < columns ? column * K + chunk * 8 : 0), column < columns);
+// The place in rows of WIDTH of a lane's first pixel of sixteen, and of its second, eight further; what is beyond COUNT pixels is the last one.
+template <unsigned WIDTH, unsigned COUNT> struct StemPixels {
+  static_assert(WIDTH > 8, "eight pixels are at most in two rows");
+  unsigned y[2], x[2];
+
+  __device__ __forceinline__ StemPixels(unsigned first) {
+    y[0] = first / WIDTH, x[0] = first % WIDTH;
+    const bool next = x[0] + 8 >= WIDTH;
+    y[1] = y[0] + next, x[1] = next ? x[0] + 8 - WIDTH : x[0] + 8;
+#pragma unroll
+    for (int half = 0; half < 2; half++)
+      if (first + half * 8 >= COUNT) y[half] = COUNT / WIDTH - 1, x[half] = WIDTH - 1;
   }
+};
+
+// Calls `one` with each number below N, a thread a number at a time.
+template <int N, typename F> __device__ __forceinline__ void for_each(F one) {
+#pragma unroll
+  for (int j = 0; j < (N + THREADS - 1) / THREADS; j++)
+    if (threadIdx.x + j * THREADS < N) one(threadIdx.x + j * THREADS);
 }
 
-// The first layer's weights, [columns, 9·8], in the order of the image's numbers.
-template <typename T, typename S> __device__ __forceinline__ void bring_first(T *to, const void *weight) {
+// Weights [columns, K] to planes of ROWS columns, those beyond the last being zeros.
+template <int K, int ROWS, typename T> __device__ __forceinline__ void bring_weights(T *to, const void *weight, unsigned columns) {
+  static_assert(K % 8 == 0 && ROWS % 8 == 0, "weights in chunks of eight by eight");
   const T *from = static_cast<const T *>(weight);
-  for (int i = threadIdx.x; i < S::STEPS * 16 * S::COLUMNS; i += THREADS) {
-    const int k = i / (8 * S::COLUMNS) * 8 + i % 8, column = i / 8 % S::COLUMNS, at = k % S::TAPS - 1;
-    const bool there = k < 3 * S::TAPS && at >= 0;
-    to[i] = there ? from[column * 72 + (k / S::TAPS * 3 + at / S::CHANNELS) * 8 + at % S::CHANNELS] : from_float<T>(0.f);
-  }
+  for_each<K / 8 * ROWS>([&](unsigned i) {
+    const unsigned column = i / K * 8 + i % 8, chunk = i / 8 % (K / 8);
+    copy_16(to + (chunk * ROWS + column) * 8, from + (column < columns ? column * K + chunk * 8 : 0), column < columns);
+  });
 }
+
+// What threads bring that is no whole chunks: the first layer's weights, [columns, 9·8], in the order of the image's pairs, and biases. It is
+// asked for early and written late.
+template <typename T, typename S> struct StemNumbers {
+  static constexpr int COUNT = S::STEPS * 16 * S::COLUMNS, EACH = (COUNT + THREADS - 1) / THREADS;
+  T weights[EACH];
+  float bias;
+
+  __device__ __forceinline__ explicit StemNumbers(const Stem &p) {
+    const T *from = static_cast<const T *>(p.first);
+#pragma unroll
+    for (int j = 0; j < EACH; j++) {
+      const unsigned i = threadIdx.x + j * THREADS, k = i / (8 * S::COLUMNS) * 8 + i % 8, column = i / 8 % S::COLUMNS;
+      const int2 tap = S::tap(k / 2);
+      const int at = tap.y + k % 2 - 1;
+      weights[j] = from_float<T>(0.f);
+      if (i < COUNT && tap.x < 3 && at >= 0) weights[j] = from[column * 72 + (tap.x * 3 + at / S::CHANNELS) * 8 + at % S::CHANNELS];
+    }
+    const int layer = threadIdx.x / S::BIASES, column = threadIdx.x % S::BIASES;
+    const float *biases = layer == 0 ? p.first_bias : layer == 1 ? p.second_a_bias : layer == 2 ? p.second_b_bias : p.third_bias;
+    bias = layer < 4 && biases && column < (layer == 1 ? S::COLUMNS / 2 : S::COLUMNS) ? biases[column] : 0.f;
+  }
+
+  __device__ __forceinline__ void put(StemMemory<T, S> &m) const {
+#pragma unroll
+    for (int j = 0; j < EACH; j++)
+      if (threadIdx.x + j * THREADS < COUNT) m.first[threadIdx.x + j * THREADS] = weights[j];
+    if (threadIdx.x < 4 * S::BIASES) m.bias[threadIdx.x / S::BIASES][threadIdx.x % S::BIASES] = bias;
+  }
+};
 
 template <typename T, typename S> __device__ __forceinline__ void bring_image(T *to, const Stem &p, const StemPlace &place) {
   const int numbers = p.width * S::CHANNELS, first = 4 * S::CHANNELS * place.x - S::BEFORE, y0 = 4 * place.y - 3;
   const T *image = static_cast<const T *>(p.image) + static_cast<long long>(place.image) * p.height * numbers;
   auto there = [&](int y, int at) { return static_cast<unsigned>(y) < static_cast<unsigned>(p.height) && static_cast<unsigned>(at) < static_cast<unsigned>(numbers); };
   if (numbers % 8 == 0 && reinterpret_cast<unsigned long long>(p.image) % 16 == 0) {
-    for (int i = threadIdx.x; i < S::IMAGE_HEIGHT * (S::IMAGE_ROW / 8); i += THREADS) {
+    for_each<S::IMAGE_HEIGHT * (S::IMAGE_ROW / 8)>([&](unsigned i) {
       const int y = y0 + i / (S::IMAGE_ROW / 8), at = first + i % (S::IMAGE_ROW / 8) * 8;
-      copy_16(to + i * 8, there(y, at) ? image + static_cast<long long>(y) * numbers + at : image, there(y, at));
-    }
+      copy_16(to + i * 8, there(y, at) ? image + y * numbers + at : image, there(y, at));
+    });
     return;
   }
   for (int i = threadIdx.x; i < S::IMAGE_HEIGHT * S::IMAGE_ROW; i += THREADS) {
     const int y = y0 + i / S::IMAGE_ROW, at = first + i % S::IMAGE_ROW;
-    to[i] = there(y, at) ? image[static_cast<long long>(y) * numbers + at] : from_float<T>(0.f);
+    to[i] = there(y, at) ? image[y * numbers + at] : from_float<T>(0.f);
   }
 }
 
@@ -125,56 +177,66 @@ template <int STEPS, int N, typename T, typename F> __device__ __forceinline__ v
   }
 }
 
-// What follows the sums of layer LAYER.
-template <int LAYER, int N> __device__ __forceinline__ void finish(const Stem &p, float (&sums)[N][4], const float *bias, int lane) {
+// Sums begin with the bias of their columns.
+template <int N> __device__ __forceinline__ void take_bias(float2 (&own)[N], const float *bias, int lane) {
 #pragma unroll
-  for (int n = 0; n < N; n++) {
-    const float2 b = load_2(bias + n * 8 + lane % 4 * 2);
+  for (int n = 0; n < N; n++) own[n] = load_2(bias + n * 8 + lane % 4 * 2);
+}
+template <int N> __device__ __forceinline__ void begin_with(float (&sums)[N][4], const float2 (&bias)[N]) {
 #pragma unroll
-    for (int i = 0; i < 4; i++) sums[n][i] = activated(sums[n][i] + (i % 2 ? b.y : b.x), RELU) * p.scale[LAYER] + p.shift[LAYER];
-  }
+  for (int n = 0; n < N; n++) sums[n][0] = sums[n][2] = bias[n].x, sums[n][1] = sums[n][3] = bias[n].y;
 }
 
-// Half of N fragments to pixel `pixel` of a map of planes of PIXELS pixels.
-template <int PIXELS, int N, typename T> __device__ __forceinline__ void put(T *map, const float (&sums)[N][4], int half, int pixel, bool inside, int lane) {
+// What follows the sums of layer LAYER.
+template <int LAYER> __device__ __forceinline__ float finished(const Stem &p, float sum) { return activated(sum, RELU) * p.scale[LAYER] + p.shift[LAYER]; }
+
+// What follows half of the N fragments' sums of layer LAYER, to pixel `pixel` of a map of planes of PIXELS pixels.
+template <int LAYER, int PIXELS, int N, typename T> __device__ __forceinline__ void put(T *map, const Stem &p, const float (&sums)[N][4], int half, int pixel, bool zero, int lane) {
+  uint32_t words[N];
 #pragma unroll
-  for (int n = 0; n < N; n++)
-    store_2(map + (n * PIXELS + pixel) * 8 + lane % 4 * 2, inside ? sums[n][half * 2] : 0.f, inside ? sums[n][half * 2 + 1] : 0.f);
+  for (int n = 0; n < N; n++) words[n] = pack_2(finished<LAYER>(p, sums[n][half * 2]), finished<LAYER>(p, sums[n][half * 2 + 1]), T());
+  if (zero) {
+#pragma unroll
+    for (int n = 0; n < N; n++) words[n] = 0;
+  }
+#pragma unroll
+  for (int n = 0; n < N; n++) *reinterpret_cast<uint32_t *>(map + (n * PIXELS + pixel) * 8 + lane % 4 * 2) = words[n];
 }
 
 template <typename T, typename S> __device__ __forceinline__ void make_first(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
   const int lane = place.lane;
   uint32_t right[S::STEPS][S::PLANES][2];
+  float2 bias[S::PLANES];
   take_weights<S::COLUMNS>(right, m.first, lane);
-  // Where pairs of k lie from the kernel's first number; those beyond the last have weights of zero.
+  take_bias(bias, m.bias[0], lane);
+  // Where pairs of k lie from the kernel's first number; those that are none have weights of zero.
   int pairs[S::STEPS * 2];
 #pragma unroll
   for (int i = 0; i < S::STEPS * 2; i++) {
-    const int k = 2 * (lane % 4 + 4 * i);
-    pairs[i] = k < 3 * S::TAPS ? k / S::TAPS * S::IMAGE_ROW + k % S::TAPS : 0;
+    const int2 own = S::tap(lane % 4), tap = S::tap(lane % 4 + 4 * i);
+    // Of three channels all but the last are as far from the first one for all lanes.
+    pairs[i] = S::CHANNELS == 3 && i < 3 ? own.y + i * S::IMAGE_ROW : tap.x < 3 ? tap.x * S::IMAGE_ROW + tap.y : 0;
   }
 #pragma unroll 1
-  for (int first = place.warp * 16; first < S::ONE; first += WARPS * 16) {
+  for (unsigned first = place.warp * 16; first < S::ONE; first += WARPS * 16) {
     uint32_t left[S::STEPS][4];
-    bool inside[2];
+    const StemPixels<S::ONE_WIDTH, S::ONE> at(first + lane / 4);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const int pixel = min(first + lane / 4 + half * 8, S::ONE - 1), y = pixel / S::ONE_WIDTH, x = pixel % S::ONE_WIDTH;
-      const T *from = m.pooled + 2 * y * S::IMAGE_ROW + S::LEAD + 2 * S::CHANNELS * x;
-      inside[half] = place.inside(p, y, x);
+      const T *from = m.pooled + (2 * at.y[half] * S::IMAGE_ROW + S::LEAD + 2 * S::CHANNELS * at.x[half]);
 #pragma unroll
       for (int i = 0; i < S::STEPS * 2; i++) left[i / 2][i % 2 * 2 + half] = *reinterpret_cast<const uint32_t *>(from + pairs[i]);
     }
-    float sums[S::PLANES][4] = {};
+    float sums[S::PLANES][4];
+    begin_with(sums, bias);
 #pragma unroll
     for (int s = 0; s < S::STEPS; s++)
 #pragma unroll
       for (int n = 0; n < S::PLANES; n++) multiply_add(sums[n], left[s], right[s][n][0], right[s][n][1], T());
-    finish<0>(p, sums, m.bias[0], lane);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const int pixel = first + lane / 4 + half * 8;
-      if (pixel < S::ONE) put<S::ONE>(m.one, sums, half, pixel, inside[half], lane);
+      const unsigned pixel = min(first + lane / 4 + half * 8, S::ONE - 1u);
+      put<0, S::ONE>(m.one, p, sums, half, pixel, !place.whole && place.outside(p, at.y[half], at.x[half]), lane);
     }
   }
 }
@@ -182,20 +244,22 @@ template <typename T, typename S> __device__ __forceinline__ void make_first(Ste
 template <typename T, typename S> __device__ __forceinline__ void make_narrow(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
   const int lane = place.lane;
   uint32_t right[2 * S::PLANES][S::NARROW][2];
+  float2 bias[S::NARROW];
   take_weights<S::NARROW * 8>(right, m.second_a, lane);
+  take_bias(bias, m.bias[1], lane);
 #pragma unroll 1
-  for (int first = place.warp * 16; first < S::A; first += WARPS * 16) {
-    const int own = min(first + lane % 16, S::A - 1);
-    float sums[S::NARROW][4] = {};
+  for (unsigned first = place.warp * 16; first < S::A; first += WARPS * 16) {
+    const unsigned own = min(first + lane % 16, S::A - 1u);
+    float sums[S::NARROW][4];
+    begin_with(sums, bias);
     multiply(sums, m.one + (own / S::A_WIDTH * S::ONE_WIDTH + own % S::A_WIDTH) * 8, right, lane, [](int i) {
       const int tap = i / S::PLANES;
       return (i % S::PLANES * S::ONE + tap / 2 * S::ONE_WIDTH + tap % 2) * 8;
     });
-    finish<1>(p, sums, m.bias[1], lane);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const int pixel = first + lane / 4 + half * 8;
-      if (pixel < S::A) put<S::A>(m.narrow, sums, half, pixel, place.inside(p, pixel / S::A_WIDTH, pixel % S::A_WIDTH), lane);
+      const unsigned pixel = min(first + lane / 4 + half * 8, S::A - 1u);
+      put<1, S::A>(m.narrow, p, sums, half, pixel, !place.whole && place.outside(p, pixel / S::A_WIDTH, pixel % S::A_WIDTH), lane);
     }
   }
 }
@@ -214,43 +278,47 @@ __device__ __forceinline__ uint4 greater(const uint4 &a, const uint4 &b, __nv_bf
   return most;
 }
 
+// A thread makes some rows of a column of eight channels.
 template <typename T, typename S> __device__ __forceinline__ void pool(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
-  constexpr int PIXELS = S::TWO_HEIGHT * S::TWO_WIDTH;
-  const uint4 *one = reinterpret_cast<const uint4 *>(m.one);
-  uint4 *pooled = reinterpret_cast<uint4 *>(m.pooled);
-#pragma unroll 1
-  for (int pixel = threadIdx.x; pixel < PIXELS; pixel += THREADS) {
-    const int y = pixel / S::TWO_WIDTH, x = pixel % S::TWO_WIDTH;
-    const bool inside = place.inside(p, y, x);
+  constexpr unsigned COLUMNS = S::TWO_WIDTH * S::PLANES, ROWS = (S::TWO_HEIGHT + THREADS / COLUMNS - 1) / (THREADS / COLUMNS);
+  const unsigned column = threadIdx.x % COLUMNS, x = column % S::TWO_WIDTH, plane = column / S::TWO_WIDTH, y0 = threadIdx.x / COLUMNS * ROWS;
+  if (y0 >= S::TWO_HEIGHT) return;
+  const uint4 *one = reinterpret_cast<const uint4 *>(m.one) + plane * S::ONE + y0 * S::ONE_WIDTH + x;
+  uint4 *pooled = reinterpret_cast<uint4 *>(m.pooled) + plane * S::TWO + S::place_two(y0, x);
+  uint4 above = greater(one[0], one[1], T());
 #pragma unroll
-    for (int n = 0; n < S::PLANES; n++) {
-      const uint4 *from = one + n * S::ONE + y * S::ONE_WIDTH + x;
-      const uint4 most = greater(greater(from[0], from[1], T()), greater(from[S::ONE_WIDTH], from[S::ONE_WIDTH + 1], T()), T());
-      pooled[n * S::TWO + S::place_two(y, x)] = inside ? most : make_uint4(0, 0, 0, 0);
-    }
+  for (unsigned i = 0; i < ROWS; i++) {
+    if (y0 + i >= S::TWO_HEIGHT) break;
+    const uint4 *next = one + (i + 1) * S::ONE_WIDTH;
+    const uint4 below = greater(next[0], next[1], T());
+    uint4 most = greater(above, below, T());
+    if (!place.whole && place.outside(p, y0 + i, x)) most = make_uint4(0, 0, 0, 0);
+    pooled[i * S::TWO_ROW] = most;
+    above = below;
   }
 }
 
 // The second 2×2 convolution, to where the first map was.
 template <typename T, typename S> __device__ __forceinline__ void make_second(StemMemory<T, S> &m, const Stem &p, const StemPlace &place) {
-  constexpr int PIXELS = S::TWO_HEIGHT * S::TWO_WIDTH;
+  constexpr unsigned PIXELS = S::TWO_HEIGHT * S::TWO_WIDTH;
   const int lane = place.lane;
   uint32_t right[2 * S::NARROW][S::PLANES][2];
+  float2 bias[S::PLANES];
   take_weights<S::COLUMNS>(right, m.second_b, lane);
+  take_bias(bias, m.bias[2], lane);
 #pragma unroll 1
-  for (int first = place.warp * 16; first < PIXELS; first += WARPS * 16) {
-    const int own = min(first + lane % 16, PIXELS - 1);
-    float sums[S::PLANES][4] = {};
+  for (unsigned first = place.warp * 16; first < PIXELS; first += WARPS * 16) {
+    const unsigned own = min(first + lane % 16, PIXELS - 1);
+    float sums[S::PLANES][4];
+    begin_with(sums, bias);
     multiply(sums, m.narrow + (own / S::TWO_WIDTH * S::A_WIDTH + own % S::TWO_WIDTH) * 8, right, lane, [](int i) {
       const int tap = i / S::NARROW;
       return (i % S::NARROW * S::A + tap / 2 * S::A_WIDTH + tap % 2) * 8;
     });
-    finish<2>(p, sums, m.bias[2], lane);
+    const StemPixels<S::TWO_WIDTH, PIXELS> at(first + lane / 4);
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const int pixel = first + lane / 4 + half * 8, y = pixel / S::TWO_WIDTH, x = pixel % S::TWO_WIDTH;
-      if (pixel < PIXELS) put<S::TWO>(m.one, sums, half, S::place_two(y, x), place.inside(p, y, x), lane);
-    }
+    for (int half = 0; half < 2; half++)
+      put<2, S::TWO>(m.one, p, sums, half, S::place_two(at.y[half], at.x[half]), !place.whole && place.outside(p, at.y[half], at.x[half]), lane);
   }
 }
 
@@ -262,11 +330,14 @@ template <typename T, typename S> __device__ __forceinline__ void make_third(con
   // Of the 8×8 weights that lane / 8 stands for; columns that are not there are computed from others and not written.
   const T *weights = m.third + ((lane / 8 % 2 * S::PLANES + min(column0 + lane / 16, S::PLANES - 1)) * 8 + lane % 8) * 8;
   const T *more = m.third + ((lane / 8 % 2 * S::PLANES + min(column0 + 2 + lane / 16, S::PLANES - 1)) * 8 + lane % 8) * 8;
-  auto chunk = [](int i) {
+  auto chunk = [](int i) -> int {
     const int tap = i / (2 * S::PLANES), plane = i % (2 * S::PLANES);
     return (plane % S::PLANES * S::TWO + S::place_two(tap / 3, tap % 3)) * 8;
   };
-  float sums[N][4] = {};
+  float sums[N][4];
+  float2 bias[N];
+  take_bias(bias, m.bias[3] + column0 * 8, lane);
+  begin_with(sums, bias);
 #pragma unroll
   for (int s = 0; s < 9 * S::PLANES; s++) {
     const bool high = lane >= 16;
@@ -282,7 +353,8 @@ template <typename T, typename S> __device__ __forceinline__ void make_third(con
       multiply_add(sums[n], left, right[n % 2 * 2], right[n % 2 * 2 + 1], T());
     }
   }
-  finish<3>(p, sums, m.bias[3] + column0 * 8, lane);
+#pragma unroll
+  for (int i = 0; i < N * 4; i++) sums[i / 4][i % 4] = finished<3>(p, sums[i / 4][i % 4]);
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     const int at = pixel0 + lane / 4 + half * 8, y = place.y + at / S::WIDTH, x = place.x + at % S::WIDTH;
@@ -307,20 +379,17 @@ template <typename T, typename S> __device__ __forceinline__ void stem(const Ste
   extern __shared__ __align__(16) unsigned char memory[];
   StemMemory<T, S> &m = *reinterpret_cast<StemMemory<T, S> *>(memory);
   const int thread = threadIdx.x;
-  const StemPlace place{static_cast<int>(blockIdx.y) * S::HEIGHT, static_cast<int>(blockIdx.x) * S::WIDTH, static_cast<int>(blockIdx.z), thread / 32, thread % 32};
+  const int y = static_cast<int>(blockIdx.y) * S::HEIGHT, x = static_cast<int>(blockIdx.x) * S::WIDTH;
+  const bool whole = y > 0 && x > 0 && 2 * (y + S::HEIGHT) < p.mid_height - 1 && 2 * (x + S::WIDTH) < p.mid_width - 1;
+  const StemPlace place{y, x, static_cast<int>(blockIdx.z), thread / 32, thread % 32, whole};
   bring_weights<4 * S::PLANES * 8, S::NARROW * 8>(m.second_a, p.second_a, S::COLUMNS / 2);
   bring_weights<4 * S::NARROW * 8, S::COLUMNS>(m.second_b, p.second_b, S::COLUMNS);
   bring_weights<18 * S::PLANES * 8, S::COLUMNS>(m.third, p.third, S::COLUMNS);
-  bring_first<T, S>(m.first, p.first);
-  if (thread < S::COLUMNS) {
-    m.bias[0][thread] = p.first_bias ? p.first_bias[thread] : 0.f;
-    m.bias[1][thread] = p.second_a_bias && thread < S::COLUMNS / 2 ? p.second_a_bias[thread] : 0.f;
-    m.bias[2][thread] = p.second_b_bias ? p.second_b_bias[thread] : 0.f;
-    m.bias[3][thread] = p.third_bias ? p.third_bias[thread] : 0.f;
-  }
+  const StemNumbers<T, S> numbers(p);
   begin();
   bring_image<T, S>(m.pooled, p, place);
   copies_commit();
+  numbers.put(m);
   copies_wait<0>();
   __syncthreads();
   make_first(m, p, place);
