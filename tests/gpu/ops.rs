@@ -341,7 +341,15 @@ pub(crate) fn selection(engine: &Engine) -> Outcome {
         (5, 33, 4),
         (2, 300, 300),
         (1, 40000, 300),
+        (2, 8400, 1500),
+        (2, 20000, 100),
     ] {
+        let numbers = random(&[rows, n], 3);
+        let threads = Tensor::arange(0u32, n as u32, &Device::Cpu)
+            .and_then(|at| (&at - (&at / 1024.0)?.affine(1024.0, 0.0)?)?.lt(64u32))
+            .and_then(|few| few.to_dtype(DType::F32)?.broadcast_as((rows, n)))
+            .map_err(text)?;
+
         for (what, x) in [
             ("random", random(&[rows, n], 1)),
             (
@@ -350,6 +358,17 @@ pub(crate) fn selection(engine: &Engine) -> Outcome {
                     .affine(5.0, 0.0)
                     .and_then(|x| x.floor())
                     .map_err(text)?,
+            ),
+            (
+                "with some ties",
+                random(&[rows, n], 4)
+                    .affine(1000.0, 0.0)
+                    .and_then(|x| x.round())
+                    .map_err(text)?,
+            ),
+            (
+                "the greatest with few threads",
+                (&numbers + threads.affine(10.0, 0.0).map_err(text)?).map_err(text)?,
             ),
             (
                 "all equal",
