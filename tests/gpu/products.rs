@@ -515,8 +515,9 @@ pub(crate) fn stem(engine: &Engine) -> Outcome {
     // Both tiles of 16 channels, sizes that are no multiples of anything, maps smaller than a tile, and widths without a kernel of their own.
     for (batch, size, channels, mid) in [
         (1, (64, 96), 3, 16),
-        (8, (320, 320), 3, 16),
-        (8, (250, 331), 1, 16),
+        (8, (328, 320), 3, 16),
+        (32, (330, 331), 1, 16),
+        (8, (640, 640), 3, 16),
         (3, (37, 61), 3, 16),
         (2, (45, 50), 1, 24),
         (1, (72, 136), 3, 24),

@@ -42,7 +42,7 @@ template <int C, int MID, int TH, int TW> struct StemTile {
   static constexpr int IMAGE_HEIGHT = 4 * TH + 7, IMAGE_ROW = (LEAD + 2 * C * (ONE_WIDTH - 1) + TAPS + 7) / 8 * 8;
   // The warps that share the columns of sixteen pixels of the output, and the fragments of each.
   static constexpr int SHARE = WARPS / (TH * TW / 16), FRAGMENTS = (PLANES + SHARE - 1) / SHARE, BIASES = SHARE * FRAGMENTS * 8;
-  static_assert(TW % 8 == 0 && TH * TW % 16 == 0 && SHARE * TH * TW == WARPS * 16, "tiles consist of fragments, of whole chunks of the image");
+  static_assert(TW % 8 == 0 && TH * TW % 16 == 0 && SHARE * TH * TW == WARPS * 16 && FRAGMENTS <= 2, "tiles consist of fragments, of whole chunks of the image");
   static_assert(IMAGE_HEIGHT * IMAGE_ROW <= PLANES * TWO * 8 && TWO <= ONE, "maps fit where others were");
 
   static __device__ __forceinline__ constexpr unsigned place_two(unsigned y, unsigned x) { return y * TWO_ROW + x % 2 * ODD + x / 2; }
@@ -264,18 +264,15 @@ template <typename T, typename S> __device__ __forceinline__ void make_narrow(St
   }
 }
 
-__device__ __forceinline__ uint4 greater(const uint4 &a, const uint4 &b, __half) {
-  uint4 most;
+template <typename T> struct TwoOf { using type = __half2; };
+template <> struct TwoOf<__nv_bfloat16> { using type = __nv_bfloat162; };
+
+// The greater ones of eight numbers each.
+template <typename T> __device__ __forceinline__ uint4 greater(uint4 a, uint4 b, T) {
+  using Two = typename TwoOf<T>::type;
 #pragma unroll
-  for (int i = 0; i < 4; i++) reinterpret_cast<__half2 *>(&most)[i] = __hmax2(reinterpret_cast<const __half2 *>(&a)[i], reinterpret_cast<const __half2 *>(&b)[i]);
-  return most;
-}
-__device__ __forceinline__ uint4 greater(const uint4 &a, const uint4 &b, __nv_bfloat16) {
-  uint4 most;
-#pragma unroll
-  for (int i = 0; i < 4; i++)
-    reinterpret_cast<__nv_bfloat162 *>(&most)[i] = __hmax2(reinterpret_cast<const __nv_bfloat162 *>(&a)[i], reinterpret_cast<const __nv_bfloat162 *>(&b)[i]);
-  return most;
+  for (int i = 0; i < 4; i++) reinterpret_cast<Two *>(&a)[i] = __hmax2(reinterpret_cast<const Two *>(&a)[i], reinterpret_cast<const Two *>(&b)[i]);
+  return a;
 }
 
 // A thread makes some rows of a column of eight channels.
@@ -329,7 +326,6 @@ template <typename T, typename S> __device__ __forceinline__ void make_third(con
   const int own = pixel0 + lane % 16, pixel = (2 * (own / S::WIDTH) * S::TWO_ROW + own % S::WIDTH) * 8;
   // Of the 8×8 weights that lane / 8 stands for; columns that are not there are computed from others and not written.
   const T *weights = m.third + ((lane / 8 % 2 * S::PLANES + min(column0 + lane / 16, S::PLANES - 1)) * 8 + lane % 8) * 8;
-  const T *more = m.third + ((lane / 8 % 2 * S::PLANES + min(column0 + 2 + lane / 16, S::PLANES - 1)) * 8 + lane % 8) * 8;
   auto chunk = [](int i) -> int {
     const int tap = i / (2 * S::PLANES), plane = i % (2 * S::PLANES);
     return (plane % S::PLANES * S::TWO + S::place_two(tap / 3, tap % 3)) * 8;
@@ -348,10 +344,7 @@ template <typename T, typename S> __device__ __forceinline__ void make_third(con
     load_matrices(left, map + pixel + chunk(2 * s) + (high ? chunk(2 * s + 1) - chunk(2 * s) : 0));
     load_matrices(right, weights + s * 2 * S::COLUMNS * 8);
 #pragma unroll
-    for (int n = 0; n < N; n++) {
-      if (n == 2) load_matrices(right, more + s * 2 * S::COLUMNS * 8);
-      multiply_add(sums[n], left, right[n % 2 * 2], right[n % 2 * 2 + 1], T());
-    }
+    for (int n = 0; n < N; n++) multiply_add(sums[n], left, right[n * 2], right[n * 2 + 1], T());
   }
 #pragma unroll
   for (int i = 0; i < N * 4; i++) sums[i / 4][i % 4] = finished<3>(p, sums[i / 4][i % 4]);
@@ -360,17 +353,12 @@ template <typename T, typename S> __device__ __forceinline__ void make_third(con
     const int at = pixel0 + lane / 4 + half * 8, y = place.y + at / S::WIDTH, x = place.x + at % S::WIDTH;
     const bool there = y < p.out_height && x < p.out_width;
     T *out = static_cast<T *>(p.out) + ((static_cast<long long>(place.image) * p.out_height + y) * p.out_width + x) * S::COLUMNS + column0 * 8;
-#pragma unroll
-    for (int n = 0; n < N; n += 2) {
-      if (n + 1 < N && column0 + n + 1 < S::PLANES) {
-        __align__(8) uint32_t words[2];
-#pragma unroll
-        for (int i = 0; i < 2; i++) words[i] = pack_2(sums[min(n + i, N - 1)][half * 2], sums[min(n + i, N - 1)][half * 2 + 1], T());
-        swap_in_quad(words, lane);
-        if (there) *reinterpret_cast<uint2 *>(out + n * 8 + place_in_quad<2>(lane)) = *reinterpret_cast<const uint2 *>(words);
-      } else if (there && column0 + n < S::PLANES) {
-        store_2(out + n * 8 + lane % 4 * 2, sums[n][half * 2], sums[n][half * 2 + 1]);
-      }
+    if (N == 2 && column0 + 1 < S::PLANES) {
+      __align__(8) uint32_t words[2] = {pack_2(sums[0][half * 2], sums[0][half * 2 + 1], T()), pack_2(sums[N - 1][half * 2], sums[N - 1][half * 2 + 1], T())};
+      swap_in_quad(words, lane);
+      if (there) *reinterpret_cast<uint2 *>(out + place_in_quad<2>(lane)) = *reinterpret_cast<const uint2 *>(words);
+    } else if (there) {
+      store_2(out + lane % 4 * 2, sums[0][half * 2], sums[0][half * 2 + 1]);
     }
   }
 }

@@ -85,6 +85,7 @@ macro_rules! names {
         ]
     };
 }
+
 macro_rules! tile {
     ($mid:literal, $height:literal, $width:literal, $shared:literal) => {
         Tile {
@@ -108,8 +109,8 @@ impl Tile {
     /// The tile for maps of `mid` channels and an output of `(batch, height, width)`; none where there are no kernels for such maps.
     fn of(mid: usize, out: (usize, usize, usize)) -> Option<&'static Self> {
         match mid {
-            // Large ones compute less twice; each multiprocessor has three of them at a time.
-            16 if LARGE_16.blocks(out) >= 3 * ENOUGH_BLOCKS => Some(&LARGE_16),
+            // Large ones compute less twice, but three of them fill a multiprocessor: some rounds of them must follow each other.
+            16 if LARGE_16.blocks(out) >= 12 * ENOUGH_BLOCKS => Some(&LARGE_16),
             16 => Some(&SMALL_16),
             24 => Some(&TILE_24),
             32 => Some(&TILE_32),
