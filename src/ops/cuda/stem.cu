@@ -93,21 +93,20 @@ template <unsigned WIDTH, unsigned COUNT> struct StemPixels {
   }
 };
 
-// Calls `one` with each number below N, a thread a number at a time.
-template <int N, typename F> __device__ __forceinline__ void for_each(F one) {
-#pragma unroll
-  for (int j = 0; j < (N + THREADS - 1) / THREADS; j++)
-    if (threadIdx.x + j * THREADS < N) one(threadIdx.x + j * THREADS);
-}
-
-// Weights [columns, K] to planes of ROWS columns, those beyond the last being zeros.
-template <int K, int ROWS, typename T> __device__ __forceinline__ void bring_weights(T *to, const void *weight, unsigned columns) {
+// Weights [columns, K] to planes of ROWS columns, those beyond the last being zeros. A warp brings four chunks of eight columns at a time.
+template <int K, int ROWS, int COLUMNS, typename T> __device__ __forceinline__ void bring_weights(T *to, const void *weight) {
   static_assert(K % 8 == 0 && ROWS % 8 == 0, "weights in chunks of eight by eight");
-  const T *from = static_cast<const T *>(weight);
-  for_each<K / 8 * ROWS>([&](unsigned i) {
-    const unsigned column = i / K * 8 + i % 8, chunk = i / 8 % (K / 8);
-    copy_16(to + (chunk * ROWS + column) * 8, from + (column < columns ? column * K + chunk * 8 : 0), column < columns);
-  });
+  constexpr int AT_ONCE = THREADS / 8;
+  const int column = threadIdx.x % 8, chunk = threadIdx.x / 8;
+  const T *from = static_cast<const T *>(weight) + column * K + chunk * 8;
+  to += (chunk * ROWS + column) * 8;
+#pragma unroll
+  for (int r = 0; r < ROWS; r += 8)
+#pragma unroll
+    for (int c = 0; c < K / 8; c += AT_ONCE) {
+      const bool there = r + 8 <= COLUMNS || r + column < COLUMNS;
+      if (c + AT_ONCE <= K / 8 || c + chunk < K / 8) copy_16(to + (c * ROWS + r) * 8, there ? from + r * K + c * 8 : from, there);
+    }
 }
 
 // What threads bring that is no whole chunks: the first layer's weights, [columns, 9·8], in the order of the image's pairs, and biases. It is
@@ -140,20 +139,28 @@ template <typename T, typename S> struct StemNumbers {
   }
 };
 
+// The image's rows under the tile, as many at a time as there are threads for.
 template <typename T, typename S> __device__ __forceinline__ void bring_image(T *to, const Stem &p, const StemPlace &place) {
-  const int numbers = p.width * S::CHANNELS, first = 4 * S::CHANNELS * place.x - S::BEFORE, y0 = 4 * place.y - 3;
+  constexpr int CHUNKS = S::IMAGE_ROW / 8, ACROSS = CHUNKS > 16 ? 32 : CHUNKS > 8 ? 16 : 8, AT_ONCE = THREADS / ACROSS;
+  static_assert(CHUNKS <= ACROSS, "a thread for each chunk of a row");
+  const int numbers = p.width * S::CHANNELS, chunk = threadIdx.x % ACROSS, row = threadIdx.x / ACROSS;
+  const int at = 4 * S::CHANNELS * place.x - S::BEFORE + chunk * 8, y = 4 * place.y - 3 + row;
   const T *image = static_cast<const T *>(p.image) + static_cast<long long>(place.image) * p.height * numbers;
-  auto there = [&](int y, int at) { return static_cast<unsigned>(y) < static_cast<unsigned>(p.height) && static_cast<unsigned>(at) < static_cast<unsigned>(numbers); };
-  if (numbers % 8 == 0 && reinterpret_cast<unsigned long long>(p.image) % 16 == 0) {
-    for_each<S::IMAGE_HEIGHT * (S::IMAGE_ROW / 8)>([&](unsigned i) {
-      const int y = y0 + i / (S::IMAGE_ROW / 8), at = first + i % (S::IMAGE_ROW / 8) * 8;
-      copy_16(to + i * 8, there(y, at) ? image + y * numbers + at : image, there(y, at));
-    });
-    return;
-  }
-  for (int i = threadIdx.x; i < S::IMAGE_HEIGHT * S::IMAGE_ROW; i += THREADS) {
-    const int y = y0 + i / S::IMAGE_ROW, at = first + i % S::IMAGE_ROW;
-    to[i] = there(y, at) ? image[y * numbers + at] : from_float<T>(0.f);
+  const bool whole = numbers % 8 == 0 && reinterpret_cast<unsigned long long>(p.image) % 16 == 0;
+  if (chunk >= CHUNKS) return;
+  to += row * S::IMAGE_ROW + chunk * 8;
+#pragma unroll
+  for (int r = 0; r < S::IMAGE_HEIGHT; r += AT_ONCE) {
+    if (r + AT_ONCE > S::IMAGE_HEIGHT && r + row >= S::IMAGE_HEIGHT) break;
+    const bool there = static_cast<unsigned>(y + r) < static_cast<unsigned>(p.height);
+    const int first = (y + r) * numbers + at;
+    if (whole) {
+      const bool all = there && static_cast<unsigned>(at) < static_cast<unsigned>(numbers);
+      copy_16(to + r * S::IMAGE_ROW, image + (all ? first : 0), all);
+    } else {
+      for (int i = 0; i < 8; i++)
+        to[r * S::IMAGE_ROW + i] = there && static_cast<unsigned>(at + i) < static_cast<unsigned>(numbers) ? image[first + i] : from_float<T>(0.f);
+    }
   }
 }
 
@@ -235,8 +242,8 @@ template <typename T, typename S> __device__ __forceinline__ void make_first(Ste
       for (int n = 0; n < S::PLANES; n++) multiply_add(sums[n], left[s], right[s][n][0], right[s][n][1], T());
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const unsigned pixel = min(first + lane / 4 + half * 8, S::ONE - 1u);
-      put<0, S::ONE>(m.one, p, sums, half, pixel, !place.whole && place.outside(p, at.y[half], at.x[half]), lane);
+      const unsigned pixel = first + lane / 4 + half * 8;
+      if (pixel < S::ONE) put<0, S::ONE>(m.one, p, sums, half, pixel, !place.whole && place.outside(p, at.y[half], at.x[half]), lane);
     }
   }
 }
@@ -258,8 +265,8 @@ template <typename T, typename S> __device__ __forceinline__ void make_narrow(St
     });
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const unsigned pixel = min(first + lane / 4 + half * 8, S::A - 1u);
-      put<1, S::A>(m.narrow, p, sums, half, pixel, !place.whole && place.outside(p, pixel / S::A_WIDTH, pixel % S::A_WIDTH), lane);
+      const unsigned pixel = first + lane / 4 + half * 8;
+      if (pixel < S::A) put<1, S::A>(m.narrow, p, sums, half, pixel, !place.whole && place.outside(p, pixel / S::A_WIDTH, pixel % S::A_WIDTH), lane);
     }
   }
 }
@@ -315,7 +322,7 @@ template <typename T, typename S> __device__ __forceinline__ void make_second(St
     const StemPixels<S::TWO_WIDTH, PIXELS> at(first + lane / 4);
 #pragma unroll
     for (int half = 0; half < 2; half++)
-      put<2, S::TWO>(m.one, p, sums, half, S::place_two(at.y[half], at.x[half]), !place.whole && place.outside(p, at.y[half], at.x[half]), lane);
+      if (first + lane / 4 + half * 8 < PIXELS) put<2, S::TWO>(m.one, p, sums, half, S::place_two(at.y[half], at.x[half]), !place.whole && place.outside(p, at.y[half], at.x[half]), lane);
   }
 }
 
@@ -370,9 +377,9 @@ template <typename T, typename S> __device__ __forceinline__ void stem(const Ste
   const int y = static_cast<int>(blockIdx.y) * S::HEIGHT, x = static_cast<int>(blockIdx.x) * S::WIDTH;
   const bool whole = y > 0 && x > 0 && 2 * (y + S::HEIGHT) < p.mid_height - 1 && 2 * (x + S::WIDTH) < p.mid_width - 1;
   const StemPlace place{y, x, static_cast<int>(blockIdx.z), thread / 32, thread % 32, whole};
-  bring_weights<4 * S::PLANES * 8, S::NARROW * 8>(m.second_a, p.second_a, S::COLUMNS / 2);
-  bring_weights<4 * S::NARROW * 8, S::COLUMNS>(m.second_b, p.second_b, S::COLUMNS);
-  bring_weights<18 * S::PLANES * 8, S::COLUMNS>(m.third, p.third, S::COLUMNS);
+  bring_weights<4 * S::COLUMNS, S::NARROW * 8, S::COLUMNS / 2>(m.second_a, p.second_a);
+  bring_weights<4 * S::NARROW * 8, S::COLUMNS, S::COLUMNS>(m.second_b, p.second_b);
+  bring_weights<18 * S::COLUMNS, S::COLUMNS, S::COLUMNS>(m.third, p.third);
   const StemNumbers<T, S> numbers(p);
   begin();
   bring_image<T, S>(m.pooled, p, place);
