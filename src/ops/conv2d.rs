@@ -166,7 +166,8 @@ pub fn inverted_residual(
 }
 
 /// `third` of two maps side by side in the channels, made of y = `first(x)`: the maximum of y over `window`×`window` pixels at stride 1, `padding`
-/// counting as 0, and `second[1](second[0](y))`. On the CPU the maps in between are not kept whole.
+/// counting as 0, and `second[1](second[0](y))`. The maps in between are not kept whole on the CPU, nor on a GPU where the layers are HGNetv2's
+/// and the numbers of 16 bits.
 ///
 /// # Errors
 /// As each layer's `forward`, or if both maps are not of one size.
@@ -178,12 +179,21 @@ pub fn stem(
     third: &Conv2d,
 ) -> Result<Tensor> {
     let all = [first, second[0], second[1], third];
-    let layers = all.map(|layer| match &layer.weights {
+    let on_cpu = all.map(|layer| match &layer.weights {
         Weights::Cpu(weights) => Some((&**weights, &layer.options)),
         Weights::Cuda(_) => None,
     });
-    if let [Some(a), Some(b), Some(c), Some(d)] = layers
+    if let [Some(a), Some(b), Some(c), Some(d)] = on_cpu
         && let Some(y) = cpu::stem(x, [a, b, c, d], window, padding)?
+    {
+        return Ok(y);
+    }
+    let on_gpu = all.map(|layer| match &layer.weights {
+        Weights::Cuda(weights) => Some((&**weights, &layer.options)),
+        Weights::Cpu(_) => None,
+    });
+    if let [Some(a), Some(b), Some(c), Some(d)] = on_gpu
+        && let Some(y) = cuda::stem(x, [a, b, c, d], window, padding)?
     {
         return Ok(y);
     }

@@ -76,6 +76,7 @@ disabled! {
     resize_normalise_surface(&Surface, &Device, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     resize_normalise_to(&Tensor, (usize, usize), &Normalisation, &Tensor) -> ();
     softmax(&Tensor) -> Tensor;
+    stem(&Tensor, [Layer<'_>; 4], usize, Padding) -> Option<Tensor>;
     surface_to_rgb(&Surface, &Device) -> Tensor;
     take_images(&Tensor, &Tensor) -> Tensor;
     top_k(&Tensor, usize) -> Tensor;

@@ -40,6 +40,7 @@ const GROUPS: &[Group] = &[
     ("products-two-threads", products::two_threads),
     ("depthwise", products::depthwise),
     ("inverted-residual", products::inverted_residual),
+    ("stem", products::stem),
     ("norm", ops::norm),
     ("pointwise", ops::pointwise),
     ("attention", ops::attention),

@@ -343,7 +343,12 @@ pub(crate) fn selection(engine: &Engine) -> Outcome {
         (5, 33, 4),
         (2, 300, 300),
         (1, 40000, 300),
+        (2, 8400, 1500),
+        (2, 20000, 100),
     ] {
+        // Of a block's 1024 threads, each of which has every 1024th number.
+        let few = (0..n).map(|at| if at % 1024 < 64 { 10f32 } else { 0.0 });
+        let few = Tensor::from_vec(few.collect::<Vec<_>>(), n, &Device::Cpu).map_err(text)?;
         for (what, x) in [
             ("random", random(&[rows, n], 1)),
             (
@@ -352,6 +357,17 @@ pub(crate) fn selection(engine: &Engine) -> Outcome {
                     .affine(5.0, 0.0)
                     .and_then(|x| x.floor())
                     .map_err(text)?,
+            ),
+            (
+                "with some ties",
+                random(&[rows, n], 4)
+                    .affine(1000.0, 0.0)
+                    .and_then(|x| x.round())
+                    .map_err(text)?,
+            ),
+            (
+                "the greatest with few threads",
+                random(&[rows, n], 3).broadcast_add(&few).map_err(text)?,
             ),
             (
                 "all equal",

@@ -488,6 +488,74 @@ pub(crate) fn inverted_residual(engine: &Engine) -> Outcome {
     report.finish()
 }
 
+/// Weights, biases and options of HGNetv2's stem for images of `channels` and maps of `mid`.
+fn stem_layers(
+    channels: usize,
+    mid: usize,
+) -> Result<[(Tensor, Tensor, Conv2dOptions); 4], String> {
+    let corner = Padding {
+        bottom: 1,
+        right: 1,
+        ..Padding::default()
+    };
+    let layer = |shape: [usize; 4], stride, padding, seed| -> Result<_, String> {
+        let size = (shape[1..].iter().product::<usize>() as f64).sqrt();
+        let weight = random(&shape, seed).affine(2.0 / size, 0.0).map_err(text)?;
+        let o = options(stride, padding, Activation::Relu);
+        Ok((weight, random(&shape[..1], seed + 1), o))
+    };
+    Ok([
+        layer([mid, channels, 3, 3], 2, Padding::all(1), 1)?,
+        layer([mid / 2, mid, 2, 2], 1, corner, 3)?,
+        layer([mid, mid / 2, 2, 2], 1, corner, 5)?,
+        layer([mid, 2 * mid, 3, 3], 2, Padding::all(1), 7)?,
+    ])
+}
+
+pub(crate) fn stem(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    let corner = Padding {
+        bottom: 1,
+        right: 1,
+        ..Padding::default()
+    };
+    // Both tiles of 16 channels, sizes that are no multiples of anything, maps smaller than a tile, and widths without a kernel of their own.
+    for (batch, size, channels, mid) in [
+        (1, (64, 96), 3, 16),
+        (8, (328, 320), 3, 16),
+        (32, (330, 331), 1, 16),
+        (8, (640, 640), 3, 16),
+        (3, (37, 61), 3, 16),
+        (2, (45, 50), 1, 24),
+        (1, (72, 136), 3, 24),
+        (3, (64, 72), 3, 32),
+        (2, (1, 3), 1, 32),
+        (2, (40, 33), 3, 8),
+    ] {
+        let layers = stem_layers(channels, mid)?;
+        let build =
+            |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| Conv2d::new(w, Some(b), *o).map_err(text);
+        let up = |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| {
+            build(&(report.up(w, DType::F32)?, report.up(b, DType::F32)?, *o))
+        };
+        let on_cpu = layers.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        let on_gpu = layers.iter().map(up).collect::<Result<Vec<_>, _>>()?;
+        let all = |x: &Tensor, l: &[Conv2d]| {
+            ops::stem(x, &l[0], [&l[1], &l[2]], (2, corner), &l[3]).map_err(text)
+        };
+        for (dtype, tolerance) in TYPES {
+            let x = rounded(&random(&[batch, size.0, size.1, channels], 9), dtype);
+            report.compare(
+                &format!("{batch}×{size:?} {channels}→{mid} {dtype:?}"),
+                all(&report.up(&x, dtype)?, &on_gpu),
+                &all(&x, &on_cpu)?,
+                tolerance,
+            );
+        }
+    }
+    report.finish()
+}
+
 /// Two threads launch the same kernels with different amounts of shared memory: what one allows a kernel must not take from
 /// what the other one does.
 pub(crate) fn two_threads(engine: &Engine) -> Outcome {

@@ -117,6 +117,14 @@ impl Conv2d {
         }
     }
 
+    /// The weights, if it is of one group and not 1×1.
+    pub(super) fn dense(&self) -> Option<&Dense> {
+        match &self.weights {
+            Weights::Dense(dense) => Some(dense),
+            _ => None,
+        }
+    }
+
     /// Weight and bias, if it is a 1×1 convolution.
     pub(super) fn pointwise(&self) -> Option<&Linear> {
         match &self.weights {

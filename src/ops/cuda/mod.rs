@@ -26,6 +26,7 @@ mod product_arguments;
 mod resample;
 mod resize;
 mod selection;
+mod stem;
 mod tiles;
 mod times;
 mod trying;
@@ -49,6 +50,7 @@ pub(super) use position::{fourier_features, token_features};
 pub(super) use product::Linear;
 pub(super) use resize::{resize_normalise, resize_normalise_to};
 pub(super) use selection::{best_scores, gather_queries, top_k};
+pub(super) use stem::stem;
 pub(super) use tiles::with_tile;
 pub(super) use times::kernel_times;
 pub(super) use yuv::{

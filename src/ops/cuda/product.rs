@@ -475,6 +475,21 @@ impl Dense {
         })
     }
 
+    /// Weight `[out, kh·kw·in]`, the inputs of each pixel padded with zeros to a multiple of eight, and bias.
+    pub(super) fn parameters(&self) -> (&Typed, Option<&Tensor>) {
+        (&self.weights.weight, self.weights.bias.as_ref())
+    }
+
+    /// Channels of input and output.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.channels, self.weights.columns)
+    }
+
+    /// Height and width of the kernel.
+    pub(super) fn kernel(&self) -> (usize, usize) {
+        self.kernel
+    }
+
     /// `affine(activation(conv(x) + bias + residual))` for x `[B, H, W, in]` and an output of (height, width).
     pub(super) fn forward(
         &self,

@@ -39,6 +39,11 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const
                : "r"(shared_address(row)));
 }
 
+// Takes 1 from the count where a < b, in two instructions.
+__device__ __forceinline__ void count_down_if_less(unsigned &count, unsigned a, unsigned b) {
+  asm("{\n.reg .u32 rest;\nsub.cc.u32 rest, %1, %2;\nsubc.u32 %0, %0, 0;\n}" : "+r"(count) : "r"(a), "r"(b));
+}
+
 // d += a·b for a 16×16 (row-major), b 16×8 (column-major), d 16×8.
 __device__ __forceinline__ void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, __half) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
