@@ -439,6 +439,8 @@ pub(crate) fn inverted_residual(engine: &Engine) -> Outcome {
         (2, (37, 50), 64, 256),
         (1, (64, 64), 64, 128),
         (3, (5, 7), 64, 64),
+        (8, (100, 75), 64, 192),
+        (1, (256, 256), 64, 256),
         (1, (16, 24), 32, 64),
     ] {
         let layers = inverted_layers(channels, hidden)?;

@@ -139,13 +139,34 @@ __device__ __forceinline__ float gelu(float x) {
   return 0.5f * x * (1.f + copysignf(1.f - p * __expf(-z * z), x));
 }
 
-// The same for results of 16 bits: Φ(x) = (1 + tanh(x·q(x²))) / 2 with a q fitted so that this is off by 3e-5 at most where tanh is exact;
-// the instruction's is off by 2^-11 of its value.
-__device__ __forceinline__ float gelu_16(float x) {
-  const float square = fminf(x * x, 36.f), half = 0.5f * x;
+// tanh(x·q(x²)), with a q fitted so that Φ(x) = (1 + this) / 2 is off by 3e-5 at most where tanh is exact; the instruction's is off by
+// 2^-11 of its value.
+__device__ __forceinline__ float gelu_tanh(float x) {
+  const float square = fminf(x * x, 36.f);
   float t = x * fmaf(fmaf(-0.00035311071f, square, 0.03701550613f), square, 0.79749695717f);
   asm("tanh.approx.f32 %0, %0;" : "+f"(t));
-  return fmaf(half, t, half);
+  return t;
+}
+
+// gelu for results of 16 bits.
+__device__ __forceinline__ float gelu_16(float x) {
+  const float half = 0.5f * x;
+  return fmaf(half, gelu_tanh(x), half);
+}
+
+// Twice gelu_16 of two numbers, as one register.
+template <typename T> __device__ __forceinline__ uint32_t gelu_twice(float a, float b, T) {
+  return pack_2(fmaf(a, gelu_tanh(a), a), fmaf(b, gelu_tanh(b), b), T());
+}
+
+// Half of each of two numbers in a register.
+__device__ __forceinline__ uint32_t halved(uint32_t two, __half) {
+  const __half2 h = __hmul2(*reinterpret_cast<const __half2 *>(&two), __float2half2_rn(0.5f));
+  return *reinterpret_cast<const uint32_t *>(&h);
+}
+__device__ __forceinline__ uint32_t halved(uint32_t two, __nv_bfloat16) {
+  const __nv_bfloat162 h = __hmul2(*reinterpret_cast<const __nv_bfloat162 *>(&two), __float2bfloat162_rn(0.5f));
+  return *reinterpret_cast<const uint32_t *>(&h);
 }
 
 // `limit` is that of CLAMP.
