@@ -19,6 +19,7 @@ constexpr int TILE_HEIGHT = 8, TILE_WIDTH = 16, AROUND_WIDTH = TILE_WIDTH + 2, A
 constexpr int PIXELS = TILE_HEIGHT * TILE_WIDTH, AROUND_ROWS = 192, THREADS = 256;
 // Numbers from pixel to pixel of the expanded tile, so that pixels lie in different banks.
 constexpr int WIDE_ROW = CHANNELS + 8;
+static_assert(AROUND <= AROUND_ROWS && MOST_HIDDEN <= THREADS, "warpgroups hold the pixels, and threads the biases");
 
 struct InvertedResidual {
   // Maps are [batch, height, width, 64].
