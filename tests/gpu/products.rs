@@ -312,6 +312,18 @@ pub(crate) fn conv2d(engine: &Engine) -> Outcome {
             options(2, Padding::all(1), Activation::Relu),
         ),
         (
+            (37, 160),
+            (3, 32),
+            3,
+            options(2, Padding::all(1), Activation::Gelu),
+        ),
+        (
+            (61, 67),
+            (3, 40),
+            3,
+            options(2, Padding::all(1), Activation::Gelu),
+        ),
+        (
             (61, 67),
             (1, 24),
             3,
