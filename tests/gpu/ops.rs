@@ -14,10 +14,13 @@ use ultramotion::{
 
 pub(crate) fn norm(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    for channels in [16, 64, 100, 256, 320, 700] {
+    // Of many rows threads make several each.
+    let few = [16, 64, 100, 256, 320, 700].map(|channels| (channels, 50));
+    let many = [(64, 21901), (128, 10951), (160, 5477), (320, 5479)];
+    for (channels, rows) in few.into_iter().chain(many) {
         for (dtype, tolerance) in TYPES {
             let x = rounded(
-                &random(&[3, 50, channels], 1)
+                &random(&[3, rows, channels], 1)
                     .affine(3.0, 1.0)
                     .map_err(text)?,
                 dtype,
@@ -30,7 +33,7 @@ pub(crate) fn norm(engine: &Engine) -> Outcome {
                 1e-5,
             );
             let gx = report.up(&x, dtype)?;
-            let name = format!("{channels} {dtype:?}");
+            let name = format!("{rows}×{channels} {dtype:?}");
             report.compare(
                 &name,
                 gpu.forward(&gx).map_err(text),
@@ -51,8 +54,8 @@ pub(crate) fn norm(engine: &Engine) -> Outcome {
                 tolerance,
             );
             let (seen, gates) = (
-                rounded(&random(&[3, 50, channels], 4), dtype),
-                rounded(&random(&[3, 50, 2 * channels], 5), dtype),
+                rounded(&random(&[3, rows, channels], 4), dtype),
+                rounded(&random(&[3, rows, 2 * channels], 5), dtype),
             );
             let (gs, gg) = (report.up(&seen, dtype)?, report.up(&gates, dtype)?);
             report.compare(

@@ -319,6 +319,18 @@ pub(crate) fn conv2d(engine: &Engine) -> Outcome {
             options(2, Padding::all(1), Activation::Relu),
         ),
         (
+            (37, 160),
+            (3, 32),
+            3,
+            options(2, Padding::all(1), Activation::Gelu),
+        ),
+        (
+            (61, 67),
+            (3, 40),
+            3,
+            options(2, Padding::all(1), Activation::Gelu),
+        ),
+        (
             (61, 67),
             (1, 24),
             3,
@@ -446,6 +458,8 @@ pub(crate) fn inverted_residual(engine: &Engine) -> Outcome {
         (2, (37, 50), 64, 256),
         (1, (64, 64), 64, 128),
         (3, (5, 7), 64, 64),
+        (8, (100, 75), 64, 192),
+        (1, (256, 256), 64, 256),
         (1, (16, 24), 32, 64),
     ] {
         let layers = inverted_layers(channels, hidden)?;

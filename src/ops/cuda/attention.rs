@@ -248,7 +248,7 @@ pub(crate) struct WindowAttention {
     padding: Typed,
     /// `[heads, window², window²]` f32.
     bias: Option<Tensor>,
-    /// The bias with very low numbers after each row, as the tensor cores' kernel takes it, where there is one.
+    /// The bias as the tensor cores' kernel takes it, where there is one.
     tiled: Option<Typed>,
     window: usize,
     heads: usize,
@@ -258,13 +258,35 @@ pub(crate) struct WindowAttention {
 /// A number below all scores that 16-bit types can hold.
 const VERY_LOW: f32 = -60000.0;
 
-/// Keys that the kernel for a window has room for.
-fn tiled_keys(window: usize) -> Option<usize> {
-    match window {
-        7 => Some(64),
-        14 => Some(208),
-        _ => None,
-    }
+/// A bias `[heads, tokens, tokens]` as the tensor cores' kernels take it: `[heads, sixteens of queries, sixteens of keys, 32 lanes, 8]`, with
+/// very low numbers beyond the last token. A lane's numbers are those of its quarter of the keys in both fragments of eight, of its query
+/// and the one eight further, of a key and the next.
+fn in_fragments(bias: &Tensor) -> Result<Tensor> {
+    let (heads, tokens, _) = bias.dims3()?;
+    let (room, after) = (
+        tokens.next_multiple_of(16),
+        tokens.next_multiple_of(16) - tokens,
+    );
+    let low = |rows: usize, columns: usize| {
+        constant(
+            &vec![VERY_LOW; rows * columns],
+            (rows, columns),
+            bias.device(),
+        )
+    };
+    let rows = bias.reshape((heads * tokens, tokens))?;
+    let rows = super::concat_channels(&[&rows, &low(heads * tokens, after)?])?;
+    let whole = rows.reshape((heads, tokens * room))?;
+    let whole = super::concat_channels(&[&whole, &low(heads, after * room)?])?;
+    let sixteens = room / 16;
+    let tiles = whole
+        .reshape((heads * sixteens, 2, 8, sixteens, 16))?
+        .permute((0, 3, 2, 1, 4))?;
+    contiguous(
+        &contiguous(&tiles)?
+            .reshape((heads * sixteens * sixteens * 8, 2, 2, 4, 2))?
+            .permute((0, 3, 2, 1, 4))?,
+    )
 }
 
 impl WindowAttention {
@@ -279,16 +301,8 @@ impl WindowAttention {
         let bias = bias
             .map(|b| contiguous(&b.to_dtype(DType::F32)?))
             .transpose()?;
-        let tiled = match (&bias, tiled_keys(window)) {
-            (Some(bias), Some(keys)) => {
-                let (tokens, after) = (window * window, keys - window * window);
-                let low = constant(
-                    &vec![VERY_LOW; heads * tokens * after],
-                    (heads, tokens, after),
-                    bias.device(),
-                )?;
-                Some(Typed::new(super::concat_channels(&[bias, &low])?))
-            }
+        let tiled = match &bias {
+            Some(bias) if matches!(window, 7 | 14) => Some(Typed::new(in_fragments(bias)?)),
             _ => None,
         };
         Ok(Self {
@@ -353,7 +367,7 @@ impl WindowAttention {
                 Kernel {
                     file: "attention_tiles",
                     name,
-                    grid: (sets, heads, blocks),
+                    grid: (rows * columns, heads, b * blocks),
                     block: (warps * 32, 1),
                     shared: 0,
                 }

@@ -147,30 +147,6 @@ template <int RUN> struct WordsOf { using type = uint4; };
 template <> struct WordsOf<2> { using type = uint2; };
 template <int RUN> using Words = typename WordsOf<RUN>::type;
 
-// The four lanes of a quad hold, each for its two columns, a word of RUN neighbouring fragments, and get the words of neighbouring
-// columns; and back, this being its own inverse.
-template <int RUN> __device__ __forceinline__ void swap_in_quad(uint32_t (&w)[RUN], int lane) {
-#pragma unroll
-  for (int k = 0; k < RUN; k += 2) {
-    const uint32_t got = __shfl_xor_sync(ALL_LANES, lane & 1 ? w[k] : w[k + 1], 1);
-    if (lane & 1) w[k] = got;
-    else w[k + 1] = got;
-  }
-  if constexpr (RUN == 4) {
-#pragma unroll
-    for (int j = 0; j < 2; j++) {
-      const uint32_t got = __shfl_xor_sync(ALL_LANES, lane & 2 ? w[j] : w[j + 2], 2);
-      if (lane & 2) w[j] = got;
-      else w[j + 2] = got;
-    }
-  }
-}
-
-// The first of the columns, counted from the RUN fragments' first, whose words a lane has after swap_in_quad.
-template <int RUN> __device__ __forceinline__ int place_in_quad(int lane) {
-  return RUN == 4 ? lane % 4 * 8 : lane % 2 * 8 + (lane & 2) * 2;
-}
-
 // Two numbers of a row of `columns`, the second where the row has it.
 template <typename O> __device__ __forceinline__ void put_2(O *out, float u, float v, int columns, int column) {
   if (columns % 2 == 0) store_2(out, u, v);

@@ -6,7 +6,7 @@ use super::{
     conv2d::Conv2d,
     launch::{self, Kernel, empty, int, named, structure},
     layout::contiguous,
-    tiles::is_hopper,
+    tiles::{is_hopper, multiprocessors},
 };
 use crate::ops::types::{
     activation::Activation,
@@ -41,9 +41,12 @@ const CHANNELS: usize = 64;
 const MAX_HIDDEN: usize = 256;
 /// Height and width of a block's tile, and its shared memory in bytes (`InvertedMemory`, and up to 1024 for its alignment).
 const TILE: (usize, usize) = (8, 16);
-const SHARED: usize = 2 * (192 * 64 + 3 * 64 * 64 + 128 * 64 + 180 * 72 + 9 * MAX_HIDDEN)
+const SHARED: usize = 2 * (192 * 64 + 2 * 64 * 64 + 128 * 64 + 192 * 72 + 9 * MAX_HIDDEN)
     + 4 * (2 * MAX_HIDDEN + CHANNELS)
     + 1024;
+
+/// Blocks that a multiprocessor runs at once.
+const BLOCKS: usize = 2;
 
 /// A layer and its options.
 pub(crate) type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);
@@ -115,11 +118,14 @@ pub(crate) fn inverted_residual(
         width: int(w)?,
         hidden: int(hidden)?,
     };
-    let grid = (b * h.div_ceil(TILE.0) * w.div_ceil(TILE.1), 1, 1);
+    // A block makes tiles in turn: as many blocks as run at once, unless there are fewer tiles.
+    let tiles = b * h.div_ceil(TILE.0) * w.div_ceil(TILE.1);
+    int(tiles)?;
+    let blocks = tiles.min(BLOCKS * multiprocessors(device)?);
     let kernel = Kernel {
         file: "inverted_residual",
         name: named!("inverted_residual", dtype)?,
-        grid,
+        grid: (blocks, 1, 1),
         block: (256, 1),
         shared: SHARED,
     };

@@ -10,6 +10,7 @@ mod boxes;
 mod collect;
 mod conv2d;
 mod deformable_attention;
+mod few;
 mod halo_tiles;
 mod inverted_residual;
 mod kernels;

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
+    few::few_kernel,
     launch::{self, Kernel, THREADS, empty, int, named},
     layout::{contiguous, copied, even},
     pointwise::padded,
@@ -17,9 +18,6 @@ use crate::ops::types::{
     strides::row_stride,
 };
 use candle_core::{DType, Tensor};
-
-/// Pixels that a block of `conv_few.cu` makes.
-const FEW_PIXELS: usize = 512;
 
 /// Greatest power of two up to 8 that divides all of a tensor's row starts, in numbers.
 fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usize {
@@ -169,29 +167,6 @@ struct Job<'a> {
     residual: Option<Residual<'a>>,
     activation: Activation,
     affine: Option<(f32, f32)>,
-}
-
-/// The kernel for 3×3 convolutions of one or three channels, where it can make this one.
-fn few_kernel(dtype: DType, p: &Product) -> Result<Option<Kernel>> {
-    let (rows, columns) = (p.rows as usize, p.columns as usize);
-    let (name, across) = match (p.channels, columns) {
-        (1, ..=16) => (named!("conv_few_1_16", dtype)?, 16),
-        (1, _) => (named!("conv_few_1_32", dtype)?, 32),
-        (3, ..=16) => (named!("conv_few_3_16", dtype)?, 16),
-        (3, _) => (named!("conv_few_3_32", dtype)?, 32),
-        _ => return Ok(None),
-    };
-    if (p.kernel_height, p.kernel_width) != (3, 3) {
-        return Ok(None);
-    }
-    let grid = (rows.div_ceil(FEW_PIXELS), columns.div_ceil(across), 1);
-    Ok(Some(Kernel {
-        file: "conv_few",
-        name,
-        grid,
-        block: (THREADS, 1),
-        shared: 0,
-    }))
 }
 
 /// The kernel that sums products of f32 numbers on the tensor cores.

@@ -209,15 +209,23 @@ pub(super) fn tile_for(rows: usize, columns: usize) -> &'static Tile {
     TILES.iter().find(fits).unwrap_or(&TILES[TILES.len() - 1])
 }
 
+fn attribute(device: &CudaDevice, which: CUdevice_attribute_enum) -> Result<i32> {
+    device.cuda_stream().context().attribute(which).w()
+}
+
 /// Whether the kernels of `gemm_hopper.cu` do anything there.
 pub(super) fn is_hopper(device: &CudaDevice) -> Result<bool> {
-    let stream = device.cuda_stream();
-    let part = |which| stream.context().attribute(which).w();
+    let part = |which| attribute(device, which);
     let major = part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     Ok((
         major,
         part(CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
     ) == (9, 0))
+}
+
+pub(super) fn multiprocessors(device: &CudaDevice) -> Result<usize> {
+    let which = CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+    Ok(attribute(device, which)?.max(1) as usize)
 }
 
 thread_local! {
