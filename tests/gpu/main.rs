@@ -38,6 +38,7 @@ const GROUPS: &[Group] = &[
     ("products-two-threads", products::two_threads),
     ("depthwise", products::depthwise),
     ("inverted-residual", products::inverted_residual),
+    ("image-pair", products::image_pair),
     ("norm", ops::norm),
     ("pointwise", ops::pointwise),
     ("attention", ops::attention),

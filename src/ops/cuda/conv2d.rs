@@ -124,6 +124,14 @@ impl Conv2d {
         }
     }
 
+    /// Weights of a convolution that is neither 1×1 nor of groups.
+    pub(super) fn dense(&self) -> Option<&Dense> {
+        match &self.weights {
+            Weights::Dense(dense) => Some(dense),
+            _ => None,
+        }
+    }
+
     /// Weight `[kh·kw, channels]`, bias and kernel's size, if it is depthwise.
     pub(super) fn depthwise(&self) -> Option<(&Typed, &Tensor, (usize, usize))> {
         match &self.weights {

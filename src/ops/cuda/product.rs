@@ -450,6 +450,16 @@ impl Dense {
         })
     }
 
+    /// Weight `[out, kh·kw·channels]`, channels padded to a multiple of eight, and bias.
+    pub(super) fn parameters(&self) -> (&Typed, Option<&Tensor>) {
+        (&self.weights.weight, self.weights.bias.as_ref())
+    }
+
+    /// The kernel's height and width, channels of the input and of the output.
+    pub(super) fn size(&self) -> ((usize, usize), usize, usize) {
+        (self.kernel, self.channels, self.weights.columns)
+    }
+
     /// `affine(activation(conv(x) + bias + residual))` for x `[B, H, W, in]` and an output of (height, width).
     pub(super) fn forward(
         &self,
