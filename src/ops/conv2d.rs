@@ -165,6 +165,20 @@ pub fn inverted_residual(
     project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
 }
 
+/// `second(first(x))`: the convolutions that an image encoder begins with, between which the map need not be kept whole.
+///
+/// # Errors
+/// As each layer's `forward`.
+pub fn image_pair(x: &Tensor, first: &Conv2d, second: &Conv2d) -> Result<Tensor> {
+    if let (Weights::Cuda(one), Weights::Cuda(two)) = (&first.weights, &second.weights) {
+        let layers = ((&**one, &first.options), (&**two, &second.options));
+        if let Some(y) = cuda::image_pair(x, layers.0, layers.1)? {
+            return Ok(y);
+        }
+    }
+    second.forward(&first.forward(x)?)
+}
+
 /// `third` of two maps side by side in the channels, made of y = `first(x)`: the maximum of y over `window`×`window` pixels at stride 1, `padding`
 /// counting as 0, and `second[1](second[0](y))`. The maps in between are not kept whole on the CPU, nor on a GPU where the layers are HGNetv2's
 /// and the numbers of 16 bits.

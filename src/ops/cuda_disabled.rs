@@ -62,6 +62,7 @@ disabled! {
     gated_norm(&Tensor, &Tensor, &Tensor, &Norm<'_>) -> Tensor;
     gather_queries(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
     inverse_sigmoid(&Tensor) -> Tensor;
+    image_pair(&Tensor, Layer<'_>, Layer<'_>) -> Option<Tensor>;
     inverted_residual(&Tensor, Layer<'_>, Layer<'_>, Layer<'_>, Option<&Tensor>) -> Option<Tensor>;
     layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
     mask_logits(&Tensor, &Tensor, usize) -> Tensor;

@@ -40,7 +40,7 @@ pub use activation::{activate, add, concat_channels, softmax};
 pub use attention::{WindowAttention, attention};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 pub use collect::{collect_objects, copy_packed, unpack_masks};
-pub use conv2d::{Conv2d, inverted_residual, stem};
+pub use conv2d::{Conv2d, image_pair, inverted_residual, stem};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use linear::Linear;
 pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};

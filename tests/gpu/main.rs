@@ -41,6 +41,7 @@ const GROUPS: &[Group] = &[
     ("depthwise", products::depthwise),
     ("inverted-residual", products::inverted_residual),
     ("stem", products::stem),
+    ("image-pair", products::image_pair),
     ("norm", ops::norm),
     ("pointwise", ops::pointwise),
     ("attention", ops::attention),

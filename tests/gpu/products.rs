@@ -570,6 +570,53 @@ pub(crate) fn stem(engine: &Engine) -> Outcome {
     report.finish()
 }
 
+/// The two convolutions that an image encoder begins with: sizes that tiles fill and that they do not, and one that has no kernel.
+pub(crate) fn image_pair(engine: &Engine) -> Outcome {
+    let mut report = Report::new(engine);
+    let layer = |shape: &[usize], activation: Activation, seed: u64| -> Result<_, String> {
+        let size = (shape[1..].iter().product::<usize>() as f64).sqrt();
+        let weight = random(shape, seed).affine(1.5 / size, 0.0).map_err(text)?;
+        let o = Conv2dOptions {
+            affine: None,
+            ..options(2, Padding::all(1), activation)
+        };
+        Ok((weight, random(&[shape[0]], seed + 1), o))
+    };
+    let layers = [
+        layer(&[32, 3, 3, 3], Activation::Gelu, 1)?,
+        layer(&[64, 32, 3, 3], Activation::Identity, 3)?,
+    ];
+    let build =
+        |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| Conv2d::new(w, Some(b), *o).map_err(text);
+    let on_cpu = layers.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+    let up = |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| {
+        build(&(report.up(w, DType::F32)?, report.up(b, DType::F32)?, *o))
+    };
+    let on_gpu = layers.iter().map(up).collect::<Result<Vec<_>, _>>()?;
+    for (batch, size) in [
+        (1, (64, 64)),
+        (3, (37, 72)),
+        (8, (300, 200)),
+        (1, (1024, 1024)),
+        (2, (33, 35)),
+    ] {
+        for (dtype, tolerance) in TYPES {
+            let x = rounded(&random(&[batch, size.0, size.1, 3], 7), dtype);
+            let expected = ops::image_pair(&x, &on_cpu[0], &on_cpu[1]).map_err(text)?;
+            let found = report
+                .up(&x, dtype)
+                .and_then(|x| ops::image_pair(&x, &on_gpu[0], &on_gpu[1]).map_err(text));
+            report.compare(
+                &format!("{batch}×{size:?} {dtype:?}"),
+                found,
+                &expected,
+                tolerance,
+            );
+        }
+    }
+    report.finish()
+}
+
 /// Two threads launch the same kernels with different amounts of shared memory: what one allows a kernel must not take from
 /// what the other one does.
 pub(crate) fn two_threads(engine: &Engine) -> Outcome {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     models::nn::{layer_norm, linear},
     ops::{
-        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result,
+        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result, image_pair,
         inverted_residual,
     },
 };
@@ -71,7 +71,7 @@ impl TinyVit {
 impl Module for TinyVit {
     /// `[B, 1024, 1024, 3]` to `[B, 64, 64, 256]`.
     fn forward(&self, pixel_values: &Tensor) -> candle_core::Result<Tensor> {
-        let mut x = self.patch_embed[1].forward(&self.patch_embed[0].forward(pixel_values)?)?;
+        let mut x = image_pair(pixel_values, &self.patch_embed[0], &self.patch_embed[1])?;
         for block in &self.convolutions {
             x = block.forward(&x)?;
         }

@@ -17,7 +17,7 @@ constexpr float FINER = 2048.f;
 constexpr float MOST = 32768.f;
 
 struct Layer {
-  // [2][outputs][inner]: the greater parts, then the smaller ones; inner is a multiple of eight.
+  // As `perceptron_weights` lays them out.
   const __half *weight;
   const float *bias;
   // What the weights are to be multiplied with, the greatest sum of a column's absolute weights, the greatest absolute bias.
@@ -46,38 +46,29 @@ __device__ __forceinline__ void split(float v, __half &great, __half &small) {
 // A power of two that brings numbers up to `bound` to what f16 holds.
 __device__ __forceinline__ float scale_for(float bound) { return bound <= MOST ? 1.f : exp2f(14.f - static_cast<float>(ilogbf(bound))); }
 
-// A warp's way through the weights of its columns: layer by layer, columns by columns, along k. A lane brings the same piece of eight numbers of k
-// of two columns, of both parts.
+// A warp's way through the weights of its columns: layer by layer, columns by columns, along k.
 struct Cursor {
   const Perceptron &p;
-  int warp, piece, layer = 0, tile, k = 0, inner = 0;
+  int warp, lane, layer = 0, tile, left = 0;
   const __half *from = nullptr;
-  long long below = 0, part = 0;
-  bool has_first = false, has_second = false;
 
-  __device__ __forceinline__ Cursor(const Perceptron &perceptron, int own, int lane) : p(perceptron), warp(own), piece(lane), tile(own) { settle(); }
+  __device__ __forceinline__ Cursor(const Perceptron &perceptron, int own, int lane_) : p(perceptron), warp(own), lane(lane_), tile(own) { settle(); }
   __device__ __forceinline__ static int tiles(const Layer &layer) { return (layer.outputs + WIDE - 1) / WIDE; }
+  __device__ __forceinline__ static int steps(const Layer &layer) { return (layer.inner + DEPTH - 1) / DEPTH; }
   // Goes to the beginning of the columns. A layer may have fewer than there are warps.
   __device__ __forceinline__ void settle() {
     while (layer < p.layer_count && tile >= tiles(p.layers[layer])) layer++, tile = warp;
-    k = piece % 4 * 8, has_first = has_second = false;
     if (layer >= p.layer_count) return;
-    const Layer &l = p.layers[layer];
-    const int column = tile * WIDE + piece / 4;
-    inner = l.inner, below = 8ll * inner, part = static_cast<long long>(l.outputs) * inner;
-    has_first = column < l.outputs, has_second = column + 8 < l.outputs;
-    from = l.weight + (has_first ? static_cast<long long>(column) * inner + k : 0);
+    left = steps(p.layers[layer]);
+    from = p.layers[layer].weight + static_cast<long long>(tile) * left * STEP + lane * 8;
   }
   // Brings the weights of a step to `to`, the place of the lane's first piece, and goes on to the next.
   __device__ __forceinline__ void bring(__half *to) {
     if (layer < p.layer_count) {
-      const bool first = has_first && k < inner, second = has_second && k < inner;
-      copy_16(to, from, first);
-      copy_16(to + 8 * DEPTH, second ? from + below : from, second);
-      copy_16(to + WIDE * DEPTH, first ? from + part : from, first);
-      copy_16(to + (WIDE + 8) * DEPTH, second ? from + part + below : from, second);
-      from += DEPTH, k += DEPTH;
-      if (k - piece % 4 * 8 >= inner) tile += WARPS, settle();
+#pragma unroll
+      for (int i = 0; i < STEP; i += 256) copy_16(to + i, from + i, true);
+      from += STEP;
+      if (--left == 0) tile += WARPS, settle();
     }
     copies_commit();
   }
@@ -182,7 +173,7 @@ template <typename T, int HIGH, int STAGES> __device__ __forceinline__ void perc
   const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32, plane = ROWS * p.pitch, row0 = blockIdx.x * ROWS;
   __half *weights = memory + 4 * plane + warp * STAGES * STEP;
   // Where a lane writes weights within a step, and where it reads them.
-  const int writes = lane / 4 * DEPTH + (lane % 4 ^ (lane >> 3 & 3)) * 8, reads = ((lane & 7) + (lane >> 4) * 8) * DEPTH;
+  const int writes = lane * 8, reads = ((lane & 7) + (lane >> 4) * 8) * DEPTH;
   Cursor cursor(p, warp, lane);
   // Weights and facts are there before the kernels before are done.
 #pragma unroll 1
@@ -272,7 +263,8 @@ template <typename T, int HIGH, int STAGES> __device__ __forceinline__ void perc
   extern "C" __global__ void __launch_bounds__(THREADS) perceptron_32_##SUFFIX(const __grid_constant__ Perceptron p) { perceptron<TYPE, 2, 3>(p); }
 FOR_FLOATS(PERCEPTRONS)
 
-// Weights [outputs][inner] and bias as the kernels above take them, by one block.
+// Weights [outputs][inner] and bias as the kernels above take them, by one block: [columns / WIDE][k / DEPTH][2][WIDE][DEPTH], the greater parts before
+// the smaller ones, zeros beyond the weights. Pieces of eight numbers of k lie exchanged, so that the rows of a fragment are in different banks.
 extern "C" __global__ void __launch_bounds__(1024) perceptron_weights(const float *weight, const float *bias, __half *out, float *facts, int outputs, int inner) {
   wait_for_kernels();
   __shared__ float most[3][32];
@@ -297,6 +289,11 @@ extern "C" __global__ void __launch_bounds__(1024) perceptron_weights(const floa
   for (int i = 0; i < 3; i++) found[i] = warp_max(most[i][lane]);
   const float up = found[0] > 0.f ? exp2f(13.f - static_cast<float>(ilogbf(found[0]))) : 1.f;
   if (thread == 0) facts[0] = 1.f / up, facts[1] = found[1], facts[2] = found[2];
-  const long long n = static_cast<long long>(outputs) * inner;
-  for (long long i = thread; i < n; i += 1024) split(weight[i] * up, out[i], out[n + i]);
+  const int steps = (inner + DEPTH - 1) / DEPTH, count = (outputs + WIDE - 1) / WIDE * steps * WIDE * DEPTH;
+  for (int i = thread; i < count; i += 1024) {
+    const int row = i / DEPTH % WIDE, step = i / (WIDE * DEPTH), column = step / steps * WIDE + row, k = step % steps * DEPTH + i % DEPTH;
+    const float v = column < outputs && k < inner ? weight[static_cast<long long>(column) * inner + k] * up : 0.f;
+    __half *to = out + static_cast<long long>(step) * STEP + row * DEPTH + (i % DEPTH / 8 ^ (row >> 1 & 3)) * 8 + i % 8;
+    split(v, to[0], to[WIDE * DEPTH]);
+  }
 }

@@ -23,7 +23,8 @@ const MOST_LAYERS: usize = 3;
 const DEPTH: usize = 32;
 const WARPS: usize = 16;
 /// Numbers of a step's weights.
-const STEP: usize = 2 * 16 * DEPTH;
+const WIDE: usize = 16;
+const STEP: usize = 2 * WIDE * DEPTH;
 /// Rows up to which it pays to read the weights anew for every sixteen.
 const MOST_ROWS: usize = 4096;
 /// Rows up to which a block has sixteen of them: as many blocks as multiprocessors of the chips this is for.
@@ -152,7 +153,7 @@ pub(crate) fn perceptron(
         let (weight, bias) = layer.parameters();
         let [halves, facts] = weight.halves(|weight| halves(device, weight, bias))?;
         (to.activation, to.limit) = code(*activation);
-        (to.outputs, to.inner) = (int(halves.dim(1)?)?, int(halves.dim(2)?)?);
+        (to.outputs, to.inner) = (int(layer.size().1)?, int(layer.size().0)?);
         to.weight = launch::contiguous(halves, DType::F16, "perceptron")?;
         to.bias = launch::optional(bias, DType::F32, "perceptron")?;
         to.facts = launch::contiguous(facts, DType::F32, "perceptron")?;
@@ -176,12 +177,13 @@ fn shared_memory(device: &CudaDevice) -> Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
-/// Weights `[outputs, inner]` in two parts of f16 `[2, outputs, inner]`, and the three facts of a layer.
+/// Weights `[outputs, inner]` in two parts of f16 as `perceptron.cu` lays them out, and the three facts of a layer.
 fn halves(device: &CudaDevice, weight: &Tensor, bias: Option<&Tensor>) -> Result<[Tensor; 2]> {
     let (outputs, inner) = weight.dims2()?;
     let from = launch::contiguous(weight, DType::F32, "perceptron")?;
     let bias = launch::optional(bias, DType::F32, "perceptron")?;
-    let (parts, out) = empty(device, (2, outputs, inner), DType::F16)?;
+    let steps = outputs.div_ceil(WIDE) * inner.div_ceil(DEPTH);
+    let (parts, out) = empty(device, (steps, STEP), DType::F16)?;
     let (facts, at) = empty(device, 3, DType::F32)?;
     let (outputs, inner) = (int(outputs)?, int(inner)?);
     let kernel = Kernel {
@@ -191,7 +193,7 @@ fn halves(device: &CudaDevice, weight: &Tensor, bias: Option<&Tensor>) -> Result
         block: (1024, 1),
         shared: 0,
     };
-    // SAFETY: the weights are outputs × inner numbers, the parts twice as many; a bias has one for each output; there is room for three facts.
+    // SAFETY: the weights are outputs × inner numbers, the parts whole steps of them; a bias has one for each output; there is room for three facts.
     unsafe { kernel.launch(device, &[&from, &bias, &out, &at, &outputs, &inner]) }?;
     Ok([parts, facts])
 }
