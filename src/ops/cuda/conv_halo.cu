@@ -61,13 +61,15 @@ template <typename T, int BM, int BN, int STAGES> __device__ __forceinline__ voi
     if (s < steps) bring_weights(s);
   bring_bias(p, bias, column0);
   begin();
-  const int pieces = p.channels / 8;
-  for (int i = threadIdx.x; i < PIXELS * pieces; i += THREADS) {
-    const int pixel = i / pieces, piece = i % pieces, y = y0 - p.top + pixel / HALO, x = x0 - p.left + pixel % HALO;
+  // Neighbouring threads bring neighbouring pieces of eight channels of a pixel; a division for the first alone.
+  const int pieces = p.channels / 8, more_pixels = THREADS / pieces, more_pieces = THREADS % pieces;
+  const T *start = static_cast<const T *>(p.parts[0].start) + static_cast<long long>(image) * p.height * p.width * p.parts[0].stride;
+  for (int pixel = threadIdx.x / pieces, piece = threadIdx.x % pieces; pixel < PIXELS;) {
+    const int y = y0 - p.top + pixel / HALO, x = x0 - p.left + pixel % HALO;
     const bool inside = y >= 0 && y < p.height && x >= 0 && x < p.width;
-    const T *start = static_cast<const T *>(p.parts[0].start);
-    const long long at = (static_cast<long long>(image) * p.height + y) * p.width + x;
-    copy_16(map + (piece * PIXELS + pixel) * 8, inside ? start + at * p.parts[0].stride + piece * 8 : start, inside);
+    copy_16(map + (piece * PIXELS + pixel) * 8, inside ? start + (y * p.width + x) * p.parts[0].stride + piece * 8 : start, inside);
+    pixel += more_pixels, piece += more_pieces;
+    if (piece >= pieces) piece -= pieces, pixel++;
   }
 #pragma unroll
   for (int s = 0; s < AHEAD; s++) copies_commit();
@@ -78,7 +80,7 @@ template <typename T, int BM, int BN, int STAGES> __device__ __forceinline__ voi
   int at = 0, next = AHEAD, c = 0, kx = 0, ky = 0;
   for (int step = 0; step < steps; step++) {
     copies_wait<AHEAD - 1>();
-    if (blockDim.x == 0) publish_shared();
+    publish_shared();
     __syncthreads();
     const unsigned b = shared_address(tiles + at * BN * DEPTH);
     // Where the step's four sixteens of k are read. Beyond the last the weights are zeros, and so it does not matter which pixels they meet.
