@@ -8,19 +8,27 @@ extern "C" __global__ void __launch_bounds__(256) refine_boxes(const float *__re
   begin();
   const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (row >= rows) return;
+  // All edges side by side, so that none waits for another.
+  const float *x = logits + static_cast<long long>(row) * 4 * bins;
+  float most[4], sum[4] = {}, mean[4] = {};
+#pragma unroll
+  for (int edge = 0; edge < 4; edge++) most[edge] = -INFINITY;
+  for (int i = lane; i < bins; i += 32)
+#pragma unroll
+    for (int edge = 0; edge < 4; edge++) most[edge] = fmaxf(most[edge], x[edge * bins + i]);
+#pragma unroll
+  for (int edge = 0; edge < 4; edge++) most[edge] = warp_max(most[edge]);
+  for (int i = lane; i < bins; i += 32) {
+    const float offset = offsets[i];
+#pragma unroll
+    for (int edge = 0; edge < 4; edge++) {
+      const float e = expf(x[edge * bins + i] - most[edge]);
+      sum[edge] += e, mean[edge] = fmaf(e, offset, mean[edge]);
+    }
+  }
   float moved[4];
 #pragma unroll
-  for (int edge = 0; edge < 4; edge++) {
-    const float *x = logits + (static_cast<long long>(row) * 4 + edge) * bins;
-    float most = -INFINITY, sum = 0.f, mean = 0.f;
-    for (int i = lane; i < bins; i += 32) most = fmaxf(most, x[i]);
-    most = warp_max(most);
-    for (int i = lane; i < bins; i += 32) {
-      const float e = expf(x[i] - most);
-      sum += e, mean = fmaf(e, offsets[i], mean);
-    }
-    moved[edge] = warp_sum(mean) / warp_sum(sum) + 0.5f * reg_scale;
-  }
+  for (int edge = 0; edge < 4; edge++) moved[edge] = warp_sum(mean[edge]) / warp_sum(sum[edge]) + 0.5f * reg_scale;
   if (lane != 0) return;
   const float4 r = reinterpret_cast<const float4 *>(reference)[row];
   const float ux = r.z / reg_scale, uy = r.w / reg_scale;

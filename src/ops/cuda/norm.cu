@@ -65,12 +65,12 @@ template <int LANES> __device__ __forceinline__ float row_sum(float x) {
   return x;
 }
 
-// As layer_norm, for channels divisible by eight, up to 8·LANES·EACH of them: LANES threads for ROWS rows that lie as far apart as a block's
-// groups of LANES are many, each thread with EACH chunks of eight of a row.
-template <typename T, int LANES, int EACH, int ROWS> __device__ __forceinline__ void layer_norm_held(const LayerNorm &p) {
+// As layer_norm, for channels divisible by eight, up to 8·LANES·EACH of them: LANES threads a row, each with EACH chunks of eight. `load` brings eight
+// numbers of a row from a channel on.
+template <typename T, int LANES, int EACH, typename F> __device__ __forceinline__ void normalise_held(const LayerNorm &p, F load) {
   constexpr int GROUPS = 256 / LANES;
-  const int lane = threadIdx.x % LANES, row0 = blockIdx.x * (GROUPS * ROWS) + threadIdx.x / LANES, n = p.channels;
-  // Weights are there before the kernels before are done, and serve all rows.
+  const int lane = threadIdx.x % LANES, row = blockIdx.x * GROUPS + threadIdx.x / LANES, n = p.channels;
+  // Weights are there before the kernels before are done.
   float weight[EACH][8], bias[EACH][8];
 #pragma unroll
   for (int i = 0; i < EACH; i++) {
@@ -81,50 +81,54 @@ template <typename T, int LANES, int EACH, int ROWS> __device__ __forceinline__ 
   }
   begin();
   // Threads beyond the last row take part in the sums.
-  float v[ROWS][EACH][8], sums[ROWS];
+  float v[EACH][8], sum = 0.f;
 #pragma unroll
-  for (int r = 0; r < ROWS; r++) {
-    const int row = row0 + r * GROUPS;
-    const T *from = static_cast<const T *>(p.input) + (row < p.rows ? row : 0) * p.stride;
-    sums[r] = 0.f;
+  for (int i = 0; i < EACH; i++) {
+    const int c = (lane + i * LANES) * 8;
+    if (c >= n) continue;
+    load(row < p.rows ? row : 0, c, v[i]);
+    if (p.limit > 0.f) activate(v[i], CLAMP, p.limit);
 #pragma unroll
-    for (int i = 0; i < EACH; i++) {
-      const int c = (lane + i * LANES) * 8;
-      if (c >= n) continue;
-      load_8(from + c, v[r][i]);
-    }
+    for (int j = 0; j < 8; j++) sum += v[i][j];
   }
+  const float mean = row_sum<LANES>(sum) / n;
+  float squares = 0.f;
 #pragma unroll
-  for (int r = 0; r < ROWS; r++) {
+  for (int i = 0; i < EACH; i++) {
+    if ((lane + i * LANES) * 8 >= n) continue;
 #pragma unroll
-    for (int i = 0; i < EACH; i++) {
-      if ((lane + i * LANES) * 8 >= n) continue;
-      if (p.limit > 0.f) activate(v[r][i], CLAMP, p.limit);
-#pragma unroll
-      for (int j = 0; j < 8; j++) sums[r] += v[r][i][j];
-    }
-    const float mean = row_sum<LANES>(sums[r]) / n;
-    float squares = 0.f;
-#pragma unroll
-    for (int i = 0; i < EACH; i++) {
-      if ((lane + i * LANES) * 8 >= n) continue;
-#pragma unroll
-      for (int j = 0; j < 8; j++) v[r][i][j] -= mean, squares = fmaf(v[r][i][j], v[r][i][j], squares);
-    }
-    const float factor = rsqrtf(row_sum<LANES>(squares) / n + p.eps);
-    const int row = row0 + r * GROUPS;
-    if (row >= p.rows) continue;
-    T *to = static_cast<T *>(p.out) + static_cast<long long>(row) * n;
-#pragma unroll
-    for (int i = 0; i < EACH; i++) {
-      const int c = (lane + i * LANES) * 8;
-      if (c >= n) continue;
-#pragma unroll
-      for (int j = 0; j < 8; j++) v[r][i][j] = v[r][i][j] * factor * weight[i][j] + bias[i][j];
-      activate(v[r][i], p.activation);
-      store_8(to + c, v[r][i]);
-    }
+    for (int j = 0; j < 8; j++) v[i][j] -= mean, squares = fmaf(v[i][j], v[i][j], squares);
   }
+  const float factor = rsqrtf(row_sum<LANES>(squares) / n + p.eps);
+  if (row >= p.rows) return;
+  T *to = static_cast<T *>(p.out) + static_cast<long long>(row) * n;
+#pragma unroll
+  for (int i = 0; i < EACH; i++) {
+    const int c = (lane + i * LANES) * 8;
+    if (c >= n) continue;
+#pragma unroll
+    for (int j = 0; j < 8; j++) v[i][j] = v[i][j] * factor * weight[i][j] + bias[i][j];
+    activate(v[i], p.activation);
+    store_8(to + c, v[i]);
+  }
+}
+
+template <typename T, int LANES, int EACH> __device__ __forceinline__ void layer_norm_held(const LayerNorm &p) {
+  normalise_held<T, LANES, EACH>(p, [&](int row, int c, float (&v)[8]) { load_8(static_cast<const T *>(p.input) + row * p.stride + c, v); });
+}
+
+// As gated_norm, of up to 256 channels, a multiple of eight.
+template <typename T> __device__ __forceinline__ void gated_norm_held(const LayerNorm &p, const T *gates, const T *x, const T *seen) {
+  normalise_held<T, 32, 1>(p, [&](int row, int c, float (&v)[8]) {
+    const long long at = static_cast<long long>(row) * p.channels + c, gate = at + static_cast<long long>(row) * p.channels;
+    float first[8], second[8], other[8];
+    load_8(gates + gate, first);
+    load_8(gates + gate + p.channels, second);
+    load_8(x + at, v);
+    load_8(seen + at, other);
+#pragma unroll
+    for (int j = 0; j < 8; j++) v[j] = first[j] * v[j] + second[j] * other[j];
+  });
 }
 
 // Normalisation of gate·x + gate'·seen, the gates being the halves of each row of `gates` [rows, 2·channels].
@@ -151,17 +155,17 @@ template <typename T> __device__ __forceinline__ void softmax(const T *__restric
 
 #define NORMS(SUFFIX, TYPE)                                                                                                             \
   extern "C" __global__ void __launch_bounds__(256) layer_norm_##SUFFIX(const __grid_constant__ LayerNorm p) { begin(); layer_norm<TYPE>(p); } \
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_64_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 8, 1, 1>(p); }\
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_128_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 16, 1, 1>(p); }\
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_256_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 1, 1>(p); }\
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_512_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 2, 1>(p); }\
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_64x4_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 8, 1, 4>(p); }\
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_128x4_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 16, 1, 4>(p); }\
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_256x4_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 1, 4>(p); }\
-  extern "C" __global__ void __launch_bounds__(256) layer_norm_512x2_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 2, 2>(p); }\
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_64_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 8, 1>(p); }\
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_128_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 16, 1>(p); }\
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_256_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 1>(p); }\
+  extern "C" __global__ void __launch_bounds__(256) layer_norm_512_##SUFFIX(const __grid_constant__ LayerNorm p) { layer_norm_held<TYPE, 32, 2>(p); }\
   extern "C" __global__ void __launch_bounds__(256)                                                                                     \
       gated_norm_##SUFFIX(const __grid_constant__ LayerNorm p, const TYPE *gates, const TYPE *x, const TYPE *seen) { begin();           \
     gated_norm<TYPE>(p, gates, x, seen);                                                                                                \
+  }                                                                                                                                     \
+  extern "C" __global__ void __launch_bounds__(256)                                                                                     \
+      gated_norm_256_##SUFFIX(const __grid_constant__ LayerNorm p, const TYPE *gates, const TYPE *x, const TYPE *seen) {                \
+    gated_norm_held<TYPE>(p, gates, x, seen);                                                                                           \
   }                                                                                                                                     \
   extern "C" __global__ void __launch_bounds__(256) softmax_##SUFFIX(const TYPE *x, TYPE *y, int rows, int n) { begin(); softmax<TYPE>(x, y, rows, n); }
 FOR_FLOATS(NORMS)

@@ -59,9 +59,6 @@ impl Norm<'_> {
     }
 }
 
-/// So many threads, one row each, keep the chip busy when each makes more rows, too.
-const MANY_THREADS: usize = 512 << 10;
-
 /// See [`crate::ops::LayerNorm::forward`]; the input is held to ± `limit` first where that is not 0.
 pub(crate) fn layer_norm(
     x: &Tensor,
@@ -85,20 +82,15 @@ pub(crate) fn layer_norm(
         .all(|a| a.is_multiple_of(16));
     let kernel =
         if channels.is_multiple_of(8) && channels <= 512 && rows_aligned && constants_aligned {
-            let many = |threads: usize| rows * threads >= MANY_THREADS;
             let dtype = x.dtype();
-            // Threads of a row, and rows that they make.
-            let (name, threads, each) = match channels {
-                ..=64 if many(8) => (named!("layer_norm_64x4", dtype)?, 8, 4),
-                ..=64 => (named!("layer_norm_64", dtype)?, 8, 1),
-                65..=128 if many(16) => (named!("layer_norm_128x4", dtype)?, 16, 4),
-                65..=128 => (named!("layer_norm_128", dtype)?, 16, 1),
-                129..=256 if many(32) => (named!("layer_norm_256x4", dtype)?, 32, 4),
-                129..=256 => (named!("layer_norm_256", dtype)?, 32, 1),
-                _ if many(32) => (named!("layer_norm_512x2", dtype)?, 32, 2),
-                _ => (named!("layer_norm_512", dtype)?, 32, 1),
+            // Threads of a row.
+            let (name, threads) = match channels {
+                ..=64 => (named!("layer_norm_64", dtype)?, 8),
+                65..=128 => (named!("layer_norm_128", dtype)?, 16),
+                129..=256 => (named!("layer_norm_256", dtype)?, 32),
+                _ => (named!("layer_norm_512", dtype)?, 32),
             };
-            Kernel::over("norm", name, rows.div_ceil(each) * threads)
+            Kernel::over("norm", name, rows * threads)
         } else {
             Kernel::rows("norm", named!("layer_norm", x.dtype())?, rows)
         };
@@ -127,13 +119,21 @@ pub(crate) fn gated_norm(
     let (y, out) = empty(device, x.shape(), dtype)?;
     let arguments = norm.arguments(x.dims(), out)?;
     let [gates, a, b] = [&gates, &x, &seen].map(|t| launch::contiguous(t, dtype, "gated_norm"));
-    let kernel = Kernel::rows(
-        "norm",
-        named!("gated_norm", dtype)?,
-        arguments.rows as usize,
-    );
+    let [gates, a, b] = [gates?, a?, b?];
+    let bytes = 8 * dtype.size_in_bytes() as u64;
+    let aligned = [gates, a, b].iter().all(|at| at.is_multiple_of(bytes))
+        && [arguments.weight, arguments.bias]
+            .iter()
+            .all(|at| at.is_multiple_of(16));
+    let channels = arguments.channels as usize;
+    let name = if aligned && channels <= 256 && channels.is_multiple_of(8) {
+        named!("gated_norm_256", dtype)?
+    } else {
+        named!("gated_norm", dtype)?
+    };
+    let kernel = Kernel::rows("norm", name, arguments.rows as usize);
     // SAFETY: as above.
-    unsafe { kernel.launch(device, &[&arguments, &gates?, &a?, &b?]) }?;
+    unsafe { kernel.launch(device, &[&arguments, &gates, &a, &b]) }?;
     Ok(y)
 }
 

@@ -49,10 +49,10 @@ __device__ __forceinline__ float scale_for(float bound) { return bound <= MOST ?
 // A warp's way through the weights of its columns: layer by layer, columns by columns, along k.
 struct Cursor {
   const Perceptron &p;
-  int warp, lane, layer = 0, tile, left = 0;
+  int warp, warps, lane, layer = 0, tile, left = 0;
   const __half *from = nullptr;
 
-  __device__ __forceinline__ Cursor(const Perceptron &perceptron, int own, int lane_) : p(perceptron), warp(own), lane(lane_), tile(own) { settle(); }
+  __device__ __forceinline__ Cursor(const Perceptron &perceptron, int own, int all, int lane_) : p(perceptron), warp(own), warps(all), lane(lane_), tile(own) { settle(); }
   __device__ __forceinline__ static int tiles(const Layer &layer) { return (layer.outputs + WIDE - 1) / WIDE; }
   __device__ __forceinline__ static int steps(const Layer &layer) { return (layer.inner + DEPTH - 1) / DEPTH; }
   // Goes to the beginning of the columns. A layer may have fewer than there are warps.
@@ -68,7 +68,7 @@ struct Cursor {
 #pragma unroll
       for (int i = 0; i < STEP; i += 256) copy_16(to + i, from + i, true);
       from += STEP;
-      if (--left == 0) tile += WARPS, settle();
+      if (--left == 0) tile += warps, settle();
     }
     copies_commit();
   }
@@ -165,7 +165,7 @@ template <int HIGH, typename F> __device__ __forceinline__ void each(float (&sum
       for (int i = 0; i < 4; i++) sums[m][n][i] = one(sums[m][n][i]);
 }
 
-// Shared memory: two buffers of 16·HIGH rows, the greater parts before the smaller ones, then STAGES steps of weights for each warp.
+// Several blocks may share the columns of a perceptron of one layer. Shared memory: two buffers of 16·HIGH rows, the greater parts before the smaller ones, then STAGES steps of weights for each warp.
 template <typename T, int HIGH, int STAGES> __device__ __forceinline__ void perceptron(const Perceptron &p) {
   constexpr int ROWS = 16 * HIGH;
   extern __shared__ __align__(16) __half memory[];
@@ -174,7 +174,8 @@ template <typename T, int HIGH, int STAGES> __device__ __forceinline__ void perc
   __half *weights = memory + 4 * plane + warp * STAGES * STEP;
   // Where a lane writes weights within a step, and where it reads them.
   const int writes = lane * 8, reads = ((lane & 7) + (lane >> 4) * 8) * DEPTH;
-  Cursor cursor(p, warp, lane);
+  const int own_warp = warp * gridDim.y + blockIdx.y, warps = WARPS * gridDim.y;
+  Cursor cursor(p, own_warp, warps, lane);
   // Weights and facts are there before the kernels before are done.
 #pragma unroll 1
   for (int s = 0; s < STAGES - 1; s++) cursor.bring(weights + s * STEP + writes);
@@ -194,7 +195,7 @@ template <typename T, int HIGH, int STAGES> __device__ __forceinline__ void perc
     bound = bound * facts[l][1] + facts[l][2];
     const float scale = is_last ? 1.f : scale_for(bound);
 #pragma unroll 1
-    for (int tile = warp; tile < Cursor::tiles(layer); tile += WARPS) {
+    for (int tile = own_warp; tile < Cursor::tiles(layer); tile += warps) {
       // A lane has two neighbouring columns of each fragment; they are even, so that a row without the second ends there.
       const int column0 = tile * WIDE + lane % 4 * 2;
       float bias[2][2], sums[HIGH][2][4] = {}, fine[HIGH][2][4] = {};

@@ -28,7 +28,10 @@ const STEP: usize = 2 * WIDE * DEPTH;
 /// Rows up to which it pays to read the weights anew for every sixteen.
 const MOST_ROWS: usize = 4096;
 /// Rows up to which a block has sixteen of them: as many blocks as multiprocessors of the chips this is for.
-const FEW_ROWS: usize = 132 * 16;
+const FEW_ROWS: usize = MULTIPROCESSORS * 16;
+const MULTIPROCESSORS: usize = 132;
+/// Columns that a block has at least where several share them.
+const COLUMNS_A_SHARE: usize = 96;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
@@ -158,10 +161,18 @@ pub(crate) fn perceptron(
         to.bias = launch::optional(bias, DType::F32, "perceptron")?;
         to.facts = launch::contiguous(facts, DType::F32, "perceptron")?;
     }
+    let blocks = rows.div_ceil(high);
+    // Columns can be shared where no other layer needs all of them.
+    let shares = match layers {
+        [(only, _)] => {
+            (only.size().1 / COLUMNS_A_SHARE).clamp(1, (MULTIPROCESSORS / blocks).max(1))
+        }
+        _ => 1,
+    };
     let kernel = Kernel {
         file: "perceptron",
         name,
-        grid: (rows.div_ceil(high), 1, 1),
+        grid: (blocks, shares, 1),
         block: (32 * WARPS as u32, 1),
         shared,
     };
