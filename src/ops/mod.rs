@@ -53,7 +53,7 @@ pub use rows::{concat_batches, contiguous, convert, take_images};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
 pub use types::{
     activation::Activation,
-    convolution::{Conv2dOptions, LinearPrecision, Padding, Part},
+    convolution::{Conv2dOptions, LinearPrecision, Padding, Part, Products},
     masks::{PackedMask, SlotRows, mask_words, packed_words},
     objects::{ObjectChoice, PromptSlots, SharedSlots, object_words},
     packed_frame::{ObjectTensors, PackedFrame},

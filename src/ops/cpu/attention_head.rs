@@ -10,6 +10,7 @@ use super::{
     softmax::{Exponentials, ScaleRows},
     tile::{self, MAX_ROWS, PANEL, Piece, RowTable, Tile},
 };
+use crate::ops::types::convolution::Products;
 
 /// Where tokens lie. `set` counts batch entries or windows.
 pub(super) trait Tokens: Sync {
@@ -212,6 +213,7 @@ impl<'a> Head<'a> {
         for panel in (0..panels).step_by(wide) {
             let column = panel * PANEL;
             let tile = Tile {
+                products: Products::F32,
                 a: std::slice::from_ref(&a),
                 b: b[column * inner..].as_ptr(),
                 panel_stride: inner * PANEL,

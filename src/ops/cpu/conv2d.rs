@@ -14,7 +14,7 @@ use super::{
     winograd::Winograd,
 };
 use crate::ops::types::{
-    convolution::{Conv2dOptions, Padding, Part, Residual},
+    convolution::{Conv2dOptions, Padding, Part, Products, Residual},
     result::Result,
 };
 use candle_core::Tensor;
@@ -46,6 +46,7 @@ impl Conv2d {
         weight: &Tensor,
         bias: Option<&Tensor>,
         options: &Conv2dOptions,
+        products: Products,
     ) -> Result<Self> {
         let (out, inner, kh, kw) = weight.dims4()?;
         let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
@@ -61,7 +62,7 @@ impl Conv2d {
                 let bias = bias
                     .as_ref()
                     .map(|bias| &bias[group * columns..(group + 1) * columns]);
-                Packed::new(kh * kw * inner, columns, bias, |row, column| {
+                Packed::new((kh * kw * inner, columns), bias, products, |row, column| {
                     let (pixel, channel) = (row / inner, row % inner);
                     numbers[((group * columns + column) * inner + channel) * kh * kw + pixel]
                 })

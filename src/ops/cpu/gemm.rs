@@ -7,10 +7,11 @@ use super::{
     packed::Packed,
     parallel::{self, part},
     pointwise::Sum,
+    rounded::Rounded,
     simd::Isa,
     tile::{self, MAX_ROWS, PANEL, Piece, Residual, Tile},
 };
-use crate::ops::types::activation::Activation;
+use crate::ops::types::{activation::Activation, convolution::Products};
 use std::ops::Range;
 
 /// The left factor: rows in pieces.
@@ -145,7 +146,7 @@ impl Gemm<'_> {
             / tile_panels
             * tile_panels;
         let count = rows.len().div_ceil(tile_rows);
-        let mut scratch = Vec::new();
+        let (mut scratch, mut rounded) = (Vec::new(), Rounded::default());
         let pieces = if self.weights.inner == 0 {
             0
         } else {
@@ -159,7 +160,13 @@ impl Gemm<'_> {
                 let first = rows.start + part.start;
                 source.read(first, part.len(), &mut pieces, &mut scratch);
                 // SAFETY: see `run`.
-                unsafe { self.row_tile(&pieces, first, part.len(), panels.clone()) };
+                unsafe {
+                    let pieces = match self.weights.products {
+                        Products::F32 => &pieces,
+                        Products::Bf16 => rounded.round(self.isa, &pieces, part.len()),
+                    };
+                    self.row_tile(pieces, first, part.len(), panels.clone());
+                }
             }
         }
     }
@@ -181,6 +188,7 @@ impl Gemm<'_> {
         for panel in panels.clone().step_by(tile_panels) {
             let wide = tile_panels.min(end - panel);
             let tile = Tile {
+                products: self.weights.products,
                 a: pieces,
                 b: self.weights.panel(panel),
                 panel_stride: self.weights.panel_stride(),

@@ -22,6 +22,7 @@ mod pointwise;
 mod pool;
 mod residual;
 mod resize;
+mod rounded;
 mod rows;
 mod simd;
 mod softmax;

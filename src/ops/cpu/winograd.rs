@@ -17,6 +17,7 @@ use super::{
     tile::{self, MAX_ROWS, PANEL, Piece, Tile},
     winograd_points::{IN, KERNEL_AT, OUT, evaluate, interpolate},
 };
+use crate::ops::types::convolution::Products;
 use std::ops::Range;
 
 /// Points of a tile.
@@ -57,7 +58,12 @@ impl Winograd {
                 };
                 (0..3).map(|y| row(y) * down[y]).sum::<f64>() as f32
             };
-            Packed::new(inputs, outputs, bias.filter(|_| point == 0), at)
+            Packed::new(
+                (inputs, outputs),
+                bias.filter(|_| point == 0),
+                Products::F32,
+                at,
+            )
         };
         Self {
             points: (0..POINTS).map(point).collect(),
@@ -201,6 +207,7 @@ impl Block<'_> {
                 to[i] = self.outputs_at.wrapping_add(row * self.width());
             }
             let tile = Tile {
+                products: Products::F32,
                 a: &[Piece::whole(from, weights.inner)],
                 b: weights.panel(panel),
                 panel_stride: weights.panel_stride(),

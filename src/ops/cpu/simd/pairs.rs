@@ -1,0 +1,92 @@
+//! Products of numbers of 16 bits (bf16) that lie in pairs: by AVX512-BF16 where the processor has it, else number by number.
+
+#![allow(unsafe_code)]
+
+use super::vector::Simd;
+
+/// A vector each of whose lanes may also hold a pair of bf16, the first in the lower bits.
+///
+/// # Safety of all functions
+/// As for [`Simd`].
+pub(crate) trait Pairs: Simd {
+    /// `sum + a.0·b.0 + a.1·b.1` in each lane: a and b hold pairs, the sum f32. The order of the additions is the processor's.
+    unsafe fn dot(a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
+    /// Numbers of both vectors rounded to bf16 (to nearest, ties to even), one after another.
+    unsafe fn to_pairs(first: Self::V, second: Self::V) -> Self::V;
+}
+
+/// Code over [`Pairs`], to be compiled for each instruction set, as [`super::Kernel`] is.
+pub(crate) trait PairKernel {
+    /// The code. Must be `#[inline(always)]`, as must be all generic functions it calls.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of `S`, and the kernel's pointers are valid as its type says.
+    unsafe fn run<S: Pairs>(self);
+}
+
+/// The bits of the pair of `first` and `second`, rounded.
+pub(crate) fn pair(first: f32, second: f32) -> u32 {
+    let bits = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
+    bits(first) | bits(second) << 16
+}
+
+// SAFETY (all pointers): as the trait says.
+impl Pairs for super::portable::Portable {
+    #[inline(always)]
+    unsafe fn dot(a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
+        let first = |x: f32| f32::from_bits(x.to_bits() << 16);
+        let second = |x: f32| f32::from_bits(x.to_bits() & 0xFFFF_0000);
+        std::array::from_fn(|i| sum[i] + second(a[i]) * second(b[i]) + first(a[i]) * first(b[i]))
+    }
+    #[inline(always)]
+    unsafe fn to_pairs(first: Self::V, second: Self::V) -> Self::V {
+        let all = |i: usize| if i < 8 { first[i] } else { second[i - 8] };
+        std::array::from_fn(|i| f32::from_bits(pair(all(2 * i), all(2 * i + 1))))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::run_avx512_bf16;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{PairKernel, Pairs, Simd};
+    use crate::ops::cpu::simd::x86::Avx512;
+    use std::arch::x86_64::*;
+
+    /// # Safety
+    /// The processor has AVX512-BF16, AVX-512F, AVX2 and FMA; see [`PairKernel::run`].
+    #[target_feature(enable = "avx512bf16,avx512f,avx2,fma")]
+    pub(in crate::ops::cpu::simd) unsafe fn run_avx512_bf16<K: PairKernel>(kernel: K) {
+        // SAFETY: the caller vouches for the instruction set and for the kernel's pointers.
+        unsafe { kernel.run::<Avx512>() }
+    }
+
+    /// The same bits.
+    #[inline(always)]
+    unsafe fn pairs(v: __m512) -> __m512bh {
+        // SAFETY: both types are 512 bits, of which any pattern is a value.
+        unsafe { std::mem::transmute(v) }
+    }
+
+    // SAFETY (all intrinsics): as the trait says.
+    impl Pairs for Avx512 {
+        #[inline(always)]
+        unsafe fn dot(
+            a: <Self as Simd>::V,
+            b: <Self as Simd>::V,
+            sum: <Self as Simd>::V,
+        ) -> <Self as Simd>::V {
+            // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
+            unsafe { _mm512_dpbf16_ps(sum, pairs(a), pairs(b)) }
+        }
+        #[inline(always)]
+        unsafe fn to_pairs(
+            first: <Self as Simd>::V,
+            second: <Self as Simd>::V,
+        ) -> <Self as Simd>::V {
+            // SAFETY: as above, and both types are 512 bits, of which any pattern is a value.
+            unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(second, first)) }
+        }
+    }
+}
