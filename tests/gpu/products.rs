@@ -6,7 +6,9 @@ use candle_nn::Module;
 use std::thread;
 use ultramotion::{
     engine::{DeviceSpec, Engine},
-    ops::{self, Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part, Products},
+    ops::{
+        self, Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part, Products,
+    },
 };
 
 pub(crate) const ACTIVATIONS: [Activation; 6] = [

@@ -55,7 +55,12 @@ impl Conv2d {
             Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out))
         } else if (kh, kw, options.stride, groups) == (3, 3, 1, 1) && Winograd::is_worth(inner, out)
         {
-            Weights::Winograd(Winograd::new(&numbers, bias.as_deref(), (inner, out)))
+            Weights::Winograd(Winograd::new(
+                &numbers,
+                bias.as_deref(),
+                (inner, out),
+                products,
+            ))
         } else {
             let columns = out / groups;
             let pack = |group: usize| {

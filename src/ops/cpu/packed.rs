@@ -69,15 +69,19 @@ impl Packed {
         self.columns.div_ceil(PANEL)
     }
 
+    /// Lines of a panel: numbers of a row of the other factor, or pairs.
+    pub(super) fn lines(&self) -> usize {
+        lines(self.inner, self.products)
+    }
+
     /// Floats from one panel to the next.
     pub(super) fn panel_stride(&self) -> usize {
-        lines(self.inner, self.products) * PANEL
+        self.lines() * PANEL
     }
 
     /// Start of a panel.
     pub(super) fn panel(&self, panel: usize) -> *const f32 {
-        let rows = lines(self.inner, self.products);
-        self.lines[panel * rows..].as_ptr().cast()
+        self.lines[panel * self.lines()..].as_ptr().cast()
     }
 
     /// Bias of a panel's columns.

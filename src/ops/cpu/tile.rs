@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::simd::{Isa, Kernel, PairKernel, Pairs, Simd};
+use super::simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles};
 use crate::ops::types::convolution::Products;
 
 /// Most rows of a tile.
@@ -117,43 +117,13 @@ macro_rules! each_row {
     };
 }
 
-/// A step of the inner dimension.
-trait Step<S: Simd> {
-    /// `sum + a·b`.
-    ///
-    /// # Safety
-    /// See [`Simd`].
-    unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V;
-}
-
-/// Of one number.
-struct Single;
-/// Of two, in bf16.
-struct Double;
-
-impl<S: Simd> Step<S> for Single {
-    #[inline(always)]
-    unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V {
-        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
-        unsafe { S::fma(a, b, sum) }
-    }
-}
-
-impl<S: Pairs> Step<S> for Double {
-    #[inline(always)]
-    unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V {
-        // SAFETY: as above.
-        unsafe { S::dot(a, b, sum) }
-    }
-}
-
 impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // SAFETY: the caller of `run` vouched for the pointers.
-        unsafe { self.product::<S, Single>() }
+        unsafe { self.product::<S, Singles>() }
     }
 }
 
@@ -161,13 +131,13 @@ impl<const ROWS: usize, const PANELS: usize> PairKernel for Sized<'_, ROWS, PANE
     #[inline(always)]
     unsafe fn run<S: Pairs>(self) {
         // SAFETY: the caller of `run` vouched for the pointers.
-        unsafe { self.product::<S, Double>() }
+        unsafe { self.product::<S, Halves>() }
     }
 }
 
 impl<const ROWS: usize, const PANELS: usize> Sized<'_, ROWS, PANELS> {
     #[inline(always)]
-    unsafe fn product<S: Simd, M: Step<S>>(self) {
+    unsafe fn product<S: Simd, F: Factors<S>>(self) {
         let tile = self.0;
         let vectors = PANELS * PANEL / S::LANES;
         // Tiles beyond `largest` are never asked for: this keeps them from being compiled.
@@ -197,9 +167,9 @@ impl<const ROWS: usize, const PANELS: usize> Sized<'_, ROWS, PANELS> {
                     };
                     each_row!(I {
                         let a = S::splat(row[I].wrapping_add(k).read_unaligned());
-                        acc[I][0] = M::step(a, b0, acc[I][0]);
+                        acc[I][0] = F::step(a, b0, acc[I][0]);
                         if vectors == 2 {
-                            acc[I][1] = M::step(a, b1, acc[I][1]);
+                            acc[I][1] = F::step(a, b1, acc[I][1]);
                         }
                     });
                     b = b.wrapping_add(PANEL);

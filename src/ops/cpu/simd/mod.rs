@@ -11,7 +11,7 @@ mod vector;
 mod x86;
 
 use crate::engine::multiplies_bf16;
-pub(crate) use pairs::{PairKernel, Pairs, pair};
+pub(crate) use pairs::{Factors, Halves, PairKernel, Pairs, Singles, pair};
 use std::sync::OnceLock;
 pub(crate) use vector::{Kernel, Simd};
 

@@ -13,6 +13,56 @@ pub(crate) trait Pairs: Simd {
     unsafe fn dot(a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
     /// Numbers of both vectors rounded to bf16 (to nearest, ties to even), one after another.
     unsafe fn to_pairs(first: Self::V, second: Self::V) -> Self::V;
+    /// All numbers of `v`, rounded as [`Pairs::to_pairs`] rounds them, to memory.
+    unsafe fn store_rounded(p: *mut u16, v: Self::V);
+}
+
+/// What products multiply: how it lies in memory, and a step along the inner dimension.
+///
+/// # Safety of all functions
+/// As for [`Simd`].
+pub(crate) trait Factors<S: Simd> {
+    /// `sum + a·b`, or of pairs their dot product.
+    unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V;
+    /// Puts `v`, of which the first `n` lanes count, from number `at` of `row` on. All lanes may be written.
+    unsafe fn put(row: *mut f32, at: usize, v: S::V, n: usize);
+}
+
+/// Factors in f32.
+pub(crate) struct Singles;
+/// Factors in bf16.
+pub(crate) struct Halves;
+
+impl<S: Simd> Factors<S> for Singles {
+    #[inline(always)]
+    unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
+        unsafe { S::fma(a, b, sum) }
+    }
+    #[inline(always)]
+    unsafe fn put(row: *mut f32, at: usize, v: S::V, n: usize) {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe {
+            if n >= S::LANES {
+                S::store(row.wrapping_add(at), v)
+            } else {
+                S::store_n(row.wrapping_add(at), v, n)
+            }
+        }
+    }
+}
+
+impl<S: Pairs> Factors<S> for Halves {
+    #[inline(always)]
+    unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
+        unsafe { S::dot(a, b, sum) }
+    }
+    #[inline(always)]
+    unsafe fn put(row: *mut f32, at: usize, v: S::V, _: usize) {
+        // SAFETY: the caller vouches for the instruction set and the memory.
+        unsafe { S::store_rounded(row.cast::<u16>().wrapping_add(at), v) }
+    }
 }
 
 /// Code over [`Pairs`], to be compiled for each instruction set, as [`super::Kernel`] is.
@@ -42,6 +92,13 @@ impl Pairs for super::portable::Portable {
     unsafe fn to_pairs(first: Self::V, second: Self::V) -> Self::V {
         let all = |i: usize| if i < 8 { first[i] } else { second[i - 8] };
         std::array::from_fn(|i| f32::from_bits(pair(all(2 * i), all(2 * i + 1))))
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(p: *mut u16, v: Self::V) {
+        for (i, &x) in v.iter().enumerate() {
+            // SAFETY: the caller vouches for the memory of all lanes.
+            unsafe { p.add(i).write_unaligned(pair(x, 0.0) as u16) };
+        }
     }
 }
 
@@ -87,6 +144,14 @@ mod x86 {
         ) -> <Self as Simd>::V {
             // SAFETY: as above, and both types are 512 bits, of which any pattern is a value.
             unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(second, first)) }
+        }
+        #[inline(always)]
+        unsafe fn store_rounded(p: *mut u16, v: <Self as Simd>::V) {
+            // SAFETY: the caller vouches for the instruction set and the memory; both types are 256 bits.
+            unsafe {
+                let halves: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(v));
+                _mm256_storeu_si256(p.cast(), halves);
+            }
         }
     }
 }
