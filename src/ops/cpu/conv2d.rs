@@ -10,6 +10,7 @@ use super::{
     packed::Packed,
     pixels::Pixels,
     pointwise::add,
+    rounded::round_all,
     simd::Isa,
     winograd::Winograd,
 };
@@ -40,6 +41,9 @@ enum Weights {
     Winograd(Winograd),
 }
 
+/// Fewest channels of kernels over several pixels whose products are worth bf16.
+const FEWEST_IN_BF16: usize = 8;
+
 impl Conv2d {
     /// Packs `weight` `[out, in/groups, kh, kw]` and `bias` `[out]`.
     pub(crate) fn new(
@@ -51,6 +55,11 @@ impl Conv2d {
         let (out, inner, kh, kw) = weight.dims4()?;
         let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
         let groups = options.groups;
+        // Pixels of a few channels take longer to round than the products gain.
+        let products = match products {
+            Products::Bf16 if kh * kw > 1 && inner < FEWEST_IN_BF16 => Products::F32,
+            products => products,
+        };
         let weights = if inner == 1 && groups == out && groups > 1 {
             Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out))
         } else if (kh, kw, options.stride, groups) == (3, 3, 1, 1) && Winograd::is_worth(inner, out)
@@ -239,14 +248,20 @@ impl Conv2d {
             activation: map.options.activation,
             affine: map.options.affine,
         };
-        let pixels = Pixels {
-            map: *map,
-            channels: self.channels.0,
-            joined: map.pixel == self.channels.0,
-            zeros: zeros.as_ptr(),
-        };
+        let rows = lines.start * width..lines.end * width;
         // SAFETY: the caller vouched for the memory.
-        unsafe { gemm.rows_here(&pixels, lines.start * width..lines.end * width) };
+        unsafe {
+            if rounds_map(weights, map, self.channels.0) {
+                let under = map.rows_under(&lines);
+                let line = map.size.1 * map.pixel;
+                let from = map.x.wrapping_add(under.start * line);
+                let mut pairs = round_all(isa, from, under.len() * line, true);
+                let pixels = Pixels::of_pairs(map, pairs.ptr(), under.start, zeros.as_ptr());
+                gemm.rows_here(&pixels, rows);
+            } else {
+                gemm.rows_here(&Pixels::of(map, self.channels.0, zeros.as_ptr()), rows);
+            }
+        }
     }
 
     /// The groups' products, side by side.
@@ -281,7 +296,7 @@ impl Conv2d {
             };
             let map = map.at_channel(group * inputs);
             // SAFETY: the caller vouched for the memory.
-            unsafe { dense(&gemm, map, inputs, groups.len() == 1, zeros) };
+            unsafe { dense(&gemm, map, batch, inputs, zeros) };
         }
     }
 }
@@ -308,7 +323,7 @@ fn depthwise(
 
 /// # Safety
 /// See [`Gemm::run`].
-unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zeros: &[f32]) {
+unsafe fn dense(gemm: &Gemm<'_>, map: Map, batch: usize, channels: usize, zeros: &[f32]) {
     let o = map.options;
     let pointwise = map.kernel == (1, 1) && o.stride == 1 && map.out == map.size;
     // SAFETY: the caller vouched for the pointers.
@@ -319,14 +334,17 @@ unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zer
                 stride: map.pixel,
                 inner: channels,
             });
+        } else if rounds_map(gemm.weights, &map, channels) {
+            let len = batch * map.size.0 * map.size.1 * map.pixel;
+            let mut pairs = round_all(gemm.isa, map.x, len, false);
+            gemm.run(&Pixels::of_pairs(&map, pairs.ptr(), 0, zeros.as_ptr()));
         } else {
-            let joined = one_group && map.pixel == channels;
-            gemm.run(&Pixels {
-                map,
-                channels,
-                joined,
-                zeros: zeros.as_ptr(),
-            });
+            gemm.run(&Pixels::of(&map, channels, zeros.as_ptr()));
         }
     }
+}
+
+/// Whether the numbers of a map of so many channels are to be rounded once, not for each pixel that they lie under the kernel of.
+fn rounds_map(weights: &Packed, map: &Map, channels: usize) -> bool {
+    weights.products == Products::Bf16 && map.pixel == channels && channels.is_multiple_of(2)
 }

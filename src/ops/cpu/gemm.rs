@@ -18,6 +18,10 @@ use std::ops::Range;
 pub(super) trait Rows: Sync {
     /// Pieces a row; none is empty, unless all are.
     fn pieces(&self) -> usize;
+    /// What the pieces hold. Numbers are rounded where the weights are pairs of bf16.
+    fn held(&self) -> Products {
+        Products::F32
+    }
     /// Writes the pieces of `count` rows from `first` on; those that lie nowhere in this form are put together in `scratch`.
     fn read(&self, first: usize, count: usize, pieces: &mut [Piece], scratch: &mut Vec<f32>);
 }
@@ -162,8 +166,8 @@ impl Gemm<'_> {
                 // SAFETY: see `run`.
                 unsafe {
                     let pieces = match self.weights.products {
-                        Products::F32 => &pieces,
-                        Products::Bf16 => rounded.round(self.isa, &pieces, part.len()),
+                        products if products == source.held() => &pieces,
+                        _ => rounded.round(self.isa, &pieces, part.len()),
                     };
                     self.row_tile(pieces, first, part.len(), panels.clone());
                 }

@@ -3,11 +3,14 @@
 #![allow(unsafe_code)]
 
 use super::{
+    memory::{Output, Shared},
+    parallel,
     simd::{Isa, PairKernel, Pairs},
     tile::{MAX_ROWS, Piece},
 };
+use std::ops::Range;
 
-/// Numbers that are rounded at once, about: a row has room for as many beyond its end.
+/// Numbers of the largest vector of pairs: there is room for as many beyond the end of a row.
 const SLACK: usize = 32;
 
 /// The rounded rows of a tile. All that one of these rounds must have the same pieces but for the pointers.
@@ -86,27 +89,72 @@ impl PairKernel for RoundRows<'_> {
     unsafe fn run<S: Pairs>(self) {
         for row in 0..self.count {
             for (piece, place) in self.pieces.iter().zip(self.places) {
-                let from = piece.rows[row];
-                let to = self.to.wrapping_add(row * self.stride + place);
-                let mut at = 0;
-                while at < piece.inner {
-                    let (from, n) = (from.wrapping_add(at), piece.inner - at);
-                    // SAFETY: a row has room for a whole vector at the end of its last piece.
-                    unsafe {
-                        let pairs = if n >= 2 * S::LANES {
-                            S::to_pairs(S::load(from), S::load(from.wrapping_add(S::LANES)))
-                        } else {
-                            let second = n.saturating_sub(S::LANES);
-                            S::to_pairs(
-                                S::load_n(from, n),
-                                S::load_n(from.wrapping_add(S::LANES), second),
-                            )
-                        };
-                        S::store(to.wrapping_add(at).cast(), pairs);
-                    }
-                    at += 2 * S::LANES;
-                }
+                let line = RoundLine {
+                    from: piece.rows[row],
+                    to: self.to.wrapping_add(row * self.stride + place),
+                    len: piece.inner,
+                };
+                // SAFETY: a row has room for a whole vector at the end of its last piece.
+                unsafe { line.run::<S>() };
             }
         }
     }
+}
+
+/// Rounds `len` numbers. Whole vectors are written, the last one filled up with zeros.
+struct RoundLine {
+    from: *const f32,
+    to: *mut u16,
+    len: usize,
+}
+
+impl PairKernel for RoundLine {
+    #[inline(always)]
+    unsafe fn run<S: Pairs>(self) {
+        let mut at = 0;
+        while at < self.len {
+            let (from, n) = (self.from.wrapping_add(at), self.len - at);
+            // SAFETY: the caller vouched for the numbers, and for room for whole vectors.
+            unsafe {
+                let pairs = if n >= 2 * S::LANES {
+                    S::to_pairs(S::load(from), S::load(from.wrapping_add(S::LANES)))
+                } else {
+                    let second = n.saturating_sub(S::LANES);
+                    S::to_pairs(
+                        S::load_n(from, n),
+                        S::load_n(from.wrapping_add(S::LANES), second),
+                    )
+                };
+                S::store(self.to.wrapping_add(at).cast(), pairs);
+            }
+            at += 2 * S::LANES;
+        }
+    }
+}
+
+/// `len` numbers from `from` on, rounded, by the pool's threads or `here`.
+///
+/// # Safety
+/// The numbers can be read.
+pub(super) unsafe fn round_all(isa: Isa, from: *const f32, len: usize, here: bool) -> Output {
+    let mut pairs = Output::new((len + SLACK) / 2);
+    let shared = Shared::new((from, pairs.ptr()));
+    let part = |range: Range<usize>| {
+        let (from, to) = shared.get();
+        let (start, end) = (range.start * SLACK, (range.end * SLACK).min(len));
+        let line = RoundLine {
+            from: from.wrapping_add(start),
+            to: to.cast::<u16>().wrapping_add(start),
+            len: end - start,
+        };
+        // SAFETY: the caller vouched for the numbers; parts begin and end where vectors do, and the last one has room.
+        unsafe { isa.run_pairs(line) };
+    };
+    let vectors = len.div_ceil(SLACK);
+    if here {
+        part(0..vectors);
+    } else {
+        parallel::over(vectors, len, part);
+    }
+    pairs
 }
