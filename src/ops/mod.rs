@@ -36,7 +36,7 @@ mod yuv;
 
 pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
 pub use activation::{activate, add, concat_channels, softmax};
-pub use attention::{WindowAttention, attention};
+pub use attention::{WindowAttention, attention, attention_in};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 pub use collect::{collect_objects, copy_packed, unpack_masks};
 pub use conv2d::{Conv2d, inverted_residual, stem};

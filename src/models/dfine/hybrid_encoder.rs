@@ -7,10 +7,10 @@ use super::{
     layers::encoder_conv,
 };
 use crate::{
-    models::nn::{Built, ConvNorm, Folded, build_conv, build_linear, layer_norm, linear},
+    models::nn::{Built, ConvNorm, Folded, build_conv, build_linear, layer_norm, linear, products},
     ops::{
-        self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part, add,
-        attention,
+        self, Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Part,
+        Products, add, attention_in,
     },
 };
 use candle_core::Tensor;
@@ -143,6 +143,7 @@ pub(super) struct SelfAttention {
     out: Linear,
     heads: usize,
     scale: f32,
+    products: Products,
 }
 
 impl SelfAttention {
@@ -171,6 +172,7 @@ impl SelfAttention {
             out: layer("out_proj")?,
             heads,
             scale,
+            products: products(params),
         })
     }
 
@@ -188,7 +190,7 @@ impl SelfAttention {
             both.narrow(2, channels, channels)?,
         );
         self.out.forward_add(
-            &attention(&q, &k, &v, self.heads, self.scale, None)?,
+            &attention_in(&q, &k, &v, self.heads, self.scale, None, self.products)?,
             residual,
         )
     }

@@ -65,7 +65,8 @@ impl WindowAttention {
             let scale = 1.0 / (d as f32).sqrt();
             Ok((
                 qkv,
-                ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?,
+                ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?
+                    .with_products(products(params)),
             ))
         };
         let (qkv, attention) = build().map_err(MobileSamError::tensor("attention weights"))?;

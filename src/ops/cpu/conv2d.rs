@@ -255,7 +255,7 @@ impl Conv2d {
                 let under = map.rows_under(&lines);
                 let line = map.size.1 * map.pixel;
                 let from = map.x.wrapping_add(under.start * line);
-                let mut pairs = round_all(isa, from, under.len() * line, true);
+                let mut pairs = round_all(isa, from, under.len() * line);
                 let pixels = Pixels::of_pairs(map, pairs.ptr(), under.start, zeros.as_ptr());
                 gemm.rows_here(&pixels, rows);
             } else {
@@ -296,7 +296,7 @@ impl Conv2d {
             };
             let map = map.at_channel(group * inputs);
             // SAFETY: the caller vouched for the memory.
-            unsafe { dense(&gemm, map, batch, inputs, zeros) };
+            unsafe { dense(&gemm, map, inputs, zeros) };
         }
     }
 }
@@ -323,7 +323,7 @@ fn depthwise(
 
 /// # Safety
 /// See [`Gemm::run`].
-unsafe fn dense(gemm: &Gemm<'_>, map: Map, batch: usize, channels: usize, zeros: &[f32]) {
+unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, zeros: &[f32]) {
     let o = map.options;
     let pointwise = map.kernel == (1, 1) && o.stride == 1 && map.out == map.size;
     // SAFETY: the caller vouched for the pointers.
@@ -334,17 +334,13 @@ unsafe fn dense(gemm: &Gemm<'_>, map: Map, batch: usize, channels: usize, zeros:
                 stride: map.pixel,
                 inner: channels,
             });
-        } else if rounds_map(gemm.weights, &map, channels) {
-            let len = batch * map.size.0 * map.size.1 * map.pixel;
-            let mut pairs = round_all(gemm.isa, map.x, len, false);
-            gemm.run(&Pixels::of_pairs(&map, pairs.ptr(), 0, zeros.as_ptr()));
         } else {
             gemm.run(&Pixels::of(&map, channels, zeros.as_ptr()));
         }
     }
 }
 
-/// Whether the numbers of a map of so many channels are to be rounded once, not for each pixel that they lie under the kernel of.
+/// Whether rows of a map of so many channels can be rounded before they are read.
 fn rounds_map(weights: &Packed, map: &Map, channels: usize) -> bool {
     weights.products == Products::Bf16 && map.pixel == channels && channels.is_multiple_of(2)
 }

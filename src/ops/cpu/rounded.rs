@@ -3,12 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::{
-    memory::{Output, Shared},
-    parallel,
+    memory::Output,
     simd::{Isa, PairKernel, Pairs},
     tile::{MAX_ROWS, Piece},
 };
-use std::ops::Range;
 
 /// Numbers of the largest vector of pairs: there is room for as many beyond the end of a row.
 const SLACK: usize = 32;
@@ -132,29 +130,14 @@ impl PairKernel for RoundLine {
     }
 }
 
-/// `len` numbers from `from` on, rounded, by the pool's threads or `here`.
+/// `len` numbers from `from` on, rounded.
 ///
 /// # Safety
 /// The numbers can be read.
-pub(super) unsafe fn round_all(isa: Isa, from: *const f32, len: usize, here: bool) -> Output {
+pub(super) unsafe fn round_all(isa: Isa, from: *const f32, len: usize) -> Output {
     let mut pairs = Output::new((len + SLACK) / 2);
-    let shared = Shared::new((from, pairs.ptr()));
-    let part = |range: Range<usize>| {
-        let (from, to) = shared.get();
-        let (start, end) = (range.start * SLACK, (range.end * SLACK).min(len));
-        let line = RoundLine {
-            from: from.wrapping_add(start),
-            to: to.cast::<u16>().wrapping_add(start),
-            len: end - start,
-        };
-        // SAFETY: the caller vouched for the numbers; parts begin and end where vectors do, and the last one has room.
-        unsafe { isa.run_pairs(line) };
-    };
-    let vectors = len.div_ceil(SLACK);
-    if here {
-        part(0..vectors);
-    } else {
-        parallel::over(vectors, len, part);
-    }
+    let to = pairs.ptr().cast();
+    // SAFETY: the caller vouched for the numbers; there is room for a whole vector at the end.
+    unsafe { isa.run_pairs(RoundLine { from, to, len }) };
     pairs
 }

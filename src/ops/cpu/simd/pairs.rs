@@ -13,6 +13,8 @@ pub(crate) trait Pairs: Simd {
     unsafe fn dot(a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
     /// Numbers of both vectors rounded to bf16 (to nearest, ties to even), one after another.
     unsafe fn to_pairs(first: Self::V, second: Self::V) -> Self::V;
+    /// Numbers of both vectors rounded likewise, those of each lane as its pair.
+    unsafe fn interleave(first: Self::V, second: Self::V) -> Self::V;
     /// All numbers of `v`, rounded as [`Pairs::to_pairs`] rounds them, to memory.
     unsafe fn store_rounded(p: *mut u16, v: Self::V);
 }
@@ -24,6 +26,10 @@ pub(crate) trait Pairs: Simd {
 pub(crate) trait Factors<S: Simd> {
     /// `sum + a·b`, or of pairs their dot product.
     unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V;
+    /// Numbers that one of the inner dimension stands for: 1, or 2 in pairs.
+    const NUMBERS: usize;
+    /// Rows `a` and `b` of a right factor as one line of pairs, or `a` where lines are rows.
+    unsafe fn line(a: S::V, b: S::V) -> S::V;
     /// Puts `v`, of which the first `n` lanes count, from number `at` of `row` on. All lanes may be written.
     unsafe fn put(row: *mut f32, at: usize, v: S::V, n: usize);
 }
@@ -38,6 +44,11 @@ impl<S: Simd> Factors<S> for Singles {
     unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V {
         // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { S::fma(a, b, sum) }
+    }
+    const NUMBERS: usize = 1;
+    #[inline(always)]
+    unsafe fn line(a: S::V, _: S::V) -> S::V {
+        a
     }
     #[inline(always)]
     unsafe fn put(row: *mut f32, at: usize, v: S::V, n: usize) {
@@ -57,6 +68,12 @@ impl<S: Pairs> Factors<S> for Halves {
     unsafe fn step(a: S::V, b: S::V, sum: S::V) -> S::V {
         // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { S::dot(a, b, sum) }
+    }
+    const NUMBERS: usize = 2;
+    #[inline(always)]
+    unsafe fn line(a: S::V, b: S::V) -> S::V {
+        // SAFETY: as above.
+        unsafe { S::interleave(a, b) }
     }
     #[inline(always)]
     unsafe fn put(row: *mut f32, at: usize, v: S::V, _: usize) {
@@ -92,6 +109,10 @@ impl Pairs for super::portable::Portable {
     unsafe fn to_pairs(first: Self::V, second: Self::V) -> Self::V {
         let all = |i: usize| if i < 8 { first[i] } else { second[i - 8] };
         std::array::from_fn(|i| f32::from_bits(pair(all(2 * i), all(2 * i + 1))))
+    }
+    #[inline(always)]
+    unsafe fn interleave(first: Self::V, second: Self::V) -> Self::V {
+        std::array::from_fn(|i| f32::from_bits(pair(first[i], second[i])))
     }
     #[inline(always)]
     unsafe fn store_rounded(p: *mut u16, v: Self::V) {
@@ -144,6 +165,19 @@ mod x86 {
         ) -> <Self as Simd>::V {
             // SAFETY: as above, and both types are 512 bits, of which any pattern is a value.
             unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(second, first)) }
+        }
+        #[inline(always)]
+        unsafe fn interleave(
+            first: <Self as Simd>::V,
+            second: <Self as Simd>::V,
+        ) -> <Self as Simd>::V {
+            // SAFETY: the caller vouches that the processor has the instruction set; both types of halves are 256 bits.
+            unsafe {
+                let first: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(first));
+                let second: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(second));
+                let second = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(second));
+                _mm512_castsi512_ps(_mm512_or_si512(_mm512_cvtepu16_epi32(first), second))
+            }
         }
         #[inline(always)]
         unsafe fn store_rounded(p: *mut u16, v: <Self as Simd>::V) {
