@@ -239,6 +239,31 @@ fn open_cuda(spec: DeviceSpec, _ordinal: usize) -> Result<Device, EngineError> {
     Err(EngineError::NoCudaBuild(spec.to_string()))
 }
 
+#[cfg(test)]
+mod precision_tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_computes_in_bf16_where_it_multiplies_in_it() {
+        let bf16 = Engine::cpu().with_precision(Precision::Bf16);
+        if super::super::multiplies_bf16() {
+            let engine = bf16.unwrap();
+            assert_eq!(engine.precision(), Precision::Bf16);
+            assert_eq!(engine.dtype(), DType::F32);
+        } else {
+            let error = bf16.unwrap_err().to_string();
+            assert!(error.starts_with("bf16: "), "{error}");
+            assert!(error.contains("AVX512-BF16"), "{error}");
+            assert!(error.ends_with("use f32, or a GPU"), "{error}");
+        }
+        let error = Engine::cpu().with_precision(Precision::F16).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f16: cpu does not compute in it; use f32, or a GPU"
+        );
+    }
+}
+
 #[cfg(all(test, not(feature = "cuda")))]
 mod tests {
     use super::*;

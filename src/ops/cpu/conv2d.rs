@@ -55,13 +55,14 @@ impl Conv2d {
         let (out, inner, kh, kw) = weight.dims4()?;
         let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
         let groups = options.groups;
+        let coarse = products == Products::Bf16;
         // Pixels of a few channels take longer to round than the products gain.
         let products = match products {
             Products::Bf16 if kh * kw > 1 && inner < FEWEST_IN_BF16 => Products::F32,
             products => products,
         };
         let weights = if inner == 1 && groups == out && groups > 1 {
-            Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out))
+            Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out, coarse))
         } else if (kh, kw, options.stride, groups) == (3, 3, 1, 1) && Winograd::is_worth(inner, out)
         {
             Weights::Winograd(Winograd::new(

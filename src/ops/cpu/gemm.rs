@@ -222,6 +222,7 @@ impl Gemm<'_> {
                 len,
                 activation: self.activation,
                 affine: self.affine,
+                coarse: self.weights.products == Products::Bf16,
             };
             let add = Sum {
                 a: row,
