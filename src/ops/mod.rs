@@ -1,7 +1,7 @@
 //! The operations models are written in, one function or layer each.
 //!
 //! Activations are `[batch, height, width, channels]` ("NHWC") or `[batch, tokens, channels]`, contiguous, f32 on the
-//! CPU, f32, f16 or bf16 on a GPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
+//! CPU, f32, f16 or bf16 on a GPU. On the CPU products may round their factors to bf16 ([`Products`]). Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
 //! inputs and moves nothing between host and device. [`mod@reference`] has the layers written plainly in candle's own
 //! operations, for any device: the reference that the fast code is tested against.
 //!

@@ -48,10 +48,10 @@ fn what_is_found_is_what_f32_finds() {
             // Objects of nearly one score may change places.
             let same = rounded.iter().find(|other| {
                 let sides = [
+                    other.bbox.x0 - object.bbox.x0,
+                    other.bbox.y0 - object.bbox.y0,
                     other.bbox.x1 - object.bbox.x1,
                     other.bbox.y1 - object.bbox.y1,
-                    other.bbox.x2 - object.bbox.x2,
-                    other.bbox.y2 - object.bbox.y2,
                 ];
                 other.label == object.label && sides.iter().all(|side| side.abs() <= 2.0)
             });
