@@ -62,8 +62,9 @@ fn what_is_found_is_what_f32_finds() {
             );
             let area = |mask: &ultramotion::frame::Mask| mask.area() as f64;
             let (a, b) = (object.mask.as_ref().unwrap(), same.mask.as_ref().unwrap());
-            let both = a.to_row_major().iter().zip(b.to_row_major());
-            let both = both.filter(|(a, b)| **a != 0 && *b != 0).count() as f64;
+            let (in_a, in_b) = (a.to_row_major(), b.to_row_major());
+            let pixels = in_a.iter().zip(&in_b);
+            let both = pixels.filter(|(a, b)| **a != 0 && **b != 0).count() as f64;
             let iou = both / (area(a) + area(b) - both);
             assert!(iou >= 0.95, "masks with an IoU of {iou}");
         }
