@@ -8,7 +8,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Engine {
     device: Device,
-    dtype: DType,
+    /// Never `Auto`.
+    precision: Precision,
     log: Arc<TransferLog>,
 }
 
@@ -25,14 +26,14 @@ impl Engine {
             DeviceSpec::Auto => open_cuda(spec, 0)?,
             DeviceSpec::Cuda(ordinal) => open_cuda(spec, ordinal)?,
         };
-        let dtype = if device.is_cpu() {
-            DType::F32
+        let precision = if device.is_cpu() {
+            Precision::F32
         } else {
-            DType::F16
+            Precision::F16
         };
         Ok(Self {
             device,
-            dtype,
+            precision,
             log: Arc::new(TransferLog::default()),
         })
     }
@@ -40,26 +41,38 @@ impl Engine {
     /// The same device, computing in another type.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`] for 16 bits on the CPU.
+    /// [`EngineError::Unsupported`] for f16 on the CPU, [`EngineError::NoBf16`] for bf16 on one that does not multiply in it
+    /// ([`super::multiplies_bf16`]).
     pub fn with_precision(self, precision: Precision) -> Result<Self, EngineError> {
-        let dtype = match precision {
+        match precision {
             Precision::Auto => return Ok(self),
-            Precision::F32 => DType::F32,
-            Precision::F16 => DType::F16,
-            Precision::Bf16 => DType::BF16,
-        };
-        if self.is_cpu() && dtype != DType::F32 {
-            return Err(EngineError::Unsupported {
-                dtype: dtype.as_str().to_owned(),
-                device: self.name(),
-            });
+            Precision::F16 if self.is_cpu() => {
+                return Err(EngineError::Unsupported {
+                    dtype: precision.to_string(),
+                    device: self.name(),
+                });
+            }
+            Precision::Bf16 if self.is_cpu() && !super::multiplies_bf16() => {
+                return Err(EngineError::NoBf16);
+            }
+            Precision::F32 | Precision::F16 | Precision::Bf16 => {}
         }
-        Ok(Self { dtype, ..self })
+        Ok(Self { precision, ..self })
     }
 
-    /// The type of numbers between layers.
+    /// What models compute in, never `Auto`.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The type of numbers between layers: that of [`Engine::precision`] on a GPU, f32 on the CPU.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        match self.precision {
+            _ if self.is_cpu() => DType::F32,
+            Precision::F32 => DType::F32,
+            Precision::Bf16 => DType::BF16,
+            Precision::F16 | Precision::Auto => DType::F16,
+        }
     }
 
     /// Sets the number of threads that work on the CPU; only once, before anything runs.
@@ -85,7 +98,7 @@ impl Engine {
     pub fn cpu() -> Self {
         Self {
             device: Device::Cpu,
-            dtype: DType::F32,
+            precision: Precision::F32,
             log: Arc::new(TransferLog::default()),
         }
     }
@@ -224,6 +237,31 @@ fn open_cuda(spec: DeviceSpec, ordinal: usize) -> Result<Device, EngineError> {
 #[cfg(not(feature = "cuda"))]
 fn open_cuda(spec: DeviceSpec, _ordinal: usize) -> Result<Device, EngineError> {
     Err(EngineError::NoCudaBuild(spec.to_string()))
+}
+
+#[cfg(test)]
+mod precision_tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_computes_in_bf16_where_it_multiplies_in_it() {
+        let bf16 = Engine::cpu().with_precision(Precision::Bf16);
+        if super::super::multiplies_bf16() {
+            let engine = bf16.unwrap();
+            assert_eq!(engine.precision(), Precision::Bf16);
+            assert_eq!(engine.dtype(), DType::F32);
+        } else {
+            let error = bf16.unwrap_err().to_string();
+            assert!(error.starts_with("bf16: "), "{error}");
+            assert!(error.contains("AVX512-BF16"), "{error}");
+            assert!(error.ends_with("use f32, or a GPU"), "{error}");
+        }
+        let error = Engine::cpu().with_precision(Precision::F16).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f16: cpu does not compute in it; use f32, or a GPU"
+        );
+    }
 }
 
 #[cfg(all(test, not(feature = "cuda")))]

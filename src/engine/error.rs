@@ -36,6 +36,12 @@ pub enum EngineError {
         /// The device.
         device: String,
     },
+    /// bf16 on a processor that does not multiply in it.
+    #[error(
+        "bf16: this processor has no instructions to multiply in it (AVX512-BF16, as AMD since Zen 4 and Intel's Cooper Lake and \
+         Sapphire Rapids); use f32, or a GPU"
+    )]
+    NoBf16,
     /// Graphs and staged transfers, requested of the CPU.
     #[error("the CPU: has no graphs and no transfers; use a GPU, or the staged mode")]
     NotOnGpu,

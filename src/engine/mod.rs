@@ -2,6 +2,7 @@
 //!
 //! Nothing else in the crate transfers data between host and device.
 
+mod bf16;
 mod callers;
 #[cfg(feature = "cuda")]
 mod capture;
@@ -40,6 +41,7 @@ mod transfer;
 mod transfer_log;
 mod yuv;
 
+pub use bf16::multiplies_bf16;
 pub(crate) use callers::{device_name, note_read, note_written};
 #[cfg(feature = "cuda")]
 pub(crate) use capture::capture;

@@ -7,7 +7,7 @@ mod var_builder;
 
 pub use error::ParamsError;
 
-use super::{Engine, Span};
+use super::{Engine, Precision, Span};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -130,6 +130,11 @@ impl Params {
     /// Where the model is to run.
     pub fn device(&self) -> &Device {
         self.shared.engine.device()
+    }
+
+    /// What the model is to compute in.
+    pub fn precision(&self) -> Precision {
+        self.shared.engine.precision()
     }
 
     /// Whether the checkpoint has `name` in this scope. A generator has none before it was read.

@@ -60,7 +60,7 @@ impl fmt::Display for DeviceSpec {
     }
 }
 
-/// The type of numbers between the layers, as written `auto`, `f32`, `f16` or `bf16`.
+/// What models compute in, as written `auto`, `f32`, `f16` or `bf16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
@@ -71,8 +71,20 @@ pub enum Precision {
     F32,
     /// IEEE half precision, on a GPU only.
     F16,
-    /// The upper half of an f32, on a GPU only.
+    /// The upper half of an f32. On the CPU, which must have instructions for it ([`super::multiplies_bf16`]), products round their
+    /// factors to it; all else there, sums included, stays f32.
     Bf16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        })
+    }
 }
 
 impl FromStr for Precision {

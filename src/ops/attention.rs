@@ -1,6 +1,6 @@
 //! Scaled dot-product attention.
 
-use super::{Result, cpu, cuda};
+use super::{Products, Result, cpu, cuda};
 use candle_core::Tensor;
 use candle_nn::Module;
 use std::sync::Arc;
@@ -20,6 +20,22 @@ pub fn attention(
     scale: f32,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
+    attention_in(q, k, v, heads, scale, bias, Products::F32)
+}
+
+/// [`attention`] with another type of products on the CPU; a GPU goes by the type of q.
+///
+/// # Errors
+/// As [`attention`].
+pub fn attention_in(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    scale: f32,
+    bias: Option<&Tensor>,
+    products: Products,
+) -> Result<Tensor> {
     if !cpu::is_cpu(q) {
         return cuda::attention(q, k, v, heads, scale, bias);
     }
@@ -34,11 +50,12 @@ pub fn attention(
                 heads,
                 scale,
                 None,
+                products,
             )?
             .reshape((b, nq, ()));
         }
         let each = |t: &Tensor| t.broadcast_as((b, t.dim(1)?, t.dim(2)?))?.contiguous();
-        return cpu::attention(q, &each(k)?, &each(v)?, heads, scale, bias);
+        return cpu::attention(q, &each(k)?, &each(v)?, heads, scale, bias, products);
     }
     if b == 1 && batch > 1 {
         return cpu::attention(
@@ -48,9 +65,10 @@ pub fn attention(
             heads,
             scale,
             bias,
+            products,
         );
     }
-    cpu::attention(q, k, v, heads, scale, bias)
+    cpu::attention(q, k, v, heads, scale, bias, products)
 }
 
 /// [`attention`] within windows of `window`×`window` tokens of a map, ready to run.
@@ -61,6 +79,7 @@ pub struct WindowAttention {
     window: usize,
     heads: usize,
     scale: f32,
+    products: Products,
     on_device: Option<Arc<cuda::WindowAttention>>,
 }
 
@@ -91,8 +110,15 @@ impl WindowAttention {
             window,
             heads,
             scale,
+            products: Products::F32,
             on_device,
         })
+    }
+
+    /// The same with another type of products on the CPU; a GPU goes by the type of its input.
+    #[must_use]
+    pub fn with_products(self, products: Products) -> Self {
+        Self { products, ..self }
     }
 }
 
@@ -111,6 +137,7 @@ impl Module for WindowAttention {
                 self.heads,
                 self.scale,
                 self.bias.as_ref(),
+                self.products,
             ),
         }
     }

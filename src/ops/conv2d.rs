@@ -5,7 +5,7 @@ use super::{
     cpu, cuda,
     pool::{max_pool2d, upsample_nearest2x},
     types::{
-        convolution::{Conv2dOptions, Padding, Part, Residual},
+        convolution::{Conv2dOptions, Padding, Part, Products, Residual},
         result::Result,
     },
 };
@@ -33,6 +33,19 @@ impl Conv2d {
     /// # Errors
     /// If the shapes do not fit each other and `options.groups`.
     pub fn new(weight: &Tensor, bias: Option<&Tensor>, options: Conv2dOptions) -> Result<Self> {
+        Self::new_in(weight, bias, options, Products::F32)
+    }
+
+    /// [`Conv2d::new`] with another type of products on the CPU; a GPU goes by the type of its input.
+    ///
+    /// # Errors
+    /// As [`Conv2d::new`].
+    pub fn new_in(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: Conv2dOptions,
+        products: Products,
+    ) -> Result<Self> {
         let (out, _, _, _) = weight.dims4()?;
         if options.groups == 0 || out % options.groups != 0 {
             candle_core::bail!(
@@ -49,7 +62,9 @@ impl Conv2d {
             );
         }
         let weights = if cpu::is_cpu(weight) {
-            Weights::Cpu(Arc::new(cpu::Conv2d::new(weight, bias, &options)?))
+            Weights::Cpu(Arc::new(cpu::Conv2d::new(
+                weight, bias, &options, products,
+            )?))
         } else {
             Weights::Cuda(Arc::new(cuda::Conv2d::new(weight, bias, &options)?))
         };

@@ -5,7 +5,7 @@ use super::{
     cpu, cuda,
     types::{
         activation::Activation,
-        convolution::{LinearPrecision, Residual},
+        convolution::{LinearPrecision, Products, Residual},
         result::Result,
     },
 };
@@ -34,6 +34,31 @@ impl Linear {
     /// # Errors
     /// If the shapes do not fit.
     pub fn new(weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Self> {
+        Self::new_in(
+            weight,
+            bias,
+            activation,
+            LinearPrecision::Input,
+            Products::F32,
+        )
+    }
+
+    /// [`Linear::new`] with another precision: on the CPU `products` says what multiplies have, unless the layer is to compute in f32; a
+    /// GPU goes by the type of its input.
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    pub fn new_in(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Activation,
+        precision: LinearPrecision,
+        products: Products,
+    ) -> Result<Self> {
+        let products = match precision {
+            LinearPrecision::F32 => Products::F32,
+            LinearPrecision::Input | LinearPrecision::F32Result => products,
+        };
         let (out, _) = weight.dims2()?;
         if let Some(bias) = bias
             && bias.dims() != [out]
@@ -41,21 +66,15 @@ impl Linear {
             candle_core::bail!("linear: bias of shape {:?} for {out} outputs", bias.dims());
         }
         let weights = if cpu::is_cpu(weight) {
-            Weights::Cpu(Arc::new(cpu::Linear::new(weight, bias)?))
+            Weights::Cpu(Arc::new(cpu::Linear::new(weight, bias, products)?))
         } else {
             Weights::Cuda(Arc::new(cuda::Linear::new(weight, bias)?))
         };
         Ok(Self {
             weights,
             activation,
-            precision: LinearPrecision::Input,
+            precision,
         })
-    }
-
-    /// The same layer with another precision.
-    #[must_use]
-    pub fn with_precision(self, precision: LinearPrecision) -> Self {
-        Self { precision, ..self }
     }
 
     /// `activation(x·Wᵀ + bias + residual)`, `residual` having the output's shape; a batch of 1 of it stands for all.

@@ -1,7 +1,7 @@
 //! The operations models are written in, one function or layer each.
 //!
 //! Activations are `[batch, height, width, channels]` ("NHWC") or `[batch, tokens, channels]`, contiguous, f32 on the
-//! CPU, f32, f16 or bf16 on a GPU. Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
+//! CPU, f32, f16 or bf16 on a GPU. On the CPU products may round their factors to bf16 ([`Products`]). Layers fold and lay out their weights once, when they are built. Every operation runs on the device of its
 //! inputs and moves nothing between host and device. [`mod@reference`] has the layers written plainly in candle's own
 //! operations, for any device: the reference that the fast code is tested against.
 //!
@@ -37,7 +37,7 @@ mod yuv;
 
 pub use crate::engine::{Engine, Params, ParamsError, Surface, constant, not_finite};
 pub use activation::{activate, add, concat_channels, softmax};
-pub use attention::{WindowAttention, attention};
+pub use attention::{WindowAttention, attention, attention_in};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 pub use collect::{collect_objects, copy_packed, unpack_masks};
 pub use conv2d::{Conv2d, image_pair, inverted_residual, stem};
@@ -55,7 +55,7 @@ pub use rows::{concat_batches, contiguous, convert, take_images};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
 pub use types::{
     activation::Activation,
-    convolution::{Conv2dOptions, LinearPrecision, Padding, Part},
+    convolution::{Conv2dOptions, LinearPrecision, Padding, Part, Products},
     masks::{PackedMask, SlotRows, mask_words, packed_words},
     objects::{ObjectChoice, PromptSlots, SharedSlots, object_words},
     packed_frame::{ObjectTensors, PackedFrame},

@@ -117,7 +117,7 @@ fn window(window: Window) -> Value {
 }
 
 fn of_detector(detector: &Detector, refining: &Refining, add: &mut impl FnMut(&str, Value)) {
-    add("dtype", json!(detector.engine().dtype().as_str()));
+    add("dtype", json!(detector.engine().precision().to_string()));
     // For the sake of tracks the detector finds objects below the threshold that was requested.
     let track = refining.track.as_ref();
     let confidence = track.map_or(detector.confidence(), |track| track.keep);
@@ -141,7 +141,7 @@ fn of_detector(detector: &Detector, refining: &Refining, add: &mut impl FnMut(&s
 }
 
 fn of_segmenter(segmenter: &Segmenter, add: &mut impl FnMut(&str, Value)) {
-    add("dtype", json!(segmenter.engine().dtype().as_str()));
+    add("dtype", json!(segmenter.engine().precision().to_string()));
     add("multimask", json!(segmenter.multimask()));
 }
 

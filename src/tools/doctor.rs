@@ -119,14 +119,14 @@ fn build() -> [Finding; 2] {
 
 fn processor() -> Finding {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Finding::good(
-        "processor",
-        format!(
-            "{}, {}",
-            counted(threads, "thread"),
-            crate::ops::instruction_set()
-        ),
-    )
+    let bf16 = if crate::engine::multiplies_bf16() {
+        ", AVX512-BF16"
+    } else {
+        ""
+    };
+    let vectors = crate::ops::instruction_set();
+    let threads = counted(threads, "thread");
+    Finding::good("processor", format!("{threads}, {vectors}{bf16}"))
 }
 
 fn devices(wanted: DeviceSpec, engine: &Result<Engine, EngineError>) -> Vec<Finding> {

@@ -4,7 +4,7 @@ use crate::report::{Outcome, Report, TYPES, random, rounded, text};
 use candle_core::{DType, Tensor};
 use ultramotion::{
     engine::Engine,
-    ops::{self, Activation, Linear, LinearPrecision},
+    ops::{self, Activation, Linear, LinearPrecision, Products},
 };
 
 /// Rows, and the channels of input, hidden layers and output.
@@ -40,8 +40,14 @@ pub(crate) fn same_as_cpu(engine: &Engine) -> Outcome {
                     (false, true) => Activation::Identity,
                     (false, false) => Activation::Sigmoid,
                 };
-                let layer = Linear::new(&up(weight)?, Some(&up(bias)?), activation);
-                Ok(layer.map_err(text)?.with_precision(LinearPrecision::F32))
+                Linear::new_in(
+                    &up(weight)?,
+                    Some(&up(bias)?),
+                    activation,
+                    LinearPrecision::F32,
+                    Products::F32,
+                )
+                .map_err(text)
             };
             weights
                 .iter()

@@ -6,7 +6,9 @@ use candle_nn::Module;
 use std::thread;
 use ultramotion::{
     engine::{DeviceSpec, Engine},
-    ops::{self, Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part},
+    ops::{
+        self, Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part, Products,
+    },
 };
 
 pub(crate) const ACTIVATIONS: [Activation; 6] = [
@@ -77,11 +79,14 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
             );
             if dtype != DType::F32 {
                 for precision in [LinearPrecision::F32Result, LinearPrecision::F32] {
-                    let found = gpu
-                        .clone()
-                        .with_precision(precision)
-                        .forward(&gx)
-                        .map_err(text);
+                    let gpu = Linear::new_in(
+                        &report.up(&w, DType::F32)?,
+                        Some(&report.up(&bias, DType::F32)?),
+                        activation,
+                        precision,
+                        Products::F32,
+                    );
+                    let found = gpu.and_then(|gpu| gpu.forward(&gx)).map_err(text);
                     report.compare(
                         &format!("{name} {precision:?}"),
                         found,

@@ -32,8 +32,13 @@ fn waits(body: &str) -> bool {
 /// Whether the first call is of a function of the same source that waits, after it has asked for weights.
 fn waits_within(source: &str, body: &str) -> bool {
     let name = body.split(['<', '(', ';']).next().unwrap_or("");
-    let function = source.split_once(&format!(" void {name}("));
-    function.is_some_and(|(_, rest)| rest.contains("\n  begin();\n"))
+    let Some((_, rest)) = source.split_once(&format!(" void {name}(")) else {
+        return false;
+    };
+    let function = rest.split("\n}\n").next().unwrap_or(rest);
+    let inner = function.split_once("{\n").map(|(_, inner)| inner.trim());
+    // Or of one that this one calls first.
+    function.contains("\n  begin();\n") || inner.is_some_and(|inner| waits_within(source, inner))
 }
 
 /// Kernels are launched while the one before them runs, and wait for it themselves.

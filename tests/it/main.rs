@@ -3,6 +3,7 @@
 //! They run in one process side by side: a test changes nothing that others see (environment, working directory, signals);
 //! what depends on those is a run of the program (`common::program`, with the feature `cli`).
 
+mod bf16;
 mod checkpoints;
 mod common;
 mod dicom;

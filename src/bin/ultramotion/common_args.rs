@@ -175,7 +175,7 @@ pub(crate) struct DeviceArgs {
     /// Where the models run; a CUDA device that is not there is an error
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = words::DEVICE)]
     pub(crate) device: String,
-    /// Numbers between layers; scores and boxes are f32 all the same
+    /// What layers compute in; scores and boxes are f32 all the same
     #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = words::DTYPE)]
     pub(crate) dtype: String,
     /// Threads for inference on the CPU [default: all cores]

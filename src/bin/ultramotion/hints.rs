@@ -73,7 +73,7 @@ fn of_engine(error: &EngineError) -> Option<&'static str> {
             Some("--device cpu, or `cargo build --release --features cuda`")
         }
         EngineError::NoDevice { .. } => Some("`ultramotion doctor`, --device cpu"),
-        EngineError::Unsupported { .. } => Some("--dtype f32, --device cuda"),
+        EngineError::Unsupported { .. } | EngineError::NoBf16 => Some("--dtype f32, --device cuda"),
         EngineError::NotOnGpu => Some("--device cuda, --mode legacy"),
         EngineError::NoMemory { .. } => Some(MEMORY),
         _ => None,

@@ -50,7 +50,10 @@ pub(crate) const DTYPE: Words = Words(&[
     ("auto", "f16 on a GPU, f32 on the CPU"),
     ("f32", "single precision"),
     ("f16", "half precision"),
-    ("bf16", "bfloat16"),
+    (
+        "bf16",
+        "bfloat16; on the CPU in products alone, if it has AVX512-BF16",
+    ),
 ]);
 
 /// `--against`.

@@ -9,7 +9,7 @@ use super::{
     query_selection::Queries,
 };
 use crate::{
-    models::nn::{Mlp, build_linear, layer_norm, linear},
+    models::nn::{Mlp, build_linear_in, layer_norm, linear, linear_in},
     ops::{
         self, Activation, LayerNorm, Linear, LinearPrecision, Params, deformable_attention_around,
         inverse_sigmoid,
@@ -67,8 +67,12 @@ impl Decoder {
                 Activation::Sigmoid,
             )?,
             integral: Integral::load(params, decoder)?,
-            score_head: linear(&score_head, d, config.num_labels, Activation::Identity)?
-                .with_precision(LinearPrecision::F32),
+            score_head: linear_in(
+                &score_head,
+                (d, config.num_labels),
+                Activation::Identity,
+                LinearPrecision::F32,
+            )?,
             quality: Lqe::load(
                 &params.scope("lqe_layers").scope(last),
                 decoder,
@@ -211,8 +215,13 @@ impl CrossAttention {
         let weight = Tensor::cat(&[weight, weights.get("weight", &[heads * total, d])?], 0)?;
         let bias = Tensor::cat(&[bias, weights.get("bias", &[heads * total])?], 0)?;
         Ok(Self {
-            sampling: build_linear(params, &weight, &bias, Activation::Identity)?
-                .with_precision(LinearPrecision::F32),
+            sampling: build_linear_in(
+                params,
+                &weight,
+                &bias,
+                Activation::Identity,
+                LinearPrecision::F32,
+            )?,
             heads,
             points: config.points.clone(),
         })

@@ -8,8 +8,8 @@ use super::{
     layers::encoder_conv,
 };
 use crate::{
-    models::nn::{Built, ConvNorm, build_linear, layer_norm, linear},
-    ops::{self, Activation, Conv2d, LayerNorm, Linear, Params, Part, add, attention},
+    models::nn::{Built, ConvNorm, build_linear, layer_norm, linear, products},
+    ops::{self, Activation, Conv2d, LayerNorm, Linear, Params, Part, Products, add, attention_in},
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -141,6 +141,7 @@ pub(super) struct SelfAttention {
     out: Linear,
     heads: usize,
     scale: f32,
+    products: Products,
 }
 
 impl SelfAttention {
@@ -169,6 +170,7 @@ impl SelfAttention {
             out: layer("out_proj")?,
             heads,
             scale,
+            products: products(params),
         })
     }
 
@@ -186,7 +188,7 @@ impl SelfAttention {
             both.narrow(2, channels, channels)?,
         );
         self.out.forward_add(
-            &attention(&q, &k, &v, self.heads, self.scale, None)?,
+            &attention_in(&q, &k, &v, self.heads, self.scale, None, self.products)?,
             residual,
         )
     }

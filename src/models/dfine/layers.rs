@@ -42,8 +42,8 @@ pub(super) fn mlp_repeated(
     end: Activation,
     times: usize,
 ) -> Result<Mlp, DFineError> {
-    let mlp = Mlp::load_repeated(params, dims, end, times)?;
-    Ok(mlp.with_precision(LinearPrecision::F32, LinearPrecision::F32))
+    let precisions = (LinearPrecision::F32, LinearPrecision::F32);
+    Ok(Mlp::load_repeated(params, dims, end, precisions, times)?)
 }
 
 /// Uploads numbers that were computed while loading (or for a new input size) to the model's device.

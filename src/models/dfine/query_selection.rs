@@ -7,7 +7,7 @@ use super::{
     layers::{constant, mlp},
 };
 use crate::{
-    models::nn::{Mlp, layer_norm, linear},
+    models::nn::{Mlp, layer_norm, linear, linear_in},
     ops::{self, Activation, LayerNorm, Linear, LinearPrecision, Params, Ties},
 };
 use candle_core::Tensor;
@@ -41,13 +41,12 @@ impl QuerySelection {
         let output = params.scope("enc_output");
         let projection = linear(&output.scope(0), d, d, Activation::Identity)?;
         let norm = layer_norm(&output.scope(1), d, config.layer_norm_eps)?;
-        let score_head = linear(
+        let score_head = linear_in(
             &params.scope("enc_score_head"),
-            d,
-            config.num_labels,
+            (d, config.num_labels),
             Activation::Identity,
-        )?
-        .with_precision(LinearPrecision::F32Result);
+            LinearPrecision::F32Result,
+        )?;
         let content = norm.forward(&projection.forward(&constant(
             vec![0.0; d],
             (1, 1, d),

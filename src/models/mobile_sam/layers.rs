@@ -73,6 +73,6 @@ pub(super) fn conv3x3(
 
 /// SAM's `MLP`, `sizes` from input to output; the result is f32 whatever the input's type.
 pub(super) fn mlp(params: &Params, sizes: &[usize]) -> Loaded<Mlp> {
-    let mlp = Mlp::load(params, sizes, Activation::Identity)?;
-    Ok(mlp.with_precision(LinearPrecision::Input, LinearPrecision::F32Result))
+    let precisions = (LinearPrecision::Input, LinearPrecision::F32Result);
+    Ok(Mlp::load(params, sizes, Activation::Identity, precisions)?)
 }

@@ -7,10 +7,10 @@ use super::{
     transformer::TwoWayTransformer,
 };
 use crate::{
-    models::nn::{Mlp, layer_norm},
+    models::nn::{Mlp, layer_norm, products},
     ops::{
-        Activation, LayerNorm, Linear, Params, Result, add, concat_channels, contiguous, convert,
-        mask_logits,
+        Activation, LayerNorm, Linear, LinearPrecision, Params, Result, add, concat_channels,
+        contiguous, convert, mask_logits,
     },
 };
 use candle_core::Tensor;
@@ -180,10 +180,12 @@ fn transposed(
         Ok((weight, Tensor::cat(&[&bias, &bias, &bias, &bias], 0)?))
     };
     let (weight, bias) = lay_out().map_err(MobileSamError::tensor("upscaling"))?;
-    Linear::new(
+    Linear::new_in(
         &params.place(&weight)?,
         Some(&params.place(&bias)?),
         activation,
+        LinearPrecision::Input,
+        products(params),
     )
     .map_err(MobileSamError::tensor("upscaling"))
 }

@@ -7,10 +7,10 @@ use super::{
     prompts::{Prompts, Sparse, UPPER_LEFT},
 };
 use crate::{
-    models::nn::layer_norm,
+    models::nn::{layer_norm, products},
     ops::{
-        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params, Result, fourier_features,
-        token_features,
+        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Params, Result,
+        fourier_features, token_features,
     },
 };
 use candle_core::Tensor;
@@ -131,7 +131,7 @@ impl MaskDownscaling {
                 at.place(&at.get("weight", &[outputs, inputs, 2, 2])?)?,
                 at.place(&at.get("bias", &[outputs])?)?,
             );
-            let conv2d = Conv2d::new(&weight, Some(&bias), options)
+            let conv2d = Conv2d::new_in(&weight, Some(&bias), options, products(params))
                 .map_err(MobileSamError::tensor("mask downscaling"))?;
             Ok((
                 conv2d,
@@ -143,10 +143,12 @@ impl MaskDownscaling {
         let weight = last.place(&last.get("weight", &[EMBEDDING_CHANNELS, second, 1, 1])?)?;
         let bias = last.place(&last.get("bias", &[EMBEDDING_CHANNELS])?)?;
         let build = || {
-            Linear::new(
+            Linear::new_in(
                 &weight.reshape((EMBEDDING_CHANNELS, second))?,
                 Some(&bias),
                 Activation::Identity,
+                LinearPrecision::Input,
+                products(params),
             )
         };
         Ok(Self {

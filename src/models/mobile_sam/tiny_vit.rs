@@ -9,10 +9,10 @@ use super::{
     window_attention::WindowAttention,
 };
 use crate::{
-    models::nn::{layer_norm, linear},
+    models::nn::{layer_norm, linear, products},
     ops::{
-        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Padding, Params, Result, image_pair,
-        inverted_residual,
+        Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Padding, Params,
+        Result, image_pair, inverted_residual,
     },
 };
 use candle_core::Tensor;
@@ -228,12 +228,15 @@ impl Neck {
             ..Conv2dOptions::default()
         };
         let build = || -> Result<(Linear, Conv2d)> {
-            let pointwise = Linear::new(
+            let products = products(params);
+            let pointwise = Linear::new_in(
                 &pointwise.reshape((outputs, inputs))?,
                 None,
                 Activation::Identity,
+                LinearPrecision::Input,
+                products,
             )?;
-            Ok((pointwise, Conv2d::new(&conv, None, options)?))
+            Ok((pointwise, Conv2d::new_in(&conv, None, options, products)?))
         };
         let (pointwise, conv) = build().map_err(MobileSamError::tensor("neck"))?;
         Ok(Self {

@@ -5,8 +5,8 @@
 
 use super::{dimensions::EMBEDDING_CHANNELS, error::Loaded, layers::EPS};
 use crate::{
-    models::nn::{layer_norm, linear},
-    ops::{self, Activation, LayerNorm, Linear, Params, Result, add},
+    models::nn::{layer_norm, linear, products},
+    ops::{self, Activation, LayerNorm, Linear, Params, Products, Result, add},
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -144,6 +144,7 @@ struct Attention {
     v: Linear,
     out: Linear,
     scale: f32,
+    products: Products,
 }
 
 impl Attention {
@@ -160,6 +161,7 @@ impl Attention {
                 Activation::Identity,
             )?,
             scale: 1.0 / ((inner / HEADS) as f32).sqrt(),
+            products: products(params),
         })
     }
 
@@ -175,6 +177,6 @@ impl Attention {
     /// q `[B, Nq, 256]`, k and v `[B', Nk, 256]`; one of B and B' may be 1.
     fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let (q, k, v) = (self.q.forward(q)?, self.k.forward(k)?, self.v.forward(v)?);
-        ops::attention(&q, &k, &v, HEADS, self.scale, None)
+        ops::attention_in(&q, &k, &v, HEADS, self.scale, None, self.products)
     }
 }

@@ -5,8 +5,8 @@ use super::{
     layers::EPS,
 };
 use crate::{
-    models::nn::{layer_norm, linear},
-    ops::{self, Activation, LayerNorm, Linear, Params, Result},
+    models::nn::{layer_norm, linear, products},
+    ops::{self, Activation, LayerNorm, Linear, LinearPrecision, Params, Result},
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -52,14 +52,21 @@ impl WindowAttention {
         let (weight, bias) = lay_out().map_err(MobileSamError::tensor("attention weights"))?;
         let (weight, bias) = (params.place(&weight)?, params.place(&bias)?);
         let build = || -> Result<(Linear, ops::WindowAttention)> {
-            let qkv = Linear::new(&weight, Some(&bias), Activation::Identity)?;
+            let qkv = Linear::new_in(
+                &weight,
+                Some(&bias),
+                Activation::Identity,
+                LinearPrecision::Input,
+                products(params),
+            )?;
             // The reference pads with zeros before its normalisation, so that padding enters the attention as the
             // normalisation's bias does.
             let padding = qkv.forward(&norm_bias.unsqueeze(0)?)?.squeeze(0)?;
             let scale = 1.0 / (d as f32).sqrt();
             Ok((
                 qkv,
-                ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?,
+                ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?
+                    .with_products(products(params)),
             ))
         };
         let (qkv, attention) = build().map_err(MobileSamError::tensor("attention weights"))?;

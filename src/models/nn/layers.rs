@@ -1,8 +1,15 @@
 //! Fully connected layers, layer normalisation and convolutions from named tensors.
 
 use super::{BuildError, Built};
-use crate::ops::{Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Params};
+use crate::ops::{
+    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Params, Products,
+};
 use candle_core::{DType, Tensor};
+
+/// What products of a model on the CPU multiply in.
+pub(crate) fn products(params: &Params) -> Products {
+    Products::from(params.precision())
+}
 
 /// A convolution from `weight` `[out, in/groups, kernel_h, kernel_w]` and `bias` `[out]` on the host, f32 or f64; both are kept in f32.
 pub(crate) fn build_conv(
@@ -17,7 +24,7 @@ pub(crate) fn build_conv(
         params.place(&single(weight).map_err(&failed)?)?,
         params.place(&single(bias).map_err(&failed)?)?,
     );
-    Conv2d::new(&weight, Some(&bias), options).map_err(failed)
+    Conv2d::new_in(&weight, Some(&bias), options, products(params)).map_err(failed)
 }
 
 /// A fully connected layer from `weight` `[outputs, inputs]` and `bias` `[outputs]`, f32 on the host.
@@ -27,8 +34,26 @@ pub(crate) fn build_linear(
     bias: &Tensor,
     activation: Activation,
 ) -> Built<Linear> {
+    build_linear_in(params, weight, bias, activation, LinearPrecision::Input)
+}
+
+/// [`build_linear`] with another precision.
+pub(crate) fn build_linear_in(
+    params: &Params,
+    weight: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+    precision: LinearPrecision,
+) -> Built<Linear> {
     let (weight, bias) = (params.place(weight)?, params.place(bias)?);
-    Linear::new(&weight, Some(&bias), activation).map_err(BuildError::tensor("linear layer"))
+    Linear::new_in(
+        &weight,
+        Some(&bias),
+        activation,
+        precision,
+        products(params),
+    )
+    .map_err(BuildError::tensor("linear layer"))
 }
 
 /// The fully connected layer of the tensors `weight` `[outputs, inputs]` and `bias` `[outputs]`.
@@ -38,12 +63,28 @@ pub(crate) fn linear(
     outputs: usize,
     activation: Activation,
 ) -> Built<Linear> {
+    linear_in(
+        params,
+        (inputs, outputs),
+        activation,
+        LinearPrecision::Input,
+    )
+}
+
+/// [`linear`] of `(inputs, outputs)` with another precision.
+pub(crate) fn linear_in(
+    params: &Params,
+    (inputs, outputs): (usize, usize),
+    activation: Activation,
+    precision: LinearPrecision,
+) -> Built<Linear> {
     let weight = params.get("weight", &[outputs, inputs])?;
-    build_linear(
+    build_linear_in(
         params,
         &weight,
         &params.get("bias", &[outputs])?,
         activation,
+        precision,
     )
 }
 

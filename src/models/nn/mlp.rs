@@ -1,6 +1,6 @@
 //! Perceptrons.
 
-use super::{Built, build_linear};
+use super::{Built, build_linear_in};
 use crate::ops::{self, Activation, Linear, LinearPrecision, Params};
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -12,9 +12,15 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    /// Layers `layers.0`, `layers.1`, … with the channels `dims`, one more than there are layers; `end` follows the last layer.
-    pub(crate) fn load(params: &Params, dims: &[usize], end: Activation) -> Built<Self> {
-        Self::load_repeated(params, dims, end, 1)
+    /// Layers `layers.0`, `layers.1`, … with the channels `dims`, one more than there are layers; `end` follows the last layer. `precisions`
+    /// are those of all but the last layer and of the last.
+    pub(crate) fn load(
+        params: &Params,
+        dims: &[usize],
+        end: Activation,
+        precisions: (LinearPrecision, LinearPrecision),
+    ) -> Built<Self> {
+        Self::load_repeated(params, dims, end, precisions, 1)
     }
 
     /// Like [`Mlp::load`], with all outputs of the last layer repeated `times`.
@@ -22,6 +28,7 @@ impl Mlp {
         params: &Params,
         dims: &[usize],
         end: Activation,
+        precisions: (LinearPrecision, LinearPrecision),
         times: usize,
     ) -> Built<Self> {
         let last = dims.len().saturating_sub(2);
@@ -34,27 +41,17 @@ impl Mlp {
                 weight = weight.repeat((times, 1)).map_err(&failed)?;
                 bias = bias.repeat(times).map_err(failed)?;
             }
-            let activation = if i < last { Activation::Relu } else { end };
-            build_linear(&params, &weight, &bias, activation)
+            let (activation, precision) = if i < last {
+                (Activation::Relu, precisions.0)
+            } else {
+                (end, precisions.1)
+            };
+            build_linear_in(&params, &weight, &bias, activation, precision)
         };
         let layers = dims.windows(2).enumerate().map(layer);
         Ok(Self {
             layers: layers.collect::<Built<_>>()?,
         })
-    }
-
-    /// The same layers, `inner` being the precision of all but the last and `last` that of the last.
-    #[must_use]
-    pub(crate) fn with_precision(mut self, inner: LinearPrecision, last: LinearPrecision) -> Self {
-        let end = self.layers.pop();
-        let inner = self
-            .layers
-            .into_iter()
-            .map(|layer| layer.with_precision(inner));
-        let layers = inner.chain(end.map(|layer| layer.with_precision(last)));
-        Self {
-            layers: layers.collect(),
-        }
     }
 
     /// Like `forward`, with `residual` (f32, of the output's shape) added before the last layer's activation.

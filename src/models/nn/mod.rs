@@ -9,6 +9,8 @@ mod mlp;
 mod norm;
 
 pub(crate) use error::{BuildError, Built};
-pub(crate) use layers::{build_conv, build_linear, layer_norm, linear};
+pub(crate) use layers::{
+    build_conv, build_linear, build_linear_in, layer_norm, linear, linear_in, products,
+};
 pub(crate) use mlp::Mlp;
 pub(crate) use norm::{ConvNorm, Folded};

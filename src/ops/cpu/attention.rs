@@ -6,7 +6,7 @@ use super::{
     attention_head::{Shape, Tokens, run},
     memory::{Input, Output, Shared, even},
 };
-use crate::ops::types::result::Result;
+use crate::ops::types::{convolution::Products, result::Result};
 use candle_core::Tensor;
 
 /// See [`crate::ops::attention`].
@@ -17,6 +17,7 @@ pub(crate) fn attention(
     heads: usize,
     scale: f32,
     bias: Option<&Tensor>,
+    products: Products,
 ) -> Result<Tensor> {
     let ((b, nq, c), (bk, nk, ck), (bv, nv, cv)) = (q.dims3()?, k.dims3()?, v.dims3()?);
     let fits = bk == b
@@ -65,6 +66,7 @@ pub(crate) fn attention(
         d: (c / heads, cv / heads),
         scale,
         bias,
+        products,
     };
     // SAFETY: the pointers are those of tensors of these shapes; each query of each head is written.
     unsafe {

@@ -6,10 +6,12 @@
 use super::{
     memory::Shared,
     parallel::{self, part},
-    simd::{Isa, Kernel, Simd, prefetch},
+    rounded::Rounded,
+    simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles, prefetch},
     softmax::{Exponentials, ScaleRows},
     tile::{self, MAX_ROWS, PANEL, Piece, RowTable, Tile},
 };
+use crate::ops::types::convolution::Products;
 
 /// Where tokens lie. `set` counts batch entries or windows.
 pub(super) trait Tokens: Sync {
@@ -33,6 +35,8 @@ pub(super) struct Shape {
     pub(super) scale: f32,
     /// `[heads, queries, keys]`, and its queries.
     pub(super) bias: Option<(Shared<*const f32>, usize)>,
+    /// What both products multiply in.
+    pub(super) products: Products,
 }
 
 /// Attends in all sets and heads, of at most `queries` queries each.
@@ -67,10 +71,16 @@ pub(super) unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
 struct Head<'a> {
     isa: Isa,
     shape: &'a Shape,
-    /// Panels `[keys / 16][d][16]`.
+    /// Panels `[keys / 16][d][16]`, or of pairs `[keys / 16][d / 2][16]`.
     keys: Vec<f32>,
-    /// Panels `[dv / 16][keys][16]`.
+    /// Panels `[dv / 16][keys][16]`, or of pairs `[dv / 16][keys / 2][16]`.
     values: Vec<f32>,
+    /// Lines of a panel of keys and of one of values.
+    lines: (usize, usize),
+    /// A few keys as they become pairs.
+    rounded_keys: Vec<f32>,
+    rounded_queries: Rounded,
+    rounded_scores: Rounded,
     /// Scores of a tile of queries, rows of whole vectors.
     scores: Vec<f32>,
 }
@@ -78,11 +88,22 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     fn new(isa: Isa, shape: &'a Shape) -> Self {
         let columns = shape.keys.next_multiple_of(PANEL);
+        let (lines, rounded_key) = match shape.products {
+            Products::F32 => ((shape.d.0, shape.keys), 0),
+            Products::Bf16 => (
+                (shape.d.0.div_ceil(2), shape.keys.div_ceil(2)),
+                shape.d.0.next_multiple_of(PANEL) / 2,
+            ),
+        };
         Self {
             isa,
             shape,
-            keys: vec![0.0; columns * shape.d.0],
-            values: vec![0.0; shape.keys * shape.d.1.next_multiple_of(PANEL)],
+            keys: vec![0.0; columns * lines.0],
+            values: vec![0.0; lines.1 * shape.d.1.next_multiple_of(PANEL)],
+            lines,
+            rounded_keys: vec![0.0; rounded_key * KEYS],
+            rounded_queries: Rounded::default(),
+            rounded_scores: Rounded::default(),
             scores: vec![0.0; columns * MAX_ROWS],
         }
     }
@@ -99,12 +120,17 @@ impl<'a> Head<'a> {
         let (d, dv) = self.shape.d;
         // SAFETY: the caller vouched for the tokens.
         unsafe {
-            self.isa.run(PackKeysValues {
+            let (isa, products) = (self.isa, self.shape.products);
+            let pack = PackKeysValues {
                 tokens,
                 set,
                 head,
                 to: self,
-            });
+            };
+            match products {
+                Products::F32 => isa.run(pack),
+                Products::Bf16 => isa.run_pairs(pack),
+            }
             let (most, _) = tile::largest(self.isa);
             let tiles = queries.len().div_ceil(most);
             for index in 0..tiles {
@@ -148,6 +174,7 @@ impl<'a> Head<'a> {
             d: (d, dv),
             scale,
             bias,
+            products,
             ..
         } = *self.shape;
         let stride = keys.next_multiple_of(PANEL);
@@ -156,7 +183,12 @@ impl<'a> Head<'a> {
         let mut sums = [0.0; MAX_ROWS];
         // SAFETY: see `run`; scores have `MAX_ROWS` rows of `stride`.
         unsafe {
-            self.product(Piece::whole(*from, d), &self.keys, keys, &rows, count);
+            let queries = [Piece::whole(*from, d)];
+            let queries = match products {
+                Products::F32 => &queries,
+                Products::Bf16 => self.rounded_queries.round(self.isa, &queries, count),
+            };
+            product(self.isa, products, queries, &self.keys, keys, &rows, count);
             match bias {
                 None => self.isa.run(Exponentials {
                     rows: start,
@@ -188,7 +220,12 @@ impl<'a> Head<'a> {
                 }
             }
             let table: RowTable = rows.map(<*mut f32>::cast_const);
-            self.product(Piece::whole(table, keys), &self.values, dv, to, count);
+            let scores = [Piece::whole(table, keys)];
+            let scores = match products {
+                Products::F32 => &scores,
+                Products::Bf16 => self.rounded_scores.round(self.isa, &scores, count),
+            };
+            product(self.isa, products, scores, &self.values, dv, to, count);
             self.isa.run(ScaleRows {
                 rows: &to[..count],
                 len: dv,
@@ -196,36 +233,41 @@ impl<'a> Head<'a> {
             });
         }
     }
+}
 
-    /// `out[i] = Σ a[i]·b` for `count` rows and the panels of `b`.
-    unsafe fn product(
-        &self,
-        a: Piece,
-        b: &[f32],
-        columns: usize,
-        out: &[*mut f32; MAX_ROWS],
-        count: usize,
-    ) {
-        let (_, wide) = tile::largest(self.isa);
-        let inner = a.inner;
-        let panels = columns.div_ceil(PANEL);
-        for panel in (0..panels).step_by(wide) {
-            let column = panel * PANEL;
-            let tile = Tile {
-                a: std::slice::from_ref(&a),
-                b: b[column * inner..].as_ptr(),
-                panel_stride: inner * PANEL,
-                bias: None,
-                out,
-                residual: None,
-                column,
-                columns: columns - column,
-                relu: false,
-                affine: None,
-            };
-            // SAFETY: see `run`.
-            unsafe { tile::run(self.isa, count, wide.min(panels - panel), &tile) };
-        }
+/// `out[i] = Σ a[i]·b` for `count` rows, a piece each, and the panels of `b`.
+///
+/// # Safety
+/// See [`run`].
+unsafe fn product(
+    isa: Isa,
+    products: Products,
+    a: &[Piece],
+    b: &[f32],
+    columns: usize,
+    out: &[*mut f32; MAX_ROWS],
+    count: usize,
+) {
+    let (_, wide) = tile::largest(isa);
+    let inner = a.iter().map(|piece| piece.inner).sum::<usize>();
+    let panels = columns.div_ceil(PANEL);
+    for panel in (0..panels).step_by(wide) {
+        let column = panel * PANEL;
+        let tile = Tile {
+            products,
+            a,
+            b: b[column * inner..].as_ptr(),
+            panel_stride: inner * PANEL,
+            bias: None,
+            out,
+            residual: None,
+            column,
+            columns: columns - column,
+            relu: false,
+            affine: None,
+        };
+        // SAFETY: the caller vouched for the pointers.
+        unsafe { tile::run(isa, count, wide.min(panels - panel), &tile) };
     }
 }
 
@@ -252,54 +294,117 @@ impl<T: Tokens> Kernel for PackKeysValues<'_, '_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouched for the tokens.
+        unsafe { self.pack::<S, Singles>() }
+    }
+}
+
+impl<T: Tokens> PairKernel for PackKeysValues<'_, '_, T> {
+    #[inline(always)]
+    unsafe fn run<S: Pairs>(self) {
+        // SAFETY: the caller vouched for the tokens.
+        unsafe { self.pack::<S, Halves>() }
+    }
+}
+
+/// Keys that are laid out at a time.
+const KEYS: usize = 8;
+
+impl<T: Tokens> PackKeysValues<'_, '_, T> {
+    #[inline(always)]
+    unsafe fn pack<S: Simd, F: Factors<S>>(mut self) {
         let Shape {
             keys, d: (d, dv), ..
         } = *self.to.shape;
-        let (to_keys, to_values) = (self.to.keys.as_mut_ptr(), self.to.values.as_mut_ptr());
-        for first in (0..keys).step_by(8) {
-            let mut rows = [std::ptr::null(); 8];
-            for (i, row) in rows.iter_mut().enumerate() {
+        for first in (0..keys).step_by(KEYS) {
+            let (mut from, mut values) = ([std::ptr::null(); KEYS], [std::ptr::null(); KEYS]);
+            for i in 0..KEYS {
                 // Beyond the last key its own numbers again: those columns are never read.
-                let j = (first + i).min(keys - 1);
-                let (k, v) = self.tokens.key_value(self.set, j);
-                *row = k.wrapping_add(self.head * d);
-                fetch_next(*row, d);
-                if j == first + i {
-                    let v = v.wrapping_add(self.head * dv);
-                    fetch_next(v, dv);
-                    let mut c = 0;
-                    while c < dv {
-                        let to = to_values.wrapping_add((c / PANEL * keys + j) * PANEL + c % PANEL);
-                        // SAFETY: the caller vouched for the tokens; panels are filled up to `PANEL` columns.
-                        unsafe { S::store(to, S::load_n(v.wrapping_add(c), dv - c)) };
-                        c += S::LANES;
-                    }
-                }
+                let (k, v) = self.tokens.key_value(self.set, (first + i).min(keys - 1));
+                from[i] = k.wrapping_add(self.head * d);
+                values[i] = v.wrapping_add(self.head * dv);
+                fetch_next(from[i], d);
+                fetch_next(values[i], dv);
             }
-            let panel = to_keys.wrapping_add(first / PANEL * PANEL * d + first % PANEL);
+            // SAFETY: the caller vouched for the tokens.
+            unsafe {
+                self.pack_values::<S, F>(first, &values[..KEYS.min(keys - first)]);
+                self.pack_keys::<S, F>(first, from);
+            }
+        }
+    }
+
+    /// Rows of values into lines of the panels, from that of key `first` on.
+    #[inline(always)]
+    unsafe fn pack_values<S: Simd, F: Factors<S>>(&mut self, first: usize, rows: &[*const f32]) {
+        let dv = self.to.shape.d.1;
+        let (lines, to) = (self.to.lines.1, self.to.values.as_mut_ptr());
+        for (i, pair) in rows.chunks(F::NUMBERS).enumerate() {
+            let line = first / F::NUMBERS + i;
             let mut c = 0;
-            while c + 8 <= d {
-                // SAFETY: rows have d numbers, and the panel d lines of 16.
+            while c < dv {
+                let to = to.wrapping_add((c / PANEL * lines + line) * PANEL + c % PANEL);
+                // SAFETY: the caller vouched for the tokens; panels are filled up to `PANEL` columns.
                 unsafe {
-                    S::transpose8(
-                        rows.map(|row| row.wrapping_add(c)),
-                        panel.wrapping_add(c * PANEL),
-                        PANEL,
-                    )
-                };
-                c += 8;
-            }
-            while c < d {
-                for (i, row) in rows.iter().enumerate() {
-                    // SAFETY: as above.
-                    unsafe {
-                        panel
-                            .wrapping_add(c * PANEL + i)
-                            .write(row.wrapping_add(c).read())
+                    let a = S::load_n(pair[0].wrapping_add(c), dv - c);
+                    let b = match pair.get(1) {
+                        Some(row) => S::load_n(row.wrapping_add(c), dv - c),
+                        None => S::splat(0.0),
                     };
+                    S::store(to, F::line(a, b));
                 }
-                c += 1;
+                c += S::LANES;
             }
+        }
+    }
+
+    /// Keys as columns of the panels, from `first` on.
+    #[inline(always)]
+    unsafe fn pack_keys<S: Simd, F: Factors<S>>(
+        &mut self,
+        first: usize,
+        mut rows: [*const f32; KEYS],
+    ) {
+        let d = self.to.shape.d.0;
+        let lines = self.to.lines.0;
+        if F::NUMBERS == 2 {
+            let scratch = self.to.rounded_keys.as_mut_ptr();
+            let stride = self.to.rounded_keys.len() / KEYS;
+            for (i, row) in rows.iter_mut().enumerate() {
+                let to = scratch.wrapping_add(i * stride);
+                let mut c = 0;
+                while c < d {
+                    // SAFETY: rows have d numbers, and those of the scratch room for whole vectors.
+                    unsafe { F::put(to, c, S::load_n(row.wrapping_add(c), d - c), S::LANES) };
+                    c += S::LANES;
+                }
+                *row = to;
+            }
+        }
+        let keys = self.to.keys.as_mut_ptr();
+        let panel = keys.wrapping_add(first / PANEL * PANEL * lines + first % PANEL);
+        let mut c = 0;
+        while c + 8 <= lines {
+            // SAFETY: rows have as many numbers as the panel has lines of 16.
+            unsafe {
+                S::transpose8(
+                    rows.map(|row| row.wrapping_add(c)),
+                    panel.wrapping_add(c * PANEL),
+                    PANEL,
+                )
+            };
+            c += 8;
+        }
+        while c < lines {
+            for (i, row) in rows.iter().enumerate() {
+                // SAFETY: as above.
+                unsafe {
+                    panel
+                        .wrapping_add(c * PANEL + i)
+                        .write(row.wrapping_add(c).read())
+                };
+            }
+            c += 1;
         }
     }
 }

@@ -10,11 +10,12 @@ use super::{
     packed::Packed,
     pixels::Pixels,
     pointwise::add,
+    rounded::round_all,
     simd::Isa,
     winograd::Winograd,
 };
 use crate::ops::types::{
-    convolution::{Conv2dOptions, Padding, Part, Residual},
+    convolution::{Conv2dOptions, Padding, Part, Products, Residual},
     result::Result,
 };
 use candle_core::Tensor;
@@ -40,28 +41,43 @@ enum Weights {
     Winograd(Winograd),
 }
 
+/// Fewest channels of kernels over several pixels whose products are worth bf16.
+const FEWEST_IN_BF16: usize = 8;
+
 impl Conv2d {
     /// Packs `weight` `[out, in/groups, kh, kw]` and `bias` `[out]`.
     pub(crate) fn new(
         weight: &Tensor,
         bias: Option<&Tensor>,
         options: &Conv2dOptions,
+        products: Products,
     ) -> Result<Self> {
         let (out, inner, kh, kw) = weight.dims4()?;
         let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
         let groups = options.groups;
+        let coarse = products == Products::Bf16;
+        // Pixels of a few channels take longer to round than the products gain.
+        let products = match products {
+            Products::Bf16 if kh * kw > 1 && inner < FEWEST_IN_BF16 => Products::F32,
+            products => products,
+        };
         let weights = if inner == 1 && groups == out && groups > 1 {
-            Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out))
+            Weights::Depthwise(Depthwise::new(&numbers, bias, (kh, kw), out, coarse))
         } else if (kh, kw, options.stride, groups) == (3, 3, 1, 1) && Winograd::is_worth(inner, out)
         {
-            Weights::Winograd(Winograd::new(&numbers, bias.as_deref(), (inner, out)))
+            Weights::Winograd(Winograd::new(
+                &numbers,
+                bias.as_deref(),
+                (inner, out),
+                products,
+            ))
         } else {
             let columns = out / groups;
             let pack = |group: usize| {
                 let bias = bias
                     .as_ref()
                     .map(|bias| &bias[group * columns..(group + 1) * columns]);
-                Packed::new(kh * kw * inner, columns, bias, |row, column| {
+                Packed::new((kh * kw * inner, columns), bias, products, |row, column| {
                     let (pixel, channel) = (row / inner, row % inner);
                     numbers[((group * columns + column) * inner + channel) * kh * kw + pixel]
                 })
@@ -233,14 +249,20 @@ impl Conv2d {
             activation: map.options.activation,
             affine: map.options.affine,
         };
-        let pixels = Pixels {
-            map: *map,
-            channels: self.channels.0,
-            joined: map.pixel == self.channels.0,
-            zeros: zeros.as_ptr(),
-        };
+        let rows = lines.start * width..lines.end * width;
         // SAFETY: the caller vouched for the memory.
-        unsafe { gemm.rows_here(&pixels, lines.start * width..lines.end * width) };
+        unsafe {
+            if rounds_map(weights, map, self.channels.0) {
+                let under = map.rows_under(&lines);
+                let line = map.size.1 * map.pixel;
+                let from = map.x.wrapping_add(under.start * line);
+                let mut pairs = round_all(isa, from, under.len() * line);
+                let pixels = Pixels::of_pairs(map, pairs.ptr(), under.start, zeros.as_ptr());
+                gemm.rows_here(&pixels, rows);
+            } else {
+                gemm.rows_here(&Pixels::of(map, self.channels.0, zeros.as_ptr()), rows);
+            }
+        }
     }
 
     /// The groups' products, side by side.
@@ -275,7 +297,7 @@ impl Conv2d {
             };
             let map = map.at_channel(group * inputs);
             // SAFETY: the caller vouched for the memory.
-            unsafe { dense(&gemm, map, inputs, groups.len() == 1, zeros) };
+            unsafe { dense(&gemm, map, inputs, zeros) };
         }
     }
 }
@@ -302,7 +324,7 @@ fn depthwise(
 
 /// # Safety
 /// See [`Gemm::run`].
-unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zeros: &[f32]) {
+unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, zeros: &[f32]) {
     let o = map.options;
     let pointwise = map.kernel == (1, 1) && o.stride == 1 && map.out == map.size;
     // SAFETY: the caller vouched for the pointers.
@@ -314,13 +336,12 @@ unsafe fn dense(gemm: &Gemm<'_>, map: Map, channels: usize, one_group: bool, zer
                 inner: channels,
             });
         } else {
-            let joined = one_group && map.pixel == channels;
-            gemm.run(&Pixels {
-                map,
-                channels,
-                joined,
-                zeros: zeros.as_ptr(),
-            });
+            gemm.run(&Pixels::of(&map, channels, zeros.as_ptr()));
         }
     }
+}
+
+/// Whether rows of a map of so many channels can be rounded before they are read.
+fn rounds_map(weights: &Packed, map: &Map, channels: usize) -> bool {
+    weights.products == Products::Bf16 && map.pixel == channels && channels.is_multiple_of(2)
 }

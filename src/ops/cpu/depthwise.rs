@@ -17,6 +17,8 @@ pub(super) struct Depthwise {
     weights: Vec<f32>,
     bias: Vec<f32>,
     channels: usize,
+    /// Whether products in bf16 follow, so that activations need not be exact.
+    coarse: bool,
 }
 
 impl Depthwise {
@@ -26,6 +28,7 @@ impl Depthwise {
         bias: Option<Vec<f32>>,
         (kh, kw): (usize, usize),
         channels: usize,
+        coarse: bool,
     ) -> Self {
         let taps = kh * kw;
         let weights = (0..taps * channels)
@@ -35,6 +38,7 @@ impl Depthwise {
             weights,
             bias: bias.unwrap_or_else(|| vec![0.0; channels]),
             channels,
+            coarse,
         }
     }
 
@@ -137,6 +141,7 @@ impl Kernel for Line<'_> {
                     len,
                     activation: o.activation,
                     affine: o.affine,
+                    coarse: self.kernel.coarse,
                 }
                 .run::<S>();
             }

@@ -7,16 +7,21 @@ use super::{
     packed::Packed,
     parallel::{self, part},
     pointwise::Sum,
+    rounded::Rounded,
     simd::Isa,
     tile::{self, MAX_ROWS, PANEL, Piece, Residual, Tile},
 };
-use crate::ops::types::activation::Activation;
+use crate::ops::types::{activation::Activation, convolution::Products};
 use std::ops::Range;
 
 /// The left factor: rows in pieces.
 pub(super) trait Rows: Sync {
     /// Pieces a row; none is empty, unless all are.
     fn pieces(&self) -> usize;
+    /// What the pieces hold. Numbers are rounded where the weights are pairs of bf16.
+    fn held(&self) -> Products {
+        Products::F32
+    }
     /// Writes the pieces of `count` rows from `first` on; those that lie nowhere in this form are put together in `scratch`.
     fn read(&self, first: usize, count: usize, pieces: &mut [Piece], scratch: &mut Vec<f32>);
 }
@@ -145,7 +150,7 @@ impl Gemm<'_> {
             / tile_panels
             * tile_panels;
         let count = rows.len().div_ceil(tile_rows);
-        let mut scratch = Vec::new();
+        let (mut scratch, mut rounded) = (Vec::new(), Rounded::default());
         let pieces = if self.weights.inner == 0 {
             0
         } else {
@@ -159,7 +164,13 @@ impl Gemm<'_> {
                 let first = rows.start + part.start;
                 source.read(first, part.len(), &mut pieces, &mut scratch);
                 // SAFETY: see `run`.
-                unsafe { self.row_tile(&pieces, first, part.len(), panels.clone()) };
+                unsafe {
+                    let pieces = match self.weights.products {
+                        products if products == source.held() => &pieces,
+                        _ => rounded.round(self.isa, &pieces, part.len()),
+                    };
+                    self.row_tile(pieces, first, part.len(), panels.clone());
+                }
             }
         }
     }
@@ -181,6 +192,7 @@ impl Gemm<'_> {
         for panel in panels.clone().step_by(tile_panels) {
             let wide = tile_panels.min(end - panel);
             let tile = Tile {
+                products: self.weights.products,
                 a: pieces,
                 b: self.weights.panel(panel),
                 panel_stride: self.weights.panel_stride(),
@@ -210,6 +222,7 @@ impl Gemm<'_> {
                 len,
                 activation: self.activation,
                 affine: self.affine,
+                coarse: self.weights.products == Products::Bf16,
             };
             let add = Sum {
                 a: row,

@@ -8,7 +8,11 @@ use super::{
     packed::Packed,
     simd::Isa,
 };
-use crate::ops::types::{activation::Activation, convolution::Part, result::Result};
+use crate::ops::types::{
+    activation::Activation,
+    convolution::{Part, Products},
+    result::Result,
+};
 use candle_core::Tensor;
 
 /// The packed weights of a linear layer.
@@ -19,11 +23,11 @@ pub(crate) struct Linear {
 
 impl Linear {
     /// Packs `weight` `[out, in]` and `bias` `[out]`.
-    pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+    pub(crate) fn new(weight: &Tensor, bias: Option<&Tensor>, products: Products) -> Result<Self> {
         let (out, inner) = weight.dims2()?;
         let (numbers, bias) = (to_vec(weight)?, bias.map(to_vec).transpose()?);
         Ok(Self {
-            weights: Packed::new(inner, out, bias.as_deref(), |row, column| {
+            weights: Packed::new((inner, out), bias.as_deref(), products, |row, column| {
                 numbers[column * inner + row]
             }),
         })

@@ -1,4 +1,4 @@
-//! Layers and pixels on the CPU, in f32: vectors of whatever width the processor has, on the threads of the current pool.
+//! Layers and pixels on the CPU, in f32, products in bf16 where asked for: vectors of whatever width the processor has, on the threads of the current pool.
 
 mod attention;
 mod attention_head;
@@ -22,6 +22,7 @@ mod pointwise;
 mod pool;
 mod residual;
 mod resize;
+mod rounded;
 mod rows;
 mod simd;
 mod softmax;

@@ -35,6 +35,7 @@ pub(crate) fn layer_norm(x: &Tensor, norm: &Norm<'_>, limit: Option<f32>) -> Res
             len,
             activation,
             affine: None,
+            coarse: false,
         };
         // SAFETY: both rows have `len` numbers.
         unsafe { isa.run(held) };

@@ -7,6 +7,7 @@ use super::{
     map::Map,
     tile::{MAX_ROWS, Piece},
 };
+use crate::ops::types::convolution::Products;
 
 /// Output pixels as rows. Where pixels lie one after another (`joined`) a piece is a row of the kernel, else a pixel.
 pub(super) struct Pixels {
@@ -15,12 +16,53 @@ pub(super) struct Pixels {
     pub(super) joined: bool,
     /// As many as a row of the kernel has numbers.
     pub(super) zeros: *const f32,
+    /// What the map holds. A number is a pair where that is bf16.
+    pub(super) held: Products,
+}
+
+impl Pixels {
+    /// The pixels of `map` as they are. They lie one after another if they have no more than `channels`.
+    pub(super) fn of(map: &Map, channels: usize, zeros: *const f32) -> Self {
+        Self {
+            map: *map,
+            channels,
+            joined: map.pixel == channels,
+            zeros,
+            held: Products::F32,
+        }
+    }
+
+    /// The pixels of `map`, whose numbers are rounded to `rounded` (see [`super::rounded::round_all`]) from row `first` of the first image on.
+    /// Its pixels lie one after another and have an even number of channels.
+    pub(super) fn of_pairs(
+        map: &Map,
+        rounded: *const f32,
+        first: usize,
+        zeros: *const f32,
+    ) -> Self {
+        let channels = map.pixel / 2;
+        Self {
+            map: Map {
+                x: rounded.wrapping_sub(first * map.size.1 * channels),
+                pixel: channels,
+                ..*map
+            },
+            channels,
+            joined: true,
+            zeros,
+            held: Products::Bf16,
+        }
+    }
 }
 
 // SAFETY: only read, as long as the memory is borrowed.
 unsafe impl Sync for Pixels {}
 
 impl Rows for Pixels {
+    fn held(&self) -> Products {
+        self.held
+    }
+
     fn pieces(&self) -> usize {
         self.map.kernel.0 * if self.joined { 1 } else { self.map.kernel.1 }
     }

@@ -35,6 +35,7 @@ pub(crate) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
                 len: end - start,
                 activation,
                 affine: None,
+                coarse: false,
             })
         };
     });

@@ -4,7 +4,7 @@
 
 use super::{
     conv2d::Conv2d,
-    map::Map,
+    map::{Map, rows_under},
     memory::{Input, Output, Shared, even},
     parallel::{self, part},
     pool::Pool,
@@ -119,15 +119,7 @@ impl Stem<'_> {
     unsafe fn rows(&self, x: *const f32, out: *mut f32, rows: Range<usize>) {
         let [first, second_a, second_b, third] = self.layers;
         let (isa, [c1, ca, joined, c3]) = (self.isa, self.channels);
-        let under = |map: &Map, rows: &Range<usize>| {
-            rows_under(
-                rows,
-                map.kernel.0,
-                map.options.stride,
-                map.options.padding,
-                map.size.0,
-            )
-        };
+        let under = Map::rows_under;
         let pooled = |rows: &Range<usize>| {
             rows_under(
                 rows,
@@ -174,19 +166,6 @@ impl Stem<'_> {
             }
         }
     }
-}
-
-/// Rows of an input of `size` rows that lie under a kernel of `kernel` rows for `rows` of the output.
-fn rows_under(
-    rows: &Range<usize>,
-    kernel: usize,
-    stride: usize,
-    padding: Padding,
-    size: usize,
-) -> Range<usize> {
-    let end = ((rows.end.max(1) - 1) * stride + kernel).saturating_sub(padding.top);
-    let end = end.min(size);
-    (rows.start * stride).saturating_sub(padding.top).min(end)..end
 }
 
 /// Some rows of a map.

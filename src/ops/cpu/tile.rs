@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use super::simd::{Isa, Kernel, Simd};
+use super::simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles};
+use crate::ops::types::convolution::Products;
 
 /// Most rows of a tile.
 pub(super) const MAX_ROWS: usize = 12;
@@ -13,7 +14,7 @@ pub(super) const PANEL: usize = 16;
 /// A pointer for each row.
 pub(super) type RowTable = [*const f32; MAX_ROWS];
 
-/// A piece of the rows, and the weights that it meets.
+/// A piece of the rows, and the weights that it meets. Of products in bf16 a number here is a pair of them.
 #[derive(Clone, Copy)]
 pub(super) struct Piece {
     pub(super) rows: RowTable,
@@ -46,6 +47,8 @@ pub(super) struct Residual<'a> {
 /// before or behind them.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
+    /// What `a` and `b` hold: f32, or pairs of bf16.
+    pub(super) products: Products,
     pub(super) a: &'a [Piece],
     /// Panels of `[rows of weights][PANEL]`, `panel_stride` floats apart.
     pub(super) b: *const f32,
@@ -81,12 +84,16 @@ pub(super) fn largest(isa: Isa) -> (usize, usize) {
 pub(super) unsafe fn run(isa: Isa, rows: usize, panels: usize, tile: &Tile<'_>) {
     macro_rules! choose {
         ($($n:literal)*) => {
-            match (rows, panels) {
+            match (tile.products, rows, panels) {
                 $(
                     // SAFETY: the caller vouches for the tile's pointers.
-                    ($n, 1) => unsafe { isa.run(Sized::<$n, 1>(tile)) },
+                    (Products::F32, $n, 1) => unsafe { isa.run(Sized::<$n, 1>(tile)) },
                     // SAFETY: as above.
-                    ($n, 2) => unsafe { isa.run(Sized::<$n, 2>(tile)) },
+                    (Products::F32, $n, 2) => unsafe { isa.run(Sized::<$n, 2>(tile)) },
+                    // SAFETY: as above.
+                    (Products::Bf16, $n, 1) => unsafe { isa.run_pairs(Sized::<$n, 1>(tile)) },
+                    // SAFETY: as above.
+                    (Products::Bf16, $n, 2) => unsafe { isa.run_pairs(Sized::<$n, 2>(tile)) },
                 )*
                 _ => {}
             }
@@ -115,6 +122,22 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> 
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller of `run` vouched for the pointers.
+        unsafe { self.product::<S, Singles>() }
+    }
+}
+
+impl<const ROWS: usize, const PANELS: usize> PairKernel for Sized<'_, ROWS, PANELS> {
+    #[inline(always)]
+    unsafe fn run<S: Pairs>(self) {
+        // SAFETY: the caller of `run` vouched for the pointers.
+        unsafe { self.product::<S, Halves>() }
+    }
+}
+
+impl<const ROWS: usize, const PANELS: usize> Sized<'_, ROWS, PANELS> {
+    #[inline(always)]
+    unsafe fn product<S: Simd, F: Factors<S>>(self) {
         let tile = self.0;
         let vectors = PANELS * PANEL / S::LANES;
         // Tiles beyond `largest` are never asked for: this keeps them from being compiled.
@@ -144,9 +167,9 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Sized<'_, ROWS, PANELS> 
                     };
                     each_row!(I {
                         let a = S::splat(row[I].wrapping_add(k).read_unaligned());
-                        acc[I][0] = S::fma(a, b0, acc[I][0]);
+                        acc[I][0] = F::step(a, b0, acc[I][0]);
                         if vectors == 2 {
-                            acc[I][1] = S::fma(a, b1, acc[I][1]);
+                            acc[I][1] = F::step(a, b1, acc[I][1]);
                         }
                     });
                     b = b.wrapping_add(PANEL);

@@ -6,7 +6,7 @@ use super::{
     attention_head::{Shape, Tokens, run},
     memory::{Input, Output, Shared, even},
 };
-use crate::ops::types::result::Result;
+use crate::ops::types::{convolution::Products, result::Result};
 use candle_core::Tensor;
 
 /// See [`crate::ops::window_attention`].
@@ -17,6 +17,7 @@ pub(crate) fn window_attention(
     heads: usize,
     scale: f32,
     bias: Option<&Tensor>,
+    products: Products,
 ) -> Result<Tensor> {
     let (b, h, w, c3) = qkv.dims4()?;
     let keys = window * window;
@@ -58,6 +59,7 @@ pub(crate) fn window_attention(
         d: (c / heads, c / heads),
         scale,
         bias,
+        products,
     };
     // SAFETY: the pointers are those of tensors of these shapes; the windows cover the map, so that each of its tokens is
     // written by each head.

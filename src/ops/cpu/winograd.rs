@@ -13,10 +13,11 @@ use super::{
     memory::Output,
     packed::Packed,
     parallel::{self, part},
-    simd::{Isa, Kernel, Simd},
+    simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles},
     tile::{self, MAX_ROWS, PANEL, Piece, Tile},
     winograd_points::{IN, KERNEL_AT, OUT, evaluate, interpolate},
 };
+use crate::ops::types::convolution::Products;
 use std::ops::Range;
 
 /// Points of a tile.
@@ -45,6 +46,7 @@ impl Winograd {
         weights: &[f32],
         bias: Option<&[f32]>,
         (inputs, outputs): (usize, usize),
+        products: Products,
     ) -> Self {
         let point = |point: usize| {
             let (down, across) = (KERNEL_AT[point / IN], KERNEL_AT[point % IN]);
@@ -57,7 +59,7 @@ impl Winograd {
                 };
                 (0..3).map(|y| row(y) * down[y]).sum::<f64>() as f32
             };
-            Packed::new(inputs, outputs, bias.filter(|_| point == 0), at)
+            Packed::new((inputs, outputs), bias.filter(|_| point == 0), products, at)
         };
         Self {
             points: (0..POINTS).map(point).collect(),
@@ -83,13 +85,18 @@ impl Winograd {
             return;
         }
         let inputs = self.points[0].inner;
+        let in_stride = match self.points[0].products {
+            Products::F32 => inputs,
+            // Whole vectors are written.
+            Products::Bf16 => inputs.next_multiple_of(PANEL) / 2,
+        };
         let work = tiles * POINTS * inputs * panels * PANEL;
         let tasks = parallel::tasks(work / 4);
         let row_tasks = tasks.min(tiles.div_ceil(tile_rows));
         let groups = panels.div_ceil(tile_panels);
         let column_tasks = (tasks / row_tasks).clamp(1, groups);
         let width = tile_panels.min(panels) * PANEL;
-        let most = (BLOCK / (POINTS * (inputs + width))).next_multiple_of(tile_rows);
+        let most = (BLOCK / (POINTS * (in_stride + width))).next_multiple_of(tile_rows);
         let layer = Layer {
             isa,
             weights: self,
@@ -104,7 +111,7 @@ impl Winograd {
             let panels = groups.start * tile_panels..(groups.end * tile_panels).min(panels);
             let blocks = tiles.len().div_ceil(most);
             let largest = tiles.len().div_ceil(blocks);
-            let mut inputs_at = Output::new(largest * POINTS * inputs);
+            let mut inputs_at = Output::new(largest * POINTS * in_stride);
             let mut outputs_at = Output::new(largest * POINTS * tile_panels * PANEL);
             for block in 0..blocks {
                 let range = part(tiles.len(), blocks, block);
@@ -112,6 +119,7 @@ impl Winograd {
                     layer: &layer,
                     tiles: tiles.start + range.start..tiles.start + range.end,
                     inputs_at: inputs_at.ptr(),
+                    in_stride,
                     outputs_at: outputs_at.ptr(),
                 };
                 // SAFETY: the caller vouched for the maps; the buffers are large enough for the largest block, and tasks write
@@ -153,8 +161,10 @@ impl Layer<'_> {
 struct Block<'a> {
     layer: &'a Layer<'a>,
     tiles: Range<usize>,
-    /// `[point, tile, input channel]`.
+    /// `[point, tile, input channel]`, as the weights' factors lie in memory.
     inputs_at: *mut f32,
+    /// f32 from one tile to the next there.
+    in_stride: usize,
     /// `[point, tile, columns of the largest register tile]`.
     outputs_at: *mut f32,
 }
@@ -171,7 +181,10 @@ impl Block<'_> {
         let (_, wide) = tile::largest(self.layer.isa);
         // SAFETY: the caller vouched for the memory.
         unsafe {
-            self.layer.isa.run(Evaluate(self));
+            match self.layer.weights.points[0].products {
+                Products::F32 => self.layer.isa.run(Evaluate(self)),
+                Products::Bf16 => self.layer.isa.run_pairs(Evaluate(self)),
+            }
             for panel in panels.clone().step_by(wide) {
                 let count = wide.min(panels.end - panel);
                 for point in 0..POINTS {
@@ -196,12 +209,13 @@ impl Block<'_> {
                 let row = point * tiles + row;
                 from[i] = self
                     .inputs_at
-                    .wrapping_add(row * weights.inner)
+                    .wrapping_add(row * self.in_stride)
                     .cast_const();
                 to[i] = self.outputs_at.wrapping_add(row * self.width());
             }
             let tile = Tile {
-                a: &[Piece::whole(from, weights.inner)],
+                products: weights.products,
+                a: &[Piece::whole(from, weights.lines())],
                 b: weights.panel(panel),
                 panel_stride: weights.panel_stride(),
                 bias: None,
@@ -226,6 +240,22 @@ impl Kernel for Evaluate<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouched for the memory.
+        unsafe { self.tiles::<S, Singles>() }
+    }
+}
+
+impl PairKernel for Evaluate<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Pairs>(self) {
+        // SAFETY: the caller vouched for the memory.
+        unsafe { self.tiles::<S, Halves>() }
+    }
+}
+
+impl Evaluate<'_> {
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, F: Factors<S>>(self) {
         let Self(block) = self;
         let map = block.layer.map;
         let ((h, w), padding) = (map.size, map.options.padding);
@@ -263,12 +293,8 @@ impl Kernel for Evaluate<'_> {
                     for (j, column) in columns.into_iter().enumerate() {
                         for (i, value) in evaluate::<S>(column).into_iter().enumerate() {
                             let row = (i * IN + j) * tiles + index;
-                            let to = block.inputs_at.wrapping_add(row * channels + c);
-                            if n >= S::LANES {
-                                S::store(to, value)
-                            } else {
-                                S::store_n(to, value, n)
-                            }
+                            let to = block.inputs_at.wrapping_add(row * block.in_stride);
+                            F::put(to, c, value, n);
                         }
                     }
                 }

@@ -1,6 +1,7 @@
 //! Options and inputs of convolutions and products.
 
 use super::activation::Activation;
+use crate::engine::Precision;
 use candle_core::Tensor;
 
 /// Zeros added at each side.
@@ -81,7 +82,26 @@ impl<'a> From<&'a Tensor> for Part<'a> {
     }
 }
 
-/// What a layer computes in where its input has 16 bits. Sums are always in f32.
+/// What products on the CPU multiply in. Their inputs, sums and results are f32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Products {
+    /// The numbers as they are.
+    #[default]
+    F32,
+    /// Both factors rounded to bf16. Fast where the processor has instructions for it ([`crate::engine::multiplies_bf16`]).
+    Bf16,
+}
+
+impl From<Precision> for Products {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Bf16 => Self::Bf16,
+            Precision::Auto | Precision::F32 | Precision::F16 => Self::F32,
+        }
+    }
+}
+
+/// What a layer computes in where its input, or the CPU's products, have 16 bits. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinearPrecision {
     /// Weights and result in the input's type.

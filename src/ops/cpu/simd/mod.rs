@@ -4,11 +4,14 @@
 
 #![allow(unsafe_code)]
 
+mod pairs;
 mod portable;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::engine::multiplies_bf16;
+pub(crate) use pairs::{Factors, Halves, PairKernel, Pairs, Singles, pair};
 use std::sync::OnceLock;
 pub(crate) use vector::{Kernel, Simd};
 
@@ -74,6 +77,21 @@ impl Isa {
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => x86::run_avx2(kernel),
                 Self::Portable => kernel.run::<portable::Portable>(),
+            }
+        }
+    }
+
+    /// Runs `kernel` compiled for this instruction set and AVX512-BF16, or without vectors of its own where the processor lacks that.
+    ///
+    /// # Safety
+    /// The kernel's pointers are valid as its type says.
+    pub(crate) unsafe fn run_pairs<K: PairKernel>(self, kernel: K) {
+        // SAFETY: as for `run`; AVX512-BF16 is asked for here.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 if multiplies_bf16() => pairs::run_avx512_bf16(kernel),
+                _ => kernel.run::<portable::Portable>(),
             }
         }
     }

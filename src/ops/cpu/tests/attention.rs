@@ -2,7 +2,7 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    attention,
+    Products, attention,
     cpu::{simd::for_each_isa, window_attention},
     reference,
 };
@@ -88,7 +88,9 @@ fn window_attention_agrees() {
             let expected =
                 reference::window_attention(&qkv, &padding, window, heads, 0.2, bias).unwrap();
             for_each_isa(|isa| {
-                let found = window_attention(&qkv, &padding, window, heads, 0.2, bias).unwrap();
+                let found =
+                    window_attention(&qkv, &padding, window, heads, 0.2, bias, Products::F32)
+                        .unwrap();
                 // Where most keys are padding, equal terms add up and so do their rounding errors, in either code.
                 assert_close(
                     &found,
@@ -114,7 +116,8 @@ fn shapes_that_do_not_fit_are_refused() {
             2,
             2,
             1.0,
-            None
+            None,
+            Products::F32,
         )
         .is_err()
     );

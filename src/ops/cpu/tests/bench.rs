@@ -4,8 +4,8 @@
 
 use super::random;
 use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Normalisation, Padding, attention,
-    cpu::window_attention,
+    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, Normalisation, Padding, Products,
+    attention, cpu::window_attention,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
@@ -190,7 +190,7 @@ fn attentions() {
         "windows of 7 in 128×128, 4 heads",
         4e6 * 444.0 / 4.0,
         || {
-            drop(window_attention(&qkv, &padding, 7, 4, 0.2, Some(&bias)).unwrap());
+            drop(window_attention(&qkv, &padding, 7, 4, 0.2, Some(&bias), Products::F32).unwrap());
         },
     );
 }

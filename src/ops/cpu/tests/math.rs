@@ -180,6 +180,7 @@ fn activations_are_right_everywhere() {
                 len: y.len(),
                 activation,
                 affine: Some((2.0, -1.0)),
+                coarse: false,
             };
             // SAFETY: both have `len` numbers.
             unsafe { isa.run(kernel) };
@@ -192,4 +193,31 @@ fn activations_are_right_everywhere() {
             }
         });
     }
+}
+
+#[test]
+fn coarse_gelu_is_within_what_bf16_rounds() {
+    let x = steps(-30.0, 30.0);
+    for_each_isa(|isa| {
+        let mut y = vec![0f32; x.len()];
+        let kernel = math::Activate {
+            from: x.as_ptr(),
+            to: y.as_mut_ptr(),
+            len: y.len(),
+            activation: Activation::Gelu,
+            affine: None,
+            coarse: true,
+        };
+        // SAFETY: both have `len` numbers.
+        unsafe { isa.run(kernel) };
+        for (x, y) in x.iter().zip(&y) {
+            let x = f64::from(*x);
+            let expected = x * 0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2));
+            let error = (f64::from(*y) - expected).abs();
+            assert!(
+                error < 6e-4 && (x.abs() > 0.5 || error <= 3e-4 * expected.abs()),
+                "{isa:?} {x}: {y}, {expected}"
+            );
+        }
+    });
 }

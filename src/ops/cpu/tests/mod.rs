@@ -2,6 +2,7 @@
 
 mod attention;
 mod bench;
+mod bf16;
 mod boxes;
 mod layers;
 mod maps;
