@@ -147,9 +147,11 @@ pub(crate) fn commands(engine: &Engine) -> Outcome {
                     apart.mean_iou(),
                     apart.least_iou()
                 );
+                // A box around a mask is of whole pixels: a logit near 0 at its edge moves it by one.
+                let apart_at_most = if task == "segment" { 1.0 } else { 0.5 };
                 report.check(
                     &what,
-                    same && apart.p99() <= 0.5 && apart.mean_iou() >= 0.995,
+                    same && apart.p99() <= apart_at_most && apart.mean_iou() >= 0.995,
                 );
             }
         }
