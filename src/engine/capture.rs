@@ -70,7 +70,17 @@ impl Graph {
         };
         let memory = match plan.bytes {
             0 => None,
-            bytes => Some(Arena::of(&stream, bytes)?),
+            bytes => match Arena::of(&stream, bytes) {
+                Ok(arena) => Some(arena),
+                // Some virtual machines' GPUs map no memory.
+                Err(error) if error.0 == sys::CUresult::CUDA_ERROR_NOT_SUPPORTED => {
+                    return Ok(Self {
+                        executable: Executable::new(graph, &stream)?,
+                        _memory: None,
+                    });
+                }
+                Err(error) => return Err(error),
+            },
         };
         let start = memory.as_ref().map_or(0, |memory| memory.start());
         let planned = RawGraph(graph_nodes::rebuild(

@@ -8,6 +8,7 @@
 //!     gpu --device cuda:1 …     another device
 
 mod compiled_ahead;
+mod convolutions;
 mod decode;
 mod decoders;
 #[path = "../it/common/match_queries.rs"]
@@ -36,12 +37,12 @@ type Group = (&'static str, fn(&Engine) -> report::Outcome);
 const GROUPS: &[Group] = &[
     ("linear", products::linear),
     ("perceptron", perceptron::same_as_cpu),
-    ("conv2d", products::conv2d),
+    ("conv2d", convolutions::conv2d),
     ("products-two-threads", products::two_threads),
-    ("depthwise", products::depthwise),
-    ("inverted-residual", products::inverted_residual),
-    ("stem", products::stem),
-    ("image-pair", products::image_pair),
+    ("depthwise", convolutions::depthwise),
+    ("inverted-residual", convolutions::inverted_residual),
+    ("stem", convolutions::stem),
+    ("image-pair", convolutions::image_pair),
     ("norm", ops::norm),
     ("pointwise", ops::pointwise),
     ("attention", ops::attention),
