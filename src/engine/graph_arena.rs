@@ -100,27 +100,36 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // Graphs may still run.
-        let _ = self.stream.synchronize();
-        if self.stream.context().bind_to_thread().is_err() {
-            return;
-        }
         let mapped = self
             .mapped
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut at = self.start;
-        for (piece, size) in mapped.pieces.drain(..) {
-            // SAFETY: the pieces were mapped one behind the other, and no graph is left that uses them.
-            unsafe {
-                let _ = sys::cuMemUnmap(at, size);
-                let _ = sys::cuMemRelease(piece);
+        let pieces = std::mem::take(&mut mapped.pieces);
+        let (stream, start, reserved) = (&self.stream, self.start, self.reserved);
+        // It waits for the device, which would disturb a capture on another thread.
+        gate::beside_captures(|| {
+            // Graphs may still run.
+            let _ = stream.synchronize();
+            if stream.context().bind_to_thread().is_ok() {
+                unmap(start, reserved, &pieces);
             }
-            at += size as u64;
-        }
-        // SAFETY: the range was reserved in `reserve`, and nothing is mapped there any more.
-        let _ = unsafe { sys::cuMemAddressFree(self.start, self.reserved) };
+        });
     }
+}
+
+/// Gives back a reserved range and the pieces that are mapped one behind the other from its start on; nothing uses them any more.
+fn unmap(start: u64, reserved: usize, pieces: &[(sys::CUmemGenericAllocationHandle, usize)]) {
+    let mut at = start;
+    for &(piece, size) in pieces {
+        // SAFETY: see above.
+        unsafe {
+            let _ = sys::cuMemUnmap(at, size);
+            let _ = sys::cuMemRelease(piece);
+        }
+        at += size as u64;
+    }
+    // SAFETY: nothing is mapped there any more.
+    let _ = unsafe { sys::cuMemAddressFree(start, reserved) };
 }
 
 /// Memory of the context's device, as the driver wants it described.
