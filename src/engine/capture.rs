@@ -62,11 +62,14 @@ impl Graph {
             kernels,
             stream,
         } = captured;
-        let Some((nodes, plan)) = graph_nodes::plan(graph.0, &kernels, results)? else {
-            return Ok(Self {
+        let as_captured = |graph| {
+            Ok(Self {
                 executable: Executable::new(graph, &stream)?,
                 _memory: None,
-            });
+            })
+        };
+        let Some((nodes, plan)) = graph_nodes::plan(graph.0, &kernels, results)? else {
+            return as_captured(graph);
         };
         let memory = match plan.bytes {
             0 => None,
@@ -74,10 +77,7 @@ impl Graph {
                 Ok(arena) => Some(arena),
                 // Some virtual machines' GPUs map no memory.
                 Err(error) if error.0 == sys::CUresult::CUDA_ERROR_NOT_SUPPORTED => {
-                    return Ok(Self {
-                        executable: Executable::new(graph, &stream)?,
-                        _memory: None,
-                    });
+                    return as_captured(graph);
                 }
                 Err(error) => return Err(error),
             },

@@ -1,4 +1,4 @@
-//! Where the results of a captured graph lie, and what its kernels wait for, once its allocations are no longer nodes.
+//! Memory planning: where the results of a captured graph lie, and what its kernels wait for, once its allocations are no longer nodes.
 //!
 //! A captured graph has a node for each allocation and each freeing. They let no kernel be launched while the one before it runs, though
 //! the kernels could (`begin` of common.cuh). Since all of them are known, their places in one piece of memory can be worked out at once: two

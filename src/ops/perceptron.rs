@@ -1,4 +1,4 @@
-//! Fully connected layers one after the other.
+//! Fully connected layers one after the other: a multilayer perceptron (MLP).
 
 use super::{activation::add, cuda, linear::Linear, types::result::Result};
 use candle_core::Tensor;

@@ -1,4 +1,4 @@
-//! Perceptrons of few rows in one kernel, see `perceptron.cu`.
+//! Multilayer perceptrons (MLPs) of few rows in one kernel, see `perceptron.cu`.
 
 #![allow(unsafe_code)]
 
@@ -7,15 +7,10 @@ use super::{
     layout::contiguous,
     product::Linear,
     product_arguments::code,
+    tiles::{multiprocessors, shared_memory},
 };
 use crate::ops::types::{activation::Activation, result::Result};
-use candle_core::{
-    CudaDevice, DType, Tensor,
-    cuda_backend::{
-        WrapErr,
-        cudarc::driver::{DeviceRepr, sys::CUdevice_attribute_enum},
-    },
-};
+use candle_core::{CudaDevice, DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 use std::mem::offset_of;
 
 /// As in `perceptron.cu`.
@@ -27,9 +22,6 @@ const WIDE: usize = 16;
 const STEP: usize = 2 * WIDE * DEPTH;
 /// Rows up to which it pays to read the weights anew for every sixteen.
 const MOST_ROWS: usize = 4096;
-/// Rows up to which a block has sixteen of them: as many blocks as multiprocessors of the chips this is for.
-const FEW_ROWS: usize = MULTIPROCESSORS * 16;
-const MULTIPROCESSORS: usize = 132;
 /// Columns that a block has at least where several share them.
 const COLUMNS_A_SHARE: usize = 96;
 
@@ -99,12 +91,14 @@ pub(crate) fn perceptron(
     let follow = layers
         .windows(2)
         .all(|two| two[0].0.size().1 == two[1].0.size().0);
-    let same_shape = added.is_none_or(|added| added.dims() == x.dims())
+    let readable = |added: &Tensor| added.dtype() == dtype || added.dtype() == DType::F32;
+    let same_shape = added.is_none_or(|added| added.dims() == x.dims() && readable(added))
         && residual.is_none_or(|r| r.elem_count() == rows * outputs && r.dtype() == DType::F32);
     let widest = layers.iter().map(|(layer, _)| layer.size().0).max();
     let pitch = widest.unwrap_or(0).next_multiple_of(DEPTH) + 8;
     // A block's rows, and steps of each warp's weights in shared memory.
-    let (name, high, stages) = if rows <= FEW_ROWS {
+    let multiprocessors = multiprocessors(device)?;
+    let (name, high, stages) = if rows <= 16 * multiprocessors {
         (named!("perceptron_16", dtype)?, 16, 4)
     } else {
         (named!("perceptron_32", dtype)?, 32, 3)
@@ -165,7 +159,7 @@ pub(crate) fn perceptron(
     // Columns can be shared where no other layer needs all of them.
     let shares = match layers {
         [(only, _)] => {
-            (only.size().1 / COLUMNS_A_SHARE).clamp(1, (MULTIPROCESSORS / blocks).max(1))
+            (only.size().1 / COLUMNS_A_SHARE).clamp(1, (multiprocessors / blocks).max(1))
         }
         _ => 1,
     };
@@ -179,13 +173,6 @@ pub(crate) fn perceptron(
     // SAFETY: `Perceptron` is the kernel's own type; addresses and sizes are those of the tensors above.
     unsafe { kernel.launch(device, &[&arguments]) }?;
     Ok(Some(y))
-}
-
-/// Shared memory in bytes that a block may have.
-fn shared_memory(device: &CudaDevice) -> Result<usize> {
-    let most = CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
-    let bytes = device.cuda_stream().context().attribute(most).w()?;
-    Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
 /// Weights `[outputs, inner]` in two parts of f16 as `perceptron.cu` lays them out, and the three facts of a layer.

@@ -223,6 +223,12 @@ pub(super) fn is_hopper(device: &CudaDevice) -> Result<bool> {
     ) == (9, 0))
 }
 
+/// Shared memory in bytes that a block may have.
+pub(super) fn shared_memory(device: &CudaDevice) -> Result<usize> {
+    let most = CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+    Ok(usize::try_from(attribute(device, most)?).unwrap_or(0))
+}
+
 pub(super) fn multiprocessors(device: &CudaDevice) -> Result<usize> {
     let which = CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
     Ok(attribute(device, which)?.max(1) as usize)

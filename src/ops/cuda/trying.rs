@@ -1,4 +1,4 @@
-//! Which of several kernels for the same work is fastest.
+//! Which of several kernels for the same work is fastest (autotuning).
 
 #![allow(unsafe_code)]
 
