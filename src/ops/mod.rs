@@ -47,7 +47,7 @@ pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};
 pub use masks::{best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks};
 pub use norm::LayerNorm;
 pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
-pub use perceptron::perceptron;
+pub use perceptron::{perceptron, perceptron_beside};
 pub use pool::{max_pool2d, upsample_nearest2x};
 pub use position::{fourier_features, token_features};
 pub use resize::{resize_normalise, resize_normalise_to};

@@ -8,8 +8,14 @@ use ultramotion::{
 };
 
 /// Rows, and the channels of input, hidden layers and output.
-const CASES: [(usize, &[usize]); 10] = [
+const CASES: [(usize, &[usize]); 16] = [
     (300, &[256, 256, 256, 132]),
+    (300, &[256, 256, 256, 4]),
+    (528, &[128, 128, 128, 132]),
+    (1, &[36, 512, 32, 7]),
+    (23, &[64, 224, 512]),
+    (300, &[256, 288]),
+    (300, &[128, 1]),
     (2400, &[256, 256, 256, 132]),
     (2400, &[128, 128, 128, 4]),
     (300, &[4, 512, 256]),
@@ -71,6 +77,13 @@ pub(crate) fn same_as_cpu(engine: &Engine) -> Outcome {
             let up = report.up(&residual, DType::F32)?;
             let found = ops::perceptron(&gpu, &gx, None, Some(&up)).map_err(text);
             report.compare(&name, found, &expected, 2e-5);
+            let of = report.up(&residual, dtype)?;
+            let found = ops::perceptron_beside(&gpu, &gx, &of).map_err(text)?;
+            let (expected, sum) =
+                ops::perceptron_beside(&cpu, &x, &rounded(&residual, dtype)).map_err(text)?;
+            report.compare(&format!("{name}, beside"), Ok(found.0), &expected, 2e-5);
+            let bound = if dtype == DType::F32 { 2e-5 } else { 8e-3 };
+            report.compare(&format!("{name}, sum"), Ok(found.1), &sum, bound);
             for of in [dtype, DType::F32] {
                 let expected = ops::perceptron(&cpu, &exact, Some(&added), None).map_err(text)?;
                 let (gx, gadded) = (report.up(&exact, dtype)?, report.up(&added, of)?);

@@ -95,8 +95,8 @@ impl Decoder {
         let (mut reference, mut corners, mut previous) =
             (None::<Tensor>, None::<Tensor>, None::<Tensor>);
         for (layer, box_head) in self.layers.iter().zip(&self.box_heads) {
-            let position = self.query_position.forward(&boxes)?;
-            x = layer.forward(&x, &position, &boxes, tokens, levels)?;
+            let (position, placed) = self.query_position.forward_beside(&boxes, &x)?;
+            x = layer.forward((&x, &position, &placed), &boxes, tokens, levels)?;
             let reference = match &reference {
                 Some(reference) => reference,
                 None => reference.insert(
@@ -154,17 +154,17 @@ impl DecoderLayer {
         })
     }
 
+    /// Queries x, their positions, and the sum of both.
     fn forward(
         &self,
-        x: &Tensor,
-        position: &Tensor,
+        (x, position, placed): (&Tensor, &Tensor, &Tensor),
         boxes: &Tensor,
         tokens: &Tensor,
         levels: &[(usize, usize)],
     ) -> ops::Result<Tensor> {
         let x = self
             .self_attention_norm
-            .forward(&self.self_attention.forward_add(x, position, x)?)?;
+            .forward(&self.self_attention.forward_add(x, placed, x)?)?;
         let seen = self
             .cross_attention
             .forward((&x, position), boxes, tokens, levels)?;

@@ -174,14 +174,14 @@ impl SelfAttention {
         })
     }
 
-    /// Attention among the tokens of x `[B, N, C]`, plus `residual`.
+    /// Attention among the tokens of x `[B, N, C]`, plus `residual`; `placed` is x plus the tokens' positions.
     pub(super) fn forward_add(
         &self,
         x: &Tensor,
-        positions: &Tensor,
+        placed: &Tensor,
         residual: &Tensor,
     ) -> ops::Result<Tensor> {
-        let (both, v) = (self.qk.forward(&add(x, positions)?)?, self.v.forward(x)?);
+        let (both, v) = (self.qk.forward(placed)?, self.v.forward(x)?);
         let channels = both.dim(2)? / 2;
         let (q, k) = (
             both.narrow(2, 0, channels)?,
@@ -228,9 +228,10 @@ impl EncoderLayer {
     }
 
     fn forward(&self, x: &Tensor, positions: &Tensor) -> ops::Result<Tensor> {
+        let placed = add(x, positions)?;
         let x = self
             .attention_norm
-            .forward(&self.attention.forward_add(x, positions, x)?)?;
+            .forward(&self.attention.forward_add(x, &placed, x)?)?;
         self.final_norm
             .forward(&self.fc2.forward_add(&self.fc1.forward(&x)?, &x)?)
     }

@@ -59,6 +59,15 @@ impl Mlp {
         ops::perceptron(&self.layers, x, None, Some(residual))
     }
 
+    /// Like `forward`; also the result plus `beside`, in the type of that.
+    pub(crate) fn forward_beside(
+        &self,
+        x: &Tensor,
+        beside: &Tensor,
+    ) -> candle_core::Result<(Tensor, Tensor)> {
+        ops::perceptron_beside(&self.layers, x, beside)
+    }
+
     /// Like `forward` on x + `added`, with `residual` as in [`Mlp::forward_add`] where there is one.
     pub(crate) fn forward_sum(
         &self,

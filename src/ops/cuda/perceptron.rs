@@ -1,4 +1,4 @@
-//! Multilayer perceptrons (MLPs) of few rows in one kernel, see `perceptron.cu`.
+//! Multilayer perceptrons (MLPs) of few rows in one kernel, see `perceptron.cu` and `perceptron_cluster.cu`.
 
 #![allow(unsafe_code)]
 
@@ -7,13 +7,13 @@ use super::{
     layout::contiguous,
     product::Linear,
     product_arguments::code,
-    tiles::{multiprocessors, shared_memory},
+    tiles::{is_hopper, multiprocessors, shared_memory},
 };
 use crate::ops::types::{activation::Activation, result::Result};
 use candle_core::{CudaDevice, DType, Tensor, cuda_backend::cudarc::driver::DeviceRepr};
 use std::mem::offset_of;
 
-/// As in `perceptron.cu`.
+/// As in `perceptron.cuh`.
 const MOST_LAYERS: usize = 3;
 const DEPTH: usize = 32;
 const WARPS: usize = 16;
@@ -24,6 +24,11 @@ const STEP: usize = 2 * WIDE * DEPTH;
 const MOST_ROWS: usize = 4096;
 /// Columns that a block has at least where several share them.
 const COLUMNS_A_SHARE: usize = 96;
+/// As in `perceptron_cluster.cu`: blocks of a cluster, rows of one, most columns of a block, numbers of f32 for the sums of parts of k.
+const CLUSTER: usize = 4;
+const CLUSTER_ROWS: usize = 16;
+const CLUSTER_COLUMNS: usize = 128;
+const CLUSTER_SUMS: usize = WARPS * CLUSTER_ROWS * (WIDE + 4);
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,10 +50,13 @@ struct Perceptron {
     added: u64,
     residual: u64,
     out: u64,
+    beside: u64,
+    sum: u64,
     layer_count: i32,
     rows: i32,
     inputs: i32,
     added_f32: i32,
+    beside_type: i32,
     pitch: i32,
 }
 
@@ -57,7 +65,7 @@ unsafe impl DeviceRepr for Perceptron {}
 // SAFETY: as above; the other fields are numbers.
 unsafe impl Parameter for Perceptron {
     const ADDRESSES: &'static [usize] = &{
-        let mut all = [0; 3 * MOST_LAYERS + 4];
+        let mut all = [0; 3 * MOST_LAYERS + 6];
         let mut layer = 0;
         while layer < MOST_LAYERS {
             let start = offset_of!(Perceptron, layers) + layer * size_of::<Layer>();
@@ -70,18 +78,87 @@ unsafe impl Parameter for Perceptron {
         all[3 * MOST_LAYERS + 1] = offset_of!(Perceptron, added);
         all[3 * MOST_LAYERS + 2] = offset_of!(Perceptron, residual);
         all[3 * MOST_LAYERS + 3] = offset_of!(Perceptron, out);
+        all[3 * MOST_LAYERS + 4] = offset_of!(Perceptron, beside);
+        all[3 * MOST_LAYERS + 5] = offset_of!(Perceptron, sum);
         all
     };
 }
 
-/// The layers in f32 on x + `added`, `residual` being added before the last activation; none where the kernel can't make it: many rows or layers,
-/// wide layers on a device with little shared memory.
+/// How a kernel shares the rows and columns of a perceptron.
+struct Plan {
+    name: &'static str,
+    file: &'static str,
+    grid: (usize, usize, usize),
+    shared: usize,
+    /// Whether it also gives the sum of its result and another tensor.
+    sums: bool,
+}
+
+impl Plan {
+    /// For `rows` rows of `dtype`; none where the layers need more shared memory than a block may have.
+    fn new(
+        device: &CudaDevice,
+        layers: &[(&Linear, Activation)],
+        (rows, dtype): (usize, DType),
+        pitch: usize,
+    ) -> Result<Option<Self>> {
+        let multiprocessors = multiprocessors(device)?;
+        let blocks = rows.div_ceil(CLUSTER_ROWS);
+        let exchanged = layers.split_last().map_or(&[][..], |(_, hidden)| hidden);
+        let narrow = |(layer, _): &(&Linear, Activation)| {
+            let tiles = layer.size().1.div_ceil(WIDE);
+            tiles.div_ceil(CLUSTER) * WIDE <= CLUSTER_COLUMNS
+        };
+        let clusters = is_hopper(device)?
+            && blocks * CLUSTER <= multiprocessors
+            && layers.iter().all(narrow)
+            && (exchanged.iter()).all(|(layer, _)| layer.size().1.is_multiple_of(DEPTH));
+        // Two buffers of rows in two parts, and the weights of each warp.
+        let memory = |high: usize, stages: usize| (4 * high * pitch + WARPS * stages * STEP) * 2;
+        let most = shared_memory(device)?;
+        let shared = memory(CLUSTER_ROWS, 4) + 4 * CLUSTER_SUMS;
+        // What the kernel declares counts too.
+        if clusters && shared + (4 << 10) <= most {
+            return Ok(Some(Self {
+                name: named!("perceptron_cluster", dtype)?,
+                file: "perceptron_cluster",
+                grid: (blocks * CLUSTER, 1, 1),
+                shared,
+                sums: true,
+            }));
+        }
+        let (name, high, stages) = if rows <= 16 * multiprocessors {
+            (named!("perceptron_16", dtype)?, 16, 4)
+        } else {
+            (named!("perceptron_32", dtype)?, 32, 3)
+        };
+        let blocks = rows.div_ceil(high);
+        // Columns can be shared where no other layer needs all of them.
+        let shares = match layers {
+            [(only, _)] => {
+                (only.size().1 / COLUMNS_A_SHARE).clamp(1, (multiprocessors / blocks).max(1))
+            }
+            _ => 1,
+        };
+        let shared = memory(high, stages);
+        Ok((shared <= most).then_some(Self {
+            name,
+            file: "perceptron",
+            grid: (blocks, shares, 1),
+            shared,
+            sums: false,
+        }))
+    }
+}
+
+/// The layers in f32 on x + `added`, `residual` being added before the last activation, and, where a kernel gives it too, that plus `beside`
+/// in the type of that; none where no kernel can make it: many rows or layers, wide layers on a device with little shared memory.
 pub(crate) fn perceptron(
     layers: &[(&Linear, Activation)],
     x: &Tensor,
-    added: Option<&Tensor>,
-    residual: Option<&Tensor>,
-) -> Result<Option<Tensor>> {
+    (added, residual): (Option<&Tensor>, Option<&Tensor>),
+    beside: Option<&Tensor>,
+) -> Result<Option<(Tensor, Option<Tensor>)>> {
     let (Some(((first, _), (last, _))), dtype) = (layers.first().zip(layers.last()), x.dtype())
     else {
         return Ok(None);
@@ -96,15 +173,6 @@ pub(crate) fn perceptron(
         && residual.is_none_or(|r| r.elem_count() == rows * outputs && r.dtype() == DType::F32);
     let widest = layers.iter().map(|(layer, _)| layer.size().0).max();
     let pitch = widest.unwrap_or(0).next_multiple_of(DEPTH) + 8;
-    // A block's rows, and steps of each warp's weights in shared memory.
-    let multiprocessors = multiprocessors(device)?;
-    let (name, high, stages) = if rows <= 16 * multiprocessors {
-        (named!("perceptron_16", dtype)?, 16, 4)
-    } else {
-        (named!("perceptron_32", dtype)?, 32, 3)
-    };
-    // Two buffers of rows in two parts, and the weights of each warp.
-    let shared = (2 * 2 * high * pitch + WARPS * stages * STEP) * 2;
     let simple = layers.iter().all(|(_, activation)| {
         use Activation::{Clamp, Identity, Relu, Sigmoid};
         matches!(activation, Identity | Relu | Sigmoid | Clamp(_))
@@ -115,25 +183,34 @@ pub(crate) fn perceptron(
         && inputs.is_multiple_of(4)
         && same_shape
         && (1..=MOST_ROWS).contains(&rows)
-        && x.dims().last() == Some(&inputs)
-        && shared <= shared_memory(device)?;
-    if !fits {
+        && x.dims().last() == Some(&inputs);
+    let plan = if fits {
+        Plan::new(device, layers, (rows, dtype), pitch)?
+    } else {
+        None
+    };
+    let Some(plan) = plan else {
         return Ok(None);
-    }
+    };
     let (x, added) = (contiguous(x)?, added.map(contiguous).transpose()?);
     let residual = residual.map(contiguous).transpose()?;
     // Four numbers are read at a time.
     let aligned = |t: &Tensor| -> Result<bool> {
         Ok(launch::address(t)?.is_multiple_of(4 * t.dtype().size_in_bytes() as u64))
     };
-    if !aligned(&x)? || !added.as_ref().map_or(Ok(true), aligned)? {
-        return Ok(None);
+    for read in [Some(&x), added.as_ref(), residual.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        if !aligned(read)? {
+            return Ok(None);
+        }
     }
     let mut shape = x.dims().to_vec();
     if let Some(channels) = shape.last_mut() {
         *channels = outputs;
     }
-    let (y, out) = empty(device, shape, DType::F32)?;
+    let (y, out) = empty(device, shape.clone(), DType::F32)?;
     let mut arguments = Perceptron {
         x: launch::address(&x)?,
         added: added.as_ref().map_or(Ok(0), launch::address)?,
@@ -146,6 +223,20 @@ pub(crate) fn perceptron(
         pitch: int(pitch)?,
         ..Perceptron::default()
     };
+    let beside = beside.filter(|b| plan.sums && b.dims() == shape);
+    let beside = beside.map(contiguous).transpose()?;
+    let mut sum = None;
+    if let Some(beside) = &beside
+        && let Some(code) = [DType::F32, DType::F16, DType::BF16]
+            .iter()
+            .position(|&t| t == beside.dtype())
+        && aligned(beside)?
+    {
+        arguments.beside_type = int(code)?;
+        let (tensor, at) = empty(device, shape, beside.dtype())?;
+        (arguments.beside, arguments.sum) = (launch::address(beside)?, at);
+        sum = Some(tensor);
+    }
     for (to, (layer, activation)) in arguments.layers.iter_mut().zip(layers) {
         let (weight, bias) = layer.parameters();
         let [halves, facts] = weight.halves(|weight| halves(device, weight, bias))?;
@@ -155,24 +246,16 @@ pub(crate) fn perceptron(
         to.bias = launch::optional(bias, DType::F32, "perceptron")?;
         to.facts = launch::contiguous(facts, DType::F32, "perceptron")?;
     }
-    let blocks = rows.div_ceil(high);
-    // Columns can be shared where no other layer needs all of them.
-    let shares = match layers {
-        [(only, _)] => {
-            (only.size().1 / COLUMNS_A_SHARE).clamp(1, (multiprocessors / blocks).max(1))
-        }
-        _ => 1,
-    };
     let kernel = Kernel {
-        file: "perceptron",
-        name,
-        grid: (blocks, shares, 1),
+        file: plan.file,
+        name: plan.name,
+        grid: plan.grid,
         block: (32 * WARPS as u32, 1),
-        shared,
+        shared: plan.shared,
     };
     // SAFETY: `Perceptron` is the kernel's own type; addresses and sizes are those of the tensors above.
     unsafe { kernel.launch(device, &[&arguments]) }?;
-    Ok(Some(y))
+    Ok(Some((y, sum)))
 }
 
 /// Weights `[outputs, inner]` in two parts of f16 as `perceptron.cu` lays them out, and the three facts of a layer.
