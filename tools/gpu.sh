@@ -76,12 +76,12 @@ faults() {
   tail -n 3 "$results/faults.txt"
 }
 
-sanitize() { # the groups beside each other: racecheck takes minutes for products
+sanitize() { # the groups beside each other, small cases of the slow ones
   local tool group running
   for tool in memcheck racecheck; do
     running=()
     for group in linear perceptron conv2d stem depthwise inverted-residual image-pair norm pointwise attention window-attention deformable-attention selection boxes resize yuv masks layout choose-objects; do
-      step "$tool-$group" "${SANITIZE:-600}" compute-sanitizer --tool "$tool" --target-processes all "$PROGRAMS/gpu" "$group" &
+      step "$tool-$group" "${SANITIZE:-600}" compute-sanitizer --tool "$tool" --target-processes all "$PROGRAMS/gpu" --small "$group" &
       running+=($!)
     done
     # Peers may wait in the background too.

@@ -1,6 +1,6 @@
 //! Convolutions on the device against the CPU's, and what is made of them.
 
-use crate::report::{Outcome, Report, TYPES, random, rounded, text};
+use crate::report::{Outcome, Report, TYPES, random, rounded, text, wanted, with_tiles};
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
 use ultramotion::{
@@ -152,17 +152,19 @@ pub(crate) fn conv2d(engine: &Engine) -> Outcome {
             options(1, Padding::all(2), Activation::Relu),
         ),
     ];
-    for (size, channels, kernel, options) in cases {
-        conv(
-            &mut report,
-            &Conv {
-                size,
-                channels,
-                kernel,
-                groups: 1,
-                options,
-            },
-        )?;
+    let work =
+        |((h, w), (inner, out), k, o): &((usize, usize), (usize, usize), usize, Conv2dOptions)| {
+            h * w * inner * out * k * k / (o.stride * o.stride)
+        };
+    for (i, (size, channels, kernel, options)) in wanted(cases, work) {
+        let case = Conv {
+            size,
+            channels,
+            kernel,
+            groups: 1,
+            options,
+        };
+        with_tiles(i, || conv(&mut report, &case))?;
     }
     report.finish()
 }
@@ -218,14 +220,17 @@ fn inverted_layers(channels: usize, hidden: usize) -> Result<InvertedLayers, Str
 
 pub(crate) fn inverted_residual(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    for (batch, size, channels, hidden) in [
+    let cases = [
         (2, (37, 50), 64, 256),
         (1, (64, 64), 64, 128),
         (3, (5, 7), 64, 64),
         (8, (100, 75), 64, 192),
         (1, (256, 256), 64, 256),
         (1, (16, 24), 32, 64),
-    ] {
+        (1, (11, 13), 64, 128),
+    ];
+    let work = |(b, (h, w), c, n): &(usize, (usize, usize), usize, usize)| 2 * b * h * w * c * n;
+    for (_, (batch, size, channels, hidden)) in wanted(cases, work) {
         let layers = inverted_layers(channels, hidden)?;
         let build =
             |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| Conv2d::new(w, Some(b), *o).map_err(text);
@@ -298,7 +303,7 @@ pub(crate) fn stem(engine: &Engine) -> Outcome {
         ..Padding::default()
     };
     // Both tiles of 16 channels, sizes that are no multiples of anything, maps smaller than a tile, and widths without a kernel of their own.
-    for (batch, size, channels, mid) in [
+    let cases = [
         (1, (64, 96), 3, 16),
         (8, (328, 320), 3, 16),
         (32, (330, 331), 1, 16),
@@ -309,7 +314,9 @@ pub(crate) fn stem(engine: &Engine) -> Outcome {
         (3, (64, 72), 3, 32),
         (2, (1, 3), 1, 32),
         (2, (40, 33), 3, 8),
-    ] {
+    ];
+    let work = |(b, (h, w), _, mid): &(usize, (usize, usize), usize, usize)| b * h * w * mid * mid;
+    for (_, (batch, size, channels, mid)) in wanted(cases, work) {
         let layers = stem_layers(channels, mid)?;
         let build =
             |(w, b, o): &(Tensor, Tensor, Conv2dOptions)| Conv2d::new(w, Some(b), *o).map_err(text);
@@ -357,13 +364,14 @@ pub(crate) fn image_pair(engine: &Engine) -> Outcome {
         build(&(report.up(w, DType::F32)?, report.up(b, DType::F32)?, *o))
     };
     let on_gpu = layers.iter().map(up).collect::<Result<Vec<_>, _>>()?;
-    for (batch, size) in [
+    let cases = [
         (1, (64, 64)),
         (3, (37, 72)),
         (8, (300, 200)),
         (1, (1024, 1024)),
         (2, (33, 35)),
-    ] {
+    ];
+    for (_, (batch, size)) in wanted(cases, |(b, (h, w))| b * h * w * 256) {
         for (dtype, tolerance) in TYPES {
             let x = rounded(&random(&[batch, size.0, size.1, 3], 7), dtype);
             let expected = ops::image_pair(&x, &on_cpu[0], &on_cpu[1]).map_err(text)?;

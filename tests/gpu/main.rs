@@ -6,6 +6,7 @@
 //!     gpu                       all groups
 //!     gpu GROUP…                some of them
 //!     gpu --device cuda:1 …     another device
+//!     gpu --small …             the small cases of slow groups, each kernel once: for compute-sanitizer
 
 mod compiled_ahead;
 mod convolutions;
@@ -31,6 +32,8 @@ mod yuv;
 
 use std::process::{Command, ExitCode};
 use ultramotion::engine::{DeviceSpec, Engine, Precision};
+
+const SMALL: &str = "--small";
 
 type Group = (&'static str, fn(&Engine) -> report::Outcome);
 
@@ -115,6 +118,10 @@ fn main() -> ExitCode {
         }
         _ => "cuda".to_owned(),
     };
+    if let Some(at) = arguments.iter().position(|a| a == SMALL) {
+        arguments.remove(at);
+        report::only_small();
+    }
     if let [flag, group] = &arguments[..]
         && flag == "--group"
     {
@@ -129,6 +136,9 @@ fn main() -> ExitCode {
         let cache = tempfile::tempdir().expect("a temporary folder");
         if *name == compiled_ahead::NAME {
             command.env(compiled_ahead::CACHE, cache.path());
+        }
+        if report::small() {
+            command.arg(SMALL);
         }
         let status = command
             .args(["--device", &device, "--group", name])

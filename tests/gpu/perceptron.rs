@@ -1,6 +1,6 @@
 //! Perceptrons in f32, which are one kernel where there are few rows.
 
-use crate::report::{Outcome, Report, TYPES, random, rounded, text};
+use crate::report::{Outcome, Report, TYPES, random, rounded, text, wanted};
 use candle_core::{DType, Tensor};
 use ultramotion::{
     engine::Engine,
@@ -8,7 +8,7 @@ use ultramotion::{
 };
 
 /// Rows, and the channels of input, hidden layers and output.
-const CASES: [(usize, &[usize]); 16] = [
+const CASES: [(usize, &[usize]); 17] = [
     (300, &[256, 256, 256, 132]),
     (300, &[256, 256, 256, 4]),
     (528, &[128, 128, 128, 132]),
@@ -16,6 +16,7 @@ const CASES: [(usize, &[usize]); 16] = [
     (23, &[64, 224, 512]),
     (300, &[256, 288]),
     (300, &[128, 1]),
+    (19, &[128, 128, 128, 132]),
     (2400, &[256, 256, 256, 132]),
     (2400, &[128, 128, 128, 4]),
     (300, &[4, 512, 256]),
@@ -29,7 +30,10 @@ const CASES: [(usize, &[usize]); 16] = [
 
 pub(crate) fn same_as_cpu(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
-    for (rows, dims) in CASES {
+    let work = |(rows, dims): &(usize, &[usize])| {
+        rows * dims.windows(2).map(|two| two[0] * two[1]).sum::<usize>()
+    };
+    for (_, (rows, dims)) in wanted(CASES, work) {
         let weights = dims
             .windows(2)
             .map(|pair| {

@@ -1,6 +1,6 @@
 //! Products on the device against the CPU's: linear layers, convolutions and what is made of them.
 
-use crate::report::{Outcome, Report, TYPES, random, rounded, text};
+use crate::report::{Outcome, Report, TYPES, random, rounded, text, wanted, with_tiles};
 use candle_core::{DType, Tensor};
 use candle_nn::Module;
 use std::thread;
@@ -34,72 +34,81 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
         (513, 4, 3),
         (1200, 65, 1),
     ];
-    for (i, (rows, inner, columns)) in shapes.into_iter().enumerate() {
-        for (dtype, tolerance) in TYPES {
-            let (x, w) = (
-                rounded(&random(&[2, rows, inner], 1), dtype),
-                rounded(&random(&[columns, inner], 2), dtype),
-            );
-            let (bias, residual) = (
-                random(&[columns], 3),
-                rounded(&random(&[2, rows, columns], 4), dtype),
-            );
-            let activation = ACTIVATIONS[i % ACTIVATIONS.len()];
-            let cpu = Linear::new(&w, Some(&bias), activation).map_err(text)?;
-            let gpu = Linear::new(
-                &report.up(&w, DType::F32)?,
-                Some(&report.up(&bias, DType::F32)?),
-                activation,
-            )
+    for (i, shape) in wanted(shapes, |(rows, inner, columns)| rows * inner * columns) {
+        with_tiles(i, || linear_case(&mut report, i, shape))?;
+    }
+    with_tiles(0, || parts(&mut report))?;
+    tiles(&mut report)?;
+    report.finish()
+}
+
+fn linear_case(
+    report: &mut Report<'_>,
+    i: usize,
+    (rows, inner, columns): (usize, usize, usize),
+) -> Result<(), String> {
+    for (dtype, tolerance) in TYPES {
+        let (x, w) = (
+            rounded(&random(&[2, rows, inner], 1), dtype),
+            rounded(&random(&[columns, inner], 2), dtype),
+        );
+        let (bias, residual) = (
+            random(&[columns], 3),
+            rounded(&random(&[2, rows, columns], 4), dtype),
+        );
+        let activation = ACTIVATIONS[i % ACTIVATIONS.len()];
+        let cpu = Linear::new(&w, Some(&bias), activation).map_err(text)?;
+        let gpu = Linear::new(
+            &report.up(&w, DType::F32)?,
+            Some(&report.up(&bias, DType::F32)?),
+            activation,
+        )
+        .map_err(text)?;
+        let (gx, gr) = (report.up(&x, dtype)?, report.up(&residual, dtype)?);
+        let name = format!("{rows}×{inner}×{columns} {activation:?} {dtype:?}");
+        report.compare(
+            &name,
+            gpu.forward(&gx).map_err(text),
+            &cpu.forward(&x).map_err(text)?,
+            tolerance,
+        );
+        report.compare(
+            &format!("{name} + residual"),
+            gpu.forward_add(&gx, &gr).map_err(text),
+            &cpu.forward_add(&x, &residual).map_err(text)?,
+            tolerance,
+        );
+        let of_all = residual
+            .narrow(0, 1, 1)
+            .and_then(|r| r.contiguous())
             .map_err(text)?;
-            let (gx, gr) = (report.up(&x, dtype)?, report.up(&residual, dtype)?);
-            let name = format!("{rows}×{inner}×{columns} {activation:?} {dtype:?}");
-            report.compare(
-                &name,
-                gpu.forward(&gx).map_err(text),
-                &cpu.forward(&x).map_err(text)?,
-                tolerance,
-            );
-            report.compare(
-                &format!("{name} + residual"),
-                gpu.forward_add(&gx, &gr).map_err(text),
-                &cpu.forward_add(&x, &residual).map_err(text)?,
-                tolerance,
-            );
-            let of_all = residual
-                .narrow(0, 1, 1)
-                .and_then(|r| r.contiguous())
-                .map_err(text)?;
-            report.compare(
-                &format!("{name} + residual of a batch of 1"),
-                gpu.forward_add(&gx, &report.up(&of_all, dtype)?)
-                    .map_err(text),
-                &cpu.forward_add(&x, &of_all).map_err(text)?,
-                tolerance,
-            );
-            if dtype != DType::F32 {
-                for precision in [LinearPrecision::F32Result, LinearPrecision::F32] {
-                    let gpu = Linear::new_in(
-                        &report.up(&w, DType::F32)?,
-                        Some(&report.up(&bias, DType::F32)?),
-                        activation,
-                        precision,
-                        Products::F32,
-                    );
-                    let found = gpu.and_then(|gpu| gpu.forward(&gx)).map_err(text);
-                    report.compare(
-                        &format!("{name} {precision:?}"),
-                        found,
-                        &cpu.forward(&x).map_err(text)?,
-                        2e-5,
-                    );
-                }
+        report.compare(
+            &format!("{name} + residual of a batch of 1"),
+            gpu.forward_add(&gx, &report.up(&of_all, dtype)?)
+                .map_err(text),
+            &cpu.forward_add(&x, &of_all).map_err(text)?,
+            tolerance,
+        );
+        if dtype != DType::F32 {
+            for precision in [LinearPrecision::F32Result, LinearPrecision::F32] {
+                let gpu = Linear::new_in(
+                    &report.up(&w, DType::F32)?,
+                    Some(&report.up(&bias, DType::F32)?),
+                    activation,
+                    precision,
+                    Products::F32,
+                );
+                let found = gpu.and_then(|gpu| gpu.forward(&gx)).map_err(text);
+                report.compare(
+                    &format!("{name} {precision:?}"),
+                    found,
+                    &cpu.forward(&x).map_err(text)?,
+                    2e-5,
+                );
             }
         }
     }
-    parts(&mut report)?;
-    tiles(&mut report)?;
-    report.finish()
+    Ok(())
 }
 
 /// Candidates of tiles that there are at most.
@@ -107,14 +116,16 @@ const MOST_TILES: usize = 28;
 
 /// Which tiles are taken is found by trying: all of them must give the same bits.
 fn tiles(report: &mut Report<'_>) -> Result<(), String> {
-    for (rows, inner, columns) in [
+    let shapes = [
         (7, 256, 2048),
         (28, 2048, 256),
         (300, 256, 1024),
         (400, 1024, 256),
         (4096, 320, 1280),
         (25600, 64, 64),
-    ] {
+        (70, 160, 200),
+    ];
+    for (_, (rows, inner, columns)) in wanted(shapes, |(a, b, c)| a * b * c) {
         for dtype in [DType::F16, DType::BF16] {
             let (x, w) = (random(&[1, rows, inner], 1), random(&[columns, inner], 2));
             let linear =
@@ -127,14 +138,17 @@ fn tiles(report: &mut Report<'_>) -> Result<(), String> {
             )?;
         }
     }
-    for (side, channels, out, stride) in [
+    let maps = [
         (160, 32, 64, 1),
         (40, 128, 256, 2),
         (20, 512, 128, 1),
         (40, 128, 128, 1),
         (33, 48, 40, 1),
         (7, 16, 16, 1),
-    ] {
+        (9, 32, 72, 1),
+        (10, 64, 64, 2),
+    ];
+    for (_, (side, channels, out, stride)) in wanted(maps, |(n, c, o, _)| n * n * 9 * c * o) {
         let (x, w) = (
             random(&[2, side, side, channels], 3),
             random(&[out, channels, 3, 3], 4),

@@ -1,10 +1,45 @@
 //! Comparing and saying what was found.
 
 use candle_core::{DType, Device, Tensor};
-use ultramotion::{engine::Engine, session::Stage};
+use std::sync::atomic::{AtomicBool, Ordering};
+use ultramotion::{engine::Engine, ops, session::Stage};
 
 /// Failed comparisons, or what ended the group.
 pub(crate) type Outcome = Result<usize, String>;
+
+/// Whether only small cases are wanted, whose kernels run once.
+static SMALL: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn only_small() {
+    SMALL.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn small() -> bool {
+    SMALL.load(Ordering::Relaxed)
+}
+
+/// Multiplications of a case that counts as small.
+const SMALL_WORK: usize = 4 << 20;
+
+/// The cases that are wanted, given each one's multiplications, with their places among all.
+pub(crate) fn wanted<T>(
+    cases: impl IntoIterator<Item = T>,
+    work: impl Fn(&T) -> usize,
+) -> Vec<(usize, T)> {
+    let cases = cases.into_iter().enumerate();
+    cases
+        .filter(|(_, case)| !small() || work(case) <= SMALL_WORK)
+        .collect()
+}
+
+/// Work whose products try which tile is fastest, or where only small cases are wanted take the tile `at` without trying.
+pub(crate) fn with_tiles<T>(at: usize, work: impl FnOnce() -> T) -> T {
+    if small() {
+        ops::with_tile(at, work)
+    } else {
+        work()
+    }
+}
 
 pub(crate) fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
