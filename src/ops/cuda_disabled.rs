@@ -117,6 +117,15 @@ impl Linear {
         match *self {}
     }
 
+    pub(super) fn forward_pair(
+        &self,
+        _: [&Tensor; 2],
+        _: usize,
+        _: Activation,
+    ) -> Result<Option<Tensor>> {
+        match *self {}
+    }
+
     pub(super) fn forward_tokens(
         &self,
         _: &[&Tensor],

@@ -112,6 +112,16 @@ impl Linear {
         }
     }
 
+    /// The first `split` outputs of one tensor, the others of another; none where no kernel makes that.
+    pub(super) fn forward_pair(&self, pair: [&Tensor; 2], split: usize) -> Result<Option<Tensor>> {
+        match (&self.weights, self.precision) {
+            (Weights::Cuda(weights), LinearPrecision::Input) => {
+                weights.forward_pair(pair, split, self.activation)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The layer's weights on a GPU and its activation, if it computes in f32 for an input of `dtype`.
     pub(super) fn in_f32(&self, dtype: DType) -> Option<(&cuda::Linear, Activation)> {
         match &self.weights {

@@ -7,7 +7,8 @@ use std::thread;
 use ultramotion::{
     engine::{DeviceSpec, Engine},
     ops::{
-        self, Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part, Products,
+        self, Activation, Conv2d, Conv2dOptions, Linear, LinearPair, LinearPrecision, Padding,
+        Part, Products,
     },
 };
 
@@ -38,8 +39,49 @@ pub(crate) fn linear(engine: &Engine) -> Outcome {
         with_tiles(i, || linear_case(&mut report, i, shape))?;
     }
     with_tiles(0, || parts(&mut report))?;
+    with_tiles(0, || pairs(&mut report))?;
     tiles(&mut report)?;
     report.finish()
+}
+
+/// Layers of a tensor each as one product: by whole tiles and steps, and where that does not go.
+fn pairs(report: &mut Report<'_>) -> Result<(), String> {
+    for (rows, inner, columns) in [
+        (300, 256, (512, 256)),
+        (401, 128, (256, 128)),
+        (65, 64, (128, 8)),
+        (70, 96, (128, 64)),
+        (33, 64, (80, 24)),
+    ] {
+        for (dtype, tolerance) in TYPES {
+            let (a, b) = (
+                rounded(&random(&[2, rows, inner], 1), dtype),
+                rounded(&random(&[2, rows, inner], 2), dtype),
+            );
+            let weight = |outputs: usize, seed| rounded(&random(&[outputs, inner], seed), dtype);
+            let (wa, wb) = (weight(columns.0, 3), weight(columns.1, 4));
+            let (ba, bb) = (random(&[columns.0], 5), random(&[columns.1], 6));
+            let cpu = LinearPair::new([(&wa, &ba), (&wb, &bb)], Activation::Silu, Products::F32)
+                .map_err(text)?;
+            let up = |x: &Tensor| report.up(x, DType::F32);
+            let (gwa, gba, gwb, gbb) = (up(&wa)?, up(&ba)?, up(&wb)?, up(&bb)?);
+            let gpu = LinearPair::new(
+                [(&gwa, &gba), (&gwb, &gbb)],
+                Activation::Silu,
+                Products::F32,
+            )
+            .map_err(text)?;
+            let (one, two) = cpu.forward(&a, &b).map_err(text)?;
+            let found = gpu
+                .forward(&report.up(&a, dtype)?, &report.up(&b, dtype)?)
+                .and_then(|(a, b)| Ok((a.contiguous()?, b.contiguous()?)))
+                .map_err(text)?;
+            let name = format!("pair {rows}×{inner}×{columns:?} {dtype:?}");
+            report.compare(&name, Ok(found.0), &one, tolerance);
+            report.compare(&format!("{name}, second"), Ok(found.1), &two, tolerance);
+        }
+    }
+    Ok(())
 }
 
 fn linear_case(

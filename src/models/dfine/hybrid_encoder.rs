@@ -8,8 +8,11 @@ use super::{
     layers::encoder_conv,
 };
 use crate::{
-    models::nn::{Built, ConvNorm, build_linear, layer_norm, linear, products},
-    ops::{self, Activation, Conv2d, LayerNorm, Linear, Params, Part, Products, add, attention_in},
+    models::nn::{Built, ConvNorm, build_linear_pair, layer_norm, linear, products},
+    ops::{
+        self, Activation, Conv2d, LayerNorm, Linear, LinearPair, Params, Part, Products, add,
+        attention_in,
+    },
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -135,9 +138,8 @@ impl HybridEncoder {
 /// Multi-head self-attention, positions added to queries and keys only.
 #[derive(Debug)]
 pub(super) struct SelfAttention {
-    /// Queries, then keys.
-    qk: Linear,
-    v: Linear,
+    /// Queries with keys of one tensor, values of another.
+    qk_and_v: LinearPair,
     out: Linear,
     heads: usize,
     scale: f32,
@@ -146,14 +148,6 @@ pub(super) struct SelfAttention {
 
 impl SelfAttention {
     pub(super) fn load(params: &Params, channels: usize, heads: usize) -> Result<Self, DFineError> {
-        let layer = |name: &str| {
-            linear(
-                &params.scope(name),
-                channels,
-                channels,
-                Activation::Identity,
-            )
-        };
         let scale = ((channels / heads) as f32).powf(-0.5);
         let both = |name: &str, shape: &[usize]| -> Result<Tensor, DFineError> {
             let [q, k] = ["q_proj", "k_proj"].map(|layer| params.scope(layer).get(name, shape));
@@ -163,11 +157,20 @@ impl SelfAttention {
             both("weight", &[channels, channels])?,
             both("bias", &[channels])?,
         );
-        let qk = build_linear(params, &weight, &bias, Activation::Identity)?;
+        let value = params.scope("v_proj");
+        let (v_weight, v_bias) = (
+            value.get("weight", &[channels, channels])?,
+            value.get("bias", &[channels])?,
+        );
+        let pair = [(&weight, &bias), (&v_weight, &v_bias)];
         Ok(Self {
-            qk,
-            v: layer("v_proj")?,
-            out: layer("out_proj")?,
+            qk_and_v: build_linear_pair(params, pair, Activation::Identity)?,
+            out: linear(
+                &params.scope("out_proj"),
+                channels,
+                channels,
+                Activation::Identity,
+            )?,
             heads,
             scale,
             products: products(params),
@@ -181,7 +184,7 @@ impl SelfAttention {
         placed: &Tensor,
         residual: &Tensor,
     ) -> ops::Result<Tensor> {
-        let (both, v) = (self.qk.forward(placed)?, self.v.forward(x)?);
+        let (both, v) = self.qk_and_v.forward(placed, x)?;
         let channels = both.dim(2)? / 2;
         let (q, k) = (
             both.narrow(2, 0, channels)?,

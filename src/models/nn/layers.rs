@@ -2,7 +2,8 @@
 
 use super::{BuildError, Built};
 use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Params, Products,
+    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPair, LinearPrecision, Params,
+    Products,
 };
 use candle_core::{DType, Tensor};
 
@@ -25,6 +26,18 @@ pub(crate) fn build_conv(
         params.place(&single(bias).map_err(&failed)?)?,
     );
     Conv2d::new_in(&weight, Some(&bias), options, products(params)).map_err(failed)
+}
+
+/// Two fully connected layers side by side, each by its weight and bias as for [`build_linear`].
+pub(crate) fn build_linear_pair(
+    params: &Params,
+    [first, second]: [(&Tensor, &Tensor); 2],
+    activation: Activation,
+) -> Built<LinearPair> {
+    let first = (params.place(first.0)?, params.place(first.1)?);
+    let second = (params.place(second.0)?, params.place(second.1)?);
+    let pair = [(&first.0, &first.1), (&second.0, &second.1)];
+    LinearPair::new(pair, activation, products(params)).map_err(BuildError::tensor("linear layers"))
 }
 
 /// A fully connected layer from `weight` `[outputs, inputs]` and `bias` `[outputs]`, f32 on the host.

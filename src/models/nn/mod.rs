@@ -10,7 +10,8 @@ mod norm;
 
 pub(crate) use error::{BuildError, Built};
 pub(crate) use layers::{
-    build_conv, build_linear, build_linear_in, layer_norm, linear, linear_in, products,
+    build_conv, build_linear, build_linear_in, build_linear_pair, layer_norm, linear, linear_in,
+    products,
 };
 pub(crate) use mlp::Mlp;
 pub(crate) use norm::{ConvNorm, Folded};

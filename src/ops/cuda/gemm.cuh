@@ -38,6 +38,9 @@ struct Product {
   float scale, shift;
   // Whether the output is f32 whatever the input's type.
   int out_f32;
+  // Where it is not 0, columns from here on are products of the second part alone, those before of the first: both have `inner` channels. A multiple of
+  // a tile's columns.
+  int second_from;
 };
 
 // The row of a doubled part's own map that stands for output row `row`.

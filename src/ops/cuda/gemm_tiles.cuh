@@ -49,7 +49,7 @@ template <typename T, bool CONV, int VEC, int BM, int BN, int BK, int ROW, int T
   Walk walk;
 
   __device__ __forceinline__ Feeder(const Product &product, int row0, int column0)
-      : p(product), chunk(threadIdx.x % CHUNKS), first(threadIdx.x / CHUNKS), k(chunk * 8), walk{k, 0, 0} {
+      : p(product), chunk(threadIdx.x % CHUNKS), first(threadIdx.x / CHUNKS), k(chunk * 8), walk{k, p.second_from > 0 && column0 >= p.second_from, 0} {
     if constexpr (CONV) {
       // Divisions for the first row only: the others follow STEP pixels apart.
       const int row = row0 + first, rest = row / p.out_width;

@@ -25,6 +25,7 @@ mod pointwise;
 mod position;
 mod product;
 mod product_arguments;
+mod product_pair;
 mod resample;
 mod resize;
 mod selection;

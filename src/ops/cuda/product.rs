@@ -20,7 +20,7 @@ use crate::ops::types::{
 use candle_core::{DType, Tensor};
 
 /// Greatest power of two up to 8 that divides all of a tensor's row starts, in numbers.
-fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usize {
+pub(super) fn alignment(address: u64, stride: usize, channels: usize, dtype: DType) -> usize {
     let size = dtype.size_in_bytes() as u64;
     let divides = |n: usize| {
         address.is_multiple_of(n as u64 * size)
@@ -56,7 +56,7 @@ fn types(x: &Tensor, precision: LinearPrecision) -> Result<(DType, DType)> {
 
 /// Weights and bias, and what follows the sum.
 #[derive(Debug)]
-struct Weights {
+pub(super) struct Weights {
     /// `[columns, inner]`, inner padded with zeros to a multiple of eight.
     weight: Typed,
     bias: Option<Tensor>,
@@ -80,7 +80,7 @@ impl Weights {
     }
 
     /// Fills in what does not depend on where the input lies, launches, and gives the result of `shape`.
-    fn run(
+    pub(super) fn run(
         &self,
         x: &Tensor,
         mut product: Product,
@@ -160,13 +160,13 @@ impl Weights {
 
 /// What is asked of one product.
 #[derive(Debug, Clone, Copy)]
-struct Job<'a> {
-    conv: bool,
-    alignment: usize,
-    precision: LinearPrecision,
-    residual: Option<Residual<'a>>,
-    activation: Activation,
-    affine: Option<(f32, f32)>,
+pub(super) struct Job<'a> {
+    pub(super) conv: bool,
+    pub(super) alignment: usize,
+    pub(super) precision: LinearPrecision,
+    pub(super) residual: Option<Residual<'a>>,
+    pub(super) activation: Activation,
+    pub(super) affine: Option<(f32, f32)>,
 }
 
 /// The kernel that sums products of f32 numbers on the tensor cores.
@@ -243,6 +243,10 @@ impl Linear {
     /// Weight `[outputs, inputs]`, inputs padded to a multiple of eight, and bias.
     pub(super) fn parameters(&self) -> (&Typed, Option<&Tensor>) {
         (&self.weights.weight, self.weights.bias.as_ref())
+    }
+
+    pub(super) fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     /// Inputs and outputs.

@@ -51,6 +51,7 @@ pub(super) struct Product {
     pub(super) scale: f32,
     pub(super) shift: f32,
     pub(super) out_f32: i32,
+    pub(super) second_from: i32,
 }
 
 // SAFETY: plain numbers, laid out as the kernel's own type.

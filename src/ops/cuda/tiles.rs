@@ -267,6 +267,7 @@ fn candidates(device: &CudaDevice, p: &Product, conv: bool, dtype: DType) -> Res
         .chain(of_any)
         .chain([&NARROW])
         .filter(|tile| tile.may_be_fastest(rows, columns))
+        .filter(|tile| (p.second_from as usize).is_multiple_of(tile.columns))
         .map(|tile| tile.kernel(conv, dtype, rows, columns, inner))
         .chain(halo)
         .collect())
@@ -299,7 +300,11 @@ pub(super) fn fastest(
         p.channels,
     ];
     let shape = Shape {
-        what: if conv { "convolution" } else { "product" },
+        what: match (conv, p.second_from) {
+            (true, _) => "convolution",
+            (false, 0) => "product",
+            (false, _) => "pair of products",
+        },
         dtype,
         sizes,
     };

@@ -1,0 +1,79 @@
+//! Two fully connected layers, of a tensor each.
+
+use super::{
+    cpu,
+    linear::Linear,
+    types::{
+        activation::Activation,
+        convolution::{LinearPrecision, Products},
+        result::Result,
+    },
+};
+use candle_core::Tensor;
+use candle_nn::Module;
+
+/// Two fully connected layers of as many inputs, each for a tensor of its own; on a GPU one product where the inputs are of 16 bits.
+#[derive(Debug, Clone)]
+pub struct LinearPair {
+    layers: Layers,
+    /// Outputs of the first.
+    split: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Layers {
+    Apart([Linear; 2]),
+    /// Both, one's outputs after the other's.
+    Stacked(Linear),
+}
+
+impl LinearPair {
+    /// Layers by `weight` `[out, in]` and `bias` `[out]`, all f32; `products` as for [`Linear::new_in`].
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn new(
+        [first, second]: [(&Tensor, &Tensor); 2],
+        activation: Activation,
+        products: Products,
+    ) -> Result<Self> {
+        let layer = |weight: &Tensor, bias: &Tensor| {
+            let precision = LinearPrecision::Input;
+            Linear::new_in(weight, Some(bias), activation, precision, products)
+        };
+        let layers = if cpu::is_cpu(first.0) {
+            Layers::Apart([layer(first.0, first.1)?, layer(second.0, second.1)?])
+        } else {
+            let weight = Tensor::cat(&[first.0, second.0], 0)?;
+            let bias = Tensor::cat(&[first.1, second.1], 0)?;
+            Layers::Stacked(layer(&weight, &bias)?)
+        };
+        let split = first.0.dim(0)?;
+        Ok(Self { layers, split })
+    }
+
+    /// The first layer of `first` and the second of `second`, both `[…, in]`; on a GPU views of one tensor.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward(&self, first: &Tensor, second: &Tensor) -> Result<(Tensor, Tensor)> {
+        let stacked = match &self.layers {
+            Layers::Apart([a, b]) => return Ok((a.forward(first)?, b.forward(second)?)),
+            Layers::Stacked(stacked) => stacked,
+        };
+        let of = |y: &Tensor, from: usize| -> Result<Tensor> {
+            let last = y.rank() - 1;
+            let columns = if from == 0 {
+                self.split
+            } else {
+                y.dim(last)? - from
+            };
+            y.narrow(last, from, columns)
+        };
+        if let Some(both) = stacked.forward_pair([first, second], self.split)? {
+            return Ok((of(&both, 0)?, of(&both, self.split)?));
+        }
+        let (a, b) = (stacked.forward(first)?, stacked.forward(second)?);
+        Ok((of(&a, 0)?, of(&b, self.split)?))
+    }
+}
