@@ -2,7 +2,7 @@
 
 use crate::{
     products::ACTIVATIONS,
-    report::{Outcome, Report, TYPES, random, rounded, text},
+    report::{Outcome, Report, TYPES, random, rounded, text, wanted},
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
@@ -503,6 +503,9 @@ pub(crate) fn boxes(engine: &Engine) -> Outcome {
     report.finish()
 }
 
+/// An image's height, width and channels, the size it is brought to, that with what is added, and its channels then.
+type Resize = ((usize, usize, usize), (usize, usize), (usize, usize), usize);
+
 pub(crate) fn resize(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
     let cases = [
@@ -515,7 +518,8 @@ pub(crate) fn resize(engine: &Engine) -> Outcome {
         ((3000, 2000, 3), (32, 16), (32, 32), 3),
         ((5, 20000, 1), (5, 40), (5, 40), 1),
     ];
-    for ((h, w, c), size, padded, channels) in cases {
+    let work = |((h, w, c), _, (y, x), n): &Resize| 8 * (h * w * c + y * x * n);
+    for (_, ((h, w, c), size, padded, channels)) in wanted(cases, work) {
         let image = random(&[h, w, c], 1)
             .affine(127.9, 128.0)
             .and_then(|x| x.to_dtype(DType::U8))

@@ -8,7 +8,7 @@ use ultramotion::{
 };
 
 /// Rows, and the channels of input, hidden layers and output.
-const CASES: [(usize, &[usize]); 17] = [
+const CASES: [(usize, &[usize]); 19] = [
     (300, &[256, 256, 256, 132]),
     (300, &[256, 256, 256, 4]),
     (528, &[128, 128, 128, 132]),
@@ -17,6 +17,8 @@ const CASES: [(usize, &[usize]); 17] = [
     (300, &[256, 288]),
     (300, &[128, 1]),
     (19, &[128, 128, 128, 132]),
+    (600, &[16, 16, 16]),
+    (2120, &[12, 16, 4]),
     (2400, &[256, 256, 256, 132]),
     (2400, &[128, 128, 128, 4]),
     (300, &[4, 512, 256]),
@@ -30,8 +32,9 @@ const CASES: [(usize, &[usize]); 17] = [
 
 pub(crate) fn same_as_cpu(engine: &Engine) -> Outcome {
     let mut report = Report::new(engine);
+    // Each is run five times by each type.
     let work = |(rows, dims): &(usize, &[usize])| {
-        rows * dims.windows(2).map(|two| two[0] * two[1]).sum::<usize>()
+        4 * rows * dims.windows(2).map(|two| two[0] * two[1]).sum::<usize>()
     };
     for (_, (rows, dims)) in wanted(CASES, work) {
         let weights = dims

@@ -21,6 +21,8 @@ struct Layer {
   const float *facts;
   int inner, outputs, activation;
   float limit;
+  // In a cluster a block has 2^share pieces of WIDE columns.
+  int share;
 };
 
 struct Perceptron {
@@ -35,19 +37,13 @@ struct Perceptron {
   void *sum;
   // 0, 1 or 2 where `beside` and `sum` are f32, f16 or bf16.
   int layer_count, rows, inputs, added_f32, beside_type;
-  // Numbers from row to row of shared memory: a multiple of DEPTH, and eight, so that the rows of a fragment lie in different banks.
+  // Numbers from row to row of shared memory: a multiple of DEPTH, and eight (in a cluster an odd multiple of DEPTH), so that rows lie in different banks.
   int pitch;
 };
 
 __device__ __forceinline__ void split(float v, __half &great, __half &small) {
   great = __float2half_rn(v);
   small = __float2half_rn((v - __half2float(great)) * FINER);
-}
-
-// Two halves as they lie in memory.
-__device__ __forceinline__ uint32_t halves(__half a, __half b) {
-  const __half2 both = __halves2half2(a, b);
-  return *reinterpret_cast<const uint32_t *>(&both);
 }
 
 // A power of two that brings numbers up to `bound` to what f16 holds.

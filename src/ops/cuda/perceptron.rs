@@ -24,10 +24,14 @@ const STEP: usize = 2 * WIDE * DEPTH;
 const MOST_ROWS: usize = 4096;
 /// Columns that a block has at least where several share them.
 const COLUMNS_A_SHARE: usize = 96;
-/// As in `perceptron_cluster.cu`: blocks of a cluster, rows of one, most columns of a block, numbers of f32 for the sums of parts of k.
+/// As in `perceptron_cluster.cu`: blocks of a cluster, rows of one, most columns of a block and of all its layers, numbers of f32 for the sums of
+/// parts of k.
 const CLUSTER: usize = 4;
 const CLUSTER_ROWS: usize = 16;
 const CLUSTER_COLUMNS: usize = 128;
+const ALL_CLUSTER_COLUMNS: usize = 512;
+/// Most inputs of a layer there.
+const CLUSTER_INNER: usize = 512;
 const CLUSTER_SUMS: usize = WARPS * CLUSTER_ROWS * (WIDE + 4);
 
 #[repr(C)]
@@ -40,6 +44,9 @@ struct Layer {
     outputs: i32,
     activation: i32,
     limit: f32,
+    share: i32,
+    /// Structures are as long as a multiple of eight bytes.
+    unused: i32,
 }
 
 #[repr(C)]
@@ -84,12 +91,20 @@ unsafe impl Parameter for Perceptron {
     };
 }
 
+/// The power of two of pieces of columns that a block of a cluster has.
+fn share(outputs: usize) -> u32 {
+    let pieces = outputs.div_ceil(WIDE).div_ceil(CLUSTER);
+    pieces.next_power_of_two().trailing_zeros()
+}
+
 /// How a kernel shares the rows and columns of a perceptron.
 struct Plan {
     name: &'static str,
     file: &'static str,
     grid: (usize, usize, usize),
     shared: usize,
+    /// Numbers from row to row of shared memory.
+    pitch: usize,
     /// Whether it also gives the sum of its result and another tensor.
     sums: bool,
 }
@@ -100,23 +115,25 @@ impl Plan {
         device: &CudaDevice,
         layers: &[(&Linear, Activation)],
         (rows, dtype): (usize, DType),
-        pitch: usize,
     ) -> Result<Option<Self>> {
+        let widest = layers.iter().map(|(layer, _)| layer.size().0).max();
+        let widest = widest.unwrap_or(0);
         let multiprocessors = multiprocessors(device)?;
         let blocks = rows.div_ceil(CLUSTER_ROWS);
         let exchanged = layers.split_last().map_or(&[][..], |(_, hidden)| hidden);
-        let narrow = |(layer, _): &(&Linear, Activation)| {
-            let tiles = layer.size().1.div_ceil(WIDE);
-            tiles.div_ceil(CLUSTER) * WIDE <= CLUSTER_COLUMNS
-        };
+        let shares = layers
+            .iter()
+            .map(|(layer, _)| WIDE << share(layer.size().1));
         let clusters = is_hopper(device)?
             && blocks * CLUSTER <= multiprocessors
-            && layers.iter().all(narrow)
+            && widest <= CLUSTER_INNER
+            && shares.clone().all(|columns| columns <= CLUSTER_COLUMNS)
+            && shares.sum::<usize>() <= ALL_CLUSTER_COLUMNS
             && (exchanged.iter()).all(|(layer, _)| layer.size().1.is_multiple_of(DEPTH));
-        // Two buffers of rows in two parts, and the weights of each warp.
-        let memory = |high: usize, stages: usize| (4 * high * pitch + WARPS * stages * STEP) * 2;
         let most = shared_memory(device)?;
-        let shared = memory(CLUSTER_ROWS, 4) + 4 * CLUSTER_SUMS;
+        // Two buffers of rows in two parts; two neighbouring rows of sixteen words are in different banks.
+        let pitch = widest.next_multiple_of(64) + 32;
+        let shared = 4 * CLUSTER_ROWS * pitch * 2 + 4 * CLUSTER_SUMS;
         // What the kernel declares counts too.
         if clusters && shared + (4 << 10) <= most {
             return Ok(Some(Self {
@@ -124,6 +141,7 @@ impl Plan {
                 file: "perceptron_cluster",
                 grid: (blocks * CLUSTER, 1, 1),
                 shared,
+                pitch,
                 sums: true,
             }));
         }
@@ -140,12 +158,15 @@ impl Plan {
             }
             _ => 1,
         };
-        let shared = memory(high, stages);
+        // The same, and the weights of each warp.
+        let pitch = widest.next_multiple_of(DEPTH) + 8;
+        let shared = (4 * high * pitch + WARPS * stages * STEP) * 2;
         Ok((shared <= most).then_some(Self {
             name,
             file: "perceptron",
             grid: (blocks, shares, 1),
             shared,
+            pitch,
             sums: false,
         }))
     }
@@ -171,8 +192,6 @@ pub(crate) fn perceptron(
     let readable = |added: &Tensor| added.dtype() == dtype || added.dtype() == DType::F32;
     let same_shape = added.is_none_or(|added| added.dims() == x.dims() && readable(added))
         && residual.is_none_or(|r| r.elem_count() == rows * outputs && r.dtype() == DType::F32);
-    let widest = layers.iter().map(|(layer, _)| layer.size().0).max();
-    let pitch = widest.unwrap_or(0).next_multiple_of(DEPTH) + 8;
     let simple = layers.iter().all(|(_, activation)| {
         use Activation::{Clamp, Identity, Relu, Sigmoid};
         matches!(activation, Identity | Relu | Sigmoid | Clamp(_))
@@ -185,7 +204,7 @@ pub(crate) fn perceptron(
         && (1..=MOST_ROWS).contains(&rows)
         && x.dims().last() == Some(&inputs);
     let plan = if fits {
-        Plan::new(device, layers, (rows, dtype), pitch)?
+        Plan::new(device, layers, (rows, dtype))?
     } else {
         None
     };
@@ -220,7 +239,7 @@ pub(crate) fn perceptron(
         rows: int(rows)?,
         inputs: int(inputs)?,
         added_f32: i32::from(added.as_ref().is_some_and(|a| a.dtype() == DType::F32)),
-        pitch: int(pitch)?,
+        pitch: int(plan.pitch)?,
         ..Perceptron::default()
     };
     let beside = beside.filter(|b| plan.sums && b.dims() == shape);
@@ -242,6 +261,7 @@ pub(crate) fn perceptron(
         let [halves, facts] = weight.halves(|weight| halves(device, weight, bias))?;
         (to.activation, to.limit) = code(*activation);
         (to.outputs, to.inner) = (int(layer.size().1)?, int(layer.size().0)?);
+        to.share = share(layer.size().1) as i32;
         to.weight = launch::contiguous(halves, DType::F16, "perceptron")?;
         to.bias = launch::optional(bias, DType::F32, "perceptron")?;
         to.facts = launch::contiguous(facts, DType::F32, "perceptron")?;
