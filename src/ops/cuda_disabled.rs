@@ -84,6 +84,7 @@ disabled! {
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     unpack_masks(&Tensor, &PackedFrame, (&Tensor, &Tensor), std::ops::Range<usize>) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;
+    upscale_to_masks(&Tensor, &Norm<'_>, (&Linear, Activation, LinearPrecision), &Tensor, usize) -> Option<Tensor>;
 }
 
 /// A layer and its options.

@@ -134,6 +134,14 @@ impl Linear {
         }
     }
 
+    /// The layer's weights on a GPU, its activation and precision.
+    pub(super) fn on_device(&self) -> Option<(&cuda::Linear, Activation, LinearPrecision)> {
+        match &self.weights {
+            Weights::Cpu(_) => None,
+            Weights::Cuda(weights) => Some((weights, self.activation, self.precision)),
+        }
+    }
+
     fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         match &self.weights {
             Weights::Cpu(weights) => weights.forward(x, residual, self.activation),

@@ -2,12 +2,16 @@
 
 use super::{
     cpu, cuda,
+    linear::Linear,
+    norm::LayerNorm,
     types::{
+        activation::Activation,
         masks::{PackedMask, STATISTICS, SlotRows, mask_words, packed_words},
         result::Result,
     },
 };
 use candle_core::{DType, Tensor};
+use candle_nn::Module;
 
 /// Logits of masks `[N, M, 4·side, 4·side]` f32: each pixel's channels times those of each mask, `weights` `[N, M, C]` f32.
 ///
@@ -28,6 +32,28 @@ pub fn mask_logits(pixels: &Tensor, weights: &Tensor, side: usize) -> Result<Ten
         .permute(vec![0, 1, 2, 4, 6, 3, 5, 7])?
         .contiguous()?
         .reshape((n, m, 4 * side, 4 * side))
+}
+
+/// [`mask_logits`] of `second(GELU(norm(x)))` for x `[N, 4·side², inputs]`, the result of the first doubling: `second` gives the pixels of the second one
+/// side by side, `[N, 4·side², 4·C]`, which on a GPU are not kept where numbers are of 16 bits and the layers are SAM's, for up to four masks.
+///
+/// # Errors
+/// As each layer's `forward` and [`mask_logits`].
+pub fn upscale_to_masks(
+    x: &Tensor,
+    norm: &LayerNorm,
+    second: &Linear,
+    weights: &Tensor,
+    side: usize,
+) -> Result<Tensor> {
+    if let Some(layer) = second.on_device()
+        && let Some(logits) = cuda::upscale_to_masks(x, &norm.device_norm(), layer, weights, side)?
+    {
+        return Ok(logits);
+    }
+    let (n, _, c) = weights.dims3()?;
+    let pixels = second.forward(&norm.forward_activated(x, Activation::Gelu)?)?;
+    mask_logits(&pixels.reshape((n, 16 * side * side, c))?, weights, side)
 }
 
 /// Brings low-resolution logits to the frame and thresholds them at 0, as SAM's `postprocess_masks` does: bilinear

@@ -46,7 +46,9 @@ pub use deformable_attention::{deformable_attention, deformable_attention_around
 pub use linear::Linear;
 pub use linear_pair::LinearPair;
 pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};
-pub use masks::{best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks};
+pub use masks::{
+    best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks, upscale_to_masks,
+};
 pub use norm::LayerNorm;
 pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use perceptron::{perceptron, perceptron_beside};

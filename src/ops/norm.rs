@@ -30,7 +30,7 @@ impl LayerNorm {
         }
     }
 
-    fn device_norm(&self) -> cuda::Norm<'_> {
+    pub(super) fn device_norm(&self) -> cuda::Norm<'_> {
         cuda::Norm {
             weight: &self.weight,
             bias: &self.bias,

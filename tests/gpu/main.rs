@@ -12,6 +12,7 @@ mod compiled_ahead;
 mod convolutions;
 mod decode;
 mod decoders;
+mod mask_upscaling;
 #[path = "../it/common/match_queries.rs"]
 mod match_queries;
 mod models;
@@ -55,6 +56,7 @@ const GROUPS: &[Group] = &[
     ("boxes", ops::boxes),
     ("resize", ops::resize),
     ("masks", ops::masks),
+    ("mask-upscaling", mask_upscaling::same_as_cpu),
     ("layout", ops::layout),
     ("yuv", yuv::kernels),
     ("yuv-sessions", yuv::sessions),

@@ -1,7 +1,7 @@
 //! Tokens and image to masks and their estimated quality.
 
 use super::{
-    dimensions::{EMBEDDING_CHANNELS, EMBEDDING_SIDE, MASK_SIDE, MULTIMASK_OUTPUTS},
+    dimensions::{EMBEDDING_CHANNELS, EMBEDDING_SIDE, MULTIMASK_OUTPUTS},
     error::{Loaded, MobileSamError},
     layers::{EPS_2D, mlp},
     transformer::TwoWayTransformer,
@@ -10,7 +10,7 @@ use crate::{
     models::nn::{Mlp, layer_norm, products},
     ops::{
         Activation, LayerNorm, Linear, LinearPrecision, Params, Result, add, concat_channels,
-        contiguous, convert, mask_logits,
+        contiguous, convert, upscale_to_masks,
     },
 };
 use candle_core::Tensor;
@@ -143,22 +143,12 @@ impl Upscaling {
 
     /// Logits `[N, M, 256, 256]`: image `[N, 64², 256]` upscaled, times `weights` `[N, M, 32]`.
     fn forward(&self, image: &Tensor, weights: &Tensor) -> Result<Tensor> {
-        let (n, _, c) = weights.dims3()?;
         let x = self.first.forward(image)?.reshape((
-            n,
-            EMBEDDING_SIDE * EMBEDDING_SIDE,
-            4,
+            weights.dim(0)?,
+            4 * EMBEDDING_SIDE * EMBEDDING_SIDE,
             UPSCALED[0],
         ))?;
-        let x = self.norm.forward_activated(&x, Activation::Gelu)?;
-        mask_logits(
-            &self
-                .second
-                .forward(&x)?
-                .reshape((n, MASK_SIDE * MASK_SIDE, c))?,
-            weights,
-            EMBEDDING_SIDE,
-        )
+        upscale_to_masks(&x, &self.norm, &self.second, weights, EMBEDDING_SIDE)
     }
 }
 

@@ -166,10 +166,11 @@ __device__ __forceinline__ float gelu(float x) {
 }
 
 // tanh(x·q(x²)), with a q fitted so that Φ(x) = (1 + this) / 2 is off by 3e-5 at most where tanh is exact; the instruction's is off by
-// 2^-11 of its value.
-__device__ __forceinline__ float gelu_tanh(float x) {
-  const float square = fminf(x * x, 36.f);
-  float t = x * fmaf(fmaf(-0.00035311071f, square, 0.03701550613f), square, 0.79749695717f);
+// 2^-11 of its value. What is given is x / PARTS, a power of two.
+template <int PARTS = 1> __device__ __forceinline__ float gelu_tanh(float part) {
+  constexpr float ONE = PARTS, THREE = ONE * PARTS * PARTS, FIVE = THREE * PARTS * PARTS;
+  const float square = fminf(part * part, 36.f / (ONE * ONE));
+  float t = part * fmaf(fmaf(-0.00035311071f * FIVE, square, 0.03701550613f * THREE), square, 0.79749695717f * ONE);
   asm("tanh.approx.f32 %0, %0;" : "+f"(t));
   return t;
 }
@@ -179,6 +180,9 @@ __device__ __forceinline__ float gelu_16(float x) {
   const float half = 0.5f * x;
   return fmaf(half, gelu_tanh(x), half);
 }
+
+// 2 / PARTS of gelu_16(x), given x / PARTS: in one step less.
+template <int PARTS> __device__ __forceinline__ float gelu_of_part(float part) { return fmaf(part, gelu_tanh<PARTS>(part), part); }
 
 // Twice gelu_16 of two numbers, as one register.
 template <typename T> __device__ __forceinline__ uint32_t gelu_twice(float a, float b, T) {
