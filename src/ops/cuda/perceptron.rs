@@ -133,7 +133,7 @@ impl Plan {
         let most = shared_memory(device)?;
         // Two buffers of rows in two parts; two neighbouring rows of sixteen words are in different banks.
         let pitch = widest.next_multiple_of(64) + 32;
-        let shared = 4 * CLUSTER_ROWS * pitch * 2 + 4 * CLUSTER_SUMS;
+        let shared = 4 * CLUSTER_ROWS * pitch * 2 + 2 * 4 * CLUSTER_SUMS;
         // What the kernel declares counts too.
         if clusters && shared + (4 << 10) <= most {
             return Ok(Some(Self {

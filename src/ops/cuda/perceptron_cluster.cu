@@ -13,6 +13,8 @@
 
 constexpr int SHARES = 4, ROWS = 16, WARPS_LOG = 4;
 static_assert(1 << WARPS_LOG == WARPS);
+// Sums of parts of k that a layer has at most.
+constexpr int SUMS = WARPS * ROWS * (WIDE + 4);
 // Columns of a block at most: its threads complete them at once, eight of a row each; and of all layers.
 constexpr int MOST_COLUMNS = 128, ALL_COLUMNS = 512;
 static_assert(MOST_COLUMNS / 8 * ROWS <= THREADS && ALL_COLUMNS <= THREADS);
@@ -164,13 +166,13 @@ template <typename T> __device__ __forceinline__ void store_some(void *to, long 
   }
 }
 
-// Shared memory: two buffers of sixteen rows, the greater parts before the smaller ones; sums of parts of k, rows of which are four numbers longer than a block's columns, so that those of a fragment lie in different banks.
+// Shared memory: two buffers of sixteen rows, the greater parts before the smaller ones; twice sums of parts of k, rows of which are four numbers longer than a block's columns, so that those of a fragment lie in different banks.
 template <typename T> __device__ __forceinline__ void perceptron(const Perceptron &p) {
   extern __shared__ __align__(16) __half memory[];
   __shared__ float maxima[WARPS], facts[MOST_LAYERS][3], biases[ALL_COLUMNS];
   __shared__ __align__(8) uint64_t arrived[MOST_LAYERS - 1];
   const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32, block = block_in_cluster(), plane = ROWS * p.pitch, row0 = blockIdx.x / SHARES * ROWS;
-  float *parts = reinterpret_cast<float *>(memory + 4 * plane);
+  float *sums_of_parts = reinterpret_cast<float *>(memory + 4 * plane);
   Cursor cursor(p, block, warp, lane);
   // Weights, biases and facts are there before the kernels before are done.
   Weights first = {}, second = {};
@@ -231,6 +233,8 @@ template <typename T> __device__ __forceinline__ void perceptron(const Perceptro
       cursor.bring(second, true);
     }
     const int pitch = share.tiles * WIDE + 4;
+    // Two in turn: of the layer before some threads may still read theirs.
+    float *parts = sums_of_parts + l % 2 * SUMS;
     if (share.works) {
       float *there = parts + (share.part * ROWS + lane / 4) * pitch + share.tile * WIDE + lane % 4 * 2;
 #pragma unroll
@@ -285,7 +289,6 @@ template <typename T> __device__ __forceinline__ void perceptron(const Perceptro
     }
     bias += share.tiles * WIDE;
     if (is_last) break;
-    // Also until all threads of this block have read the sums.
     wait_for_bytes(&arrived[l]);
   }
 }
