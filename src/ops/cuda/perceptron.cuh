@@ -32,7 +32,7 @@ struct Perceptron {
   // [rows][outputs] of the last layer, added before its activation.
   const float *residual;
   float *out;
-  // [rows][outputs] of the last layer: with `out` added to it, it is given as `sum`. Clusters alone do so.
+  // [rows][outputs] of the last layer: with `out` added to it, it is given as `sum`. Clusters alone do so, and where there is no residual.
   const void *beside;
   void *sum;
   // 0, 1 or 2 where `beside` and `sum` are f32, f16 or bf16.

@@ -242,7 +242,8 @@ pub(crate) fn perceptron(
         pitch: int(plan.pitch)?,
         ..Perceptron::default()
     };
-    let beside = beside.filter(|b| plan.sums && b.dims() == shape);
+    let sums = plan.sums && residual.is_none();
+    let beside = beside.filter(|b| sums && b.dims() == shape);
     let beside = beside.map(contiguous).transpose()?;
     let mut sum = None;
     if let Some(beside) = &beside

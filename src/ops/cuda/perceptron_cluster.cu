@@ -214,13 +214,15 @@ template <typename T> __device__ __forceinline__ void perceptron(const Perceptro
     const int count = min(8, layer.outputs - column);
     const bool completes = own < ROWS && count > 0, whole = count == 8 && layer.outputs % 4 == 0;
     const long long place = static_cast<long long>(row) * layer.outputs + column;
-    float residual[8] = {}, beside[8] = {};
+    float extra[8] = {};
     if (is_last && completes && row < p.rows) {
-      if (p.residual) load_some<float>(p.residual, place, count, whole, residual);
-      if (p.beside) {
-        if (p.beside_type == 0) load_some<float>(p.beside, place, count, whole, beside);
-        else if (p.beside_type == 1) load_some<__half>(p.beside, place, count, whole, beside);
-        else load_some<__nv_bfloat16>(p.beside, place, count, whole, beside);
+      // One of them at most.
+      const void *from_there = p.residual ? p.residual : p.beside;
+      const int type = p.residual ? 0 : p.beside_type;
+      if (from_there) {
+        if (type == 0) load_some<float>(from_there, place, count, whole, extra);
+        else if (type == 1) load_some<__half>(from_there, place, count, whole, extra);
+        else load_some<__nv_bfloat16>(from_there, place, count, whole, extra);
       }
     }
 
@@ -255,7 +257,7 @@ template <typename T> __device__ __forceinline__ void perceptron(const Perceptro
         for (int i = 0; i < 8; i++) v[i] += add[i];
       }
 #pragma unroll
-      for (int i = 0; i < 8; i++) v[i] = fmaf(v[i], factor, bias[quad + i]) + residual[i];
+      for (int i = 0; i < 8; i++) v[i] = fmaf(v[i], factor, bias[quad + i]) + (p.residual ? extra[i] : 0.f);
       // Those that perceptron.rs lets through.
       switch (layer.activation) {
       case RELU: each(v, [](float x) { return fmaxf(x, 0.f); }); break;
@@ -267,7 +269,7 @@ template <typename T> __device__ __forceinline__ void perceptron(const Perceptro
         if (row < p.rows) {
           store_some<float>(p.out, place, count, whole, v);
 #pragma unroll
-          for (int i = 0; i < 8; i++) v[i] += beside[i];
+          for (int i = 0; i < 8; i++) v[i] += extra[i];
           if (p.sum) {
             if (p.beside_type == 0) store_some<float>(p.sum, place, count, whole, v);
             else if (p.beside_type == 1) store_some<__half>(p.sum, place, count, whole, v);
