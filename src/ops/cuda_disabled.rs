@@ -70,6 +70,7 @@ disabled! {
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
     pack_masks(&Tensor, Option<&Tensor>, &Tensor) -> ();
     refine_boxes(&Tensor, &Tensor, &Tensor, f32) -> Tensor;
+    normed_mlp(&Tensor, &Norm<'_>, (&Linear, Activation, LinearPrecision), (&Linear, Activation, LinearPrecision)) -> Option<Tensor>;
     perceptron(&[(&Linear, Activation)], &Tensor, (Option<&Tensor>, Option<&Tensor>), Option<&Tensor>) -> Option<(Tensor, Option<Tensor>)>;
     resize_normalise(&Tensor, (usize, usize), (usize, usize), usize, &Normalisation, DType) -> Tensor;
     resize_normalise_yuv_to(&Yuv<&Tensor>, (usize, usize), &Normalisation, &Tensor) -> ();

@@ -16,6 +16,7 @@ mod mask_upscaling;
 #[path = "../it/common/match_queries.rs"]
 mod match_queries;
 mod models;
+mod normed_mlp;
 mod on_device;
 mod ops;
 mod perceptron;
@@ -48,6 +49,7 @@ const GROUPS: &[Group] = &[
     ("stem", convolutions::stem),
     ("image-pair", convolutions::image_pair),
     ("norm", ops::norm),
+    ("normed-mlp", normed_mlp::same_as_cpu),
     ("pointwise", ops::pointwise),
     ("attention", ops::attention),
     ("window-attention", ops::windows),

@@ -12,7 +12,7 @@ use crate::{
     models::nn::{layer_norm, linear, products},
     ops::{
         Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Padding, Params,
-        Result, image_pair, inverted_residual,
+        Result, image_pair, inverted_residual, normed_mlp,
     },
 };
 use candle_core::Tensor;
@@ -204,8 +204,7 @@ impl Block {
 impl Module for Block {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = self.local_conv.forward(&self.attention.forward(x)?)?;
-        self.fc2
-            .forward_add(&self.fc1.forward(&self.norm.forward(&x)?)?, &x)
+        normed_mlp(&x, &self.norm, &self.fc1, &self.fc2)
     }
 }
 

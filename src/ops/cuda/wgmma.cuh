@@ -58,3 +58,16 @@ MULTIPLY_ADD_BOTH(96, REGISTERS_48, "%48", "%49", SUMS_8(0), SUMS_4(8))
 MULTIPLY_ADD_BOTH(128, REGISTERS_64, "%64", "%65", SUMS_8(0), SUMS_8(8))
 MULTIPLY_ADD_BOTH(160, REGISTERS_80, "%80", "%81", SUMS_8(0), SUMS_8(8), SUMS_4(16))
 MULTIPLY_ADD_BOTH(256, REGISTERS_128, "%128", "%129", SUMS_8(0), SUMS_8(8), SUMS_8(16), SUMS_8(24))
+
+// As multiply_add_tiles, with a in registers: fragments of 16 numbers of k as those of multiply_add, a warp's 16 rows.
+#define MULTIPLY_ADD_ROWS(COLUMNS, REGISTERS, A0, A1, A2, A3, B, TYPE, NAME, ...)                                                        \
+  __device__ __forceinline__ void multiply_add_rows(float (&d)[COLUMNS / 8][4], const uint32_t (&a)[4], uint64_t b, TYPE) {           \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n" #COLUMNS "k16.f32." NAME "." NAME " {" REGISTERS "}, {" A0 ", " A1 ", " A2 ", " A3 "}, " B ", 1, 1, 1, 0;" \
+                 : __VA_ARGS__                                                                                                        \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));                                                               \
+  }
+#define MULTIPLY_ADD_ROWS_BOTH(COLUMNS, REGISTERS, A0, A1, A2, A3, B, ...)                                                               \
+  MULTIPLY_ADD_ROWS(COLUMNS, REGISTERS, A0, A1, A2, A3, B, __half, "f16", __VA_ARGS__)                                                   \
+  MULTIPLY_ADD_ROWS(COLUMNS, REGISTERS, A0, A1, A2, A3, B, __nv_bfloat16, "bf16", __VA_ARGS__)
+MULTIPLY_ADD_ROWS_BOTH(128, REGISTERS_64, "%64", "%65", "%66", "%67", "%68", SUMS_8(0), SUMS_8(8))
+MULTIPLY_ADD_ROWS_BOTH(160, REGISTERS_80, "%80", "%81", "%82", "%83", "%84", SUMS_8(0), SUMS_8(8), SUMS_4(16))
