@@ -1,6 +1,6 @@
 //! Scaled dot-product attention.
 
-use super::{Products, Result, cpu, cuda};
+use super::{PositionBias, Products, Result, cpu, cuda};
 use candle_core::Tensor;
 use candle_nn::Module;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub fn attention_in(
 #[derive(Debug, Clone)]
 pub struct WindowAttention {
     padding: Tensor,
-    bias: Option<Tensor>,
+    bias: Option<PositionBias>,
     window: usize,
     heads: usize,
     scale: f32,
@@ -86,17 +86,25 @@ pub struct WindowAttention {
 impl WindowAttention {
     /// - `padding` `[3·heads·d]`: queries, keys and values of the tokens that fill up the map at right and bottom to whole windows;
     ///   they are attended to, but have no output;
-    /// - `bias` `[heads, window², window²]` or none, tokens of a window row by row.
+    /// - `bias` on the device of `padding`, or none.
     ///
     /// # Errors
-    /// If memory ran out.
+    /// If `bias` was made for other windows, heads or scores, or memory ran out.
     pub fn new(
         padding: &Tensor,
         window: usize,
         heads: usize,
         scale: f32,
-        bias: Option<&Tensor>,
+        bias: Option<&PositionBias>,
     ) -> Result<Self> {
+        if let Some(bias) = bias
+            && !bias.is_for(window, heads, scale)
+        {
+            candle_core::bail!(
+                "window_attention: {heads} heads, window {window}, scale {scale}: a bias {:?} that was made for others",
+                bias.pairs().shape()
+            );
+        }
         let on_device = if cpu::is_cpu(padding) {
             None
         } else {
@@ -136,7 +144,7 @@ impl Module for WindowAttention {
                 self.window,
                 self.heads,
                 self.scale,
-                self.bias.as_ref(),
+                self.bias.as_ref().map(PositionBias::pairs),
                 self.products,
             ),
         }

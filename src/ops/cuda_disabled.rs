@@ -8,6 +8,7 @@ use super::types::{
     masks::SlotRows,
     objects::{ObjectChoice, PromptSlots},
     packed_frame::{ObjectTensors, PackedFrame},
+    position_bias::PositionBias,
     resampling::Normalisation,
     result::{KernelTime, Result},
 };
@@ -170,7 +171,13 @@ impl Conv2d {
 pub(super) enum WindowAttention {}
 
 impl WindowAttention {
-    pub(super) fn new(_: &Tensor, _: usize, _: usize, _: f32, _: Option<&Tensor>) -> Result<Self> {
+    pub(super) fn new(
+        _: &Tensor,
+        _: usize,
+        _: usize,
+        _: f32,
+        _: Option<&PositionBias>,
+    ) -> Result<Self> {
         disabled()
     }
 

@@ -65,6 +65,7 @@ pub use types::{
     masks::{PackedMask, SlotRows, mask_words, packed_words},
     objects::{ObjectChoice, PromptSlots, SharedSlots, object_words},
     packed_frame::{ObjectTensors, PackedFrame},
+    position_bias::PositionBias,
     resampling::Normalisation,
     result::{KernelTime, Result},
 };

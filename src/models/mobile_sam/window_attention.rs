@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     models::nn::{layer_norm, linear, products},
-    ops::{self, Activation, LayerNorm, Linear, LinearPrecision, Params, Result},
+    ops::{self, Activation, LayerNorm, Linear, LinearPrecision, Params, PositionBias, Result},
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -33,8 +33,14 @@ impl WindowAttention {
         let weight = qkv.get("weight", &[3 * channels, channels])?;
         let bias = qkv.get("bias", &[3 * channels])?;
         let norm_bias = params.place(&norm.get("bias", &[channels])?)?;
-        let position = params.place(&position_bias(params, heads, window)?)?;
         let d = channels / heads;
+        let scale = 1.0 / (d as f32).sqrt();
+        // One for each distance (|Δrow|, |Δcolumn|): the checkpoint numbers them in the order of their first appearance over pairs of tokens, and
+        // the first token sees them all in that order.
+        let distances = params.get("attention_biases", &[heads, window * window])?;
+        let position = PositionBias::new(&distances, scale)
+            .map_err(MobileSamError::tensor("attention biases"))?
+            .placed(|tensor| params.place(tensor))?;
         let lay_out = || -> Result<(Tensor, Tensor)> {
             // The checkpoint has q, k, v of a head beside each other.
             let weight = weight
@@ -62,7 +68,6 @@ impl WindowAttention {
             // The reference pads with zeros before its normalisation, so that padding enters the attention as the
             // normalisation's bias does.
             let padding = qkv.forward(&norm_bias.unsqueeze(0)?)?.squeeze(0)?;
-            let scale = 1.0 / (d as f32).sqrt();
             Ok((
                 qkv,
                 ops::WindowAttention::new(&padding, window, heads, scale, Some(&position))?
@@ -90,19 +95,4 @@ impl Module for WindowAttention {
         let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
         self.proj.forward_add(&self.attention.forward(&qkv)?, x)
     }
-}
-
-/// `attention_biases` `[heads, side²]`, one for each distance (|Δrow|, |Δcolumn|), laid out for all pairs of tokens:
-/// `[heads, side², side²]`. Distances are numbered in the order of their first appearance over pairs, which is
-/// row-major over (|Δrow|, |Δcolumn|): the first token sees them all in that order.
-fn position_bias(params: &Params, heads: usize, side: usize) -> Loaded<Tensor> {
-    let biases = params.get("attention_biases", &[heads, side * side])?;
-    let n = side * side;
-    let pairs = (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
-    let index =
-        pairs.map(|(a, b)| (a / side).abs_diff(b / side) * side + (a % side).abs_diff(b % side));
-    let index: Vec<u32> = index.map(|i| i as u32).collect();
-    let index = params.constant(&index, &[n * n])?;
-    let lay_out = || biases.index_select(&index, 1)?.reshape((heads, n, n));
-    lay_out().map_err(MobileSamError::tensor("attention biases"))
 }

@@ -5,13 +5,14 @@
 use super::{
     launch::{self, Kernel, ROWS_A_BLOCK, THREADS, empty, int, named, structure},
     layout::{contiguous, even},
+    tiles::multiprocessors,
     typed::Typed,
 };
 use crate::ops::{
-    constant, reference,
-    types::{result::Result, strides::row_stride},
+    reference,
+    types::{position_bias::PositionBias, result::Result, strides::row_stride},
 };
-use candle_core::{DType, Tensor};
+use candle_core::{CudaDevice, DType, Tensor};
 
 /// `Attention` of `attention.cuh`, field by field.
 #[repr(C)]
@@ -248,45 +249,11 @@ pub(crate) struct WindowAttention {
     padding: Typed,
     /// `[heads, window², window²]` f32.
     bias: Option<Tensor>,
-    /// The bias as the tensor cores' kernel takes it, where there is one.
+    /// The bias as the tensor cores' kernels take it, where there is one for the window.
     tiled: Option<Typed>,
     window: usize,
     heads: usize,
     scale: f32,
-}
-
-/// A number below all scores that 16-bit types can hold.
-const VERY_LOW: f32 = -60000.0;
-
-/// A bias `[heads, tokens, tokens]` as the tensor cores' kernels take it: `[heads, sixteens of queries, sixteens of keys, 32 lanes, 8]`, with
-/// very low numbers beyond the last token. A lane's numbers are those of its quarter of the keys in both fragments of eight, of its query
-/// and the one eight further, of a key and the next.
-fn in_fragments(bias: &Tensor) -> Result<Tensor> {
-    let (heads, tokens, _) = bias.dims3()?;
-    let (room, after) = (
-        tokens.next_multiple_of(16),
-        tokens.next_multiple_of(16) - tokens,
-    );
-    let low = |rows: usize, columns: usize| {
-        constant(
-            &vec![VERY_LOW; rows * columns],
-            (rows, columns),
-            bias.device(),
-        )
-    };
-    let rows = bias.reshape((heads * tokens, tokens))?;
-    let rows = super::concat_channels(&[&rows, &low(heads * tokens, after)?])?;
-    let whole = rows.reshape((heads, tokens * room))?;
-    let whole = super::concat_channels(&[&whole, &low(heads, after * room)?])?;
-    let sixteens = room / 16;
-    let tiles = whole
-        .reshape((heads * sixteens, 2, 8, sixteens, 16))?
-        .permute((0, 3, 2, 1, 4))?;
-    contiguous(
-        &contiguous(&tiles)?
-            .reshape((heads * sixteens * sixteens * 8, 2, 2, 4, 2))?
-            .permute((0, 3, 2, 1, 4))?,
-    )
 }
 
 impl WindowAttention {
@@ -295,16 +262,14 @@ impl WindowAttention {
         window: usize,
         heads: usize,
         scale: f32,
-        bias: Option<&Tensor>,
+        bias: Option<&PositionBias>,
     ) -> Result<Self> {
         let padding = contiguous(&padding.to_dtype(DType::F32)?)?;
-        let bias = bias
-            .map(|b| contiguous(&b.to_dtype(DType::F32)?))
+        let tiled = bias
+            .and_then(PositionBias::rows)
+            .map(|rows| contiguous(rows).map(Typed::new))
             .transpose()?;
-        let tiled = match &bias {
-            Some(bias) if matches!(window, 7 | 14) => Some(Typed::new(in_fragments(bias)?)),
-            _ => None,
-        };
+        let bias = bias.map(|bias| contiguous(bias.pairs())).transpose()?;
         Ok(Self {
             padding: Typed::new(padding),
             bias,
@@ -349,28 +314,16 @@ impl WindowAttention {
             window_columns: int(columns)?,
             ..Arguments::default()
         };
+        let aligned = by_eights(&qkv, start);
         let tiled = self
             .tiled
             .as_ref()
-            .filter(|_| d == 32 && dtype != DType::F32);
-        let plain =
-            kernel(d, dtype, sets * heads * keys, false)?.filter(|_| by_eights(&qkv, start));
+            .filter(|_| d == 32 && dtype != DType::F32 && aligned);
+        let plain = kernel(d, dtype, sets * heads * keys, false)?.filter(|_| aligned);
         let kernel = match (tiled, plain) {
             (Some(tiled), _) => {
                 arguments.bias = launch::contiguous(tiled.get(dtype)?, dtype, "window_attention")?;
-                // Blocks of queries, and warps of sixteen of them.
-                let (name, blocks, warps) = if window == 7 {
-                    (named_window(7, dtype), 1, 4)
-                } else {
-                    (named_window(14, dtype), 2, 7)
-                };
-                Kernel {
-                    file: "attention_tiles",
-                    name,
-                    grid: (rows * columns, heads, b * blocks),
-                    block: (warps * 32, 1),
-                    shared: 0,
-                }
+                window_kernel(device, dtype, window, (rows * columns, heads, b))?
             }
             (None, Some(kernel)) => {
                 arguments.bias =
@@ -397,11 +350,42 @@ impl WindowAttention {
     }
 }
 
-fn named_window(window: usize, dtype: DType) -> &'static str {
-    match (window, dtype) {
-        (7, DType::F16) => "window_7_f16",
-        (7, _) => "window_7_bf16",
-        (_, DType::F16) => "window_14_f16",
-        (_, _) => "window_14_bf16",
+/// As in `attention_tiles.cu`, of windows of 14: rows of a window, tokens of a row with those that fill it up.
+const ROWS: usize = 14;
+const ROW_TOKENS: usize = 16;
+
+/// The tensor cores' kernel for windows of 7 or 14, of which there are (windows of an image, heads, images).
+fn window_kernel(
+    device: &CudaDevice,
+    dtype: DType,
+    window: usize,
+    (windows, heads, images): (usize, usize, usize),
+) -> Result<Kernel> {
+    let file = "attention_tiles";
+    if window == 7 {
+        return Ok(Kernel {
+            file,
+            name: named!("window_7", dtype)?,
+            grid: (windows, heads.div_ceil(2), images),
+            block: (64, 1),
+            shared: 0,
+        });
     }
+    // A multiprocessor has one block; it works on several images in turn where that makes no more turns.
+    let multiprocessors = multiprocessors(device)?;
+    let turns = |side_by_side: usize| {
+        (windows * heads * side_by_side).div_ceil(multiprocessors) * images.div_ceil(side_by_side)
+    };
+    let side_by_side = (1..=images).min_by_key(|&n| turns(n)).unwrap_or(1);
+    let bias = (2 * ROWS - 1) * 32 * 8 * 2;
+    let tokens = 3 * ROWS * ROW_TOKENS * 32 * 2;
+    // The next image's tokens come while one is worked on.
+    let buffers = if images > side_by_side { 2 } else { 1 };
+    Ok(Kernel {
+        file,
+        name: named!("window_14", dtype)?,
+        grid: (windows, heads, side_by_side),
+        block: (ROWS as u32 * 32, 1),
+        shared: bias + buffers * tokens,
+    })
 }

@@ -31,8 +31,8 @@ template <int V, typename T> __device__ __forceinline__ void write(const Depthwi
   store_v(static_cast<T *>(p.out) + at, sums);
 }
 
-// A thread makes four channels of PY×PX pixels; the kernel is K×K at stride S. All rows' numbers can be asked for before the first is
-// used: what lies outside is not read.
+// A thread makes four channels of PY×PX pixels; the kernel is K×K at stride S. Weights are asked for before the kernels before are done (those of
+// one row of pixels with that row). All rows' numbers can be asked for before the first is used: what lies outside is not read.
 template <typename T, int K, int S, int PY, int PX> __device__ __forceinline__ void depthwise(const Depthwise &p) {
   using Raw = typename Four<T>::type;
   constexpr int ROWS = (PY - 1) * S + K, COLUMNS = (PX - 1) * S + K;
@@ -43,10 +43,16 @@ template <typename T, int K, int S, int PY, int PX> __device__ __forceinline__ v
   const int ox = index % across * PX;
   index /= across;
   const int oy = index % down * PY, image = index / down;
-  if (image >= p.batch) return;
-
+  const T *weight = static_cast<const T *>(p.weight) + c;
   float sums[PY][PX][4], bias[4];
   load_4(p.bias + c, bias);
+  Raw weights[K][K];
+  if constexpr (PY > 1) {
+#pragma unroll
+    for (int i = 0; i < K * K; i++) weights[i / K][i % K] = *reinterpret_cast<const Raw *>(weight + i * p.channels);
+  }
+  begin();
+  if (image >= p.batch) return;
 #pragma unroll
   for (int py = 0; py < PY; py++)
 #pragma unroll
@@ -54,13 +60,7 @@ template <typename T, int K, int S, int PY, int PX> __device__ __forceinline__ v
 #pragma unroll
       for (int i = 0; i < 4; i++) sums[py][px][i] = bias[i];
   const T *input = static_cast<const T *>(p.input) + static_cast<long long>(image) * p.height * p.width * p.pixel + c;
-  const T *weight = static_cast<const T *>(p.weight) + c;
   const int y0 = oy * S - p.top, x0 = ox * S - p.left;
-  Raw weights[K][K];
-  if constexpr (PY > 1) {
-#pragma unroll
-    for (int i = 0; i < K * K; i++) weights[i / K][i % K] = *reinterpret_cast<const Raw *>(weight + i * p.channels);
-  }
 #pragma unroll
   for (int iy = 0; iy < ROWS; iy++) {
     const int y = y0 + iy;
@@ -130,7 +130,7 @@ template <typename T> __device__ __forceinline__ void depthwise_any(const Depthw
 
 // Kernel's side, stride, rows and columns of pixels a thread makes.
 #define EACH(K, S, PY, PX, SUFFIX, TYPE)                                                                                                \
-  extern "C" __global__ void __launch_bounds__(128) depthwise_##K##_##S##_##PY##x##PX##_##SUFFIX(const __grid_constant__ Depthwise p) { begin(); depthwise<TYPE, K, S, PY, PX>(p); }
+  extern "C" __global__ void __launch_bounds__(128) depthwise_##K##_##S##_##PY##x##PX##_##SUFFIX(const __grid_constant__ Depthwise p) { depthwise<TYPE, K, S, PY, PX>(p); }
 #define DEPTHWISE(SUFFIX, TYPE)                                                                                                         \
   EACH(3, 1, 4, 2, SUFFIX, TYPE)                                                                                                        \
   EACH(3, 1, 2, 2, SUFFIX, TYPE)                                                                                                        \

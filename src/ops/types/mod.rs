@@ -5,6 +5,7 @@ pub(in crate::ops) mod convolution;
 pub(in crate::ops) mod masks;
 pub(in crate::ops) mod objects;
 pub(in crate::ops) mod packed_frame;
+pub(in crate::ops) mod position_bias;
 pub(in crate::ops) mod resampling;
 pub(in crate::ops) mod result;
 pub(in crate::ops) mod strides;
