@@ -196,7 +196,7 @@ template <typename T> __device__ __forceinline__ void attend_14(const Attention 
   const int y = blockIdx.x / p.window_columns * ROWS + row, x = blockIdx.x % p.window_columns * ROWS + lane / 4;
 #pragma unroll
   for (int sign = -1; sign < 2; sign += 2)
-    copy_16(bias + (ROWS - 1 + sign * row) * DISTANCE + lane * 8, static_cast<const T *>(p.bias) + (head * ROWS + row) * DISTANCE + lane * 8, true);
+    if (sign > 0 || row > 0) copy_16(bias + (ROWS - 1 + sign * row) * DISTANCE + lane * 8, static_cast<const T *>(p.bias) + (head * ROWS + row) * DISTANCE + lane * 8, true);
   // A lane brings chunk lane % 4 of tokens lane / 4 and eight further of its warp's row.
   const int map = p.height * p.width, token = y * p.width + x, stride = static_cast<int>(p.q_token), to = chunk_at(row * 16 + lane / 4, lane % 4);
   const T *from[2];
