@@ -65,6 +65,7 @@ disabled! {
     image_pair(&Tensor, Layer<'_>, Layer<'_>) -> Option<Tensor>;
     inverted_residual(&Tensor, Layer<'_>, Layer<'_>, Layer<'_>, Option<&Tensor>) -> Option<Tensor>;
     layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
+    mask_heads((&Tensor, LinearLayer<'_>, &Tensor), &Norm<'_>, &[Vec<LinearLayer<'_>>], &[LinearLayer<'_>], std::ops::Range<usize>) -> Option<(Tensor, Tensor)>;
     mask_logits(&Tensor, &Tensor, usize) -> Tensor;
     masks_to_bits((&Tensor, Option<&Tensor>), usize, (usize, usize), (usize, usize), Option<&SlotRows<'_>>, &Tensor) -> ();
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
@@ -86,6 +87,9 @@ disabled! {
     upsample_nearest2x(&Tensor) -> Tensor;
     upscale_to_masks(&Tensor, &Norm<'_>, (&Linear, Activation, LinearPrecision), &Tensor, usize) -> Option<Tensor>;
 }
+
+/// A fully connected layer, its activation and precision.
+type LinearLayer<'a> = (&'a Linear, Activation, LinearPrecision);
 
 /// A layer and its options.
 type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);

@@ -21,6 +21,7 @@ mod cuda;
 mod deformable_attention;
 mod linear;
 mod mask_bits;
+mod mask_heads;
 mod masks;
 mod norm;
 mod objects;
@@ -44,6 +45,7 @@ pub use conv2d::{Conv2d, image_pair, inverted_residual, stem};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use linear::Linear;
 pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};
+pub use mask_heads::{MaskHeads, mask_heads};
 pub use masks::{
     best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks, upscale_to_masks,
 };

@@ -11,6 +11,7 @@ mod compiled_ahead;
 mod convolutions;
 mod decode;
 mod decoders;
+mod mask_heads;
 mod mask_upscaling;
 #[path = "../it/common/match_queries.rs"]
 mod match_queries;
@@ -53,6 +54,7 @@ const GROUPS: &[Group] = &[
     ("boxes", ops::boxes),
     ("resize", ops::resize),
     ("masks", ops::masks),
+    ("mask-heads", mask_heads::same_as_cpu),
     ("mask-upscaling", mask_upscaling::same_as_cpu),
     ("layout", ops::layout),
     ("yuv", yuv::kernels),

@@ -40,21 +40,26 @@ impl TwoWayTransformer {
     }
 
     /// Tokens `[N, T, 256]` and image `[1 or N, P, 256]` after attending to each other, for `position` `[1, P, 256]` of
-    /// the image: `[N, T, 256]` and `[N, P, 256]`.
+    /// the image. Of the tokens this gives the last attention `[N, T, 128]` and its queries `[N, T, 256]`, of which [`Self::ending`] makes them;
+    /// the image is `[N, P, 256]`.
     pub(super) fn forward(
         &self,
         image: &Tensor,
         position: &Tensor,
         tokens: &Tensor,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<(Tensor, Tensor, Tensor)> {
         let (mut queries, mut keys) = (tokens.clone(), image.clone());
         for block in &self.blocks {
             (queries, keys) = block.forward(&queries, &keys, tokens, position)?;
         }
         let q = add(&queries, tokens)?;
         let k = add(&keys, position)?;
-        let queries = self.final_attention.forward_add(&q, &k, &keys, &queries)?;
-        Ok((self.norm.forward(&queries)?, keys))
+        Ok((self.final_attention.attend(&q, &k, &keys)?, queries, keys))
+    }
+
+    /// The projection of the last attention, to which the queries are added, and the normalisation of that.
+    pub(super) fn ending(&self) -> (&Linear, &LayerNorm) {
+        (&self.final_attention.out, &self.norm)
     }
 }
 
