@@ -80,7 +80,7 @@ sanitize() { # the groups beside each other: racecheck takes minutes for product
   local tool group running
   for tool in memcheck racecheck; do
     running=()
-    for group in linear perceptron conv2d stem depthwise inverted-residual image-pair norm pointwise attention window-attention deformable-attention selection boxes resize yuv masks mask-heads mask-upscaling layout choose-objects; do
+    for group in linear perceptron conv2d stem depthwise inverted-residual image-pair norm pointwise attention window-attention deformable-attention selection boxes resize yuv masks token-products mask-heads mask-upscaling layout choose-objects; do
       step "$tool-$group" "${SANITIZE:-600}" compute-sanitizer --tool "$tool" --target-processes all "$PROGRAMS/gpu" "$group" &
       running+=($!)
     done

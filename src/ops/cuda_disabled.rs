@@ -81,6 +81,7 @@ disabled! {
     stem(&Tensor, [Layer<'_>; 4], usize, Padding) -> Option<Tensor>;
     surface_to_rgb(&Surface, &Device) -> Tensor;
     take_images(&Tensor, &Tensor) -> Tensor;
+    token_products(&Tensor, Option<&Norm<'_>>, Option<&Tensor>, &[(&Linear, Activation, LinearPrecision, bool)]) -> Option<(Tensor, Vec<Tensor>)>;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     unpack_masks(&Tensor, &PackedFrame, (&Tensor, &Tensor), std::ops::Range<usize>) -> Tensor;

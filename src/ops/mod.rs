@@ -32,6 +32,7 @@ pub mod reference;
 mod resize;
 mod rows;
 mod selection;
+mod token_products;
 mod torch_ties;
 mod types;
 mod yuv;
@@ -57,6 +58,7 @@ pub use position::{fourier_features, token_features};
 pub use resize::{resize_normalise, resize_normalise_to};
 pub use rows::{concat_batches, contiguous, convert, take_images};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
+pub use token_products::token_products;
 pub use types::{
     activation::Activation,
     convolution::{Conv2dOptions, LinearPrecision, Padding, Part, Products},

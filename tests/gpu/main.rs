@@ -26,6 +26,7 @@ mod runs;
 mod same_as_cpu;
 mod sessions;
 mod speed;
+mod token_products;
 mod tracks;
 #[path = "../it/parity/dfine/weights.rs"]
 mod weights;
@@ -54,6 +55,7 @@ const GROUPS: &[Group] = &[
     ("boxes", ops::boxes),
     ("resize", ops::resize),
     ("masks", ops::masks),
+    ("token-products", token_products::same_as_cpu),
     ("mask-heads", mask_heads::same_as_cpu),
     ("mask-upscaling", mask_upscaling::same_as_cpu),
     ("layout", ops::layout),

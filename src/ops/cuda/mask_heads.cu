@@ -76,8 +76,8 @@ struct LastColumns {
     const HeadLayer &layer = head.layers[2];
     const uint4 *there = reinterpret_cast<const uint4 *>(static_cast<const T *>(layer.weight) + (column + lane / 4) * CHANNELS + warp * 2 * PIECE) + lane % 4;
 #pragma unroll
-    for (int i = 0; i < 2; i++) of[i] = column + lane / 4 < head.outputs ? __ldg(there + i * (PIECE / 8)) : make_uint4(0, 0, 0, 0);
-    bias = layer.bias && column + thread % LAST < head.outputs ? __ldg(layer.bias + column + thread % LAST) : 0.f;
+    for (int i = 0; i < 2; i++) of[i] = column + lane / 4 < head.outputs ? there[i * (PIECE / 8)] : make_uint4(0, 0, 0, 0);
+    bias = layer.bias && column + thread % LAST < head.outputs ? layer.bias[column + thread % LAST] : 0.f;
   }
   // Writes the warp's sums, row by row.
   template <typename T> __device__ __forceinline__ void multiply(float (*sums)[LAST], const T *rows, int warp, int lane) const {

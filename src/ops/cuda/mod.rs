@@ -33,6 +33,7 @@ mod selection;
 mod stem;
 mod tiles;
 mod times;
+mod token_products;
 mod trying;
 mod typed;
 mod yuv;
@@ -60,6 +61,7 @@ pub(super) use selection::{best_scores, gather_queries, top_k};
 pub(super) use stem::stem;
 pub(super) use tiles::with_tile;
 pub(super) use times::kernel_times;
+pub(super) use token_products::token_products;
 pub(super) use yuv::{
     resize_normalise_surface, resize_normalise_surface_to, resize_normalise_yuv_to, surface_to_rgb,
 };

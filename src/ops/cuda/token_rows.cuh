@@ -21,15 +21,15 @@ template <int PIECES> struct Columns {
   uint4 of[2][PIECES];
   float bias[2];
 
-  // Those from `column` on of `weight` [columns][32·PIECES]. `from` may be null.
+  // Those from `column` on of `weight` [columns][32·PIECES]. `from` may be null. Not by __ldg: the assembler moves such loads behind `begin`.
   template <typename T> __device__ __forceinline__ void read(const T *weight, const float *from, int column, int lane) {
     column += own_column(lane);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       const uint4 *there = reinterpret_cast<const uint4 *>(weight + (column + half * 2) * (PIECES * PIECE)) + lane % 4;
 #pragma unroll
-      for (int i = 0; i < PIECES; i++) of[half][i] = __ldg(there + i * (PIECE / 8));
-      bias[half] = from ? __ldg(from + column + half * 2) : 0.f;
+      for (int i = 0; i < PIECES; i++) of[half][i] = there[i * (PIECE / 8)];
+      bias[half] = from ? from[column + half * 2] : 0.f;
     }
   }
 
