@@ -80,7 +80,7 @@ sanitize() { # the groups beside each other, small cases of the slow ones
   local tool group running
   for tool in memcheck racecheck; do
     running=()
-    for group in linear perceptron conv2d stem depthwise inverted-residual image-pair norm normed-mlp pointwise attention window-attention deformable-attention selection boxes resize yuv masks mask-upscaling layout choose-objects; do
+    for group in linear perceptron conv2d stem depthwise inverted-residual image-pair norm normed-mlp pointwise attention window-attention deformable-attention selection boxes resize yuv masks mask-upscaling layout choose-objects token-products mask-heads; do
       step "$tool-$group" "${SANITIZE:-600}" compute-sanitizer --tool "$tool" --target-processes all "$PROGRAMS/gpu" --small "$group" &
       running+=($!)
     done

@@ -66,6 +66,7 @@ disabled! {
     image_pair(&Tensor, Layer<'_>, Layer<'_>) -> Option<Tensor>;
     inverted_residual(&Tensor, Layer<'_>, Layer<'_>, Layer<'_>, Option<&Tensor>) -> Option<Tensor>;
     layer_norm(&Tensor, &Norm<'_>, f32, Activation) -> Tensor;
+    mask_heads((&Tensor, LinearLayer<'_>, &Tensor), &Norm<'_>, &[Vec<LinearLayer<'_>>], &[LinearLayer<'_>], std::ops::Range<usize>) -> Option<(Tensor, Tensor)>;
     mask_logits(&Tensor, &Tensor, usize) -> Tensor;
     masks_to_bits((&Tensor, Option<&Tensor>), usize, (usize, usize), (usize, usize), Option<&SlotRows<'_>>, &Tensor) -> ();
     max_pool2d(&Tensor, usize, usize, Padding) -> Tensor;
@@ -82,12 +83,16 @@ disabled! {
     stem(&Tensor, [Layer<'_>; 4], usize, Padding) -> Option<Tensor>;
     surface_to_rgb(&Surface, &Device) -> Tensor;
     take_images(&Tensor, &Tensor) -> Tensor;
+    token_products(&Tensor, Option<&Norm<'_>>, Option<&Tensor>, &[(&Linear, Activation, LinearPrecision, bool)]) -> Option<(Tensor, Vec<Tensor>)>;
     top_k(&Tensor, usize) -> Tensor;
     top_probabilities(&Tensor, usize, usize) -> Tensor;
     unpack_masks(&Tensor, &PackedFrame, (&Tensor, &Tensor), std::ops::Range<usize>) -> Tensor;
     upsample_nearest2x(&Tensor) -> Tensor;
     upscale_to_masks(&Tensor, &Norm<'_>, (&Linear, Activation, LinearPrecision), &Tensor, usize) -> Option<Tensor>;
 }
+
+/// A fully connected layer, its activation and precision.
+type LinearLayer<'a> = (&'a Linear, Activation, LinearPrecision);
 
 /// A layer and its options.
 type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);

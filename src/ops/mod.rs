@@ -22,6 +22,7 @@ mod deformable_attention;
 mod linear;
 mod linear_pair;
 mod mask_bits;
+mod mask_heads;
 mod masks;
 mod norm;
 mod normed_mlp;
@@ -33,6 +34,7 @@ pub mod reference;
 mod resize;
 mod rows;
 mod selection;
+mod token_products;
 mod torch_ties;
 mod types;
 mod yuv;
@@ -47,6 +49,7 @@ pub use deformable_attention::{deformable_attention, deformable_attention_around
 pub use linear::Linear;
 pub use linear_pair::LinearPair;
 pub use mask_bits::{PackedMasks, bits_to_runs, mask_is_finite, mask_score};
+pub use mask_heads::{MaskHeads, mask_heads};
 pub use masks::{
     best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks, upscale_to_masks,
 };
@@ -59,6 +62,7 @@ pub use position::{fourier_features, token_features};
 pub use resize::{resize_normalise, resize_normalise_to};
 pub use rows::{concat_batches, contiguous, convert, take_images};
 pub use selection::{Ties, best_scores, gather_queries, top_k, top_k_with_ties};
+pub use token_products::token_products;
 pub use types::{
     activation::Activation,
     convolution::{Conv2dOptions, LinearPrecision, Padding, Part, Products},

@@ -12,6 +12,7 @@ mod compiled_ahead;
 mod convolutions;
 mod decode;
 mod decoders;
+mod mask_heads;
 mod mask_upscaling;
 #[path = "../it/common/match_queries.rs"]
 mod match_queries;
@@ -27,6 +28,7 @@ mod runs;
 mod same_as_cpu;
 mod sessions;
 mod speed;
+mod token_products;
 mod tracks;
 #[path = "../it/parity/dfine/weights.rs"]
 mod weights;
@@ -58,6 +60,8 @@ const GROUPS: &[Group] = &[
     ("boxes", ops::boxes),
     ("resize", ops::resize),
     ("masks", ops::masks),
+    ("token-products", token_products::same_as_cpu),
+    ("mask-heads", mask_heads::same_as_cpu),
     ("mask-upscaling", mask_upscaling::same_as_cpu),
     ("layout", ops::layout),
     ("yuv", yuv::kernels),

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     models::nn::{Mlp, layer_norm, products},
     ops::{
-        Activation, LayerNorm, Linear, LinearPrecision, Params, Result, add, concat_channels,
-        contiguous, convert, upscale_to_masks,
+        Activation, LayerNorm, Linear, LinearPrecision, MaskHeads, Params, Result, add,
+        concat_channels, convert, mask_heads, upscale_to_masks,
     },
 };
 use candle_core::Tensor;
@@ -93,28 +93,24 @@ impl MaskDecoder {
             many if many == 1 || many == image.dim(0)? => add(&image, dense)?,
             _ => add(&convert(dense, image.dtype())?, &image)?,
         };
-        let (tokens, image) = self.transformer.forward(&image, position, &tokens)?;
+        let (attended, queries, image) = self.transformer.forward(&image, position, &tokens)?;
 
         let (first, count) = if multimask {
             (1, MULTIMASK_OUTPUTS)
         } else {
             (0, 1)
         };
-        let token = |i: usize| tokens.narrow(1, i, 1)?.squeeze(1);
-        let weights = self
-            .hypernetworks
-            .iter()
-            .enumerate()
-            .skip(first)
-            .take(count);
-        let weights = weights
-            .map(|(i, mlp)| mlp.forward(&token(1 + i)?))
-            .collect::<Result<Vec<_>>>()?;
-        let weights =
-            concat_channels(&weights.iter().collect::<Vec<_>>())?.reshape((n, count, ()))?;
+        let hypernetworks: Vec<_> = self.hypernetworks.iter().map(Mlp::layers).collect();
+        let (projection, norm) = self.transformer.ending();
+        let heads = MaskHeads {
+            projection,
+            norm,
+            hypernetworks: &hypernetworks,
+            quality: self.iou_head.layers(),
+        };
+        let (weights, iou_predictions) =
+            mask_heads(&heads, &attended, &queries, first..first + count)?;
         let low_res_masks = self.upscaling.forward(&image, &weights)?;
-        let iou_predictions =
-            contiguous(&self.iou_head.forward(&token(0)?)?.narrow(1, first, count)?)?;
         Ok(MaskOutput {
             low_res_masks,
             iou_predictions,

@@ -6,14 +6,13 @@
 use super::{dimensions::EMBEDDING_CHANNELS, error::Loaded, layers::EPS};
 use crate::{
     models::nn::{layer_norm, linear, products},
-    ops::{self, Activation, LayerNorm, Linear, Params, Products, Result, add},
+    ops::{self, Activation, LayerNorm, Linear, Params, Products, Result, add, token_products},
 };
 use candle_core::Tensor;
 use candle_nn::Module;
 
 /// Channels throughout.
 const CHANNELS: usize = EMBEDDING_CHANNELS;
-const DEPTH: usize = 2;
 const HEADS: usize = 8;
 const MLP_CHANNELS: usize = 2048;
 /// Attention between tokens and image works in half the channels.
@@ -21,7 +20,7 @@ const CROSS_CHANNELS: usize = CHANNELS / 2;
 
 #[derive(Debug, Clone)]
 pub(super) struct TwoWayTransformer {
-    blocks: Vec<TwoWayBlock>,
+    blocks: [TwoWayBlock; 2],
     final_attention: Attention,
     norm: LayerNorm,
 }
@@ -30,7 +29,7 @@ impl TwoWayTransformer {
     pub(super) fn load(params: &Params) -> Loaded<Self> {
         let block = |i: usize| TwoWayBlock::load(&params.scope("layers").scope(i), i == 0);
         Ok(Self {
-            blocks: (0..DEPTH).map(block).collect::<Loaded<_>>()?,
+            blocks: [block(0)?, block(1)?],
             final_attention: Attention::load(
                 &params.scope("final_attn_token_to_image"),
                 CROSS_CHANNELS,
@@ -40,21 +39,45 @@ impl TwoWayTransformer {
     }
 
     /// Tokens `[N, T, 256]` and image `[1 or N, P, 256]` after attending to each other, for `position` `[1, P, 256]` of
-    /// the image: `[N, T, 256]` and `[N, P, 256]`.
+    /// the image. Of the tokens this gives the last attention `[N, T, 128]` and its queries `[N, T, 256]`, of which [`Self::ending`] makes them;
+    /// the image is `[N, P, 256]`.
     pub(super) fn forward(
         &self,
         image: &Tensor,
         position: &Tensor,
         tokens: &Tensor,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<(Tensor, Tensor, Tensor)> {
+        let [first, second] = &self.blocks;
         let (mut queries, mut keys) = (tokens.clone(), image.clone());
-        for block in &self.blocks {
-            (queries, keys) = block.forward(&queries, &keys, tokens, position)?;
+        // In the first block the tokens are their own position encoding.
+        let own = &first.self_attention;
+        let layers = [&own.q, &own.k, &own.v].map(|layer| (layer, false));
+        let (_, mut projected) = token_products(tokens, None, None, &layers)?;
+        let own = &second.self_attention;
+        let of_second = [(&own.q, true), (&own.k, true), (&own.v, false)];
+        let of_last = [(&self.final_attention.q, true)];
+        for (block, next) in [(first, &of_second[..]), (second, &of_last)] {
+            let of_tokens = Tokens {
+                queries: &queries,
+                projected: &projected,
+                tokens,
+            };
+            (queries, projected, keys) = block.forward(&of_tokens, &keys, position, next)?;
         }
-        let q = add(&queries, tokens)?;
+        let [q] = projected.as_slice() else {
+            candle_core::bail!("{} projections of the last queries", projected.len())
+        };
         let k = add(&keys, position)?;
-        let queries = self.final_attention.forward_add(&q, &k, &keys, &queries)?;
-        Ok((self.norm.forward(&queries)?, keys))
+        Ok((
+            self.final_attention.attend_projected(q, &k, &keys)?,
+            queries,
+            keys,
+        ))
+    }
+
+    /// The projection of the last attention, to which the queries are added, and the normalisation of that.
+    pub(super) fn ending(&self) -> (&Linear, &LayerNorm) {
+        (&self.final_attention.out, &self.norm)
     }
 }
 
@@ -68,7 +91,7 @@ struct TwoWayBlock {
     norm3: LayerNorm,
     image_to_token: Attention,
     norm4: LayerNorm,
-    /// In the first block the tokens are their own position encoding, and its attention replaces them.
+    /// In the first block attention replaces the tokens, which are not added to its result.
     is_first: bool,
 }
 
@@ -103,37 +126,60 @@ impl TwoWayBlock {
         })
     }
 
-    /// Queries `[N, T, 256]` are tokens, keys `[1 or N, P, 256]` the image.
+    /// Keys `[1 or N, P, 256]` are the image. This gives the queries, what `next` makes of them or their sum with the tokens, and the keys.
     fn forward(
         &self,
-        queries: &Tensor,
+        of_tokens: &Tokens<'_>,
         keys: &Tensor,
-        tokens: &Tensor,
         position: &Tensor,
-    ) -> Result<(Tensor, Tensor)> {
-        let queries = if self.is_first {
-            self.self_attention.forward(queries, queries, queries)?
-        } else {
-            let q = add(queries, tokens)?;
-            self.self_attention.forward_add(&q, &q, queries, queries)?
+        next: &[(&Linear, bool)],
+    ) -> Result<(Tensor, Vec<Tensor>, Tensor)> {
+        let tokens = Some(of_tokens.tokens);
+        let [q, k, v] = of_tokens.projected else {
+            candle_core::bail!("{} projections of queries", of_tokens.projected.len())
         };
-        let queries = self.norm1.forward(&queries)?;
+        let (own, out) = (&self.self_attention, &self.self_attention.out);
+        let attended = own.weigh(q, k, v)?;
+        let queries = if self.is_first {
+            out.forward(&attended)?
+        } else {
+            out.forward_add(&attended, of_tokens.queries)?
+        };
 
-        let q = add(&queries, tokens)?;
+        let to_image = &self.token_to_image;
+        let (queries, q) =
+            token_products(&queries, Some(&self.norm1), tokens, &[(&to_image.q, true)])?;
         let k = add(keys, position)?;
-        let queries = self
-            .norm2
-            .forward(&self.token_to_image.forward_add(&q, &k, keys, &queries)?)?;
+        let attended = to_image.attend_projected(&q[0], &k, keys)?;
+        let queries = to_image.out.forward_add(&attended, &queries)?;
 
-        let queries = self.mlp[1].forward_add(&self.mlp[0].forward(&queries)?, &queries)?;
-        let queries = self.norm3.forward(&queries)?;
+        let [expand, contract] = &self.mlp;
+        let (queries, hidden) =
+            token_products(&queries, Some(&self.norm2), None, &[(expand, false)])?;
+        let queries = contract.forward_add(&hidden[0], &queries)?;
 
-        let q = add(&queries, tokens)?;
+        let to_token = &self.image_to_token;
+        let mut layers = vec![(&to_token.k, true), (&to_token.v, false)];
+        layers.extend(next);
+        let (queries, mut projected) =
+            token_products(&queries, Some(&self.norm3), tokens, &layers)?;
+        let following = projected.split_off(2);
+        let attended = to_token.weigh(&to_token.q.forward(&k)?, &projected[0], &projected[1])?;
         let keys = self
             .norm4
-            .forward(&self.image_to_token.forward_add(&k, &q, &queries, keys)?)?;
-        Ok((queries, keys))
+            .forward(&to_token.out.forward_add(&attended, keys)?)?;
+        Ok((queries, following, keys))
     }
+}
+
+/// What a block reads of the tokens, `[N, T, 256]` each.
+#[derive(Debug)]
+struct Tokens<'a> {
+    queries: &'a Tensor,
+    /// Queries, keys and values of their attention to each other.
+    projected: &'a [Tensor],
+    /// The tokens as they came, which are their position encoding.
+    tokens: &'a Tensor,
 }
 
 /// Attention with projections before and after it.
@@ -165,18 +211,13 @@ impl Attention {
         })
     }
 
-    fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-        self.out.forward(&self.attend(q, k, v)?)
+    /// Of queries that were projected, and keys and values that were not.
+    fn attend_projected(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        self.weigh(q, &self.k.forward(k)?, &self.v.forward(v)?)
     }
 
-    /// The result added to `residual`, which may have a batch of 1.
-    fn forward_add(&self, q: &Tensor, k: &Tensor, v: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.out.forward_add(&self.attend(q, k, v)?, residual)
-    }
-
-    /// q `[B, Nq, 256]`, k and v `[B', Nk, 256]`; one of B and B' may be 1.
-    fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-        let (q, k, v) = (self.q.forward(q)?, self.k.forward(k)?, self.v.forward(v)?);
-        ops::attention_in(&q, &k, &v, HEADS, self.scale, None, self.products)
+    /// Attention without the projection after it, all of q, k and v projected: q `[B, Nq, C]`, k and v `[B', Nk, C]`; one of B and B' may be 1.
+    fn weigh(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        ops::attention_in(q, k, v, HEADS, self.scale, None, self.products)
     }
 }

@@ -54,6 +54,10 @@ impl Mlp {
         })
     }
 
+    pub(crate) fn layers(&self) -> &[Linear] {
+        &self.layers
+    }
+
     /// Like `forward`, with `residual` (f32, of the output's shape) added before the last layer's activation.
     pub(crate) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
         ops::perceptron(&self.layers, x, None, Some(residual))
