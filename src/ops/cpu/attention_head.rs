@@ -4,12 +4,14 @@
 #![allow(unsafe_code)]
 
 use super::{
+    amx,
     memory::Shared,
     parallel::{self, part},
     rounded::Rounded,
     simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles, prefetch},
     softmax::{Exponentials, ScaleRows},
-    tile::{self, MAX_ROWS, PANEL, Piece, RowTable, Tile},
+    tile::{MAX_ROWS, PANEL, Piece, RowTable, Tile},
+    tiles::{self, Tiles},
 };
 use crate::ops::types::convolution::Products;
 
@@ -44,8 +46,8 @@ pub(super) struct Shape {
 /// # Safety
 /// `tokens` gives valid pointers for all tokens of `shape`.
 pub(super) unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
-    let isa = Isa::best();
-    let (tile_rows, _) = tile::largest(isa);
+    let isa = Isa::best_for(shape.products);
+    let (tile_rows, _) = tiles::largest(isa, shape.products);
     let items = shape.sets * shape.heads;
     if items == 0 || queries == 0 {
         return;
@@ -71,6 +73,7 @@ pub(super) unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
 struct Head<'a> {
     isa: Isa,
     shape: &'a Shape,
+    tiles: Tiles,
     /// Panels `[keys / 16][d][16]`, or of pairs `[keys / 16][d / 2][16]`.
     keys: Vec<f32>,
     /// Panels `[dv / 16][keys][16]`, or of pairs `[dv / 16][keys / 2][16]`.
@@ -98,12 +101,14 @@ impl<'a> Head<'a> {
         Self {
             isa,
             shape,
-            keys: vec![0.0; columns * lines.0],
-            values: vec![0.0; lines.1 * shape.d.1.next_multiple_of(PANEL)],
+            tiles: Tiles::new(isa, shape.products),
+            // The last tile of a panel may reach beyond it.
+            keys: vec![0.0; (columns / PANEL * lines.0 + amx::LINES) * PANEL],
+            values: vec![0.0; (lines.1 * shape.d.1.div_ceil(PANEL) + amx::LINES) * PANEL],
             lines,
             rounded_keys: vec![0.0; rounded_key * KEYS],
-            rounded_queries: Rounded::default(),
-            rounded_scores: Rounded::default(),
+            rounded_queries: Rounded::new(isa),
+            rounded_scores: Rounded::new(isa),
             scores: vec![0.0; columns * MAX_ROWS],
         }
     }
@@ -131,10 +136,9 @@ impl<'a> Head<'a> {
                 Products::F32 => isa.run(pack),
                 Products::Bf16 => isa.run_pairs(pack),
             }
-            let (most, _) = tile::largest(self.isa);
-            let tiles = queries.len().div_ceil(most);
-            for index in 0..tiles {
-                let range = part(queries.len(), tiles, index);
+            let (most, _) = self.tiles.largest();
+            for index in 0..queries.len().div_ceil(most) {
+                let range = self.tiles.rows(queries.len(), index);
                 let (mut from, mut to) = (
                     [std::ptr::null(); MAX_ROWS],
                     [std::ptr::null_mut(); MAX_ROWS],
@@ -186,9 +190,9 @@ impl<'a> Head<'a> {
             let queries = [Piece::whole(*from, d)];
             let queries = match products {
                 Products::F32 => &queries,
-                Products::Bf16 => self.rounded_queries.round(self.isa, &queries, count),
+                Products::Bf16 => self.rounded_queries.round(&queries, Products::F32, count),
             };
-            product(self.isa, products, queries, &self.keys, keys, &rows, count);
+            product(&mut self.tiles, queries, &self.keys, keys, &rows, count);
             match bias {
                 None => self.isa.run(Exponentials {
                     rows: start,
@@ -223,9 +227,9 @@ impl<'a> Head<'a> {
             let scores = [Piece::whole(table, keys)];
             let scores = match products {
                 Products::F32 => &scores,
-                Products::Bf16 => self.rounded_scores.round(self.isa, &scores, count),
+                Products::Bf16 => self.rounded_scores.round(&scores, Products::F32, count),
             };
-            product(self.isa, products, scores, &self.values, dv, to, count);
+            product(&mut self.tiles, scores, &self.values, dv, to, count);
             self.isa.run(ScaleRows {
                 rows: &to[..count],
                 len: dv,
@@ -240,21 +244,19 @@ impl<'a> Head<'a> {
 /// # Safety
 /// See [`run`].
 unsafe fn product(
-    isa: Isa,
-    products: Products,
+    tiles: &mut Tiles,
     a: &[Piece],
     b: &[f32],
     columns: usize,
     out: &[*mut f32; MAX_ROWS],
     count: usize,
 ) {
-    let (_, wide) = tile::largest(isa);
+    let (_, wide) = tiles.largest();
     let inner = a.iter().map(|piece| piece.inner).sum::<usize>();
     let panels = columns.div_ceil(PANEL);
     for panel in (0..panels).step_by(wide) {
         let column = panel * PANEL;
         let tile = Tile {
-            products,
             a,
             b: b[column * inner..].as_ptr(),
             panel_stride: inner * PANEL,
@@ -267,7 +269,7 @@ unsafe fn product(
             affine: None,
         };
         // SAFETY: the caller vouched for the pointers.
-        unsafe { tile::run(isa, count, wide.min(panels - panel), &tile) };
+        unsafe { tiles.run(count, wide.min(panels - panel), &tile) };
     }
 }
 

@@ -282,7 +282,7 @@ impl Conv2d {
         for (group, weights) in groups.iter().enumerate() {
             let first = group * weights.columns;
             let gemm = Gemm {
-                isa: Isa::best(),
+                isa: Isa::best_for(weights.products),
                 weights,
                 rows: batch * map.out.0 * map.out.1,
                 out: out.wrapping_add(first),

@@ -9,7 +9,8 @@ use super::{
     pointwise::Sum,
     rounded::Rounded,
     simd::Isa,
-    tile::{self, MAX_ROWS, PANEL, Piece, Residual, Tile},
+    tile::{MAX_ROWS, PANEL, Piece, Residual, Tile},
+    tiles::{self, Tiles},
 };
 use crate::ops::types::{activation::Activation, convolution::Products};
 use std::ops::Range;
@@ -103,7 +104,7 @@ impl Gemm<'_> {
     /// # Safety
     /// `rows` gives pointers to memory that can be read; `out` and `residual` are valid for all rows.
     pub(super) unsafe fn run<R: Rows>(&self, rows: &R) {
-        let (tile_rows, tile_panels) = tile::largest(self.isa);
+        let (tile_rows, tile_panels) = tiles::largest(self.isa, self.weights.products);
         let (panels, tiles) = (self.weights.panels(), self.rows.div_ceil(tile_rows));
         if panels == 0 || tiles == 0 {
             return;
@@ -145,39 +146,50 @@ impl Gemm<'_> {
 
     /// The rows and panels of one task.
     unsafe fn block<R: Rows>(&self, source: &R, rows: Range<usize>, panels: Range<usize>) {
-        let (tile_rows, tile_panels) = tile::largest(self.isa);
+        let products = self.weights.products;
+        let mut tiles = Tiles::new(self.isa, products);
+        let (tile_rows, tile_panels) = tiles.largest();
         let cached = (CACHED_WEIGHTS / self.weights.panel_stride().max(1)).max(tile_panels)
             / tile_panels
             * tile_panels;
         let count = rows.len().div_ceil(tile_rows);
-        let (mut scratch, mut rounded) = (Vec::new(), Rounded::default());
+        let (mut scratch, mut rounded) = (Vec::new(), Rounded::new(self.isa));
         let pieces = if self.weights.inner == 0 {
             0
         } else {
             source.pieces()
         };
+        let as_they_lie = products == source.held() && !tiles::are_amx(self.isa, products);
         let mut pieces = vec![Piece::whole([std::ptr::null(); MAX_ROWS], 0); pieces];
         for first_panel in panels.clone().step_by(cached) {
             let panels = first_panel..panels.end.min(first_panel + cached);
             for tile in 0..count {
-                let part = part(rows.len(), count, tile);
+                let part = tiles.rows(rows.len(), tile);
                 let first = rows.start + part.start;
                 source.read(first, part.len(), &mut pieces, &mut scratch);
                 // SAFETY: see `run`.
                 unsafe {
-                    let pieces = match self.weights.products {
-                        products if products == source.held() => &pieces,
-                        _ => rounded.round(self.isa, &pieces, part.len()),
+                    let pieces = if as_they_lie {
+                        &pieces
+                    } else {
+                        rounded.round(&pieces, source.held(), part.len())
                     };
-                    self.row_tile(pieces, first, part.len(), panels.clone());
+                    self.row_tile(&mut tiles, pieces, first, part.len(), panels.clone());
                 }
             }
         }
     }
 
     /// One tile of rows by a range of panels.
-    unsafe fn row_tile(&self, pieces: &[Piece], first: usize, count: usize, panels: Range<usize>) {
-        let (_, tile_panels) = tile::largest(self.isa);
+    unsafe fn row_tile(
+        &self,
+        tiles: &mut Tiles,
+        pieces: &[Piece],
+        first: usize,
+        count: usize,
+        panels: Range<usize>,
+    ) {
+        let (_, tile_panels) = tiles.largest();
         let mut out = [std::ptr::null_mut(); MAX_ROWS];
         let mut residual = [std::ptr::null(); MAX_ROWS];
         for i in 0..count {
@@ -192,7 +204,6 @@ impl Gemm<'_> {
         for panel in panels.clone().step_by(tile_panels) {
             let wide = tile_panels.min(end - panel);
             let tile = Tile {
-                products: self.weights.products,
                 a: pieces,
                 b: self.weights.panel(panel),
                 panel_stride: self.weights.panel_stride(),
@@ -208,7 +219,7 @@ impl Gemm<'_> {
                 affine: self.affine.filter(|_| light),
             };
             // SAFETY: see `run`.
-            unsafe { tile::run(self.isa, count, wide, &tile) };
+            unsafe { tiles.run(count, wide, &tile) };
         }
         if light {
             return;

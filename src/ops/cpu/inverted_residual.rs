@@ -61,7 +61,7 @@ pub(crate) fn inverted_residual(
         .transpose()?;
     let mut out = Output::new(shape.iter().product());
     let block = Block {
-        isa: Isa::best(),
+        isa: Isa::best_for(first.products.or(last.products)),
         expand: (first, *expand.1),
         middle: Map {
             x: x.ptr(),

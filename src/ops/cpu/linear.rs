@@ -61,7 +61,7 @@ impl Linear {
             .map(|r| Input::<f32>::new(r, "linear"))
             .transpose()?;
         let gemm = Gemm {
-            isa: Isa::best(),
+            isa: Isa::best_for(self.weights.products),
             weights: &self.weights,
             rows,
             out: out.ptr(),

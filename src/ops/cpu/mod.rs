@@ -1,5 +1,6 @@
 //! Layers and pixels on the CPU, in f32, products in bf16 where asked for: vectors of whatever width the processor has, on the threads of the current pool.
 
+mod amx;
 mod attention;
 mod attention_head;
 mod boxes;
@@ -28,6 +29,7 @@ mod simd;
 mod softmax;
 mod stem;
 mod tile;
+mod tiles;
 mod window_attention;
 mod winograd;
 mod winograd_points;

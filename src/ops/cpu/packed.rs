@@ -1,7 +1,7 @@
 //! Weights laid out for [`super::tile`]: panels of 16 columns, each `[inner][16]` in f32 or `[inner / 2][16][2]` in bf16, aligned to cache
 //! lines. Sixteen lines of the latter are what a tile register of AMX takes.
 
-use super::{simd::pair, tile::PANEL};
+use super::{amx, simd::pair, tile::PANEL};
 use crate::ops::types::convolution::Products;
 
 /// Numbers, or pairs of bf16, by their bits.
@@ -12,6 +12,7 @@ struct Line([u32; PANEL]);
 /// A matrix `[inner, columns]` in panels, with a bias for each column.
 #[derive(Debug)]
 pub(super) struct Packed {
+    /// Of pairs there is a tile of AMX less a line more than the panels have: the last tile of a panel reaches beyond it.
     lines: Vec<Line>,
     bias: Option<Vec<Line>>,
     pub(super) inner: usize,
@@ -29,7 +30,11 @@ impl Packed {
     ) -> Self {
         let panels = columns.div_ceil(PANEL);
         let rows = lines(inner, products);
-        let mut lines = Vec::with_capacity(panels * rows);
+        let beyond = match products {
+            Products::F32 => 0,
+            Products::Bf16 => amx::LINES - 1,
+        };
+        let mut lines = Vec::with_capacity(panels * rows + beyond);
         for panel in 0..panels {
             let present = PANEL.min(columns - panel * PANEL);
             for row in 0..rows {
@@ -47,6 +52,7 @@ impl Packed {
                 lines.push(line);
             }
         }
+        lines.resize(panels * rows + beyond, Line([0; PANEL]));
         let line_of = |chunk: &[f32]| {
             let mut line = Line([0; PANEL]);
             for (to, from) in line.0.iter_mut().zip(chunk) {

@@ -87,7 +87,7 @@ pub(super) fn product(
     });
     let mut out = Output::new(rows * columns);
     let gemm = Gemm {
-        isa: Isa::best(),
+        isa: Isa::best_for(weights.products),
         weights,
         rows,
         out: out.ptr(),

@@ -2,11 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{
-    gemm::Rows,
-    map::Map,
-    tile::{MAX_ROWS, Piece},
-};
+use super::{gemm::Rows, map::Map, tile::Piece};
 use crate::ops::types::convolution::Products;
 
 /// Output pixels as rows. Where pixels lie one after another (`joined`) a piece is a row of the kernel, else a pixel.
@@ -82,8 +78,8 @@ impl Rows for Pixels {
         for (i, to) in pieces.iter_mut().enumerate() {
             (to.first, to.inner) = (i * piece, piece);
         }
-        if self.joined && scratch.is_empty() {
-            scratch.resize(MAX_ROWS * kh * piece, 0.0);
+        if self.joined && scratch.len() < count * kh * piece {
+            scratch.resize(count * kh * piece, 0.0);
         }
         let (mut row, mut at) = (0, first);
         while row < count {
@@ -98,7 +94,7 @@ impl Rows for Pixels {
                         .wrapping_add((line / oh * h + iy) * w * self.map.pixel)
                 });
                 if self.joined {
-                    let scratch = &mut scratch[ky * MAX_ROWS * piece..];
+                    let scratch = &mut scratch[ky * count * piece..];
                     self.joined_row(
                         input,
                         x,

@@ -4,17 +4,22 @@
 
 use super::{
     memory::Output,
-    simd::{Isa, PairKernel, Pairs},
-    tile::{MAX_ROWS, Piece},
+    simd::{Isa, PairKernel, Pairs, Simd},
+    tile::Piece,
+    tiles,
 };
+use crate::ops::types::convolution::Products;
 
 /// Numbers of the largest vector of pairs: there is room for as many beyond the end of a row.
 const SLACK: usize = 32;
 
-/// The rounded rows of a tile. All that one of these rounds must have the same pieces but for the pointers.
-#[derive(Default)]
+/// The rows of a tile in pairs, put together in even memory. All that one of these takes must have the same pieces but for the pointers.
+/// Joined pieces end in zeros up to [`SLACK`] numbers, which are a tile of AMX.
 pub(super) struct Rounded {
-    /// `MAX_ROWS` rows of pairs.
+    isa: Isa,
+    /// Most rows of a tile.
+    rows: usize,
+    /// Rows of pairs.
     memory: Vec<u32>,
     /// Where pieces begin in a row, in numbers.
     places: Vec<usize>,
@@ -23,48 +28,66 @@ pub(super) struct Rounded {
 }
 
 impl Rounded {
-    /// Rounds `count` rows of `pieces`.
+    pub(super) fn new(isa: Isa) -> Self {
+        Self {
+            isa,
+            rows: tiles::largest(isa, Products::Bf16).0,
+            memory: Vec::new(),
+            places: Vec::new(),
+            joined: Vec::new(),
+        }
+    }
+
+    /// Rounds `count` rows of `pieces`, or copies them where they hold pairs.
     ///
     /// # Safety
     /// The pieces' rows can be read.
-    pub(super) unsafe fn round(&mut self, isa: Isa, pieces: &[Piece], count: usize) -> &[Piece] {
+    pub(super) unsafe fn round(
+        &mut self,
+        pieces: &[Piece],
+        held: Products,
+        count: usize,
+    ) -> &[Piece] {
         if self.memory.is_empty() {
-            self.lay_out(pieces);
+            self.lay_out(pieces, numbers(held));
         }
         let rows = RoundRows {
             pieces,
+            held,
             places: &self.places,
             to: self.memory.as_mut_ptr().cast(),
-            stride: self.memory.len() / MAX_ROWS * 2,
+            stride: self.memory.len() / self.rows * 2,
             count,
         };
         // SAFETY: the caller vouched for the rows; each row of the memory has room for all pieces.
-        unsafe { isa.run_pairs(rows) };
+        unsafe { self.isa.run_pairs(rows) };
         &self.joined
     }
 
-    /// Places for the pieces. Weights come in pairs: where a piece begins or ends within one, the other number is 0.
-    fn lay_out(&mut self, pieces: &[Piece]) {
+    /// Places for the pieces, each of whose numbers stands for `numbers`. Weights come in pairs: where a piece begins or ends within one,
+    /// the other number is 0.
+    fn lay_out(&mut self, pieces: &[Piece], numbers: usize) {
         let (mut at, mut next) = (0usize, None);
         let mut starts = Vec::new();
         for piece in pieces {
-            if next != Some(piece.first) {
-                at = at.next_multiple_of(2) + piece.first % 2;
+            let (first, inner) = (piece.first * numbers, piece.inner * numbers);
+            if next != Some(first) {
+                at = at.next_multiple_of(SLACK) + first % 2;
                 starts.push(at / 2);
                 self.joined.push(Piece {
-                    first: piece.first / 2,
+                    first: first / 2,
                     ..*piece
                 });
             }
             self.places.push(at);
-            at += piece.inner;
-            next = Some(piece.first + piece.inner);
+            at += inner;
+            next = Some(first + inner);
             if let (Some(joined), Some(start)) = (self.joined.last_mut(), starts.last()) {
                 joined.inner = at.div_ceil(2) - start;
             }
         }
         let stride = (at + SLACK).div_ceil(2);
-        self.memory = vec![0; stride * MAX_ROWS];
+        self.memory = vec![0; stride * self.rows];
         let memory = self.memory.as_mut_ptr().cast::<f32>().cast_const();
         for (joined, start) in self.joined.iter_mut().zip(starts) {
             joined.rows = std::array::from_fn(|row| memory.wrapping_add(row * stride + start));
@@ -72,9 +95,18 @@ impl Rounded {
     }
 }
 
+/// Numbers that one of a piece stands for.
+fn numbers(held: Products) -> usize {
+    match held {
+        Products::F32 => 1,
+        Products::Bf16 => 2,
+    }
+}
+
 /// Rounds the rows of pieces to where they have their places. Vectors end in zeros that the next piece overwrites.
 struct RoundRows<'a> {
     pieces: &'a [Piece],
+    held: Products,
     places: &'a [usize],
     to: *mut u16,
     /// Numbers from one row to the next.
@@ -87,13 +119,15 @@ impl PairKernel for RoundRows<'_> {
     unsafe fn run<S: Pairs>(self) {
         for row in 0..self.count {
             for (piece, place) in self.pieces.iter().zip(self.places) {
-                let line = RoundLine {
-                    from: piece.rows[row],
-                    to: self.to.wrapping_add(row * self.stride + place),
-                    len: piece.inner,
-                };
+                let (from, len) = (piece.rows[row], piece.inner);
+                let to = self.to.wrapping_add(row * self.stride + place);
                 // SAFETY: a row has room for a whole vector at the end of its last piece.
-                unsafe { line.run::<S>() };
+                unsafe {
+                    match self.held {
+                        Products::F32 => RoundLine { from, to, len }.run::<S>(),
+                        Products::Bf16 => copy_line::<S>(from, to.cast(), len),
+                    }
+                };
             }
         }
     }
@@ -127,6 +161,25 @@ impl PairKernel for RoundLine {
             }
             at += 2 * S::LANES;
         }
+    }
+}
+
+/// Copies `len` pairs. Whole vectors are written, the last one filled up with zeros.
+///
+/// # Safety
+/// The pairs can be read, and there is room for whole vectors.
+#[inline(always)]
+unsafe fn copy_line<S: Simd>(from: *const f32, to: *mut f32, len: usize) {
+    let mut at = 0;
+    while at < len {
+        // SAFETY: the caller vouched for the memory.
+        unsafe {
+            S::store(
+                to.wrapping_add(at),
+                S::load_n(from.wrapping_add(at), len - at),
+            )
+        };
+        at += S::LANES;
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     simd::Isa,
 };
 use crate::ops::types::{
-    convolution::{Conv2dOptions, Padding},
+    convolution::{Conv2dOptions, Padding, Products},
     result::Result,
 };
 use candle_core::Tensor;
@@ -47,6 +47,11 @@ pub(crate) fn stem(
     let [Some(c1), Some(ca), Some(cb), Some(c3)] = channels else {
         return Ok(None);
     };
+    let products = layers.map(|(layer, _)| layer.dense().map(|(weights, _)| weights.products));
+    let products = products
+        .into_iter()
+        .flatten()
+        .fold(Products::F32, Products::or);
     let joined = c1.1 + cb.1;
     let chained = (c1.0, ca.0, cb.0, c3.0) == (c, c1.1, ca.1, joined);
     if !chained || pooled != two || window == 0 {
@@ -65,7 +70,7 @@ pub(crate) fn stem(
         options: *options,
     };
     let stem = Stem {
-        isa: Isa::best(),
+        isa: Isa::best_for(products),
         layers: layers.map(|(layer, _)| layer),
         first: map(first, x.stride, (h, w), one),
         second_a: map(second_a, c1.1, one, a),

@@ -1,12 +1,11 @@
-//! The innermost loop: a tile of up to 12 output rows by one or two panels of 16 columns, kept in registers.
+//! The innermost loop: a tile of up to 12 output rows by one or two panels of 16 columns, kept in registers. [`super::tiles`] runs it, or AMX.
 
 #![allow(unsafe_code)]
 
-use super::simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles};
-use crate::ops::types::convolution::Products;
+use super::simd::{Factors, Halves, Kernel, PairKernel, Pairs, Simd, Singles};
 
-/// Most rows of a tile.
-pub(super) const MAX_ROWS: usize = 12;
+/// Most rows of a tile, those of AMX.
+pub(super) const MAX_ROWS: usize = 32;
 
 /// Columns of a panel of packed weights.
 pub(super) const PANEL: usize = 16;
@@ -47,8 +46,6 @@ pub(super) struct Residual<'a> {
 /// before or behind them.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
-    /// What `a` and `b` hold: f32, or pairs of bf16.
-    pub(super) products: Products,
     pub(super) a: &'a [Piece],
     /// Panels of `[rows of weights][PANEL]`, `panel_stride` floats apart.
     pub(super) b: *const f32,
@@ -66,43 +63,8 @@ pub(super) struct Tile<'a> {
     pub(super) affine: Option<(f32, f32)>,
 }
 
-/// Rows and panels of the largest tile that fits the registers.
-pub(super) fn largest(isa: Isa) -> (usize, usize) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => (12, 2),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => (6, 1),
-        Isa::Portable => (4, 1),
-    }
-}
-
-/// Runs a tile of `rows` × `panels`, at most [`largest`].
-///
-/// # Safety
-/// All pointers are valid for what [`Tile`] says, `out` for writing and not shared with another thread.
-pub(super) unsafe fn run(isa: Isa, rows: usize, panels: usize, tile: &Tile<'_>) {
-    macro_rules! choose {
-        ($($n:literal)*) => {
-            match (tile.products, rows, panels) {
-                $(
-                    // SAFETY: the caller vouches for the tile's pointers.
-                    (Products::F32, $n, 1) => unsafe { isa.run(Sized::<$n, 1>(tile)) },
-                    // SAFETY: as above.
-                    (Products::F32, $n, 2) => unsafe { isa.run(Sized::<$n, 2>(tile)) },
-                    // SAFETY: as above.
-                    (Products::Bf16, $n, 1) => unsafe { isa.run_pairs(Sized::<$n, 1>(tile)) },
-                    // SAFETY: as above.
-                    (Products::Bf16, $n, 2) => unsafe { isa.run_pairs(Sized::<$n, 2>(tile)) },
-                )*
-                _ => {}
-            }
-        };
-    }
-    choose!(1 2 3 4 5 6 7 8 9 10 11 12);
-}
-
-struct Sized<'a, const ROWS: usize, const PANELS: usize>(&'a Tile<'a>);
+/// A tile of at most 12 rows by one or two panels, by vectors.
+pub(super) struct Sized<'a, const ROWS: usize, const PANELS: usize>(pub(super) &'a Tile<'a>);
 
 /// Repeats `$body` with the constant `$i` for each row: loops would leave the accumulators in memory.
 macro_rules! each_row {
@@ -194,7 +156,7 @@ impl<const ROWS: usize, const PANELS: usize> Sized<'_, ROWS, PANELS> {
 /// # Safety
 /// See [`Tile`]; `row` and `column` lie within it.
 #[inline(always)]
-unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::V) {
+pub(super) unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::V) {
     if column >= tile.columns {
         return;
     }

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::{
+    amx,
     gemm::Addend,
     map::Map,
     math,
@@ -14,7 +15,8 @@ use super::{
     packed::Packed,
     parallel::{self, part},
     simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles},
-    tile::{self, MAX_ROWS, PANEL, Piece, Tile},
+    tile::{PANEL, Piece, Tile},
+    tiles::{self, Tiles},
     winograd_points::{IN, KERNEL_AT, OUT, evaluate, interpolate},
 };
 use crate::ops::types::convolution::Products;
@@ -77,17 +79,21 @@ impl Winograd {
         out: *mut f32,
         residual: Option<Addend>,
     ) {
-        let isa = Isa::best();
-        let (tile_rows, tile_panels) = tile::largest(isa);
+        let products = self.points[0].products;
+        let isa = Isa::best_for(products);
+        let (tile_rows, tile_panels) = tiles::largest(isa, products);
         let grid = (map.out.0.div_ceil(OUT), map.out.1.div_ceil(OUT));
         let (tiles, panels) = (batch * grid.0 * grid.1, self.points[0].panels());
         if tiles == 0 || panels == 0 {
             return;
         }
         let inputs = self.points[0].inner;
-        let in_stride = match self.points[0].products {
+        let in_stride = match products {
             Products::F32 => inputs,
-            // Whole vectors are written.
+            // Whole vectors are written, or whole tiles.
+            Products::Bf16 if tiles::are_amx(isa, products) => {
+                inputs.next_multiple_of(2 * amx::LINES) / 2
+            }
             Products::Bf16 => inputs.next_multiple_of(PANEL) / 2,
         };
         let work = tiles * POINTS * inputs * panels * PANEL;
@@ -111,7 +117,9 @@ impl Winograd {
             let panels = groups.start * tile_panels..(groups.end * tile_panels).min(panels);
             let blocks = tiles.len().div_ceil(most);
             let largest = tiles.len().div_ceil(blocks);
-            let mut inputs_at = Output::new(largest * POINTS * in_stride);
+            let mut register_tiles = Tiles::new(isa, products);
+            // Rows of a register tile beyond the last one are read.
+            let mut inputs_at = Output::new((largest * POINTS + tile_rows) * in_stride);
             let mut outputs_at = Output::new(largest * POINTS * tile_panels * PANEL);
             for block in 0..blocks {
                 let range = part(tiles.len(), blocks, block);
@@ -124,7 +132,7 @@ impl Winograd {
                 };
                 // SAFETY: the caller vouched for the maps; the buffers are large enough for the largest block, and tasks write
                 // different pixels or channels.
-                unsafe { block.run(panels.clone()) };
+                unsafe { block.run(&mut register_tiles, panels.clone()) };
             }
         });
     }
@@ -172,13 +180,13 @@ struct Block<'a> {
 impl Block<'_> {
     /// Columns of a row of `outputs_at`.
     fn width(&self) -> usize {
-        tile::largest(self.layer.isa).1 * PANEL
+        tiles::largest(self.layer.isa, self.layer.weights.points[0].products).1 * PANEL
     }
 
     /// # Safety
     /// See [`Winograd::run`]; both buffers have room for all tiles.
-    unsafe fn run(&self, panels: Range<usize>) {
-        let (_, wide) = tile::largest(self.layer.isa);
+    unsafe fn run(&self, tiles: &mut Tiles, panels: Range<usize>) {
+        let (_, wide) = tiles.largest();
         // SAFETY: the caller vouched for the memory.
         unsafe {
             match self.layer.weights.points[0].products {
@@ -188,7 +196,7 @@ impl Block<'_> {
             for panel in panels.clone().step_by(wide) {
                 let count = wide.min(panels.end - panel);
                 for point in 0..POINTS {
-                    self.product(point, panel, count);
+                    self.product(tiles, point, panel, count);
                 }
                 self.layer.isa.run(Interpolate { block: self, panel });
             }
@@ -196,25 +204,20 @@ impl Block<'_> {
     }
 
     /// The product of all tiles with `count` panels from `panel` on, at one point.
-    unsafe fn product(&self, point: usize, panel: usize, count: usize) {
+    unsafe fn product(&self, tiles: &mut Tiles, point: usize, panel: usize, count: usize) {
         let weights = &self.layer.weights.points[point];
-        let (most, _) = tile::largest(self.layer.isa);
-        let tiles = self.tiles.len();
-        let parts = tiles.div_ceil(most);
-        for index in 0..parts {
-            let rows = part(tiles, parts, index);
-            let mut from = [std::ptr::null(); MAX_ROWS];
-            let mut to = [std::ptr::null_mut(); MAX_ROWS];
-            for (i, row) in rows.clone().enumerate() {
-                let row = point * tiles + row;
-                from[i] = self
-                    .inputs_at
-                    .wrapping_add(row * self.in_stride)
-                    .cast_const();
-                to[i] = self.outputs_at.wrapping_add(row * self.width());
-            }
+        let (most, _) = tiles.largest();
+        let all = self.tiles.len();
+        for index in 0..all.div_ceil(most) {
+            let rows = tiles.rows(all, index);
+            let first = point * all + rows.start;
+            let from = std::array::from_fn(|i| {
+                let row = self.inputs_at.wrapping_add((first + i) * self.in_stride);
+                row.cast_const()
+            });
+            let to =
+                std::array::from_fn(|i| self.outputs_at.wrapping_add((first + i) * self.width()));
             let tile = Tile {
-                products: weights.products,
                 a: &[Piece::whole(from, weights.lines())],
                 b: weights.panel(panel),
                 panel_stride: weights.panel_stride(),
@@ -227,7 +230,7 @@ impl Block<'_> {
                 affine: None,
             };
             // SAFETY: the buffers have room for all tiles at all points.
-            unsafe { tile::run(self.layer.isa, rows.len(), count, &tile) };
+            unsafe { tiles.run(rows.len(), count, &tile) };
         }
     }
 }
@@ -263,9 +266,14 @@ impl Evaluate<'_> {
         for (index, tile) in block.tiles.clone().enumerate() {
             let (image, top, left) = block.layer.place(tile);
             let image = map.x.wrapping_add(image * h * w * map.pixel);
+            // Beyond the channels there are zeros.
+            let end = match F::NUMBERS {
+                1 => channels,
+                numbers => block.in_stride * numbers,
+            };
             let mut c = 0;
-            while c < channels {
-                let n = channels - c;
+            while c < end {
+                let n = channels.saturating_sub(c);
                 // SAFETY: only pixels within the map are read, and of those the channels that are there.
                 unsafe {
                     let mut columns = [[S::splat(0.0); IN]; IN];

@@ -92,6 +92,16 @@ pub enum Products {
     Bf16,
 }
 
+impl Products {
+    /// bf16 where either is.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match self {
+            Self::F32 => other,
+            Self::Bf16 => self,
+        }
+    }
+}
+
 impl From<Precision> for Products {
     fn from(precision: Precision) -> Self {
         match precision {

@@ -10,7 +10,8 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::engine::multiplies_bf16;
+use super::amx;
+use crate::{engine::multiplies_bf16, ops::types::convolution::Products};
 pub(crate) use pairs::{Factors, Halves, PairKernel, Pairs, Singles, pair};
 use std::sync::OnceLock;
 pub(crate) use vector::{Kernel, Simd};
@@ -18,6 +19,9 @@ pub(crate) use vector::{Kernel, Simd};
 /// An instruction set that this processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
+    /// AVX-512, and AMX for products in bf16.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -26,7 +30,7 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// All that this processor has, best first.
+    /// All that this processor has for whatever is computed, best first.
     pub(crate) fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -47,15 +51,52 @@ impl Isa {
     pub(crate) fn best() -> Self {
         #[cfg(test)]
         if let Some(isa) = FORCED.with(std::cell::Cell::get) {
-            return isa;
+            return isa.without_amx();
         }
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Self::available().first().copied().unwrap_or(Self::Portable))
     }
 
+    /// The best that this processor has where these products are among what is computed.
+    pub(crate) fn best_for(products: Products) -> Self {
+        match products {
+            Products::F32 => Self::best(),
+            Products::Bf16 => Self::best_in_bf16(),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn best_in_bf16() -> Self {
+        #[cfg(test)]
+        if let Some(isa) = FORCED.with(std::cell::Cell::get) {
+            return isa;
+        }
+        match Self::best() {
+            Self::Avx512 if amx::usable() => Self::Amx,
+            isa => isa,
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn best_in_bf16() -> Self {
+        Self::best()
+    }
+
+    /// What is the same but for products in bf16.
+    #[cfg(test)]
+    fn without_amx(self) -> Self {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Self::Avx512,
+            isa => isa,
+        }
+    }
+
     /// Its name, for people.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => "AMX",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "AVX-512",
             #[cfg(target_arch = "x86_64")]
@@ -69,11 +110,11 @@ impl Isa {
     /// # Safety
     /// The kernel's pointers are valid as its type says.
     pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: a value of `Isa` other than `Portable` only comes from `available`, which asked the processor.
+        // SAFETY: a value of `Isa` other than `Portable` only comes from `available` and `best_in_bf16`, which asked the processor.
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::run_avx512(kernel),
+                Self::Amx | Self::Avx512 => x86::run_avx512(kernel),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => x86::run_avx2(kernel),
                 Self::Portable => kernel.run::<portable::Portable>(),
@@ -90,7 +131,7 @@ impl Isa {
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 if multiplies_bf16() => pairs::run_avx512_bf16(kernel),
+                Self::Amx | Self::Avx512 if multiplies_bf16() => pairs::run_avx512_bf16(kernel),
                 _ => kernel.run::<portable::Portable>(),
             }
         }
@@ -123,8 +164,25 @@ thread_local! {
 #[cfg(test)]
 pub(crate) fn for_each_isa(test: impl Fn(Isa)) {
     for isa in Isa::available() {
-        FORCED.with(|forced| forced.set(Some(isa)));
-        test(isa);
+        with_isa(isa, || test(isa));
     }
+}
+
+/// As [`for_each_isa`], and for AMX, which is emulated where the processor lacks it.
+#[cfg(test)]
+pub(crate) fn for_each_isa_of_bf16(test: impl Fn(Isa)) {
+    #[cfg(target_arch = "x86_64")]
+    if Isa::available().contains(&Isa::Avx512) {
+        with_isa(Isa::Amx, || test(Isa::Amx));
+    }
+    for_each_isa(test);
+}
+
+/// Calls `work`, for which [`Isa::best`] and [`Isa::best_for`] choose `isa` on this thread.
+#[cfg(test)]
+pub(crate) fn with_isa<T>(isa: Isa, work: impl FnOnce() -> T) -> T {
+    FORCED.with(|forced| forced.set(Some(isa)));
+    let result = work();
     FORCED.with(|forced| forced.set(None));
+    result
 }

@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::Module;
 
 /// Prints the least processor time of one thread, and the rate for `flops` operations.
-fn report(name: &str, flops: f64, f: impl Fn() + Sync) {
+pub(super) fn report(name: &str, flops: f64, f: impl Fn() + Sync) {
     rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
@@ -23,7 +23,7 @@ fn report(name: &str, flops: f64, f: impl Fn() + Sync) {
                 f();
                 least.min((processor_time() - start) * 1e3)
             });
-            println!("{name:32} {ms:8.3} ms {:7.1} GFLOP/s", flops / ms / 1e6);
+            println!("{name:36} {ms:8.3} ms {:7.1} GFLOP/s", flops / ms / 1e6);
         });
 }
 

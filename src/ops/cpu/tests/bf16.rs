@@ -8,7 +8,7 @@ use crate::ops::{
     Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Part, Products,
     attention_in,
     cpu::{
-        simd::{Isa, PairKernel, Pairs, for_each_isa, pair},
+        simd::{Isa, PairKernel, Pairs, for_each_isa_of_bf16, pair},
         window_attention,
     },
     inverted_residual, max_pool2d, reference, stem, upsample_nearest2x,
@@ -189,7 +189,7 @@ fn linear_layers_agree() {
             } else {
                 2e-6
             };
-            for_each_isa(|isa| {
+            for_each_isa_of_bf16(|isa| {
                 let layer = linear(&weight, Some(&bias), activation);
                 let found = layer.forward_add(&x, &residual).unwrap();
                 assert_close(
@@ -205,7 +205,7 @@ fn linear_layers_agree() {
         let expected = reference::linear(&x, &weight, None, None, plain).unwrap();
         let (ax, aw) = (x.abs().unwrap(), weight.abs().unwrap());
         let sizes = reference::linear(&ax, &aw, None, None, plain).unwrap();
-        for_each_isa(|isa| {
+        for_each_isa_of_bf16(|isa| {
             let found = linear(&weight, None, plain).forward(&x).unwrap();
             assert_within(&found, &expected, &sizes, &format!("{isa:?} {what}"));
         });
@@ -268,7 +268,7 @@ fn convolutions_agree() {
         );
         let bias = random(&[cout], 3);
         let expected = reference::conv2d(&x, &weight, Some(&bias), None, &o).unwrap();
-        for_each_isa(|isa| {
+        for_each_isa_of_bf16(|isa| {
             let found = conv(&weight, Some(&bias), o).forward(&x).unwrap();
             assert_close(&found, &expected, 2e-6, &format!("{isa:?} {what}"));
         });
@@ -293,7 +293,7 @@ fn winograd_agrees() {
             let squares = numbers(x).into_iter().map(|x| f64::from(x).powi(2));
             squares.sum::<f64>() / x.elem_count() as f64
         };
-        for_each_isa(|isa| {
+        for_each_isa_of_bf16(|isa| {
             let found = conv(&weight, None, o).forward(&x).unwrap();
             let error = mean_square(&(&found - &expected).unwrap()) / mean_square(&expected);
             let error = error.sqrt() * 512.0;
@@ -324,7 +324,7 @@ fn parts_begin_and_end_within_pairs() {
         let maps = parts.map(|part| if part.doubled { &doubled } else { part.map });
         let joined = Tensor::cat(&maps, 3).unwrap();
         let expected = reference::conv2d(&joined, &weight, Some(&bias), None, &o).unwrap();
-        for_each_isa(|isa| {
+        for_each_isa_of_bf16(|isa| {
             let found = conv(&weight, Some(&bias), o).forward_parts(&parts).unwrap();
             assert_close(&found, &expected, 2e-6, &format!("{isa:?}"));
         });
@@ -349,7 +349,7 @@ fn bands_give_what_the_layers_give() {
     };
     let x = random(&[2, 45, 38, 3], 1);
     let weight = |out: usize, inner: usize, k: usize| random(&[out, inner, k, k], 2);
-    for_each_isa(|isa| {
+    for_each_isa_of_bf16(|isa| {
         let first = conv(&weight(16, 3, 3), None, o(3, 2));
         let second = [
             conv(&weight(8, 16, 2), None, o(2, 1)),
@@ -366,7 +366,7 @@ fn bands_give_what_the_layers_give() {
     });
     let (side, channels, wide) = (96, 24, 128);
     let x = random(&[1, side, side, channels], 3);
-    for_each_isa(|isa| {
+    for_each_isa_of_bf16(|isa| {
         if isa == Isa::Portable {
             return;
         }
@@ -404,7 +404,7 @@ fn attention_agrees() {
         let bias = random(&[heads, nq, nk], 4);
         for bias in [None, Some(&bias)] {
             let expected = reference::attention(&q, &k, &v, heads, 0.7, bias).unwrap();
-            for_each_isa(|isa| {
+            for_each_isa_of_bf16(|isa| {
                 let found = attention_in(&q, &k, &v, heads, 0.7, bias, Products::Bf16).unwrap();
                 let what = format!("{isa:?} {b}×{heads} heads {nq}×{nk} d {d} {dv}");
                 assert_close(&found, &expected, 1.0 / 512.0 + 1e-5, &what);
@@ -417,7 +417,7 @@ fn attention_agrees() {
         random(&[2, 25, 25], 3),
     );
     let expected = reference::window_attention(&qkv, &padding, 5, 2, 0.2, Some(&bias)).unwrap();
-    for_each_isa(|isa| {
+    for_each_isa_of_bf16(|isa| {
         let found =
             window_attention(&qkv, &padding, 5, 2, 0.2, Some(&bias), Products::Bf16).unwrap();
         assert_close(

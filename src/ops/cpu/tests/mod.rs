@@ -1,5 +1,6 @@
 //! Every operation on every instruction set of the processor against its reference.
 
+mod amx;
 mod attention;
 mod bench;
 mod bf16;
