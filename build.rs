@@ -4,12 +4,18 @@
 //! driver compiles for later ones. `$OUT_DIR/kernels.rs` embeds them for `ops::cuda`. nvcc is `$NVCC`, or `bin/nvcc` below `$CUDA_HOME`,
 //! `$CUDA_PATH`, `$CUDA_ROOT` or `$CUDA_TOOLKIT_ROOT_DIR`, or on the path, or below `/usr/local/cuda`.
 //!
+//! With the feature `lazy-ffmpeg` it writes the entries by which FFmpeg's libraries are loaded at the first call (`build/ffmpeg.rs`).
+//!
 //! For every build it states the commit, the features and the target that `--version` shows, as environment variables of the
 //! compiler. The commit is that of the git checkout, or of the package that cargo made from one. A debug build states none:
 //! following the checkout there would compile the whole crate anew after each commit.
 //!
 //! `ULTRAMOTION_KERNELS` chooses: `8.6,9.0` compiles for these compute capabilities alone, for a program that runs on no other chip; `check`
 //! asks only whether they compile: for one target, without optimising, which takes a tenth of the time.
+
+#[cfg(feature = "lazy-ffmpeg")]
+#[path = "build/ffmpeg.rs"]
+mod ffmpeg;
 
 use std::{
     env, fs,
@@ -84,7 +90,10 @@ impl Kernels {
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(ffmpeg_at_first_call)");
     describe_build();
+    #[cfg(feature = "lazy-ffmpeg")]
+    ffmpeg::load_at_first_call();
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return;
     }

@@ -2,7 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use super::init::init;
+use super::{
+    init::{init, init_devices},
+    unavailable::FfmpegUnavailable,
+};
 use std::{
     ffi::{CStr, CString},
     ptr,
@@ -23,7 +26,18 @@ pub(crate) struct StreamAddress<'a> {
     pub(crate) nonblocking: bool,
 }
 
-/// Opens an address and reads until its streams are known. `interrupt` is called while FFmpeg waits, in this call and in those that read
+/// Makes FFmpeg ready for an address.
+///
+/// # Errors
+/// A library that cannot be loaded: devices need more of them.
+pub(crate) fn init_for(address: &StreamAddress<'_>) -> Result<(), FfmpegUnavailable> {
+    match address.format {
+        Some(_) => init_devices(),
+        None => init(),
+    }
+}
+
+/// Opens an address, for which FFmpeg must be ready ([`init_for`]), and reads until its streams are known. `interrupt` is called while FFmpeg waits, in this call and in those that read
 /// the input: where it returns true, they end with [`Error::Exit`].
 ///
 /// # Errors
@@ -33,7 +47,6 @@ pub(crate) fn open_stream(
     options: Dictionary<'_>,
     interrupt: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Input, Error> {
-    init();
     network::init();
     let url = CString::new(address.url).map_err(|_| Error::InvalidData)?;
     let format = match address.format {

@@ -2,6 +2,7 @@
 
 use super::unread::{self, Unread};
 use crate::{
+    av::FfmpegUnavailable,
     dicom,
     sources::{issue::SourceError, video},
 };
@@ -25,6 +26,8 @@ pub(in crate::sources) enum Contents {
     Unread(Unread),
     /// Nothing.
     Empty,
+    /// What FFmpeg alone could tell, which is not there.
+    Unasked(FfmpegUnavailable),
     /// Anything else, in words where it was recognised.
     Other(Option<String>),
 }
@@ -75,10 +78,11 @@ pub(in crate::sources) fn identify(path: &Path) -> Result<Contents, SourceError>
     }
     file.take(PROBE).read_to_end(&mut head).map_err(cannot)?;
     Ok(match video::probe(&head) {
-        video::Probe::Video => Contents::Video,
+        Ok(video::Probe::Video) => Contents::Video,
         _ if has_extension(path, &DICOM_EXTENSIONS) => Contents::Dicom,
-        video::Probe::Other(name) => Contents::Other(Some(name)),
-        video::Probe::Unknown => Contents::Other(None),
+        Ok(video::Probe::Other(name)) => Contents::Other(Some(name)),
+        Ok(video::Probe::Unknown) => Contents::Other(None),
+        Err(why) => Contents::Unasked(why),
     })
 }
 
@@ -150,6 +154,9 @@ impl Contents {
         if let Self::Unread(Unread { name, remedy }) = self {
             return SourceError::new(path, format!("is {name}, which is not read"))
                 .with_remedy(*remedy);
+        }
+        if let Self::Unasked(why) = self {
+            return SourceError::without_ffmpeg(path, why.clone());
         }
         let problem = match self {
             Self::Empty => "is empty (0 bytes)".to_owned(),

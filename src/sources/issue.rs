@@ -1,5 +1,6 @@
 //! Errors and warnings of sources.
 
+use crate::av::FfmpegUnavailable;
 use std::{
     io,
     ops::{Deref, DerefMut},
@@ -118,6 +119,21 @@ macro_rules! issue {
 
 issue!(SourceError);
 issue!(SourceWarning);
+
+impl SourceError {
+    /// About a file or an address that FFmpeg would read.
+    pub(in crate::sources) fn without_ffmpeg(
+        path: impl Into<PathBuf>,
+        why: FfmpegUnavailable,
+    ) -> Self {
+        let FfmpegUnavailable {
+            library,
+            problem,
+            remedy,
+        } = why;
+        Self::new(path, format!("needs FFmpeg, whose {library} {problem}")).with_remedy(remedy)
+    }
+}
 
 impl SourceError {
     /// A file or folder that the operating system could not read.

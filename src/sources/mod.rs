@@ -34,6 +34,7 @@ pub use self::{
     },
     image::{ImageOptions, ImageSource, decode_image},
 };
+pub use crate::av::FfmpegUnavailable;
 pub use decode::{DECODE_SPAN, Decode, DecodeDevice, DecodeError, Decoding};
 pub use inputs::{ExpandOptions, Inputs, Spooled, expand};
 pub use issue::{Issue, IssueKind, SourceError, SourceWarning};

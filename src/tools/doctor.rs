@@ -160,7 +160,13 @@ fn devices(wanted: DeviceSpec, engine: &Result<Engine, EngineError>) -> Vec<Find
 }
 
 fn ffmpeg() -> Vec<Finding> {
-    let about = sources::video_support();
+    let about = match sources::video_support() {
+        Ok(about) => about,
+        Err(why) => {
+            let found = format!("{} {}", why.library, why.problem);
+            return vec![Finding::bad("FFmpeg", found, why.remedy)];
+        }
+    };
     let mut findings = vec![Finding::good("FFmpeg", about.version)];
     for (codec, there) in about.decoders {
         findings.push(if there {

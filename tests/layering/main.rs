@@ -186,7 +186,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("console", &["bin/"]),
     ("csv", &["bin/", "datasets/"]),
     ("cudarc", &["engine/", "ops/cuda/", "audit/"]),
-    ("libloading", &["audit/cupti/"]),
+    ("libloading", &["audit/cupti/", "av/"]),
     ("hf_hub", &["weights/"]),
     ("hotcoco", &["eval/"]),
     ("crc_fast", &["igtl/"]),

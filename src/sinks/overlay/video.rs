@@ -70,7 +70,12 @@ impl VideoFile {
             .filter(|r| r.is_finite() && *r > 0.0)
             .unwrap_or(DEFAULT_RATE)
             .clamp(0.001, 1000.0);
-        av::init();
+        av::init().map_err(|why| {
+            let problem = format!("needs FFmpeg, whose {} {}", why.library, why.problem);
+            SinkError::new(path, problem)
+                .with_kind(SinkErrorKind::NoEncoder)
+                .with_remedy(why.remedy)
+        })?;
         let failed = |e: AvError| ffmpeg_error(path, "start the video", e);
         let codec = ["libx264", "mpeg4"]
             .into_iter()

@@ -152,7 +152,9 @@ impl Expansion<'_> {
                 path: path.to_owned(),
                 base: base.map(Path::to_owned),
             }),
-            Contents::Empty | Contents::Other(_) if list::has_list_extension(path) => {
+            Contents::Empty | Contents::Other(_) | Contents::Unasked(_)
+                if list::has_list_extension(path) =>
+            {
                 match place.lists {
                     true => self.add_list(path),
                     false => self.fail(

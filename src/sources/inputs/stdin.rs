@@ -113,7 +113,9 @@ pub(super) fn read(stdin: &mut dyn BufRead, search: &Search<'_>) -> Result<Given
     file.write_all(&head).map_err(not_kept)?;
     let contents = match identify(file.path())? {
         contents @ (Contents::Image(_) | Contents::Video | Contents::Dicom) => contents,
-        unread @ Contents::Unread(_) => return Err(unread.refusal(Path::new(NAME))),
+        unread @ (Contents::Unread(_) | Contents::Unasked(_)) => {
+            return Err(unread.refusal(Path::new(NAME)));
+        }
         other => {
             let what = match other {
                 Contents::Other(Some(name)) => format!("standard input is {name}"),

@@ -91,7 +91,7 @@ impl VideoInput {
         path: &Path,
         mut stream: R,
     ) -> Result<Self, SourceError> {
-        av::init();
+        av::init().map_err(|why| SourceError::without_ffmpeg(path, why))?;
         let cannot = |e: std::io::Error| SourceError::new(path, format!("cannot be read: {e}"));
         let missing = ending::missing_from(&mut stream).map_err(cannot)?;
         stream.rewind().map_err(cannot)?;

@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn every_layout_and_depth_is_converted_as_by_the_host() {
-        crate::av::init();
+        crate::av::init().unwrap();
         for format in FORMATS {
             same_noise(format, &[(64, 48), (33, 17), (130, 35), (101, 10), (1, 1)]);
         }
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn small_and_odd_sizes_are_converted_as_by_the_host() {
-        crate::av::init();
+        crate::av::init().unwrap();
         let sides: Vec<u32> = (1..30).chain([639, 1081]).collect();
         let across: Vec<_> = sides.iter().map(|&side| (side, 6)).collect();
         let down: Vec<_> = sides
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn other_formats_are_left_to_the_host() {
-        crate::av::init();
+        crate::av::init().unwrap();
         for format in [
             Pixel::GRAY8,
             Pixel::RGB24,

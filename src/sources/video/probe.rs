@@ -1,6 +1,6 @@
 //! Detection of video containers by their first bytes, with FFmpeg's probe.
 
-use crate::av::{self, ffi};
+use crate::av::{self, FfmpegUnavailable, ffi};
 use std::ffi::CStr;
 
 /// What FFmpeg takes a file for.
@@ -51,16 +51,19 @@ pub(super) const DEMUXERS: [&str; 31] = [
 ];
 
 /// Tells by the first bytes of a file what FFmpeg takes it for.
+///
+/// # Errors
+/// A library of FFmpeg that cannot be loaded.
 #[allow(unsafe_code)]
-pub(in crate::sources) fn probe(head: &[u8]) -> Probe {
+pub(in crate::sources) fn probe(head: &[u8]) -> Result<Probe, FfmpegUnavailable> {
     // Scores at and below this one rest on next to nothing.
     const DOUBTFUL: i32 = 25;
-    av::init();
+    av::init()?;
     let mut padded = Vec::with_capacity(head.len() + ffi::AVPROBE_PADDING_SIZE as usize);
     padded.extend_from_slice(head);
     padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);
     let Ok(length) = i32::try_from(head.len()) else {
-        return Probe::Unknown;
+        return Ok(Probe::Unknown);
     };
     let data = ffi::AVProbeData {
         filename: c"".as_ptr(),
@@ -74,14 +77,14 @@ pub(in crate::sources) fn probe(head: &[u8]) -> Probe {
     let (name, long_name) = unsafe {
         let format = ffi::av_probe_input_format2(&data, 1, &mut score);
         if format.is_null() {
-            return Probe::Unknown;
+            return Ok(Probe::Unknown);
         }
         (text((*format).name), text((*format).long_name))
     };
     if name.split(',').any(|n| DEMUXERS.contains(&n)) {
-        Probe::Video
+        Ok(Probe::Video)
     } else {
-        Probe::Other(long_name)
+        Ok(Probe::Other(long_name))
     }
 }
 

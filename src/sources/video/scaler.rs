@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn threads_change_no_byte() {
-        crate::av::init();
+        crate::av::init().unwrap();
         for format in FORMATS {
             for (width, height) in [(64, 48), (33, 17), (101, 77), (3, 130), (322, 181), (17, 1)] {
                 let (frame, target) = (noise(format, width, height), target_of(format));

@@ -1,6 +1,6 @@
-//! Capabilities of the linked FFmpeg.
+//! Capabilities of the FFmpeg that is there.
 
-use crate::av::{self, codec::Id};
+use crate::av::{self, FfmpegUnavailable, codec::Id};
 
 /// Version and decoders of FFmpeg.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,11 @@ pub struct VideoSupport {
 }
 
 /// Asks FFmpeg.
-pub fn video_support() -> VideoSupport {
-    av::init();
+///
+/// # Errors
+/// A library that cannot be loaded.
+pub fn video_support() -> Result<VideoSupport, FfmpegUnavailable> {
+    av::init()?;
     let dotted = |v: u32| format!("{}.{}.{}", v >> 16, (v >> 8) & 0xff, v & 0xff);
     let version = format!(
         "libavcodec {}, libavformat {}",
@@ -37,12 +40,12 @@ pub fn video_support() -> VideoSupport {
     let encoder = ["libx264", "mpeg4"]
         .into_iter()
         .find(|name| av::encoder::find_by_name(name).is_some());
-    VideoSupport {
+    Ok(VideoSupport {
         version,
         encoder,
         hardware: av::hardware_decoders(),
         decoders: codecs
             .map(|(name, id)| (name, av::decoder::find(id).is_some()))
             .to_vec(),
-    }
+    })
 }

@@ -9,6 +9,8 @@ mod boxes_round_trip;
 mod default_models;
 mod eval;
 mod eval_tracks;
+#[cfg(ffmpeg_at_first_call)]
+mod ffmpeg;
 #[cfg(feature = "embedded-models")]
 mod golden;
 mod input_errors;

@@ -6,7 +6,7 @@ use super::{
     watch::{Stop, Watch},
 };
 use crate::{
-    av::{self, Dictionary, Error, Packet, error::EAGAIN, has_protocol, open_stream},
+    av::{self, Dictionary, Error, Packet, error::EAGAIN, has_protocol, init_for, open_stream},
     frame::{Physical, Pixels, SourceInfo},
     sources::{
         Decode, Decoding, SourceError,
@@ -104,14 +104,15 @@ impl Connection {
         let watch = Watch::new(stop, options.timeout);
         let cannot =
             |problem: String| SourceError::new(&info.path, problem).with_remedy(remedy(address));
-        if let Some(protocol) = address.protocol.filter(|protocol| !has_protocol(protocol)) {
-            return Err(cannot(format!("this FFmpeg was built without {protocol}")));
-        }
         let opening = av::StreamAddress {
             url: &address.url,
             format: address.device,
             nonblocking: address.is_device(),
         };
+        init_for(&opening).map_err(|why| SourceError::without_ffmpeg(&info.path, why))?;
+        if let Some(protocol) = address.protocol.filter(|protocol| !has_protocol(protocol)) {
+            return Err(cannot(format!("this FFmpeg was built without {protocol}")));
+        }
         let of_callback = watch.clone();
         let input = open_stream(&opening, settings(address, options), move || {
             of_callback.is_over()
