@@ -28,27 +28,38 @@ enum Layers {
 }
 
 impl LinearPair {
-    /// Layers by `weight` `[out, in]` and `bias` `[out]`, all f32; `products` as for [`Linear::new_in`].
+    /// Layers by `weight` `[out, in]` and `bias` `[out]` of both, one's outputs after the other's, of which the first has `split`; all f32, `products`
+    /// as for [`Linear::new_in`].
     ///
     /// # Errors
     /// If the shapes do not fit.
     pub fn new(
-        [first, second]: [(&Tensor, &Tensor); 2],
+        weight: &Tensor,
+        bias: &Tensor,
+        split: usize,
         activation: Activation,
         products: Products,
     ) -> Result<Self> {
+        let outputs = weight.dim(0)?;
+        if split == 0 || split >= outputs {
+            candle_core::bail!("a pair of layers: {split} of {outputs} outputs for the first");
+        }
         let layer = |weight: &Tensor, bias: &Tensor| {
             let precision = LinearPrecision::Input;
             Linear::new_in(weight, Some(bias), activation, precision, products)
         };
-        let layers = if cpu::is_cpu(first.0) {
-            Layers::Apart([layer(first.0, first.1)?, layer(second.0, second.1)?])
-        } else {
-            let weight = Tensor::cat(&[first.0, second.0], 0)?;
-            let bias = Tensor::cat(&[first.1, second.1], 0)?;
-            Layers::Stacked(layer(&weight, &bias)?)
+        let part = |from: usize, to: usize| -> Result<Linear> {
+            let (weight, bias) = (
+                weight.narrow(0, from, to - from)?,
+                bias.narrow(0, from, to - from)?,
+            );
+            layer(&weight.contiguous()?, &bias.contiguous()?)
         };
-        let split = first.0.dim(0)?;
+        let layers = if cpu::is_cpu(weight) {
+            Layers::Apart([part(0, split)?, part(split, outputs)?])
+        } else {
+            Layers::Stacked(layer(weight, bias)?)
+        };
         Ok(Self { layers, split })
     }
 

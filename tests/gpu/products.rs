@@ -61,16 +61,15 @@ fn pairs(report: &mut Report<'_>) -> Result<(), String> {
             let weight = |outputs: usize, seed| rounded(&random(&[outputs, inner], seed), dtype);
             let (wa, wb) = (weight(columns.0, 3), weight(columns.1, 4));
             let (ba, bb) = (random(&[columns.0], 5), random(&[columns.1], 6));
-            let cpu = LinearPair::new([(&wa, &ba), (&wb, &bb)], Activation::Silu, Products::F32)
-                .map_err(text)?;
+            let stacked = |a: &Tensor, b: &Tensor| Tensor::cat(&[a, b], 0).map_err(text);
+            let (weight, bias) = (stacked(&wa, &wb)?, stacked(&ba, &bb)?);
+            let pair = |weight: &Tensor, bias: &Tensor| {
+                LinearPair::new(weight, bias, columns.0, Activation::Silu, Products::F32)
+                    .map_err(text)
+            };
+            let cpu = pair(&weight, &bias)?;
             let up = |x: &Tensor| report.up(x, DType::F32);
-            let (gwa, gba, gwb, gbb) = (up(&wa)?, up(&ba)?, up(&wb)?, up(&bb)?);
-            let gpu = LinearPair::new(
-                [(&gwa, &gba), (&gwb, &gbb)],
-                Activation::Silu,
-                Products::F32,
-            )
-            .map_err(text)?;
+            let gpu = pair(&up(&weight)?, &up(&bias)?)?;
             let (one, two) = cpu.forward(&a, &b).map_err(text)?;
             let found = gpu
                 .forward(&report.up(&a, dtype)?, &report.up(&b, dtype)?)

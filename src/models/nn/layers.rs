@@ -34,10 +34,13 @@ pub(crate) fn build_linear_pair(
     [first, second]: [(&Tensor, &Tensor); 2],
     activation: Activation,
 ) -> Built<LinearPair> {
-    let first = (params.place(first.0)?, params.place(first.1)?);
-    let second = (params.place(second.0)?, params.place(second.1)?);
-    let pair = [(&first.0, &first.1), (&second.0, &second.1)];
-    LinearPair::new(pair, activation, products(params)).map_err(BuildError::tensor("linear layers"))
+    let failed = BuildError::tensor("linear layers");
+    let split = first.0.dim(0).map_err(&failed)?;
+    // On the host: a GPU would need a kernel of Candle's for it.
+    let weight = Tensor::cat(&[first.0, second.0], 0).map_err(&failed)?;
+    let bias = Tensor::cat(&[first.1, second.1], 0).map_err(&failed)?;
+    let (weight, bias) = (params.place(&weight)?, params.place(&bias)?);
+    LinearPair::new(&weight, &bias, split, activation, products(params)).map_err(failed)
 }
 
 /// A fully connected layer from `weight` `[outputs, inputs]` and `bias` `[outputs]`, f32 on the host.

@@ -30,6 +30,8 @@ const CLUSTER: usize = 4;
 const CLUSTER_ROWS: usize = 16;
 const CLUSTER_COLUMNS: usize = 128;
 const ALL_CLUSTER_COLUMNS: usize = 512;
+/// Rows that clusters take at most: those of four images, since results must not depend on how many there are up to that.
+const MOST_CLUSTER_ROWS: usize = 1536;
 /// Most inputs of a layer there.
 const CLUSTER_INNER: usize = 512;
 const CLUSTER_SUMS: usize = WARPS * CLUSTER_ROWS * (WIDE + 4);
@@ -125,7 +127,7 @@ impl Plan {
             .iter()
             .map(|(layer, _)| WIDE << share(layer.size().1));
         let clusters = is_hopper(device)?
-            && blocks * CLUSTER <= multiprocessors
+            && rows <= MOST_CLUSTER_ROWS
             && widest <= CLUSTER_INNER
             && shares.clone().all(|columns| columns <= CLUSTER_COLUMNS)
             && shares.sum::<usize>() <= ALL_CLUSTER_COLUMNS
