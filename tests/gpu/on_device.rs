@@ -7,7 +7,10 @@ use crate::{
 };
 use candle_core::{DType, Device, Tensor};
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use ultramotion::{
@@ -385,9 +388,13 @@ pub(crate) fn two_threads(engine: &Engine) -> Outcome {
         .map(|frame| alone.run(frame))
         .collect::<Result<_, _>>()
         .map_err(text)?;
+    // The driver refuses to open a device while another thread captures, as the first call of a session does.
+    let opened = Barrier::new(2);
     let work = |at: usize| -> Result<usize, String> {
+        let own = handles(engine);
+        opened.wait();
+        let (_, device) = own?[at].clone();
         let mut session = build(builder(engine)?.max_objects(16))?;
-        let (_, device) = handles(engine)?[at].clone();
         let pixels = frames
             .iter()
             .map(|frame| up(frame, &device))

@@ -8,6 +8,7 @@ mod checkpoints;
 mod common;
 mod dicom;
 mod hub;
+mod kernel_targets;
 mod kernels;
 mod parity;
 mod phantom;

@@ -22,6 +22,24 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 use ultramotion::frame::Confidence;
 
+/// The GPUs that the kernels of this build are for.
+#[cfg(feature = "cuda")]
+macro_rules! kernels {
+    () => {
+        concat!(
+            "\nkernels: compute capability ",
+            env!("ULTRAMOTION_KERNELS_FOR")
+        )
+    };
+}
+
+#[cfg(not(feature = "cuda"))]
+macro_rules! kernels {
+    () => {
+        ""
+    };
+}
+
 /// What `--version` shows: also the commit and what was built in.
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -30,7 +48,8 @@ const LONG_VERSION: &str = concat!(
     "\nfeatures: ",
     env!("ULTRAMOTION_FEATURES"),
     "\ntarget: ",
-    env!("ULTRAMOTION_TARGET")
+    env!("ULTRAMOTION_TARGET"),
+    kernels!()
 );
 
 /// Finds and outlines things in moving images, ultrasound first: D-FINE detects, MobileSAM segments.

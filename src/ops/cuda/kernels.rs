@@ -6,12 +6,13 @@ use candle_core::{
         WrapErr,
         cudarc::{
             driver::{
-                CudaFunction, CudaModule,
+                CudaContext, CudaFunction, CudaModule, DriverError,
                 sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
                 sys::CUfunction_attribute_enum::{
                     CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as DYNAMIC_LIMIT,
                     CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES as DECLARED,
                 },
+                sys::CUresult,
             },
             nvrtc::Ptx,
         },
@@ -71,6 +72,22 @@ impl Limited {
     }
 }
 
+/// Why the driver did not take a file of kernels: most often none of them is for this chip.
+fn not_loaded(context: &CudaContext, error: &DriverError) -> candle_core::Error {
+    if error.0 != CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU {
+        return candle_core::Error::wrap(*error);
+    }
+    let chip = match context.compute_capability() {
+        Ok((major, minor)) => format!("{major}.{minor}"),
+        Err(_) => "another".to_owned(),
+    };
+    candle_core::Error::msg(format!(
+        "the CUDA kernels of this build are for compute capability {}, this GPU has {chip}: build on a machine with such a GPU, or with \
+         ULTRAMOTION_KERNELS={chip} (or all) and CUDA_COMPUTE_CAP at most that",
+        env!("ULTRAMOTION_KERNELS_FOR")
+    ))
+}
+
 /// The kernel `name` of `file` (`"assignment"` for `assignment.cu`) on `device`, whose launches may have `shared` bytes of
 /// dynamic shared memory.
 ///
@@ -103,7 +120,9 @@ pub(super) fn function(
             let Some((_, fatbin)) = FATBINS.iter().find(|(stem, _)| *stem == file) else {
                 candle_core::bail!("{file}: no such file of CUDA kernels in this build")
             };
-            let module = context.load_module(Ptx::from_binary(fatbin.to_vec())).w()?;
+            let module = context
+                .load_module(Ptx::from_binary(fatbin.to_vec()))
+                .map_err(|error| not_loaded(context, &error))?;
             loaded.modules.insert((place, file), module.clone());
             module
         }

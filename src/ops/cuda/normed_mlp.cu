@@ -9,10 +9,12 @@
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #include "wgmma.cuh"
-#endif
 
 // Hidden numbers that a warpgroup takes at once, as many channels as a swizzled tile's row has, and the most hidden numbers.
-constexpr int PIECE = 64, TILE_CHANNELS = 64, MOST_HIDDEN = 640, THREADS = 256;
+constexpr int PIECE = 64, TILE_CHANNELS = 64, MOST_HIDDEN = 640;
+#endif
+
+constexpr int THREADS = 256;
 
 struct NormedMlp {
   // [rows, C]; scale and shift of the normalisation; [hidden, C] and its bias.
