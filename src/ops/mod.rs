@@ -44,7 +44,7 @@ pub use activation::{activate, add, concat_channels, softmax};
 pub use attention::{WindowAttention, attention, attention_in};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 pub use collect::{collect_objects, copy_packed, unpack_masks};
-pub use conv2d::{Conv2d, image_pair, inverted_residual, stem};
+pub use conv2d::{Conv2d, image_pair, inverted_residual, linear_depthwise, stem};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use linear::Linear;
 pub use linear_pair::LinearPair;

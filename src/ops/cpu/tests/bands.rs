@@ -1,0 +1,95 @@
+//! Layers that run in bands against the same layers one after another, to the bit: in f32 and in bf16, for batches too.
+
+use super::{assert_close, random};
+use crate::ops::{
+    Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Products,
+    cpu::simd::{Isa, for_each_isa_of_bf16},
+    image_pair, linear_depthwise,
+};
+use candle_core::Tensor;
+use candle_nn::Module;
+
+/// Calls `test` for products in f32 and in bf16 on each instruction set; those in bf16 are slow without instructions for them.
+fn for_each(test: impl Fn(Products, &str)) {
+    for_each_isa_of_bf16(|isa| {
+        test(Products::F32, &format!("{isa:?}"));
+        if isa != Isa::Portable {
+            test(Products::Bf16, &format!("{isa:?} bf16"));
+        }
+    });
+}
+
+fn conv(shape: [usize; 4], stride: usize, groups: usize, products: Products) -> Conv2d {
+    let o = Conv2dOptions {
+        stride,
+        padding: Padding::all(shape[2] / 2),
+        groups,
+        activation: Activation::Gelu,
+        affine: None,
+    };
+    let bias = random(&shape[..1], 11);
+    Conv2d::new_in(&random(&shape, 12), Some(&bias), o, products).unwrap()
+}
+
+fn linear(out: usize, inner: usize, activation: Activation, products: Products) -> Linear {
+    let weight = random(&[out, inner], inner as u64);
+    let bias = random(&[out], 13);
+    let precision = LinearPrecision::Input;
+    Linear::new_in(&weight, Some(&bias), activation, precision, products).unwrap()
+}
+
+/// Fails unless `found` is `expected` to the bit, and that of each image alone what it is in a batch.
+#[track_caller]
+fn assert_same(x: &Tensor, of: impl Fn(&Tensor) -> Tensor, expected: &Tensor, what: &str) {
+    assert_close(&of(x), expected, 0.0, what);
+    for image in 0..x.dim(0).unwrap() {
+        let alone = of(&x.narrow(0, image, 1).unwrap());
+        let expected = expected.narrow(0, image, 1).unwrap();
+        assert_close(&alone, &expected, 0.0, &format!("{what}, image {image}"));
+    }
+}
+
+#[test]
+fn a_pair_of_convolutions_is_one_after_the_other() {
+    // Height, width, channels between, stride of the second layer and its groups: bands of one row and of many, and a layer not for bands.
+    for (h, w, between, stride, groups) in [
+        (70, 37, 8, 2, 1),
+        (67, 515, 256, 2, 1),
+        (9, 8, 32, 3, 1),
+        (30, 40, 8, 2, 2),
+    ] {
+        let x = random(&[2, h, w, 3], 1);
+        for_each(|products, what| {
+            let first = conv([between, 3, 3, 3], 2, 1, products);
+            let second = conv([12, between / groups, 3, 3], stride, groups, products);
+            let expected = second.forward(&first.forward(&x).unwrap()).unwrap();
+            let of = |x: &Tensor| image_pair(x, &first, &second).unwrap();
+            assert_same(&x, of, &expected, &format!("{what} {h}×{w}"));
+        });
+        let first = conv([between, 3, 3, 3], 2, 1, Products::F32);
+        let second = conv([12, 4, 3, 3], 2, 1, Products::F32);
+        assert!(image_pair(&x, &first, &second).is_err());
+    }
+}
+
+#[test]
+fn a_depthwise_convolution_between_linear_layers_is_one_after_the_other() {
+    // Height, width, channels in, wide and out, stride: one strip of columns and several, and a map too small for bands.
+    for (h, w, cin, wide, out, stride) in [
+        (90, 60, 12, 200, 24, 1),
+        (37, 201, 16, 256, 40, 2),
+        (26, 130, 8, 320, 16, 1),
+        (9, 9, 8, 32, 8, 2),
+    ] {
+        let x = random(&[2, h, w, cin], 1);
+        for_each(|products, what| {
+            let expand = linear(wide, cin, Activation::Gelu, products);
+            let depthwise = conv([wide, 1, 3, 3], stride, wide, products);
+            let project = linear(out, wide, Activation::Identity, products);
+            let y = depthwise.forward(&expand.forward(&x).unwrap()).unwrap();
+            let expected = project.forward(&y).unwrap();
+            let of = |x: &Tensor| linear_depthwise(x, &expand, &depthwise, &project).unwrap();
+            assert_same(&x, of, &expected, &format!("{what} {h}×{w}"));
+        });
+    }
+}
