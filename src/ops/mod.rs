@@ -54,7 +54,7 @@ pub use masks::{
     best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks, upscale_to_masks,
 };
 pub use norm::LayerNorm;
-pub use normed_mlp::normed_mlp;
+pub use normed_mlp::{local_perceptron, normed_mlp};
 pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use perceptron::{perceptron, perceptron_beside};
 pub use pool::{max_pool2d, upsample_nearest2x};

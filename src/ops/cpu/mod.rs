@@ -11,6 +11,7 @@ mod gemm;
 mod image_pair;
 mod inverted_residual;
 mod linear;
+mod local_perceptron;
 mod map;
 mod masks;
 mod math;
@@ -42,6 +43,7 @@ pub(super) use deformable_attention::{deformable_attention, deformable_attention
 pub(super) use image_pair::image_pair;
 pub(super) use inverted_residual::{inverted_residual, linear_depthwise};
 pub(super) use linear::Linear;
+pub(super) use local_perceptron::local_perceptron;
 pub(super) use masks::masks_to_runs;
 pub(super) use memory::is_cpu;
 pub(super) use norm::{Norm, gated_norm, layer_norm};

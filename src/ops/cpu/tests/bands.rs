@@ -2,9 +2,9 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, Linear, LinearPrecision, Padding, Products,
+    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Padding, Products,
     cpu::simd::{Isa, for_each_isa_of_bf16},
-    image_pair, linear_depthwise,
+    image_pair, linear_depthwise, local_perceptron, normed_mlp,
 };
 use candle_core::Tensor;
 use candle_nn::Module;
@@ -36,6 +36,10 @@ fn linear(out: usize, inner: usize, activation: Activation, products: Products) 
     let bias = random(&[out], 13);
     let precision = LinearPrecision::Input;
     Linear::new_in(&weight, Some(&bias), activation, precision, products).unwrap()
+}
+
+fn norm(channels: usize) -> LayerNorm {
+    LayerNorm::new(&random(&[channels], 14), &random(&[channels], 15), 1e-5)
 }
 
 /// Fails unless `found` is `expected` to the bit, and that of each image alone what it is in a batch.
@@ -91,5 +95,26 @@ fn a_depthwise_convolution_between_linear_layers_is_one_after_the_other() {
             let of = |x: &Tensor| linear_depthwise(x, &expand, &depthwise, &project).unwrap();
             assert_same(&x, of, &expected, &format!("{what} {h}×{w}"));
         });
+    }
+}
+
+#[test]
+fn a_local_perceptron_is_its_layers_one_after_another() {
+    // Height, width, channels, wide: bands of one row and of several, the last of fewer.
+    for (h, w, c, wide) in [(23, 17, 24, 96), (9, 130, 40, 1100), (1, 1, 16, 20)] {
+        let x = random(&[2, h, w, c], 1);
+        let norm = norm(c);
+        for_each(|products, what| {
+            let local = conv([c, 1, 3, 3], 1, c, products);
+            let first = linear(wide, c, Activation::Gelu, products);
+            let second = linear(c, wide, Activation::Identity, products);
+            let y = local.forward(&x).unwrap();
+            let expected = normed_mlp(&y, &norm, &first, &second).unwrap();
+            let of = |x: &Tensor| local_perceptron(x, &local, &norm, &first, &second).unwrap();
+            assert_same(&x, of, &expected, &format!("{what} {h}×{w}"));
+        });
+        let local = conv([c, 1, 3, 3], 1, c, Products::F32);
+        let first = linear(wide, c + 1, Activation::Gelu, Products::F32);
+        assert!(local_perceptron(&x, &local, &norm, &first, &first).is_err());
     }
 }
