@@ -33,6 +33,7 @@ mod stem;
 mod tile;
 mod tiles;
 mod window_attention;
+mod window_block;
 mod winograd;
 mod winograd_points;
 
@@ -54,7 +55,8 @@ pub(super) use resize::resize_normalise;
 pub(super) use rows::gather_rows;
 pub(super) use simd::instruction_set;
 pub(super) use stem::stem;
-pub(super) use window_attention::window_attention;
+pub(super) use window_attention::{Attention, window_attention};
+pub(super) use window_block::window_block;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 
 use super::{assert_close, random};
 use crate::ops::{
-    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Padding, Products,
+    Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Padding, PositionBias,
+    Products, WindowAttention,
     cpu::simd::{Isa, for_each_isa_of_bf16},
     image_pair, linear_depthwise, local_perceptron, normed_mlp,
 };
@@ -116,5 +117,50 @@ fn a_local_perceptron_is_its_layers_one_after_another() {
         let local = conv([c, 1, 3, 3], 1, c, Products::F32);
         let first = linear(wide, c + 1, Activation::Gelu, Products::F32);
         assert!(local_perceptron(&x, &local, &norm, &first, &first).is_err());
+    }
+}
+
+#[test]
+fn attention_of_windows_is_its_layers_one_after_another() {
+    // Height, width, window, heads, channels of a head: groups of several windows and of one, windows that reach over the map.
+    for (h, w, window, heads, d) in [
+        (9, 13, 4, 3, 8),
+        (30, 66, 7, 2, 16),
+        (15, 28, 14, 2, 32),
+        (3, 2, 7, 1, 16),
+    ] {
+        let c = heads * d;
+        let (x, norm) = (random(&[2, h, w, c], 1), norm(c));
+        let padding = random(&[3 * c], 2);
+        let distances = random(&[heads, window * window], 3);
+        let position = PositionBias::new(&distances, 0.2).unwrap();
+        for_each(|products, what| {
+            let qkv = linear(3 * c, c, Activation::Identity, products);
+            let proj = linear(c, c, Activation::Identity, products);
+            for bias in [None, Some(&position)] {
+                let attention = WindowAttention::new(&padding, window, heads, 0.2, bias)
+                    .unwrap()
+                    .with_products(products);
+                let y = qkv.forward(&norm.forward(&x).unwrap()).unwrap();
+                let expected = proj
+                    .forward_add(&attention.forward(&y).unwrap(), &x)
+                    .unwrap();
+                let of = |x: &Tensor| attention.forward_block(x, &norm, &qkv, &proj).unwrap();
+                assert_same(
+                    &x,
+                    of,
+                    &expected,
+                    &format!("{what} {h}×{w} window {window}"),
+                );
+            }
+        });
+        let attention = WindowAttention::new(&padding, window, heads + 1, 0.2, None).unwrap();
+        let qkv = linear(3 * c, c, Activation::Identity, Products::F32);
+        let proj = linear(c, c, Activation::Identity, Products::F32);
+        let fits = c % (heads + 1) == 0;
+        assert_eq!(
+            attention.forward_block(&x, &norm, &qkv, &proj).is_ok(),
+            fits
+        );
     }
 }
