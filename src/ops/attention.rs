@@ -1,6 +1,6 @@
 //! Scaled dot-product attention.
 
-use super::{PositionBias, Products, Result, cpu, cuda};
+use super::{LayerNorm, Linear, PositionBias, Products, Result, cpu, cuda};
 use candle_core::Tensor;
 use candle_nn::Module;
 use std::sync::Arc;
@@ -127,6 +127,36 @@ impl WindowAttention {
     #[must_use]
     pub fn with_products(self, products: Products) -> Self {
         Self { products, ..self }
+    }
+
+    fn on_host(&self) -> cpu::Attention<'_> {
+        cpu::Attention {
+            padding: &self.padding,
+            window: self.window,
+            heads: self.heads,
+            scale: self.scale,
+            bias: self.bias.as_ref().map(PositionBias::pairs),
+            products: self.products,
+        }
+    }
+
+    /// `x + proj(attention(qkv(norm(x))))` for x `[B, H, W, heads·d]`; on the CPU the maps in between are not kept whole.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward_block(
+        &self,
+        x: &Tensor,
+        norm: &LayerNorm,
+        qkv: &Linear,
+        proj: &Linear,
+    ) -> Result<Tensor> {
+        if let (Some(qkv), Some(proj), None) = (qkv.on_host(), proj.on_host(), &self.on_device)
+            && let Some(y) = cpu::window_block(x, &norm.host_norm(), qkv, &self.on_host(), proj)?
+        {
+            return Ok(y);
+        }
+        proj.forward_add(&self.forward(&qkv.forward(&norm.forward(x)?)?)?, x)
     }
 }
 

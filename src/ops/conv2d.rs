@@ -3,6 +3,7 @@
 use super::{
     activation::concat_channels,
     cpu, cuda,
+    linear::Linear,
     pool::{max_pool2d, upsample_nearest2x},
     types::{
         convolution::{Conv2dOptions, Padding, Part, Products, Residual},
@@ -122,6 +123,14 @@ impl Conv2d {
         self.forward(&concat_channels(&maps.iter().collect::<Vec<_>>())?)
     }
 
+    /// The layer's weights on the CPU and its options.
+    pub(super) fn on_host(&self) -> Option<(&cpu::Conv2d, &Conv2dOptions)> {
+        match &self.weights {
+            Weights::Cpu(weights) => Some((weights, &self.options)),
+            Weights::Cuda(_) => None,
+        }
+    }
+
     fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         match &self.weights {
             Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
@@ -180,11 +189,36 @@ pub fn inverted_residual(
     project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
 }
 
+/// `project(depthwise(expand(x)))` of linear layers and a depthwise convolution, of which the wide maps in between need not be kept whole.
+///
+/// # Errors
+/// As each layer's `forward`.
+pub fn linear_depthwise(
+    x: &Tensor,
+    expand: &Linear,
+    depthwise: &Conv2d,
+    project: &Linear,
+) -> Result<Tensor> {
+    if let (Some(first), Some(middle), Some(last)) =
+        (expand.on_host(), depthwise.on_host(), project.on_host())
+        && let Some(y) = cpu::linear_depthwise(x, first, middle, last)?
+    {
+        return Ok(y);
+    }
+    project.forward(&depthwise.forward(&expand.forward(x)?)?)
+}
+
 /// `second(first(x))`: the convolutions that an image encoder begins with, between which the map need not be kept whole.
 ///
 /// # Errors
 /// As each layer's `forward`.
 pub fn image_pair(x: &Tensor, first: &Conv2d, second: &Conv2d) -> Result<Tensor> {
+    if let (Weights::Cpu(one), Weights::Cpu(two)) = (&first.weights, &second.weights) {
+        let layers = ((&**one, &first.options), (&**two, &second.options));
+        if let Some(y) = cpu::image_pair(x, layers.0, layers.1)? {
+            return Ok(y);
+        }
+    }
     if let (Weights::Cuda(one), Weights::Cuda(two)) = (&first.weights, &second.weights) {
         let layers = ((&**one, &first.options), (&**two, &second.options));
         if let Some(y) = cuda::image_pair(x, layers.0, layers.1)? {

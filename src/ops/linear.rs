@@ -122,6 +122,14 @@ impl Linear {
         }
     }
 
+    /// The layer's weights on the CPU and its activation.
+    pub(super) fn on_host(&self) -> Option<(&cpu::Linear, Activation)> {
+        match &self.weights {
+            Weights::Cpu(weights) => Some((weights, self.activation)),
+            Weights::Cuda(_) => None,
+        }
+    }
+
     /// The layer's weights on a GPU and its activation, if it computes in f32 for an input of `dtype`.
     pub(super) fn in_f32(&self, dtype: DType) -> Option<(&cuda::Linear, Activation)> {
         match &self.weights {

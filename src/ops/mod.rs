@@ -44,7 +44,7 @@ pub use activation::{activate, add, concat_channels, softmax};
 pub use attention::{WindowAttention, attention, attention_in};
 pub use boxes::{inverse_sigmoid, refine_boxes, top_probabilities};
 pub use collect::{collect_objects, copy_packed, unpack_masks};
-pub use conv2d::{Conv2d, image_pair, inverted_residual, stem};
+pub use conv2d::{Conv2d, image_pair, inverted_residual, linear_depthwise, stem};
 pub use deformable_attention::{deformable_attention, deformable_attention_around};
 pub use linear::Linear;
 pub use linear_pair::LinearPair;
@@ -54,7 +54,7 @@ pub use masks::{
     best_masks_to_bits, mask_logits, masks_to_bits, masks_to_runs, pack_masks, upscale_to_masks,
 };
 pub use norm::LayerNorm;
-pub use normed_mlp::normed_mlp;
+pub use normed_mlp::{local_perceptron, normed_mlp};
 pub use objects::{ObjectRecord, ObjectRecords, choose_objects, floats_of_bytes};
 pub use perceptron::{perceptron, perceptron_beside};
 pub use pool::{max_pool2d, upsample_nearest2x};

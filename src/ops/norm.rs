@@ -22,7 +22,7 @@ impl LayerNorm {
         }
     }
 
-    fn host_norm(&self) -> cpu::Norm<'_> {
+    pub(super) fn host_norm(&self) -> cpu::Norm<'_> {
         cpu::Norm {
             weight: &self.weight,
             bias: &self.bias,

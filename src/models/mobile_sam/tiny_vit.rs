@@ -12,7 +12,7 @@ use crate::{
     models::nn::{layer_norm, linear, products},
     ops::{
         Activation, Conv2d, Conv2dOptions, LayerNorm, Linear, LinearPrecision, Padding, Params,
-        Result, image_pair, inverted_residual, normed_mlp,
+        Result, image_pair, inverted_residual, linear_depthwise, local_perceptron,
     },
 };
 use candle_core::Tensor;
@@ -150,8 +150,7 @@ impl PatchMerging {
 
 impl Module for PatchMerging {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.project
-            .forward(&self.depthwise.forward(&self.expand.forward(x)?)?)
+        linear_depthwise(x, &self.expand, &self.depthwise, &self.project)
     }
 }
 
@@ -203,8 +202,8 @@ impl Block {
 
 impl Module for Block {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let x = self.local_conv.forward(&self.attention.forward(x)?)?;
-        normed_mlp(&x, &self.norm, &self.fc1, &self.fc2)
+        let x = self.attention.forward(x)?;
+        local_perceptron(&x, &self.local_conv, &self.norm, &self.fc1, &self.fc2)
     }
 }
 

@@ -92,7 +92,6 @@ impl WindowAttention {
 impl Module for WindowAttention {
     /// x `[B, H, W, C]` to the same shape, x itself added.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
-        self.proj.forward_add(&self.attention.forward(&qkv)?, x)
+        (self.attention).forward_block(x, &self.norm, &self.qkv, &self.proj)
     }
 }

@@ -70,7 +70,7 @@ pub(super) unsafe fn run<T: Tokens>(tokens: &T, shape: &Shape, queries: usize) {
 }
 
 /// Memory to work on one head.
-struct Head<'a> {
+pub(super) struct Head<'a> {
     isa: Isa,
     shape: &'a Shape,
     tiles: Tiles,
@@ -89,7 +89,7 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn new(isa: Isa, shape: &'a Shape) -> Self {
+    pub(super) fn new(isa: Isa, shape: &'a Shape) -> Self {
         let columns = shape.keys.next_multiple_of(PANEL);
         let (lines, rounded_key) = match shape.products {
             Products::F32 => ((shape.d.0, shape.keys), 0),
@@ -113,9 +113,11 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// Attends in one set and head, for some of its queries, on this thread.
+    ///
     /// # Safety
     /// See [`run`].
-    unsafe fn attend<T: Tokens>(
+    pub(super) unsafe fn attend<T: Tokens>(
         &mut self,
         tokens: &T,
         set: usize,

@@ -4,25 +4,61 @@
 
 use super::{
     conv2d::Conv2d,
-    gemm::{Addend, Gemm, Strided},
-    map::Map,
+    gemm::{Addend, Gemm, Rows, Strided},
+    linear::Linear,
+    map::{Map, rows_under},
     memory::{Input, Output, Shared, even},
     packed::Packed,
     parallel::{self, part},
     simd::Isa,
+    stem::Lines,
+    tile::Piece,
 };
-use crate::ops::types::{convolution::Conv2dOptions, result::Result};
+use crate::ops::types::{
+    activation::Activation,
+    convolution::{Conv2dOptions, Padding},
+    result::Result,
+};
 use candle_core::Tensor;
 use std::ops::Range;
 
 /// Numbers of the expanded map that a band holds, about.
 const BAND: usize = 1 << 16;
 
+/// Rows of the expanded map that a band has at least where the map is cut into strips of columns: of fewer, each would be made more than twice.
+const LINES: usize = 3;
+
 /// Numbers of an expanded map that is worth bands.
 const WORTHWHILE: usize = 1 << 20;
 
 /// A layer and its options.
 pub(crate) type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);
+
+/// A product of every pixel, and what follows it.
+#[derive(Clone, Copy)]
+struct Point<'a> {
+    weights: &'a Packed,
+    activation: Activation,
+    affine: Option<(f32, f32)>,
+}
+
+impl<'a> Point<'a> {
+    fn of_conv((layer, o): Layer<'a>) -> Option<Self> {
+        Some(Self {
+            weights: layer.pointwise(o)?,
+            activation: o.activation,
+            affine: o.affine,
+        })
+    }
+
+    fn of_linear((layer, activation): (&'a Linear, Activation)) -> Self {
+        Self {
+            weights: layer.weights(),
+            activation,
+            affine: None,
+        }
+    }
+}
 
 /// See [`crate::ops::inverted_residual`]; none where the layers or the map are not of the kind that this is for.
 pub(crate) fn inverted_residual(
@@ -32,24 +68,44 @@ pub(crate) fn inverted_residual(
     project: Layer<'_>,
     residual: Option<&Tensor>,
 ) -> Result<Option<Tensor>> {
+    match (Point::of_conv(expand), Point::of_conv(project)) {
+        (Some(first), Some(last)) => in_bands(x, first, depthwise, last, residual),
+        _ => Ok(None),
+    }
+}
+
+/// See [`crate::ops::linear_depthwise`]; none as for [`inverted_residual`].
+pub(crate) fn linear_depthwise(
+    x: &Tensor,
+    expand: (&Linear, Activation),
+    depthwise: Layer<'_>,
+    project: (&Linear, Activation),
+) -> Result<Option<Tensor>> {
+    let (first, last) = (Point::of_linear(expand), Point::of_linear(project));
+    in_bands(x, first, depthwise, last, None)
+}
+
+fn in_bands(
+    x: &Tensor,
+    first: Point<'_>,
+    depthwise: Layer<'_>,
+    last: Point<'_>,
+    residual: Option<&Tensor>,
+) -> Result<Option<Tensor>> {
     let (b, h, w, c) = x.dims4()?;
-    let (Some(first), Some(middle), Some(last)) = (
-        expand.0.pointwise(expand.1),
-        depthwise.0.depthwise(),
-        project.0.pointwise(project.1),
-    ) else {
+    let Some(middle) = depthwise.0.depthwise() else {
         return Ok(None);
     };
-    let wide = first.columns;
-    if first.inner != c
+    let (wide, columns) = (first.weights.columns, last.weights.columns);
+    if first.weights.inner != c
         || middle.channels() != wide
-        || last.inner != wide
+        || last.weights.inner != wide
         || h * w * wide < WORTHWHILE
     {
         return Ok(None);
     }
     let (oh, ow) = depthwise.0.output_size((h, w), depthwise.1)?;
-    let shape = [b, oh, ow, last.columns];
+    let shape = [b, oh, ow, columns];
     let x = even(x)?;
     let x = Input::<f32>::new(&x, "inverted_residual")?;
     let residual = residual
@@ -61,8 +117,8 @@ pub(crate) fn inverted_residual(
         .transpose()?;
     let mut out = Output::new(shape.iter().product());
     let block = Block {
-        isa: Isa::best_for(first.products.or(last.products)),
-        expand: (first, *expand.1),
+        isa: Isa::best_for(first.weights.products.or(last.weights.products)),
+        expand: first,
         middle: Map {
             x: x.ptr(),
             pixel: wide,
@@ -72,7 +128,7 @@ pub(crate) fn inverted_residual(
             options: *depthwise.1,
         },
         depthwise: middle,
-        project: (last, *project.1),
+        project: last,
     };
     let pointers = Shared::new((
         x.ptr(),
@@ -90,15 +146,19 @@ pub(crate) fn inverted_residual(
     parallel::each(b * tasks, |task| {
         let (x, pixel, out, residual) = pointers.get();
         let image = task / tasks;
-        let at = image * oh * ow * last.columns;
+        let at = image * oh * ow * columns;
         let place = Place {
             x: x.wrapping_add(image * h * w * pixel),
             pixel,
             out: out.wrapping_add(at),
             residual: residual.map(|r| r.wrapping_add(at)),
         };
-        // SAFETY: the pointers are those of image `image`; tasks write different rows.
-        unsafe { block.rows(&place, part(oh, tasks, task % tasks)) };
+        let strips = block.strips();
+        for strip in 0..strips {
+            let (rows, columns) = (part(oh, tasks, task % tasks), part(ow, strips, strip));
+            // SAFETY: the pointers are those of image `image`; tasks write different rows.
+            unsafe { block.rows(&place, rows, columns) };
+        }
     });
     // SAFETY: the tasks cover all rows of all images.
     unsafe { out.into_tensor(&shape).map(Some) }
@@ -106,11 +166,11 @@ pub(crate) fn inverted_residual(
 
 struct Block<'a> {
     isa: Isa,
-    expand: (&'a Packed, Conv2dOptions),
+    expand: Point<'a>,
     /// The depthwise convolution's input and output, but for the memory.
     middle: Map,
     depthwise: &'a super::depthwise::Depthwise,
-    project: (&'a Packed, Conv2dOptions),
+    project: Point<'a>,
 }
 
 /// One image's memory.
@@ -122,105 +182,139 @@ struct Place {
 }
 
 impl Block<'_> {
-    /// Rows of the output, band by band.
+    /// Strips of columns that the map is cut into, so that a few rows of a strip are a band.
+    fn strips(&self) -> usize {
+        (LINES * self.middle.size.1 * self.middle.pixel)
+            .div_ceil(BAND)
+            .min(self.middle.out.1.div_ceil(8))
+            .max(1)
+    }
+
+    /// The depthwise convolution of a strip of columns alone, and the first column of its input.
+    fn strip(&self, columns: &Range<usize>) -> (Map, usize) {
+        let mut map = self.middle;
+        let (stride, left) = (map.options.stride, map.options.padding.left);
+        let padding = Padding {
+            top: left,
+            ..Padding::default()
+        };
+        let under = rows_under(columns, map.kernel.1, stride, padding, map.size.1);
+        map.options.padding.left = left.saturating_sub(columns.start * stride);
+        map.size.1 = under.len();
+        map.out.1 = columns.len();
+        (map, under.start)
+    }
+
+    /// Rows of some columns of the output, band by band.
     ///
     /// # Safety
     /// `place` is as large as the block's maps.
-    unsafe fn rows(&self, place: &Place, rows: Range<usize>) {
-        let Map {
-            size: (h, w),
-            kernel: (kh, _),
-            out: (_, ow),
-            options: o,
-            ..
-        } = self.middle;
-        let (line, narrow) = (w * self.expand.0.columns, ow * self.expand.0.columns);
-        let step = (BAND / line / o.stride).clamp(1, rows.len().max(1));
-        let mut expanded = Output::new(((step - 1) * o.stride + kh) * line);
-        let mut middle = Output::new(step * narrow);
-        // Rows of the expanded map in memory.
-        let mut have = 0..0;
+    unsafe fn rows(&self, place: &Place, rows: Range<usize>, columns: Range<usize>) {
+        let (map, left) = self.strip(&columns);
+        let (w, ow) = (self.middle.size.1, self.middle.out.1);
+        let wide = map.pixel;
+        let line = map.size.1 * wide;
+        let stride = map.options.stride;
+        let step = (BAND / (map.out.1 * wide * stride) / stride).clamp(1, rows.len().max(1));
+        let mut expanded = Lines::new(line);
+        let mut middle = Output::new(map.out.1 * wide);
         for y in rows.clone().step_by(step) {
             let band = y..(y + step).min(rows.end);
-            let first = (band.start * o.stride).saturating_sub(o.padding.top).min(h);
-            let end = ((band.end - 1) * o.stride + kh)
-                .saturating_sub(o.padding.top)
-                .min(h)
-                .max(first);
-            let buffer = expanded.ptr();
-            // SAFETY: a band needs at most the rows that `expanded` has; those above it are no longer needed.
+            let fresh = expanded.extend(map.rows_under(&band));
+            let source = Window {
+                start: place.x.wrapping_add((fresh.start * w + left) * place.pixel),
+                pixel: place.pixel,
+                inner: self.expand.weights.inner,
+                columns: map.size.1,
+                line: w * place.pixel,
+            };
+            // SAFETY: the memory has room for the rows that a band needs; those above it are no longer needed.
             unsafe {
-                let kept = have.end.max(first).min(end) - first;
-                if have.start < have.end && kept > 0 {
-                    std::ptr::copy(
-                        buffer.wrapping_add((first - have.start) * line),
-                        buffer,
-                        kept * line,
-                    );
-                }
-                let x = place.x.wrapping_add((first + kept) * w * place.pixel);
-                let fresh = (end - first - kept) * w;
-                self.product(
-                    &self.expand,
-                    (x, place.pixel),
-                    fresh,
-                    buffer.wrapping_add(kept * line),
-                    None,
-                );
-                have = first..end;
+                let to = expanded.row(fresh.start);
+                let pixels = fresh.len() * map.size.1;
+                self.product(&self.expand, &source, pixels, to, None);
                 // The kernel counts rows from the image's first one.
-                let image = buffer.cast_const().wrapping_sub(first * line);
-                for y in band.clone() {
-                    let to = middle.ptr().wrapping_add((y - band.start) * narrow);
+                let image = expanded.row(0).cast_const();
+                for y in band {
                     self.depthwise
-                        .row(self.isa, &self.middle, image, y, to, None);
+                        .row(self.isa, &map, image, y, middle.ptr(), None);
+                    let at = (y * ow + columns.start) * self.project.weights.columns;
+                    let source = Strided {
+                        start: middle.ptr(),
+                        stride: wide,
+                        inner: wide,
+                    };
+                    let out = place.out.wrapping_add(at);
+                    let residual = place.residual.map(|r| r.wrapping_add(at));
+                    self.product(&self.project, &source, map.out.1, out, residual);
                 }
-                let at = band.start * ow * self.project.0.columns;
-                let residual = place.residual.map(|r| r.wrapping_add(at));
-                let from = (middle.ptr().cast_const(), self.expand.0.columns);
-                self.product(
-                    &self.project,
-                    from,
-                    band.len() * ow,
-                    place.out.wrapping_add(at),
-                    residual,
-                );
             }
         }
     }
 
-    /// A 1×1 convolution of `rows` pixels, on this thread.
-    unsafe fn product(
+    /// A product of `rows` pixels, on this thread.
+    ///
+    /// # Safety
+    /// See [`Gemm::run`].
+    unsafe fn product<R: Rows>(
         &self,
-        (weights, o): &(&Packed, Conv2dOptions),
-        (start, stride): (*const f32, usize),
+        point: &Point<'_>,
+        source: &R,
         rows: usize,
         out: *mut f32,
         residual: Option<*const f32>,
     ) {
+        let stride = point.weights.columns;
         let gemm = Gemm {
             isa: self.isa,
-            weights,
+            weights: point.weights,
             rows,
             out,
-            out_stride: weights.columns,
+            out_stride: stride,
             residual: residual.map(|start| Addend {
                 start,
-                stride: weights.columns,
+                stride,
                 last: false,
                 doubled: None,
             }),
             bias: true,
-            activation: o.activation,
-            affine: o.affine,
+            activation: point.activation,
+            affine: point.affine,
         };
-        // SAFETY: see `rows`.
-        unsafe {
-            gemm.run_here(&Strided {
-                start,
-                stride,
-                inner: weights.inner,
-            })
+        // SAFETY: the caller vouched for the memory.
+        unsafe { gemm.run_here(source) }
+    }
+}
+
+/// Pixels of some columns of a map, line by line.
+struct Window {
+    start: *const f32,
+    pixel: usize,
+    inner: usize,
+    columns: usize,
+    /// Numbers from one line of the map to the next.
+    line: usize,
+}
+
+// SAFETY: only read, as long as the memory is borrowed.
+unsafe impl Sync for Window {}
+
+impl Rows for Window {
+    fn pieces(&self) -> usize {
+        1
+    }
+
+    fn read(&self, first: usize, count: usize, pieces: &mut [Piece], _: &mut Vec<f32>) {
+        for piece in pieces {
+            piece.inner = self.inner;
+            let (mut line, mut x) = (first / self.columns, first % self.columns);
+            for row in piece.rows.iter_mut().take(count) {
+                *row = self.start.wrapping_add(line * self.line + x * self.pixel);
+                x += 1;
+                if x == self.columns {
+                    (line, x) = (line + 1, 0);
+                }
+            }
         }
     }
 }

@@ -33,6 +33,11 @@ impl Linear {
         })
     }
 
+    /// The packed weights.
+    pub(super) fn weights(&self) -> &Packed {
+        &self.weights
+    }
+
     /// `activation(x·Wᵀ + bias + residual)`.
     pub(crate) fn forward(
         &self,

@@ -82,12 +82,72 @@ pub(super) unsafe fn erf<S: Simd>(z: S::V) -> S::V {
     }
 }
 
+/// -Φ(-t) by powers of t's distance from the nearest multiple of ½: a row has the coefficients of one power, a column those around one
+/// multiple. Fitted within 4·10⁻⁸ up to 5.5, where it is 0: what it should be there, 2·10⁻⁸, f32 loses beside 1.
+#[rustfmt::skip]
+static BELOW_BY_HALVES: [[f32; 16]; 6] = [
+    [-0.5, -0.308_537_57, -0.158_655_27, -0.066_807_195, -0.022_750_123, -0.006_209_661_2, -0.001_349_898_9,
+     -0.000_232_630_45, -3.1671876e-5, -3.3978454e-6, -2.8668308e-7, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [0.398_942_26, 0.352_065_32, 0.241_970_75, 0.129_517_62, 0.053_990_964, 0.017_528_294, 0.004_431_846,
+     0.000_872_683_25, 0.000_133_830_91, 1.5984002e-5, 1.4867785e-6, 1.6268837e-6, 0.0, 0.0, 0.0, 0.0],
+    [1.2146096e-6, -0.088_009_656, -0.120_980_956, -0.097_139_604, -0.053_993_907, -0.021_911_51,
+     -0.006_647_538_4, -0.001_526_800_1, -0.000_267_478_3, -3.5913912e-5, -3.7077525e-6, 3.3734286e-5, 0.0,
+     0.0, 0.0, 0.0],
+    [-0.066_511_23, -0.044_007_056, -2.593534e-6, 0.026_980_935, 0.026_995_873, 0.015_338_154_5,
+     0.005_909_422, 0.001_636_209_1, 0.000_334_488_6, 5.1247905e-5, 5.939346e-6, 0.000_311_670_6, 0.0, 0.0,
+     0.0, 0.0],
+    [0.000_148_484_93, 0.019_884_84, 0.019_976_007, 0.006_131_609_4, -0.004_373_491_7, -0.005_885_735,
+     -0.003_333_976_7, -0.001_194_071_3, -0.000_297_729_04, -5.380271e-5, -7.197977e-6, 0.001_243_984_6, 0.0,
+     0.0, 0.0, 0.0],
+    [0.009_567_583, 0.004_548_598, -0.003_949_596_6, -0.005_807_985_6, -0.002_262_188_6, 0.000_637_861_84,
+     0.001_098_674_4, 0.000_580_894_8, 0.000_184_570_48, 3.9898267e-5, 6.1622295e-6, 0.001_811_363_4, 0.0,
+     0.0, 0.0, 0.0],
+];
+
+/// x·Φ(x) as max(x, 0) - |x|·Φ(-|x|): three fifths of the time of [`gelu_by_erf`], without a division.
+///
+/// # Safety
+/// See [`Simd`].
+#[inline(always)]
+unsafe fn gelu_by_table<S: Simd>(x: S::V) -> S::V {
+    /// f32 counts in halves from here on: in a sum with this the last bits are the number of the nearest half.
+    const HALVES: f32 = 1.5 * (1 << 22) as f32;
+    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
+    unsafe {
+        let t = S::min(S::splat(5.5), S::abs(x));
+        let nearest = S::add(t, S::splat(HALVES));
+        let d = S::sub(t, S::sub(nearest, S::splat(HALVES)));
+        let [powers @ .., last] = &BELOW_BY_HALVES;
+        let mut p = S::lookup(last, nearest);
+        for power in powers.iter().rev() {
+            p = S::fma(p, d, S::lookup(power, nearest));
+        }
+        S::fma(t, p, S::max(S::splat(0.0), x))
+    }
+}
+
 /// x·Φ(x).
 ///
 /// # Safety
 /// See [`Simd`].
 #[inline(always)]
 pub(super) unsafe fn gelu<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
+    unsafe {
+        if S::LOOKS_UP {
+            gelu_by_table::<S>(x)
+        } else {
+            gelu_by_erf::<S>(x)
+        }
+    }
+}
+
+/// x·Φ(x) by the error function.
+///
+/// # Safety
+/// See [`Simd`].
+#[inline(always)]
+unsafe fn gelu_by_erf<S: Simd>(x: S::V) -> S::V {
     // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
     unsafe {
         let half = S::mul(x, S::splat(0.5));

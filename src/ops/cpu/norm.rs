@@ -161,13 +161,13 @@ impl Kernel for Weighed {
 }
 
 /// One row, normalised; `from` may be `to`.
-struct Row {
-    from: *const f32,
-    to: *mut f32,
-    len: usize,
-    weight: *const f32,
-    bias: *const f32,
-    eps: f32,
+pub(super) struct Row {
+    pub(super) from: *const f32,
+    pub(super) to: *mut f32,
+    pub(super) len: usize,
+    pub(super) weight: *const f32,
+    pub(super) bias: *const f32,
+    pub(super) eps: f32,
 }
 
 impl Kernel for Row {

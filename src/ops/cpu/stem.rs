@@ -21,7 +21,7 @@ use std::ops::Range;
 const BAND: usize = 4;
 
 /// A layer and its options.
-type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);
+pub(super) type Layer<'a> = (&'a Conv2d, &'a Conv2dOptions);
 
 /// See [`crate::ops::stem`]; none where a layer is not of the kind that this is for.
 pub(crate) fn stem(
@@ -174,7 +174,7 @@ impl Stem<'_> {
 }
 
 /// Some rows of a map.
-struct Lines {
+pub(super) struct Lines {
     memory: Vec<f32>,
     /// Numbers of a row.
     len: usize,
@@ -182,7 +182,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(len: usize) -> Self {
+    pub(super) fn new(len: usize) -> Self {
         Self {
             memory: Vec::new(),
             len,
@@ -192,7 +192,7 @@ impl Lines {
 
     /// Makes room for `rows`, which begin no earlier than those of the last call, and drops those before. Hands back which of them are to
     /// be written.
-    fn extend(&mut self, rows: Range<usize>) -> Range<usize> {
+    pub(super) fn extend(&mut self, rows: Range<usize>) -> Range<usize> {
         let kept = rows.start.max(self.have.start)..rows.end.min(self.have.end);
         let kept = if kept.is_empty() {
             rows.start..rows.start
@@ -210,7 +210,7 @@ impl Lines {
     }
 
     /// Where row `y` of the map is, if it is here.
-    fn row(&mut self, y: usize) -> *mut f32 {
+    pub(super) fn row(&mut self, y: usize) -> *mut f32 {
         let first = self.memory.as_mut_ptr();
         first
             .wrapping_add(y * self.len)

@@ -15,6 +15,7 @@ fn zip(a: [f32; 8], b: [f32; 8], f: impl Fn(f32, f32) -> f32) -> [f32; 8] {
 // SAFETY (all pointers): as the trait says.
 impl Simd for Portable {
     const LANES: usize = 8;
+    const LOOKS_UP: bool = false;
     type V = [f32; 8];
 
     #[inline(always)]
@@ -50,6 +51,10 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         zip(a, b, |x, y| x + y)
+    }
+    #[inline(always)]
+    unsafe fn abs(v: Self::V) -> Self::V {
+        v.map(f32::abs)
     }
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
@@ -93,6 +98,10 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn if_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
         std::array::from_fn(|i| if a[i] > b[i] { x[i] } else { y[i] })
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: &[f32; 16], lanes: Self::V) -> Self::V {
+        lanes.map(|lane| table[lane.to_bits() as usize % 16])
     }
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {

@@ -9,6 +9,8 @@
 pub(crate) trait Simd: Copy {
     /// Lanes of a vector: 8 or 16.
     const LANES: usize;
+    /// Whether [`Simd::lookup`] is one instruction.
+    const LOOKS_UP: bool;
     /// The vector.
     type V: Copy;
 
@@ -20,6 +22,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn store_n(p: *mut f32, v: Self::V, n: usize);
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// Without its sign.
+    unsafe fn abs(v: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
@@ -35,6 +39,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn exp2_integral(v: Self::V) -> Self::V;
     /// `a > b ? x : y` in each lane.
     unsafe fn if_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// In each lane the number of `table` that the lane's last four bits say.
+    unsafe fn lookup(table: &[f32; 16], lanes: Self::V) -> Self::V;
     unsafe fn sum(v: Self::V) -> f32;
     unsafe fn greatest(v: Self::V) -> f32;
     /// Transposes 8 rows of 8 from `from[i]` to `to + i·stride`.

@@ -37,6 +37,7 @@ const ROUND: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 // SAFETY (all intrinsics and pointers): as the trait says.
 impl Simd for Avx512 {
     const LANES: usize = 16;
+    const LOOKS_UP: bool = true;
     type V = __m512;
 
     #[inline(always)]
@@ -68,6 +69,11 @@ impl Simd for Avx512 {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn abs(v: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
+        unsafe { _mm512_abs_ps(v) }
     }
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
@@ -115,6 +121,13 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
     }
     #[inline(always)]
+    unsafe fn lookup(table: &[f32; 16], lanes: Self::V) -> Self::V {
+        // SAFETY: the caller vouches for the instruction set; the table has a vector's numbers.
+        unsafe {
+            _mm512_permutexvar_ps(_mm512_castps_si512(lanes), _mm512_loadu_ps(table.as_ptr()))
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
         // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm512_reduce_add_ps(v) }
@@ -134,6 +147,7 @@ impl Simd for Avx512 {
 // SAFETY (all intrinsics and pointers): as the trait says.
 impl Simd for Avx2 {
     const LANES: usize = 8;
+    const LOOKS_UP: bool = false;
     type V = __m256;
 
     #[inline(always)]
@@ -165,6 +179,11 @@ impl Simd for Avx2 {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn abs(v: Self::V) -> Self::V {
+        // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), v) }
     }
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
@@ -213,6 +232,14 @@ impl Simd for Avx2 {
     unsafe fn if_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
         // SAFETY: the caller vouches that the processor has the instruction set; no memory is touched.
         unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn lookup(table: &[f32; 16], lanes: Self::V) -> Self::V {
+        // SAFETY: the caller vouches for the instruction set; four bits stay within the table.
+        unsafe {
+            let index = _mm256_and_si256(_mm256_castps_si256(lanes), _mm256_set1_epi32(15));
+            _mm256_i32gather_ps::<4>(table.as_ptr(), index)
+        }
     }
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {

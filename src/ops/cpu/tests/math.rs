@@ -196,6 +196,81 @@ fn activations_are_right_everywhere() {
 }
 
 #[test]
+fn gelu_is_within_rounding_of_f64() {
+    let x = steps(-6.0, 6.0);
+    for_each_isa(|isa| {
+        for (x, y) in x.iter().zip(gelu(isa, &x)) {
+            let x = f64::from(*x);
+            let exact = x * 0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2));
+            assert!(
+                (f64::from(y) - exact).abs() <= 3e-7 * x.abs(),
+                "{isa:?}: gelu({x}) = {y}, {exact}"
+            );
+        }
+        let wild = [-1e30, -7.0, -0.0, 0.0, 7.0, 1e30, f32::INFINITY, f32::NAN];
+        let y = gelu(isa, &wild);
+        assert!(
+            y[..7] == [0.0, 0.0, 0.0, 0.0, 7.0, 1e30, f32::INFINITY] && y[7].is_nan(),
+            "{isa:?}: {y:?}"
+        );
+    });
+}
+
+fn gelu(isa: Isa, x: &[f32]) -> Vec<f32> {
+    let mut y = vec![0f32; x.len()];
+    let kernel = math::Activate {
+        from: x.as_ptr(),
+        to: y.as_mut_ptr(),
+        len: y.len(),
+        activation: Activation::Gelu,
+        affine: None,
+        coarse: false,
+    };
+    // SAFETY: both have `len` numbers.
+    unsafe { isa.run(kernel) };
+    y
+}
+
+/// Looks up lanes in a table.
+struct LookUp<'a> {
+    table: &'a [f32; 16],
+    lanes: &'a mut [f32; 16],
+}
+
+impl Kernel for LookUp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        for chunk in self.lanes.chunks_exact_mut(S::LANES) {
+            // SAFETY: a chunk is as long as a vector.
+            unsafe {
+                let found = S::lookup(self.table, S::load(chunk.as_ptr()));
+                S::store(chunk.as_mut_ptr(), found);
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_are_looked_up_by_the_last_four_bits() {
+    let table = std::array::from_fn(|i| i as f32 * 3.0 - 7.0);
+    for_each_isa(|isa| {
+        // Bits above the last four are those of a number.
+        let bits = |i: usize| 1.5f32.to_bits() + 32 + (i as u32 * 5) % 16;
+        let mut lanes = std::array::from_fn(|i| f32::from_bits(bits(i)));
+        let kernel = LookUp {
+            table: &table,
+            lanes: &mut lanes,
+        };
+        // SAFETY: the kernel has its numbers.
+        unsafe { isa.run(kernel) };
+        let expected: [f32; 16] = std::array::from_fn(|i| table[i * 5 % 16]);
+        assert_eq!(lanes, expected, "{isa:?}");
+    });
+}
+
+#[test]
 fn coarse_gelu_is_within_what_bf16_rounds() {
     let x = steps(-30.0, 30.0);
     for_each_isa(|isa| {

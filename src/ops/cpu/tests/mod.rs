@@ -2,6 +2,7 @@
 
 mod amx;
 mod attention;
+mod bands;
 mod bench;
 mod bf16;
 mod boxes;
