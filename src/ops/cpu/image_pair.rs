@@ -17,7 +17,8 @@ use std::ops::Range;
 /// Numbers of the map in between that a band holds, about.
 const BAND: usize = 1 << 16;
 
-/// See [`crate::ops::image_pair`]; none where a layer is not of the kind that this is for.
+/// See [`crate::ops::image_pair`]; none where a layer is not of the kind that this is for, or there
+/// are more threads than tasks.
 pub(crate) fn image_pair(
     x: &Tensor,
     first: Layer<'_>,
@@ -34,6 +35,14 @@ pub(crate) fn image_pair(
     }
     let between = first.0.output_size((h, w), first.1)?;
     let (oh, ow) = second.0.output_size(between, second.1)?;
+    // Tasks compute the rows again that they share with their neighbours: few and large ones are best.
+    let tasks = match rayon::current_num_threads() {
+        1 => 1,
+        threads => (2 * threads).min(oh.div_ceil(8)),
+    };
+    if b * tasks < rayon::current_num_threads() {
+        return Ok(None);
+    }
     let x = even(x)?;
     let x = Input::<f32>::new(&x, "image_pair")?;
     let shape = [b, oh, ow, wide.1];
@@ -53,11 +62,6 @@ pub(crate) fn image_pair(
         second: map(second, narrow.1, between, (oh, ow)),
     };
     let pointers = Shared::new((x.ptr(), out.ptr()));
-    // Tasks compute the rows again that they share with their neighbours: few and large ones are best.
-    let tasks = match rayon::current_num_threads() {
-        1 => 1,
-        threads => (2 * threads).min(oh.div_ceil(8)).max(1),
-    };
     parallel::each(b * tasks, |task| {
         let (x, out) = pointers.get();
         let image = task / tasks;

@@ -60,7 +60,8 @@ impl<'a> Point<'a> {
     }
 }
 
-/// See [`crate::ops::inverted_residual`]; none where the layers or the map are not of the kind that this is for.
+/// See [`crate::ops::inverted_residual`]; none where the layers or the map are not of the kind that this is for, or there
+/// are more threads than tasks.
 pub(crate) fn inverted_residual(
     x: &Tensor,
     expand: Layer<'_>,
@@ -105,6 +106,14 @@ fn in_bands(
         return Ok(None);
     }
     let (oh, ow) = depthwise.0.output_size((h, w), depthwise.1)?;
+    // Tasks compute the rows again that they share with their neighbours: few and large ones are best.
+    let tasks = match rayon::current_num_threads() {
+        1 => 1,
+        threads => (2 * threads).min(oh.div_ceil(8)),
+    };
+    if b * tasks < rayon::current_num_threads() {
+        return Ok(None);
+    }
     let shape = [b, oh, ow, columns];
     let x = even(x)?;
     let x = Input::<f32>::new(&x, "inverted_residual")?;
@@ -136,13 +145,6 @@ fn in_bands(
         out.ptr(),
         residual.as_ref().map(Input::ptr),
     ));
-    // Tasks compute the rows again that they share with their neighbours: few and large ones are best.
-    let per_image = (2 * rayon::current_num_threads()).min(oh.div_ceil(8));
-    let tasks = if rayon::current_num_threads() == 1 {
-        1
-    } else {
-        per_image
-    };
     parallel::each(b * tasks, |task| {
         let (x, pixel, out, residual) = pointers.get();
         let image = task / tasks;

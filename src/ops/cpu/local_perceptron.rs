@@ -23,7 +23,8 @@ const BAND: usize = 1 << 17;
 /// Bands that a task has at most: each thread is to have several tasks.
 const BANDS: usize = 4;
 
-/// See [`crate::ops::local_perceptron`]; none where the layers are not of the kind that this is for.
+/// See [`crate::ops::local_perceptron`]; none where the layers are not of the kind that this is for, or there
+/// are more threads than tasks.
 pub(crate) fn local_perceptron(
     x: &Tensor,
     local: (&Conv2d, &Conv2dOptions),
@@ -40,7 +41,8 @@ pub(crate) fn local_perceptron(
         && (one.inner, two.inner, two.columns) == (c, one.columns, c)
         && (norm.weight.dims(), norm.bias.dims()) == (&[c], &[c])
         && local.0.output_size((h, w), local.1)? == (h, w);
-    if !fits || h * w == 0 {
+    let threads = rayon::current_num_threads();
+    if !fits || h * w == 0 || b * h < threads {
         return Ok(None);
     }
     let (x, weight, bias) = (even(x)?, norm.weight.contiguous()?, norm.bias.contiguous()?);
@@ -65,11 +67,11 @@ pub(crate) fn local_perceptron(
         norm: (weight.ptr(), bias.ptr(), norm.eps),
         layers: [(one, first.1), (two, second.1)],
     };
-    let rows = (BAND / (w * one.columns).max(1)).clamp(1, h);
+    let rows = (BAND / (w * one.columns).max(1)).clamp(1, h.div_ceil(threads));
     let bands = h.div_ceil(rows);
-    let tasks = match rayon::current_num_threads() {
+    let tasks = match threads {
         1 => 1,
-        threads => bands.div_ceil(BANDS).max(4 * threads).min(bands),
+        _ => bands.div_ceil(BANDS).max(4 * threads).min(bands),
     };
     let out_start = Shared::new(out.ptr());
     parallel::each(b * tasks, |task| {

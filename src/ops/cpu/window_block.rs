@@ -21,7 +21,8 @@ use std::ops::Range;
 /// Tokens that are worked on at a time, about: their queries, keys and values fill half of a core's second-level cache.
 const TOKENS: usize = 200;
 
-/// See [`crate::ops::WindowAttention::forward_block`]; none where the layers are not of the kind that this is for.
+/// See [`crate::ops::WindowAttention::forward_block`]; none where the layers are not of the kind that this is for, or there
+/// are more threads than tasks.
 pub(crate) fn window_block(
     x: &Tensor,
     norm: &Norm<'_>,
@@ -70,6 +71,9 @@ pub(crate) fn window_block(
         shape: attention.shape(beside, c, pairs.map(Shared::new)),
     };
     let groups = b * block.groups().0 * block.groups().1;
+    if groups < rayon::current_num_threads() {
+        return Ok(None);
+    }
     let work = b * h * w * c * (4 * c + 2 * window * window) / 4;
     // SAFETY: the pointers are those of tensors of these shapes; the windows cover the map.
     parallel::over(groups, work, |range| unsafe { block.run(range) });

@@ -11,12 +11,16 @@ use candle_core::Tensor;
 use candle_nn::Module;
 
 /// Calls `test` for products in f32 and in bf16 on each instruction set; those in bf16 are slow without instructions for them.
-fn for_each(test: impl Fn(Products, &str)) {
-    for_each_isa_of_bf16(|isa| {
-        test(Products::F32, &format!("{isa:?}"));
-        if isa != Isa::Portable {
-            test(Products::Bf16, &format!("{isa:?} bf16"));
-        }
+/// On two threads, for which there are bands enough.
+fn for_each(test: impl Fn(Products, &str) + Sync) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2);
+    pool.build().unwrap().install(|| {
+        for_each_isa_of_bf16(|isa| {
+            test(Products::F32, &format!("{isa:?}"));
+            if isa != Isa::Portable {
+                test(Products::Bf16, &format!("{isa:?} bf16"));
+            }
+        });
     });
 }
 
