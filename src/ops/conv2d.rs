@@ -82,6 +82,7 @@ impl Conv2d {
                 map: residual,
                 last: false,
             }),
+            Products::F32,
         )
     }
 
@@ -96,6 +97,7 @@ impl Conv2d {
                 map: residual,
                 last: true,
             }),
+            Products::F32,
         )
     }
 
@@ -104,8 +106,23 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward`], or if the maps have different sizes.
     pub fn forward_parts(&self, parts: &[Part<'_>]) -> Result<Tensor> {
+        self.run_parts(parts, Products::F32)
+    }
+
+    /// [`Conv2d::forward`] for an output that only 1×1 convolutions with products of the same type read. On the CPU, where that is bf16, it
+    /// is rounded once, instead of by each of them: they give the same numbers.
+    pub(crate) fn forward_to_products(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None, Products::Bf16)
+    }
+
+    /// [`Conv2d::forward_parts`] for such an output.
+    pub(crate) fn forward_parts_to_products(&self, parts: &[Part<'_>]) -> Result<Tensor> {
+        self.run_parts(parts, Products::Bf16)
+    }
+
+    fn run_parts(&self, parts: &[Part<'_>], kept: Products) -> Result<Tensor> {
         let direct = match &self.weights {
-            Weights::Cpu(weights) => weights.forward_parts(parts, &self.options)?,
+            Weights::Cpu(weights) => weights.forward_parts(parts, &self.options, kept)?,
             Weights::Cuda(weights) => weights.forward_parts(parts, &self.options)?,
         };
         if let Some(y) = direct {
@@ -122,9 +139,9 @@ impl Conv2d {
         self.forward(&concat_channels(&maps.iter().collect::<Vec<_>>())?)
     }
 
-    fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+    fn run(&self, x: &Tensor, residual: Option<Residual<'_>>, kept: Products) -> Result<Tensor> {
         match &self.weights {
-            Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
+            Weights::Cpu(weights) => weights.forward(x, residual, &self.options, kept),
             Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
     }
@@ -136,7 +153,7 @@ impl Module for Conv2d {
     /// # Errors
     /// If x has another number of channels or is smaller than the kernel.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.run(x, None)
+        self.run(x, None, Products::F32)
     }
 }
 
@@ -177,7 +194,11 @@ pub fn inverted_residual(
         }
     }
     let residual = residual.map(|map| Residual { map, last: false });
-    project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
+    project.run(
+        &depthwise.forward(&expand.forward(x)?)?,
+        residual,
+        Products::F32,
+    )
 }
 
 /// `second(first(x))`: the convolutions that an image encoder begins with, between which the map need not be kept whole.
