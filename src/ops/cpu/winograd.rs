@@ -284,9 +284,15 @@ impl Evaluate<'_> {
         let map = block.layer.map;
         let ((h, w), padding) = (map.size, map.options.padding);
         let (channels, tiles) = (block.layer.weights.points[0].inner, block.tiles.len());
+        // From one point to the next.
+        let step = tiles * block.in_stride;
+        // Each number is written before it is read.
+        // SAFETY: the caller vouched that the processor has the instruction set.
+        let mut columns = unsafe { [[S::splat(0.0); IN]; IN] };
         for (index, tile) in block.tiles.clone().enumerate() {
             let (image, top, left) = block.layer.place(tile);
             let image = map.x.wrapping_add(image * h * w * map.pixel);
+            let to = block.inputs_at.wrapping_add(index * block.in_stride);
             // Beyond the channels there are zeros.
             let end = match F::NUMBERS {
                 1 => channels,
@@ -297,17 +303,16 @@ impl Evaluate<'_> {
                 let n = channels.saturating_sub(c);
                 // SAFETY: only pixels within the map are read, and of those the channels that are there.
                 unsafe {
-                    let mut columns = [[S::splat(0.0); IN]; IN];
                     for i in 0..IN {
                         let y = (top + i).wrapping_sub(padding.top);
-                        if y >= h {
-                            continue;
-                        }
+                        let line = image
+                            .wrapping_add(y.wrapping_mul(w * map.pixel))
+                            .wrapping_add(c);
                         let mut row = [S::splat(0.0); IN];
                         for (j, value) in row.iter_mut().enumerate() {
                             let x = (left + j).wrapping_sub(padding.left);
-                            if x < w {
-                                let at = image.wrapping_add((y * w + x) * map.pixel + c);
+                            if y < h && x < w {
+                                let at = line.wrapping_add(x * map.pixel);
                                 *value = if n >= S::LANES {
                                     S::load(at)
                                 } else {
@@ -315,15 +320,15 @@ impl Evaluate<'_> {
                                 };
                             }
                         }
-                        for (column, value) in columns.iter_mut().zip(evaluate::<S>(row)) {
-                            column[i] = value;
+                        let seen = evaluate::<S>(row);
+                        for j in 0..IN {
+                            columns[j][i] = seen[j];
                         }
                     }
-                    for (j, column) in columns.into_iter().enumerate() {
-                        for (i, value) in evaluate::<S>(column).into_iter().enumerate() {
-                            let row = (i * IN + j) * tiles + index;
-                            let to = block.inputs_at.wrapping_add(row * block.in_stride);
-                            F::put(to, c, value, n);
+                    for (j, column) in columns.iter().enumerate() {
+                        let seen = evaluate::<S>(*column);
+                        for (i, value) in seen.iter().enumerate() {
+                            F::put(to.wrapping_add((i * IN + j) * step), c, *value, n);
                         }
                     }
                 }
