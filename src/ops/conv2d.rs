@@ -83,6 +83,7 @@ impl Conv2d {
                 map: residual,
                 last: false,
             }),
+            Products::F32,
         )
     }
 
@@ -97,6 +98,7 @@ impl Conv2d {
                 map: residual,
                 last: true,
             }),
+            Products::F32,
         )
     }
 
@@ -105,8 +107,23 @@ impl Conv2d {
     /// # Errors
     /// As [`Conv2d::forward`], or if the maps have different sizes.
     pub fn forward_parts(&self, parts: &[Part<'_>]) -> Result<Tensor> {
+        self.run_parts(parts, Products::F32)
+    }
+
+    /// [`Conv2d::forward`] for an output that only 1×1 convolutions with products of the same type read. On the CPU, where that is bf16, it
+    /// is rounded once, instead of by each of them: they give the same numbers.
+    pub(crate) fn forward_to_products(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None, Products::Bf16)
+    }
+
+    /// [`Conv2d::forward_parts`] for such an output.
+    pub(crate) fn forward_parts_to_products(&self, parts: &[Part<'_>]) -> Result<Tensor> {
+        self.run_parts(parts, Products::Bf16)
+    }
+
+    fn run_parts(&self, parts: &[Part<'_>], kept: Products) -> Result<Tensor> {
         let direct = match &self.weights {
-            Weights::Cpu(weights) => weights.forward_parts(parts, &self.options)?,
+            Weights::Cpu(weights) => weights.forward_parts(parts, &self.options, kept)?,
             Weights::Cuda(weights) => weights.forward_parts(parts, &self.options)?,
         };
         if let Some(y) = direct {
@@ -131,9 +148,9 @@ impl Conv2d {
         }
     }
 
-    fn run(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+    fn run(&self, x: &Tensor, residual: Option<Residual<'_>>, kept: Products) -> Result<Tensor> {
         match &self.weights {
-            Weights::Cpu(weights) => weights.forward(x, residual, &self.options),
+            Weights::Cpu(weights) => weights.forward(x, residual, &self.options, kept),
             Weights::Cuda(weights) => weights.forward(x, residual, &self.options),
         }
     }
@@ -145,7 +162,7 @@ impl Module for Conv2d {
     /// # Errors
     /// If x has another number of channels or is smaller than the kernel.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.run(x, None)
+        self.run(x, None, Products::F32)
     }
 }
 
@@ -186,7 +203,11 @@ pub fn inverted_residual(
         }
     }
     let residual = residual.map(|map| Residual { map, last: false });
-    project.run(&depthwise.forward(&expand.forward(x)?)?, residual)
+    project.run(
+        &depthwise.forward(&expand.forward(x)?)?,
+        residual,
+        Products::F32,
+    )
 }
 
 /// `project(depthwise(expand(x)))` of linear layers and a depthwise convolution, of which the wide maps in between need not be kept whole.

@@ -49,11 +49,12 @@ impl RepNcspElan4 {
 
     /// x as maps side by side.
     pub(super) fn forward(&self, x: &[Part<'_>]) -> ops::Result<Tensor> {
-        let mut parts = vec![self.first.forward_parts(x)?];
+        // What follows each of these maps are products alone.
+        let mut parts = vec![self.first.forward_parts_to_products(x)?];
         let half = parts[0].dim(3)? / 2;
         let mut last = parts[0].narrow(3, half, half)?;
         for (csp, conv) in &self.branches {
-            last = conv.forward(&csp.forward(&last)?)?;
+            last = conv.forward_to_products(&csp.forward(&last)?)?;
             parts.push(last.clone());
         }
         self.merge

@@ -194,6 +194,8 @@ impl Module for Stem {
 #[derive(Debug)]
 struct Stage {
     downsample: Option<Conv2d>,
+    /// Whether all that reads the first block's input is a 1×1 convolution.
+    light: bool,
     blocks: Vec<Block>,
 }
 
@@ -211,6 +213,7 @@ impl Stage {
         let block = |i| Block::load(&params.scope("blocks").scope(i), config, i, affine);
         Ok(Self {
             downsample,
+            light: config.light,
             blocks: (0..config.blocks).map(block).collect::<Result<_, _>>()?,
         })
     }
@@ -219,6 +222,7 @@ impl Stage {
 impl Module for Stage {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = match &self.downsample {
+            Some(downsample) if self.light => downsample.forward_to_products(x)?,
             Some(downsample) => downsample.forward(x)?,
             None => x.clone(),
         };
@@ -274,12 +278,18 @@ impl Module for Block {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let mut outputs = vec![x.clone()];
         let mut last = x.clone();
-        for layer in &self.layers {
-            last = layer.iter().try_fold(last, |x, conv| conv.forward(&x))?;
+        for (i, layer) in self.layers.iter().enumerate() {
+            last = match layer.as_slice() {
+                [pointwise, depthwise] => {
+                    depthwise.forward_to_products(&pointwise.forward(&last)?)?
+                }
+                [dense] if i + 1 == self.layers.len() => dense.forward_to_products(&last)?,
+                layer => layer.iter().try_fold(last, |x, conv| conv.forward(&x))?,
+            };
             outputs.push(last.clone());
         }
         let parts: Vec<Part<'_>> = outputs.iter().map(Part::from).collect();
-        let squeezed = self.squeeze.forward_parts(&parts)?;
+        let squeezed = self.squeeze.forward_parts_to_products(&parts)?;
         if self.shortcut {
             self.excite.forward_then_add(&squeezed, x)
         } else {

@@ -101,12 +101,16 @@ impl HybridEncoder {
 
     /// Fused maps `[B, H, W, hidden]`, finest first, from the backbone's.
     pub(super) fn forward(&self, maps: &[Tensor], grid: &Grid) -> ops::Result<Vec<Tensor>> {
-        let project = self
-            .input_projections
-            .iter()
-            .zip(maps)
-            .map(|(projection, map)| projection.forward(map));
-        let mut maps = project.collect::<ops::Result<Vec<_>>>()?;
+        // What only convolutions of single pixels read can be rounded to what they multiply.
+        let project = |(i, (projection, map)): (usize, (&Conv2d, &Tensor))| {
+            if self.attention.iter().any(|(level, _)| *level == i) {
+                projection.forward(map)
+            } else {
+                projection.forward_to_products(map)
+            }
+        };
+        let projections = self.input_projections.iter().zip(maps).enumerate();
+        let mut maps = projections.map(project).collect::<ops::Result<Vec<_>>>()?;
         for ((level, layers), positions) in self.attention.iter().zip(grid.positions()) {
             let (b, h, w, c) = maps[*level].dims4()?;
             let tokens = maps[*level].reshape((b, h * w, c))?;
@@ -118,7 +122,7 @@ impl HybridEncoder {
         // Coarse to fine: `maps[i]` becomes the level's fused map, the coarser one its lateral.
         for (i, (lateral, block)) in self.lateral.iter().zip(&self.top_down).enumerate() {
             let coarse = maps.len() - 1 - i;
-            maps[coarse] = lateral.forward(&maps[coarse])?;
+            maps[coarse] = lateral.forward_to_products(&maps[coarse])?;
             let above = Part {
                 map: &maps[coarse],
                 doubled: true,
@@ -128,7 +132,7 @@ impl HybridEncoder {
         for (fine, ([pointwise, depthwise], block)) in
             self.downsample.iter().zip(&self.bottom_up).enumerate()
         {
-            let down = depthwise.forward(&pointwise.forward(&maps[fine])?)?;
+            let down = depthwise.forward_to_products(&pointwise.forward(&maps[fine])?)?;
             maps[fine + 1] = block.forward(&[Part::from(&down), Part::from(&maps[fine + 1])])?;
         }
         Ok(maps)

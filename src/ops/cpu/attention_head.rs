@@ -192,7 +192,7 @@ impl<'a> Head<'a> {
             let queries = [Piece::whole(*from, d)];
             let queries = match products {
                 Products::F32 => &queries,
-                Products::Bf16 => self.rounded_queries.round(&queries, Products::F32, count),
+                Products::Bf16 => self.rounded_queries.round(&queries, count),
             };
             product(&mut self.tiles, queries, &self.keys, keys, &rows, count);
             match bias {
@@ -229,7 +229,7 @@ impl<'a> Head<'a> {
             let scores = [Piece::whole(table, keys)];
             let scores = match products {
                 Products::F32 => &scores,
-                Products::Bf16 => self.rounded_scores.round(&scores, Products::F32, count),
+                Products::Bf16 => self.rounded_scores.round(&scores, count),
             };
             product(&mut self.tiles, scores, &self.values, dv, to, count);
             self.isa.run(ScaleRows {
@@ -269,6 +269,7 @@ unsafe fn product(
             columns: columns - column,
             relu: false,
             affine: None,
+            rounded: false,
         };
         // SAFETY: the caller vouched for the pointers.
         unsafe { tiles.run(count, wide.min(panels - panel), &tile) };

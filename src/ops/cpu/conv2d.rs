@@ -6,8 +6,9 @@ use super::{
     depthwise::Depthwise,
     gemm::{Addend, Gemm, Strided},
     map::Map,
-    memory::{Input, Output, even, to_vec},
+    memory::{Input, even, kept_in, to_vec},
     packed::Packed,
+    parts::{After, product},
     pixels::Pixels,
     pointwise::add,
     rounded::round_all,
@@ -18,7 +19,7 @@ use crate::ops::types::{
     convolution::{Conv2dOptions, Padding, Part, Products, Residual},
     result::Result,
 };
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use std::ops::Range;
 
 /// The packed weights of a convolution.
@@ -141,12 +142,35 @@ impl Conv2d {
         }
     }
 
-    /// `affine(activation(conv(x) + bias + residual))`, or the residual last.
+    /// `affine(activation(conv(x) + bias + residual))`, or the residual last. Asked to be kept in bf16, the result is where these weights
+    /// give that, and in f32 elsewhere.
     pub(crate) fn forward(
         &self,
         x: &Tensor,
         residual: Option<Residual<'_>>,
         o: &Conv2dOptions,
+        kept: Products,
+    ) -> Result<Tensor> {
+        let rounded = x.dtype() == DType::BF16;
+        if (rounded || kept == Products::Bf16)
+            && let Some(weights) = self.pointwise(o)
+        {
+            return product(&[Part::from(x)], weights, after(o, residual, kept));
+        }
+        if rounded {
+            self.of_single(&x.to_dtype(DType::F32)?, residual, o, kept)
+        } else {
+            self.of_single(x, residual, o, kept)
+        }
+    }
+
+    /// [`Conv2d::forward`] of a map in f32.
+    fn of_single(
+        &self,
+        x: &Tensor,
+        residual: Option<Residual<'_>>,
+        o: &Conv2dOptions,
+        kept: Products,
     ) -> Result<Tensor> {
         let (b, h, w, c) = x.dims4()?;
         if c != self.channels.0 {
@@ -174,7 +198,8 @@ impl Conv2d {
             .transpose()?;
         if let Weights::Depthwise(kernel) = &self.weights {
             let before = residual.as_ref().filter(|_| !last);
-            let y = depthwise(kernel, &map, &shape, before)?;
+            let kept = if last { Products::F32 } else { kept };
+            let y = depthwise(kernel, &map, &shape, before, kept)?;
             return match residual {
                 Some(residual) if last => add(&y, &residual),
                 _ => Ok(y),
@@ -185,18 +210,20 @@ impl Conv2d {
             .map(|r| Input::<f32>::new(r, "conv2d"))
             .transpose()?;
         let residual = residual.as_ref().map(|r| super::residual::addend(r, last));
-        let mut out = Output::new(shape.iter().product());
+        let kept = match &self.weights {
+            Weights::Winograd(kernel) if kernel.rounds() => kept,
+            _ => Products::F32,
+        };
         // SAFETY: x has b·h·w pixels of c numbers, `stride` apart; out and residual have the shape's numbers, and each
         // of them is written: by Winograd's kernel, or by the groups' products side by side.
         unsafe {
-            match &self.weights {
-                Weights::Winograd(kernel) => kernel.run(&map, b, out.ptr(), residual),
+            kept_in(kept, &shape, |out| match &self.weights {
+                Weights::Winograd(kernel) => kernel.run(&map, b, out, residual, kept),
                 Weights::Groups { groups, zeros } => {
-                    self.products(groups, zeros, &map, b, out.ptr(), residual);
+                    self.products(groups, zeros, &map, b, out, residual);
                 }
                 Weights::Depthwise(_) => {}
-            }
-            out.into_tensor(&shape)
+            })
         }
     }
 
@@ -205,9 +232,10 @@ impl Conv2d {
         &self,
         parts: &[Part<'_>],
         o: &Conv2dOptions,
+        kept: Products,
     ) -> Result<Option<Tensor>> {
         self.pointwise(o)
-            .map(|weights| super::parts::product(parts, weights, o.activation, o.affine))
+            .map(|weights| product(parts, weights, after(o, None, kept)))
             .transpose()
     }
 
@@ -302,23 +330,40 @@ impl Conv2d {
     }
 }
 
+/// What becomes of a product of every pixel.
+fn after<'a>(o: &Conv2dOptions, residual: Option<Residual<'a>>, kept: Products) -> After<'a> {
+    After {
+        activation: o.activation,
+        affine: o.affine,
+        residual,
+        kept,
+    }
+}
+
 /// A depthwise convolution of `map` to `shape`.
 fn depthwise(
     kernel: &Depthwise,
     map: &Map,
     shape: &[usize; 4],
     residual: Option<&Tensor>,
+    kept: Products,
 ) -> Result<Tensor> {
     let residual = residual.map(Tensor::contiguous).transpose()?;
     let residual = residual
         .as_ref()
         .map(|r| Input::<f32>::new(r, "conv2d"))
         .transpose()?;
-    let mut out = Output::new(shape.iter().product());
+    let residual = residual.as_ref().map(Input::ptr);
+    let kept = if kernel.rounds(map.options.activation) {
+        kept
+    } else {
+        Products::F32
+    };
     // SAFETY: the map is that of a tensor of as many images; out and residual have the shape's numbers, each of which is written.
     unsafe {
-        kernel.run(map, shape[0], out.ptr(), residual.as_ref().map(Input::ptr));
-        out.into_tensor(shape)
+        kept_in(kept, shape, |out| {
+            kernel.run(map, shape[0], out, residual, kept)
+        })
     }
 }
 

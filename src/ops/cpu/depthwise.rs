@@ -7,9 +7,9 @@ use super::{
     math::Activate,
     memory::Shared,
     parallel,
-    simd::{Isa, Kernel, Simd},
+    simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles},
 };
-use crate::ops::types::activation::Activation;
+use crate::ops::types::{activation::Activation, convolution::Products};
 
 /// Weights `[kh, kw, channels]` and bias.
 #[derive(Debug)]
@@ -42,7 +42,13 @@ impl Depthwise {
         }
     }
 
-    /// Convolves `batch` maps.
+    /// Whether products in bf16 follow, and outputs may be rounded to it: they are whole vectors, and finished where they are summed up.
+    pub(super) fn rounds(&self, activation: Activation) -> bool {
+        let light = matches!(activation, Activation::Identity | Activation::Relu);
+        self.coarse && light && self.channels.is_multiple_of(16) && Isa::best().has_pairs()
+    }
+
+    /// Convolves `batch` maps, to an output that is kept in f32, or in bf16 where [`Depthwise::rounds`].
     ///
     /// # Safety
     /// The map's memory holds `batch` inputs; `out` and `residual` are as large as the outputs.
@@ -52,6 +58,7 @@ impl Depthwise {
         batch: usize,
         out: *mut f32,
         residual: Option<*const f32>,
+        kept: Products,
     ) {
         let (oh, ow) = map.out;
         let rows = batch * oh;
@@ -64,9 +71,24 @@ impl Depthwise {
                 let (out, residual) = shared.get();
                 let (h, w) = map.size;
                 let image = map.x.wrapping_add(image * h * w * map.pixel);
-                let residual = residual.map(|r| r.wrapping_add(at));
+                let line = Line {
+                    kernel: self,
+                    map,
+                    image,
+                    y,
+                    out: match kept {
+                        Products::F32 => out.wrapping_add(at),
+                        Products::Bf16 => out.wrapping_add(at / 2),
+                    },
+                    residual: residual.map(|r| r.wrapping_add(at)),
+                };
                 // SAFETY: the caller vouched for the memory; each row of the output is written by one task.
-                unsafe { self.row(isa, map, image, y, out.wrapping_add(at), residual) };
+                unsafe {
+                    match kept {
+                        Products::F32 => isa.run(line),
+                        Products::Bf16 => isa.run_pairs(line),
+                    }
+                };
             }
         });
     }
@@ -103,6 +125,16 @@ impl Depthwise {
     }
 }
 
+/// Repeats a block with a constant for each of some numbers: loops would leave the accumulators in memory.
+macro_rules! each {
+    ($i:ident $($n:literal)* $body:block) => {
+        $({
+            const $i: usize = $n;
+            $body
+        })*
+    };
+}
+
 /// One row of an output.
 struct Line<'a> {
     kernel: &'a Depthwise,
@@ -119,17 +151,33 @@ impl Kernel for Line<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        // SAFETY: see `Depthwise::run`.
+        unsafe { self.all::<S, Singles>() }
+    }
+}
+
+impl PairKernel for Line<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Pairs>(self) {
+        // SAFETY: see `Depthwise::run`.
+        unsafe { self.all::<S, Halves>() }
+    }
+}
+
+impl Line<'_> {
+    #[inline(always)]
+    unsafe fn all<S: Simd, F: Factors<S>>(&self) {
         let o = self.map.options;
         // SAFETY: see `Depthwise::run`.
         unsafe {
             match (self.map.kernel.1, o.stride) {
-                (3, 1) => self.line::<S, 3, 1>(),
-                (3, 2) => self.line::<S, 3, 2>(),
-                (5, 1) => self.line::<S, 5, 1>(),
-                (5, 2) => self.line::<S, 5, 2>(),
+                (3, 1) => self.line::<S, F, 3, 1>(),
+                (3, 2) => self.line::<S, F, 3, 2>(),
+                (5, 1) => self.line::<S, F, 5, 1>(),
+                (5, 2) => self.line::<S, F, 5, 2>(),
                 _ => {
                     for x in 0..self.map.out.1 {
-                        self.pixel::<S>(x);
+                        self.pixel::<S, F>(x);
                     }
                 }
             }
@@ -147,9 +195,7 @@ impl Kernel for Line<'_> {
             }
         }
     }
-}
 
-impl Line<'_> {
     /// Rows of the kernel that fall on the input: from, to.
     #[inline(always)]
     fn kernel_rows(&self) -> (usize, usize) {
@@ -165,16 +211,16 @@ impl Line<'_> {
     }
 
     #[inline(always)]
-    unsafe fn line<S: Simd, const KW: usize, const STRIDE: usize>(&self) {
+    unsafe fn line<S: Simd, F: Factors<S>, const KW: usize, const STRIDE: usize>(&self) {
         let ow = self.map.out.1;
         // SAFETY: see `Depthwise::run`.
         unsafe {
             match ow {
-                8.. => self.tiles::<S, KW, STRIDE, 8>(),
-                4.. => self.tiles::<S, KW, STRIDE, 4>(),
+                8.. => self.tiles::<S, F, KW, STRIDE, 8>(),
+                4.. => self.tiles::<S, F, KW, STRIDE, 4>(),
                 _ => {
                     for x in 0..ow {
-                        self.pixel::<S>(x);
+                        self.pixel::<S, F>(x);
                     }
                 }
             }
@@ -183,7 +229,15 @@ impl Line<'_> {
 
     /// The row by tiles of `N` outputs; the last one may overlap the one before it.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const KW: usize, const STRIDE: usize, const N: usize>(&self) {
+    unsafe fn tiles<
+        S: Simd,
+        F: Factors<S>,
+        const KW: usize,
+        const STRIDE: usize,
+        const N: usize,
+    >(
+        &self,
+    ) {
         let (ow, w, left) = (
             self.map.out.1,
             self.map.size.1,
@@ -195,9 +249,9 @@ impl Line<'_> {
             while next < ow {
                 let x = next.min(ow - N);
                 if x * STRIDE >= left && (x + N - 1) * STRIDE + KW <= w + left {
-                    self.tile::<S, KW, STRIDE, N, false>(x);
+                    self.tile::<S, F, KW, STRIDE, N, false>(x);
                 } else {
-                    self.tile::<S, KW, STRIDE, N, true>(x);
+                    self.tile::<S, F, KW, STRIDE, N, true>(x);
                 }
                 next += N;
             }
@@ -208,6 +262,7 @@ impl Line<'_> {
     #[inline(always)]
     unsafe fn tile<
         S: Simd,
+        F: Factors<S>,
         const KW: usize,
         const STRIDE: usize,
         const N: usize,
@@ -230,22 +285,28 @@ impl Line<'_> {
                 for ky in from..to {
                     let iy = self.y * STRIDE + ky - o.padding.top;
                     let line = self.image.wrapping_add(iy * w * pixel + c);
-                    for kx in 0..KW {
+                    let mut weight = [S::splat(0.0); KW];
+                    for (kx, weight) in weight.iter_mut().enumerate() {
                         let at = weights.wrapping_add((ky * KW + kx) * channels + c);
-                        let weight = if full { S::load(at) } else { S::load_n(at, n) };
-                        for (i, acc) in acc.iter_mut().enumerate() {
-                            let column = ((x + i) * STRIDE + kx).wrapping_sub(o.padding.left);
-                            if BORDER && column >= w {
-                                continue;
-                            }
+                        *weight = if full { S::load(at) } else { S::load_n(at, n) };
+                    }
+                    // Each column of the input is read once, for all outputs that it is under.
+                    each!(J 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 {
+                        let column = (x * STRIDE + J).wrapping_sub(o.padding.left);
+                        if J < (N - 1) * STRIDE + KW && (!BORDER || column < w) {
                             let at = line.wrapping_add(column * pixel);
                             let value = if full { S::load(at) } else { S::load_n(at, n) };
-                            *acc = S::fma(value, weight, *acc);
+                            each!(K 0 1 2 3 4 {
+                                let (i, between) = (J.wrapping_sub(K) / STRIDE, J.wrapping_sub(K) % STRIDE);
+                                if K < KW && K <= J && between == 0 && i < N {
+                                    acc[i] = S::fma(value, weight[K], acc[i]);
+                                }
+                            });
                         }
-                    }
+                    });
                 }
                 for (i, acc) in acc.iter().enumerate() {
-                    self.finish::<S>((x + i) * channels + c, *acc, n);
+                    self.finish::<S, F>((x + i) * channels + c, *acc, n);
                 }
                 c += S::LANES;
             }
@@ -254,7 +315,7 @@ impl Line<'_> {
 
     /// The output at column `x`, wherever the kernel lies.
     #[inline(always)]
-    unsafe fn pixel<S: Simd>(&self, x: usize) {
+    unsafe fn pixel<S: Simd, F: Factors<S>>(&self, x: usize) {
         let (channels, pixel, w) = (self.kernel.channels, self.map.pixel, self.map.size.1);
         let (o, kw) = (self.map.options, self.map.kernel.1);
         let (from, to) = self.kernel_rows();
@@ -280,7 +341,7 @@ impl Line<'_> {
                         acc = S::fma(S::load_n(value, n), S::load_n(weight, n), acc);
                     }
                 }
-                self.finish::<S>(x * channels + c, acc, n);
+                self.finish::<S, F>(x * channels + c, acc, n);
                 c += S::LANES;
             }
         }
@@ -288,7 +349,7 @@ impl Line<'_> {
 
     /// Residual, relu and affine, and the way to memory.
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, at: usize, mut v: S::V, n: usize) {
+    unsafe fn finish<S: Simd, F: Factors<S>>(&self, at: usize, mut v: S::V, n: usize) {
         let o = &self.map.options;
         // SAFETY: see `Depthwise::run`.
         unsafe {
@@ -303,12 +364,7 @@ impl Line<'_> {
             {
                 v = S::fma(v, S::splat(scale), S::splat(shift));
             }
-            let to = self.out.wrapping_add(at);
-            if n == S::LANES {
-                S::store(to, v)
-            } else {
-                S::store_n(to, v, n)
-            }
+            F::put(self.out, at, v, n);
         }
     }
 }

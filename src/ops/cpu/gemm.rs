@@ -7,7 +7,7 @@ use super::{
     packed::Packed,
     parallel::{self, part},
     pointwise::Sum,
-    rounded::Rounded,
+    rounded::{RoundVectors, Rounded},
     simd::Isa,
     tile::{MAX_ROWS, PANEL, Piece, Residual, Tile},
     tiles::{self, Tiles},
@@ -19,11 +19,8 @@ use std::ops::Range;
 pub(super) trait Rows: Sync {
     /// Pieces a row; none is empty, unless all are.
     fn pieces(&self) -> usize;
-    /// What the pieces hold. Numbers are rounded where the weights are pairs of bf16.
-    fn held(&self) -> Products {
-        Products::F32
-    }
-    /// Writes the pieces of `count` rows from `first` on; those that lie nowhere in this form are put together in `scratch`.
+    /// Writes the pieces of `count` rows from `first` on; those that lie nowhere in this form are put together in `scratch`. What they hold
+    /// in f32 is rounded where the weights are pairs of bf16.
     fn read(&self, first: usize, count: usize, pieces: &mut [Piece], scratch: &mut Vec<f32>);
 }
 
@@ -104,6 +101,16 @@ impl Gemm<'_> {
     /// # Safety
     /// `rows` gives pointers to memory that can be read; `out` and `residual` are valid for all rows.
     pub(super) unsafe fn run<R: Rows>(&self, rows: &R) {
+        // SAFETY: the caller vouched for the pointers.
+        unsafe { self.run_to(rows, Products::F32) }
+    }
+
+    /// [`Gemm::run`] for an output of f32, or of bf16: then `out_stride` counts pairs, columns are a multiple of a panel's, and the products
+    /// are in bf16.
+    ///
+    /// # Safety
+    /// See [`Gemm::run`].
+    pub(super) unsafe fn run_to<R: Rows>(&self, rows: &R, kept: Products) {
         let (tile_rows, tile_panels) = tiles::largest(self.isa, self.weights.products);
         let (panels, tiles) = (self.weights.panels(), self.rows.div_ceil(tile_rows));
         if panels == 0 || tiles == 0 {
@@ -121,7 +128,7 @@ impl Gemm<'_> {
             let rows_of = tiles.start * tile_rows..(tiles.end * tile_rows).min(self.rows);
             let panels_of = groups.start * tile_panels..(groups.end * tile_panels).min(panels);
             // SAFETY: the caller vouched for the pointers; tasks share no output.
-            unsafe { self.block(rows, rows_of, panels_of) }
+            unsafe { self.block(rows, rows_of, panels_of, kept) }
         };
         parallel::each(row_tasks * column_tasks, task);
     }
@@ -141,11 +148,17 @@ impl Gemm<'_> {
     /// See [`Gemm::run`], for these rows.
     pub(super) unsafe fn rows_here<R: Rows>(&self, source: &R, rows: Range<usize>) {
         // SAFETY: the caller vouched for the pointers.
-        unsafe { self.block(source, rows, 0..self.weights.panels()) }
+        unsafe { self.block(source, rows, 0..self.weights.panels(), Products::F32) }
     }
 
     /// The rows and panels of one task.
-    unsafe fn block<R: Rows>(&self, source: &R, rows: Range<usize>, panels: Range<usize>) {
+    unsafe fn block<R: Rows>(
+        &self,
+        source: &R,
+        rows: Range<usize>,
+        panels: Range<usize>,
+        kept: Products,
+    ) {
         let products = self.weights.products;
         let mut tiles = Tiles::new(self.isa, products);
         let (tile_rows, tile_panels) = tiles.largest();
@@ -154,12 +167,16 @@ impl Gemm<'_> {
             * tile_panels;
         let count = rows.len().div_ceil(tile_rows);
         let (mut scratch, mut rounded) = (Vec::new(), Rounded::new(self.isa));
+        let mut unfinished = Vec::new();
+        if kept == Products::Bf16 && !self.is_light() {
+            unfinished = vec![0.0; MAX_ROWS * cached.min(panels.len()) * PANEL];
+        }
         let pieces = if self.weights.inner == 0 {
             0
         } else {
             source.pieces()
         };
-        let as_they_lie = products == source.held() && !tiles::are_amx(self.isa, products);
+        let even = tiles::are_amx(self.isa, products);
         let mut pieces = vec![Piece::whole([std::ptr::null(); MAX_ROWS], 0); pieces];
         for first_panel in panels.clone().step_by(cached) {
             let panels = first_panel..panels.end.min(first_panel + cached);
@@ -167,15 +184,63 @@ impl Gemm<'_> {
                 let part = tiles.rows(rows.len(), tile);
                 let first = rows.start + part.start;
                 source.read(first, part.len(), &mut pieces, &mut scratch);
+                let as_they_lie = !even && pieces.iter().all(|piece| piece.held == products);
                 // SAFETY: see `run`.
                 unsafe {
                     let pieces = if as_they_lie {
                         &pieces
                     } else {
-                        rounded.round(&pieces, source.held(), part.len())
+                        rounded.round(&pieces, part.len())
                     };
-                    self.row_tile(&mut tiles, pieces, first, part.len(), panels.clone());
+                    let rows = first..first + part.len();
+                    if unfinished.is_empty() {
+                        self.row_tile(&mut tiles, pieces, rows, panels.clone(), kept);
+                    } else {
+                        self.rounded_tile(
+                            &mut tiles,
+                            pieces,
+                            rows,
+                            panels.clone(),
+                            &mut unfinished,
+                        );
+                    }
                 }
+            }
+        }
+    }
+
+    /// Whether activation and affine are applied where sums are stored.
+    fn is_light(&self) -> bool {
+        matches!(self.activation, Activation::Identity | Activation::Relu)
+    }
+
+    /// One tile of rows by a range of panels, finished in f32 in `memory` and then rounded.
+    unsafe fn rounded_tile(
+        &self,
+        tiles: &mut Tiles,
+        pieces: &[Piece],
+        rows: Range<usize>,
+        panels: Range<usize>,
+        memory: &mut [f32],
+    ) {
+        let (start, len) = (panels.start * PANEL, panels.len() * PANEL);
+        let memory = memory.as_mut_ptr();
+        let here = Gemm {
+            // Rows and columns count from the first ones.
+            out: memory.wrapping_sub(rows.start * len + start),
+            out_stride: len,
+            ..*self
+        };
+        // SAFETY: see `run`; the memory has room for the largest tile of so many panels.
+        unsafe {
+            here.row_tile(tiles, pieces, rows.clone(), panels, Products::F32);
+            for row in rows.clone() {
+                let to = self.out.wrapping_add(row * self.out_stride).cast::<u16>();
+                self.isa.run_pairs(RoundVectors {
+                    from: memory.wrapping_add((row - rows.start) * len),
+                    to: to.wrapping_add(start),
+                    len,
+                });
             }
         }
     }
@@ -185,10 +250,11 @@ impl Gemm<'_> {
         &self,
         tiles: &mut Tiles,
         pieces: &[Piece],
-        first: usize,
-        count: usize,
+        rows: Range<usize>,
         panels: Range<usize>,
+        kept: Products,
     ) {
+        let (first, count) = (rows.start, rows.len());
         let (_, tile_panels) = tiles.largest();
         let mut out = [std::ptr::null_mut(); MAX_ROWS];
         let mut residual = [std::ptr::null(); MAX_ROWS];
@@ -196,7 +262,7 @@ impl Gemm<'_> {
             out[i] = self.out.wrapping_add((first + i) * self.out_stride);
             residual[i] = self.residual.map_or(std::ptr::null(), |r| r.row(first + i));
         }
-        let light = matches!(self.activation, Activation::Identity | Activation::Relu);
+        let light = self.is_light();
         let last = self.residual.is_some_and(|residual| residual.last);
         let columns =
             |from: usize, to: usize| (to * PANEL).min(self.weights.columns) - from * PANEL;
@@ -217,6 +283,7 @@ impl Gemm<'_> {
                 columns: columns(panel, panel + wide),
                 relu: self.activation == Activation::Relu,
                 affine: self.affine.filter(|_| light),
+                rounded: kept == Products::Bf16,
             };
             // SAFETY: see `run`.
             unsafe { tiles.run(count, wide, &tile) };

@@ -6,6 +6,7 @@ use super::{
     gemm::{Gemm, Strided},
     memory::{Input, Output, even, to_vec},
     packed::Packed,
+    parts::After,
     simd::Isa,
 };
 use crate::ops::types::{
@@ -95,6 +96,12 @@ impl Linear {
         activation: Activation,
     ) -> Result<Tensor> {
         let parts: Vec<_> = parts.iter().map(|part| Part::from(*part)).collect();
-        super::parts::product(&parts, &self.weights, activation, None)
+        let after = After {
+            activation,
+            affine: None,
+            residual: None,
+            kept: Products::F32,
+        };
+        super::parts::product(&parts, &self.weights, after)
     }
 }

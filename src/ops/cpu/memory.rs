@@ -2,8 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use crate::ops::types::{result::Result, strides::row_stride};
-use candle_core::{CpuStorage, Device, Storage, StorageRef, Tensor, WithDType};
+use crate::ops::types::{convolution::Products, result::Result, strides::row_stride};
+use candle_core::{Device, Storage, StorageRef, Tensor, WithDType};
+use half::bf16;
 
 /// The tensor itself where its last dimension is contiguous and its other dimensions are evenly spaced rows, else a contiguous copy.
 pub(super) fn even(x: &Tensor) -> Result<Tensor> {
@@ -75,14 +76,27 @@ pub(super) fn to_vec(x: &Tensor) -> Result<Vec<f32>> {
 }
 
 /// Memory of a result, written by kernels before it becomes a tensor.
-pub(super) struct Output {
-    data: Vec<f32>,
+pub(super) struct Output<T = f32> {
+    data: Vec<T>,
     len: usize,
 }
 
 impl Output {
     /// Memory for `len` numbers, not initialised.
     pub(super) fn new(len: usize) -> Self {
+        Self::of_any(len)
+    }
+}
+
+impl Output<bf16> {
+    /// Memory for `len` rounded numbers, not initialised.
+    pub(super) fn rounded(len: usize) -> Self {
+        Self::of_any(len)
+    }
+}
+
+impl<T: WithDType> Output<T> {
+    fn of_any(len: usize) -> Self {
         keep_freed_memory();
         let mut data = Vec::with_capacity(len);
         advise_huge_pages(&mut data);
@@ -90,7 +104,7 @@ impl Output {
     }
 
     /// The first number.
-    pub(super) fn ptr(&mut self) -> *mut f32 {
+    pub(super) fn ptr(&mut self) -> *mut T {
         self.data.as_mut_ptr()
     }
 
@@ -101,7 +115,7 @@ impl Output {
     pub(super) unsafe fn into_tensor(mut self, shape: &[usize]) -> Result<Tensor> {
         // SAFETY: the capacity is at least `len`, and the caller vouched for the numbers.
         unsafe { self.data.set_len(self.len) };
-        let storage = Storage::Cpu(CpuStorage::F32(self.data));
+        let storage = Storage::Cpu(T::to_cpu_storage_owned(self.data));
         if shape.iter().product::<usize>() != self.len {
             candle_core::bail!("a result of {} numbers for shape {shape:?}", self.len);
         }
@@ -111,6 +125,33 @@ impl Output {
             candle_core::op::BackpropOp::none(),
             false,
         ))
+    }
+}
+
+/// The tensor of `shape` that `write` fills: of f32, or of bf16, pairs of which it is then handed as numbers.
+///
+/// # Safety
+/// `write` writes all numbers.
+pub(super) unsafe fn kept_in(
+    kept: Products,
+    shape: &[usize],
+    write: impl FnOnce(*mut f32),
+) -> Result<Tensor> {
+    let len = shape.iter().product();
+    // SAFETY: the caller vouched for the numbers.
+    unsafe {
+        match kept {
+            Products::F32 => {
+                let mut out = Output::new(len);
+                write(out.ptr());
+                out.into_tensor(shape)
+            }
+            Products::Bf16 => {
+                let mut out = Output::rounded(len);
+                write(out.ptr().cast());
+                out.into_tensor(shape)
+            }
+        }
     }
 }
 
@@ -130,12 +171,12 @@ fn keep_freed_memory() {
 }
 
 /// Asks for huge pages for large memory: fresh pages of 4 KiB cost more time than writing to them.
-fn advise_huge_pages(data: &mut Vec<f32>) {
+fn advise_huge_pages<T>(data: &mut Vec<T>) {
     #[cfg(target_os = "linux")]
     {
         const PAGE: usize = 2 << 20;
         let start = data.as_mut_ptr().addr().next_multiple_of(PAGE);
-        let end = (data.as_ptr().addr() + data.capacity() * 4) / PAGE * PAGE;
+        let end = (data.as_ptr().addr() + data.capacity() * size_of::<T>()) / PAGE * PAGE;
         if end >= start + 2 * PAGE {
             // SAFETY: whole pages within the vector's own memory; the advice changes no contents, and its failure changes nothing.
             unsafe {

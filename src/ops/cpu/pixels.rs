@@ -55,10 +55,6 @@ impl Pixels {
 unsafe impl Sync for Pixels {}
 
 impl Rows for Pixels {
-    fn held(&self) -> Products {
-        self.held
-    }
-
     fn pieces(&self) -> usize {
         self.map.kernel.0 * if self.joined { 1 } else { self.map.kernel.1 }
     }
@@ -76,7 +72,7 @@ impl Rows for Pixels {
         } = self.map;
         let piece = self.channels * if self.joined { kw } else { 1 };
         for (i, to) in pieces.iter_mut().enumerate() {
-            (to.first, to.inner) = (i * piece, piece);
+            (to.first, to.inner, to.held) = (i * piece, piece, self.held);
         }
         if self.joined && scratch.len() < count * kh * piece {
             scratch.resize(count * kh * piece, 0.0);

@@ -42,18 +42,12 @@ impl Rounded {
     ///
     /// # Safety
     /// The pieces' rows can be read.
-    pub(super) unsafe fn round(
-        &mut self,
-        pieces: &[Piece],
-        held: Products,
-        count: usize,
-    ) -> &[Piece] {
+    pub(super) unsafe fn round(&mut self, pieces: &[Piece], count: usize) -> &[Piece] {
         if self.memory.is_empty() {
-            self.lay_out(pieces, numbers(held));
+            self.lay_out(pieces);
         }
         let rows = RoundRows {
             pieces,
-            held,
             places: &self.places,
             to: self.memory.as_mut_ptr().cast(),
             stride: self.memory.len() / self.rows * 2,
@@ -64,18 +58,19 @@ impl Rounded {
         &self.joined
     }
 
-    /// Places for the pieces, each of whose numbers stands for `numbers`. Weights come in pairs: where a piece begins or ends within one,
-    /// the other number is 0.
-    fn lay_out(&mut self, pieces: &[Piece], numbers: usize) {
+    /// Places for the pieces. Weights come in pairs: where a piece begins or ends within one, the other number is 0.
+    fn lay_out(&mut self, pieces: &[Piece]) {
         let (mut at, mut next) = (0usize, None);
         let mut starts = Vec::new();
         for piece in pieces {
+            let numbers = numbers(piece.held);
             let (first, inner) = (piece.first * numbers, piece.inner * numbers);
             if next != Some(first) {
                 at = at.next_multiple_of(SLACK) + first % 2;
                 starts.push(at / 2);
                 self.joined.push(Piece {
                     first: first / 2,
+                    held: Products::Bf16,
                     ..*piece
                 });
             }
@@ -106,7 +101,6 @@ fn numbers(held: Products) -> usize {
 /// Rounds the rows of pieces to where they have their places. Vectors end in zeros that the next piece overwrites.
 struct RoundRows<'a> {
     pieces: &'a [Piece],
-    held: Products,
     places: &'a [usize],
     to: *mut u16,
     /// Numbers from one row to the next.
@@ -123,7 +117,7 @@ impl PairKernel for RoundRows<'_> {
                 let to = self.to.wrapping_add(row * self.stride + place);
                 // SAFETY: a row has room for a whole vector at the end of its last piece.
                 unsafe {
-                    match self.held {
+                    match piece.held {
                         Products::F32 => RoundLine { from, to, len }.run::<S>(),
                         Products::Bf16 => copy_line::<S>(from, to.cast(), len),
                     }
@@ -160,6 +154,28 @@ impl PairKernel for RoundLine {
                 S::store(self.to.wrapping_add(at).cast(), pairs);
             }
             at += 2 * S::LANES;
+        }
+    }
+}
+
+/// Rounds `len` numbers, whole vectors of the largest size, and writes no others.
+pub(super) struct RoundVectors {
+    pub(super) from: *const f32,
+    pub(super) to: *mut u16,
+    pub(super) len: usize,
+}
+
+impl PairKernel for RoundVectors {
+    #[inline(always)]
+    unsafe fn run<S: Pairs>(self) {
+        for at in (0..self.len).step_by(S::LANES) {
+            // SAFETY: the caller vouched for the numbers and their room.
+            unsafe {
+                S::store_rounded(
+                    self.to.wrapping_add(at),
+                    S::load(self.from.wrapping_add(at)),
+                )
+            };
         }
     }
 }

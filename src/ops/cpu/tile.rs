@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::simd::{Factors, Halves, Kernel, PairKernel, Pairs, Simd, Singles};
+use crate::ops::types::convolution::Products;
 
 /// Most rows of a tile, those of AMX.
 pub(super) const MAX_ROWS: usize = 32;
@@ -13,7 +14,7 @@ pub(super) const PANEL: usize = 16;
 /// A pointer for each row.
 pub(super) type RowTable = [*const f32; MAX_ROWS];
 
-/// A piece of the rows, and the weights that it meets. Of products in bf16 a number here is a pair of them.
+/// A piece of the rows, and the weights that it meets. Where it holds bf16, a number here is a pair of them.
 #[derive(Clone, Copy)]
 pub(super) struct Piece {
     pub(super) rows: RowTable,
@@ -21,6 +22,8 @@ pub(super) struct Piece {
     pub(super) first: usize,
     /// Numbers of each row, at least 1.
     pub(super) inner: usize,
+    /// What the rows hold, which a tile's products multiply: numbers are rounded before where those are in bf16.
+    pub(super) held: Products,
 }
 
 impl Piece {
@@ -30,6 +33,7 @@ impl Piece {
             rows,
             first: 0,
             inner,
+            held: Products::F32,
         }
     }
 }
@@ -61,6 +65,8 @@ pub(super) struct Tile<'a> {
     pub(super) columns: usize,
     pub(super) relu: bool,
     pub(super) affine: Option<(f32, f32)>,
+    /// Whether rows of `out` are of bf16, which only products in bf16 write. Columns are whole vectors then.
+    pub(super) rounded: bool,
 }
 
 /// A tile of at most 12 rows by one or two panels, by vectors.
@@ -141,12 +147,106 @@ impl<const ROWS: usize, const PANELS: usize> Sized<'_, ROWS, PANELS> {
                     }
                 }
             }
+            if tile.columns >= vectors * S::LANES {
+                let ends = Ends::<S>::of(tile, vectors);
+                each_row!(I { ends.row::<F>(tile, I, acc[I]); });
+                return;
+            }
             each_row!(I {
-                finish::<S>(tile, I, 0, acc[I][0]);
+                finish::<S, F>(tile, I, 0, acc[I][0]);
                 if vectors == 2 {
-                    finish::<S>(tile, I, S::LANES, acc[I][1]);
+                    finish::<S, F>(tile, I, S::LANES, acc[I][1]);
                 }
             });
+        }
+    }
+}
+
+/// What becomes of the sums of a tile that has all its columns: read once, as what is written could be what says it.
+struct Ends<S: Simd> {
+    vectors: usize,
+    bias: Option<[S::V; 2]>,
+    /// Whether there is a residual, and whether it is added last.
+    residual: Option<bool>,
+    relu: bool,
+    affine: Option<(S::V, S::V)>,
+    rounded: bool,
+    column: usize,
+}
+
+impl<S: Simd> Ends<S> {
+    /// Of a tile of one or two vectors.
+    ///
+    /// # Safety
+    /// See [`Tile`].
+    #[inline(always)]
+    unsafe fn of(tile: &Tile<'_>, vectors: usize) -> Self {
+        // SAFETY: the caller vouches for the pointers; a bias has whole panels.
+        unsafe {
+            // Not closures: they would be compiled without the instruction set.
+            let bias = match tile.bias {
+                Some(bias) if vectors == 2 => {
+                    Some([S::load(bias), S::load(bias.wrapping_add(S::LANES))])
+                }
+                Some(bias) => Some([S::load(bias); 2]),
+                None => None,
+            };
+            let affine = match tile.affine {
+                Some((scale, shift)) => Some((S::splat(scale), S::splat(shift))),
+                None => None,
+            };
+            Self {
+                vectors,
+                bias,
+                residual: tile.residual.map(|residual| residual.last),
+                relu: tile.relu,
+                affine,
+                rounded: tile.rounded,
+                column: tile.column,
+            }
+        }
+    }
+
+    /// A row's sums, to memory.
+    ///
+    /// # Safety
+    /// See [`Tile`]; `row` lies within it.
+    #[inline(always)]
+    unsafe fn row<F: Factors<S>>(&self, tile: &Tile<'_>, row: usize, sums: [S::V; 2]) {
+        // SAFETY: the caller vouches for the pointers.
+        unsafe {
+            let added = match tile.residual {
+                Some(residual) => residual.rows[row].wrapping_add(self.column),
+                None => std::ptr::null(),
+            };
+            let out = tile.out[row];
+            let mut i = 0;
+            while i < self.vectors {
+                let column = i * S::LANES;
+                let mut v = sums[i];
+                if let Some(bias) = self.bias {
+                    v = S::add(v, bias[i]);
+                }
+                if self.residual == Some(false) {
+                    v = S::add(v, S::load(added.wrapping_add(column)));
+                }
+                if self.relu {
+                    v = S::max(S::splat(0.0), v);
+                }
+                if let Some((scale, shift)) = self.affine {
+                    v = S::fma(v, scale, shift);
+                }
+                if self.residual == Some(true) {
+                    v = S::add(v, S::load(added.wrapping_add(column)));
+                }
+                let at = self.column + column;
+                if self.rounded {
+                    F::put(out, at, v, S::LANES);
+                } else {
+                    S::store(out.wrapping_add(at), v);
+                }
+                i += 1;
+            }
         }
     }
 }
@@ -156,7 +256,12 @@ impl<const ROWS: usize, const PANELS: usize> Sized<'_, ROWS, PANELS> {
 /// # Safety
 /// See [`Tile`]; `row` and `column` lie within it.
 #[inline(always)]
-pub(super) unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize, mut v: S::V) {
+pub(super) unsafe fn finish<S: Simd, F: Factors<S>>(
+    tile: &Tile<'_>,
+    row: usize,
+    column: usize,
+    mut v: S::V,
+) {
     if column >= tile.columns {
         return;
     }
@@ -182,6 +287,9 @@ pub(super) unsafe fn finish<S: Simd>(tile: &Tile<'_>, row: usize, column: usize,
             && residual.last
         {
             v = S::add(v, load::<S>(residual.rows[row].wrapping_add(at), n));
+        }
+        if tile.rounded {
+            return F::put(tile.out[row], at, v, n);
         }
         let to = tile.out[row].wrapping_add(at);
         if n >= S::LANES {

@@ -5,7 +5,7 @@
 use super::{
     amx::{self, Even, Run, Session},
     parallel::part,
-    simd::{Isa, Kernel, Simd},
+    simd::{Halves, Isa, PairKernel, Pairs},
     tile::{MAX_ROWS, PANEL, Piece, Sized, Tile, finish},
 };
 use crate::ops::types::convolution::Products;
@@ -148,7 +148,7 @@ unsafe fn run_amx(
             };
             session.product((halves, panels), runs, stride, even);
         }
-        isa.run(FinishRows {
+        isa.run_pairs(FinishRows {
             tile,
             sums: start,
             rows,
@@ -164,6 +164,7 @@ fn takes_sums(tile: &Tile<'_>, rows: usize, panels: usize) -> Option<Even> {
         && tile.residual.is_none()
         && !tile.relu
         && tile.affine.is_none()
+        && !tile.rounded
         && tile.columns >= panels * PANEL
         && rows.is_multiple_of(amx::ROWS);
     let stride = tile.out[1].addr().wrapping_sub(tile.out[0].addr());
@@ -185,17 +186,15 @@ struct FinishRows<'a, 'b> {
     panels: usize,
 }
 
-impl Kernel for FinishRows<'_, '_> {
-    type Output = ();
-
+impl PairKernel for FinishRows<'_, '_> {
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Pairs>(self) {
         for row in 0..self.rows {
             let mut column = 0;
             while column < self.panels * PANEL {
                 let sums = self.sums.wrapping_add(row * 2 * PANEL + column);
                 // SAFETY: the caller vouched for the tile, and the sums have whole vectors.
-                unsafe { finish::<S>(self.tile, row, column, S::load(sums)) };
+                unsafe { finish::<S, Halves>(self.tile, row, column, S::load(sums)) };
                 column += S::LANES;
             }
         }

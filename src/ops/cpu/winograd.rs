@@ -15,7 +15,7 @@ use super::{
     packed::Packed,
     parallel::{self, part},
     simd::{Factors, Halves, Isa, Kernel, PairKernel, Pairs, Simd, Singles},
-    tile::{PANEL, Piece, Tile},
+    tile::{MAX_ROWS, PANEL, Piece, Tile},
     tiles::{self, Tiles},
     winograd_points::{IN, KERNEL_AT, OUT, evaluate, interpolate},
 };
@@ -68,7 +68,15 @@ impl Winograd {
         }
     }
 
-    /// Convolves `batch` maps.
+    /// Whether products in bf16 follow as they do here, and outputs, which are whole vectors, may be rounded to it.
+    pub(super) fn rounds(&self) -> bool {
+        let weights = &self.points[0];
+        weights.products == Products::Bf16
+            && weights.columns.is_multiple_of(PANEL)
+            && Isa::best().has_pairs()
+    }
+
+    /// Convolves `batch` maps, to an output that is kept in f32, or in bf16 where [`Winograd::rounds`].
     ///
     /// # Safety
     /// The map's memory holds `batch` inputs; `out` and `residual` have the outputs' pixels.
@@ -78,6 +86,7 @@ impl Winograd {
         batch: usize,
         out: *mut f32,
         residual: Option<Addend>,
+        kept: Products,
     ) {
         let products = self.points[0].products;
         let isa = Isa::best_for(products);
@@ -110,6 +119,7 @@ impl Winograd {
             grid,
             out,
             residual,
+            kept,
         };
         parallel::each(row_tasks * column_tasks, |index| {
             let tiles = part(tiles, row_tasks, index % row_tasks);
@@ -147,6 +157,8 @@ struct Layer<'a> {
     grid: (usize, usize),
     out: *mut f32,
     residual: Option<Addend>,
+    /// What `out` holds.
+    kept: Products,
 }
 
 // SAFETY: tasks write disjoint parts of `out` and only read all else.
@@ -198,7 +210,11 @@ impl Block<'_> {
                 for point in 0..POINTS {
                     self.product(tiles, point, panel, count);
                 }
-                self.layer.isa.run(Interpolate { block: self, panel });
+                let outputs = Interpolate { block: self, panel };
+                match self.layer.kept {
+                    Products::F32 => self.layer.isa.run(outputs),
+                    Products::Bf16 => self.layer.isa.run_pairs(outputs),
+                }
             }
         }
     }
@@ -207,16 +223,20 @@ impl Block<'_> {
     unsafe fn product(&self, tiles: &mut Tiles, point: usize, panel: usize, count: usize) {
         let weights = &self.layer.weights.points[point];
         let (most, _) = tiles.largest();
-        let all = self.tiles.len();
+        let (all, width) = (self.tiles.len(), self.width());
         for index in 0..all.div_ceil(most) {
             let rows = tiles.rows(all, index);
             let first = point * all + rows.start;
-            let from = std::array::from_fn(|i| {
-                let row = self.inputs_at.wrapping_add((first + i) * self.in_stride);
-                row.cast_const()
-            });
-            let to =
-                std::array::from_fn(|i| self.outputs_at.wrapping_add((first + i) * self.width()));
+            let mut from = [std::ptr::null(); MAX_ROWS];
+            let mut to = [std::ptr::null_mut(); MAX_ROWS];
+            let mut row = self.inputs_at.wrapping_add(first * self.in_stride);
+            let mut sums = self.outputs_at.wrapping_add(first * width);
+            // Of AMX the first two say how far apart rows are.
+            for (from, to) in from.iter_mut().zip(&mut to).take(rows.len().max(2)) {
+                (*from, *to) = (row.cast_const(), sums);
+                row = row.wrapping_add(self.in_stride);
+                sums = sums.wrapping_add(width);
+            }
             let tile = Tile {
                 a: &[Piece::whole(from, weights.lines())],
                 b: weights.panel(panel),
@@ -228,6 +248,7 @@ impl Block<'_> {
                 columns: count * PANEL,
                 relu: false,
                 affine: None,
+                rounded: false,
             };
             // SAFETY: the buffers have room for all tiles at all points.
             unsafe { tiles.run(rows.len(), count, &tile) };
@@ -263,9 +284,15 @@ impl Evaluate<'_> {
         let map = block.layer.map;
         let ((h, w), padding) = (map.size, map.options.padding);
         let (channels, tiles) = (block.layer.weights.points[0].inner, block.tiles.len());
+        // From one point to the next.
+        let step = tiles * block.in_stride;
+        // Each number is written before it is read.
+        // SAFETY: the caller vouched that the processor has the instruction set.
+        let mut columns = unsafe { [[S::splat(0.0); IN]; IN] };
         for (index, tile) in block.tiles.clone().enumerate() {
             let (image, top, left) = block.layer.place(tile);
             let image = map.x.wrapping_add(image * h * w * map.pixel);
+            let to = block.inputs_at.wrapping_add(index * block.in_stride);
             // Beyond the channels there are zeros.
             let end = match F::NUMBERS {
                 1 => channels,
@@ -276,17 +303,16 @@ impl Evaluate<'_> {
                 let n = channels.saturating_sub(c);
                 // SAFETY: only pixels within the map are read, and of those the channels that are there.
                 unsafe {
-                    let mut columns = [[S::splat(0.0); IN]; IN];
                     for i in 0..IN {
                         let y = (top + i).wrapping_sub(padding.top);
-                        if y >= h {
-                            continue;
-                        }
+                        let line = image
+                            .wrapping_add(y.wrapping_mul(w * map.pixel))
+                            .wrapping_add(c);
                         let mut row = [S::splat(0.0); IN];
                         for (j, value) in row.iter_mut().enumerate() {
                             let x = (left + j).wrapping_sub(padding.left);
-                            if x < w {
-                                let at = image.wrapping_add((y * w + x) * map.pixel + c);
+                            if y < h && x < w {
+                                let at = line.wrapping_add(x * map.pixel);
                                 *value = if n >= S::LANES {
                                     S::load(at)
                                 } else {
@@ -294,15 +320,15 @@ impl Evaluate<'_> {
                                 };
                             }
                         }
-                        for (column, value) in columns.iter_mut().zip(evaluate::<S>(row)) {
-                            column[i] = value;
+                        let seen = evaluate::<S>(row);
+                        for j in 0..IN {
+                            columns[j][i] = seen[j];
                         }
                     }
-                    for (j, column) in columns.into_iter().enumerate() {
-                        for (i, value) in evaluate::<S>(column).into_iter().enumerate() {
-                            let row = (i * IN + j) * tiles + index;
-                            let to = block.inputs_at.wrapping_add(row * block.in_stride);
-                            F::put(to, c, value, n);
+                    for (j, column) in columns.iter().enumerate() {
+                        let seen = evaluate::<S>(*column);
+                        for (i, value) in seen.iter().enumerate() {
+                            F::put(to.wrapping_add((i * IN + j) * step), c, *value, n);
                         }
                     }
                 }
@@ -324,6 +350,22 @@ impl Kernel for Interpolate<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouched for the memory.
+        unsafe { self.tiles::<S, Singles>() }
+    }
+}
+
+impl PairKernel for Interpolate<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Pairs>(self) {
+        // SAFETY: the caller vouched for the memory.
+        unsafe { self.tiles::<S, Halves>() }
+    }
+}
+
+impl Interpolate<'_> {
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, F: Factors<S>>(&self) {
         let block = self.block;
         let (tiles, width) = (block.tiles.len(), block.width());
         let columns = block.layer.weights.points[0].columns;
@@ -349,18 +391,21 @@ impl Kernel for Interpolate<'_> {
                         }
                         *outputs = interpolate::<S>(row);
                     }
-                    self.finish::<S>(tile, self.panel * PANEL + c, &outputs);
+                    self.finish::<S, F>(tile, self.panel * PANEL + c, &outputs);
                 }
                 c += S::LANES;
             }
         }
     }
-}
 
-impl Interpolate<'_> {
     /// Bias, residual, activation and affine of a tile's outputs for a vector of channels from `channel` on.
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, tile: usize, channel: usize, outputs: &[[S::V; OUT]; OUT]) {
+    unsafe fn finish<S: Simd, F: Factors<S>>(
+        &self,
+        tile: usize,
+        channel: usize,
+        outputs: &[[S::V; OUT]; OUT],
+    ) {
         let layer = self.block.layer;
         let ((oh, ow), o) = (layer.map.out, layer.map.options);
         let weights = &layer.weights.points[0];
@@ -394,12 +439,7 @@ impl Interpolate<'_> {
                         v = S::add(v, add.0);
                     }
                     let at = pixel * weights.columns + channel;
-                    let to = layer.out.wrapping_add(at);
-                    if n == S::LANES {
-                        S::store(to, v)
-                    } else {
-                        S::store_n(to, v, n)
-                    }
+                    F::put(layer.out, at, v, n);
                 }
             }
         }

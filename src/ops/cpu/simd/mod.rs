@@ -122,6 +122,17 @@ impl Isa {
         }
     }
 
+    /// Whether [`Isa::run_pairs`] has the vectors of [`Isa::run`]: code that only rounds results in pairs is as fast there, and gives the same.
+    pub(crate) fn has_pairs(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx | Self::Avx512 => multiplies_bf16(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => false,
+            Self::Portable => true,
+        }
+    }
+
     /// Runs `kernel` compiled for this instruction set and AVX512-BF16, or without vectors of its own where the processor lacks that.
     ///
     /// # Safety

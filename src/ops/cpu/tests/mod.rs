@@ -10,6 +10,7 @@ mod layers;
 mod maps;
 mod math;
 mod pixels;
+mod rounded_maps;
 mod tokens;
 
 use candle_core::{Device, Tensor};
