@@ -297,8 +297,12 @@ impl Line<'_> {
                             let at = line.wrapping_add(column * pixel);
                             let value = if full { S::load(at) } else { S::load_n(at, n) };
                             each!(K 0 1 2 3 4 {
-                                let (i, between) = (J.wrapping_sub(K) / STRIDE, J.wrapping_sub(K) % STRIDE);
-                                if K < KW && K <= J && between == 0 && i < N {
+                                if let Some(ahead) = J.checked_sub(K)
+                                    && K < KW
+                                    && ahead % STRIDE == 0
+                                    && ahead / STRIDE < N
+                                {
+                                    let i = ahead / STRIDE;
                                     acc[i] = S::fma(value, weight[K], acc[i]);
                                 }
                             });

@@ -180,6 +180,7 @@ impl<S: Simd> Ends<S> {
     /// # Safety
     /// See [`Tile`].
     #[inline(always)]
+    #[allow(clippy::manual_map)]
     unsafe fn of(tile: &Tile<'_>, vectors: usize) -> Self {
         // SAFETY: the caller vouches for the pointers; a bias has whole panels.
         unsafe {

@@ -321,8 +321,8 @@ impl Evaluate<'_> {
                             }
                         }
                         let seen = evaluate::<S>(row);
-                        for j in 0..IN {
-                            columns[j][i] = seen[j];
+                        for (column, value) in columns.iter_mut().zip(&seen) {
+                            column[i] = *value;
                         }
                     }
                     for (j, column) in columns.iter().enumerate() {
