@@ -5,7 +5,7 @@ use super::{
     distribution::{Integral, Lqe},
     error::DFineError,
     hybrid_encoder::SelfAttention,
-    layers::mlp,
+    layers::{mlp, of_features},
     query_selection::Queries,
 };
 use crate::{
@@ -56,10 +56,11 @@ impl Decoder {
         Ok(Self {
             layers: (0..count).map(layer).collect::<Result<_, _>>()?,
             box_heads: (0..count).map(box_head).collect::<Result<_, _>>()?,
-            query_position: mlp(
+            query_position: Mlp::load(
                 &params.scope("query_pos_head"),
                 &[4, 2 * d, d],
                 Activation::Clamp(POSITION_MAX),
+                (LinearPrecision::F32, of_features(params)),
             )?,
             first_box_head: mlp(
                 &params.scope("pre_bbox_head"),
@@ -220,7 +221,7 @@ impl CrossAttention {
                 &weight,
                 &bias,
                 Activation::Identity,
-                LinearPrecision::F32,
+                of_features(params),
             )?,
             heads,
             points: config.points.clone(),

@@ -1,4 +1,4 @@
-//! The layers of D-FINE: convolutions with batch normalisation folded in f64, perceptrons that compute in f32.
+//! The layers of D-FINE: convolutions with batch normalisation folded in f64, perceptrons whose results are f32.
 
 use super::error::DFineError;
 use crate::{
@@ -30,7 +30,20 @@ pub(super) fn encoder_conv(
     }
 }
 
-/// A perceptron that computes in f32 whatever its input's type; `end` follows the last layer.
+/// Fewest inputs of a perceptron that are features, not coordinates or statistics.
+const FEATURES: usize = 32;
+
+/// What a layer computes in whose input are features and whose result is f32. Products in bf16 do on the CPU, where sums and results stay in
+/// f32; on a GPU such layers are kernels that compute in f32.
+pub(super) fn of_features(params: &Params) -> LinearPrecision {
+    if params.device().is_cpu() {
+        LinearPrecision::Input
+    } else {
+        LinearPrecision::F32
+    }
+}
+
+/// A perceptron that computes in f32 whatever its input's type, but for the layers that [`of_features`] are; `end` follows the last layer.
 pub(super) fn mlp(params: &Params, dims: &[usize], end: Activation) -> Result<Mlp, DFineError> {
     mlp_repeated(params, dims, end, 1)
 }
@@ -42,7 +55,11 @@ pub(super) fn mlp_repeated(
     end: Activation,
     times: usize,
 ) -> Result<Mlp, DFineError> {
-    let precisions = (LinearPrecision::F32, LinearPrecision::F32);
+    let hidden = match dims.first() {
+        Some(&inputs) if inputs >= FEATURES => of_features(params),
+        _ => LinearPrecision::F32,
+    };
+    let precisions = (hidden, LinearPrecision::F32);
     Ok(Mlp::load_repeated(params, dims, end, precisions, times)?)
 }
 
