@@ -95,7 +95,35 @@ unsafe impl Sync for Gemm<'_> {}
 /// Packed weights that stay in a core's second-level cache while rows pass, in floats.
 const CACHED_WEIGHTS: usize = 96 * 1024;
 
-impl Gemm<'_> {
+impl<'a> Gemm<'a> {
+    /// The product of `rows` pixels with nothing but the bias, and the residual where there is one, which lies as the output does: one
+    /// pixel after the other.
+    pub(super) fn of_pixels(
+        isa: Isa,
+        weights: &'a Packed,
+        rows: usize,
+        out: *mut f32,
+        residual: Option<*const f32>,
+    ) -> Self {
+        let stride = weights.columns;
+        Self {
+            isa,
+            weights,
+            rows,
+            out,
+            out_stride: stride,
+            residual: residual.map(|start| Addend {
+                start,
+                stride,
+                last: false,
+                doubled: None,
+            }),
+            bias: true,
+            activation: Activation::Identity,
+            affine: None,
+        }
+    }
+
     /// Computes the product.
     ///
     /// # Safety

@@ -35,14 +35,9 @@ pub(crate) fn image_pair(
     }
     let between = first.0.output_size((h, w), first.1)?;
     let (oh, ow) = second.0.output_size(between, second.1)?;
-    // Tasks compute the rows again that they share with their neighbours: few and large ones are best.
-    let tasks = match rayon::current_num_threads() {
-        1 => 1,
-        threads => (2 * threads).min(oh.div_ceil(8)),
-    };
-    if b * tasks < rayon::current_num_threads() {
+    let Some(tasks) = parallel::tasks_of_bands(b, oh) else {
         return Ok(None);
-    }
+    };
     let x = even(x)?;
     let x = Input::<f32>::new(&x, "image_pair")?;
     let shape = [b, oh, ow, wide.1];

@@ -4,7 +4,7 @@
 
 use super::{
     conv2d::Conv2d,
-    gemm::{Addend, Gemm, Rows, Strided},
+    gemm::{Gemm, Rows, Strided},
     linear::Linear,
     map::{Map, rows_under},
     memory::{Input, Output, Shared, even},
@@ -106,14 +106,9 @@ fn in_bands(
         return Ok(None);
     }
     let (oh, ow) = depthwise.0.output_size((h, w), depthwise.1)?;
-    // Tasks compute the rows again that they share with their neighbours: few and large ones are best.
-    let tasks = match rayon::current_num_threads() {
-        1 => 1,
-        threads => (2 * threads).min(oh.div_ceil(8)),
-    };
-    if b * tasks < rayon::current_num_threads() {
+    let Some(tasks) = parallel::tasks_of_bands(b, oh) else {
         return Ok(None);
-    }
+    };
     let shape = [b, oh, ow, columns];
     let x = even(x)?;
     let x = Input::<f32>::new(&x, "inverted_residual")?;
@@ -266,22 +261,10 @@ impl Block<'_> {
         out: *mut f32,
         residual: Option<*const f32>,
     ) {
-        let stride = point.weights.columns;
         let gemm = Gemm {
-            isa: self.isa,
-            weights: point.weights,
-            rows,
-            out,
-            out_stride: stride,
-            residual: residual.map(|start| Addend {
-                start,
-                stride,
-                last: false,
-                doubled: None,
-            }),
-            bias: true,
             activation: point.activation,
             affine: point.affine,
+            ..Gemm::of_pixels(self.isa, point.weights, rows, out, residual)
         };
         // SAFETY: the caller vouched for the memory.
         unsafe { gemm.run_here(source) }

@@ -4,7 +4,7 @@
 
 use super::{
     conv2d::Conv2d,
-    gemm::{Addend, Gemm, Strided},
+    gemm::{Gemm, Strided},
     linear::Linear,
     map::Map,
     memory::{Input, Output, Shared, even},
@@ -132,7 +132,7 @@ impl Block<'_> {
                 }
                 self.product(0, normed.ptr(), pixels, wide.ptr(), None);
                 let out = out.wrapping_add(band.start * line);
-                self.product(1, wide.ptr(), pixels, out, Some(local.ptr()));
+                self.product(1, wide.ptr(), pixels, out, Some(local.ptr().cast_const()));
             }
         }
     }
@@ -147,25 +147,12 @@ impl Block<'_> {
         from: *const f32,
         rows: usize,
         out: *mut f32,
-        residual: Option<*mut f32>,
+        residual: Option<*const f32>,
     ) {
         let (weights, activation) = self.layers[layer];
-        let stride = weights.columns;
         let gemm = Gemm {
-            isa: self.isa,
-            weights,
-            rows,
-            out,
-            out_stride: stride,
-            residual: residual.map(|start| Addend {
-                start,
-                stride,
-                last: false,
-                doubled: None,
-            }),
-            bias: true,
             activation,
-            affine: None,
+            ..Gemm::of_pixels(self.isa, weights, rows, out, residual)
         };
         // SAFETY: the caller vouched for the memory.
         unsafe {

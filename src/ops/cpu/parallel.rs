@@ -23,6 +23,17 @@ pub(super) fn tasks(work: usize) -> usize {
     }
 }
 
+/// Tasks for the rows of each of `images` maps that are made in bands; none where there are more threads than tasks. Tasks compute the rows
+/// again that they share with their neighbours: few and large ones are best.
+pub(super) fn tasks_of_bands(images: usize, rows: usize) -> Option<usize> {
+    let threads = rayon::current_num_threads();
+    let tasks = match threads {
+        1 => 1,
+        _ => (2 * threads).min(rows.div_ceil(8)),
+    };
+    (images * tasks >= threads).then_some(tasks)
+}
+
 /// Calls `task` for each index below `count`: here if there is one, else on the pool.
 pub(super) fn each(count: usize, task: impl Fn(usize) + Sync + Send) {
     match count {

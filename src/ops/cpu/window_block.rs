@@ -185,17 +185,7 @@ impl Block<'_> {
     /// # Safety
     /// Both have the tokens' numbers.
     unsafe fn product(&self, weights: &Packed, from: *const f32, rows: usize, out: *mut f32) {
-        let gemm = Gemm {
-            isa: self.isa,
-            weights,
-            rows,
-            out,
-            out_stride: weights.columns,
-            residual: None,
-            bias: true,
-            activation: Activation::Identity,
-            affine: None,
-        };
+        let gemm = Gemm::of_pixels(self.isa, weights, rows, out, None);
         let source = Strided {
             start: from,
             stride: weights.inner,
